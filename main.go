@@ -16,13 +16,15 @@ import (
 var version = "dev"
 
 func main() {
-	debug := flag.Bool("debug", false, "run under a debugger, and print the TF_REATTACH_PROVIDERS value to start Terraform with")
+	debug := flag.Bool("debug", false,
+		"run under a debugger, and print the TF_REATTACH_PROVIDERS value to start Terraform with")
 	flag.Parse()
 
-	err := providerserver.Serve(context.Background(), provider.New(version), providerserver.ServeOpts{
-		Address: "registry.terraform.io/dcvaas/dcvaas",
-		Debug:   *debug,
-	})
+	err := providerserver.Serve(context.Background(), provider.New(version),
+		providerserver.ServeOpts{
+			Address: "registry.terraform.io/dcvaas/dcvaas",
+			Debug:   *debug,
+		})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -86,13 +86,18 @@ func (c *Client) Certificate(ctx context.Context, id string) (*Certificate, erro
 }
 
 // Certificates returns one page of certificates, newest first.
-func (c *Client) Certificates(ctx context.Context, in ListCertificatesParams) (*CertificateList, error) {
+func (c *Client) Certificates(
+	ctx context.Context, in ListCertificatesParams,
+) (*CertificateList, error) {
 	return decode[CertificateList](c.raw.ListCertificates(ctx, &in))
 }
 
 // CertificatePEM returns the leaf, the chain without the leaf, or both, in PEM.
-func (c *Client) CertificatePEM(ctx context.Context, id string, format DownloadCertificateParamsFormat) (string, error) {
-	body, _, err := read(c.raw.DownloadCertificate(ctx, id, &DownloadCertificateParams{Format: &format}))
+func (c *Client) CertificatePEM(
+	ctx context.Context, id string, format DownloadCertificateParamsFormat,
+) (string, error) {
+	body, _, err := read(c.raw.DownloadCertificate(ctx, id,
+		&DownloadCertificateParams{Format: &format}))
 	return string(body), err
 }
 
@@ -113,8 +118,11 @@ func (c *Client) CertificatePKCS12(ctx context.Context, id, password string) ([]
 // RevokeCertificate starts the revocation of a certificate at the CA, and returns the job. If it is
 // the domain's current certificate, a new one is ordered if replace is set or the reason is a
 // compromised key.
-func (c *Client) RevokeCertificate(ctx context.Context, id string, reason RevocationReason, replace bool) (*Job, error) {
-	return decode[Job](c.raw.RevokeCertificate(ctx, id, nil, CertificateRevoke{Reason: reason, Replace: &replace}))
+func (c *Client) RevokeCertificate(
+	ctx context.Context, id string, reason RevocationReason, replace bool,
+) (*Job, error) {
+	return decode[Job](c.raw.RevokeCertificate(ctx, id, nil,
+		CertificateRevoke{Reason: reason, Replace: &replace}))
 }
 
 // CreateToken creates an API token. Only this response contains its secret.
@@ -144,7 +152,9 @@ func (c *Client) DeleteToken(ctx context.Context, id string) error {
 
 // RotateToken rotates a token's secret. Only this response contains the new secret. The previous
 // one remains valid for the requested grace period, by default one day.
-func (c *Client) RotateToken(ctx context.Context, id string, in TokenRotate) (*TokenWithSecret, error) {
+func (c *Client) RotateToken(
+	ctx context.Context, id string, in TokenRotate,
+) (*TokenWithSecret, error) {
 	return decode[TokenWithSecret](c.raw.RotateToken(ctx, id, nil, in))
 }
 
@@ -156,7 +166,9 @@ func decode[T any](resp *http.Response, err error) (*T, error) {
 	}
 	v := new(T)
 	if err := json.Unmarshal(body, v); err != nil {
-		return nil, fmt.Errorf("%s %s: malformed response (%w): check that the endpoint is a DCVaaS API", resp.Request.Method, resp.Request.URL.Path, err)
+		return nil, fmt.Errorf(
+			"%s %s: malformed response (%w): check that the endpoint is a DCVaaS API",
+			resp.Request.Method, resp.Request.URL.Path, err)
 	}
 	return v, nil
 }
@@ -175,7 +187,8 @@ func read(resp *http.Response, err error, expected ...int) ([]byte, *http.Respon
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s %s: reading the response: %w", resp.Request.Method, resp.Request.URL.Path, err)
+		return nil, nil, fmt.Errorf("%s %s: reading the response: %w", resp.Request.Method,
+			resp.Request.URL.Path, err)
 	}
 	if len(body) > maxBody {
 		return nil, nil, errors.New("the response is larger than any response of the API")

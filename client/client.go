@@ -81,7 +81,8 @@ func New(o Options) (*Client, error) {
 		return nil, &OptionError{Option: "Token", Reason: "the API token is missing"}
 	}
 	if strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return nil, &OptionError{Option: "Token", Reason: "the API token contains white space or other characters that tokens never contain"}
+		return nil, &OptionError{Option: "Token",
+			Reason: "the API token contains white space or other characters that tokens never contain"}
 	}
 	if o.MaxRetries < 0 {
 		return nil, &OptionError{Option: "MaxRetries", Reason: "the number of retries is negative"}
@@ -128,15 +129,18 @@ func parseEndpoint(s string) (string, error) {
 		return "", fmt.Errorf("the endpoint %q is not a URL such as https://dcvaas.example.com", s)
 	}
 	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return "", fmt.Errorf("the endpoint with the host %q must have only a scheme, host, port, and path", u.Host)
+		return "", fmt.Errorf(
+			"the endpoint with the host %q must have only a scheme, host, port, and path", u.Host)
 	}
 	switch {
 	case u.Scheme == "https":
 	case u.Scheme == "http" && rules.IsLoopbackHost(u.Hostname()):
 	case u.Scheme == "http":
-		return "", fmt.Errorf("the endpoint %q would send the token unencrypted: use https (http is allowed only for loopback addresses)", s)
+		return "", fmt.Errorf(
+			"the endpoint %q would send the token unencrypted: use https (http is allowed only for loopback addresses)", s)
 	default:
-		return "", fmt.Errorf("the endpoint %q must start with https:// (or http:// for a loopback address)", s)
+		return "", fmt.Errorf(
+			"the endpoint %q must start with https:// (or http:// for a loopback address)", s)
 	}
 	return strings.TrimRight(u.String(), "/"), nil
 }

@@ -16,8 +16,9 @@ import (
 type Error struct {
 	Method, Path string // of the call
 
-	Status      int    // HTTP status
-	Code        string // stable, e.g. "domain-exists"; empty if the response is not a problem document
+	Status int // HTTP status
+	// stable, e.g. "domain-exists"; empty if the response is not a problem document
+	Code        string
 	Title       string
 	Detail      string
 	Fix         string // how to fix it
@@ -112,12 +113,14 @@ func newError(resp *http.Response, body []byte) *Error {
 // usually an HTML page.
 func foreignDetail(resp *http.Response, kind string) string {
 	if to := resp.Header.Get("Location"); to != "" && resp.StatusCode/100 == 3 {
-		return fmt.Sprintf("%s redirects to %s. Redirects are not followed, because they would receive the token. Set the endpoint to the URL of the API.", resp.Request.URL.Host, to)
+		return fmt.Sprintf(
+			"%s redirects to %s. Redirects are not followed, because they would receive the token. Set the endpoint to the URL of the API.", resp.Request.URL.Host, to)
 	}
 	if kind == "" {
 		kind = "no content type"
 	}
-	return fmt.Sprintf("%s returned %d %s with %s instead of a problem document: a proxy responded, or the endpoint is not a DCVaaS API.",
+	return fmt.Sprintf(
+		"%s returned %d %s with %s instead of a problem document: a proxy responded, or the endpoint is not a DCVaaS API.",
 		resp.Request.URL.Host, resp.StatusCode, http.StatusText(resp.StatusCode), kind)
 }
 

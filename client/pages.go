@@ -57,7 +57,9 @@ func (c *Client) TokenPages(ctx context.Context, in ListTokensParams) iter.Seq2[
 }
 
 // WebhookPages is like DomainPages, for webhooks.
-func (c *Client) WebhookPages(ctx context.Context, in ListWebhooksParams) iter.Seq2[[]Webhook, error] {
+func (c *Client) WebhookPages(
+	ctx context.Context, in ListWebhooksParams,
+) iter.Seq2[[]Webhook, error] {
 	if in.Limit == nil {
 		in.Limit = new(pageSize)
 	}
@@ -86,7 +88,9 @@ func (c *Client) MemberPages(ctx context.Context, in ListMembersParams) iter.Seq
 	})
 }
 
-func pages[T any](get func(cursor *string) (data []T, more bool, next nullable.Nullable[string], err error)) iter.Seq2[[]T, error] {
+func pages[T any](
+	get func(cursor *string) (data []T, more bool, next nullable.Nullable[string], err error),
+) iter.Seq2[[]T, error] {
 	return func(yield func([]T, error) bool) {
 		var cursor *string
 		for {

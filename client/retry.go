@@ -62,8 +62,10 @@ func newRetrier(h *http.Client, maxRetries int) *retrier {
 // Do sends the request until it gets a response that is not retried, the retries are used up, or
 // its context is done. It returns the last response unchanged.
 func (r *retrier) Do(req *http.Request) (*http.Response, error) {
-	ctx := context.WithValue(req.Context(), callKey{}, &call{method: req.Method, once: req.Header.Get(idempotencyKey) != ""})
-	again, err := retryablehttp.FromRequest(req.WithContext(ctx)) // keeps the body for the next attempt
+	ctx := context.WithValue(req.Context(), callKey{},
+		&call{method: req.Method, once: req.Header.Get(idempotencyKey) != ""})
+	// keeps the body for the next attempt
+	again, err := retryablehttp.FromRequest(req.WithContext(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +81,8 @@ func (r *retrier) again(ctx context.Context, resp *http.Response, err error) (bo
 		return false, nil
 	}
 	if err == nil && resp.StatusCode == http.StatusTooManyRequests {
-		if d, ok := retryAfter(resp.Header.Get("Retry-After"), time.Now()); ok && d > maxRetryAfter {
+		if d, ok := retryAfter(resp.Header.Get("Retry-After"), time.Now()); ok &&
+			d > maxRetryAfter {
 			return false, nil
 		}
 		if c.limited.IsZero() {
@@ -87,13 +90,15 @@ func (r *retrier) again(ctx context.Context, resp *http.Response, err error) (bo
 		}
 		return time.Since(c.limited) < maxLimited, nil
 	}
-	if err == nil && c.once && resp.StatusCode == http.StatusConflict && resp.Header.Get("Retry-After") != "" {
+	if err == nil && c.once && resp.StatusCode == http.StatusConflict &&
+		resp.Header.Get("Retry-After") != "" {
 		if c.met.IsZero() {
 			c.met = time.Now()
 		}
 		return time.Since(c.met) < maxInProgress, nil
 	}
-	repeatable := c.method == http.MethodGet || c.method == http.MethodPut || c.method == http.MethodDelete || c.once
+	repeatable := c.method == http.MethodGet || c.method == http.MethodPut ||
+		c.method == http.MethodDelete || c.once
 	if !repeatable && !neverSent(err) {
 		return false, nil
 	}
@@ -144,7 +149,8 @@ func (l *logged) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	start := time.Now()
 	resp, err := next.RoundTrip(r)
-	fields := map[string]any{"method": r.Method, "path": r.URL.Path, "duration_ms": time.Since(start).Milliseconds()}
+	fields := map[string]any{"method": r.Method, "path": r.URL.Path,
+		"duration_ms": time.Since(start).Milliseconds()}
 	if err != nil {
 		fields["error"] = err.Error() // errors of net/http contain neither headers nor bodies
 		l.log(r.Context(), "API request failed", fields)

@@ -17,7 +17,9 @@ const (
 // WaitDomain polls a domain until the function until returns true, which it calls immediately and
 // after each change. It returns the last known state, even with an error; nil if it never got
 // one. It returns the context's error when that is done.
-func (c *Client) WaitDomain(ctx context.Context, id string, until func(*Domain) bool) (*Domain, error) {
+func (c *Client) WaitDomain(
+	ctx context.Context, id string, until func(*Domain) bool,
+) (*Domain, error) {
 	return watch(ctx, until, func(wait *Wait, known *IfNoneMatch) (*http.Response, error) {
 		return c.raw.GetDomain(ctx, id, &GetDomainParams{Wait: wait, IfNoneMatch: known})
 	})
@@ -30,7 +32,9 @@ func (c *Client) WaitJob(ctx context.Context, id string, until func(*Job) bool) 
 	})
 }
 
-func watch[T any](ctx context.Context, until func(*T) bool, get func(*Wait, *IfNoneMatch) (*http.Response, error)) (*T, error) {
+func watch[T any](
+	ctx context.Context, until func(*T) bool, get func(*Wait, *IfNoneMatch) (*http.Response, error),
+) (*T, error) {
 	var last *T
 	var etag string
 	for {
@@ -58,7 +62,9 @@ func watch[T any](ctx context.Context, until func(*T) bool, get func(*Wait, *IfN
 
 // since returns the object and its ETag, or nil if the object still matches etag after the server
 // held the request.
-func since[T any](etag string, get func(*Wait, *IfNoneMatch) (*http.Response, error)) (*T, string, error) {
+func since[T any](
+	etag string, get func(*Wait, *IfNoneMatch) (*http.Response, error),
+) (*T, string, error) {
 	var wait *Wait
 	var known *IfNoneMatch
 	if etag != "" {

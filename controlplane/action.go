@@ -174,7 +174,10 @@ func EventTypes() []string {
 
 // NearestEvent returns the event type that s is most likely a misspelling of.
 func NearestEvent(s string) string {
-	return slices.MinFunc(EventTypes(), func(a, b string) int { return distance(s, a) - distance(s, b) })
+	return slices.MinFunc(EventTypes(), func(a,
+		b string) int {
+		return distance(s, a) - distance(s, b)
+	})
 }
 
 // distance returns the number of characters to change, add, or remove to turn a into b

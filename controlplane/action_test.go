@@ -75,7 +75,8 @@ func TestDocumentsNameTheEvents(t *testing.T) {
 	for line := range strings.Lines(contract) {
 		if name, ok := strings.CutPrefix(strings.TrimSpace(line), "| `"); ok {
 			name, _, _ = strings.Cut(name, "`")
-			if kind, _, _ := strings.Cut(name, "."); slices.Contains(controlplane.EventKinds(), kind) {
+			if kind, _, _ := strings.Cut(name, "."); slices.Contains(controlplane.EventKinds(),
+				kind) {
 				rows = append(rows, name)
 			}
 		}
@@ -84,9 +85,11 @@ func TestDocumentsNameTheEvents(t *testing.T) {
 		t.Errorf("the events in api/openapi.yaml differ from EventTypes() (-EventTypes() +openapi.yaml):\n%s", diff)
 	}
 	guide := readFile(t, "../provider/templates/guides/webhooks.md")
-	for word := range strings.FieldsFuncSeq(guide, func(r rune) bool { return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz._", r) }) {
+	for word := range strings.FieldsFuncSeq(guide,
+		func(r rune) bool { return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz._", r) }) {
 		kind, verb, ok := strings.Cut(word, ".")
-		if ok && strings.Contains(verb, "_") && slices.Contains(controlplane.EventKinds(), kind) && !slices.Contains(types, word) {
+		if ok && strings.Contains(verb, "_") && slices.Contains(controlplane.EventKinds(), kind) &&
+			!slices.Contains(types, word) {
 			t.Errorf("guides/webhooks.md names the event %s, which is not in EventTypes()", word)
 		}
 	}
@@ -94,7 +97,8 @@ func TestDocumentsNameTheEvents(t *testing.T) {
 
 func TestNearestEvent(t *testing.T) {
 	t.Parallel()
-	if got, want := controlplane.NearestEvent("domain.certificate_isued"), controlplane.ActionCertificateIssued; got != want {
+	if got, want := controlplane.NearestEvent("domain.certificate_isued"),
+		controlplane.ActionCertificateIssued; got != want {
 		t.Errorf("NearestEvent(domain.certificate_isued) = %s, want %s", got, want)
 	}
 }

@@ -75,7 +75,8 @@ var objectCodes = appearIn(InProblem, []Code{
 		Cause: "CSRs need an EC key on P-256 or P-384, or an RSA key of 2048 or 4096 bits with " +
 			"the exponent 65537.",
 		Fix: "Create a CSR with one of these keys."},
-	{Code: ReasonCSRKeyCompromised, Title: "Compromised CSR key", In: InProblem | InCondition | InJob,
+	{Code: ReasonCSRKeyCompromised, Title: "Compromised CSR key",
+		In: InProblem | InCondition | InJob,
 		Cause: "A certificate of the organization with the key of this CSR was revoked, " +
 			"or is being revoked, because the key is compromised. Nothing is ordered with this " +
 			"key, and no renewal is scheduled.",

@@ -28,7 +28,8 @@ func TestCodes(t *testing.T) {
 			continue
 		}
 		if r := []rune(c.Title)[0]; strings.HasSuffix(c.Title, ".") || unicode.IsLower(r) {
-			t.Errorf("title of %s = %q, want a noun phrase in sentence case, without a period", c.Code, c.Title)
+			t.Errorf("title of %s = %q, want a noun phrase in sentence case, without a period",
+				c.Code, c.Title)
 		}
 		for _, text := range []string{c.Cause, c.Fix, c.DashboardFix} {
 			if text != "" && strings.TrimRight(text, ".32") == text {
@@ -48,7 +49,8 @@ func TestIsCause(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[string]bool{
 		controlplane.CauseCNAMEMissing: true, controlplane.CauseResolverUnreachable: true,
-		controlplane.CauseOK: false, controlplane.ReasonDelegationTimeout: false, "not-found": false, "": false,
+		controlplane.CauseOK: false, controlplane.ReasonDelegationTimeout: false,
+		"not-found": false, "": false,
 	} {
 		if got := controlplane.IsCause(code); got != want {
 			t.Errorf("IsCause(%q) = %v, want %v", code, got, want)
@@ -64,7 +66,8 @@ var (
 	codeFields = map[string]bool{"Code": true, "Reason": true, "StatusReason": true}
 	// codeArguments are the functions that take a code, by its place among the arguments.
 	codeArguments = map[string]int{
-		"Invalid": 1, "invalidCSR": 0, "bad": 0, "add": 1, "malformed": 0, "httpError": 1, "unauthorized": 0, "is": 1,
+		"Invalid": 1, "invalidCSR": 0, "bad": 0, "add": 1, "malformed": 0, "httpError": 1,
+		"unauthorized": 0, "is": 1,
 		"GaveUp": 0, "JobGaveUp": 3, "JobWaits": 4,
 	}
 )
@@ -95,7 +98,8 @@ func sourceCodes(t *testing.T) map[string]string {
 			}
 			return nil
 		}
-		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.HasSuffix(path, "_gen.go") ||
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") ||
+			strings.HasSuffix(path, "_gen.go") ||
 			strings.HasPrefix(path, "code") {
 			return nil
 		}
@@ -111,12 +115,14 @@ func sourceCodes(t *testing.T) map[string]string {
 				}
 			case *ast.AssignStmt:
 				for i, left := range n.Lhs {
-					if f, ok := left.(*ast.SelectorExpr); ok && codeFields[f.Sel.Name] && len(n.Rhs) == len(n.Lhs) {
+					if f, ok := left.(*ast.SelectorExpr); ok && codeFields[f.Sel.Name] &&
+						len(n.Rhs) == len(n.Lhs) {
 						check(n.Rhs[i])
 					}
 				}
 			case *ast.CompositeLit:
-				if kind, ok := n.Type.(*ast.Ident); ok && kind.Name == "waitReason" && len(n.Elts) > 0 {
+				if kind, ok := n.Type.(*ast.Ident); ok && kind.Name == "waitReason" &&
+					len(n.Elts) > 0 {
 					check(n.Elts[0])
 				}
 			case *ast.CallExpr:

@@ -87,18 +87,20 @@ const (
 
 // Condition says whether one thing is true of a domain, why, and when it is checked again.
 type Condition struct {
-	Type          ConditionType   `json:"type"`
-	Status        ConditionStatus `json:"status"`
-	Reason        Reason          `json:"reason"`
-	Message       string          `json:"message"`
-	Observed      string          `json:"observed,omitempty"`       // see Observed: at most 10 values of 255 characters
-	ObservedCount int             `json:"observed_count,omitempty"` // of all values
-	Expected      string          `json:"expected,omitempty"`
-	Fix           string          `json:"fix,omitempty"`
-	LastCheckedAt *time.Time      `json:"last_checked_at,omitempty"`
-	NextCheckAt   *time.Time      `json:"next_check_at,omitempty"`
+	Type    ConditionType   `json:"type"`
+	Status  ConditionStatus `json:"status"`
+	Reason  Reason          `json:"reason"`
+	Message string          `json:"message"`
+	// see Observed: at most 10 values of 255 characters
+	Observed      string     `json:"observed,omitempty"`
+	ObservedCount int        `json:"observed_count,omitempty"` // of all values
+	Expected      string     `json:"expected,omitempty"`
+	Fix           string     `json:"fix,omitempty"`
+	LastCheckedAt *time.Time `json:"last_checked_at,omitempty"`
+	NextCheckAt   *time.Time `json:"next_check_at,omitempty"`
 
-	ACME json.RawMessage `json:"acme,omitempty"` // the CA's problem document, if the cause is the CA's
+	// the CA's problem document, if the cause is the CA's
+	ACME json.RawMessage `json:"acme,omitempty"`
 }
 
 // Condition returns the domain's condition of type t, unknown if it was never set.

@@ -14,7 +14,8 @@ import (
 func ValidateCSR(pemText string, names []string) (der []byte, kt KeyType, err error) {
 	req, err := rules.ParseCSR(pemText)
 	if isRule(err, "csr-has-private-key") {
-		return nil, "", invalidCSR("csr-has-private-key", "The text contains a private key. It was not stored.",
+		return nil, "", invalidCSR("csr-has-private-key",
+			"The text contains a private key. It was not stored.",
 			"Send only the CERTIFICATE REQUEST block. The private key was sent over the network: create a new one.")
 	}
 	if err != nil {
@@ -28,7 +29,8 @@ func ValidateCSR(pemText string, names []string) (der []byte, kt KeyType, err er
 
 func checkCSRNames(req *x509.CertificateRequest, names []string) error {
 	if len(req.IPAddresses)+len(req.EmailAddresses)+len(req.URIs) > 0 {
-		return invalidCSR("csr-names", "The CSR contains an IP address, email address, or URI.", "Create a CSR with exactly these DNS names: "+strings.Join(names, ", ")+".")
+		return invalidCSR("csr-names", "The CSR contains an IP address, email address, or URI.",
+			"Create a CSR with exactly these DNS names: "+strings.Join(names, ", ")+".")
 	}
 	found := make([]string, 0, len(req.DNSNames)+1)
 	for _, name := range req.DNSNames {
@@ -38,16 +40,22 @@ func checkCSRNames(req *x509.CertificateRequest, names []string) error {
 		found = append(found, cn)
 	}
 	if missing := without(names, found); len(missing) > 0 {
-		return invalidCSR("csr-names", "The CSR is missing "+strings.Join(missing, ", ")+".", fixMakeCSR(names))
+		return invalidCSR("csr-names", "The CSR is missing "+strings.Join(missing, ", ")+
+			".", fixMakeCSR(names))
 	}
 	if len(req.DNSNames) == 0 {
-		return invalidCSR("csr-names", "The CSR contains its name only as the common name, which CAs ignore.", fixMakeCSR(names))
+		return invalidCSR("csr-names",
+			"The CSR contains its name only as the common name, which CAs ignore.",
+			fixMakeCSR(names))
 	}
 	if missing := without(names, found[:len(req.DNSNames)]); len(missing) > 0 {
-		return invalidCSR("csr-names", "The CSR contains "+strings.Join(missing, ", ")+" only as the common name, not as a subject alternative name.", fixMakeCSR(names))
+		return invalidCSR("csr-names", "The CSR contains "+strings.Join(missing, ", ")+
+			" only as the common name, not as a subject alternative name.", fixMakeCSR(names))
 	}
 	if more := without(found, names); len(more) > 0 {
-		return invalidCSR("csr-names", "The CSR also contains "+rules.Quote(strings.Join(more, ", "))+", which does not belong in this domain's certificate.", fixMakeCSR(names))
+		return invalidCSR("csr-names", "The CSR also contains "+
+			rules.Quote(strings.Join(more, ", "))+
+			", which does not belong in this domain's certificate.", fixMakeCSR(names))
 	}
 	return nil
 }

@@ -32,15 +32,19 @@ func IsCause[T ~string](code T) bool {
 // Diagnosis is one finding of a check of a domain, with what was found, what was expected, and how
 // to fix it. For the delegation, it is the most likely cause.
 type Diagnosis struct {
-	Code      string        `json:"code"` // CauseOK or one of the causes above
-	Summary   string        `json:"summary"`
-	Observed  string        `json:"observed"`       // see Observed: at most 10 values of 255 characters
-	Count     int           `json:"observed_count"` // of all values
-	Expected  string        `json:"expected"`
-	Fix       string        `json:"fix"`
-	Zone      string        `json:"zone,omitempty"`     // apex of the record's zone; empty if unknown
-	DNSHost   string        `json:"dns_host,omitempty"` // operator of the zone's name servers, if it is known: "Cloudflare"
-	Until     time.Time     `json:"until,omitzero"`     // when the cause ends automatically (CauseNegativeCached)
+	Code    string `json:"code"` // CauseOK or one of the causes above
+	Summary string `json:"summary"`
+	// see Observed: at most 10 values of 255 characters
+	Observed string `json:"observed"`
+	Count    int    `json:"observed_count"` // of all values
+	Expected string `json:"expected"`
+	Fix      string `json:"fix"`
+	// apex of the record's zone; empty if unknown
+	Zone string `json:"zone,omitempty"`
+	// operator of the zone's name servers, if it is known: "Cloudflare"
+	DNSHost string `json:"dns_host,omitempty"`
+	// when the cause ends automatically (CauseNegativeCached)
+	Until     time.Time     `json:"until,omitzero"`
 	CheckedAt time.Time     `json:"checked_at"`
 	Evidence  []Observation `json:"evidence"`
 }
@@ -53,11 +57,12 @@ func (d Diagnosis) Transient() bool { return d.Code == CauseResolverUnreachable 
 
 // Observation is one answer of a resolver or name server.
 type Observation struct {
-	Source string   `json:"source"` // resolver URL, or name server with its address
-	Name   string   `json:"name"`   // the queried name
-	Type   string   `json:"type"`
-	RCode  string   `json:"rcode"`        // "NOERROR", "NXDOMAIN" …; empty without a response
-	Answer []string `json:"answer"`       // records in presentation form: MaxObserved at most, each shortened
+	Source string `json:"source"` // resolver URL, or name server with its address
+	Name   string `json:"name"`   // the queried name
+	Type   string `json:"type"`
+	RCode  string `json:"rcode"` // "NOERROR", "NXDOMAIN" …; empty without a response
+	// records in presentation form: MaxObserved at most, each shortened
+	Answer []string `json:"answer"`
 	Count  int      `json:"answer_count"` // of all records
 	Error  string   `json:"error,omitempty"`
 }
@@ -83,16 +88,20 @@ type CAAFinding struct {
 	// Code is CauseOK if and only if Allowed. Otherwise it is CauseCAAForbids, CauseCAALookupFailed
 	// (CAs do not issue in this case either), or CauseResolverUnreachable: the result is unknown.
 	Code       string   `json:"code"`
-	Identities []string `json:"identities"`         // issuer domain names of the CA
-	FoundAt    string   `json:"found_at,omitempty"` // the name, at the domain or above, whose records apply; empty if no records exist
-	Alias      string   `json:"alias,omitempty"`    // target of the CNAMEs from FoundAt, which has the records
-	Records    []string `json:"records"`            // those records, MaxObserved at most, each shortened: `0 issue "letsencrypt.org"`
-	Add        []string `json:"add,omitempty"`      // records that would allow the CA: `example.com. CAA 0 issue "letsencrypt.org"`
-	Summary    string   `json:"summary"`
-	Observed   string   `json:"observed"`
-	Count      int      `json:"observed_count"` // of all values
-	Expected   string   `json:"expected"`
-	Fix        string   `json:"fix"`
+	Identities []string `json:"identities"` // issuer domain names of the CA
+	// the name, at the domain or above, whose records apply; empty if no records exist
+	FoundAt string `json:"found_at,omitempty"`
+	// target of the CNAMEs from FoundAt, which has the records
+	Alias string `json:"alias,omitempty"`
+	// those records, MaxObserved at most, each shortened: `0 issue "letsencrypt.org"`
+	Records []string `json:"records"`
+	// records that would allow the CA: `example.com. CAA 0 issue "letsencrypt.org"`
+	Add      []string `json:"add,omitempty"`
+	Summary  string   `json:"summary"`
+	Observed string   `json:"observed"`
+	Count    int      `json:"observed_count"` // of all values
+	Expected string   `json:"expected"`
+	Fix      string   `json:"fix"`
 }
 
 // States of a domain's DNSSEC (RFC 4035 §4.3), as validating resolvers see it.

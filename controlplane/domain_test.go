@@ -14,7 +14,8 @@ func TestNextCheck(t *testing.T) {
 	for attempts := 1; attempts <= 200; attempts++ {
 		for draw, factor := range map[float64]float64{0: 0.9, 0.5: 1, 1: 1.1} {
 			want := time.Duration(plan * factor)
-			if got := controlplane.NextCheck(attempts, draw); (got - want).Abs() > time.Microsecond {
+			if got := controlplane.NextCheck(attempts,
+				draw); (got - want).Abs() > time.Microsecond {
 				t.Fatalf("NextCheck(%d, %v) = %s, want %s", attempts, draw, got, want)
 			}
 		}
@@ -29,8 +30,10 @@ func TestNextCheck(t *testing.T) {
 
 func TestSetConditionKeepsTheOrderOfDisplay(t *testing.T) {
 	t.Parallel()
-	all := []controlplane.ConditionType{controlplane.DNSReady, controlplane.CertificateReady, controlplane.RenewalOnTrack}
-	for _, order := range [][]int{{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}} {
+	all := []controlplane.ConditionType{controlplane.DNSReady, controlplane.CertificateReady,
+		controlplane.RenewalOnTrack}
+	for _, order := range [][]int{{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1},
+		{2, 1, 0}} {
 		var d controlplane.Domain
 		for _, i := range order {
 			d.SetCondition(controlplane.Condition{Type: all[i], Status: "false", Reason: "first"})
@@ -39,7 +42,8 @@ func TestSetConditionKeepsTheOrderOfDisplay(t *testing.T) {
 		var got []controlplane.ConditionType
 		for _, c := range d.Conditions {
 			if c.Reason != "second" {
-				t.Errorf("conditions set in order %v: %s has the reason %s, want second", order, c.Type, c.Reason)
+				t.Errorf("conditions set in order %v: %s has the reason %s, want second", order,
+					c.Type, c.Reason)
 			}
 			got = append(got, c.Type)
 		}
@@ -48,11 +52,13 @@ func TestSetConditionKeepsTheOrderOfDisplay(t *testing.T) {
 		}
 	}
 	var d controlplane.Domain
-	d.SetCondition(controlplane.Condition{Type: controlplane.RenewalOnTrack, Status: "true", Reason: "x"})
+	d.SetCondition(controlplane.Condition{Type: controlplane.RenewalOnTrack,
+		Status: "true", Reason: "x"})
 	if len(d.Conditions) != 1 {
 		t.Errorf("Conditions after one SetCondition = %+v, want one", d.Conditions)
 	}
-	if c := d.Condition(controlplane.DNSReady); c.Status != "unknown" || c.Type != controlplane.DNSReady {
+	if c := d.Condition(controlplane.DNSReady); c.Status != "unknown" ||
+		c.Type != controlplane.DNSReady {
 		t.Errorf("Condition(DNSReady) = %+v, want unknown", c)
 	}
 }
@@ -61,9 +67,11 @@ func TestSetConditionKeepsTheOrderOfDisplay(t *testing.T) {
 func TestSetConditionDoesNotTouchCopies(t *testing.T) {
 	t.Parallel()
 	var d controlplane.Domain
-	d.SetCondition(controlplane.Condition{Type: controlplane.DNSReady, Status: "false", Reason: "cname-missing"})
+	d.SetCondition(controlplane.Condition{Type: controlplane.DNSReady,
+		Status: "false", Reason: "cname-missing"})
 	before := d
-	d.SetCondition(controlplane.Condition{Type: controlplane.DNSReady, Status: "true", Reason: "delegated"})
+	d.SetCondition(controlplane.Condition{Type: controlplane.DNSReady,
+		Status: "true", Reason: "delegated"})
 	if before.Condition(controlplane.DNSReady).Reason != "cname-missing" {
 		t.Error("SetCondition changed the conditions of a copy")
 	}
@@ -91,7 +99,8 @@ func TestHasCertificate(t *testing.T) {
 
 func TestDiagnosisKinds(t *testing.T) {
 	t.Parallel()
-	for code, want := range map[string][2]bool{controlplane.CauseOK: {true, false}, controlplane.CauseCNAMEMissing: {}, controlplane.CauseResolverUnreachable: {false, true}} {
+	for code, want := range map[string][2]bool{controlplane.CauseOK: {true, false},
+		controlplane.CauseCNAMEMissing: {}, controlplane.CauseResolverUnreachable: {false, true}} {
 		d := controlplane.Diagnosis{Code: code}
 		if got := [2]bool{d.OK(), d.Transient()}; got != want {
 			t.Errorf("Diagnosis with code %s: OK(), Transient() = %v, want %v", code, got, want)

@@ -32,11 +32,12 @@ type Error struct {
 	Message     string
 	Fix         string // an imperative; empty for the fix of the code
 	Fields      []FieldError
-	FieldsTotal int             // how many fields are invalid, if Fields does not list all
-	ExistingID  string          // of the object that a KindConflict conflicts with, or that a KindRateLimited is about
-	RetryAt     time.Time       // earliest useful retry; zero if unknown
-	ACME        json.RawMessage // a CA's problem document, verbatim
-	Err         error
+	FieldsTotal int // how many fields are invalid, if Fields does not list all
+	// of the object that a KindConflict conflicts with, or that a KindRateLimited is about
+	ExistingID string
+	RetryAt    time.Time       // earliest useful retry; zero if unknown
+	ACME       json.RawMessage // a CA's problem document, verbatim
+	Err        error
 }
 
 // FieldError names one invalid field by JSON pointer (RFC 6901).
@@ -64,8 +65,9 @@ func AsError(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
-	return &Error{Kind: KindInternal, Code: "internal", Message: "An unexpected error occurred in the service.",
-		Fix: FixOf("internal"), Err: err}
+	return &Error{Kind: KindInternal, Code: "internal",
+		Message: "An unexpected error occurred in the service.",
+		Fix:     FixOf("internal"), Err: err}
 }
 
 // IsKind reports whether err is, or wraps, an *Error of the given kind.
@@ -83,7 +85,8 @@ func HasCode(err error, code string) bool {
 // NotFound returns the error for an object that does not exist, or that belongs to another
 // organization: callers cannot distinguish the two.
 func NotFound(noun, id string) *Error {
-	return &Error{Kind: KindNotFound, Code: "not-found", Message: "This organization has no " + noun + " " + quote(id) + ".", Fix: FixOf("not-found")}
+	return &Error{Kind: KindNotFound, Code: "not-found", Message: "This organization has no " +
+		noun + " " + quote(id) + ".", Fix: FixOf("not-found")}
 }
 
 // Invalid returns a KindInvalid error about one field.

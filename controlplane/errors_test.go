@@ -24,7 +24,8 @@ func TestAsErrorHidesOtherErrors(t *testing.T) {
 	if got := e.Error(); !strings.Contains(got, "hunter2") {
 		t.Errorf("Error() = %q, want the text of the cause", got)
 	}
-	if got := controlplane.Internal(secret); got.Kind != controlplane.KindInternal || !errors.Is(got, secret) {
+	if got := controlplane.Internal(secret); got.Kind != controlplane.KindInternal ||
+		!errors.Is(got, secret) {
 		t.Errorf("Internal(%v) = %+v, want an internal error that wraps it", secret, got)
 	}
 	own := controlplane.NotFound("domain", "dom_x")
@@ -35,12 +36,14 @@ func TestAsErrorHidesOtherErrors(t *testing.T) {
 
 func TestIsKindAndHasCode(t *testing.T) {
 	t.Parallel()
-	err := fmt.Errorf("wrapped: %w", controlplane.Invalid("/name", "name-empty", "The name is empty.", "Send one."))
+	err := fmt.Errorf("wrapped: %w", controlplane.Invalid("/name", "name-empty",
+		"The name is empty.", "Send one."))
 	for _, tt := range []struct {
 		err  error
 		kind controlplane.Kind
 		want bool
-	}{{err, controlplane.KindInvalid, true}, {err, controlplane.KindNotFound, false}, {io.EOF, controlplane.KindInternal, false}, {nil, controlplane.KindInvalid, false}} {
+	}{{err, controlplane.KindInvalid, true}, {err, controlplane.KindNotFound, false},
+		{io.EOF, controlplane.KindInternal, false}, {nil, controlplane.KindInvalid, false}} {
 		if got := controlplane.IsKind(tt.err, tt.kind); got != tt.want {
 			t.Errorf("IsKind(%v, %s) = %v, want %v", tt.err, tt.kind, got, tt.want)
 		}
@@ -60,7 +63,8 @@ func TestNotFoundQuotesWithinBounds(t *testing.T) {
 	t.Parallel()
 	for _, id := range []string{"dom_x", strings.Repeat("ü", 500), "\xff\xfe"} {
 		e := controlplane.NotFound("domain", id)
-		if !utf8.ValidString(e.Message) || len(e.Message) > 200 || e.Kind != controlplane.KindNotFound || e.Code != "not-found" || e.Fix == "" {
+		if !utf8.ValidString(e.Message) || len(e.Message) > 200 ||
+			e.Kind != controlplane.KindNotFound || e.Code != "not-found" || e.Fix == "" {
 			t.Errorf("NotFound(domain, %q) = %+v, want valid UTF-8 of at most 200 bytes, with a fix", id, e)
 		}
 	}
@@ -69,13 +73,15 @@ func TestNotFoundQuotesWithinBounds(t *testing.T) {
 func TestIDs(t *testing.T) {
 	t.Parallel()
 	id := controlplane.NewID(controlplane.PrefixDomain)
-	if !strings.HasPrefix(id, "dom_") || len(id) != len("dom_")+26 || !controlplane.IsID(controlplane.PrefixDomain, id) {
+	if !strings.HasPrefix(id, "dom_") || len(id) != len("dom_")+26 ||
+		!controlplane.IsID(controlplane.PrefixDomain, id) {
 		t.Errorf("NewID(dom) = %q, want a TypeID with the prefix dom", id)
 	}
 	if id == controlplane.NewID(controlplane.PrefixDomain) {
 		t.Errorf("NewID(dom) = %q twice, want different IDs", id)
 	}
-	for _, bad := range []string{"", "dom_", "dom_x", strings.ToUpper(id), id + "0", id[4:], "job_" + id[4:], "dom_zzzzzzzzzzzzzzzzzzzzzzzzzz"} {
+	for _, bad := range []string{"", "dom_", "dom_x", strings.ToUpper(id), id + "0", id[4:],
+		"job_" + id[4:], "dom_zzzzzzzzzzzzzzzzzzzzzzzzzz"} {
 		if controlplane.IsID(controlplane.PrefixDomain, bad) {
 			t.Errorf("IsID(dom, %q) = true, want false", bad)
 		}

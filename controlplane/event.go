@@ -24,7 +24,8 @@ type eventActor struct {
 // Payload returns the entry as the JSON that webhooks get: the API's Event, without the address
 // of the client.
 func (a *AuditEntry) Payload() ([]byte, error) {
-	return json.Marshal(event{ID: a.ID, Type: a.Action, Timestamp: a.CreatedAt.UTC(), OrgID: a.OrgID,
+	return json.Marshal(event{ID: a.ID, Type: a.Action, Timestamp: a.CreatedAt.UTC(),
+		OrgID: a.OrgID,
 		Actor: eventActor{Type: a.Actor.Type, ID: a.Actor.ID}, Data: a.EventData()})
 }
 

@@ -24,7 +24,8 @@ type Gate struct {
 // at least 1.
 func NewGate(total, each int) *Gate {
 	total = max(total, 1)
-	return &Gate{total: total, each: max(each, 1), spare: total, of: make(map[string]int), waiting: make(map[string][]chan struct{})}
+	return &Gate{total: total, each: max(each, 1), spare: total, of: make(map[string]int),
+		waiting: make(map[string][]chan struct{})}
 }
 
 // Lend lets an organization hold more than each places, while at least spare places stay free for

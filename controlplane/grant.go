@@ -34,15 +34,17 @@ func (g *Grant) CheckDomain(noun, ref, domainID string) error {
 	switch domainID {
 	case "":
 		return &Error{Kind: KindForbidden, Code: "token-restricted",
-			Message: "The token is restricted to some domains, and the " + object + " belongs to none of them.",
-			Fix:     "Use a token without domain_ids."}
+			Message: "The token is restricted to some domains, and the " + object +
+				" belongs to none of them.",
+			Fix: "Use a token without domain_ids."}
 	case ref:
 	default:
 		object += " (domain " + domainID + ")"
 	}
 	return &Error{Kind: KindForbidden, Code: "domain-not-allowed",
-		Message: "The token is restricted to some domains, and the " + object + " is outside of them.",
-		Fix:     "Use a token whose domain_ids include " + domainID + ", or one without domain_ids."}
+		Message: "The token is restricted to some domains, and the " + object +
+			" is outside of them.",
+		Fix: "Use a token whose domain_ids include " + domainID + ", or one without domain_ids."}
 }
 
 // Covers reports whether the grant has every scope and domain of other.
@@ -50,7 +52,8 @@ func (g *Grant) Covers(other *Grant) bool {
 	if len(g.DomainIDs) > 0 && len(other.DomainIDs) == 0 {
 		return false
 	}
-	return g.CoversScopes(other.Scopes) && !slices.ContainsFunc(other.DomainIDs, func(id string) bool { return !g.AllowsDomain(id) })
+	return g.CoversScopes(other.Scopes) &&
+		!slices.ContainsFunc(other.DomainIDs, func(id string) bool { return !g.AllowsDomain(id) })
 }
 
 // CoversScopes reports whether the grant has all of the scopes.
@@ -75,7 +78,8 @@ func (r Role) Grant() *Grant {
 }
 
 // adminScopes are the scopes that an admin has in addition to those that read.
-var adminScopes = []Scope{ScopeDomainsWrite, ScopeJobsWrite, ScopeCertificatesKey, ScopeCertificatesRevoke, ScopeTokensWrite, ScopeWebhooksWrite}
+var adminScopes = []Scope{ScopeDomainsWrite, ScopeJobsWrite, ScopeCertificatesKey,
+	ScopeCertificatesRevoke, ScopeTokensWrite, ScopeWebhooksWrite}
 
 // rolesWith returns the roles that have a scope: a member can read, an admin can also change what
 // the service does, and an owner can also change who belongs to the organization, its plan, and its

@@ -17,7 +17,8 @@ func (g *Grant) CanGrantRole(r Role) error {
 		fix = "Use a token that has every scope of an admin, no domain_ids, and no expiry; or sign in on the dashboard as an owner."
 	}
 	return &Error{Kind: KindForbidden, Code: "role-exceeds",
-		Message: "The caller cannot grant the role " + string(r) + ", or change or remove anyone who has it.", Fix: fix}
+		Message: "The caller cannot grant the role " + string(r) +
+			", or change or remove anyone who has it.", Fix: fix}
 }
 
 // CanTransferOwnership returns nil if a caller may transfer the ownership from one member to

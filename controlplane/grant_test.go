@@ -12,13 +12,15 @@ import (
 
 func TestGrantOfARole(t *testing.T) {
 	t.Parallel()
-	member, admin, owner := controlplane.RoleMember.Grant(), controlplane.RoleAdmin.Grant(), controlplane.RoleOwner.Grant()
+	member, admin, owner := controlplane.RoleMember.Grant(), controlplane.RoleAdmin.Grant(),
+		controlplane.RoleOwner.Grant()
 	if !slices.Equal(owner.Scopes, controlplane.Scopes()) {
 		t.Errorf("RoleOwner.Grant().Scopes = %q, want %q", owner.Scopes, controlplane.Scopes())
 	}
 	for _, s := range controlplane.Scopes() {
 		if member.Allows(s) != strings.HasSuffix(string(s), ":read") {
-			t.Errorf("RoleMember.Grant().Allows(%s) = %v, want %v", s, member.Allows(s), !member.Allows(s))
+			t.Errorf("RoleMember.Grant().Allows(%s) = %v, want %v", s, member.Allows(s),
+				!member.Allows(s))
 		}
 		if member.Allows(s) && !admin.Allows(s) {
 			t.Errorf("RoleAdmin.Grant().Allows(%s) = false, want true", s)
@@ -42,14 +44,20 @@ func TestCheckDomain(t *testing.T) {
 		t.Errorf("CheckDomain without a restriction = %v, want nil", err)
 	}
 	for _, c := range []struct{ noun, ref, domain, code, message string }{
-		{"domain", "dom_b", "dom_b", "domain-not-allowed", `The token is restricted to some domains, and the domain "dom_b" is outside of them.`},
-		{"domain", "b.example.com", "dom_b", "domain-not-allowed", `The token is restricted to some domains, and the domain "b.example.com" (domain dom_b) is outside of them.`},
-		{"job", "job_1", "dom_b", "domain-not-allowed", `The token is restricted to some domains, and the job "job_1" (domain dom_b) is outside of them.`},
-		{"job", "job_2", "", "token-restricted", `The token is restricted to some domains, and the job "job_2" belongs to none of them.`},
+		{"domain", "dom_b", "dom_b", "domain-not-allowed",
+			`The token is restricted to some domains, and the domain "dom_b" is outside of them.`},
+		{"domain", "b.example.com", "dom_b", "domain-not-allowed",
+			`The token is restricted to some domains, and the domain "b.example.com" (domain dom_b) is outside of them.`},
+		{"job", "job_1", "dom_b", "domain-not-allowed",
+			`The token is restricted to some domains, and the job "job_1" (domain dom_b) is outside of them.`},
+		{"job", "job_2", "", "token-restricted",
+			`The token is restricted to some domains, and the job "job_2" belongs to none of them.`},
 	} {
 		err := controlplane.AsError(g.CheckDomain(c.noun, c.ref, c.domain))
-		if err.Kind != controlplane.KindForbidden || err.Code != c.code || err.Message != c.message || err.Fix == "" {
-			t.Errorf("CheckDomain(%q, %q, %q) = %+v, want %s: %s", c.noun, c.ref, c.domain, err, c.code, c.message)
+		if err.Kind != controlplane.KindForbidden || err.Code != c.code ||
+			err.Message != c.message || err.Fix == "" {
+			t.Errorf("CheckDomain(%q, %q, %q) = %+v, want %s: %s", c.noun, c.ref, c.domain, err,
+				c.code, c.message)
 		}
 	}
 }
@@ -57,12 +65,16 @@ func TestCheckDomain(t *testing.T) {
 // The API description lists the same scopes as the table of roles.
 func TestContractDescribesRoles(t *testing.T) {
 	t.Parallel()
-	description := regexp.MustCompile(`(?s)\n    Role:\n.*?description: \|\n(.*?)\n    [A-Z]`).FindStringSubmatch(text(t, "api/openapi.yaml"))
+	description := regexp.MustCompile(
+		`(?s)\n    Role:\n.*?description: \|\n(.*?)\n    [A-Z]`).FindStringSubmatch(text(t,
+		"api/openapi.yaml"))
 	if description == nil {
 		t.Fatal("openapi.yaml has no description of Role")
 	}
-	member, admin, _ := strings.Cut(strings.Join(strings.Fields(description[1]), " "), "`admin` also has")
-	if !strings.Contains(member, "`member` has every scope that reads") || !strings.HasSuffix(admin, ". `owner` has all scopes.") {
+	member, admin, _ := strings.Cut(strings.Join(strings.Fields(description[1]), " "),
+		"`admin` also has")
+	if !strings.Contains(member, "`member` has every scope that reads") ||
+		!strings.HasSuffix(admin, ". `owner` has all scopes.") {
 		t.Errorf("description of Role in openapi.yaml = %q, want the scopes of member, admin, and owner", description[1])
 	}
 	var want []string
@@ -85,14 +97,17 @@ func TestContractDescribesRoles(t *testing.T) {
 // The design document has the whole table, a line for each scope.
 func TestDocumentationShowsRoles(t *testing.T) {
 	t.Parallel()
-	lines := regexp.MustCompile("(?m)^\\| `([a-z]+:[a-z]+)` \\| (.) \\| (.) \\| (.) \\|$").FindAllStringSubmatch(text(t, "../docs/design/tenancy-and-secrets.md"), -1)
+	lines := regexp.MustCompile(
+		"(?m)^\\| `([a-z]+:[a-z]+)` \\| (.) \\| (.) \\| (.) \\|$").FindAllStringSubmatch(text(t,
+		"../docs/design/tenancy-and-secrets.md"), -1)
 	var got, want [][4]string
 	for _, l := range lines {
 		got = append(got, [4]string(l[1:]))
 	}
 	for _, s := range controlplane.Scopes() {
 		line := [4]string{string(s)}
-		for i, r := range []controlplane.Role{controlplane.RoleMember, controlplane.RoleAdmin, controlplane.RoleOwner} {
+		for i, r := range []controlplane.Role{controlplane.RoleMember, controlplane.RoleAdmin,
+			controlplane.RoleOwner} {
 			if line[i+1] = "–"; r.Grant().Allows(s) {
 				line[i+1] = "✓"
 			}

@@ -26,8 +26,10 @@ type JobKind struct {
 	// Slot names the work of which a domain has at most one open job at a time: an issuance and a
 	// renewal are the same work.
 	Slot        string
-	MaxAttempts int    // failures after which a job is dead-lettered
-	Failure     string // action that the log records on the domain then, in addition to job.dead_lettered; empty for none
+	MaxAttempts int // failures after which a job is dead-lettered
+	// action that the log records on the domain then, in addition to job.dead_lettered; empty for
+	// none
+	Failure string
 }
 
 // MaxAttempts is the number of failures after which a job on a domain is dead-lettered: one
@@ -101,17 +103,18 @@ const (
 // Job is a unit of work as Postgres stores it; the queue carries only its ID. Each dispatch
 // increments its generation, so that a task of an earlier dispatch is recognized as obsolete.
 type Job struct {
-	ID             string
-	OrgID          string
-	DomainID       string // empty for a delivery
-	CertificateID  string // that a revocation is about; empty for other types
-	DeliveryID     string // of a delivery; empty for other types
-	Type           JobType
-	Status         JobStatus
-	Queue          Queue
-	Reason         Reason // why it waits; empty when it does not
-	WaitedFor      Reason // the last reason for which it was deferred since it started or failed; empty for none
-	Attempts       int    // failures since it was created or last retried by request
+	ID            string
+	OrgID         string
+	DomainID      string // empty for a delivery
+	CertificateID string // that a revocation is about; empty for other types
+	DeliveryID    string // of a delivery; empty for other types
+	Type          JobType
+	Status        JobStatus
+	Queue         Queue
+	Reason        Reason // why it waits; empty when it does not
+	// the last reason for which it was deferred since it started or failed; empty for none
+	WaitedFor      Reason
+	Attempts       int // failures since it was created or last retried by request
 	Generation     int
 	RunAt          time.Time
 	DispatchedAt   *time.Time

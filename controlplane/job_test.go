@@ -24,11 +24,13 @@ func TestBackoff(t *testing.T) {
 		{"default, second failure", controlplane.Backoff{}, 2, 32 * time.Second, 48 * time.Second},
 		{"default, third failure", controlplane.Backoff{}, 3, 128 * time.Second, 192 * time.Second},
 		{"default, no failure", controlplane.Backoff{}, 0, 8 * time.Second, 12 * time.Second},
-		{"base", controlplane.Backoff{Base: time.Millisecond}, 3, 12800 * time.Microsecond, 19200 * time.Microsecond},
+		{"base", controlplane.Backoff{Base: time.Millisecond}, 3, 12800 * time.Microsecond,
+			19200 * time.Microsecond},
 		{"factor", controlplane.Backoff{Factor: 2}, 4, 64 * time.Second, 96 * time.Second},
 		{"jitter", controlplane.Backoff{Jitter: 0.5}, 1, 5 * time.Second, 15 * time.Second},
 	} {
-		for draw, want := range map[float64]time.Duration{0: tt.low, 0.5: (tt.low + tt.high) / 2, 1: tt.high} {
+		for draw, want := range map[float64]time.Duration{0: tt.low, 0.5: (tt.low + tt.high) / 2,
+			1: tt.high} {
 			if got := tt.b.After(tt.failures, draw); (got - want).Abs() > time.Microsecond {
 				t.Errorf("%s: After(%d, %v) = %s, want %s", tt.name, tt.failures, draw, got, want)
 			}
@@ -55,7 +57,8 @@ func TestJobKinds(t *testing.T) {
 		t.Errorf("JobKinds() differs from the constants (-constants +JobKinds()):\n%s", diff)
 	}
 	if got := controlplane.JobType("other"); got.Valid() || got.Slot() != "" {
-		t.Errorf("JobType(other): Valid() = %v, Slot() = %q, want false and none", got.Valid(), got.Slot())
+		t.Errorf("JobType(other): Valid() = %v, Slot() = %q, want false and none", got.Valid(),
+			got.Slot())
 	}
 }
 
@@ -84,7 +87,8 @@ func TestMigrationsAllowTheJobTypes(t *testing.T) {
 func TestStatuses(t *testing.T) {
 	t.Parallel()
 	for s, want := range map[controlplane.JobStatus]bool{
-		controlplane.JobQueued: false, controlplane.JobRunning: false, controlplane.JobSucceeded: true, controlplane.JobFailed: true,
+		controlplane.JobQueued: false, controlplane.JobRunning: false,
+		controlplane.JobSucceeded: true, controlplane.JobFailed: true,
 	} {
 		if got := s.Over(); got != want {
 			t.Errorf("JobStatus(%s).Over() = %v, want %v", s, got, want)
@@ -94,21 +98,24 @@ func TestStatuses(t *testing.T) {
 		}
 	}
 	for _, s := range []controlplane.DomainStatus{
-		controlplane.DomainPendingCNAME, controlplane.DomainIssuing, controlplane.DomainActive, controlplane.DomainError,
+		controlplane.DomainPendingCNAME, controlplane.DomainIssuing, controlplane.DomainActive,
+		controlplane.DomainError,
 	} {
 		if !s.Valid() {
 			t.Errorf("DomainStatus(%s).Valid() = false, want true", s)
 		}
 	}
 	for name, s := range map[string]interface{ Valid() bool }{
-		"JobStatus": controlplane.JobStatus("other"), "DomainStatus": controlplane.DomainStatus("other"), "Tier": controlplane.Tier("other"),
+		"JobStatus":    controlplane.JobStatus("other"),
+		"DomainStatus": controlplane.DomainStatus("other"), "Tier": controlplane.Tier("other"),
 	} {
 		if s.Valid() {
 			t.Errorf("%s(other).Valid() = true, want false", name)
 		}
 	}
 	for s, want := range map[controlplane.OrderStep]bool{
-		controlplane.StepCreated: false, controlplane.StepIssued: false, controlplane.StepStored: true, controlplane.StepFailed: true,
+		controlplane.StepCreated: false, controlplane.StepIssued: false,
+		controlplane.StepStored: true, controlplane.StepFailed: true,
 	} {
 		if got := s.Over(); got != want {
 			t.Errorf("OrderStep(%s).Over() = %v, want %v", s, got, want)
@@ -127,8 +134,10 @@ func TestMaxDomains(t *testing.T) {
 		{"free", controlplane.Organization{Tier: controlplane.TierFree}, 3},
 		{"pro", controlplane.Organization{Tier: controlplane.TierPro}, 15},
 		{"agency", controlplane.Organization{Tier: controlplane.TierAgency}, 50},
-		{"limit of 0", controlplane.Organization{Tier: controlplane.TierPro, DomainLimit: &none}, 0},
-		{"limit of 1000", controlplane.Organization{Tier: controlplane.TierFree, DomainLimit: &many}, 1000},
+		{"limit of 0", controlplane.Organization{Tier: controlplane.TierPro, DomainLimit: &none},
+			0},
+		{"limit of 1000", controlplane.Organization{Tier: controlplane.TierFree,
+			DomainLimit: &many}, 1000},
 	} {
 		if got := tt.o.MaxDomains(); got != tt.want {
 			t.Errorf("%s: MaxDomains() = %d, want %d", tt.name, got, tt.want)

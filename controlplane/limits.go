@@ -62,13 +62,15 @@ func DefaultLimits() Limits {
 			"Too many requests from your network had an invalid or expired credential."},
 		SignIns: Policy{"sign-in", RateLimit{60, time.Minute}, "too-many-sign-ins",
 			"Too many sign-ins were started from your network."},
-		OrganizationLookups: Policy{"organization-lookups", RateLimit{200, time.Hour}, "too-many-lookups",
+		OrganizationLookups: Policy{"organization-lookups", RateLimit{200, time.Hour},
+			"too-many-lookups",
 			"The organization has looked up 200 logins at GitHub within an hour."},
 		PersonLookups: Policy{"person-lookups", RateLimit{300, time.Hour}, "too-many-lookups",
 			"You have looked up 300 logins at GitHub within an hour."},
 		AllLookups: Policy{"lookups", RateLimit{4000, time.Hour}, "too-many-lookups",
 			"The service has used up its lookups at GitHub."},
-		NewOrganizations: Policy{"new-organizations", RateLimit{5, 24 * time.Hour}, "too-many-organizations",
+		NewOrganizations: Policy{"new-organizations", RateLimit{5, 24 * time.Hour},
+			"too-many-organizations",
 			"You have created 5 organizations within a day."},
 	}
 }
@@ -88,7 +90,8 @@ func (t Tier) RateLimit() RateLimit {
 // StreamLimit is how many event streams and requests with `wait` one process holds open at a time.
 type StreamLimit struct {
 	Organization int
-	Credential   int // one token or session: half of Organization, so that it leaves room for others
+	// one token or session: half of Organization, so that it leaves room for others
+	Credential int
 }
 
 // StreamLimit returns the limit that the tier includes.
@@ -106,8 +109,10 @@ func (t Tier) StreamLimit() StreamLimit {
 // CallPolicy returns the policy that counts an organization's API requests.
 func (t Tier) CallPolicy() Policy {
 	limit := t.RateLimit()
-	return Policy{"organization", limit, CodeRateLimited, "The organization's plan includes " + strconv.Itoa(limit.Calls) +
-		" requests in " + strconv.Itoa(int(limit.Window/time.Second)) + " seconds, and they are used up."}
+	return Policy{"organization", limit, CodeRateLimited, "The organization's plan includes " +
+		strconv.Itoa(limit.Calls) +
+		" requests in " + strconv.Itoa(int(limit.Window/time.Second)) +
+		" seconds, and they are used up."}
 }
 
 // LogKept returns how long the tier keeps the audit log, in whole days. The log of a deleted

@@ -14,7 +14,8 @@ func ParseName(pointer, s string) (string, error) {
 		return "", invalidBy(pointer, err)
 	}
 	if suffix, _ := publicsuffix.PublicSuffix(name); suffix == name {
-		return "", Invalid(pointer, "name-public-suffix", rules.Quote(s)+" is a public suffix: only its registry registers names under it.",
+		return "", Invalid(pointer, "name-public-suffix", rules.Quote(s)+
+			" is a public suffix: only its registry registers names under it.",
 			"Use a name below it, such as example."+name+".")
 	}
 	return name, nil

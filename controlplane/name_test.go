@@ -11,14 +11,17 @@ import (
 
 func TestParseName(t *testing.T) {
 	t.Parallel()
-	for in, want := range map[string]string{"Example.COM.": "example.com", "a.b.example.co.uk": "a.b.example.co.uk", "me.github.io": "me.github.io"} {
+	for in, want := range map[string]string{"Example.COM.": "example.com",
+		"a.b.example.co.uk": "a.b.example.co.uk", "me.github.io": "me.github.io"} {
 		if got, err := controlplane.ParseName("/name", in); err != nil || got != want {
 			t.Errorf("ParseName(%q) = %q, %v, want %q", in, got, err, want)
 		}
 	}
 	for in, code := range map[string]string{
-		"": "name-empty", "*.example.com": "name-wildcard", "com": "name-public-suffix", "co.uk": "name-public-suffix", "github.io": "name-public-suffix",
-		"foo.ck": "name-public-suffix", "公司.cn": "name-public-suffix", "xn--55qx5d.cn": "name-public-suffix",
+		"": "name-empty", "*.example.com": "name-wildcard", "com": "name-public-suffix",
+		"co.uk": "name-public-suffix", "github.io": "name-public-suffix",
+		"foo.ck": "name-public-suffix", "公司.cn": "name-public-suffix",
+		"xn--55qx5d.cn": "name-public-suffix",
 	} {
 		got, err := controlplane.ParseName("/name", in)
 		if got != "" || !controlplane.HasCode(err, code) {
@@ -26,7 +29,8 @@ func TestParseName(t *testing.T) {
 			continue
 		}
 		e := controlplane.AsError(err)
-		want := &controlplane.Error{Kind: controlplane.KindInvalid, Code: code, Message: e.Message, Fix: e.Fix,
+		want := &controlplane.Error{Kind: controlplane.KindInvalid, Code: code, Message: e.Message,
+			Fix:    e.Fix,
 			Fields: []controlplane.FieldError{{Pointer: "/name", Code: code, Detail: e.Message}}}
 		if diff := cmp.Diff(want, e); diff != "" || e.Message == "" || e.Fix == "" {
 			t.Errorf("ParseName(%q) returns an unexpected error (-want +got):\n%s", in, diff)
@@ -36,7 +40,8 @@ func TestParseName(t *testing.T) {
 
 func TestCertificateNames(t *testing.T) {
 	t.Parallel()
-	for wildcard, want := range map[bool][]string{false: {"example.com"}, true: {"example.com", "*.example.com"}} {
+	for wildcard, want := range map[bool][]string{false: {"example.com"},
+		true: {"example.com", "*.example.com"}} {
 		if got := controlplane.CertificateNames("example.com", wildcard); !slices.Equal(got, want) {
 			t.Errorf("CertificateNames(example.com, %v) = %q, want %q", wildcard, got, want)
 		}
@@ -45,7 +50,8 @@ func TestCertificateNames(t *testing.T) {
 
 func TestRegisteredDomain(t *testing.T) {
 	t.Parallel()
-	for in, want := range map[string]string{"a.b.example.com": "example.com", "example.co.uk": "example.co.uk", "www.me.github.io": "me.github.io", "com": "com"} {
+	for in, want := range map[string]string{"a.b.example.com": "example.com",
+		"example.co.uk": "example.co.uk", "www.me.github.io": "me.github.io", "com": "com"} {
 		if got := controlplane.RegisteredDomain(in); got != want {
 			t.Errorf("RegisteredDomain(%s) = %s, want %s", in, got, want)
 		}

@@ -39,7 +39,8 @@ func TestSeenBy(t *testing.T) {
 	}
 	for _, who := range [][]string{{"b"}, {strings.Repeat("w", 5000)}} {
 		got := controlplane.SeenBy(strings.Repeat("é", 1000), who)
-		if n := utf8.RuneCountInString(got); n != 255 || !strings.HasPrefix(got, "é") || !strings.HasSuffix(got, "]") {
+		if n := utf8.RuneCountInString(got); n != 255 || !strings.HasPrefix(got, "é") ||
+			!strings.HasSuffix(got, "]") {
 			t.Errorf("SeenBy(a long value, %d of them) = %q, %d characters, want 255 with who at the end", len(who), got, n)
 		}
 	}

@@ -12,16 +12,18 @@ type OrderStep string
 
 // The steps of an order (RFC 8555 §7.4).
 const (
-	StepCreated    OrderStep = "created"    // key and CSR are stored; the CA may or may not know of the order yet
-	StepOrdered    OrderStep = "ordered"    // the order URL is stored
-	StepAuthorized OrderStep = "authorized" // authorizations were read; the TXT values are known and stored
-	StepPublished  OrderStep = "published"  // all of our name servers answer the TXT values
-	StepAccepted   OrderStep = "accepted"   // the CA was asked to validate
-	StepReady      OrderStep = "ready"      // the CA has validated every authorization
-	StepFinalized  OrderStep = "finalised"  // the CSR was sent; the stored value keeps its spelling
-	StepIssued     OrderStep = "issued"     // the certificate URL is stored; it can be downloaded
-	StepStored     OrderStep = "stored"     // the certificate is stored; the order is over
-	StepFailed     OrderStep = "failed"     // the order is over without a certificate
+	// key and CSR are stored; the CA may or may not know of the order yet
+	StepCreated OrderStep = "created"
+	StepOrdered OrderStep = "ordered" // the order URL is stored
+	// authorizations were read; the TXT values are known and stored
+	StepAuthorized OrderStep = "authorized"
+	StepPublished  OrderStep = "published" // all of our name servers answer the TXT values
+	StepAccepted   OrderStep = "accepted"  // the CA was asked to validate
+	StepReady      OrderStep = "ready"     // the CA has validated every authorization
+	StepFinalized  OrderStep = "finalised" // the CSR was sent; the stored value keeps its spelling
+	StepIssued     OrderStep = "issued"    // the certificate URL is stored; it can be downloaded
+	StepStored     OrderStep = "stored"    // the certificate is stored; the order is over
+	StepFailed     OrderStep = "failed"    // the order is over without a certificate
 )
 
 // Over reports whether the order is over.

@@ -8,9 +8,10 @@ const (
 	LimitRegisteredDomain     = "certificates-per-registered-domain"
 	LimitDuplicates           = "duplicate-certificates"
 	LimitFailedAuthorizations = "failed-authorizations"
-	LimitPace                 = "pace"         // our own: orders per second
-	LimitShare                = "share"        // our own: an organization's share of the orders per account
-	LimitByCA                 = "rate-limited" // a limit that the CA did not name when it rejected an order
+	LimitPace                 = "pace" // our own: orders per second
+	// our own: an organization's share of the orders per account
+	LimitShare = "share"
+	LimitByCA  = "rate-limited" // a limit that the CA did not name when it rejected an order
 )
 
 // BudgetPeriod is the period of an organization's budget of orders.

@@ -51,7 +51,9 @@ const renewalSpread = 20
 //
 // now reports that the whole window had passed when the information was fetched: the CA requests an
 // immediate replacement, as in a mass revocation. at is then in the past.
-func RenewTime(notBefore, notAfter time.Time, ari *RenewalInfo, draw float64) (at time.Time, now bool) {
+func RenewTime(
+	notBefore, notAfter time.Time, ari *RenewalInfo, draw float64,
+) (at time.Time, now bool) {
 	if math.IsNaN(draw) {
 		draw = 0
 	}

@@ -21,7 +21,8 @@ func RevocationCode(pointer, reason string) (int, error) {
 	if code, ok := revocationReasons[reason]; ok {
 		return code, nil
 	}
-	return 0, Invalid(pointer, "revocation-reason-unknown", quote(reason)+" is not a revocation reason.",
+	return 0, Invalid(pointer, "revocation-reason-unknown", quote(reason)+
+		" is not a revocation reason.",
 		fmt.Sprintf("Send one of %s.", strings.Join(RevocationReasons(), ", ")))
 }
 
@@ -31,6 +32,7 @@ func RevocationReasons() []string {
 	for name := range revocationReasons {
 		names = append(names, name)
 	}
-	sort.Slice(names, func(i, j int) bool { return revocationReasons[names[i]] < revocationReasons[names[j]] })
+	sort.Slice(names,
+		func(i, j int) bool { return revocationReasons[names[i]] < revocationReasons[names[j]] })
 	return names
 }

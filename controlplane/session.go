@@ -39,7 +39,8 @@ type Session struct {
 // NoSession returns the error for a session that has ended, or that belongs to another user:
 // callers cannot distinguish the two.
 func NoSession(id string) *Error {
-	return &Error{Kind: KindNotFound, Code: "not-found", Message: "You have no session " + quote(id) + ", or it has ended.",
+	return &Error{Kind: KindNotFound, Code: "not-found", Message: "You have no session " +
+		quote(id) + ", or it has ended.",
 		Fix: "List your sessions, and choose one of them."}
 }
 

@@ -18,7 +18,8 @@ const (
 func TestTargetKnownVector(t *testing.T) {
 	t.Parallel()
 	key := []byte("0123456789abcdef0123456789abcdef")
-	if got, want := controlplane.Target(key, orgOne, "example.com"), "42r42auzrcydr52ttdj3tinuhjjd6pvw"; got != want {
+	if got, want := controlplane.Target(key, orgOne, "example.com"),
+		"42r42auzrcydr52ttdj3tinuhjjd6pvw"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 }
@@ -38,7 +39,8 @@ func TestTargetDiffersByKeyOrganizationAndName(t *testing.T) {
 			t.Errorf("%s and %s have the same target", what, other)
 		}
 		seen[target] = what
-		if raw, err := base32.StdEncoding.DecodeString(strings.ToUpper(target)); err != nil || len(raw) != 20 || len(target) != 32 || target != strings.ToLower(target) {
+		if raw, err := base32.StdEncoding.DecodeString(strings.ToUpper(target)); err != nil ||
+			len(raw) != 20 || len(target) != 32 || target != strings.ToLower(target) {
 			t.Errorf("%s: Target() = %q, want 160 bits in lower-case base32", what, target)
 		}
 	}
@@ -46,8 +48,10 @@ func TestTargetDiffersByKeyOrganizationAndName(t *testing.T) {
 
 func TestNewDelegation(t *testing.T) {
 	t.Parallel()
-	want := controlplane.Delegation{Name: "_acme-challenge.example.com", Type: "CNAME", Target: "abc.acme.dcvaas-verify.com"}
-	if got := controlplane.NewDelegation("example.com", "abc", "acme.dcvaas-verify.com"); got != want {
+	want := controlplane.Delegation{Name: "_acme-challenge.example.com", Type: "CNAME",
+		Target: "abc.acme.dcvaas-verify.com"}
+	if got := controlplane.NewDelegation("example.com", "abc",
+		"acme.dcvaas-verify.com"); got != want {
 		t.Errorf("NewDelegation(example.com) = %+v, want %+v", got, want)
 	}
 }

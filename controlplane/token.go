@@ -35,8 +35,10 @@ const (
 // Scopes returns all scopes, in the order of the documentation.
 func Scopes() []Scope {
 	return []Scope{ScopeDomainsRead, ScopeDomainsWrite, ScopeCertificatesRead, ScopeCertificatesKey,
-		ScopeCertificatesRevoke, ScopeJobsRead, ScopeJobsWrite, ScopeTokensRead, ScopeTokensWrite, ScopeAuditRead,
-		ScopeOrganizationRead, ScopeOrganizationWrite, ScopeMembersRead, ScopeMembersWrite, ScopeWebhooksRead, ScopeWebhooksWrite}
+		ScopeCertificatesRevoke, ScopeJobsRead, ScopeJobsWrite, ScopeTokensRead, ScopeTokensWrite,
+		ScopeAuditRead,
+		ScopeOrganizationRead, ScopeOrganizationWrite, ScopeMembersRead, ScopeMembersWrite,
+		ScopeWebhooksRead, ScopeWebhooksWrite}
 }
 
 // Token is an API token as it is stored, with a hash of its secret.
@@ -57,8 +59,9 @@ type Token struct {
 	PreviousUntil *time.Time // expiry of the previous secret; nil without one
 
 	// Set only after a lookup by the secret.
-	Tier        Tier       // of its organization
-	SecretUntil *time.Time // expiry of the secret, if it is the previous one and expires before the token
+	Tier Tier // of its organization
+	// expiry of the secret, if it is the previous one and expires before the token
+	SecretUntil *time.Time
 }
 
 const (

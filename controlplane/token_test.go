@@ -40,7 +40,9 @@ func TestWellFormedKnowsForeignChecksums(t *testing.T) {
 	if !controlplane.WellFormed(knownSecret) {
 		t.Errorf("WellFormed(%q) = false, want true", knownSecret)
 	}
-	for _, s := range []string{"", "dcv_", knownSecret[:39], knownSecret + "0", "dcx_" + knownSecret[4:], " " + knownSecret[:39], strings.ToLower(knownSecret), "Bearer " + knownSecret} {
+	for _, s := range []string{"", "dcv_", knownSecret[:39], knownSecret + "0",
+		"dcx_" + knownSecret[4:], " " + knownSecret[:39], strings.ToLower(knownSecret), "Bearer " +
+			knownSecret} {
 		if controlplane.WellFormed(s) {
 			t.Errorf("WellFormed(%q) = true, want false", s)
 		}
@@ -55,7 +57,8 @@ func TestWellFormedCatchesAnyMistypedCharacter(t *testing.T) {
 		for c := range 256 {
 			if old := b[i]; byte(c) != old {
 				if b[i] = byte(c); controlplane.WellFormed(string(b)) {
-					t.Errorf("WellFormed with place %d changed to %q = true, want false", i, rune(c))
+					t.Errorf("WellFormed with place %d changed to %q = true, want false", i,
+						rune(c))
 				}
 				b[i] = old
 			}
@@ -88,7 +91,8 @@ func FuzzWellFormed(f *testing.F) {
 
 func TestHashAndPrefixOfASecret(t *testing.T) {
 	t.Parallel()
-	if got := hex.EncodeToString(controlplane.HashSecret("abc")); got != "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" {
+	if got := hex.EncodeToString(controlplane.HashSecret(
+		"abc")); got != "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" {
 		t.Errorf("HashSecret(abc) = %s, want its SHA-256", got)
 	}
 	if got := controlplane.SecretPrefix(knownSecret); got != knownSecret[:10] {

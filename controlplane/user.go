@@ -39,6 +39,7 @@ const maxLogin = 100 // GitHub's logins have up to 39, plus a suffix for account
 // IsLogin reports whether s has the form of a GitHub login, so that other values cost no lookup.
 func IsLogin(s string) bool {
 	return s != "" && len(s) <= maxLogin && !strings.ContainsFunc(s, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' &&
+			r != '_'
 	})
 }

@@ -11,13 +11,17 @@ type VerdictClass string
 
 // The classes of verdicts.
 const (
-	VerdictUnreachable VerdictClass = "unreachable"  // the CA does not respond, or returns 5xx or no ACME: retry with another CA, or later
-	VerdictRateLimited VerdictClass = "rate-limited" // over a limit of the CA: wait until RetryAt, if it is set
-	VerdictCAAForbids  VerdictClass = "caa-forbids"  // CAA records forbid this CA; another may be allowed
-	VerdictRejected    VerdictClass = "rejected"     // permanent: the CA rejects the order
-	VerdictOrderGone   VerdictClass = "order-gone"   // the CA no longer has the order: start a new one
-	VerdictInterrupted VerdictClass = "interrupted"  // the run was stopped: resume the order
-	VerdictInternal    VerdictClass = "internal"     // a fault in this service
+	// the CA does not respond, or returns 5xx or no ACME: retry with another CA, or later
+	VerdictUnreachable VerdictClass = "unreachable"
+	// over a limit of the CA: wait until RetryAt, if it is set
+	VerdictRateLimited VerdictClass = "rate-limited"
+	// CAA records forbid this CA; another may be allowed
+	VerdictCAAForbids VerdictClass = "caa-forbids"
+	VerdictRejected   VerdictClass = "rejected" // permanent: the CA rejects the order
+	// the CA no longer has the order: start a new one
+	VerdictOrderGone   VerdictClass = "order-gone"
+	VerdictInterrupted VerdictClass = "interrupted" // the run was stopped: resume the order
+	VerdictInternal    VerdictClass = "internal"    // a fault in this service
 )
 
 // Verdict is why an order gave no certificate, in words for users. It contains no secrets.

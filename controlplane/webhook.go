@@ -60,6 +60,7 @@ func WebhookKey(secret string) ([]byte, error) {
 
 // WebhookIsDisabled returns the error of an operation that needs an enabled webhook.
 func WebhookIsDisabled(id string) *Error {
-	return &Error{Kind: KindConflict, Code: "webhook-disabled", ExistingID: id, Message: "The webhook is disabled, so events are not sent to it.",
-		Fix: "Enable it first: PATCH /api/webhooks/" + id + ` with {"enabled": true}.`}
+	return &Error{Kind: KindConflict, Code: "webhook-disabled", ExistingID: id,
+		Message: "The webhook is disabled, so events are not sent to it.",
+		Fix:     "Enable it first: PATCH /api/webhooks/" + id + ` with {"enabled": true}.`}
 }

@@ -13,7 +13,8 @@ func TestCheckWebhookURL(t *testing.T) {
 		t.Errorf("CheckWebhookURL(https) = %v, want nil", err)
 	}
 	err := controlplane.CheckWebhookURL("http://example.com/", true)
-	if e := controlplane.AsError(err); e.Code != "webhook-url" || e.Kind != controlplane.KindInvalid || len(e.Fields) != 1 || e.Fields[0].Pointer != "/url" {
+	if e := controlplane.AsError(err); e.Code != "webhook-url" ||
+		e.Kind != controlplane.KindInvalid || len(e.Fields) != 1 || e.Fields[0].Pointer != "/url" {
 		t.Errorf("CheckWebhookURL(http) = %+v, want a KindInvalid error for /url with the code webhook-url", e)
 	}
 }
@@ -27,7 +28,8 @@ func TestWebhookKey(t *testing.T) {
 	if a == b {
 		t.Errorf("NewWebhookSecret() = %q twice", a)
 	}
-	if _, err := controlplane.WebhookKey("whsec_"); !controlplane.HasCode(err, "webhook-secret") || controlplane.AsError(err).Fields[0].Pointer != "/secret" {
+	if _, err := controlplane.WebhookKey("whsec_"); !controlplane.HasCode(err, "webhook-secret") ||
+		controlplane.AsError(err).Fields[0].Pointer != "/secret" {
 		t.Errorf("WebhookKey(whsec_) = %v, want the code webhook-secret for /secret", err)
 	}
 }
@@ -38,8 +40,10 @@ func TestDeliveryWait(t *testing.T) {
 	var sum time.Duration
 	for n := 1; n < controlplane.DeliveryAttempts; n++ {
 		d := controlplane.DeliveryWait(n, 0, 0.5)
-		if next := controlplane.DeliveryWait(n+1, 0, 0.5); n < controlplane.DeliveryAttempts-1 && next <= d {
-			t.Errorf("DeliveryWait(%d) = %s, DeliveryWait(%d) = %s, want a longer wait", n, d, n+1, next)
+		if next := controlplane.DeliveryWait(n+1, 0, 0.5); n < controlplane.DeliveryAttempts-1 &&
+			next <= d {
+			t.Errorf("DeliveryWait(%d) = %s, DeliveryWait(%d) = %s, want a longer wait", n, d, n+1,
+				next)
 		}
 		sum += d
 	}
@@ -60,7 +64,8 @@ func TestDeliveryWait(t *testing.T) {
 	} {
 		got := controlplane.DeliveryWait(tt.failures, tt.retryAfter, tt.draw)
 		if (got - tt.want).Abs() > time.Millisecond {
-			t.Errorf("DeliveryWait(%d, %s, %v) = %s, want %s", tt.failures, tt.retryAfter, tt.draw, got, tt.want)
+			t.Errorf("DeliveryWait(%d, %s, %v) = %s, want %s", tt.failures, tt.retryAfter, tt.draw,
+				got, tt.want)
 		}
 	}
 }

@@ -33,7 +33,8 @@ func TestMain(m *testing.M) {
 		}
 	}
 	// The developer's environment must not affect the tests.
-	for _, name := range []string{"TF_CLI_CONFIG_FILE", "TF_DATA_DIR", "TF_WORKSPACE", "TF_CLI_ARGS", envEndpoint, envAPIToken} {
+	for _, name := range []string{"TF_CLI_CONFIG_FILE", "TF_DATA_DIR", "TF_WORKSPACE",
+		"TF_CLI_ARGS", envEndpoint, envAPIToken} {
 		if err := os.Unsetenv(name); err != nil {
 			panic(err)
 		}
@@ -59,13 +60,16 @@ func startControlPlane(t testing.TB) (endpoint, token, playgroundURL string) {
 		if plane.dir, plane.err = os.MkdirTemp("", "dcvaas-provider-"); plane.err != nil {
 			return
 		}
-		if plane.err = os.Chmod(plane.dir, 0o755); plane.err != nil { // Postgres may run as another user
+		// Postgres may run as another user
+		if plane.err = os.Chmod(plane.dir, 0o755); plane.err != nil {
 			return
 		}
 		plane.dev, plane.err = program.StartDev(context.Background(), program.DevConfig{
-			Dir: filepath.Join(plane.dir, "dcvaas"), FreePorts: true, EmbeddedRedis: true, Fast: true,
+			Dir: filepath.Join(plane.dir, "dcvaas"), FreePorts: true, EmbeddedRedis: true,
+			Fast: true,
 			Configure: func(c *program.Config) {
-				c.Work.RetryBase = 200 * time.Millisecond // failed jobs are dead-lettered within seconds
+				// failed jobs are dead-lettered within seconds
+				c.Work.RetryBase = 200 * time.Millisecond
 			},
 		})
 	})
@@ -111,7 +115,8 @@ func newSerialAcc(t *testing.T) *acc {
 
 func (a *acc) clientWith(token string) *client.Client {
 	a.Helper()
-	c, err := client.New(client.Options{Endpoint: a.endpoint, Token: token, MaxRetries: 3, UserAgent: "acceptance-test"})
+	c, err := client.New(client.Options{Endpoint: a.endpoint, Token: token, MaxRetries: 3,
+		UserAgent: "acceptance-test"})
 	if err != nil {
 		a.Fatal(err)
 	}
@@ -129,7 +134,8 @@ func (a *acc) config(body string, args ...any) string {
 }
 
 func (a *acc) configAt(endpoint, token, body string, args ...any) string {
-	return fmt.Sprintf("provider \"dcvaas\" {\n  endpoint  = %q\n  api_token = %q\n}\n\n", endpoint, token) + fmt.Sprintf(body, args...)
+	return fmt.Sprintf("provider \"dcvaas\" {\n  endpoint  = %q\n  api_token = %q\n}\n\n", endpoint,
+		token) + fmt.Sprintf(body, args...)
 }
 
 // run runs the steps, and then checks that nothing is left at the server.
@@ -145,7 +151,8 @@ func (a *acc) run(steps ...resource.TestStep) {
 func (a *acc) factories() map[string]func() (tfprotov6.ProviderServer, error) {
 	return map[string]func() (tfprotov6.ProviderServer, error){
 		"dcvaas": func() (tfprotov6.ProviderServer, error) {
-			return providerserver.NewProtocol6WithError(newAt("test", func() time.Time { return a.now() })())()
+			return providerserver.NewProtocol6WithError(
+				newAt("test", func() time.Time { return a.now() })())()
 		},
 	}
 }
@@ -170,7 +177,8 @@ func (a *acc) checkDestroy(s *terraform.State) error {
 			continue
 		}
 		if !client.IsNotFound(err) {
-			return fmt.Errorf("%s (%s) still exists: %w", address, r.Primary.ID, errors.Join(errors.New("the API returns"), err))
+			return fmt.Errorf("%s (%s) still exists: %w", address, r.Primary.ID,
+				errors.Join(errors.New("the API returns"), err))
 		}
 	}
 	return nil
@@ -190,7 +198,8 @@ func (a *acc) added(name string) *client.Domain {
 // setRecord creates a record in the playground DNS.
 func (a *acc) setRecord(name, kind string, values ...string) {
 	a.Helper()
-	body, err := json.Marshal(map[string]any{"name": name, "type": kind, "values": values, "ttl": 1})
+	body, err := json.Marshal(map[string]any{"name": name, "type": kind, "values": values,
+		"ttl": 1})
 	if err != nil {
 		a.Fatal(err)
 	}
@@ -237,7 +246,8 @@ func (a *acc) activate(ref string) *client.Domain {
 	if _, err := a.client.VerifyDomain(ctx, d.Id); err != nil {
 		a.Fatal(err)
 	}
-	d, err = a.client.WaitDomain(ctx, d.Id, func(d *client.Domain) bool { return d.Status == client.DomainStatusActive })
+	d, err = a.client.WaitDomain(ctx, d.Id,
+		func(d *client.Domain) bool { return d.Status == client.DomainStatusActive })
 	if err != nil {
 		a.Fatalf("WaitDomain = %+v, %v, want the status active", d, err)
 	}

@@ -47,11 +47,15 @@ type apiTokenEphemeralModel struct {
 	TokenPrefix types.String      `tfsdk:"token_prefix"`
 }
 
-func (e *apiTokenEphemeral) Metadata(_ context.Context, req ephemeral.MetadataRequest, resp *ephemeral.MetadataResponse) {
+func (e *apiTokenEphemeral) Metadata(
+	_ context.Context, req ephemeral.MetadataRequest, resp *ephemeral.MetadataResponse,
+) {
 	resp.TypeName = req.ProviderTypeName + "_api_token"
 }
 
-func (e *apiTokenEphemeral) Schema(_ context.Context, _ ephemeral.SchemaRequest, resp *ephemeral.SchemaResponse) {
+func (e *apiTokenEphemeral) Schema(
+	_ context.Context, _ ephemeral.SchemaRequest, resp *ephemeral.SchemaResponse,
+) {
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "An API token for the duration of a Terraform run, for the configuration of another provider or for a provisioner. It is created when it is first needed and revoked when the run no longer needs it; " +
 			"a plan and an apply each have their own. It is neither in the plan nor in the state. For a token that outlives the run, use the resource of the same name.",
@@ -79,19 +83,27 @@ func (e *apiTokenEphemeral) Schema(_ context.Context, _ ephemeral.SchemaRequest,
 				MarkdownDescription: "Maximum lifetime if the token is not revoked earlier, such as `30m` or `2h`. Default: `" + defaultLifetime + "`. It is not extended: set more for a longer run.",
 				Validators:          []validator.String{durationValidator{}},
 			},
-			"id":           schema.StringAttribute{Computed: true, MarkdownDescription: "ID, `tok_…`."},
-			"expires_at":   schema.StringAttribute{CustomType: timetypes.RFC3339Type{}, Computed: true, MarkdownDescription: "When the token expires."},
-			"token":        schema.StringAttribute{Computed: true, Sensitive: true, MarkdownDescription: "The secret."},
-			"token_prefix": schema.StringAttribute{Computed: true, MarkdownDescription: "First characters of the secret, which identify it in the API."},
+			"id": schema.StringAttribute{Computed: true,
+				MarkdownDescription: "ID, `tok_…`."},
+			"expires_at": schema.StringAttribute{CustomType: timetypes.RFC3339Type{},
+				Computed: true, MarkdownDescription: "When the token expires."},
+			"token": schema.StringAttribute{Computed: true, Sensitive: true,
+				MarkdownDescription: "The secret."},
+			"token_prefix": schema.StringAttribute{Computed: true,
+				MarkdownDescription: "First characters of the secret, which identify it in the API."},
 		},
 	}
 }
 
-func (e *apiTokenEphemeral) Configure(_ context.Context, req ephemeral.ConfigureRequest, _ *ephemeral.ConfigureResponse) {
+func (e *apiTokenEphemeral) Configure(
+	_ context.Context, req ephemeral.ConfigureRequest, _ *ephemeral.ConfigureResponse,
+) {
 	e.configured, _ = req.ProviderData.(*configured)
 }
 
-func (e *apiTokenEphemeral) Open(ctx context.Context, req ephemeral.OpenRequest, resp *ephemeral.OpenResponse) {
+func (e *apiTokenEphemeral) Open(
+	ctx context.Context, req ephemeral.OpenRequest, resp *ephemeral.OpenResponse,
+) {
 	var m apiTokenEphemeralModel
 	if resp.Diagnostics.Append(req.Config.Get(ctx, &m)...); resp.Diagnostics.HasError() {
 		return
@@ -99,20 +111,23 @@ func (e *apiTokenEphemeral) Open(ctx context.Context, req ephemeral.OpenRequest,
 	if m.ExpiresIn.IsNull() {
 		m.ExpiresIn = types.StringValue(defaultLifetime)
 	}
-	in, diags := (&apiTokenModel{Name: m.Name, Scopes: m.Scopes, DomainIDs: m.DomainIDs, ExpiresIn: m.ExpiresIn}).toCreateRequest(ctx, e.now())
+	in, diags := (&apiTokenModel{Name: m.Name, Scopes: m.Scopes, DomainIDs: m.DomainIDs,
+		ExpiresIn: m.ExpiresIn}).toCreateRequest(ctx, e.now())
 	if resp.Diagnostics.Append(diags...); resp.Diagnostics.HasError() {
 		return
 	}
 	t, err := e.client.CreateToken(ctx, in)
 	if err != nil {
-		problem{doing: "create the API token " + in.Name, schema: req.Config.Schema, rename: map[string]string{"expires_at": "expires_in"}}.
+		problem{doing: "create the API token " + in.Name, schema: req.Config.Schema,
+			rename: map[string]string{"expires_at": "expires_in"}}.
 			add(ctx, &resp.Diagnostics, err)
 		return
 	}
 	m.fromAPI(t)
 	id, err := json.Marshal(t.Id)
 	if err != nil {
-		resp.Diagnostics.AddError("Cannot store the ID of the API token "+in.Name, sentence(err.Error()))
+		resp.Diagnostics.AddError("Cannot store the ID of the API token "+in.Name,
+			sentence(err.Error()))
 	}
 	resp.Diagnostics.Append(resp.Private.SetKey(ctx, privateID, id)...)
 	resp.Diagnostics.Append(resp.Result.Set(ctx, m)...)
@@ -121,14 +136,17 @@ func (e *apiTokenEphemeral) Open(ctx context.Context, req ephemeral.OpenRequest,
 	}
 }
 
-func (e *apiTokenEphemeral) Close(ctx context.Context, req ephemeral.CloseRequest, resp *ephemeral.CloseResponse) {
+func (e *apiTokenEphemeral) Close(
+	ctx context.Context, req ephemeral.CloseRequest, resp *ephemeral.CloseResponse,
+) {
 	raw, diags := req.Private.GetKey(ctx, privateID)
 	if resp.Diagnostics.Append(diags...); resp.Diagnostics.HasError() {
 		return
 	}
 	var id string
 	if err := json.Unmarshal(raw, &id); err != nil {
-		resp.Diagnostics.AddError("Cannot revoke the API token", "Terraform did not return its ID. "+sentence(err.Error()))
+		resp.Diagnostics.AddError("Cannot revoke the API token",
+			"Terraform did not return its ID. "+sentence(err.Error()))
 		return
 	}
 	e.revoke(ctx, &resp.Diagnostics, id)

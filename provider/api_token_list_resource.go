@@ -19,26 +19,36 @@ type apiTokenListResource struct {
 	*configured
 }
 
-func (l *apiTokenListResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
+func (l *apiTokenListResource) Metadata(
+	_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse,
+) {
 	resp.TypeName = req.ProviderTypeName + "_api_token"
 }
 
-func (l *apiTokenListResource) Configure(_ context.Context, req resource.ConfigureRequest, _ *resource.ConfigureResponse) {
+func (l *apiTokenListResource) Configure(
+	_ context.Context, req resource.ConfigureRequest, _ *resource.ConfigureResponse,
+) {
 	l.configured, _ = req.ProviderData.(*configured)
 }
 
-func (l *apiTokenListResource) ListResourceConfigSchema(_ context.Context, _ list.ListResourceSchemaRequest, resp *list.ListResourceSchemaResponse) {
+func (l *apiTokenListResource) ListResourceConfigSchema(
+	_ context.Context, _ list.ListResourceSchemaRequest, resp *list.ListResourceSchemaResponse,
+) {
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "Finds the API tokens of the organization for `terraform query`, newest first. An imported token has no secret: `token` stays null. Requires Terraform 1.14 or newer.",
 	}
 }
 
-func (l *apiTokenListResource) List(ctx context.Context, req list.ListRequest, stream *list.ListResultsStream) {
+func (l *apiTokenListResource) List(
+	ctx context.Context, req list.ListRequest, stream *list.ListResultsStream,
+) {
 	in := client.ListTokensParams{Limit: pageFor(req.Limit)}
 	p := problem{doing: "list the API tokens"}
-	stream.Results = streamed(ctx, req, p, l.client.TokenPages(ctx, in), func(t *client.Token) listed {
-		m := apiTokenModel{DomainIDs: types.SetNull(types.StringType), RotateWhenChanged: types.MapNull(types.StringType)}
-		m.fromAPI(t, l.now())
-		return listed{id: t.Id, name: t.Name, model: m}
-	})
+	stream.Results = streamed(ctx, req, p, l.client.TokenPages(ctx, in),
+		func(t *client.Token) listed {
+			m := apiTokenModel{DomainIDs: types.SetNull(types.StringType),
+				RotateWhenChanged: types.MapNull(types.StringType)}
+			m.fromAPI(t, l.now())
+			return listed{id: t.Id, name: t.Name, model: m}
+		})
 }

@@ -35,7 +35,9 @@ type apiTokenModel struct {
 	CreatedAt          timetypes.RFC3339 `tfsdk:"created_at"`
 }
 
-func (m *apiTokenModel) toCreateRequest(ctx context.Context, now time.Time) (client.TokenCreate, diag.Diagnostics) {
+func (m *apiTokenModel) toCreateRequest(
+	ctx context.Context, now time.Time,
+) (client.TokenCreate, diag.Diagnostics) {
 	in := client.TokenCreate{Name: m.Name.ValueString(), ExpiresAt: m.end(now)}
 	diags := m.Scopes.ElementsAs(ctx, &in.Scopes, false)
 	if len(m.DomainIDs.Elements()) > 0 {
@@ -111,7 +113,8 @@ func (m *apiTokenModel) expired(now time.Time) bool {
 // stale reports whether the secret in the state is no longer the current one: the token was rotated
 // outside Terraform, or by an apply that was killed.
 func (m *apiTokenModel) stale() bool {
-	return !m.Token.IsNull() && !strings.HasPrefix(m.Token.ValueString(), m.TokenPrefix.ValueString())
+	return !m.Token.IsNull() && !strings.HasPrefix(m.Token.ValueString(),
+		m.TokenPrefix.ValueString())
 }
 
 // ready reports whether the token has expired or expires within rotate_before_expiry.
@@ -126,7 +129,8 @@ func keepSpelling(prior timetypes.RFC3339, n nullable.Nullable[time.Time]) timet
 	if err != nil {
 		return timetypes.NewRFC3339Null()
 	}
-	if p, err := time.Parse(time.RFC3339, prior.ValueString()); err == nil && p.Truncate(time.Microsecond).Equal(at.Truncate(time.Microsecond)) {
+	if p, err := time.Parse(time.RFC3339, prior.ValueString()); err == nil &&
+		p.Truncate(time.Microsecond).Equal(at.Truncate(time.Microsecond)) {
 		return prior
 	}
 	return timetypes.NewRFC3339TimeValue(at.UTC())

@@ -14,7 +14,9 @@ import (
 // A change of scopes or domains replaces it. A change of rotate_when_changed or of the expiry, the
 // approaching expiry, and a stale secret rotate it: the token gets a new secret, and the previous
 // one remains valid for a grace period. An expired token can't be rotated and is replaced.
-func (r *apiTokenResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+func (r *apiTokenResource) ModifyPlan(
+	ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse,
+) {
 	var state, config, plan *apiTokenModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
 	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
@@ -41,7 +43,8 @@ func (r *apiTokenResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 		rotates = []path.Path{path.Root("token")}
 	}
 	if len(rotates) > 0 {
-		plan.planRotation(config) // Terraform accepts a path as a reason to replace only if its value changes
+		// Terraform accepts a path as a reason to replace only if its value changes
+		plan.planRotation(config)
 		if state.expired(now) {
 			replaces = append(replaces, rotates...)
 		}
@@ -84,7 +87,8 @@ func (m *apiTokenModel) rotates(config, state *apiTokenModel) []path.Path {
 		}
 	}
 	imported := state.Token.IsNull()
-	add("rotate_when_changed", !m.RotateWhenChanged.Equal(state.RotateWhenChanged) && (!imported || !state.RotateWhenChanged.IsNull()))
+	add("rotate_when_changed", !m.RotateWhenChanged.Equal(state.RotateWhenChanged) &&
+		(!imported || !state.RotateWhenChanged.IsNull()))
 
 	switch {
 	case !config.ExpiresAt.IsNull():
@@ -94,7 +98,8 @@ func (m *apiTokenModel) rotates(config, state *apiTokenModel) []path.Path {
 	default:
 		// An imported token that expires adopts expires_in, because its original value is unknown.
 		adopts := state.ExpiresIn.IsNull() && imported && !state.ExpiresAt.IsNull()
-		same := !m.ExpiresIn.IsUnknown() && !state.ExpiresIn.IsNull() && durationOf(m.ExpiresIn) == durationOf(state.ExpiresIn)
+		same := !m.ExpiresIn.IsUnknown() && !state.ExpiresIn.IsNull() &&
+			durationOf(m.ExpiresIn) == durationOf(state.ExpiresIn)
 		add("expires_in", !same && !adopts)
 	}
 	return out
@@ -112,12 +117,15 @@ func (m *apiTokenModel) planRotation(config *apiTokenModel) {
 
 // planUpdate keeps the values that an update does not change, in the state's spelling.
 func (m *apiTokenModel) planUpdate(config, state *apiTokenModel) {
-	m.ID, m.Token, m.TokenPrefix, m.CreatedAt = state.ID, state.Token, state.TokenPrefix, state.CreatedAt
-	m.ReadyForRotation, m.RotatedAt, m.PreviousValidUntil = state.ReadyForRotation, state.RotatedAt, state.PreviousValidUntil
+	m.ID, m.Token, m.TokenPrefix, m.CreatedAt = state.ID, state.Token, state.TokenPrefix,
+		state.CreatedAt
+	m.ReadyForRotation, m.RotatedAt, m.PreviousValidUntil = state.ReadyForRotation, state.RotatedAt,
+		state.PreviousValidUntil
 	if !m.RotateBeforeExpiry.Equal(state.RotateBeforeExpiry) {
 		m.ReadyForRotation = types.BoolValue(false) // otherwise it is rotated
 	}
-	if !m.ExpiresIn.IsNull() && !m.ExpiresIn.IsUnknown() && !state.ExpiresIn.IsNull() && durationOf(m.ExpiresIn) == durationOf(state.ExpiresIn) {
+	if !m.ExpiresIn.IsNull() && !m.ExpiresIn.IsUnknown() && !state.ExpiresIn.IsNull() &&
+		durationOf(m.ExpiresIn) == durationOf(state.ExpiresIn) {
 		m.ExpiresIn = state.ExpiresIn
 	}
 	switch {
@@ -131,7 +139,8 @@ func (m *apiTokenModel) planUpdate(config, state *apiTokenModel) {
 func sameInstant(a, b timetypes.RFC3339) bool {
 	ta, errA := time.Parse(time.RFC3339, a.ValueString())
 	tb, errB := time.Parse(time.RFC3339, b.ValueString())
-	return errA == nil && errB == nil && ta.Truncate(time.Microsecond).Equal(tb.Truncate(time.Microsecond))
+	return errA == nil && errB == nil &&
+		ta.Truncate(time.Microsecond).Equal(tb.Truncate(time.Microsecond))
 }
 
 // sameSet reports whether two sets have the same elements. An empty set equals null.

@@ -24,15 +24,21 @@ type apiTokenResource struct {
 	*configured
 }
 
-func (r *apiTokenResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
+func (r *apiTokenResource) Metadata(
+	_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse,
+) {
 	resp.TypeName = req.ProviderTypeName + "_api_token"
 }
 
-func (r *apiTokenResource) Configure(_ context.Context, req resource.ConfigureRequest, _ *resource.ConfigureResponse) {
+func (r *apiTokenResource) Configure(
+	_ context.Context, req resource.ConfigureRequest, _ *resource.ConfigureResponse,
+) {
 	r.configured, _ = req.ProviderData.(*configured)
 }
 
-func (r *apiTokenResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
+func (r *apiTokenResource) Create(
+	ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse,
+) {
 	var plan apiTokenModel
 	if resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...); resp.Diagnostics.HasError() {
 		return
@@ -43,7 +49,8 @@ func (r *apiTokenResource) Create(ctx context.Context, req resource.CreateReques
 	}
 	t, err := r.client.CreateToken(ctx, in)
 	if err != nil {
-		problem{doing: "create the API token " + in.Name, schema: req.Plan.Schema, rename: plan.rename()}.add(ctx, &resp.Diagnostics, err)
+		problem{doing: "create the API token " + in.Name, schema: req.Plan.Schema,
+			rename: plan.rename()}.add(ctx, &resp.Diagnostics, err)
 		return
 	}
 	plan.fromAPI(withoutSecret(t), r.now())
@@ -52,7 +59,9 @@ func (r *apiTokenResource) Create(ctx context.Context, req resource.CreateReques
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: plan.ID})...)
 }
 
-func (r *apiTokenResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
+func (r *apiTokenResource) Read(
+	ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse,
+) {
 	var state apiTokenModel
 	if resp.Diagnostics.Append(req.State.Get(ctx, &state)...); resp.Diagnostics.HasError() {
 		return
@@ -79,13 +88,16 @@ func (r *apiTokenResource) Read(ctx context.Context, req resource.ReadRequest, r
 		if state.ExpiresIn.IsNull() {
 			detail = "Set a later expires_at, or set expires_in for a lifetime that starts with the creation."
 		}
-		resp.Diagnostics.AddWarning("The API token "+state.label()+" has expired", "It expired at "+state.ExpiresAt.ValueString()+". "+detail)
+		resp.Diagnostics.AddWarning("The API token "+state.label()+" has expired", "It expired at "+
+			state.ExpiresAt.ValueString()+". "+detail)
 	case state.stale():
 		detail := "The secret in the state is no longer valid."
 		if until := state.PreviousValidUntil; !until.IsNull() {
-			detail = "The secret in the state remains valid until " + until.ValueString() + " at most."
+			detail = "The secret in the state remains valid until " + until.ValueString() +
+				" at most."
 		}
-		resp.Diagnostics.AddWarning("The API token "+state.label()+" was rotated outside Terraform", detail+" The next apply rotates it again, so that the state contains the current secret.")
+		resp.Diagnostics.AddWarning("The API token "+state.label()+" was rotated outside Terraform",
+			detail+" The next apply rotates it again, so that the state contains the current secret.")
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
 }
@@ -93,22 +105,27 @@ func (r *apiTokenResource) Read(ctx context.Context, req resource.ReadRequest, r
 // Update renames the token, and rotates it if the plan says so. All other changes in the API
 // replace the token. The rename comes first: if it failed after a rotation, the new secret would be
 // lost.
-func (r *apiTokenResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
+func (r *apiTokenResource) Update(
+	ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse,
+) {
 	var plan, state apiTokenModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
 	if resp.Diagnostics.Append(req.State.Get(ctx, &state)...); resp.Diagnostics.HasError() {
 		return
 	}
 	if !plan.Name.Equal(state.Name) {
-		if _, err := r.client.UpdateToken(ctx, state.ID.ValueString(), client.TokenUpdate{Name: plan.Name.ValueString()}); err != nil {
-			problem{doing: "rename the API token " + state.label(), schema: req.Plan.Schema}.add(ctx, &resp.Diagnostics, err)
+		if _, err := r.client.UpdateToken(ctx, state.ID.ValueString(),
+			client.TokenUpdate{Name: plan.Name.ValueString()}); err != nil {
+			problem{doing: "rename the API token " + state.label(),
+				schema: req.Plan.Schema}.add(ctx, &resp.Diagnostics, err)
 			return
 		}
 	}
 	if plan.Token.IsUnknown() {
 		t, err := r.client.RotateToken(ctx, state.ID.ValueString(), plan.toRotateRequest(r.now()))
 		if err != nil {
-			problem{doing: "rotate the API token " + state.label(), schema: req.Plan.Schema, rename: plan.rename()}.add(ctx, &resp.Diagnostics, err)
+			problem{doing: "rotate the API token " + state.label(), schema: req.Plan.Schema,
+				rename: plan.rename()}.add(ctx, &resp.Diagnostics, err)
 			return
 		}
 		plan.fromAPI(withoutSecret(t), r.now())
@@ -118,21 +135,27 @@ func (r *apiTokenResource) Update(ctx context.Context, req resource.UpdateReques
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: plan.ID})...)
 }
 
-func (r *apiTokenResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
+func (r *apiTokenResource) Delete(
+	ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse,
+) {
 	var state apiTokenModel
 	if resp.Diagnostics.Append(req.State.Get(ctx, &state)...); resp.Diagnostics.HasError() {
 		return
 	}
-	if err := r.client.DeleteToken(ctx, state.ID.ValueString()); err != nil && !client.IsNotFound(err) {
+	if err := r.client.DeleteToken(ctx, state.ID.ValueString()); err != nil &&
+		!client.IsNotFound(err) {
 		problem{doing: "revoke the API token " + state.label()}.add(ctx, &resp.Diagnostics, err)
 	}
 }
 
 // ImportState imports a token by ID. The secret of an imported token stays null.
-func (r *apiTokenResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+func (r *apiTokenResource) ImportState(
+	ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse,
+) {
 	if req.ID != "" && !tokenID.MatchString(req.ID) {
 		problem{doing: "import the API token"}.add(ctx, &resp.Diagnostics,
-			fmt.Errorf("%q is not the ID of a token (tok_ and 26 characters); names are not unique", maskSecret(req.ID)))
+			fmt.Errorf("%q is not the ID of a token (tok_ and 26 characters); names are not unique",
+				maskSecret(req.ID)))
 		return
 	}
 	resource.ImportStatePassthroughWithIdentity(ctx, path.Root("id"), path.Root("id"), req, resp)
@@ -142,8 +165,10 @@ func (r *apiTokenResource) ImportState(ctx context.Context, req resource.ImportS
 func maskSecret(s string) string { return tokenPattern.ReplaceAllString(s, "dcv_…") }
 
 func withoutSecret(t *client.TokenWithSecret) *client.Token {
-	return &client.Token{Id: t.Id, Name: t.Name, TokenPrefix: t.TokenPrefix, Scopes: t.Scopes, DomainIds: t.DomainIds,
-		ExpiresAt: t.ExpiresAt, LastUsedAt: t.LastUsedAt, RotatedAt: t.RotatedAt, PreviousValidUntil: t.PreviousValidUntil, CreatedAt: t.CreatedAt}
+	return &client.Token{Id: t.Id, Name: t.Name, TokenPrefix: t.TokenPrefix, Scopes: t.Scopes,
+		DomainIds: t.DomainIds,
+		ExpiresAt: t.ExpiresAt, LastUsedAt: t.LastUsedAt, RotatedAt: t.RotatedAt,
+		PreviousValidUntil: t.PreviousValidUntil, CreatedAt: t.CreatedAt}
 }
 
 // rename maps fields of API requests to the attributes that they come from.

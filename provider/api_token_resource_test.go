@@ -29,7 +29,8 @@ var (
 
 // tokenConfig is the configuration of a token with the scope domains:read and more attributes.
 func (a *acc) tokenConfig(name, attributes string) string {
-	return a.config("resource \"dcvaas_api_token\" \"test\" {\n  name = %q\n  scopes = [\"jobs:read\", \"domains:read\"]\n%s\n}", name, attributes)
+	return a.config(
+		"resource \"dcvaas_api_token\" \"test\" {\n  name = %q\n  scopes = [\"jobs:read\", \"domains:read\"]\n%s\n}", name, attributes)
 }
 
 func tokenAction(a plancheck.ResourceActionType) plancheck.PlanCheck {
@@ -53,24 +54,31 @@ func TestAccAPIToken_basic(t *testing.T) {
 	a.run(
 		resource.TestStep{
 			Config: a.tokenConfig("basic", ""),
-			ConfigPlanChecks: pre(append(unknownOfToken("id", "token", "token_prefix", "created_at"), tokenAction(plancheck.ResourceActionCreate),
+			ConfigPlanChecks: pre(append(unknownOfToken("id", "token", "token_prefix",
+				"created_at"), tokenAction(plancheck.ResourceActionCreate),
 				plancheck.ExpectSensitiveValue(tokenAddress, at("token")),
 				plancheck.ExpectKnownValue(tokenAddress, at("expires_at"), knownvalue.Null()),
-				plancheck.ExpectKnownValue(tokenAddress, at("ready_for_rotation"), knownvalue.Bool(false)))...),
+				plancheck.ExpectKnownValue(tokenAddress, at("ready_for_rotation"),
+					knownvalue.Bool(false)))...),
 			ConfigStateChecks: []statecheck.StateCheck{
 				tokenState("id", knownvalue.StringRegexp(tokenIDText)),
 				tokenState("token", knownvalue.StringRegexp(secretText)),
 				statecheck.ExpectSensitiveValue(tokenAddress, at("token")),
-				tokenState("scopes", knownvalue.SetExact([]knownvalue.Check{knownvalue.StringExact("domains:read"), knownvalue.StringExact("jobs:read")})),
+				tokenState("scopes", knownvalue.SetExact(
+					[]knownvalue.Check{knownvalue.StringExact("domains:read"),
+						knownvalue.StringExact("jobs:read")})),
 				tokenState("domain_ids", knownvalue.Null()),
 				tokenState("expires_at", knownvalue.Null()),
 			},
-			Check: func(s *terraform.State) error { // the returned token authenticates, with these scopes
-				c := a.clientWith(s.RootModule().Resources[tokenAddress].Primary.Attributes["token"])
+			// the returned token authenticates, with these scopes
+			Check: func(s *terraform.State) error {
+				c := a.clientWith(
+					s.RootModule().Resources[tokenAddress].Primary.Attributes["token"])
 				if _, err := c.Delegation(context.Background(), "example.com"); err != nil {
 					return err
 				}
-				if _, err := c.CreateDomain(context.Background(), client.DomainCreate{Name: a.domain()}); !client.IsForbidden(err) {
+				if _, err := c.CreateDomain(context.Background(),
+					client.DomainCreate{Name: a.domain()}); !client.IsForbidden(err) {
 					return errors.New("it may do more than its scopes")
 				}
 				return nil
@@ -85,88 +93,125 @@ func TestAccAPIToken_update(t *testing.T) {
 	a := newAcc(t)
 	d := a.added(a.domain())
 	kept, replaced := statecheck.CompareValue(same{}), statecheck.CompareValue(differs{})
-	step := func(config string, act plancheck.ResourceActionType, checks ...statecheck.StateCheck) resource.TestStep {
-		return resource.TestStep{Config: config, ConfigPlanChecks: pre(tokenAction(act)), ConfigStateChecks: checks}
+	step := func(config string, act plancheck.ResourceActionType,
+		checks ...statecheck.StateCheck) resource.TestStep {
+		return resource.TestStep{Config: config, ConfigPlanChecks: pre(tokenAction(act)),
+			ConfigStateChecks: checks}
 	}
 	soon := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
 	replace := func(attributes string) resource.TestStep {
-		return step(a.tokenConfig("second", attributes), plancheck.ResourceActionDestroyBeforeCreate, replaced.AddStateValue(tokenAddress, at("token")))
+		return step(a.tokenConfig("second", attributes),
+			plancheck.ResourceActionDestroyBeforeCreate,
+			replaced.AddStateValue(tokenAddress, at("token")))
 	}
 	rotate := func(attributes string) resource.TestStep {
-		s := step(a.tokenConfig("second", attributes), plancheck.ResourceActionUpdate, replaced.AddStateValue(tokenAddress, at("token")), tokenState("rotated_at", knownvalue.NotNull()))
-		s.ConfigPlanChecks.PreApply = append(s.ConfigPlanChecks.PreApply, unknownOfToken("token", "token_prefix", "rotated_at", "previous_valid_until")...)
+		s := step(a.tokenConfig("second", attributes), plancheck.ResourceActionUpdate,
+			replaced.AddStateValue(tokenAddress, at("token")),
+			tokenState("rotated_at", knownvalue.NotNull()))
+		s.ConfigPlanChecks.PreApply = append(s.ConfigPlanChecks.PreApply,
+			unknownOfToken("token", "token_prefix", "rotated_at", "previous_valid_until")...)
 		return s
 	}
 	nothing := func(attributes string) resource.TestStep {
 		return step(a.tokenConfig("second", attributes), plancheck.ResourceActionNoop)
 	}
 	a.run(
-		step(a.tokenConfig("first", ""), plancheck.ResourceActionCreate, kept.AddStateValue(tokenAddress, at("token")), replaced.AddStateValue(tokenAddress, at("token"))),
-		step(a.tokenConfig("second", ""), plancheck.ResourceActionUpdate, kept.AddStateValue(tokenAddress, at("token")), tokenState("name", knownvalue.StringExact("second"))),
-		step(strings.Replace(a.tokenConfig("second", ""), `"jobs:read", "domains:read"`, `"domains:read", "jobs:read"`, 1), plancheck.ResourceActionNoop),
-		step(strings.Replace(a.tokenConfig("second", ""), `"jobs:read", `, ``, 1), plancheck.ResourceActionDestroyBeforeCreate, replaced.AddStateValue(tokenAddress, at("token"))),
+		step(a.tokenConfig("first", ""), plancheck.ResourceActionCreate,
+			kept.AddStateValue(tokenAddress, at("token")),
+			replaced.AddStateValue(tokenAddress, at("token"))),
+		step(a.tokenConfig("second", ""), plancheck.ResourceActionUpdate,
+			kept.AddStateValue(tokenAddress, at("token")),
+			tokenState("name", knownvalue.StringExact("second"))),
+		step(strings.Replace(a.tokenConfig("second", ""), `"jobs:read", "domains:read"`,
+			`"domains:read", "jobs:read"`, 1), plancheck.ResourceActionNoop),
+		step(strings.Replace(a.tokenConfig("second", ""), `"jobs:read", `, ``, 1),
+			plancheck.ResourceActionDestroyBeforeCreate,
+			replaced.AddStateValue(tokenAddress, at("token"))),
 		replace(fmt.Sprintf("domain_ids = [%q]", d.Id)),
 		replace("domain_ids = []"),
-		step(a.tokenConfig("second", ""), plancheck.ResourceActionUpdate), // null is the same as empty
+		// null is the same as empty
+		step(a.tokenConfig("second", ""), plancheck.ResourceActionUpdate),
 		rotate(`expires_in = "2h"`),
 		nothing(`expires_in = "120m"`),
-		step(a.tokenConfig("third", `expires_in = "2h"`), plancheck.ResourceActionUpdate, tokenState("expires_at", knownvalue.NotNull())),
+		step(a.tokenConfig("third", `expires_in = "2h"`), plancheck.ResourceActionUpdate,
+			tokenState("expires_at", knownvalue.NotNull())),
 		rotate(`expires_in = "3h"`),
 		rotate(fmt.Sprintf("expires_at = %q", soon.Format(time.RFC3339))),
-		nothing(fmt.Sprintf("expires_at = %q", soon.In(time.FixedZone("", 3600)).Format(time.RFC3339))),
+		nothing(fmt.Sprintf("expires_at = %q",
+			soon.In(time.FixedZone("", 3600)).Format(time.RFC3339))),
 		rotate(fmt.Sprintf("expires_at = %q", soon.Add(time.Second).Format(time.RFC3339))),
 		rotate(""),
 		rotate(`rotate_when_changed = { key = "1" }`),
 		nothing(`rotate_when_changed = { key = "1" }`),
 		rotate("rotate_when_changed = { key = \"2\" }\nrotation_overlap = \"0s\""),
-		step(a.tokenConfig("second", "rotate_when_changed = { key = \"2\" }\nrotation_overlap = \"2h\""), plancheck.ResourceActionUpdate, tokenState("previous_valid_until", knownvalue.Null())),
-		step(a.tokenConfig("renamed", `rotate_when_changed = { key = "3" }`), plancheck.ResourceActionUpdate, replaced.AddStateValue(tokenAddress, at("token")), tokenState("name", knownvalue.StringExact("renamed"))),
+		step(a.tokenConfig("second",
+			"rotate_when_changed = { key = \"2\" }\nrotation_overlap = \"2h\""),
+			plancheck.ResourceActionUpdate, tokenState("previous_valid_until", knownvalue.Null())),
+		step(a.tokenConfig("renamed", `rotate_when_changed = { key = "3" }`),
+			plancheck.ResourceActionUpdate, replaced.AddStateValue(tokenAddress, at("token")),
+			tokenState("name", knownvalue.StringExact("renamed"))),
 	)
 }
 
 func TestAccAPIToken_import(t *testing.T) {
 	a := newAcc(t)
 	ctx := context.Background()
-	made, err := a.client.CreateToken(ctx, client.TokenCreate{Name: "imported", Scopes: []client.Scope{client.ScopeDomainsRead, client.ScopeJobsRead}})
+	made, err := a.client.CreateToken(ctx,
+		client.TokenCreate{Name: "imported", Scopes: []client.Scope{client.ScopeDomainsRead,
+			client.ScopeJobsRead}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	block := fmt.Sprintf("\n\nimport {\n  to = dcvaas_api_token.test\n  id = %q\n}\n", made.Id)
 	a.run(
 		resource.TestStep{
-			Config:            a.tokenConfig("imported", "") + block,
-			ConfigPlanChecks:  pre(tokenAction(plancheck.ResourceActionNoop)),
-			ConfigStateChecks: []statecheck.StateCheck{tokenState("token", knownvalue.Null()), tokenState("id", knownvalue.StringExact(made.Id))},
+			Config:           a.tokenConfig("imported", "") + block,
+			ConfigPlanChecks: pre(tokenAction(plancheck.ResourceActionNoop)),
+			ConfigStateChecks: []statecheck.StateCheck{tokenState("token", knownvalue.Null()),
+				tokenState("id", knownvalue.StringExact(made.Id))},
 		},
-		resource.TestStep{ // rotate_when_changed is adopted, the token is renamed, and the secret stays null
-			Config:            a.tokenConfig("renamed", `rotate_when_changed = { key = "1" }`),
-			ConfigPlanChecks:  pre(tokenAction(plancheck.ResourceActionUpdate), plancheck.ExpectKnownValue(tokenAddress, at("token"), knownvalue.Null())),
-			ConfigStateChecks: []statecheck.StateCheck{tokenState("token", knownvalue.Null()), tokenState("id", knownvalue.StringExact(made.Id))},
+		// rotate_when_changed is adopted, the token is renamed, and the secret stays null
+		resource.TestStep{
+			Config: a.tokenConfig("renamed", `rotate_when_changed = { key = "1" }`),
+			ConfigPlanChecks: pre(tokenAction(plancheck.ResourceActionUpdate),
+				plancheck.ExpectKnownValue(tokenAddress, at("token"), knownvalue.Null())),
+			ConfigStateChecks: []statecheck.StateCheck{tokenState("token", knownvalue.Null()),
+				tokenState("id", knownvalue.StringExact(made.Id))},
 		},
 		resource.TestStep{
-			Config:            a.tokenConfig("renamed", `rotate_when_changed = { key = "2" }`),
-			ConfigPlanChecks:  pre(tokenAction(plancheck.ResourceActionUpdate)),
-			ConfigStateChecks: []statecheck.StateCheck{tokenState("token", knownvalue.StringRegexp(secretText)), tokenState("id", knownvalue.StringExact(made.Id))},
+			Config:           a.tokenConfig("renamed", `rotate_when_changed = { key = "2" }`),
+			ConfigPlanChecks: pre(tokenAction(plancheck.ResourceActionUpdate)),
+			ConfigStateChecks: []statecheck.StateCheck{
+				tokenState("token", knownvalue.StringRegexp(secretText)),
+				tokenState("id", knownvalue.StringExact(made.Id))},
 		},
-		resource.TestStep{ResourceName: tokenAddress, ImportState: true, ImportStateVerify: true, ImportStateVerifyIgnore: []string{"token", "rotate_when_changed"}},
-		resource.TestStep{ResourceName: tokenAddress, ImportState: true, ImportStateId: "renamed", ExpectError: message("is not the ID of a token")},
-		resource.TestStep{ResourceName: tokenAddress, ImportState: true, ImportStateId: made.Token, ExpectError: regexp.MustCompile(`(?s)"dcv_…"\s+is\s+not\s+the\s+id`)},
-		resource.TestStep{ResourceName: tokenAddress, ImportState: true, ImportStateId: "tok_01k9z5w7r8e4bs6v0q1d2m3n4p", ExpectError: message("Cannot import non-existent remote object")},
+		resource.TestStep{ResourceName: tokenAddress, ImportState: true, ImportStateVerify: true,
+			ImportStateVerifyIgnore: []string{"token", "rotate_when_changed"}},
+		resource.TestStep{ResourceName: tokenAddress, ImportState: true,
+			ImportStateId: "renamed", ExpectError: message("is not the ID of a token")},
+		resource.TestStep{ResourceName: tokenAddress, ImportState: true, ImportStateId: made.Token,
+			ExpectError: regexp.MustCompile(`(?s)"dcv_…"\s+is\s+not\s+the\s+id`)},
+		resource.TestStep{ResourceName: tokenAddress, ImportState: true,
+			ImportStateId: "tok_01k9z5w7r8e4bs6v0q1d2m3n4p",
+			ExpectError:   message("Cannot import non-existent remote object")},
 	)
 }
 
 func TestAccAPIToken_identity(t *testing.T) {
 	a := newAcc(t)
 	resource.Test(t, resource.TestCase{
-		TerraformVersionChecks:   []tfversion.TerraformVersionCheck{tfversion.SkipBelow(tfversion.Version1_12_0)},
+		TerraformVersionChecks: []tfversion.TerraformVersionCheck{
+			tfversion.SkipBelow(tfversion.Version1_12_0)},
 		ProtoV6ProviderFactories: a.factories(),
 		CheckDestroy:             a.checkDestroy,
 		Steps: []resource.TestStep{
 			{
-				Config:            a.tokenConfig("identity", ""),
-				ConfigStateChecks: []statecheck.StateCheck{statecheck.ExpectIdentityValueMatchesState(tokenAddress, at("id"))},
+				Config: a.tokenConfig("identity", ""),
+				ConfigStateChecks: []statecheck.StateCheck{
+					statecheck.ExpectIdentityValueMatchesState(tokenAddress, at("id"))},
 			},
-			{ResourceName: tokenAddress, ImportState: true, ImportStateKind: resource.ImportBlockWithResourceIdentity},
+			{ResourceName: tokenAddress, ImportState: true,
+				ImportStateKind: resource.ImportBlockWithResourceIdentity},
 		},
 	})
 }
@@ -178,11 +223,13 @@ func TestAccAPIToken_revokedOutside(t *testing.T) {
 		resource.TestStep{
 			Config: config,
 			Check: func(s *terraform.State) error {
-				return a.client.DeleteToken(context.Background(), s.RootModule().Resources[tokenAddress].Primary.ID)
+				return a.client.DeleteToken(context.Background(),
+					s.RootModule().Resources[tokenAddress].Primary.ID)
 			},
 			ExpectNonEmptyPlan: true,
 		},
-		resource.TestStep{Config: config, ConfigPlanChecks: pre(tokenAction(plancheck.ResourceActionCreate))},
+		resource.TestStep{Config: config,
+			ConfigPlanChecks: pre(tokenAction(plancheck.ResourceActionCreate))},
 	)
 }
 
@@ -197,7 +244,8 @@ func TestAccAPIToken_drift(t *testing.T) {
 		}},
 		resource.TestStep{
 			PreConfig: func() {
-				if _, err := a.client.UpdateToken(context.Background(), id, client.TokenUpdate{Name: "someone's"}); err != nil {
+				if _, err := a.client.UpdateToken(context.Background(), id,
+					client.TokenUpdate{Name: "someone's"}); err != nil {
 					t.Error(err)
 				}
 			},
@@ -210,25 +258,37 @@ func TestAccAPIToken_drift(t *testing.T) {
 // A token can't grant more than it has. The error is at the attribute.
 func TestAccAPIToken_rejected(t *testing.T) {
 	a := newAcc(t)
-	weak, err := a.client.CreateToken(context.Background(), client.TokenCreate{Name: "weak", Scopes: []client.Scope{client.ScopeTokensWrite, client.ScopeTokensRead}})
+	weak, err := a.client.CreateToken(context.Background(),
+		client.TokenCreate{Name: "weak", Scopes: []client.Scope{client.ScopeTokensWrite,
+			client.ScopeTokensRead}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = a.client.DeleteToken(context.Background(), weak.Id) })
-	reader, err := a.client.CreateToken(context.Background(), client.TokenCreate{Name: "reader", Scopes: []client.Scope{client.ScopeTokensRead}})
+	reader, err := a.client.CreateToken(context.Background(),
+		client.TokenCreate{Name: "reader", Scopes: []client.Scope{client.ScopeTokensRead}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = a.client.DeleteToken(context.Background(), reader.Id) })
-	with := func(token string) string { return strings.Replace(a.tokenConfig("refused", ""), a.token, token, 1) }
+	with := func(token string) string {
+		return strings.Replace(a.tokenConfig("refused", ""),
+			a.token, token, 1)
+	}
 	config := func(attributes string) string {
 		return strings.Replace(a.tokenConfig("refused", attributes), a.token, weak.Token, 1)
 	}
 	a.run(
-		resource.TestStep{Config: config(""), ExpectError: regexp.MustCompile(`(?s)scopes\s+=.*does\s+not\s+have\s+the\s+scope.*Request ID: \S+`)},
-		resource.TestStep{Config: a.tokenConfig("refused", `domain_ids = ["dom_01k9z5w7r8e4bs6v0q1d2m3n4p"]`), ExpectError: regexp.MustCompile(`(?s)domain_ids\s+=.*Request ID: \S+`)},
-		resource.TestStep{Config: with("dcv_" + strings.Repeat("0", 36)), ExpectError: message("Status: 401")},
-		resource.TestStep{Config: with(reader.Token), ExpectError: regexp.MustCompile(`(?s)tokens:write.*Status: 403.*Request ID: \S+`)},
+		resource.TestStep{Config: config(""),
+			ExpectError: regexp.MustCompile(
+				`(?s)scopes\s+=.*does\s+not\s+have\s+the\s+scope.*Request ID: \S+`)},
+		resource.TestStep{Config: a.tokenConfig("refused",
+			`domain_ids = ["dom_01k9z5w7r8e4bs6v0q1d2m3n4p"]`),
+			ExpectError: regexp.MustCompile(`(?s)domain_ids\s+=.*Request ID: \S+`)},
+		resource.TestStep{Config: with("dcv_" + strings.Repeat("0", 36)),
+			ExpectError: message("Status: 401")},
+		resource.TestStep{Config: with(reader.Token),
+			ExpectError: regexp.MustCompile(`(?s)tokens:write.*Status: 403.*Request ID: \S+`)},
 		resource.TestStep{Config: a.tokenConfig("accepted", "")},
 	)
 }
@@ -239,11 +299,13 @@ func TestAccAPIToken_deleteWhenGone(t *testing.T) {
 	deleted := false
 	p := a.proxy(func(_ http.ResponseWriter, r *http.Request) bool {
 		if r.Method == http.MethodDelete {
-			deleted = a.client.DeleteToken(context.Background(), strings.TrimPrefix(r.URL.Path, "/api/tokens/")) == nil
+			deleted = a.client.DeleteToken(context.Background(),
+				strings.TrimPrefix(r.URL.Path, "/api/tokens/")) == nil
 		}
 		return false
 	})
-	a.run(resource.TestStep{Config: strings.Replace(a.tokenConfig("going", ""), a.endpoint, p.URL, 1)})
+	a.run(resource.TestStep{Config: strings.Replace(a.tokenConfig("going", ""), a.endpoint, p.URL,
+		1)})
 	if !deleted {
 		t.Error("the token was not deleted before Terraform did")
 	}
@@ -253,7 +315,8 @@ func TestAccAPIToken_deleteWhenGone(t *testing.T) {
 func TestAccAPIToken_unknownInputs(t *testing.T) {
 	a := newAcc(t)
 	a.run(resource.TestStep{
-		Config: a.config(`resource "terraform_data" "in" { input = { name = "unknown", scope = "domains:read", in = "24h", keeper = "1" } }
+		Config: a.config(
+			`resource "terraform_data" "in" { input = { name = "unknown", scope = "domains:read", in = "24h", keeper = "1" } }
 
 resource "dcvaas_domain" "test" { name = %q }
 
@@ -265,8 +328,11 @@ resource "dcvaas_api_token" "test" {
   rotate_when_changed = { keeper = terraform_data.in.output.keeper }
 }`, a.domain()),
 		ConfigPlanChecks: pre(unknownOfToken("name", "expires_at", "token")...),
-		ConfigStateChecks: []statecheck.StateCheck{tokenState("name", knownvalue.StringExact("unknown")), tokenState("token", knownvalue.StringRegexp(secretText)),
-			tokenState("expires_at", knownvalue.NotNull()), tokenState("domain_ids", knownvalue.SetSizeExact(1))},
+		ConfigStateChecks: []statecheck.StateCheck{
+			tokenState("name", knownvalue.StringExact("unknown")),
+			tokenState("token", knownvalue.StringRegexp(secretText)),
+			tokenState("expires_at", knownvalue.NotNull()),
+			tokenState("domain_ids", knownvalue.SetSizeExact(1))},
 	})
 }
 
@@ -274,7 +340,8 @@ func TestAccAPIToken_manyInParallel(t *testing.T) {
 	a := newAcc(t)
 	var b strings.Builder
 	for i := range 50 {
-		fmt.Fprintf(&b, "resource \"dcvaas_api_token\" \"t%d\" {\n  name = \"many\"\n  scopes = [\"domains:read\"]\n}\n", i)
+		fmt.Fprintf(&b,
+			"resource \"dcvaas_api_token\" \"t%d\" {\n  name = \"many\"\n  scopes = [\"domains:read\"]\n}\n", i)
 	}
 	a.run(resource.TestStep{Config: a.config("%s", b.String()), ConfigPlanChecks: pre()})
 }
@@ -282,8 +349,10 @@ func TestAccAPIToken_manyInParallel(t *testing.T) {
 // A rate limit and API failures are retried. The token is created once.
 func TestAccAPIToken_retries(t *testing.T) {
 	a := newAcc(t)
-	p := a.proxy(answers(func(r *http.Request) bool { return r.Method == http.MethodPost }, 429, 503, 503))
-	a.run(resource.TestStep{Config: strings.Replace(a.tokenConfig("retried", ""), a.endpoint, p.URL, 1), ConfigPlanChecks: pre()})
+	p := a.proxy(answers(func(r *http.Request) bool { return r.Method == http.MethodPost }, 429,
+		503, 503))
+	a.run(resource.TestStep{Config: strings.Replace(a.tokenConfig("retried", ""), a.endpoint, p.URL,
+		1), ConfigPlanChecks: pre()})
 	if n := p.count("POST /api/tokens"); n != 4 {
 		t.Errorf("the API received %d calls, want 4", n)
 	}

@@ -28,13 +28,16 @@ func TestAccAPIToken_rotation(t *testing.T) {
 		resource.TestStep{
 			Config:           config,
 			ConfigPlanChecks: pre(unknownOfToken("expires_at")...),
-			ConfigStateChecks: []statecheck.StateCheck{token.AddStateValue(tokenAddress, at("token")), id.AddStateValue(tokenAddress, at("id")),
-				tokenState("ready_for_rotation", knownvalue.Bool(false)), tokenState("expires_at", knownvalue.NotNull())},
+			ConfigStateChecks: []statecheck.StateCheck{token.AddStateValue(tokenAddress,
+				at("token")), id.AddStateValue(tokenAddress, at("id")),
+				tokenState("ready_for_rotation", knownvalue.Bool(false)),
+				tokenState("expires_at", knownvalue.NotNull())},
 		},
 		resource.TestStep{
-			PreConfig:        func() { offset = 15 * time.Hour },
-			Config:           config,
-			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}},
+			PreConfig: func() { offset = 15 * time.Hour },
+			Config:    config,
+			ConfigPlanChecks: resource.ConfigPlanChecks{
+				PreApply: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}},
 		},
 		resource.TestStep{
 			PreConfig:          func() { offset = 16*time.Hour + time.Minute },
@@ -42,16 +45,21 @@ func TestAccAPIToken_rotation(t *testing.T) {
 			ExpectNonEmptyPlan: true,
 		},
 		resource.TestStep{
-			PreConfig:         func() { offset = 16*time.Hour + time.Minute },
-			Config:            config,
-			ConfigPlanChecks:  pre(append(unknownOfToken("token", "expires_at"), tokenAction(plancheck.ResourceActionUpdate))...),
-			ConfigStateChecks: []statecheck.StateCheck{token.AddStateValue(tokenAddress, at("token")), tokenState("ready_for_rotation", knownvalue.Bool(false))},
+			PreConfig: func() { offset = 16*time.Hour + time.Minute },
+			Config:    config,
+			ConfigPlanChecks: pre(append(unknownOfToken("token", "expires_at"),
+				tokenAction(plancheck.ResourceActionUpdate))...),
+			ConfigStateChecks: []statecheck.StateCheck{token.AddStateValue(tokenAddress,
+				at("token")), tokenState("ready_for_rotation", knownvalue.Bool(false))},
 		},
 		resource.TestStep{ // a longer rotate_before_expiry makes the token ready, and so rotates it
-			Config:            a.tokenConfig("rotating", "expires_in = \"24h\"\nrotate_before_expiry = \"20h\""),
-			PreConfig:         func() { offset += 5 * time.Hour },
-			ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: append(unknownOfToken("token", "expires_at"), tokenAction(plancheck.ResourceActionUpdate))},
-			ConfigStateChecks: []statecheck.StateCheck{token.AddStateValue(tokenAddress, at("token")), id.AddStateValue(tokenAddress, at("id"))},
+			Config: a.tokenConfig("rotating",
+				"expires_in = \"24h\"\nrotate_before_expiry = \"20h\""),
+			PreConfig: func() { offset += 5 * time.Hour },
+			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: append(unknownOfToken("token",
+				"expires_at"), tokenAction(plancheck.ResourceActionUpdate))},
+			ConfigStateChecks: []statecheck.StateCheck{token.AddStateValue(tokenAddress,
+				at("token")), id.AddStateValue(tokenAddress, at("id"))},
 		},
 	)
 }
@@ -61,7 +69,8 @@ func TestAccAPIToken_overlap(t *testing.T) {
 	a := newAcc(t)
 	var secrets []string
 	secret := func(s *terraform.State) error {
-		secrets = append(secrets, s.RootModule().Resources[tokenAddress].Primary.Attributes["token"])
+		secrets = append(secrets,
+			s.RootModule().Resources[tokenAddress].Primary.Attributes["token"])
 		return nil
 	}
 	works := func(secret string) bool {
@@ -75,9 +84,10 @@ func TestAccAPIToken_overlap(t *testing.T) {
 	a.run(
 		resource.TestStep{Config: config(`rotate_when_changed = { key = "1" }`), Check: secret},
 		resource.TestStep{
-			Config:            config(`rotate_when_changed = { key = "2" }`),
-			Check:             secret,
-			ConfigStateChecks: []statecheck.StateCheck{tokenState("previous_valid_until", knownvalue.NotNull())},
+			Config: config(`rotate_when_changed = { key = "2" }`),
+			Check:  secret,
+			ConfigStateChecks: []statecheck.StateCheck{tokenState("previous_valid_until",
+				knownvalue.NotNull())},
 		},
 		resource.TestStep{
 			PreConfig: func() {
@@ -85,8 +95,10 @@ func TestAccAPIToken_overlap(t *testing.T) {
 					t.Error("one of the secrets is not valid during the grace period")
 				}
 			},
-			Config:            config("rotate_when_changed = { key = \"3\" }\nrotation_overlap = \"0s\""),
-			ConfigStateChecks: []statecheck.StateCheck{tokenState("previous_valid_until", knownvalue.Null())},
+			Config: config(
+				"rotate_when_changed = { key = \"3\" }\nrotation_overlap = \"0s\""),
+			ConfigStateChecks: []statecheck.StateCheck{tokenState("previous_valid_until",
+				knownvalue.Null())},
 			Check: func(s *terraform.State) error {
 				_ = secret(s)
 				if works(secrets[0]) || works(secrets[1]) || !works(secrets[2]) {
@@ -111,12 +123,14 @@ func TestAccAPIToken_rotatedOutside(t *testing.T) {
 		}},
 		resource.TestStep{
 			PreConfig: func() {
-				if _, err := a.client.RotateToken(t.Context(), id, client.TokenRotate{}); err != nil {
+				if _, err := a.client.RotateToken(t.Context(), id,
+					client.TokenRotate{}); err != nil {
 					t.Error(err)
 				}
 			},
-			Config:           config,
-			ConfigPlanChecks: pre(append(unknownOfToken("token"), tokenAction(plancheck.ResourceActionUpdate))...),
+			Config: config,
+			ConfigPlanChecks: pre(append(unknownOfToken("token"),
+				tokenAction(plancheck.ResourceActionUpdate))...),
 			Check: func(s *terraform.State) error {
 				attributes := s.RootModule().Resources[tokenAddress].Primary.Attributes
 				if attributes["id"] != id {
@@ -137,12 +151,15 @@ func TestAccAPIToken_expired(t *testing.T) {
 	token := statecheck.CompareValue(differs{})
 	config := a.tokenConfig("short", `expires_in = "1h"`)
 	a.run(
-		resource.TestStep{Config: config, ConfigStateChecks: []statecheck.StateCheck{token.AddStateValue(tokenAddress, at("token"))}},
+		resource.TestStep{Config: config,
+			ConfigStateChecks: []statecheck.StateCheck{token.AddStateValue(tokenAddress,
+				at("token"))}},
 		resource.TestStep{
-			PreConfig:         func() { offset = 61 * time.Minute },
-			Config:            config,
-			ConfigPlanChecks:  pre(tokenAction(plancheck.ResourceActionDestroyBeforeCreate)),
-			ConfigStateChecks: []statecheck.StateCheck{token.AddStateValue(tokenAddress, at("token"))},
+			PreConfig:        func() { offset = 61 * time.Minute },
+			Config:           config,
+			ConfigPlanChecks: pre(tokenAction(plancheck.ResourceActionDestroyBeforeCreate)),
+			ConfigStateChecks: []statecheck.StateCheck{token.AddStateValue(tokenAddress,
+				at("token"))},
 		},
 	)
 }
@@ -153,18 +170,22 @@ func TestAccAPIToken_fixedTimeIsOver(t *testing.T) {
 	offset := time.Duration(0)
 	a.now = func() time.Time { return time.Now().Add(offset) }
 	until := func(d time.Duration) string {
-		return a.tokenConfig("fixed", fmt.Sprintf("expires_at = %q", time.Now().Add(d).UTC().Format(time.RFC3339)))
+		return a.tokenConfig("fixed", fmt.Sprintf("expires_at = %q",
+			time.Now().Add(d).UTC().Format(time.RFC3339)))
 	}
 	config := until(time.Hour)
 	a.run(
-		resource.TestStep{Config: until(-time.Hour), ExpectError: regexp.MustCompile(`(?s)expires_at\s+=.*Request ID: `)},
+		resource.TestStep{Config: until(-time.Hour),
+			ExpectError: regexp.MustCompile(`(?s)expires_at\s+=.*Request ID: `)},
 		resource.TestStep{Config: config},
 		resource.TestStep{
-			PreConfig:         func() { offset = 61 * time.Minute },
-			Config:            config,
-			ConfigPlanChecks:  pre(tokenAction(plancheck.ResourceActionNoop)),
-			ConfigStateChecks: []statecheck.StateCheck{tokenState("ready_for_rotation", knownvalue.Bool(true))},
+			PreConfig:        func() { offset = 61 * time.Minute },
+			Config:           config,
+			ConfigPlanChecks: pre(tokenAction(plancheck.ResourceActionNoop)),
+			ConfigStateChecks: []statecheck.StateCheck{tokenState("ready_for_rotation",
+				knownvalue.Bool(true))},
 		},
-		resource.TestStep{Config: until(3 * time.Hour), ConfigPlanChecks: pre(tokenAction(plancheck.ResourceActionDestroyBeforeCreate))},
+		resource.TestStep{Config: until(3 * time.Hour),
+			ConfigPlanChecks: pre(tokenAction(plancheck.ResourceActionDestroyBeforeCreate))},
 	)
 }

@@ -29,7 +29,9 @@ const scopesDescription = "What the token may do: `domains:read`, `domains:write
 
 // Schema has no plan modifiers: rotation and replacement depend on several attributes and the
 // clock, see ModifyPlan.
-func (r *apiTokenResource) Schema(_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
+func (r *apiTokenResource) Schema(
+	_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse,
+) {
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "An API token. Only Terraform's state contains its secret: protect the state, or use a short-lived token. " +
 			"If a token expires soon, the next apply rotates its secret in place: the ID and the name stay, and the previous secret remains valid for `rotation_overlap`, so that you can deploy the new one.",
@@ -57,7 +59,8 @@ func (r *apiTokenResource) Schema(_ context.Context, _ resource.SchemaRequest, r
 				Optional:            true,
 				Computed:            true,
 				MarkdownDescription: "When the token expires (RFC 3339). Without this and `expires_in`, it never expires. A change rotates the secret.",
-				Validators:          []validator.String{stringvalidator.ConflictsWith(path.MatchRoot("expires_in"))},
+				Validators: []validator.String{
+					stringvalidator.ConflictsWith(path.MatchRoot("expires_in"))},
 			},
 			"expires_in": schema.StringAttribute{
 				Optional:            true,
@@ -67,7 +70,8 @@ func (r *apiTokenResource) Schema(_ context.Context, _ resource.SchemaRequest, r
 			"rotate_before_expiry": schema.StringAttribute{
 				Optional:            true,
 				MarkdownDescription: "How long before its expiry the secret is rotated, such as `30d`. It must be shorter than `expires_in`.",
-				Validators:          []validator.String{durationValidator{}, stringvalidator.AlsoRequires(path.MatchRoot("expires_in"))},
+				Validators: []validator.String{durationValidator{},
+					stringvalidator.AlsoRequires(path.MatchRoot("expires_in"))},
 			},
 			"rotate_when_changed": schema.MapAttribute{
 				ElementType:         types.StringType,
@@ -77,14 +81,23 @@ func (r *apiTokenResource) Schema(_ context.Context, _ resource.SchemaRequest, r
 			"rotation_overlap": schema.StringAttribute{
 				Optional:            true,
 				MarkdownDescription: "Grace period of the previous secret after a rotation, such as `2h`; at most `7d`. `0s` revokes it immediately. Default: `24h`. Another rotation within that time revokes it.",
-				Validators:          []validator.String{durationValidator{zero: true, most: 7 * 24 * time.Hour}},
+				Validators: []validator.String{durationValidator{zero: true,
+					most: 7 * 24 * time.Hour}},
 			},
-			"token":                schema.StringAttribute{Computed: true, Sensitive: true, MarkdownDescription: "The secret. Null after an import, because the API returns it only once."},
-			"token_prefix":         schema.StringAttribute{Computed: true, MarkdownDescription: "First characters of the secret, which identify it in the API."},
-			"ready_for_rotation":   schema.BoolAttribute{Computed: true, MarkdownDescription: "Whether the token has expired or expires within `rotate_before_expiry`. If `expires_in` is set, the next apply rotates its secret, or replaces an expired token."},
-			"rotated_at":           schema.StringAttribute{CustomType: timetypes.RFC3339Type{}, Computed: true, MarkdownDescription: "When the secret was last rotated; null if never."},
-			"previous_valid_until": schema.StringAttribute{CustomType: timetypes.RFC3339Type{}, Computed: true, MarkdownDescription: "When the previous secret expires; null without one."},
-			"created_at":           schema.StringAttribute{CustomType: timetypes.RFC3339Type{}, Computed: true, MarkdownDescription: "When the token was created."},
+			"token": schema.StringAttribute{Computed: true, Sensitive: true,
+				MarkdownDescription: "The secret. Null after an import, because the API returns it only once."},
+			"token_prefix": schema.StringAttribute{Computed: true,
+				MarkdownDescription: "First characters of the secret, which identify it in the API."},
+			"ready_for_rotation": schema.BoolAttribute{Computed: true,
+				MarkdownDescription: "Whether the token has expired or expires within `rotate_before_expiry`. If `expires_in` is set, the next apply rotates its secret, or replaces an expired token."},
+			"rotated_at": schema.StringAttribute{CustomType: timetypes.RFC3339Type{},
+				Computed:            true,
+				MarkdownDescription: "When the secret was last rotated; null if never."},
+			"previous_valid_until": schema.StringAttribute{CustomType: timetypes.RFC3339Type{},
+				Computed:            true,
+				MarkdownDescription: "When the previous secret expires; null without one."},
+			"created_at": schema.StringAttribute{CustomType: timetypes.RFC3339Type{},
+				Computed: true, MarkdownDescription: "When the token was created."},
 		},
 	}
 }
@@ -100,7 +113,8 @@ func scopesValidators() []validator.Set {
 	return []validator.Set{
 		setvalidator.SizeBetween(1, 32),
 		setvalidator.NoNullValues(),
-		setvalidator.ValueStringsAre(stringvalidator.RegexMatches(scopeForm, "must be a scope such as domains:read")),
+		setvalidator.ValueStringsAre(stringvalidator.RegexMatches(scopeForm,
+			"must be a scope such as domains:read")),
 	}
 }
 
@@ -108,27 +122,34 @@ func domainIDsValidators() []validator.Set {
 	return []validator.Set{
 		setvalidator.SizeAtMost(rules.MaxTokenDomains),
 		setvalidator.NoNullValues(),
-		setvalidator.ValueStringsAre(stringvalidator.RegexMatches(domainID, "must be the ID of a domain, dom_ and 26 characters")),
+		setvalidator.ValueStringsAre(stringvalidator.RegexMatches(domainID,
+			"must be the ID of a domain, dom_ and 26 characters")),
 	}
 }
 
-func (r *apiTokenResource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
+func (r *apiTokenResource) IdentitySchema(
+	_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse,
+) {
 	resp.IdentitySchema = identityschema.Schema{
 		Attributes: map[string]identityschema.Attribute{
-			"id": identityschema.StringAttribute{RequiredForImport: true, Description: "ID, tok_…."},
+			"id": identityschema.StringAttribute{RequiredForImport: true,
+				Description: "ID, tok_…."},
 		},
 	}
 }
 
 // ValidateConfig rejects a rotation that would start with the token's creation.
-func (r *apiTokenResource) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
+func (r *apiTokenResource) ValidateConfig(
+	ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse,
+) {
 	var m apiTokenModel
 	if resp.Diagnostics.Append(req.Config.Get(ctx, &m)...); resp.Diagnostics.HasError() {
 		return
 	}
 	in, before := durationOf(m.ExpiresIn), durationOf(m.RotateBeforeExpiry)
 	if in > 0 && before >= in {
-		resp.Diagnostics.AddAttributeError(path.Root("rotate_before_expiry"), "The token would be rotated by every apply",
+		resp.Diagnostics.AddAttributeError(path.Root("rotate_before_expiry"),
+			"The token would be rotated by every apply",
 			"rotate_before_expiry must be shorter than expires_in.")
 	}
 }

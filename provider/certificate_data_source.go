@@ -42,30 +42,38 @@ type certificateModel struct {
 	FullChainPEM      types.String      `tfsdk:"fullchain_pem"`
 }
 
-func (c *certificateDataSource) Metadata(_ context.Context, req datasource.MetadataRequest, resp *datasource.MetadataResponse) {
+func (c *certificateDataSource) Metadata(
+	_ context.Context, req datasource.MetadataRequest, resp *datasource.MetadataResponse,
+) {
 	resp.TypeName = req.ProviderTypeName + "_certificate"
 }
 
-func (c *certificateDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
+func (c *certificateDataSource) Schema(
+	_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse,
+) {
 	str := func(text string) schema.Attribute {
 		return schema.StringAttribute{Computed: true, MarkdownDescription: text}
 	}
 	when := func(text string) schema.Attribute {
-		return schema.StringAttribute{CustomType: timetypes.RFC3339Type{}, Computed: true, MarkdownDescription: text}
+		return schema.StringAttribute{CustomType: timetypes.RFC3339Type{}, Computed: true,
+			MarkdownDescription: text}
 	}
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "The current certificate of a domain, without its private key. Set `domain` from `dcvaas_domain_validation`, so that the certificate is read after it is issued.",
 		Attributes: map[string]schema.Attribute{
-			"domain":             schema.StringAttribute{Required: true, MarkdownDescription: "ID or name of the domain."},
-			"id":                 str("ID, `crt_…`."),
-			"domain_id":          str("ID of the domain."),
-			"names":              schema.ListAttribute{ElementType: types.StringType, Computed: true, MarkdownDescription: "Names in the certificate."},
-			"serial":             str("Serial number, hexadecimal."),
-			"issuer":             str("Common name of the issuing certificate."),
-			"ca":                 str("Name of the CA in the service's list."),
-			"profile":            str("ACME profile of the order."),
-			"key_type":           str("Type of the key."),
-			"has_key":            schema.BoolAttribute{Computed: true, MarkdownDescription: "Whether the service has the private key; `false` if you supplied a CSR."},
+			"domain": schema.StringAttribute{Required: true,
+				MarkdownDescription: "ID or name of the domain."},
+			"id":        str("ID, `crt_…`."),
+			"domain_id": str("ID of the domain."),
+			"names": schema.ListAttribute{ElementType: types.StringType,
+				Computed: true, MarkdownDescription: "Names in the certificate."},
+			"serial":   str("Serial number, hexadecimal."),
+			"issuer":   str("Common name of the issuing certificate."),
+			"ca":       str("Name of the CA in the service's list."),
+			"profile":  str("ACME profile of the order."),
+			"key_type": str("Type of the key."),
+			"has_key": schema.BoolAttribute{Computed: true,
+				MarkdownDescription: "Whether the service has the private key; `false` if you supplied a CSR."},
 			"not_before":         when("Start of its validity."),
 			"not_after":          when("End of its validity."),
 			"fingerprint_sha256": str("SHA-256 of the certificate, hexadecimal."),
@@ -77,16 +85,21 @@ func (c *certificateDataSource) Schema(_ context.Context, _ datasource.SchemaReq
 	}
 }
 
-func (c *certificateDataSource) Configure(_ context.Context, req datasource.ConfigureRequest, _ *datasource.ConfigureResponse) {
+func (c *certificateDataSource) Configure(
+	_ context.Context, req datasource.ConfigureRequest, _ *datasource.ConfigureResponse,
+) {
 	c.configured, _ = req.ProviderData.(*configured)
 }
 
-func (c *certificateDataSource) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
+func (c *certificateDataSource) Read(
+	ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse,
+) {
 	var m certificateModel
 	if resp.Diagnostics.Append(req.Config.Get(ctx, &m)...); resp.Diagnostics.HasError() {
 		return
 	}
-	p := problem{doing: "read the certificate of " + m.Domain.ValueString(), at: path.Root("domain")}
+	p := problem{doing: "read the certificate of " + m.Domain.ValueString(),
+		at: path.Root("domain")}
 	d, err := findDomain(ctx, c.client, m.Domain.ValueString())
 	if err != nil {
 		p.add(ctx, &resp.Diagnostics, err)
@@ -120,7 +133,8 @@ func (c *certificateDataSource) Read(ctx context.Context, req datasource.ReadReq
 
 func noCertificate(diags *diag.Diagnostics, at path.Path, d *client.Domain) {
 	diags.AddAttributeError(at, d.Name+" has no certificate yet",
-		"Its status is "+string(d.Status)+". Wait with dcvaas_domain_validation and wait_for = \"certificate\", and set domain from its domain_id.")
+		"Its status is "+string(d.Status)+
+			". Wait with dcvaas_domain_validation and wait_for = \"certificate\", and set domain from its domain_id.")
 }
 
 func (m *certificateModel) fromAPI(c *client.Certificate) {

@@ -26,11 +26,15 @@ type certificateKeyModel struct {
 	PrivateKeyPEM types.String `tfsdk:"private_key_pem"`
 }
 
-func (c *certificateKeyEphemeral) Metadata(_ context.Context, req ephemeral.MetadataRequest, resp *ephemeral.MetadataResponse) {
+func (c *certificateKeyEphemeral) Metadata(
+	_ context.Context, req ephemeral.MetadataRequest, resp *ephemeral.MetadataResponse,
+) {
 	resp.TypeName = req.ProviderTypeName + "_certificate_key"
 }
 
-func (c *certificateKeyEphemeral) Schema(_ context.Context, _ ephemeral.SchemaRequest, resp *ephemeral.SchemaResponse) {
+func (c *certificateKeyEphemeral) Schema(
+	_ context.Context, _ ephemeral.SchemaRequest, resp *ephemeral.SchemaResponse,
+) {
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "The private key of a certificate for the duration of a Terraform run: it is neither in the plan nor in the state. Pass it to a write-only argument, to the configuration of a provider, or to a provisioner. " +
 			"Every plan and apply downloads it again, and the service records each download in the audit log. The provider's token needs the scope `certificates:key`, and with `domain` also `domains:read`.",
@@ -40,8 +44,10 @@ func (c *certificateKeyEphemeral) Schema(_ context.Context, _ ephemeral.SchemaRe
 				Computed:            true,
 				MarkdownDescription: "ID of the certificate, `crt_…`. Set it from `dcvaas_certificate`, so that key and certificate match even if the certificate is renewed in between. Set either this or `domain`.",
 				Validators: []validator.String{
-					stringvalidator.ExactlyOneOf(path.MatchRoot("certificate_id"), path.MatchRoot("domain")),
-					stringvalidator.RegexMatches(certificateID, "must be the ID of a certificate, crt_ and 26 characters"),
+					stringvalidator.ExactlyOneOf(path.MatchRoot("certificate_id"),
+						path.MatchRoot("domain")),
+					stringvalidator.RegexMatches(certificateID,
+						"must be the ID of a certificate, crt_ and 26 characters"),
 				},
 			},
 			"domain": schema.StringAttribute{
@@ -57,18 +63,24 @@ func (c *certificateKeyEphemeral) Schema(_ context.Context, _ ephemeral.SchemaRe
 	}
 }
 
-func (c *certificateKeyEphemeral) Configure(_ context.Context, req ephemeral.ConfigureRequest, _ *ephemeral.ConfigureResponse) {
+func (c *certificateKeyEphemeral) Configure(
+	_ context.Context, req ephemeral.ConfigureRequest, _ *ephemeral.ConfigureResponse,
+) {
 	c.configured, _ = req.ProviderData.(*configured)
 }
 
-func (c *certificateKeyEphemeral) Open(ctx context.Context, req ephemeral.OpenRequest, resp *ephemeral.OpenResponse) {
+func (c *certificateKeyEphemeral) Open(
+	ctx context.Context, req ephemeral.OpenRequest, resp *ephemeral.OpenResponse,
+) {
 	var m certificateKeyModel
 	if resp.Diagnostics.Append(req.Config.Get(ctx, &m)...); resp.Diagnostics.HasError() {
 		return
 	}
-	p := problem{doing: "download the private key of " + m.CertificateID.ValueString(), at: path.Root("certificate_id")}
+	p := problem{doing: "download the private key of " + m.CertificateID.ValueString(),
+		at: path.Root("certificate_id")}
 	if m.CertificateID.IsNull() {
-		p = problem{doing: "download the private key of " + m.Domain.ValueString(), at: path.Root("domain")}
+		p = problem{doing: "download the private key of " + m.Domain.ValueString(),
+			at: path.Root("domain")}
 		d, err := findDomain(ctx, c.client, m.Domain.ValueString())
 		if err != nil {
 			p.add(ctx, &resp.Diagnostics, err)

@@ -39,7 +39,8 @@ func (a *acc) workspace(files map[string]string) *workspace {
 	a.Helper()
 	built.once.Do(func() {
 		built.dir = filepath.Join(plane.dir, "plugin")
-		cmd := exec.Command("go", "build", "-buildvcs=false", "-o", filepath.Join(built.dir, "terraform-provider-dcvaas"), "..")
+		cmd := exec.Command("go", "build", "-buildvcs=false",
+			"-o", filepath.Join(built.dir, "terraform-provider-dcvaas"), "..")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			built.err = fmt.Errorf("%w: %s", err, out)
 		}
@@ -54,11 +55,13 @@ func (a *acc) workspace(files map[string]string) *workspace {
 			a.Fatal(err)
 		}
 	}
-	write(rc, fmt.Sprintf("provider_installation {\n  dev_overrides {\n    \"dcvaas/dcvaas\" = %q\n  }\n  direct {}\n}\n", built.dir))
+	write(rc, fmt.Sprintf(
+		"provider_installation {\n  dev_overrides {\n    \"dcvaas/dcvaas\" = %q\n  }\n  direct {}\n}\n", built.dir))
 	for name, text := range files {
 		write(filepath.Join(dir, name), text)
 	}
-	return &workspace{acc: a, dir: dir, env: append(os.Environ(), "TF_CLI_CONFIG_FILE="+rc, "TF_IN_AUTOMATION=1",
+	return &workspace{acc: a, dir: dir, env: append(os.Environ(), "TF_CLI_CONFIG_FILE="+rc,
+		"TF_IN_AUTOMATION=1",
 		envEndpoint+"="+a.endpoint, envAPIToken+"="+a.token)}
 }
 
@@ -110,7 +113,8 @@ func needTerraform(t *testing.T, minor int) {
 		t.Fatalf("terraform version prints %q, want a version: %v", is.Version, err)
 	}
 	if isTofu() || major == 1 && have < minor {
-		t.Skipf("it takes Terraform 1.%d, and this is %s %s", minor, filepath.Base(cli()), is.Version)
+		t.Skipf("it takes Terraform 1.%d, and this is %s %s", minor, filepath.Base(cli()),
+			is.Version)
 	}
 }
 
@@ -207,7 +211,8 @@ resource "dcvaas_domain_validation" "test" {
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		if d, err := a.client.Domain(t.Context(), name); err == nil && d.StatusReason == "cname-missing" {
+		if d, err := a.client.Domain(t.Context(), name); err == nil &&
+			d.StatusReason == "cname-missing" {
 			break
 		}
 		if time.Now().After(deadline) {
@@ -234,7 +239,8 @@ resource "dcvaas_domain_validation" "test" {
 		t.Errorf("the state contains %q, want only the domain", list)
 	}
 	a.delegate(name)
-	if out := tf.run("apply", "-auto-approve", "-input=false"); !strings.Contains(out, "1 added, 0 changed, 0 destroyed") {
+	if out := tf.run("apply", "-auto-approve", "-input=false"); !strings.Contains(out,
+		"1 added, 0 changed, 0 destroyed") {
 		t.Errorf("the next apply prints:\n%s", out)
 	}
 	tf.run("destroy", "-auto-approve")
@@ -287,7 +293,8 @@ output "token" {
   sensitive = true
 }
 `})
-	tf.env = append(tf.env, "TF_LOG=TRACE", "TF_LOG_PATH="+filepath.Join(tf.dir, "trace.log"), "TF_VAR_signing="+webhookSecret(1))
+	tf.env = append(tf.env, "TF_LOG=TRACE", "TF_LOG_PATH="+filepath.Join(tf.dir, "trace.log"),
+		"TF_VAR_signing="+webhookSecret(1))
 	tf.run("plan", "-out=plan.bin")
 	plan := tf.run("show", "-json", "plan.bin")
 	out := tf.run("apply", "-input=false", "plan.bin")
@@ -299,14 +306,16 @@ output "token" {
 	if !strings.Contains(log, "API request") || !strings.Contains(log, "request_id") {
 		t.Error("the log contains no API requests")
 	}
-	texts := map[string]string{"the log": log, "the output": out, "the plan": plan, "the state": tf.read("terraform.tfstate.backup")}
+	texts := map[string]string{"the log": log, "the output": out, "the plan": plan,
+		"the state": tf.read("terraform.tfstate.backup")}
 	maps.Copy(texts, tf.planFiles("plan.bin"))
 	made := regexp.MustCompile(`whsec_[0-9A-Za-z+/]{24,}`)
 	for what, text := range texts {
 		if strings.Contains(text, a.token) {
 			t.Errorf("%s contains the provider's token", what)
 		}
-		if strings.Contains(text, strings.TrimPrefix(webhookSecret(1), "whsec_")) || made.MatchString(text) {
+		if strings.Contains(text, strings.TrimPrefix(webhookSecret(1), "whsec_")) ||
+			made.MatchString(text) {
 			t.Errorf("%s contains the secret of a webhook", what)
 		}
 		if strings.Contains(text, "PRIVATE KEY") {
@@ -340,7 +349,8 @@ resource "terraform_data" "record" {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if out := tf.run("plan"); !strings.Contains(out, fmt.Sprintf(`terraform_data.record["%s %s"] will be created`, d.Name, d.Target)) {
+	if out := tf.run("plan"); !strings.Contains(out,
+		fmt.Sprintf(`terraform_data.record["%s %s"] will be created`, d.Name, d.Target)) {
 		t.Errorf("the plan prints:\n%s", out)
 	}
 	tf.run("apply", "-auto-approve")

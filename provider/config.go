@@ -30,7 +30,9 @@ type providerModel struct {
 
 // options reads the provider's configuration: attribute, then environment, then file, then default.
 // An unknown value is an error: a fallback to the environment could act on another organization.
-func (p *dcvaasProvider) options(ctx context.Context, req provider.ConfigureRequest, resp *provider.ConfigureResponse) client.Options {
+func (p *dcvaasProvider) options(
+	ctx context.Context, req provider.ConfigureRequest, resp *provider.ConfigureResponse,
+) client.Options {
 	var m providerModel
 	resp.Diagnostics.Append(req.Config.Get(ctx, &m)...)
 	for name, unknown := range map[string]bool{
@@ -41,7 +43,8 @@ func (p *dcvaasProvider) options(ctx context.Context, req provider.ConfigureRequ
 	} {
 		if unknown {
 			resp.Diagnostics.AddAttributeError(path.Root(name), "Unknown provider configuration",
-				"The value of "+name+" is known only after apply. Use a value that is known at plan time, or first apply the resources that it depends on with -target.")
+				"The value of "+name+
+					" is known only after apply. Use a value that is known at plan time, or first apply the resources that it depends on with -target.")
 		}
 	}
 	if resp.Diagnostics.HasError() {
@@ -60,21 +63,25 @@ func (p *dcvaasProvider) options(ctx context.Context, req provider.ConfigureRequ
 	if file := m.APITokenFile.ValueString(); o.Token == "" && file != "" {
 		b, err := os.ReadFile(file)
 		if err != nil {
-			resp.Diagnostics.AddAttributeError(path.Root("api_token_file"), "Cannot read the API token", sentence(err.Error()))
+			resp.Diagnostics.AddAttributeError(path.Root("api_token_file"),
+				"Cannot read the API token", sentence(err.Error()))
 			return o
 		}
 		if o.Token = strings.TrimSpace(string(b)); o.Token == "" {
-			resp.Diagnostics.AddAttributeError(path.Root("api_token_file"), "Cannot read the API token", "The file "+file+" is empty.")
+			resp.Diagnostics.AddAttributeError(path.Root("api_token_file"),
+				"Cannot read the API token", "The file "+file+" is empty.")
 			return o
 		}
 	}
 	if o.Endpoint == "" {
 		resp.Diagnostics.AddAttributeError(path.Root("endpoint"), "Missing API endpoint",
-			"Set the attribute endpoint or the environment variable "+envEndpoint+" to the base URL of the API, such as https://dcvaas.example.com.")
+			"Set the attribute endpoint or the environment variable "+envEndpoint+
+				" to the base URL of the API, such as https://dcvaas.example.com.")
 	}
 	if o.Token == "" {
 		resp.Diagnostics.AddAttributeError(path.Root("api_token"), "Missing API token",
-			"Set the attribute api_token, the environment variable "+envAPIToken+", or the attribute api_token_file.")
+			"Set the attribute api_token, the environment variable "+envAPIToken+
+				", or the attribute api_token_file.")
 	}
 	o.Log = logTo(o.Token)
 	return o
@@ -88,7 +95,8 @@ func addOptionError(diags *diag.Diagnostics, err error) {
 		diags.AddError(summary, sentence(err.Error()))
 		return
 	}
-	attribute := map[string]string{"Endpoint": "endpoint", "Token": "api_token", "MaxRetries": "max_retries"}[e.Option]
+	attribute := map[string]string{"Endpoint": "endpoint", "Token": "api_token",
+		"MaxRetries": "max_retries"}[e.Option]
 	diags.AddAttributeError(path.Root(attribute), summary, sentence(e.Reason))
 }
 

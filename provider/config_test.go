@@ -26,7 +26,8 @@ func configure(t *testing.T, attributes map[string]any) provider.ConfigureRespon
 		values[name] = tftypes.NewValue(at, attributes[name])
 	}
 	var resp provider.ConfigureResponse
-	p.Configure(t.Context(), provider.ConfigureRequest{TerraformVersion: "1.11.4", Config: tfsdk.Config{Schema: schema.Schema, Raw: tftypes.NewValue(typ, values)}}, &resp)
+	p.Configure(t.Context(), provider.ConfigureRequest{TerraformVersion: "1.11.4",
+		Config: tfsdk.Config{Schema: schema.Schema, Raw: tftypes.NewValue(typ, values)}}, &resp)
 	return resp
 }
 
@@ -54,12 +55,17 @@ func TestConfigurePrecedence(t *testing.T) {
 		endpoint, envTok string
 		server, token    string
 	}{
-		"attributes win":          {map[string]any{"endpoint": byAttribute, "api_token": token("a"), "api_token_file": file}, byEnvironment, token("e"), "attribute", token("a")},
-		"environment":             {nil, byEnvironment, token("e"), "environment", token("e")},
-		"environment before file": {map[string]any{"api_token_file": file}, byEnvironment, token("e"), "environment", token("e")},
-		"file":                    {map[string]any{"endpoint": byAttribute, "api_token_file": file}, byEnvironment, "", "attribute", token("f")},
-		"mixed sources":           {map[string]any{"api_token": token("a")}, byEnvironment, "", "environment", token("a")},
-		"empty is unset":          {map[string]any{"endpoint": "", "api_token": ""}, byEnvironment, token("e"), "environment", token("e")},
+		"attributes win": {map[string]any{"endpoint": byAttribute, "api_token": token("a"),
+			"api_token_file": file}, byEnvironment, token("e"), "attribute", token("a")},
+		"environment": {nil, byEnvironment, token("e"), "environment", token("e")},
+		"environment before file": {map[string]any{"api_token_file": file}, byEnvironment,
+			token("e"), "environment", token("e")},
+		"file": {map[string]any{"endpoint": byAttribute, "api_token_file": file},
+			byEnvironment, "", "attribute", token("f")},
+		"mixed sources": {map[string]any{"api_token": token("a")}, byEnvironment, "",
+			"environment", token("a")},
+		"empty is unset": {map[string]any{"endpoint": "", "api_token": ""}, byEnvironment,
+			token("e"), "environment", token("e")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv(envEndpoint, c.endpoint)
@@ -69,7 +75,8 @@ func TestConfigurePrecedence(t *testing.T) {
 				t.Fatalf("Configure returns %v, want no diagnostics", resp.Diagnostics)
 			}
 			_, _ = resp.ResourceData.(*configured).client.Domain(t.Context(), "example.com")
-			if want := (seen{c.server, "Bearer " + c.token, "terraform-provider-dcvaas/1.2.3 Terraform/1.11.4"}); got != want {
+			if want := (seen{c.server, "Bearer " + c.token,
+				"terraform-provider-dcvaas/1.2.3 Terraform/1.11.4"}); got != want {
 				t.Errorf("the API received %v, want %v", got, want)
 			}
 		})
@@ -87,17 +94,29 @@ func TestConfigureErrors(t *testing.T) {
 		at         path.Path
 		want       string
 	}{
-		"no endpoint":      {map[string]any{"api_token": good}, path.Root("endpoint"), envEndpoint},
-		"no token":         {map[string]any{"endpoint": "https://x.example.com"}, path.Root("api_token"), envAPIToken},
-		"missing file":     {map[string]any{"endpoint": "https://x.example.com", "api_token_file": empty + "x"}, path.Root("api_token_file"), "no such file"},
-		"empty file":       {map[string]any{"endpoint": "https://x.example.com", "api_token_file": empty}, path.Root("api_token_file"), "is empty"},
-		"unencrypted":      {map[string]any{"endpoint": "http://x.example.com", "api_token": good}, path.Root("endpoint"), "use https"},
-		"no URL":           {map[string]any{"endpoint": "x.example.com", "api_token": good}, path.Root("endpoint"), "is not a URL"},
-		"unknown endpoint": {map[string]any{"endpoint": tftypes.UnknownValue, "api_token": good}, path.Root("endpoint"), "known only after apply"},
-		"unknown token":    {map[string]any{"endpoint": "https://x.example.com", "api_token": tftypes.UnknownValue}, path.Root("api_token"), "known only after apply"},
-		"unknown file":     {map[string]any{"endpoint": "https://x.example.com", "api_token_file": tftypes.UnknownValue}, path.Root("api_token_file"), "known only after apply"},
-		"unknown retries":  {map[string]any{"endpoint": "https://x.example.com", "api_token": good, "max_retries": tftypes.UnknownValue}, path.Root("max_retries"), "known only after apply"},
-		"a mistyped token": {map[string]any{"endpoint": "https://x.example.com", "api_token": "dcv_a b"}, path.Root("api_token"), "white space"},
+		"no endpoint": {map[string]any{"api_token": good}, path.Root("endpoint"), envEndpoint},
+		"no token": {map[string]any{"endpoint": "https://x.example.com"},
+			path.Root("api_token"), envAPIToken},
+		"missing file": {map[string]any{"endpoint": "https://x.example.com",
+			"api_token_file": empty + "x"}, path.Root("api_token_file"), "no such file"},
+		"empty file": {map[string]any{"endpoint": "https://x.example.com",
+			"api_token_file": empty}, path.Root("api_token_file"), "is empty"},
+		"unencrypted": {map[string]any{"endpoint": "http://x.example.com", "api_token": good},
+			path.Root("endpoint"), "use https"},
+		"no URL": {map[string]any{"endpoint": "x.example.com", "api_token": good},
+			path.Root("endpoint"), "is not a URL"},
+		"unknown endpoint": {map[string]any{"endpoint": tftypes.UnknownValue, "api_token": good},
+			path.Root("endpoint"), "known only after apply"},
+		"unknown token": {map[string]any{"endpoint": "https://x.example.com",
+			"api_token": tftypes.UnknownValue}, path.Root("api_token"), "known only after apply"},
+		"unknown file": {map[string]any{"endpoint": "https://x.example.com",
+			"api_token_file": tftypes.UnknownValue}, path.Root("api_token_file"),
+			"known only after apply"},
+		"unknown retries": {map[string]any{"endpoint": "https://x.example.com", "api_token": good,
+			"max_retries": tftypes.UnknownValue}, path.Root("max_retries"),
+			"known only after apply"},
+		"a mistyped token": {map[string]any{"endpoint": "https://x.example.com",
+			"api_token": "dcv_a b"}, path.Root("api_token"), "white space"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv(envEndpoint, "")
@@ -107,7 +126,8 @@ func TestConfigureErrors(t *testing.T) {
 				t.Setenv(envAPIToken, good)
 			}
 			resp := configure(t, c.attributes)
-			if len(resp.Diagnostics) != 1 || !strings.Contains(resp.Diagnostics[0].Detail(), c.want) {
+			if len(resp.Diagnostics) != 1 ||
+				!strings.Contains(resp.Diagnostics[0].Detail(), c.want) {
 				t.Fatalf("Configure returns %v, want one error", resp.Diagnostics)
 			}
 			d, ok := resp.Diagnostics[0].(interface{ Path() path.Path })

@@ -19,7 +19,8 @@ import (
 func TestAccDomainDataSource(t *testing.T) {
 	a := newAcc(t)
 	labels := client.Labels{"a": "b"}
-	d, err := a.client.CreateDomain(context.Background(), client.DomainCreate{Name: a.domain(), Labels: &labels, Wildcard: new(true)})
+	d, err := a.client.CreateDomain(context.Background(),
+		client.DomainCreate{Name: a.domain(), Labels: &labels, Wildcard: new(true)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,16 +34,23 @@ func TestAccDomainDataSource(t *testing.T) {
 			Config:           a.config("data \"dcvaas_domain\" \"test\" {\n  domain = %q\n}", ref),
 			ConfigPlanChecks: pre(),
 			ConfigStateChecks: []statecheck.StateCheck{
-				is(knownvalue.StringExact(d.Id), "id"), is(knownvalue.StringExact(d.Name), "name"), is(knownvalue.Bool(true), "wildcard"),
-				is(knownvalue.StringExact("b"), "labels", "a"), is(knownvalue.StringExact(d.Delegation.Target), "delegation", "target"),
-				is(knownvalue.StringExact("pending_cname"), "status"), is(knownvalue.Null(), "certificate_id"),
-				statecheck.ExpectKnownValue(address, at("conditions").AtSliceIndex(0).AtMapKey("type"), knownvalue.StringExact("DNSReady")),
+				is(knownvalue.StringExact(d.Id), "id"), is(knownvalue.StringExact(d.Name), "name"),
+				is(knownvalue.Bool(true), "wildcard"),
+				is(knownvalue.StringExact("b"), "labels", "a"),
+				is(knownvalue.StringExact(d.Delegation.Target), "delegation", "target"),
+				is(knownvalue.StringExact("pending_cname"), "status"),
+				is(knownvalue.Null(), "certificate_id"),
+				statecheck.ExpectKnownValue(address,
+					at("conditions").AtSliceIndex(0).AtMapKey("type"),
+					knownvalue.StringExact("DNSReady")),
 			},
 		})
 	}
 	a.run(
-		resource.TestStep{Config: a.config("data \"dcvaas_domain\" \"test\" {\n  domain = %q\n}", a.domain()), ExpectError: message("Status: 404")},
-		resource.TestStep{Config: a.config("data \"dcvaas_domain\" \"test\" {\n  domain = %q\n}", "*"), ExpectError: message("is neither the ID of a domain")},
+		resource.TestStep{Config: a.config("data \"dcvaas_domain\" \"test\" {\n  domain = %q\n}",
+			a.domain()), ExpectError: message("Status: 404")},
+		resource.TestStep{Config: a.config("data \"dcvaas_domain\" \"test\" {\n  domain = %q\n}",
+			"*"), ExpectError: message("is neither the ID of a domain")},
 		resource.TestStep{Config: a.config("# an error must not come last")},
 	)
 }
@@ -73,9 +81,12 @@ data "dcvaas_certificate" "test" {
 			Config:           config,
 			ConfigPlanChecks: pre(),
 			ConfigStateChecks: []statecheck.StateCheck{
-				is("names", knownvalue.ListExact([]knownvalue.Check{knownvalue.StringExact(name), knownvalue.StringExact("*." + name)})),
-				is("key_type", knownvalue.StringExact("ec256")), is("has_key", knownvalue.Bool(true)), is("revoked_at", knownvalue.Null()),
-				is("ca", knownvalue.StringExact("primary")), is("issuer", knownvalue.NotNull()), is("not_after", knownvalue.NotNull()),
+				is("names", knownvalue.ListExact([]knownvalue.Check{knownvalue.StringExact(name),
+					knownvalue.StringExact("*." + name)})),
+				is("key_type", knownvalue.StringExact("ec256")),
+				is("has_key", knownvalue.Bool(true)), is("revoked_at", knownvalue.Null()),
+				is("ca", knownvalue.StringExact("primary")), is("issuer", knownvalue.NotNull()),
+				is("not_after", knownvalue.NotNull()),
 			},
 			Check: func(s *terraform.State) error {
 				got := s.RootModule().Resources[address].Primary.Attributes
@@ -93,7 +104,8 @@ data "dcvaas_certificate" "test" {
 	)
 	a.run(
 		resource.TestStep{
-			Config:      a.config("resource \"dcvaas_domain\" \"test\" {\n  name = %q\n}\n\ndata \"dcvaas_certificate\" \"test\" {\n  domain = dcvaas_domain.test.id\n}", a.domain()),
+			Config: a.config(
+				"resource \"dcvaas_domain\" \"test\" {\n  name = %q\n}\n\ndata \"dcvaas_certificate\" \"test\" {\n  domain = dcvaas_domain.test.id\n}", a.domain()),
 			ExpectError: message("has no certificate yet"),
 		},
 		resource.TestStep{Config: a.config("# an error must not come last")},
@@ -118,7 +130,8 @@ func verifyChain(chain, serial string, names ...string) error {
 	roots.AppendCertsFromPEM(plane.dev.Backup.RootsPEM())
 	intermediates.AppendCertsFromPEM(rest)
 	for _, name := range names {
-		if _, err := leaf.Verify(x509.VerifyOptions{DNSName: name, Roots: roots, Intermediates: intermediates}); err != nil {
+		if _, err := leaf.Verify(x509.VerifyOptions{DNSName: name, Roots: roots,
+			Intermediates: intermediates}); err != nil {
 			return err
 		}
 	}
@@ -129,22 +142,29 @@ func TestAccFunctions(t *testing.T) {
 	a := newAcc(t)
 	ok := func(expression, want string) resource.TestStep {
 		return resource.TestStep{
-			Config:            a.config("output \"out\" {\n  value = %s\n}", expression),
-			ConfigStateChecks: []statecheck.StateCheck{statecheck.ExpectKnownOutputValue("out", knownvalue.StringExact(want))},
+			Config: a.config("output \"out\" {\n  value = %s\n}", expression),
+			ConfigStateChecks: []statecheck.StateCheck{statecheck.ExpectKnownOutputValue("out",
+				knownvalue.StringExact(want))},
 		}
 	}
 	fails := func(expression, want string) resource.TestStep {
-		return resource.TestStep{Config: a.config("output \"out\" {\n  value = %s\n}", expression), ExpectError: message(want)}
+		return resource.TestStep{Config: a.config("output \"out\" {\n  value = %s\n}", expression),
+			ExpectError: message(want)}
 	}
 	a.run(
-		ok(`provider::dcvaas::challenge_name("Bücher.Example.")`, "_acme-challenge.xn--bcher-kva.example"),
+		ok(`provider::dcvaas::challenge_name("Bücher.Example.")`,
+			"_acme-challenge.xn--bcher-kva.example"),
 		ok(`provider::dcvaas::normalize_domain("Bücher.Example.")`, "xn--bcher-kva.example"),
 		fails(`provider::dcvaas::challenge_name("*.example.com")`, "is a wildcard"),
 		fails(`provider::dcvaas::normalize_domain("")`, "The name is empty"),
 		fails(`provider::dcvaas::normalize_domain("a b")`, "contains white space."),
 		fails(`provider::dcvaas::normalize_domain(null)`, "argument must not be null"),
 		fails(`provider::dcvaas::challenge_name(null)`, "argument must not be null"),
-		ok(`provider::dcvaas::normalize_domain(terraform_data.unknown.output)`+"\n}\nresource \"terraform_data\" \"unknown\" {\n  input = \"Example.com\"", "example.com"),
-		ok(`provider::dcvaas::challenge_name(terraform_data.unknown.output)`+"\n}\nresource \"terraform_data\" \"unknown\" {\n  input = \"example.com\"", "_acme-challenge.example.com"),
+		ok(`provider::dcvaas::normalize_domain(terraform_data.unknown.output)`+
+			"\n}\nresource \"terraform_data\" \"unknown\" {\n  input = \"Example.com\"",
+			"example.com"),
+		ok(`provider::dcvaas::challenge_name(terraform_data.unknown.output)`+
+			"\n}\nresource \"terraform_data\" \"unknown\" {\n  input = \"example.com\"",
+			"_acme-challenge.example.com"),
 	)
 }

@@ -28,11 +28,15 @@ type delegationModel struct {
 	Target types.String `tfsdk:"target"`
 }
 
-func (d *delegationDataSource) Metadata(_ context.Context, req datasource.MetadataRequest, resp *datasource.MetadataResponse) {
+func (d *delegationDataSource) Metadata(
+	_ context.Context, req datasource.MetadataRequest, resp *datasource.MetadataResponse,
+) {
 	resp.TypeName = req.ProviderTypeName + "_delegation"
 }
 
-func (d *delegationDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
+func (d *delegationDataSource) Schema(
+	_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse,
+) {
 	str := func(text string) schema.Attribute {
 		return schema.StringAttribute{Computed: true, MarkdownDescription: text}
 	}
@@ -45,26 +49,32 @@ func (d *delegationDataSource) Schema(_ context.Context, _ datasource.SchemaRequ
 				MarkdownDescription: "Name of the domain. Case, a trailing dot, and Unicode or A-labels make no difference.",
 				Validators:          []validator.String{nameValidator},
 			},
-			"name":   str("Name of the record, `_acme-challenge.` and the domain's name."),
-			"fqdn":   str("The same with a trailing dot."),
-			"type":   str("Type of the record, `CNAME`."),
-			"target": str("Target of the record. It depends only on the organization and the name, so it never changes."),
+			"name": str("Name of the record, `_acme-challenge.` and the domain's name."),
+			"fqdn": str("The same with a trailing dot."),
+			"type": str("Type of the record, `CNAME`."),
+			"target": str(
+				"Target of the record. It depends only on the organization and the name, so it never changes."),
 		},
 	}
 }
 
-func (d *delegationDataSource) Configure(_ context.Context, req datasource.ConfigureRequest, _ *datasource.ConfigureResponse) {
+func (d *delegationDataSource) Configure(
+	_ context.Context, req datasource.ConfigureRequest, _ *datasource.ConfigureResponse,
+) {
 	d.configured, _ = req.ProviderData.(*configured)
 }
 
-func (d *delegationDataSource) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
+func (d *delegationDataSource) Read(
+	ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse,
+) {
 	var m delegationModel
 	if resp.Diagnostics.Append(req.Config.Get(ctx, &m)...); resp.Diagnostics.HasError() {
 		return
 	}
 	found, err := d.client.Delegation(ctx, m.Domain.ValueString())
 	if err != nil {
-		problem{doing: "read the delegation of " + m.Domain.ValueString(), at: path.Root("domain")}.add(ctx, &resp.Diagnostics, err)
+		problem{doing: "read the delegation of " + m.Domain.ValueString(),
+			at: path.Root("domain")}.add(ctx, &resp.Diagnostics, err)
 		return
 	}
 	m.fromAPI(found)

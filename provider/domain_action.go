@@ -19,7 +19,9 @@ const domainDescription = "ID or name of the domain."
 const checkLimit = time.Minute
 
 // find returns the domain of an action. It adds a diagnostic if that fails.
-func (c *configured) find(ctx context.Context, ref, doing string, resp *action.InvokeResponse) (*client.Domain, bool) {
+func (c *configured) find(
+	ctx context.Context, ref, doing string, resp *action.InvokeResponse,
+) (*client.Domain, bool) {
 	d, err := findDomain(ctx, c.client, ref)
 	if err != nil {
 		problem{doing: doing + " " + ref, at: path.Root("domain")}.add(ctx, &resp.Diagnostics, err)

@@ -60,20 +60,27 @@ var conditionTypes = map[string]attr.Type{
 	"next_check_at":   timetypes.RFC3339Type{},
 }
 
-func (d *domainDataSource) Metadata(_ context.Context, req datasource.MetadataRequest, resp *datasource.MetadataResponse) {
+func (d *domainDataSource) Metadata(
+	_ context.Context, req datasource.MetadataRequest, resp *datasource.MetadataResponse,
+) {
 	resp.TypeName = req.ProviderTypeName + "_domain"
 }
 
-func (d *domainDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
+func (d *domainDataSource) Schema(
+	_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse,
+) {
 	attributes := domainSummaryAttributes()
-	attributes["domain"] = schema.StringAttribute{Required: true, MarkdownDescription: "ID or name of the domain."}
-	attributes["csr_pem"] = schema.StringAttribute{Computed: true, MarkdownDescription: "CSR, if you supplied one."}
+	attributes["domain"] = schema.StringAttribute{Required: true,
+		MarkdownDescription: "ID or name of the domain."}
+	attributes["csr_pem"] = schema.StringAttribute{Computed: true,
+		MarkdownDescription: "CSR, if you supplied one."}
 	attributes["conditions"] = schema.ListAttribute{
 		ElementType:         types.ObjectType{AttrTypes: conditionTypes},
 		Computed:            true,
 		MarkdownDescription: "Conditions: `type` (`DNSReady`, `CertificateReady`, `RenewalOnTrack`), `status` (`true`, `false`, `unknown`), `reason`, `message`, `fix`, `last_checked_at`, and `next_check_at`.",
 	}
-	resp.Schema = schema.Schema{MarkdownDescription: "A domain, by ID or name.", Attributes: attributes}
+	resp.Schema = schema.Schema{MarkdownDescription: "A domain, by ID or name.",
+		Attributes: attributes}
 }
 
 func domainSummaryAttributes() map[string]schema.Attribute {
@@ -84,7 +91,8 @@ func domainSummaryAttributes() map[string]schema.Attribute {
 		return schema.BoolAttribute{Computed: true, MarkdownDescription: text}
 	}
 	when := func(text string) schema.Attribute {
-		return schema.StringAttribute{CustomType: timetypes.RFC3339Type{}, Computed: true, MarkdownDescription: text}
+		return schema.StringAttribute{CustomType: timetypes.RFC3339Type{}, Computed: true,
+			MarkdownDescription: text}
 	}
 	return map[string]schema.Attribute{
 		"id":              str("ID, `dom_…`."),
@@ -94,33 +102,41 @@ func domainSummaryAttributes() map[string]schema.Attribute {
 		"profile":         str("ACME profile."),
 		"preferred_chain": str("Common name of the preferred root certificate."),
 		"ca":              str("Preferred CA."),
-		"auto_issue":      flag("Whether the first certificate is issued as soon as the record is found."),
-		"auto_renew":      flag("Whether the certificate is renewed automatically."),
-		"labels":          schema.MapAttribute{ElementType: types.StringType, Computed: true, MarkdownDescription: "Labels."},
-		"delegation":      schema.ObjectAttribute{AttributeTypes: delegationTypes, Computed: true, MarkdownDescription: "The record to create: `name`, `fqdn` (with a trailing dot), `type`, and `target`."},
-		"status":          str("`pending_cname`, `issuing`, `active`, or `error`."),
-		"status_reason":   str("Reason for the status, a stable code."),
-		"certificate_id":  str("ID of the current certificate."),
-		"expires_at":      when("When the current certificate expires."),
-		"renew_at":        when("When the certificate is due for renewal."),
-		"last_issued_at":  when("When a certificate was last issued."),
-		"created_at":      when("When the domain was added."),
-		"updated_at":      when("When the domain last changed."),
+		"auto_issue": flag(
+			"Whether the first certificate is issued as soon as the record is found."),
+		"auto_renew": flag("Whether the certificate is renewed automatically."),
+		"labels": schema.MapAttribute{ElementType: types.StringType, Computed: true,
+			MarkdownDescription: "Labels."},
+		"delegation": schema.ObjectAttribute{AttributeTypes: delegationTypes, Computed: true,
+			MarkdownDescription: "The record to create: `name`, `fqdn` (with a trailing dot), `type`, and `target`."},
+		"status":         str("`pending_cname`, `issuing`, `active`, or `error`."),
+		"status_reason":  str("Reason for the status, a stable code."),
+		"certificate_id": str("ID of the current certificate."),
+		"expires_at":     when("When the current certificate expires."),
+		"renew_at":       when("When the certificate is due for renewal."),
+		"last_issued_at": when("When a certificate was last issued."),
+		"created_at":     when("When the domain was added."),
+		"updated_at":     when("When the domain last changed."),
 	}
 }
 
-func (d *domainDataSource) Configure(_ context.Context, req datasource.ConfigureRequest, _ *datasource.ConfigureResponse) {
+func (d *domainDataSource) Configure(
+	_ context.Context, req datasource.ConfigureRequest, _ *datasource.ConfigureResponse,
+) {
 	d.configured, _ = req.ProviderData.(*configured)
 }
 
-func (d *domainDataSource) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
+func (d *domainDataSource) Read(
+	ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse,
+) {
 	var m domainDataModel
 	if resp.Diagnostics.Append(req.Config.Get(ctx, &m)...); resp.Diagnostics.HasError() {
 		return
 	}
 	found, err := findDomain(ctx, d.client, m.Domain.ValueString())
 	if err != nil {
-		problem{doing: "read the domain " + m.Domain.ValueString(), at: path.Root("domain")}.add(ctx, &resp.Diagnostics, err)
+		problem{doing: "read the domain " + m.Domain.ValueString(),
+			at: path.Root("domain")}.add(ctx, &resp.Diagnostics, err)
 		return
 	}
 	m.fromAPI(found)
@@ -143,7 +159,8 @@ func (m *domainSummary) fromAPI(d *client.Domain) {
 	m.CA = fromNullable(d.Ca)
 	m.AutoIssue = types.BoolValue(d.AutoIssue)
 	m.AutoRenew = types.BoolValue(d.AutoRenew)
-	m.Labels = labelsFromAPI(d.Labels, types.MapValueMust(types.StringType, map[string]attr.Value{}))
+	m.Labels = labelsFromAPI(d.Labels, types.MapValueMust(types.StringType,
+		map[string]attr.Value{}))
 	m.Delegation = delegationObject(&d.Delegation)
 	m.Status = types.StringValue(string(d.Status))
 	m.StatusReason = types.StringValue(d.StatusReason)

@@ -17,19 +17,26 @@ type domainFilters struct {
 
 // domainFilterAttributes returns the attributes of the filters. Each kind of schema has its own
 // type of attribute, which optional creates.
-func domainFilterAttributes[A any](optional func(text string, check validator.String) A) map[string]A {
+func domainFilterAttributes[A any](
+	optional func(text string, check validator.String) A,
+) map[string]A {
 	return map[string]A{
-		"status": optional("Only domains in this status: `pending_cname`, `issuing`, `active`, or `error`.",
-			stringvalidator.OneOf(string(client.DomainStatusPendingCname), string(client.DomainStatusIssuing),
+		"status": optional(
+			"Only domains in this status: `pending_cname`, `issuing`, `active`, or `error`.",
+			stringvalidator.OneOf(string(client.DomainStatusPendingCname),
+				string(client.DomainStatusIssuing),
 				string(client.DomainStatusActive), string(client.DomainStatusError))),
-		"label": optional("Only domains with this label: `key=value`, or `key` for any value.", stringvalidator.UTF8LengthBetween(1, 255)),
-		"q":     optional("Only domains with this text in their name.", stringvalidator.UTF8LengthBetween(1, 253)),
+		"label": optional("Only domains with this label: `key=value`, or `key` for any value.",
+			stringvalidator.UTF8LengthBetween(1, 255)),
+		"q": optional("Only domains with this text in their name.",
+			stringvalidator.UTF8LengthBetween(1, 253)),
 	}
 }
 
 // toListParams returns the parameters of a list of domains, sorted by name.
 func (f *domainFilters) toListParams() client.ListDomainsParams {
-	in := client.ListDomainsParams{Label: f.Label.ValueStringPointer(), Q: f.Q.ValueStringPointer(), Sort: new(client.ListDomainsParamsSortName)}
+	in := client.ListDomainsParams{Label: f.Label.ValueStringPointer(), Q: f.Q.ValueStringPointer(),
+		Sort: new(client.ListDomainsParamsSortName)}
 	if !f.Status.IsNull() {
 		in.Status = new(client.DomainStatus(f.Status.ValueString()))
 	}

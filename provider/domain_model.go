@@ -103,7 +103,8 @@ func (m *domainModel) fromAPI(d *client.Domain) {
 	}
 	m.Wildcard = types.BoolValue(d.Wildcard)
 	m.KeyType = types.StringValue(string(d.KeyType))
-	if csr := fromNullable(d.CsrPem); m.CSRPEM.IsNull() || csr.IsNull() || !sameCSR(m.CSRPEM.ValueString(), csr.ValueString()) {
+	if csr := fromNullable(d.CsrPem); m.CSRPEM.IsNull() || csr.IsNull() ||
+		!sameCSR(m.CSRPEM.ValueString(), csr.ValueString()) {
 		m.CSRPEM = csr
 	}
 	m.Profile = fromNullable(d.Profile)

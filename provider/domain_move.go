@@ -31,13 +31,16 @@ type otherCertificate struct {
 	Names      []string `json:"subject_alternative_names"`
 }
 
-func moveCertificate(ctx context.Context, req resource.MoveStateRequest, resp *resource.MoveStateResponse) {
+func moveCertificate(
+	ctx context.Context, req resource.MoveStateRequest, resp *resource.MoveStateResponse,
+) {
 	if movable[path.Base(req.SourceProviderAddress)] != req.SourceTypeName {
 		return // the framework reports an unsupported move
 	}
 	var c otherCertificate
 	if err := json.Unmarshal(req.SourceRawState.JSON, &c); err != nil {
-		resp.Diagnostics.AddError("Cannot move the "+req.SourceTypeName, "Its state is malformed. "+sentence(err.Error()))
+		resp.Diagnostics.AddError("Cannot move the "+req.SourceTypeName, "Its state is malformed. "+
+			sentence(err.Error()))
 		return
 	}
 	name, wildcard, err := c.domain()
@@ -45,7 +48,8 @@ func moveCertificate(ctx context.Context, req resource.MoveStateRequest, resp *r
 		resp.Diagnostics.AddError("Cannot move the "+req.SourceTypeName, sentence(err.Error()))
 		return
 	}
-	m := domainModel{Labels: types.MapNull(types.StringType), Delegation: types.ObjectNull(delegationTypes)}
+	m := domainModel{Labels: types.MapNull(types.StringType),
+		Delegation: types.ObjectNull(delegationTypes)}
 	m.Name, m.Wildcard = types.StringValue(name), types.BoolValue(wildcard)
 	resp.Diagnostics.Append(resp.TargetState.Set(ctx, m)...)
 }
@@ -61,8 +65,9 @@ func (c *otherCertificate) domain() (name string, wildcard bool, err error) {
 			name = base
 		}
 		if !sameName(base, name) {
-			return "", false, fmt.Errorf("the certificate covers %s and %s, but a dcvaas_domain covers one name and its wildcard: "+
-				"remove it from the state with a removed block, and add a dcvaas_domain for each name", name, base)
+			return "", false,
+				fmt.Errorf("the certificate covers %s and %s, but a dcvaas_domain covers one name and its wildcard: "+
+					"remove it from the state with a removed block, and add a dcvaas_domain for each name", name, base)
 		}
 		wildcard = wildcard || wild
 	}

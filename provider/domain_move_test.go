@@ -27,11 +27,15 @@ type otherProvider struct {
 	destroyed  atomic.Int64
 }
 
-func (p *otherProvider) Metadata(_ context.Context, _ provider.MetadataRequest, resp *provider.MetadataResponse) {
+func (p *otherProvider) Metadata(
+	_ context.Context, _ provider.MetadataRequest, resp *provider.MetadataResponse,
+) {
 	resp.TypeName = p.name
 }
 func (p *otherProvider) Schema(context.Context, provider.SchemaRequest, *provider.SchemaResponse) {}
-func (p *otherProvider) Configure(context.Context, provider.ConfigureRequest, *provider.ConfigureResponse) {
+func (p *otherProvider) Configure(
+	context.Context, provider.ConfigureRequest, *provider.ConfigureResponse,
+) {
 }
 func (p *otherProvider) DataSources(context.Context) []func() datasource.DataSource { return nil }
 func (p *otherProvider) Resources(context.Context) []func() fw.Resource {
@@ -40,23 +44,32 @@ func (p *otherProvider) Resources(context.Context) []func() fw.Resource {
 
 type otherCertificateResource struct{ provider *otherProvider }
 
-func (r *otherCertificateResource) Metadata(_ context.Context, _ fw.MetadataRequest, resp *fw.MetadataResponse) {
+func (r *otherCertificateResource) Metadata(
+	_ context.Context, _ fw.MetadataRequest, resp *fw.MetadataResponse,
+) {
 	resp.TypeName = r.provider.kind
 }
 
-func (r *otherCertificateResource) Schema(_ context.Context, _ fw.SchemaRequest, resp *fw.SchemaResponse) {
+func (r *otherCertificateResource) Schema(
+	_ context.Context, _ fw.SchemaRequest, resp *fw.SchemaResponse,
+) {
 	text := schema.StringAttribute{Optional: true}
 	resp.Schema = schema.Schema{Attributes: map[string]schema.Attribute{
 		"common_name": text, "domain_name": text, "private_key_pem": text,
-		"subject_alternative_names": schema.SetAttribute{ElementType: types.StringType, Optional: true},
+		"subject_alternative_names": schema.SetAttribute{ElementType: types.StringType,
+			Optional: true},
 	}}
 }
 
-func (r *otherCertificateResource) Create(_ context.Context, req fw.CreateRequest, resp *fw.CreateResponse) {
+func (r *otherCertificateResource) Create(
+	_ context.Context, req fw.CreateRequest, resp *fw.CreateResponse,
+) {
 	resp.State.Raw = req.Plan.Raw
 }
 func (r *otherCertificateResource) Read(context.Context, fw.ReadRequest, *fw.ReadResponse) {}
-func (r *otherCertificateResource) Update(_ context.Context, req fw.UpdateRequest, resp *fw.UpdateResponse) {
+func (r *otherCertificateResource) Update(
+	_ context.Context, req fw.UpdateRequest, resp *fw.UpdateResponse,
+) {
 	resp.State.Raw = req.Plan.Raw
 }
 func (r *otherCertificateResource) Delete(context.Context, fw.DeleteRequest, *fw.DeleteResponse) {
@@ -91,7 +104,8 @@ resource "dcvaas_domain" "test" {
   name     = %q
   wildcard = true
 }`, c.kind, name)
-				checks := []statecheck.StateCheck{state("name", knownvalue.StringExact(name)), state("wildcard", knownvalue.Bool(true)),
+				checks := []statecheck.StateCheck{state("name", knownvalue.StringExact(name)),
+					state("wildcard", knownvalue.Bool(true)),
 					state("id", knownvalue.StringRegexp(domainIDText))}
 				resource.Test(t, resource.TestCase{
 					ProtoV6ProviderFactories: factories,
@@ -108,7 +122,8 @@ resource "dcvaas_domain" "test" {
 									a.added(name)
 								}
 							},
-							Config: after, ConfigPlanChecks: pre(planned(expected)), ConfigStateChecks: checks,
+							Config: after, ConfigPlanChecks: pre(planned(expected)),
+							ConfigStateChecks: checks,
 						},
 					},
 				})
@@ -129,14 +144,29 @@ func TestMoveState(t *testing.T) {
 		want, wrong    string
 		wildcard       bool
 	}{
-		"acme":              {"registry.terraform.io/vancluever/acme", "acme_certificate", map[string]any{"common_name": "example.com"}, "example.com", "", false},
-		"without CN":        {"registry.opentofu.org/vancluever/acme", "acme_certificate", map[string]any{"common_name": nil, "subject_alternative_names": []string{"*.example.com"}}, "example.com", "", true},
-		"aws":               {"registry.terraform.io/hashicorp/aws", "aws_acm_certificate", map[string]any{"domain_name": "*.example.com", "subject_alternative_names": []string{"Example.com."}}, "example.com", "", true},
-		"two names":         {"registry.terraform.io/hashicorp/aws", "aws_acm_certificate", map[string]any{"domain_name": "example.com", "subject_alternative_names": []string{"www.example.com"}}, "", "a dcvaas_domain for each name", false},
-		"no name":           {"registry.terraform.io/hashicorp/aws", "aws_acm_certificate", map[string]any{"arn": "x"}, "", "has no name", false},
-		"another state":     {"registry.terraform.io/vancluever/acme", "acme_certificate", map[string]any{"common_name": 7}, "", "is malformed", false},
-		"another resource":  {"registry.terraform.io/vancluever/acme", "acme_registration", map[string]any{"common_name": "example.com"}, "", "Unable to Move Resource State", false},
-		"a mixed-up source": {"registry.terraform.io/hashicorp/aws", "acme_certificate", map[string]any{"common_name": "example.com"}, "", "Unable to Move Resource State", false},
+		"acme": {"registry.terraform.io/vancluever/acme",
+			"acme_certificate", map[string]any{"common_name": "example.com"}, "example.com",
+			"", false},
+		"without CN": {"registry.opentofu.org/vancluever/acme",
+			"acme_certificate", map[string]any{"common_name": nil,
+				"subject_alternative_names": []string{"*.example.com"}}, "example.com", "", true},
+		"aws": {"registry.terraform.io/hashicorp/aws",
+			"aws_acm_certificate", map[string]any{"domain_name": "*.example.com",
+				"subject_alternative_names": []string{"Example.com."}}, "example.com", "", true},
+		"two names": {"registry.terraform.io/hashicorp/aws",
+			"aws_acm_certificate", map[string]any{"domain_name": "example.com",
+				"subject_alternative_names": []string{"www.example.com"}}, "",
+			"a dcvaas_domain for each name", false},
+		"no name": {"registry.terraform.io/hashicorp/aws",
+			"aws_acm_certificate", map[string]any{"arn": "x"}, "", "has no name", false},
+		"another state": {"registry.terraform.io/vancluever/acme",
+			"acme_certificate", map[string]any{"common_name": 7}, "", "is malformed", false},
+		"another resource": {"registry.terraform.io/vancluever/acme",
+			"acme_registration", map[string]any{"common_name": "example.com"}, "",
+			"Unable to Move Resource State", false},
+		"a mixed-up source": {"registry.terraform.io/hashicorp/aws",
+			"acme_certificate", map[string]any{"common_name": "example.com"}, "",
+			"Unable to Move Resource State", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRPC(&acc{T: t})
@@ -144,13 +174,18 @@ func TestMoveState(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			resp, err := r.MoveResourceState(t.Context(), &tfprotov6.MoveResourceStateRequest{SourceProviderAddress: c.provider, SourceTypeName: c.kind,
-				SourceState: &tfprotov6.RawState{JSON: raw}, TargetTypeName: "dcvaas_domain"})
+			resp, err := r.MoveResourceState(t.Context(),
+				&tfprotov6.MoveResourceStateRequest{SourceProviderAddress: c.provider,
+					SourceTypeName: c.kind,
+					SourceState:    &tfprotov6.RawState{JSON: raw},
+					TargetTypeName: "dcvaas_domain"})
 			if err != nil {
 				t.Fatal(err)
 			}
 			if c.wrong != "" {
-				if len(resp.Diagnostics) != 1 || !strings.Contains(resp.Diagnostics[0].Summary+" "+resp.Diagnostics[0].Detail, c.wrong) {
+				if len(resp.Diagnostics) != 1 ||
+					!strings.Contains(resp.Diagnostics[0].Summary+" "+resp.Diagnostics[0].Detail,
+						c.wrong) {
 					t.Errorf("MoveResourceState returns %v", resp.Diagnostics)
 				}
 				return

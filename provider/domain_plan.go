@@ -15,7 +15,9 @@ import (
 // ModifyPlan plans the record before the domain exists, plans no change if only the spelling
 // differs, and rejects the deletion of a protected domain. Terraform plans a replacement in two
 // calls: first against the state, then as a creation.
-func (r *domainResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+func (r *domainResource) ModifyPlan(
+	ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse,
+) {
 	var state, config, plan *domainModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
 	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
@@ -48,7 +50,9 @@ func (r *domainResource) ModifyPlan(ctx context.Context, req resource.ModifyPlan
 }
 
 // planDelegation reads the record of a domain that does not exist yet.
-func (r *domainResource) planDelegation(ctx context.Context, plan *domainModel, diags *diag.Diagnostics) {
+func (r *domainResource) planDelegation(
+	ctx context.Context, plan *domainModel, diags *diag.Diagnostics,
+) {
 	plan.Delegation = types.ObjectUnknown(delegationTypes)
 	if plan.Name.IsUnknown() || r.configured == nil {
 		return
@@ -86,19 +90,24 @@ func (m *domainModel) planKeyType(config *domainModel) {
 func (m *domainModel) planUpdate(state *domainModel) {
 	m.ID, m.CreatedAt, m.Delegation = state.ID, state.CreatedAt, state.Delegation
 	m.Name = state.Name
-	if !m.CSRPEM.IsUnknown() && !m.CSRPEM.IsNull() && !state.CSRPEM.IsNull() && sameCSR(m.CSRPEM.ValueString(), state.CSRPEM.ValueString()) {
+	if !m.CSRPEM.IsUnknown() && !m.CSRPEM.IsNull() && !state.CSRPEM.IsNull() &&
+		sameCSR(m.CSRPEM.ValueString(), state.CSRPEM.ValueString()) {
 		m.CSRPEM = state.CSRPEM
 	}
 	if _, changed := m.toUpdateRequest(state); !changed {
-		m.Status, m.StatusReason, m.CertificateID = state.Status, state.StatusReason, state.CertificateID
+		m.Status, m.StatusReason, m.CertificateID = state.Status, state.StatusReason,
+			state.CertificateID
 		m.ExpiresAt, m.RenewAt, m.LastIssuedAt = state.ExpiresAt, state.RenewAt, state.LastIssuedAt
 		return
 	}
-	m.Status, m.StatusReason, m.CertificateID = types.StringUnknown(), types.StringUnknown(), types.StringUnknown()
-	m.ExpiresAt, m.RenewAt, m.LastIssuedAt = timetypes.NewRFC3339Unknown(), timetypes.NewRFC3339Unknown(), timetypes.NewRFC3339Unknown()
+	m.Status, m.StatusReason, m.CertificateID = types.StringUnknown(), types.StringUnknown(),
+		types.StringUnknown()
+	m.ExpiresAt, m.RenewAt, m.LastIssuedAt = timetypes.NewRFC3339Unknown(),
+		timetypes.NewRFC3339Unknown(), timetypes.NewRFC3339Unknown()
 }
 
 func (m *domainModel) addProtectionError(diags *diag.Diagnostics) {
-	diags.AddAttributeError(path.Root("deletion_protection"), "The domain "+m.label()+" is protected from deletion",
+	diags.AddAttributeError(path.Root("deletion_protection"), "The domain "+m.label()+
+		" is protected from deletion",
 		"Its deletion would stop its renewals. Set deletion_protection = false, apply, and then delete it.")
 }

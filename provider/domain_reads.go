@@ -58,7 +58,8 @@ func (r *domainReads) current() *readAhead {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.window == nil || r.now().Sub(r.window.opened) > readWindow {
-		r.window = &readAhead{opened: r.now(), turn: make(chan struct{}, 1), seen: map[string]*client.Domain{}}
+		r.window = &readAhead{opened: r.now(), turn: make(chan struct{}, 1),
+			seen: map[string]*client.Domain{}}
 	}
 	return r.window
 }

@@ -37,7 +37,9 @@ func (a *acc) addedMany(n int) []*client.Domain {
 func (r *rpc) readDomain(id string) string {
 	r.Helper()
 	typ := r.schemas.ResourceSchemas["dcvaas_domain"].ValueType()
-	resp, err := r.ReadResource(r.Context(), &tfprotov6.ReadResourceRequest{TypeName: "dcvaas_domain", CurrentState: r.value(typ, map[string]any{"id": id, "name": "unread.example"})})
+	resp, err := r.ReadResource(r.Context(),
+		&tfprotov6.ReadResourceRequest{TypeName: "dcvaas_domain", CurrentState: r.value(typ,
+			map[string]any{"id": id, "name": "unread.example"})})
 	if err != nil {
 		r.Error(err)
 		return ""
@@ -56,12 +58,15 @@ func (r *rpc) readDomain(id string) string {
 func TestReadWithoutAccessIsAnError(t *testing.T) {
 	a := newAcc(t)
 	mine, other := a.added(a.domain()), a.added(a.domain())
-	otherToken, err := a.client.CreateToken(t.Context(), client.TokenCreate{Name: "unrestricted", Scopes: []client.Scope{client.ScopeDomainsRead}})
+	otherToken, err := a.client.CreateToken(t.Context(),
+		client.TokenCreate{Name: "unrestricted", Scopes: []client.Scope{client.ScopeDomainsRead}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	narrowed, err := a.client.CreateToken(t.Context(), client.TokenCreate{Name: "narrowed", DomainIds: &[]string{mine.Id},
-		Scopes: []client.Scope{client.ScopeDomainsRead, client.ScopeDomainsWrite, client.ScopeTokensRead, client.ScopeTokensWrite, client.ScopeWebhooksRead}})
+	narrowed, err := a.client.CreateToken(t.Context(),
+		client.TokenCreate{Name: "narrowed", DomainIds: &[]string{mine.Id},
+			Scopes: []client.Scope{client.ScopeDomainsRead, client.ScopeDomainsWrite,
+				client.ScopeTokensRead, client.ScopeTokensWrite, client.ScopeWebhooksRead}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,27 +76,34 @@ func TestReadWithoutAccessIsAnError(t *testing.T) {
 		"dcvaas_domain":            {"id": other.Id, "name": other.Name},
 		"dcvaas_domain_validation": {"id": other.Id, "domain_id": other.Id},
 		"dcvaas_api_token":         {"id": otherToken.Id, "name": "unrestricted"},
-		"dcvaas_webhook":           {"id": "whk_01k9z5w7r8e4bs6v0q1d2m3n4p", "url": "https://example.com"},
+		"dcvaas_webhook": {"id": "whk_01k9z5w7r8e4bs6v0q1d2m3n4p",
+			"url": "https://example.com"},
 	} {
 		typ := r.schemas.ResourceSchemas[name].ValueType()
-		resp, err := r.ReadResource(t.Context(), &tfprotov6.ReadResourceRequest{TypeName: name, CurrentState: r.value(typ, state)})
+		resp, err := r.ReadResource(t.Context(),
+			&tfprotov6.ReadResourceRequest{TypeName: name, CurrentState: r.value(typ, state)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(resp.Diagnostics) != 1 || !strings.Contains(resp.Diagnostics[0].Detail, "Status: 403") {
-			t.Errorf("ReadResource(%s) = diagnostics %v, want one with status 403", name, resp.Diagnostics)
+		if len(resp.Diagnostics) != 1 ||
+			!strings.Contains(resp.Diagnostics[0].Detail, "Status: 403") {
+			t.Errorf("ReadResource(%s) = diagnostics %v, want one with status 403", name,
+				resp.Diagnostics)
 		}
 		if v, err := resp.NewState.Unmarshal(typ); err != nil || v.IsNull() {
 			t.Errorf("ReadResource(%s) removed the state, %v", name, err)
 		}
 	}
 	typ := r.schemas.ResourceSchemas["dcvaas_domain"].ValueType()
-	resp, err := r.ApplyResourceChange(t.Context(), &tfprotov6.ApplyResourceChangeRequest{TypeName: "dcvaas_domain", PriorState: r.value(typ, map[string]any{"id": other.Id, "name": other.Name}),
-		PlannedState: r.null(typ), Config: r.null(typ)})
+	resp, err := r.ApplyResourceChange(t.Context(),
+		&tfprotov6.ApplyResourceChangeRequest{TypeName: "dcvaas_domain", PriorState: r.value(typ,
+			map[string]any{"id": other.Id, "name": other.Name}),
+			PlannedState: r.null(typ), Config: r.null(typ)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(resp.Diagnostics) != 1 || !strings.Contains(resp.Diagnostics[0].Detail, "domain-not-allowed") {
+	if len(resp.Diagnostics) != 1 || !strings.Contains(resp.Diagnostics[0].Detail,
+		"domain-not-allowed") {
 		t.Errorf("deletion = diagnostics %v, want domain-not-allowed", resp.Diagnostics)
 	}
 }
@@ -134,7 +146,8 @@ func TestRefreshOfAFewReadsNoList(t *testing.T) {
 	for _, d := range domains {
 		r.readDomain(d.Id)
 	}
-	if lists := p.count("GET /api/domains") - p.count("GET /api/domains/"); lists != 0 || p.count("GET ") != readsAlone {
+	if lists := p.count("GET /api/domains") - p.count("GET /api/domains/"); lists != 0 ||
+		p.count("GET ") != readsAlone {
 		t.Errorf("the refresh makes %d calls, of them %d for the list", p.count("GET "), lists)
 	}
 }
@@ -149,12 +162,16 @@ func TestRefreshAfterAWrite(t *testing.T) {
 	}
 	typ := r.schemas.ResourceSchemas["dcvaas_domain"].ValueType()
 	last := domains[19]
-	current, err := r.ReadResource(t.Context(), &tfprotov6.ReadResourceRequest{TypeName: "dcvaas_domain", CurrentState: r.value(typ, map[string]any{"id": last.Id})})
+	current, err := r.ReadResource(t.Context(),
+		&tfprotov6.ReadResourceRequest{TypeName: "dcvaas_domain", CurrentState: r.value(typ,
+			map[string]any{"id": last.Id})})
 	if err != nil {
 		t.Fatal(err)
 	}
 	null := r.null(typ)
-	resp, err := r.ApplyResourceChange(t.Context(), &tfprotov6.ApplyResourceChangeRequest{TypeName: "dcvaas_domain", PriorState: current.NewState, PlannedState: null, Config: null})
+	resp, err := r.ApplyResourceChange(t.Context(),
+		&tfprotov6.ApplyResourceChangeRequest{TypeName: "dcvaas_domain",
+			PriorState: current.NewState, PlannedState: null, Config: null})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +191,8 @@ func TestRefreshWithoutTheList(t *testing.T) {
 		}
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(http.StatusForbidden)
-		_, _ = fmt.Fprint(w, `{"type":"about:blank","title":"Forbidden","status":403,"code":"scope-missing"}`)
+		_, _ = fmt.Fprint(w,
+			`{"type":"about:blank","title":"Forbidden","status":403,"code":"scope-missing"}`)
 		return true
 	})
 	a.endpoint = p.URL

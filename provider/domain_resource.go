@@ -25,15 +25,21 @@ type domainResource struct {
 	*configured
 }
 
-func (r *domainResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
+func (r *domainResource) Metadata(
+	_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse,
+) {
 	resp.TypeName = req.ProviderTypeName + "_domain"
 }
 
-func (r *domainResource) Configure(_ context.Context, req resource.ConfigureRequest, _ *resource.ConfigureResponse) {
+func (r *domainResource) Configure(
+	_ context.Context, req resource.ConfigureRequest, _ *resource.ConfigureResponse,
+) {
 	r.configured, _ = req.ProviderData.(*configured)
 }
 
-func (r *domainResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
+func (r *domainResource) Create(
+	ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse,
+) {
 	var plan domainModel
 	if resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...); resp.Diagnostics.HasError() {
 		return
@@ -41,7 +47,8 @@ func (r *domainResource) Create(ctx context.Context, req resource.CreateRequest,
 	d, err := r.client.CreateDomain(ctx, plan.toCreateRequest())
 	r.domains.forget()
 	if err != nil {
-		problem{doing: "create the domain " + plan.Name.ValueString(), kind: "dcvaas_domain", schema: req.Plan.Schema}.add(ctx, &resp.Diagnostics, err)
+		problem{doing: "create the domain " + plan.Name.ValueString(),
+			kind: "dcvaas_domain", schema: req.Plan.Schema}.add(ctx, &resp.Diagnostics, err)
 		return
 	}
 	plan.fromAPI(d)
@@ -49,14 +56,18 @@ func (r *domainResource) Create(ctx context.Context, req resource.CreateRequest,
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: plan.ID})...)
 }
 
-func (r *domainResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
+func (r *domainResource) Read(
+	ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse,
+) {
 	var state domainModel
 	if resp.Diagnostics.Append(req.State.Get(ctx, &state)...); resp.Diagnostics.HasError() {
 		return
 	}
 	// The framework requires an identity even if the resource is gone. Older Terraform versions
 	// stored none.
-	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: types.StringValue(cmp.Or(state.ID.ValueString(), state.Name.ValueString()))})...)
+	resp.Diagnostics.Append(resp.Identity.Set(ctx,
+		idIdentity{ID: types.StringValue(cmp.Or(state.ID.ValueString(),
+			state.Name.ValueString()))})...)
 	d, err := r.find(ctx, &state)
 	if client.IsNotFound(err) {
 		resp.State.RemoveResource(ctx)
@@ -79,7 +90,9 @@ func (r *domainResource) find(ctx context.Context, state *domainModel) (*client.
 	return r.domains.get(ctx, state.ID.ValueString())
 }
 
-func (r *domainResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
+func (r *domainResource) Update(
+	ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse,
+) {
 	var plan, state domainModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
 	if resp.Diagnostics.Append(req.State.Get(ctx, &state)...); resp.Diagnostics.HasError() {
@@ -91,7 +104,8 @@ func (r *domainResource) Update(ctx context.Context, req resource.UpdateRequest,
 		d, err := r.client.UpdateDomain(ctx, state.ID.ValueString(), in)
 		r.domains.forget()
 		if err != nil {
-			problem{doing: "update the domain " + state.label(), schema: req.Plan.Schema}.add(ctx, &resp.Diagnostics, err)
+			problem{doing: "update the domain " + state.label(), schema: req.Plan.Schema}.add(ctx,
+				&resp.Diagnostics, err)
 			return
 		}
 		plan.fromAPI(d)
@@ -100,7 +114,9 @@ func (r *domainResource) Update(ctx context.Context, req resource.UpdateRequest,
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: plan.ID})...)
 }
 
-func (r *domainResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
+func (r *domainResource) Delete(
+	ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse,
+) {
 	var state domainModel
 	if resp.Diagnostics.Append(req.State.Get(ctx, &state)...); resp.Diagnostics.HasError() {
 		return
@@ -120,7 +136,9 @@ func (r *domainResource) Delete(ctx context.Context, req resource.DeleteRequest,
 }
 
 // ImportState imports a domain by ID or name, from an import ID or an identity.
-func (r *domainResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+func (r *domainResource) ImportState(
+	ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse,
+) {
 	ref := importRef(ctx, req, &resp.Diagnostics)
 	if resp.Diagnostics.HasError() {
 		return
@@ -135,7 +153,9 @@ func (r *domainResource) ImportState(ctx context.Context, req resource.ImportSta
 }
 
 // importRef returns the reference to import, from the import ID or the identity.
-func importRef(ctx context.Context, req resource.ImportStateRequest, diags *diag.Diagnostics) string {
+func importRef(
+	ctx context.Context, req resource.ImportStateRequest, diags *diag.Diagnostics,
+) string {
 	if req.ID != "" || req.Identity == nil {
 		return req.ID
 	}
@@ -149,7 +169,9 @@ func findDomain(ctx context.Context, c *client.Client, ref string) (*client.Doma
 	if !domainID.MatchString(ref) {
 		name, err := rules.ParseName(ref)
 		if err != nil {
-			return nil, fmt.Errorf("%q is neither the ID of a domain (dom_ and 26 characters) nor its name: %w", ref, err)
+			return nil, fmt.Errorf(
+				"%q is neither the ID of a domain (dom_ and 26 characters) nor its name: %w", ref,
+				err)
 		}
 		ref = name
 	}

@@ -28,7 +28,9 @@ var delegationTypes = map[string]attr.Type{
 	"target": types.StringType,
 }
 
-func (r *domainResource) Schema(_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
+func (r *domainResource) Schema(
+	_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse,
+) {
 	settled := []planmodifier.String{stringplanmodifier.UseStateForUnknown()}
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "A domain with a certificate. Its creation does not wait: create the record in `delegation`, which is known at plan time, " +
@@ -115,10 +117,14 @@ func (r *domainResource) Schema(_ context.Context, _ resource.SchemaRequest, res
 				Computed:            true,
 				MarkdownDescription: "The record to create. Known at plan time, so that `for_each` and other providers' records can use it.",
 				Attributes: map[string]schema.Attribute{
-					"name":   schema.StringAttribute{Computed: true, MarkdownDescription: "`_acme-challenge.` and the name."},
-					"fqdn":   schema.StringAttribute{Computed: true, MarkdownDescription: "The same with a trailing dot, for providers that require one."},
-					"type":   schema.StringAttribute{Computed: true, MarkdownDescription: "`CNAME`."},
-					"target": schema.StringAttribute{Computed: true, MarkdownDescription: "Target of the record, without a trailing dot."},
+					"name": schema.StringAttribute{Computed: true,
+						MarkdownDescription: "`_acme-challenge.` and the name."},
+					"fqdn": schema.StringAttribute{Computed: true,
+						MarkdownDescription: "The same with a trailing dot, for providers that require one."},
+					"type": schema.StringAttribute{Computed: true,
+						MarkdownDescription: "`CNAME`."},
+					"target": schema.StringAttribute{Computed: true,
+						MarkdownDescription: "Target of the record, without a trailing dot."},
 				},
 			},
 			"status": schema.StringAttribute{
@@ -147,17 +153,25 @@ func (r *domainResource) Schema(_ context.Context, _ resource.SchemaRequest, res
 }
 
 func computedTime(description string) schema.StringAttribute {
-	return schema.StringAttribute{CustomType: timetypes.RFC3339Type{}, Computed: true, MarkdownDescription: description}
+	return schema.StringAttribute{CustomType: timetypes.RFC3339Type{}, Computed: true,
+		MarkdownDescription: description}
 }
 
-func (r *domainResource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
+func (r *domainResource) IdentitySchema(
+	_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse,
+) {
 	resp.IdentitySchema = identityschema.Schema{
 		Attributes: map[string]identityschema.Attribute{
-			"id": identityschema.StringAttribute{RequiredForImport: true, Description: "ID, dom_…, or name."},
+			"id": identityschema.StringAttribute{RequiredForImport: true,
+				Description: "ID, dom_…, or name."},
 		},
 	}
 }
 
-func otherName(_ context.Context, req planmodifier.StringRequest, resp *stringplanmodifier.RequiresReplaceIfFuncResponse) {
-	resp.RequiresReplace = req.PlanValue.IsUnknown() || !sameName(req.StateValue.ValueString(), req.PlanValue.ValueString())
+func otherName(
+	_ context.Context, req planmodifier.StringRequest,
+	resp *stringplanmodifier.RequiresReplaceIfFuncResponse,
+) {
+	resp.RequiresReplace = req.PlanValue.IsUnknown() ||
+		!sameName(req.StateValue.ValueString(), req.PlanValue.ValueString())
 }

@@ -51,11 +51,15 @@ type domainValidationModel struct {
 	Timeouts   timeouts.Value `tfsdk:"timeouts"`
 }
 
-func (r *domainValidationResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
+func (r *domainValidationResource) Metadata(
+	_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse,
+) {
 	resp.TypeName = req.ProviderTypeName + "_domain_validation"
 }
 
-func (r *domainValidationResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
+func (r *domainValidationResource) Schema(
+	ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse,
+) {
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "Waits until a domain is delegated or has its certificate. It does not represent an object: deleting it does nothing. " +
 			"If the wait times out, the error states the cause and the fix, and the domain is unchanged.",
@@ -68,8 +72,9 @@ func (r *domainValidationResource) Schema(ctx context.Context, _ resource.Schema
 			"domain_id": schema.StringAttribute{
 				Required:            true,
 				MarkdownDescription: "ID of the domain to wait for. A change replaces the wait.",
-				Validators:          []validator.String{stringvalidator.RegexMatches(domainID, "must be the ID of a domain, dom_ and 26 characters")},
-				PlanModifiers:       []planmodifier.String{stringplanmodifier.RequiresReplace()},
+				Validators: []validator.String{stringvalidator.RegexMatches(domainID,
+					"must be the ID of a domain, dom_ and 26 characters")},
+				PlanModifiers: []planmodifier.String{stringplanmodifier.RequiresReplace()},
 			},
 			"record_fqdn": schema.StringAttribute{
 				Optional: true,
@@ -82,7 +87,8 @@ func (r *domainValidationResource) Schema(ctx context.Context, _ resource.Schema
 				Computed:            true,
 				Default:             stringdefault.StaticString(waitForDelegation),
 				MarkdownDescription: "`delegation` (default) waits until the record is found; `certificate` waits until the certificate is issued, too.",
-				Validators:          []validator.String{stringvalidator.OneOf(waitForDelegation, waitForCertificate)},
+				Validators: []validator.String{stringvalidator.OneOf(waitForDelegation,
+					waitForCertificate)},
 			},
 			"timeouts": timeouts.Attributes(ctx, timeouts.Opts{
 				Create:            true,
@@ -95,23 +101,32 @@ func (r *domainValidationResource) Schema(ctx context.Context, _ resource.Schema
 }
 
 // ValidateConfig rejects timeouts that are not positive, which the validator of timeouts accepts.
-func (r *domainValidationResource) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
+func (r *domainValidationResource) ValidateConfig(
+	ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse,
+) {
 	var m domainValidationModel
 	if resp.Diagnostics.Append(req.Config.Get(ctx, &m)...); resp.Diagnostics.HasError() {
 		return
 	}
-	for name, limit := range map[string]func(context.Context, time.Duration) (time.Duration, diag.Diagnostics){"create": m.Timeouts.Create, "update": m.Timeouts.Update} {
+	for name, limit := range map[string]func(context.Context, time.Duration) (time.Duration,
+		diag.Diagnostics){"create": m.Timeouts.Create, "update": m.Timeouts.Update} {
 		if d, _ := limit(ctx, defaultWait); d <= 0 {
-			resp.Diagnostics.AddAttributeError(path.Root("timeouts").AtName(name), "Invalid timeout", fmt.Sprintf("%s is not positive: use a duration such as 30s or 2h45m.", d))
+			resp.Diagnostics.AddAttributeError(path.Root("timeouts").AtName(name),
+				"Invalid timeout",
+				fmt.Sprintf("%s is not positive: use a duration such as 30s or 2h45m.", d))
 		}
 	}
 }
 
-func (r *domainValidationResource) Configure(_ context.Context, req resource.ConfigureRequest, _ *resource.ConfigureResponse) {
+func (r *domainValidationResource) Configure(
+	_ context.Context, req resource.ConfigureRequest, _ *resource.ConfigureResponse,
+) {
 	r.configured, _ = req.ProviderData.(*configured)
 }
 
-func (r *domainValidationResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
+func (r *domainValidationResource) Create(
+	ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse,
+) {
 	var plan domainValidationModel
 	if resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...); resp.Diagnostics.HasError() {
 		return
@@ -129,7 +144,9 @@ func (r *domainValidationResource) Create(ctx context.Context, req resource.Crea
 }
 
 // Read removes the wait from the state if its domain is gone.
-func (r *domainValidationResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
+func (r *domainValidationResource) Read(
+	ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse,
+) {
 	var state domainValidationModel
 	if resp.Diagnostics.Append(req.State.Get(ctx, &state)...); resp.Diagnostics.HasError() {
 		return
@@ -143,7 +160,8 @@ func (r *domainValidationResource) Read(ctx context.Context, req resource.ReadRe
 		return
 	}
 	if err != nil {
-		problem{doing: "read the domain " + state.DomainID.ValueString()}.add(ctx, &resp.Diagnostics, err)
+		problem{doing: "read the domain " + state.DomainID.ValueString()}.add(ctx,
+			&resp.Diagnostics, err)
 		return
 	}
 	state.ID = state.DomainID
@@ -154,7 +172,9 @@ func (r *domainValidationResource) Read(ctx context.Context, req resource.ReadRe
 }
 
 // Update waits again if the record or wait_for has changed.
-func (r *domainValidationResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
+func (r *domainValidationResource) Update(
+	ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse,
+) {
 	var plan, state domainValidationModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
 	if resp.Diagnostics.Append(req.State.Get(ctx, &state)...); resp.Diagnostics.HasError() {
@@ -174,19 +194,26 @@ func (r *domainValidationResource) Update(ctx context.Context, req resource.Upda
 }
 
 // Delete does nothing, because a wait has nothing to undo.
-func (r *domainValidationResource) Delete(context.Context, resource.DeleteRequest, *resource.DeleteResponse) {
+func (r *domainValidationResource) Delete(
+	context.Context, resource.DeleteRequest, *resource.DeleteResponse,
+) {
 }
 
-func (r *domainValidationResource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
+func (r *domainValidationResource) IdentitySchema(
+	_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse,
+) {
 	resp.IdentitySchema = identityschema.Schema{
 		Attributes: map[string]identityschema.Attribute{
-			"id": identityschema.StringAttribute{RequiredForImport: true, Description: "ID of the domain, dom_…, or its name."},
+			"id": identityschema.StringAttribute{RequiredForImport: true,
+				Description: "ID of the domain, dom_…, or its name."},
 		},
 	}
 }
 
 // ImportState imports a wait by the ID or name of its domain, from an import ID or an identity.
-func (r *domainValidationResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+func (r *domainValidationResource) ImportState(
+	ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse,
+) {
 	ref := importRef(ctx, req, &resp.Diagnostics)
 	if resp.Diagnostics.HasError() {
 		return

@@ -41,14 +41,19 @@ func TestAccDomainValidation_delegation(t *testing.T) {
 			ConfigPlanChecks: resource.ConfigPlanChecks{
 				PreApply: []plancheck.PlanCheck{
 					plancheck.ExpectUnknownValue(validationAddress, at("id")),
-					plancheck.ExpectKnownValue(validationAddress, at("wait_for"), knownvalue.StringExact("delegation")),
+					plancheck.ExpectKnownValue(validationAddress, at("wait_for"),
+						knownvalue.StringExact("delegation")),
 				},
 				PostApplyPostRefresh: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()},
 			},
-			ConfigStateChecks: []statecheck.StateCheck{statecheck.ExpectKnownValue(validationAddress, at("id"), knownvalue.StringRegexp(domainIDText))},
+			ConfigStateChecks: []statecheck.StateCheck{
+				statecheck.ExpectKnownValue(validationAddress, at("id"),
+					knownvalue.StringRegexp(domainIDText))},
 		},
-		resource.TestStep{ResourceName: validationAddress, ImportState: true, ImportStateVerify: true, ImportStateVerifyIgnore: []string{"record_fqdn"}},
-		resource.TestStep{ResourceName: validationAddress, ImportState: true, ImportStateId: name, ImportStateVerify: true, ImportStateVerifyIgnore: []string{"record_fqdn"}},
+		resource.TestStep{ResourceName: validationAddress, ImportState: true,
+			ImportStateVerify: true, ImportStateVerifyIgnore: []string{"record_fqdn"}},
+		resource.TestStep{ResourceName: validationAddress, ImportState: true, ImportStateId: name,
+			ImportStateVerify: true, ImportStateVerifyIgnore: []string{"record_fqdn"}},
 	)
 }
 
@@ -69,10 +74,14 @@ func TestAccDomainValidation_certificate(t *testing.T) {
 			},
 		},
 		resource.TestStep{ // a change of timeouts does not wait
-			Config:           a.validated(name, "  wait_for = \"certificate\"\n  timeouts = { create = \"1m\" }"),
-			ConfigPlanChecks: pre(plancheck.ExpectResourceAction(validationAddress, plancheck.ResourceActionUpdate)),
+			Config: a.validated(name,
+				"  wait_for = \"certificate\"\n  timeouts = { create = \"1m\" }"),
+			ConfigPlanChecks: pre(plancheck.ExpectResourceAction(validationAddress,
+				plancheck.ResourceActionUpdate)),
 		},
-		resource.TestStep{Config: a.validated(name, ""), ConfigPlanChecks: pre(plancheck.ExpectResourceAction(validationAddress, plancheck.ResourceActionUpdate))},
+		resource.TestStep{Config: a.validated(name, ""),
+			ConfigPlanChecks: pre(plancheck.ExpectResourceAction(validationAddress,
+				plancheck.ResourceActionUpdate))},
 	)
 }
 
@@ -86,7 +95,8 @@ func TestAccDomainValidation_recordComesLater(t *testing.T) {
 		}
 		return false
 	})
-	a.run(resource.TestStep{Config: strings.Replace(a.validated(name, `  wait_for = "certificate"`), a.endpoint, p.URL, 1), ConfigPlanChecks: pre()})
+	a.run(resource.TestStep{Config: strings.Replace(a.validated(name, `  wait_for = "certificate"`),
+		a.endpoint, p.URL, 1), ConfigPlanChecks: pre()})
 }
 
 // A wait that times out reports the doctor's cause and fix, and does not change the domain.
@@ -96,25 +106,33 @@ func TestAccDomainValidation_timeout(t *testing.T) {
 	id := statecheck.CompareValue(same{})
 	only := a.config("resource \"dcvaas_domain\" \"test\" {\n  name = %q\n}", name)
 	keeps := func() resource.TestStep {
-		return resource.TestStep{Config: only, ConfigPlanChecks: pre(planned(plancheck.ResourceActionNoop)), ConfigStateChecks: []statecheck.StateCheck{id.AddStateValue(domainAddress, at("id"))}}
+		return resource.TestStep{Config: only,
+			ConfigPlanChecks:  pre(planned(plancheck.ResourceActionNoop)),
+			ConfigStateChecks: []statecheck.StateCheck{id.AddStateValue(domainAddress, at("id"))}}
 	}
 	short := "  wait_for = \"certificate\"\n  timeouts = { create = \"4s\" }"
 	a.run(
-		resource.TestStep{Config: only, ConfigStateChecks: []statecheck.StateCheck{id.AddStateValue(domainAddress, at("id"))}},
+		resource.TestStep{Config: only,
+			ConfigStateChecks: []statecheck.StateCheck{id.AddStateValue(domainAddress, at("id"))}},
 		resource.TestStep{
-			Config:      a.validated(name, short),
-			ExpectError: regexp.MustCompile(`(?s)` + regexp.QuoteMeta(name) + `: no certificate\s+within 4s.*Expected: .*Fix: .*Cause: cname-missing.*Next check: .*Required record:`),
+			Config: a.validated(name, short),
+			ExpectError: regexp.MustCompile(`(?s)` + regexp.QuoteMeta(name) +
+				`: no certificate\s+within 4s.*Expected: .*Fix: .*Cause: cname-missing.*Next check: .*Required record:`),
 		},
 		keeps(),
 		resource.TestStep{
-			PreConfig:   func() { a.setRecord("_acme-challenge."+name, "CNAME", "elsewhere.example.net") },
+			PreConfig: func() {
+				a.setRecord("_acme-challenge."+name, "CNAME",
+					"elsewhere.example.net")
+			},
 			Config:      a.validated(name, short),
 			ExpectError: regexp.MustCompile(`(?s)elsewhere\.example\.net.*Cause: cname-mismatch`),
 		},
 		keeps(),
 		resource.TestStep{
-			PreConfig: func() { a.delegate(name) },
-			Config:    a.validated(name, `  wait_for = "certificate"`), ConfigPlanChecks: pre(planned(plancheck.ResourceActionNoop)),
+			PreConfig:         func() { a.delegate(name) },
+			Config:            a.validated(name, `  wait_for = "certificate"`),
+			ConfigPlanChecks:  pre(planned(plancheck.ResourceActionNoop)),
 			ConfigStateChecks: []statecheck.StateCheck{id.AddStateValue(domainAddress, at("id"))},
 		},
 	)
@@ -128,7 +146,8 @@ func TestAccDomainValidation_mismatch(t *testing.T) {
 			Config:      a.validated(name, `  record_fqdn = "_acme-challenge.`+name+`.`+name+`"`),
 			ExpectError: message("The record name differs from the domain's delegation"),
 		},
-		resource.TestStep{Config: a.config("resource \"dcvaas_domain\" \"test\" {\n  name = %q\n}", name), ConfigPlanChecks: pre(planned(plancheck.ResourceActionNoop))},
+		resource.TestStep{Config: a.config("resource \"dcvaas_domain\" \"test\" {\n  name = %q\n}",
+			name), ConfigPlanChecks: pre(planned(plancheck.ResourceActionNoop))},
 	)
 }
 
@@ -137,10 +156,13 @@ func TestAccDomainValidation_autoIssueOff(t *testing.T) {
 	a := newAcc(t)
 	name := a.domain()
 	a.delegate(name)
-	config := strings.Replace(a.validated(name, `  wait_for = "certificate"`), "  name = ", "  auto_issue = false\n  name = ", 1)
+	config := strings.Replace(a.validated(name, `  wait_for = "certificate"`), "  name = ",
+		"  auto_issue = false\n  name = ", 1)
 	a.run(
-		resource.TestStep{Config: config, ExpectError: message("The domain has auto_issue = false")},
-		resource.TestStep{Config: a.validated(name, `  wait_for = "certificate"`), ConfigPlanChecks: pre()},
+		resource.TestStep{Config: config,
+			ExpectError: message("The domain has auto_issue = false")},
+		resource.TestStep{Config: a.validated(name, `  wait_for = "certificate"`),
+			ConfigPlanChecks: pre()},
 	)
 }
 
@@ -153,8 +175,9 @@ func TestAccDomainValidation_replace(t *testing.T) {
 	a.run(
 		resource.TestStep{Config: a.validated(first, "")},
 		resource.TestStep{
-			Config:           a.validated(second, ""),
-			ConfigPlanChecks: pre(plancheck.ExpectResourceAction(validationAddress, plancheck.ResourceActionDestroyBeforeCreate)),
+			Config: a.validated(second, ""),
+			ConfigPlanChecks: pre(plancheck.ExpectResourceAction(validationAddress,
+				plancheck.ResourceActionDestroyBeforeCreate)),
 		},
 		resource.TestStep{
 			PreConfig: func() {
@@ -162,8 +185,9 @@ func TestAccDomainValidation_replace(t *testing.T) {
 					t.Error(err)
 				}
 			},
-			Config:           a.validated(second, ""),
-			ConfigPlanChecks: pre(plancheck.ExpectResourceAction(validationAddress, plancheck.ResourceActionCreate), planned(plancheck.ResourceActionCreate)),
+			Config: a.validated(second, ""),
+			ConfigPlanChecks: pre(plancheck.ExpectResourceAction(validationAddress,
+				plancheck.ResourceActionCreate), planned(plancheck.ResourceActionCreate)),
 		},
 	)
 }
@@ -174,21 +198,27 @@ func TestAccDomainValidation_rejected(t *testing.T) {
 	a := newAcc(t)
 	d := a.added(a.domain())
 	a.delegate(d.Name)
-	weak, err := a.client.CreateToken(t.Context(), client.TokenCreate{Name: "weak", Scopes: []client.Scope{client.ScopeJobsRead}})
+	weak, err := a.client.CreateToken(t.Context(),
+		client.TokenCreate{Name: "weak", Scopes: []client.Scope{client.ScopeJobsRead}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = a.client.DeleteToken(context.Background(), weak.Id) })
-	p := a.proxy(answers(func(r *http.Request) bool { return r.Method == http.MethodGet }, 429, 503, 503))
+	p := a.proxy(answers(func(r *http.Request) bool { return r.Method == http.MethodGet }, 429, 503,
+		503))
 	with := func(endpoint, token string) string {
-		return a.configAt(endpoint, token, "resource \"dcvaas_domain_validation\" \"test\" {\n  domain_id = %q\n}", d.Id)
+		return a.configAt(endpoint, token,
+			"resource \"dcvaas_domain_validation\" \"test\" {\n  domain_id = %q\n}", d.Id)
 	}
 	imports := func(id, want string) resource.TestStep {
-		return resource.TestStep{ResourceName: validationAddress, ImportState: true, ImportStateId: id, ExpectError: message(want)}
+		return resource.TestStep{ResourceName: validationAddress, ImportState: true,
+			ImportStateId: id, ExpectError: message(want)}
 	}
 	a.run(
-		resource.TestStep{Config: with(a.endpoint, "dcv_"+strings.Repeat("0", 36)), ExpectError: message("Status: 401")},
-		resource.TestStep{Config: with(a.endpoint, weak.Token), ExpectError: regexp.MustCompile(`(?s)domains:read.*Status: 403.*Request ID: \S+`)},
+		resource.TestStep{Config: with(a.endpoint, "dcv_"+strings.Repeat("0", 36)),
+			ExpectError: message("Status: 401")},
+		resource.TestStep{Config: with(a.endpoint, weak.Token),
+			ExpectError: regexp.MustCompile(`(?s)domains:read.*Status: 403.*Request ID: \S+`)},
 		resource.TestStep{Config: with(p.URL, a.token), ConfigPlanChecks: pre()},
 		imports("not a name", "is neither the ID of a domain"),
 		imports(a.domain(), "Status: 404"),
@@ -203,7 +233,8 @@ func TestAccDomainValidation_noSuchDomain(t *testing.T) {
 	a := newAcc(t)
 	a.run(
 		resource.TestStep{
-			Config:      a.config("resource \"dcvaas_domain_validation\" \"test\" {\n  domain_id = \"dom_01k9z5w7r8e4bs6v0q1d2m3n4p\"\n}"),
+			Config: a.config(
+				"resource \"dcvaas_domain_validation\" \"test\" {\n  domain_id = \"dom_01k9z5w7r8e4bs6v0q1d2m3n4p\"\n}"),
 			ExpectError: regexp.MustCompile(`(?s)domain_id\s+=.*Status: 404.*Request ID: \S+`),
 		},
 		resource.TestStep{Config: a.config(`# an error must not come last`)},

@@ -26,17 +26,23 @@ const (
 
 // wait waits until the domain is delegated or has its certificate. It adds an error if that is
 // impossible, if the limit expires, or if the context is done.
-func (r *domainValidationResource) wait(ctx context.Context, m *domainValidationModel, limit time.Duration, diags *diag.Diagnostics) {
+func (r *domainValidationResource) wait(
+	ctx context.Context, m *domainValidationModel, limit time.Duration, diags *diag.Diagnostics,
+) {
 	within, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	defer r.domains.forget()
-	w := &wait{client: r.client, now: r.now, id: m.DomainID.ValueString(), certificate: m.WaitFor.ValueString() == waitForCertificate}
+	w := &wait{client: r.client, now: r.now, id: m.DomainID.ValueString(),
+		certificate: m.WaitFor.ValueString() == waitForCertificate}
 
 	d, err := r.client.Domain(within, w.id)
 	if err == nil {
-		if fqdn := m.RecordFQDN.ValueString(); !m.RecordFQDN.IsNull() && !sameRecord(fqdn, d.Delegation.Name) {
-			diags.AddAttributeError(path.Root("record_fqdn"), "The record name differs from the domain's delegation",
-				fmt.Sprintf("The record is %s, but for %s it must be %s, a %s to %s. Some providers append the zone to the name of a record: in that case, set the name without the zone.",
+		if fqdn := m.RecordFQDN.ValueString(); !m.RecordFQDN.IsNull() &&
+			!sameRecord(fqdn, d.Delegation.Name) {
+			diags.AddAttributeError(path.Root("record_fqdn"),
+				"The record name differs from the domain's delegation",
+				fmt.Sprintf(
+					"The record is %s, but for %s it must be %s, a %s to %s. Some providers append the zone to the name of a record: in that case, set the name without the zone.",
 					fqdn, d.Name, d.Delegation.Name, d.Delegation.Type, d.Delegation.Target))
 			return
 		}
@@ -47,11 +53,15 @@ func (r *domainValidationResource) wait(ctx context.Context, m *domainValidation
 	case ctx.Err() != nil:
 		problem{doing: "wait for the domain " + w.label(d)}.add(ctx, diags, ctx.Err())
 	case within.Err() != nil:
-		diags.AddAttributeError(path.Root("domain_id"), fmt.Sprintf("%s: no %s within %s", w.label(d), m.WaitFor.ValueString(), limit), w.explain(d))
+		diags.AddAttributeError(path.Root("domain_id"),
+			fmt.Sprintf("%s: no %s within %s", w.label(d), m.WaitFor.ValueString(), limit),
+			w.explain(d))
 	case errors.Is(err, errStuck):
-		diags.AddAttributeError(path.Root("domain_id"), w.label(d)+": the wait for the "+m.WaitFor.ValueString()+" can't succeed", w.explain(d))
+		diags.AddAttributeError(path.Root("domain_id"), w.label(d)+": the wait for the "+
+			m.WaitFor.ValueString()+" can't succeed", w.explain(d))
 	default:
-		problem{doing: "wait for the domain " + w.label(d), at: path.Root("domain_id")}.add(ctx, diags, err)
+		problem{doing: "wait for the domain " + w.label(d), at: path.Root("domain_id")}.add(ctx,
+			diags, err)
 	}
 }
 
@@ -77,11 +87,13 @@ func (w *wait) run(ctx context.Context, d *client.Domain) (*client.Domain, error
 		switch {
 		case w.done(d):
 			return d, nil
-		case w.certificate && delegated(d) && !d.AutoIssue && d.Status != client.DomainStatusIssuing && d.Status != client.DomainStatusActive:
+		case w.certificate && delegated(d) && !d.AutoIssue &&
+			d.Status != client.DomainStatusIssuing && d.Status != client.DomainStatusActive:
 			return d, errStuck
 		case d.Status == client.DomainStatusError && w.settled(ctx):
 			// The job has ended. The domain was read before that and may be outdated.
-			if now, err := w.client.Domain(ctx, w.id); err != nil || now.Status == client.DomainStatusError {
+			if now, err := w.client.Domain(ctx, w.id); err != nil ||
+				now.Status == client.DomainStatusError {
 				return cmp.Or(now, d), cmp.Or(err, errStuck)
 			} else if d = now; w.done(d) {
 				return d, nil
@@ -120,7 +132,8 @@ func (w *wait) request(ctx context.Context, d *client.Domain) {
 	want, call := client.JobTypeDnsCheck, w.client.VerifyDomain
 	if delegated(d) {
 		// An earlier order failed, or auto_issue was set after the delegation.
-		if !w.certificate || d.Status == client.DomainStatusIssuing || d.Status == client.DomainStatusActive {
+		if !w.certificate || d.Status == client.DomainStatusIssuing ||
+			d.Status == client.DomainStatusActive {
 			return
 		}
 		want, call = client.JobTypeStartIssuance, w.client.IssueDomain
@@ -131,7 +144,8 @@ func (w *wait) request(ctx context.Context, d *client.Domain) {
 	job, err := call(ctx, w.id)
 	w.want, w.requestedAt = want, w.now()
 	if err != nil {
-		tflog.Debug(ctx, "request for a job of the domain failed", map[string]any{"domain_id": w.id, "error": err.Error()})
+		tflog.Debug(ctx, "request for a job of the domain failed",
+			map[string]any{"domain_id": w.id, "error": err.Error()})
 		return
 	}
 	w.job = job
@@ -165,7 +179,8 @@ func (w *wait) explain(d *client.Domain) string {
 	if d == nil {
 		return "The domain " + w.id + " could not be read in that time."
 	}
-	return w.cause(d) + "\n\nThe domain is unchanged, and the service continues automatically. Apply again to continue waiting."
+	return w.cause(d) +
+		"\n\nThe domain is unchanged, and the service continues automatically. Apply again to continue waiting."
 }
 
 // cause describes the findings of the service: the cause, the observed and expected values, and the
@@ -173,22 +188,27 @@ func (w *wait) explain(d *client.Domain) string {
 func (w *wait) cause(d *client.Domain) string {
 	var parts []string
 	if w.certificate && !d.AutoIssue && delegated(d) {
-		parts = append(parts, "The domain has auto_issue = false, so no certificate is issued. Set auto_issue = true, or wait_for = \"delegation\".")
+		parts = append(parts,
+			"The domain has auto_issue = false, so no certificate is issued. Set auto_issue = true, or wait_for = \"delegation\".")
 	}
 	for _, c := range d.Conditions {
-		if c.Status == client.ConditionStatusTrue || (c.Type != client.ConditionTypeDNSReady && !w.certificate) {
+		if c.Status == client.ConditionStatusTrue ||
+			(c.Type != client.ConditionTypeDNSReady && !w.certificate) {
 			continue
 		}
-		if c.Type == client.ConditionTypeRenewalOnTrack || (c.Type == client.ConditionTypeCertificateReady && !delegated(d)) {
+		if c.Type == client.ConditionTypeRenewalOnTrack ||
+			(c.Type == client.ConditionTypeCertificateReady && !delegated(d)) {
 			continue // follows from another condition
 		}
 		parts = append(parts, explainCondition(c))
 	}
 	if len(parts) == 0 {
-		parts = append(parts, "Its status is "+strings.TrimSpace(string(d.Status)+" "+d.StatusReason)+".")
+		parts = append(parts, "Its status is "+
+			strings.TrimSpace(string(d.Status)+" "+d.StatusReason)+".")
 	}
 	if !delegated(d) {
-		parts = append(parts, fmt.Sprintf("Required record: %s %s %s", d.Delegation.Name, d.Delegation.Type, d.Delegation.Target))
+		parts = append(parts, fmt.Sprintf("Required record: %s %s %s", d.Delegation.Name,
+			d.Delegation.Type, d.Delegation.Target))
 	}
 	return strings.Join(parts, "\n\n")
 }

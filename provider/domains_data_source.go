@@ -23,15 +23,22 @@ type domainsModel struct {
 	Domains types.List `tfsdk:"domains"`
 }
 
-func (d *domainsDataSource) Metadata(_ context.Context, req datasource.MetadataRequest, resp *datasource.MetadataResponse) {
+func (d *domainsDataSource) Metadata(
+	_ context.Context, req datasource.MetadataRequest, resp *datasource.MetadataResponse,
+) {
 	resp.TypeName = req.ProviderTypeName + "_domains"
 }
 
-func (d *domainsDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
-	attributes := domainFilterAttributes(func(text string, check validator.String) schema.Attribute {
-		return schema.StringAttribute{Optional: true, MarkdownDescription: text, Validators: []validator.String{check}}
+func (d *domainsDataSource) Schema(
+	_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse,
+) {
+	attributes := domainFilterAttributes(func(text string,
+		check validator.String) schema.Attribute {
+		return schema.StringAttribute{Optional: true, MarkdownDescription: text,
+			Validators: []validator.String{check}}
 	})
-	attributes["names"] = schema.ListAttribute{ElementType: types.StringType, Computed: true, MarkdownDescription: "Names of the domains, sorted."}
+	attributes["names"] = schema.ListAttribute{ElementType: types.StringType, Computed: true,
+		MarkdownDescription: "Names of the domains, sorted."}
 	attributes["domains"] = schema.ListNestedAttribute{
 		Computed:            true,
 		MarkdownDescription: "The domains, sorted by name.",
@@ -48,11 +55,15 @@ func domainSummaryObject() schema.NestedAttributeObject {
 	return schema.NestedAttributeObject{Attributes: domainSummaryAttributes()}
 }
 
-func (d *domainsDataSource) Configure(_ context.Context, req datasource.ConfigureRequest, _ *datasource.ConfigureResponse) {
+func (d *domainsDataSource) Configure(
+	_ context.Context, req datasource.ConfigureRequest, _ *datasource.ConfigureResponse,
+) {
 	d.configured, _ = req.ProviderData.(*configured)
 }
 
-func (d *domainsDataSource) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
+func (d *domainsDataSource) Read(
+	ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse,
+) {
 	var m domainsModel
 	if resp.Diagnostics.Append(req.Config.Get(ctx, &m)...); resp.Diagnostics.HasError() {
 		return
@@ -60,7 +71,8 @@ func (d *domainsDataSource) Read(ctx context.Context, req datasource.ReadRequest
 	found, err := d.client.AllDomains(ctx, m.toListParams())
 	if err != nil {
 		// The API refers to a query parameter by name, like a field of a body.
-		problem{doing: "list the domains", schema: req.Config.Schema}.add(ctx, &resp.Diagnostics, err)
+		problem{doing: "list the domains", schema: req.Config.Schema}.add(ctx, &resp.Diagnostics,
+			err)
 		return
 	}
 	names, summaries := make([]string, len(found)), make([]domainSummary, len(found))

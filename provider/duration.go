@@ -32,7 +32,9 @@ func (v durationValidator) MarkdownDescription(ctx context.Context) string {
 	return v.Description(ctx)
 }
 
-func (v durationValidator) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+func (v durationValidator) ValidateString(
+	_ context.Context, req validator.StringRequest, resp *validator.StringResponse,
+) {
 	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
 		return
 	}
@@ -42,7 +44,8 @@ func (v durationValidator) ValidateString(_ context.Context, req validator.Strin
 	case d < 0 || d == 0 && !v.zero:
 		err = fmt.Errorf("%q is not positive", req.ConfigValue.ValueString())
 	case v.most > 0 && d > v.most:
-		err = fmt.Errorf("%q is more than %d days", req.ConfigValue.ValueString(), v.most/(24*time.Hour))
+		err = fmt.Errorf("%q is more than %d days", req.ConfigValue.ValueString(),
+			v.most/(24*time.Hour))
 	}
 	if err != nil {
 		resp.Diagnostics.AddAttributeError(req.Path, "Invalid duration", sentence(err.Error()))

@@ -32,7 +32,8 @@ func (a *acc) runEchoing(steps ...resource.TestStep) {
 	a.Helper()
 	factories := a.factories()
 	factories["echo"] = echoprovider.NewProviderServer()
-	resource.Test(a.T, resource.TestCase{ProtoV6ProviderFactories: factories, CheckDestroy: a.checkDestroy, Steps: steps})
+	resource.Test(a.T, resource.TestCase{ProtoV6ProviderFactories: factories,
+		CheckDestroy: a.checkDestroy, Steps: steps})
 }
 
 // echo is a configuration that stores an ephemeral value.
@@ -51,28 +52,35 @@ func TestAccCertificateKeyEphemeral(t *testing.T) {
 	a.added(name)
 	d := a.activate(name)
 	id := d.CertificateId.MustGet()
-	chain, err := a.client.CertificatePEM(t.Context(), id, client.DownloadCertificateParamsFormatFullchain)
+	chain, err := a.client.CertificatePEM(t.Context(), id,
+		client.DownloadCertificateParamsFormatFullchain)
 	if err != nil {
 		t.Fatal(err)
 	}
 	config := func(attributes string) string {
-		return a.config("ephemeral \"dcvaas_certificate_key\" \"test\" {\n%s\n}\n%s", attributes, echo("ephemeral.dcvaas_certificate_key.test"))
+		return a.config("ephemeral \"dcvaas_certificate_key\" \"test\" {\n%s\n}\n%s", attributes,
+			echo("ephemeral.dcvaas_certificate_key.test"))
 	}
 	fits := func(s *terraform.State) error {
-		_, err := tls.X509KeyPair([]byte(chain), []byte(s.RootModule().Resources[echoed].Primary.Attributes["data.private_key_pem"]))
+		_, err := tls.X509KeyPair([]byte(chain),
+			[]byte(s.RootModule().Resources[echoed].Primary.Attributes["data.private_key_pem"]))
 		return err
 	}
 	for attributes, domain := range map[string]knownvalue.Check{
-		fmt.Sprintf("certificate_id = %q", id):                  knownvalue.Null(),
-		fmt.Sprintf("domain = %q", d.Id):                        knownvalue.StringExact(d.Id),
-		fmt.Sprintf("domain = %q", strings.ToUpper(name)+"."):   knownvalue.StringExact(strings.ToUpper(name) + "."),
-		fmt.Sprintf("domain = %q\ncertificate_id = null", name): knownvalue.StringExact(name),
-		fmt.Sprintf("certificate_id = terraform_data.id.output\n}\nresource \"terraform_data\" \"id\" {\n  input = %q", id): knownvalue.Null(),
+		fmt.Sprintf("certificate_id = %q", id): knownvalue.Null(),
+		fmt.Sprintf("domain = %q", d.Id):       knownvalue.StringExact(d.Id),
+		fmt.Sprintf("domain = %q", strings.ToUpper(name)+
+			"."): knownvalue.StringExact(strings.ToUpper(name) + "."),
+		fmt.Sprintf("domain = %q\ncertificate_id = null",
+			name): knownvalue.StringExact(name),
+		fmt.Sprintf(
+			"certificate_id = terraform_data.id.output\n}\nresource \"terraform_data\" \"id\" {\n  input = %q", id): knownvalue.Null(),
 	} {
 		a.runEchoing(resource.TestStep{
-			Config:            config(attributes),
-			ConfigStateChecks: []statecheck.StateCheck{isEchoed("certificate_id", knownvalue.StringExact(id)), isEchoed("domain", domain)},
-			Check:             fits,
+			Config: config(attributes),
+			ConfigStateChecks: []statecheck.StateCheck{isEchoed("certificate_id",
+				knownvalue.StringExact(id)), isEchoed("domain", domain)},
+			Check: fits,
 		})
 	}
 }
@@ -81,32 +89,39 @@ func TestAccCertificateKeyEphemeral(t *testing.T) {
 func TestAccCertificateKeyEphemeral_rejected(t *testing.T) {
 	a := newAcc(t)
 	waiting, own := a.added(a.domain()), a.domain()
-	d, err := a.client.CreateDomain(t.Context(), client.DomainCreate{Name: own, CsrPem: nullable.NewNullableWithValue(makeCSR(t, "ec256", own))})
+	d, err := a.client.CreateDomain(t.Context(),
+		client.DomainCreate{Name: own, CsrPem: nullable.NewNullableWithValue(makeCSR(t,
+			"ec256", own))})
 	if err != nil {
 		t.Fatal(err)
 	}
 	d = a.activate(d.Id)
-	weak, err := a.client.CreateToken(t.Context(), client.TokenCreate{Name: "weak", Scopes: []client.Scope{client.ScopeDomainsRead, client.ScopeCertificatesRead}})
+	weak, err := a.client.CreateToken(t.Context(),
+		client.TokenCreate{Name: "weak", Scopes: []client.Scope{client.ScopeDomainsRead,
+			client.ScopeCertificatesRead}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = a.client.DeleteToken(context.Background(), weak.Id) })
 	config := func(attributes string) string {
-		return a.config("ephemeral \"dcvaas_certificate_key\" \"test\" {\n%s\n}\n%s", attributes, echo("ephemeral.dcvaas_certificate_key.test.certificate_id"))
+		return a.config("ephemeral \"dcvaas_certificate_key\" \"test\" {\n%s\n}\n%s", attributes,
+			echo("ephemeral.dcvaas_certificate_key.test.certificate_id"))
 	}
 	fails := func(attributes, want string) resource.TestStep {
 		return resource.TestStep{Config: config(attributes), ExpectError: message(want)}
 	}
 	a.runEchoing(
 		fails("", "No attribute specified when one (and only one)"),
-		fails("domain = \"example.com\"\ncertificate_id = \"crt_01k9z5w7r8e4bs6v0q1d2m3n4p\"", "2 attributes specified when one (and only one)"),
+		fails("domain = \"example.com\"\ncertificate_id = \"crt_01k9z5w7r8e4bs6v0q1d2m3n4p\"",
+			"2 attributes specified when one (and only one)"),
 		fails(`certificate_id = "example.com"`, "must be the ID of a certificate"),
 		fails(`certificate_id = "crt_01k9z5w7r8e4bs6v0q1d2m3n4p"`, "Status: 404"),
 		fails(fmt.Sprintf("domain = %q", a.domain()), "Status: 404"),
 		fails(`domain = "*"`, "is neither the ID of a domain"),
 		fails(fmt.Sprintf("domain = %q", waiting.Name), "has no certificate yet"),
 		fails(fmt.Sprintf("domain = %q", d.Name), "Status: 409"),
-		resource.TestStep{Config: strings.Replace(config(fmt.Sprintf("domain = %q", d.Name)), a.token, weak.Token, 1), ExpectError: message("Status: 403")},
+		resource.TestStep{Config: strings.Replace(config(fmt.Sprintf("domain = %q", d.Name)),
+			a.token, weak.Token, 1), ExpectError: message("Status: 403")},
 		resource.TestStep{Config: a.config("# an error must not come last")},
 	)
 }
@@ -120,26 +135,35 @@ func TestAccAPITokenEphemeral(t *testing.T) {
 	d := a.added(a.domain())
 	p := a.proxy(nil)
 	config := func(attributes string) string {
-		return a.configAt(p.URL, a.token, "ephemeral \"dcvaas_api_token\" \"test\" {\n  name = \"short\"\n  scopes = [\"domains:read\"]\n%s\n}\n%s",
+		return a.configAt(p.URL, a.token,
+			"ephemeral \"dcvaas_api_token\" \"test\" {\n  name = \"short\"\n  scopes = [\"domains:read\"]\n%s\n}\n%s",
 			attributes, echo("ephemeral.dcvaas_api_token.test"))
 	}
-	step := func(attributes string, in time.Duration, checks ...statecheck.StateCheck) resource.TestStep {
-		return resource.TestStep{Config: config(attributes), ConfigStateChecks: checks, Check: func(s *terraform.State) error {
-			got := s.RootModule().Resources[echoed].Primary.Attributes
-			at, err := time.Parse(time.RFC3339, got["data.expires_at"])
-			if left := time.Until(at); err != nil || left > in || left < in-time.Minute {
-				return fmt.Errorf("the token expires at %v, %w", at, err)
-			}
-			if _, err := a.clientWith(got["data.token"]).Domains(context.Background(), client.ListDomainsParams{}); !client.IsUnauthorized(err) {
-				return fmt.Errorf("the token is valid after Close: %w", err)
-			}
-			return nil
-		}}
+	step := func(attributes string, in time.Duration,
+		checks ...statecheck.StateCheck) resource.TestStep {
+		return resource.TestStep{Config: config(attributes), ConfigStateChecks: checks,
+			Check: func(s *terraform.State) error {
+				got := s.RootModule().Resources[echoed].Primary.Attributes
+				at, err := time.Parse(time.RFC3339, got["data.expires_at"])
+				if left := time.Until(at); err != nil || left > in || left < in-time.Minute {
+					return fmt.Errorf("the token expires at %v, %w", at, err)
+				}
+				if _, err := a.clientWith(got["data.token"]).Domains(context.Background(),
+					client.ListDomainsParams{}); !client.IsUnauthorized(err) {
+					return fmt.Errorf("the token is valid after Close: %w", err)
+				}
+				return nil
+			}}
 	}
-	a.runEchoing(step("", time.Hour, isEchoed("expires_in", knownvalue.StringExact("1h")), isEchoed("domain_ids", knownvalue.Null()),
-		isEchoed("id", knownvalue.StringRegexp(tokenIDText)), isEchoed("token", knownvalue.StringRegexp(secretText)), isEchoed("token_prefix", knownvalue.NotNull())))
-	a.runEchoing(step(fmt.Sprintf("expires_in = \"5m\"\ndomain_ids = [%q]", d.Id), 5*time.Minute, isEchoed("expires_in", knownvalue.StringExact("5m")),
-		isEchoed("domain_ids", knownvalue.SetExact([]knownvalue.Check{knownvalue.StringExact(d.Id)}))))
+	a.runEchoing(step("", time.Hour, isEchoed("expires_in", knownvalue.StringExact("1h")),
+		isEchoed("domain_ids", knownvalue.Null()),
+		isEchoed("id", knownvalue.StringRegexp(tokenIDText)),
+		isEchoed("token", knownvalue.StringRegexp(secretText)),
+		isEchoed("token_prefix", knownvalue.NotNull())))
+	a.runEchoing(step(fmt.Sprintf("expires_in = \"5m\"\ndomain_ids = [%q]", d.Id), 5*time.Minute,
+		isEchoed("expires_in", knownvalue.StringExact("5m")),
+		isEchoed("domain_ids", knownvalue.SetExact(
+			[]knownvalue.Check{knownvalue.StringExact(d.Id)}))))
 
 	opened, closed := p.count("POST /api/tokens"), p.count("DELETE /api/tokens/")
 	if opened == 0 || opened != closed {
@@ -168,17 +192,21 @@ func TestAccAPITokenEphemeral_rejected(t *testing.T) {
 	a = a.organization(t)
 	fails := func(attributes, want string) resource.TestStep {
 		return resource.TestStep{
-			Config:      a.config("ephemeral \"dcvaas_api_token\" \"test\" {\n%s\n}\n%s", attributes, echo("ephemeral.dcvaas_api_token.test.id")),
+			Config: a.config("ephemeral \"dcvaas_api_token\" \"test\" {\n%s\n}\n%s",
+				attributes, echo("ephemeral.dcvaas_api_token.test.id")),
 			ExpectError: message(want),
 		}
 	}
 	a.runEchoing(
-		fails("name = \" x\"\nscopes = [\"domains:read\"]", "must not start or end with white space"),
+		fails("name = \" x\"\nscopes = [\"domains:read\"]",
+			"must not start or end with white space"),
 		fails("name = \"x\"\nscopes = []", "at least 1"),
 		fails("name = \"x\"\nscopes = [\"everything\"]", "must be a scope such as domains:read"),
 		fails("name = \"x\"\nscopes = [\"every:thing\"]", "Status: 4"),
-		fails("name = \"x\"\nscopes = [\"domains:read\"]\ndomain_ids = [\"example.com\"]", "must be the ID of a domain"),
-		fails("name = \"x\"\nscopes = [\"domains:read\"]\nexpires_in = \"soon\"", "is not a duration such as 90d"),
+		fails("name = \"x\"\nscopes = [\"domains:read\"]\ndomain_ids = [\"example.com\"]",
+			"must be the ID of a domain"),
+		fails("name = \"x\"\nscopes = [\"domains:read\"]\nexpires_in = \"soon\"",
+			"is not a duration such as 90d"),
 		fails("name = \"x\"\nscopes = [\"domains:read\"]\nexpires_in = \"1ms\"", "expires_in ="),
 		resource.TestStep{Config: a.config("# an error must not come last")},
 	)
@@ -200,7 +228,8 @@ func TestAPITokenEphemeralCloses(t *testing.T) {
 		"at once":         {},
 		"after two 503s":  {fault: answers(isDelete, 503, 503)},
 		"already revoked": {before: func(id string) { _ = a.client.DeleteToken(t.Context(), id) }},
-		"refused":         {fault: answers(isDelete, 403), want: "Cannot revoke the API token tok_"},
+		"refused": {fault: answers(isDelete, 403),
+			want: "Cannot revoke the API token tok_"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := *a
@@ -209,8 +238,13 @@ func TestAPITokenEphemeralCloses(t *testing.T) {
 			r := b.rpc()
 			const kind = "dcvaas_api_token"
 			typ := r.schemas.EphemeralResourceSchemas[kind].ValueType()
-			opened, err := r.OpenEphemeralResource(t.Context(), &tfprotov6.OpenEphemeralResourceRequest{TypeName: kind,
-				Config: r.value(typ, map[string]any{"name": "closes", "scopes": tftypes.NewValue(tftypes.Set{ElementType: tftypes.String}, []tftypes.Value{tftypes.NewValue(tftypes.String, "domains:read")})})})
+			opened, err := r.OpenEphemeralResource(t.Context(),
+				&tfprotov6.OpenEphemeralResourceRequest{TypeName: kind,
+					Config: r.value(typ,
+						map[string]any{"name": "closes",
+							"scopes": tftypes.NewValue(tftypes.Set{ElementType: tftypes.String},
+								[]tftypes.Value{tftypes.NewValue(tftypes.String,
+									"domains:read")})})})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -224,12 +258,14 @@ func TestAPITokenEphemeralCloses(t *testing.T) {
 			}
 			ctx, stop := context.WithCancel(t.Context())
 			stop()
-			closed, err := r.CloseEphemeralResource(ctx, &tfprotov6.CloseEphemeralResourceRequest{TypeName: kind, Private: opened.Private})
+			closed, err := r.CloseEphemeralResource(ctx,
+				&tfprotov6.CloseEphemeralResourceRequest{TypeName: kind, Private: opened.Private})
 			if err != nil {
 				t.Fatal(err)
 			}
 			if c.want != "" {
-				if len(closed.Diagnostics) != 1 || !strings.HasPrefix(closed.Diagnostics[0].Summary, c.want) {
+				if len(closed.Diagnostics) != 1 ||
+					!strings.HasPrefix(closed.Diagnostics[0].Summary, c.want) {
 					t.Errorf("CloseEphemeralResource returns %v", closed.Diagnostics)
 				}
 				if err := a.client.DeleteToken(t.Context(), id); err != nil {
@@ -296,7 +332,8 @@ resource "terraform_data" "test" {
 	if !strings.Contains(key, "BEGIN PRIVATE KEY") || !secretText.MatchString(token) {
 		t.Fatal("the consumers did not receive the secrets, so the test proves nothing")
 	}
-	body := slices.MaxFunc(strings.Split(key, "\n"), func(a, b string) int { return len(a) - len(b) })
+	body := slices.MaxFunc(strings.Split(key, "\n"),
+		func(a, b string) int { return len(a) - len(b) })
 	if !strings.Contains(texts["the state"], name) {
 		t.Error("the second provider did not read with the token")
 	}

@@ -25,7 +25,8 @@ type schemaTypes interface {
 // aboutErrors are the codes whose fix refers to the list errors of the problem document. Users do
 // not see that list: each of its fields has its own diagnostic.
 var aboutErrors = []string{
-	"invalid-fields", "malformed-request", "invalid-parameter", "wrong-type", "not-one-of", "out-of-range", "invalid-format",
+	"invalid-fields", "malformed-request", "invalid-parameter", "wrong-type", "not-one-of",
+	"out-of-range", "invalid-format",
 	"ca-unknown",
 }
 
@@ -35,7 +36,8 @@ type problem struct {
 	kind   string            // type of the resource, for the import hint of a conflict; optional
 	schema schemaTypes       // schema that the pointers of invalid fields refer to; optional
 	rename map[string]string // attributes with another name in the API: API name to attribute
-	at     path.Path         // attribute for errors without a usable pointer; empty: the whole resource
+	// attribute for errors without a usable pointer; empty: the whole resource
+	at path.Path
 }
 
 // add adds diagnostics for an error of the client: one for each invalid field, at its attribute,
@@ -89,16 +91,21 @@ func (p problem) put(diags *diag.Diagnostics, at path.Path, summary, detail stri
 func (p problem) detail(e *client.Error, text string) string {
 	parts := []string{sentence(text)}
 	imports := e.Status == 409 && e.ExistingID != "" && p.kind != ""
-	if e.Fix != "" && !imports && !strings.Contains(text, e.Fix) && !slices.Contains(aboutErrors, e.Code) {
+	if e.Fix != "" && !imports && !strings.Contains(text, e.Fix) &&
+		!slices.Contains(aboutErrors, e.Code) {
 		parts = append(parts, sentence(e.Fix))
 	}
 	switch {
 	case e.Status == 401:
-		parts = append(parts, "The API rejected the provider's token (api_token, "+envAPIToken+", or api_token_file): it is mistyped, expired, or revoked.")
+		parts = append(parts, "The API rejected the provider's token (api_token, "+envAPIToken+
+			", or api_token_file): it is mistyped, expired, or revoked.")
 	case e.Code == "no-such-path":
-		parts = append(parts, "The provider's endpoint (endpoint or "+envEndpoint+") must be the base URL without /api, and the service must not be older than the provider.")
+		parts = append(parts, "The provider's endpoint (endpoint or "+envEndpoint+
+			") must be the base URL without /api, and the service must not be older than the provider.")
 	case imports:
-		parts = append(parts, fmt.Sprintf("To manage the existing object, import it by its ID %s:\n\n  import {\n    to = %s.NAME\n    id = %q\n  }", e.ExistingID, p.kind, e.ExistingID))
+		parts = append(parts,
+			fmt.Sprintf(
+				"To manage the existing object, import it by its ID %s:\n\n  import {\n    to = %s.NAME\n    id = %q\n  }", e.ExistingID, p.kind, e.ExistingID))
 	case e.Status == 429 && !e.RetryAt.IsZero():
 		parts = append(parts, "Retry at "+e.RetryAt.UTC().Format(time.RFC3339)+".")
 	}

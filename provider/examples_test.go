@@ -32,10 +32,12 @@ func TestExampleQuickstart(t *testing.T) {
 
 	out := tf.outputs()
 	certificate := out["certificate"].(map[string]any)
-	if names := certificate["names"].([]any); len(names) != 2 || names[0] != "quickstart.example.com" || names[1] != "*.quickstart.example.com" {
+	if names := certificate["names"].([]any); len(names) != 2 ||
+		names[0] != "quickstart.example.com" || names[1] != "*.quickstart.example.com" {
 		t.Errorf("the certificate has the names %v", names)
 	}
-	if err := verifyChain(out["fullchain_pem"].(string), certificate["serial"].(string), "quickstart.example.com", "www.quickstart.example.com"); err != nil {
+	if err := verifyChain(out["fullchain_pem"].(string), certificate["serial"].(string),
+		"quickstart.example.com", "www.quickstart.example.com"); err != nil {
 		t.Error(err)
 	}
 	if out := tf.run(append([]string{"plan"}, args...)...); !strings.Contains(out, "No changes.") {
@@ -51,7 +53,8 @@ func TestExampleQuickstart(t *testing.T) {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	var records bytes.Buffer
-	if _, err := records.ReadFrom(resp.Body); err != nil || strings.Contains(records.String(), "quickstart.example.com") {
+	if _, err := records.ReadFrom(resp.Body); err != nil || strings.Contains(records.String(),
+		"quickstart.example.com") {
 		t.Errorf("the record still exists: %v, %s", err, records.String())
 	}
 }
@@ -107,7 +110,8 @@ func TestExamples(t *testing.T) {
 			b := a.organization(t)
 			files := b.files(dir)
 			for name := range files {
-				if strings.HasPrefix(name, "import-") { // requires an existing object; see TestImportExamples
+				// requires an existing object; see TestImportExamples
+				if strings.HasPrefix(name, "import-") {
 					delete(files, name)
 				}
 			}
@@ -117,7 +121,8 @@ func TestExamples(t *testing.T) {
 			}
 			files["versions.tf"] = requiresDCVaaS
 			switch {
-			case strings.Contains(dir, "data-sources"), strings.Contains(dir, "ephemeral-resources"):
+			case strings.Contains(dir, "data-sources"),
+				strings.Contains(dir, "ephemeral-resources"):
 				b.added("example.com")
 				b.activate("example.com")
 			case strings.HasSuffix(dir, "validation"):
@@ -139,10 +144,12 @@ func TestExamples(t *testing.T) {
 
 // Examples and templates are formatted with terraform fmt.
 func TestExamplesAreFormatted(t *testing.T) {
-	if out, err := exec.Command(cli(), "fmt", "-check", "-recursive", "-diff", examples).CombinedOutput(); err != nil {
+	if out, err := exec.Command(cli(), "fmt", "-check", "-recursive",
+		"-diff", examples).CombinedOutput(); err != nil {
 		t.Errorf("terraform fmt finds unformatted examples: %v\n%s", err, out)
 	}
-	queries, err := filepath.Glob(filepath.Join(examples, "list-resources", "*", "*.tfquery.hcl")) // ignored by older Terraform versions
+	// ignored by older Terraform versions
+	queries, err := filepath.Glob(filepath.Join(examples, "list-resources", "*", "*.tfquery.hcl"))
 	if err != nil || len(queries) == 0 {
 		t.Fatalf("found %v, %v", queries, err)
 	}
@@ -207,17 +214,22 @@ func TestQueryExamples(t *testing.T) {
 	a = a.organization(t)
 	a.added("query.example.com")
 	labels := client.Labels{"team": "shop"}
-	if _, err := a.client.UpdateDomain(t.Context(), "query.example.com", client.DomainUpdate{Labels: &labels}); err != nil {
+	if _, err := a.client.UpdateDomain(t.Context(),
+		"query.example.com", client.DomainUpdate{Labels: &labels}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := a.client.CreateWebhook(t.Context(), client.WebhookCreate{Url: webhookURL}); err != nil {
+	if _, err := a.client.CreateWebhook(t.Context(),
+		client.WebhookCreate{Url: webhookURL}); err != nil {
 		t.Fatal(err)
 	}
 	member := a.invited(a.login(), client.RoleMember)
-	for kind, want := range map[string]string{"dcvaas_domain": "query.example.com", "dcvaas_api_token": "tok_", "dcvaas_webhook": "whk_",
+	for kind, want := range map[string]string{"dcvaas_domain": "query.example.com",
+		"dcvaas_api_token": "tok_", "dcvaas_webhook": "whk_",
 		"dcvaas_organization_member": member.Login} {
-		query := readFile(a, filepath.Join(examples, "list-resources", kind, "list-resource.tfquery.hcl"))
-		tf := a.workspace(map[string]string{"example.tfquery.hcl": query, "versions.tf": requiresDCVaaS})
+		query := readFile(a, filepath.Join(examples, "list-resources", kind,
+			"list-resource.tfquery.hcl"))
+		tf := a.workspace(map[string]string{"example.tfquery.hcl": query,
+			"versions.tf": requiresDCVaaS})
 		if out := tf.run("query"); !strings.Contains(out, want) {
 			t.Errorf("terraform query of %s prints:\n%s", kind, out)
 		}
@@ -232,13 +244,17 @@ func TestImportExamples(t *testing.T) {
 		t.Fatalf("found %v, %v", dirs, err)
 	}
 	forms := map[string]*regexp.Regexp{
-		"import.sh":              regexp.MustCompile(`(?m)^terraform import (dcvaas_\w+)\.\w+ (\S+)$`),
-		"import-by-string-id.tf": regexp.MustCompile(`(?s)^import \{\s+to = (dcvaas_\w+)\.\w+\s+id = "(\S+)"\s+\}\n$`),
-		"import-by-identity.tf":  regexp.MustCompile(`(?s)^import \{\s+to = (dcvaas_\w+)\.\w+\s+identity = \{\s+id = "(\S+)"\s+\}\s+\}\n$`),
+		"import.sh": regexp.MustCompile(
+			`(?m)^terraform import (dcvaas_\w+)\.\w+ (\S+)$`),
+		"import-by-string-id.tf": regexp.MustCompile(
+			`(?s)^import \{\s+to = (dcvaas_\w+)\.\w+\s+id = "(\S+)"\s+\}\n$`),
+		"import-by-identity.tf": regexp.MustCompile(
+			`(?s)^import \{\s+to = (dcvaas_\w+)\.\w+\s+identity = \{\s+id = "(\S+)"\s+\}\s+\}\n$`),
 	}
 	for _, dir := range dirs {
 		for file, form := range forms {
-			imports := form.FindAllStringSubmatch(readFile(&acc{T: t}, filepath.Join(dir, file)), -1)
+			imports := form.FindAllStringSubmatch(readFile(&acc{T: t}, filepath.Join(dir, file)),
+				-1)
 			if len(imports) == 0 {
 				t.Errorf("%s/%s imports nothing", dir, file)
 			}
@@ -264,8 +280,9 @@ var (
 		"dcvaas_organization_member": loginForm.MatchString,
 	}
 	// exampleFile is the file that makes a directory an example.
-	exampleFile = regexp.MustCompile(`^(resource|data-source|ephemeral-resource|function|provider|action)\.tf$`)
-	invocation  = regexp.MustCompile(`-invoke=\S+`)
+	exampleFile = regexp.MustCompile(
+		`^(resource|data-source|ephemeral-resource|function|provider|action)\.tf$`)
+	invocation = regexp.MustCompile(`-invoke=\S+`)
 )
 
 func isDomainRef(s string) bool {
@@ -282,14 +299,16 @@ func (a *acc) organization(t *testing.T, plan ...string) *acc {
 	admin := func(args ...string) string {
 		var out, errs bytes.Buffer
 		c := plane.dev.Config
-		if code := program.Main("test", append(args, "--database-url="+c.Database, "--secret-key="+c.SecretKey), &out, &errs); code != 0 {
+		if code := program.Main("test", append(args, "--database-url="+c.Database, "--secret-key="+
+			c.SecretKey), &out, &errs); code != 0 {
 			t.Fatalf("dcvaas %v: %s", args, errs.String())
 		}
 		return strings.TrimSpace(out.String())
 	}
 	b := *a
 	b.T = t
-	b.token = admin("admin", "create-token", "--org="+admin(append([]string{"admin", "create-org", t.Name()}, plan...)...))
+	b.token = admin("admin", "create-token", "--org="+
+		admin(append([]string{"admin", "create-org", t.Name()}, plan...)...))
 	b.client = b.clientWith(b.token)
 	return &b
 }

@@ -76,7 +76,9 @@ func (t *workspace) whole(n int, apply ...string) {
 func TestCLITokenRevokedMidway(t *testing.T) {
 	const n = 24
 	a := newAcc(t).organization(t)
-	doomed, err := a.client.CreateToken(t.Context(), client.TokenCreate{Name: "doomed", Scopes: []client.Scope{client.ScopeDomainsRead, client.ScopeDomainsWrite}})
+	doomed, err := a.client.CreateToken(t.Context(),
+		client.TokenCreate{Name: "doomed", Scopes: []client.Scope{client.ScopeDomainsRead,
+			client.ScopeDomainsWrite}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +108,8 @@ func TestCLITokenRevokedMidway(t *testing.T) {
 func TestCLIRestartedMidway(t *testing.T) {
 	const n = 24
 	a := newAcc(t)
-	config := program.DevConfig{Dir: filepath.Join(plane.dir, "restarted"), FreePorts: true, EmbeddedRedis: true, Fast: true}
+	config := program.DevConfig{Dir: filepath.Join(plane.dir, "restarted"), FreePorts: true,
+		EmbeddedRedis: true, Fast: true}
 	start := func() *program.Dev {
 		d, err := program.StartDev(context.Background(), config)
 		if err != nil {
@@ -188,12 +191,14 @@ func TestCLIRateLimited(t *testing.T) {
 		w.Header().Set("Retry-After", "1")
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(http.StatusTooManyRequests)
-		_, _ = fmt.Fprint(w, `{"type":"about:blank","title":"Too Many Requests","status":429,"code":"rate-limited"}`)
+		_, _ = fmt.Fprint(w,
+			`{"type":"about:blank","title":"Too Many Requests","status":429,"code":"rate-limited"}`)
 		return true
 	})
 	tf := a.workspace(map[string]string{"main.tf": a.manyDomains(n)})
 	tf.env = append(tf.env, envEndpoint+"="+p.URL)
-	if out := tf.run("apply", "-auto-approve", "-input=false", "-parallelism=50"); !strings.Contains(out, fmt.Sprintf("%d added", n)) {
+	if out := tf.run("apply", "-auto-approve", "-input=false",
+		"-parallelism=50"); !strings.Contains(out, fmt.Sprintf("%d added", n)) {
 		t.Errorf("apply prints:\n%s", out)
 	}
 	if mu.Lock(); limited == 0 {
@@ -213,7 +218,8 @@ func TestCLIManyDomains(t *testing.T) {
 	p := a.proxy(nil)
 	tf := a.workspace(map[string]string{"main.tf": a.manyDomains(n)})
 	tf.env = append(tf.env, envEndpoint+"="+p.URL)
-	if out := tf.run("apply", "-auto-approve", "-input=false"); !strings.Contains(out, fmt.Sprintf("%d added", n)) {
+	if out := tf.run("apply", "-auto-approve", "-input=false"); !strings.Contains(out,
+		fmt.Sprintf("%d added", n)) {
 		t.Errorf("apply prints:\n%s", out)
 	}
 	before, start := p.count(""), time.Now()

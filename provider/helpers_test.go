@@ -56,7 +56,8 @@ func makeCSR(t *testing.T, kind string, names ...string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{DNSNames: names}, key)
+	der, err := x509.CreateCertificateRequest(rand.Reader,
+		&x509.CertificateRequest{DNSNames: names}, key)
 	if err != nil {
 		t.Fatal(err)
 	}

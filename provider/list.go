@@ -17,7 +17,10 @@ type listed struct {
 
 // streamed converts pages of the API to the results that Terraform requests. It reads only the
 // pages that it needs. An error is the last result.
-func streamed[T any](ctx context.Context, req list.ListRequest, p problem, pages iter.Seq2[[]T, error], each func(*T) listed) iter.Seq[list.ListResult] {
+func streamed[T any](
+	ctx context.Context, req list.ListRequest, p problem, pages iter.Seq2[[]T, error],
+	each func(*T) listed,
+) iter.Seq[list.ListResult] {
 	return func(yield func(list.ListResult) bool) {
 		left := req.Limit
 		for page, err := range pages {
@@ -31,7 +34,8 @@ func streamed[T any](ctx context.Context, req list.ListRequest, p problem, pages
 				object := each(&page[i])
 				result := req.NewListResult(ctx)
 				result.DisplayName = object.name
-				result.Diagnostics.Append(result.Identity.Set(ctx, idIdentity{ID: types.StringValue(object.id)})...)
+				result.Diagnostics.Append(result.Identity.Set(ctx,
+					idIdentity{ID: types.StringValue(object.id)})...)
 				if req.IncludeResource {
 					result.Diagnostics.Append(result.Resource.Set(ctx, object.model)...)
 				}

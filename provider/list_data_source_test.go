@@ -32,8 +32,10 @@ func TestAccDelegationDataSource(t *testing.T) {
 			Config:           config(spelling),
 			ConfigPlanChecks: pre(),
 			ConfigStateChecks: []statecheck.StateCheck{
-				is("name", knownvalue.StringExact("_acme-challenge."+name)), is("fqdn", knownvalue.StringExact("_acme-challenge."+name+".")),
-				is("type", knownvalue.StringExact("CNAME")), target.AddStateValue(address, at("target")),
+				is("name", knownvalue.StringExact("_acme-challenge."+name)),
+				is("fqdn", knownvalue.StringExact("_acme-challenge."+name+".")),
+				is("type", knownvalue.StringExact("CNAME")),
+				target.AddStateValue(address, at("target")),
 			},
 		}
 	}
@@ -44,14 +46,16 @@ func TestAccDelegationDataSource(t *testing.T) {
 	a.run(
 		step(name),
 		resource.TestStep{
-			Config: config(name) + fmt.Sprintf("\nresource \"dcvaas_domain\" \"test\" {\n  name = %q\n}", name),
+			Config: config(name) +
+				fmt.Sprintf("\nresource \"dcvaas_domain\" \"test\" {\n  name = %q\n}", name),
 			ConfigStateChecks: []statecheck.StateCheck{target.AddStateValue(address, at("target")),
 				target.AddStateValue("dcvaas_domain.test", at("delegation", "target"))},
 		},
 	)
 	a.run(
 		resource.TestStep{Config: config("*." + name), ExpectError: message("is a wildcard")},
-		resource.TestStep{Config: config("co.uk"), ExpectError: message("Status: 422")}, // a public suffix, which only the API checks
+		// a public suffix, which only the API checks
+		resource.TestStep{Config: config("co.uk"), ExpectError: message("Status: 422")},
 		resource.TestStep{Config: a.config("# an error must not come last")},
 	)
 }
@@ -62,7 +66,8 @@ func TestAccDomainsDataSource(t *testing.T) {
 	a = a.organization(t)
 	parent := a.domain()
 	add := func(name string, labels client.Labels) *client.Domain {
-		d, err := a.client.CreateDomain(t.Context(), client.DomainCreate{Name: name, Labels: &labels})
+		d, err := a.client.CreateDomain(t.Context(),
+			client.DomainCreate{Name: name, Labels: &labels})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -85,20 +90,28 @@ func TestAccDomainsDataSource(t *testing.T) {
 			ConfigPlanChecks: pre(),
 			ConfigStateChecks: []statecheck.StateCheck{
 				statecheck.ExpectKnownValue(address, at("names"), knownvalue.ListExact(checks)),
-				statecheck.ExpectKnownValue(address, at("domains"), knownvalue.ListSizeExact(len(names))),
+				statecheck.ExpectKnownValue(address, at("domains"),
+					knownvalue.ListSizeExact(len(names))),
 			},
 		}
 	}
 	one := step(`label = "env"`, "b.one")
 	for name, check := range map[string]knownvalue.Check{
-		"id": knownvalue.StringExact(b.Id), "status": knownvalue.StringExact("pending_cname"), "certificate_id": knownvalue.Null(),
-		"labels":     knownvalue.MapExact(map[string]knownvalue.Check{"team": knownvalue.StringExact("shop"), "env": knownvalue.StringExact("test")}),
-		"delegation": knownvalue.ObjectPartial(map[string]knownvalue.Check{"target": knownvalue.StringExact(b.Delegation.Target)}),
+		"id": knownvalue.StringExact(b.Id), "status": knownvalue.StringExact("pending_cname"),
+		"certificate_id": knownvalue.Null(),
+		"labels": knownvalue.MapExact(
+			map[string]knownvalue.Check{"team": knownvalue.StringExact("shop"),
+				"env": knownvalue.StringExact("test")}),
+		"delegation": knownvalue.ObjectPartial(
+			map[string]knownvalue.Check{"target": knownvalue.StringExact(b.Delegation.Target)}),
 	} {
-		one.ConfigStateChecks = append(one.ConfigStateChecks, statecheck.ExpectKnownValue(address, at("domains").AtSliceIndex(0).AtMapKey(name), check))
+		one.ConfigStateChecks = append(one.ConfigStateChecks,
+			statecheck.ExpectKnownValue(address, at("domains").AtSliceIndex(0).AtMapKey(name),
+				check))
 	}
 	bad := func(filter, want string) resource.TestStep {
-		return resource.TestStep{Config: a.config("data \"dcvaas_domains\" \"test\" {\n%s\n}", filter), ExpectError: message(want)}
+		return resource.TestStep{Config: a.config("data \"dcvaas_domains\" \"test\" {\n%s\n}",
+			filter), ExpectError: message(want)}
 	}
 	a.run(
 		step("", "a.two", "b.one", "c.one"),
@@ -140,7 +153,9 @@ func TestAccDomainsDataSource_pages(t *testing.T) {
 			names = append(names, name)
 		}
 		before := p.count("GET /api/domains")
-		got, err := c.AllDomains(t.Context(), client.ListDomainsParams{Sort: new(client.ListDomainsParamsSortName), Cursor: new("not used"), Limit: new(1)})
+		got, err := c.AllDomains(t.Context(),
+			client.ListDomainsParams{Sort: new(client.ListDomainsParamsSortName),
+				Cursor: new("not used"), Limit: new(1)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -151,7 +166,8 @@ func TestAccDomainsDataSource_pages(t *testing.T) {
 		if !slices.Equal(found, names) {
 			t.Errorf("the data source returns %[2]v, want %[1]d domains", n, found)
 		}
-		if calls, want := p.count("GET /api/domains")-before, max(1, (n+limit-1)/limit); calls != want {
+		if calls, want := p.count("GET /api/domains")-before,
+			max(1, (n+limit-1)/limit); calls != want {
 			t.Errorf("%d domains took %d calls, want %d", n, calls, want)
 		}
 	}
@@ -160,9 +176,11 @@ func TestAccDomainsDataSource_pages(t *testing.T) {
 		want = append(want, knownvalue.StringExact(n))
 	}
 	a.run(resource.TestStep{
-		Config:            a.configAt(p.URL, a.token, "data \"dcvaas_domains\" \"test\" {\n}"),
-		ConfigPlanChecks:  pre(),
-		ConfigStateChecks: []statecheck.StateCheck{statecheck.ExpectKnownValue("data.dcvaas_domains.test", at("names"), knownvalue.ListExact(want))},
+		Config:           a.configAt(p.URL, a.token, "data \"dcvaas_domains\" \"test\" {\n}"),
+		ConfigPlanChecks: pre(),
+		ConfigStateChecks: []statecheck.StateCheck{
+			statecheck.ExpectKnownValue("data.dcvaas_domains.test", at("names"),
+				knownvalue.ListExact(want))},
 	})
 }
 
@@ -178,21 +196,27 @@ func TestAccOrganizationDataSource(t *testing.T) {
 	is := func(check knownvalue.Check, names ...string) statecheck.StateCheck {
 		return statecheck.ExpectKnownValue(address, at(names...), check)
 	}
-	weak, err := a.client.CreateToken(t.Context(), client.TokenCreate{Name: "weak", Scopes: []client.Scope{client.ScopeDomainsRead}})
+	weak, err := a.client.CreateToken(t.Context(),
+		client.TokenCreate{Name: "weak", Scopes: []client.Scope{client.ScopeDomainsRead}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	const config = "data \"dcvaas_organization\" \"test\" {\n}"
 	a.run(
-		resource.TestStep{Config: a.configAt(a.endpoint, weak.Token, config), ExpectError: message("Status: 403")},
+		resource.TestStep{Config: a.configAt(a.endpoint, weak.Token, config),
+			ExpectError: message("Status: 403")},
 		resource.TestStep{
 			Config:           a.config(config),
 			ConfigPlanChecks: pre(),
 			ConfigStateChecks: []statecheck.StateCheck{
-				is(knownvalue.StringExact(o.Id), "id"), is(knownvalue.StringExact(t.Name()), "name"), is(knownvalue.StringExact("agency"), "tier"),
-				is(knownvalue.Int64Exact(1), "domains", "used"), is(knownvalue.Int64Exact(int64(o.Domains.Limit)), "domains", "limit"),
+				is(knownvalue.StringExact(o.Id), "id"),
+				is(knownvalue.StringExact(t.Name()), "name"),
+				is(knownvalue.StringExact("agency"), "tier"),
+				is(knownvalue.Int64Exact(1), "domains", "used"),
+				is(knownvalue.Int64Exact(int64(o.Domains.Limit)), "domains", "limit"),
 				is(knownvalue.Int64Exact(int64(o.RateLimit.Requests)), "rate_limit", "requests"),
-				is(knownvalue.Int64Exact(int64(o.RateLimit.WindowSeconds)), "rate_limit", "window_seconds"),
+				is(knownvalue.Int64Exact(int64(o.RateLimit.WindowSeconds)), "rate_limit",
+					"window_seconds"),
 				is(knownvalue.NotNull(), "created_at"),
 			},
 		},

@@ -14,19 +14,24 @@ import (
 )
 
 // list lists objects like terraform query.
-func (r *rpc) list(kind string, given map[string]any, limit int64, whole bool) []tfprotov6.ListResourceResult {
+func (r *rpc) list(
+	kind string, given map[string]any, limit int64, whole bool,
+) []tfprotov6.ListResourceResult {
 	r.Helper()
 	server, ok := r.ProviderServer.(tfprotov6.ListResourceServer)
 	if !ok {
 		r.Fatal("the provider server does not support lists")
 	}
 	config := r.value(r.schemas.ListResourceSchemas[kind].ValueType(), given)
-	valid, err := server.ValidateListResourceConfig(r.Context(), &tfprotov6.ValidateListResourceConfigRequest{TypeName: kind, Config: config})
+	valid, err := server.ValidateListResourceConfig(r.Context(),
+		&tfprotov6.ValidateListResourceConfigRequest{TypeName: kind, Config: config})
 	if err != nil {
 		r.Fatal(err)
 	}
 	r.ok(valid.Diagnostics)
-	stream, err := server.ListResource(r.Context(), &tfprotov6.ListResourceRequest{TypeName: kind, Config: config, Limit: limit, IncludeResource: whole})
+	stream, err := server.ListResource(r.Context(),
+		&tfprotov6.ListResourceRequest{TypeName: kind, Config: config, Limit: limit,
+			IncludeResource: whole})
 	if err != nil {
 		r.Fatal(err)
 	}
@@ -42,7 +47,9 @@ func (r *rpc) asRead(kind, id string, result tfprotov6.ListResourceResult, movin
 		r.Errorf("the identity is %s, want %s", got, id)
 	}
 	typ := r.schemas.ResourceSchemas[kind].ValueType()
-	read, err := r.ReadResource(r.Context(), &tfprotov6.ReadResourceRequest{TypeName: kind, CurrentState: r.value(typ, map[string]any{"id": id})})
+	read, err := r.ReadResource(r.Context(),
+		&tfprotov6.ReadResourceRequest{TypeName: kind,
+			CurrentState: r.value(typ, map[string]any{"id": id})})
 	if err != nil {
 		r.Fatal(err)
 	}
@@ -60,7 +67,8 @@ func (r *rpc) asRead(kind, id string, result tfprotov6.ListResourceResult, movin
 		r.Fatal(err)
 	}
 	for _, d := range differences {
-		if !slices.ContainsFunc(moving, func(name string) bool { return strings.Contains(d.Path.String(), name) }) {
+		if !slices.ContainsFunc(moving,
+			func(name string) bool { return strings.Contains(d.Path.String(), name) }) {
 			r.Errorf("listed and read differ: %s", d)
 		}
 	}
@@ -83,7 +91,8 @@ func TestDomainListResource(t *testing.T) {
 		a.added(names[i])
 	}
 	labels := client.Labels{"team": "shop"}
-	marked, err := a.client.UpdateDomain(t.Context(), names[1], client.DomainUpdate{Labels: &labels, Wildcard: new(true)})
+	marked, err := a.client.UpdateDomain(t.Context(), names[1],
+		client.DomainUpdate{Labels: &labels, Wildcard: new(true)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,16 +115,20 @@ func TestDomainListResource(t *testing.T) {
 	}
 
 	// The resource equals the one that is imported by identity.
-	r.asRead(kind, marked.Id, r.list(kind, map[string]any{"label": "team"}, 100, true)[0], "status_reason")
+	r.asRead(kind, marked.Id, r.list(kind, map[string]any{"label": "team"}, 100, true)[0],
+		"status_reason")
 }
 
 // A webhook is listed under its description, and equals the one that is imported by identity.
 func TestWebhookListResource(t *testing.T) {
 	a := newAcc(t).organization(t)
-	if _, err := a.client.CreateWebhook(t.Context(), client.WebhookCreate{Url: webhookURL}); err != nil {
+	if _, err := a.client.CreateWebhook(t.Context(),
+		client.WebhookCreate{Url: webhookURL}); err != nil {
 		t.Fatal(err)
 	}
-	made, err := a.client.CreateWebhook(t.Context(), client.WebhookCreate{Url: webhookURL, Description: new("Shop"), Events: &[]string{"domain.renewed"}})
+	made, err := a.client.CreateWebhook(t.Context(),
+		client.WebhookCreate{Url: webhookURL, Description: new("Shop"),
+			Events: &[]string{"domain.renewed"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +164,9 @@ func TestListResourcePages(t *testing.T) {
 	a = a.organization(t)
 	ctx := context.Background()
 	for i := range 205 {
-		if _, err := a.client.CreateToken(ctx, client.TokenCreate{Name: fmt.Sprintf("list %d", i), Scopes: []client.Scope{client.ScopeDomainsRead}}); err != nil {
+		if _, err := a.client.CreateToken(ctx,
+			client.TokenCreate{Name: fmt.Sprintf("list %d", i),
+				Scopes: []client.Scope{client.ScopeDomainsRead}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -159,8 +174,10 @@ func TestListResourcePages(t *testing.T) {
 	a.endpoint = p.URL
 	r := a.rpc()
 	results := r.list("dcvaas_api_token", nil, 1000, true)
-	if len(results) != 206 || results[0].DisplayName != "list 204" || p.count("GET /api/tokens") != 2 {
-		t.Errorf("the list returns %d results with %d calls", len(results), p.count("GET /api/tokens"))
+	if len(results) != 206 || results[0].DisplayName != "list 204" ||
+		p.count("GET /api/tokens") != 2 {
+		t.Errorf("the list returns %d results with %d calls", len(results),
+			p.count("GET /api/tokens"))
 	}
 	typ := r.schemas.ResourceSchemas["dcvaas_api_token"].ValueType()
 	for _, result := range results {
@@ -174,31 +191,38 @@ func TestListResourcePages(t *testing.T) {
 			t.Fatalf("the secret is %v, %v", object["token"], err)
 		}
 	}
-	if results := r.list("dcvaas_api_token", nil, 200, false); len(results) != 200 || p.count("GET /api/tokens") != 3 {
-		t.Errorf("the list returns %d results with %d calls in total", len(results), p.count("GET /api/tokens"))
+	if results := r.list("dcvaas_api_token", nil, 200, false); len(results) != 200 ||
+		p.count("GET /api/tokens") != 3 {
+		t.Errorf("the list returns %d results with %d calls in total", len(results),
+			p.count("GET /api/tokens"))
 	}
-	if results := r.list("dcvaas_api_token", nil, 1, false); len(results) != 1 || p.count("GET /api/tokens") != 4 {
-		t.Errorf("the list returns %d results with %d calls in total", len(results), p.count("GET /api/tokens"))
+	if results := r.list("dcvaas_api_token", nil, 1, false); len(results) != 1 ||
+		p.count("GET /api/tokens") != 4 {
+		t.Errorf("the list returns %d results with %d calls in total", len(results),
+			p.count("GET /api/tokens"))
 	}
 }
 
 // An API error ends the list with a diagnostic that contains the request ID.
 func TestListResourceRefused(t *testing.T) {
 	a := newAcc(t)
-	token, err := a.client.CreateToken(t.Context(), client.TokenCreate{Name: "cannot list", Scopes: []client.Scope{client.ScopeJobsRead}})
+	token, err := a.client.CreateToken(t.Context(),
+		client.TokenCreate{Name: "cannot list", Scopes: []client.Scope{client.ScopeJobsRead}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = a.client.DeleteToken(context.Background(), token.Id) })
 	a.token = token.Token
 	r := a.rpc()
-	for kind, scope := range map[string]string{"dcvaas_domain": "domains:read", "dcvaas_api_token": "tokens:read", "dcvaas_webhook": "webhooks:read",
+	for kind, scope := range map[string]string{"dcvaas_domain": "domains:read",
+		"dcvaas_api_token": "tokens:read", "dcvaas_webhook": "webhooks:read",
 		"dcvaas_organization_member": "members:read"} {
 		results := r.list(kind, nil, 10, false)
 		if len(results) != 1 || len(results[0].Diagnostics) != 1 {
 			t.Fatalf("the list of %s returns %v, want one result with one error", kind, results)
 		}
-		if d := results[0].Diagnostics[0]; d.Severity != tfprotov6.DiagnosticSeverityError || !strings.Contains(d.Detail, scope) || !strings.Contains(d.Detail, "Request ID: ") {
+		if d := results[0].Diagnostics[0]; d.Severity != tfprotov6.DiagnosticSeverityError ||
+			!strings.Contains(d.Detail, scope) || !strings.Contains(d.Detail, "Request ID: ") {
 			t.Errorf("the list of %s returns %s: %s, want an error about the scope %s with the request ID", kind, d.Summary, d.Detail, scope)
 		}
 	}

@@ -11,7 +11,8 @@ import (
 var (
 	tokenPattern  = regexp.MustCompile(`dcv_[0-9A-Za-z]{20,}`)
 	bearerPattern = regexp.MustCompile(`(?i)bearer [^\s"]+`)
-	keyPattern    = regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|$)`)
+	keyPattern    = regexp.MustCompile(
+		`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|$)`)
 )
 
 // logTo returns the client's log hook. It logs to Terraform's log at DEBUG, with secrets masked.

@@ -30,14 +30,19 @@ type organizationModel struct {
 // Attributes of domains and rate_limit.
 var (
 	usageTypes     = map[string]attr.Type{"used": types.Int64Type, "limit": types.Int64Type}
-	rateLimitTypes = map[string]attr.Type{"requests": types.Int64Type, "window_seconds": types.Int64Type}
+	rateLimitTypes = map[string]attr.Type{"requests": types.Int64Type,
+		"window_seconds": types.Int64Type}
 )
 
-func (o *organizationDataSource) Metadata(_ context.Context, req datasource.MetadataRequest, resp *datasource.MetadataResponse) {
+func (o *organizationDataSource) Metadata(
+	_ context.Context, req datasource.MetadataRequest, resp *datasource.MetadataResponse,
+) {
 	resp.TypeName = req.ProviderTypeName + "_organization"
 }
 
-func (o *organizationDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
+func (o *organizationDataSource) Schema(
+	_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse,
+) {
 	str := func(text string) schema.Attribute {
 		return schema.StringAttribute{Computed: true, MarkdownDescription: text}
 	}
@@ -66,16 +71,21 @@ func (o *organizationDataSource) Schema(_ context.Context, _ datasource.SchemaRe
 					"window_seconds": number("Length of the window in seconds."),
 				},
 			},
-			"created_at": schema.StringAttribute{CustomType: timetypes.RFC3339Type{}, Computed: true, MarkdownDescription: "When the organization was created."},
+			"created_at": schema.StringAttribute{CustomType: timetypes.RFC3339Type{},
+				Computed: true, MarkdownDescription: "When the organization was created."},
 		},
 	}
 }
 
-func (o *organizationDataSource) Configure(_ context.Context, req datasource.ConfigureRequest, _ *datasource.ConfigureResponse) {
+func (o *organizationDataSource) Configure(
+	_ context.Context, req datasource.ConfigureRequest, _ *datasource.ConfigureResponse,
+) {
 	o.configured, _ = req.ProviderData.(*configured)
 }
 
-func (o *organizationDataSource) Read(ctx context.Context, _ datasource.ReadRequest, resp *datasource.ReadResponse) {
+func (o *organizationDataSource) Read(
+	ctx context.Context, _ datasource.ReadRequest, resp *datasource.ReadResponse,
+) {
 	found, err := o.client.Organization(ctx)
 	if err != nil {
 		problem{doing: "read the organization"}.add(ctx, &resp.Diagnostics, err)
@@ -91,7 +101,8 @@ func (m *organizationModel) fromAPI(o *client.Organization) {
 	m.ID = types.StringValue(o.Id)
 	m.Name = types.StringValue(o.Name)
 	m.Tier = types.StringValue(string(o.Tier))
-	m.Domains = types.ObjectValueMust(usageTypes, map[string]attr.Value{"used": number(o.Domains.Used), "limit": number(o.Domains.Limit)})
+	m.Domains = types.ObjectValueMust(usageTypes,
+		map[string]attr.Value{"used": number(o.Domains.Used), "limit": number(o.Domains.Limit)})
 	m.RateLimit = types.ObjectValueMust(rateLimitTypes, map[string]attr.Value{
 		"requests":       number(o.RateLimit.Requests),
 		"window_seconds": number(o.RateLimit.WindowSeconds),

@@ -25,41 +25,54 @@ type memberResource struct {
 	*configured
 }
 
-func (r *memberResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
+func (r *memberResource) Metadata(
+	_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse,
+) {
 	resp.TypeName = req.ProviderTypeName + "_organization_member"
 }
 
-func (r *memberResource) Configure(_ context.Context, req resource.ConfigureRequest, _ *resource.ConfigureResponse) {
+func (r *memberResource) Configure(
+	_ context.Context, req resource.ConfigureRequest, _ *resource.ConfigureResponse,
+) {
 	r.configured, _ = req.ProviderData.(*configured)
 }
 
 // ModifyPlan replaces the member if the login changes, and plans nothing if only its spelling does.
-func (r *memberResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+func (r *memberResource) ModifyPlan(
+	ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse,
+) {
 	var state, plan *memberModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
 	if resp.Diagnostics.HasError() || state == nil || plan == nil {
 		return
 	}
-	if plan.Login.IsUnknown() || !strings.EqualFold(plan.Login.ValueString(), state.Login.ValueString()) {
+	if plan.Login.IsUnknown() || !strings.EqualFold(plan.Login.ValueString(),
+		state.Login.ValueString()) {
 		resp.RequiresReplace = append(resp.RequiresReplace, path.Root("login"))
 		return
 	}
 	plan.Login = state.Login
 	if plan.Role.Equal(state.Role) {
-		plan.Name, plan.State, plan.Joined, plan.CreatedAt = state.Name, state.State, state.Joined, state.CreatedAt
+		plan.Name, plan.State, plan.Joined, plan.CreatedAt = state.Name, state.State, state.Joined,
+			state.CreatedAt
 	}
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
 }
 
-func (r *memberResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
+func (r *memberResource) Create(
+	ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse,
+) {
 	var plan memberModel
 	if resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...); resp.Diagnostics.HasError() {
 		return
 	}
-	m, err := r.client.AddMember(ctx, client.MemberAdd{Login: plan.Login.ValueString(), Role: client.Role(plan.Role.ValueString())})
+	m, err := r.client.AddMember(ctx, client.MemberAdd{Login: plan.Login.ValueString(),
+		Role: client.Role(plan.Role.ValueString())})
 	if err != nil {
-		problem{doing: "add the member " + plan.label(), kind: "dcvaas_organization_member", schema: req.Plan.Schema}.add(ctx, &resp.Diagnostics, err)
+		problem{doing: "add the member " + plan.label(),
+			kind: "dcvaas_organization_member", schema: req.Plan.Schema}.add(ctx, &resp.Diagnostics,
+			err)
 		return
 	}
 	plan.fromAPI(m)
@@ -67,7 +80,9 @@ func (r *memberResource) Create(ctx context.Context, req resource.CreateRequest,
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: plan.ID})...)
 }
 
-func (r *memberResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
+func (r *memberResource) Read(
+	ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse,
+) {
 	var state memberModel
 	if resp.Diagnostics.Append(req.State.Get(ctx, &state)...); resp.Diagnostics.HasError() {
 		return
@@ -85,8 +100,10 @@ func (r *memberResource) Read(ctx context.Context, req resource.ReadRequest, res
 		return
 	}
 	if known := state.Login.ValueString(); known != "" && !strings.EqualFold(known, m.Login) {
-		resp.Diagnostics.AddAttributeWarning(path.Root("login"), "The GitHub login of the member "+known+" has changed",
-			fmt.Sprintf("The account now has the login %q and is still a member. Set login to it. Otherwise, the next apply removes the account and adds the one that now has the login %s.", m.Login, known))
+		resp.Diagnostics.AddAttributeWarning(path.Root("login"), "The GitHub login of the member "+
+			known+" has changed",
+			fmt.Sprintf(
+				"The account now has the login %q and is still a member. Set login to it. Otherwise, the next apply removes the account and adds the one that now has the login %s.", m.Login, known))
 	}
 	state.fromAPI(m)
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
@@ -98,21 +115,27 @@ func warnOfConsent(m *memberModel, diags *diag.Diagnostics) {
 	const again = "To invite them again, ask them, and replace this resource (terraform apply -replace). To stop inviting them, remove it from the configuration."
 	switch client.MemberState(m.State.ValueString()) {
 	case client.MemberStateDeclined:
-		diags.AddAttributeWarning(path.Root("login"), m.label()+" declined the invitation", "The person is not a member of the organization. "+again)
+		diags.AddAttributeWarning(path.Root("login"), m.label()+" declined the invitation",
+			"The person is not a member of the organization. "+again)
 	case client.MemberStateExpired:
-		diags.AddAttributeWarning(path.Root("login"), "The invitation of "+m.label()+" expired", "The person did not accept it in time, and is not a member of the organization. "+again)
+		diags.AddAttributeWarning(path.Root("login"), "The invitation of "+m.label()+" expired",
+			"The person did not accept it in time, and is not a member of the organization. "+again)
 	}
 }
 
 // Update changes the role. A change of the login replaces the member.
-func (r *memberResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
+func (r *memberResource) Update(
+	ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse,
+) {
 	var plan memberModel
 	if resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...); resp.Diagnostics.HasError() {
 		return
 	}
-	m, err := r.client.UpdateMember(ctx, plan.ID.ValueString(), client.MemberUpdate{Role: client.Role(plan.Role.ValueString())})
+	m, err := r.client.UpdateMember(ctx, plan.ID.ValueString(),
+		client.MemberUpdate{Role: client.Role(plan.Role.ValueString())})
 	if err != nil {
-		problem{doing: "change the role of the member " + plan.label(), schema: req.Plan.Schema, at: path.Root("role")}.add(ctx, &resp.Diagnostics, err)
+		problem{doing: "change the role of the member " + plan.label(), schema: req.Plan.Schema,
+			at: path.Root("role")}.add(ctx, &resp.Diagnostics, err)
 		return
 	}
 	plan.fromAPI(m)
@@ -120,25 +143,31 @@ func (r *memberResource) Update(ctx context.Context, req resource.UpdateRequest,
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: plan.ID})...)
 }
 
-func (r *memberResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
+func (r *memberResource) Delete(
+	ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse,
+) {
 	var state memberModel
 	if resp.Diagnostics.Append(req.State.Get(ctx, &state)...); resp.Diagnostics.HasError() {
 		return
 	}
-	if err := r.client.RemoveMember(ctx, state.ID.ValueString()); err != nil && !client.IsNotFound(err) {
+	if err := r.client.RemoveMember(ctx, state.ID.ValueString()); err != nil &&
+		!client.IsNotFound(err) {
 		problem{doing: "remove the member " + state.label()}.add(ctx, &resp.Diagnostics, err)
 	}
 }
 
 // ImportState imports a member by user ID or login, from an import ID or an identity.
-func (r *memberResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+func (r *memberResource) ImportState(
+	ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse,
+) {
 	ref := importRef(ctx, req, &resp.Diagnostics)
 	if resp.Diagnostics.HasError() {
 		return
 	}
 	p := problem{doing: "import the member " + ref}
 	if !loginForm.MatchString(ref) {
-		p.add(ctx, &resp.Diagnostics, fmt.Errorf("%q is neither a user ID (usr_ and 26 characters) nor a GitHub login", ref))
+		p.add(ctx, &resp.Diagnostics,
+			fmt.Errorf("%q is neither a user ID (usr_ and 26 characters) nor a GitHub login", ref))
 		return
 	}
 	m, err := r.client.Member(ctx, ref)

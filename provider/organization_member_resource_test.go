@@ -33,7 +33,9 @@ var (
 func (a *acc) login() string { return fmt.Sprintf("octocat-%d", logins.Add(1)) }
 
 func (a *acc) memberConfig(login, role string) string {
-	return a.config("resource \"dcvaas_organization_member\" \"test\" {\n  login = %q\n  role = %q\n}", login, role)
+	return a.config(
+		"resource \"dcvaas_organization_member\" \"test\" {\n  login = %q\n  role = %q\n}", login,
+		role)
 }
 
 // invited invites a person outside Terraform.
@@ -66,12 +68,17 @@ func TestAccMember_basic(t *testing.T) {
 	a := newAcc(t).organization(t)
 	login := a.login()
 	a.run(resource.TestStep{
-		Config:           a.memberConfig(login, "admin"),
-		ConfigPlanChecks: pre(append(unknownOfMember("id", "name", "state", "joined", "created_at"), memberAction(plancheck.ResourceActionCreate))...),
+		Config: a.memberConfig(login, "admin"),
+		ConfigPlanChecks: pre(append(unknownOfMember("id", "name", "state", "joined", "created_at"),
+			memberAction(plancheck.ResourceActionCreate))...),
 		ConfigStateChecks: []statecheck.StateCheck{
-			memberState("id", knownvalue.StringRegexp(userIDText)), memberState("login", knownvalue.StringExact(login)),
-			memberState("role", knownvalue.StringExact("admin")), memberState("name", knownvalue.StringExact("O"+login[1:])),
-			memberState("state", knownvalue.StringExact("pending")), memberState("joined", knownvalue.Bool(false)), memberState("created_at", knownvalue.NotNull()),
+			memberState("id", knownvalue.StringRegexp(userIDText)),
+			memberState("login", knownvalue.StringExact(login)),
+			memberState("role", knownvalue.StringExact("admin")),
+			memberState("name", knownvalue.StringExact("O"+login[1:])),
+			memberState("state", knownvalue.StringExact("pending")),
+			memberState("joined", knownvalue.Bool(false)),
+			memberState("created_at", knownvalue.NotNull()),
 		},
 	})
 }
@@ -85,22 +92,30 @@ func TestAccMember_update(t *testing.T) {
 	id := at("id")
 	a.run(
 		resource.TestStep{Config: a.memberConfig(login, "member"),
-			ConfigStateChecks: []statecheck.StateCheck{kept.AddStateValue(memberAddress, id), replaced.AddStateValue(memberAddress, id)}},
+			ConfigStateChecks: []statecheck.StateCheck{kept.AddStateValue(memberAddress, id),
+				replaced.AddStateValue(memberAddress, id)}},
 		resource.TestStep{
-			Config:            a.memberConfig(strings.ToUpper(login), "member"),
-			ConfigPlanChecks:  pre(memberAction(plancheck.ResourceActionNoop)),
-			ConfigStateChecks: []statecheck.StateCheck{memberState("login", knownvalue.StringExact(login))},
+			Config:           a.memberConfig(strings.ToUpper(login), "member"),
+			ConfigPlanChecks: pre(memberAction(plancheck.ResourceActionNoop)),
+			ConfigStateChecks: []statecheck.StateCheck{memberState("login",
+				knownvalue.StringExact(login))},
 		},
 		resource.TestStep{
-			Config:            a.memberConfig(login, "admin"),
-			ConfigPlanChecks:  pre(append(unknownOfMember("name", "state", "joined", "created_at"), memberAction(plancheck.ResourceActionUpdate))...),
-			ConfigStateChecks: []statecheck.StateCheck{memberState("role", knownvalue.StringExact("admin")), kept.AddStateValue(memberAddress, id)},
+			Config: a.memberConfig(login, "admin"),
+			ConfigPlanChecks: pre(append(unknownOfMember("name", "state", "joined", "created_at"),
+				memberAction(plancheck.ResourceActionUpdate))...),
+			ConfigStateChecks: []statecheck.StateCheck{
+				memberState("role", knownvalue.StringExact("admin")),
+				kept.AddStateValue(memberAddress, id)},
 		},
 		// A token can't add an owner.
-		resource.TestStep{Config: a.memberConfig(login, "owner"), ExpectError: regexp.MustCompile(`(?s)role\s+=.*cannot\s+grant\s+the\s+role\s+owner.*Status: 403 role-exceeds\s+.*Request ID: \S+`)},
+		resource.TestStep{Config: a.memberConfig(login, "owner"),
+			ExpectError: regexp.MustCompile(
+				`(?s)role\s+=.*cannot\s+grant\s+the\s+role\s+owner.*Status: 403 role-exceeds\s+.*Request ID: \S+`)},
 		resource.TestStep{
-			Config:            a.memberConfig(a.login(), "member"),
-			ConfigPlanChecks:  pre(append(unknownOfMember("id"), memberAction(plancheck.ResourceActionDestroyBeforeCreate))...),
+			Config: a.memberConfig(a.login(), "member"),
+			ConfigPlanChecks: pre(append(unknownOfMember("id"),
+				memberAction(plancheck.ResourceActionDestroyBeforeCreate))...),
 			ConfigStateChecks: []statecheck.StateCheck{replaced.AddStateValue(memberAddress, id)},
 		},
 	)
@@ -110,34 +125,45 @@ func TestAccMember_import(t *testing.T) {
 	a := newAcc(t).organization(t)
 	login := a.login()
 	made := a.invited(login, client.RoleMember)
-	block := fmt.Sprintf("\n\nimport {\n  to = dcvaas_organization_member.test\n  id = %q\n}\n", strings.ToUpper(login))
+	block := fmt.Sprintf("\n\nimport {\n  to = dcvaas_organization_member.test\n  id = %q\n}\n",
+		strings.ToUpper(login))
 	a.run(
-		resource.TestStep{Config: a.memberConfig(login, "member"), ExpectError: regexp.MustCompile(`(?s)import it by its ID ` + made.Id + `.*Status: 409 member-exists`)},
+		resource.TestStep{Config: a.memberConfig(login, "member"),
+			ExpectError: regexp.MustCompile(`(?s)import it by its ID ` + made.Id +
+				`.*Status: 409 member-exists`)},
 		resource.TestStep{
-			Config:            a.memberConfig(login, "member") + block,
-			ConfigPlanChecks:  pre(memberAction(plancheck.ResourceActionNoop)),
-			ConfigStateChecks: []statecheck.StateCheck{memberState("id", knownvalue.StringExact(made.Id))},
+			Config:           a.memberConfig(login, "member") + block,
+			ConfigPlanChecks: pre(memberAction(plancheck.ResourceActionNoop)),
+			ConfigStateChecks: []statecheck.StateCheck{
+				memberState("id", knownvalue.StringExact(made.Id))},
 		},
 		resource.TestStep{ResourceName: memberAddress, ImportState: true, ImportStateVerify: true},
-		resource.TestStep{ResourceName: memberAddress, ImportState: true, ImportStateVerify: true, ImportStateId: login},
-		resource.TestStep{ResourceName: memberAddress, ImportState: true, ImportStateId: "somebody@example.com", ExpectError: message("is neither a user ID")},
-		resource.TestStep{ResourceName: memberAddress, ImportState: true, ImportStateId: a.login(), ExpectError: message("Status: 404")},
-		resource.TestStep{ResourceName: memberAddress, ImportState: true, ImportStateId: "usr_01k9z5w7r8e4bs6v0q1d2m3n4p", ExpectError: message("Status: 404")},
+		resource.TestStep{ResourceName: memberAddress, ImportState: true, ImportStateVerify: true,
+			ImportStateId: login},
+		resource.TestStep{ResourceName: memberAddress, ImportState: true,
+			ImportStateId: "somebody@example.com", ExpectError: message("is neither a user ID")},
+		resource.TestStep{ResourceName: memberAddress, ImportState: true, ImportStateId: a.login(),
+			ExpectError: message("Status: 404")},
+		resource.TestStep{ResourceName: memberAddress, ImportState: true,
+			ImportStateId: "usr_01k9z5w7r8e4bs6v0q1d2m3n4p", ExpectError: message("Status: 404")},
 	)
 }
 
 func TestAccMember_identity(t *testing.T) {
 	a := newAcc(t).organization(t)
 	resource.Test(t, resource.TestCase{
-		TerraformVersionChecks:   []tfversion.TerraformVersionCheck{tfversion.SkipBelow(tfversion.Version1_12_0)},
+		TerraformVersionChecks: []tfversion.TerraformVersionCheck{
+			tfversion.SkipBelow(tfversion.Version1_12_0)},
 		ProtoV6ProviderFactories: a.factories(),
 		CheckDestroy:             a.checkDestroy,
 		Steps: []resource.TestStep{
 			{
-				Config:            a.memberConfig(a.login(), "member"),
-				ConfigStateChecks: []statecheck.StateCheck{statecheck.ExpectIdentityValueMatchesState(memberAddress, at("id"))},
+				Config: a.memberConfig(a.login(), "member"),
+				ConfigStateChecks: []statecheck.StateCheck{
+					statecheck.ExpectIdentityValueMatchesState(memberAddress, at("id"))},
 			},
-			{ResourceName: memberAddress, ImportState: true, ImportStateKind: resource.ImportBlockWithResourceIdentity},
+			{ResourceName: memberAddress, ImportState: true,
+				ImportStateKind: resource.ImportBlockWithResourceIdentity},
 		},
 	})
 }
@@ -151,13 +177,15 @@ func TestAccMember_drift(t *testing.T) {
 		resource.TestStep{Config: config},
 		resource.TestStep{
 			PreConfig: func() {
-				if _, err := a.client.UpdateMember(t.Context(), login, client.MemberUpdate{Role: client.RoleAdmin}); err != nil {
+				if _, err := a.client.UpdateMember(t.Context(), login,
+					client.MemberUpdate{Role: client.RoleAdmin}); err != nil {
 					t.Error(err)
 				}
 			},
-			Config:            config,
-			ConfigPlanChecks:  pre(memberAction(plancheck.ResourceActionUpdate)),
-			ConfigStateChecks: []statecheck.StateCheck{memberState("role", knownvalue.StringExact("member"))},
+			Config:           config,
+			ConfigPlanChecks: pre(memberAction(plancheck.ResourceActionUpdate)),
+			ConfigStateChecks: []statecheck.StateCheck{
+				memberState("role", knownvalue.StringExact("member"))},
 		},
 		resource.TestStep{
 			PreConfig: func() {
@@ -177,26 +205,30 @@ func TestAccMember_renamedAtGitHub(t *testing.T) {
 	before, after := a.login(), a.login()
 	id := statecheck.CompareValue(same{})
 	a.run(
-		resource.TestStep{Config: a.memberConfig(before, "member"), ConfigStateChecks: []statecheck.StateCheck{id.AddStateValue(memberAddress, at("id"))}},
+		resource.TestStep{Config: a.memberConfig(before, "member"),
+			ConfigStateChecks: []statecheck.StateCheck{id.AddStateValue(memberAddress, at("id"))}},
 		resource.TestStep{
 			PreConfig: func() {
 				account := plane.dev.GitHub.Account(before)
 				account.Login = after
 				plane.dev.GitHub.SetAccount(account)
-				a.organization(t).invited(after, client.RoleMember) // so that the service learns the new login
+				// so that the service learns the new login
+				a.organization(t).invited(after, client.RoleMember)
 			},
 			Config:            a.memberConfig(after, "member"),
 			ConfigPlanChecks:  pre(memberAction(plancheck.ResourceActionNoop)),
 			ConfigStateChecks: []statecheck.StateCheck{id.AddStateValue(memberAddress, at("id"))},
 		},
-		resource.TestStep{Config: a.memberConfig(before, "member"), PlanOnly: true, ExpectNonEmptyPlan: true},
+		resource.TestStep{Config: a.memberConfig(before, "member"), PlanOnly: true,
+			ExpectNonEmptyPlan: true},
 	)
 }
 
 // API errors are at the attribute, with the request ID.
 func TestAccMember_rejected(t *testing.T) {
 	a := newAcc(t).organization(t)
-	weak, err := a.client.CreateToken(t.Context(), client.TokenCreate{Name: "weak", Scopes: []client.Scope{client.ScopeMembersRead}})
+	weak, err := a.client.CreateToken(t.Context(),
+		client.TokenCreate{Name: "weak", Scopes: []client.Scope{client.ScopeMembersRead}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,8 +238,10 @@ func TestAccMember_rejected(t *testing.T) {
 	a.run(
 		resource.TestStep{Config: a.memberConfig("no-such-person", "member"), ExpectError: nobody},
 		resource.TestStep{Config: a.memberConfig("org-dcvaas", "member"), ExpectError: nobody},
-		resource.TestStep{Config: with(weak.Token), ExpectError: regexp.MustCompile(`(?s)members:write.*Status: 403.*Request ID: \S+`)},
-		resource.TestStep{Config: with("dcv_" + strings.Repeat("0", 36)), ExpectError: message("Status: 401")},
+		resource.TestStep{Config: with(weak.Token),
+			ExpectError: regexp.MustCompile(`(?s)members:write.*Status: 403.*Request ID: \S+`)},
+		resource.TestStep{Config: with("dcv_" + strings.Repeat("0", 36)),
+			ExpectError: message("Status: 401")},
 		resource.TestStep{Config: config},
 	)
 }
@@ -217,14 +251,17 @@ func TestAccMember_rejected(t *testing.T) {
 func TestAccMember_retries(t *testing.T) {
 	a := newAcc(t).organization(t)
 	removed := false
-	weak := answers(func(r *http.Request) bool { return r.Method == http.MethodPost }, 429, 503, 503)
+	weak := answers(func(r *http.Request) bool { return r.Method == http.MethodPost }, 429, 503,
+		503)
 	p := a.proxy(func(w http.ResponseWriter, r *http.Request) bool {
 		if r.Method == http.MethodDelete {
-			removed = a.client.RemoveMember(context.Background(), strings.TrimPrefix(r.URL.Path, "/api/members/")) == nil
+			removed = a.client.RemoveMember(context.Background(),
+				strings.TrimPrefix(r.URL.Path, "/api/members/")) == nil
 		}
 		return weak(w, r)
 	})
-	a.run(resource.TestStep{Config: strings.Replace(a.memberConfig(a.login(), "member"), a.endpoint, p.URL, 1), ConfigPlanChecks: pre()})
+	a.run(resource.TestStep{Config: strings.Replace(a.memberConfig(a.login(), "member"), a.endpoint,
+		p.URL, 1), ConfigPlanChecks: pre()})
 	if n := p.count("POST /api/members"); n != 4 || !removed {
 		t.Errorf("the API received %d calls, want 4; removed before: %v", n, removed)
 	}
@@ -241,32 +278,39 @@ resource "dcvaas_organization_member" "test" {
   login = terraform_data.in.output.login
   role  = terraform_data.in.output.role
 }`, login),
-		ConfigPlanChecks:  pre(unknownOfMember("login", "role")...),
-		ConfigStateChecks: []statecheck.StateCheck{memberState("login", knownvalue.StringExact(login)), memberState("role", knownvalue.StringExact("admin"))},
+		ConfigPlanChecks: pre(unknownOfMember("login", "role")...),
+		ConfigStateChecks: []statecheck.StateCheck{
+			memberState("login", knownvalue.StringExact(login)),
+			memberState("role", knownvalue.StringExact("admin"))},
 	})
 }
 
 // The state follows the person's decision. A person who declined is not invited again
 // automatically.
 func TestAccMember_consent(t *testing.T) {
-	for decision, want := range map[string]client.MemberState{"accept": client.MemberStateActive, "decline": client.MemberStateDeclined} {
+	for decision, want := range map[string]client.MemberState{"accept": client.MemberStateActive,
+		"decline": client.MemberStateDeclined} {
 		t.Run(decision, func(t *testing.T) {
 			a := newAcc(t).organization(t)
 			login := a.login()
 			config := a.memberConfig(login, "member")
 			id := statecheck.CompareValue(same{})
 			a.run(
-				resource.TestStep{Config: config, ConfigStateChecks: []statecheck.StateCheck{id.AddStateValue(memberAddress, at("id")), memberState("state", knownvalue.StringExact("pending"))}},
+				resource.TestStep{Config: config,
+					ConfigStateChecks: []statecheck.StateCheck{id.AddStateValue(memberAddress,
+						at("id")), memberState("state", knownvalue.StringExact("pending"))}},
 				resource.TestStep{
-					PreConfig:         func() { a.decides(login, decision) },
-					Config:            config,
-					ConfigPlanChecks:  pre(memberAction(plancheck.ResourceActionNoop)),
-					ConfigStateChecks: []statecheck.StateCheck{id.AddStateValue(memberAddress, at("id")), memberState("state", knownvalue.StringExact(string(want)))},
+					PreConfig:        func() { a.decides(login, decision) },
+					Config:           config,
+					ConfigPlanChecks: pre(memberAction(plancheck.ResourceActionNoop)),
+					ConfigStateChecks: []statecheck.StateCheck{id.AddStateValue(memberAddress,
+						at("id")), memberState("state", knownvalue.StringExact(string(want)))},
 				},
 				resource.TestStep{
-					Taint:             []string{memberAddress},
-					Config:            config,
-					ConfigStateChecks: []statecheck.StateCheck{id.AddStateValue(memberAddress, at("id")), memberState("state", knownvalue.StringExact("pending"))},
+					Taint:  []string{memberAddress},
+					Config: config,
+					ConfigStateChecks: []statecheck.StateCheck{id.AddStateValue(memberAddress,
+						at("id")), memberState("state", knownvalue.StringExact("pending"))},
 				},
 			)
 		})
@@ -284,7 +328,8 @@ func (a *acc) decides(login, decision string) {
 	if err != nil {
 		a.Fatal(err)
 	}
-	browser := &http.Client{Jar: jar, CheckRedirect: func(r *http.Request, _ []*http.Request) error {
+	browser := &http.Client{Jar: jar, CheckRedirect: func(r *http.Request,
+		_ []*http.Request) error {
 		if strings.HasPrefix(r.URL.String(), plane.dev.GitHub.URL()) {
 			r.URL.RawQuery += "&login=" + login
 		}
@@ -293,7 +338,8 @@ func (a *acc) decides(login, decision string) {
 	for _, step := range []func() (*http.Response, error){
 		func() (*http.Response, error) { return browser.Get(a.endpoint + "/login/github") },
 		func() (*http.Response, error) {
-			return browser.PostForm(a.endpoint+"/invitations/"+o.Id+"/"+decision, url.Values{"role": {"member"}})
+			return browser.PostForm(a.endpoint+"/invitations/"+o.Id+"/"+decision,
+				url.Values{"role": {"member"}})
 		},
 	} {
 		resp, err := step()
@@ -309,9 +355,12 @@ func (a *acc) decides(login, decision string) {
 
 func TestWarnOfConsent(t *testing.T) {
 	t.Parallel()
-	for state, want := range map[string]string{"pending": "", "active": "", "declined": "octocat declined the invitation", "expired": "The invitation of octocat expired"} {
+	for state, want := range map[string]string{"pending": "", "active": "",
+		"declined": "octocat declined the invitation",
+		"expired":  "The invitation of octocat expired"} {
 		var diags diag.Diagnostics
-		warnOfConsent(&memberModel{Login: types.StringValue("octocat"), State: types.StringValue(state)}, &diags)
+		warnOfConsent(&memberModel{Login: types.StringValue("octocat"),
+			State: types.StringValue(state)}, &diags)
 		got := ""
 		if len(diags) > 0 {
 			got = diags[0].Summary()

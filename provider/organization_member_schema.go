@@ -32,7 +32,9 @@ type memberModel struct {
 	CreatedAt timetypes.RFC3339 `tfsdk:"created_at"`
 }
 
-func (r *memberResource) Schema(_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
+func (r *memberResource) Schema(
+	_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse,
+) {
 	kept := []planmodifier.String{stringplanmodifier.UseStateForUnknown()}
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "A member of the organization, by their login at GitHub. Creating it invites the person; they become a member when they sign in and accept " +
@@ -41,31 +43,42 @@ func (r *memberResource) Schema(_ context.Context, _ resource.SchemaRequest, res
 			"The token needs the scope `members:write`. It manages the role `admin` only with a token that has every scope of an admin, no `domain_ids`, and no expiry. " +
 			"No token can add, change, or remove an owner: an owner does that in the dashboard.",
 		Attributes: map[string]schema.Attribute{
-			"id": schema.StringAttribute{Computed: true, MarkdownDescription: "ID of the user, `usr_…`.", PlanModifiers: kept},
+			"id": schema.StringAttribute{Computed: true,
+				MarkdownDescription: "ID of the user, `usr_…`.", PlanModifiers: kept},
 			"login": schema.StringAttribute{
 				Required:            true,
 				MarkdownDescription: "GitHub login, in any case. A change replaces the member.",
-				Validators:          []validator.String{stringvalidator.RegexMatches(loginForm, "must be a GitHub login such as octocat")},
+				Validators: []validator.String{stringvalidator.RegexMatches(loginForm,
+					"must be a GitHub login such as octocat")},
 			},
 			"role": schema.StringAttribute{
 				Required: true,
 				MarkdownDescription: "`member` can view; `admin` can also change domains, tokens, and webhooks; `owner` can also manage members and the organization, " +
 					"and can only be imported. A change updates the member in place, and revokes the API tokens that they created and that exceed the new role.",
-				Validators: []validator.String{stringvalidator.OneOf(string(client.RoleOwner), string(client.RoleAdmin), string(client.RoleMember))},
+				Validators: []validator.String{stringvalidator.OneOf(string(client.RoleOwner),
+					string(client.RoleAdmin), string(client.RoleMember))},
 			},
-			"name": schema.StringAttribute{Computed: true, MarkdownDescription: "Name at GitHub; may be empty."},
-			"state": schema.StringAttribute{Computed: true, MarkdownDescription: "`pending` until the person accepts, then `active`; `declined` or `expired` if they did not accept. " +
-				"To invite again after that, ask the person, and replace the resource."},
-			"joined":     schema.BoolAttribute{Computed: true, MarkdownDescription: "Whether they have ever signed in."},
-			"created_at": schema.StringAttribute{CustomType: timetypes.RFC3339Type{}, Computed: true, MarkdownDescription: "When they became a member; until then, when they were invited."},
+			"name": schema.StringAttribute{Computed: true,
+				MarkdownDescription: "Name at GitHub; may be empty."},
+			"state": schema.StringAttribute{Computed: true,
+				MarkdownDescription: "`pending` until the person accepts, then `active`; `declined` or `expired` if they did not accept. " +
+					"To invite again after that, ask the person, and replace the resource."},
+			"joined": schema.BoolAttribute{Computed: true,
+				MarkdownDescription: "Whether they have ever signed in."},
+			"created_at": schema.StringAttribute{CustomType: timetypes.RFC3339Type{},
+				Computed:            true,
+				MarkdownDescription: "When they became a member; until then, when they were invited."},
 		},
 	}
 }
 
-func (r *memberResource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
+func (r *memberResource) IdentitySchema(
+	_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse,
+) {
 	resp.IdentitySchema = identityschema.Schema{
 		Attributes: map[string]identityschema.Attribute{
-			"id": identityschema.StringAttribute{RequiredForImport: true, Description: "ID of the user, usr_…; for an import also their GitHub login."},
+			"id": identityschema.StringAttribute{RequiredForImport: true,
+				Description: "ID of the user, usr_…; for an import also their GitHub login."},
 		},
 	}
 }

@@ -51,12 +51,16 @@ func newAt(version string, now func() time.Time) func() provider.Provider {
 	return func() provider.Provider { return &dcvaasProvider{version: version, now: now} }
 }
 
-func (p *dcvaasProvider) Metadata(_ context.Context, _ provider.MetadataRequest, resp *provider.MetadataResponse) {
+func (p *dcvaasProvider) Metadata(
+	_ context.Context, _ provider.MetadataRequest, resp *provider.MetadataResponse,
+) {
 	resp.TypeName = "dcvaas"
 	resp.Version = p.version
 }
 
-func (p *dcvaasProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp *provider.SchemaResponse) {
+func (p *dcvaasProvider) Schema(
+	_ context.Context, _ provider.SchemaRequest, resp *provider.SchemaResponse,
+) {
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "Issues and renews TLS certificates for domains that are delegated once with a single CNAME record.",
 		Attributes: map[string]schema.Attribute{
@@ -82,7 +86,9 @@ func (p *dcvaasProvider) Schema(_ context.Context, _ provider.SchemaRequest, res
 	}
 }
 
-func (p *dcvaasProvider) Configure(ctx context.Context, req provider.ConfigureRequest, resp *provider.ConfigureResponse) {
+func (p *dcvaasProvider) Configure(
+	ctx context.Context, req provider.ConfigureRequest, resp *provider.ConfigureResponse,
+) {
 	opts := p.options(ctx, req, resp)
 	if resp.Diagnostics.HasError() {
 		return

@@ -23,7 +23,10 @@ type proxy struct {
 func (a *acc) proxy(fault func(w http.ResponseWriter, r *http.Request) bool) *proxy {
 	p := &proxy{fault: fault}
 	p.leadTo(a, a.endpoint)
-	forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(p.to.Load()) }, FlushInterval: -1}
+	forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(
+			p.to.Load())
+	}, FlushInterval: -1}
 	p.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.mu.Lock()
 		p.calls = append(p.calls, r.Method+" "+r.URL.Path)
@@ -60,7 +63,9 @@ func (p *proxy) count(prefix string) int {
 }
 
 // answers returns the statuses for the first matching requests, and passes later requests.
-func answers(matches func(*http.Request) bool, statuses ...int) func(http.ResponseWriter, *http.Request) bool {
+func answers(
+	matches func(*http.Request) bool, statuses ...int,
+) func(http.ResponseWriter, *http.Request) bool {
 	var mu sync.Mutex
 	return func(w http.ResponseWriter, r *http.Request) bool {
 		mu.Lock()

@@ -83,7 +83,8 @@ func TestReleaseIsPublishable(t *testing.T) {
 		"name of the checksums": {r.Checksum.NameTemplate, base + "SHA256SUMS"},
 		"checksum of manifest":  {r.Checksum.ExtraFiles, manifest},
 		"manifest":              {r.Release.ExtraFiles, manifest},
-		"what is signed":        {r.Signs[0].Artifacts + " by " + r.Signs[0].Cmd, "checksum by gpg"},
+		"what is signed": {r.Signs[0].Artifacts + " by " + r.Signs[0].Cmd,
+			"checksum by gpg"},
 	} {
 		got, _ := json.Marshal(c.got)
 		want, _ := json.Marshal(c.want)
@@ -91,8 +92,10 @@ func TestReleaseIsPublishable(t *testing.T) {
 			t.Errorf("%s: %s, want %s", what, got, want)
 		}
 	}
-	if !slices.Contains(r.Signs[0].Args, "--detach-sign") || slices.Contains(r.Signs[0].Args, "--armor") {
-		t.Errorf("the arguments for signing are %v, want a detached binary signature", r.Signs[0].Args)
+	if !slices.Contains(r.Signs[0].Args, "--detach-sign") ||
+		slices.Contains(r.Signs[0].Args, "--armor") {
+		t.Errorf("the arguments for signing are %v, want a detached binary signature",
+			r.Signs[0].Args)
 	}
 	if !strings.Contains(readFile(&acc{T: t}, "../main.go"), "\nvar version = ") {
 		t.Error("main.go has no version variable for the linker")
@@ -106,15 +109,21 @@ func TestReleaseIsPublishable(t *testing.T) {
 	var targets []string
 	for _, system := range build.GOOS {
 		for _, processor := range build.GOARCH {
-			if slices.ContainsFunc(build.Ignore, func(i struct{ GOOS, GOARCH string }) bool { return i.GOOS == system && i.GOARCH == processor }) {
+			if slices.ContainsFunc(build.Ignore,
+				func(i struct{ GOOS, GOARCH string }) bool {
+					return i.GOOS == system &&
+						i.GOARCH == processor
+				}) {
 				continue
 			}
-			if targets = append(targets, system+"/"+processor); !slices.Contains(known, system+"/"+processor) {
+			if targets = append(targets, system+"/"+processor); !slices.Contains(known, system+"/"+
+				processor) {
 				t.Errorf("Go does not build for %s/%s", system, processor)
 			}
 		}
 	}
-	for _, must := range []string{"linux/amd64", "linux/arm64", "darwin/amd64", "darwin/arm64", "windows/amd64", "freebsd/amd64"} {
+	for _, must := range []string{"linux/amd64", "linux/arm64", "darwin/amd64", "darwin/arm64",
+		"windows/amd64", "freebsd/amd64"} {
 		if !slices.Contains(targets, must) {
 			t.Errorf("nothing is built for %s", must)
 		}
@@ -161,7 +170,8 @@ func TestWorkflowsArePinned(t *testing.T) {
 			}
 			m := pinned.FindStringSubmatch(u[1])
 			if m == nil {
-				t.Errorf("%s: %q is not pinned to a commit with its version in a comment", name, u[1])
+				t.Errorf("%s: %q is not pinned to a commit with its version in a comment", name,
+					u[1])
 				continue
 			}
 			if before := pins[m[1]]; before != "" && before != m[2]+m[3] {
@@ -176,7 +186,9 @@ func TestWorkflowsArePinned(t *testing.T) {
 		}
 	}
 	release := readFile(&acc{T: t}, "../.github/workflows/release.yml")
-	if !regexp.MustCompile(`goreleaser-action@.*\n\s+with:\n\s+version: v\d+\.\d+\.\d+( #.*)?\n`).MatchString(release) {
+	if !regexp.MustCompile(
+		`goreleaser-action@.*\n\s+with:\n\s+version: v\d+\.\d+\.\d+( #.*)?\n`).MatchString(
+		release) {
 		t.Error("release.yml does not pin GoReleaser to an exact version such as v2.8.2")
 	}
 	if len(pins) < 3 {
@@ -187,10 +199,12 @@ func TestWorkflowsArePinned(t *testing.T) {
 // The release notes come from the changelog, and a release without notes fails.
 func TestReleaseNotes(t *testing.T) {
 	out, err := exec.Command("../tools/release-notes.sh", "vUnreleased").Output()
-	if err != nil || !strings.Contains(string(out), "Terraform provider") || strings.Contains(string(out), "## [") || strings.Contains(string(out), "]: http") {
+	if err != nil || !strings.Contains(string(out), "Terraform provider") ||
+		strings.Contains(string(out), "## [") || strings.Contains(string(out), "]: http") {
 		t.Errorf("release-notes.sh vUnreleased = %v, want only that section: %s", err, out)
 	}
-	if out, err := exec.Command("../tools/release-notes.sh", "v99.0.0").CombinedOutput(); err == nil || !strings.Contains(string(out), "no section") {
+	if out, err := exec.Command("../tools/release-notes.sh",
+		"v99.0.0").CombinedOutput(); err == nil || !strings.Contains(string(out), "no section") {
 		t.Errorf("release-notes.sh v99.0.0 = %v, want an error: %s", err, out)
 	}
 }

@@ -29,17 +29,22 @@ type renewModel struct {
 // defaultRenewal exceeds the time that any CA needs for an order without a queue.
 const defaultRenewal = "10m"
 
-func (a *renewAction) Metadata(_ context.Context, req action.MetadataRequest, resp *action.MetadataResponse) {
+func (a *renewAction) Metadata(
+	_ context.Context, req action.MetadataRequest, resp *action.MetadataResponse,
+) {
 	resp.TypeName = req.ProviderTypeName + "_renew"
 }
 
-func (a *renewAction) Schema(_ context.Context, _ action.SchemaRequest, resp *action.SchemaResponse) {
+func (a *renewAction) Schema(
+	_ context.Context, _ action.SchemaRequest, resp *action.SchemaResponse,
+) {
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "Renews the certificate of a domain now and waits for the new one. The service renews certificates automatically; use this for a change that needs a new certificate immediately. " +
 			"A certificate that is neither due nor revoked, and matches the domain's options, can be renewed this way at most once per hour; otherwise, the action fails and states when to retry. " +
 			"The provider's token needs the scopes `domains:write` and `jobs:read`. Requires Terraform 1.14 or newer.",
 		Attributes: map[string]schema.Attribute{
-			"domain": schema.StringAttribute{Required: true, MarkdownDescription: domainDescription},
+			"domain": schema.StringAttribute{Required: true,
+				MarkdownDescription: domainDescription},
 			"timeout": schema.StringAttribute{
 				Optional:            true,
 				MarkdownDescription: "How long to wait for the new certificate, such as `90s` or `1h`. The renewal continues after that. Default: `" + defaultRenewal + "`.",
@@ -49,11 +54,15 @@ func (a *renewAction) Schema(_ context.Context, _ action.SchemaRequest, resp *ac
 	}
 }
 
-func (a *renewAction) Configure(_ context.Context, req action.ConfigureRequest, _ *action.ConfigureResponse) {
+func (a *renewAction) Configure(
+	_ context.Context, req action.ConfigureRequest, _ *action.ConfigureResponse,
+) {
 	a.configured, _ = req.ProviderData.(*configured)
 }
 
-func (a *renewAction) Invoke(ctx context.Context, req action.InvokeRequest, resp *action.InvokeResponse) {
+func (a *renewAction) Invoke(
+	ctx context.Context, req action.InvokeRequest, resp *action.InvokeResponse,
+) {
 	var m renewModel
 	if resp.Diagnostics.Append(req.Config.Get(ctx, &m)...); resp.Diagnostics.HasError() {
 		return
@@ -91,8 +100,10 @@ func (a *renewAction) Invoke(ctx context.Context, req action.InvokeRequest, resp
 	case err == nil:
 		resp.Diagnostics.AddAttributeError(path.Root("domain"), "Cannot "+p.doing, failure(last))
 	case within.Err() != nil && ctx.Err() == nil:
-		resp.Diagnostics.AddAttributeError(path.Root("domain"), "No new certificate for "+d.Name+" within "+limit.String(),
-			strings.TrimSpace(reported+" The renewal continues automatically as the job "+job.Id+"."))
+		resp.Diagnostics.AddAttributeError(path.Root("domain"), "No new certificate for "+d.Name+
+			" within "+limit.String(),
+			strings.TrimSpace(reported+" The renewal continues automatically as the job "+job.Id+
+				"."))
 	default:
 		p.add(ctx, &resp.Diagnostics, err)
 	}

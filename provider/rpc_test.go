@@ -25,8 +25,10 @@ func (a *acc) rpc() *rpc {
 	a.Helper()
 	ctx := context.Background()
 	r := newRPC(a)
-	config := r.value(r.schemas.Provider.ValueType(), map[string]any{"endpoint": a.endpoint, "api_token": a.token})
-	resp, err := r.ConfigureProvider(ctx, &tfprotov6.ConfigureProviderRequest{TerraformVersion: "1.12.0", Config: config})
+	config := r.value(r.schemas.Provider.ValueType(),
+		map[string]any{"endpoint": a.endpoint, "api_token": a.token})
+	resp, err := r.ConfigureProvider(ctx,
+		&tfprotov6.ConfigureProviderRequest{TerraformVersion: "1.12.0", Config: config})
 	if err != nil {
 		a.Fatal(err)
 	}
@@ -42,7 +44,8 @@ func newRPC(a *acc) *rpc {
 		a.Fatal(err)
 	}
 	r := &rpc{acc: a, ProviderServer: server}
-	if r.schemas, err = server.GetProviderSchema(context.Background(), &tfprotov6.GetProviderSchemaRequest{}); err != nil {
+	if r.schemas, err = server.GetProviderSchema(context.Background(),
+		&tfprotov6.GetProviderSchemaRequest{}); err != nil {
 		a.Fatal(err)
 	}
 	return r
@@ -120,7 +123,8 @@ func TestImportByIdentity(t *testing.T) {
 	ctx := context.Background()
 	a = a.organization(t)
 	d := a.added(a.domain())
-	token, err := a.client.CreateToken(ctx, client.TokenCreate{Name: "identity", Scopes: []client.Scope{client.ScopeDomainsRead}})
+	token, err := a.client.CreateToken(ctx,
+		client.TokenCreate{Name: "identity", Scopes: []client.Scope{client.ScopeDomainsRead}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,14 +145,18 @@ func TestImportByIdentity(t *testing.T) {
 		{"dcvaas_organization_member", member.Login, member.Id},
 	} {
 		typ := r.schemas.ResourceSchemas[c.kind].ValueType()
-		imported, err := r.ImportResourceState(ctx, &tfprotov6.ImportResourceStateRequest{TypeName: c.kind,
-			Identity: &tfprotov6.ResourceIdentityData{IdentityData: r.value(identityType, map[string]any{"id": c.identity})}})
+		imported, err := r.ImportResourceState(ctx,
+			&tfprotov6.ImportResourceStateRequest{TypeName: c.kind,
+				Identity: &tfprotov6.ResourceIdentityData{IdentityData: r.value(identityType,
+					map[string]any{"id": c.identity})}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		r.ok(imported.Diagnostics)
 		found := imported.ImportedResources[0]
-		read, err := r.ReadResource(ctx, &tfprotov6.ReadResourceRequest{TypeName: c.kind, CurrentState: found.State, CurrentIdentity: found.Identity, Private: found.Private})
+		read, err := r.ReadResource(ctx,
+			&tfprotov6.ReadResourceRequest{TypeName: c.kind, CurrentState: found.State,
+				CurrentIdentity: found.Identity, Private: found.Private})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -172,19 +180,22 @@ func TestWaitIsInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	null := r.null(typ)
 	given := map[string]any{"domain_id": d.Id, "wait_for": "certificate"}
-	planned := map[string]any{"id": tftypes.UnknownValue, "domain_id": d.Id, "wait_for": "certificate"}
+	planned := map[string]any{"id": tftypes.UnknownValue, "domain_id": d.Id,
+		"wait_for": "certificate"}
 	type result struct {
 		resp *tfprotov6.ApplyResourceChangeResponse
 		err  error
 	}
 	done := make(chan result, 1)
 	go func() {
-		resp, err := r.ApplyResourceChange(ctx, &tfprotov6.ApplyResourceChangeRequest{TypeName: kind, PriorState: null,
-			Config: r.value(typ, given), PlannedState: r.value(typ, planned)})
+		resp, err := r.ApplyResourceChange(ctx,
+			&tfprotov6.ApplyResourceChangeRequest{TypeName: kind, PriorState: null,
+				Config: r.value(typ, given), PlannedState: r.value(typ, planned)})
 		done <- result{resp, err}
 	}()
 	// The wait has started when its requested check has found nothing.
-	if _, err := a.client.WaitDomain(ctx, d.Id, func(d *client.Domain) bool { return d.StatusReason == "cname-missing" }); err != nil {
+	if _, err := a.client.WaitDomain(ctx, d.Id,
+		func(d *client.Domain) bool { return d.StatusReason == "cname-missing" }); err != nil {
 		t.Fatal(err)
 	}
 	cancel()
@@ -192,7 +203,8 @@ func TestWaitIsInterrupted(t *testing.T) {
 	if got.err != nil {
 		t.Fatal(got.err)
 	}
-	if len(got.resp.Diagnostics) != 1 || got.resp.Diagnostics[0].Detail != "The operation was interrupted." {
+	if len(got.resp.Diagnostics) != 1 ||
+		got.resp.Diagnostics[0].Detail != "The operation was interrupted." {
 		t.Errorf("the interrupted wait returns %v, want one error", got.resp.Diagnostics)
 	}
 	if v, err := got.resp.NewState.Unmarshal(typ); err != nil || !v.IsNull() {
@@ -204,23 +216,28 @@ func TestWaitIsInterrupted(t *testing.T) {
 func TestTokenWarnings(t *testing.T) {
 	a := newAcc(t)
 	ctx := context.Background()
-	token, err := a.client.CreateToken(ctx, client.TokenCreate{Name: "ends", Scopes: []client.Scope{client.ScopeDomainsRead},
-		ExpiresAt: nullable.NewNullableWithValue(time.Now().Add(time.Hour))})
+	token, err := a.client.CreateToken(ctx,
+		client.TokenCreate{Name: "ends", Scopes: []client.Scope{client.ScopeDomainsRead},
+			ExpiresAt: nullable.NewNullableWithValue(time.Now().Add(time.Hour))})
 	if err != nil {
 		t.Fatal(err)
 	}
 	a.now = func() time.Time { return time.Now().Add(2 * time.Hour) }
 	r := a.rpc()
 	read := func() *tfprotov6.ReadResourceResponse {
-		state := r.value(r.schemas.ResourceSchemas["dcvaas_api_token"].ValueType(), map[string]any{"id": token.Id, "name": "ends", "expires_in": "1h", "token": token.Token})
-		resp, err := r.ReadResource(ctx, &tfprotov6.ReadResourceRequest{TypeName: "dcvaas_api_token", CurrentState: state})
+		state := r.value(r.schemas.ResourceSchemas["dcvaas_api_token"].ValueType(),
+			map[string]any{"id": token.Id, "name": "ends", "expires_in": "1h",
+				"token": token.Token})
+		resp, err := r.ReadResource(ctx,
+			&tfprotov6.ReadResourceRequest{TypeName: "dcvaas_api_token", CurrentState: state})
 		if err != nil {
 			t.Fatal(err)
 		}
 		r.ok(resp.Diagnostics)
 		return resp
 	}
-	if resp := read(); len(resp.Diagnostics) != 1 || resp.Diagnostics[0].Summary != "The API token ends has expired" {
+	if resp := read(); len(resp.Diagnostics) != 1 ||
+		resp.Diagnostics[0].Summary != "The API token ends has expired" {
 		t.Errorf("reading an expired token returns %v, want one warning", resp.Diagnostics)
 	}
 	a.now = time.Now
@@ -229,14 +246,17 @@ func TestTokenWarnings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if resp := read(); len(resp.Diagnostics) != 1 || resp.Diagnostics[0].Summary != "The API token ends was rotated outside Terraform" ||
-		!strings.Contains(resp.Diagnostics[0].Detail, "valid until "+rotated.PreviousValidUntil.MustGet().UTC().Format(time.RFC3339)) {
+	if resp := read(); len(resp.Diagnostics) != 1 ||
+		resp.Diagnostics[0].Summary != "The API token ends was rotated outside Terraform" ||
+		!strings.Contains(resp.Diagnostics[0].Detail, "valid until "+
+			rotated.PreviousValidUntil.MustGet().UTC().Format(time.RFC3339)) {
 		t.Errorf("reading a rotated token returns %v, want one warning", resp.Diagnostics)
 	}
 	if err := a.client.DeleteToken(ctx, token.Id); err != nil {
 		t.Fatal(err)
 	}
-	if resp := read(); len(resp.Diagnostics) != 1 || resp.Diagnostics[0].Summary != "The API token ends is gone" {
+	if resp := read(); len(resp.Diagnostics) != 1 ||
+		resp.Diagnostics[0].Summary != "The API token ends is gone" {
 		t.Errorf("reading a revoked token returns %v, want one warning", resp.Diagnostics)
 	}
 }
@@ -246,15 +266,21 @@ func TestMemberRenameWarning(t *testing.T) {
 	a := newAcc(t).organization(t)
 	member := a.invited(a.login(), client.RoleMember)
 	r := a.rpc()
-	for known, warnings := range map[string]int{member.Login: 0, strings.ToUpper(member.Login): 0, "former-login": 1} {
-		state := r.value(r.schemas.ResourceSchemas["dcvaas_organization_member"].ValueType(), map[string]any{"id": member.Id, "login": known, "role": "member"})
-		resp, err := r.ReadResource(t.Context(), &tfprotov6.ReadResourceRequest{TypeName: "dcvaas_organization_member", CurrentState: state})
+	for known, warnings := range map[string]int{member.Login: 0, strings.ToUpper(member.Login): 0,
+		"former-login": 1} {
+		state := r.value(r.schemas.ResourceSchemas["dcvaas_organization_member"].ValueType(),
+			map[string]any{"id": member.Id, "login": known, "role": "member"})
+		resp, err := r.ReadResource(t.Context(),
+			&tfprotov6.ReadResourceRequest{TypeName: "dcvaas_organization_member",
+				CurrentState: state})
 		if err != nil {
 			t.Fatal(err)
 		}
 		r.ok(resp.Diagnostics)
-		if len(resp.Diagnostics) != warnings || warnings > 0 && !strings.Contains(resp.Diagnostics[0].Detail, member.Login) {
-			t.Errorf("reading the member %s returns %v, want %d warnings with the login", known, resp.Diagnostics, warnings)
+		if len(resp.Diagnostics) != warnings || warnings > 0 &&
+			!strings.Contains(resp.Diagnostics[0].Detail, member.Login) {
+			t.Errorf("reading the member %s returns %v, want %d warnings with the login", known,
+				resp.Diagnostics, warnings)
 		}
 	}
 }

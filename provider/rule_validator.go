@@ -25,15 +25,19 @@ var (
 		"must be one PKCS#10 CSR in PEM, with a key on P-256 or P-384, or an RSA key of 2048 or 4096 bits", "Invalid CSR",
 		func(s string) error { _, err := rules.ParseCSR(s); return err },
 	}
-	profileValidator = ruleValidator{"must be the name of an ACME profile", "Invalid profile", rules.CheckProfile}
-	chainValidator   = ruleValidator{
-		"must be the common name of a root certificate", "Invalid preferred chain", rules.CheckPreferredChain,
+	profileValidator = ruleValidator{"must be the name of an ACME profile", "Invalid profile",
+		rules.CheckProfile}
+	chainValidator = ruleValidator{
+		"must be the common name of a root certificate", "Invalid preferred chain",
+		rules.CheckPreferredChain,
 	}
 	labelKeyValidator = ruleValidator{
-		"must be 1 to 63 letters, digits, and ._/-, starting and ending with a letter or digit", "Invalid label",
+		"must be 1 to 63 letters, digits, and ._/-, starting and ending with a letter or digit",
+		"Invalid label",
 		rules.CheckLabelKey,
 	}
-	labelValueValidator = ruleValidator{"must have at most 255 bytes", "Invalid label", rules.CheckLabelValue}
+	labelValueValidator = ruleValidator{"must have at most 255 bytes", "Invalid label",
+		rules.CheckLabelValue}
 	// A service in development may accept loopback hosts.
 	webhookURLValidator = ruleValidator{
 		"must be an https URL such as https://example.com/hooks/dcvaas, with a host on the public Internet", "Invalid webhook URL",
@@ -49,7 +53,9 @@ func (v ruleValidator) Description(context.Context) string { return v.descriptio
 
 func (v ruleValidator) MarkdownDescription(context.Context) string { return v.description }
 
-func (v ruleValidator) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+func (v ruleValidator) ValidateString(
+	_ context.Context, req validator.StringRequest, resp *validator.StringResponse,
+) {
 	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
 		return
 	}

@@ -54,7 +54,8 @@ func TestSchemasFitModels(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var meta resource.MetadataResponse
-			if c.r.Metadata(ctx, resource.MetadataRequest{ProviderTypeName: "dcvaas"}, &meta); meta.TypeName != name {
+			if c.r.Metadata(ctx, resource.MetadataRequest{ProviderTypeName: "dcvaas"},
+				&meta); meta.TypeName != name {
 				t.Errorf("the type name is %s", meta.TypeName)
 			}
 			var resp resource.SchemaResponse
@@ -65,7 +66,8 @@ func TestSchemasFitModels(t *testing.T) {
 					t.Errorf("%s has no description", name)
 				}
 			}
-			fits(t, tfsdk.State{Schema: resp.Schema, Raw: unknownObject(ctx, resp.Schema.Type().TerraformType(ctx))}, c.model)
+			fits(t, tfsdk.State{Schema: resp.Schema,
+				Raw: unknownObject(ctx, resp.Schema.Type().TerraformType(ctx))}, c.model)
 		})
 	}
 	for name, c := range map[string]struct {
@@ -80,7 +82,8 @@ func TestSchemasFitModels(t *testing.T) {
 	} {
 		t.Run("data "+name, func(t *testing.T) {
 			var meta datasource.MetadataResponse
-			if c.d.Metadata(ctx, datasource.MetadataRequest{ProviderTypeName: "dcvaas"}, &meta); meta.TypeName != name {
+			if c.d.Metadata(ctx, datasource.MetadataRequest{ProviderTypeName: "dcvaas"},
+				&meta); meta.TypeName != name {
 				t.Errorf("the type name is %s", meta.TypeName)
 			}
 			var resp datasource.SchemaResponse
@@ -91,7 +94,8 @@ func TestSchemasFitModels(t *testing.T) {
 					t.Errorf("%s has no description", name)
 				}
 			}
-			fits(t, tfsdk.State{Schema: resp.Schema, Raw: unknownObject(ctx, resp.Schema.Type().TerraformType(ctx))}, c.model)
+			fits(t, tfsdk.State{Schema: resp.Schema,
+				Raw: unknownObject(ctx, resp.Schema.Type().TerraformType(ctx))}, c.model)
 		})
 	}
 	for name, c := range map[string]struct {
@@ -103,7 +107,8 @@ func TestSchemasFitModels(t *testing.T) {
 	} {
 		t.Run("ephemeral "+name, func(t *testing.T) {
 			var meta ephemeral.MetadataResponse
-			if c.e.Metadata(ctx, ephemeral.MetadataRequest{ProviderTypeName: "dcvaas"}, &meta); meta.TypeName != name {
+			if c.e.Metadata(ctx, ephemeral.MetadataRequest{ProviderTypeName: "dcvaas"},
+				&meta); meta.TypeName != name {
 				t.Errorf("the type name is %s", meta.TypeName)
 			}
 			var resp ephemeral.SchemaResponse
@@ -114,7 +119,8 @@ func TestSchemasFitModels(t *testing.T) {
 					t.Errorf("%s has no description", name)
 				}
 			}
-			fits(t, tfsdk.State{Schema: resp.Schema, Raw: unknownObject(ctx, resp.Schema.Type().TerraformType(ctx))}, c.model)
+			fits(t, tfsdk.State{Schema: resp.Schema,
+				Raw: unknownObject(ctx, resp.Schema.Type().TerraformType(ctx))}, c.model)
 		})
 	}
 	for name, c := range map[string]struct {
@@ -128,7 +134,8 @@ func TestSchemasFitModels(t *testing.T) {
 	} {
 		t.Run("list "+name, func(t *testing.T) {
 			var meta resource.MetadataResponse
-			if c.l.Metadata(ctx, resource.MetadataRequest{ProviderTypeName: "dcvaas"}, &meta); meta.TypeName != name {
+			if c.l.Metadata(ctx, resource.MetadataRequest{ProviderTypeName: "dcvaas"},
+				&meta); meta.TypeName != name {
 				t.Errorf("the type name is %s", meta.TypeName)
 			}
 			var resp list.ListResourceSchemaResponse
@@ -139,7 +146,8 @@ func TestSchemasFitModels(t *testing.T) {
 					t.Errorf("%s has no description", name)
 				}
 			}
-			fits(t, tfsdk.State{Schema: resp.Schema, Raw: unknownObject(ctx, resp.Schema.Type().TerraformType(ctx))}, c.model)
+			fits(t, tfsdk.State{Schema: resp.Schema,
+				Raw: unknownObject(ctx, resp.Schema.Type().TerraformType(ctx))}, c.model)
 		})
 	}
 	for name, c := range map[string]struct {
@@ -151,7 +159,8 @@ func TestSchemasFitModels(t *testing.T) {
 	} {
 		t.Run("action "+name, func(t *testing.T) {
 			var meta action.MetadataResponse
-			if c.a.Metadata(ctx, action.MetadataRequest{ProviderTypeName: "dcvaas"}, &meta); meta.TypeName != name {
+			if c.a.Metadata(ctx, action.MetadataRequest{ProviderTypeName: "dcvaas"},
+				&meta); meta.TypeName != name {
 				t.Errorf("the type name is %s", meta.TypeName)
 			}
 			var resp action.SchemaResponse
@@ -162,7 +171,8 @@ func TestSchemasFitModels(t *testing.T) {
 					t.Errorf("%s has no description", name)
 				}
 			}
-			fits(t, tfsdk.State{Schema: resp.Schema, Raw: unknownObject(ctx, resp.Schema.Type().TerraformType(ctx))}, c.model)
+			fits(t, tfsdk.State{Schema: resp.Schema,
+				Raw: unknownObject(ctx, resp.Schema.Type().TerraformType(ctx))}, c.model)
 		})
 	}
 }

@@ -24,18 +24,26 @@ func TestValidators(t *testing.T) {
 		return tftypes.NewValue(tftypes.Set{ElementType: tftypes.String}, out)
 	}
 	labels := func(key string, value any) tftypes.Value {
-		return tftypes.NewValue(tftypes.Map{ElementType: tftypes.String}, map[string]tftypes.Value{key: tftypes.NewValue(tftypes.String, value)})
+		return tftypes.NewValue(tftypes.Map{ElementType: tftypes.String},
+			map[string]tftypes.Value{key: tftypes.NewValue(tftypes.String, value)})
 	}
 	many := map[string]tftypes.Value{}
 	for i := range 65 {
-		many[strings.Repeat("k", i%60+1)+string(rune('a'+i/60))] = tftypes.NewValue(tftypes.String, "v")
+		many[strings.Repeat("k", i%60+1)+string(rune('a'+i/60))] = tftypes.NewValue(tftypes.String,
+			"v")
 	}
 	create := func(s string) tftypes.Value {
-		typ := tftypes.Object{AttributeTypes: map[string]tftypes.Type{"create": tftypes.String, "update": tftypes.String}}
-		return tftypes.NewValue(typ, map[string]tftypes.Value{"create": tftypes.NewValue(tftypes.String, s), "update": tftypes.NewValue(tftypes.String, nil)})
+		typ := tftypes.Object{AttributeTypes: map[string]tftypes.Type{"create": tftypes.String,
+			"update": tftypes.String}}
+		return tftypes.NewValue(typ,
+			map[string]tftypes.Value{"create": tftypes.NewValue(tftypes.String, s),
+				"update": tftypes.NewValue(tftypes.String, nil)})
 	}
 	type given = map[string]any
-	domain := func(name string, value any) given { return given{"name": "example.com", name: value} }
+	domain := func(name string, value any) given {
+		return given{"name": "example.com",
+			name: value}
+	}
 	const hook = "https://example.com/hooks/dcvaas"
 	webhook := func(name string, value any) given { return given{"url": hook, name: value} }
 	token := func(more given) given {
@@ -52,83 +60,157 @@ func TestValidators(t *testing.T) {
 		at    string // attribute; empty: valid
 		want  string
 	}{
-		"domain":                {"dcvaas_domain", given{"name": "Bücher.Example."}, "", ""},
-		"unknown domain values": {"dcvaas_domain", given{"name": tftypes.UnknownValue, "csr_pem": tftypes.UnknownValue}, "", ""},
-		"CSR":                   {"dcvaas_domain", domain("csr_pem", makeCSR(t, "ec384", "example.com")), "", ""},
-		"empty name":            {"dcvaas_domain", given{"name": ""}, "name", "The name is empty"},
-		"wildcard name":         {"dcvaas_domain", given{"name": "*.example.com"}, "name", "set wildcard to true"},
-		"IP address":            {"dcvaas_domain", given{"name": "192.0.2.1"}, "name", "is an IP address"},
-		"email address":         {"dcvaas_domain", given{"name": "me@example.com"}, "name", "Use only its domain: example.com"},
-		"URL with a user":       {"dcvaas_domain", given{"name": "https://me@example.com"}, "name", "looks like a URL"},
-		"URL":                   {"dcvaas_domain", given{"name": "https://example.com/"}, "name", "looks like a URL"},
-		"spaces":                {"dcvaas_domain", given{"name": "exa mple.com"}, "name", "contains white space"},
-		"underscore":            {"dcvaas_domain", given{"name": "a_b.example.com"}, "name", "is not a valid domain name"},
-		"long label":            {"dcvaas_domain", given{"name": strings.Repeat("a", 64) + ".com"}, "name", "is not a valid domain name"},
-		"emoji":                 {"dcvaas_domain", given{"name": "💩.example.com"}, "name", "such as an emoji"},
-		"challenge name":        {"dcvaas_domain", given{"name": "_acme-challenge.example.com"}, "name", "is a challenge name"},
-		"key type":              {"dcvaas_domain", domain("key_type", "dsa"), "key_type", "must be one of"},
-		"key type with CSR":     {"dcvaas_domain", given{"name": "example.com", "key_type": "ec256", "csr_pem": makeCSR(t, "ec256", "example.com")}, "key_type", "cannot be specified when"},
-		"text instead of CSR":   {"dcvaas_domain", domain("csr_pem", "x"), "csr_pem", "contains no PEM block"},
-		"private key":           {"dcvaas_domain", domain("csr_pem", privateKey), "csr_pem", "contains a private key"},
-		"two CSRs":              {"dcvaas_domain", domain("csr_pem", makeCSR(t, "ec256", "a.example")+makeCSR(t, "ec256", "b.example")), "csr_pem", "contains more than the CSR"},
-		"invalid CSR signature": {"dcvaas_domain", domain("csr_pem", string(pem.EncodeToMemory(broken))), "csr_pem", "signature does not match its key"},
-		"malformed CSR":         {"dcvaas_domain", domain("csr_pem", "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n"), "csr_pem", "contains no readable PKCS#10 request"},
-		"empty profile":         {"dcvaas_domain", domain("profile", ""), "profile", "is not a profile name"},
-		"empty CA":              {"dcvaas_domain", domain("ca", ""), "ca", "between 1 and 64"},
-		"empty chain":           {"dcvaas_domain", domain("preferred_chain", ""), "preferred_chain", "Use 1 to 255 characters"},
-		"label key":             {"dcvaas_domain", domain("labels", labels("a b", "c")), `labels`, "Use 1 to 63 letters"},
-		"label value":           {"dcvaas_domain", domain("labels", labels("a", strings.Repeat("x", 256))), "labels", "at most 255 bytes"},
-		"null in labels":        {"dcvaas_domain", domain("labels", labels("a", nil)), "labels", "null"},
-		"too many labels":       {"dcvaas_domain", domain("labels", tftypes.NewValue(tftypes.Map{ElementType: tftypes.String}, many)), "labels", "at most 64"},
+		"domain": {"dcvaas_domain", given{"name": "Bücher.Example."}, "", ""},
+		"unknown domain values": {"dcvaas_domain", given{"name": tftypes.UnknownValue,
+			"csr_pem": tftypes.UnknownValue}, "", ""},
+		"CSR": {"dcvaas_domain",
+			domain("csr_pem", makeCSR(t, "ec384", "example.com")), "", ""},
+		"empty name": {"dcvaas_domain", given{"name": ""}, "name", "The name is empty"},
+		"wildcard name": {"dcvaas_domain", given{"name": "*.example.com"}, "name",
+			"set wildcard to true"},
+		"IP address": {"dcvaas_domain", given{"name": "192.0.2.1"}, "name",
+			"is an IP address"},
+		"email address": {"dcvaas_domain", given{"name": "me@example.com"}, "name",
+			"Use only its domain: example.com"},
+		"URL with a user": {"dcvaas_domain", given{"name": "https://me@example.com"}, "name",
+			"looks like a URL"},
+		"URL": {"dcvaas_domain", given{"name": "https://example.com/"}, "name",
+			"looks like a URL"},
+		"spaces": {"dcvaas_domain", given{"name": "exa mple.com"}, "name",
+			"contains white space"},
+		"underscore": {"dcvaas_domain", given{"name": "a_b.example.com"}, "name",
+			"is not a valid domain name"},
+		"long label": {"dcvaas_domain", given{"name": strings.Repeat("a", 64) + ".com"},
+			"name", "is not a valid domain name"},
+		"emoji": {"dcvaas_domain", given{"name": "💩.example.com"}, "name",
+			"such as an emoji"},
+		"challenge name": {"dcvaas_domain", given{"name": "_acme-challenge.example.com"},
+			"name", "is a challenge name"},
+		"key type": {"dcvaas_domain", domain("key_type", "dsa"), "key_type",
+			"must be one of"},
+		"key type with CSR": {"dcvaas_domain", given{"name": "example.com", "key_type": "ec256",
+			"csr_pem": makeCSR(t, "ec256", "example.com")}, "key_type", "cannot be specified when"},
+		"text instead of CSR": {"dcvaas_domain", domain("csr_pem", "x"), "csr_pem",
+			"contains no PEM block"},
+		"private key": {"dcvaas_domain", domain("csr_pem", privateKey), "csr_pem",
+			"contains a private key"},
+		"two CSRs": {"dcvaas_domain",
+			domain("csr_pem", makeCSR(t, "ec256", "a.example")+makeCSR(t, "ec256", "b.example")),
+			"csr_pem", "contains more than the CSR"},
+		"invalid CSR signature": {"dcvaas_domain",
+			domain("csr_pem", string(pem.EncodeToMemory(broken))), "csr_pem",
+			"signature does not match its key"},
+		"malformed CSR": {"dcvaas_domain", domain("csr_pem",
+			"-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n"),
+			"csr_pem", "contains no readable PKCS#10 request"},
+		"empty profile": {"dcvaas_domain", domain("profile", ""), "profile",
+			"is not a profile name"},
+		"empty CA": {"dcvaas_domain", domain("ca", ""), "ca", "between 1 and 64"},
+		"empty chain": {"dcvaas_domain", domain("preferred_chain", ""), "preferred_chain",
+			"Use 1 to 255 characters"},
+		"label key": {"dcvaas_domain", domain("labels", labels("a b", "c")), `labels`,
+			"Use 1 to 63 letters"},
+		"label value": {"dcvaas_domain",
+			domain("labels", labels("a", strings.Repeat("x", 256))), "labels", "at most 255 bytes"},
+		"null in labels": {"dcvaas_domain", domain("labels", labels("a", nil)), "labels", "null"},
+		"too many labels": {"dcvaas_domain",
+			domain("labels", tftypes.NewValue(tftypes.Map{ElementType: tftypes.String}, many)),
+			"labels", "at most 64"},
 
-		"wait":               {"dcvaas_domain_validation", given{"domain_id": id, "wait_for": "certificate", "timeouts": create("5m")}, "", ""},
-		"domain name for ID": {"dcvaas_domain_validation", given{"domain_id": "example.com"}, "domain_id", "must be the ID of a domain"},
-		"wait_for":           {"dcvaas_domain_validation", given{"domain_id": id, "wait_for": "dns"}, "wait_for", "must be one of"},
-		"timeouts":           {"dcvaas_domain_validation", given{"domain_id": id, "timeouts": create("soon")}, "timeouts", "must be a string containing a sequence of decimal numbers"},
+		"wait": {"dcvaas_domain_validation", given{"domain_id": id,
+			"wait_for": "certificate", "timeouts": create("5m")}, "", ""},
+		"domain name for ID": {"dcvaas_domain_validation", given{"domain_id": "example.com"},
+			"domain_id", "must be the ID of a domain"},
+		"wait_for": {"dcvaas_domain_validation", given{"domain_id": id, "wait_for": "dns"},
+			"wait_for", "must be one of"},
+		"timeouts": {"dcvaas_domain_validation", given{"domain_id": id, "timeouts": create("soon")},
+			"timeouts", "must be a string containing a sequence of decimal numbers"},
 
-		"zero timeout": {"dcvaas_domain_validation", given{"domain_id": id, "timeouts": create("0s")}, "timeouts", "is not positive"},
-		"empty record": {"dcvaas_domain_validation", given{"domain_id": id, "record_fqdn": ""}, "record_fqdn", "at least 1"},
-		"unknown wait": {"dcvaas_domain_validation", given{"domain_id": tftypes.UnknownValue, "timeouts": tftypes.UnknownValue}, "", ""},
+		"zero timeout": {"dcvaas_domain_validation", given{"domain_id": id,
+			"timeouts": create("0s")}, "timeouts", "is not positive"},
+		"empty record": {"dcvaas_domain_validation", given{"domain_id": id, "record_fqdn": ""},
+			"record_fqdn", "at least 1"},
+		"unknown wait": {"dcvaas_domain_validation", given{"domain_id": tftypes.UnknownValue,
+			"timeouts": tftypes.UnknownValue}, "", ""},
 
-		"token":                    {"dcvaas_api_token", token(given{"expires_in": "90d", "rotate_before_expiry": "30d"}), "", ""},
-		"no scopes":                {"dcvaas_api_token", token(given{"scopes": text()}), "scopes", "at least 1"},
-		"unknown scope form":       {"dcvaas_api_token", token(given{"scopes": text("everything")}), "scopes", "must be a scope such as domains:read"},
-		"empty token name":         {"dcvaas_api_token", token(given{"name": ""}), "name", "between 1 and 200"},
-		"blank token name":         {"dcvaas_api_token", token(given{"name": " x"}), "name", "must not start or end with white space"},
-		"names for IDs":            {"dcvaas_api_token", token(given{"domain_ids": text("example.com")}), "domain_ids", "must be the ID of a domain"},
-		"malformed time":           {"dcvaas_api_token", token(given{"expires_at": "tomorrow"}), "expires_at", "RFC3339"},
-		"malformed duration":       {"dcvaas_api_token", token(given{"expires_in": "soon"}), "expires_in", "is not a duration such as 90d"},
-		"fractional days":          {"dcvaas_api_token", token(given{"expires_in": "1.5d"}), "expires_in", "is not a number of days"},
-		"too many days":            {"dcvaas_api_token", token(given{"expires_in": "100000d"}), "expires_in", "is more than 65535 days"},
-		"negative duration":        {"dcvaas_api_token", token(given{"expires_in": "-1h"}), "expires_in", "is not positive"},
-		"both expiries":            {"dcvaas_api_token", token(given{"expires_in": "1h", "expires_at": "2030-01-01T00:00:00Z"}), "expires_at", "cannot be specified when"},
-		"rotation with expires_at": {"dcvaas_api_token", token(given{"rotate_before_expiry": "1h"}), "rotate_before_expiry", "must be specified when"},
-		"rotation at creation":     {"dcvaas_api_token", token(given{"expires_in": "1h", "rotate_before_expiry": "60m"}), "rotate_before_expiry", "must be shorter than expires_in"},
-		"zero overlap":             {"dcvaas_api_token", token(given{"rotation_overlap": "0s"}), "", ""},
-		"long overlap":             {"dcvaas_api_token", token(given{"rotation_overlap": "8d"}), "rotation_overlap", "is more than 7 days"},
-		"negative overlap":         {"dcvaas_api_token", token(given{"rotation_overlap": "-1s"}), "rotation_overlap", "is not positive"},
+		"token": {"dcvaas_api_token",
+			token(given{"expires_in": "90d", "rotate_before_expiry": "30d"}), "", ""},
+		"no scopes": {"dcvaas_api_token", token(given{"scopes": text()}), "scopes",
+			"at least 1"},
+		"unknown scope form": {"dcvaas_api_token", token(given{"scopes": text("everything")}),
+			"scopes", "must be a scope such as domains:read"},
+		"empty token name": {"dcvaas_api_token", token(given{"name": ""}), "name",
+			"between 1 and 200"},
+		"blank token name": {"dcvaas_api_token", token(given{"name": " x"}), "name",
+			"must not start or end with white space"},
+		"names for IDs": {"dcvaas_api_token",
+			token(given{"domain_ids": text("example.com")}), "domain_ids",
+			"must be the ID of a domain"},
+		"malformed time": {"dcvaas_api_token", token(given{"expires_at": "tomorrow"}),
+			"expires_at", "RFC3339"},
+		"malformed duration": {"dcvaas_api_token", token(given{"expires_in": "soon"}),
+			"expires_in", "is not a duration such as 90d"},
+		"fractional days": {"dcvaas_api_token", token(given{"expires_in": "1.5d"}),
+			"expires_in", "is not a number of days"},
+		"too many days": {"dcvaas_api_token", token(given{"expires_in": "100000d"}),
+			"expires_in", "is more than 65535 days"},
+		"negative duration": {"dcvaas_api_token", token(given{"expires_in": "-1h"}),
+			"expires_in", "is not positive"},
+		"both expiries": {"dcvaas_api_token",
+			token(given{"expires_in": "1h", "expires_at": "2030-01-01T00:00:00Z"}), "expires_at",
+			"cannot be specified when"},
+		"rotation with expires_at": {"dcvaas_api_token", token(given{"rotate_before_expiry": "1h"}),
+			"rotate_before_expiry", "must be specified when"},
+		"rotation at creation": {"dcvaas_api_token",
+			token(given{"expires_in": "1h", "rotate_before_expiry": "60m"}), "rotate_before_expiry",
+			"must be shorter than expires_in"},
+		"zero overlap": {"dcvaas_api_token", token(given{"rotation_overlap": "0s"}), "", ""},
+		"long overlap": {"dcvaas_api_token", token(given{"rotation_overlap": "8d"}),
+			"rotation_overlap", "is more than 7 days"},
+		"negative overlap": {"dcvaas_api_token", token(given{"rotation_overlap": "-1s"}),
+			"rotation_overlap", "is not positive"},
 
-		"webhook":                {"dcvaas_webhook", webhook("events", text("domain.renewed")), "", ""},
-		"unknown webhook values": {"dcvaas_webhook", given{"url": tftypes.UnknownValue, "secret_wo": tftypes.UnknownValue, "secret_wo_version": 1}, "", ""},
-		"loopback receiver":      {"dcvaas_webhook", given{"url": "http://127.0.0.1:8000/hook"}, "", ""},
-		"webhook secret":         {"dcvaas_webhook", given{"url": hook, "secret_wo": webhookSecret(1), "secret_wo_version": 1}, "", ""},
-		"http":                   {"dcvaas_webhook", given{"url": "http://c2VjcmV0.example.com/"}, "url", "is not https"},
-		"no host":                {"dcvaas_webhook", given{"url": "https:///c2VjcmV0"}, "url", "has no host"},
-		"empty URL":              {"dcvaas_webhook", given{"url": ""}, "url", "has no host"},
-		"private address":        {"dcvaas_webhook", given{"url": "https://10.0.0.1/c2VjcmV0"}, "url", "not on the public Internet"},
-		"reserved port":          {"dcvaas_webhook", given{"url": "https://example.com:22/c2VjcmV0"}, "url", "a port that is not allowed"},
-		"null among events":      {"dcvaas_webhook", webhook("events", tftypes.NewValue(tftypes.Set{ElementType: tftypes.String}, []tftypes.Value{tftypes.NewValue(tftypes.String, nil)})), "events", "null"},
-		"empty event":            {"dcvaas_webhook", webhook("events", text("")), "events", "at least 1"},
-		"long description":       {"dcvaas_webhook", webhook("description", strings.Repeat("ü", 201)), "description", "at most 200"},
-		"short secret":           {"dcvaas_webhook", given{"url": hook, "secret_wo": "whsec_c2VjcmV0", "secret_wo_version": 1}, "secret_wo", "24 to 64 bytes"},
-		"secret without prefix":  {"dcvaas_webhook", given{"url": hook, "secret_wo": "c2VjcmV0", "secret_wo_version": 1}, "secret_wo", "Use \"whsec_\""},
-		"secret without version": {"dcvaas_webhook", webhook("secret_wo", webhookSecret(1)), "secret_wo", "must be specified when"},
-		"version without secret": {"dcvaas_webhook", webhook("secret_wo_version", 1), "secret_wo_version", "must be specified when"},
+		"webhook": {"dcvaas_webhook", webhook("events", text("domain.renewed")), "",
+			""},
+		"unknown webhook values": {"dcvaas_webhook", given{"url": tftypes.UnknownValue,
+			"secret_wo": tftypes.UnknownValue, "secret_wo_version": 1}, "", ""},
+		"loopback receiver": {"dcvaas_webhook", given{"url": "http://127.0.0.1:8000/hook"}, "",
+			""},
+		"webhook secret": {"dcvaas_webhook", given{"url": hook,
+			"secret_wo": webhookSecret(1), "secret_wo_version": 1}, "", ""},
+		"http": {"dcvaas_webhook", given{"url": "http://c2VjcmV0.example.com/"},
+			"url", "is not https"},
+		"no host": {"dcvaas_webhook", given{"url": "https:///c2VjcmV0"}, "url",
+			"has no host"},
+		"empty URL": {"dcvaas_webhook", given{"url": ""}, "url", "has no host"},
+		"private address": {"dcvaas_webhook", given{"url": "https://10.0.0.1/c2VjcmV0"},
+			"url", "not on the public Internet"},
+		"reserved port": {"dcvaas_webhook",
+			given{"url": "https://example.com:22/c2VjcmV0"}, "url", "a port that is not allowed"},
+		"null among events": {"dcvaas_webhook",
+			webhook("events", tftypes.NewValue(tftypes.Set{ElementType: tftypes.String},
+				[]tftypes.Value{tftypes.NewValue(tftypes.String, nil)})), "events", "null"},
+		"empty event": {"dcvaas_webhook", webhook("events", text("")), "events",
+			"at least 1"},
+		"long description": {"dcvaas_webhook",
+			webhook("description", strings.Repeat("ü", 201)), "description", "at most 200"},
+		"short secret": {"dcvaas_webhook", given{"url": hook,
+			"secret_wo": "whsec_c2VjcmV0", "secret_wo_version": 1}, "secret_wo", "24 to 64 bytes"},
+		"secret without prefix": {"dcvaas_webhook", given{"url": hook, "secret_wo": "c2VjcmV0",
+			"secret_wo_version": 1}, "secret_wo", "Use \"whsec_\""},
+		"secret without version": {"dcvaas_webhook", webhook("secret_wo", webhookSecret(1)),
+			"secret_wo", "must be specified when"},
+		"version without secret": {"dcvaas_webhook", webhook("secret_wo_version", 1),
+			"secret_wo_version", "must be specified when"},
 
-		"member":          {"dcvaas_organization_member", given{"login": "Octo-Cat", "role": "owner"}, "", ""},
-		"malformed login": {"dcvaas_organization_member", given{"login": "@octocat", "role": "member"}, "login", "must be a GitHub login"},
-		"empty login":     {"dcvaas_organization_member", given{"login": "", "role": "member"}, "login", "must be a GitHub login"},
-		"unknown role":    {"dcvaas_organization_member", given{"login": "octocat", "role": "Admin"}, "role", "must be one of"},
+		"member": {"dcvaas_organization_member", given{"login": "Octo-Cat",
+			"role": "owner"}, "", ""},
+		"malformed login": {"dcvaas_organization_member", given{"login": "@octocat",
+			"role": "member"}, "login", "must be a GitHub login"},
+		"empty login": {"dcvaas_organization_member", given{"login": "", "role": "member"},
+			"login", "must be a GitHub login"},
+		"unknown role": {"dcvaas_organization_member", given{"login": "octocat", "role": "Admin"},
+			"role", "must be one of"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, err := providerserver.NewProtocol6WithError(New("test")())()
@@ -136,13 +218,17 @@ func TestValidators(t *testing.T) {
 				t.Fatal(err)
 			}
 			r := &rpc{acc: &acc{T: t}, ProviderServer: server}
-			schemas, err := server.GetProviderSchema(t.Context(), &tfprotov6.GetProviderSchemaRequest{})
+			schemas, err := server.GetProviderSchema(t.Context(),
+				&tfprotov6.GetProviderSchemaRequest{})
 			if err != nil {
 				t.Fatal(err)
 			}
 			typ := schemas.ResourceSchemas[c.kind].ValueType()
-			resp, err := server.ValidateResourceConfig(t.Context(), &tfprotov6.ValidateResourceConfigRequest{TypeName: c.kind, Config: r.value(typ, c.given),
-				ClientCapabilities: &tfprotov6.ValidateResourceConfigClientCapabilities{WriteOnlyAttributesAllowed: true}})
+			resp, err := server.ValidateResourceConfig(t.Context(),
+				&tfprotov6.ValidateResourceConfigRequest{TypeName: c.kind,
+					Config: r.value(typ, c.given),
+					ClientCapabilities: &tfprotov6.ValidateResourceConfigClientCapabilities{
+						WriteOnlyAttributesAllowed: true}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -155,7 +241,8 @@ func TestValidators(t *testing.T) {
 				if strings.Contains(d.Summary+d.Detail, "c2VjcmV0") {
 					t.Errorf("the diagnostic contains a possible secret: %s", d.Detail)
 				}
-				first, _, _ := strings.Cut(strings.TrimPrefix(d.Attribute.String(), `AttributeName("`), `"`)
+				first, _, _ := strings.Cut(strings.TrimPrefix(d.Attribute.String(),
+					`AttributeName("`), `"`)
 				found = found || (first == c.at && strings.Contains(d.Summary+" "+d.Detail, c.want))
 			}
 			if !found {

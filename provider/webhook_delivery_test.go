@@ -69,7 +69,9 @@ func TestAccWebhook_secret(t *testing.T) {
 	first, second := webhookSecret(1), webhookSecret(2)
 	r := a.receiver(first, second)
 	config := func(secret string, version int) string {
-		return a.webhookConfig(r.URL, fmt.Sprintf("events = [\"domain.created\"]\nsecret_wo = %q\nsecret_wo_version = %d", secret, version))
+		return a.webhookConfig(r.URL,
+			fmt.Sprintf("events = [\"domain.created\"]\nsecret_wo = %q\nsecret_wo_version = %d",
+				secret, version))
 	}
 	signedBy := func(want ...bool) resource.TestCheckFunc {
 		return func(*terraform.State) error {
@@ -81,7 +83,9 @@ func TestAccWebhook_secret(t *testing.T) {
 	}
 	a.run(
 		resource.TestStep{Config: config(first, 1), Check: signedBy(true, false)},
-		resource.TestStep{Config: config(second, 1), ConfigPlanChecks: pre(webhookAction(plancheck.ResourceActionNoop)), Check: signedBy(true, false)},
+		resource.TestStep{Config: config(second, 1),
+			ConfigPlanChecks: pre(webhookAction(plancheck.ResourceActionNoop)),
+			Check:            signedBy(true, false)},
 		resource.TestStep{Config: config(second, 2), Check: signedBy(true, true)},
 	)
 }
@@ -99,7 +103,8 @@ func TestAccWebhook_disabledByTheService(t *testing.T) {
 				r.status.Store(http.StatusGone)
 				r.delivered(a)
 				for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
-					if w, err := a.client.Webhook(t.Context(), id); err != nil || time.Now().After(deadline) {
+					if w, err := a.client.Webhook(t.Context(), id); err != nil ||
+						time.Now().After(deadline) {
 						t.Errorf("the webhook is not disabled: %+v, %v", w, err)
 					} else if w.Enabled {
 						continue
@@ -112,10 +117,15 @@ func TestAccWebhook_disabledByTheService(t *testing.T) {
 		},
 		resource.TestStep{
 			Config: config,
-			ConfigPlanChecks: pre(append(unknownOfWebhook("disabled_reason", "failing_since"), webhookAction(plancheck.ResourceActionUpdate),
-				plancheck.ExpectKnownValue(webhookAddress, at("enabled"), knownvalue.Bool(true)))...),
-			ConfigStateChecks: []statecheck.StateCheck{webhookState("enabled", knownvalue.Bool(true)), webhookState("disabled_reason", knownvalue.Null()), webhookState("failing_since", knownvalue.Null())},
+			ConfigPlanChecks: pre(append(unknownOfWebhook("disabled_reason", "failing_since"),
+				webhookAction(plancheck.ResourceActionUpdate),
+				plancheck.ExpectKnownValue(webhookAddress, at("enabled"),
+					knownvalue.Bool(true)))...),
+			ConfigStateChecks: []statecheck.StateCheck{webhookState("enabled",
+				knownvalue.Bool(true)), webhookState("disabled_reason", knownvalue.Null()),
+				webhookState("failing_since", knownvalue.Null())},
 		},
-		resource.TestStep{Config: a.webhookConfig(r.URL, "events = [\"domain.created\"]\nenabled = false")},
+		resource.TestStep{Config: a.webhookConfig(r.URL,
+			"events = [\"domain.created\"]\nenabled = false")},
 	)
 }

@@ -18,26 +18,35 @@ type webhookListResource struct {
 	*configured
 }
 
-func (l *webhookListResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
+func (l *webhookListResource) Metadata(
+	_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse,
+) {
 	resp.TypeName = req.ProviderTypeName + "_webhook"
 }
 
-func (l *webhookListResource) Configure(_ context.Context, req resource.ConfigureRequest, _ *resource.ConfigureResponse) {
+func (l *webhookListResource) Configure(
+	_ context.Context, req resource.ConfigureRequest, _ *resource.ConfigureResponse,
+) {
 	l.configured, _ = req.ProviderData.(*configured)
 }
 
-func (l *webhookListResource) ListResourceConfigSchema(_ context.Context, _ list.ListResourceSchemaRequest, resp *list.ListResourceSchemaResponse) {
+func (l *webhookListResource) ListResourceConfigSchema(
+	_ context.Context, _ list.ListResourceSchemaRequest, resp *list.ListResourceSchemaResponse,
+) {
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "Finds the webhooks of the organization for `terraform query`, newest first. Requires Terraform 1.14 or newer.",
 	}
 }
 
-func (l *webhookListResource) List(ctx context.Context, req list.ListRequest, stream *list.ListResultsStream) {
+func (l *webhookListResource) List(
+	ctx context.Context, req list.ListRequest, stream *list.ListResultsStream,
+) {
 	in := client.ListWebhooksParams{Limit: pageFor(req.Limit)}
 	p := problem{doing: "list the webhooks"}
-	stream.Results = streamed(ctx, req, p, l.client.WebhookPages(ctx, in), func(w *client.Webhook) listed {
-		var m webhookModel
-		m.fromAPI(w)
-		return listed{id: w.Id, name: cmp.Or(w.Description, w.Url), model: m}
-	})
+	stream.Results = streamed(ctx, req, p, l.client.WebhookPages(ctx, in),
+		func(w *client.Webhook) listed {
+			var m webhookModel
+			m.fromAPI(w)
+			return listed{id: w.Id, name: cmp.Or(w.Description, w.Url), model: m}
+		})
 }

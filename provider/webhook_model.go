@@ -25,14 +25,20 @@ type webhookModel struct {
 	CreatedAt       timetypes.RFC3339 `tfsdk:"created_at"`
 }
 
-func (m *webhookModel) toCreateRequest(ctx context.Context, secret types.String) (client.WebhookCreate, diag.Diagnostics) {
-	in := client.WebhookCreate{Url: m.URL.ValueString(), Description: m.Description.ValueStringPointer(), Enabled: m.Enabled.ValueBoolPointer(), Secret: secret.ValueStringPointer()}
+func (m *webhookModel) toCreateRequest(
+	ctx context.Context, secret types.String,
+) (client.WebhookCreate, diag.Diagnostics) {
+	in := client.WebhookCreate{Url: m.URL.ValueString(),
+		Description: m.Description.ValueStringPointer(), Enabled: m.Enabled.ValueBoolPointer(),
+		Secret: secret.ValueStringPointer()}
 	return in, m.Events.ElementsAs(ctx, &in.Events, false)
 }
 
 // toUpdateRequest returns the values that change, and whether any do. It includes the secret if its
 // version changes.
-func (m *webhookModel) toUpdateRequest(ctx context.Context, state *webhookModel, secret types.String) (in client.WebhookUpdate, changed bool, diags diag.Diagnostics) {
+func (m *webhookModel) toUpdateRequest(
+	ctx context.Context, state *webhookModel, secret types.String,
+) (in client.WebhookUpdate, changed bool, diags diag.Diagnostics) {
 	if !m.URL.Equal(state.URL) {
 		in.Url, changed = m.URL.ValueStringPointer(), true
 	}
@@ -71,8 +77,10 @@ func (m *webhookModel) fromAPI(w *client.Webhook) {
 // withoutWebhookSecret returns a new webhook without its secret. The service has not disabled it
 // yet.
 func withoutWebhookSecret(w *client.WebhookWithSecret) *client.Webhook {
-	return &client.Webhook{Id: w.Id, Url: w.Url, Description: w.Description, Events: w.Events, Enabled: w.Enabled,
-		DisabledReason: nullable.NewNullNullable[client.WebhookDisabledReason](), FailingSince: w.FailingSince, CreatedAt: w.CreatedAt}
+	return &client.Webhook{Id: w.Id, Url: w.Url, Description: w.Description, Events: w.Events,
+		Enabled:        w.Enabled,
+		DisabledReason: nullable.NewNullNullable[client.WebhookDisabledReason](),
+		FailingSince:   w.FailingSince, CreatedAt: w.CreatedAt}
 }
 
 // label returns the ID, because the URL may contain a secret.

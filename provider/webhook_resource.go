@@ -24,19 +24,26 @@ type webhookResource struct {
 // webhookRename maps the API's field to the attribute that it comes from.
 var webhookRename = map[string]string{"secret": "secret_wo"}
 
-func (r *webhookResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
+func (r *webhookResource) Metadata(
+	_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse,
+) {
 	resp.TypeName = req.ProviderTypeName + "_webhook"
 }
 
-func (r *webhookResource) Configure(_ context.Context, req resource.ConfigureRequest, _ *resource.ConfigureResponse) {
+func (r *webhookResource) Configure(
+	_ context.Context, req resource.ConfigureRequest, _ *resource.ConfigureResponse,
+) {
 	r.configured, _ = req.ProviderData.(*configured)
 }
 
-func (r *webhookResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
+func (r *webhookResource) Create(
+	ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse,
+) {
 	var plan webhookModel
 	var secret types.String
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
-	if resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("secret_wo"), &secret)...); resp.Diagnostics.HasError() {
+	if resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("secret_wo"),
+		&secret)...); resp.Diagnostics.HasError() {
 		return
 	}
 	in, diags := plan.toCreateRequest(ctx, secret)
@@ -45,7 +52,8 @@ func (r *webhookResource) Create(ctx context.Context, req resource.CreateRequest
 	}
 	w, err := r.client.CreateWebhook(ctx, in)
 	if err != nil {
-		problem{doing: "create the webhook", schema: req.Plan.Schema, rename: webhookRename}.add(ctx, &resp.Diagnostics, err)
+		problem{doing: "create the webhook", schema: req.Plan.Schema,
+			rename: webhookRename}.add(ctx, &resp.Diagnostics, err)
 		return
 	}
 	plan.fromAPI(withoutWebhookSecret(w))
@@ -53,7 +61,9 @@ func (r *webhookResource) Create(ctx context.Context, req resource.CreateRequest
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: plan.ID})...)
 }
 
-func (r *webhookResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
+func (r *webhookResource) Read(
+	ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse,
+) {
 	var state webhookModel
 	if resp.Diagnostics.Append(req.State.Get(ctx, &state)...); resp.Diagnostics.HasError() {
 		return
@@ -74,25 +84,35 @@ func (r *webhookResource) Read(ctx context.Context, req resource.ReadRequest, re
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
 }
 
-func (r *webhookResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
+func (r *webhookResource) Update(
+	ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse,
+) {
 	var plan, state webhookModel
 	var secret types.String
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
-	if resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("secret_wo"), &secret)...); resp.Diagnostics.HasError() {
+	if resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("secret_wo"),
+		&secret)...); resp.Diagnostics.HasError() {
 		return
 	}
 	in, changed, diags := plan.toUpdateRequest(ctx, &state, secret)
 	if resp.Diagnostics.Append(diags...); resp.Diagnostics.HasError() {
 		return
 	}
-	update := func() (*client.Webhook, error) { return r.client.UpdateWebhook(ctx, state.ID.ValueString(), in) }
+	update := func() (*client.Webhook, error) {
+		return r.client.UpdateWebhook(ctx,
+			state.ID.ValueString(), in)
+	}
 	if !changed { // only the version differs, which the API does not have
-		update = func() (*client.Webhook, error) { return r.client.Webhook(ctx, state.ID.ValueString()) }
+		update = func() (*client.Webhook,
+			error) {
+			return r.client.Webhook(ctx, state.ID.ValueString())
+		}
 	}
 	w, err := update()
 	if err != nil {
-		problem{doing: "update the webhook " + state.label(), schema: req.Plan.Schema, rename: webhookRename}.add(ctx, &resp.Diagnostics, err)
+		problem{doing: "update the webhook " + state.label(), schema: req.Plan.Schema,
+			rename: webhookRename}.add(ctx, &resp.Diagnostics, err)
 		return
 	}
 	plan.fromAPI(w)
@@ -100,19 +120,24 @@ func (r *webhookResource) Update(ctx context.Context, req resource.UpdateRequest
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: plan.ID})...)
 }
 
-func (r *webhookResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
+func (r *webhookResource) Delete(
+	ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse,
+) {
 	var state webhookModel
 	if resp.Diagnostics.Append(req.State.Get(ctx, &state)...); resp.Diagnostics.HasError() {
 		return
 	}
-	if err := r.client.DeleteWebhook(ctx, state.ID.ValueString()); err != nil && !client.IsNotFound(err) {
+	if err := r.client.DeleteWebhook(ctx, state.ID.ValueString()); err != nil &&
+		!client.IsNotFound(err) {
 		problem{doing: "delete the webhook " + state.label()}.add(ctx, &resp.Diagnostics, err)
 	}
 }
 
 // ImportState imports a webhook by ID. secret_wo_version stays null, so that the first apply sends
 // the configured secret.
-func (r *webhookResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+func (r *webhookResource) ImportState(
+	ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse,
+) {
 	if req.ID != "" && !webhookID.MatchString(req.ID) {
 		problem{doing: "import the webhook"}.add(ctx, &resp.Diagnostics,
 			fmt.Errorf("%q is not the ID of a webhook (whk_ and 26 characters); URLs are not unique", req.ID))

@@ -54,10 +54,12 @@ func ParseCSR(text string) (*x509.CertificateRequest, error) {
 	}
 	create := "Create a CSR with: " + CSRCommand([]string{"example.com"})
 	if len(text) > maxCSRLength {
-		return bad("csr-malformed", "The CSR has more than 64 KiB.", "Use one PKCS#10 request in PEM.")
+		return bad("csr-malformed", "The CSR has more than 64 KiB.",
+			"Use one PKCS#10 request in PEM.")
 	}
 	if strings.Contains(text, "PRIVATE KEY-----") {
-		return bad("csr-has-private-key", "The text contains a private key.", "Use only the CERTIFICATE REQUEST block, and keep the private key.")
+		return bad("csr-has-private-key", "The text contains a private key.",
+			"Use only the CERTIFICATE REQUEST block, and keep the private key.")
 	}
 	block, rest := pem.Decode([]byte(text))
 	switch {
@@ -65,9 +67,11 @@ func ParseCSR(text string) (*x509.CertificateRequest, error) {
 		return bad("csr-malformed", "The text contains no PEM block.",
 			"Use everything from -----BEGIN CERTIFICATE REQUEST----- through the END line, with its line breaks.")
 	case block.Type != "CERTIFICATE REQUEST" && block.Type != "NEW CERTIFICATE REQUEST":
-		return bad("csr-malformed", "The PEM block has the type "+Quote(block.Type)+", not CERTIFICATE REQUEST.", create)
+		return bad("csr-malformed", "The PEM block has the type "+Quote(block.Type)+
+			", not CERTIFICATE REQUEST.", create)
 	case strings.TrimSpace(string(rest)) != "":
-		return bad("csr-malformed", "The text contains more than the CSR.", "Use one CERTIFICATE REQUEST block and nothing else.")
+		return bad("csr-malformed", "The text contains more than the CSR.",
+			"Use one CERTIFICATE REQUEST block and nothing else.")
 	}
 	req, err := x509.ParseCertificateRequest(block.Bytes)
 	switch {
@@ -77,9 +81,11 @@ func ParseCSR(text string) (*x509.CertificateRequest, error) {
 		return bad("csr-key", "The CSR has a key of an unsupported type or size.",
 			"Use an EC key on P-256 or P-384, or an RSA key of 2048 or 4096 bits with the exponent 65537.")
 	case !isStrong(req.SignatureAlgorithm):
-		return bad("csr-signature", "The CSR is signed with "+req.SignatureAlgorithm.String()+", which CAs reject.", "Sign it with SHA-256. "+create)
+		return bad("csr-signature", "The CSR is signed with "+req.SignatureAlgorithm.String()+
+			", which CAs reject.", "Sign it with SHA-256. "+create)
 	case req.CheckSignature() != nil:
-		return bad("csr-signature", "The CSR's signature does not match its key.", "Use the CSR unchanged, as the tool created it.")
+		return bad("csr-signature", "The CSR's signature does not match its key.",
+			"Use the CSR unchanged, as the tool created it.")
 	}
 	return req, nil
 }

@@ -27,13 +27,15 @@ func TestParseCSR(t *testing.T) {
 	plain := request(p256)
 	pss := csrPEM(t, &x509.CertificateRequest{SignatureAlgorithm: x509.SHA256WithRSAPSS}, rsa2048)
 	for name, tt := range map[string]struct{ text, keyType string }{
-		"P-256":                {plain, rules.KeyEC256},
-		"P-384":                {request(ecKey(t, elliptic.P384())), rules.KeyEC384},
-		"RSA 2048":             {request(rsa2048), rules.KeyRSA2048},
-		"RSA 4096":             {request(rsaKey(t, 4096)), rules.KeyRSA4096},
-		"RSA-PSS":              {pss, rules.KeyRSA2048},
-		"old PEM label":        {strings.ReplaceAll(plain, "CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"), rules.KeyEC256},
-		"surrounding text":     {"Certificate Request:\n  Data:\n\n" + plain + "\n  \n", rules.KeyEC256},
+		"P-256":    {plain, rules.KeyEC256},
+		"P-384":    {request(ecKey(t, elliptic.P384())), rules.KeyEC384},
+		"RSA 2048": {request(rsa2048), rules.KeyRSA2048},
+		"RSA 4096": {request(rsaKey(t, 4096)), rules.KeyRSA4096},
+		"RSA-PSS":  {pss, rules.KeyRSA2048},
+		"old PEM label": {strings.ReplaceAll(plain, "CERTIFICATE REQUEST",
+			"NEW CERTIFICATE REQUEST"), rules.KeyEC256},
+		"surrounding text": {"Certificate Request:\n  Data:\n\n" + plain + "\n  \n",
+			rules.KeyEC256},
 		"Windows line endings": {strings.ReplaceAll(plain, "\n", "\r\n"), rules.KeyEC256},
 	} {
 		req, err := rules.ParseCSR(tt.text)
@@ -61,16 +63,19 @@ func TestParseCSR(t *testing.T) {
 	}
 	key := string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}))
 	for name, tt := range map[string]struct{ text, code string }{
-		"empty":             {"", "csr-malformed"},
-		"not PEM":           {"hello", "csr-malformed"},
-		"certificate":       {strings.ReplaceAll(plain, "CERTIFICATE REQUEST", "CERTIFICATE"), "csr-malformed"},
-		"two CSRs":          {plain + plain, "csr-malformed"},
-		"trailing text":     {plain + "x", "csr-malformed"},
-		"not PKCS#10":       {string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: []byte("x")})), "csr-malformed"},
-		"megabyte":          {strings.Repeat("x", 1<<20), "csr-malformed"},
-		"key before CSR":    {key + plain, "csr-has-private-key"},
-		"key after CSR":     {plain + key, "csr-has-private-key"},
-		"SEC 1 key":         {strings.ReplaceAll(key, "PRIVATE", "EC PRIVATE") + plain, "csr-has-private-key"},
+		"empty":   {"", "csr-malformed"},
+		"not PEM": {"hello", "csr-malformed"},
+		"certificate": {strings.ReplaceAll(plain, "CERTIFICATE REQUEST", "CERTIFICATE"),
+			"csr-malformed"},
+		"two CSRs":      {plain + plain, "csr-malformed"},
+		"trailing text": {plain + "x", "csr-malformed"},
+		"not PKCS#10": {string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST",
+			Bytes: []byte("x")})), "csr-malformed"},
+		"megabyte":       {strings.Repeat("x", 1<<20), "csr-malformed"},
+		"key before CSR": {key + plain, "csr-has-private-key"},
+		"key after CSR":  {plain + key, "csr-has-private-key"},
+		"SEC 1 key": {strings.ReplaceAll(key, "PRIVATE", "EC PRIVATE") + plain,
+			"csr-has-private-key"},
 		"Ed25519":           {request(edKey), "csr-key"},
 		"P-521":             {request(ecKey(t, elliptic.P521())), "csr-key"},
 		"P-224":             {request(ecKey(t, elliptic.P224())), "csr-key"},
@@ -94,7 +99,8 @@ func TestKeyTypeOf(t *testing.T) {
 		}
 	}
 	if !slices.Contains(rules.KeyTypes(), rules.DefaultKeyType) {
-		t.Errorf("KeyTypes() = %q, want the default %q in it", rules.KeyTypes(), rules.DefaultKeyType)
+		t.Errorf("KeyTypes() = %q, want the default %q in it", rules.KeyTypes(),
+			rules.DefaultKeyType)
 	}
 }
 

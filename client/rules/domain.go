@@ -22,7 +22,8 @@ func CheckLabelKey(key string) error {
 	if labelKey.MatchString(key) {
 		return nil
 	}
-	return &Error{Code: "label-key-invalid", Message: "The label key " + Quote(key) + " is invalid.",
+	return &Error{Code: "label-key-invalid", Message: "The label key " + Quote(key) +
+		" is invalid.",
 		Fix: "Use 1 to 63 letters, digits, and . _ / -, starting and ending with a letter or digit."}
 }
 
@@ -31,7 +32,8 @@ func CheckLabelValue(value string) error {
 	if len(value) <= maxLabelValueLength {
 		return nil
 	}
-	return &Error{Code: "label-value-too-long", Message: "The label value is too long.", Fix: "Use at most 255 bytes."}
+	return &Error{Code: "label-value-too-long", Message: "The label value is too long.",
+		Fix: "Use at most 255 bytes."}
 }
 
 // CheckProfile returns an *Error if name is not the name of an ACME profile.
@@ -39,7 +41,8 @@ func CheckProfile(name string) error {
 	if profileName.MatchString(name) {
 		return nil
 	}
-	return &Error{Code: "profile-invalid", Message: "The profile " + Quote(name) + " is not a profile name.",
+	return &Error{Code: "profile-invalid", Message: "The profile " + Quote(name) +
+		" is not a profile name.",
 		Fix: "Use a profile that the CA offers, such as classic, tlsserver, or shortlived."}
 }
 
@@ -48,6 +51,7 @@ func CheckPreferredChain(name string) error {
 	if name != "" && name == strings.TrimSpace(name) && utf8.RuneCountInString(name) <= 255 {
 		return nil
 	}
-	return &Error{Code: "chain-invalid", Message: "The preferred chain is not the common name of a root certificate.",
-		Fix: "Use 1 to 255 characters that neither start nor end with white space."}
+	return &Error{Code: "chain-invalid",
+		Message: "The preferred chain is not the common name of a root certificate.",
+		Fix:     "Use 1 to 255 characters that neither start nor end with white space."}
 }

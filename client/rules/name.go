@@ -54,19 +54,24 @@ func ParseName(s string) (string, error) {
 		return bad("name-wildcard", Quote(s)+" is a wildcard.",
 			`Remove "*." and set wildcard to true: the certificate then covers the name and its wildcard.`)
 	case strings.ContainsAny(name, " \t\r\n"):
-		return bad("name-invalid", Quote(s)+" contains white space.", "Use one name without spaces.")
+		return bad("name-invalid", Quote(s)+" contains white space.",
+			"Use one name without spaces.")
 	}
 	if _, err := netip.ParseAddr(strings.Trim(name, "[]")); err == nil {
-		return bad("name-ip", Quote(s)+" is an IP address.", "Use a domain name: DNS-01 validates names only.")
+		return bad("name-ip", Quote(s)+" is an IP address.",
+			"Use a domain name: DNS-01 validates names only.")
 	}
 	if user, host, ok := strings.Cut(name, "@"); ok && !strings.ContainsAny(user, "/:") {
-		return bad("name-invalid", Quote(s)+" looks like an email address.", "Use only its domain: "+host+".")
+		return bad("name-invalid", Quote(s)+" looks like an email address.",
+			"Use only its domain: "+host+".")
 	}
 	if strings.ContainsAny(name, "/:@?#") {
-		return bad("name-invalid", Quote(s)+" looks like a URL.", "Use only the host name, without scheme, port, or path.")
+		return bad("name-invalid", Quote(s)+" looks like a URL.",
+			"Use only the host name, without scheme, port, or path.")
 	}
 	if rest, ok := strings.CutPrefix(strings.ToLower(name), ChallengeLabel+"."); ok {
-		return bad("name-challenge", Quote(s)+" is a challenge name.", "Use the name that the certificate is for: "+rest+".")
+		return bad("name-challenge", Quote(s)+" is a challenge name.",
+			"Use the name that the certificate is for: "+rest+".")
 	}
 	ascii, err := profile.ToASCII(name)
 	switch {
@@ -79,7 +84,8 @@ func ParseName(s string) (string, error) {
 			"Use labels of 1 to 63 letters, digits, and hyphens that neither start nor end with a hyphen. "+
 				"International names follow IDNA2008, which excludes emoji.")
 	case hasSymbol(ascii):
-		return bad("name-invalid", Quote(s)+" contains a character that domain names can't contain, such as an emoji.",
+		return bad("name-invalid", Quote(s)+
+			" contains a character that domain names can't contain, such as an emoji.",
 			"Use letters, marks, and digits of any script (IDNA2008).")
 	case len(ascii) > maxNameLength:
 		return bad("name-too-long", "The name has more than 237 characters.", maxLength)
@@ -87,12 +93,15 @@ func ParseName(s string) (string, error) {
 	last := lastLabel(ascii)
 	switch {
 	case last == ascii:
-		return bad("name-public-suffix", Quote(s)+" has only one label.", "Use a full name such as example.com.")
+		return bad("name-public-suffix", Quote(s)+" has only one label.",
+			"Use a full name such as example.com.")
 	case isNumeric(last):
-		return bad("name-ip", Quote(s)+" ends in a number, like an IP address.", "Use a domain name: DNS-01 validates names only.")
+		return bad("name-ip", Quote(s)+" ends in a number, like an IP address.",
+			"Use a domain name: DNS-01 validates names only.")
 	case isSpecialUse(last):
 		return bad("name-special-use",
-			Quote(s)+" ends in ."+last+", which is reserved for special use: CAs don't issue certificates for such names.",
+			Quote(s)+" ends in ."+last+
+				", which is reserved for special use: CAs don't issue certificates for such names.",
 			"Use a name that is registered in public DNS, such as example.com.")
 	}
 	return ascii, nil
@@ -126,7 +135,9 @@ func isNumeric(label string) bool { return strings.Trim(label, "0123456789") == 
 func hasSymbol(ascii string) bool {
 	name, _ := profile.ToUnicode(ascii)
 	return strings.ContainsFunc(name, func(r rune) bool {
-		return r >= utf8.RuneSelf && !unicode.In(r, unicode.L, unicode.Mn, unicode.Mc, unicode.Nd) &&
-			!strings.ContainsRune("\u00b7\u0375\u05f3\u05f4\u06fd\u06fe\u0f0b\u3007\u30fb\u200c\u200d", r)
+		return r >= utf8.RuneSelf && !unicode.In(r, unicode.L, unicode.Mn, unicode.Mc,
+			unicode.Nd) &&
+			!strings.ContainsRune(
+				"\u00b7\u0375\u05f3\u05f4\u06fd\u06fe\u0f0b\u3007\u30fb\u200c\u200d", r)
 	})
 }

@@ -54,19 +54,29 @@ func TestParseName_rejects(t *testing.T) {
 	for code, names := range map[string][]string{
 		"name-empty":    {"", ".", "。"},
 		"name-wildcard": {"*", "*.", "*.example.com", "*.*.example.com"},
-		"name-ip": {"192.0.2.1", "192.0.2.1.", "2001:db8::1", "[2001:db8::1]", "::1", "fe80::1%eth0", "::ffff:192.0.2.1",
+		"name-ip": {"192.0.2.1", "192.0.2.1.", "2001:db8::1", "[2001:db8::1]", "::1",
+			"fe80::1%eth0", "::ffff:192.0.2.1",
 			"192.0.2", "1.2.3.4.5", "１.２.３.４", "example.123"},
-		"name-special-use": {"shop.onion", "a.b.onion", "SHOP.Onion.", "shop。onion", "shop.ｏｎｉｏｎ", "printer.local", "x.invalid", "app.localhost", "db.internal", "x.alt",
-			"home.arpa", "nas.home.arpa", "in-addr.arpa", "2.0.192.in-addr.arpa", "8.b.d.0.1.0.0.2.ip6.arpa", "resolver.arpa", "ipv4only.arpa"},
+		"name-special-use": {"shop.onion", "a.b.onion", "SHOP.Onion.", "shop。onion", "shop.ｏｎｉｏｎ",
+			"printer.local", "x.invalid", "app.localhost", "db.internal", "x.alt",
+			"home.arpa", "nas.home.arpa", "in-addr.arpa", "2.0.192.in-addr.arpa",
+			"8.b.d.0.1.0.0.2.ip6.arpa", "resolver.arpa", "ipv4only.arpa"},
 		"name-public-suffix": {"onion", "arpa", "com", "COM.", "localhost"},
-		"name-too-long": {longName(238), longName(253), longName(254), longName(300), strings.Repeat("a", 300),
-			strings.Repeat("a", 300) + ".com", strings.Repeat("x", 1<<20), strings.Repeat("ü.", 200) + "com"},
+		"name-too-long": {longName(238), longName(253), longName(254), longName(300),
+			strings.Repeat("a", 300),
+			strings.Repeat("a", 300) + ".com", strings.Repeat("x", 1<<20),
+			strings.Repeat("ü.", 200) + "com"},
 		"name-challenge": {"_acme-challenge.example.com", "_ACME-Challenge.example.com."},
-		"name-invalid": {" example.com", "example.com ", "exa mple.com", "example.com\n", "\texample.com", "example\u00a0.com",
-			"https://example.com", "example.com/", "example.com/path", "example.com:443", "user@example.com", "example.com?q", "example.com#f",
-			"[2001:db8::1]:443", "under_score.example.com", "-a.example.com", "a-.example.com", "example-.com", "xn--.com", "xn--a.com", "xn--a-.com", "r3---sn.example.com",
-			"a..example.com", "example.com..", "..", ".example.com", "example.com.。", "exa\u3002\u3002mple.com",
-			"😀.example.com", "☃.example.com", "I♥.example.com", "\xff.example.com", "example.com\x00", "a,b.example.com", "a!.example.com",
+		"name-invalid": {" example.com", "example.com ", "exa mple.com", "example.com\n",
+			"\texample.com", "example\u00a0.com",
+			"https://example.com", "example.com/", "example.com/path", "example.com:443",
+			"user@example.com", "example.com?q", "example.com#f",
+			"[2001:db8::1]:443", "under_score.example.com", "-a.example.com", "a-.example.com",
+			"example-.com", "xn--.com", "xn--a.com", "xn--a-.com", "r3---sn.example.com",
+			"a..example.com", "example.com..", "..", ".example.com", "example.com.。",
+			"exa\u3002\u3002mple.com",
+			"😀.example.com", "☃.example.com", "I♥.example.com", "\xff.example.com",
+			"example.com\x00", "a,b.example.com", "a!.example.com",
 			"foo.*.example.com", "f*.example.com", strings.Repeat("a", 64) + ".example.com"},
 	} {
 		for _, in := range names {
@@ -99,7 +109,9 @@ func TestParseName_fix(t *testing.T) {
 }
 
 func FuzzParseName(f *testing.F) {
-	for _, s := range []string{"example.com", "*.a", "[::1]", "bücher.example", "xn--bcher-kva.example", "a..b", "example.com。", "_acme-challenge.a.b", "1.2.3.4", "ex\u00adample.com", "a\u200d.com", "אב1.com", "a.onion", "a.home.arpa", "onion.com"} {
+	for _, s := range []string{"example.com", "*.a", "[::1]", "bücher.example",
+		"xn--bcher-kva.example", "a..b", "example.com。", "_acme-challenge.a.b", "1.2.3.4",
+		"ex\u00adample.com", "a\u200d.com", "אב1.com", "a.onion", "a.home.arpa", "onion.com"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -114,7 +126,8 @@ func FuzzParseName(f *testing.F) {
 			t.Errorf("ParseName(%q) = %q, %v, want the same name", name, again, err)
 		}
 		const allowed = "abcdefghijklmnopqrstuvwxyz0123456789-."
-		if len(rules.ChallengeName(name)) > 253 || strings.Trim(name, allowed) != "" || !strings.Contains(name, ".") {
+		if len(rules.ChallengeName(name)) > 253 || strings.Trim(name, allowed) != "" ||
+			!strings.Contains(name, ".") {
 			t.Errorf("ParseName(%q) = %q, want at least two labels of LDH characters, and room for the challenge label", s, name)
 		}
 	})

@@ -22,7 +22,8 @@ const (
 
 // hostProfile maps the host of a webhook's URL. It is less strict than profile, because no
 // certificate is issued for the host.
-var hostProfile = idna.New(idna.MapForLookup(), idna.StrictDomainName(true), idna.VerifyDNSLength(true))
+var hostProfile = idna.New(idna.MapForLookup(), idna.StrictDomainName(true),
+	idna.VerifyDNSLength(true))
 
 // WebhookKey returns the HMAC key in a webhook's secret: 24 to 64 bytes, as Standard Webhooks
 // requires. It returns an *Error, which contains nothing of the secret.
@@ -50,22 +51,27 @@ func CheckWebhookURL(raw string, loopback bool) error {
 	case len(raw) > maxWebhookURLLength:
 		return bad("The URL has more than 2048 bytes.", "Shorten it.")
 	case err != nil || u.Opaque != "" || u.Hostname() == "":
-		return bad("The URL is malformed or has no host.", "Use a URL such as https://example.com/hooks/dcvaas.")
+		return bad("The URL is malformed or has no host.",
+			"Use a URL such as https://example.com/hooks/dcvaas.")
 	case u.User != nil:
-		return bad("The URL contains a username or password.", "Remove it: the signature authenticates deliveries.")
+		return bad("The URL contains a username or password.",
+			"Remove it: the signature authenticates deliveries.")
 	case strings.Contains(raw, "#"):
-		return bad("The URL has a fragment, which is never sent.", "Remove the # and everything after it.")
+		return bad("The URL has a fragment, which is never sent.",
+			"Remove the # and everything after it.")
 	}
 	local := loopback && IsLoopbackHost(u.Hostname())
 	if u.Scheme != "https" && (u.Scheme != "http" || !local) {
-		return bad("The URL is not https.", "Serve the receiver over https, with a certificate from a public CA.")
+		return bad("The URL is not https.",
+			"Serve the receiver over https, with a certificate from a public CA.")
 	}
 	if local {
 		return nil
 	}
 	if p := u.Port(); p != "" {
 		if n, err := strconv.Atoi(p); err != nil || n != 443 && n < 1024 || n > 65535 {
-			return bad("The URL has a port that is not allowed.", "Use port 443, or a port from 1024 to 65535.")
+			return bad("The URL has a port that is not allowed.",
+				"Use port 443, or a port from 1024 to 65535.")
 		}
 	}
 	if a, err := netip.ParseAddr(u.Hostname()); err == nil {
@@ -80,7 +86,8 @@ func CheckWebhookURL(raw string, loopback bool) error {
 		return bad("The URL's host is not a valid name.", "Check its spelling.")
 	}
 	if last := lastLabel(ascii); last == ascii || isSpecialUse(last) || isNumeric(last) {
-		return bad("The URL's host is not a name on the public Internet.", "Use a name that resolves everywhere.")
+		return bad("The URL's host is not a name on the public Internet.",
+			"Use a name that resolves everywhere.")
 	}
 	return nil
 }

@@ -84,7 +84,8 @@ func (a *authority) storedAccount(ctx context.Context) (*controlplane.Account, e
 	}
 	now := a.now()
 	stored, err = a.cfg.Accounts.CreateAccount(ctx, &controlplane.Account{
-		ID: controlplane.NewID(controlplane.PrefixAccount), DirectoryURL: a.DirectoryURL, Email: a.Email,
+		ID: controlplane.NewID(controlplane.PrefixAccount), DirectoryURL: a.DirectoryURL,
+		Email:     a.Email,
 		SealedKey: sealed, CreatedAt: now, UpdatedAt: now,
 	})
 	if err != nil {
@@ -147,9 +148,11 @@ func (a *authority) register(ctx context.Context, key crypto.Signer) (string, er
 		return "", err
 	}
 	if got.Location == "" {
-		return "", unreachable(a.Name, errors.New("the new-account response has no Location header"))
+		return "", unreachable(a.Name,
+			errors.New("the new-account response has no Location header"))
 	}
-	a.cfg.Logger.InfoContext(ctx, "registered an ACME account", "ca", a.Name, "account", got.Location)
+	a.cfg.Logger.InfoContext(ctx, "registered an ACME account", "ca", a.Name,
+		"account", got.Location)
 	return got.Location, nil
 }
 

@@ -16,7 +16,8 @@ import (
 // maybeBadKey reports whether a rejection may be caused by the account's key. Most CAs report an
 // invalid signature as "malformed" or "unauthorized", as they do for many other errors.
 func maybeBadKey(e *Error) bool {
-	return e.Class == Rejected && slices.Contains([]int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden}, e.Status) &&
+	return e.Class == Rejected && slices.Contains([]int{http.StatusBadRequest,
+		http.StatusUnauthorized, http.StatusForbidden}, e.Status) &&
 		slices.Contains([]string{"malformed", "unauthorized"}, e.problemType) ||
 		e.Class == OrderGone && e.Err != nil && hasMaybeBadKey(e.Err)
 }
@@ -31,7 +32,8 @@ func hasMaybeBadKey(err error) bool {
 // isAccountRejected reports whether the CA rejected the account itself (RFC 8555 §7.3.6).
 func isAccountRejected(err error) bool {
 	e, ok := errors.AsType[*Error](err)
-	return ok && e.Class == Rejected && e.problemType == "unauthorized" && (e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden)
+	return ok && e.Class == Rejected && e.problemType == "unauthorized" &&
+		(e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden)
 }
 
 // repair checks and repairs the account of a rejected request, and reports whether to retry. A
@@ -105,12 +107,15 @@ func (a *authority) isKeyDeactivated(ctx context.Context, key crypto.Signer) boo
 
 // replaceKey gives the stored account a new key and clears its URL, so that it is registered as a
 // new account. A CA does not accept the key of a deactivated account for another one.
-func (a *authority) replaceKey(ctx context.Context, stored *controlplane.Account) (crypto.Signer, *controlplane.Account, error) {
+func (a *authority) replaceKey(
+	ctx context.Context, stored *controlplane.Account,
+) (crypto.Signer, *controlplane.Account, error) {
 	keys, err := a.accountKeys()
 	if err != nil {
 		return nil, stored, err
 	}
-	a.cfg.Logger.WarnContext(ctx, "acme: replacing an account that the CA deactivated", "ca", a.Name, "account", stored.URL)
+	a.cfg.Logger.WarnContext(ctx, "acme: replacing an account that the CA deactivated",
+		"ca", a.Name, "account", stored.URL)
 	if _, err := a.plan(ctx, keys, stored); err != nil {
 		return nil, stored, err
 	}

@@ -22,12 +22,16 @@ func TestExternalAccountBinding(t *testing.T) {
 	mac := base64.RawURLEncoding.EncodeToString(raw)
 	w := newWorld(t, devstack.CAConfig{EAB: map[string]string{"kid-1": mac}})
 	bind := func(kid, hmac string) *acme.Engine {
-		return w.engine(t, func(cfg *acme.Config) { cfg.CAs[0].EABKeyID, cfg.CAs[0].EABHMAC = kid, hmac })
+		return w.engine(t, func(cfg *acme.Config) {
+			cfg.CAs[0].EABKeyID, cfg.CAs[0].EABHMAC = kid,
+				hmac
+		})
 	}
 	for name, e := range map[string]*acme.Engine{
 		"none":        bind("", ""),
 		"unknown kid": bind("kid-2", mac),
-		"invalid key": bind("kid-1", base64.RawURLEncoding.EncodeToString(bytes.Repeat([]byte("x"), 32))),
+		"invalid key": bind("kid-1", base64.RawURLEncoding.EncodeToString(bytes.Repeat([]byte("x"),
+			32))),
 	} {
 		o := w.order(t, e, "eab.example.com")
 		_, err := e.Run(t.Context(), o, w.journal(o))
@@ -61,11 +65,13 @@ func TestAccountForgotten(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	address := strings.TrimSuffix(strings.TrimPrefix(w.ca.DirectoryURL(), "https://"), pathDirectory)
+	address := strings.TrimSuffix(strings.TrimPrefix(w.ca.DirectoryURL(), "https://"),
+		pathDirectory)
 	if err := w.ca.Stop(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	again, err := devstack.StartCA(devstack.CAConfig{StateDir: dir, Listen: address, Resolver: w.zone.addr, Log: noLog{}, Wrap: oneAccountAtATime(nil)})
+	again, err := devstack.StartCA(devstack.CAConfig{StateDir: dir, Listen: address,
+		Resolver: w.zone.addr, Log: noLog{}, Wrap: oneAccountAtATime(nil)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,8 +95,10 @@ func TestAccountForgotten(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if acct := w.accounts.only(t); acct.URL == old.URL || acct.URL == "" || !bytes.Equal(acct.SealedKey, old.SealedKey) {
-		t.Errorf("account URL = %q (before: %q), key kept = %v; want a new URL with the same key", acct.URL, old.URL, bytes.Equal(acct.SealedKey, old.SealedKey))
+	if acct := w.accounts.only(t); acct.URL == old.URL || acct.URL == "" ||
+		!bytes.Equal(acct.SealedKey, old.SealedKey) {
+		t.Errorf("account URL = %q (before: %q), key kept = %v; want a new URL with the same key",
+			acct.URL, old.URL, bytes.Equal(acct.SealedKey, old.SealedKey))
 	}
 	if n := again.Orders(); n != 8 {
 		t.Errorf("CA.Orders() = %d, want 8", n)
@@ -102,7 +110,8 @@ func TestAccountForgotten(t *testing.T) {
 func TestAccountNeverKnown(t *testing.T) {
 	t.Parallel()
 	w, f := newFaultyWorld(t, devstack.CAConfig{})
-	f.answer(pathNewOrder, 0, 400, nil, fmt.Sprintf(`{"type":"%saccountDoesNotExist","detail":"who?"}`, urn))
+	f.answer(pathNewOrder, 0, 400, nil,
+		fmt.Sprintf(`{"type":"%saccountDoesNotExist","detail":"who?"}`, urn))
 	e := w.engine(t, nil)
 	o := w.order(t, e, "who.example.com")
 	_, err := e.Run(t.Context(), o, w.journal(o))
@@ -161,7 +170,8 @@ func TestDirectory(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(dir.CAAIdentities) != 1 || dir.CAAIdentities[0] != "ca.test" || len(dir.Profiles) != 3 || !dir.RenewalInfo {
+		if len(dir.CAAIdentities) != 1 || dir.CAAIdentities[0] != "ca.test" ||
+			len(dir.Profiles) != 3 || !dir.RenewalInfo {
 			t.Errorf("Directory(pebble) = %+v, want the profiles and RenewalInfo of Pebble", dir)
 		}
 	}
@@ -185,7 +195,8 @@ func TestUntrustedDirectory(t *testing.T) {
 	w := newWorld(t, devstack.CAConfig{})
 	e := w.engine(t, func(cfg *acme.Config) { cfg.CAs[0].RootCAs = nil })
 	_, err := e.Directory(t.Context(), "pebble")
-	if e := wantError(t, err, acme.Unreachable, "ca-unreachable"); !strings.Contains(e.Fix, "root certificate") {
+	if e := wantError(t, err, acme.Unreachable, "ca-unreachable"); !strings.Contains(e.Fix,
+		"root certificate") {
 		t.Errorf("Fix = %q, want the root certificate in it", e.Fix)
 	}
 }
@@ -211,7 +222,8 @@ func TestNewChecksConfiguration(t *testing.T) {
 			t.Errorf("%s: New = nil error, want an error", name)
 		}
 	}
-	e, err := acme.New(acme.Config{CAs: []acme.CA{good, {Name: "b", DirectoryURL: "https://b.test/"}}, Accounts: w.accounts, Sealer: w.sealer})
+	e, err := acme.New(acme.Config{CAs: []acme.CA{good,
+		{Name: "b", DirectoryURL: "https://b.test/"}}, Accounts: w.accounts, Sealer: w.sealer})
 	if err != nil {
 		t.Fatal(err)
 	}

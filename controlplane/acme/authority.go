@@ -43,7 +43,8 @@ type directory struct {
 }
 
 func newAuthority(ca CA, cfg *Config) *authority {
-	return &authority{CA: ca, cfg: cfg, transport: newTransport(ca, cfg), breaker: breaker{cfg: cfg.Breaker}, accountLock: make(chan struct{}, 1)}
+	return &authority{CA: ca, cfg: cfg, transport: newTransport(ca, cfg),
+		breaker: breaker{cfg: cfg.Breaker}, accountLock: make(chan struct{}, 1)}
 }
 
 func (a *authority) now() time.Time { return a.cfg.Now() }
@@ -55,7 +56,8 @@ func (a *authority) directory(ctx context.Context) (*directory, error) {
 	dir, now := a.dir, a.now()
 	fresh := dir != nil && now.Sub(dir.at) < directoryLife
 	if dir != nil && !fresh {
-		a.dir = &directory{Directory: dir.Directory, raw: dir.raw, at: now.Add(directoryGrace - directoryLife)}
+		a.dir = &directory{Directory: dir.Directory, raw: dir.raw,
+			at: now.Add(directoryGrace - directoryLife)}
 	}
 	a.dirMu.Unlock()
 	if fresh {
@@ -83,7 +85,8 @@ func (a *authority) fetchDirectory(ctx context.Context) (*directory, error) {
 		return nil, unreachable(a.Name, err)
 	}
 	if dir.NewNonceURL == "" || dir.NewAccountURL == "" || dir.NewOrderURL == "" {
-		return nil, unreachable(a.Name, errors.New("the directory lacks newNonce, newAccount, or newOrder"))
+		return nil, unreachable(a.Name,
+			errors.New("the directory lacks newNonce, newAccount, or newOrder"))
 	}
 	a.dirMu.Lock()
 	a.dir = dir
@@ -102,8 +105,9 @@ func (a *authority) distrust() {
 
 // Directory is a CA's description of itself (RFC 8555 §7.1.1).
 type Directory struct {
-	CAAIdentities  []string          // issuer domain names that authorize the CA in CAA records
-	Profiles       map[string]string // certificate profiles by name, with a description; empty if the CA offers none
+	CAAIdentities []string // issuer domain names that authorize the CA in CAA records
+	// certificate profiles by name, with a description; empty if the CA offers none
+	Profiles       map[string]string
 	TermsOfService string
 	Website        string
 	RenewalInfo    bool // whether the CA serves renewal information (RFC 9773)
@@ -121,7 +125,8 @@ func (e *Engine) Directory(ctx context.Context, ca string) (Directory, error) {
 		return Directory{}, err
 	}
 	return Directory{
-		CAAIdentities: dir.Meta.CaaIdentities, Profiles: dir.Meta.Profiles, TermsOfService: dir.Meta.TermsOfService,
-		Website: dir.Meta.Website, RenewalInfo: dir.RenewalInfo != "",
+		CAAIdentities: dir.Meta.CaaIdentities, Profiles: dir.Meta.Profiles,
+		TermsOfService: dir.Meta.TermsOfService,
+		Website:        dir.Meta.Website, RenewalInfo: dir.RenewalInfo != "",
 	}, nil
 }

@@ -38,7 +38,8 @@ func (r *run) authorize(state *lego.Order) error {
 }
 
 func (r *run) prove(open []pending) error {
-	unaccepted := slices.DeleteFunc(slices.Clone(open), func(p pending) bool { return p.challenge.Status != lego.StatusPending })
+	unaccepted := slices.DeleteFunc(slices.Clone(open),
+		func(p pending) bool { return p.challenge.Status != lego.StatusPending })
 	if len(unaccepted) > 0 {
 		if err := r.publish(open); err != nil {
 			return err
@@ -106,11 +107,13 @@ func (r *run) fetchAuthorization(url string) (authz lego.Authorization, err erro
 // dnsChallenge selects the DNS-01 challenge and computes its TXT value: base64url(SHA-256(key
 // authorization)).
 func (r *run) dnsChallenge(url string, authz lego.Authorization) (pending, error) {
-	i := slices.IndexFunc(authz.Challenges, func(c lego.Challenge) bool { return c.Type == "dns-01" })
+	i := slices.IndexFunc(authz.Challenges,
+		func(c lego.Challenge) bool { return c.Type == "dns-01" })
 	if i < 0 {
 		return pending{}, &Error{Class: Rejected, Code: "ca-no-dns-01", CA: r.order.CA, Over: true,
-			Message: fmt.Sprintf("%s offers no DNS-01 challenge for %s.", r.order.CA, clip(authz.Identifier.Value, 253)),
-			Fix:     controlplane.FixOf("ca-no-dns-01")}
+			Message: fmt.Sprintf("%s offers no DNS-01 challenge for %s.", r.order.CA,
+				clip(authz.Identifier.Value, 253)),
+			Fix: controlplane.FixOf("ca-no-dns-01")}
 	}
 	challenge := authz.Challenges[i]
 	keyAuthorization, err := r.session.core.GetKeyAuthorization(challenge.Token)
@@ -118,7 +121,8 @@ func (r *run) dnsChallenge(url string, authz lego.Authorization) (pending, error
 		return pending{}, internal(r.order.CA, err)
 	}
 	sum := sha256.Sum256([]byte(keyAuthorization))
-	return pending{url: url, challenge: challenge, value: base64.RawURLEncoding.EncodeToString(sum[:])}, nil
+	return pending{url: url, challenge: challenge,
+		value: base64.RawURLEncoding.EncodeToString(sum[:])}, nil
 }
 
 // accept requests validation from the CA. A rejection is returned only if the challenge is still
@@ -137,7 +141,10 @@ func (r *run) accept(p pending) error {
 	if again != nil {
 		return again
 	}
-	waits := func(c lego.Challenge) bool { return c.URL == p.challenge.URL && c.Status == lego.StatusPending }
+	waits := func(c lego.Challenge) bool {
+		return c.URL == p.challenge.URL &&
+			c.Status == lego.StatusPending
+	}
 	if authz.Status == lego.StatusPending && slices.ContainsFunc(authz.Challenges, waits) {
 		return err
 	}
@@ -169,13 +176,15 @@ func (r *run) failedAuthorization(authz lego.Authorization) error {
 	if e := r.challengeError(authz); e != nil {
 		return e
 	}
-	return gone(r.order.CA, &Error{Class: OrderGone, CA: r.order.CA, Message: "authorization is " + clip(authz.Status, 50)})
+	return gone(r.order.CA, &Error{Class: OrderGone, CA: r.order.CA, Message: "authorization is " +
+		clip(authz.Status, 50)})
 }
 
 // challengeError returns an Error for the failed challenge, or nil if no challenge has an error.
 // Call it right after the request that fetched the authorization.
 func (r *run) challengeError(authz lego.Authorization) *Error {
-	if !slices.ContainsFunc(authz.Challenges, func(c lego.Challenge) bool { return c.Error != nil }) {
+	if !slices.ContainsFunc(authz.Challenges,
+		func(c lego.Challenge) bool { return c.Error != nil }) {
 		return nil
 	}
 	var raw struct {

@@ -10,7 +10,8 @@ import (
 
 // Breaker configures the circuit breaker of each CA.
 type Breaker struct {
-	Failures int           // consecutive Unreachable runs that open it; default 5, disabled if negative
+	// consecutive Unreachable runs that open it; default 5, disabled if negative
+	Failures int
 	Open     time.Duration // first open period, doubled after each failed probe; default 30 s
 	MaxOpen  time.Duration // longest open period; default 5 minutes
 }
@@ -142,9 +143,11 @@ func (a *authority) guarded(ctx context.Context, do func() error) error {
 		opened, closed := a.breaker.leave(a.now(), probe, err)
 		switch {
 		case opened:
-			a.cfg.Logger.WarnContext(ctx, "acme: CA unreachable, circuit breaker opened", "ca", a.Name, "error", err)
+			a.cfg.Logger.WarnContext(ctx, "acme: CA unreachable, circuit breaker opened",
+				"ca", a.Name, "error", err)
 		case closed:
-			a.cfg.Logger.InfoContext(ctx, "acme: CA reachable again, circuit breaker closed", "ca", a.Name)
+			a.cfg.Logger.InfoContext(ctx, "acme: CA reachable again, circuit breaker closed",
+				"ca", a.Name)
 		}
 	}()
 	err = do()

@@ -18,7 +18,8 @@ func TestBreaker(t *testing.T) {
 	w, f := newFaultyWorld(t, devstack.CAConfig{})
 	c := &clock{t: time.Now()}
 	e := w.engine(t, func(cfg *acme.Config) {
-		cfg.Now, cfg.Breaker = c.now, acme.Breaker{Failures: 3, Open: 30 * time.Second, MaxOpen: 100 * time.Second}
+		cfg.Now, cfg.Breaker = c.now, acme.Breaker{Failures: 3, Open: 30 * time.Second,
+			MaxOpen: 100 * time.Second}
 	})
 	w.issue(t, e, "up.example.com")
 	requests := func() (n int) {
@@ -40,7 +41,8 @@ func TestBreaker(t *testing.T) {
 		t.Helper()
 		ok, until := e.Healthy("pebble")
 		if ok != want || !ok && until.Sub(c.now()) != wait {
-			t.Errorf("Healthy = %v until +%s, want %v until +%s", ok, until.Sub(c.now()), want, wait)
+			t.Errorf("Healthy = %v until +%s, want %v until +%s", ok, until.Sub(c.now()), want,
+				wait)
 		}
 	}
 	for _, path := range allPaths {
@@ -55,13 +57,15 @@ func TestBreaker(t *testing.T) {
 	if at := fail("open.example.com"); !at.Equal(c.now().Add(30 * time.Second)) {
 		t.Errorf("RetryAt = %s, want the end of the open period", at)
 	}
-	if info, err := e.RenewalInfo(t.Context(), "pebble", someARIID); err == nil || info.HasWindow() {
+	if info, err := e.RenewalInfo(t.Context(), "pebble", someARIID); err == nil ||
+		info.HasWindow() {
 		t.Errorf("RenewalInfo with an open breaker = %+v, want the next check after the open period", info)
 	}
 	if n := requests() - before; n != 0 {
 		t.Errorf("requests with an open breaker = %d, want 0", n)
 	}
-	for _, wait := range []time.Duration{60 * time.Second, 100 * time.Second, 100 * time.Second} { // each failed probe doubles the period
+	// each failed probe doubles the period
+	for _, wait := range []time.Duration{60 * time.Second, 100 * time.Second, 100 * time.Second} {
 		_, until := e.Healthy("pebble")
 		c.set(until)
 		healthy(true, 0)
@@ -92,7 +96,10 @@ func TestBreakerProbe(t *testing.T) {
 	t.Parallel()
 	w, f := newFaultyWorld(t, devstack.CAConfig{})
 	c := &clock{t: time.Now()}
-	e := w.engine(t, func(cfg *acme.Config) { cfg.Now, cfg.Breaker = c.now, acme.Breaker{Failures: 1} })
+	e := w.engine(t, func(cfg *acme.Config) {
+		cfg.Now, cfg.Breaker = c.now,
+			acme.Breaker{Failures: 1}
+	})
 	f.answer(pathDirectory, 0, 502, nil, "")
 	o := w.order(t, e, "probe.example.com")
 	if _, err := e.Run(t.Context(), o, w.journal(o)); err == nil {
@@ -144,8 +151,10 @@ func TestBreakerCountsNoRefusals(t *testing.T) {
 		_, err := e.Run(t.Context(), o, j)
 		return err
 	}
-	for kind, status := range map[string]int{"rejectedIdentifier": 400, "caa": 403, "rateLimited": 429, "malformed": 404} {
-		f.answer(pathNewOrder, 0, status, nil, fmt.Sprintf(`{"type":"%s%s","detail":"no"}`, urn, kind))
+	for kind, status := range map[string]int{"rejectedIdentifier": 400, "caa": 403,
+		"rateLimited": 429, "malformed": 404} {
+		f.answer(pathNewOrder, 0, status, nil,
+			fmt.Sprintf(`{"type":"%s%s","detail":"no"}`, urn, kind))
 		for range 5 {
 			if run(false) == nil {
 				t.Fatal("Run = nil error, want an error")

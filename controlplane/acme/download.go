@@ -37,9 +37,11 @@ func (r *run) download() (*controlplane.Certificate, error) {
 		err = checkChain(chain, r.order, r.engine.cfg.Now())
 	}
 	if err != nil {
-		return nil, &Error{Class: Rejected, Code: "certificate-mismatch", CA: r.order.CA, Over: true, Err: err,
-			Message: r.order.CA + " issued a certificate that does not match the order: " + err.Error() + ".",
-			Fix:     controlplane.FixOf("certificate-mismatch")}
+		return nil, &Error{Class: Rejected, Code: "certificate-mismatch", CA: r.order.CA,
+			Over: true, Err: err,
+			Message: r.order.CA + " issued a certificate that does not match the order: " +
+				err.Error() + ".",
+			Fix: controlplane.FixOf("certificate-mismatch")}
 	}
 	return r.certificate(chain), nil
 }
@@ -58,11 +60,13 @@ func (r *run) preferred(chain []*x509.Certificate) []*x509.Certificate {
 		return err
 	})
 	for _, alternate := range all {
-		if parsed, bad := parseChain(alternate.Cert); bad == nil && endsAt(parsed, want) && checkChain(parsed, r.order, r.engine.cfg.Now()) == nil {
+		if parsed, bad := parseChain(alternate.Cert); bad == nil && endsAt(parsed, want) &&
+			checkChain(parsed, r.order, r.engine.cfg.Now()) == nil {
 			return parsed
 		}
 	}
-	r.engine.cfg.Logger.WarnContext(r.ctx, "acme: CA offers no chain to the preferred root", "ca", r.order.CA, "order", r.order.ID, "root", want, "error", err)
+	r.engine.cfg.Logger.WarnContext(r.ctx, "acme: CA offers no chain to the preferred root",
+		"ca", r.order.CA, "order", r.order.ID, "root", want, "error", err)
 	return chain
 }
 
@@ -70,7 +74,8 @@ func (r *run) preferred(chain []*x509.Certificate) []*x509.Certificate {
 // usually not in the chain.
 func endsAt(chain []*x509.Certificate, root string) bool {
 	last := chain[len(chain)-1]
-	return strings.EqualFold(last.Issuer.CommonName, root) || len(chain) > 1 && strings.EqualFold(last.Subject.CommonName, root)
+	return strings.EqualFold(last.Issuer.CommonName, root) || len(chain) > 1 &&
+		strings.EqualFold(last.Subject.CommonName, root)
 }
 
 // parseChain parses one or more PEM certificates.
@@ -82,7 +87,8 @@ func parseChain(text []byte) ([]*x509.Certificate, error) {
 			break
 		}
 		if block.Type != "CERTIFICATE" {
-			return nil, fmt.Errorf("the chain has a PEM block of type %q, want CERTIFICATE", clip(block.Type, 50))
+			return nil, fmt.Errorf("the chain has a PEM block of type %q, want CERTIFICATE",
+				clip(block.Type, 50))
 		}
 		cert, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
@@ -114,11 +120,14 @@ func checkChain(chain []*x509.Certificate, o *controlplane.Order, now time.Time)
 		return errors.New("it is a CA certificate")
 	}
 	if now.Add(clockSkew).Before(leaf.NotBefore) || !now.Before(leaf.NotAfter) {
-		return fmt.Errorf("it is not valid now, only from %s to %s", leaf.NotBefore.UTC().Format(time.RFC3339), leaf.NotAfter.UTC().Format(time.RFC3339))
+		return fmt.Errorf("it is not valid now, only from %s to %s",
+			leaf.NotBefore.UTC().Format(time.RFC3339), leaf.NotAfter.UTC().Format(time.RFC3339))
 	}
 	for i, cert := range chain[:len(chain)-1] {
-		if !bytes.Equal(cert.RawIssuer, chain[i+1].RawSubject) || cert.CheckSignatureFrom(chain[i+1]) != nil {
-			return fmt.Errorf("certificate %d of the chain is not signed by the next certificate", i+1)
+		if !bytes.Equal(cert.RawIssuer, chain[i+1].RawSubject) ||
+			cert.CheckSignatureFrom(chain[i+1]) != nil {
+			return fmt.Errorf("certificate %d of the chain is not signed by the next certificate",
+				i+1)
 		}
 	}
 	return nil
@@ -134,7 +143,8 @@ func checkNames(leaf *x509.Certificate, names []string) error {
 	want := slices.Clone(names)
 	slices.Sort(got)
 	slices.Sort(want)
-	if !slices.Equal(slices.Compact(got), slices.Compact(want)) || len(leaf.IPAddresses)+len(leaf.EmailAddresses)+len(leaf.URIs) > 0 {
+	if !slices.Equal(slices.Compact(got), slices.Compact(want)) || len(leaf.IPAddresses)+
+		len(leaf.EmailAddresses)+len(leaf.URIs) > 0 {
 		return fmt.Errorf("its names are %s", clip(strings.Join(got, ", "), 300))
 	}
 	if cn := strings.ToLower(leaf.Subject.CommonName); cn != "" && !slices.Contains(want, cn) {
@@ -152,10 +162,14 @@ func (r *run) certificate(chain []*x509.Certificate) *controlplane.Certificate {
 	}
 	fingerprint := sha256.Sum256(leaf.Raw)
 	cert := &controlplane.Certificate{
-		ID: controlplane.NewID(controlplane.PrefixCertificate), OrgID: o.OrgID, DomainID: o.DomainID, OrderID: o.ID,
-		Names: slices.Clone(o.Names), Serial: hex.EncodeToString(leaf.SerialNumber.Bytes()), Issuer: leaf.Issuer.CommonName,
-		CA: o.CA, Profile: o.Profile, KeyType: o.KeyType, NotBefore: leaf.NotBefore.UTC(), NotAfter: leaf.NotAfter.UTC(),
-		FingerprintSHA256: hex.EncodeToString(fingerprint[:]), ChainPEM: text.String(), SealedKey: o.SealedKey, CreatedAt: r.engine.cfg.Now(),
+		ID: controlplane.NewID(controlplane.PrefixCertificate), OrgID: o.OrgID,
+		DomainID: o.DomainID, OrderID: o.ID,
+		Names: slices.Clone(o.Names), Serial: hex.EncodeToString(leaf.SerialNumber.Bytes()),
+		Issuer: leaf.Issuer.CommonName,
+		CA:     o.CA, Profile: o.Profile, KeyType: o.KeyType, NotBefore: leaf.NotBefore.UTC(),
+		NotAfter:          leaf.NotAfter.UTC(),
+		FingerprintSHA256: hex.EncodeToString(fingerprint[:]), ChainPEM: text.String(),
+		SealedKey: o.SealedKey, CreatedAt: r.engine.cfg.Now(),
 	}
 	if len(leaf.AuthorityKeyId) > 0 {
 		if id, err := certificate.MakeARICertID(leaf); err == nil {

@@ -150,7 +150,9 @@ func (ca CA) check() error {
 	case err != nil || u.Scheme != "https" || u.Host == "":
 		return fmt.Errorf("acme: CA %s: invalid directory URL: must be an https URL", ca.Name)
 	case (ca.EABKeyID == "") != (ca.EABHMAC == ""):
-		return fmt.Errorf("acme: CA %s: an external account binding requires both a key ID and an HMAC key", ca.Name)
+		return fmt.Errorf(
+			"acme: CA %s: an external account binding requires both a key ID and an HMAC key",
+			ca.Name)
 	case strings.ContainsAny(ca.Email, " \t\r\n,;"):
 		return fmt.Errorf("acme: CA %s: invalid contact: must be one email address", ca.Name)
 	}

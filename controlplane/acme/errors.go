@@ -77,8 +77,10 @@ func (a *authority) interrupted(ctx context.Context) *Error {
 // slow returns the Error for a CA that has not finished an order within RunTimeout.
 func (a *authority) slow(retryAfter time.Duration) *Error {
 	retryAfter = max(retryAfter, 30*time.Second)
-	return &Error{Class: Interrupted, Code: "ca-slow", CA: a.Name, Err: errSlow, RetryAfter: retryAfter, RetryAt: a.now().Add(retryAfter),
-		Message: a.Name + " has not finished processing the order.", Fix: controlplane.FixOf("ca-slow")}
+	return &Error{Class: Interrupted, Code: "ca-slow", CA: a.Name, Err: errSlow,
+		RetryAfter: retryAfter, RetryAt: a.now().Add(retryAfter),
+		Message: a.Name + " has not finished processing the order.",
+		Fix:     controlplane.FixOf("ca-slow")}
 }
 
 func internal(ca string, err error) *Error {
@@ -88,7 +90,8 @@ func internal(ca string, err error) *Error {
 
 // gone returns the Error for an order that the CA no longer has or that belongs to another account.
 func gone(ca string, err *Error) *Error {
-	return &Error{Class: OrderGone, Code: "order-expired", CA: ca, Over: true, Status: err.Status, Problem: err.Problem, Err: err,
+	return &Error{Class: OrderGone, Code: "order-expired", CA: ca, Over: true, Status: err.Status,
+		Problem: err.Problem, Err: err,
 		Message: ca + " no longer has this order.", Fix: controlplane.FixOf("order-expired")}
 }
 
@@ -116,6 +119,7 @@ func isBadJSON(err error) bool {
 }
 
 func unreachable(ca string, err error) *Error {
-	return &Error{Class: Unreachable, Code: "ca-unreachable", CA: ca, Err: err, Message: ca + " is unreachable or does not respond like an ACME server.",
+	return &Error{Class: Unreachable, Code: "ca-unreachable", CA: ca, Err: err, Message: ca +
+		" is unreachable or does not respond like an ACME server.",
 		Fix: controlplane.FixOf("ca-unreachable")}
 }

@@ -72,7 +72,8 @@ func TestCADown(t *testing.T) {
 		for _, e := range []*acme.Engine{warm, cold} {
 			o := w.order(t, e, "down.example.com")
 			_, err := e.Run(t.Context(), o, w.journal(o))
-			if e := wantError(t, err, acme.Unreachable, "ca-unreachable"); e.Over || e.CA != "pebble" {
+			if e := wantError(t, err, acme.Unreachable, "ca-unreachable"); e.Over ||
+				e.CA != "pebble" {
 				t.Errorf("%s: Over = %v, CA = %q; want false, pebble", name, e.Over, e.CA)
 			}
 		}
@@ -134,7 +135,9 @@ func TestProblems(t *testing.T) {
 	sub := func(kinds ...string) string {
 		var subs []string
 		for _, kind := range kinds {
-			subs = append(subs, fmt.Sprintf(`{"type":"%s%s","detail":"sub %s","identifier":{"type":"dns","value":"x.example.com"}}`, urn, kind, kind))
+			subs = append(subs,
+				fmt.Sprintf(
+					`{"type":"%s%s","detail":"sub %s","identifier":{"type":"dns","value":"x.example.com"}}`, urn, kind, kind))
 		}
 		return `,"subproblems":[` + strings.Join(subs, ",") + "]"
 	}
@@ -149,7 +152,8 @@ func TestProblems(t *testing.T) {
 		{"caa", 403, "", acme.CAAForbids, "ca-caa", true},
 		{"compound", 403, sub("dns", "caa"), acme.CAAForbids, "ca-caa", true},
 		{"rejectedIdentifier", 400, sub("caa"), acme.CAAForbids, "ca-caa", true},
-		{"compound", 400, sub("rejectedIdentifier", "dns"), acme.Rejected, "ca-rejected-identifier", true},
+		{"compound", 400, sub("rejectedIdentifier", "dns"), acme.Rejected,
+			"ca-rejected-identifier", true},
 		{"rejectedIdentifier", 400, "", acme.Rejected, "ca-rejected-identifier", true},
 		{"unsupportedIdentifier", 400, "", acme.Rejected, "ca-rejected-identifier", true},
 		{"badCSR", 400, "", acme.Rejected, "ca-bad-csr", true},
@@ -159,7 +163,8 @@ func TestProblems(t *testing.T) {
 		{"unauthorized", 403, "", acme.Rejected, "ca-unauthorized", true},
 		{"incorrectResponse", 403, "", acme.Rejected, "ca-unauthorized", true},
 		{"malformed", 400, "", acme.Rejected, "ca-malformed", true},
-		{"userActionRequired", 403, `,"instance":"https://ca.test/terms"`, acme.Rejected, "ca-account", true},
+		{"userActionRequired", 403, `,"instance":"https://ca.test/terms"`, acme.Rejected,
+			"ca-account", true},
 		{"invalidProfile", 400, "", acme.Rejected, "ca-profile", true},
 		{"somethingNew", 400, "", acme.Rejected, "ca-malformed", true},
 		{"somethingNew", 500, "", acme.Unreachable, "ca-unreachable", false},
@@ -172,7 +177,9 @@ func TestProblems(t *testing.T) {
 	w, f := newFaultyWorld(t, devstack.CAConfig{})
 	e := w.engine(t, nil)
 	for _, tt := range tests {
-		document := fmt.Sprintf(`{"type":%q,"detail":"the CA's words","status":%d,"x-unknown":[1, 2]%s}`, urn+tt.kind, tt.status, tt.more)
+		document := fmt.Sprintf(
+			`{"type":%q,"detail":"the CA's words","status":%d,"x-unknown":[1, 2]%s}`, urn+tt.kind,
+			tt.status, tt.more)
 		f.answer(pathNewOrder, 0, tt.status, nil, document)
 		o := w.order(t, e, "problem.example.com")
 		_, err := e.Run(t.Context(), o, w.journal(o))
@@ -205,16 +212,24 @@ func TestRetryAfter(t *testing.T) {
 		wait         time.Duration
 		mostRequests int
 	}{
-		{"429, seconds", 429, "3600", limited, "", acme.RateLimited, "ca-rate-limited", time.Hour, 1},
-		{"429, date", 429, now.Add(2 * time.Hour).UTC().Format(http.TimeFormat), limited, "", acme.RateLimited, "ca-rate-limited", 2 * time.Hour, 1},
-		{"429, date in the past", 429, now.Add(-time.Hour).UTC().Format(http.TimeFormat), limited, "", acme.RateLimited, "ca-rate-limited", 0, 1},
+		{"429, seconds", 429, "3600", limited, "", acme.RateLimited, "ca-rate-limited", time.Hour,
+			1},
+		{"429, date", 429, now.Add(2 * time.Hour).UTC().Format(http.TimeFormat), limited,
+			"", acme.RateLimited, "ca-rate-limited", 2 * time.Hour, 1},
+		{"429, date in the past", 429, now.Add(-time.Hour).UTC().Format(http.TimeFormat), limited,
+			"", acme.RateLimited, "ca-rate-limited", 0, 1},
 		{"429, malformed", 429, "soon", limited, "", acme.RateLimited, "ca-rate-limited", 0, 1},
 		{"429, negative", 429, "-5", limited, "", acme.RateLimited, "ca-rate-limited", 0, 1},
-		{"429, overflow", 429, "9223372036854775807", limited, "", acme.RateLimited, "ca-rate-limited", 30 * 24 * time.Hour, 1},
-		{"429, HTML", 429, "600", page, html, acme.RateLimited, "ca-rate-limited", 10 * time.Minute, 1},
-		{"503, rateLimited", 503, "120", limited, "", acme.RateLimited, "ca-rate-limited", 2 * time.Minute, 1},
-		{"503, HTML", 503, "120", page, html, acme.Unreachable, "ca-unreachable", 2 * time.Minute, 1},
-		{"503, HTML, no Retry-After", 503, "", page, html, acme.Unreachable, "ca-unreachable", 0, 4},
+		{"429, overflow", 429, "9223372036854775807", limited, "", acme.RateLimited,
+			"ca-rate-limited", 30 * 24 * time.Hour, 1},
+		{"429, HTML", 429, "600", page, html, acme.RateLimited, "ca-rate-limited", 10 * time.Minute,
+			1},
+		{"503, rateLimited", 503, "120", limited, "", acme.RateLimited,
+			"ca-rate-limited", 2 * time.Minute, 1},
+		{"503, HTML", 503, "120", page, html, acme.Unreachable, "ca-unreachable", 2 * time.Minute,
+			1},
+		{"503, HTML, no Retry-After", 503, "", page, html, acme.Unreachable, "ca-unreachable", 0,
+			4},
 		{"502, HTML", 502, "", page, html, acme.Unreachable, "ca-unreachable", 0, 4},
 		{"403 of a firewall", 403, "", page, html, acme.Unreachable, "ca-unreachable", 0, 1},
 		{"200, HTML", 200, "", page, html, acme.Unreachable, "ca-unreachable", 0, 1},
@@ -237,9 +252,11 @@ func TestRetryAfter(t *testing.T) {
 			_, err := e.Run(t.Context(), o, w.journal(o))
 			got := wantError(t, err, tt.class, tt.code)
 			if got.RetryAfter != tt.wait || got.Over {
-				t.Errorf("RetryAfter = %s, Over = %v; want %s, false", got.RetryAfter, got.Over, tt.wait)
+				t.Errorf("RetryAfter = %s, Over = %v; want %s, false", got.RetryAfter, got.Over,
+					tt.wait)
 			}
-			if (tt.wait > 0) != got.RetryAt.Equal(now.Add(tt.wait)) && tt.wait > 0 || tt.wait == 0 && !got.RetryAt.IsZero() {
+			if (tt.wait > 0) != got.RetryAt.Equal(now.Add(tt.wait)) && tt.wait > 0 ||
+				tt.wait == 0 && !got.RetryAt.IsZero() {
 				t.Errorf("RetryAt = %s, want now plus RetryAfter", got.RetryAt)
 			}
 			if n := f.requests(pathNewOrder); n > tt.mostRequests {
@@ -256,7 +273,8 @@ func TestShortRetryAfter(t *testing.T) {
 		t.Run(strings.Trim(path, "/"), func(t *testing.T) {
 			t.Parallel()
 			w, f := newFaultyWorld(t, devstack.CAConfig{})
-			f.answer(path, 1, 503, map[string]string{"Retry-After": "1"}, fmt.Sprintf(`{"type":"%srateLimited","detail":"busy"}`, urn))
+			f.answer(path, 1, 503, map[string]string{"Retry-After": "1"},
+				fmt.Sprintf(`{"type":"%srateLimited","detail":"busy"}`, urn))
 			start := time.Now()
 			w.issue(t, w.engine(t, nil), "busy.example.com")
 			if took := time.Since(start); took < time.Second {
@@ -306,8 +324,10 @@ func TestStuckInProcessing(t *testing.T) {
 	f.rewrite(pathFinalize, processing(""))
 	f.rewrite(pathOrder, processing(""))
 	_, err := e.Run(t.Context(), o, j)
-	if e := wantError(t, err, acme.Interrupted, "ca-slow"); e.Over || e.RetryAfter < time.Second || e.RetryAt.IsZero() {
-		t.Errorf("Over = %v, RetryAfter = %s, RetryAt = %s; want false and at least 30s", e.Over, e.RetryAfter, e.RetryAt)
+	if e := wantError(t, err, acme.Interrupted, "ca-slow"); e.Over || e.RetryAfter < time.Second ||
+		e.RetryAt.IsZero() {
+		t.Errorf("Over = %v, RetryAfter = %s, RetryAt = %s; want false and at least 30s", e.Over,
+			e.RetryAfter, e.RetryAt)
 	}
 	if n := f.requests(pathOrder); n > 25 {
 		t.Errorf("polls in 3 s = %d, want a growing interval", n)
@@ -318,8 +338,10 @@ func TestStuckInProcessing(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	_, err = patient.Run(ctx, o, j)
-	if e := wantError(t, err, acme.Interrupted, "ca-slow"); e.RetryAfter != 10*time.Minute || ctx.Err() != nil {
-		t.Errorf("RetryAfter = %s, want the CA's 10 minutes, without waiting for the deadline", e.RetryAfter)
+	if e := wantError(t, err, acme.Interrupted, "ca-slow"); e.RetryAfter != 10*time.Minute ||
+		ctx.Err() != nil {
+		t.Errorf("RetryAfter = %s, want the CA's 10 minutes, without waiting for the deadline",
+			e.RetryAfter)
 	}
 
 	f.on(pathOrder, nil)
@@ -339,7 +361,10 @@ func TestSilentCA(t *testing.T) {
 	w, f := newFaultyWorld(t, devstack.CAConfig{})
 	e := w.engine(t, func(cfg *acme.Config) { cfg.RequestTimeout = 3 * time.Second })
 	w.issue(t, e, "talks.example.com")
-	f.on(pathNewOrder, func(_ int, _ http.ResponseWriter, r *http.Request, _ http.Handler) { <-r.Context().Done() })
+	f.on(pathNewOrder, func(_ int, _ http.ResponseWriter, r *http.Request,
+		_ http.Handler) {
+		<-r.Context().Done()
+	})
 	o := w.order(t, e, "silent.example.com")
 	_, err := e.Run(t.Context(), o, w.journal(o))
 	wantError(t, err, acme.Unreachable, "ca-unreachable")
@@ -350,7 +375,10 @@ func TestCancelStopsAtOnce(t *testing.T) {
 	w, f := newFaultyWorld(t, devstack.CAConfig{})
 	e := w.engine(t, nil)
 	w.issue(t, e, "first.example.com")
-	hang := func(_ int, _ http.ResponseWriter, r *http.Request, _ http.Handler) { <-r.Context().Done() }
+	hang := func(_ int, _ http.ResponseWriter, r *http.Request,
+		_ http.Handler) {
+		<-r.Context().Done()
+	}
 	pending := func(_ int, authz map[string]any, header http.Header) {
 		if authz["status"] == "valid" {
 			authz["status"] = "pending"
@@ -362,9 +390,13 @@ func TestCancelStopsAtOnce(t *testing.T) {
 		"in the body":             func() { f.on(pathCert, hang) },
 		"waiting to be validated": func() { f.rewrite(pathAuthz, pending) },
 		"waiting for the order":   func() { f.rewrite(pathFinalize, processing("3")) },
-		"nonces rejected":         func() { f.answer(pathNewOrder, 0, 400, nil, fmt.Sprintf(`{"type":"%sbadNonce"}`, urn)) },
+		"nonces rejected": func() {
+			f.answer(pathNewOrder, 0, 400, nil,
+				fmt.Sprintf(`{"type":"%sbadNonce"}`, urn))
+		},
 		"waiting for a rate limit": func() {
-			f.answer(pathNewOrder, 0, 429, map[string]string{"Retry-After": "4"}, fmt.Sprintf(`{"type":"%srateLimited"}`, urn))
+			f.answer(pathNewOrder, 0, 429, map[string]string{"Retry-After": "4"},
+				fmt.Sprintf(`{"type":"%srateLimited"}`, urn))
 		},
 	} {
 		for _, path := range allPaths {
@@ -377,7 +409,8 @@ func TestCancelStopsAtOnce(t *testing.T) {
 		time.AfterFunc(100*time.Millisecond, func() { stopped <- time.Now(); cancel() })
 		_, err := e.Run(ctx, o, w.journal(o))
 		took := time.Since(<-stopped)
-		if e := wantError(t, err, acme.Interrupted, "order-interrupted"); e.Over || !errors.Is(err, context.Canceled) {
+		if e := wantError(t, err, acme.Interrupted, "order-interrupted"); e.Over ||
+			!errors.Is(err, context.Canceled) {
 			t.Errorf("%s: Over = %v (%v), want false", name, e.Over, e)
 		}
 		if took > 2*time.Second { // each wait takes 3 s or more
@@ -415,10 +448,13 @@ func TestValidationFails(t *testing.T) {
 		_, err := e.Run(t.Context(), o, liar{j, values})
 		got := wantError(t, err, acme.Rejected, "ca-unauthorized")
 		var document struct{ Type, Detail string }
-		if !got.Over || json.Unmarshal(got.Problem, &document) != nil || document.Type != urn+"unauthorized" || !strings.Contains(got.Message, document.Detail) {
-			t.Errorf("%s: Over = %v, Problem = %s, Message = %q; want the challenge's problem", name, got.Over, got.Problem, got.Message)
+		if !got.Over || json.Unmarshal(got.Problem, &document) != nil || document.Type != urn+
+			"unauthorized" || !strings.Contains(got.Message, document.Detail) {
+			t.Errorf("%s: Over = %v, Problem = %s, Message = %q; want the challenge's problem",
+				name, got.Over, got.Problem, got.Message)
 		}
-		if want := []controlplane.OrderStep{controlplane.StepOrdered, controlplane.StepAuthorized, controlplane.StepAccepted}; !slices.Equal(j.steps, want) {
+		if want := []controlplane.OrderStep{controlplane.StepOrdered, controlplane.StepAuthorized,
+			controlplane.StepAccepted}; !slices.Equal(j.steps, want) {
 			t.Errorf("%s: saved steps = %q, want %q", name, j.steps, want)
 		}
 		left := j.stored
@@ -450,17 +486,20 @@ func TestFailedChallengeWithSubProblems(t *testing.T) {
 	w, f := newFaultyWorld(t, devstack.CAConfig{})
 	e := w.engine(t, nil)
 	document := map[string]any{"type": urn + "unauthorized", "detail": "see below", "status": 403.0,
-		"subproblems": []any{map[string]any{"type": urn + "caa", "detail": "CAA record for sub.example.com prevents issuance"}}}
+		"subproblems": []any{map[string]any{"type": urn + "caa",
+			"detail": "CAA record for sub.example.com prevents issuance"}}}
 	f.rewrite(pathAuthz, func(n int, authz map[string]any, _ http.Header) {
 		if n > 1 {
 			authz["status"] = "invalid"
-			authz["challenges"] = []any{map[string]any{"type": "dns-01", "url": "https://x.test/", "token": "t", "status": "invalid", "error": document}}
+			authz["challenges"] = []any{map[string]any{"type": "dns-01", "url": "https://x.test/",
+				"token": "t", "status": "invalid", "error": document}}
 		}
 	})
 	o := w.order(t, e, "sub.example.com")
 	_, err := e.Run(t.Context(), o, w.journal(o))
 	got := wantError(t, err, acme.CAAForbids, "ca-caa")
-	if !got.Over || !strings.Contains(got.Message, "prevents issuance") || !strings.Contains(string(got.Problem), "see below") {
+	if !got.Over || !strings.Contains(got.Message, "prevents issuance") ||
+		!strings.Contains(string(got.Problem), "see below") {
 		t.Errorf("Run error = %+v, want Over, the CAA subproblem's detail, and the unchanged problem", got)
 	}
 }
@@ -481,7 +520,8 @@ func TestFinalizeFails(t *testing.T) {
 		invalid := func(_ int, order map[string]any, _ http.Header) {
 			order["status"] = "invalid"
 			if embedded != "" {
-				order["error"] = map[string]any{"type": urn + embedded, "detail": "too late", "status": 403}
+				order["error"] = map[string]any{"type": urn + embedded, "detail": "too late",
+					"status": 403}
 			}
 		}
 		f.rewrite(pathFinalize, invalid)
@@ -492,8 +532,10 @@ func TestFinalizeFails(t *testing.T) {
 			class acme.Class
 			code  string
 		}{
-			"caa": {acme.CAAForbids, "ca-caa"}, "serverInternal": {acme.Unreachable, "ca-unreachable"},
-			"rateLimited": {acme.RateLimited, "ca-rate-limited"}, "": {acme.OrderGone, "order-expired"},
+			"caa":            {acme.CAAForbids, "ca-caa"},
+			"serverInternal": {acme.Unreachable, "ca-unreachable"},
+			"rateLimited":    {acme.RateLimited, "ca-rate-limited"},
+			"":               {acme.OrderGone, "order-expired"},
 		}[embedded]
 		if e := wantError(t, err, want.class, want.code); !e.Over {
 			t.Errorf("%s: Over = false, want true", embedded)
@@ -505,7 +547,8 @@ func TestFinalizeFails(t *testing.T) {
 func TestNotReadyYet(t *testing.T) {
 	t.Parallel()
 	w, f := newFaultyWorld(t, devstack.CAConfig{})
-	f.answer(pathFinalize, 1, 403, nil, fmt.Sprintf(`{"type":"%sorderNotReady","detail":"pending"}`, urn))
+	f.answer(pathFinalize, 1, 403, nil, fmt.Sprintf(`{"type":"%sorderNotReady","detail":"pending"}`,
+		urn))
 	f.rewrite(pathOrder, func(n int, order map[string]any, _ http.Header) {
 		if n <= 2 {
 			order["status"] = "pending"
@@ -545,7 +588,8 @@ func TestOrderGone(t *testing.T) {
 				t.Fatal(err)
 			}
 			f.answer(pathOrder, 0, 404, nil, "")
-			f.answer(pathCert, 0, 404, nil, fmt.Sprintf(`{"type":"%smalformed","detail":"no such certificate"}`, urn))
+			f.answer(pathCert, 0, 404, nil,
+				fmt.Sprintf(`{"type":"%smalformed","detail":"no such certificate"}`, urn))
 			left := j.stored
 			_, err := e.Run(t.Context(), &left, &journal{zone: w.zone, stored: left})
 			if e := wantError(t, err, acme.OrderGone, "order-expired"); !e.Over {

@@ -27,7 +27,8 @@ const (
 	pathCert      = "/certZ/"
 )
 
-var allPaths = []string{pathKeyChange, pathRenewalInfo, pathDirectory, pathNonce, pathAccount, pathNewOrder, pathOrder, pathFinalize, pathAuthz, pathChallenge, pathCert}
+var allPaths = []string{pathKeyChange, pathRenewalInfo, pathDirectory, pathNonce, pathAccount,
+	pathNewOrder, pathOrder, pathFinalize, pathAuthz, pathChallenge, pathCert}
 
 // faulty is a handler in front of the CA that injects faults. It counts the requests of each path
 // from 1.
@@ -40,7 +41,8 @@ type faulty struct {
 
 // newFaultyWorld starts a CA behind a faulty handler.
 func newFaultyWorld(t testing.TB, cfg devstack.CAConfig) (*world, *faulty) {
-	f := &faulty{seen: map[string]int{}, fault: map[string]func(int, http.ResponseWriter, *http.Request, http.Handler){}}
+	f := &faulty{seen: map[string]int{},
+		fault: map[string]func(int, http.ResponseWriter, *http.Request, http.Handler){}}
 	cfg.Wrap = func(next http.Handler) http.Handler {
 		f.next = next
 		return f
@@ -67,7 +69,9 @@ func (f *faulty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // on injects a fault into the requests of a path; nil removes it.
-func (f *faulty) on(path string, fault func(n int, w http.ResponseWriter, r *http.Request, next http.Handler)) {
+func (f *faulty) on(
+	path string, fault func(n int, w http.ResponseWriter, r *http.Request, next http.Handler),
+) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.seen[path] = 0
@@ -111,7 +115,9 @@ func (f *faulty) answer(path string, times, status int, header map[string]string
 }
 
 // rewrite changes the JSON objects in the responses of a path.
-func (f *faulty) rewrite(path string, change func(n int, object map[string]any, header http.Header)) {
+func (f *faulty) rewrite(
+	path string, change func(n int, object map[string]any, header http.Header),
+) {
 	f.rewriteBytes(path, func(n int, body []byte, header http.Header) []byte {
 		var object map[string]any
 		if json.Unmarshal(body, &object) != nil {
@@ -123,7 +129,9 @@ func (f *faulty) rewrite(path string, change func(n int, object map[string]any, 
 	})
 }
 
-func (f *faulty) rewriteBytes(path string, change func(n int, body []byte, header http.Header) []byte) {
+func (f *faulty) rewriteBytes(
+	path string, change func(n int, body []byte, header http.Header) []byte,
+) {
 	f.on(path, func(n int, w http.ResponseWriter, r *http.Request, next http.Handler) {
 		rec := httptest.NewRecorder()
 		next.ServeHTTP(rec, r)

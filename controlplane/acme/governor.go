@@ -101,7 +101,8 @@ func NewGovernor(cfg GovernorConfig) (*Governor, error) {
 		if ca.Limits != nil {
 			limits = *ca.Limits
 		}
-		g.cas[ca.Name] = governed{prefix: cfg.Prefix + "{" + digest(ca.DirectoryURL) + "}:", limits: limits}
+		g.cas[ca.Name] = governed{prefix: cfg.Prefix + "{" + digest(ca.DirectoryURL) +
+			"}:", limits: limits}
 	}
 	return g, nil
 }
@@ -117,16 +118,21 @@ func share(configured, standard float64) float64 {
 //
 // It returns ctx's error, or an error for an unconfigured CA. If Redis is unavailable, it returns a
 // decision with Bypassed set instead of an error.
-func (g *Governor) Reserve(ctx context.Context, q controlplane.QuotaRequest) (controlplane.QuotaDecision, error) {
+func (g *Governor) Reserve(
+	ctx context.Context, q controlplane.QuotaRequest,
+) (controlplane.QuotaDecision, error) {
 	ca, ok := g.cas[q.CA]
 	if !ok {
-		return controlplane.QuotaDecision{}, fmt.Errorf("acme: reserve an order: CA %q is not configured", q.CA)
+		return controlplane.QuotaDecision{},
+			fmt.Errorf("acme: reserve an order: CA %q is not configured", q.CA)
 	}
 	now, buckets := g.cfg.Now(), g.buckets(ca, q)
 	share, orders, leave := g.share(ca, q, &buckets)
 	got, err := g.eval(ctx, reserveScript, ca.keys(q, buckets), append([]any{
-		now.UnixMicro(), q.Waiter, int64(cmp.Or(q.Patience, forever) / time.Microsecond), g.cfg.Random(),
-		orderMemory.Milliseconds(), queueGrace.Microseconds(), ca.record(q), len(buckets), share, orders, leave,
+		now.UnixMicro(), q.Waiter, int64(cmp.Or(q.Patience, forever) / time.Microsecond),
+		g.cfg.Random(),
+		orderMemory.Milliseconds(), queueGrace.Microseconds(), ca.record(q), len(buckets), share,
+		orders, leave,
 	}, bucketArgs(buckets)...)...)
 	d := controlplane.QuotaDecision{}
 	switch {
@@ -153,11 +159,14 @@ const (
 )
 
 // decision interprets the result of reserveScript.
-func (g *Governor) decision(q controlplane.QuotaRequest, buckets []bucket, now time.Time, got []int64) controlplane.QuotaDecision {
+func (g *Governor) decision(
+	q controlplane.QuotaRequest, buckets []bucket, now time.Time, got []int64,
+) controlplane.QuotaDecision {
 	if got[0] == 1 {
 		return controlplane.QuotaDecision{OK: true}
 	}
-	d := controlplane.QuotaDecision{WaitUntil: now.Add(time.Duration(got[1]) * time.Microsecond), Limit: controlplane.LimitByCA}
+	d := controlplane.QuotaDecision{WaitUntil: now.Add(time.Duration(got[1]) * time.Microsecond),
+		Limit: controlplane.LimitByCA}
 	if i := got[2]; i > 0 && int(i) <= len(buckets) {
 		d.Limit = buckets[i-1].name
 		d.Message = buckets[i-1].message(q.CA)
@@ -190,13 +199,17 @@ func (b bucket) message(ca string) string {
 		per = strconv.Itoa(int(days)) + " days"
 	}
 	what := map[string]string{
-		controlplane.LimitNewOrders:            "orders in " + per,
-		controlplane.LimitRegisteredDomain:     "certificates in " + per + " for " + b.subject + " and the names below it",
-		controlplane.LimitDuplicates:           "certificates in " + per + " for exactly these names",
-		controlplane.LimitFailedAuthorizations: "failed authorizations in " + per + " for " + b.subject,
-		controlplane.LimitPace:                 "orders in " + per + " from this service",
+		controlplane.LimitNewOrders: "orders in " + per,
+		controlplane.LimitRegisteredDomain: "certificates in " + per + " for " + b.subject +
+			" and the names below it",
+		controlplane.LimitDuplicates: "certificates in " + per +
+			" for exactly these names",
+		controlplane.LimitFailedAuthorizations: "failed authorizations in " + per + " for " +
+			b.subject,
+		controlplane.LimitPace: "orders in " + per + " from this service",
 	}[b.name]
-	return fmt.Sprintf("%s allows at most %d %s, and all of them are used or reserved.", ca, b.limit.Count, what)
+	return fmt.Sprintf("%s allows at most %d %s, and all of them are used or reserved.", ca,
+		b.limit.Count, what)
 }
 
 // buckets returns the buckets that limit a request.
@@ -206,7 +219,8 @@ func (g *Governor) buckets(ca governed, q controlplane.QuotaRequest) []bucket {
 		if limit.none() {
 			return &bucket{}
 		}
-		b := bucket{name: name, subject: subject, limit: limit, key: ca.prefix + name + ":" + digest(subject)}
+		b := bucket{name: name, subject: subject, limit: limit, key: ca.prefix + name + ":" +
+			digest(subject)}
 		b.burst = max(float64(limit.Count-int(float64(limit.Count)*g.cfg.Margin)), 1)
 		b.every = time.Duration(float64(limit.Per) / float64(limit.Count) * (1 + g.cfg.Margin))
 		b.keep = min(float64(int(b.burst*keep)), b.burst-1)
@@ -227,7 +241,8 @@ func (g *Governor) buckets(ca governed, q controlplane.QuotaRequest) []bucket {
 	if !q.Replaces || !ca.limits.ReplacesExempt {
 		add(controlplane.LimitNewOrders, ca.limits.NewOrdersPerAccount, q.Account, keepForRenewals)
 		for _, domain := range registeredDomains(q.Names) {
-			add(controlplane.LimitRegisteredDomain, ca.limits.CertificatesPerRegisteredDomain, domain, 0)
+			add(controlplane.LimitRegisteredDomain, ca.limits.CertificatesPerRegisteredDomain,
+				domain, 0)
 		}
 		add(controlplane.LimitDuplicates, ca.limits.DuplicateCertificates, setOf(q.Names), 0)
 	}
@@ -242,8 +257,11 @@ func (g *Governor) buckets(ca governed, q controlplane.QuotaRequest) []bucket {
 // the number of the bucket of orders per account, and how many tokens an organization above its
 // share must leave there. It returns zeros if no share applies. Due renewals have none, because a
 // separate reserve is kept for them.
-func (g *Governor) share(ca governed, q controlplane.QuotaRequest, buckets *[]bucket) (number, orders, leave int) {
-	i := slices.IndexFunc(*buckets, func(b bucket) bool { return b.name == controlplane.LimitNewOrders })
+func (g *Governor) share(
+	ca governed, q controlplane.QuotaRequest, buckets *[]bucket,
+) (number, orders, leave int) {
+	i := slices.IndexFunc(*buckets,
+		func(b bucket) bool { return b.name == controlplane.LimitNewOrders })
 	if i < 0 || q.Org == "" || q.Renewal || g.cfg.OrganizationShare == 0 {
 		return 0, 0, 0
 	}
@@ -253,7 +271,8 @@ func (g *Governor) share(ca governed, q controlplane.QuotaRequest, buckets *[]bu
 	own.name, own.key, own.keep = controlplane.LimitShare, all.key+":share:"+digest(q.Org), 0
 	own.queue = own.key + ":queue"
 	own.burst = max(float64(int(rest*g.cfg.OrganizationShare)), 1)
-	own.every = time.Duration(float64(all.every) * all.burst / own.burst).Truncate(time.Microsecond) // the unit of the script
+	// the unit of the script
+	own.every = time.Duration(float64(all.every) * all.burst / own.burst).Truncate(time.Microsecond)
 	*buckets = append(*buckets, own)
 	return len(*buckets), i + 1, int(min(all.keep+float64(int(rest/2)), all.burst-1))
 }

@@ -24,12 +24,14 @@ func (g *Governor) Refund(ctx context.Context, q controlplane.QuotaRequest, reac
 	q.Replaces = false // the order may no longer replace a certificate; Redis recorded what it took
 	var back []bucket
 	for _, b := range g.buckets(ca, q) {
-		certificates := b.name == controlplane.LimitRegisteredDomain || b.name == controlplane.LimitDuplicates
+		certificates := b.name == controlplane.LimitRegisteredDomain ||
+			b.name == controlplane.LimitDuplicates
 		if !b.check && b.name != controlplane.LimitPace && (certificates || !reachedCA) {
 			back = append(back, b)
 		}
 	}
-	_, err := g.eval(ctx, refundScript, ca.keys(q, back), append([]any{g.cfg.Now().UnixMicro(), len(back)}, bucketArgs(back)...)...)
+	_, err := g.eval(ctx, refundScript, ca.keys(q, back),
+		append([]any{g.cfg.Now().UnixMicro(), len(back)}, bucketArgs(back)...)...)
 	return err
 }
 
@@ -44,7 +46,8 @@ func (g *Governor) AuthorizationFailed(ctx context.Context, q controlplane.Quota
 	if len(failed) == 0 {
 		return nil
 	}
-	_, err := g.eval(ctx, spendScript, ca.keys(q, failed), append([]any{g.cfg.Now().UnixMicro(), len(failed)}, bucketArgs(failed)...)...)
+	_, err := g.eval(ctx, spendScript, ca.keys(q, failed),
+		append([]any{g.cfg.Now().UnixMicro(), len(failed)}, bucketArgs(failed)...)...)
 	return err
 }
 
@@ -52,7 +55,9 @@ func (g *Governor) AuthorizationFailed(ctx context.Context, q controlplane.Quota
 // limit, that bucket stays empty until the time that the CA stated. Otherwise the order's names
 // wait until then, and other orders of the account wait one minute, doubled with each consecutive
 // rejection. If the CA states no time, one minute applies. Callers may ignore its error.
-func (g *Governor) Learn(ctx context.Context, q controlplane.QuotaRequest, v controlplane.Verdict) error {
+func (g *Governor) Learn(
+	ctx context.Context, q controlplane.QuotaRequest, v controlplane.Verdict,
+) error {
 	ca, ok := g.cas[q.CA]
 	if !ok || v.Class != controlplane.VerdictRateLimited {
 		return nil
@@ -64,10 +69,12 @@ func (g *Governor) Learn(ctx context.Context, q controlplane.QuotaRequest, v con
 	until = minTime(until, now.Add(maxRetryAfter))
 	q.Replaces = false // the rejection shows that the CA counts this order
 	if empty := named(g.buckets(ca, q), LimitOf(v.Problem)); len(empty) > 0 {
-		_, err := g.eval(ctx, emptyScript, ca.keys(q, empty), append([]any{now.UnixMicro(), len(empty), until.UnixMicro()}, bucketArgs(empty)...)...)
+		_, err := g.eval(ctx, emptyScript, ca.keys(q, empty),
+			append([]any{now.UnixMicro(), len(empty), until.UnixMicro()}, bucketArgs(empty)...)...)
 		return err
 	}
-	_, err := g.eval(ctx, pauseScript, ca.keys(q, nil), now.UnixMicro(), until.UnixMicro(), firstPause.Microseconds(), (10 * time.Minute).Microseconds())
+	_, err := g.eval(ctx, pauseScript, ca.keys(q, nil), now.UnixMicro(), until.UnixMicro(),
+		firstPause.Microseconds(), (10 * time.Minute).Microseconds())
 	return err
 }
 

@@ -23,7 +23,8 @@ import (
 // two keys per bucket.
 func (ca governed) keys(q controlplane.QuotaRequest, buckets []bucket) []string {
 	keys := make([]string, 0, 3+2*len(buckets))
-	keys = append(keys, ca.prefix+"wait:account:"+digest(q.Account), ca.prefix+"wait:names:"+digest(setOf(q.Names)), ca.prefix+"order:"+q.OrderID)
+	keys = append(keys, ca.prefix+"wait:account:"+digest(q.Account), ca.prefix+"wait:names:"+
+		digest(setOf(q.Names)), ca.prefix+"order:"+q.OrderID)
 	for _, b := range buckets {
 		keys = append(keys, b.key, b.queue)
 	}
@@ -52,7 +53,9 @@ func bucketArgs(buckets []bucket) []any {
 }
 
 // eval runs a script that returns integers.
-func (g *Governor) eval(ctx context.Context, script *redis.Script, keys []string, args ...any) ([]int64, error) {
+func (g *Governor) eval(
+	ctx context.Context, script *redis.Script, keys []string, args ...any,
+) ([]int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, g.cfg.Timeout)
 	defer cancel()
 	return script.Run(ctx, g.cfg.Redis, keys, args...).Int64Slice()

@@ -53,7 +53,8 @@ func bothRedis(t *testing.T, test func(t *testing.T, server *devstack.Redis)) {
 
 func startRedis(t testing.TB, embedded bool) *devstack.Redis {
 	t.Helper()
-	server, err := devstack.StartRedis(context.Background(), devstack.RedisConfig{Embedded: embedded})
+	server, err := devstack.StartRedis(context.Background(),
+		devstack.RedisConfig{Embedded: embedded})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,15 +74,20 @@ func redisClient(t testing.TB, server *devstack.Redis) *redis.Client {
 
 // governor returns a Governor for "letsencrypt", "free" without limits, and "own" with configured
 // ones, without margin.
-func governor(t testing.TB, server *devstack.Redis, c *clock, change func(*acme.GovernorConfig)) *acme.Governor {
+func governor(
+	t testing.TB, server *devstack.Redis, c *clock, change func(*acme.GovernorConfig),
+) *acme.Governor {
 	t.Helper()
 	client := redisClient(t, server)
 	t.Cleanup(func() { _ = client.Close() })
-	cfg := acme.GovernorConfig{Redis: client, Now: c.now, Timeout: 20 * time.Second, Margin: -1, CAs: []acme.CA{
-		{Name: "letsencrypt", DirectoryURL: letsEncrypt},
-		{Name: "free", DirectoryURL: "https://free.test/dir"},
-		{Name: "own", DirectoryURL: "https://own.test/dir", Limits: &acme.Limits{NewOrdersPerAccount: acme.Limit{Count: 10, Per: 100 * time.Second}}},
-	}}
+	cfg := acme.GovernorConfig{Redis: client, Now: c.now, Timeout: 20 * time.Second, Margin: -1,
+		CAs: []acme.CA{
+			{Name: "letsencrypt", DirectoryURL: letsEncrypt},
+			{Name: "free", DirectoryURL: "https://free.test/dir"},
+			{Name: "own", DirectoryURL: "https://own.test/dir",
+				Limits: &acme.Limits{NewOrdersPerAccount: acme.Limit{Count: 10,
+					Per: 100 * time.Second}}},
+		}}
 	if change != nil {
 		change(&cfg)
 	}
@@ -93,7 +99,9 @@ func governor(t testing.TB, server *devstack.Redis, c *clock, change func(*acme.
 }
 
 // reserve calls Reserve and fails the test on an error.
-func reserve(t testing.TB, g *acme.Governor, q controlplane.QuotaRequest) controlplane.QuotaDecision {
+func reserve(
+	t testing.TB, g *acme.Governor, q controlplane.QuotaRequest,
+) controlplane.QuotaDecision {
 	t.Helper()
 	d, err := g.Reserve(context.Background(), q)
 	if err != nil {
@@ -109,7 +117,9 @@ func reserve(t testing.TB, g *acme.Governor, q controlplane.QuotaRequest) contro
 }
 
 // until counts how many orders are permitted at once, and returns the first decision to wait.
-func until(t testing.TB, g *acme.Governor, request func(i int) controlplane.QuotaRequest) (int, controlplane.QuotaDecision) {
+func until(
+	t testing.TB, g *acme.Governor, request func(i int) controlplane.QuotaRequest,
+) (int, controlplane.QuotaDecision) {
 	t.Helper()
 	for i := range 1000 {
 		if d := reserve(t, g, request(i)); !d.OK {
@@ -130,7 +140,9 @@ func TestGovernorLimits(t *testing.T) {
 		}
 	}
 	subdomains := func(i int) controlplane.QuotaRequest {
-		return controlplane.QuotaRequest{CA: "letsencrypt", Names: []string{fmt.Sprintf("h%d.example.co.uk", i), fmt.Sprintf("*.h%d.example.co.uk", i)}}
+		return controlplane.QuotaRequest{CA: "letsencrypt",
+			Names: []string{fmt.Sprintf("h%d.example.co.uk", i),
+				fmt.Sprintf("*.h%d.example.co.uk", i)}}
 	}
 	same := func(i int) controlplane.QuotaRequest {
 		names := []string{"EXAMPLE.com", "*.example.com"}
@@ -147,16 +159,25 @@ func TestGovernorLimits(t *testing.T) {
 		limit   string
 		wait    time.Duration
 	}{
-		{"new orders", different(controlplane.QuotaRequest{CA: "letsencrypt"}), false, 225, controlplane.LimitNewOrders, 36 * time.Second},
-		{"renewals", different(controlplane.QuotaRequest{CA: "letsencrypt", Renewal: true}), false, 300, controlplane.LimitNewOrders, 36 * time.Second},
-		{"renewals with replaces", different(controlplane.QuotaRequest{CA: "letsencrypt", Renewal: true, Replaces: true}), false, 1000, "", 0},
-		{"pace of renewals", different(controlplane.QuotaRequest{CA: "letsencrypt", Renewal: true, Replaces: true}), true, 15, controlplane.LimitPace, 50 * time.Millisecond},
-		{"pace", different(controlplane.QuotaRequest{CA: "letsencrypt"}), true, 20, controlplane.LimitPace, 50 * time.Millisecond},
+		{"new orders", different(controlplane.QuotaRequest{CA: "letsencrypt"}), false, 225,
+			controlplane.LimitNewOrders, 36 * time.Second},
+		{"renewals", different(controlplane.QuotaRequest{CA: "letsencrypt", Renewal: true}), false,
+			300, controlplane.LimitNewOrders, 36 * time.Second},
+		{"renewals with replaces",
+			different(controlplane.QuotaRequest{CA: "letsencrypt", Renewal: true, Replaces: true}),
+			false, 1000, "", 0},
+		{"pace of renewals", different(controlplane.QuotaRequest{CA: "letsencrypt", Renewal: true,
+			Replaces: true}), true, 15, controlplane.LimitPace, 50 * time.Millisecond},
+		{"pace", different(controlplane.QuotaRequest{CA: "letsencrypt"}), true, 20,
+			controlplane.LimitPace, 50 * time.Millisecond},
 		{"registered domain", subdomains, false, 50, controlplane.LimitRegisteredDomain, week / 50},
 		{"duplicates", same, false, 5, controlplane.LimitDuplicates, week / 5},
-		{"a CA without limits", different(controlplane.QuotaRequest{CA: "free"}), true, 1000, "", 0},
-		{"configured limits", different(controlplane.QuotaRequest{CA: "own", Renewal: true}), true, 10, controlplane.LimitNewOrders, 10 * time.Second},
-		{"replaces without exemption", different(controlplane.QuotaRequest{CA: "own", Renewal: true, Replaces: true}), true, 10, controlplane.LimitNewOrders, 10 * time.Second},
+		{"a CA without limits", different(controlplane.QuotaRequest{CA: "free"}), true, 1000,
+			"", 0},
+		{"configured limits", different(controlplane.QuotaRequest{CA: "own", Renewal: true}), true,
+			10, controlplane.LimitNewOrders, 10 * time.Second},
+		{"replaces without exemption", different(controlplane.QuotaRequest{CA: "own", Renewal: true,
+			Replaces: true}), true, 10, controlplane.LimitNewOrders, 10 * time.Second},
 	}
 	bothRedis(t, func(t *testing.T, server *devstack.Redis) {
 		for _, tt := range tests {
@@ -173,7 +194,8 @@ func TestGovernorLimits(t *testing.T) {
 			})
 			n, d := until(t, g, tt.request)
 			if n != tt.want || d.Limit != tt.limit {
-				t.Errorf("%s: %d orders before limit %q, want %d before %q", tt.name, n, d.Limit, tt.want, tt.limit)
+				t.Errorf("%s: %d orders before limit %q, want %d before %q", tt.name, n, d.Limit,
+					tt.want, tt.limit)
 				continue
 			}
 			if d.Limit == "" {
@@ -213,21 +235,25 @@ func TestGovernorShare(t *testing.T) {
 		n := 0
 		order := func(org, waiter string) controlplane.QuotaRequest {
 			n++
-			return controlplane.QuotaRequest{CA: "letsencrypt", Org: org, Waiter: waiter, Names: []string{fmt.Sprintf("www.d%d.example", n)}}
+			return controlplane.QuotaRequest{CA: "letsencrypt", Org: org, Waiter: waiter,
+				Names: []string{fmt.Sprintf("www.d%d.example", n)}}
 		}
 		from := func(org string) func(int) controlplane.QuotaRequest {
 			return func(int) controlplane.QuotaRequest { return order(org, "") }
 		}
 		// 300 orders, of which 75 are reserved for due renewals. Half of the other 225 are left.
 		first, d := until(t, g, from("noisy"))
-		if first != 113 || d.Limit != controlplane.LimitShare || !strings.Contains(d.Message, "share") {
+		if first != 113 || d.Limit != controlplane.LimitShare ||
+			!strings.Contains(d.Message, "share") {
 			t.Fatalf("noisy organization: %d orders, then %+v; want 113, then LimitShare", first, d)
 		}
 		start := c.now()
 		for i := range 50 {
 			d := reserve(t, g, order("noisy", fmt.Sprintf("noisy%d", i)))
-			if want := time.Duration(i+1) * 36 * time.Second; d.OK || d.WaitUntil.Sub(start) != want {
-				t.Fatalf("noisy organization, job %d: wait = %s, want %s", i, d.WaitUntil.Sub(start), want)
+			if want := time.Duration(i+1) * 36 * time.Second; d.OK ||
+				d.WaitUntil.Sub(start) != want {
+				t.Fatalf("noisy organization, job %d: wait = %s, want %s", i,
+					d.WaitUntil.Sub(start), want)
 			}
 		}
 		// Organizations within their share do not wait behind it.
@@ -237,7 +263,8 @@ func TestGovernorShare(t *testing.T) {
 		if got, d := until(t, g, from("second")); got != 56 || d.Limit != controlplane.LimitShare {
 			t.Errorf("second quiet organization: %d orders, then %+v; want 56", got, d)
 		}
-		if d := reserve(t, g, order("third", "third")); d.OK || d.Limit != controlplane.LimitNewOrders {
+		if d := reserve(t, g, order("third", "third")); d.OK ||
+			d.Limit != controlplane.LimitNewOrders {
 			t.Errorf("third organization: Reserve = %+v, want a wait for LimitNewOrders", d)
 		}
 		renewal := order("noisy", "")
@@ -258,11 +285,13 @@ func TestGovernorShareGoesOn(t *testing.T) {
 	bothRedis(t, func(t *testing.T, server *devstack.Redis) {
 		c := newClock()
 		g := governor(t, server, c, func(cfg *acme.GovernorConfig) {
-			cfg.CAs[2].Limits = &acme.Limits{NewOrdersPerAccount: acme.Limit{Count: 100, Per: 100 * time.Minute}}
+			cfg.CAs[2].Limits = &acme.Limits{NewOrdersPerAccount: acme.Limit{Count: 100,
+				Per: 100 * time.Minute}}
 		})
 		end, got := c.now().Add(24*time.Hour), 0
 		for i := 0; c.now().Before(end); i++ {
-			q := controlplane.QuotaRequest{CA: "own", Org: "alone", Waiter: "job", Names: []string{fmt.Sprintf("www.d%d.example", i)}}
+			q := controlplane.QuotaRequest{CA: "own", Org: "alone", Waiter: "job",
+				Names: []string{fmt.Sprintf("www.d%d.example", i)}}
 			d := reserve(t, g, q)
 			if !d.OK {
 				c.set(d.WaitUntil)
@@ -281,18 +310,24 @@ func TestGovernorAllOrNothing(t *testing.T) {
 	t.Parallel()
 	bothRedis(t, func(t *testing.T, server *devstack.Redis) {
 		g := governor(t, server, newClock(), func(cfg *acme.GovernorConfig) {
-			cfg.CAs[2].Limits = &acme.Limits{NewOrdersPerAccount: acme.Limit{Count: 10, Per: time.Hour}, DuplicateCertificates: acme.Limit{Count: 2, Per: time.Hour}}
+			cfg.CAs[2].Limits = &acme.Limits{NewOrdersPerAccount: acme.Limit{Count: 10,
+				Per: time.Hour}, DuplicateCertificates: acme.Limit{Count: 2, Per: time.Hour}}
 		})
 		request := func(name string) controlplane.QuotaRequest {
 			return controlplane.QuotaRequest{CA: "own", Names: []string{name}, Renewal: true}
 		}
-		if n, d := until(t, g, func(int) controlplane.QuotaRequest { return request("a.example") }); n != 2 || d.Limit != controlplane.LimitDuplicates {
+		if n, d := until(t, g,
+			func(int) controlplane.QuotaRequest { return request("a.example") }); n != 2 ||
+			d.Limit != controlplane.LimitDuplicates {
 			t.Fatalf("%d orders, then %+v; want the failed authorizations' limit", n, d)
 		}
 		for range 50 {
 			reserve(t, g, request("a.example"))
 		}
-		if n, _ := until(t, g, func(i int) controlplane.QuotaRequest { return request(fmt.Sprintf("b%d.example", i)) }); n != 8 {
+		if n, _ := until(t, g,
+			func(i int) controlplane.QuotaRequest {
+				return request(fmt.Sprintf("b%d.example", i))
+			}); n != 8 {
 			t.Errorf("remaining orders = %d, want 8", n)
 		}
 	})
@@ -306,7 +341,8 @@ func TestGovernorQueue(t *testing.T) {
 		c := newClock()
 		g := governor(t, server, c, func(cfg *acme.GovernorConfig) { cfg.RenewalReserve = -1 })
 		request := func(waiter string) controlplane.QuotaRequest {
-			return controlplane.QuotaRequest{CA: "own", Names: []string{waiter + ".example"}, Waiter: waiter}
+			return controlplane.QuotaRequest{CA: "own", Names: []string{waiter + ".example"},
+				Waiter: waiter}
 		}
 		until(t, g, func(int) controlplane.QuotaRequest { return request("") })
 		start := c.now()
@@ -326,13 +362,15 @@ func TestGovernorQueue(t *testing.T) {
 			t.Errorf("impatient waiter: wait = %s", d.WaitUntil.Sub(start))
 		}
 		if d := reserve(t, g, request("late")); d.WaitUntil.Sub(start) != 1010*time.Second {
-			t.Errorf("the impatient waiter kept a place: the next wait = %s", d.WaitUntil.Sub(start))
+			t.Errorf("the impatient waiter kept a place: the next wait = %s",
+				d.WaitUntil.Sub(start))
 		}
 		c.set(start.Add(20 * time.Second)) // two tokens, for w0 and w1
 		if reserve(t, g, request("newcomer")).OK {
 			t.Error("Reserve of a new order = OK before the waiting ones")
 		}
-		if !reserve(t, g, request("w1")).OK || !reserve(t, g, request("w0")).OK || reserve(t, g, request("w2")).OK {
+		if !reserve(t, g, request("w1")).OK || !reserve(t, g, request("w0")).OK ||
+			reserve(t, g, request("w2")).OK {
 			t.Error("Reserve at 20 s: want OK for w0 and w1, a wait for w2")
 		}
 		// w2 to w5 never return; one minute after their time they lose their places.
@@ -350,16 +388,20 @@ func TestGovernorRefund(t *testing.T) {
 	bothRedis(t, func(t *testing.T, server *devstack.Redis) {
 		c := newClock()
 		g := governor(t, server, c, func(cfg *acme.GovernorConfig) {
-			cfg.CAs[2].Limits = &acme.Limits{NewOrdersPerAccount: acme.Limit{Count: 4, Per: time.Hour}, DuplicateCertificates: acme.Limit{Count: 2, Per: time.Hour}}
+			cfg.CAs[2].Limits = &acme.Limits{NewOrdersPerAccount: acme.Limit{Count: 4,
+				Per: time.Hour}, DuplicateCertificates: acme.Limit{Count: 2, Per: time.Hour}}
 		})
 		request := func(order string, names ...string) controlplane.QuotaRequest {
 			return controlplane.QuotaRequest{CA: "own", Names: names, Renewal: true, OrderID: order}
 		}
 		left := func(probe string) (n int) { // reserves until limited, then refunds all
-			for ; reserve(t, g, request(fmt.Sprintf("%s%d", probe, n), fmt.Sprintf("%s%d.example", probe, n))).OK; n++ {
+			for ; reserve(t, g, request(fmt.Sprintf("%s%d", probe, n),
+				fmt.Sprintf("%s%d.example", probe, n))).OK; n++ {
 			}
 			for i := range n {
-				if err := g.Refund(t.Context(), request(fmt.Sprintf("%s%d", probe, i), fmt.Sprintf("%s%d.example", probe, i)), false); err != nil {
+				if err := g.Refund(t.Context(),
+					request(fmt.Sprintf("%s%d", probe, i), fmt.Sprintf("%s%d.example", probe, i)),
+					false); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -400,7 +442,8 @@ func TestGovernorRefund(t *testing.T) {
 
 		// An order that took no token refunds none, even if it replaced no certificate in the end.
 		le := func(order string, replaces bool) controlplane.QuotaRequest {
-			return controlplane.QuotaRequest{CA: "letsencrypt", Names: []string{"three.example"}, Renewal: true, OrderID: order, Replaces: replaces}
+			return controlplane.QuotaRequest{CA: "letsencrypt", Names: []string{"three.example"},
+				Renewal: true, OrderID: order, Replaces: replaces}
 		}
 		for i := range 5 {
 			reserve(t, g, le(fmt.Sprint("counted", i), false))
@@ -412,7 +455,8 @@ func TestGovernorRefund(t *testing.T) {
 		if reserve(t, g, le("more", false)).OK {
 			t.Error("Refund returned a token that was not taken")
 		}
-		if err := g.Refund(t.Context(), le("counted0", false), false); err != nil || !reserve(t, g, le("more", false)).OK {
+		if err := g.Refund(t.Context(), le("counted0", false), false); err != nil ||
+			!reserve(t, g, le("more", false)).OK {
 			t.Errorf("Refund did not return the token: %v", err)
 		}
 	})
@@ -421,7 +465,9 @@ func TestGovernorRefund(t *testing.T) {
 func TestGovernorLearns(t *testing.T) {
 	t.Parallel()
 	refused := func(c *clock, after time.Duration, detail string) controlplane.Verdict {
-		v := controlplane.Verdict{Class: controlplane.VerdictRateLimited, Problem: json.RawMessage(fmt.Sprintf(`{"type":"urn:ietf:params:acme:error:rateLimited","detail":%q}`, detail))}
+		v := controlplane.Verdict{Class: controlplane.VerdictRateLimited,
+			Problem: json.RawMessage(fmt.Sprintf(
+				`{"type":"urn:ietf:params:acme:error:rateLimited","detail":%q}`, detail))}
 		if after > 0 {
 			v.RetryAt = c.now().Add(after)
 		}
@@ -442,22 +488,41 @@ func TestGovernorLearns(t *testing.T) {
 		limit         string
 		least, mostly time.Duration // bounds of the wait of the limited requests
 	}{
-		{"new orders", "too many new orders (300) from this account in the last 3h0m0s, retry after …", le("a.example"), time.Hour,
-			[]controlplane.QuotaRequest{le("a.example"), le("b.example")}, nil, controlplane.LimitNewOrders, time.Hour, time.Hour},
-		{"registered domain", `too many certificates (50) already issued for "example.com" in the last 168h0m0s`, le("a.example.com"), time.Hour,
-			[]controlplane.QuotaRequest{le("b.example.com")}, []controlplane.QuotaRequest{le("example.net")}, controlplane.LimitRegisteredDomain, time.Hour, time.Hour},
-		{"duplicates", "too many certificates (5) already issued for this exact set of identifiers in the last 168h0m0s", le("a.example.com"), time.Hour,
-			[]controlplane.QuotaRequest{le("a.example.com")}, []controlplane.QuotaRequest{le("b.example.com")}, controlplane.LimitDuplicates, time.Hour, time.Hour},
-		{"failed authorizations", `too many failed authorizations (5) for "a.example.com" in the last 1h0m0s`, le("a.example.com"), 12 * time.Minute,
-			[]controlplane.QuotaRequest{le("a.example.com"), le("*.a.example.com")}, []controlplane.QuotaRequest{le("b.example.com")}, controlplane.LimitFailedAuthorizations, 12 * time.Minute, 12 * time.Minute},
+		{"new orders",
+			"too many new orders (300) from this account in the last 3h0m0s, retry after …",
+			le("a.example"), time.Hour,
+			[]controlplane.QuotaRequest{le("a.example"), le("b.example")}, nil,
+			controlplane.LimitNewOrders, time.Hour, time.Hour},
+		{"registered domain",
+			`too many certificates (50) already issued for "example.com" in the last 168h0m0s`,
+			le("a.example.com"), time.Hour,
+			[]controlplane.QuotaRequest{le("b.example.com")},
+			[]controlplane.QuotaRequest{le("example.net")}, controlplane.LimitRegisteredDomain,
+			time.Hour, time.Hour},
+		{"duplicates",
+			"too many certificates (5) already issued for this exact set of identifiers in the last 168h0m0s", le("a.example.com"), time.Hour,
+			[]controlplane.QuotaRequest{le("a.example.com")},
+			[]controlplane.QuotaRequest{le("b.example.com")}, controlplane.LimitDuplicates,
+			time.Hour, time.Hour},
+		{"failed authorizations",
+			`too many failed authorizations (5) for "a.example.com" in the last 1h0m0s`,
+			le("a.example.com"), 12 * time.Minute,
+			[]controlplane.QuotaRequest{le("a.example.com"), le("*.a.example.com")},
+			[]controlplane.QuotaRequest{le("b.example.com")},
+			controlplane.LimitFailedAuthorizations, 12 * time.Minute, 12 * time.Minute},
 		{"unnamed limit: its names", "Service busy; retry later.", free("a.example"), time.Hour,
-			[]controlplane.QuotaRequest{free("a.example")}, nil, controlplane.LimitByCA, time.Hour, 75 * time.Minute},
+			[]controlplane.QuotaRequest{free("a.example")}, nil, controlplane.LimitByCA, time.Hour,
+			75 * time.Minute},
 		{"unnamed limit: the account", "slow down", free("a.example"), time.Hour,
-			[]controlplane.QuotaRequest{free("b.example")}, []controlplane.QuotaRequest{le("a.example")}, controlplane.LimitByCA, time.Minute, 75 * time.Second},
+			[]controlplane.QuotaRequest{free("b.example")},
+			[]controlplane.QuotaRequest{le("a.example")}, controlplane.LimitByCA, time.Minute,
+			75 * time.Second},
 		{"no time given", "slow down", free("a.example"), 0,
-			[]controlplane.QuotaRequest{free("a.example"), free("b.example")}, nil, controlplane.LimitByCA, time.Minute, 75 * time.Second},
+			[]controlplane.QuotaRequest{free("a.example"), free("b.example")}, nil,
+			controlplane.LimitByCA, time.Minute, 75 * time.Second},
 		{"limit that is not counted", "too many new orders", free("a.example"), 10 * time.Second,
-			[]controlplane.QuotaRequest{free("a.example"), free("b.example")}, nil, controlplane.LimitByCA, 10 * time.Second, 13 * time.Second},
+			[]controlplane.QuotaRequest{free("a.example"), free("b.example")}, nil,
+			controlplane.LimitByCA, 10 * time.Second, 13 * time.Second},
 	}
 	bothRedis(t, func(t *testing.T, server *devstack.Redis) {
 		for _, tt := range tests {
@@ -477,8 +542,10 @@ func TestGovernorLearns(t *testing.T) {
 			var last time.Time
 			for _, q := range tt.hit {
 				d := reserve(t, g, q)
-				if wait := d.WaitUntil.Sub(c.now()); d.OK || d.Limit != tt.limit || wait < tt.least || wait > tt.mostly+time.Millisecond {
-					t.Errorf("%s: Reserve(%v) = %+v after %s, want a wait within the bounds", tt.name, q.Names, d, wait)
+				if wait := d.WaitUntil.Sub(c.now()); d.OK || d.Limit != tt.limit ||
+					wait < tt.least || wait > tt.mostly+time.Millisecond {
+					t.Errorf("%s: Reserve(%v) = %+v after %s, want a wait within the bounds",
+						tt.name, q.Names, d, wait)
 				}
 				last = d.WaitUntil
 			}
@@ -499,8 +566,10 @@ func TestGovernorPauseGrows(t *testing.T) {
 		g := governor(t, server, c, nil)
 		q := controlplane.QuotaRequest{CA: "free", Names: []string{"a.example"}}
 		other := controlplane.QuotaRequest{CA: "free", Names: []string{"b.example"}}
-		for _, want := range []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute} {
-			v := controlplane.Verdict{Class: controlplane.VerdictRateLimited, RetryAt: c.now().Add(24 * time.Hour)}
+		for _, want := range []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute,
+			8 * time.Minute} {
+			v := controlplane.Verdict{Class: controlplane.VerdictRateLimited,
+				RetryAt: c.now().Add(24 * time.Hour)}
 			for range 3 { // concurrent rejections count as one
 				if err := g.Learn(t.Context(), q, v); err != nil {
 					t.Fatal(err)
@@ -523,7 +592,8 @@ func TestGovernorFailedAuthorizations(t *testing.T) {
 	bothRedis(t, func(t *testing.T, server *devstack.Redis) {
 		c := newClock()
 		g := governor(t, server, c, nil)
-		q := controlplane.QuotaRequest{CA: "letsencrypt", Names: []string{"a.example.com", "*.a.example.com"}, Renewal: true, Replaces: true}
+		q := controlplane.QuotaRequest{CA: "letsencrypt", Names: []string{"a.example.com",
+			"*.a.example.com"}, Renewal: true, Replaces: true}
 		for i := range 5 {
 			if !reserve(t, g, q).OK {
 				t.Fatalf("Reserve after %d failures = wait, want OK", i)
@@ -534,7 +604,9 @@ func TestGovernorFailedAuthorizations(t *testing.T) {
 			c.advance(time.Second)
 		}
 		d := reserve(t, g, q)
-		if wait := d.WaitUntil.Sub(c.now()); d.OK || d.Limit != controlplane.LimitFailedAuthorizations || wait > 12*time.Minute || wait < 11*time.Minute {
+		if wait := d.WaitUntil.Sub(c.now()); d.OK ||
+			d.Limit != controlplane.LimitFailedAuthorizations || wait > 12*time.Minute ||
+			wait < 11*time.Minute {
 			t.Errorf("Reserve after 5 failures = %+v with a wait of %s", d, wait)
 		}
 		other := q
@@ -567,7 +639,8 @@ func TestGovernorWithoutRedis(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 20 {
-		d, err := g.Reserve(t.Context(), controlplane.QuotaRequest{CA: "own", Names: []string{"a.example"}})
+		d, err := g.Reserve(t.Context(),
+			controlplane.QuotaRequest{CA: "own", Names: []string{"a.example"}})
 		if err != nil || !d.OK || !d.Bypassed {
 			t.Fatalf("order %d: %+v, %v", i, d, err)
 		}
@@ -575,7 +648,9 @@ func TestGovernorWithoutRedis(t *testing.T) {
 	if bypassed != 20 {
 		t.Errorf("bypassed decisions = %d, want 20", bypassed)
 	}
-	if g.Refund(t.Context(), q, false) == nil || g.AuthorizationFailed(t.Context(), controlplane.QuotaRequest{CA: "letsencrypt", Names: q.Names}) == nil {
+	if g.Refund(t.Context(), q, false) == nil ||
+		g.AuthorizationFailed(t.Context(),
+			controlplane.QuotaRequest{CA: "letsencrypt", Names: q.Names}) == nil {
 		t.Error("AuthorizationFailed without Redis = nil, want an error")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -583,7 +658,8 @@ func TestGovernorWithoutRedis(t *testing.T) {
 	if d, err := g.Reserve(ctx, q); err == nil || d.OK {
 		t.Errorf("Reserve with a canceled context = %+v, %v; want its error", d, err)
 	}
-	if d, err := g.Reserve(t.Context(), controlplane.QuotaRequest{CA: "unknown"}); err == nil || d.OK {
+	if d, err := g.Reserve(t.Context(), controlplane.QuotaRequest{CA: "unknown"}); err == nil ||
+		d.OK {
 		t.Errorf("Reserve at an unconfigured CA = %+v, %v; want an error", d, err)
 	}
 }
@@ -593,7 +669,9 @@ func TestGovernorForgets(t *testing.T) {
 	bothRedis(t, func(t *testing.T, server *devstack.Redis) {
 		g := governor(t, server, newClock(), nil)
 		request := func(i int) controlplane.QuotaRequest {
-			return controlplane.QuotaRequest{CA: "own", Names: []string{fmt.Sprintf("d%d.example", i)}, Waiter: fmt.Sprint(i), OrderID: fmt.Sprint(i)}
+			return controlplane.QuotaRequest{CA: "own",
+				Names: []string{fmt.Sprintf("d%d.example", i)}, Waiter: fmt.Sprint(i),
+				OrderID: fmt.Sprint(i)}
 		}
 		before, _ := until(t, g, request)
 		if err := server.Flush(t.Context()); err != nil {
@@ -644,16 +722,18 @@ func BenchmarkReserve(b *testing.B) {
 	for _, embedded := range []bool{false, true} {
 		for _, waiting := range []int{0, 10_000} {
 			b.Run(fmt.Sprintf("embedded=%v/waiting=%d", embedded, waiting), func(b *testing.B) {
-				g := governor(b, startRedis(b, embedded), newClock(), func(cfg *acme.GovernorConfig) {
-					limits, _ := acme.DefaultLimits(letsEncrypt)
-					limits.Pace.Count *= 1000
-					if waiting == 0 {
-						limits.NewOrdersPerAccount.Count = 1 << 30
-					}
-					cfg.CAs[0].Limits = &limits
-				})
+				g := governor(b, startRedis(b, embedded), newClock(),
+					func(cfg *acme.GovernorConfig) {
+						limits, _ := acme.DefaultLimits(letsEncrypt)
+						limits.Pace.Count *= 1000
+						if waiting == 0 {
+							limits.NewOrdersPerAccount.Count = 1 << 30
+						}
+						cfg.CAs[0].Limits = &limits
+					})
 				request := func(i int) controlplane.QuotaRequest {
-					return controlplane.QuotaRequest{CA: "letsencrypt", Names: []string{fmt.Sprintf("d%d.example", i)}, Waiter: fmt.Sprint(i)}
+					return controlplane.QuotaRequest{CA: "letsencrypt",
+						Names: []string{fmt.Sprintf("d%d.example", i)}, Waiter: fmt.Sprint(i)}
 				}
 				for i := range waiting {
 					reserve(b, g, request(i))

@@ -42,8 +42,10 @@ func liveThrough(t *testing.T, server *devstack.Redis, length time.Duration, dem
 	c := newClock()
 	start := c.now()
 	limits, _ := acme.DefaultLimits(letsEncrypt)
-	limits.NewOrdersPerAccount.Count /= 3                                              // a third of the orders shows the same in a third of the time
-	limits.Pace = acme.Limit{Count: limits.Pace.Count * 60, Per: limits.Pace.Per * 60} // the clock advances by minutes
+	// a third of the orders shows the same in a third of the time
+	limits.NewOrdersPerAccount.Count /= 3
+	// the clock advances by minutes
+	limits.Pace = acme.Limit{Count: limits.Pace.Count * 60, Per: limits.Pace.Per * 60}
 	var governors [2]*acme.Governor
 	for i := range governors {
 		governors[i] = governor(t, server, c, func(cfg *acme.GovernorConfig) {
@@ -54,7 +56,9 @@ func liveThrough(t *testing.T, server *devstack.Redis, length time.Duration, dem
 	random := rand.New(rand.NewPCG(1, uint64(demand)))
 	orders := make([]*weekOrder, demand)
 	for i := range orders {
-		o := &weekOrder{due: start, q: controlplane.QuotaRequest{CA: "letsencrypt", Names: []string{weekName(random, i)}, Waiter: fmt.Sprint("job", i), OrderID: fmt.Sprint("ord", i)}}
+		o := &weekOrder{due: start, q: controlplane.QuotaRequest{CA: "letsencrypt",
+			Names: []string{weekName(random, i)}, Waiter: fmt.Sprint("job", i),
+			OrderID: fmt.Sprint("ord", i)}}
 		if i%5 > 0 { // a fifth is due at the start
 			o.due = start.Add(time.Duration(random.Float64() * float64(length)))
 		}
@@ -68,7 +72,8 @@ func liveThrough(t *testing.T, server *devstack.Redis, length time.Duration, dem
 		now := c.now()
 		work := make(chan *weekOrder)
 		var wg sync.WaitGroup
-		due := slices.DeleteFunc(slices.Clone(orders), func(o *weekOrder) bool { return !o.done.IsZero() || o.due.After(now) })
+		due := slices.DeleteFunc(slices.Clone(orders),
+			func(o *weekOrder) bool { return !o.done.IsZero() || o.due.After(now) })
 		for i := range min(workers, len(due)) {
 			wg.Go(func() {
 				for o := range work {
@@ -98,7 +103,8 @@ func liveThrough(t *testing.T, server *devstack.Redis, length time.Duration, dem
 		wg.Wait()
 	}
 
-	placed := slices.DeleteFunc(slices.Clone(orders), func(o *weekOrder) bool { return o.done.IsZero() })
+	placed := slices.DeleteFunc(slices.Clone(orders),
+		func(o *weekOrder) bool { return o.done.IsZero() })
 	slices.SortFunc(placed, func(a, b *weekOrder) int { return a.done.Compare(b.done) })
 	model := weekModel{}
 	counted, refused := 0, 0
@@ -108,13 +114,16 @@ func liveThrough(t *testing.T, server *devstack.Redis, length time.Duration, dem
 		}
 		counted++
 		ok := model.take(limits.NewOrdersPerAccount, "account", o.done)
-		ok = model.take(limits.CertificatesPerRegisteredDomain, "domain "+controlplane.RegisteredDomain(o.q.Names[0]), o.done) && ok
+		ok = model.take(limits.CertificatesPerRegisteredDomain,
+			"domain "+controlplane.RegisteredDomain(o.q.Names[0]), o.done) && ok
 		ok = model.take(limits.DuplicateCertificates, "names "+o.q.Names[0], o.done) && ok
 		if !ok {
 			refused++
 		}
 	}
-	possible := float64(limits.NewOrdersPerAccount.Count) + length.Seconds()/limits.NewOrdersPerAccount.Per.Seconds()*float64(limits.NewOrdersPerAccount.Count)
+	possible := float64(limits.NewOrdersPerAccount.Count) +
+		length.Seconds()/limits.NewOrdersPerAccount.Per.Seconds()*float64(
+			limits.NewOrdersPerAccount.Count)
 	used := float64(counted) / min(possible, float64(demand)*11/12)
 	t.Logf("%d orders requested, %d placed, of which %d count: %.1f%% of the limits; %.2f requests per order", demand, len(placed), counted, 100*used, float64(asked.Load())/float64(len(placed)))
 	if refused > 0 {
@@ -161,7 +170,8 @@ func (m weekModel) take(limit acme.Limit, key string, at time.Time) bool {
 		}{float64(limit.Count), at}
 		m[key] = b
 	}
-	b.tokens = min(b.tokens+at.Sub(b.at).Seconds()/limit.Per.Seconds()*float64(limit.Count), float64(limit.Count))
+	b.tokens = min(b.tokens+at.Sub(b.at).Seconds()/limit.Per.Seconds()*float64(limit.Count),
+		float64(limit.Count))
 	b.at = at
 	if b.tokens < 1 {
 		return false

@@ -82,7 +82,8 @@ func (w *world) engine(t testing.TB, change func(*acme.Config)) *acme.Engine {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(w.ca.TLSRootPEM())
 	cfg := acme.Config{
-		CAs:      []acme.CA{{Name: "pebble", DirectoryURL: w.ca.DirectoryURL(), Email: "ops@example.com", Profile: "classic", RootCAs: roots}},
+		CAs: []acme.CA{{Name: "pebble", DirectoryURL: w.ca.DirectoryURL(),
+			Email: "ops@example.com", Profile: "classic", RootCAs: roots}},
 		Accounts: w.accounts, Sealer: w.sealer, RunTimeout: time.Minute,
 	}
 	if change != nil {
@@ -99,7 +100,8 @@ func (w *world) engine(t testing.TB, change func(*acme.Config)) *acme.Engine {
 // order prepares an order for names, with an EC key.
 func (w *world) order(t testing.TB, e *acme.Engine, names ...string) *controlplane.Order {
 	t.Helper()
-	o := &controlplane.Order{OrgID: "org_1", DomainID: "dom_1", CA: "pebble", Names: names, Target: "target", KeyType: controlplane.KeyEC256}
+	o := &controlplane.Order{OrgID: "org_1", DomainID: "dom_1", CA: "pebble", Names: names,
+		Target: "target", KeyType: controlplane.KeyEC256}
 	if err := e.Prepare(t.Context(), o, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +121,9 @@ func (w *world) issue(t testing.TB, e *acme.Engine, names ...string) *controlpla
 }
 
 // verify checks a certificate as a browser does, and compares its description with it.
-func (w *world) verify(t testing.TB, cert *controlplane.Certificate, o *controlplane.Order) *x509.Certificate {
+func (w *world) verify(
+	t testing.TB, cert *controlplane.Certificate, o *controlplane.Order,
+) *x509.Certificate {
 	t.Helper()
 	block, rest := pem.Decode([]byte(cert.ChainPEM))
 	if block == nil {
@@ -133,15 +137,18 @@ func (w *world) verify(t testing.TB, cert *controlplane.Certificate, o *controlp
 	roots.AppendCertsFromPEM(w.ca.RootsPEM())
 	between.AppendCertsFromPEM(rest)
 	for _, name := range o.Names {
-		if _, err := leaf.Verify(x509.VerifyOptions{DNSName: strings.Replace(name, "*", "any", 1), Roots: roots, Intermediates: between}); err != nil {
+		if _, err := leaf.Verify(x509.VerifyOptions{DNSName: strings.Replace(name, "*", "any", 1),
+			Roots: roots, Intermediates: between}); err != nil {
 			t.Errorf("Verify(%s): %v", name, err)
 		}
 	}
 	if got, want := cert.Serial, fmt.Sprintf("%x", leaf.SerialNumber.Bytes()); got != want {
 		t.Errorf("serial %s, want %s", got, want)
 	}
-	if cert.OrderID != o.ID || cert.OrgID != o.OrgID || cert.DomainID != o.DomainID || cert.CA != "pebble" || cert.Issuer == "" || cert.ARIID == "" ||
-		len(cert.FingerprintSHA256) != 64 || !cert.NotAfter.Equal(leaf.NotAfter) || !cert.NotBefore.Equal(leaf.NotBefore) || cert.KeyType != o.KeyType {
+	if cert.OrderID != o.ID || cert.OrgID != o.OrgID || cert.DomainID != o.DomainID ||
+		cert.CA != "pebble" || cert.Issuer == "" || cert.ARIID == "" ||
+		len(cert.FingerprintSHA256) != 64 || !cert.NotAfter.Equal(leaf.NotAfter) ||
+		!cert.NotBefore.Equal(leaf.NotBefore) || cert.KeyType != o.KeyType {
 		t.Errorf("certificate's description = %+v, want that of the leaf and the order", cert)
 	}
 	return leaf
@@ -158,7 +165,9 @@ type accounts struct {
 	created int
 }
 
-func (a *accounts) Account(ctx context.Context, directoryURL string) (*controlplane.Account, error) {
+func (a *accounts) Account(
+	ctx context.Context, directoryURL string,
+) (*controlplane.Account, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if row, ok := a.rows[directoryURL]; ok {
@@ -167,7 +176,9 @@ func (a *accounts) Account(ctx context.Context, directoryURL string) (*controlpl
 	return nil, ctx.Err()
 }
 
-func (a *accounts) CreateAccount(ctx context.Context, acct *controlplane.Account) (*controlplane.Account, error) {
+func (a *accounts) CreateAccount(
+	ctx context.Context, acct *controlplane.Account,
+) (*controlplane.Account, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if row, ok := a.rows[acct.DirectoryURL]; ok {
@@ -320,10 +331,12 @@ func (z *zone) ServeDNS(w dns.ResponseWriter, req *dns.Msg) {
 		return dns.RR_Header{Name: name, Rrtype: typ, Class: dns.ClassINET}
 	}
 	if len(values) > 0 {
-		resp.Answer = append(resp.Answer, &dns.CNAME{Hdr: header(question, dns.TypeCNAME), Target: "target.acme.test."})
+		resp.Answer = append(resp.Answer,
+			&dns.CNAME{Hdr: header(question, dns.TypeCNAME), Target: "target.acme.test."})
 	}
 	for _, value := range values {
-		resp.Answer = append(resp.Answer, &dns.TXT{Hdr: header("target.acme.test.", dns.TypeTXT), Txt: []string{value}})
+		resp.Answer = append(resp.Answer, &dns.TXT{Hdr: header("target.acme.test.", dns.TypeTXT),
+			Txt: []string{value}})
 	}
 	_ = w.WriteMsg(resp)
 }
@@ -336,7 +349,8 @@ func wantError(t testing.TB, err error, class acme.Class, code string) acme.Erro
 		t.Fatalf("err = %v, want an *acme.Error of class %s", err, class)
 	}
 	if e.Class != class || e.Code != code {
-		t.Fatalf("err = %v (class %s, code %s), want class %s, code %s", err, e.Class, e.Code, class, code)
+		t.Fatalf("err = %v (class %s, code %s), want class %s, code %s", err, e.Class, e.Code,
+			class, code)
 	}
 	if e.Message == "" || e.Fix == "" {
 		t.Errorf("error %s has no message or no fix: %+v", code, e)

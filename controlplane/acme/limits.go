@@ -34,16 +34,19 @@ type Limits struct {
 func DefaultLimits(directoryURL string) (Limits, bool) {
 	const week = 7 * 24 * time.Hour
 	switch directoryURL {
-	case "https://acme-v02.api.letsencrypt.org/directory": // https://letsencrypt.org/docs/rate-limits/
+	// https://letsencrypt.org/docs/rate-limits/
+	case "https://acme-v02.api.letsencrypt.org/directory":
 		return Limits{
 			NewOrdersPerAccount:             Limit{300, 3 * time.Hour},
 			CertificatesPerRegisteredDomain: Limit{50, week},
 			DuplicateCertificates:           Limit{5, week},
 			FailedAuthorizations:            Limit{5, time.Hour},
-			Pace:                            Limit{20, time.Second}, // about 9 requests each; the CA allows 250 requests per second
-			ReplacesExempt:                  true,
+			// about 9 requests each; the CA allows 250 requests per second
+			Pace:           Limit{20, time.Second},
+			ReplacesExempt: true,
 		}, true
-	case "https://acme-staging-v02.api.letsencrypt.org/directory": // https://letsencrypt.org/docs/staging-environment/
+	// https://letsencrypt.org/docs/staging-environment/
+	case "https://acme-staging-v02.api.letsencrypt.org/directory":
 		return Limits{
 			NewOrdersPerAccount:             Limit{1500, 3 * time.Hour},
 			CertificatesPerRegisteredDomain: Limit{30000, week},

@@ -57,7 +57,9 @@ func (r *run) placeOrder() (lego.Order, error) {
 	}
 	got, err := r.newOrder(profile)
 	if e, ok := errors.AsType[*Error](err); ok && r.order.Replaces != "" && refusesReplacement(e) {
-		r.engine.cfg.Logger.InfoContext(r.ctx, "acme: CA rejected the replaced certificate, ordering without it", "ca", r.order.CA, "order", r.order.ID, "error", e)
+		r.engine.cfg.Logger.InfoContext(r.ctx,
+			"acme: CA rejected the replaced certificate, ordering without it", "ca", r.order.CA,
+			"order", r.order.ID, "error", e)
 		r.order.Replaces = ""
 		got, err = r.newOrder(profile)
 	}
@@ -65,7 +67,8 @@ func (r *run) placeOrder() (lego.Order, error) {
 		return lego.Order{}, err
 	}
 	if got.Location == "" {
-		return lego.Order{}, unreachable(r.order.CA, errors.New("the new-order response has no Location header"))
+		return lego.Order{}, unreachable(r.order.CA,
+			errors.New("the new-order response has no Location header"))
 	}
 	r.order.OrderURL = got.Location
 	r.order.Profile = cmp.Or(got.Profile, profile)
@@ -75,7 +78,8 @@ func (r *run) placeOrder() (lego.Order, error) {
 
 func (r *run) newOrder(profile string) (got lego.ExtendedOrder, err error) {
 	err = r.session.do(func() (err error) {
-		got, err = r.session.core.Orders.NewWithOptions(r.order.Names, &api.OrderOptions{Profile: profile, ReplacesCertID: r.order.Replaces})
+		got, err = r.session.core.Orders.NewWithOptions(r.order.Names,
+			&api.OrderOptions{Profile: profile, ReplacesCertID: r.order.Replaces})
 		return err
 	})
 	if e, ok := errors.AsType[*Error](err); ok && e.Class == Unreachable && e.Status == 0 {
@@ -88,7 +92,8 @@ func (r *run) newOrder(profile string) (got lego.ExtendedOrder, err error) {
 // excludes problems that cannot concern the replacement.
 func refusesReplacement(e *Error) bool {
 	switch e.problemType {
-	case "", "accountDoesNotExist", "rateLimited", "badNonce", "caa", "rejectedIdentifier", "unsupportedIdentifier", "invalidProfile":
+	case "", "accountDoesNotExist", "rateLimited", "badNonce", "caa", "rejectedIdentifier",
+		"unsupportedIdentifier", "invalidProfile":
 		return e.Status == http.StatusConflict
 	}
 	return true
@@ -162,7 +167,8 @@ func (r *run) invalidOrder(state lego.Order) error {
 	own := r.embedded(r.session.wire.body, state.Error)
 	for _, url := range state.Authorizations {
 		authz, err := r.fetchAuthorization(url)
-		if e, ok := errors.AsType[*Error](err); ok && (e.Class == Interrupted || e.Class == RateLimited) {
+		if e, ok := errors.AsType[*Error](err); ok && (e.Class == Interrupted ||
+			e.Class == RateLimited) {
 			return err
 		}
 		if err == nil && authz.Status == lego.StatusInvalid {
@@ -174,7 +180,8 @@ func (r *run) invalidOrder(state lego.Order) error {
 	if own != nil {
 		return own
 	}
-	return gone(r.order.CA, &Error{Class: OrderGone, CA: r.order.CA, Message: "order is " + clip(state.Status, 50)})
+	return gone(r.order.CA, &Error{Class: OrderGone, CA: r.order.CA, Message: "order is " +
+		clip(state.Status, 50)})
 }
 
 // embedded returns an Error for the problem inside an order, or nil if the order has none. The

@@ -29,7 +29,8 @@ const longPoll = time.Second
 // requests a longer wait than the run has left.
 func (r *run) poll(look func() (bool, error)) error {
 	schedule := r.engine.cfg.Poll
-	for wait := schedule.First; ; wait = min(time.Duration(float64(wait)*schedule.Factor), schedule.Max) {
+	for wait := schedule.First; ; wait = min(time.Duration(float64(wait)*schedule.Factor),
+		schedule.Max) {
 		pause := max(wait, r.session.wire.retryAfter)
 		if pause >= longPoll {
 			if err := r.record(); err != nil {

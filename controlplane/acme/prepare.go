@@ -65,7 +65,8 @@ func (e *Engine) request(o *controlplane.Order, csrDER []byte) error {
 	if err != nil {
 		return err
 	}
-	csr, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{DNSNames: o.Names}, key)
+	csr, err := x509.CreateCertificateRequest(rand.Reader,
+		&x509.CertificateRequest{DNSNames: o.Names}, key)
 	if err != nil {
 		return fmt.Errorf("create the CSR: %w", err)
 	}

@@ -38,7 +38,8 @@ func (p problem) deciding() problem {
 	if p.kind() == "rateLimited" {
 		return p
 	}
-	if i := slices.IndexFunc(p.SubProblems, func(s problem) bool { return s.kind() == "caa" }); i >= 0 {
+	if i := slices.IndexFunc(p.SubProblems,
+		func(s problem) bool { return s.kind() == "caa" }); i >= 0 {
 		return p.SubProblems[i]
 	}
 	if p.kind() == "compound" && len(p.SubProblems) > 0 {
@@ -85,7 +86,8 @@ func problemError(ca string, raw json.RawMessage, status int) *Error {
 
 // statusError returns an Error for a response without a problem document.
 func statusError(ca string, status int, contentType string) *Error {
-	err := fmt.Errorf("status %d with content type %q instead of a problem document", status, clip(contentType, 100))
+	err := fmt.Errorf("status %d with content type %q instead of a problem document", status,
+		clip(contentType, 100))
 	var e *Error
 	switch {
 	case status == http.StatusTooManyRequests:
@@ -119,16 +121,20 @@ var caErrors = map[string]caError{
 	"connection": {Rejected, "ca-connection", "could not connect to validate the name", false},
 	"tls":        {Rejected, "ca-connection", "could not connect to validate the name", false},
 
-	"unauthorized":      {Rejected, "ca-unauthorized", "did not find the expected TXT record", false},
-	"incorrectResponse": {Rejected, "ca-unauthorized", "did not find the expected TXT record", false},
+	"unauthorized": {Rejected, "ca-unauthorized", "did not find the expected TXT record",
+		false},
+	"incorrectResponse": {Rejected, "ca-unauthorized", "did not find the expected TXT record",
+		false},
 
 	"badCSR":                {Rejected, "ca-bad-csr", "rejected the CSR", false},
 	"badPublicKey":          {Rejected, "ca-bad-key", "rejected the key", false},
 	"badSignatureAlgorithm": {Rejected, "ca-bad-key", "rejected the key", false},
 
-	"rejectedIdentifier":    {Rejected, "ca-rejected-identifier", "does not issue for this name", false},
-	"unsupportedIdentifier": {Rejected, "ca-rejected-identifier", "does not issue for this name", false},
-	"invalidProfile":        {Rejected, "ca-profile", "does not offer the profile", false},
+	"rejectedIdentifier": {Rejected, "ca-rejected-identifier", "does not issue for this name",
+		false},
+	"unsupportedIdentifier": {Rejected, "ca-rejected-identifier", "does not issue for this name",
+		false},
+	"invalidProfile": {Rejected, "ca-profile", "does not offer the profile", false},
 
 	"accountDoesNotExist":     {Rejected, "ca-account", "rejected the ACME account", false},
 	"externalAccountRequired": {Rejected, "ca-account", "rejected the ACME account", false},
@@ -136,7 +142,8 @@ var caErrors = map[string]caError{
 	"unsupportedContact":      {Rejected, "ca-account", "rejected the ACME account", false},
 	"userActionRequired":      {Rejected, "ca-account", "rejected the ACME account", false},
 
-	"alreadyRevoked": {Rejected, "ca-already-revoked", "has already revoked the certificate", false},
+	"alreadyRevoked": {Rejected, "ca-already-revoked", "has already revoked the certificate",
+		false},
 	"badRevocationReason": {
 		Rejected, "ca-bad-revocation-reason", "does not accept the revocation reason", false},
 	"alreadyReplaced": {

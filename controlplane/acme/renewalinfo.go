@@ -17,10 +17,11 @@ import (
 // Intervals between requests for renewal information. The CA's Retry-After is limited to between
 // minCheck and maxCheck.
 const (
-	minCheck      = time.Minute    // RFC 9773 §4.3
-	maxCheck      = 24 * time.Hour // RFC 9773 §4.3
-	usualCheck    = 6 * time.Hour  // without Retry-After, and after a permanent error (RFC 9773 §4.3.3)
-	troubledCheck = time.Hour      // after a transient error
+	minCheck = time.Minute    // RFC 9773 §4.3
+	maxCheck = 24 * time.Hour // RFC 9773 §4.3
+	// without Retry-After, and after a permanent error (RFC 9773 §4.3.3)
+	usualCheck    = 6 * time.Hour
+	troubledCheck = time.Hour // after a transient error
 )
 
 // maxWindow is the largest distance of a window from now. No certificate is valid for that long.
@@ -35,7 +36,9 @@ const maxWindow = 20 * 365 * 24 * time.Hour
 // controlplane.ErrNoRenewalInfo if the CA did not return a valid window: a status other than 200,
 // invalid JSON, or a missing, reversed, or far-away window. Neither error may be treated as "renew
 // now".
-func (e *Engine) RenewalInfo(ctx context.Context, ca, ariID string) (controlplane.RenewalInfo, error) {
+func (e *Engine) RenewalInfo(
+	ctx context.Context, ca, ariID string,
+) (controlplane.RenewalInfo, error) {
 	a, err := e.authority(ca)
 	if err != nil {
 		return controlplane.RenewalInfo{CheckAgainAt: e.cfg.Now().Add(maxCheck)}, err
@@ -44,38 +47,47 @@ func (e *Engine) RenewalInfo(ctx context.Context, ca, ariID string) (controlplan
 	if err == nil {
 		return info, nil
 	}
-	blank := controlplane.RenewalInfo{CheckedAt: info.CheckedAt, CheckAgainAt: a.now().Add(troubledCheck)}
+	blank := controlplane.RenewalInfo{CheckedAt: info.CheckedAt,
+		CheckAgainAt: a.now().Add(troubledCheck)}
 	refused, ok := errors.AsType[*Error](err)
 	switch {
 	case errors.Is(err, controlplane.ErrRenewalInfoNotOffered):
 		blank.CheckAgainAt = a.now().Add(maxCheck)
 	case ok && refused.RetryAfter > 0:
 		blank.CheckAgainAt = a.now().Add(min(max(refused.RetryAfter, minCheck), maxCheck))
-	case ok && (refused.Status >= 400 && refused.Status < 500 || refused.Class == Rejected || refused.Class == Internal):
+	case ok && (refused.Status >= 400 && refused.Status < 500 || refused.Class == Rejected ||
+		refused.Class == Internal):
 		blank.CheckAgainAt = a.now().Add(usualCheck)
 	}
 	return blank, err
 }
 
-func (a *authority) renewalInfo(ctx context.Context, ariID string) (controlplane.RenewalInfo, error) {
+func (a *authority) renewalInfo(
+	ctx context.Context, ariID string,
+) (controlplane.RenewalInfo, error) {
 	asked := controlplane.RenewalInfo{CheckedAt: a.now().UTC()}
 	if ok, until := a.breaker.healthy(a.now()); !ok {
 		return asked, noInfo(a.down(until))
 	}
 	if !isARIID(ariID) {
-		return asked, noInfo(internal(a.Name, fmt.Errorf("invalid ARI certificate ID %q", clip(ariID, 100))))
+		return asked,
+			noInfo(internal(a.Name, fmt.Errorf("invalid ARI certificate ID %q", clip(ariID, 100))))
 	}
 	dir, err := a.directory(ctx)
 	if err != nil {
 		return asked, noInfo(err)
 	}
 	if dir.RenewalInfo == "" {
-		return asked, &Error{Class: Rejected, Code: "ca-no-ari", CA: a.Name, Err: controlplane.ErrRenewalInfoNotOffered,
-			Message: a.Name + " does not offer renewal information.", Fix: controlplane.FixOf("ca-no-ari")}
+		return asked, &Error{Class: Rejected, Code: "ca-no-ari", CA: a.Name,
+			Err:     controlplane.ErrRenewalInfoNotOffered,
+			Message: a.Name + " does not offer renewal information.",
+			Fix:     controlplane.FixOf("ca-no-ari")}
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(dir.RenewalInfo, "/")+"/"+ariID, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet,
+		strings.TrimSuffix(dir.RenewalInfo, "/")+"/"+ariID, nil)
 	if err != nil {
-		return asked, noInfo(unreachable(a.Name, errors.New("renewalInfo in the directory is not a URL")))
+		return asked,
+			noInfo(unreachable(a.Name, errors.New("renewalInfo in the directory is not a URL")))
 	}
 	req.Header.Set("User-Agent", a.cfg.UserAgent)
 	resp, body, err := a.exchange(ctx, req)
@@ -89,8 +101,10 @@ func (a *authority) renewalInfo(ctx context.Context, ariID string) (controlplane
 	}
 	info, err := a.readRenewalInfo(body)
 	if err != nil {
-		invalid := &Error{Class: Rejected, Code: "ca-ari-invalid", CA: a.Name, Status: resp.StatusCode, Err: err, RetryAfter: retryAfter(resp.Header, a.now()),
-			Message: a.Name + " returned invalid renewal information.", Fix: controlplane.FixOf("ca-ari-invalid")}
+		invalid := &Error{Class: Rejected, Code: "ca-ari-invalid", CA: a.Name,
+			Status: resp.StatusCode, Err: err, RetryAfter: retryAfter(resp.Header, a.now()),
+			Message: a.Name + " returned invalid renewal information.",
+			Fix:     controlplane.FixOf("ca-ari-invalid")}
 		return asked, noInfo(invalid)
 	}
 	info.CheckedAt = asked.CheckedAt
@@ -110,15 +124,18 @@ func (a *authority) readRenewalInfo(body []byte) (controlplane.RenewalInfo, erro
 	if err := json.Unmarshal(body, &got); err != nil {
 		return controlplane.RenewalInfo{}, err
 	}
-	info := controlplane.RenewalInfo{WindowStart: got.SuggestedWindow.Start.UTC(), WindowEnd: got.SuggestedWindow.End.UTC()}
+	info := controlplane.RenewalInfo{WindowStart: got.SuggestedWindow.Start.UTC(),
+		WindowEnd: got.SuggestedWindow.End.UTC()}
 	near := func(t time.Time) bool { return t.Sub(a.now()).Abs() < maxWindow }
 	switch {
 	case info.WindowStart.IsZero() || info.WindowEnd.IsZero():
 		return info, errors.New("the suggested window is missing")
 	case !info.HasWindow():
-		return info, fmt.Errorf("the window ends at %s, before its start at %s", info.WindowEnd, info.WindowStart)
+		return info, fmt.Errorf("the window ends at %s, before its start at %s", info.WindowEnd,
+			info.WindowStart)
 	case !near(info.WindowStart) || !near(info.WindowEnd):
-		return info, fmt.Errorf("the window from %s to %s is too far from now", info.WindowStart, info.WindowEnd)
+		return info, fmt.Errorf("the window from %s to %s is too far from now", info.WindowStart,
+			info.WindowEnd)
 	}
 	info.ExplanationURL = pageURL(got.ExplanationURL)
 	return info, nil

@@ -18,7 +18,8 @@ func (e *Engine) Revoke(ctx context.Context, certDER []byte, ca string, reason i
 		return err
 	}
 	if reason < 0 || reason > 10 || reason == 7 {
-		return internal(ca, fmt.Errorf("invalid revocation reason %d: must be 0 to 10 except 7", reason))
+		return internal(ca, fmt.Errorf("invalid revocation reason %d: must be 0 to 10 except 7",
+			reason))
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, e.cfg.RunTimeout, errSlow)
 	defer cancel()
@@ -48,6 +49,8 @@ func (a *authority) revoke(ctx context.Context, acct *account, certDER []byte, r
 		return err
 	}
 	return s.do(func() error {
-		return s.core.Certificates.Revoke(lego.RevokeCertMessage{Certificate: base64.RawURLEncoding.EncodeToString(certDER), Reason: &reason})
+		return s.core.Certificates.Revoke(
+			lego.RevokeCertMessage{Certificate: base64.RawURLEncoding.EncodeToString(certDER),
+				Reason: &reason})
 	})
 }

@@ -85,7 +85,8 @@ func (e *Engine) RollOver(ctx context.Context, ca string) error {
 		return nil
 	}
 	if err := a.changeKey(ctx, acct, next); err != nil {
-		if now, bad := a.storedAccount(ctx); bad == nil && !bytes.Equal(now.SealedKey, stored.SealedKey) {
+		if now, bad := a.storedAccount(ctx); bad == nil &&
+			!bytes.Equal(now.SealedKey, stored.SealedKey) {
 			a.account = nil
 			return nil // another worker was faster
 		}
@@ -95,7 +96,8 @@ func (e *Engine) RollOver(ctx context.Context, ca string) error {
 		return a.storeError(ctx, err)
 	}
 	a.account = nil // reload it: another worker may have stored the key
-	a.cfg.Logger.InfoContext(ctx, "acme: account key rolled over", "ca", a.Name, "account", acct.url)
+	a.cfg.Logger.InfoContext(ctx, "acme: account key rolled over", "ca", a.Name,
+		"account", acct.url)
 	return nil
 }
 
@@ -121,7 +123,9 @@ func (a *authority) accountKeys() (AccountKeys, error) {
 
 // plan stores a new key as planned and returns the planned key, or nil if the account's key has
 // changed.
-func (a *authority) plan(ctx context.Context, keys AccountKeys, stored *controlplane.Account) (crypto.Signer, error) {
+func (a *authority) plan(
+	ctx context.Context, keys AccountKeys, stored *controlplane.Account,
+) (crypto.Signer, error) {
 	sealed, err := a.newKey()
 	if err != nil {
 		return nil, err
@@ -146,7 +150,9 @@ func (a *authority) openPlanned(sealed []byte) (crypto.Signer, error) {
 
 // settle finishes an interrupted rollover if the CA has processed it. It reports whether the
 // account now has a new key.
-func (a *authority) settle(ctx context.Context, keys AccountKeys, stored *controlplane.Account) (bool, error) {
+func (a *authority) settle(
+	ctx context.Context, keys AccountKeys, stored *controlplane.Account,
+) (bool, error) {
 	planned, err := keys.PlannedAccountKey(ctx, a.DirectoryURL)
 	if err != nil {
 		return false, a.storeError(ctx, err)
@@ -166,7 +172,8 @@ func (a *authority) settle(ctx context.Context, keys AccountKeys, stored *contro
 		return false, a.storeError(ctx, err)
 	}
 	a.account = nil
-	a.cfg.Logger.InfoContext(ctx, "acme: interrupted account key rollover finished", "ca", a.Name, "account", stored.URL)
+	a.cfg.Logger.InfoContext(ctx, "acme: interrupted account key rollover finished", "ca", a.Name,
+		"account", stored.URL)
 	return true, nil
 }
 
@@ -195,7 +202,9 @@ func (a *authority) changeKey(ctx context.Context, acct *account, next crypto.Si
 		return err
 	}
 	if dir.KeyChangeURL == "" {
-		return &Error{Class: Rejected, Code: "ca-account", CA: a.Name, Message: a.Name + " does not support account key changes.", Fix: "No action needed. The account keeps its key."}
+		return &Error{Class: Rejected, Code: "ca-account", CA: a.Name, Message: a.Name +
+			" does not support account key changes.",
+			Fix: "No action needed. The account keeps its key."}
 	}
 	s, err := a.open(ctx, acct.key, acct.url)
 	if err != nil {

@@ -37,7 +37,9 @@ func (a *changeable) PlannedAccountKey(ctx context.Context, directoryURL string)
 	return a.planned[directoryURL], ctx.Err()
 }
 
-func (a *changeable) PlanAccountKey(ctx context.Context, directoryURL string, sealed, next []byte) ([]byte, error) {
+func (a *changeable) PlanAccountKey(
+	ctx context.Context, directoryURL string, sealed, next []byte,
+) ([]byte, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if !bytes.Equal(a.rows[directoryURL].SealedKey, sealed) {
@@ -49,7 +51,9 @@ func (a *changeable) PlanAccountKey(ctx context.Context, directoryURL string, se
 	return a.planned[directoryURL], ctx.Err()
 }
 
-func (a *changeable) TakeAccountKey(ctx context.Context, directoryURL string, sealed []byte, url string) error {
+func (a *changeable) TakeAccountKey(
+	ctx context.Context, directoryURL string, sealed []byte, url string,
+) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.failing {
@@ -74,7 +78,8 @@ func (a *changeable) fail(on bool) {
 // rollWorld returns a world with a store that can change keys.
 func rollWorld(t *testing.T) (*world, *faulty, *changeable, func() *acme.Engine) {
 	t.Helper()
-	f := &faulty{seen: map[string]int{}, fault: map[string]func(int, http.ResponseWriter, *http.Request, http.Handler){}}
+	f := &faulty{seen: map[string]int{},
+		fault: map[string]func(int, http.ResponseWriter, *http.Request, http.Handler){}}
 	w := newWorld(t, devstack.CAConfig{Wrap: func(next http.Handler) http.Handler {
 		f.next = newKeyGate(next)
 		return f
@@ -128,7 +133,8 @@ func (g *keyGate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.mu.Lock()
 		delete(g.validating, r.URL.Path)
 		for _, link := range rec.Header().Values("Link") {
-			if at := strings.Index(link, pathAuthz); at >= 0 && strings.Contains(link, `rel="up"`) && rec.Code == http.StatusOK {
+			if at := strings.Index(link, pathAuthz); at >= 0 &&
+				strings.Contains(link, `rel="up"`) && rec.Code == http.StatusOK {
 				g.validating[link[at:strings.Index(link, ">")]] = true
 			}
 		}
@@ -156,7 +162,8 @@ func (g *keyGate) pass(w http.ResponseWriter, r *http.Request) {
 func (a *changeable) rolled(t *testing.T, before controlplane.Account) controlplane.Account {
 	t.Helper()
 	now := a.only(t)
-	if now.URL != before.URL || bytes.Equal(now.SealedKey, before.SealedKey) || len(a.planned) != 0 {
+	if now.URL != before.URL || bytes.Equal(now.SealedKey, before.SealedKey) ||
+		len(a.planned) != 0 {
 		t.Errorf("account = %q (before: %q), key kept = %v, planned keys = %d; want the same account with a new key", now.URL, before.URL, bytes.Equal(now.SealedKey, before.SealedKey), len(a.planned))
 	}
 	return now
@@ -175,7 +182,8 @@ func TestRollOver(t *testing.T) {
 		before := store.only(t)
 		half := w.order(t, other, fmt.Sprintf("half%d.example.com", i))
 		j := w.journal(half)
-		j.killAt, j.written = []controlplane.OrderStep{controlplane.StepOrdered, controlplane.StepAuthorized, controlplane.StepReady}[i], true
+		j.killAt, j.written = []controlplane.OrderStep{controlplane.StepOrdered,
+			controlplane.StepAuthorized, controlplane.StepReady}[i], true
 		if _, err := other.Run(t.Context(), half, j); !errors.Is(err, errKilled) {
 			t.Fatal(err)
 		}
@@ -293,7 +301,8 @@ func TestRollOverUnderLoad(t *testing.T) {
 					o := w.order(t, e, fmt.Sprintf("load%d-%d-%d.example.com", i, n, k))
 					j := w.journal(o)
 					cert, err := e.Run(t.Context(), o, j)
-					for again := 0; err != nil && again < 10; again++ { // two changes within one order are too many
+					// two changes within one order are too many
+					for again := 0; err != nil && again < 10; again++ {
 						o = w.order(t, e, o.Names...)
 						cert, err = e.Run(t.Context(), o, w.journal(o))
 					}
@@ -316,7 +325,8 @@ func TestRollOverRefused(t *testing.T) {
 	e := engine()
 	w.issue(t, e, "a.example.com")
 	before := store.only(t)
-	f.answer(pathKeyChange, 0, 403, nil, fmt.Sprintf(`{"type":"%sunauthorized","detail":"no"}`, urn))
+	f.answer(pathKeyChange, 0, 403, nil,
+		fmt.Sprintf(`{"type":"%sunauthorized","detail":"no"}`, urn))
 	wantError(t, e.RollOver(t.Context(), "pebble"), acme.Rejected, "ca-unauthorized")
 	if now := store.only(t); !bytes.Equal(now.SealedKey, before.SealedKey) {
 		t.Error("the key changed although the CA rejected it")
@@ -324,7 +334,10 @@ func TestRollOverRefused(t *testing.T) {
 	f.on(pathKeyChange, nil)
 	w.issue(t, e, "b.example.com")
 
-	f.rewrite(pathDirectory, func(_ int, dir map[string]any, _ http.Header) { delete(dir, "keyChange") })
+	f.rewrite(pathDirectory, func(_ int, dir map[string]any,
+		_ http.Header) {
+		delete(dir, "keyChange")
+	})
 	wantError(t, engine().RollOver(t.Context(), "pebble"), acme.Rejected, "ca-account")
 	wantError(t, e.RollOver(t.Context(), "gone"), acme.OrderGone, "ca-unknown")
 	wantError(t, w.engine(t, nil).RollOver(t.Context(), "pebble"), acme.Internal, "internal")
@@ -383,7 +396,8 @@ func (w *world) deactivate(t *testing.T, acct controlplane.Account) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	core, err := api.New(w.ca.HTTPClient(), "test", w.ca.DirectoryURL(), acct.URL, key.(crypto.Signer))
+	core, err := api.New(w.ca.HTTPClient(), "test", w.ca.DirectoryURL(), acct.URL,
+		key.(crypto.Signer))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,13 +24,16 @@ const (
 //
 // Run returns an *Error or wraps an error of the Journal. If Over is set, the order cannot be used
 // again. Otherwise any process may call Run again with the same order after RetryAfter.
-func (e *Engine) Run(ctx context.Context, o *controlplane.Order, j Journal) (*controlplane.Certificate, error) {
+func (e *Engine) Run(
+	ctx context.Context, o *controlplane.Order, j Journal,
+) (*controlplane.Certificate, error) {
 	ca, err := e.authority(o.CA)
 	if err != nil {
 		return nil, err
 	}
 	if o.Step.Over() || len(o.CSR) == 0 {
-		return nil, internal(o.CA, fmt.Errorf("order %s cannot run: it is at step %q or has no CSR", o.ID, o.Step))
+		return nil, internal(o.CA, fmt.Errorf("order %s cannot run: it is at step %q or has no CSR",
+			o.ID, o.Step))
 	}
 	outer := ctx
 	ctx, cancel := context.WithTimeoutCause(ctx, e.cfg.RunTimeout, errSlow)
@@ -59,7 +62,8 @@ func (r *run) runAttempts() (*controlplane.Certificate, error) {
 		if !again {
 			return nil, err
 		}
-		r.engine.cfg.Logger.InfoContext(r.ctx, "acme: resuming order after a transient fault", "ca", o.CA, "order", o.ID, "step", o.Step, "pause", pause, "error", err)
+		r.engine.cfg.Logger.InfoContext(r.ctx, "acme: resuming order after a transient fault",
+			"ca", o.CA, "order", o.ID, "step", o.Step, "pause", pause, "error", err)
 		if sleep(r.ctx, pause) != nil {
 			return nil, r.ca.interrupted(r.ctx)
 		}
@@ -87,7 +91,8 @@ func (r *run) attempt() (*controlplane.Certificate, error) {
 		return nil, err
 	}
 	cert, err := r.advance()
-	if e, ok := errors.AsType[*Error](err); ok && e.Status == 404 && r.order.OrderURL != "" && e.Class != OrderGone {
+	if e, ok := errors.AsType[*Error](err); ok && e.Status == 404 && r.order.OrderURL != "" &&
+		e.Class != OrderGone {
 		return nil, gone(r.order.CA, e)
 	}
 	return cert, err
@@ -168,7 +173,8 @@ func (r *run) record() error {
 		return r.journalError("save step "+string(r.order.Step), err)
 	}
 	r.unsaved = false
-	r.engine.cfg.Logger.DebugContext(r.ctx, "acme: order step recorded", "ca", r.order.CA, "order", r.order.ID, "step", r.order.Step)
+	r.engine.cfg.Logger.DebugContext(r.ctx, "acme: order step recorded", "ca", r.order.CA,
+		"order", r.order.ID, "step", r.order.Step)
 	return nil
 }
 
@@ -181,7 +187,9 @@ func (r *run) journalError(what string, err error) error {
 
 func rank(step controlplane.OrderStep) int {
 	return slices.Index([]controlplane.OrderStep{
-		controlplane.StepCreated, controlplane.StepOrdered, controlplane.StepAuthorized, controlplane.StepPublished,
-		controlplane.StepAccepted, controlplane.StepReady, controlplane.StepFinalized, controlplane.StepIssued,
+		controlplane.StepCreated, controlplane.StepOrdered, controlplane.StepAuthorized,
+		controlplane.StepPublished,
+		controlplane.StepAccepted, controlplane.StepReady, controlplane.StepFinalized,
+		controlplane.StepIssued,
 	}, step)
 }

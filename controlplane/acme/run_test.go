@@ -25,21 +25,25 @@ import (
 )
 
 // intents are the steps that are always recorded, because the action after each is irreversible.
-var intents = []controlplane.OrderStep{controlplane.StepOrdered, controlplane.StepAuthorized, controlplane.StepReady}
+var intents = []controlplane.OrderStep{controlplane.StepOrdered, controlplane.StepAuthorized,
+	controlplane.StepReady}
 
 func TestKeyTypesAndNames(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, devstack.CAConfig{})
 	e := w.engine(t, nil)
-	for i, kt := range []controlplane.KeyType{controlplane.KeyEC256, controlplane.KeyEC384, controlplane.KeyRSA2048, controlplane.KeyRSA4096} {
+	for i, kt := range []controlplane.KeyType{controlplane.KeyEC256, controlplane.KeyEC384,
+		controlplane.KeyRSA2048, controlplane.KeyRSA4096} {
 		t.Run(string(kt), func(t *testing.T) {
 			t.Parallel()
 			apex := fmt.Sprintf("k%d.example.com", i)
-			o := &controlplane.Order{OrgID: "org_1", DomainID: "dom_1", CA: "pebble", Names: controlplane.CertificateNames(apex, i%2 == 1), KeyType: kt}
+			o := &controlplane.Order{OrgID: "org_1", DomainID: "dom_1", CA: "pebble",
+				Names: controlplane.CertificateNames(apex, i%2 == 1), KeyType: kt}
 			if err := e.Prepare(t.Context(), o, nil); err != nil {
 				t.Fatal(err)
 			}
-			if o.Step != controlplane.StepCreated || !controlplane.IsID(controlplane.PrefixOrder, o.ID) || o.CreatedAt.IsZero() {
+			if o.Step != controlplane.StepCreated ||
+				!controlplane.IsID(controlplane.PrefixOrder, o.ID) || o.CreatedAt.IsZero() {
 				t.Errorf("Prepare: order = %+v, want created with CSR and sealed key", o)
 			}
 			j := w.journal(o)
@@ -48,14 +52,18 @@ func TestKeyTypesAndNames(t *testing.T) {
 				t.Fatal(err)
 			}
 			leaf := w.verify(t, cert, o)
-			if !slices.Equal(j.steps, intents) || o.Step != controlplane.StepIssued || o.CertificateURL == "" {
+			if !slices.Equal(j.steps, intents) || o.Step != controlplane.StepIssued ||
+				o.CertificateURL == "" {
 				t.Errorf("saved steps = %q, want %q; last step %s", j.steps, intents, o.Step)
 			}
 			if len(j.stored.Values) != len(o.Names) || j.pubs != 1 {
-				t.Errorf("published %d values %d times for %q", len(j.stored.Values), j.pubs, o.Names)
+				t.Errorf("published %d values %d times for %q", len(j.stored.Values), j.pubs,
+					o.Names)
 			}
-			if cert.Profile != "classic" || cert.NotAfter.Sub(cert.NotBefore).Round(time.Hour) != 90*24*time.Hour {
-				t.Errorf("Profile = %q, validity %s", cert.Profile, cert.NotAfter.Sub(cert.NotBefore))
+			if cert.Profile != "classic" ||
+				cert.NotAfter.Sub(cert.NotBefore).Round(time.Hour) != 90*24*time.Hour {
+				t.Errorf("Profile = %q, validity %s", cert.Profile,
+					cert.NotAfter.Sub(cert.NotBefore))
 			}
 			keyPEM, err := w.sealer.Open(cert.SealedKey, o.ID)
 			if err != nil {
@@ -89,36 +97,37 @@ func TestCrashAndResume(t *testing.T) {
 		crashes = append(crashes, crash{at: step}, crash{at: step, written: true})
 	}
 	for i, c := range crashes {
-		t.Run(fmt.Sprintf("%s/written=%v/publish=%v", c.at, c.written, c.publish), func(t *testing.T) {
-			t.Parallel()
-			apex := fmt.Sprintf("crash%d.example.com", i)
-			e := w.engine(t, nil)
-			o := w.order(t, e, apex, "*."+apex)
-			j := w.journal(o)
-			j.killAt, j.written, j.killPub = c.at, c.written, c.publish
-			if _, err := e.Run(t.Context(), o, j); !errors.Is(err, errKilled) {
-				t.Fatalf("first Run error = %v, want errKilled", err)
-			}
-			time.Sleep(time.Duration(i%3) * 20 * time.Millisecond) // the CA continues meanwhile
+		t.Run(fmt.Sprintf("%s/written=%v/publish=%v", c.at, c.written, c.publish),
+			func(t *testing.T) {
+				t.Parallel()
+				apex := fmt.Sprintf("crash%d.example.com", i)
+				e := w.engine(t, nil)
+				o := w.order(t, e, apex, "*."+apex)
+				j := w.journal(o)
+				j.killAt, j.written, j.killPub = c.at, c.written, c.publish
+				if _, err := e.Run(t.Context(), o, j); !errors.Is(err, errKilled) {
+					t.Fatalf("first Run error = %v, want errKilled", err)
+				}
+				time.Sleep(time.Duration(i%3) * 20 * time.Millisecond) // the CA continues meanwhile
 
-			left := j.stored
-			next := &journal{zone: w.zone, stored: left}
-			cert, err := w.engine(t, nil).Run(t.Context(), &left, next)
-			if err != nil {
-				t.Fatalf("resume from %s: %v", j.stored.Step, err)
-			}
-			w.verify(t, cert, &left)
-			want := 1
-			if c.at == controlplane.StepOrdered && !c.written {
-				want = 2
-			}
-			if got := w.ca.OrdersFor(apex); got != want {
-				t.Errorf("CA.Orders() = %d, want %d", got, want)
-			}
-			if c.at == controlplane.StepReady && c.written && len(next.steps) > 0 {
-				t.Errorf("steps saved after resuming at ready = %q, want none", next.steps)
-			}
-		})
+				left := j.stored
+				next := &journal{zone: w.zone, stored: left}
+				cert, err := w.engine(t, nil).Run(t.Context(), &left, next)
+				if err != nil {
+					t.Fatalf("resume from %s: %v", j.stored.Step, err)
+				}
+				w.verify(t, cert, &left)
+				want := 1
+				if c.at == controlplane.StepOrdered && !c.written {
+					want = 2
+				}
+				if got := w.ca.OrdersFor(apex); got != want {
+					t.Errorf("CA.Orders() = %d, want %d", got, want)
+				}
+				if c.at == controlplane.StepReady && c.written && len(next.steps) > 0 {
+					t.Errorf("steps saved after resuming at ready = %q, want none", next.steps)
+				}
+			})
 	}
 }
 
@@ -155,11 +164,13 @@ func TestCSRMode(t *testing.T) {
 		t.Fatal(err)
 	}
 	names := []string{"csr.example.com", "*.csr.example.com"}
-	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{DNSNames: names}, key)
+	der, err := x509.CreateCertificateRequest(rand.Reader,
+		&x509.CertificateRequest{DNSNames: names}, key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := &controlplane.Order{OrgID: "org_1", DomainID: "dom_1", CA: "pebble", Names: names, KeyType: controlplane.KeyRSA2048}
+	o := &controlplane.Order{OrgID: "org_1", DomainID: "dom_1", CA: "pebble", Names: names,
+		KeyType: controlplane.KeyRSA2048}
 	if err := e.Prepare(t.Context(), o, der); err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +183,8 @@ func TestCSRMode(t *testing.T) {
 		t.Error("the certificate's key does not match the CSR")
 	}
 	if cert.HasKey() || o.SealedKey != nil || cert.KeyType != controlplane.KeyEC384 {
-		t.Errorf("HasKey() = %v, KeyType = %s; want false and the CSR's type", cert.HasKey(), cert.KeyType)
+		t.Errorf("HasKey() = %v, KeyType = %s; want false and the CSR's type", cert.HasKey(),
+			cert.KeyType)
 	}
 }
 
@@ -186,13 +198,15 @@ func TestProfiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if life := cert.NotAfter.Sub(cert.NotBefore).Round(time.Hour); cert.Profile != "shortlived" || life != 160*time.Hour {
+	if life := cert.NotAfter.Sub(cert.NotBefore).Round(time.Hour); cert.Profile != "shortlived" ||
+		life != 160*time.Hour {
 		t.Errorf("Profile = %q, lifetime %s", cert.Profile, life)
 	}
 	o = w.order(t, e, "none.example.com")
 	o.Profile = "eternal"
 	_, err = e.Run(t.Context(), o, w.journal(o))
-	if e := wantError(t, err, acme.Rejected, "ca-profile"); !e.Over || !strings.Contains(string(e.Problem), "eternal") {
+	if e := wantError(t, err, acme.Rejected, "ca-profile"); !e.Over ||
+		!strings.Contains(string(e.Problem), "eternal") {
 		t.Errorf("Over = %v, Problem = %s; want true and the CA's problem", e.Over, e.Problem)
 	}
 }
@@ -277,7 +291,8 @@ func TestParallelOrders(t *testing.T) {
 		for i := range 32 {
 			wg.Go(func() {
 				name := fmt.Sprintf("p%d-%d.example.com", n, i)
-				o := &controlplane.Order{OrgID: "org_1", DomainID: "dom_1", CA: "pebble", Names: []string{name, "*." + name}, KeyType: controlplane.KeyEC256}
+				o := &controlplane.Order{OrgID: "org_1", DomainID: "dom_1", CA: "pebble",
+					Names: []string{name, "*." + name}, KeyType: controlplane.KeyEC256}
 				if err := e.Prepare(t.Context(), o, nil); err != nil {
 					t.Error(err)
 					return
@@ -392,7 +407,8 @@ func TestPrepareGeneratesFewRSAKeysAtATime(t *testing.T) {
 		t.Fatal("Enter = false, want true")
 	}
 	prepare := func(ctx context.Context, kt controlplane.KeyType) error {
-		return e.Prepare(ctx, &controlplane.Order{OrgID: "org_quiet", DomainID: "dom_1", CA: "pebble", Names: []string{"example.com"}, KeyType: kt}, nil)
+		return e.Prepare(ctx, &controlplane.Order{OrgID: "org_quiet", DomainID: "dom_1",
+			CA: "pebble", Names: []string{"example.com"}, KeyType: kt}, nil)
 	}
 	done := make(chan error, 1)
 	go func() { done <- prepare(t.Context(), controlplane.KeyRSA2048) }()

@@ -28,7 +28,11 @@ func (a *authority) open(ctx context.Context, key crypto.Signer, kid string) (*s
 		return nil, err
 	}
 	w := &wire{ctx: ctx, ca: a}
-	client := &http.Client{Transport: w, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client := &http.Client{Transport: w,
+		CheckRedirect: func(*http.Request,
+			[]*http.Request) error {
+			return http.ErrUseLastResponse
+		}}
 	core, err := api.New(client, a.cfg.UserAgent, a.DirectoryURL, kid, key)
 	if err != nil {
 		return nil, a.asError(ctx, err)

@@ -37,7 +37,9 @@ type wire struct {
 	retryAfter time.Duration // of the last response
 	body       []byte        // of the last response
 	answered   bool          // the CA has responded to a request of this session
-	err        error         // of the last request: if signing fails for lack of a nonce, go-jose keeps only the error's text
+	// of the last request: if signing fails for lack of a nonce, go-jose keeps only the error's
+	// text
+	err error
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -89,7 +91,9 @@ func (w *wire) send(req *http.Request) (*http.Response, error) {
 }
 
 // exchange sends one request and reads the whole response. It returns an *Error.
-func (a *authority) exchange(ctx context.Context, req *http.Request) (*http.Response, []byte, error) {
+func (a *authority) exchange(
+	ctx context.Context, req *http.Request,
+) (*http.Response, []byte, error) {
 	reqCtx, cancel := context.WithTimeout(ctx, a.cfg.RequestTimeout)
 	defer cancel()
 	resp, err := a.transport.RoundTrip(req.WithContext(reqCtx))
@@ -102,7 +106,8 @@ func (a *authority) exchange(ctx context.Context, req *http.Request) (*http.Resp
 		return nil, nil, a.netError(ctx, err)
 	}
 	if len(body) > maxAnswer {
-		return nil, nil, unreachable(a.Name, fmt.Errorf("the response has more than %d bytes", maxAnswer))
+		return nil, nil, unreachable(a.Name,
+			fmt.Errorf("the response has more than %d bytes", maxAnswer))
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	return resp, body, nil
@@ -141,7 +146,8 @@ func (a *authority) netError(ctx context.Context, err error) *Error {
 	switch {
 	case errors.As(err, &unknown):
 		e.Fix = "Ask the operator to configure the root certificate of this CA's directory."
-	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), isTimeout(err):
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, os.ErrDeadlineExceeded),
+		errors.Is(err, context.DeadlineExceeded), isTimeout(err):
 		// An immediate retry would only take longer.
 	default:
 		e.passing = true
@@ -157,8 +163,10 @@ func isTimeout(err error) bool {
 // answer returns a response that was not received from the CA.
 func answer(req *http.Request, header http.Header, body []byte) *http.Response {
 	return &http.Response{
-		Status: "200 OK", StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: header, Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)), Request: req,
+		Status: "200 OK", StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1,
+		ProtoMinor: 1,
+		Header:     header, Body: io.NopCloser(bytes.NewReader(body)),
+		ContentLength: int64(len(body)), Request: req,
 	}
 }
 

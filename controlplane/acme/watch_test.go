@@ -18,7 +18,8 @@ func watched(t *testing.T, c *clock, others ...acme.CA) (w *world, f *faulty, e 
 	t.Helper()
 	w, f = newFaultyWorld(t, devstack.CAConfig{})
 	e = w.engine(t, func(cfg *acme.Config) {
-		cfg.Now, cfg.Breaker, cfg.CAs = c.now, acme.Breaker{Failures: 1, Open: time.Hour}, append(cfg.CAs, others...)
+		cfg.Now, cfg.Breaker, cfg.CAs = c.now, acme.Breaker{Failures: 1, Open: time.Hour},
+			append(cfg.CAs, others...)
 	})
 	w.issue(t, e, "up.example.com")
 	ctx, cancel := context.WithCancel(t.Context())
@@ -60,7 +61,8 @@ func TestWatchFindsACABack(t *testing.T) {
 	t.Cleanup(gone.Close)
 	roots := x509.NewCertPool()
 	roots.AddCert(gone.Certificate())
-	w, f, e := watched(t, &clock{t: time.Now()}, acme.CA{Name: "gone", DirectoryURL: gone.URL + "/dir", RootCAs: roots})
+	w, f, e := watched(t, &clock{t: time.Now()},
+		acme.CA{Name: "gone", DirectoryURL: gone.URL + "/dir", RootCAs: roots})
 	for _, path := range allPaths {
 		f.answer(path, 0, 502, nil, "")
 	}
@@ -82,7 +84,8 @@ func TestWatchFindsACABack(t *testing.T) {
 	_, err := e.Run(t.Context(), o, w.journal(o))
 	wantError(t, err, acme.Unreachable, "ca-unreachable")
 	before, asked := looks.Load(), f.requests(pathDirectory)
-	eventually(t, "the other CA's directory is fetched", func() bool { return looks.Load() > before+3 })
+	eventually(t, "the other CA's directory is fetched",
+		func() bool { return looks.Load() > before+3 })
 	if n := f.requests(pathDirectory) - asked; n != 0 {
 		t.Errorf("directory requests of a CA with a closed breaker = %d, want 0", n)
 	}
@@ -111,5 +114,6 @@ func TestWatchIsNotDeceivedForLong(t *testing.T) {
 	w.issue(t, e, "back.example.com")
 	f.answer(pathNewOrder, 0, 502, nil, "")
 	w.fails(t, e, "again.example.com")
-	eventually(t, "the directory closes the breaker again after a successful order", func() bool { return e.Answering("pebble") })
+	eventually(t, "the directory closes the breaker again after a successful order",
+		func() bool { return e.Answering("pebble") })
 }

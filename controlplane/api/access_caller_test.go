@@ -15,8 +15,9 @@ type caller struct {
 	make   func(w *world, in tenancy) option // a new one, in an organization
 	option option                            // the one of the shared organization
 
-	refused    []string // the result of each call, as "401 token-missing"; none: it depends on the operation
-	session    bool     // it is signed in, rather than a token
+	// the result of each call, as "401 token-missing"; none: it depends on the operation
+	refused    []string
+	session    bool // it is signed in, rather than a token
 	grant      *controlplane.Grant
 	restricted bool // to one domain
 }
@@ -50,7 +51,8 @@ func (c *caller) want(t testing.TB, op *operation) want {
 func (op *operation) restricted(t testing.TB) want {
 	t.Helper()
 	x := op.outside(t)
-	if params := op.params(); len(params) > 0 && slices.Contains([]string{"domain", "job", "certificate", "token"}, params[0]) {
+	if params := op.params(); len(params) > 0 &&
+		slices.Contains([]string{"domain", "job", "certificate", "token"}, params[0]) {
 		return want{success: true, rights: slices.Contains(grantsRights, op.id)}
 	}
 	return x
@@ -58,11 +60,15 @@ func (op *operation) restricted(t testing.TB) want {
 
 // narrowed creates a token with all scopes that is restricted to the estate's domain.
 func narrowed(w *world, in tenancy) option {
-	return as(w.newToken(in.org, lifecycle.NewToken{Scopes: controlplane.Scopes(), DomainIDs: []string{in.e.domain.ID}}))
+	return as(w.newToken(in.org, lifecycle.NewToken{Scopes: controlplane.Scopes(),
+		DomainIDs: []string{in.e.domain.ID}}))
 }
 
 func tokenWith(scopes ...controlplane.Scope) func(*world, tenancy) option {
-	return func(w *world, in tenancy) option { return as(w.newToken(in.org, lifecycle.NewToken{Scopes: scopes})) }
+	return func(w *world, in tenancy) option {
+		return as(w.newToken(in.org,
+			lifecycle.NewToken{Scopes: scopes}))
+	}
 }
 
 // madeToken creates a token with the API, as one that can be revoked with it, and returns its ID
@@ -70,7 +76,8 @@ func tokenWith(scopes ...controlplane.Scope) func(*world, tenancy) option {
 func (w *world) madeToken(in tenancy) (admin option, id, secret string) {
 	w.t.Helper()
 	admin = tokenWith(controlplane.Scopes()...)(w, in)
-	a := w.do("POST", "/api/tokens", map[string]any{"name": "walk", "scopes": controlplane.Scopes()}, admin).is(201)
+	a := w.do("POST", "/api/tokens", map[string]any{"name": "walk",
+		"scopes": controlplane.Scopes()}, admin).is(201)
 	return admin, a.string("id"), a.string("token")
 }
 
@@ -78,7 +85,8 @@ func (w *world) madeToken(in tenancy) (admin option, id, secret string) {
 func rotatedToken(overlapSeconds int) func(*world, tenancy) option {
 	return func(w *world, in tenancy) option {
 		admin, id, secret := w.madeToken(in)
-		w.do("POST", "/api/tokens/"+id+"/rotate", map[string]any{"overlap_seconds": overlapSeconds}, admin).is(200)
+		w.do("POST", "/api/tokens/"+id+"/rotate", map[string]any{"overlap_seconds": overlapSeconds},
+			admin).is(200)
 		return as(secret)
 	}
 }
@@ -87,16 +95,24 @@ func rotatedToken(overlapSeconds int) func(*world, tenancy) option {
 func (w *world) newCallers(in tenancy) []*caller {
 	w.t.Helper()
 	full := &controlplane.Grant{Scopes: controlplane.Scopes()}
-	reads := slices.DeleteFunc(controlplane.Scopes(), func(s controlplane.Scope) bool { return !strings.HasSuffix(string(s), ":read") })
-	fixed := func(o option) func(*world, tenancy) option { return func(*world, tenancy) option { return o } }
+	reads := slices.DeleteFunc(controlplane.Scopes(),
+		func(s controlplane.Scope) bool { return !strings.HasSuffix(string(s), ":read") })
+	fixed := func(o option) func(*world,
+		tenancy) option {
+		return func(*world, tenancy) option { return o }
+	}
 	callers := []*caller{
 		{name: "nobody", make: fixed(anonymous), refused: []string{"401 token-missing"}},
-		{name: "a malformed token", make: fixed(as("dcv_short")), refused: []string{"401 token-invalid"}},
-		{name: "an unknown token", make: fixed(as(controlplane.NewSecret())), refused: []string{"401 token-invalid"}},
-		{name: "an unknown session", make: fixed(cookie(controlplane.NewRandomSecret())), refused: []string{"401 session-ended"}},
+		{name: "a malformed token", make: fixed(as("dcv_short")),
+			refused: []string{"401 token-invalid"}},
+		{name: "an unknown token", make: fixed(as(controlplane.NewSecret())),
+			refused: []string{"401 token-invalid"}},
+		{name: "an unknown session", make: fixed(cookie(controlplane.NewRandomSecret())),
+			refused: []string{"401 session-ended"}},
 		{name: "an expired token", make: func(w *world, in tenancy) option {
 			_, id, secret := w.madeToken(in)
-			w.exec(`UPDATE api_tokens SET expires_at = now() - interval '1 second' WHERE id = $1`, id)
+			w.exec(`UPDATE api_tokens SET expires_at = now() - interval '1 second' WHERE id = $1`,
+				id)
 			return as(secret)
 		}, refused: []string{"401 token-expired"}},
 		{name: "a revoked token", make: func(w *world, in tenancy) option {
@@ -104,11 +120,13 @@ func (w *world) newCallers(in tenancy) []*caller {
 			w.do("DELETE", "/api/tokens/"+id, nil, admin).is(204)
 			return as(secret)
 		}, refused: []string{"401 token-invalid"}},
-		{name: "a previous secret after its overlap", make: rotatedToken(0), refused: []string{"401 token-rotated", "401 token-invalid"}},
+		{name: "a previous secret after its overlap", make: rotatedToken(0),
+			refused: []string{"401 token-rotated", "401 token-invalid"}},
 		{name: "a previous secret within its overlap", make: rotatedToken(3600), grant: full},
 		{name: "a removed member", make: func(w *world, in tenancy) option {
 			p := w.person(in.org, controlplane.RoleMember)
-			w.do("DELETE", "/api/members/"+p.id, nil, tokenWith(controlplane.Scopes()...)(w, in)).is(204)
+			w.do("DELETE", "/api/members/"+p.id, nil,
+				tokenWith(controlplane.Scopes()...)(w, in)).is(204)
 			return p.cookie
 		}, refused: []string{"401 session-ended"}},
 		{name: "an expired session", make: func(w *world, in tenancy) option {
@@ -117,17 +135,23 @@ func (w *world) newCallers(in tenancy) []*caller {
 			return p.cookie
 		}, refused: []string{"401 session-ended"}},
 		{name: "a token with all scopes", make: tokenWith(controlplane.Scopes()...), grant: full},
-		{name: "a read-only token", make: tokenWith(reads...), grant: &controlplane.Grant{Scopes: reads}},
+		{name: "a read-only token", make: tokenWith(reads...),
+			grant: &controlplane.Grant{Scopes: reads}},
 		{name: "a restricted token", make: narrowed, grant: full, restricted: true},
 	}
 	for _, s := range controlplane.Scopes() {
-		callers = append(callers, &caller{name: "a token with " + string(s), make: tokenWith(s), grant: &controlplane.Grant{Scopes: []controlplane.Scope{s}}})
+		callers = append(callers, &caller{name: "a token with " + string(s), make: tokenWith(s),
+			grant: &controlplane.Grant{Scopes: []controlplane.Scope{s}}})
 	}
-	for _, role := range []controlplane.Role{controlplane.RoleMember, controlplane.RoleAdmin, controlplane.RoleOwner} {
-		callers = append(callers, &caller{name: "a session as " + string(role), session: true, grant: role.Grant(),
-			make: func(w *world, in tenancy) option { return w.person(in.org, role).cookie }})
+	for _, role := range []controlplane.Role{controlplane.RoleMember, controlplane.RoleAdmin,
+		controlplane.RoleOwner} {
+		callers = append(callers, &caller{name: "a session as " + string(role), session: true,
+			grant: role.Grant(),
+			make:  func(w *world, in tenancy) option { return w.person(in.org, role).cookie }})
 	}
-	callers = append(callers, &caller{name: "the estate's owner", session: true, grant: controlplane.RoleOwner.Grant(), make: func(_ *world, in tenancy) option { return in.e.cookie }})
+	callers = append(callers, &caller{name: "the estate's owner", session: true,
+		grant: controlplane.RoleOwner.Grant(),
+		make:  func(_ *world, in tenancy) option { return in.e.cookie }})
 	for _, c := range callers {
 		c.option = c.make(w, in)
 	}

@@ -26,8 +26,10 @@ var outsideOfDomains = map[string]string{
 
 // grantsRights has the operations that grant or remove rights of a person or token. A caller with
 // the scope can still be rejected (403 or 422) because it lacks those rights.
-var grantsRights = []string{"createToken", "updateToken", "deleteToken", "rotateToken", "revokeAllTokens",
-	"addMember", "updateMember", "removeMember", "transferOwnership", "createInvitation", "revokeInvitation"}
+var grantsRights = []string{"createToken", "updateToken", "deleteToken", "rotateToken",
+	"revokeAllTokens",
+	"addMember", "updateMember", "removeMember", "transferOwnership", "createInvitation",
+	"revokeInvitation"}
 
 // params returns the names of the path's parameters.
 func (op *operation) params() []string {
@@ -80,7 +82,8 @@ func (w *world) settle(op *operation, org string, e estate) {
 		return
 	}
 	w.exec(`UPDATE jobs SET status = 'succeeded' WHERE org_id = $1`, org)
-	w.exec(`UPDATE domains SET certificate_id = $2, status = 'active' WHERE org_id = $1`, org, e.certificate.ID)
+	w.exec(`UPDATE domains SET certificate_id = $2, status = 'active' WHERE org_id = $1`, org,
+		e.certificate.ID)
 }
 
 // TestAccessOfCallers calls every operation with each kind of caller. The result follows from the
@@ -152,10 +155,12 @@ func (op *operation) namesScope(a *answer, c *caller) {
 	if code != "scope-missing" && code != "role-missing" {
 		return
 	}
-	if !strings.Contains(a.string("detail"), scope) || code == "scope-missing" && !strings.Contains(a.string("fix"), scope) {
+	if !strings.Contains(a.string("detail"), scope) || code == "scope-missing" &&
+		!strings.Contains(a.string("fix"), scope) {
 		a.t.Errorf("%s as %s: the problem does not name %s: %s", op.id, c.name, scope, a.body)
 	}
-	if got, want := a.header.Get("WWW-Authenticate"), `scope="`+scope+`"`; code == "scope-missing" && !strings.Contains(got, want) {
+	if got, want := a.header.Get("WWW-Authenticate"), `scope="`+scope+
+		`"`; code == "scope-missing" && !strings.Contains(got, want) {
 		a.t.Errorf("%s as %s: WWW-Authenticate %q, want it to have %s", op.id, c.name, got, want)
 	}
 }
@@ -175,9 +180,12 @@ func refused(problems ...string) want { return want{problems: problems} }
 func (x want) check(a *answer) error {
 	code, _ := a.json["code"].(string)
 	switch {
-	case a.status < http.StatusBadRequest && x.success, slices.Contains(x.problems, fmt.Sprint(a.status, " ", code)):
+	case a.status < http.StatusBadRequest && x.success,
+		slices.Contains(x.problems, fmt.Sprint(a.status, " ", code)):
 		return nil
-	case x.rights && (a.status == http.StatusForbidden || a.status == http.StatusUnprocessableEntity) && code != "scope-missing" && code != "role-missing":
+	case x.rights && (a.status == http.StatusForbidden ||
+		a.status == http.StatusUnprocessableEntity) && code != "scope-missing" &&
+		code != "role-missing":
 		return nil
 	}
 	expected := slices.Clone(x.problems)
@@ -191,7 +199,8 @@ func (x want) check(a *answer) error {
 	if x.success && !x.rights {
 		hint = " If the caller also needs the rights that the call grants, name the operation in grantsRights (access_test.go)."
 	}
-	return fmt.Errorf("status %d %s, want %s.%s\n%s", a.status, code, strings.Join(expected, " or "), hint, a.body)
+	return fmt.Errorf("status %d %s, want %s.%s\n%s", a.status, code,
+		strings.Join(expected, " or "), hint, a.body)
 }
 
 // TestAccessOutsideOfDomains uses a token that is restricted to one of two domains: objects of the
@@ -233,7 +242,8 @@ func (w *world) walkRestricted(op *operation) {
 		}
 	}
 	w.walkFilters(op, own.e, other, texts, option)
-	if diff := postgrestest.RowsOf(w.t, w.dsn, own.org).Naming(other.domain.ID).Diff(before); diff != "" {
+	if diff := postgrestest.RowsOf(w.t, w.dsn,
+		own.org).Naming(other.domain.ID).Diff(before); diff != "" {
 		w.t.Errorf("%s changed what is outside of the token's domains:\n%s", op.id, diff)
 	}
 }
@@ -246,12 +256,15 @@ func (w *world) walkFilters(op *operation, own, other estate, texts []string, op
 			continue
 		}
 		path, _ := op.request(own)
-		findsDomains := w.do(op.method, withQuery(path, name, "nowhere.example.com"), nil, anonymous, option).status == http.StatusNotFound
-		for _, value := range []string{other.domain.ID, other.domain.Name, other.job.ID, other.certificate.ID, other.token.ID} {
+		findsDomains := w.do(op.method, withQuery(path, name, "nowhere.example.com"), nil,
+			anonymous, option).status == http.StatusNotFound
+		for _, value := range []string{other.domain.ID, other.domain.Name, other.job.ID,
+			other.certificate.ID, other.token.ID} {
 			to := withQuery(path, name, value)
 			a := w.do(op.method, to, nil, anonymous, option)
 			w.hides(op, a, texts, to, nil, other.domain.ID)
-			if domain := value == other.domain.ID || value == other.domain.Name; domain && findsDomains && a.json["code"] != "domain-not-allowed" {
+			if domain := value == other.domain.ID || value == other.domain.Name; domain &&
+				findsDomains && a.json["code"] != "domain-not-allowed" {
 				w.t.Errorf("%s %s of what is outside of the token's domains: %d %s, want 403 domain-not-allowed", op.method, to, a.status, a.body)
 			}
 		}
@@ -264,7 +277,8 @@ func (op *operation) outside(t testing.TB) want {
 	params, rights := op.params(), slices.Contains(grantsRights, op.id)
 	switch {
 	case len(params) == 0 && op.method == http.MethodGet:
-		return want{success: true, problems: []string{"403 token-restricted"}} // what it shows is looked at
+		// what it shows is looked at
+		return want{success: true, problems: []string{"403 token-restricted"}}
 	case len(params) == 0: // it makes, or changes, something of the whole organization
 		return want{problems: []string{"403 token-restricted"}, rights: rights}
 	}

@@ -11,14 +11,18 @@ import (
 )
 
 // ListAuditLogs implements GET /api/audit-logs.
-func (a *API) ListAuditLogs(ctx context.Context, r ListAuditLogsRequestObject) (ListAuditLogsResponseObject, error) {
+func (a *API) ListAuditLogs(
+	ctx context.Context, r ListAuditLogsRequestObject,
+) (ListAuditLogsResponseObject, error) {
 	p, q := principalOf(ctx), r.Params
 	filter, err := a.logFilter(ctx, logQuery{q.Actor, q.Action, q.Entity, q.Since, q.Until})
 	if err != nil {
 		return nil, err
 	}
 	filter.Limit = limitOf(q.Limit)
-	l := listing{Operation: "listAuditLogs", Org: p.org(), Filters: []any{filter.ActorID, filter.Action, filter.EntityID, filter.DomainID, filter.Since, filter.Until}}
+	l := listing{Operation: "listAuditLogs", Org: p.org(),
+		Filters: []any{filter.ActorID, filter.Action, filter.EntityID, filter.DomainID,
+			filter.Since, filter.Until}}
 	if filter.After, err = a.position(l, q.Cursor); err != nil {
 		return nil, err
 	}
@@ -30,11 +34,14 @@ func (a *API) ListAuditLogs(ctx context.Context, r ListAuditLogsRequestObject) (
 	for i := range entries {
 		data[i] = auditEntryBody(&entries[i])
 	}
-	return ListAuditLogs200JSONResponse{Data: data, HasMore: next != nil, NextCursor: a.next(l, next)}, nil
+	return ListAuditLogs200JSONResponse{Data: data, HasMore: next != nil,
+		NextCursor: a.next(l, next)}, nil
 }
 
 // ListTimeline implements GET /api/domains/{domain}/timeline.
-func (a *API) ListTimeline(ctx context.Context, r ListTimelineRequestObject) (ListTimelineResponseObject, error) {
+func (a *API) ListTimeline(
+	ctx context.Context, r ListTimelineRequestObject,
+) (ListTimelineResponseObject, error) {
 	d, err := a.domain(ctx, r.Domain)
 	if err != nil {
 		return nil, err
@@ -48,7 +55,8 @@ func (a *API) ListTimeline(ctx context.Context, r ListTimelineRequestObject) (Li
 	if err != nil {
 		return nil, err
 	}
-	return ListTimeline200JSONResponse{Data: eventBodies(entries), HasMore: next != nil, NextCursor: a.next(l, next)}, nil
+	return ListTimeline200JSONResponse{Data: eventBodies(entries), HasMore: next != nil,
+		NextCursor: a.next(l, next)}, nil
 }
 
 // logQuery has the filters of the audit log.
@@ -60,7 +68,8 @@ type logQuery struct {
 // logFilter converts the filters for the store. An entity that is not the ID of another type of
 // object names a domain.
 func (a *API) logFilter(ctx context.Context, q logQuery) (postgres.LogFilter, error) {
-	f := postgres.LogFilter{ActorID: deref(q.actor), Action: deref(q.action), Since: q.since, Until: q.until, DomainIDs: principalOf(ctx).onlyDomains()}
+	f := postgres.LogFilter{ActorID: deref(q.actor), Action: deref(q.action), Since: q.since,
+		Until: q.until, DomainIDs: principalOf(ctx).onlyDomains()}
 	var err error
 	switch entity := deref(q.entity); {
 	case entity == "":
@@ -75,14 +84,16 @@ func (a *API) logFilter(ctx context.Context, q logQuery) (postgres.LogFilter, er
 // loggedDomain returns the ID of the domain that a filter of the log names. It also finds a deleted
 // domain by its ID.
 func (a *API) loggedDomain(ctx context.Context, ref string) (string, error) {
-	if principalOf(ctx).grant.AllowsDomain(ref) && controlplane.IsID(controlplane.PrefixDomain, ref) {
+	if principalOf(ctx).grant.AllowsDomain(ref) &&
+		controlplane.IsID(controlplane.PrefixDomain, ref) {
 		return ref, nil
 	}
 	d, err := a.domain(ctx, ref)
 	switch {
 	case err == nil:
 		return d.ID, nil
-	case controlplane.IsID(controlplane.PrefixDomain, ref) && controlplane.IsKind(err, controlplane.KindNotFound):
+	case controlplane.IsID(controlplane.PrefixDomain, ref) &&
+		controlplane.IsKind(err, controlplane.KindNotFound):
 		return ref, nil
 	}
 	return "", err
@@ -113,7 +124,8 @@ func (a *API) checkLogged(ctx context.Context, id string) error {
 }
 
 func isOtherID(s string) bool {
-	for _, prefix := range []string{controlplane.PrefixJob, controlplane.PrefixCertificate, controlplane.PrefixToken, controlplane.PrefixOrganization,
+	for _, prefix := range []string{controlplane.PrefixJob, controlplane.PrefixCertificate,
+		controlplane.PrefixToken, controlplane.PrefixOrganization,
 		controlplane.PrefixUser, controlplane.PrefixConnection, controlplane.PrefixWebhook} {
 		if controlplane.IsID(prefix, s) {
 			return true
@@ -127,8 +139,10 @@ func auditEntryBody(e *controlplane.AuditEntry) AuditEntry {
 	actor := actorBody(e.Actor)
 	actor.Ip = optional(e.Actor.IP)
 	return AuditEntry{
-		Id: e.ID, CreatedAt: e.CreatedAt.UTC(), Actor: actor, Action: e.Action, EntityType: e.EntityType, EntityId: e.EntityID,
-		Before: objectOrNull(e.Before), After: objectOrNull(e.After), Details: objectOrNull(e.Details), RequestId: e.Actor.RequestID,
+		Id: e.ID, CreatedAt: e.CreatedAt.UTC(), Actor: actor, Action: e.Action,
+		EntityType: e.EntityType, EntityId: e.EntityID,
+		Before: objectOrNull(e.Before), After: objectOrNull(e.After),
+		Details: objectOrNull(e.Details), RequestId: e.Actor.RequestID,
 	}
 }
 
@@ -143,7 +157,8 @@ func objectOrNull(m map[string]any) nullable.Nullable[map[string]any] {
 
 // eventBody converts an audit entry to an event.
 func eventBody(e *controlplane.AuditEntry) Event {
-	return Event{Id: e.ID, Type: e.Action, Timestamp: e.CreatedAt.UTC(), OrganizationId: e.OrgID, Actor: actorBody(e.Actor), Data: e.EventData()}
+	return Event{Id: e.ID, Type: e.Action, Timestamp: e.CreatedAt.UTC(), OrganizationId: e.OrgID,
+		Actor: actorBody(e.Actor), Data: e.EventData()}
 }
 
 func eventBodies(entries []controlplane.AuditEntry) []Event {

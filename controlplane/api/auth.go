@@ -55,7 +55,8 @@ func (p principal) seesToken(t *controlplane.Token) bool {
 	if !p.restricted() || p.token != nil && t.ID == p.token.ID {
 		return true
 	}
-	return len(t.DomainIDs) > 0 && !slices.ContainsFunc(t.DomainIDs, func(id string) bool { return !p.grant.AllowsDomain(id) })
+	return len(t.DomainIDs) > 0 && !slices.ContainsFunc(t.DomainIDs,
+		func(id string) bool { return !p.grant.AllowsDomain(id) })
 }
 
 // admit counts the call, authenticates the caller, and checks the operation's scope. Unsecured
@@ -75,7 +76,8 @@ func (p principal) mayCall(op *operation) error {
 	switch {
 	case op.session && p.session == nil:
 		return &controlplane.Error{Kind: controlplane.KindForbidden, Code: "session-required",
-			Message: "Only signed-in users can do this; tokens cannot.", Fix: "Sign in on the dashboard."}
+			Message: "Only signed-in users can do this; tokens cannot.",
+			Fix:     "Sign in on the dashboard."}
 	case op.session, op.self && p.session != nil:
 		return nil // the handler checks whether it is about the user
 	}
@@ -128,16 +130,20 @@ func (a *API) authenticate(w http.ResponseWriter, r *http.Request, c *call) erro
 func (a *API) tokenPrincipal(ctx context.Context, hash []byte) (principal, error) {
 	token, err := a.store.TokenByHash(ctx, hash)
 	if controlplane.IsKind(err, controlplane.KindNotFound) {
-		return principal{}, unauthorized("token-invalid", "Unknown token: it was revoked or belongs to another installation.")
+		return principal{}, unauthorized("token-invalid",
+			"Unknown token: it was revoked or belongs to another installation.")
 	}
 	if err != nil {
 		return principal{}, err
 	}
 	if token.ExpiresAt != nil && !a.now().Before(*token.ExpiresAt) {
-		return principal{}, unauthorized("token-expired", "The token expired at "+token.ExpiresAt.UTC().Format(time.RFC3339)+".")
+		return principal{}, unauthorized("token-expired", "The token expired at "+
+			token.ExpiresAt.UTC().Format(time.RFC3339)+".")
 	}
 	if token.SecretUntil != nil && !a.now().Before(*token.SecretUntil) {
-		return principal{}, unauthorized("token-rotated", "The token was rotated; this secret expired at "+token.SecretUntil.UTC().Format(time.RFC3339)+".")
+		return principal{}, unauthorized("token-rotated",
+			"The token was rotated; this secret expired at "+
+				token.SecretUntil.UTC().Format(time.RFC3339)+".")
 	}
 	return principal{orgID: token.OrgID, tier: token.Tier, grant: token.Grant(), token: token,
 		actor: controlplane.Actor{Type: controlplane.ActorToken, ID: token.ID}}, nil
@@ -166,7 +172,8 @@ func bearer(h http.Header) (string, error) {
 	}
 	scheme, secret, _ := strings.Cut(lines[0], " ")
 	if len(lines) > 1 || !strings.EqualFold(scheme, "Bearer") {
-		return "", unauthorized(codeTokenMissing, "The Authorization header is not a single bearer token.")
+		return "", unauthorized(codeTokenMissing,
+			"The Authorization header is not a single bearer token.")
 	}
 	secret = strings.TrimSpace(secret)
 	if !controlplane.WellFormed(secret) {
@@ -204,11 +211,14 @@ func (t *touched) first(id string, now time.Time) bool {
 // touch records the token's last use. The call does not fail because of it.
 func (a *API) touch(ctx context.Context, c *call, token *controlplane.Token) {
 	now := a.now()
-	if token.LastUsedAt != nil && now.Sub(*token.LastUsedAt) < touchEvery || !a.touched.first(token.ID, now) {
+	if token.LastUsedAt != nil && now.Sub(*token.LastUsedAt) < touchEvery ||
+		!a.touched.first(token.ID, now) {
 		return
 	}
-	if err := a.store.TouchToken(ctx, token.OrgID, token.ID, now); err != nil && !errors.Is(ctx.Err(), context.Canceled) {
+	if err := a.store.TouchToken(ctx, token.OrgID, token.ID, now); err != nil &&
+		!errors.Is(ctx.Err(), context.Canceled) {
 		a.log.LogAttrs(ctx, slog.LevelWarn, "token use not recorded",
-			slog.String("request_id", c.requestID), slog.String("token_id", token.ID), slog.Any("error", err))
+			slog.String("request_id", c.requestID), slog.String("token_id", token.ID),
+			slog.Any("error", err))
 	}
 }

@@ -21,7 +21,8 @@ func (a *API) readmit(ctx context.Context, c *call) error {
 		return err
 	}
 	if p.orgID != c.principal.orgID {
-		return unauthorized("session-ended", "The session switched to another organization during the call.")
+		return unauthorized("session-ended",
+			"The session switched to another organization during the call.")
 	}
 	if err := p.mayCall(c.op); err != nil {
 		return err
@@ -36,7 +37,8 @@ func (a *API) stillAdmitted(ctx context.Context, c *call) bool {
 	switch err := a.readmit(ctx, c); {
 	case err == nil:
 		return true
-	case controlplane.IsKind(err, controlplane.KindUnauthorized), controlplane.IsKind(err, controlplane.KindForbidden):
+	case controlplane.IsKind(err, controlplane.KindUnauthorized),
+		controlplane.IsKind(err, controlplane.KindForbidden):
 		return false
 	}
 	ends := c.principal.ends()
@@ -48,7 +50,8 @@ func (p principal) ends() *time.Time {
 	switch {
 	case p.session != nil:
 		return &p.session.ExpiresAt
-	case p.token.SecretUntil == nil, p.token.ExpiresAt != nil && p.token.ExpiresAt.Before(*p.token.SecretUntil):
+	case p.token.SecretUntil == nil, p.token.ExpiresAt != nil &&
+		p.token.ExpiresAt.Before(*p.token.SecretUntil):
 		return p.token.ExpiresAt
 	}
 	return p.token.SecretUntil

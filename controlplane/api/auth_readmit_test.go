@@ -54,7 +54,8 @@ func (f *follower) ends() {
 func (w *world) newTokenWithID(in lifecycle.NewToken) (id, secret string) {
 	w.t.Helper()
 	in.Name = "test"
-	token, secret, err := w.service.CreateToken(w.t.Context(), controlplane.System("test"), nil, w.org, in)
+	token, secret, err := w.service.CreateToken(w.t.Context(), controlplane.System("test"), nil,
+		w.org, in)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -63,7 +64,8 @@ func (w *world) newTokenWithID(in lifecycle.NewToken) (id, secret string) {
 
 func (w *world) rotate(id string, overlap time.Duration) {
 	w.t.Helper()
-	if _, _, err := w.service.RotateToken(w.t.Context(), controlplane.System("test"), nil, w.org, id, lifecycle.Rotation{Overlap: overlap}); err != nil {
+	if _, _, err := w.service.RotateToken(w.t.Context(), controlplane.System("test"), nil, w.org,
+		id, lifecycle.Rotation{Overlap: overlap}); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -78,20 +80,29 @@ func TestStreamEndsWithItsToken(t *testing.T) {
 		status int
 		code   string
 	}{
-		"revoked": {func(id string) { w.do("DELETE", "/api/tokens/"+id, nil).is(204) }, 401, "token-invalid"},
+		"revoked": {func(id string) { w.do("DELETE", "/api/tokens/"+id, nil).is(204) }, 401,
+			"token-invalid"},
 		"all revoked": {func(string) {
 			w.do("POST", "/api/tokens/revoke-all", map[string]any{"keep_current": true}).is(200)
 		}, 401, "token-invalid"},
 		"expired": {func(id string) {
-			w.exec(`UPDATE api_tokens SET expires_at = now() - interval '1 second' WHERE id = $1`, id)
+			w.exec(`UPDATE api_tokens SET expires_at = now() - interval '1 second' WHERE id = $1`,
+				id)
 		}, 401, "token-expired"},
 		"rotated without overlap": {func(id string) { w.rotate(id, 0) }, 401, "token-rotated"},
-		"rotated twice":           {func(id string) { w.rotate(id, time.Hour); w.rotate(id, time.Hour) }, 401, "token-invalid"},
+		"rotated twice": {func(id string) {
+			w.rotate(id, time.Hour)
+			w.rotate(id,
+				time.Hour)
+		}, 401, "token-invalid"},
 		"overlap shortened": {func(id string) {
 			w.rotate(id, time.Hour)
 			w.exec(`UPDATE api_tokens SET previous_until = now() - interval '1 second' WHERE id = $1`, id)
 		}, 401, "token-rotated"},
-		"scope removed": {func(id string) { w.exec(`UPDATE api_tokens SET scopes = '{domains:read}' WHERE id = $1`, id) }, 403, "scope-missing"},
+		"scope removed": {func(id string) {
+			w.exec(
+				`UPDATE api_tokens SET scopes = '{domains:read}' WHERE id = $1`, id)
+		}, 403, "scope-missing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			id, secret := w.newTokenWithID(lifecycle.NewToken{Scopes: controlplane.Scopes()})
@@ -125,7 +136,8 @@ func TestStreamWithoutTheDatabase(t *testing.T) {
 	w := newWorld(t, func(c *Config) { c.Now = clock.now })
 	w.api.heartbeat = 20 * time.Millisecond
 	ends := time.Now().Add(time.Hour)
-	_, secret := w.newTokenWithID(lifecycle.NewToken{Scopes: controlplane.Scopes(), ExpiresAt: &ends})
+	_, secret := w.newTokenWithID(lifecycle.NewToken{Scopes: controlplane.Scopes(),
+		ExpiresAt: &ends})
 	f := w.follow("", "", as(secret))
 	f.beats(1)
 	w.exec(`ALTER TABLE api_tokens RENAME TO away`)
@@ -149,7 +161,8 @@ func TestStreamEndsWithItsSession(t *testing.T) {
 			return nil
 		},
 		"member removed": func(p person, _ *controlplane.Session) error {
-			return w.service.RemoveMember(t.Context(), controlplane.System("test"), nil, w.org, p.id, false)
+			return w.service.RemoveMember(t.Context(), controlplane.System("test"), nil, w.org,
+				p.id, false)
 		},
 		"switched": func(p person, s *controlplane.Session) error {
 			w.exec(`INSERT INTO organization_members (org_id, user_id, role, created_at) VALUES ($1, $2, 'member', now())`, other, p.id)
@@ -212,7 +225,8 @@ func TestLongResponseEndsWithItsToken(t *testing.T) {
 	w.exec(`INSERT INTO audit_logs (id, org_id, actor_type, action, entity_type, entity_id)
 		SELECT 'evt_' || lpad(i::text, 26, '0'), $1, 'system', 'domain.updated', 'domain', $2 FROM generate_series(1, $3) i`, w.org, d.ID, n)
 	oldest := w.do("GET", "/api/events?type=domain.created", nil).is(200).ids()[0]
-	for path, accept := range map[string]string{"/api/events": "text/event-stream", "/api/audit-logs/export?format=ndjson&action=domain.updated": "*/*"} {
+	for path, accept := range map[string]string{"/api/events": "text/event-stream",
+		"/api/audit-logs/export?format=ndjson&action=domain.updated": "*/*"} {
 		id, secret := w.newTokenWithID(lifecycle.NewToken{Scopes: controlplane.Scopes()})
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		r := httptest.NewRequestWithContext(ctx, http.MethodGet, path, nil)
@@ -221,11 +235,13 @@ func TestLongResponseEndsWithItsToken(t *testing.T) {
 		if accept == edge.MediaEvents {
 			r.Header.Set("Last-Event-ID", oldest)
 		}
-		out := &slowReader{ResponseRecorder: httptest.NewRecorder(), holds: "domain.updated", first: func() {
-			if err := w.service.DeleteToken(t.Context(), controlplane.System("test"), w.org, id); err != nil {
-				t.Error(err)
-			}
-		}}
+		out := &slowReader{ResponseRecorder: httptest.NewRecorder(),
+			holds: "domain.updated", first: func() {
+				if err := w.service.DeleteToken(t.Context(), controlplane.System("test"), w.org,
+					id); err != nil {
+					t.Error(err)
+				}
+			}}
 		func() {
 			defer func() { _ = recover() }() // an export is cut off by a panic that net/http knows
 			w.api.ServeHTTP(out, r)
@@ -247,8 +263,12 @@ func TestWaitEndsWithItsCredential(t *testing.T) {
 		status int
 		code   string
 	}{
-		"revoked": {end: func(id string, _ person) { w.do("DELETE", "/api/tokens/"+id, nil).is(204) }, status: 401, code: "token-invalid"},
-		"rotated": {end: func(id string, _ person) { w.rotate(id, 0) }, status: 401, code: "token-rotated"},
+		"revoked": {end: func(id string,
+			_ person) {
+			w.do("DELETE", "/api/tokens/"+id, nil).is(204)
+		}, status: 401, code: "token-invalid"},
+		"rotated": {end: func(id string, _ person) { w.rotate(id, 0) }, status: 401,
+			code: "token-rotated"},
 		"scope removed": {end: func(id string, _ person) {
 			w.exec(`UPDATE api_tokens SET scopes = '{audit:read}' WHERE id = $1`, id)
 		}, status: 403, code: "scope-missing"},
@@ -256,7 +276,8 @@ func TestWaitEndsWithItsCredential(t *testing.T) {
 			w.exec(`UPDATE api_tokens SET domain_ids = '{dom_another}' WHERE id = $1`, id)
 		}, status: 403, code: "domain-not-allowed"},
 		"member removed": {signed: true, end: func(_ string, p person) {
-			if err := w.service.RemoveMember(t.Context(), controlplane.System("test"), nil, w.org, p.id, false); err != nil {
+			if err := w.service.RemoveMember(t.Context(), controlplane.System("test"), nil, w.org,
+				p.id, false); err != nil {
 				t.Error(err)
 			}
 		}, status: 401, code: "session-ended"},

@@ -35,7 +35,8 @@ func (op *operation) checkBody(w http.ResponseWriter, r *http.Request) error {
 	}
 	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return httpError(http.StatusRequestEntityTooLarge, "body-too-large", "The body is larger than 1 MiB.")
+		return httpError(http.StatusRequestEntityTooLarge, "body-too-large",
+			"The body is larger than 1 MiB.")
 	}
 	if err != nil {
 		return malformed("body-incomplete", "The body ended early, or the connection stalled.")
@@ -65,7 +66,9 @@ func (op *operation) checkBody(w http.ResponseWriter, r *http.Request) error {
 	callOf(r.Context()).refused = refused
 	if bytes.Contains(raw, []byte(`\u0000`)) {
 		if at := findNUL(value, nil); at != nil {
-			return fieldsError([]controlplane.FieldError{{Pointer: pointer(at...), Code: "invalid-character", Detail: "It contains the character U+0000, which is not allowed."}}, op)
+			return fieldsError([]controlplane.FieldError{{Pointer: pointer(at...),
+				Code:   "invalid-character",
+				Detail: "It contains the character U+0000, which is not allowed."}}, op)
 		}
 	}
 	r.Body = &checkedBody{Reader: bytes.NewReader(raw), value: value}
@@ -157,7 +160,8 @@ func describe(e *openapi3.SchemaError) (code, detail string) {
 	case "required":
 		return codeRequired, "It is required."
 	case "type":
-		return "wrong-type", "It must be of type " + strings.Join(e.Schema.Type.Slice(), " or ") + "."
+		return "wrong-type", "It must be of type " + strings.Join(e.Schema.Type.Slice(), " or ") +
+			"."
 	case "nullable":
 		return "wrong-type", "It must not be null."
 	case "enum":

@@ -22,7 +22,9 @@ const checkEvery = 256
 // kin-openapi creates an error of several hundred bytes for each unknown name and each invalid
 // item, however many there are. So everything beyond the contract's limits is counted and removed
 // first; the library gets a value with a limited size (checkBounds).
-func (op *operation) checkValue(ctx context.Context, value map[string]any) (refused map[int]*faults, err error) {
+func (op *operation) checkValue(
+	ctx context.Context, value map[string]any,
+) (refused map[int]*faults, err error) {
 	c := &bodyCheck{ctx: ctx, op: op, value: value, cut: make(map[string]bool)}
 	if op.each != "" {
 		c.refused = make(map[int]*faults)
@@ -83,7 +85,8 @@ func (c *bodyCheck) trim(s *openapi3.Schema, value any, path []string) any {
 			case s.AdditionalProperties.Schema != nil:
 				v[name] = c.trim(s.AdditionalProperties.Schema.Value, item, at)
 			default:
-				c.add(at, controlplane.FieldError{Pointer: pointer(at...), Code: codeUnknownField, Detail: "Unknown field."})
+				c.add(at, controlplane.FieldError{Pointer: pointer(at...), Code: codeUnknownField,
+					Detail: "Unknown field."})
 				delete(v, name)
 			}
 		}
@@ -147,7 +150,8 @@ func tooMany(limit uint64) string { return fmt.Sprintf("Must have at most %d ent
 // its fields, on which trim relies. path is the position of the schema.
 func checkBounds(s *openapi3.Schema, path string) error {
 	if len(s.AllOf)+len(s.OneOf)+len(s.AnyOf) > 0 || s.Not != nil {
-		return fmt.Errorf("body%s: allOf, oneOf, anyOf, and not are not supported in a request", path)
+		return fmt.Errorf("body%s: allOf, oneOf, anyOf, and not are not supported in a request",
+			path)
 	}
 	if s.Type.Is(openapi3.TypeArray) {
 		if s.MaxItems == nil || s.Items == nil {

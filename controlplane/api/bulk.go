@@ -12,7 +12,9 @@ import (
 
 // BulkCreateDomains implements POST /api/domains/bulk. Entries that violate the contract are
 // already set aside (bodyCheck.setAside).
-func (a *API) BulkCreateDomains(ctx context.Context, r BulkCreateDomainsRequestObject) (BulkCreateDomainsResponseObject, error) {
+func (a *API) BulkCreateDomains(
+	ctx context.Context, r BulkCreateDomainsRequestObject,
+) (BulkCreateDomainsResponseObject, error) {
 	p, c := principalOf(ctx), callOf(ctx)
 	if p.restricted() {
 		return nil, errRestricted("add domains")
@@ -30,8 +32,10 @@ func (a *API) BulkCreateDomains(ctx context.Context, r BulkCreateDomainsRequestO
 	result := BulkDomainsResult{Data: make([]BulkDomainResult, len(r.JSONBody.Domains))}
 	for i := range result.Data {
 		one := &result.Data[i]
-		*one = BulkDomainResult{Index: i, Line: nullable.NewNullNullable[int](), Name: r.JSONBody.Domains[i].Name,
-			Domain: nullable.NewNullNullable[Domain](), Code: orNull(""), Detail: orNull(""), Fix: orNull(""), Errors: []FieldError{}}
+		*one = BulkDomainResult{Index: i, Line: nullable.NewNullNullable[int](),
+			Name:   r.JSONBody.Domains[i].Name,
+			Domain: nullable.NewNullNullable[Domain](), Code: orNull(""), Detail: orNull(""),
+			Fix: orNull(""), Errors: []FieldError{}}
 		if c.lines != nil {
 			one.Line = nullable.NewNullableWithValue(c.lines[i])
 		}
@@ -63,14 +67,16 @@ func (a *API) BulkCreateDomains(ctx context.Context, r BulkCreateDomainsRequestO
 // document.
 func (a *API) reject(c *call, one *BulkDomainResult, err error) {
 	p := asHTTPError(err).problem
-	one.Status, one.Code, one.Detail, one.Fix = Refused, orNull(p.Code), orNull(p.Message), orNull(p.Fix)
+	one.Status, one.Code, one.Detail, one.Fix = Refused, orNull(p.Code), orNull(p.Message),
+		orNull(p.Fix)
 	if p.Fix == "" {
 		one.Fix = orNull(controlplane.FixOf(p.Code))
 	}
 	fields, total := listed(p, maxEntryErrors)
 	one.ErrorsTotal = total
 	for _, f := range fields {
-		one.Errors = append(one.Errors, FieldError{Pointer: c.pointerOf(one.Index, f.Pointer), Code: f.Code, Detail: f.Detail})
+		one.Errors = append(one.Errors, FieldError{Pointer: c.pointerOf(one.Index, f.Pointer),
+			Code: f.Code, Detail: f.Detail})
 	}
 }
 

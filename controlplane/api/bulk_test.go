@@ -28,7 +28,8 @@ func (a *answer) results() []string {
 			if one["domain"] != nil || one["detail"] == nil || one["fix"] == nil {
 				a.t.Errorf("rejected entry = %v, want code, detail, and fix", one)
 			}
-		} else if d, ok := one["domain"].(map[string]any); !ok || d["id"] == nil || one["code"] != nil {
+		} else if d, ok := one["domain"].(map[string]any); !ok || d["id"] == nil ||
+			one["code"] != nil {
 			a.t.Errorf("entry = %v, want no error", one)
 		}
 		for _, e := range one["errors"].([]any) {
@@ -62,15 +63,19 @@ func TestBulk(t *testing.T) {
 			there := w.newDomain(w.org, "there.example.com")
 			a := w.do("POST", "/api/domains/bulk", c.body, c.options...).is(200)
 			want := []string{
-				"Fresh.example.com. created", "there.example.com exists", "192.0.2.1 refused name-ip " + c.at(2) + "/name", "fresh.example.com exists",
-				"b.example.com refused invalid-fields " + c.at(4) + "/key_type " + c.at(4) + "/wildcard", " refused field-required " + c.at(5) + "/name",
-				"options.example.com created", "c.example.com refused invalid-fields " + c.at(7) + "/profile " + c.at(7) + "/ca", "last.example.com created",
+				"Fresh.example.com. created", "there.example.com exists",
+				"192.0.2.1 refused name-ip " + c.at(2) + "/name", "fresh.example.com exists",
+				"b.example.com refused invalid-fields " + c.at(4) + "/key_type " + c.at(4) +
+					"/wildcard", " refused field-required " + c.at(5) + "/name",
+				"options.example.com created", "c.example.com refused invalid-fields " + c.at(7) +
+					"/profile " + c.at(7) + "/ca", "last.example.com created",
 			}
 			if got := a.results(); !slices.Equal(got, want) {
 				t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 			}
 			if a.json["created"] != 3.0 || a.json["exists"] != 2.0 || a.json["refused"] != 4.0 {
-				t.Errorf("created, exists, refused = %v, %v, %v, want 3, 2, 4", a.json["created"], a.json["exists"], a.json["refused"])
+				t.Errorf("created, exists, refused = %v, %v, %v, want 3, 2, 4", a.json["created"],
+					a.json["exists"], a.json["refused"])
 			}
 			data := a.json["data"].([]any)
 			if id := data[1].(map[string]any)["domain"].(map[string]any)["id"]; id != there.ID {
@@ -78,14 +83,19 @@ func TestBulk(t *testing.T) {
 			}
 			d := data[6].(map[string]any)["domain"].(map[string]any)
 			labels := d["labels"].(map[string]any)
-			if d["wildcard"] != true || d["key_type"] != "ec384" || d["auto_issue"] != false || d["auto_renew"] != true || labels["team"] != "red, or blue" || labels["env"] != "prod" {
+			if d["wildcard"] != true || d["key_type"] != "ec384" || d["auto_issue"] != false ||
+				d["auto_renew"] != true || labels["team"] != "red, or blue" ||
+				labels["env"] != "prod" {
 				t.Errorf("options of the domain = %v, want those of its line", d)
 			}
 			if line := data[6].(map[string]any)["line"]; (line == 8.0) != (what == "CSV") {
 				t.Errorf("line %v", line)
 			}
 			// Each domain has its job and its log entry, and is counted.
-			if jobs, log, used := w.count(`SELECT count(*) FROM jobs`), w.count(`SELECT count(*) FROM audit_logs WHERE action = 'domain.created'`), w.count(`SELECT domain_count FROM organizations`); jobs != 4 || log != 4 || used != 4 {
+			if jobs, log, used := w.count(`SELECT count(*) FROM jobs`),
+				w.count(`SELECT count(*) FROM audit_logs WHERE action = 'domain.created'`),
+				w.count(`SELECT domain_count FROM organizations`); jobs != 4 || log != 4 ||
+				used != 4 {
 				t.Errorf("%d jobs, %d entries, %d counted", jobs, log, used)
 			}
 		})
@@ -98,9 +108,12 @@ func TestBulkBeyondThePlan(t *testing.T) {
 	w := newWorld(t)
 	free := as(w.newTier(controlplane.TierFree))
 	w.do("POST", "/api/domains", map[string]any{"name": "a.example.com"}, free).is(201)
-	a := w.do("POST", "/api/domains/bulk", "name\nb.example.com\na.example.com\n-\nc.example.com\nd.example.com\nb.example.com\nd.example.com\n", asCSV, free).is(200)
-	want := []string{"b.example.com created", "a.example.com exists", "- refused name-invalid /lines/4/name", "c.example.com created",
-		"d.example.com refused plan-limit", "b.example.com exists", "d.example.com refused plan-limit"}
+	a := w.do("POST", "/api/domains/bulk",
+		"name\nb.example.com\na.example.com\n-\nc.example.com\nd.example.com\nb.example.com\nd.example.com\n", asCSV, free).is(200)
+	want := []string{"b.example.com created", "a.example.com exists",
+		"- refused name-invalid /lines/4/name", "c.example.com created",
+		"d.example.com refused plan-limit", "b.example.com exists",
+		"d.example.com refused plan-limit"}
 	if got := a.results(); !slices.Equal(got, want) {
 		t.Errorf("POST /api/domains/bulk results = %q, want %q", got, want)
 	}
@@ -131,7 +144,8 @@ func TestBulkAtOnce(t *testing.T) {
 			created <- int(n)
 		}()
 		go func() {
-			a := w.do("POST", "/api/domains", map[string]any{"name": fmt.Sprintf("n%d.example.com", n)})
+			a := w.do("POST", "/api/domains",
+				map[string]any{"name": fmt.Sprintf("n%d.example.com", n)})
 			if a.status == http.StatusCreated {
 				created <- 1
 				return
@@ -157,10 +171,12 @@ func TestBulkOnce(t *testing.T) {
 	first := w.do("POST", "/api/domains/bulk", list, asCSV, key("k")).is(200)
 	w.do("DELETE", "/api/domains/a.example.com", nil).is(204)
 	again := w.do("POST", "/api/domains/bulk", list, asCSV, key("k")).is(200)
-	if again.body != first.body || again.header.Get("Idempotency-Replayed") != "true" || w.count(`SELECT count(*) FROM domains`) != 1 {
+	if again.body != first.body || again.header.Get("Idempotency-Replayed") != "true" ||
+		w.count(`SELECT count(*) FROM domains`) != 1 {
 		t.Errorf("%s\nthen %s", first.body, again.body)
 	}
-	w.do("POST", "/api/domains/bulk", list+"c.example.com\n", asCSV, key("k")).problem(422, "idempotency-key-reused")
+	w.do("POST", "/api/domains/bulk", list+"c.example.com\n", asCSV, key("k")).problem(422,
+		"idempotency-key-reused")
 }
 
 func TestBulkWrongBody(t *testing.T) {
@@ -176,37 +192,54 @@ func TestBulkWrongBody(t *testing.T) {
 	}{
 		{"nothing", "", []option{asCSV}, 400, "malformed-csv", "empty"},
 		{"nothing but a BOM", "\uFEFF\r\n", []option{asCSV}, 400, "malformed-csv", "empty"},
-		{"no header", "example.com\n", []option{asCSV}, 400, "malformed-csv", "column 1 is not one of"},
-		{"unknown column", "name,wild\na.example.com,true\n", []option{asCSV}, 400, "malformed-csv", "column 2 is not one of"},
-		{"doubled column", "name,ca,NAME\na.example.com,,b.example.com\n", []option{asCSV}, 400, "malformed-csv", "duplicate column: name"},
+		{"no header", "example.com\n", []option{asCSV}, 400, "malformed-csv",
+			"column 1 is not one of"},
+		{"unknown column", "name,wild\na.example.com,true\n", []option{asCSV}, 400, "malformed-csv",
+			"column 2 is not one of"},
+		{"doubled column", "name,ca,NAME\na.example.com,,b.example.com\n", []option{asCSV}, 400,
+			"malformed-csv", "duplicate column: name"},
 		{"no name", "ca\nfirst\n", []option{asCSV}, 400, "malformed-csv", "missing column: name"},
-		{"too few fields", "name,ca\na.example.com,\n\nb.example.com\n", []option{asCSV}, 400, "malformed-csv", "Line 4:"},
-		{"too many fields", "name\na.example.com,x\n", []option{asCSV}, 400, "malformed-csv", "Line 2:"},
-		{"quote in a field", "name\na.example.com\nb\"c\n", []option{asCSV}, 400, "malformed-csv", "Line 3, column 2"},
-		{"open quote", "name\n\"a.example.com\n", []option{asCSV}, 400, "malformed-csv", "quotation mark"},
-		{"not UTF-8", "name\na.example.com\nb\xff.example.com\n", []option{asCSV}, 400, "malformed-csv", "Line 3 "},
+		{"too few fields", "name,ca\na.example.com,\n\nb.example.com\n", []option{asCSV}, 400,
+			"malformed-csv", "Line 4:"},
+		{"too many fields", "name\na.example.com,x\n", []option{asCSV}, 400, "malformed-csv",
+			"Line 2:"},
+		{"quote in a field", "name\na.example.com\nb\"c\n", []option{asCSV}, 400, "malformed-csv",
+			"Line 3, column 2"},
+		{"open quote", "name\n\"a.example.com\n", []option{asCSV}, 400, "malformed-csv",
+			"quotation mark"},
+		{"not UTF-8", "name\na.example.com\nb\xff.example.com\n", []option{asCSV}, 400,
+			"malformed-csv", "Line 3 "},
 		{"NUL", "name\na\x00.example.com\n", []option{asCSV}, 400, "malformed-csv", "Line 2 "},
 		{"no rows", "name\r\n\r\n", []option{asCSV}, 422, "too-few", "No entries follow"},
 		{"501 rows", many(501), []option{asCSV}, 422, "too-many", "/lines/502"},
-		{"another charset", "name\na.example.com\n", []option{header("Content-Type", "text/csv; charset=iso-8859-1")}, 415, "unsupported-media-type", "UTF-8"},
-		{"another type", "name\na.example.com\n", []option{header("Content-Type", "text/plain")}, 415, "unsupported-media-type", "neither"},
+		{"another charset", "name\na.example.com\n",
+			[]option{header("Content-Type", "text/csv; charset=iso-8859-1")}, 415,
+			"unsupported-media-type", "UTF-8"},
+		{"another type", "name\na.example.com\n", []option{header("Content-Type", "text/plain")},
+			415, "unsupported-media-type", "neither"},
 		{"no list", `{"domains":{}}`, nil, 422, "wrong-type", "/domains"},
 		{"no domains", `{"domains":[]}`, nil, 422, "too-few", "/domains"},
-		{"501 domains", `{"domains":[` + strings.Repeat(`{"name":"x"},`, 500) + `{"name":"x"}]}`, nil, 422, "too-many", "/domains"},
-		{"an entry that is not an object", `{"domains":[{"name":"a.example.com"},5]}`, nil, 422, "wrong-type", "/domains/1"},
-		{"unknown field", `{"domains":[{"name":"a.example.com","wild":true}]}`, nil, 400, "unknown-field", "/domains/0/wild"},
-		{"NUL in JSON", `{"domains":[{"name":"a\u0000.example.com"}]}`, nil, 422, "invalid-character", "/domains/0/name"},
+		{"501 domains", `{"domains":[` + strings.Repeat(`{"name":"x"},`, 500) +
+			`{"name":"x"}]}`, nil, 422, "too-many", "/domains"},
+		{"an entry that is not an object", `{"domains":[{"name":"a.example.com"},5]}`, nil, 422,
+			"wrong-type", "/domains/1"},
+		{"unknown field", `{"domains":[{"name":"a.example.com","wild":true}]}`, nil, 400,
+			"unknown-field", "/domains/0/wild"},
+		{"NUL in JSON", `{"domains":[{"name":"a\u0000.example.com"}]}`, nil, 422,
+			"invalid-character", "/domains/0/name"},
 	} {
 		a := w.do("POST", "/api/domains/bulk", c.body, c.options...).problem(c.status, c.code)
 		if !strings.Contains(a.string("detail"), c.says) {
 			t.Errorf("%s: detail = %s, want it to contain %q", c.what, a.body, c.says)
 		}
 	}
-	w.do("POST", "/api/domains", "name\na.example.com\n", asCSV).problem(415, "unsupported-media-type")
+	w.do("POST", "/api/domains", "name\na.example.com\n", asCSV).problem(415,
+		"unsupported-media-type")
 	if n := w.count(`SELECT count(*) FROM domains`); n != 0 {
 		t.Errorf("%d domains", n)
 	}
-	if a := w.do("POST", "/api/domains/bulk", many(500), asCSV).is(200); a.json["refused"] != 500.0 {
+	if a := w.do("POST", "/api/domains/bulk", many(500),
+		asCSV).is(200); a.json["refused"] != 500.0 {
 		t.Errorf("refused = %v of 500 malformed entries, want 500", a.json["refused"])
 	}
 }
@@ -218,19 +251,23 @@ func FuzzCSV(f *testing.F) {
 		f.Fatal(err)
 	}
 	op := table["POST /api/domains/bulk"]
-	for _, seed := range []string{"", "name", "name\na.example.com", "\uFEFFname,labels\r\n\"a\",\"k=v;\r\nl=w\"\r\n", "name,name\n", "\"name\n", "name,ca\n\n,\n", "name\n\xff", "name,csr_pem\na,\"-----BEGIN\n\"\n"} {
+	for _, seed := range []string{"", "name", "name\na.example.com",
+		"\uFEFFname,labels\r\n\"a\",\"k=v;\r\nl=w\"\r\n", "name,name\n", "\"name\n",
+		"name,ca\n\n,\n", "name\n\xff", "name,csr_pem\na,\"-----BEGIN\n\"\n"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		value, lines, err := op.decodeCSV(raw)
 		if err != nil {
-			if e := asHTTPError(err); e.status != http.StatusBadRequest && e.status != http.StatusUnprocessableEntity {
+			if e := asHTTPError(err); e.status != http.StatusBadRequest &&
+				e.status != http.StatusUnprocessableEntity {
 				t.Fatalf("decodeCSV(%q) = status %d (%v), want 400 or 422", raw, e.status, err)
 			}
 			return
 		}
 		entries := value["domains"].([]any)
-		if len(entries) == 0 || len(entries) > 500 || len(lines) != len(entries) || !slices.IsSorted(lines) || lines[0] < 2 {
+		if len(entries) == 0 || len(entries) > 500 || len(lines) != len(entries) ||
+			!slices.IsSorted(lines) || lines[0] < 2 {
 			t.Fatalf("%d entries on lines %v", len(entries), lines)
 		}
 		refused, err := op.checkValue(t.Context(), value)
@@ -274,7 +311,8 @@ func BenchmarkBulk(b *testing.B) {
 		for b.Loop() {
 			for range 500 {
 				n++
-				w.do("POST", "/api/domains", map[string]any{"name": fmt.Sprintf("bulk%d.example.com", n)}).is(201)
+				w.do("POST", "/api/domains",
+					map[string]any{"name": fmt.Sprintf("bulk%d.example.com", n)}).is(201)
 			}
 		}
 	})

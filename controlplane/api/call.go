@@ -47,12 +47,15 @@ func callOf(ctx context.Context) *call {
 
 // ServeHTTP serves, logs, and counts one request. A panic becomes a 500.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := &call{requestID: edge.RequestID(r), ip: edge.ClientIP(r, a.config.TrustedProxy), began: a.now(), connection: r.Context(),
-		head: r.Method == http.MethodHead, wantsStream: acceptsStream(r.Header), takesGzip: acceptsGzip(r.Header)}
+	c := &call{requestID: edge.RequestID(r), ip: edge.ClientIP(r, a.config.TrustedProxy),
+		began: a.now(), connection: r.Context(),
+		head: r.Method == http.MethodHead, wantsStream: acceptsStream(r.Header),
+		takesGzip: acceptsGzip(r.Header)}
 	out := &writer{ResponseWriter: w}
 	setHeaders(out.Header(), c.requestID)
 
-	ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), callKey{}, c), callTimeout+waitOf(r))
+	ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), callKey{}, c), callTimeout+
+		waitOf(r))
 	defer cancel()
 	method := r.Method
 	r = r.WithContext(ctx)
@@ -71,7 +74,9 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // untilGone returns a context for a response that can take longer than a call: it is canceled when
 // the client disconnects, and after life.
-func (c *call) untilGone(ctx context.Context, life time.Duration) (context.Context, context.CancelFunc) {
+func (c *call) untilGone(
+	ctx context.Context, life time.Duration,
+) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), life)
 	stop := context.AfterFunc(c.connection, cancel)
 	return ctx, func() { stop(); cancel() }
@@ -82,7 +87,8 @@ func (c *call) untilGone(ctx context.Context, life time.Duration) (context.Conte
 // (pages set their own policy). The names are in canonical form, and the values share one slice, so
 // that they cost one allocation; the capacity of each is limited.
 func setHeaders(h http.Header, requestID string) {
-	v := []string{requestID, "no-store", "nosniff", "no-referrer", "default-src 'none'; frame-ancestors 'none'", "1"}
+	v := []string{requestID, "no-store", "nosniff", "no-referrer",
+		"default-src 'none'; frame-ancestors 'none'", "1"}
 	h["Request-Id"] = v[0:1:1]
 	h["Cache-Control"] = v[1:2:2]
 	h["X-Content-Type-Options"] = v[2:3:3]

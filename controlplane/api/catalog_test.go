@@ -24,7 +24,8 @@ func TestContractListsTheCatalogs(t *testing.T) {
 		"Condition.status": condition["status"].Value.Enum,
 	}
 	want := map[string][]any{"Condition.status": {
-		string(controlplane.ConditionTrue), string(controlplane.ConditionFalse), string(controlplane.ConditionUnknown),
+		string(controlplane.ConditionTrue), string(controlplane.ConditionFalse),
+		string(controlplane.ConditionUnknown),
 	}}
 	for _, k := range controlplane.JobKinds() {
 		want["JobType"] = append(want["JobType"], string(k.Type))

@@ -12,7 +12,9 @@ import (
 )
 
 // ListCertificates implements GET /api/certificates.
-func (a *API) ListCertificates(ctx context.Context, r ListCertificatesRequestObject) (ListCertificatesResponseObject, error) {
+func (a *API) ListCertificates(
+	ctx context.Context, r ListCertificatesRequestObject,
+) (ListCertificatesResponseObject, error) {
 	p, q := principalOf(ctx), r.Params
 	filter := postgres.CertificateFilter{DomainIDs: p.onlyDomains(), Limit: limitOf(q.Limit)}
 	if deref(q.Domain) != "" {
@@ -31,11 +33,14 @@ func (a *API) ListCertificates(ctx context.Context, r ListCertificatesRequestObj
 	if err != nil {
 		return nil, err
 	}
-	return ListCertificates200JSONResponse{Data: certificateBodies(certificates), HasMore: next != nil, NextCursor: a.next(l, next)}, nil
+	return ListCertificates200JSONResponse{Data: certificateBodies(certificates),
+		HasMore: next != nil, NextCursor: a.next(l, next)}, nil
 }
 
 // ListDomainCertificates implements GET /api/domains/{domain}/certificates.
-func (a *API) ListDomainCertificates(ctx context.Context, r ListDomainCertificatesRequestObject) (ListDomainCertificatesResponseObject, error) {
+func (a *API) ListDomainCertificates(
+	ctx context.Context, r ListDomainCertificatesRequestObject,
+) (ListDomainCertificatesResponseObject, error) {
 	d, err := a.domain(ctx, r.Domain)
 	if err != nil {
 		return nil, err
@@ -49,11 +54,14 @@ func (a *API) ListDomainCertificates(ctx context.Context, r ListDomainCertificat
 	if err != nil {
 		return nil, err
 	}
-	return ListDomainCertificates200JSONResponse{Data: certificateBodies(certificates), HasMore: next != nil, NextCursor: a.next(l, next)}, nil
+	return ListDomainCertificates200JSONResponse{Data: certificateBodies(certificates),
+		HasMore: next != nil, NextCursor: a.next(l, next)}, nil
 }
 
 // GetCertificate implements GET /api/certificates/{certificate}.
-func (a *API) GetCertificate(ctx context.Context, r GetCertificateRequestObject) (GetCertificateResponseObject, error) {
+func (a *API) GetCertificate(
+	ctx context.Context, r GetCertificateRequestObject,
+) (GetCertificateResponseObject, error) {
 	c, err := a.certificate(ctx, r.Certificate)
 	if err != nil {
 		return nil, err
@@ -62,7 +70,9 @@ func (a *API) GetCertificate(ctx context.Context, r GetCertificateRequestObject)
 }
 
 // DownloadCertificate implements GET /api/certificates/{certificate}/download.
-func (a *API) DownloadCertificate(ctx context.Context, r DownloadCertificateRequestObject) (DownloadCertificateResponseObject, error) {
+func (a *API) DownloadCertificate(
+	ctx context.Context, r DownloadCertificateRequestObject,
+) (DownloadCertificateResponseObject, error) {
 	c, err := a.certificate(ctx, r.Certificate)
 	if err != nil {
 		return nil, err
@@ -83,12 +93,15 @@ func (a *API) DownloadCertificate(ctx context.Context, r DownloadCertificateRequ
 	}
 	return DownloadCertificate200ApplicationpemCertificateChainResponse{
 		Body: strings.NewReader(text), ContentLength: int64(len(text)),
-		Headers: DownloadCertificate200ResponseHeaders{ContentDisposition: edge.Attachment(edge.FileName(c, "-"+string(format)+".pem"))},
+		Headers: DownloadCertificate200ResponseHeaders{
+			ContentDisposition: edge.Attachment(edge.FileName(c, "-"+string(format)+".pem"))},
 	}, nil
 }
 
 // DownloadKey implements POST /api/certificates/{certificate}/key.
-func (a *API) DownloadKey(ctx context.Context, r DownloadKeyRequestObject) (DownloadKeyResponseObject, error) {
+func (a *API) DownloadKey(
+	ctx context.Context, r DownloadKeyRequestObject,
+) (DownloadKeyResponseObject, error) {
 	p := principalOf(ctx)
 	c, err := a.certificate(ctx, r.Certificate)
 	if err != nil {
@@ -100,13 +113,16 @@ func (a *API) DownloadKey(ctx context.Context, r DownloadKeyRequestObject) (Down
 	}
 	return DownloadKey200ApplicationxPemFileResponse{
 		Body: strings.NewReader(key), ContentLength: int64(len(key)),
-		Headers: DownloadKey200ResponseHeaders{ContentDisposition: edge.Attachment(edge.FileName(c, "-key.pem")), CacheControl: "no-store"},
+		Headers: DownloadKey200ResponseHeaders{ContentDisposition: edge.Attachment(edge.FileName(c,
+			"-key.pem")), CacheControl: "no-store"},
 	}, nil
 }
 
 // DownloadPKCS12 implements POST /api/certificates/{certificate}/pkcs12. It checks the password
 // before it reads the key, which is audited.
-func (a *API) DownloadPKCS12(ctx context.Context, r DownloadPKCS12RequestObject) (DownloadPKCS12ResponseObject, error) {
+func (a *API) DownloadPKCS12(
+	ctx context.Context, r DownloadPKCS12RequestObject,
+) (DownloadPKCS12ResponseObject, error) {
 	p := principalOf(ctx)
 	c, err := a.certificate(ctx, r.Certificate)
 	if err != nil {
@@ -125,25 +141,32 @@ func (a *API) DownloadPKCS12(ctx context.Context, r DownloadPKCS12RequestObject)
 	}
 	return DownloadPKCS12200ApplicationxPkcs12Response{
 		Body: bytes.NewReader(file), ContentLength: int64(len(file)),
-		Headers: DownloadPKCS12200ResponseHeaders{ContentDisposition: edge.Attachment(edge.FileName(c, ".p12")), CacheControl: "no-store"},
+		Headers: DownloadPKCS12200ResponseHeaders{
+			ContentDisposition: edge.Attachment(edge.FileName(c, ".p12")),
+			CacheControl:       "no-store"},
 	}, nil
 }
 
 // RevokeCertificate implements POST /api/certificates/{certificate}/revoke.
-func (a *API) RevokeCertificate(ctx context.Context, r RevokeCertificateRequestObject) (RevokeCertificateResponseObject, error) {
+func (a *API) RevokeCertificate(
+	ctx context.Context, r RevokeCertificateRequestObject,
+) (RevokeCertificateResponseObject, error) {
 	p := principalOf(ctx)
 	c, err := a.certificate(ctx, r.Certificate)
 	if err != nil {
 		return nil, err
 	}
-	job, started, err := a.lifecycle.RevokeCertificate(ctx, p.actor, p.org(), c.ID, string(r.Body.Reason), deref(r.Body.Replace))
+	job, started, err := a.lifecycle.RevokeCertificate(ctx, p.actor, p.org(), c.ID,
+		string(r.Body.Reason), deref(r.Body.Replace))
 	if err != nil {
 		return nil, err
 	}
 	if !started {
-		return RevokeCertificate200JSONResponse{Body: jobBody(job), Headers: RevokeCertificate200ResponseHeaders{Location: jobLocation(job)}}, nil
+		return RevokeCertificate200JSONResponse{Body: jobBody(job),
+			Headers: RevokeCertificate200ResponseHeaders{Location: jobLocation(job)}}, nil
 	}
-	return RevokeCertificate202JSONResponse{Body: jobBody(job), Headers: RevokeCertificate202ResponseHeaders{Location: jobLocation(job)}}, nil
+	return RevokeCertificate202JSONResponse{Body: jobBody(job),
+		Headers: RevokeCertificate202ResponseHeaders{Location: jobLocation(job)}}, nil
 }
 
 // certificate returns a certificate of a domain that the token can access.
@@ -165,9 +188,13 @@ func (a *API) certificate(ctx context.Context, id string) (*controlplane.Certifi
 // certificateBody converts a certificate to its API representation.
 func certificateBody(c *controlplane.Certificate) Certificate {
 	return Certificate{
-		Id: c.ID, DomainId: c.DomainID, Names: c.Names, Serial: c.Serial, Issuer: c.Issuer, Ca: c.CA, Profile: orNull(c.Profile),
-		KeyType: KeyType(c.KeyType), NotBefore: c.NotBefore.UTC(), NotAfter: c.NotAfter.UTC(), FingerprintSha256: c.FingerprintSHA256,
-		HasKey: c.HasKey(), RevokedAt: timeOrNull(c.RevokedAt), RevocationReason: orNull(c.RevocationReason), ReplacedBy: orNull(c.ReplacedBy), CreatedAt: c.CreatedAt.UTC(),
+		Id: c.ID, DomainId: c.DomainID, Names: c.Names, Serial: c.Serial, Issuer: c.Issuer,
+		Ca: c.CA, Profile: orNull(c.Profile),
+		KeyType: KeyType(c.KeyType), NotBefore: c.NotBefore.UTC(), NotAfter: c.NotAfter.UTC(),
+		FingerprintSha256: c.FingerprintSHA256,
+		HasKey:            c.HasKey(), RevokedAt: timeOrNull(c.RevokedAt),
+		RevocationReason: orNull(c.RevocationReason), ReplacedBy: orNull(c.ReplacedBy),
+		CreatedAt: c.CreatedAt.UTC(),
 	}
 }
 

@@ -38,7 +38,8 @@ func TestEveryAnswerOfTheContract(t *testing.T) {
 	limits := limited(t)
 	t.Run("draw", func(t *testing.T) {
 		for _, part := range []func(*world){
-			(*world).drawRefusals, (*world).drawSuccesses, (*world).drawConflicts, (*world).drawSenseless,
+			(*world).drawRefusals, (*world).drawSuccesses, (*world).drawConflicts,
+			(*world).drawSenseless,
 			(*world).drawFaults, (*world).drawUnsecured,
 		} {
 			t.Run("", func(t *testing.T) {
@@ -89,7 +90,8 @@ func (op *operation) lists(t testing.TB, status int) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return doc.Paths.Value(op.path).GetOperation(op.method).Responses.Value(strconv.Itoa(status)) != nil
+	return doc.Paths.Value(op.path).GetOperation(op.method).Responses.Value(
+		strconv.Itoa(status)) != nil
 }
 
 // drawRefusals produces rejections before the call starts.
@@ -109,24 +111,32 @@ func (w *world) drawRefusals() {
 		}
 		w.do(op.method, with("nonsense=1"), body, caller).is(http.StatusBadRequest)
 		w.do(op.method, path, body, anonymous).problem(http.StatusUnauthorized, "token-missing")
-		w.do(op.method, path, body, as(w.newToken(w.org, lifecycle.NewToken{Scopes: without(op.scope)}))).problem(http.StatusForbidden, refusal)
+		w.do(op.method, path, body,
+			as(w.newToken(w.org, lifecycle.NewToken{Scopes: without(op.scope)}))).problem(
+			http.StatusForbidden, refusal)
 		if op.lists(w.t, http.StatusNotFound) {
-			w.do(op.method, op.elsewhere(path), body, caller).problem(http.StatusNotFound, "not-found")
+			w.do(op.method, op.elsewhere(path), body, caller).problem(http.StatusNotFound,
+				"not-found")
 		}
 		if op.lists(w.t, http.StatusPreconditionFailed) {
-			w.do(op.method, path, body, header("If-Match", `"another"`)).is(http.StatusPreconditionFailed)
+			w.do(op.method, path, body, header("If-Match", `"another"`)).is(
+				http.StatusPreconditionFailed)
 		}
 		if op.body == nil {
 			continue
 		}
-		w.do(op.method, path, strings.Repeat(" ", maxBody+1), caller).problem(http.StatusRequestEntityTooLarge, "body-too-large")
-		w.do(op.method, path, body, caller, header("Content-Type", "text/plain")).problem(http.StatusUnsupportedMediaType, "unsupported-media-type")
+		w.do(op.method, path, strings.Repeat(" ", maxBody+1),
+			caller).problem(http.StatusRequestEntityTooLarge, "body-too-large")
+		w.do(op.method, path, body, caller,
+			header("Content-Type", "text/plain")).problem(http.StatusUnsupportedMediaType,
+			"unsupported-media-type")
 	}
 }
 
 // without returns every scope but one.
 func without(scope controlplane.Scope) []controlplane.Scope {
-	return slices.DeleteFunc(controlplane.Scopes(), func(s controlplane.Scope) bool { return s == scope })
+	return slices.DeleteFunc(controlplane.Scopes(),
+		func(s controlplane.Scope) bool { return s == scope })
 }
 
 // elsewhere returns the request's path with a missing object.
@@ -168,7 +178,8 @@ func (w *world) drawSuccesses() {
 			w.do(op.method, path, body, caller).is(http.StatusOK)
 		}
 		if op.lists(w.t, http.StatusNotModified) {
-			w.do(op.method, path, body, caller, header("If-None-Match", a.header.Get("ETag"))).is(http.StatusNotModified)
+			w.do(op.method, path, body, caller,
+				header("If-None-Match", a.header.Get("ETag"))).is(http.StatusNotModified)
 		}
 	}
 }
@@ -185,14 +196,17 @@ func (w *world) drawConflicts() {
 		path, body := op.request(e)
 		if !op.once {
 			// The members remain: the last owner cannot be removed.
-			w.do(op.method, "/api/members/"+e.owner.User.ID, body, e.cookie).problem(http.StatusConflict, "last-owner")
+			w.do(op.method, "/api/members/"+e.owner.User.ID, body,
+				e.cookie).problem(http.StatusConflict, "last-owner")
 			continue
 		}
 		k := "busy-" + op.id
-		if _, err := conn.Exec(w.t.Context(), `SELECT pg_advisory_lock(hashtextextended($1, 1))`, w.org+" "+k); err != nil {
+		if _, err := conn.Exec(w.t.Context(), `SELECT pg_advisory_lock(hashtextextended($1, 1))`,
+			w.org+" "+k); err != nil {
 			w.t.Fatal(err)
 		}
-		w.do(op.method, path, body, op.caller(e, as(w.token)), key(k)).problem(http.StatusConflict, "idempotency-in-progress")
+		w.do(op.method, path, body, op.caller(e, as(w.token)), key(k)).problem(http.StatusConflict,
+			"idempotency-in-progress")
 	}
 }
 
@@ -208,7 +222,8 @@ var senseless = map[string]any{
 // drawSenseless produces the 422s: a key that was used for another call, or invalid values.
 func (w *world) drawSenseless() {
 	e := w.newEstate(w.org, "senseless.example.com")
-	w.do("POST", "/api/domains", map[string]any{"name": "first.example.com"}, key("used")).is(http.StatusCreated)
+	w.do("POST", "/api/domains", map[string]any{"name": "first.example.com"},
+		key("used")).is(http.StatusCreated)
 	for _, op := range w.secured() {
 		if !op.lists(w.t, http.StatusUnprocessableEntity) {
 			continue
@@ -219,13 +234,16 @@ func (w *world) drawSenseless() {
 			if op.id == "createDomain" {
 				body = map[string]any{"name": "second.example.com"}
 			}
-			w.do(op.method, path, body, op.caller(e, as(w.token)), key("used")).problem(http.StatusUnprocessableEntity, "idempotency-key-reused")
+			w.do(op.method, path, body, op.caller(e, as(w.token)),
+				key("used")).problem(http.StatusUnprocessableEntity, "idempotency-key-reused")
 		case senseless[op.id] != nil:
 			w.do(op.method, path, senseless[op.id]).is(http.StatusUnprocessableEntity)
 		case op.id == "getDelegation":
-			w.do(op.method, "/api/delegation?name=192.0.2.1", nil).problem(http.StatusUnprocessableEntity, "name-ip")
+			w.do(op.method, "/api/delegation?name=192.0.2.1",
+				nil).problem(http.StatusUnprocessableEntity, "name-ip")
 		case op.id == "deleteOrganization":
-			w.do(op.method, "/api/organization?confirm=another", nil).is(http.StatusUnprocessableEntity)
+			w.do(op.method, "/api/organization?confirm=another",
+				nil).is(http.StatusUnprocessableEntity)
 		default:
 			w.t.Errorf("%s: its 422 is not drawn", op.id)
 		}
@@ -265,14 +283,17 @@ func (w *world) drawLimit() {
 
 func away(t testing.TB) func(*Config) {
 	t.Helper()
-	store, err := postgres.Open(t.Context(), postgres.Config{DSN: "postgres://nobody@127.0.0.1:1/none"})
+	store, err := postgres.Open(t.Context(),
+		postgres.Config{DSN: "postgres://nobody@127.0.0.1:1/none"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(store.Close)
 	return func(c *Config) {
 		c.Store = store
-		c.Ready = func(ctx context.Context) map[string]error { return map[string]error{"postgres": store.Ping(ctx)} }
+		c.Ready = func(ctx context.Context) map[string]error {
+			return map[string]error{"postgres": store.Ping(ctx)}
+		}
 	}
 }
 

@@ -26,9 +26,11 @@ var wrongInputs = []struct {
 	{"unknown fields", "POST", "/api/domains", 0, func(n int) (string, string) {
 		return "", `{"name":"example.com",` + list(n, `"f%06d":1`) + `}`
 	}},
-	{"unknown fields of objects in a list", "POST", "/api/domains/bulk", 0, func(n int) (string, string) {
-		return "", `{"domains":[` + list(n/200, `{"name":"a%06d.example.com",`+list(200, `"f%06d":1`)+`}`) + `]}`
-	}},
+	{"unknown fields of objects in a list", "POST", "/api/domains/bulk", 0,
+		func(n int) (string, string) {
+			return "", `{"domains":[` + list(n/200, `{"name":"a%06d.example.com",`+
+				list(200, `"f%06d":1`)+`}`) + `]}`
+		}},
 	{"items of the wrong type", "POST", "/api/tokens", 1, func(n int) (string, string) {
 		return "", `{"name":"x","scopes":[` + list(n, `%06d`) + `]}`
 	}},
@@ -36,7 +38,8 @@ var wrongInputs = []struct {
 		return "", `{"name":"x","scopes":[` + list(n, `"s%06d"`) + `]}`
 	}},
 	{"domains of a token", "POST", "/api/tokens", 1, func(n int) (string, string) {
-		return "", `{"name":"x","scopes":["domains:read"],"domain_ids":[` + list(n, `"d%06d"`) + `]}`
+		return "", `{"name":"x","scopes":["domains:read"],"domain_ids":[` + list(n, `"d%06d"`) +
+			`]}`
 	}},
 	{"events of a webhook", "POST", "/api/webhooks", 1, func(n int) (string, string) {
 		return "", `{"url":"https://example.com/","events":[` + list(n, `"e%06d"`) + `]}`
@@ -118,10 +121,12 @@ func TestCostOfWrongInput(t *testing.T) { // not parallel: it measures the proce
 					t.Errorf("%d faults: %d errors, want %d", p.n, got, want)
 				}
 				if a := w.problemOf(p.e); len(a.body) >= 64<<10 {
-					t.Errorf("%d faults: the answer has %d bytes, want fewer than %d", p.n, len(a.body), 64<<10)
+					t.Errorf("%d faults: the answer has %d bytes, want fewer than %d", p.n,
+						len(a.body), 64<<10)
 				}
 			}
-			t.Logf("allocated %d and %d bytes in %d and %d objects, CPU %v and %v", little.bytes, much.bytes, little.objects, much.objects, little.cpu, much.cpu)
+			t.Logf("allocated %d and %d bytes in %d and %d objects, CPU %v and %v", little.bytes,
+				much.bytes, little.objects, much.objects, little.cpu, much.cpu)
 			if much.bytes > 2*little.bytes || much.objects > 2*little.objects {
 				t.Errorf("64,000 faults at once allocate %d bytes in %d objects; want at most twice the %d bytes in %d objects of 64 times 1,000",
 					much.bytes, much.objects, little.bytes, little.objects)
@@ -146,9 +151,12 @@ func (w *world) operation(method, path string) *operation {
 }
 
 // refuses returns the error of a check, without the rest of the server.
-func (op *operation) refuses(t testing.TB, ctx context.Context, query, body string) *controlplane.Error {
+func (op *operation) refuses(
+	t testing.TB, ctx context.Context, query, body string,
+) *controlplane.Error {
 	t.Helper()
-	r := httptest.NewRequestWithContext(context.WithValue(ctx, callKey{}, &call{op: op}), op.method, op.path, strings.NewReader(body))
+	r := httptest.NewRequestWithContext(context.WithValue(ctx, callKey{}, &call{op: op}), op.method,
+		op.path, strings.NewReader(body))
 	r.URL.RawQuery = query
 	r.Header.Set("Content-Type", mediaJSON)
 	if op.csv && !strings.HasPrefix(body, "{") {
@@ -216,7 +224,8 @@ func TestCheckStopsWithItsCaller(t *testing.T) {
 			if _, err := op.checkValue(ctx, value); !errors.Is(err, context.Canceled) {
 				t.Errorf("checkValue with a canceled context = %v, want context.Canceled", err)
 			}
-			r := httptest.NewRequestWithContext(context.WithValue(ctx, callKey{}, &call{op: op}), op.method, op.path, strings.NewReader(body))
+			r := httptest.NewRequestWithContext(context.WithValue(ctx, callKey{}, &call{op: op}),
+				op.method, op.path, strings.NewReader(body))
 			r.Header.Set("Content-Type", mediaJSON)
 			if err := op.check(httptest.NewRecorder(), r); !errors.Is(err, context.Canceled) {
 				t.Errorf("check with a canceled context = %v, want context.Canceled", err)
@@ -249,7 +258,8 @@ func TestBodyIsReadAfterAdmission(t *testing.T) {
 	if got := send("nonsense", unread{t}); got != http.StatusUnauthorized {
 		t.Errorf("a call with a wrong token = %d, want 401", got)
 	}
-	readOnly := w.newToken(w.org, lifecycle.NewToken{Scopes: []controlplane.Scope{controlplane.ScopeDomainsRead}})
+	readOnly := w.newToken(w.org,
+		lifecycle.NewToken{Scopes: []controlplane.Scope{controlplane.ScopeDomainsRead}})
 	if got := send(readOnly, unread{t}); got != http.StatusForbidden {
 		t.Errorf("a call without the scope = %d, want 403", got)
 	}

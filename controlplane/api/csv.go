@@ -27,7 +27,8 @@ func (op *operation) decodeCSV(raw []byte) (value map[string]any, lines []int, e
 	in := csv.NewReader(bytes.NewReader(raw))
 	columns, err := in.Read()
 	if errors.Is(err, io.EOF) {
-		return nil, nil, malformed("malformed-csv", "The body is empty: the first line must contain the column names.")
+		return nil, nil, malformed("malformed-csv",
+			"The body is empty: the first line must contain the column names.")
 	}
 	if err == nil {
 		err = op.checkColumns(columns)
@@ -47,13 +48,18 @@ func (op *operation) decodeCSV(raw []byte) (value map[string]any, lines []int, e
 		}
 		line, _ := in.FieldPos(0)
 		if len(entries) == most {
-			return nil, nil, fieldsError([]controlplane.FieldError{{Pointer: pointer("lines", fmt.Sprint(line)), Code: "too-many",
-				Detail: fmt.Sprintf("Entry %d exceeds the maximum of %d entries.", most+1, most)}}, op)
+			return nil, nil,
+				fieldsError([]controlplane.FieldError{{Pointer: pointer("lines", fmt.Sprint(line)),
+					Code: "too-many",
+					Detail: fmt.Sprintf("Entry %d exceeds the maximum of %d entries.", most+1,
+						most)}}, op)
 		}
 		entries, lines = append(entries, op.entryOf(columns, row)), append(lines, line)
 	}
 	if len(entries) == 0 {
-		return nil, nil, fieldsError([]controlplane.FieldError{{Pointer: "/lines/2", Code: "too-few", Detail: "No entries follow the header line."}}, op)
+		return nil, nil,
+			fieldsError([]controlplane.FieldError{{Pointer: "/lines/2", Code: "too-few",
+				Detail: "No entries follow the header line."}}, op)
 	}
 	return map[string]any{op.each: entries}, lines, nil
 }
@@ -67,7 +73,8 @@ func checkText(raw []byte) error {
 			return malformed("malformed-csv", fmt.Sprintf("Line %d is not UTF-8.", line))
 		}
 		if bytes.IndexByte(text, 0) >= 0 {
-			return malformed("malformed-csv", fmt.Sprintf("Line %d contains the character U+0000, which is not allowed.", line))
+			return malformed("malformed-csv",
+				fmt.Sprintf("Line %d contains the character U+0000, which is not allowed.", line))
 		}
 	}
 	return nil
@@ -100,9 +107,11 @@ func malformedCSV(err error, columns int) error {
 	if e, ok := errors.AsType[*csv.ParseError](err); ok {
 		switch {
 		case errors.Is(e.Err, csv.ErrFieldCount):
-			text = fmt.Sprintf("line %d: number of fields differs from the %d columns", e.Line, columns)
+			text = fmt.Sprintf("line %d: number of fields differs from the %d columns", e.Line,
+				columns)
 		case errors.Is(e.Err, csv.ErrBareQuote), errors.Is(e.Err, csv.ErrQuote):
-			text = fmt.Sprintf("line %d, column %d: a quotation mark is missing or misplaced; double it within quotes", e.Line, e.Column)
+			text = fmt.Sprintf(
+				"line %d, column %d: a quotation mark is missing or misplaced; double it within quotes", e.Line, e.Column)
 		default:
 			text = fmt.Sprintf("line %d is unreadable", e.Line)
 		}

@@ -41,8 +41,10 @@ func (a *API) position(l listing, cursor *string) (*postgres.Cursor, error) {
 
 func errCursor() error {
 	const detail = "The cursor is not from a page of this list with the same filters and order."
-	return &controlplane.Error{Kind: controlplane.KindMalformed, Code: codeInvalidCursor, Message: detail,
-		Fields: []controlplane.FieldError{{Pointer: "/cursor", Code: codeInvalidCursor, Detail: detail}}}
+	return &controlplane.Error{Kind: controlplane.KindMalformed, Code: codeInvalidCursor,
+		Message: detail,
+		Fields: []controlplane.FieldError{{Pointer: "/cursor", Code: codeInvalidCursor,
+			Detail: detail}}}
 }
 
 // limitOf returns the maximum number of objects per page. The contract already limits it.

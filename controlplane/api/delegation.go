@@ -8,7 +8,9 @@ import (
 
 // GetDelegation implements GET /api/delegation. A restricted token gets only the records of its
 // domains.
-func (a *API) GetDelegation(ctx context.Context, r GetDelegationRequestObject) (GetDelegationResponseObject, error) {
+func (a *API) GetDelegation(
+	ctx context.Context, r GetDelegationRequestObject,
+) (GetDelegationResponseObject, error) {
 	p := principalOf(ctx)
 	record, err := a.lifecycle.Delegation(p.org(), r.Params.Name)
 	if err != nil {

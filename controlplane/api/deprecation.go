@@ -29,7 +29,8 @@ func readDeprecation(marked bool, extensions map[string]any) (*deprecation, erro
 		}
 		var err error
 		if *at, err = time.Parse(time.RFC3339, text); err != nil {
-			return nil, fmt.Errorf("deprecated, but %s is invalid: %q is not an RFC 3339 time", name, text)
+			return nil, fmt.Errorf("deprecated, but %s is invalid: %q is not an RFC 3339 time",
+				name, text)
 		}
 	}
 	if !d.sunset.IsZero() && d.sunset.Before(d.at) {

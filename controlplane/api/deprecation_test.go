@@ -18,7 +18,8 @@ func (w *world) deprecates() {
 	domains := doc.Paths.Value("/api/domains")
 	domains.Get.Deprecated = true
 	domains.Get.Extensions["x-deprecated-at"], domains.Get.Extensions["x-sunset"] = "2026-06-01T00:00:00Z", "2027-06-01T00:00:00Z"
-	for _, p := range []*openapi3.Parameter{domains.Get.Parameters.GetByInAndName("query", "q"), domains.Post.Parameters.GetByInAndName("header", headerIdempotencyKey)} {
+	for _, p := range []*openapi3.Parameter{domains.Get.Parameters.GetByInAndName("query", "q"),
+		domains.Post.Parameters.GetByInAndName("header", headerIdempotencyKey)} {
 		p.Deprecated = true
 		p.Extensions = map[string]any{"x-deprecated-at": "2026-01-01T00:00:00Z"}
 	}
@@ -45,17 +46,20 @@ func TestDeprecation(t *testing.T) {
 		deprecation, sunset string
 	}{
 		{"the operation", "GET", "/api/domains", nil, nil, 200, june, sunset},
-		{"the operation and a parameter", "GET", "/api/domains?q=x", nil, nil, 200, january, sunset},
+		{"the operation and a parameter", "GET", "/api/domains?q=x", nil, nil, 200, january,
+			sunset},
 		{"rejected call", "GET", "/api/domains", nil, []option{anonymous}, 401, june, sunset},
 		{"a header", "POST", "/api/domains", body, []option{key("k")}, 201, january, ""},
 		{"a header, replayed", "POST", "/api/domains", body, []option{key("k")}, 201, january, ""},
-		{"without it", "POST", "/api/domains", map[string]any{"name": "b.example.com"}, nil, 201, "", ""},
+		{"without it", "POST", "/api/domains", map[string]any{"name": "b.example.com"}, nil, 201,
+			"", ""},
 		{"another operation", "GET", "/api/jobs", nil, nil, 200, "", ""},
 	} {
 		h := w.do(c.method, c.path, c.body, c.options...).is(c.status).header
 		if h.Get("Deprecation") != c.deprecation || h.Get("Sunset") != c.sunset ||
 			(h.Get("Link") == `<https://dcvaas.test/api/reference>; rel="deprecation"; type="text/html"`) != (c.deprecation != "") {
-			t.Errorf("%s: Deprecation %q, Sunset %q, Link %q", c.what, h.Get("Deprecation"), h.Get("Sunset"), h.Get("Link"))
+			t.Errorf("%s: Deprecation %q, Sunset %q, Link %q", c.what, h.Get("Deprecation"),
+				h.Get("Sunset"), h.Get("Link"))
 		}
 	}
 }
@@ -67,12 +71,15 @@ func TestDeprecationIsComplete(t *testing.T) {
 		extensions map[string]any
 		says       string
 	}{
-		"nothing":                   {nil, "x-deprecated-at"},
-		"invalid time":              {map[string]any{"x-deprecated-at": "soon"}, "x-deprecated-at"},
-		"invalid sunset":            {map[string]any{"x-deprecated-at": "2026-01-01T00:00:00Z", "x-sunset": "later"}, "x-sunset"},
-		"sunset before deprecation": {map[string]any{"x-deprecated-at": "2026-01-01T00:00:00Z", "x-sunset": "2025-01-01T00:00:00Z"}, "before"},
+		"nothing":      {nil, "x-deprecated-at"},
+		"invalid time": {map[string]any{"x-deprecated-at": "soon"}, "x-deprecated-at"},
+		"invalid sunset": {map[string]any{"x-deprecated-at": "2026-01-01T00:00:00Z",
+			"x-sunset": "later"}, "x-sunset"},
+		"sunset before deprecation": {map[string]any{"x-deprecated-at": "2026-01-01T00:00:00Z",
+			"x-sunset": "2025-01-01T00:00:00Z"}, "before"},
 	} {
-		if _, err := readDeprecation(true, c.extensions); err == nil || !strings.Contains(err.Error(), c.says) {
+		if _, err := readDeprecation(true, c.extensions); err == nil ||
+			!strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: readDeprecation = %v, want an error about %q", what, err, c.says)
 		}
 	}

@@ -51,7 +51,8 @@ func TestContractIsDescribed(t *testing.T) {
 				}
 			}
 			for _, status := range slices.Sorted(maps.Keys(o.Responses.Map())) {
-				if r := o.Responses.Value(status).Value; r.Description == nil || *r.Description == "" {
+				if r := o.Responses.Value(status).Value; r.Description == nil ||
+					*r.Description == "" {
 					t.Errorf("%s %s: %s is not described", method, path, status)
 				}
 			}
@@ -61,5 +62,6 @@ func TestContractIsDescribed(t *testing.T) {
 
 func wantsExample(s *openapi3.Schema) bool {
 	return s.Example == nil && len(s.Enum) == 0 &&
-		(s.Type.Is(openapi3.TypeString) || s.Type.Is(openapi3.TypeInteger) || s.Type.Is(openapi3.TypeNumber))
+		(s.Type.Is(openapi3.TypeString) || s.Type.Is(openapi3.TypeInteger) ||
+			s.Type.Is(openapi3.TypeNumber))
 }

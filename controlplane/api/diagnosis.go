@@ -23,14 +23,17 @@ const (
 )
 
 // DiagnoseDomain implements GET /api/domains/{domain}/diagnosis.
-func (a *API) DiagnoseDomain(ctx context.Context, r DiagnoseDomainRequestObject) (DiagnoseDomainResponseObject, error) {
+func (a *API) DiagnoseDomain(
+	ctx context.Context, r DiagnoseDomainRequestObject,
+) (DiagnoseDomainResponseObject, error) {
 	d, err := a.domain(ctx, r.Domain)
 	if err != nil {
 		return nil, err
 	}
 	leave, ok := a.diagnoses.Enter(d.OrgID)
 	if !ok {
-		return nil, &controlplane.Error{Kind: controlplane.KindRateLimited, Code: "diagnosis-busy", RetryAt: a.now().Add(diagnosisRetry),
+		return nil, &controlplane.Error{Kind: controlplane.KindRateLimited,
+			Code: "diagnosis-busy", RetryAt: a.now().Add(diagnosisRetry),
 			Message: "The maximum number of concurrent diagnoses is in progress."}
 	}
 	defer leave()
@@ -40,7 +43,8 @@ func (a *API) DiagnoseDomain(ctx context.Context, r DiagnoseDomainRequestObject)
 	defer cancel()
 	seen, err := a.lifecycle.Examine(bounded, d)
 	if err != nil && ctx.Err() == nil && errors.Is(bounded.Err(), context.DeadlineExceeded) {
-		return nil, &controlplane.Error{Kind: controlplane.KindUnavailable, Code: "diagnosis-timeout",
+		return nil, &controlplane.Error{Kind: controlplane.KindUnavailable,
+			Code:    "diagnosis-timeout",
 			Message: "The DNS queries for " + d.Name + " timed out."}
 	}
 	if err != nil {
@@ -51,11 +55,14 @@ func (a *API) DiagnoseDomain(ctx context.Context, r DiagnoseDomainRequestObject)
 
 // examinationBody converts an examination to its API representation.
 func examinationBody(e controlplane.Examination) Examination {
-	body := Examination{Delegation: diagnosisBody(e.Delegation), Caa: make([]CAAFinding, len(e.CAA)), Dnssec: ExaminationDnssec(e.DNSSEC),
+	body := Examination{Delegation: diagnosisBody(e.Delegation),
+		Caa: make([]CAAFinding, len(e.CAA)), Dnssec: ExaminationDnssec(e.DNSSEC),
 		Causes: diagnosisBodies(e.Causes), Warnings: diagnosisBodies(e.Warnings)}
 	for i, f := range e.CAA {
-		body.Caa[i] = CAAFinding{Ca: f.CA, Allowed: f.Allowed, Code: f.Code, Identities: listOf(f.Identities), FoundAt: orNull(f.FoundAt), Alias: orNull(f.Alias),
-			Records: listOf(f.Records), Add: listOf(f.Add), Summary: f.Summary, Observed: f.Observed, ObservedCount: f.Count, Expected: f.Expected, Fix: f.Fix}
+		body.Caa[i] = CAAFinding{Ca: f.CA, Allowed: f.Allowed, Code: f.Code,
+			Identities: listOf(f.Identities), FoundAt: orNull(f.FoundAt), Alias: orNull(f.Alias),
+			Records: listOf(f.Records), Add: listOf(f.Add), Summary: f.Summary,
+			Observed: f.Observed, ObservedCount: f.Count, Expected: f.Expected, Fix: f.Fix}
 	}
 	return body
 }
@@ -69,13 +76,17 @@ func diagnosisBodies(list []controlplane.Diagnosis) []Diagnosis {
 }
 
 func diagnosisBody(d controlplane.Diagnosis) Diagnosis {
-	body := Diagnosis{Code: d.Code, Summary: d.Summary, Observed: d.Observed, ObservedCount: d.Count, Expected: d.Expected, Fix: d.Fix, Zone: orNull(d.Zone), DnsHost: orNull(d.DNSHost),
-		Until: nullable.NewNullNullable[time.Time](), CheckedAt: d.CheckedAt.UTC(), Evidence: make([]Observation, len(d.Evidence))}
+	body := Diagnosis{Code: d.Code, Summary: d.Summary, Observed: d.Observed,
+		ObservedCount: d.Count, Expected: d.Expected, Fix: d.Fix, Zone: orNull(d.Zone),
+		DnsHost: orNull(d.DNSHost),
+		Until:   nullable.NewNullNullable[time.Time](), CheckedAt: d.CheckedAt.UTC(),
+		Evidence: make([]Observation, len(d.Evidence))}
 	if !d.Until.IsZero() {
 		body.Until.Set(d.Until.UTC())
 	}
 	for i, o := range d.Evidence {
-		body.Evidence[i] = Observation{Source: o.Source, Name: o.Name, Type: o.Type, Rcode: o.RCode, Answer: listOf(o.Answer), AnswerCount: o.Count, Error: orNull(o.Error)}
+		body.Evidence[i] = Observation{Source: o.Source, Name: o.Name, Type: o.Type, Rcode: o.RCode,
+			Answer: listOf(o.Answer), AnswerCount: o.Count, Error: orNull(o.Error)}
 	}
 	return body
 }

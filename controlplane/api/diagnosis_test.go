@@ -18,51 +18,72 @@ func TestDiagnosis(t *testing.T) {
 
 	a := w.do("GET", "/api/domains/"+d.ID+"/diagnosis", nil).is(200)
 	before := w.rows(w.org) // with the token's last use
-	if a.json["dnssec"] != "insecure" || len(a.json["causes"].([]any)) != 0 || len(a.json["warnings"].([]any)) != 0 || len(a.json["caa"].([]any)) != 0 {
+	if a.json["dnssec"] != "insecure" || len(a.json["causes"].([]any)) != 0 ||
+		len(a.json["warnings"].([]any)) != 0 || len(a.json["caa"].([]any)) != 0 {
 		t.Errorf("all is well: %s", a.body)
 	}
-	if got := a.json["delegation"].(map[string]any); got["code"] != "ok" || got["until"] != nil || got["zone"] != nil || len(got["evidence"].([]any)) != 0 {
+	if got := a.json["delegation"].(map[string]any); got["code"] != "ok" || got["until"] != nil ||
+		got["zone"] != nil || len(got["evidence"].([]any)) != 0 {
 		t.Errorf("delegation %v", got)
 	}
 
 	until := time.Date(2030, 1, 2, 4, 4, 5, 0, time.FixedZone("", 3600))
-	w.doctor.does(func(_ context.Context, domain, target string, wildcard bool, cas []controlplane.CAIdentity) (controlplane.Examination, error) {
-		if domain != d.Name || target != w.service.DelegationOf(d).Target || wildcard || len(cas) != 2 || cas[1].Name != "second" {
+	w.doctor.does(func(_ context.Context, domain, target string, wildcard bool,
+		cas []controlplane.CAIdentity) (controlplane.Examination, error) {
+		if domain != d.Name || target != w.service.DelegationOf(d).Target || wildcard ||
+			len(cas) != 2 || cas[1].Name != "second" {
 			t.Errorf("examined %s, %s, %v, %v", domain, target, wildcard, cas)
 		}
-		found := controlplane.Diagnosis{Code: controlplane.CauseNegativeCached, Summary: "s", Observed: "o", Expected: "e", Fix: "f", Zone: "example.com", DNSHost: "Cloudflare",
-			Until: until, CheckedAt: until, Evidence: []controlplane.Observation{{Source: "Cloudflare", Name: "n", Type: "CNAME", RCode: "NXDOMAIN"}, {Source: "ns1", Name: "n", Type: "CAA", Error: "timeout"}}}
-		return controlplane.Examination{Delegation: found, DNSSEC: controlplane.DNSSECSecure, Causes: []controlplane.Diagnosis{found},
+		found := controlplane.Diagnosis{Code: controlplane.CauseNegativeCached,
+			Summary: "s", Observed: "o", Expected: "e", Fix: "f", Zone: "example.com",
+			DNSHost: "Cloudflare",
+			Until:   until, CheckedAt: until,
+			Evidence: []controlplane.Observation{{Source: "Cloudflare", Name: "n", Type: "CNAME",
+				RCode: "NXDOMAIN"}, {Source: "ns1", Name: "n", Type: "CAA", Error: "timeout"}}}
+		return controlplane.Examination{Delegation: found, DNSSEC: controlplane.DNSSECSecure,
+			Causes:   []controlplane.Diagnosis{found},
 			Warnings: []controlplane.Diagnosis{{Code: controlplane.CauseCAAForbids}},
 			CAA: []controlplane.CAAFinding{{CA: "first", Allowed: true, Code: controlplane.CauseOK},
-				{CA: "second", Code: controlplane.CauseCAAForbids, Identities: []string{"second.test"}, FoundAt: "example.com", Alias: "caa.test", Records: []string{`0 issue "first.test"`}, Add: []string{"x"}, Fix: "y"}}}, nil
+				{CA: "second", Code: controlplane.CauseCAAForbids,
+					Identities: []string{"second.test"},
+					FoundAt:    "example.com", Alias: "caa.test",
+					Records: []string{`0 issue "first.test"`}, Add: []string{"x"}, Fix: "y"}}}, nil
 	})
 	a = w.do("GET", "/api/domains/DIAGNOSIS.example.com/diagnosis", nil).is(200)
 	got := a.json["delegation"].(map[string]any)
-	for field, want := range map[string]any{"code": "negative-cached", "summary": "s", "observed": "o", "expected": "e", "fix": "f", "zone": "example.com",
-		"dns_host": "Cloudflare", "until": "2030-01-02T03:04:05Z", "checked_at": "2030-01-02T03:04:05Z"} {
+	for field, want := range map[string]any{"code": "negative-cached", "summary": "s",
+		"observed": "o", "expected": "e", "fix": "f", "zone": "example.com",
+		"dns_host": "Cloudflare", "until": "2030-01-02T03:04:05Z",
+		"checked_at": "2030-01-02T03:04:05Z"} {
 		if got[field] != want {
 			t.Errorf("%s is %v, want %v", field, got[field], want)
 		}
 	}
 	evidence := got["evidence"].([]any)
-	if one, two := evidence[0].(map[string]any), evidence[1].(map[string]any); one["rcode"] != "NXDOMAIN" || one["error"] != nil || two["error"] != "timeout" {
+	if one, two := evidence[0].(map[string]any),
+		evidence[1].(map[string]any); one["rcode"] != "NXDOMAIN" || one["error"] != nil ||
+		two["error"] != "timeout" {
 		t.Errorf("evidence %v", evidence)
 	}
-	if caa := a.json["caa"].([]any)[1].(map[string]any); caa["code"] != "caa-forbids" || caa["alias"] != "caa.test" || caa["add"].([]any)[0] != "x" || caa["found_at"] != "example.com" {
+	if caa := a.json["caa"].([]any)[1].(map[string]any); caa["code"] != "caa-forbids" ||
+		caa["alias"] != "caa.test" || caa["add"].([]any)[0] != "x" ||
+		caa["found_at"] != "example.com" {
 		t.Errorf("caa %v", caa)
 	}
-	if a.json["causes"].([]any)[0].(map[string]any)["code"] != "negative-cached" || a.json["warnings"].([]any)[0].(map[string]any)["code"] != "caa-forbids" {
+	if a.json["causes"].([]any)[0].(map[string]any)["code"] != "negative-cached" ||
+		a.json["warnings"].([]any)[0].(map[string]any)["code"] != "caa-forbids" {
 		t.Errorf("causes and warnings of %s, want negative-cached and caa-forbids", a.body)
 	}
 	if w.rows(w.org) != before {
 		t.Error("a look has changed a row")
 	}
 
-	w.doctor.does(func(context.Context, string, string, bool, []controlplane.CAIdentity) (controlplane.Examination, error) {
+	w.doctor.does(func(context.Context, string, string, bool,
+		[]controlplane.CAIdentity) (controlplane.Examination, error) {
 		return controlplane.Examination{}, errors.New("dnscheck: secret")
 	})
-	if a := w.do("GET", "/api/domains/"+d.ID+"/diagnosis", nil).problem(500, "internal"); strings.Contains(a.body, "secret") {
+	if a := w.do("GET", "/api/domains/"+d.ID+"/diagnosis", nil).problem(500,
+		"internal"); strings.Contains(a.body, "secret") {
 		t.Errorf("sent: %s", a.body)
 	}
 }
@@ -73,29 +94,35 @@ func TestDiagnosisIsBounded(t *testing.T) {
 	w := newWorld(t)
 	d := w.newDomain(w.org, "slow.example.com")
 	path := "/api/domains/" + d.ID + "/diagnosis"
-	slow := func(ctx context.Context, _, _ string, _ bool, _ []controlplane.CAIdentity) (controlplane.Examination, error) {
+	slow := func(ctx context.Context, _, _ string, _ bool,
+		_ []controlplane.CAIdentity) (controlplane.Examination, error) {
 		<-ctx.Done()
 		return controlplane.Examination{}, ctx.Err()
 	}
 	w.doctor.does(slow)
 	w.api.diagnosisTimeout = 20 * time.Millisecond
-	if a := w.do("GET", path, nil).problem(503, "diagnosis-timeout"); a.header.Get("Retry-After") == "" {
+	if a := w.do("GET", path, nil).problem(503,
+		"diagnosis-timeout"); a.header.Get("Retry-After") == "" {
 		t.Errorf("headers of diagnosis-timeout = %v, want Retry-After", a.header)
 	}
 
 	w.api.diagnosisTimeout = diagnosisTimeout
 	began, release := make(chan struct{}), make(chan struct{})
-	w.doctor.does(func(context.Context, string, string, bool, []controlplane.CAIdentity) (controlplane.Examination, error) {
+	w.doctor.does(func(context.Context, string, string, bool,
+		[]controlplane.CAIdentity) (controlplane.Examination, error) {
 		began <- struct{}{}
 		<-release
-		return controlplane.Examination{Delegation: controlplane.Diagnosis{Code: controlplane.CauseOK}, DNSSEC: controlplane.DNSSECUnknown}, nil
+		return controlplane.Examination{
+			Delegation: controlplane.Diagnosis{Code: controlplane.CauseOK},
+			DNSSEC:     controlplane.DNSSECUnknown}, nil
 	})
 	ended := make(chan int)
 	for range diagnosesOfOne {
 		go func() { ended <- w.do("GET", path, nil).status }()
 		<-began
 	}
-	if a := w.do("GET", path, nil).problem(429, "diagnosis-busy"); a.header.Get("Retry-After") != "2" || a.json["retry_at"] == nil {
+	if a := w.do("GET", path, nil).problem(429,
+		"diagnosis-busy"); a.header.Get("Retry-After") != "2" || a.json["retry_at"] == nil {
 		t.Errorf("diagnosis-busy = %v %s, want Retry-After 2 and retry_at", a.header, a.body)
 	}
 	w.do("GET", "/api/domains/"+d.ID, nil).is(200) // nothing else is held up

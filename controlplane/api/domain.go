@@ -11,16 +11,21 @@ import (
 )
 
 // ListDomains implements GET /api/domains.
-func (a *API) ListDomains(ctx context.Context, r ListDomainsRequestObject) (ListDomainsResponseObject, error) {
+func (a *API) ListDomains(
+	ctx context.Context, r ListDomainsRequestObject,
+) (ListDomainsResponseObject, error) {
 	p, q := principalOf(ctx), r.Params
 	filter := postgres.DomainFilter{
-		Query: deref(q.Q), Label: deref(q.Label), Status: controlplane.DomainStatus(deref(q.Status)), ExpiresBefore: q.ExpiresBefore,
+		Query: deref(q.Q), Label: deref(q.Label),
+		Status: controlplane.DomainStatus(deref(q.Status)), ExpiresBefore: q.ExpiresBefore,
 		Sort: string(deref(q.Sort)), Limit: limitOf(q.Limit), IDs: p.onlyDomains(),
 	}
 	if filter.Sort == "" {
 		filter.Sort = "-created_at"
 	}
-	l := listing{Operation: "listDomains", Org: p.org(), Filters: []any{filter.Query, filter.Label, filter.Status, filter.ExpiresBefore, filter.Sort}}
+	l := listing{Operation: "listDomains", Org: p.org(),
+		Filters: []any{filter.Query, filter.Label, filter.Status, filter.ExpiresBefore,
+			filter.Sort}}
 	var err error
 	if filter.After, err = a.position(l, q.Cursor); err != nil {
 		return nil, err
@@ -33,11 +38,14 @@ func (a *API) ListDomains(ctx context.Context, r ListDomainsRequestObject) (List
 	for i := range domains {
 		data[i] = a.domainBody(&domains[i])
 	}
-	return ListDomains200JSONResponse{Data: data, HasMore: next != nil, NextCursor: a.next(l, next)}, nil
+	return ListDomains200JSONResponse{Data: data, HasMore: next != nil,
+		NextCursor: a.next(l, next)}, nil
 }
 
 // CreateDomain implements POST /api/domains.
-func (a *API) CreateDomain(ctx context.Context, r CreateDomainRequestObject) (CreateDomainResponseObject, error) {
+func (a *API) CreateDomain(
+	ctx context.Context, r CreateDomainRequestObject,
+) (CreateDomainResponseObject, error) {
 	p := principalOf(ctx)
 	if p.restricted() {
 		return nil, errRestricted("add a domain")
@@ -47,20 +55,25 @@ func (a *API) CreateDomain(ctx context.Context, r CreateDomainRequestObject) (Cr
 		return nil, err
 	}
 	return CreateDomain201JSONResponse{Body: a.domainBody(d),
-		Headers: CreateDomain201ResponseHeaders{Location: "/api/domains/" + d.ID, ETag: domainETag(d)}}, nil
+		Headers: CreateDomain201ResponseHeaders{Location: "/api/domains/" + d.ID,
+			ETag: domainETag(d)}}, nil
 }
 
 // newDomain converts the body to the input of lifecycle.AddDomain.
 func newDomain(b *DomainCreate) lifecycle.NewDomain {
 	return lifecycle.NewDomain{Name: b.Name, Options: controlplane.Options{
-		Wildcard: deref(b.Wildcard), KeyType: controlplane.KeyType(deref(b.KeyType)), CSRPEM: textOf(b.CsrPem),
+		Wildcard: deref(b.Wildcard), KeyType: controlplane.KeyType(deref(b.KeyType)),
+		CSRPEM:  textOf(b.CsrPem),
 		Profile: textOf(b.Profile), PreferredChain: textOf(b.PreferredChain), CA: textOf(b.Ca),
-		AutoIssue: b.AutoIssue == nil || *b.AutoIssue, AutoRenew: b.AutoRenew == nil || *b.AutoRenew, Labels: deref(b.Labels),
+		AutoIssue: b.AutoIssue == nil || *b.AutoIssue, AutoRenew: b.AutoRenew == nil ||
+			*b.AutoRenew, Labels: deref(b.Labels),
 	}}
 }
 
 // GetDomain implements GET /api/domains/{domain}.
-func (a *API) GetDomain(ctx context.Context, r GetDomainRequestObject) (GetDomainResponseObject, error) {
+func (a *API) GetDomain(
+	ctx context.Context, r GetDomainRequestObject,
+) (GetDomainResponseObject, error) {
 	known := r.Params.IfNoneMatch
 	d, err := a.awaitDomain(ctx, r.Domain, r.Params.Wait, known)
 	if err != nil {
@@ -69,12 +82,15 @@ func (a *API) GetDomain(ctx context.Context, r GetDomainRequestObject) (GetDomai
 	if noneMatch(known, domainETag(d)) {
 		return GetDomain304Response{Headers: GetDomain304ResponseHeaders{ETag: domainETag(d)}}, nil
 	}
-	return GetDomain200JSONResponse{Body: a.domainBody(d), Headers: GetDomain200ResponseHeaders{ETag: domainETag(d)}}, nil
+	return GetDomain200JSONResponse{Body: a.domainBody(d),
+		Headers: GetDomain200ResponseHeaders{ETag: domainETag(d)}}, nil
 }
 
 // awaitDomain returns a domain immediately or, if the caller already knows its state, after it has
 // changed. By ID it is read once, and once for each change.
-func (a *API) awaitDomain(ctx context.Context, ref string, wait *Wait, known *IfNoneMatch) (*controlplane.Domain, error) {
+func (a *API) awaitDomain(
+	ctx context.Context, ref string, wait *Wait, known *IfNoneMatch,
+) (*controlplane.Domain, error) {
 	if wait == nil || !controlplane.IsID(controlplane.PrefixDomain, ref) {
 		d, err := a.domain(ctx, ref)
 		if wait == nil || err != nil {
@@ -93,25 +109,32 @@ func (a *API) awaitDomain(ctx context.Context, ref string, wait *Wait, known *If
 }
 
 // UpdateDomain implements PATCH /api/domains/{domain}.
-func (a *API) UpdateDomain(ctx context.Context, r UpdateDomainRequestObject) (UpdateDomainResponseObject, error) {
+func (a *API) UpdateDomain(
+	ctx context.Context, r UpdateDomainRequestObject,
+) (UpdateDomainResponseObject, error) {
 	p, b := principalOf(ctx), r.Body
 	ref, version, err := a.ifVersion(ctx, r.Domain, r.Params.IfMatch)
 	if err != nil {
 		return nil, err
 	}
 	d, err := a.lifecycle.UpdateDomain(ctx, p.actor, p.org(), ref, version, lifecycle.DomainPatch{
-		Wildcard: b.Wildcard, KeyType: (*controlplane.KeyType)(b.KeyType), CSRPEM: patchOf(b.CsrPem), Profile: patchOf(b.Profile),
-		PreferredChain: patchOf(b.PreferredChain), CA: patchOf(b.Ca), AutoIssue: b.AutoIssue, AutoRenew: b.AutoRenew,
-		Labels: (*map[string]string)(b.Labels),
+		Wildcard: b.Wildcard, KeyType: (*controlplane.KeyType)(b.KeyType),
+		CSRPEM: patchOf(b.CsrPem), Profile: patchOf(b.Profile),
+		PreferredChain: patchOf(b.PreferredChain), CA: patchOf(b.Ca), AutoIssue: b.AutoIssue,
+		AutoRenew: b.AutoRenew,
+		Labels:    (*map[string]string)(b.Labels),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return UpdateDomain200JSONResponse{Body: a.domainBody(d), Headers: UpdateDomain200ResponseHeaders{ETag: domainETag(d)}}, nil
+	return UpdateDomain200JSONResponse{Body: a.domainBody(d),
+		Headers: UpdateDomain200ResponseHeaders{ETag: domainETag(d)}}, nil
 }
 
 // DeleteDomain implements DELETE /api/domains/{domain}.
-func (a *API) DeleteDomain(ctx context.Context, r DeleteDomainRequestObject) (DeleteDomainResponseObject, error) {
+func (a *API) DeleteDomain(
+	ctx context.Context, r DeleteDomainRequestObject,
+) (DeleteDomainResponseObject, error) {
 	p := principalOf(ctx)
 	ref, version, err := a.ifVersion(ctx, r.Domain, r.Params.IfMatch)
 	if err != nil {
@@ -197,18 +220,25 @@ func (a *API) domainBody(d *controlplane.Domain) Domain {
 	}
 	conditions := make([]Condition, len(d.Conditions))
 	for i, c := range d.Conditions {
-		conditions[i] = Condition{Type: ConditionType(c.Type), Status: ConditionStatus(c.Status), Reason: string(c.Reason), Message: c.Message,
-			Observed: optional(c.Observed), ObservedCount: optional(c.ObservedCount), Expected: optional(c.Expected), Fix: optional(c.Fix),
+		conditions[i] = Condition{Type: ConditionType(c.Type), Status: ConditionStatus(c.Status),
+			Reason: string(c.Reason), Message: c.Message,
+			Observed: optional(c.Observed), ObservedCount: optional(c.ObservedCount),
+			Expected: optional(c.Expected), Fix: optional(c.Fix),
 			LastCheckedAt: utc(c.LastCheckedAt), NextCheckAt: utc(c.NextCheckAt)}
 		if len(c.ACME) > 0 {
 			_ = json.Unmarshal(c.ACME, &conditions[i].Acme) // validated before it was stored
 		}
 	}
 	return Domain{
-		Id: d.ID, Name: d.Name, Status: DomainStatus(d.Status), StatusReason: string(d.StatusReason), Delegation: delegationBody(record),
-		Conditions: conditions, Wildcard: d.Wildcard, KeyType: KeyType(d.KeyType), CsrPem: orNull(d.CSRPEM), Profile: orNull(d.Profile),
-		PreferredChain: orNull(d.PreferredChain), Ca: orNull(d.CA), AutoIssue: d.AutoIssue, AutoRenew: d.AutoRenew, Labels: labels,
-		CertificateId: orNull(d.CertificateID), ExpiresAt: timeOrNull(d.ExpiresAt), RenewAt: timeOrNull(d.RenewAt),
-		LastIssuedAt: timeOrNull(d.LastIssuedAt), CreatedAt: d.CreatedAt.UTC(), UpdatedAt: d.UpdatedAt.UTC(),
+		Id: d.ID, Name: d.Name, Status: DomainStatus(d.Status),
+		StatusReason: string(d.StatusReason), Delegation: delegationBody(record),
+		Conditions: conditions, Wildcard: d.Wildcard, KeyType: KeyType(d.KeyType),
+		CsrPem: orNull(d.CSRPEM), Profile: orNull(d.Profile),
+		PreferredChain: orNull(d.PreferredChain), Ca: orNull(d.CA), AutoIssue: d.AutoIssue,
+		AutoRenew: d.AutoRenew, Labels: labels,
+		CertificateId: orNull(d.CertificateID), ExpiresAt: timeOrNull(d.ExpiresAt),
+		RenewAt:      timeOrNull(d.RenewAt),
+		LastIssuedAt: timeOrNull(d.LastIssuedAt), CreatedAt: d.CreatedAt.UTC(),
+		UpdatedAt: d.UpdatedAt.UTC(),
 	}
 }

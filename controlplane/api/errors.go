@@ -24,7 +24,9 @@ type statusError struct {
 func (e *statusError) Error() string { return e.problem.Error() }
 
 func httpError(status int, code, message string) error {
-	return &statusError{status: status, problem: &controlplane.Error{Kind: controlplane.KindMalformed, Code: code, Message: message}}
+	return &statusError{status: status,
+		problem: &controlplane.Error{Kind: controlplane.KindMalformed, Code: code,
+			Message: message}}
 }
 
 // asHTTPError converts err for a response. Internal errors, and errors without a text for users,
@@ -38,7 +40,8 @@ func asHTTPError(err error) *statusError {
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return &statusError{status: http.StatusServiceUnavailable, problem: &controlplane.Error{
-			Kind: controlplane.KindUnavailable, Code: "timeout", Message: "The request timed out.", Err: err}}
+			Kind: controlplane.KindUnavailable, Code: "timeout", Message: "The request timed out.",
+			Err: err}}
 	}
 	hidden := controlplane.AsError(errors.New("hidden"))
 	hidden.Err = err
@@ -88,8 +91,9 @@ func (a *API) problem(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	entry, _ := controlplane.CodeOf(p.Code)
 	doc := document{
-		Type: a.config.PublicURL + "/problems/" + p.Code, Title: entry.Title, Status: e.status, Detail: p.Message,
-		Code: p.Code, RequestID: c.requestID, Fix: p.Fix, ExistingID: p.ExistingID,
+		Type: a.config.PublicURL + "/problems/" + p.Code, Title: entry.Title, Status: e.status,
+		Detail: p.Message,
+		Code:   p.Code, RequestID: c.requestID, Fix: p.Fix, ExistingID: p.ExistingID,
 	}
 	doc.Errors, doc.Total = listed(p, maxErrors)
 	if doc.Title == "" {
@@ -121,14 +125,16 @@ func (a *API) problemHeaders(h http.Header, c *call, e *statusError) {
 		h.Set("WWW-Authenticate", challenge)
 	case http.StatusForbidden:
 		if e.problem.Code == codeScopeMissing {
-			h.Set("WWW-Authenticate", `Bearer realm="dcvaas", error="insufficient_scope", scope="`+string(c.op.scope)+`"`)
+			h.Set("WWW-Authenticate", `Bearer realm="dcvaas", error="insufficient_scope", scope="`+
+				string(c.op.scope)+`"`)
 		}
 	}
 	edge.SetRetryAfter(h, e.status, e.problem.RetryAt, a.now())
 }
 
 func (a *API) logError(ctx context.Context, c *call, err error) {
-	a.log.LogAttrs(ctx, slog.LevelError, "request failed", slog.String("request_id", c.requestID), slog.Any("error", err))
+	a.log.LogAttrs(ctx, slog.LevelError, "request failed", slog.String("request_id", c.requestID),
+		slog.Any("error", err))
 }
 
 // requestProblem responds to a request that the generated binding rejected although it matches the
@@ -147,10 +153,13 @@ func (a *API) requestProblem(w http.ResponseWriter, r *http.Request, err error) 
 		name = e.ParamName
 	}
 	if name == "" {
-		a.problem(w, r, malformed("malformed-json", "The body does not match this operation's request."))
+		a.problem(w, r, malformed("malformed-json",
+			"The body does not match this operation's request."))
 		return
 	}
-	a.problem(w, r, fieldsError([]controlplane.FieldError{{Pointer: pointer(name), Code: codeInvalidParameter, Detail: name + " is unreadable."}}, nil))
+	a.problem(w, r,
+		fieldsError([]controlplane.FieldError{{Pointer: pointer(name), Code: codeInvalidParameter,
+			Detail: name + " is unreadable."}}, nil))
 }
 
 func malformed(code, message string) error {

@@ -8,11 +8,14 @@ import (
 )
 
 // domainETag is the entity tag of a domain: its version.
-func domainETag(d *controlplane.Domain) string { return `"` + strconv.FormatInt(d.Version, 10) + `"` }
+func domainETag(d *controlplane.Domain) string {
+	return `"` + strconv.FormatInt(d.Version, 10) + `"`
+}
 
 // jobETag is the entity tag of a job: its generation and last change.
 func jobETag(j *controlplane.Job) string {
-	return `"` + strconv.FormatInt(int64(j.Generation), 36) + "-" + strconv.FormatInt(j.UpdatedAt.UnixMicro(), 36) + `"`
+	return `"` + strconv.FormatInt(int64(j.Generation), 36) + "-" +
+		strconv.FormatInt(j.UpdatedAt.UnixMicro(), 36) + `"`
 }
 
 // noneMatch reports whether If-None-Match names etag, by weak comparison (RFC 9110 §13.1.2).

@@ -50,17 +50,20 @@ func TestPreconditions(t *testing.T) {
 		}
 	}
 	w.do("GET", path, nil, header("If-None-Match", `"99"`)).is(200)
-	w.do("GET", path, nil, func(r *http.Request) { r.Header["If-None-Match"] = []string{`"99"`, tag} }).is(304)
+	w.do("GET", path, nil,
+		func(r *http.Request) { r.Header["If-None-Match"] = []string{`"99"`, tag} }).is(304)
 
 	patch := map[string]any{"auto_renew": false}
 	for _, stale := range []string{`"99"`, "W/" + tag, strings.Trim(tag, `"`), `"99", "98"`, `""`} {
 		w.do("PATCH", path, patch, header("If-Match", stale)).problem(412, "precondition-failed")
 		w.do("DELETE", path, nil, header("If-Match", stale)).problem(412, "precondition-failed")
-		w.do("DELETE", "/api/domains/none.example.com", nil, header("If-Match", stale)).problem(404, "not-found")
+		w.do("DELETE", "/api/domains/none.example.com", nil, header("If-Match", stale)).problem(404,
+			"not-found")
 	}
 	second := w.do("PATCH", path, patch, header("If-Match", tag)).is(200).header.Get("ETag")
 	w.do("PATCH", path, patch, header("If-Match", tag)).problem(412, "precondition-failed")
-	third := w.do("PATCH", path, map[string]any{"auto_renew": true}, header("If-Match", tag+", "+second)).is(200).header.Get("ETag")
+	third := w.do("PATCH", path, map[string]any{"auto_renew": true},
+		header("If-Match", tag+", "+second)).is(200).header.Get("ETag")
 	if third == second {
 		t.Error("the ETag stayed")
 	}
@@ -93,15 +96,20 @@ func TestWait(t *testing.T) {
 		}
 	})
 	for what, move := range map[string]struct{ path, tag, sql string }{
-		"domain":                    {"/api/domains/" + d.ID, "", `UPDATE domains SET status = 'issuing', version = version + 1`},
-		"domain by name":            {"/api/domains/WAIT.example.com", "", `UPDATE domains SET status = 'issuing', version = version + 1`},
-		"domain from what is known": {"/api/domains/" + d.ID, tag, `UPDATE domains SET status = 'active', version = version + 1`},
-		"job":                       {"/api/jobs/" + job.ID, "", `UPDATE jobs SET status = 'running', updated_at = clock_timestamp()`},
+		"domain": {"/api/domains/" + d.ID, "",
+			`UPDATE domains SET status = 'issuing', version = version + 1`},
+		"domain by name": {"/api/domains/WAIT.example.com", "",
+			`UPDATE domains SET status = 'issuing', version = version + 1`},
+		"domain from what is known": {"/api/domains/" + d.ID, tag,
+			`UPDATE domains SET status = 'active', version = version + 1`},
+		"job": {"/api/jobs/" + job.ID, "",
+			`UPDATE jobs SET status = 'running', updated_at = clock_timestamp()`},
 	} {
 		t.Run(what, func(t *testing.T) {
 			options := []option{}
 			if move.tag != "" {
-				options = append(options, header("If-None-Match", w.do("GET", move.path, nil).header.Get("ETag")))
+				options = append(options,
+					header("If-None-Match", w.do("GET", move.path, nil).header.Get("ETag")))
 			}
 			began := time.Now()
 			answered, ended := make(chan struct{}), make(chan struct{})
@@ -132,20 +140,23 @@ func TestWait(t *testing.T) {
 		if took := time.Since(began); took > 15*time.Second {
 			t.Errorf("answered after %v", took)
 		}
-		w.do("GET", "/api/jobs/"+job.ID+"?wait=1s", nil, header("If-None-Match", over.header.Get("ETag"))).is(304)
+		w.do("GET", "/api/jobs/"+job.ID+"?wait=1s", nil,
+			header("If-None-Match", over.header.Get("ETag"))).is(304)
 	})
 	t.Run("deleted", func(t *testing.T) {
 		gone := w.newDomain(w.org, "gone.example.com")
 		go func() {
 			time.Sleep(300 * time.Millisecond)
-			_ = w.service.DeleteDomain(context.Background(), controlplane.System("test"), w.org, gone.ID, 0)
+			_ = w.service.DeleteDomain(context.Background(), controlplane.System("test"), w.org,
+				gone.ID, 0)
 		}()
 		w.do("GET", "/api/domains/gone.example.com?wait=20s", nil).problem(404, "not-found")
 	})
 	t.Run("the client goes", func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		defer cancel()
-		r, err := http.NewRequestWithContext(ctx, "GET", w.server.URL+"/api/domains/"+d.ID+"?wait=20s", nil)
+		r, err := http.NewRequestWithContext(ctx, "GET", w.server.URL+"/api/domains/"+d.ID+
+			"?wait=20s", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -154,7 +165,8 @@ func TestWait(t *testing.T) {
 			_ = resp.Body.Close()
 			t.Error("it was answered")
 		}
-		for deadline := time.Now().Add(15 * time.Second); !strings.Contains(w.log.String(), `"status":499`); time.Sleep(10 * time.Millisecond) {
+		for deadline := time.Now().Add(15 * time.Second); !strings.Contains(w.log.String(),
+			`"status":499`); time.Sleep(10 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatal("the server still waits after the client disconnected")
 			}

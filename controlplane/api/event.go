@@ -8,7 +8,9 @@ import (
 )
 
 // ListEvents implements GET /api/events, the list and the stream.
-func (a *API) ListEvents(ctx context.Context, r ListEventsRequestObject) (ListEventsResponseObject, error) {
+func (a *API) ListEvents(
+	ctx context.Context, r ListEventsRequestObject,
+) (ListEventsResponseObject, error) {
 	p, q := principalOf(ctx), r.Params
 	filter := postgres.EventFilter{Type: deref(q.Type), DomainIDs: p.onlyDomains()}
 	if ref := deref(q.Domain); ref != "" {
@@ -21,7 +23,8 @@ func (a *API) ListEvents(ctx context.Context, r ListEventsRequestObject) (ListEv
 		return a.streamEvents(ctx, filter, deref(q.LastEventID))
 	}
 	filter.Newest, filter.Limit = true, limitOf(q.Limit)+1
-	l := listing{Operation: "listEvents", Org: p.org(), Filters: []any{filter.Type, filter.DomainID}}
+	l := listing{Operation: "listEvents", Org: p.org(),
+		Filters: []any{filter.Type, filter.DomainID}}
 	after, err := a.position(l, q.Cursor)
 	if err != nil {
 		return nil, err
@@ -45,5 +48,6 @@ func (a *API) ListEvents(ctx context.Context, r ListEventsRequestObject) (ListEv
 		entries = entries[:filter.Limit-1]
 		next = &postgres.Cursor{Key: strconv.FormatInt(entries[len(entries)-1].Seq, 10)}
 	}
-	return ListEvents200JSONResponse{Data: eventBodies(entries), HasMore: next != nil, NextCursor: a.next(l, next)}, nil
+	return ListEvents200JSONResponse{Data: eventBodies(entries), HasMore: next != nil,
+		NextCursor: a.next(l, next)}, nil
 }

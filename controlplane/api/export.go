@@ -32,7 +32,9 @@ const (
 )
 
 // ExportAuditLogs implements GET /api/audit-logs/export.
-func (a *API) ExportAuditLogs(ctx context.Context, r ExportAuditLogsRequestObject) (ExportAuditLogsResponseObject, error) {
+func (a *API) ExportAuditLogs(
+	ctx context.Context, r ExportAuditLogsRequestObject,
+) (ExportAuditLogsResponseObject, error) {
 	q := r.Params
 	filter, err := a.logFilter(ctx, logQuery{q.Actor, q.Action, q.Entity, q.Since, q.Until})
 	if err != nil {
@@ -45,7 +47,8 @@ func (a *API) ExportAuditLogs(ctx context.Context, r ExportAuditLogsRequestObjec
 	filter.Oldest, filter.Limit = true, exportPage
 	leave, ok := a.exports.Enter(principalOf(ctx).org())
 	if !ok {
-		return nil, &controlplane.Error{Kind: controlplane.KindRateLimited, Code: "export-busy", RetryAt: now.Add(exportRetry),
+		return nil, &controlplane.Error{Kind: controlplane.KindRateLimited,
+			Code: "export-busy", RetryAt: now.Add(exportRetry),
 			Message: "The maximum number of concurrent exports is in progress."}
 	}
 	e := &export{a: a, ctx: ctx, filter: filter, csv: deref(q.Format) != Ndjson, leave: leave}
@@ -120,7 +123,8 @@ func (e *export) VisitExportAuditLogsResponse(w http.ResponseWriter) error {
 			return nil
 		}
 		if err != nil {
-			e.a.log.LogAttrs(ctx, slog.LevelWarn, "export aborted", slog.String("request_id", c.requestID), slog.Any("error", err))
+			e.a.log.LogAttrs(ctx, slog.LevelWarn, "export aborted",
+				slog.String("request_id", c.requestID), slog.Any("error", err))
 			panic(http.ErrAbortHandler)
 		}
 	}
@@ -141,12 +145,16 @@ func (e *export) json(w *bufio.Writer) func([]controlplane.AuditEntry) error {
 func (e *export) lines(w *bufio.Writer) func([]controlplane.AuditEntry) error {
 	out := csv.NewWriter(w)
 	out.UseCRLF = true // RFC 4180 §2
-	_ = out.Write([]string{"id", "created_at", "actor_type", "actor_id", "ip", "action", "entity_type", "entity_id", "before", "after", "details", "request_id"})
+	_ = out.Write([]string{"id", "created_at", "actor_type", "actor_id", "ip", "action",
+		"entity_type", "entity_id", "before", "after", "details", "request_id"})
 	return func(entries []controlplane.AuditEntry) error {
 		for i := range entries {
 			x := &entries[i]
-			_ = out.Write([]string{x.ID, x.CreatedAt.UTC().Format(time.RFC3339Nano), string(x.Actor.Type), plainCell(x.Actor.ID), plainCell(x.Actor.IP), x.Action, x.EntityType,
-				plainCell(x.EntityID), objectCell(x.Before), objectCell(x.After), objectCell(x.Details), plainCell(x.Actor.RequestID)})
+			_ = out.Write([]string{x.ID, x.CreatedAt.UTC().Format(time.RFC3339Nano),
+				string(x.Actor.Type), plainCell(x.Actor.ID), plainCell(x.Actor.IP), x.Action,
+				x.EntityType,
+				plainCell(x.EntityID), objectCell(x.Before), objectCell(x.After),
+				objectCell(x.Details), plainCell(x.Actor.RequestID)})
 		}
 		out.Flush()
 		return out.Error()

@@ -23,7 +23,8 @@ func TestExportToASlowReader(t *testing.T) {
 	var readers []func()
 	for range exportsOfOne {
 		ctx, cancel := context.WithCancel(t.Context())
-		r, err := http.NewRequestWithContext(ctx, http.MethodGet, w.server.URL+"/api/audit-logs/export?format=ndjson", nil)
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, w.server.URL+
+			"/api/audit-logs/export?format=ndjson", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -39,16 +40,20 @@ func TestExportToASlowReader(t *testing.T) {
 		t.Errorf("a third export has no Retry-After: %v", a.header)
 	}
 	w.do("GET", "/api/audit-logs?limit=1", nil).is(200) // nothing else is held up
-	w.do("GET", path, nil, as(w.newToken(w.newOrg("Other"), lifecycle.NewToken{Scopes: controlplane.Scopes()}))).is(200)
+	w.do("GET", path, nil,
+		as(w.newToken(w.newOrg("Other"), lifecycle.NewToken{Scopes: controlplane.Scopes()}))).is(
+		200)
 	for deadline := time.Now().Add(8 * time.Second); w.connectionsInUse() != 0; {
 		if time.Now().After(deadline) {
-			t.Fatalf("%d connections to the database are in use without readers, want 0", w.connectionsInUse())
+			t.Fatalf("%d connections to the database are in use without readers, want 0",
+				w.connectionsInUse())
 		}
 	}
 	for _, leave := range readers {
 		leave()
 	}
-	for deadline := time.Now().Add(20 * time.Second); w.do("GET", path+"?action=none", nil).status != 200; {
+	for deadline := time.Now().Add(20 * time.Second); w.do("GET", path+
+		"?action=none", nil).status != 200; {
 		if time.Now().After(deadline) {
 			t.Fatal("the slots of disconnected readers were not released")
 		}

@@ -67,7 +67,8 @@ func (f *faults) err(op *operation) error {
 	listed := slices.Concat(f.malformed.kept, f.invalid.kept)
 	listed = listed[:min(len(listed), maxErrors)]
 	slices.SortStableFunc(listed, byPointer)
-	e := &controlplane.Error{Kind: controlplane.KindInvalid, Code: "invalid-fields", Fields: listed, FieldsTotal: f.total()}
+	e := &controlplane.Error{Kind: controlplane.KindInvalid, Code: "invalid-fields", Fields: listed,
+		FieldsTotal: f.total()}
 	deciding := &f.invalid
 	if f.malformed.total > 0 {
 		e.Kind, e.Code, deciding = controlplane.KindMalformed, "malformed-request", &f.malformed

@@ -137,7 +137,8 @@ func (fs *feeds) read(ctx context.Context, f *feed) (settled bool, err error) {
 		return false, err
 	}
 	for at := f.at; at < horizon; { // only this goroutine writes it
-		entries, err := fs.store.Events(ctx, f.org, postgres.EventFilter{After: at, UpTo: horizon, Limit: feedPage})
+		entries, err := fs.store.Events(ctx, f.org,
+			postgres.EventFilter{After: at, UpTo: horizon, Limit: feedPage})
 		if err != nil {
 			return false, err
 		}

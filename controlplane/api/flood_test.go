@@ -34,14 +34,16 @@ func newFloodable(t *testing.T, change ...func(*controlplane.Limits)) *floodable
 	}
 	t.Cleanup(func() { _ = r.Stop(context.WithoutCancel(t.Context())) })
 	limits, stands := controlplane.DefaultLimits(), time.Now()
-	for _, p := range []*controlplane.Policy{&limits.Session, &limits.Person, &limits.Network, &limits.Failures} {
+	for _, p := range []*controlplane.Policy{&limits.Session, &limits.Person, &limits.Network,
+		&limits.Failures} {
 		p.Window = 24 * time.Hour
 	}
 	for _, f := range change {
 		f(&limits)
 	}
-	f := &floodable{world: newWorld(t), limiter: newLimiter(t, edge.LimiterConfig{RedisURL: r.URL(), Limits: limits,
-		Timeout: 10 * time.Second, Now: func() time.Time { return stands }})}
+	f := &floodable{world: newWorld(t), limiter: newLimiter(t,
+		edge.LimiterConfig{RedisURL: r.URL(), Limits: limits,
+			Timeout: 10 * time.Second, Now: func() time.Time { return stands }})}
 	dsn, statements := postgrestest.Counted(t, f.dsn)
 	store, err := postgres.Open(t.Context(), postgres.Config{DSN: dsn, MaxConns: 8})
 	if err != nil {
@@ -50,7 +52,9 @@ func newFloodable(t *testing.T, change ...func(*controlplane.Limits)) *floodable
 	t.Cleanup(store.Close)
 	config := f.api.config
 	config.Store, config.Limiter, config.TrustedProxy, config.Logger = store, f.limiter, true, nil
-	config.Ready = func(ctx context.Context) map[string]error { return map[string]error{"postgres": store.Ping(ctx)} }
+	config.Ready = func(ctx context.Context) map[string]error {
+		return map[string]error{"postgres": store.Ping(ctx)}
+	}
 	if f.api, err = New(config); err != nil {
 		t.Fatal(err)
 	}
@@ -96,16 +100,21 @@ func TestWrongTokens(t *testing.T) {
 	const path, bad, good = "/api/domains", "198.51.100.7", "198.51.100.8"
 	f.do("GET", path, nil, from(bad)).is(200) // the neighbor of the bad client
 	before := f.statements()
-	got := f.flood(2000, "GET", path, func(int) []option { return []option{from(bad), as(controlplane.NewSecret())} })
+	got := f.flood(2000, "GET", path, func(int) []option {
+		return []option{from(bad),
+			as(controlplane.NewSecret())}
+	})
 	if n := f.statements() - before; n < 29 || n > 30 {
 		t.Errorf("2000 wrong tokens: %d statements in Postgres, want 30", n)
 	}
 	if got[401] < 29 || got[401] > 30 || got[401]+got[429] != 2000 {
 		t.Errorf("2000 wrong tokens: %v, want 30 times 401, and 429", got)
 	}
-	a := f.do("GET", path, nil, from(bad), as(controlplane.NewSecret())).problem(429, "too-many-failures")
+	a := f.do("GET", path, nil, from(bad), as(controlplane.NewSecret())).problem(429,
+		"too-many-failures")
 	if a.header.Get("Retry-After") == "" || a.string("retry_at") == "" {
-		t.Errorf("429 has Retry-After %q and body %s, want both to contain the retry time", a.header.Get("Retry-After"), a.body)
+		t.Errorf("429 has Retry-After %q and body %s, want both to contain the retry time",
+			a.header.Get("Retry-After"), a.body)
 	}
 
 	f.do("GET", path, nil, from(bad)).is(200)
@@ -140,7 +149,9 @@ func TestEveryWrongCredentialCounts(t *testing.T) {
 		t.Errorf("credentials of a wrong form: %d statements, want 0", n)
 	}
 	got := f.flood(500, "GET", "/api/domains", func(i int) []option {
-		return []option{from(fmt.Sprintf("2001:db8::%x", i)), cookie(controlplane.NewRandomSecret())} // one /64
+		// one /64
+		return []option{from(fmt.Sprintf("2001:db8::%x", i)),
+			cookie(controlplane.NewRandomSecret())}
 	})
 	if n := f.statements() - before; got[401] != 10 || got[429] != 490 || n != 10 {
 		t.Errorf("500 wrong sessions after 20 failures: %v with %d statements, want 10 times 401 with one each, and 429", got, n)
@@ -149,8 +160,10 @@ func TestEveryWrongCredentialCounts(t *testing.T) {
 
 	past := time.Now().Add(-time.Hour)
 	expired := f.newToken(f.org, lifecycle.NewToken{Scopes: controlplane.Scopes()})
-	f.exec(`UPDATE api_tokens SET expires_at = $2 WHERE token_hash = $1`, controlplane.HashSecret(expired), past)
-	got = f.flood(100, "GET", "/api/domains", func(int) []option { return []option{from("192.0.2.9"), as(expired)} })
+	f.exec(`UPDATE api_tokens SET expires_at = $2 WHERE token_hash = $1`,
+		controlplane.HashSecret(expired), past)
+	got = f.flood(100, "GET", "/api/domains",
+		func(int) []option { return []option{from("192.0.2.9"), as(expired)} })
 	if got[401] != 30 || got[429] != 70 {
 		t.Errorf("100 calls with an expired token: %v, want 30 times 401, and 429", got)
 	}
@@ -162,7 +175,8 @@ func TestCallsWithoutCredential(t *testing.T) {
 	without := func(ip string) func(int) []option {
 		return func(int) []option { return []option{anonymous, from(ip)} }
 	}
-	if got := f.flood(400, "GET", "/api/domains", without("192.0.2.1")); got[401] != 300 || got[429] != 100 {
+	if got := f.flood(400, "GET", "/api/domains", without("192.0.2.1")); got[401] != 300 ||
+		got[429] != 100 {
 		t.Errorf("400 calls without a credential: %v, want 300 times 401, and 429", got)
 	}
 	f.do("GET", "/no/such/path", nil, anonymous, from("192.0.2.1")).problem(429, "rate-limited")
@@ -209,7 +223,8 @@ func TestSessionsAndPersons(t *testing.T) {
 	}
 	call := func(n int, session option) map[int]int {
 		t.Helper()
-		return f.flood(n, "GET", "/api/organization", func(int) []option { return []option{session} })
+		return f.flood(n, "GET", "/api/organization",
+			func(int) []option { return []option{session} })
 	}
 	first := f.signIn(a)
 	if got := call(40, first); got[200] != 30 || got[429] != 10 {
@@ -217,11 +232,13 @@ func TestSessionsAndPersons(t *testing.T) {
 	}
 	before := f.statements()
 	if got := call(100, first); got[429] != 100 || f.statements() != before {
-		t.Errorf("100 calls over the session's limit: %v with %d statements, want 429 with none", got, f.statements()-before)
+		t.Errorf("100 calls over the session's limit: %v with %d statements, want 429 with none",
+			got, f.statements()-before)
 	}
 	second := f.signIn(a)
 	org := f.do("GET", "/api/organization", nil, second).is(200).string("id")
-	f.do("DELETE", "/api/organization?confirm="+a.Login, nil, second, header("Origin", "https://dcvaas.test")).is(204)
+	f.do("DELETE", "/api/organization?confirm="+a.Login, nil, second,
+		header("Origin", "https://dcvaas.test")).is(204)
 	third := f.signIn(a)
 	if got := f.do("GET", "/api/organization", nil, third).is(200).string("id"); got == org {
 		t.Errorf("the organization is still %s, want a new one", got)
@@ -238,7 +255,8 @@ func TestSessionsAndPersons(t *testing.T) {
 	}
 	f.exec(`DELETE FROM organization_members WHERE user_id = (SELECT id FROM users WHERE github_id = $1)`, a.ID)
 	_, _, err := f.service.SignIn(t.Context(), controlplane.Actor{}, "test", a)
-	if !controlplane.HasCode(err, "too-many-organizations") || !controlplane.IsKind(err, controlplane.KindRateLimited) {
+	if !controlplane.HasCode(err, "too-many-organizations") ||
+		!controlplane.IsKind(err, controlplane.KindRateLimited) {
 		t.Errorf("SignIn to a sixth organization = %v, want too-many-organizations", err)
 	}
 }
@@ -246,15 +264,20 @@ func TestSessionsAndPersons(t *testing.T) {
 // Lookups at GitHub are limited, and a 429 is not stored for the idempotency key.
 func TestLookupsAreLimited(t *testing.T) {
 	t.Parallel()
-	f := newFloodable(t, func(l *controlplane.Limits) { l.OrganizationLookups.Calls, l.PersonLookups.Calls = 2, 1 })
+	f := newFloodable(t, func(l *controlplane.Limits) {
+		l.OrganizationLookups.Calls,
+			l.PersonLookups.Calls = 2, 1
+	})
 	add := func(login, k string, options ...option) *answer {
-		return f.do("POST", "/api/members", map[string]any{"login": login, "role": "member"}, append(options, key(k))...)
+		return f.do("POST", "/api/members", map[string]any{"login": login, "role": "member"},
+			append(options, key(k))...)
 	}
 	add("one", "1").is(201)
 	add("nobody", "2").problem(422, "login-unknown")
 	a := add("three", "3").problem(429, "too-many-lookups")
 	if a.header.Get("Retry-After") == "" || a.string("retry_at") == "" {
-		t.Errorf("429 has Retry-After %q and body %s, want both to contain the retry time", a.header.Get("Retry-After"), a.body)
+		t.Errorf("429 has Retry-After %q and body %s, want both to contain the retry time",
+			a.header.Get("Retry-After"), a.body)
 	}
 	add("one", "4").problem(409, "member-exists") // its account is known by now
 	f.limiter.GiveBack(t.Context(), f.limiter.OrganizationLookups, f.org)
@@ -263,7 +286,10 @@ func TestLookupsAreLimited(t *testing.T) {
 	// Lookups count for the creator of a token.
 	owner := f.person(f.newOrg("Mine"), controlplane.RoleOwner)
 	origin := header("Origin", "https://dcvaas.test")
-	made := f.do("POST", "/api/tokens", map[string]any{"name": "x", "scopes": []string{"members:write"}}, owner.cookie, origin).is(201)
-	f.do("POST", "/api/members", map[string]any{"login": "four", "role": "member"}, owner.cookie, origin).is(201)
-	f.do("POST", "/api/members", map[string]any{"login": "five", "role": "member"}, as(made.string("token"))).problem(429, "too-many-lookups")
+	made := f.do("POST", "/api/tokens", map[string]any{"name": "x",
+		"scopes": []string{"members:write"}}, owner.cookie, origin).is(201)
+	f.do("POST", "/api/members", map[string]any{"login": "four", "role": "member"}, owner.cookie,
+		origin).is(201)
+	f.do("POST", "/api/members", map[string]any{"login": "five", "role": "member"},
+		as(made.string("token"))).problem(429, "too-many-lookups")
 }

@@ -22,11 +22,15 @@ func FuzzRequest(f *testing.F) {
 	for i, op := range ops {
 		path, _ := op.request(e)
 		name := strings.TrimPrefix(path[strings.LastIndexByte(path, '/'):], "/")
-		for _, body := range []string{`{}`, `{"name":"a.example.com","labels":{"a":"b"},"csr_pem":"x","expires_at":null}`, `{"domains":[{"name":"a"},{}]}`, `{"name":`, `[]`,
-			`{"reason":"superseded","replace":true,"scopes":["domains:read"],"name":"x"}`, `{"a":1,"a":"\u0000","name":1e999}`, `{"url":"https://x@[::1]:0/","events":["*"]}`} {
+		for _, body := range []string{`{}`,
+			`{"name":"a.example.com","labels":{"a":"b"},"csr_pem":"x","expires_at":null}`,
+			`{"domains":[{"name":"a"},{}]}`, `{"name":`, `[]`,
+			`{"reason":"superseded","replace":true,"scopes":["domains:read"],"name":"x"}`,
+			`{"a":1,"a":"\u0000","name":1e999}`, `{"url":"https://x@[::1]:0/","events":["*"]}`} {
 			f.Add(uint8(i), name, "", false, []byte(body))
 		}
-		f.Add(uint8(i), "%00", "x=%zz&limit=5", true, []byte("name,labels\na.example.com,\"k=v\n\""))
+		f.Add(uint8(i), "%00", "x=%zz&limit=5", true,
+			[]byte("name,labels\na.example.com,\"k=v\n\""))
 	}
 	f.Fuzz(func(t *testing.T, which uint8, name, query string, csv bool, body []byte) {
 		op := ops[int(which)%len(ops)]
@@ -39,7 +43,8 @@ func FuzzRequest(f *testing.F) {
 				segments[i] = url.PathEscape(name)
 			}
 		}
-		r, err := http.NewRequestWithContext(t.Context(), op.method, "http://x"+strings.Join(segments, "/"), bytes.NewReader(body))
+		r, err := http.NewRequestWithContext(t.Context(), op.method, "http://x"+
+			strings.Join(segments, "/"), bytes.NewReader(body))
 		if err != nil {
 			t.Skip() // it cannot be sent
 		}
@@ -53,7 +58,8 @@ func FuzzRequest(f *testing.F) {
 		answer := httptest.NewRecorder()
 		w.api.ServeHTTP(answer, r)
 		if answer.Code >= http.StatusInternalServerError || answer.Code == http.StatusUnauthorized {
-			t.Fatalf("%s %q = %d: %s, want no 5xx and no 401\n%s", op.id, name, answer.Code, answer.Body, w.log)
+			t.Fatalf("%s %q = %d: %s, want no 5xx and no 401\n%s", op.id, name, answer.Code,
+				answer.Body, w.log)
 		}
 	})
 }

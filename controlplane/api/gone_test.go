@@ -53,11 +53,14 @@ func TestCallerThatGoes(t *testing.T) {
 				w := newWorld(t, func(c *Config) {
 					c.Registerer = registry
 					store := c.Store
-					c.Ready = func(ctx context.Context) map[string]error { return map[string]error{"postgres": store.Ping(ctx)} }
+					c.Ready = func(ctx context.Context) map[string]error {
+						return map[string]error{"postgres": store.Ping(ctx)}
+					}
 				})
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
-				r := httptest.NewRequestWithContext(ctx, c.method, c.path, strings.NewReader(c.body))
+				r := httptest.NewRequestWithContext(ctx, c.method, c.path,
+					strings.NewReader(c.body))
 				r.Header.Set("Authorization", "Bearer "+w.token)
 				r.Header.Set("Content-Type", mediaJSON)
 				if once {
@@ -71,11 +74,14 @@ func TestCallerThatGoes(t *testing.T) {
 				}
 				w.api.ServeHTTP(out, r)
 				log := w.log.String()
-				if strings.Contains(log, `"level":"ERROR"`) || strings.Contains(log, `"level":"WARN"`) {
-					t.Errorf("%s %s by a caller that goes is logged as more than information:\n%s", c.method, c.path, log)
+				if strings.Contains(log, `"level":"ERROR"`) ||
+					strings.Contains(log, `"level":"WARN"`) {
+					t.Errorf("%s %s by a caller that goes is logged as more than information:\n%s",
+						c.method, c.path, log)
 				}
 				if !strings.Contains(log, `"status":499`) {
-					t.Errorf("%s %s by a caller that goes is not logged with the status 499:\n%s", c.method, c.path, log)
+					t.Errorf("%s %s by a caller that goes is not logged with the status 499:\n%s",
+						c.method, c.path, log)
 				}
 				statuses := requestStatuses(t, registry)
 				if len(statuses) != 1 || statuses[0] != "499" {

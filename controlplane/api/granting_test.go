@@ -22,7 +22,8 @@ func (w *world) newGranter(kind rune, org string) option {
 		if change != nil {
 			change(&in)
 		}
-		_, secret, err := w.service.CreateToken(w.t.Context(), controlplane.System("test"), nil, org, in)
+		_, secret, err := w.service.CreateToken(w.t.Context(), controlplane.System("test"), nil,
+			org, in)
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -31,15 +32,24 @@ func (w *world) newGranter(kind rune, org string) option {
 	all := controlplane.Scopes()
 	switch kind {
 	case 'O', 'A', 'M':
-		return w.person(org, map[rune]controlplane.Role{'O': controlplane.RoleOwner, 'A': controlplane.RoleAdmin, 'M': controlplane.RoleMember}[kind]).cookie
+		return w.person(org, map[rune]controlplane.Role{'O': controlplane.RoleOwner,
+			'A': controlplane.RoleAdmin, 'M': controlplane.RoleMember}[kind]).cookie
 	case 'F': // every scope, all domains, no expiry
 		return tokenOf(all, nil)
 	case 'P': // members and tokens only
-		return tokenOf([]controlplane.Scope{controlplane.ScopeMembersRead, controlplane.ScopeMembersWrite, controlplane.ScopeTokensRead, controlplane.ScopeTokensWrite}, nil)
+		return tokenOf([]controlplane.Scope{controlplane.ScopeMembersRead,
+			controlplane.ScopeMembersWrite, controlplane.ScopeTokensRead,
+			controlplane.ScopeTokensWrite}, nil)
 	case 'X': // every scope, expires in 10 minutes
-		return tokenOf(all, func(in *lifecycle.NewToken) { at := time.Now().Add(10 * time.Minute); in.ExpiresAt = &at })
+		return tokenOf(all,
+			func(in *lifecycle.NewToken) {
+				at := time.Now().Add(
+					10 * time.Minute)
+				in.ExpiresAt = &at
+			})
 	case 'D': // every scope, one domain
-		d, err := w.service.AddDomain(w.t.Context(), controlplane.System("test"), org, lifecycle.NewDomain{Name: "granter.example.com"})
+		d, err := w.service.AddDomain(w.t.Context(), controlplane.System("test"), org,
+			lifecycle.NewDomain{Name: "granter.example.com"})
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -47,7 +57,9 @@ func (w *world) newGranter(kind rune, org string) option {
 	case 'R': // every scope that reads
 		return tokenOf(controlplane.RoleMember.Grant().Scopes, nil)
 	}
-	return tokenOf([]controlplane.Scope{controlplane.ScopeTokensRead, controlplane.ScopeTokensWrite}, nil) // T: tokens only
+	// T: tokens only
+	return tokenOf([]controlplane.Scope{controlplane.ScopeTokensRead,
+		controlplane.ScopeTokensWrite}, nil)
 }
 
 // TestGranting checks each operation on members, invitations, roles, and tokens, and the callers
@@ -59,7 +71,8 @@ func TestGranting(t *testing.T) {
 	}
 	pending := func(role controlplane.Role) func(*world, string) string {
 		return func(w *world, org string) string {
-			m, err := w.service.InviteMember(w.t.Context(), controlplane.System("test"), nil, org, account(), role)
+			m, err := w.service.InviteMember(w.t.Context(), controlplane.System("test"), nil, org,
+				account(), role)
 			if err != nil {
 				w.t.Fatal(err)
 			}
@@ -68,7 +81,8 @@ func TestGranting(t *testing.T) {
 	}
 	link := func(role controlplane.Role) func(*world, string) string {
 		return func(w *world, org string) string {
-			i, _, err := w.service.CreateInvitation(w.t.Context(), controlplane.System("test"), nil, org, role, 0)
+			i, _, err := w.service.CreateInvitation(w.t.Context(), controlplane.System("test"), nil,
+				org, role, 0)
 			if err != nil {
 				w.t.Fatal(err)
 			}
@@ -78,7 +92,8 @@ func TestGranting(t *testing.T) {
 	token := func(suffix string, in lifecycle.NewToken) func(*world, string) string {
 		return func(w *world, org string) string {
 			in.Name = "target"
-			k, _, err := w.service.CreateToken(w.t.Context(), controlplane.System("test"), nil, org, in)
+			k, _, err := w.service.CreateToken(w.t.Context(), controlplane.System("test"), nil, org,
+				in)
 			if err != nil {
 				w.t.Fatal(err)
 			}
@@ -89,13 +104,17 @@ func TestGranting(t *testing.T) {
 		return func(*world, string) string { return path }
 	}
 	role := func(r controlplane.Role) map[string]any { return map[string]any{"role": r} }
-	invite := func(r controlplane.Role) map[string]any { return map[string]any{"login": "octocat", "role": r} }
+	invite := func(r controlplane.Role) map[string]any {
+		return map[string]any{"login": "octocat",
+			"role": r}
+	}
 	create := func(scopes []controlplane.Scope, expires any) map[string]any {
 		return map[string]any{"name": "x", "scopes": scopes, "expires_at": expires}
 	}
 	const (
-		owner, admin, plain = controlplane.RoleOwner, controlplane.RoleAdmin, controlplane.RoleMember
-		post, patch, del    = http.MethodPost, http.MethodPatch, http.MethodDelete
+		owner, admin, plain = controlplane.RoleOwner, controlplane.RoleAdmin,
+			controlplane.RoleMember
+		post, patch, del = http.MethodPost, http.MethodPatch, http.MethodDelete
 	)
 	all, reads := controlplane.Scopes(), []controlplane.Scope{controlplane.ScopeTokensRead}
 	soon := time.Now().Add(5 * time.Minute).UTC().Format(time.RFC3339)
@@ -130,15 +149,21 @@ func TestGranting(t *testing.T) {
 		{"delete a pending admin", del, pending(admin), nil, "OF"},
 		{"delete a pending member", del, pending(plain), nil, "OFPX"},
 		{"create a token with every scope", post, at("/api/tokens"), create(all, nil), "OF"},
-		{"create a token with every scope, expiring", post, at("/api/tokens"), create(all, soon), "OFX"},
+		{"create a token with every scope, expiring", post, at("/api/tokens"), create(all, soon),
+			"OFX"},
 		{"create a token that reads", post, at("/api/tokens"), create(reads, nil), "OAFPT"},
-		{"create a token that reads, expiring", post, at("/api/tokens"), create(reads, soon), "OAFPXT"},
-		{"rotate a token with every scope", post, token("/rotate", lifecycle.NewToken{Scopes: all}), map[string]any{}, "OF"},
-		{"rotate a token that reads", post, token("/rotate", lifecycle.NewToken{Scopes: reads}), map[string]any{}, "OAFPT"},
-		{"rename a token", patch, token("", lifecycle.NewToken{Scopes: reads}), map[string]any{"name": "y"}, "OAFPXT"},
+		{"create a token that reads, expiring", post, at("/api/tokens"), create(reads, soon),
+			"OAFPXT"},
+		{"rotate a token with every scope", post, token("/rotate", lifecycle.NewToken{Scopes: all}),
+			map[string]any{}, "OF"},
+		{"rotate a token that reads", post, token("/rotate", lifecycle.NewToken{Scopes: reads}),
+			map[string]any{}, "OAFPT"},
+		{"rename a token", patch, token("", lifecycle.NewToken{Scopes: reads}),
+			map[string]any{"name": "y"}, "OAFPXT"},
 		{"revoke a token", del, token("", lifecycle.NewToken{Scopes: all}), nil, "OAFPXT"},
 		{"revoke all tokens", post, at("/api/tokens/revoke-all"), map[string]any{}, "OAFPXT"},
-		{"transfer the ownership", post, at("/api/organization/transfer"), map[string]any{"to": "heir", "from": "giver"}, "O"},
+		{"transfer the ownership", post, at("/api/organization/transfer"),
+			map[string]any{"to": "heir", "from": "giver"}, "O"},
 	} {
 		t.Run(tt.what, func(t *testing.T) {
 			t.Parallel()
@@ -148,12 +173,14 @@ func TestGranting(t *testing.T) {
 				w.person(org, controlplane.RoleOwner) // never the last one
 				body := tt.body
 				if body["to"] != nil {
-					body = map[string]any{"to": w.person(org, controlplane.RoleAdmin).id, "from": w.person(org, controlplane.RoleOwner).id}
+					body = map[string]any{"to": w.person(org, controlplane.RoleAdmin).id,
+						"from": w.person(org, controlplane.RoleOwner).id}
 				}
 				got := w.do(tt.method, tt.path(w, org), body, w.newGranter(kind, org))
 				if allowed := strings.ContainsRune(tt.allowed, kind); allowed && got.status >= 300 {
 					t.Errorf("%s as %c: %d %s, want success", tt.what, kind, got.status, got.body)
-				} else if !allowed && !slices.Contains([]int{http.StatusForbidden, http.StatusUnprocessableEntity, http.StatusNotFound}, got.status) {
+				} else if !allowed && !slices.Contains([]int{http.StatusForbidden,
+					http.StatusUnprocessableEntity, http.StatusNotFound}, got.status) {
 					t.Errorf("%s as %c: %d %s, want 403", tt.what, kind, got.status, got.body)
 				}
 			}

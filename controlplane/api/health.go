@@ -40,10 +40,12 @@ func (a *API) Readyz(ctx context.Context, r ReadyzRequestObject) (ReadyzResponse
 		}
 		ready = false
 		checks[part] = "unavailable"
-		if e, ok := errors.AsType[*controlplane.Error](err); ok && e.Kind != controlplane.KindInternal {
+		if e, ok := errors.AsType[*controlplane.Error](err); ok &&
+			e.Kind != controlplane.KindInternal {
 			checks[part] = e.Message
 		}
-		a.log.LogAttrs(ctx, slog.LevelWarn, "not ready", slog.String("part", part), slog.Any("error", err))
+		a.log.LogAttrs(ctx, slog.LevelWarn, "not ready", slog.String("part", part),
+			slog.Any("error", err))
 	}
 	body := Health{Status: HealthStatusOk}
 	if r.Params.Verbose != nil {

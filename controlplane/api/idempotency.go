@@ -37,22 +37,25 @@ func (a *API) once(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	owner := "idempotency " + key.OrgID + " " + key.Key
 	now := a.now().UTC()
 	var held *heldAnswer
-	kept, err := a.store.Once(r.Context(), key, now.Add(-controlplane.AnswersKept), now, func(ctx context.Context) (*postgres.Answer, error) {
-		held = &heldAnswer{header: http.Header{}}
-		next.ServeHTTP(held, r.WithContext(ctx))
-		if held.status == 0 {
-			held.status = http.StatusOK
-		}
-		if held.status == http.StatusTooManyRequests || held.status >= edge.StatusClientClosedRequest { // nothing was changed, 499, or 5xx
-			return nil, errNotKept
-		}
-		body := held.body.Bytes()
-		if c.op.rereads {
-			body = nil
-		}
-		sealed, err := a.config.Sealer.Seal(body, owner)
-		return &postgres.Answer{Status: held.status, Header: held.header, Body: sealed}, err
-	})
+	kept, err := a.store.Once(r.Context(), key, now.Add(-controlplane.AnswersKept), now,
+		func(ctx context.Context) (*postgres.Answer, error) {
+			held = &heldAnswer{header: http.Header{}}
+			next.ServeHTTP(held, r.WithContext(ctx))
+			if held.status == 0 {
+				held.status = http.StatusOK
+			}
+			// nothing was changed, 499, or 5xx
+			if held.status == http.StatusTooManyRequests ||
+				held.status >= edge.StatusClientClosedRequest {
+				return nil, errNotKept
+			}
+			body := held.body.Bytes()
+			if c.op.rereads {
+				body = nil
+			}
+			sealed, err := a.config.Sealer.Seal(body, owner)
+			return &postgres.Answer{Status: held.status, Header: held.header, Body: sealed}, err
+		})
 	switch {
 	case err == nil && kept != nil:
 		w.Header().Set("Idempotency-Replayed", "true")
@@ -65,7 +68,9 @@ func (a *API) once(w http.ResponseWriter, r *http.Request, next http.Handler) {
 }
 
 // again replays a stored response. Operations with x-rereads run again instead.
-func (a *API) again(w http.ResponseWriter, r *http.Request, next http.Handler, kept *postgres.Answer, owner string) {
+func (a *API) again(
+	w http.ResponseWriter, r *http.Request, next http.Handler, kept *postgres.Answer, owner string,
+) {
 	if callOf(r.Context()).op.rereads {
 		next.ServeHTTP(w, r)
 		return
@@ -81,7 +86,8 @@ func (a *API) again(w http.ResponseWriter, r *http.Request, next http.Handler, k
 }
 
 // errNotKept rolls the transaction back: nothing is stored, and a retry can succeed.
-var errNotKept = httpError(http.StatusInternalServerError, "internal", "The response is not stored.")
+var errNotKept = httpError(http.StatusInternalServerError, "internal",
+	"The response is not stored.")
 
 // answerKey identifies the call. The caller is part of it, so that a leaked key does not reveal the
 // secret in a response to others. The hash is keyed, so that a password in a body cannot be guessed

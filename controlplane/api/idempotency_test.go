@@ -64,28 +64,37 @@ func TestEveryPostIsCarriedOutOnce(t *testing.T) {
 		}
 		before := w.rows(w.org)
 		again := w.do("POST", path, body, caller, key("k-"+op.id)).is(first.status)
-		if !op.rereads && again.body != first.body || again.header.Get("Idempotency-Replayed") != "true" || first.header.Get("Idempotency-Replayed") != "" {
-			t.Errorf("%s: %v %s, then %v %s", op.id, first.header, first.body, again.header, again.body)
+		if !op.rereads && again.body != first.body ||
+			again.header.Get("Idempotency-Replayed") != "true" ||
+			first.header.Get("Idempotency-Replayed") != "" {
+			t.Errorf("%s: %v %s, then %v %s", op.id, first.header, first.body, again.header,
+				again.body)
 		}
-		for _, name := range []string{"Location", "ETag", "Content-Type", "Cache-Control", "Content-Disposition"} {
+		for _, name := range []string{"Location", "ETag", "Content-Type", "Cache-Control",
+			"Content-Disposition"} {
 			if first.header.Get(name) != again.header.Get(name) {
-				t.Errorf("%s: %s was %q, then %q", op.id, name, first.header.Get(name), again.header.Get(name))
+				t.Errorf("%s: %s was %q, then %q", op.id, name, first.header.Get(name),
+					again.header.Get(name))
 			}
 		}
 		if !op.rereads && w.rows(w.org) != before {
 			t.Errorf("%s: the second call touched a row", op.id)
 		}
 		if op.session {
-			w.do("POST", path, body, w.person(w.org, controlplane.RoleOwner).cookie, key("k-"+op.id)).problem(422, "idempotency-key-reused")
+			w.do("POST", path, body, w.person(w.org, controlplane.RoleOwner).cookie,
+				key("k-"+op.id)).problem(422, "idempotency-key-reused")
 			continue
 		}
-		w.do("POST", path, body, key("k-"+op.id), header("Authorization", "Bearer "+w.newToken(w.org, lifecycle.NewToken{Scopes: controlplane.Scopes()}))).
+		w.do("POST", path, body, key("k-"+op.id),
+			header("Authorization", "Bearer "+
+				w.newToken(w.org, lifecycle.NewToken{Scopes: controlplane.Scopes()}))).
 			problem(422, "idempotency-key-reused")
 	}
 	if posts < 6 {
 		t.Errorf("%d POSTs", posts)
 	}
-	if n := w.count(`SELECT count(*) FROM idempotency_keys WHERE position('dcv_'::bytea in body) + position('PRIVATE'::bytea in body) > 0`); n > 0 {
+	if n := w.count(
+		`SELECT count(*) FROM idempotency_keys WHERE position('dcv_'::bytea in body) + position('PRIVATE'::bytea in body) > 0`); n > 0 {
 		t.Error("a secret lies open in a kept answer")
 	}
 }
@@ -98,7 +107,8 @@ func TestKeyIsNeitherKeptNorGivenUnrecorded(t *testing.T) {
 	for range 3 {
 		w.do("POST", "/api/certificates/"+c.ID+"/key", nil, key("k")).is(200)
 	}
-	if n := w.count(`SELECT count(*) FROM audit_logs WHERE action = 'certificate.key_downloaded'`); n != 3 {
+	if n := w.count(
+		`SELECT count(*) FROM audit_logs WHERE action = 'certificate.key_downloaded'`); n != 3 {
 		t.Errorf("%d records of 3", n)
 	}
 	if n := w.count(`SELECT max(length(body)) FROM idempotency_keys`); n > 64 {
@@ -112,23 +122,30 @@ func TestIdempotencyKeyOfAnotherCall(t *testing.T) {
 	d := w.newDomain(w.org, "d.example.com")
 	a := map[string]any{"name": "a.example.com"}
 	w.do("POST", "/api/domains", a, key("k")).is(201)
-	w.do("POST", "/api/domains", map[string]any{"name": "b.example.com"}, key("k")).problem(422, "idempotency-key-reused")
-	w.do("POST", "/api/domains/"+d.ID+"/verify", nil, key("k")).problem(422, "idempotency-key-reused")
+	w.do("POST", "/api/domains", map[string]any{"name": "b.example.com"}, key("k")).problem(422,
+		"idempotency-key-reused")
+	w.do("POST", "/api/domains/"+d.ID+"/verify", nil, key("k")).problem(422,
+		"idempotency-key-reused")
 	w.do("POST", "/api/domains", a, key("k2")).problem(409, "domain-exists")
 	w.do("POST", "/api/domains", a, key("k2")).is(409) // kept, too
 	w.do("POST", "/api/domains", a).problem(409, "domain-exists")
 
 	// The same key of another organization is a different key.
 	theirs := as(w.newTokenElsewhere(controlplane.Scopes()))
-	if got := w.do("POST", "/api/domains", a, key("k"), theirs).is(201); got.header.Get("Idempotency-Replayed") != "" {
+	if got := w.do("POST", "/api/domains", a, key("k"),
+		theirs).is(201); got.header.Get("Idempotency-Replayed") != "" {
 		t.Error("another organization's answer was given")
 	}
 	for _, bad := range []string{"", " ", "a b", "ü", strings.Repeat("k", 256), "a\tb"} {
-		got := w.do("POST", "/api/domains", map[string]any{"name": "bad.example.com"}, func(r *http.Request) { r.Header["Idempotency-Key"] = []string{bad} })
+		got := w.do("POST", "/api/domains", map[string]any{"name": "bad.example.com"},
+			func(r *http.Request) { r.Header["Idempotency-Key"] = []string{bad} })
 		got.problem(400, "invalid-parameter")
 	}
-	w.do("POST", "/api/domains", map[string]any{"name": "bad.example.com"}, func(r *http.Request) { r.Header["Idempotency-Key"] = []string{"a", "b"} }).problem(400, "invalid-parameter")
-	w.do("POST", "/api/domains", map[string]any{"name": "long.example.com"}, key(strings.Repeat("~", 255))).is(201)
+	w.do("POST", "/api/domains", map[string]any{"name": "bad.example.com"},
+		func(r *http.Request) { r.Header["Idempotency-Key"] = []string{"a", "b"} }).problem(400,
+		"invalid-parameter")
+	w.do("POST", "/api/domains", map[string]any{"name": "long.example.com"},
+		key(strings.Repeat("~", 255))).is(201)
 	w.do("GET", "/api/domains", nil, key("k")).is(200)
 }
 
@@ -137,15 +154,20 @@ func TestWhatIsNotKept(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.do("POST", "/api/domains", `{"name":5}`, key("k")).problem(422, "wrong-type")
-	w.do("POST", "/api/domains", map[string]any{"name": "a.example.com"}, key("k"), as(w.newToken(w.org, lifecycle.NewToken{Scopes: []controlplane.Scope{"jobs:read"}}))).problem(403, "scope-missing")
+	w.do("POST", "/api/domains", map[string]any{"name": "a.example.com"}, key("k"),
+		as(w.newToken(w.org,
+			lifecycle.NewToken{Scopes: []controlplane.Scope{"jobs:read"}}))).problem(403,
+		"scope-missing")
 	w.do("POST", "/api/domains", map[string]any{"name": "a.example.com"}, key("k")).is(201)
 
 	service := w.api.lifecycle
 	w.api.lifecycle = nil
-	w.do("POST", "/api/domains", map[string]any{"name": "b.example.com"}, key("panic")).problem(500, "internal")
+	w.do("POST", "/api/domains", map[string]any{"name": "b.example.com"}, key("panic")).problem(500,
+		"internal")
 	w.api.lifecycle = service
 	w.exec(`ALTER TABLE jobs RENAME TO away`)
-	w.do("POST", "/api/domains", map[string]any{"name": "b.example.com"}, key("k2")).problem(500, "internal")
+	w.do("POST", "/api/domains", map[string]any{"name": "b.example.com"}, key("k2")).problem(500,
+		"internal")
 	w.exec(`ALTER TABLE away RENAME TO jobs`)
 	w.do("POST", "/api/domains", map[string]any{"name": "b.example.com"}, key("k2")).is(201)
 	w.do("POST", "/api/domains", map[string]any{"name": "c.example.com"}, key("panic")).is(201)
@@ -208,7 +230,8 @@ func TestFiftyAtOnce(t *testing.T) {
 		}
 		all.Wait()
 		if n := w.count(c.count); n != 1 || len(bodies) != 1 || fresh != 1 {
-			t.Errorf("%s: %d objects, %d different answers, %d of them first", c.path, n, len(bodies), fresh)
+			t.Errorf("%s: %d objects, %d different answers, %d of them first", c.path, n,
+				len(bodies), fresh)
 		}
 	}
 }
@@ -221,7 +244,9 @@ func TestManyKeysAtOnce(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range 40 {
 		all.Go(func() {
-			w.do("POST", "/api/tokens", map[string]any{"name": "many", "scopes": []string{"domains:read"}, "domain_ids": []string{d.ID, d.Name}}, key(strings.Repeat("k", i+1))).is(201)
+			w.do("POST", "/api/tokens", map[string]any{"name": "many",
+				"scopes": []string{"domains:read"}, "domain_ids": []string{d.ID, d.Name}},
+				key(strings.Repeat("k", i+1))).is(201)
 		})
 	}
 	all.Wait()
@@ -237,7 +262,8 @@ func (crash) WriteHeader(int) { panic(http.ErrAbortHandler) }
 func TestCrashBetweenCommitAndAnswer(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	for path, body := range map[string]string{"/api/domains": `{"name":"crash.example.com"}`, "/api/tokens": `{"name":"crash","scopes":["domains:read"]}`} {
+	for path, body := range map[string]string{"/api/domains": `{"name":"crash.example.com"}`,
+		"/api/tokens": `{"name":"crash","scopes":["domains:read"]}`} {
 		r := httptest.NewRequestWithContext(t.Context(), "POST", path, strings.NewReader(body))
 		r.Header.Set("Content-Type", "application/json")
 		as(w.token)(r)
@@ -258,7 +284,8 @@ func TestCrashBetweenCommitAndAnswer(t *testing.T) {
 			w.do("GET", "/api/domains", nil, as(a.string("token"))).is(200)
 		}
 	}
-	if n := w.count(`SELECT count(*) FROM domains`) + w.count(`SELECT count(*) FROM api_tokens WHERE name = 'crash'`); n != 2 {
+	if n := w.count(`SELECT count(*) FROM domains`) +
+		w.count(`SELECT count(*) FROM api_tokens WHERE name = 'crash'`); n != 2 {
 		t.Errorf("%d objects", n)
 	}
 }
@@ -282,7 +309,8 @@ func TestKeysSurviveTheLossOfRedis(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := w.do("POST", "/api/tokens", body, key("k")).is(201)
-	if again.body != first.body || again.header.Get("Idempotency-Replayed") != "true" || again.header.Get("RateLimit") != "" {
+	if again.body != first.body || again.header.Get("Idempotency-Replayed") != "true" ||
+		again.header.Get("RateLimit") != "" {
 		t.Errorf("%v %s, then %v %s", first.header, first.body, again.header, again.body)
 	}
 	if n := w.count(`SELECT count(*) FROM api_tokens WHERE name = 'lost'`); n != 1 {
@@ -300,13 +328,15 @@ func TestCrashBeforeCommit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := lock.Exec(t.Context(), `SELECT 1 FROM organizations WHERE id = $1 FOR UPDATE`, w.org); err != nil {
+	if _, err := lock.Exec(t.Context(), `SELECT 1 FROM organizations WHERE id = $1 FOR UPDATE`,
+		w.org); err != nil {
 		t.Fatal(err)
 	}
 	body := map[string]any{"name": "crash.example.com"}
 	answered := make(chan *answer)
 	go func() { answered <- w.do("POST", "/api/domains", body, key("k")) }()
-	for w.count(`SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`) == 0 {
+	for w.count(
+		`SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`) == 0 {
 		time.Sleep(10 * time.Millisecond)
 	}
 	w.do("POST", "/api/domains", body, key("k")).problem(409, "idempotency-in-progress")
@@ -318,7 +348,8 @@ func TestCrashBeforeCommit(t *testing.T) {
 	if n := w.count(`SELECT count(*) FROM domains`); n != 0 {
 		t.Errorf("%d domains", n)
 	}
-	if a := w.do("POST", "/api/domains", body, key("k")).is(201); a.header.Get("Idempotency-Replayed") != "" {
+	if a := w.do("POST", "/api/domains", body,
+		key("k")).is(201); a.header.Get("Idempotency-Replayed") != "" {
 		t.Error("it was answered by one that never was")
 	}
 }

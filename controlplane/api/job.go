@@ -11,9 +11,12 @@ import (
 )
 
 // ListJobs implements GET /api/jobs.
-func (a *API) ListJobs(ctx context.Context, r ListJobsRequestObject) (ListJobsResponseObject, error) {
+func (a *API) ListJobs(
+	ctx context.Context, r ListJobsRequestObject,
+) (ListJobsResponseObject, error) {
 	p, q := principalOf(ctx), r.Params
-	filter := postgres.JobFilter{Status: controlplane.JobStatus(deref(q.Status)), Type: controlplane.JobType(deref(q.Type)),
+	filter := postgres.JobFilter{Status: controlplane.JobStatus(deref(q.Status)),
+		Type:      controlplane.JobType(deref(q.Type)),
 		DomainIDs: p.onlyDomains(), Limit: limitOf(q.Limit)}
 	if deref(q.Domain) != "" {
 		d, err := a.domain(ctx, *q.Domain)
@@ -22,7 +25,8 @@ func (a *API) ListJobs(ctx context.Context, r ListJobsRequestObject) (ListJobsRe
 		}
 		filter.DomainID = d.ID
 	}
-	l := listing{Operation: "listJobs", Org: p.org(), Filters: []any{filter.DomainID, filter.Status, filter.Type}}
+	l := listing{Operation: "listJobs", Org: p.org(),
+		Filters: []any{filter.DomainID, filter.Status, filter.Type}}
 	var err error
 	if filter.After, err = a.position(l, q.Cursor); err != nil {
 		return nil, err
@@ -35,7 +39,8 @@ func (a *API) ListJobs(ctx context.Context, r ListJobsRequestObject) (ListJobsRe
 	for i := range jobs {
 		data[i] = jobBody(&jobs[i])
 	}
-	return ListJobs200JSONResponse{Data: data, HasMore: next != nil, NextCursor: a.next(l, next)}, nil
+	return ListJobs200JSONResponse{Data: data, HasMore: next != nil, NextCursor: a.next(l, next)},
+		nil
 }
 
 // GetJob implements GET /api/jobs/{job}. It does not wait for a finished job unless the caller sent
@@ -43,7 +48,8 @@ func (a *API) ListJobs(ctx context.Context, r ListJobsRequestObject) (ListJobsRe
 func (a *API) GetJob(ctx context.Context, r GetJobRequestObject) (GetJobResponseObject, error) {
 	known := r.Params.IfNoneMatch
 	j, err := a.job(ctx, r.Job)
-	if err == nil && r.Params.Wait != nil && (known == nil && !j.Status.Over() || known != nil && noneMatch(known, jobETag(j))) {
+	if err == nil && r.Params.Wait != nil &&
+		(known == nil && !j.Status.Over() || known != nil && noneMatch(known, jobETag(j))) {
 		first := jobETag(j)
 		j, err = held(ctx, a, r.Params.Wait, j.ID, func(j *controlplane.Job) bool {
 			return jobETag(j) != first
@@ -55,11 +61,14 @@ func (a *API) GetJob(ctx context.Context, r GetJobRequestObject) (GetJobResponse
 	if noneMatch(known, jobETag(j)) {
 		return GetJob304Response{Headers: GetJob304ResponseHeaders{ETag: jobETag(j)}}, nil
 	}
-	return GetJob200JSONResponse{Body: jobBody(j), Headers: GetJob200ResponseHeaders{ETag: jobETag(j)}}, nil
+	return GetJob200JSONResponse{Body: jobBody(j),
+		Headers: GetJob200ResponseHeaders{ETag: jobETag(j)}}, nil
 }
 
 // RetryJob implements POST /api/jobs/{job}/retry.
-func (a *API) RetryJob(ctx context.Context, r RetryJobRequestObject) (RetryJobResponseObject, error) {
+func (a *API) RetryJob(
+	ctx context.Context, r RetryJobRequestObject,
+) (RetryJobResponseObject, error) {
 	p := principalOf(ctx)
 	if _, err := a.job(ctx, r.Job); err != nil {
 		return nil, err
@@ -69,9 +78,11 @@ func (a *API) RetryJob(ctx context.Context, r RetryJobRequestObject) (RetryJobRe
 		return nil, err
 	}
 	if !started {
-		return RetryJob200JSONResponse{Body: jobBody(job), Headers: RetryJob200ResponseHeaders{Location: jobLocation(job)}}, nil
+		return RetryJob200JSONResponse{Body: jobBody(job),
+			Headers: RetryJob200ResponseHeaders{Location: jobLocation(job)}}, nil
 	}
-	return RetryJob202JSONResponse{Body: jobBody(job), Headers: RetryJob202ResponseHeaders{Location: jobLocation(job)}}, nil
+	return RetryJob202JSONResponse{Body: jobBody(job),
+		Headers: RetryJob202ResponseHeaders{Location: jobLocation(job)}}, nil
 }
 
 // job returns a job of a domain that the token can access.
@@ -102,12 +113,17 @@ type jobError = struct {
 // jobBody converts a job to its API representation.
 func jobBody(j *controlplane.Job) Job {
 	body := Job{
-		Id: j.ID, Type: JobType(j.Type), DomainId: j.DomainID, CertificateId: orNull(j.CertificateID), Status: JobStatus(j.Status), Reason: string(j.Reason), Attempts: j.Attempts,
-		RunAt: j.RunAt.UTC(), LastError: nullable.NewNullNullable[jobError](), DeadLetteredAt: timeOrNull(j.DeadLetteredAt),
-		Result: nullable.NewNullNullable[map[string]any](), CreatedAt: j.CreatedAt.UTC(), UpdatedAt: j.UpdatedAt.UTC(),
+		Id: j.ID, Type: JobType(j.Type), DomainId: j.DomainID,
+		CertificateId: orNull(j.CertificateID), Status: JobStatus(j.Status),
+		Reason: string(j.Reason), Attempts: j.Attempts,
+		RunAt: j.RunAt.UTC(), LastError: nullable.NewNullNullable[jobError](),
+		DeadLetteredAt: timeOrNull(j.DeadLetteredAt),
+		Result:         nullable.NewNullNullable[map[string]any](), CreatedAt: j.CreatedAt.UTC(),
+		UpdatedAt: j.UpdatedAt.UTC(),
 	}
 	if j.LastErrorCode != "" {
-		last := jobError{Code: j.LastErrorCode, Detail: j.LastError, Acme: nullable.NewNullNullable[map[string]any]()}
+		last := jobError{Code: j.LastErrorCode, Detail: j.LastError,
+			Acme: nullable.NewNullNullable[map[string]any]()}
 		var problem map[string]any
 		if json.Unmarshal(j.LastErrorACME, &problem) == nil {
 			last.Acme.Set(problem)

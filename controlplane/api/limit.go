@@ -33,10 +33,13 @@ func (a *API) countCaller(w http.ResponseWriter, r *http.Request, c *call, by ed
 
 // countOrganization counts a call against its organization's limit and sets the headers with the
 // remaining calls (draft-ietf-httpapi-ratelimit-headers-10).
-func (a *API) countOrganization(w http.ResponseWriter, r *http.Request, org string, tier controlplane.Tier) error {
+func (a *API) countOrganization(
+	w http.ResponseWriter, r *http.Request, org string, tier controlplane.Tier,
+) error {
 	policy := tier.CallPolicy()
 	h, name := w.Header(), strconv.Quote(policy.Name)
-	h.Set("RateLimit-Policy", name+";q="+strconv.Itoa(policy.Calls)+";w="+edge.Seconds(policy.Window))
+	h.Set("RateLimit-Policy", name+";q="+strconv.Itoa(policy.Calls)+";w="+
+		edge.Seconds(policy.Window))
 	v := a.limiter.Take(r.Context(), policy, org)
 	switch {
 	case !v.Allowed:

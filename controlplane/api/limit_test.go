@@ -44,7 +44,8 @@ func newLimiter(t testing.TB, c edge.LimiterConfig) *edge.Limiter {
 
 func (w *world) newTier(tier controlplane.Tier) string {
 	w.t.Helper()
-	o, err := w.service.CreateOrganization(w.t.Context(), controlplane.System("test"), lifecycle.NewOrganization{Name: string(tier), Tier: tier})
+	o, err := w.service.CreateOrganization(w.t.Context(), controlplane.System("test"),
+		lifecycle.NewOrganization{Name: string(tier), Tier: tier})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -76,23 +77,31 @@ func TestRateLimit(t *testing.T) {
 	}
 	all.Wait()
 	// One call recovers every 600 ms.
-	if most := 101 + int64(time.Since(began)/(600*time.Millisecond)); passed.Load() < 100 || passed.Load() > most || passed.Load()+refused.Load() != 160 {
-		t.Errorf("%d calls passed and %d were rejected in %v", passed.Load(), refused.Load(), time.Since(began))
+	if most := 101 + int64(time.Since(began)/(600*time.Millisecond)); passed.Load() < 100 ||
+		passed.Load() > most || passed.Load()+refused.Load() != 160 {
+		t.Errorf("%d calls passed and %d were rejected in %v", passed.Load(), refused.Load(),
+			time.Since(began))
 	}
 	a := w.do("GET", "/api/delegation?name=example.com", nil, free)
 	for a.status == http.StatusOK {
 		a = w.do("GET", "/api/delegation?name=example.com", nil, free)
 	}
 	a.problem(429, "rate-limited")
-	if a.header.Get("Retry-After") != "1" || a.header.Get("RateLimit-Policy") != `"organization";q=100;w=60` || a.header.Get("RateLimit") != `"organization";r=0;t=1` {
-		t.Errorf("headers of rate-limited = %v, want Retry-After 1 and the limit of the plan", a.header)
+	if a.header.Get("Retry-After") != "1" ||
+		a.header.Get("RateLimit-Policy") != `"organization";q=100;w=60` ||
+		a.header.Get("RateLimit") != `"organization";r=0;t=1` {
+		t.Errorf("headers of rate-limited = %v, want Retry-After 1 and the limit of the plan",
+			a.header)
 	}
-	if at, err := time.Parse(time.RFC3339, a.string("retry_at")); err != nil || time.Until(at) > time.Second {
+	if at, err := time.Parse(time.RFC3339, a.string("retry_at")); err != nil ||
+		time.Until(at) > time.Second {
 		t.Errorf("retry_at %s", a.string("retry_at"))
 	}
 	// A rejected call is not executed and does not use up its idempotency key.
 	call := func(n int) *answer {
-		return w.do("POST", "/api/domains", map[string]any{"name": fmt.Sprintf("a%d.example.com", n)}, free, key(fmt.Sprint("k", n)))
+		return w.do("POST", "/api/domains",
+			map[string]any{"name": fmt.Sprintf("a%d.example.com", n)}, free,
+			key(fmt.Sprint("k", n)))
 	}
 	n := 1
 	for call(n).status != http.StatusTooManyRequests { // one came back before the call was made
@@ -106,10 +115,13 @@ func TestRateLimit(t *testing.T) {
 	if b.header.Get("RateLimit") != `"organization";r=99;t=1` {
 		t.Errorf("the other organization: %v", b.header)
 	}
-	for tier, calls := range map[controlplane.Tier]int{controlplane.TierPro: 1000, controlplane.TierAgency: 5000} {
+	for tier, calls := range map[controlplane.Tier]int{controlplane.TierPro: 1000,
+		controlplane.TierAgency: 5000} {
 		got := w.do("GET", "/api/organization", nil, as(w.newTier(tier))).is(200)
-		if want := `"organization";q=` + strconv.Itoa(calls) + ";w=60"; got.header.Get("RateLimit-Policy") != want {
-			t.Errorf("%s: RateLimit-Policy = %q, want %q", tier, got.header.Get("RateLimit-Policy"), want)
+		if want := `"organization";q=` + strconv.Itoa(calls) +
+			";w=60"; got.header.Get("RateLimit-Policy") != want {
+			t.Errorf("%s: RateLimit-Policy = %q, want %q", tier, got.header.Get("RateLimit-Policy"),
+				want)
 		}
 		if got.json["rate_limit"].(map[string]any)["requests"] != float64(calls) {
 			t.Errorf("%s: organization = %s, want rate_limit.requests %d", tier, got.body, calls)
@@ -126,11 +138,14 @@ func TestWhatCounts(t *testing.T) {
 	w := newWorld(t, limited(t))
 	secret := as(w.newTokenElsewhere([]controlplane.Scope{"jobs:read"}))
 	w.do("GET", "/api/domains", nil, secret).problem(403, "scope-missing")
-	if h := w.do("GET", "/api/jobs", nil, secret).is(200).header; !strings.Contains(h.Get("RateLimit"), ";r=98;") {
+	if h := w.do("GET", "/api/jobs", nil,
+		secret).is(200).header; !strings.Contains(h.Get("RateLimit"), ";r=98;") {
 		t.Errorf("RateLimit = %q, want 98 remaining calls", h.Get("RateLimit"))
 	}
-	if h := w.do("GET", "/api/jobs", nil, anonymous).is(401).header; h.Get("RateLimit-Policy") != "" {
-		t.Errorf("RateLimit-Policy without authentication = %q, want none", h.Get("RateLimit-Policy"))
+	if h := w.do("GET", "/api/jobs", nil,
+		anonymous).is(401).header; h.Get("RateLimit-Policy") != "" {
+		t.Errorf("RateLimit-Policy without authentication = %q, want none",
+			h.Get("RateLimit-Policy"))
 	}
 }
 
@@ -143,15 +158,18 @@ func TestRedisAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = silent.Close() })
-	for name, addr := range map[string]string{"refusing": "127.0.0.1:1", "silent": silent.Addr().String()} {
+	for name, addr := range map[string]string{"refusing": "127.0.0.1:1",
+		"silent": silent.Addr().String()} {
 		reg := prometheus.NewRegistry()
 		w := newWorld(t, func(c *Config) {
-			c.Limiter = newLimiter(t, edge.LimiterConfig{RedisURL: "redis://" + addr, Registerer: reg})
+			c.Limiter = newLimiter(t, edge.LimiterConfig{RedisURL: "redis://" + addr,
+				Registerer: reg})
 		})
 		free := as(w.newTier(controlplane.TierFree))
 		began := time.Now()
 		for range 150 {
-			if h := w.do("GET", "/api/delegation?name=example.com", nil, free).is(200).header; h.Get("RateLimit") != "" {
+			if h := w.do("GET", "/api/delegation?name=example.com", nil,
+				free).is(200).header; h.Get("RateLimit") != "" {
 				t.Fatalf("%s: RateLimit = %q, want none", name, h.Get("RateLimit"))
 			}
 		}
@@ -187,7 +205,8 @@ func TestRedisComesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := newWorld(t, func(c *Config) {
-		c.Limiter = newLimiter(t, edge.LimiterConfig{RedisURL: "redis://default:known@127.0.0.1:" + strconv.Itoa(port), Timeout: time.Second})
+		c.Limiter = newLimiter(t, edge.LimiterConfig{RedisURL: "redis://default:known@127.0.0.1:" +
+			strconv.Itoa(port), Timeout: time.Second})
 	})
 	free := as(w.newTier(controlplane.TierFree))
 	w.do("GET", "/api/delegation?name=example.com", nil, free).is(200)
@@ -197,7 +216,8 @@ func TestRedisComesBack(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = r.Stop(t.Context()) })
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {
-		if w.do("GET", "/api/delegation?name=example.com", nil, free).is(200).header.Get("RateLimit") != "" {
+		if w.do("GET", "/api/delegation?name=example.com", nil,
+			free).is(200).header.Get("RateLimit") != "" {
 			return
 		}
 		if time.Now().After(deadline) {
@@ -212,11 +232,13 @@ func TestOrganization(t *testing.T) {
 	w.newDomain(w.org, "one.example.com")
 	a := w.do("GET", "/api/organization", nil).is(200)
 	domains := a.json["domains"].(map[string]any)
-	if a.string("id") != w.org || a.string("name") != "Test" || a.string("tier") != "free" || domains["used"] != 1.0 || domains["limit"] != 1000.0 {
+	if a.string("id") != w.org || a.string("name") != "Test" || a.string("tier") != "free" ||
+		domains["used"] != 1.0 || domains["limit"] != 1000.0 {
 		t.Errorf("organization = %s, want %s on free with 1 of 1000 domains", a.body, w.org)
 	}
 	pro := w.do("GET", "/api/organization", nil, as(w.newTier(controlplane.TierPro))).is(200)
-	if domains := pro.json["domains"].(map[string]any); domains["used"] != 0.0 || domains["limit"] != 15.0 {
+	if domains := pro.json["domains"].(map[string]any); domains["used"] != 0.0 ||
+		domains["limit"] != 15.0 {
 		t.Errorf("pro organization = %s, want 0 of 15 domains", pro.body)
 	}
 }

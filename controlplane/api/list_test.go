@@ -15,7 +15,8 @@ import (
 // order.
 func TestPagingWalk(t *testing.T) {
 	t.Parallel()
-	for _, sort := range []string{"", "created_at", "-created_at", "name", "-name", "expires_at", "-expires_at"} {
+	for _, sort := range []string{"", "created_at", "-created_at", "name", "-name", "expires_at",
+		"-expires_at"} {
 		t.Run("sort="+sort, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
@@ -25,7 +26,8 @@ func TestPagingWalk(t *testing.T) {
 				old = append(old, d.ID)
 			}
 			w.exec(`UPDATE domains SET expires_at = now() + interval '1 day' WHERE name < 'd05'`)
-			w.exec(`UPDATE domains SET created_at = date_trunc('second', created_at)`) // many at one time
+			// many at one time
+			w.exec(`UPDATE domains SET created_at = date_trunc('second', created_at)`)
 			gone := old[3]
 
 			var walked []string
@@ -110,7 +112,8 @@ func TestCursorIsGoodForItsListingOnly(t *testing.T) {
 		w.do("GET", path, nil).problem(400, "invalid-cursor")
 	}
 	theirs := w.newToken(w.newOrg("Other"), lifecycle.NewToken{Scopes: controlplane.Scopes()})
-	w.do("GET", "/api/domains?q=example&cursor="+cursor, nil, as(theirs)).problem(400, "invalid-cursor")
+	w.do("GET", "/api/domains?q=example&cursor="+cursor, nil, as(theirs)).problem(400,
+		"invalid-cursor")
 
 	raw, err := base64.RawURLEncoding.DecodeString(cursor)
 	if err != nil {
@@ -119,16 +122,20 @@ func TestCursorIsGoodForItsListingOnly(t *testing.T) {
 	for i := range raw {
 		forged := slices.Clone(raw)
 		forged[i] ^= 1
-		w.do("GET", "/api/domains?q=example&cursor="+base64.RawURLEncoding.EncodeToString(forged), nil).problem(400, "invalid-cursor")
+		w.do("GET", "/api/domains?q=example&cursor="+base64.RawURLEncoding.EncodeToString(forged),
+			nil).problem(400, "invalid-cursor")
 	}
-	w.do("GET", "/api/domains?q=example&cursor="+cursor[:len(cursor)-4], nil).problem(400, "invalid-cursor")
+	w.do("GET", "/api/domains?q=example&cursor="+cursor[:len(cursor)-4], nil).problem(400,
+		"invalid-cursor")
 }
 
 func TestFilters(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	shop := w.do("POST", "/api/domains", map[string]any{"name": "shop.example.com", "labels": map[string]string{"team": "red", "env": "prod"}}).is(201).string("id")
-	blog := w.do("POST", "/api/domains", map[string]any{"name": "blog.example.com", "labels": map[string]string{"team": "blue"}}).is(201).string("id")
+	shop := w.do("POST", "/api/domains", map[string]any{"name": "shop.example.com",
+		"labels": map[string]string{"team": "red", "env": "prod"}}).is(201).string("id")
+	blog := w.do("POST", "/api/domains", map[string]any{"name": "blog.example.com",
+		"labels": map[string]string{"team": "blue"}}).is(201).string("id")
 	w.exec(`UPDATE domains SET status = 'active', expires_at = '2030-01-01' WHERE id = $1`, blog)
 	for query, want := range map[string][]string{
 		"q=SHOP":                               {shop},

@@ -15,7 +15,9 @@ type GitHub interface {
 }
 
 // ListMembers implements GET /api/members.
-func (a *API) ListMembers(ctx context.Context, r ListMembersRequestObject) (ListMembersResponseObject, error) {
+func (a *API) ListMembers(
+	ctx context.Context, r ListMembersRequestObject,
+) (ListMembersResponseObject, error) {
 	p := principalOf(ctx)
 	l := listing{Operation: "listMembers", Org: p.org()}
 	after, err := a.position(l, r.Params.Cursor)
@@ -30,17 +32,22 @@ func (a *API) ListMembers(ctx context.Context, r ListMembersRequestObject) (List
 	for i := range members {
 		data[i] = a.memberBody(&members[i])
 	}
-	return ListMembers200JSONResponse{Data: data, HasMore: next != nil, NextCursor: a.next(l, next)}, nil
+	return ListMembers200JSONResponse{Data: data, HasMore: next != nil,
+		NextCursor: a.next(l, next)}, nil
 }
 
 // AddMember implements POST /api/members.
-func (a *API) AddMember(ctx context.Context, r AddMemberRequestObject) (AddMemberResponseObject, error) {
+func (a *API) AddMember(
+	ctx context.Context, r AddMemberRequestObject,
+) (AddMemberResponseObject, error) {
 	p := principalOf(ctx)
 	if p.restricted() {
 		return nil, errRestricted("invite a person")
 	}
 	if a.lookups == nil {
-		return nil, &controlplane.Error{Kind: controlplane.KindConflict, Code: "github-not-configured", Message: "GitHub is not configured in this installation."}
+		return nil, &controlplane.Error{Kind: controlplane.KindConflict,
+			Code:    "github-not-configured",
+			Message: "GitHub is not configured in this installation."}
 	}
 	if err := p.grant.CanGrantRole(controlplane.Role(r.Body.Role)); err != nil {
 		return nil, err // before the lookup at GitHub
@@ -49,15 +56,19 @@ func (a *API) AddMember(ctx context.Context, r AddMemberRequestObject) (AddMembe
 	if err != nil {
 		return nil, err
 	}
-	m, err := a.lifecycle.InviteMember(ctx, p.actor, p.grant, p.org(), account, controlplane.Role(r.Body.Role))
+	m, err := a.lifecycle.InviteMember(ctx, p.actor, p.grant, p.org(), account,
+		controlplane.Role(r.Body.Role))
 	if err != nil {
 		return nil, err
 	}
-	return AddMember201JSONResponse{Body: a.memberBody(m), Headers: AddMember201ResponseHeaders{Location: "/api/members/" + m.User.ID}}, nil
+	return AddMember201JSONResponse{Body: a.memberBody(m),
+		Headers: AddMember201ResponseHeaders{Location: "/api/members/" + m.User.ID}}, nil
 }
 
 // GetMember implements GET /api/members/{member}.
-func (a *API) GetMember(ctx context.Context, r GetMemberRequestObject) (GetMemberResponseObject, error) {
+func (a *API) GetMember(
+	ctx context.Context, r GetMemberRequestObject,
+) (GetMemberResponseObject, error) {
 	m, err := a.member(ctx, r.Member)
 	if err != nil {
 		return nil, err
@@ -66,7 +77,9 @@ func (a *API) GetMember(ctx context.Context, r GetMemberRequestObject) (GetMembe
 }
 
 // UpdateMember implements PATCH /api/members/{member}.
-func (a *API) UpdateMember(ctx context.Context, r UpdateMemberRequestObject) (UpdateMemberResponseObject, error) {
+func (a *API) UpdateMember(
+	ctx context.Context, r UpdateMemberRequestObject,
+) (UpdateMemberResponseObject, error) {
 	p := principalOf(ctx)
 	if p.restricted() {
 		return nil, errRestricted("change a role")
@@ -74,7 +87,8 @@ func (a *API) UpdateMember(ctx context.Context, r UpdateMemberRequestObject) (Up
 	if !controlplane.IsLogin(r.Member) {
 		return nil, controlplane.NotFound("member", r.Member)
 	}
-	m, err := a.lifecycle.SetRole(ctx, p.actor, p.grant, p.org(), r.Member, controlplane.Role(r.Body.Role), r.Params.Tokens != nil)
+	m, err := a.lifecycle.SetRole(ctx, p.actor, p.grant, p.org(), r.Member,
+		controlplane.Role(r.Body.Role), r.Params.Tokens != nil)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +96,9 @@ func (a *API) UpdateMember(ctx context.Context, r UpdateMemberRequestObject) (Up
 }
 
 // RemoveMember implements DELETE /api/members/{member}. A signed-in user can leave.
-func (a *API) RemoveMember(ctx context.Context, r RemoveMemberRequestObject) (RemoveMemberResponseObject, error) {
+func (a *API) RemoveMember(
+	ctx context.Context, r RemoveMemberRequestObject,
+) (RemoveMemberResponseObject, error) {
 	p := principalOf(ctx)
 	if p.restricted() {
 		return nil, errRestricted("remove a member")
@@ -96,14 +112,17 @@ func (a *API) RemoveMember(ctx context.Context, r RemoveMemberRequestObject) (Re
 	if !controlplane.IsLogin(r.Member) {
 		return nil, controlplane.NotFound("member", r.Member)
 	}
-	if err := a.lifecycle.RemoveMember(ctx, p.actor, by, p.org(), r.Member, r.Params.Tokens != nil); err != nil {
+	if err := a.lifecycle.RemoveMember(ctx, p.actor, by, p.org(), r.Member,
+		r.Params.Tokens != nil); err != nil {
 		return nil, err
 	}
 	return RemoveMember204Response{}, nil
 }
 
 // TransferOwnership implements POST /api/organization/transfer.
-func (a *API) TransferOwnership(ctx context.Context, r TransferOwnershipRequestObject) (TransferOwnershipResponseObject, error) {
+func (a *API) TransferOwnership(
+	ctx context.Context, r TransferOwnershipRequestObject,
+) (TransferOwnershipResponseObject, error) {
 	p, from := principalOf(ctx), deref(r.Body.From)
 	if err := p.grant.CanTransferOwnership(); err != nil {
 		return nil, err
@@ -111,7 +130,8 @@ func (a *API) TransferOwnership(ctx context.Context, r TransferOwnershipRequestO
 	if from == "" {
 		from = p.session.User.ID
 	}
-	m, err := a.lifecycle.TransferOwnership(ctx, p.actor, p.grant, p.org(), from, r.Body.To, r.Params.Tokens != nil)
+	m, err := a.lifecycle.TransferOwnership(ctx, p.actor, p.grant, p.org(), from, r.Body.To,
+		r.Params.Tokens != nil)
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +152,8 @@ func (p principal) person() string {
 
 // is reports whether ref, an ID or login, names the signed-in user.
 func (p principal) is(ref string) bool {
-	return p.session != nil && (ref == p.session.User.ID || p.session.User.Login != "" && strings.EqualFold(ref, p.session.User.Login))
+	return p.session != nil && (ref == p.session.User.ID || p.session.User.Login != "" &&
+		strings.EqualFold(ref, p.session.User.Login))
 }
 
 // member returns a member by ID or login. IDs have the form of a login, too.
@@ -145,6 +166,8 @@ func (a *API) member(ctx context.Context, ref string) (*controlplane.Member, err
 
 // memberBody converts a member to its API representation.
 func (a *API) memberBody(m *controlplane.Member) Member {
-	return Member{Id: m.User.ID, Login: m.User.Login, Name: m.User.Name, Role: Role(m.Role), State: MemberState(m.State(a.now())),
-		Joined: m.User.JoinedAt != nil, InvitedBy: m.InvitedBy, ExpiresAt: timeOrNull(m.ExpiresAt), CreatedAt: m.Since.UTC()}
+	return Member{Id: m.User.ID, Login: m.User.Login, Name: m.User.Name, Role: Role(m.Role),
+		State:  MemberState(m.State(a.now())),
+		Joined: m.User.JoinedAt != nil, InvitedBy: m.InvitedBy, ExpiresAt: timeOrNull(m.ExpiresAt),
+		CreatedAt: m.Since.UTC()}
 }

@@ -24,7 +24,8 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "dcvaas_http_requests_total", Help: "API requests served.",
 		}, []string{"method", "route", "status"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "dcvaas_http_request_duration_seconds", Help: "Duration of API requests, except those held open by wait.",
+			Name:    "dcvaas_http_request_duration_seconds",
+			Help:    "Duration of API requests, except those held open by wait.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
 		}, []string{"method", "route"}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
@@ -69,11 +70,14 @@ func (a *API) done(ctx context.Context, c *call, method, path string, w *writer)
 		return
 	}
 	attrs := append(make([]slog.Attr, 0, 11), // capacity for all attributes below
-		slog.String("request_id", c.requestID), slog.String("method", label), slog.String("route", route),
-		slog.String("path", path[:min(len(path), 256)]), slog.Int("status", status), slog.Int64("bytes", w.bytes),
+		slog.String("request_id", c.requestID), slog.String("method", label),
+		slog.String("route", route),
+		slog.String("path", path[:min(len(path), 256)]), slog.Int("status", status),
+		slog.Int64("bytes", w.bytes),
 		slog.Duration("took", took), slog.String("ip", c.ip))
 	if p := c.principal; p.orgID != "" {
-		attrs = append(attrs, slog.String("org_id", p.orgID), slog.String(string(p.actor.Type)+"_id", p.actor.ID))
+		attrs = append(attrs, slog.String("org_id", p.orgID),
+			slog.String(string(p.actor.Type)+"_id", p.actor.ID))
 	}
 	if c.err != nil {
 		attrs = append(attrs, slog.String("code", asHTTPError(c.err).problem.Code))
@@ -84,7 +88,8 @@ func (a *API) done(ctx context.Context, c *call, method, path string, w *writer)
 // methodLabel limits the label to known methods, so that clients cannot create time series.
 func methodLabel(method string) string {
 	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch,
+		http.MethodDelete, http.MethodOptions:
 		return method
 	}
 	return "other"

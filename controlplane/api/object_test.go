@@ -16,13 +16,16 @@ func TestDomainFromCreationToDeletion(t *testing.T) {
 	if got := record.string("name"); got != "_acme-challenge.xn--bcher-kva.example.com" {
 		t.Errorf("record name %s", got)
 	}
-	a := w.do("POST", "/api/domains", map[string]any{"name": "BÜcher.example.com", "wildcard": true, "ca": "second", "profile": nil,
+	a := w.do("POST", "/api/domains", map[string]any{"name": "BÜcher.example.com", "wildcard": true,
+		"ca": "second", "profile": nil,
 		"labels": map[string]string{"team": "red"}, "auto_renew": false}).is(201)
 	if a.json["delegation"].(map[string]any)["target"] != record.string("target") {
 		t.Errorf("delegation %v, planned %s", a.json["delegation"], record.body)
 	}
-	for field, want := range map[string]any{"name": "xn--bcher-kva.example.com", "status": "pending_cname", "wildcard": true, "ca": "second",
-		"key_type": "ec256", "auto_issue": true, "auto_renew": false, "profile": nil, "csr_pem": nil, "certificate_id": nil, "expires_at": nil} {
+	for field, want := range map[string]any{"name": "xn--bcher-kva.example.com",
+		"status": "pending_cname", "wildcard": true, "ca": "second",
+		"key_type": "ec256", "auto_issue": true, "auto_renew": false, "profile": nil,
+		"csr_pem": nil, "certificate_id": nil, "expires_at": nil} {
 		if a.json[field] != want {
 			t.Errorf("%s is %v, want %v", field, a.json[field], want)
 		}
@@ -36,8 +39,10 @@ func TestDomainFromCreationToDeletion(t *testing.T) {
 			t.Errorf("%s is %s", ref, got)
 		}
 	}
-	b := w.do("PATCH", "/api/domains/b%C3%BCcher.example.com", map[string]any{"ca": nil, "auto_renew": true, "labels": map[string]string{}}).is(200)
-	if b.json["ca"] != nil || b.json["auto_renew"] != true || b.json["wildcard"] != true || len(b.json["labels"].(map[string]any)) != 0 {
+	b := w.do("PATCH", "/api/domains/b%C3%BCcher.example.com", map[string]any{"ca": nil,
+		"auto_renew": true, "labels": map[string]string{}}).is(200)
+	if b.json["ca"] != nil || b.json["auto_renew"] != true || b.json["wildcard"] != true ||
+		len(b.json["labels"].(map[string]any)) != 0 {
 		t.Errorf("after the patch: %s", b.body)
 	}
 	if a.header.Get("ETag") == b.header.Get("ETag") {
@@ -58,10 +63,12 @@ func TestWorkOnADomain(t *testing.T) {
 		t.Errorf("want the job in progress, got %s", a.body)
 	}
 	b := w.do("POST", "/api/domains/"+d.ID+"/issue", nil).is(202)
-	if b.string("type") != "start_issuance" || b.string("domain_id") != d.ID || b.header.Get("Location") != "/api/jobs/"+b.string("id") {
+	if b.string("type") != "start_issuance" || b.string("domain_id") != d.ID ||
+		b.header.Get("Location") != "/api/jobs/"+b.string("id") {
 		t.Errorf("issue: %s", b.body)
 	}
-	if again := w.do("POST", "/api/domains/"+d.ID+"/issue", nil, header("Request-Id", "again")).is(200); again.string("id") != b.string("id") {
+	if again := w.do("POST", "/api/domains/"+d.ID+"/issue", nil,
+		header("Request-Id", "again")).is(200); again.string("id") != b.string("id") {
 		t.Errorf("issue again: %s", again.body)
 	}
 	w.exec(`UPDATE jobs SET status = 'failed', attempts = 4, dead_lettered_at = now(), last_error_code = 'ca-unreachable', last_error = 'It is away.', last_error_acme = $2 WHERE id = $1`, b.string("id"), `{"type":"urn:ietf:params:acme:error:serverInternal","status":500}`)
@@ -78,14 +85,16 @@ func TestWorkOnADomain(t *testing.T) {
 	if problem, told := ours["acme"]; problem != nil || !told {
 		t.Errorf("what is not the CA's: %v", ours)
 	}
-	if r := w.do("POST", "/api/jobs/"+b.string("id")+"/retry", nil).is(202); r.json["attempts"] != 0.0 || r.string("status") != "queued" {
+	if r := w.do("POST", "/api/jobs/"+b.string("id")+
+		"/retry", nil).is(202); r.json["attempts"] != 0.0 || r.string("status") != "queued" {
 		t.Errorf("retry: %s", r.body)
 	}
 	w.do("POST", "/api/jobs/"+b.string("id")+"/retry", nil).is(200)
 	w.exec(`UPDATE jobs SET status = 'succeeded', result = '{"certificate_id":"crt_1"}' WHERE id = $1`, b.string("id"))
 	w.do("POST", "/api/jobs/"+b.string("id")+"/retry", nil).problem(409, "job-succeeded")
 	w.exec(`UPDATE domains SET certificate_id = 'crt_1' WHERE id = $1`, d.ID)
-	if r := w.do("POST", "/api/domains/"+d.ID+"/renew", nil).is(202); r.string("type") != "renewal" {
+	if r := w.do("POST", "/api/domains/"+d.ID+
+		"/renew", nil).is(202); r.string("type") != "renewal" {
 		t.Errorf("renew: %s", r.body)
 	}
 }
@@ -102,7 +111,8 @@ func TestRenewedRecently(t *testing.T) {
 	w.exec(`UPDATE jobs SET status = 'succeeded'`)
 	again := second.CreatedAt.Add(controlplane.RenewalPause).Format(time.RFC3339Nano)
 	for _, verb := range []string{"renew", "issue"} {
-		a := w.do("POST", "/api/domains/"+d.ID+"/"+verb, nil, key("k-"+verb)).problem(429, "renewed-recently")
+		a := w.do("POST", "/api/domains/"+d.ID+"/"+verb, nil, key("k-"+verb)).problem(429,
+			"renewed-recently")
 		if a.string("retry_at") != again || a.header.Get("Retry-After") == "" {
 			t.Errorf("%s: retry_at is %s, want %s: %s", verb, a.string("retry_at"), again, a.body)
 		}
@@ -130,23 +140,29 @@ func TestDownloads(t *testing.T) {
 	}
 	path := "/api/certificates/" + c.ID
 	full := w.do("GET", path+"/download", nil).is(200)
-	leaf, chain := w.do("GET", path+"/download?format=leaf", nil).is(200), w.do("GET", path+"/download?format=chain", nil).is(200)
-	if count(full.body) != 2 || count(leaf.body) != 1 || count(chain.body) != 1 || leaf.body+chain.body != full.body {
-		t.Errorf("full %d, leaf %d, chain %d", count(full.body), count(leaf.body), count(chain.body))
+	leaf, chain := w.do("GET", path+"/download?format=leaf", nil).is(200),
+		w.do("GET", path+"/download?format=chain", nil).is(200)
+	if count(full.body) != 2 || count(leaf.body) != 1 || count(chain.body) != 1 ||
+		leaf.body+chain.body != full.body {
+		t.Errorf("full %d, leaf %d, chain %d", count(full.body), count(leaf.body),
+			count(chain.body))
 	}
-	if got := full.header.Get("Content-Disposition"); got != `attachment; filename="download.example.com-fullchain.pem"` {
+	if got := full.header.Get(
+		"Content-Disposition"); got != `attachment; filename="download.example.com-fullchain.pem"` {
 		t.Errorf("Content-Disposition %s", got)
 	}
 	if got := full.header.Get("Content-Type"); got != "application/pem-certificate-chain" {
 		t.Errorf("Content-Type %s", got)
 	}
-	if a := w.do("GET", path, nil).is(200); a.json["has_key"] != true || strings.Contains(a.body, "PRIVATE") {
+	if a := w.do("GET", path, nil).is(200); a.json["has_key"] != true ||
+		strings.Contains(a.body, "PRIVATE") {
 		t.Errorf("certificate: %s", a.body)
 	}
 
 	w.do("GET", path+"/key", nil).is(405)
 	key := w.do("POST", path+"/key", nil, header("Request-Id", "take-1")).is(200)
-	if !strings.HasPrefix(key.body, "-----BEGIN PRIVATE KEY-----") || key.header.Get("Cache-Control") != "no-store" {
+	if !strings.HasPrefix(key.body, "-----BEGIN PRIVATE KEY-----") ||
+		key.header.Get("Cache-Control") != "no-store" {
 		t.Errorf("key %v", key.header)
 	}
 	if strings.Contains(w.log.String(), "PRIVATE KEY") {
@@ -156,23 +172,31 @@ func TestDownloads(t *testing.T) {
 	if err != nil || len(log) != 1 || log[0].Action != controlplane.ActionKeyDownloaded {
 		t.Fatalf("audit %v %v", log, err)
 	}
-	if actor := log[0].Actor; actor.Type != controlplane.ActorToken || actor.RequestID != "take-1" || actor.IP != "127.0.0.1" || actor.ID == "" {
+	if actor := log[0].Actor; actor.Type != controlplane.ActorToken ||
+		actor.RequestID != "take-1" || actor.IP != "127.0.0.1" || actor.ID == "" {
 		t.Errorf("actor %+v", actor)
 	}
-	w.do("POST", "/api/certificates/"+w.newCertificate(d, true).ID+"/key", nil).problem(409, "key-not-held")
+	w.do("POST", "/api/certificates/"+w.newCertificate(d, true).ID+"/key", nil).problem(409,
+		"key-not-held")
 }
 
 func TestTokens(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	a := w.do("POST", "/api/tokens", map[string]any{"name": " ci ", "scopes": []string{"domains:read", "tokens:write"}, "expires_at": "2099-01-01T00:00:00+02:00"}).is(201)
+	a := w.do("POST", "/api/tokens", map[string]any{"name": " ci ",
+		"scopes":     []string{"domains:read", "tokens:write"},
+		"expires_at": "2099-01-01T00:00:00+02:00"}).is(201)
 	secret, id := a.string("token"), a.string("id")
-	if !controlplane.WellFormed(secret) || a.string("expires_at") != "2098-12-31T22:00:00Z" || a.string("name") != "ci" {
+	if !controlplane.WellFormed(secret) || a.string("expires_at") != "2098-12-31T22:00:00Z" ||
+		a.string("name") != "ci" {
 		t.Errorf("created: %s", a.body)
 	}
-	w.do("POST", "/api/tokens", map[string]any{"name": "x", "scopes": []string{"jobs:read"}, "expires_at": "2050-01-01T00:00:00Z"}, as(secret)).problem(422, "scope-exceeds")
-	w.do("POST", "/api/tokens", map[string]any{"name": "x", "scopes": []string{"domains:read"}, "expires_at": nil}, as(secret)).problem(422, "expires-exceeds")
-	if got := w.do("PATCH", "/api/tokens/"+id, map[string]any{"name": "build"}).is(200).string("name"); got != "build" {
+	w.do("POST", "/api/tokens", map[string]any{"name": "x", "scopes": []string{"jobs:read"},
+		"expires_at": "2050-01-01T00:00:00Z"}, as(secret)).problem(422, "scope-exceeds")
+	w.do("POST", "/api/tokens", map[string]any{"name": "x", "scopes": []string{"domains:read"},
+		"expires_at": nil}, as(secret)).problem(422, "expires-exceeds")
+	if got := w.do("PATCH", "/api/tokens/"+id,
+		map[string]any{"name": "build"}).is(200).string("name"); got != "build" {
 		t.Errorf("name %s", got)
 	}
 	got := w.do("GET", "/api/tokens/"+id, nil).is(200)

@@ -68,7 +68,8 @@ func readOperations(doc *openapi3.T) (map[string]*operation, error) {
 	checks := newCheckGate(runtime.GOMAXPROCS(0))
 	for path, item := range doc.Paths.Map() {
 		for method, o := range item.Operations() {
-			o.OperationID = strings.ToLower(o.OperationID[:1]) + o.OperationID[1:] // the generator capitalizes it
+			// the generator capitalizes it
+			o.OperationID = strings.ToLower(o.OperationID[:1]) + o.OperationID[1:]
 			op, err := readOperation(path, method, o, slices.Concat(item.Parameters, o.Parameters))
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", o.OperationID, err)
@@ -80,9 +81,12 @@ func readOperations(doc *openapi3.T) (map[string]*operation, error) {
 	return table, nil
 }
 
-func readOperation(path, method string, o *openapi3.Operation, params openapi3.Parameters) (*operation, error) {
+func readOperation(
+	path, method string, o *openapi3.Operation, params openapi3.Parameters,
+) (*operation, error) {
 	op := &operation{
-		id: o.OperationID, method: method, path: path, secured: o.Security == nil || len(*o.Security) > 0,
+		id: o.OperationID, method: method, path: path, secured: o.Security == nil ||
+			len(*o.Security) > 0,
 		query: make(map[string]parameter), headers: make(map[string]parameter),
 	}
 	op.session = op.secured && o.Security != nil && onlySession(*o.Security)
@@ -99,8 +103,10 @@ func readOperation(path, method string, o *openapi3.Operation, params openapi3.P
 	}
 	op.deprecates = op.deprecated != nil
 	for _, ref := range params {
-		p := parameter{name: ref.Value.Name, required: ref.Value.Required, schema: ref.Value.Schema.Value}
-		if p.deprecated, err = readDeprecation(ref.Value.Deprecated, ref.Value.Extensions); err != nil {
+		p := parameter{name: ref.Value.Name, required: ref.Value.Required,
+			schema: ref.Value.Schema.Value}
+		if p.deprecated, err = readDeprecation(ref.Value.Deprecated,
+			ref.Value.Extensions); err != nil {
 			return nil, fmt.Errorf("%s: %w", p.name, err)
 		}
 		op.deprecates = op.deprecates || p.deprecated != nil

@@ -11,7 +11,9 @@ import (
 const usageWindow = 30 * 24 * time.Hour
 
 // GetOrganization implements GET /api/organization.
-func (a *API) GetOrganization(ctx context.Context, _ GetOrganizationRequestObject) (GetOrganizationResponseObject, error) {
+func (a *API) GetOrganization(
+	ctx context.Context, _ GetOrganizationRequestObject,
+) (GetOrganizationResponseObject, error) {
 	o, err := a.store.Organization(ctx, principalOf(ctx).org())
 	if err != nil {
 		return nil, err
@@ -20,7 +22,9 @@ func (a *API) GetOrganization(ctx context.Context, _ GetOrganizationRequestObjec
 }
 
 // UpdateOrganization implements PATCH /api/organization.
-func (a *API) UpdateOrganization(ctx context.Context, r UpdateOrganizationRequestObject) (UpdateOrganizationResponseObject, error) {
+func (a *API) UpdateOrganization(
+	ctx context.Context, r UpdateOrganizationRequestObject,
+) (UpdateOrganizationResponseObject, error) {
 	p := principalOf(ctx)
 	if p.restricted() {
 		return nil, errRestricted("rename the organization")
@@ -33,7 +37,9 @@ func (a *API) UpdateOrganization(ctx context.Context, r UpdateOrganizationReques
 }
 
 // DeleteOrganization implements DELETE /api/organization.
-func (a *API) DeleteOrganization(ctx context.Context, r DeleteOrganizationRequestObject) (DeleteOrganizationResponseObject, error) {
+func (a *API) DeleteOrganization(
+	ctx context.Context, r DeleteOrganizationRequestObject,
+) (DeleteOrganizationResponseObject, error) {
 	p := principalOf(ctx)
 	if p.restricted() {
 		return nil, errRestricted("delete the organization")
@@ -45,7 +51,9 @@ func (a *API) DeleteOrganization(ctx context.Context, r DeleteOrganizationReques
 }
 
 // GetUsage implements GET /api/organization/usage.
-func (a *API) GetUsage(ctx context.Context, _ GetUsageRequestObject) (GetUsageResponseObject, error) {
+func (a *API) GetUsage(
+	ctx context.Context, _ GetUsageRequestObject,
+) (GetUsageResponseObject, error) {
 	org := principalOf(ctx).org()
 	o, err := a.store.Organization(ctx, org)
 	if err != nil {
@@ -56,15 +64,20 @@ func (a *API) GetUsage(ctx context.Context, _ GetUsageRequestObject) (GetUsageRe
 		return nil, err
 	}
 	body := organizationBody(o)
-	return GetUsage200JSONResponse{Domains: body.Domains, Webhooks: Usage{Used: n.Webhooks, Limit: o.Tier.Webhooks()}, Members: n.Members, Tokens: n.Tokens,
-		Certificates30d: n.Certificates, AuditRetentionDays: int(o.Tier.LogKept().Hours() / 24), RateLimit: body.RateLimit}, nil
+	return GetUsage200JSONResponse{Domains: body.Domains,
+		Webhooks: Usage{Used: n.Webhooks, Limit: o.Tier.Webhooks()}, Members: n.Members,
+		Tokens:          n.Tokens,
+		Certificates30d: n.Certificates, AuditRetentionDays: int(o.Tier.LogKept().Hours() / 24),
+		RateLimit: body.RateLimit}, nil
 }
 
 // organizationBody converts an organization to its API representation.
 func organizationBody(o *controlplane.Organization) Organization {
 	limit := o.Tier.RateLimit()
 	return Organization{
-		Id: o.ID, Name: o.Name, Tier: Tier(o.Tier), Domains: Usage{Used: o.Domains, Limit: o.MaxDomains()},
-		RateLimit: RateLimit{Requests: limit.Calls, WindowSeconds: int(limit.Window.Seconds())}, CreatedAt: o.CreatedAt.UTC(),
+		Id: o.ID, Name: o.Name, Tier: Tier(o.Tier),
+		Domains:   Usage{Used: o.Domains, Limit: o.MaxDomains()},
+		RateLimit: RateLimit{Requests: limit.Calls, WindowSeconds: int(limit.Window.Seconds())},
+		CreatedAt: o.CreatedAt.UTC(),
 	}
 }

@@ -70,22 +70,26 @@ func TestEveryErrorOfACMEHasAPage(t *testing.T) {
 	t.Cleanup(func() { _ = ca.Stop(context.Background()) })
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(ca.TLSRootPEM())
-	engine, err := acme.New(acme.Config{CAs: []acme.CA{{Name: "test", DirectoryURL: ca.DirectoryURL(), RootCAs: roots}},
+	engine, err := acme.New(acme.Config{
+		CAs:      []acme.CA{{Name: "test", DirectoryURL: ca.DirectoryURL(), RootCAs: roots}},
 		Accounts: w.store, Sealer: w.sealer, Poll: acme.Schedule{First: time.Millisecond}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(engine.Close)
 	for kind, code := range errorTypes {
-		document := fmt.Sprintf(`{"type":"urn:ietf:params:acme:error:%s","detail":"the CA's words"}`, kind)
+		document := fmt.Sprintf(
+			`{"type":"urn:ietf:params:acme:error:%s","detail":"the CA's words"}`, kind)
 		says.Store(&document)
-		o := &controlplane.Order{CA: "test", Names: []string{"example.com"}, KeyType: controlplane.KeyEC256}
+		o := &controlplane.Order{CA: "test", Names: []string{"example.com"},
+			KeyType: controlplane.KeyEC256}
 		if err := engine.Prepare(t.Context(), o, nil); err != nil {
 			t.Fatal(err)
 		}
 		_, err := engine.Run(t.Context(), o, nil)
 		e, ok := errors.AsType[*acme.Error](err)
-		if !ok || e.Code != code || string(e.Problem) != document || !strings.Contains(e.Message, "the CA's words") || e.Fix == "" {
+		if !ok || e.Code != code || string(e.Problem) != document ||
+			!strings.Contains(e.Message, "the CA's words") || e.Fix == "" {
 			t.Errorf("%s: Run = %+v, want code %s with the CA's document and a fix", kind, e, code)
 			continue
 		}

@@ -49,7 +49,8 @@ func newProblemPages(publicURL string) problemPages {
 	sum := sha256.Sum256([]byte(problemStyle))
 	p := problemPages{
 		html: make(map[string][]byte),
-		policy: "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
+		policy: "default-src 'none'; style-src 'sha256-" +
+			base64.StdEncoding.EncodeToString(sum[:]) +
 			"'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 	}
 	for _, code := range controlplane.Codes() {

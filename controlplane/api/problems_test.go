@@ -21,7 +21,8 @@ func TestProblemPages(t *testing.T) {
 			t.Errorf("GET /problems/%s: Content-Type = %q, want %q", c.Code, got, want)
 		}
 		page := html.UnescapeString(a.body)
-		for _, want := range []string{"<code>" + c.Code + "</code>", "<h1>" + c.Title + "</h1>", c.Cause, c.Fix} {
+		for _, want := range []string{"<code>" + c.Code + "</code>", "<h1>" + c.Title +
+			"</h1>", c.Cause, c.Fix} {
 			if !strings.Contains(page, want) {
 				t.Errorf("GET /problems/%s: the page has no %q", c.Code, want)
 			}

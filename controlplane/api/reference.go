@@ -22,10 +22,14 @@ const referencePolicy = "default-src 'none'; script-src 'self'; style-src 'unsaf
 // newReference returns the API reference and its files by name; the name of the page is "".
 func newReference() (map[string]*asset, error) {
 	assets := map[string]*asset{
-		"":                          {contentType: "text/html; charset=utf-8", cacheControl: "no-cache", policy: referencePolicy},
-		"reference.js":              {contentType: "text/javascript; charset=utf-8", cacheControl: "no-cache"},
-		rapidoc:                     {contentType: "text/javascript; charset=utf-8", cacheControl: "public, max-age=31536000, immutable"},
-		"rapidoc-9.3.8.LICENSE.txt": {contentType: "text/plain; charset=utf-8", cacheControl: "no-cache"},
+		"": {contentType: "text/html; charset=utf-8",
+			cacheControl: "no-cache", policy: referencePolicy},
+		"reference.js": {contentType: "text/javascript; charset=utf-8",
+			cacheControl: "no-cache"},
+		rapidoc: {contentType: "text/javascript; charset=utf-8",
+			cacheControl: "public, max-age=31536000, immutable"},
+		"rapidoc-9.3.8.LICENSE.txt": {contentType: "text/plain; charset=utf-8",
+			cacheControl: "no-cache"},
 	}
 	for name, a := range assets {
 		switch name {
@@ -46,12 +50,16 @@ func newReference() (map[string]*asset, error) {
 }
 
 // GetReference implements GET /api/reference.
-func (a *API) GetReference(ctx context.Context, _ GetReferenceRequestObject) (GetReferenceResponseObject, error) {
+func (a *API) GetReference(
+	ctx context.Context, _ GetReferenceRequestObject,
+) (GetReferenceResponseObject, error) {
 	return assetResponse{a.reference[""], callOf(ctx)}, nil
 }
 
 // GetReferenceFile implements GET /api/reference/{file}.
-func (a *API) GetReferenceFile(ctx context.Context, r GetReferenceFileRequestObject) (GetReferenceFileResponseObject, error) {
+func (a *API) GetReferenceFile(
+	ctx context.Context, r GetReferenceFileRequestObject,
+) (GetReferenceFileResponseObject, error) {
 	file := a.reference[r.File]
 	if file == nil {
 		return nil, controlplane.NotFound("file", r.File)
@@ -60,7 +68,9 @@ func (a *API) GetReferenceFile(ctx context.Context, r GetReferenceFileRequestObj
 }
 
 // GetContract implements GET /api/openapi.json.
-func (a *API) GetContract(ctx context.Context, _ GetContractRequestObject) (GetContractResponseObject, error) {
+func (a *API) GetContract(
+	ctx context.Context, _ GetContractRequestObject,
+) (GetContractResponseObject, error) {
 	return assetResponse{a.contract, callOf(ctx)}, nil
 }
 
@@ -86,7 +96,9 @@ func (r assetResponse) VisitGetContractResponse(w http.ResponseWriter) error {
 }
 
 // ExplainProblem implements GET /problems/{code}.
-func (a *API) ExplainProblem(_ context.Context, r ExplainProblemRequestObject) (ExplainProblemResponseObject, error) {
+func (a *API) ExplainProblem(
+	_ context.Context, r ExplainProblemRequestObject,
+) (ExplainProblemResponseObject, error) {
 	html, ok := a.pages.html[r.Code]
 	if !ok {
 		return nil, controlplane.NotFound("problem", r.Code)

@@ -29,10 +29,12 @@ func TestReference(t *testing.T) {
 	w := newWorld(t)
 	page := w.do("GET", "/api/reference", nil, anonymous).is(200)
 	policy := page.header.Get("Content-Security-Policy")
-	if !strings.Contains(policy, "default-src 'none'; script-src 'self';") || strings.Contains(policy, "http") {
+	if !strings.Contains(policy, "default-src 'none'; script-src 'self';") ||
+		strings.Contains(policy, "http") {
 		t.Errorf("Content-Security-Policy %q", policy)
 	}
-	named := regexp.MustCompile(`(?:src|href|spec-url)="([^"]*)"`).FindAllStringSubmatch(page.body, -1)
+	named := regexp.MustCompile(`(?:src|href|spec-url)="([^"]*)"`).FindAllStringSubmatch(page.body,
+		-1)
 	if len(named) < 4 {
 		t.Errorf("it names %q", named)
 	}
@@ -52,7 +54,8 @@ func TestReference(t *testing.T) {
 func TestReferenceScriptIsThePublishedOne(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	sum := sha256.Sum256([]byte(w.do("GET", "/api/reference/"+rapidoc, nil, anonymous).is(200).body))
+	sum := sha256.Sum256([]byte(w.do("GET", "/api/reference/"+rapidoc, nil,
+		anonymous).is(200).body))
 	readme, err := os.ReadFile("reference/README.md")
 	if err != nil {
 		t.Fatal(err)
@@ -66,29 +69,37 @@ func TestReferenceScriptIsThePublishedOne(t *testing.T) {
 func TestCompressed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	for _, path := range []string{"/api/openapi.json", "/api/reference", "/api/reference/" + rapidoc} {
+	for _, path := range []string{"/api/openapi.json", "/api/reference", "/api/reference/" +
+		rapidoc} {
 		plain := w.do("GET", path, nil, anonymous, header("Accept-Encoding", "identity")).is(200)
 		r := httptest.NewRequestWithContext(t.Context(), "GET", path, nil)
 		r.Header.Set("Accept-Encoding", "br, gzip;q=0.5")
 		packed := httptest.NewRecorder()
 		w.api.ServeHTTP(packed, r)
 		for _, h := range []http.Header{plain.header, packed.Header()} {
-			if h.Get("Vary") != "Accept-Encoding" || h.Get("Content-Type") != plain.header.Get("Content-Type") {
-				t.Errorf("GET %s: headers = %v, want Vary Accept-Encoding and the same type", path, h)
+			if h.Get("Vary") != "Accept-Encoding" ||
+				h.Get("Content-Type") != plain.header.Get("Content-Type") {
+				t.Errorf("GET %s: headers = %v, want Vary Accept-Encoding and the same type", path,
+					h)
 			}
 		}
-		if plain.header.Get("Content-Encoding") != "" || packed.Header().Get("Content-Encoding") != "gzip" {
-			t.Errorf("GET %s: headers plain = %v, compressed = %v, want only the second gzip", path, plain.header, packed.Header())
+		if plain.header.Get("Content-Encoding") != "" ||
+			packed.Header().Get("Content-Encoding") != "gzip" {
+			t.Errorf("GET %s: headers plain = %v, compressed = %v, want only the second gzip", path,
+				plain.header, packed.Header())
 		}
 		in, err := gzip.NewReader(packed.Body)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if unpacked, err := io.ReadAll(in); err != nil || string(unpacked) != plain.body || len(plain.body) < 500 {
+		if unpacked, err := io.ReadAll(in); err != nil || string(unpacked) != plain.body ||
+			len(plain.body) < 500 {
 			t.Errorf("%s: %d bytes, packed %d (%v)", path, len(plain.body), len(unpacked), err)
 		}
 	}
-	for accept, want := range map[string]bool{"": false, "gzip": true, "deflate,GZIP": true, "gzip;q=0": false, "gzip; q=0.000": false, "gzip; q=0.1": true, "x-gzip": false, "br": false} {
+	for accept, want := range map[string]bool{"": false, "gzip": true, "deflate,GZIP": true,
+		"gzip;q=0": false, "gzip; q=0.000": false, "gzip; q=0.1": true, "x-gzip": false,
+		"br": false} {
 		if got := acceptsGzip(map[string][]string{"Accept-Encoding": {accept}}); got != want {
 			t.Errorf("Accept-Encoding: %q: %v", accept, got)
 		}
@@ -119,8 +130,10 @@ func TestReferenceInABrowser(t *testing.T) {
 	})
 	const shown = `[...document.querySelector("rapi-doc").shadowRoot.querySelectorAll(".nav-bar-path")].length`
 	var n int
-	err := chromedp.Run(ctx, network.Enable(), log.Enable(), chromedp.EmulateViewport(1280, 900), chromedp.Navigate(w.server.URL+"/api/reference"),
-		chromedp.Poll(`document.querySelector("rapi-doc")?.shadowRoot?.querySelectorAll(".nav-bar-path").length > 0`, nil, chromedp.WithPollingTimeout(time.Minute)),
+	err := chromedp.Run(ctx, network.Enable(), log.Enable(), chromedp.EmulateViewport(1280, 900),
+		chromedp.Navigate(w.server.URL+"/api/reference"),
+		chromedp.Poll(
+			`document.querySelector("rapi-doc")?.shadowRoot?.querySelectorAll(".nav-bar-path").length > 0`, nil, chromedp.WithPollingTimeout(time.Minute)),
 		chromedp.Evaluate(shown, &n))
 	if err != nil {
 		t.Fatal(err)
@@ -130,7 +143,8 @@ func TestReferenceInABrowser(t *testing.T) {
 	}
 	if dir := os.Getenv("DCVAAS_SCREENSHOTS"); dir != "" {
 		var picture []byte
-		if err := chromedp.Run(ctx, chromedp.Sleep(time.Second), chromedp.CaptureScreenshot(&picture)); err != nil {
+		if err := chromedp.Run(ctx, chromedp.Sleep(time.Second),
+			chromedp.CaptureScreenshot(&picture)); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.WriteFile(filepath.Join(dir, "reference.png"), picture, 0o644); err != nil {
@@ -156,8 +170,10 @@ func newBrowser(t *testing.T) context.Context {
 	if err != nil {
 		t.Fatal("chromium not found on PATH: run tools/install.sh test")
 	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-dev-shm-usage", true), chromedp.WSURLReadTimeout(2*time.Minute))
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path),
+		chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("disable-dev-shm-usage", true), chromedp.WSURLReadTimeout(2*time.Minute))
 	ctx, stop := chromedp.NewExecAllocator(t.Context(), options...)
 	t.Cleanup(stop)
 	ctx, stop = chromedp.NewContext(ctx)

@@ -27,7 +27,9 @@ func TestRoundTripsToPostgres(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(store.Close)
-	service, err := lifecycle.New(lifecycle.Config{Store: store, Zone: "acme.dcvaas.test", TargetKey: bytes.Repeat([]byte{7}, 32), Issuer: issuer{}, Doctor: &doctor{}})
+	service, err := lifecycle.New(lifecycle.Config{Store: store,
+		Zone: "acme.dcvaas.test", TargetKey: bytes.Repeat([]byte{7}, 32), Issuer: issuer{},
+		Doctor: &doctor{}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +37,8 @@ func TestRoundTripsToPostgres(t *testing.T) {
 	w.store, w.service = store, service
 	w.org = w.newOrg("Counted")
 	w.token = w.newToken(w.org, lifecycle.NewToken{Scopes: controlplane.Scopes()})
-	few := w.newToken(w.org, lifecycle.NewToken{Scopes: []controlplane.Scope{controlplane.ScopeJobsRead}})
+	few := w.newToken(w.org,
+		lifecycle.NewToken{Scopes: []controlplane.Scope{controlplane.ScopeJobsRead}})
 	domain := "/api/domains/" + w.newDomain(w.org, "read.example.com").ID
 
 	var created int
@@ -45,13 +48,16 @@ func TestRoundTripsToPostgres(t *testing.T) {
 		want int64
 	}{
 		{"a domain", func() { w.do("GET", domain, nil).is(200) }, 2},
-		{"a domain that the caller has", func() { w.do("GET", domain, nil, header("If-None-Match", `"1"`)).is(304) }, 2},
+		{"a domain that the caller has",
+			func() { w.do("GET", domain, nil, header("If-None-Match", `"1"`)).is(304) }, 2},
 		{"a new domain", func() {
 			created++
-			w.do("POST", "/api/domains", map[string]any{"name": fmt.Sprintf("n%d.example.com", created)}).is(201)
+			w.do("POST", "/api/domains",
+				map[string]any{"name": fmt.Sprintf("n%d.example.com", created)}).is(201)
 		}, 2},
 		{"without the scope", func() { w.do("GET", domain, nil, as(few)).is(403) }, 1},
-		{"an unknown token", func() { w.do("GET", domain, nil, as(controlplane.NewSecret())).is(401) }, 1},
+		{"an unknown token",
+			func() { w.do("GET", domain, nil, as(controlplane.NewSecret())).is(401) }, 1},
 		{"a mistyped token", func() { w.do("GET", domain, nil, as(w.token+"x")).is(401) }, 0},
 	} {
 		tt.call() // prepares its statements, and records the token's use

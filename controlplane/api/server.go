@@ -110,10 +110,13 @@ func New(c Config) (*API, error) {
 		return nil, errors.New("api: Store, Lifecycle, and Sealer are required")
 	}
 	if len(c.CursorKey) < minCursorKey {
-		return nil, fmt.Errorf("api: CursorKey has %d bytes: must have at least %d", len(c.CursorKey), minCursorKey)
+		return nil, fmt.Errorf("api: CursorKey has %d bytes: must have at least %d",
+			len(c.CursorKey), minCursorKey)
 	}
 	c.PublicURL = strings.TrimSuffix(c.PublicURL, "/")
-	a := &API{config: c, store: c.Store, lifecycle: c.Lifecycle, now: c.Now, log: cmp.Or(c.Logger, slog.New(slog.DiscardHandler)), limiter: c.Limiter, stopping: make(chan struct{})}
+	a := &API{config: c, store: c.Store, lifecycle: c.Lifecycle, now: c.Now,
+		log: cmp.Or(c.Logger, slog.New(slog.DiscardHandler)), limiter: c.Limiter,
+		stopping: make(chan struct{})}
 	if a.now == nil {
 		a.now = time.Now
 	}
@@ -134,7 +137,8 @@ func New(c Config) (*API, error) {
 	if c.GitHub != nil {
 		a.lookups = edge.NewLookups(c.Limiter, a.now, c.GitHub.LookUp)
 	}
-	a.contract = &asset{contentType: mediaJSON, cacheControl: "no-cache", zipped: compress(contract)}
+	a.contract = &asset{contentType: mediaJSON,
+		cacheControl: "no-cache", zipped: compress(contract)}
 	if a.reference, err = newReference(); err != nil {
 		return nil, fmt.Errorf("api: reference: %w", err)
 	}
@@ -171,13 +175,15 @@ func (a *API) isStopping() bool {
 // without subrouters. It maps each route to its operation in the contract once, so that a request
 // is routed once.
 func (a *API) route(table map[string]*operation) error {
-	strict := NewStrictHandlerWithOptions(a, []StrictMiddlewareFunc{leaves}, StrictHTTPServerOptions{
-		RequestErrorHandlerFunc:  a.requestProblem,
-		ResponseErrorHandlerFunc: a.problem,
-	})
+	strict := NewStrictHandlerWithOptions(a, []StrictMiddlewareFunc{leaves},
+		StrictHTTPServerOptions{
+			RequestErrorHandlerFunc:  a.requestProblem,
+			ResponseErrorHandlerFunc: a.problem,
+		})
 	// Paths are not cleaned: mux would redirect, which turns a POST into a GET.
 	a.router = mux.NewRouter().SkipClean(true)
-	HandlerWithOptions(strict, GorillaServerOptions{BaseRouter: a.router, ErrorHandlerFunc: a.requestProblem})
+	HandlerWithOptions(strict, GorillaServerOptions{BaseRouter: a.router,
+		ErrorHandlerFunc: a.requestProblem})
 	a.operations = make(map[*mux.Route]*operation, len(table))
 	err := a.router.Walk(func(route *mux.Route, _ *mux.Router, _ []*mux.Route) error {
 		path, err := route.GetPathTemplate()
@@ -199,7 +205,8 @@ func (a *API) route(table map[string]*operation) error {
 		return fmt.Errorf("api: routes: %w", err)
 	}
 	if len(a.operations) != len(table) {
-		return fmt.Errorf("api: the contract has %d operations, of which %d are routed", len(table), len(a.operations))
+		return fmt.Errorf("api: the contract has %d operations, of which %d are routed", len(table),
+			len(a.operations))
 	}
 	a.router.Use(a.guard)
 	a.router.NotFoundHandler = http.HandlerFunc(a.noSuchPath)
@@ -256,7 +263,8 @@ func (a *API) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var allow []string
-	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete} {
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPatch,
+		http.MethodDelete} {
 		probe := *r
 		probe.Method = method
 		var match mux.RouteMatch

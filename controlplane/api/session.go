@@ -7,14 +7,17 @@ import (
 )
 
 // ListSessions implements GET /api/sessions.
-func (a *API) ListSessions(ctx context.Context, r ListSessionsRequestObject) (ListSessionsResponseObject, error) {
+func (a *API) ListSessions(
+	ctx context.Context, r ListSessionsRequestObject,
+) (ListSessionsResponseObject, error) {
 	p := principalOf(ctx)
 	l := listing{Operation: "listSessions", Org: p.org(), Filters: []any{p.session.User.ID}}
 	after, err := a.position(l, r.Params.Cursor)
 	if err != nil {
 		return nil, err
 	}
-	sessions, next, err := a.store.ListSessions(ctx, p.session.User.ID, a.now(), after, limitOf(r.Params.Limit))
+	sessions, next, err := a.store.ListSessions(ctx, p.session.User.ID, a.now(), after,
+		limitOf(r.Params.Limit))
 	if err != nil {
 		return nil, err
 	}
@@ -22,11 +25,14 @@ func (a *API) ListSessions(ctx context.Context, r ListSessionsRequestObject) (Li
 	for i := range sessions {
 		data[i] = sessionBody(&sessions[i], p.session.ID)
 	}
-	return ListSessions200JSONResponse{Data: data, HasMore: next != nil, NextCursor: a.next(l, next)}, nil
+	return ListSessions200JSONResponse{Data: data, HasMore: next != nil,
+		NextCursor: a.next(l, next)}, nil
 }
 
 // EndSession implements DELETE /api/sessions/{session}.
-func (a *API) EndSession(ctx context.Context, r EndSessionRequestObject) (EndSessionResponseObject, error) {
+func (a *API) EndSession(
+	ctx context.Context, r EndSessionRequestObject,
+) (EndSessionResponseObject, error) {
 	p := principalOf(ctx)
 	if !controlplane.IsID(controlplane.PrefixSession, r.Session) {
 		return nil, controlplane.NoSession(r.Session)
@@ -38,7 +44,9 @@ func (a *API) EndSession(ctx context.Context, r EndSessionRequestObject) (EndSes
 }
 
 // EndAllSessions implements POST /api/sessions/end-all.
-func (a *API) EndAllSessions(ctx context.Context, r EndAllSessionsRequestObject) (EndAllSessionsResponseObject, error) {
+func (a *API) EndAllSessions(
+	ctx context.Context, r EndAllSessionsRequestObject,
+) (EndAllSessionsResponseObject, error) {
 	p, keep := principalOf(ctx), ""
 	if deref(r.Body.KeepCurrent) {
 		keep = p.session.ID
@@ -52,6 +60,7 @@ func (a *API) EndAllSessions(ctx context.Context, r EndAllSessionsRequestObject)
 
 // sessionBody converts a session to its API representation.
 func sessionBody(s *controlplane.Session, current string) Session {
-	return Session{Id: s.ID, Current: s.ID == current, OrganizationId: s.OrgID, OrganizationName: s.OrgName, Ip: s.IP, UserAgent: s.UserAgent,
+	return Session{Id: s.ID, Current: s.ID == current, OrganizationId: s.OrgID,
+		OrganizationName: s.OrgName, Ip: s.IP, UserAgent: s.UserAgent,
 		CreatedAt: s.CreatedAt.UTC(), LastSeenAt: s.LastSeenAt.UTC(), ExpiresAt: s.ExpiresAt.UTC()}
 }

@@ -15,14 +15,17 @@ func TestSessionsOfTheAPI(t *testing.T) {
 	w := newWorld(t)
 	w.api.heartbeat = 20 * time.Millisecond
 	a := account()
-	if _, err := w.service.AddMember(t.Context(), controlplane.System("test"), w.org, a, controlplane.RoleMember); err != nil {
+	if _, err := w.service.AddMember(t.Context(), controlplane.System("test"), w.org, a,
+		controlplane.RoleMember); err != nil {
 		t.Fatal(err)
 	}
 	other := w.newOrg("Other Ltd")
-	first, second, third := person{cookie: w.signIn(a)}, person{cookie: w.signIn(a)}, person{cookie: w.signIn(a)}
+	first, second, third := person{cookie: w.signIn(a)}, person{cookie: w.signIn(a)},
+		person{cookie: w.signIn(a)}
 	one, two, three := w.sessionOf(first), w.sessionOf(second), w.sessionOf(third)
 	w.exec(`INSERT INTO organization_members (org_id, user_id, role, created_at) VALUES ($1, $2, 'member', now())`, other, one.User.ID)
-	if err := w.service.SwitchOrganization(t.Context(), controlplane.System("test"), two, other); err != nil {
+	if err := w.service.SwitchOrganization(t.Context(), controlplane.System("test"), two,
+		other); err != nil {
 		t.Fatal(err)
 	}
 	stranger := w.person(w.org, controlplane.RoleOwner)
@@ -37,7 +40,8 @@ func TestSessionsOfTheAPI(t *testing.T) {
 		if s["id"] == two.ID {
 			org, name = other, "Other Ltd"
 		}
-		if s["current"] != (s["id"] == one.ID) || s["organization_id"] != org || s["organization_name"] != name || s["user_agent"] != "test" {
+		if s["current"] != (s["id"] == one.ID) || s["organization_id"] != org ||
+			s["organization_name"] != name || s["user_agent"] != "test" {
 			t.Errorf("GET /api/sessions has %v, want it in %s, current only if %s", s, name, one.ID)
 		}
 	}
@@ -49,7 +53,8 @@ func TestSessionsOfTheAPI(t *testing.T) {
 			break
 		}
 		cursor := "cursor=" + page.string("next_cursor")
-		w.do("GET", "/api/sessions?"+cursor, nil, stranger.cookie).problem(http.StatusBadRequest, "invalid-cursor")
+		w.do("GET", "/api/sessions?"+cursor, nil, stranger.cookie).problem(http.StatusBadRequest,
+			"invalid-cursor")
 		path = "/api/sessions?limit=1&" + cursor
 	}
 	if !slices.Equal(walked, list.ids()) {
@@ -57,24 +62,31 @@ func TestSessionsOfTheAPI(t *testing.T) {
 	}
 
 	for _, id := range []string{one.ID, "ses_x", controlplane.NewID(controlplane.PrefixSession)} {
-		w.do("DELETE", "/api/sessions/"+id, nil, stranger.cookie).problem(http.StatusNotFound, "not-found")
+		w.do("DELETE", "/api/sessions/"+id, nil, stranger.cookie).problem(http.StatusNotFound,
+			"not-found")
 	}
-	w.do("DELETE", "/api/sessions/"+three.ID, nil, first.cookie, header("Sec-Fetch-Site", "cross-site")).problem(http.StatusForbidden, "cross-origin")
+	w.do("DELETE", "/api/sessions/"+three.ID, nil, first.cookie,
+		header("Sec-Fetch-Site", "cross-site")).problem(http.StatusForbidden, "cross-origin")
 	f := w.follow("", "", third.cookie)
 	w.do("DELETE", "/api/sessions/"+three.ID, nil, first.cookie).is(http.StatusNoContent)
 	f.ends()
 	w.do("GET", "/api/domains", nil, third.cookie).problem(http.StatusUnauthorized, "session-ended")
-	w.do("DELETE", "/api/sessions/"+three.ID, nil, first.cookie).problem(http.StatusNotFound, "not-found")
-	if n := w.count(`SELECT count(*) FROM audit_logs WHERE entity_id = $1 AND action = 'session.ended' AND actor_id = $2`, three.ID, one.User.ID); n != 1 {
+	w.do("DELETE", "/api/sessions/"+three.ID, nil, first.cookie).problem(http.StatusNotFound,
+		"not-found")
+	if n := w.count(
+		`SELECT count(*) FROM audit_logs WHERE entity_id = $1 AND action = 'session.ended' AND actor_id = $2`, three.ID, one.User.ID); n != 1 {
 		t.Errorf("the end of a session is %d times in the log, want once", n)
 	}
 
-	if got := w.do("POST", "/api/sessions/end-all", map[string]any{"keep_current": true}, first.cookie).is(http.StatusOK).json["ended"]; got != 1.0 {
+	if got := w.do("POST", "/api/sessions/end-all", map[string]any{"keep_current": true},
+		first.cookie).is(http.StatusOK).json["ended"]; got != 1.0 {
 		t.Errorf("end-all ended %v, want 1", got)
 	}
-	w.do("GET", "/api/domains", nil, second.cookie).problem(http.StatusUnauthorized, "session-ended")
+	w.do("GET", "/api/domains", nil, second.cookie).problem(http.StatusUnauthorized,
+		"session-ended")
 	w.do("GET", "/api/domains", nil, first.cookie).is(http.StatusOK)
-	if got := w.do("POST", "/api/sessions/end-all", map[string]any{}, first.cookie).is(http.StatusOK).json["ended"]; got != 1.0 {
+	if got := w.do("POST", "/api/sessions/end-all", map[string]any{},
+		first.cookie).is(http.StatusOK).json["ended"]; got != 1.0 {
 		t.Errorf("end-all ended %v, want the current one", got)
 	}
 	w.do("GET", "/api/domains", nil, first.cookie).problem(http.StatusUnauthorized, "session-ended")

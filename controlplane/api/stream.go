@@ -30,7 +30,9 @@ type eventStream struct {
 
 // streamEvents subscribes before the response starts, so that an error still becomes a problem
 // document.
-func (a *API) streamEvents(ctx context.Context, f postgres.EventFilter, lastID string) (*eventStream, error) {
+func (a *API) streamEvents(
+	ctx context.Context, f postgres.EventFilter, lastID string,
+) (*eventStream, error) {
 	org := principalOf(ctx).org()
 	s := &eventStream{a: a, ctx: ctx, filter: f}
 	if lastID != "" {
@@ -38,7 +40,8 @@ func (a *API) streamEvents(ctx context.Context, f postgres.EventFilter, lastID s
 		s.last, err = a.store.EntrySeq(ctx, org, lastID)
 		if controlplane.IsKind(err, controlplane.KindNotFound) {
 			const detail = "Last-Event-ID is not an event in the log."
-			return nil, fieldsError([]controlplane.FieldError{{Pointer: "/Last-Event-ID", Code: codeInvalidParameter, Detail: detail}}, nil)
+			return nil, fieldsError([]controlplane.FieldError{{Pointer: "/Last-Event-ID",
+				Code: codeInvalidParameter, Detail: detail}}, nil)
 		}
 		if err != nil {
 			return nil, err
@@ -119,7 +122,8 @@ func (s *eventStream) sendEvent(e *controlplane.AuditEntry) error {
 	}
 	s.last = e.Seq
 	domain := e.DomainID()
-	if s.filter.Type != "" && s.filter.Type != e.Action || s.filter.DomainID != "" && s.filter.DomainID != domain ||
+	if s.filter.Type != "" && s.filter.Type != e.Action || s.filter.DomainID != "" &&
+		s.filter.DomainID != domain ||
 		!callOf(s.ctx).principal.grant.AllowsDomain(domain) {
 		return nil
 	}

@@ -30,7 +30,8 @@ func BenchmarkListeners(b *testing.B) {
 				return
 			}
 			b.Cleanup(func() { _ = conn.Close() })
-			_, _ = fmt.Fprintf(conn, "GET /api/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nAccept: text/event-stream\r\n\r\n", w.token)
+			_, _ = fmt.Fprintf(conn,
+				"GET /api/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nAccept: text/event-stream\r\n\r\n", w.token)
 			in := bufio.NewReaderSize(conn, 512)
 			for {
 				line, err := in.ReadSlice('\n')

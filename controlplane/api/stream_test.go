@@ -46,7 +46,8 @@ func (w *world) follow(query, lastID string, options ...option) *follower {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	f := &follower{t: w.t, lines: make(chan string, 10_000), status: resp.StatusCode, header: resp.Header, cut: cut}
+	f := &follower{t: w.t, lines: make(chan string, 10_000), status: resp.StatusCode,
+		header: resp.Header, cut: cut}
 	w.t.Cleanup(cut)
 	go func() {
 		defer func() { _ = resp.Body.Close() }()
@@ -107,7 +108,8 @@ func TestStream(t *testing.T) {
 	w := newWorld(t)
 	w.newDomain(w.org, "before.example.com")
 	f := w.follow("", "")
-	if f.status != 200 || f.header.Get("Content-Type") != "text/event-stream" || f.header.Get("Cache-Control") != "no-store" {
+	if f.status != 200 || f.header.Get("Content-Type") != "text/event-stream" ||
+		f.header.Get("Cache-Control") != "no-store" {
 		t.Fatalf("stream = %d %v, want 200, text/event-stream, no-store", f.status, f.header)
 	}
 	theirs := w.newOrg("Other")
@@ -115,7 +117,8 @@ func TestStream(t *testing.T) {
 	w.newToken(w.org, lifecycle.NewToken{Scopes: controlplane.Scopes()}) // no event
 	d := w.newDomain(w.org, "after.example.com")
 	id, kind, data := f.next()
-	if kind != "domain.created" || data["id"] != id || data["type"] != kind || data["organization_id"] != w.org || data["data"].(map[string]any)["domain_id"] != d.ID {
+	if kind != "domain.created" || data["id"] != id || data["type"] != kind ||
+		data["organization_id"] != w.org || data["data"].(map[string]any)["domain_id"] != d.ID {
 		t.Errorf("next event = %s %s %v, want domain.created of %s", id, kind, data, d.ID)
 	}
 	f.quiet(200 * time.Millisecond)
@@ -127,14 +130,16 @@ func TestStream(t *testing.T) {
 	}
 	first := w.do("GET", "/api/events?limit=200", nil).is(200).ids()
 	oldest := first[len(first)-1]
-	if _, _, data := w.follow("?domain=later.example.com", oldest).next(); data["data"].(map[string]any)["domain_id"] != e.ID {
+	if _, _, data := w.follow("?domain=later.example.com",
+		oldest).next(); data["data"].(map[string]any)["domain_id"] != e.ID {
 		t.Errorf("another domain's %v", data)
 	}
 	w.do("DELETE", "/api/domains/"+d.ID, nil).is(204)
 	if _, kind, _ := w.follow("?type=domain.deleted", oldest).next(); kind != "domain.deleted" {
 		t.Errorf("another type, %s", kind)
 	}
-	restricted := w.newToken(w.org, lifecycle.NewToken{Scopes: controlplane.Scopes(), DomainIDs: []string{e.ID}})
+	restricted := w.newToken(w.org, lifecycle.NewToken{Scopes: controlplane.Scopes(),
+		DomainIDs: []string{e.ID}})
 	g := w.follow("", oldest, as(restricted))
 	if _, _, data := g.next(); data["data"].(map[string]any)["domain_id"] != e.ID {
 		t.Errorf("a restricted token sees %v", data)
@@ -152,10 +157,13 @@ func TestStream(t *testing.T) {
 	if f := w.follow("", entries[0].ID); f.status != 400 {
 		t.Errorf("%d for another organization's id", f.status)
 	}
-	if f := w.follow("", "", as(w.newTokenElsewhere([]controlplane.Scope{"domains:read"}))); f.status != 403 {
+	if f := w.follow("",
+		"", as(w.newTokenElsewhere([]controlplane.Scope{"domains:read"}))); f.status != 403 {
 		t.Errorf("%d without the scope", f.status)
 	}
-	if h := w.do("HEAD", "/api/events", nil, header("Accept", "text/event-stream")).is(200).header; h.Get("Content-Type") != "text/event-stream" {
+	if h := w.do("HEAD", "/api/events", nil,
+		header("Accept", "text/event-stream")).is(200).header; h.Get(
+		"Content-Type") != "text/event-stream" {
 		t.Errorf("HEAD: %v", h)
 	}
 }
@@ -182,13 +190,17 @@ func TestStreamCutAndResumed(t *testing.T) {
 		writing.Go(func() {
 			for j := range each {
 				err := w.store.InTx(t.Context(), func(tx *postgres.Tx) error {
-					e := controlplane.AuditEntry{ID: controlplane.NewID(controlplane.PrefixEvent), OrgID: w.org, Actor: controlplane.System("test"),
-						Action: controlplane.ActionDomainUpdated, EntityType: "domain", EntityID: d.ID, CreatedAt: time.Now(),
-						Details: map[string]any{"mark": fmt.Sprintf("%d-%d", i, j), "vain": j%7 == 3}}
+					e := controlplane.AuditEntry{ID: controlplane.NewID(controlplane.PrefixEvent),
+						OrgID: w.org, Actor: controlplane.System("test"),
+						Action:     controlplane.ActionDomainUpdated,
+						EntityType: "domain", EntityID: d.ID, CreatedAt: time.Now(),
+						Details: map[string]any{"mark": fmt.Sprintf("%d-%d", i, j),
+							"vain": j%7 == 3}}
 					if err := tx.Audit(t.Context(), e); err != nil {
 						return err
 					}
-					time.Sleep(time.Duration((i*j)%9) * time.Millisecond) // committed after some that came later
+					// committed after some that came later
+					time.Sleep(time.Duration((i*j)%9) * time.Millisecond)
 					if j%7 == 3 {
 						return context.Canceled
 					}
@@ -254,8 +266,10 @@ func TestDelayedCommit(t *testing.T) {
 		begun, end, ended := make(chan string), make(chan struct{}), make(chan error)
 		go func() {
 			ended <- w.store.InTx(t.Context(), func(tx *postgres.Tx) error {
-				e := controlplane.AuditEntry{ID: controlplane.NewID(controlplane.PrefixEvent), OrgID: w.org, Actor: controlplane.System("test"),
-					Action: controlplane.ActionOrderCreated, EntityType: "domain", EntityID: d.ID, CreatedAt: time.Now()}
+				e := controlplane.AuditEntry{ID: controlplane.NewID(controlplane.PrefixEvent),
+					OrgID: w.org, Actor: controlplane.System("test"),
+					Action: controlplane.ActionOrderCreated, EntityType: "domain", EntityID: d.ID,
+					CreatedAt: time.Now()}
 				if err := tx.Audit(t.Context(), e); err != nil {
 					return err
 				}
@@ -270,7 +284,8 @@ func TestDelayedCommit(t *testing.T) {
 		slow := <-begun
 		quick := w.logEntry(controlplane.ActionCheckRequested, d.ID, time.Now())
 		f.quiet(300 * time.Millisecond)
-		if ids := w.do("GET", "/api/events", nil).is(200).ids(); slices.Contains(ids, quick) || slices.Contains(ids, slow) {
+		if ids := w.do("GET", "/api/events", nil).is(200).ids(); slices.Contains(ids, quick) ||
+			slices.Contains(ids, slow) {
 			t.Error("the list shows what is not settled")
 		}
 		if ids := w.do("GET", "/api/audit-logs", nil).is(200).ids(); !slices.Contains(ids, quick) {
@@ -367,7 +382,8 @@ func TestStreamOutlivesTheDatabase(t *testing.T) {
 	time.Sleep(100 * time.Millisecond)
 	conn := w.connect()
 	d := controlplane.NewID("dom")
-	if _, err := conn.Exec(t.Context(), `INSERT INTO audit_logs (id, org_id, actor_type, action, entity_type, entity_id) VALUES ($1, $2, 'system', 'domain.created', 'domain', $3)`,
+	if _, err := conn.Exec(t.Context(),
+		`INSERT INTO audit_logs (id, org_id, actor_type, action, entity_type, entity_id) VALUES ($1, $2, 'system', 'domain.created', 'domain', $3)`,
 		controlplane.NewID("evt"), w.org, d); err != nil {
 		t.Fatal(err)
 	}
@@ -395,14 +411,17 @@ func TestHorizon(t *testing.T) {
 	}
 	conn := w.connect()
 	insert := `INSERT INTO audit_logs (id, org_id, actor_type, action) VALUES ('` // and an id
-	for _, sql := range []string{"BEGIN", "SAVEPOINT a", insert + "evt_1', 'org', 'system', 'domain.x')", "ROLLBACK TO a", insert + "evt_2', 'org', 'system', 'domain.x')"} {
+	for _, sql := range []string{"BEGIN", "SAVEPOINT a",
+		insert + "evt_1', 'org', 'system', 'domain.x')", "ROLLBACK TO a",
+		insert + "evt_2', 'org', 'system', 'domain.x')"} {
 		if _, err := conn.Exec(t.Context(), sql); err != nil {
 			t.Fatal(err)
 		}
 	}
 	w.logEntry("domain.y", "dom_y", time.Now())
 	if seq, settled := horizon(); seq >= before+2 || settled {
-		t.Errorf("horizon %d after %d while a transaction appends, settled %v", seq, before, settled)
+		t.Errorf("horizon %d after %d while a transaction appends, settled %v", seq, before,
+			settled)
 	}
 	if _, err := conn.Exec(t.Context(), "COMMIT"); err != nil {
 		t.Fatal(err)

@@ -23,7 +23,8 @@ func (w *world) place(caller option) *answer {
 // full waits until the caller has reached its limit of streams.
 func (w *world) full(caller option) {
 	w.t.Helper()
-	for over := time.Now().Add(20 * time.Second); w.place(caller).status != http.StatusTooManyRequests; time.Sleep(10 * time.Millisecond) {
+	for over := time.Now().Add(20 * time.Second); w.place(
+		caller).status != http.StatusTooManyRequests; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(over) {
 			w.t.Fatal("one more stream is still accepted")
 		}
@@ -36,7 +37,9 @@ func TestTooManyStreams(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, limitStreams)
 	limit := controlplane.TierFree.StreamLimit()
-	one, two, three := as(w.token), as(w.newToken(w.org, lifecycle.NewToken{Scopes: controlplane.Scopes()})), w.person(w.org, controlplane.RoleMember).cookie
+	one, two, three := as(w.token),
+		as(w.newToken(w.org, lifecycle.NewToken{Scopes: controlplane.Scopes()})),
+		w.person(w.org, controlplane.RoleMember).cookie
 	d := w.newDomain(w.org, "streams.example.com")
 	var streams []*follower
 	for range limit.Credential {
@@ -49,9 +52,11 @@ func TestTooManyStreams(t *testing.T) {
 	if f := w.follow("", "", one); f.status != http.StatusTooManyRequests {
 		t.Errorf("stream %d was answered %d, want 429", limit.Credential+1, f.status)
 	}
-	a := w.do("GET", "/api/domains/"+d.ID+"?wait=1s", nil, one).problem(http.StatusTooManyRequests, "too-many-streams")
+	a := w.do("GET", "/api/domains/"+d.ID+"?wait=1s", nil, one).problem(http.StatusTooManyRequests,
+		"too-many-streams")
 	wait, err := strconv.Atoi(a.header.Get("Retry-After"))
-	if at, terr := time.Parse(time.RFC3339, a.string("retry_at")); err != nil || terr != nil || wait < 1 || time.Until(at) > time.Minute {
+	if at, terr := time.Parse(time.RFC3339, a.string("retry_at")); err != nil || terr != nil ||
+		wait < 1 || time.Until(at) > time.Minute {
 		t.Errorf("Retry-After %q, retry_at %q", a.header.Get("Retry-After"), a.string("retry_at"))
 	}
 	w.do("GET", "/api/domains/"+d.ID, nil, one).is(http.StatusOK) // what is not held is not counted
@@ -63,7 +68,8 @@ func TestTooManyStreams(t *testing.T) {
 	held := make(chan int, limit.Organization)
 	for range limit.Organization - limit.Credential {
 		go func() {
-			r, err := http.NewRequestWithContext(ctx, http.MethodGet, w.server.URL+"/api/domains/"+d.ID+"?wait=60s", nil)
+			r, err := http.NewRequestWithContext(ctx, http.MethodGet, w.server.URL+"/api/domains/"+
+				d.ID+"?wait=60s", nil)
 			if err != nil {
 				t.Error(err)
 				return
@@ -80,7 +86,8 @@ func TestTooManyStreams(t *testing.T) {
 	}
 	w.full(two)
 	w.full(three) // the organization's
-	w.do("GET", "/api/domains/"+d.ID+"?wait=1s", nil, three).problem(http.StatusTooManyRequests, "too-many-streams")
+	w.do("GET", "/api/domains/"+d.ID+"?wait=1s", nil, three).problem(http.StatusTooManyRequests,
+		"too-many-streams")
 	if a := w.place(as(w.newTokenElsewhere(controlplane.Scopes()))); a.status != http.StatusOK {
 		t.Errorf("a stream of another organization was answered %d, want 200", a.status)
 	}
@@ -93,7 +100,8 @@ func TestTooManyStreams(t *testing.T) {
 		}
 	}
 	streams[0].cut()
-	for over := time.Now().Add(20 * time.Second); w.place(one).status != http.StatusOK; time.Sleep(10 * time.Millisecond) {
+	for over := time.Now().Add(20 * time.Second); w.place(one).status != http.StatusOK; time.Sleep(
+		10 * time.Millisecond) {
 		if time.Now().After(over) {
 			t.Fatal("a stream that was closed keeps its place")
 		}

@@ -36,11 +36,15 @@ func (w *world) newEstate(org, name string) estate {
 	ctx, actor := w.t.Context(), controlplane.System("test")
 	var errs [6]error
 	someone := account()
-	e.token, _, errs[0] = w.service.CreateToken(ctx, actor, nil, org, lifecycle.NewToken{Name: "estate", Scopes: controlplane.Scopes(), DomainIDs: []string{e.domain.ID}})
+	e.token, _, errs[0] = w.service.CreateToken(ctx, actor, nil, org,
+		lifecycle.NewToken{Name: "estate", Scopes: controlplane.Scopes(),
+			DomainIDs: []string{e.domain.ID}})
 	e.owner, errs[1] = w.service.AddMember(ctx, actor, org, someone, controlplane.RoleOwner)
 	e.member, errs[2] = w.service.AddMember(ctx, actor, org, account(), controlplane.RoleMember)
-	e.invitation, _, errs[3] = w.service.CreateInvitation(ctx, actor, nil, org, controlplane.RoleMember, time.Hour)
-	e.webhook, _, errs[4] = w.service.CreateWebhook(ctx, actor, org, lifecycle.NewWebhook{URL: "https://example.com/hook", Enabled: true})
+	e.invitation, _, errs[3] = w.service.CreateInvitation(ctx, actor, nil, org,
+		controlplane.RoleMember, time.Hour)
+	e.webhook, _, errs[4] = w.service.CreateWebhook(ctx, actor, org,
+		lifecycle.NewWebhook{URL: "https://example.com/hook", Enabled: true})
 	e.session, _, errs[5] = w.service.SignIn(ctx, controlplane.Actor{}, "test", someone)
 	if err := errors.Join(errs[:]...); err != nil {
 		w.t.Fatal(err)
@@ -61,8 +65,10 @@ func account() controlplane.GitHubAccount {
 
 // request returns a valid request of the operation about e's objects.
 func (op *operation) request(e estate) (path string, body any) {
-	path = strings.NewReplacer("{domain}", e.domain.ID, "{job}", e.job.ID, "{certificate}", e.certificate.ID, "{token}", e.token.ID,
-		"{member}", e.member.User.ID, "{invitation}", e.invitation.ID, "{webhook}", e.webhook.ID, "{delivery}", e.delivery.ID, "{session}", e.session.ID).Replace(op.path)
+	path = strings.NewReplacer("{domain}", e.domain.ID, "{job}", e.job.ID,
+		"{certificate}", e.certificate.ID, "{token}", e.token.ID,
+		"{member}", e.member.User.ID, "{invitation}", e.invitation.ID, "{webhook}", e.webhook.ID,
+		"{delivery}", e.delivery.ID, "{session}", e.session.ID).Replace(op.path)
 	switch op.id {
 	case "getDelegation":
 		path += "?name=example.com"
@@ -141,32 +147,47 @@ func TestRestrictedToken(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	mine, others := w.newEstate(w.org, "mine.example.com"), w.newEstate(w.org, "others.example.com")
-	restricted := as(w.newToken(w.org, lifecycle.NewToken{Scopes: controlplane.Scopes(), DomainIDs: []string{mine.domain.ID}}))
+	restricted := as(w.newToken(w.org, lifecycle.NewToken{Scopes: controlplane.Scopes(),
+		DomainIDs: []string{mine.domain.ID}}))
 
 	for _, ref := range []string{others.domain.ID, "OTHERS.example.com"} {
-		for _, call := range []struct{ method, path string }{{"GET", "/api/domains/%s"}, {"DELETE", "/api/domains/%s"}, {"POST", "/api/domains/%s/verify"},
-			{"GET", "/api/jobs?domain=%s"}, {"GET", "/api/certificates?domain=%s"}, {"GET", "/api/events?domain=%s"}, {"GET", "/api/audit-logs?entity=%s"}} {
-			a := w.do(call.method, fmt.Sprintf(call.path, ref), nil, restricted).problem(403, "domain-not-allowed")
-			if !strings.Contains(a.string("detail"), others.domain.ID) || !strings.Contains(a.string("detail"), ref) {
-				t.Errorf("%s %s: detail %q names not %s and %s", call.method, call.path, a.string("detail"), ref, others.domain.ID)
+		for _, call := range []struct{ method, path string }{{"GET", "/api/domains/%s"},
+			{"DELETE", "/api/domains/%s"}, {"POST", "/api/domains/%s/verify"},
+			{"GET", "/api/jobs?domain=%s"}, {"GET", "/api/certificates?domain=%s"},
+			{"GET", "/api/events?domain=%s"}, {"GET", "/api/audit-logs?entity=%s"}} {
+			a := w.do(call.method, fmt.Sprintf(call.path, ref), nil, restricted).problem(403,
+				"domain-not-allowed")
+			if !strings.Contains(a.string("detail"), others.domain.ID) ||
+				!strings.Contains(a.string("detail"), ref) {
+				t.Errorf("%s %s: detail %q names not %s and %s", call.method, call.path,
+					a.string("detail"), ref, others.domain.ID)
 			}
 		}
 	}
-	for id, code := range map[string]string{others.job.ID: "domain-not-allowed", others.certificate.ID: "domain-not-allowed", others.token.ID: "token-restricted", others.webhook.ID: "token-restricted"} {
+	for id, code := range map[string]string{others.job.ID: "domain-not-allowed",
+		others.certificate.ID: "domain-not-allowed", others.token.ID: "token-restricted",
+		others.webhook.ID: "token-restricted"} {
 		w.do("GET", "/api/audit-logs?entity="+id, nil, restricted).problem(403, code)
 		w.do("GET", "/api/audit-logs/export?entity="+id, nil, restricted).problem(403, code)
 	}
-	for _, id := range []string{mine.domain.ID, mine.job.ID, mine.certificate.ID, mine.token.ID, controlplane.NewID(controlplane.PrefixDomain), controlplane.NewID(controlplane.PrefixJob)} {
+	for _, id := range []string{mine.domain.ID, mine.job.ID, mine.certificate.ID, mine.token.ID,
+		controlplane.NewID(controlplane.PrefixDomain), controlplane.NewID(controlplane.PrefixJob)} {
 		w.do("GET", "/api/audit-logs?entity="+id, nil, restricted).is(200)
 	}
 	w.do("GET", "/api/delegation?name=Mine.example.com", nil, restricted).is(200)
-	w.do("GET", "/api/delegation?name=Others.example.com", nil, restricted).problem(403, "domain-not-allowed")
-	w.do("GET", "/api/delegation?name=nowhere.example.com", nil, restricted).problem(403, "token-restricted")
+	w.do("GET", "/api/delegation?name=Others.example.com", nil, restricted).problem(403,
+		"domain-not-allowed")
+	w.do("GET", "/api/delegation?name=nowhere.example.com", nil, restricted).problem(403,
+		"token-restricted")
 	w.do("GET", "/api/domains/nowhere.example.com", nil, restricted).problem(404, "not-found")
-	w.do("GET", "/api/domains/"+controlplane.NewID(controlplane.PrefixDomain), nil, restricted).problem(404, "not-found")
-	w.do("POST", "/api/domains", map[string]any{"name": "new.example.com"}, restricted).problem(403, "token-restricted")
-	w.do("POST", "/api/tokens", map[string]any{"name": "x", "scopes": []string{"domains:read"}}, restricted).problem(422, "domains-exceed")
-	w.do("POST", "/api/tokens", map[string]any{"name": "x", "scopes": []string{"domains:read"}, "domain_ids": []string{others.domain.ID}}, restricted).problem(422, "domains-exceed")
+	w.do("GET", "/api/domains/"+controlplane.NewID(controlplane.PrefixDomain), nil,
+		restricted).problem(404, "not-found")
+	w.do("POST", "/api/domains", map[string]any{"name": "new.example.com"}, restricted).problem(403,
+		"token-restricted")
+	w.do("POST", "/api/tokens", map[string]any{"name": "x", "scopes": []string{"domains:read"}},
+		restricted).problem(422, "domains-exceed")
+	w.do("POST", "/api/tokens", map[string]any{"name": "x", "scopes": []string{"domains:read"},
+		"domain_ids": []string{others.domain.ID}}, restricted).problem(422, "domains-exceed")
 
 	for path, want := range map[string][]string{
 		"/api/domains":      {mine.domain.ID},
@@ -178,12 +199,14 @@ func TestRestrictedToken(t *testing.T) {
 		}
 	}
 	tokens := w.do("GET", "/api/tokens", nil, restricted).is(200).ids()
-	if !slices.Contains(tokens, mine.token.ID) || slices.Contains(tokens, others.token.ID) || len(tokens) != 2 {
+	if !slices.Contains(tokens, mine.token.ID) || slices.Contains(tokens, others.token.ID) ||
+		len(tokens) != 2 {
 		t.Errorf("tokens %v", tokens)
 	}
 	// By name, including a domain that was added with the name.
 	w.do("GET", "/api/domains/MINE.example.com.", nil, restricted).is(200)
-	a := w.do("POST", "/api/tokens", map[string]any{"name": "x", "scopes": []string{"domains:read"}, "domain_ids": []string{"Mine.example.com"}}, restricted).is(201)
+	a := w.do("POST", "/api/tokens", map[string]any{"name": "x", "scopes": []string{"domains:read"},
+		"domain_ids": []string{"Mine.example.com"}}, restricted).is(201)
 	w.do("GET", "/api/domains", nil, as(a.string("token"))).is(200)
 	w.do("DELETE", "/api/tokens/"+a.string("id"), nil, restricted).is(204)
 	w.do("GET", "/api/domains", nil, as(a.string("token"))).problem(401, "token-invalid")

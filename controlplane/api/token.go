@@ -16,7 +16,9 @@ const defaultOverlap = 24 * time.Hour
 
 // ListTokens implements GET /api/tokens. A restricted token sees only tokens whose domains are
 // among its own, so a page can need several pages of the store.
-func (a *API) ListTokens(ctx context.Context, r ListTokensRequestObject) (ListTokensResponseObject, error) {
+func (a *API) ListTokens(
+	ctx context.Context, r ListTokensRequestObject,
+) (ListTokensResponseObject, error) {
 	p, limit := principalOf(ctx), limitOf(r.Params.Limit)
 	creator := deref(r.Params.CreatedBy)
 	l := listing{Operation: "listTokens", Org: p.org(), Filters: creator}
@@ -29,7 +31,8 @@ func (a *API) ListTokens(ctx context.Context, r ListTokensRequestObject) (ListTo
 		var tokens []controlplane.Token
 		var next *postgres.Cursor
 		// At most as many as are missing, so that the store's cursor fits this page.
-		if tokens, next, err = a.store.ListTokens(ctx, p.org(), creator, after, limit-len(data)); err != nil {
+		if tokens, next, err = a.store.ListTokens(ctx, p.org(), creator, after,
+			limit-len(data)); err != nil {
 			return nil, err
 		}
 		for i := range tokens {
@@ -38,13 +41,16 @@ func (a *API) ListTokens(ctx context.Context, r ListTokensRequestObject) (ListTo
 			}
 		}
 		if after = next; next == nil || len(data) == limit {
-			return ListTokens200JSONResponse{Data: data, HasMore: next != nil, NextCursor: a.next(l, next)}, nil
+			return ListTokens200JSONResponse{Data: data, HasMore: next != nil,
+				NextCursor: a.next(l, next)}, nil
 		}
 	}
 }
 
 // CreateToken implements POST /api/tokens.
-func (a *API) CreateToken(ctx context.Context, r CreateTokenRequestObject) (CreateTokenResponseObject, error) {
+func (a *API) CreateToken(
+	ctx context.Context, r CreateTokenRequestObject,
+) (CreateTokenResponseObject, error) {
 	p, b := principalOf(ctx), r.Body
 	ids, err := a.domainIDs(ctx, deref(b.DomainIds))
 	if err != nil {
@@ -60,13 +66,16 @@ func (a *API) CreateToken(ctx context.Context, r CreateTokenRequestObject) (Crea
 		return nil, err
 	}
 	return CreateToken201JSONResponse{
-		Body:    a.withSecret(token, secret),
-		Headers: CreateToken201ResponseHeaders{Location: "/api/tokens/" + token.ID, CacheControl: "no-store"},
+		Body: a.withSecret(token, secret),
+		Headers: CreateToken201ResponseHeaders{Location: "/api/tokens/" + token.ID,
+			CacheControl: "no-store"},
 	}, nil
 }
 
 // GetToken implements GET /api/tokens/{token}.
-func (a *API) GetToken(ctx context.Context, r GetTokenRequestObject) (GetTokenResponseObject, error) {
+func (a *API) GetToken(
+	ctx context.Context, r GetTokenRequestObject,
+) (GetTokenResponseObject, error) {
 	t, err := a.token(ctx, r.Token)
 	if err != nil {
 		return nil, err
@@ -75,7 +84,9 @@ func (a *API) GetToken(ctx context.Context, r GetTokenRequestObject) (GetTokenRe
 }
 
 // UpdateToken implements PATCH /api/tokens/{token}.
-func (a *API) UpdateToken(ctx context.Context, r UpdateTokenRequestObject) (UpdateTokenResponseObject, error) {
+func (a *API) UpdateToken(
+	ctx context.Context, r UpdateTokenRequestObject,
+) (UpdateTokenResponseObject, error) {
 	p := principalOf(ctx)
 	if _, err := a.token(ctx, r.Token); err != nil {
 		return nil, err
@@ -88,7 +99,9 @@ func (a *API) UpdateToken(ctx context.Context, r UpdateTokenRequestObject) (Upda
 }
 
 // DeleteToken implements DELETE /api/tokens/{token}.
-func (a *API) DeleteToken(ctx context.Context, r DeleteTokenRequestObject) (DeleteTokenResponseObject, error) {
+func (a *API) DeleteToken(
+	ctx context.Context, r DeleteTokenRequestObject,
+) (DeleteTokenResponseObject, error) {
 	p := principalOf(ctx)
 	if _, err := a.token(ctx, r.Token); err != nil {
 		return nil, err
@@ -100,12 +113,15 @@ func (a *API) DeleteToken(ctx context.Context, r DeleteTokenRequestObject) (Dele
 }
 
 // RotateToken implements POST /api/tokens/{token}/rotate.
-func (a *API) RotateToken(ctx context.Context, r RotateTokenRequestObject) (RotateTokenResponseObject, error) {
+func (a *API) RotateToken(
+	ctx context.Context, r RotateTokenRequestObject,
+) (RotateTokenResponseObject, error) {
 	p, b := principalOf(ctx), r.Body
 	if _, err := a.token(ctx, r.Token); err != nil {
 		return nil, err
 	}
-	in := lifecycle.Rotation{Overlap: defaultOverlap, NewEnd: b.ExpiresAt.IsSpecified(), ExpiresAt: timeOf(b.ExpiresAt)}
+	in := lifecycle.Rotation{Overlap: defaultOverlap, NewEnd: b.ExpiresAt.IsSpecified(),
+		ExpiresAt: timeOf(b.ExpiresAt)}
 	if b.OverlapSeconds != nil {
 		in.Overlap = time.Duration(*b.OverlapSeconds) * time.Second
 	}
@@ -113,11 +129,14 @@ func (a *API) RotateToken(ctx context.Context, r RotateTokenRequestObject) (Rota
 	if err != nil {
 		return nil, err
 	}
-	return RotateToken200JSONResponse{Body: a.withSecret(token, secret), Headers: RotateToken200ResponseHeaders{CacheControl: "no-store"}}, nil
+	return RotateToken200JSONResponse{Body: a.withSecret(token, secret),
+		Headers: RotateToken200ResponseHeaders{CacheControl: "no-store"}}, nil
 }
 
 // RevokeAllTokens implements POST /api/tokens/revoke-all.
-func (a *API) RevokeAllTokens(ctx context.Context, r RevokeAllTokensRequestObject) (RevokeAllTokensResponseObject, error) {
+func (a *API) RevokeAllTokens(
+	ctx context.Context, r RevokeAllTokensRequestObject,
+) (RevokeAllTokensResponseObject, error) {
 	p, keep := principalOf(ctx), ""
 	if p.restricted() {
 		return nil, errRestricted("revoke tokens with access to other domains")
@@ -150,7 +169,8 @@ func (a *API) token(ctx context.Context, id string) (*controlplane.Token, error)
 		return nil, err
 	}
 	if !p.seesToken(t) {
-		return nil, errRestricted("read or change the token " + id + ", which has access to other domains")
+		return nil, errRestricted("read or change the token " + id +
+			", which has access to other domains")
 	}
 	return t, nil
 }
@@ -187,8 +207,10 @@ func (a *API) tokenBody(t *controlplane.Token) Token {
 	if previous != nil && !previous.After(a.now()) {
 		previous = nil
 	}
-	body := Token{Id: t.ID, Name: t.Name, TokenPrefix: t.Prefix, Scopes: make([]Scope, len(t.Scopes)), DomainIds: t.DomainIDs,
-		ExpiresAt: timeOrNull(t.ExpiresAt), LastUsedAt: timeOrNull(t.LastUsedAt), RotatedAt: timeOrNull(t.RotatedAt), PreviousValidUntil: timeOrNull(previous),
+	body := Token{Id: t.ID, Name: t.Name, TokenPrefix: t.Prefix,
+		Scopes: make([]Scope, len(t.Scopes)), DomainIds: t.DomainIDs,
+		ExpiresAt: timeOrNull(t.ExpiresAt), LastUsedAt: timeOrNull(t.LastUsedAt),
+		RotatedAt: timeOrNull(t.RotatedAt), PreviousValidUntil: timeOrNull(previous),
 		CreatedBy: t.CreatedBy, CreatedAt: t.CreatedAt.UTC()}
 	for i, s := range t.Scopes {
 		body.Scopes[i] = Scope(s)
@@ -202,6 +224,8 @@ func (a *API) tokenBody(t *controlplane.Token) Token {
 // withSecret returns a token with its secret, which is returned only once.
 func (a *API) withSecret(token *controlplane.Token, secret string) TokenWithSecret {
 	t := a.tokenBody(token)
-	return TokenWithSecret{Token: secret, Id: t.Id, Name: t.Name, TokenPrefix: t.TokenPrefix, Scopes: t.Scopes, DomainIds: t.DomainIds,
-		ExpiresAt: t.ExpiresAt, LastUsedAt: t.LastUsedAt, RotatedAt: t.RotatedAt, PreviousValidUntil: t.PreviousValidUntil, CreatedBy: t.CreatedBy, CreatedAt: t.CreatedAt}
+	return TokenWithSecret{Token: secret, Id: t.Id, Name: t.Name, TokenPrefix: t.TokenPrefix,
+		Scopes: t.Scopes, DomainIds: t.DomainIds,
+		ExpiresAt: t.ExpiresAt, LastUsedAt: t.LastUsedAt, RotatedAt: t.RotatedAt,
+		PreviousValidUntil: t.PreviousValidUntil, CreatedBy: t.CreatedBy, CreatedAt: t.CreatedAt}
 }

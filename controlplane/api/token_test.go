@@ -25,13 +25,17 @@ func TestRotateToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := "/api/tokens/" + me.ID
-	if a := w.do("GET", path, nil, as(first)).is(200); a.json["rotated_at"] != nil || a.json["previous_valid_until"] != nil {
+	if a := w.do("GET", path, nil, as(first)).is(200); a.json["rotated_at"] != nil ||
+		a.json["previous_valid_until"] != nil {
 		t.Errorf("before: %s", a.body)
 	}
-	a := w.do("POST", path+"/rotate", map[string]any{"overlap_seconds": 3600}, as(first), key("k")).is(200)
+	a := w.do("POST", path+"/rotate", map[string]any{"overlap_seconds": 3600}, as(first),
+		key("k")).is(200)
 	second := a.string("token")
-	if a.string("id") != me.ID || a.string("token_prefix") != controlplane.SecretPrefix(second) || a.header.Get("Cache-Control") != "no-store" {
-		t.Errorf("rotation = %v %s, want token %s with the new prefix, uncached", a.header, a.body, me.ID)
+	if a.string("id") != me.ID || a.string("token_prefix") != controlplane.SecretPrefix(second) ||
+		a.header.Get("Cache-Control") != "no-store" {
+		t.Errorf("rotation = %v %s, want token %s with the new prefix, uncached", a.header, a.body,
+			me.ID)
 	}
 	until, err := time.Parse(time.RFC3339, a.string("previous_valid_until"))
 	if left := time.Until(until); err != nil || left > time.Hour || left < 59*time.Minute {
@@ -39,10 +43,13 @@ func TestRotateToken(t *testing.T) {
 	}
 	// A retry with either secret gets the same response.
 	for _, secret := range []string{first, second} {
-		if again := w.do("POST", path+"/rotate", map[string]any{"overlap_seconds": 3600}, as(secret), key("k")).is(200); again.body != a.body {
+		if again := w.do("POST", path+"/rotate", map[string]any{"overlap_seconds": 3600},
+			as(secret), key("k")).is(200); again.body != a.body {
 			t.Errorf("%s, then %s", a.body, again.body)
 		}
-		if got := w.do("GET", path, nil, as(secret)).is(200); got.string("rotated_at") != a.string("rotated_at") || got.string("previous_valid_until") != a.string("previous_valid_until") {
+		if got := w.do("GET", path, nil,
+			as(secret)).is(200); got.string("rotated_at") != a.string("rotated_at") ||
+			got.string("previous_valid_until") != a.string("previous_valid_until") {
 			t.Errorf("token after the rotation = %s, want the times of %s", got.body, a.body)
 		}
 	}
@@ -50,12 +57,14 @@ func TestRotateToken(t *testing.T) {
 	ahead = time.Hour
 	mu.Unlock()
 	w.do("GET", path, nil, as(first)).problem(401, "token-rotated")
-	if got := w.do("GET", path, nil, as(second)).is(200); got.json["previous_valid_until"] != nil || got.json["rotated_at"] == nil {
+	if got := w.do("GET", path, nil, as(second)).is(200); got.json["previous_valid_until"] != nil ||
+		got.json["rotated_at"] == nil {
 		t.Errorf("after: %s", got.body)
 	}
 	// Without an overlap the previous secret stops working immediately; the default is the
 	// contract's.
-	third := w.do("POST", path+"/rotate", map[string]any{"overlap_seconds": 0}, as(second)).is(200).string("token")
+	third := w.do("POST", path+"/rotate", map[string]any{"overlap_seconds": 0},
+		as(second)).is(200).string("token")
 	w.do("GET", path, nil, as(second)).problem(401, "token-rotated")
 	fourth := w.do("POST", path+"/rotate", map[string]any{}, as(third)).is(200)
 	until, err = time.Parse(time.RFC3339, fourth.string("previous_valid_until"))
@@ -63,7 +72,8 @@ func TestRotateToken(t *testing.T) {
 		t.Errorf("the old secret works until %v", until)
 	}
 	w.do("GET", path, nil, as(second)).problem(401, "token-invalid")
-	w.do("POST", path+"/rotate", map[string]any{"overlap_seconds": 604801}, as(third)).problem(422, "out-of-range")
+	w.do("POST", path+"/rotate", map[string]any{"overlap_seconds": 604801}, as(third)).problem(422,
+		"out-of-range")
 }
 
 func TestRotateTokenRefused(t *testing.T) {
@@ -71,17 +81,26 @@ func TestRotateTokenRefused(t *testing.T) {
 	var ahead time.Duration
 	w := newWorld(t, func(c *Config) { c.Now = func() time.Time { return time.Now().Add(ahead) } })
 	soon := time.Now().Add(time.Hour)
-	few := w.newToken(w.org, lifecycle.NewToken{Scopes: []controlplane.Scope{controlplane.ScopeTokensWrite}, ExpiresAt: &soon})
+	few := w.newToken(w.org,
+		lifecycle.NewToken{Scopes: []controlplane.Scope{controlplane.ScopeTokensWrite},
+			ExpiresAt: &soon})
 	mine, err := w.store.TokenByHash(t.Context(), controlplane.HashSecret(few))
 	if err != nil {
 		t.Fatal(err)
 	}
 	all := w.newEstate(w.org, "rotate.example.com").token
-	w.do("POST", "/api/tokens/"+all.ID+"/rotate", map[string]any{}, as(few)).problem(403, "token-exceeds")
-	w.do("POST", "/api/tokens/"+mine.ID+"/rotate", map[string]any{"expires_at": nil}, as(few)).problem(422, "expires-exceeds")
-	w.do("POST", "/api/tokens/"+mine.ID+"/rotate", map[string]any{"expires_at": soon.Add(time.Minute)}, as(few)).problem(422, "expires-exceeds")
-	w.do("POST", "/api/tokens/"+mine.ID+"/rotate", map[string]any{"expires_at": time.Now().Add(-time.Minute)}).problem(422, "expires-in-past")
-	if a := w.do("POST", "/api/tokens/"+mine.ID+"/rotate", map[string]any{"expires_at": nil}).is(200); a.json["expires_at"] != nil {
+	w.do("POST", "/api/tokens/"+all.ID+"/rotate", map[string]any{}, as(few)).problem(403,
+		"token-exceeds")
+	w.do("POST", "/api/tokens/"+mine.ID+"/rotate", map[string]any{"expires_at": nil},
+		as(few)).problem(422, "expires-exceeds")
+	w.do("POST", "/api/tokens/"+mine.ID+
+		"/rotate", map[string]any{"expires_at": soon.Add(time.Minute)}, as(few)).problem(422,
+		"expires-exceeds")
+	w.do("POST", "/api/tokens/"+mine.ID+
+		"/rotate", map[string]any{"expires_at": time.Now().Add(-time.Minute)}).problem(422,
+		"expires-in-past")
+	if a := w.do("POST", "/api/tokens/"+mine.ID+
+		"/rotate", map[string]any{"expires_at": nil}).is(200); a.json["expires_at"] != nil {
 		t.Errorf("rotated token = %s, want expires_at null", a.body)
 	}
 	w.exec(`UPDATE api_tokens SET expires_at = now() WHERE id = $1`, mine.ID)
@@ -126,7 +145,8 @@ func TestStreamEndsWithItsSecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	second := w.do("POST", "/api/tokens/"+me.ID+"/rotate", map[string]any{"overlap_seconds": 1}, as(first)).is(200).string("token")
+	second := w.do("POST", "/api/tokens/"+me.ID+"/rotate", map[string]any{"overlap_seconds": 1},
+		as(first)).is(200).string("token")
 	old, now := w.follow("", "", as(first)), w.follow("", "", as(second))
 	if id, _, _ := old.next(); id != "" {
 		t.Errorf("%s came", id)
@@ -141,11 +161,15 @@ func TestRevokeAllTokens(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	e := w.newEstate(w.org, "revoke.example.com")
-	restricted := w.newToken(w.org, lifecycle.NewToken{Scopes: controlplane.Scopes(), DomainIDs: []string{e.domain.ID}})
-	rotated := w.do("POST", "/api/tokens/"+e.token.ID+"/rotate", map[string]any{}).is(200).string("token")
-	w.do("POST", "/api/tokens/revoke-all", map[string]any{}, as(restricted)).problem(403, "token-restricted")
+	restricted := w.newToken(w.org, lifecycle.NewToken{Scopes: controlplane.Scopes(),
+		DomainIDs: []string{e.domain.ID}})
+	rotated := w.do("POST", "/api/tokens/"+e.token.ID+
+		"/rotate", map[string]any{}).is(200).string("token")
+	w.do("POST", "/api/tokens/revoke-all", map[string]any{}, as(restricted)).problem(403,
+		"token-restricted")
 	w.do("GET", "/api/domains", nil, as(rotated)).is(200)
-	if a := w.do("POST", "/api/tokens/revoke-all", map[string]any{"keep_current": true}).is(200); a.json["revoked"] != 2.0 {
+	if a := w.do("POST", "/api/tokens/revoke-all", map[string]any{"keep_current": true}).is(
+		200); a.json["revoked"] != 2.0 {
 		t.Errorf("revoke-all with keep_current = %s, want 2 revoked", a.body)
 	}
 	w.do("GET", "/api/domains", nil, as(rotated)).problem(401, "token-invalid")
@@ -156,7 +180,8 @@ func TestRevokeAllTokens(t *testing.T) {
 	if len(log.ids()) != 1 {
 		t.Errorf("audit log of token.revoked_all = %s, want 1 entry", log.body)
 	}
-	if a := w.do("POST", "/api/tokens/revoke-all", map[string]any{}).is(200); a.json["revoked"] != 1.0 {
+	if a := w.do("POST", "/api/tokens/revoke-all", map[string]any{}).is(
+		200); a.json["revoked"] != 1.0 {
 		t.Errorf("revoke-all = %s, want 1 revoked", a.body)
 	}
 	w.do("GET", "/api/domains", nil).problem(401, "token-invalid")
@@ -165,7 +190,8 @@ func TestRevokeAllTokens(t *testing.T) {
 // No Authorization header makes bearer panic, and only one well-formed secret passes.
 func FuzzBearer(f *testing.F) {
 	secret := controlplane.NewSecret()
-	for _, seed := range []string{"Bearer " + secret, "bearer  " + secret + " ", "Basic eDp5", "", "Bearer", "Bearer " + secret[:39], "Bearer dcv_\x00"} {
+	for _, seed := range []string{"Bearer " + secret, "bearer  " + secret + " ", "Basic eDp5", "",
+		"Bearer", "Bearer " + secret[:39], "Bearer dcv_\x00"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, line string) {

@@ -36,7 +36,8 @@ func (c *call) leave() {
 // leaves releases the slot as soon as the handler has decided on its response, so that slow clients
 // do not hold slots.
 func leaves(next StrictHandlerFunc, _ string) StrictHandlerFunc {
-	return func(ctx context.Context, w http.ResponseWriter, r *http.Request, request any) (any, error) {
+	return func(ctx context.Context, w http.ResponseWriter, r *http.Request, request any) (any,
+		error) {
 		defer callOf(ctx).leave()
 		return next(ctx, w, r, request)
 	}

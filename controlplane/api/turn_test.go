@@ -42,9 +42,13 @@ func TestCallsOfOneOrganizationHoldUpNobodyElse(t *testing.T) {
 		if i%2 == 0 { // also those that are one transaction with their answer
 			options = append(options, key(string(rune('a'+i))))
 		}
-		go func() { done <- w.do("POST", "/api/domains/locked.example.com/verify", nil, options...).status }()
+		go func() {
+			done <- w.do("POST", "/api/domains/locked.example.com/verify", nil,
+				options...).status
+		}()
 	}
-	for deadline := time.Now().Add(20 * time.Second); w.api.places.Waiting() < n-callsAlone || w.locked() < callsAlone; {
+	for deadline := time.Now().Add(20 * time.Second); w.api.places.Waiting() < n-callsAlone ||
+		w.locked() < callsAlone; {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d calls wait for a place, want %d", w.api.places.Waiting(), n-callsAlone)
 		}
@@ -94,7 +98,8 @@ func TestLargeRequestsTakeTurns(t *testing.T) {
 		op.checks = gate
 	}
 	quiet := as(w.newToken(w.newOrg("Quiet"), lifecycle.NewToken{Scopes: controlplane.Scopes()}))
-	large := map[string]any{"name": "large.example.com", "unknown": strings.Repeat("x", largeRequest)}
+	large := map[string]any{"name": "large.example.com",
+		"unknown": strings.Repeat("x", largeRequest)}
 	leave, ok := gate.Enter(w.org)
 	if !ok {
 		t.Fatal("Enter = false before any call, want a place")
@@ -104,7 +109,8 @@ func TestLargeRequestsTakeTurns(t *testing.T) {
 	for i := range n {
 		method, path, body := "POST", "/api/domains", any(large)
 		if i == 0 {
-			method, path, body = "GET", "/api/domains?unknown="+strings.Repeat("x", largeRequest), nil
+			method, path, body = "GET", "/api/domains?unknown="+strings.Repeat("x", largeRequest),
+				nil
 		}
 		go func() { done <- w.do(method, path, body).status }()
 	}

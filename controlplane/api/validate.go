@@ -50,14 +50,16 @@ func (op *operation) checkQuery(r *http.Request, wrong *faults) error {
 		}
 		defer leave()
 		if values, err = url.ParseQuery(r.URL.RawQuery); err != nil {
-			return malformed("malformed-query", "The query string is malformed or has more than 10,000 parameters.")
+			return malformed("malformed-query",
+				"The query string is malformed or has more than 10,000 parameters.")
 		}
 	}
 	for name, sent := range values {
 		p, known := op.query[name]
 		switch {
 		case !known:
-			wrong.add(controlplane.FieldError{Pointer: pointer(name), Code: codeUnknownParameter, Detail: "Unknown parameter."})
+			wrong.add(controlplane.FieldError{Pointer: pointer(name), Code: codeUnknownParameter,
+				Detail: "Unknown parameter."})
 		case len(sent) > 1:
 			wrong.add(p.wrong(name + " was sent more than once."))
 		default:
@@ -68,7 +70,8 @@ func (op *operation) checkQuery(r *http.Request, wrong *faults) error {
 	}
 	for name, p := range op.query {
 		if p.required && len(values[name]) == 0 {
-			wrong.add(controlplane.FieldError{Pointer: pointer(name), Code: codeInvalidParameter, Detail: name + " is required."})
+			wrong.add(controlplane.FieldError{Pointer: pointer(name), Code: codeInvalidParameter,
+				Detail: name + " is required."})
 		}
 	}
 	return nil
@@ -141,7 +144,8 @@ var visitOptions = []openapi3.SchemaValidationOption{
 
 func isMalformed(code string) bool {
 	switch code {
-	case codeUnknownField, codeUnknownParameter, codeInvalidParameter, codeInvalidLimit, codeInvalidCursor:
+	case codeUnknownField, codeUnknownParameter, codeInvalidParameter, codeInvalidLimit,
+		codeInvalidCursor:
 		return true
 	}
 	return false

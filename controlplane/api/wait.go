@@ -41,7 +41,10 @@ func (a *API) holdOpen(w http.ResponseWriter, r *http.Request, c *call) {
 // held returns an object as soon as settled reports that it differs from the one that the caller
 // knows, when the wait is over, or when the server stops. It returns the context's error if the
 // client disconnects. After a wait, the credential is checked again before the object is returned.
-func held[T any](ctx context.Context, a *API, wait *Wait, id string, settled func(T) bool, load func(context.Context) (T, error)) (T, error) {
+func held[T any](
+	ctx context.Context, a *API, wait *Wait, id string, settled func(T) bool,
+	load func(context.Context) (T, error),
+) (T, error) {
 	d, _ := time.ParseDuration(*wait) // the contract validates it
 	moved, stop := a.store.Watch(id)
 	defer stop()

@@ -63,7 +63,8 @@ func TestWalkWhileOthersWrite(t *testing.T) {
 	walking.Wait()
 	stop()
 	writing.Wait()
-	if gone, come := w.count(`SELECT $1 - count(*) FROM domains WHERE id < 'dom_1'`, n), w.count(`SELECT count(*) FROM domains WHERE id >= 'dom_1'`); gone == 0 || come == 0 {
+	if gone, come := w.count(`SELECT $1 - count(*) FROM domains WHERE id < 'dom_1'`, n),
+		w.count(`SELECT count(*) FROM domains WHERE id >= 'dom_1'`); gone == 0 || come == 0 {
 		t.Errorf("meanwhile %d went and %d came", gone, come)
 	}
 }
@@ -78,7 +79,8 @@ func (w *world) churn(ctx context.Context, n int) {
 	}
 	defer func() { _ = conn.Close(context.Background()) }()
 	for i := 0; ctx.Err() == nil; i++ {
-		_, err := conn.Exec(ctx, `WITH gone AS (DELETE FROM domains WHERE org_id = $1 AND id = 'dom_' || lpad($2::int::text, 26, '0'))
+		_, err := conn.Exec(ctx,
+			`WITH gone AS (DELETE FROM domains WHERE org_id = $1 AND id = 'dom_' || lpad($2::int::text, 26, '0'))
 			INSERT INTO domains (id, org_id, name, cname_target, status, created_at, expires_at)
 			SELECT 'dom_1' || lpad($3::int::text, 25, '0'), $1, md5('new' || $3::int) || '.example.com', md5('new' || $3::int), 'active',
 				now() - random() * interval '15 minutes', now() + random() * interval '90 days'`,

@@ -11,7 +11,9 @@ import (
 )
 
 // ListWebhooks implements GET /api/webhooks.
-func (a *API) ListWebhooks(ctx context.Context, r ListWebhooksRequestObject) (ListWebhooksResponseObject, error) {
+func (a *API) ListWebhooks(
+	ctx context.Context, r ListWebhooksRequestObject,
+) (ListWebhooksResponseObject, error) {
 	p, err := a.unrestricted(ctx)
 	if err != nil {
 		return nil, err
@@ -29,27 +31,35 @@ func (a *API) ListWebhooks(ctx context.Context, r ListWebhooksRequestObject) (Li
 	for i := range webhooks {
 		data[i] = a.webhookBody(&webhooks[i])
 	}
-	return ListWebhooks200JSONResponse{Data: data, HasMore: next != nil, NextCursor: a.next(l, next)}, nil
+	return ListWebhooks200JSONResponse{Data: data, HasMore: next != nil,
+		NextCursor: a.next(l, next)}, nil
 }
 
 // CreateWebhook implements POST /api/webhooks.
-func (a *API) CreateWebhook(ctx context.Context, r CreateWebhookRequestObject) (CreateWebhookResponseObject, error) {
+func (a *API) CreateWebhook(
+	ctx context.Context, r CreateWebhookRequestObject,
+) (CreateWebhookResponseObject, error) {
 	p, err := a.unrestricted(ctx)
 	if err != nil {
 		return nil, err
 	}
 	b := r.Body
-	w, secret, err := a.lifecycle.CreateWebhook(ctx, p.actor, p.org(), lifecycle.NewWebhook{URL: b.Url, Description: deref(b.Description),
-		Events: deref(b.Events), Enabled: b.Enabled == nil || *b.Enabled, Secret: deref(b.Secret)})
+	w, secret, err := a.lifecycle.CreateWebhook(ctx, p.actor, p.org(),
+		lifecycle.NewWebhook{URL: b.Url, Description: deref(b.Description),
+			Events: deref(b.Events), Enabled: b.Enabled == nil || *b.Enabled,
+			Secret: deref(b.Secret)})
 	if err != nil {
 		return nil, err
 	}
 	return CreateWebhook201JSONResponse{Body: a.webhookWithSecret(w, secret),
-		Headers: CreateWebhook201ResponseHeaders{Location: "/api/webhooks/" + w.ID, CacheControl: "no-store"}}, nil
+		Headers: CreateWebhook201ResponseHeaders{Location: "/api/webhooks/" + w.ID,
+			CacheControl: "no-store"}}, nil
 }
 
 // GetWebhook implements GET /api/webhooks/{webhook}.
-func (a *API) GetWebhook(ctx context.Context, r GetWebhookRequestObject) (GetWebhookResponseObject, error) {
+func (a *API) GetWebhook(
+	ctx context.Context, r GetWebhookRequestObject,
+) (GetWebhookResponseObject, error) {
 	w, err := a.webhook(ctx, r.Webhook)
 	if err != nil {
 		return nil, err
@@ -58,14 +68,17 @@ func (a *API) GetWebhook(ctx context.Context, r GetWebhookRequestObject) (GetWeb
 }
 
 // UpdateWebhook implements PATCH /api/webhooks/{webhook}.
-func (a *API) UpdateWebhook(ctx context.Context, r UpdateWebhookRequestObject) (UpdateWebhookResponseObject, error) {
+func (a *API) UpdateWebhook(
+	ctx context.Context, r UpdateWebhookRequestObject,
+) (UpdateWebhookResponseObject, error) {
 	p, err := a.forWebhook(ctx, r.Webhook)
 	if err != nil {
 		return nil, err
 	}
 	b := r.Body
-	w, err := a.lifecycle.UpdateWebhook(ctx, p.actor, p.org(), r.Webhook, lifecycle.WebhookPatch{URL: b.Url, Description: b.Description,
-		Events: b.Events, Enabled: b.Enabled, Secret: b.Secret})
+	w, err := a.lifecycle.UpdateWebhook(ctx, p.actor, p.org(), r.Webhook,
+		lifecycle.WebhookPatch{URL: b.Url, Description: b.Description,
+			Events: b.Events, Enabled: b.Enabled, Secret: b.Secret})
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +86,9 @@ func (a *API) UpdateWebhook(ctx context.Context, r UpdateWebhookRequestObject) (
 }
 
 // DeleteWebhook implements DELETE /api/webhooks/{webhook}.
-func (a *API) DeleteWebhook(ctx context.Context, r DeleteWebhookRequestObject) (DeleteWebhookResponseObject, error) {
+func (a *API) DeleteWebhook(
+	ctx context.Context, r DeleteWebhookRequestObject,
+) (DeleteWebhookResponseObject, error) {
 	p, err := a.forWebhook(ctx, r.Webhook)
 	if err != nil {
 		return nil, err
@@ -85,7 +100,9 @@ func (a *API) DeleteWebhook(ctx context.Context, r DeleteWebhookRequestObject) (
 }
 
 // RotateWebhookSecret implements POST /api/webhooks/{webhook}/rotate-secret.
-func (a *API) RotateWebhookSecret(ctx context.Context, r RotateWebhookSecretRequestObject) (RotateWebhookSecretResponseObject, error) {
+func (a *API) RotateWebhookSecret(
+	ctx context.Context, r RotateWebhookSecretRequestObject,
+) (RotateWebhookSecretResponseObject, error) {
 	p, err := a.forWebhook(ctx, r.Webhook)
 	if err != nil {
 		return nil, err
@@ -127,9 +144,12 @@ func (a *API) webhook(ctx context.Context, id string) (*controlplane.Webhook, er
 
 // webhookBody converts a webhook to its API representation.
 func (a *API) webhookBody(w *controlplane.Webhook) Webhook {
-	body := Webhook{Id: w.ID, Url: w.URL, Description: w.Description, Events: listOf(w.Events), Enabled: w.Enabled,
-		DisabledReason: nullable.NewNullNullable[WebhookDisabledReason](), FailingSince: timeOrNull(w.FailingSince),
-		PreviousSecretUntil: nullable.NewNullNullable[time.Time](), CreatedBy: w.CreatedBy, CreatedAt: w.CreatedAt.UTC(), UpdatedAt: w.UpdatedAt.UTC()}
+	body := Webhook{Id: w.ID, Url: w.URL, Description: w.Description, Events: listOf(w.Events),
+		Enabled:             w.Enabled,
+		DisabledReason:      nullable.NewNullNullable[WebhookDisabledReason](),
+		FailingSince:        timeOrNull(w.FailingSince),
+		PreviousSecretUntil: nullable.NewNullNullable[time.Time](), CreatedBy: w.CreatedBy,
+		CreatedAt: w.CreatedAt.UTC(), UpdatedAt: w.UpdatedAt.UTC()}
 	if w.DisabledReason != "" {
 		body.DisabledReason.Set(WebhookDisabledReason(w.DisabledReason))
 	}
@@ -141,9 +161,12 @@ func (a *API) webhookBody(w *controlplane.Webhook) Webhook {
 
 func (a *API) webhookWithSecret(w *controlplane.Webhook, secret string) WebhookWithSecret {
 	b := a.webhookBody(w)
-	body := WebhookWithSecret{Secret: secret, Id: b.Id, Url: b.Url, Description: b.Description, Events: b.Events, Enabled: b.Enabled,
-		DisabledReason: nullable.NewNullNullable[WebhookWithSecretDisabledReason](), FailingSince: b.FailingSince,
-		PreviousSecretUntil: b.PreviousSecretUntil, CreatedBy: b.CreatedBy, CreatedAt: b.CreatedAt, UpdatedAt: b.UpdatedAt}
+	body := WebhookWithSecret{Secret: secret, Id: b.Id, Url: b.Url, Description: b.Description,
+		Events: b.Events, Enabled: b.Enabled,
+		DisabledReason:      nullable.NewNullNullable[WebhookWithSecretDisabledReason](),
+		FailingSince:        b.FailingSince,
+		PreviousSecretUntil: b.PreviousSecretUntil, CreatedBy: b.CreatedBy, CreatedAt: b.CreatedAt,
+		UpdatedAt: b.UpdatedAt}
 	if w.DisabledReason != "" {
 		body.DisabledReason.Set(WebhookWithSecretDisabledReason(w.DisabledReason))
 	}

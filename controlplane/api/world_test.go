@@ -58,7 +58,8 @@ type issuer struct{ lifecycle.Issuer }
 func (issuer) CAs() []string { return []string{"first", "second"} }
 
 func (issuer) Identities(context.Context) []controlplane.CAIdentity {
-	return []controlplane.CAIdentity{{Name: "first", Identities: []string{"first.test"}}, {Name: "second", Identities: []string{"second.test"}}}
+	return []controlplane.CAIdentity{{Name: "first", Identities: []string{"first.test"}},
+		{Name: "second", Identities: []string{"second.test"}}}
 }
 
 // gitHub is a fake of GitHub that has every account except "nobody".
@@ -66,28 +67,39 @@ type gitHub struct{}
 
 func (gitHub) LookUp(_ context.Context, login string) (controlplane.GitHubAccount, error) {
 	if login == "nobody" {
-		return controlplane.GitHubAccount{}, controlplane.Invalid("/login", "login-unknown", "GitHub has no such account.", "Send a login.")
+		return controlplane.GitHubAccount{},
+			controlplane.Invalid("/login", "login-unknown", "GitHub has no such account.",
+				"Send a login.")
 	}
-	return controlplane.GitHubAccount{ID: int64(crc32.ChecksumIEEE([]byte(login))), Login: login}, nil
+	return controlplane.GitHubAccount{ID: int64(crc32.ChecksumIEEE([]byte(login))), Login: login},
+		nil
 }
 
 // doctor is a fake of DNS. The zero value finds no problem.
 type doctor struct {
 	mu      sync.Mutex
-	examine func(ctx context.Context, domain, target string, wildcard bool, cas []controlplane.CAIdentity) (controlplane.Examination, error)
+	examine func(ctx context.Context, domain, target string, wildcard bool,
+		cas []controlplane.CAIdentity) (controlplane.Examination, error)
 }
 
-func (d *doctor) Examine(ctx context.Context, domain, target string, wildcard bool, cas []controlplane.CAIdentity) (controlplane.Examination, error) {
+func (d *doctor) Examine(
+	ctx context.Context, domain, target string, wildcard bool, cas []controlplane.CAIdentity,
+) (controlplane.Examination, error) {
 	d.mu.Lock()
 	examine := d.examine
 	d.mu.Unlock()
 	if examine == nil {
-		return controlplane.Examination{Delegation: controlplane.Diagnosis{Code: controlplane.CauseOK}, DNSSEC: controlplane.DNSSECInsecure}, nil
+		return controlplane.Examination{
+			Delegation: controlplane.Diagnosis{Code: controlplane.CauseOK},
+			DNSSEC:     controlplane.DNSSECInsecure}, nil
 	}
 	return examine(ctx, domain, target, wildcard, cas)
 }
 
-func (d *doctor) does(examine func(ctx context.Context, domain, target string, wildcard bool, cas []controlplane.CAIdentity) (controlplane.Examination, error)) {
+func (d *doctor) does(
+	examine func(ctx context.Context, domain, target string, wildcard bool,
+		cas []controlplane.CAIdentity) (controlplane.Examination, error),
+) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.examine = examine
@@ -97,7 +109,8 @@ func newWorld(t testing.TB, change ...func(*Config)) *world {
 	t.Helper()
 	w := &world{t: t, dsn: postgrestest.DSN(t), log: &logBuffer{}, doctor: &doctor{}}
 	var err error
-	if w.store, err = postgres.Open(t.Context(), postgres.Config{DSN: w.dsn, MaxConns: 8}); err != nil {
+	if w.store, err = postgres.Open(t.Context(),
+		postgres.Config{DSN: w.dsn, MaxConns: 8}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.store.Close)
@@ -108,10 +121,13 @@ func newWorld(t testing.TB, change ...func(*Config)) *world {
 	if w.sealer, err = seal.Open(keyset); err != nil {
 		t.Fatal(err)
 	}
-	if w.service, err = lifecycle.New(lifecycle.Config{Store: w.store, Zone: "acme.dcvaas.test", TargetKey: bytes.Repeat([]byte{7}, 32), Issuer: issuer{}, Doctor: w.doctor, Sealer: w.sealer}); err != nil {
+	if w.service, err = lifecycle.New(lifecycle.Config{Store: w.store,
+		Zone: "acme.dcvaas.test", TargetKey: bytes.Repeat([]byte{7}, 32), Issuer: issuer{},
+		Doctor: w.doctor, Sealer: w.sealer}); err != nil {
 		t.Fatal(err)
 	}
-	config := Config{Store: w.store, Lifecycle: w.service, Sealer: w.sealer, GitHub: gitHub{}, CursorKey: bytes.Repeat([]byte{9}, 32), PublicURL: "https://dcvaas.test",
+	config := Config{Store: w.store, Lifecycle: w.service, Sealer: w.sealer, GitHub: gitHub{},
+		CursorKey: bytes.Repeat([]byte{9}, 32), PublicURL: "https://dcvaas.test",
 		Logger: slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	for _, f := range change {
 		f(&config)
@@ -130,7 +146,8 @@ func newWorld(t testing.TB, change ...func(*Config)) *world {
 func (w *world) newOrg(name string) string {
 	w.t.Helper()
 	limit := 1000
-	o, err := w.service.CreateOrganization(w.t.Context(), controlplane.System("test"), lifecycle.NewOrganization{Name: name, Tier: controlplane.TierFree, DomainLimit: &limit})
+	o, err := w.service.CreateOrganization(w.t.Context(), controlplane.System("test"),
+		lifecycle.NewOrganization{Name: name, Tier: controlplane.TierFree, DomainLimit: &limit})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -140,7 +157,8 @@ func (w *world) newOrg(name string) string {
 func (w *world) newToken(org string, in lifecycle.NewToken) string {
 	w.t.Helper()
 	in.Name = "test"
-	_, secret, err := w.service.CreateToken(w.t.Context(), controlplane.System("test"), nil, org, in)
+	_, secret, err := w.service.CreateToken(w.t.Context(), controlplane.System("test"), nil, org,
+		in)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -149,7 +167,9 @@ func (w *world) newToken(org string, in lifecycle.NewToken) string {
 
 func (w *world) newDomain(org, name string) *controlplane.Domain {
 	w.t.Helper()
-	d, err := w.service.AddDomain(w.t.Context(), controlplane.System("test"), org, lifecycle.NewDomain{Name: name, Options: controlplane.Options{AutoIssue: true, AutoRenew: true}})
+	d, err := w.service.AddDomain(w.t.Context(), controlplane.System("test"), org,
+		lifecycle.NewDomain{Name: name, Options: controlplane.Options{AutoIssue: true,
+			AutoRenew: true}})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -158,7 +178,8 @@ func (w *world) newDomain(org, name string) *controlplane.Domain {
 
 func (w *world) jobOf(org, domainID string) *controlplane.Job {
 	w.t.Helper()
-	jobs, _, err := w.store.ListJobs(w.t.Context(), org, postgres.JobFilter{DomainID: domainID, Limit: 1})
+	jobs, _, err := w.store.ListJobs(w.t.Context(), org,
+		postgres.JobFilter{DomainID: domainID, Limit: 1})
 	if err != nil || len(jobs) == 0 {
 		w.t.Fatalf("no job of %s: %v", domainID, err)
 	}
@@ -169,9 +190,13 @@ func (w *world) jobOf(org, domainID string) *controlplane.Job {
 func (w *world) newCertificate(d *controlplane.Domain, csr bool) *controlplane.Certificate {
 	w.t.Helper()
 	now := time.Now().UTC().Truncate(time.Microsecond)
-	c := &controlplane.Certificate{ID: controlplane.NewID(controlplane.PrefixCertificate), OrgID: d.OrgID, DomainID: d.ID,
-		OrderID: controlplane.NewID(controlplane.PrefixOrder), Names: []string{"*." + d.Name, d.Name}, Serial: "0a", Issuer: "Test CA", CA: "first", KeyType: controlplane.KeyEC256,
-		NotBefore: now, NotAfter: now.Add(90 * 24 * time.Hour), FingerprintSHA256: strings.Repeat("ab", 32), CreatedAt: now}
+	c := &controlplane.Certificate{ID: controlplane.NewID(controlplane.PrefixCertificate),
+		OrgID: d.OrgID, DomainID: d.ID,
+		OrderID: controlplane.NewID(controlplane.PrefixOrder),
+		Names:   []string{"*." + d.Name, d.Name}, Serial: "0a", Issuer: "Test CA",
+		CA: "first", KeyType: controlplane.KeyEC256,
+		NotBefore: now, NotAfter: now.Add(90 * 24 * time.Hour),
+		FingerprintSHA256: strings.Repeat("ab", 32), CreatedAt: now}
 	leaf, key := selfSigned(w.t, "leaf")
 	ca, _ := selfSigned(w.t, "ca")
 	c.ChainPEM = leaf + "\n" + ca
@@ -181,7 +206,11 @@ func (w *world) newCertificate(d *controlplane.Domain, csr bool) *controlplane.C
 			w.t.Fatal(err)
 		}
 	}
-	if err := w.store.InTx(w.t.Context(), func(tx *postgres.Tx) error { return tx.AddCertificate(w.t.Context(), c, "") }); err != nil {
+	if err := w.store.InTx(w.t.Context(),
+		func(tx *postgres.Tx) error {
+			return tx.AddCertificate(w.t.Context(), c,
+				"")
+		}); err != nil {
 		w.t.Fatal(err)
 	}
 	return c
@@ -202,7 +231,8 @@ func selfSigned(t testing.TB, name string) (certPEM, keyPEM string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
+		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
 }
 
 // exec runs SQL behind the store's back.
@@ -296,7 +326,8 @@ func (w *world) do(method, path string, body any, options ...option) *answer {
 		w.t.Fatal(err)
 	}
 	a := &answer{t: w.t, status: resp.StatusCode, header: resp.Header, body: string(raw)}
-	if strings.HasSuffix(strings.Split(resp.Header.Get("Content-Type"), ";")[0], "json") && !strings.HasSuffix(resp.Header.Get("Content-Type"), "ndjson") && len(raw) > 0 {
+	if strings.HasSuffix(strings.Split(resp.Header.Get("Content-Type"), ";")[0], "json") &&
+		!strings.HasSuffix(resp.Header.Get("Content-Type"), "ndjson") && len(raw) > 0 {
 		if err := json.Unmarshal(raw, &a.json); err != nil {
 			w.t.Fatalf("%s %s: %v in %s", method, path, err, raw)
 		}
@@ -349,7 +380,8 @@ func (w *world) conforms(r *http.Request, a *answer) {
 	if a.json == nil {
 		return
 	}
-	if err := media.Schema.Value.VisitJSON(a.json, openapi3.VisitAsResponse(), openapi3.MultiErrors()); err != nil {
+	if err := media.Schema.Value.VisitJSON(a.json, openapi3.VisitAsResponse(),
+		openapi3.MultiErrors()); err != nil {
 		w.t.Errorf("%s: body of %d does not match the contract: %v", op.id, a.status, err)
 	}
 	if more := unknownFields(media.Schema.Value, a.json); more != "" {
@@ -410,7 +442,8 @@ func (a *answer) problem(status int, code string) *answer {
 	if a.json["request_id"] != a.header.Get("Request-Id") || a.json["request_id"] == "" {
 		a.t.Errorf("request_id %v, header %q", a.json["request_id"], a.header.Get("Request-Id"))
 	}
-	if status != http.StatusInternalServerError && (a.json["fix"] == nil || a.json["title"] == http.StatusText(status)) {
+	if status != http.StatusInternalServerError &&
+		(a.json["fix"] == nil || a.json["title"] == http.StatusText(status)) {
 		a.t.Errorf("problem %s has no fix or no title: %s", code, a.body)
 	}
 	return a

@@ -18,7 +18,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres/postgrestest"
 )
 
-var walkFull = flag.Bool("walk.full", false, "send each value of the other organization in each field of each page")
+var walkFull = flag.Bool("walk.full", false,
+	"send each value of the other organization in each field of each page")
 
 // fieldNames returns the names of the fields that the pages read from queries and forms, according
 // to their source.
@@ -37,7 +38,8 @@ func fieldNames(t *testing.T) []string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, m := range regexp.MustCompile(`(?:\.(?:Get|Has|FormValue|PostFormValue)\(|Form\[|\bf\[|\bq\[)"([a-z_]+)"`).FindAllStringSubmatch(string(source), -1) {
+		for _, m := range regexp.MustCompile(
+			`(?:\.(?:Get|Has|FormValue|PostFormValue)\(|Form\[|\bf\[|\bq\[)"([a-z_]+)"`).FindAllStringSubmatch(string(source), -1) {
 			names[m[1]] = true
 		}
 	}
@@ -50,12 +52,15 @@ func fieldNames(t *testing.T) []string {
 // fillPages adds more than a page of everything that has a list.
 func (s *site) fillPages(p tenant) {
 	s.t.Helper()
-	for i := range 2 + max(domainsPerPage, tokensPerPage, peoplePerPage, webhooksPerPage, jobsPerPage, deliveriesPerPage) {
+	for i := range 2 + max(domainsPerPage, tokensPerPage, peoplePerPage, webhooksPerPage,
+		jobsPerPage, deliveriesPerPage) {
 		s.add(p.org, fmt.Sprintf("n%d.%s", i, p.domain.Name))
 		s.token(p.org, lifecycle.NewToken{Name: fmt.Sprintf("token %d of %s", i, p.org.Name)})
-		s.addMember(p.org, controlplane.GitHubAccount{ID: int64(1)<<51 + int64(i), Login: fmt.Sprintf("crowd-%d", i)}, controlplane.RoleMember)
+		s.addMember(p.org, controlplane.GitHubAccount{ID: int64(1)<<51 + int64(i),
+			Login: fmt.Sprintf("crowd-%d", i)}, controlplane.RoleMember)
 		p.owner.post(membersPath, url.Values{"role": {"member"}, "days": {"7"}}).want(http.StatusOK)
-		p.owner.post("/webhooks", url.Values{"url": {fmt.Sprintf("https://%d.%s/", i, p.domain.Name)}, "all": {"1"}}).want(http.StatusCreated)
+		p.owner.post("/webhooks", url.Values{"url": {fmt.Sprintf("https://%d.%s/", i,
+			p.domain.Name)}, "all": {"1"}}).want(http.StatusCreated)
 	}
 }
 
@@ -65,13 +70,17 @@ func (s *site) fillPages(p tenant) {
 func TestAccessToOtherOrganizations(t *testing.T) {
 	s := newSite(t, withSealer(t))
 	theirs, twin := s.newTenant("quokka"), s.newTenant("wombat")
-	texts := postgrestest.RowsOf(t, s.dsn, theirs.org.ID).Texts(postgrestest.RowsOf(t, s.dsn, twin.org.ID))
+	texts := postgrestest.RowsOf(t, s.dsn,
+		theirs.org.ID).Texts(postgrestest.RowsOf(t, s.dsn, twin.org.ID))
 	s.fillPages(theirs)
 	rows := postgrestest.RowsOf(t, s.dsn, theirs.org.ID)
-	f := intruder{site: s, own: s.newTenant("own"), theirs: theirs, texts: append(texts, theirs.org.ID),
+	f := intruder{site: s, own: s.newTenant("own"), theirs: theirs,
+		texts: append(texts, theirs.org.ID),
 		names: fieldNames(t), cursors: map[string][]url.Values{}}
-	f.values = []string{theirs.domain.Name, theirs.domain.ID, theirs.member.User.Login, theirs.member.User.ID, theirs.job.ID, theirs.certificate.ID, theirs.token.ID,
-		theirs.invitation, theirs.webhook, theirs.delivery, theirs.session, theirs.org.ID, theirs.org.Name}
+	f.values = []string{theirs.domain.Name, theirs.domain.ID, theirs.member.User.Login,
+		theirs.member.User.ID, theirs.job.ID, theirs.certificate.ID, theirs.token.ID,
+		theirs.invitation, theirs.webhook, theirs.delivery, theirs.session, theirs.org.ID,
+		theirs.org.Name}
 	routes := s.allRoutes()
 	for _, r := range routes {
 		f.collect(r)
@@ -142,14 +151,17 @@ func (f *intruder) walk(r route, a access) {
 	for _, param := range r.params() {
 		for _, value := range append(f.values, f.theirs.domain.Target) {
 			path := own.path(strings.ReplaceAll(template, param, url.PathEscape(value)))
-			if got := see(path, a.formOf(own)); got.status != gone && (!a.open || got.status != http.StatusForbidden) {
-				f.t.Errorf("%s %s of another organization: status %d, want %d: %.300s", r.method, path, got.status, gone, got.text)
+			if got := see(path, a.formOf(own)); got.status != gone &&
+				(!a.open || got.status != http.StatusForbidden) {
+				f.t.Errorf("%s %s of another organization: status %d, want %d: %.300s", r.method,
+					path, got.status, gone, got.text)
 			}
 		}
 	}
 	if len(r.params()) > 0 && !a.open {
 		if got := see(f.theirs.path(template), a.formOf(f.theirs)); got.status != gone {
-			f.t.Errorf("%s of another organization: status %d, want %d: %.300s", r, got.status, gone, got.text)
+			f.t.Errorf("%s of another organization: status %d, want %d: %.300s", r, got.status,
+				gone, got.text)
 		}
 	}
 	if a.open && r.method == http.MethodPost {
@@ -191,7 +203,9 @@ func (f *intruder) single(form url.Values, value string, queries bool, method st
 }
 
 // send sends a GET request with a query, or a POST request with a form.
-func (f *intruder) send(see func(string, url.Values) response, r route, path string, values url.Values) {
+func (f *intruder) send(
+	see func(string, url.Values) response, r route, path string, values url.Values,
+) {
 	f.t.Helper()
 	var got response
 	if r.method == http.MethodGet {
@@ -218,8 +232,10 @@ func (f *intruder) checkHidden(r route, a response, path string, form url.Values
 	var headers strings.Builder
 	_ = a.header.Write(&headers)
 	for _, text := range f.texts {
-		if !strings.Contains(asked, text) && (strings.Contains(a.body, text) || strings.Contains(headers.String(), text)) {
-			f.t.Errorf("%s %s with %q shows %q of the other organization: status %d\n%s\n%.2000s", r.method, path, sent, text, a.status, headers.String(), a.text)
+		if !strings.Contains(asked, text) &&
+			(strings.Contains(a.body, text) || strings.Contains(headers.String(), text)) {
+			f.t.Errorf("%s %s with %q shows %q of the other organization: status %d\n%s\n%.2000s",
+				r.method, path, sent, text, a.status, headers.String(), a.text)
 		}
 	}
 }

@@ -46,12 +46,14 @@ var accesses = map[string]access{
 
 	"GET " + invitedPath: {},
 	// No user is invited in this test.
-	"POST " + invitedPath + "/{organization}/accept":  {status: http.StatusNotFound, form: fields("role", "member")},
+	"POST " + invitedPath + "/{organization}/accept": {status: http.StatusNotFound,
+		form: fields("role", "member")},
 	"POST " + invitedPath + "/{organization}/decline": {status: http.StatusNotFound},
 
-	"GET " + sessionsPath:                     {},
-	"POST " + sessionsPath + "/end-others":    {},
-	"POST " + sessionsPath + "/{session}/end": {gone: http.StatusSeeOther}, // an ended session is not an error
+	"GET " + sessionsPath:                  {},
+	"POST " + sessionsPath + "/end-others": {},
+	// an ended session is not an error
+	"POST " + sessionsPath + "/{session}/end": {gone: http.StatusSeeOther},
 
 	"GET /organizations":                        {},
 	"POST /organizations/{organization}/switch": {},
@@ -73,46 +75,62 @@ var accesses = map[string]access{
 	"POST /certificates/{certificate}/key":                            {scope: controlplane.ScopeCertificatesKey, status: http.StatusOK},
 	"POST /certificates/{certificate}/pkcs12":                         {scope: controlplane.ScopeCertificatesKey, status: http.StatusOK, form: fields("password", "a password")},
 	"GET /certificates/{certificate}/revoke":                          {scope: controlplane.ScopeCertificatesRevoke},
-	"POST /certificates/{certificate}/revoke": {scope: controlplane.ScopeCertificatesRevoke, form: func(p tenant) url.Values {
-		return url.Values{"reason": {"superseded"}, "name": {p.domain.Name}}
-	}},
+	"POST /certificates/{certificate}/revoke": {scope: controlplane.ScopeCertificatesRevoke,
+		form: func(p tenant) url.Values {
+			return url.Values{"reason": {"superseded"}, "name": {p.domain.Name}}
+		}},
 
-	"GET /settings":                      {status: http.StatusSeeOther},
-	"GET /settings/organization":         {},
-	"POST /settings/organization":        {scope: controlplane.ScopeOrganizationWrite, form: fields("name", "Renamed")},
-	"POST /settings/organization/delete": {scope: controlplane.ScopeOrganizationWrite, form: func(p tenant) url.Values { return url.Values{"confirm": {p.org.Name}} }},
-	"POST /settings/organization/leave":  {},
+	"GET /settings":              {status: http.StatusSeeOther},
+	"GET /settings/organization": {},
+	"POST /settings/organization": {scope: controlplane.ScopeOrganizationWrite,
+		form: fields("name", "Renamed")},
+	"POST /settings/organization/delete": {scope: controlplane.ScopeOrganizationWrite,
+		form: func(p tenant) url.Values { return url.Values{"confirm": {p.org.Name}} }},
+	"POST /settings/organization/leave": {},
 
-	"GET " + membersPath:                     {pages: 2},
-	"POST " + membersPath:                    {scope: controlplane.ScopeMembersWrite, status: http.StatusOK, form: fields("role", "member", "days", "7")},
-	"GET " + membersPath + "/{member}":       {scope: controlplane.ScopeMembersWrite},
-	"POST " + membersPath + "/{member}/role": {scope: controlplane.ScopeMembersWrite, form: fields("role", "admin")},
-	"POST " + membersPath + "/{member}/transfer": {scope: controlplane.ScopeMembersWrite, form: func(p tenant) url.Values {
-		return url.Values{"confirm": {p.member.User.Title()}}
-	}},
+	"GET " + membersPath: {pages: 2},
+	"POST " + membersPath: {scope: controlplane.ScopeMembersWrite,
+		status: http.StatusOK, form: fields("role", "member", "days", "7")},
+	"GET " + membersPath + "/{member}": {scope: controlplane.ScopeMembersWrite},
+	"POST " + membersPath + "/{member}/role": {scope: controlplane.ScopeMembersWrite,
+		form: fields("role", "admin")},
+	"POST " + membersPath + "/{member}/transfer": {scope: controlplane.ScopeMembersWrite,
+		form: func(p tenant) url.Values {
+			return url.Values{"confirm": {p.member.User.Title()}}
+		}},
 	"POST " + membersPath + "/{member}/remove":       {scope: controlplane.ScopeMembersWrite},
 	"POST /settings/invitations/{invitation}/revoke": {scope: controlplane.ScopeMembersWrite},
 
-	"GET /settings/tokens":                 {scope: controlplane.ScopeTokensRead, pages: 1},
-	"POST /settings/tokens":                {scope: controlplane.ScopeTokensWrite, status: http.StatusOK, form: fields("name", "new", "scope", "domains:read", "end", "90d")},
-	"GET /settings/tokens/new":             {scope: controlplane.ScopeTokensWrite},
-	"POST /settings/tokens/revoke-all":     {scope: controlplane.ScopeTokensWrite, form: fields("confirm", revokeAllText)},
-	"GET /settings/tokens/{token}":         {scope: controlplane.ScopeTokensRead},
-	"POST /settings/tokens/{token}/rename": {scope: controlplane.ScopeTokensWrite, form: fields("name", "renamed")},
-	"POST /settings/tokens/{token}/rotate": {scope: controlplane.ScopeTokensWrite, status: http.StatusOK, form: fields("overlap", "24h")},
+	"GET /settings/tokens": {scope: controlplane.ScopeTokensRead, pages: 1},
+	"POST /settings/tokens": {scope: controlplane.ScopeTokensWrite,
+		status: http.StatusOK, form: fields("name", "new", "scope", "domains:read", "end", "90d")},
+	"GET /settings/tokens/new": {scope: controlplane.ScopeTokensWrite},
+	"POST /settings/tokens/revoke-all": {scope: controlplane.ScopeTokensWrite,
+		form: fields("confirm", revokeAllText)},
+	"GET /settings/tokens/{token}": {scope: controlplane.ScopeTokensRead},
+	"POST /settings/tokens/{token}/rename": {scope: controlplane.ScopeTokensWrite,
+		form: fields("name", "renamed")},
+	"POST /settings/tokens/{token}/rotate": {scope: controlplane.ScopeTokensWrite,
+		status: http.StatusOK, form: fields("overlap", "24h")},
 	"POST /settings/tokens/{token}/revoke": {scope: controlplane.ScopeTokensWrite},
 	"GET /settings/audit":                  {scope: controlplane.ScopeAuditRead, pages: 1},
 
-	"GET /webhooks":                   {pages: 1},
-	"POST /webhooks":                  {scope: controlplane.ScopeWebhooksWrite, status: http.StatusCreated, form: fields("url", "https://example.com/new", "all", "1", "enabled", "1")},
-	"GET /webhooks/{webhook}":         {pages: 1},
-	"POST /webhooks/{webhook}":        {scope: controlplane.ScopeWebhooksWrite, form: fields("url", "https://example.com/changed", "all", "1", "enabled", "1")},
-	"POST /webhooks/{webhook}/rotate": {scope: controlplane.ScopeWebhooksWrite, status: http.StatusOK},
+	"GET /webhooks": {pages: 1},
+	"POST /webhooks": {scope: controlplane.ScopeWebhooksWrite,
+		status: http.StatusCreated, form: fields("url", "https://example.com/new", "all", "1",
+			"enabled", "1")},
+	"GET /webhooks/{webhook}": {pages: 1},
+	"POST /webhooks/{webhook}": {scope: controlplane.ScopeWebhooksWrite,
+		form: fields("url", "https://example.com/changed", "all", "1", "enabled", "1")},
+	"POST /webhooks/{webhook}/rotate": {scope: controlplane.ScopeWebhooksWrite,
+		status: http.StatusOK},
 	"POST /webhooks/{webhook}/delete": {scope: controlplane.ScopeWebhooksWrite},
 	"POST /webhooks/{webhook}/test":   {scope: controlplane.ScopeWebhooksWrite},
-	"POST /webhooks/{webhook}/redeliver": {scope: controlplane.ScopeWebhooksWrite, form: func(tenant) url.Values {
-		return url.Values{"since": {time.Now().Add(-time.Hour).UTC().Format("2006-01-02T15:04")}}
-	}},
+	"POST /webhooks/{webhook}/redeliver": {scope: controlplane.ScopeWebhooksWrite,
+		form: func(tenant) url.Values {
+			return url.Values{"since": {time.Now().Add(-time.Hour).UTC().Format(
+				"2006-01-02T15:04")}}
+		}},
 	"GET /webhooks/{webhook}/deliveries/{delivery}":            {},
 	"POST /webhooks/{webhook}/deliveries/{delivery}/redeliver": {scope: controlplane.ScopeWebhooksWrite},
 }
@@ -129,7 +147,8 @@ func fields(pairs ...string) func(tenant) url.Values {
 }
 
 func newName(tenant) url.Values {
-	return url.Values{"name": {strings.TrimPrefix(controlplane.NewID("new"), "new_") + ".example.com"}}
+	return url.Values{"name": {strings.TrimPrefix(controlplane.NewID("new"), "new_") +
+		".example.com"}}
 }
 
 // tenant is an organization with one of each object and a signed-in owner.
@@ -153,22 +172,29 @@ func (s *site) newTenant(word string) tenant {
 	p := tenant{org: s.newOrg(word + " Incorporated")}
 	s.exec(`UPDATE organizations SET subscription_tier = 'agency', domain_limit = 1000 WHERE id = $1`, p.org.ID)
 	p.owner, _ = s.visitorAs(p.org, controlplane.RoleOwner)
-	p.owner.post("/webhooks", url.Values{"url": {"https://hooks." + word + ".example.net/"}, "description": {"the hook of " + word}, "all": {"1"}, "enabled": {"1"}}).want(http.StatusCreated)
+	p.owner.post("/webhooks", url.Values{"url": {"https://hooks." + word + ".example.net/"},
+		"description": {"the hook of " + word}, "all": {"1"}, "enabled": {"1"}}).want(
+		http.StatusCreated)
 	p.domain = s.add(p.org, word+".example.net")
 	p.job = s.deadLetter(p.domain)
 	p.certificate = s.issueWithKey(p.domain)
-	p.token, _ = s.token(p.org, lifecycle.NewToken{Name: "the token of " + word, DomainIDs: []string{p.domain.ID}})
+	p.token, _ = s.token(p.org, lifecycle.NewToken{Name: "the token of " + word,
+		DomainIDs: []string{p.domain.ID}})
 	_, p.member = s.visitorAs(p.org, controlplane.RoleMember)
 	p.owner.post(membersPath, url.Values{"role": {"member"}, "days": {"7"}}).want(http.StatusOK)
 	p.invitation = s.queryText(`SELECT id FROM invitations WHERE org_id = $1`, p.org.ID)
 	p.webhook = s.queryText(`SELECT id FROM webhooks WHERE org_id = $1`, p.org.ID)
-	p.session = s.queryText(`SELECT id FROM sessions WHERE org_id = $1 ORDER BY id LIMIT 1`, p.org.ID)
-	p.delivery = s.queryText(`SELECT id FROM webhook_deliveries WHERE org_id = $1 ORDER BY id LIMIT 1`, p.org.ID)
+	p.session = s.queryText(`SELECT id FROM sessions WHERE org_id = $1 ORDER BY id LIMIT 1`,
+		p.org.ID)
+	p.delivery = s.queryText(
+		`SELECT id FROM webhook_deliveries WHERE org_id = $1 ORDER BY id LIMIT 1`, p.org.ID)
 	return p
 }
 
 // visitorAs adds a member and returns a visitor who is signed in as that member.
-func (s *site) visitorAs(org *controlplane.Organization, role controlplane.Role) (*site, *controlplane.Member) {
+func (s *site) visitorAs(
+	org *controlplane.Organization, role controlplane.Role,
+) (*site, *controlplane.Member) {
 	s.t.Helper()
 	id := rand.Int64N(1 << 50)
 	account := controlplane.GitHubAccount{ID: id, Login: fmt.Sprintf("user-%d", id)}
@@ -180,8 +206,11 @@ func (s *site) visitorAs(org *controlplane.Organization, role controlplane.Role)
 
 // path returns a route's path with the tenant's objects.
 func (p tenant) path(template string) string {
-	return strings.NewReplacer("{organization}", p.org.ID, "{domain}", p.domain.ID, "{job}", p.job.ID, "{certificate}", p.certificate.ID, "{part:fullchain|leaf|chain}", "fullchain",
-		"{token}", p.token.ID, "{member}", p.member.User.ID, "{invitation}", p.invitation, "{webhook}", p.webhook, "{delivery}", p.delivery, "{session}", p.session,
+	return strings.NewReplacer("{organization}", p.org.ID, "{domain}", p.domain.ID,
+		"{job}", p.job.ID, "{certificate}", p.certificate.ID, "{part:fullchain|leaf|chain}",
+		"fullchain",
+		"{token}", p.token.ID, "{member}", p.member.User.ID, "{invitation}", p.invitation,
+		"{webhook}", p.webhook, "{delivery}", p.delivery, "{session}", p.session,
 		"{secret}", controlplane.NewRandomSecret(), "{file}", "missing.css").Replace(template)
 }
 
@@ -236,7 +265,8 @@ func (r route) access(t *testing.T) access {
 func (r route) params() []string {
 	var found []string
 	for _, part := range strings.Split(r.template, "/") {
-		if strings.HasPrefix(part, "{") && strings.HasSuffix(part, "}") && !strings.Contains(part, ":") {
+		if strings.HasPrefix(part, "{") && strings.HasSuffix(part, "}") &&
+			!strings.Contains(part, ":") {
 			found = append(found, part)
 		}
 	}
@@ -247,7 +277,8 @@ func (r route) params() []string {
 func (s *site) allRoutes() []route {
 	s.t.Helper()
 	var found []route
-	s.must(s.dash.routes().(*mux.Router).Walk(func(r *mux.Route, _ *mux.Router, _ []*mux.Route) error {
+	s.must(s.dash.routes().(*mux.Router).Walk(func(r *mux.Route, _ *mux.Router,
+		_ []*mux.Route) error {
 		template, err := r.GetPathTemplate()
 		if err != nil {
 			return err
@@ -295,7 +326,8 @@ func TestAccessByRole(t *testing.T) {
 	s := newSite(t, withSealer(t))
 	shared := s.newTenant("shared")
 	roles := map[controlplane.Role]*site{}
-	for _, role := range []controlplane.Role{controlplane.RoleMember, controlplane.RoleAdmin, controlplane.RoleOwner} {
+	for _, role := range []controlplane.Role{controlplane.RoleMember, controlplane.RoleAdmin,
+		controlplane.RoleOwner} {
 		roles[role], _ = s.visitorAs(shared.org, role)
 	}
 	strangers := map[string]*site{"no session": s.newVisitor()}
@@ -303,7 +335,8 @@ func TestAccessByRole(t *testing.T) {
 	shared.owner.post(memberURL(m.User.ID)+"/remove", nil).to(membersPath)
 	strangers["a removed member"] = removed
 	expired, m := s.visitorAs(shared.org, controlplane.RoleOwner)
-	s.exec(`UPDATE sessions SET expires_at = now() - interval '1 second' WHERE user_id = $1`, m.User.ID)
+	s.exec(`UPDATE sessions SET expires_at = now() - interval '1 second' WHERE user_id = $1`,
+		m.User.ID)
 	strangers["an expired session"] = expired
 
 	before := postgrestest.RowsOf(t, s.dsn, shared.org.ID)
@@ -337,7 +370,8 @@ func (s *site) wantLogin(r route, a access, at tenant, name string) {
 		got.want(http.StatusUnauthorized)
 		return
 	}
-	if to := got.header.Get("Location"); got.status != http.StatusSeeOther || to != "/login" && !strings.HasPrefix(to, "/login?") {
+	if to := got.header.Get("Location"); got.status != http.StatusSeeOther || to != "/login" &&
+		!strings.HasPrefix(to, "/login?") {
 		s.t.Errorf("%s as %s: status %d, Location %q, want 303 to /login", r, name, got.status, to)
 	}
 }
@@ -354,7 +388,8 @@ func (s *site) walkRole(r route, a access, shared tenant, role controlplane.Role
 	s.t.Helper()
 	if a.open {
 		if r.method == http.MethodGet && len(r.params()) == 0 {
-			if got := visitor.sendTo(r, r.template, nil); got.status >= http.StatusInternalServerError {
+			if got := visitor.sendTo(r, r.template,
+				nil); got.status >= http.StatusInternalServerError {
 				s.t.Errorf("%s as %s: status %d", r, role, got.status)
 			}
 		}
@@ -363,7 +398,8 @@ func (s *site) walkRole(r route, a access, shared tenant, role controlplane.Role
 	at, want := shared, http.StatusForbidden
 	if a.scope == "" || role.Grant().Allows(a.scope) {
 		if want = a.status; want == 0 {
-			want = map[string]int{http.MethodGet: http.StatusOK, http.MethodPost: http.StatusSeeOther}[r.method]
+			want = map[string]int{http.MethodGet: http.StatusOK,
+				http.MethodPost: http.StatusSeeOther}[r.method]
 		}
 		if r.method == http.MethodPost { // it changes its objects
 			at = s.newTenant("own")
@@ -374,7 +410,9 @@ func (s *site) walkRole(r route, a access, shared tenant, role controlplane.Role
 	if got.status != want {
 		s.t.Errorf("%s as %s: status %d, want %d: %.600s", r, role, got.status, want, got.text)
 	}
-	if want == http.StatusForbidden && !strings.Contains(got.text, "lacks the scope "+string(a.scope)) {
-		s.t.Errorf("%s as %s: the page does not name the scope %s: %.600s", r, role, a.scope, got.text)
+	if want == http.StatusForbidden && !strings.Contains(got.text, "lacks the scope "+
+		string(a.scope)) {
+		s.t.Errorf("%s as %s: the page does not name the scope %s: %.600s", r, role, a.scope,
+			got.text)
 	}
 }

@@ -37,15 +37,18 @@ func (d *Dashboard) auditPage(w http.ResponseWriter, v *visit) error {
 	if err := l.check(); err != nil {
 		return err
 	}
-	view := auditView{List: l, Actions: l.actions(), Filtered: l != auditList{Org: l.Org}, Kept: int(v.org.Tier.LogKept() / (24 * time.Hour)), Tier: string(v.org.Tier)}
+	view := auditView{List: l, Actions: l.actions(), Filtered: l != auditList{Org: l.Org},
+		Kept: int(v.org.Tier.LogKept() / (24 * time.Hour)), Tier: string(v.org.Tier)}
 	filter := l.filter()
 	var err error
-	if filter.ActorID, err = d.actorID(v, l.Actor); controlplane.IsKind(err, controlplane.KindNotFound) {
+	if filter.ActorID, err = d.actorID(v, l.Actor); controlplane.IsKind(err,
+		controlplane.KindNotFound) {
 		view.ActorError = "No member with this login. For a former member or a token, enter the ID."
 	} else if err != nil {
 		return err
 	}
-	if filter.DomainID, filter.EntityID, err = d.aboutID(v, l.About); controlplane.IsKind(err, controlplane.KindNotFound) {
+	if filter.DomainID, filter.EntityID, err = d.aboutID(v, l.About); controlplane.IsKind(err,
+		controlplane.KindNotFound) {
 		view.AboutError = "No domain with this name. For a deleted object, enter the ID."
 	} else if err != nil {
 		return err
@@ -76,7 +79,8 @@ func (d *Dashboard) auditPage(w http.ResponseWriter, v *visit) error {
 }
 
 func (d *Dashboard) showAudit(w http.ResponseWriter, v *visit, status int, view auditView) error {
-	return d.render(w, v, status, "audit", layout{Title: "Audit log", Section: "settings", Tab: "audit", Page: view})
+	return d.render(w, v, status, "audit", layout{Title: "Audit log",
+		Section: "settings", Tab: "audit", Page: view})
 }
 
 // actorID returns the actor ID for a filter value: an ID, the name of a system actor, or a
@@ -98,7 +102,8 @@ func (d *Dashboard) actorID(v *visit, actor string) (string, error) {
 // isActor reports whether id is the ID of an actor.
 func isActor(id string) bool {
 	_, ok := systemActors[id]
-	return ok || controlplane.IsID(controlplane.PrefixUser, id) || controlplane.IsID(controlplane.PrefixToken, id)
+	return ok || controlplane.IsID(controlplane.PrefixUser, id) ||
+		controlplane.IsID(controlplane.PrefixToken, id)
 }
 
 // aboutID returns the domain ID or the entity ID for a filter value: the ID or name of a domain,
@@ -108,7 +113,8 @@ func (d *Dashboard) aboutID(v *visit, about string) (domainID, entityID string, 
 	if about == "" || controlplane.IsID(controlplane.PrefixDomain, about) {
 		return about, "", nil
 	}
-	for _, prefix := range []string{controlplane.PrefixJob, controlplane.PrefixCertificate, controlplane.PrefixToken, controlplane.PrefixOrganization,
+	for _, prefix := range []string{controlplane.PrefixJob, controlplane.PrefixCertificate,
+		controlplane.PrefixToken, controlplane.PrefixOrganization,
 		controlplane.PrefixUser, controlplane.PrefixWebhook} {
 		if controlplane.IsID(prefix, about) {
 			return "", about, nil

@@ -36,8 +36,10 @@ type objectView struct {
 type changeView struct{ Name, Before, After string }
 
 func (v *visit) entryView(a *controlplane.AuditEntry, names names) entryView {
-	view := entryView{ID: a.ID, Title: actionTitle(a.Action), On: v.objectView(a, names), Who: names.actor(a.Actor), At: v.at(a.CreatedAt), IP: a.Actor.IP,
-		Text: entryText(a), Changes: changes(a.Before, a.After), Request: fact{Name: "request ID", Value: a.Actor.RequestID, Mono: true, Copy: true}}
+	view := entryView{ID: a.ID, Title: actionTitle(a.Action), On: v.objectView(a, names),
+		Who: names.actor(a.Actor), At: v.at(a.CreatedAt), IP: a.Actor.IP,
+		Text: entryText(a), Changes: changes(a.Before, a.After),
+		Request: fact{Name: "request ID", Value: a.Actor.RequestID, Mono: true, Copy: true}}
 	if isActor(a.Actor.ID) {
 		view.WhoURL = auditList{Actor: a.Actor.ID}.url("")
 	}
@@ -105,7 +107,8 @@ func changes(before, after map[string]any) []changeView {
 	slices.Sort(keys)
 	var all []changeView
 	for _, key := range slices.Compact(keys) {
-		if c := (changeView{plain(key), formatValue(before[key]), formatValue(after[key])}); c.Before != c.After {
+		if c := (changeView{plain(key), formatValue(before[key]),
+			formatValue(after[key])}); c.Before != c.After {
 			all = append(all, c)
 		}
 	}

@@ -28,7 +28,8 @@ type actionGroup struct {
 }
 
 func newAuditList(orgID string, q url.Values) auditList {
-	return auditList{Org: orgID, Action: q.Get("action"), Actor: strings.TrimSpace(q.Get("actor")), About: strings.TrimSpace(q.Get("about")), Since: q.Get("since"), Until: q.Get("until")}
+	return auditList{Org: orgID, Action: q.Get("action"), Actor: strings.TrimSpace(q.Get("actor")),
+		About: strings.TrimSpace(q.Get("about")), Since: q.Get("since"), Until: q.Get("until")}
 }
 
 // check returns an error for an invalid filter.
@@ -59,7 +60,8 @@ func (l auditList) filter() postgres.LogFilter {
 
 // url returns the URL of this list at a cursor.
 func (l auditList) url(cursor string) string {
-	return withQuery(auditURL, queryOf(map[string]string{"action": l.Action, "actor": l.Actor, "about": l.About,
+	return withQuery(auditURL, queryOf(map[string]string{"action": l.Action, "actor": l.Actor,
+		"about": l.About,
 		"since": l.Since, "until": l.Until, "cursor": cursor}))
 }
 
@@ -67,7 +69,8 @@ func (l auditList) url(cursor string) string {
 func (l auditList) actions() []actionGroup {
 	kinds := map[string][]choice{}
 	for _, a := range controlplane.Actions() {
-		kinds[a.Kind()] = append(kinds[a.Kind()], choice{Value: a.Action, Label: a.Title, Selected: a.Action == l.Action})
+		kinds[a.Kind()] = append(kinds[a.Kind()],
+			choice{Value: a.Action, Label: a.Title, Selected: a.Action == l.Action})
 	}
 	groups := make([]actionGroup, 0, len(kinds))
 	for kind, choices := range kinds {
@@ -80,7 +83,8 @@ func (l auditList) actions() []actionGroup {
 
 // exports returns links to the API's exports with this filter. The API accepts the session cookie.
 func exports(f postgres.LogFilter) []exportLink {
-	q := queryOf(map[string]string{"action": f.Action, "actor": f.ActorID, "entity": cmp.Or(f.DomainID, f.EntityID)})
+	q := queryOf(map[string]string{"action": f.Action, "actor": f.ActorID,
+		"entity": cmp.Or(f.DomainID, f.EntityID)})
 	for k, at := range map[string]*time.Time{"since": f.Since, "until": f.Until} {
 		if at != nil {
 			q.Set(k, at.Format(time.RFC3339))

@@ -37,7 +37,8 @@ type tab struct {
 var expectedErrors = regexp.MustCompile(`status of 422|net::ERR_`)
 
 // navigatedAway matches the browser's errors about a page that was left during an action.
-var navigatedAway = regexp.MustCompile(`Cannot find context with specified id|Execution context was destroyed|Inspected target navigated|No node with given id`)
+var navigatedAway = regexp.MustCompile(
+	`Cannot find context with specified id|Execution context was destroyed|Inspected target navigated|No node with given id`)
 
 // open starts a separate browser with an empty profile and opens the dashboard. It fails the test
 // on errors in a page's console, such as a script that the CSP blocked.
@@ -49,8 +50,10 @@ func (s *site) open(width, height int64, dark, scripts bool) *tab {
 	}
 	profile, err := os.MkdirTemp("", "dcvaas-browser-")
 	s.must(err)
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.UserDataDir(profile), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path),
+		chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.UserDataDir(profile), chromedp.Flag("disable-quic", true),
+		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-dev-shm-usage", true),
 		chromedp.WSURLReadTimeout(2*time.Minute)) // the first start from a slow disk is slow
 	alloc, cancelAlloc := chromedp.NewExecAllocator(context.Background(), options...)
@@ -85,9 +88,12 @@ func (s *site) open(width, height int64, dark, scripts bool) *tab {
 	t := &tab{s, ctx}
 	t.run(
 		log.Enable(),
-		browser.SetPermission(&browser.PermissionDescriptor{Name: "clipboard-write"}, browser.PermissionSettingGranted).WithOrigin(s.server.URL),
-		browser.SetPermission(&browser.PermissionDescriptor{Name: "clipboard-read"}, browser.PermissionSettingGranted).WithOrigin(s.server.URL),
-		emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}),
+		browser.SetPermission(&browser.PermissionDescriptor{Name: "clipboard-write"},
+			browser.PermissionSettingGranted).WithOrigin(s.server.URL),
+		browser.SetPermission(&browser.PermissionDescriptor{Name: "clipboard-read"},
+			browser.PermissionSettingGranted).WithOrigin(s.server.URL),
+		emulation.SetEmulatedMedia().WithFeatures(
+			[]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}),
 		emulation.SetScriptExecutionDisabled(!scripts),
 		chromedp.EmulateViewport(width, height),
 		chromedp.Navigate(s.server.URL+"/domains"),
@@ -101,13 +107,15 @@ func (t *tab) run(actions ...chromedp.Action) {
 	for _, a := range actions {
 		err := chromedp.Run(t.ctx, a)
 		// A navigation cancels the actions on the previous page.
-		for end := time.Now().Add(time.Minute); err != nil && navigatedAway.MatchString(err.Error()) && time.Now().Before(end); {
+		for end := time.Now().Add(time.Minute); err != nil &&
+			navigatedAway.MatchString(err.Error()) && time.Now().Before(end); {
 			time.Sleep(20 * time.Millisecond)
 			err = chromedp.Run(t.ctx, a)
 		}
 		if err != nil {
 			var at, text string
-			_ = chromedp.Run(t.ctx, chromedp.Location(&at), chromedp.Text("main", &text, chromedp.ByQuery))
+			_ = chromedp.Run(t.ctx, chromedp.Location(&at),
+				chromedp.Text("main", &text, chromedp.ByQuery))
 			t.t.Fatalf("browser action failed: %v, at %s:\n%s", err, at, text)
 		}
 	}
@@ -117,14 +125,18 @@ func (t *tab) run(actions ...chromedp.Action) {
 func (t *tab) js(expression string) string {
 	t.t.Helper()
 	var v any
-	t.run(chromedp.Evaluate(expression, &v, func(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }))
+	t.run(chromedp.Evaluate(expression, &v,
+		func(p *runtime.EvaluateParams) *runtime.EvaluateParams {
+			return p.WithAwaitPromise(true)
+		}))
 	return fmt.Sprint(v)
 }
 
 // eventually waits until an expression is true on the page.
 func (t *tab) eventually(expression string) {
 	t.t.Helper()
-	t.run(chromedp.Poll(expression, nil, chromedp.WithPollingTimeout(time.Minute), chromedp.WithPollingInterval(20*time.Millisecond)))
+	t.run(chromedp.Poll(expression, nil, chromedp.WithPollingTimeout(time.Minute),
+		chromedp.WithPollingInterval(20*time.Millisecond)))
 }
 
 func (t *tab) key(keys ...string) {
@@ -149,7 +161,8 @@ func (t *tab) screenshot(name string) {
 // checkFits fails if the page is wider than the window.
 func (t *tab) checkFits() {
 	t.t.Helper()
-	if got := t.js(`document.documentElement.scrollWidth <= innerWidth ? "fits" : [...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 120)).join("\n")`); got != "fits" {
+	if got := t.js(
+		`document.documentElement.scrollWidth <= innerWidth ? "fits" : [...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 120)).join("\n")`); got != "fits" {
 		t.t.Errorf("the page is wider than the window:\n%s", got)
 	}
 }
@@ -164,7 +177,8 @@ func TestBrowserFirstDomainByKeyboard(t *testing.T) {
 	b.key("b", "a", "d", " ", kb.Enter)
 	b.run(chromedp.WaitVisible(`#name-error`))
 	b.screenshot("error")
-	if got := b.js(`document.activeElement.id + " " + document.activeElement.value`); got != "name bad " {
+	if got := b.js(
+		`document.activeElement.id + " " + document.activeElement.value`); got != "name bad " {
 		t.Errorf("focus after an error = %q, want the name field", got)
 	}
 	b.js(`document.activeElement.select()`)
@@ -181,7 +195,8 @@ func TestBrowserFirstDomainByKeyboard(t *testing.T) {
 
 	// Copy each field with the keyboard; each copy is announced.
 	for _, f := range []struct{ label, value string }{
-		{"Type", "CNAME"}, {"Host", "_acme-challenge"}, {"Full host", "_acme-challenge.example.com"}, {"Value", target}, {"TTL", "300"},
+		{"Type", "CNAME"}, {"Host", "_acme-challenge"},
+		{"Full host", "_acme-challenge.example.com"}, {"Value", target}, {"TTL", "300"},
 	} {
 		b.run(chromedp.Focus(`#form-any [aria-label="Copy ` + f.label + `"]`))
 		b.key(kb.Enter)
@@ -210,13 +225,17 @@ func TestBrowserLiveDomain(t *testing.T) {
 	d := s.add(s.org, "example.com")
 	b := s.open(1200, 800, false, true)
 	b.key(kb.Enter)
-	b.run(chromedp.WaitVisible(`#name`), chromedp.Navigate(s.server.URL+"/domains/"+d.ID), chromedp.WaitVisible(`#pill`))
+	b.run(chromedp.WaitVisible(`#name`), chromedp.Navigate(s.server.URL+"/domains/"+d.ID),
+		chromedp.WaitVisible(`#pill`))
 	b.js(`window.same = true`)
-	b.eventually(`document.getElementById("live-note").textContent.includes("updates automatically")`)
+	b.eventually(
+		`document.getElementById("live-note").textContent.includes("updates automatically")`)
 
 	s.misconfigure(d)
 	b.eventually(`document.getElementById("record-state").textContent.includes("Misconfigured")`)
-	if got := b.js(`document.getElementById("conditions").innerText`); !strings.Contains(got, "old-target.example.net") || !strings.Contains(got, d.Target) || !strings.Contains(got, "Replace the record") {
+	if got := b.js(`document.getElementById("conditions").innerText`); !strings.Contains(got,
+		"old-target.example.net") || !strings.Contains(got, d.Target) ||
+		!strings.Contains(got, "Replace the record") {
 		t.Errorf("checks = %s, want the found value, the expected value, and the fix", got)
 	}
 	b.screenshot("mismatch")
@@ -225,7 +244,9 @@ func TestBrowserLiveDomain(t *testing.T) {
 	s.change(d, func(d *controlplane.Domain) {
 		now := time.Now()
 		d.Status, d.StatusReason = controlplane.DomainIssuing, "issuing"
-		d.SetCondition(controlplane.Condition{Type: controlplane.DNSReady, Status: "true", Reason: "ok", Message: "The CNAME points to its target.", LastCheckedAt: &now})
+		d.SetCondition(controlplane.Condition{Type: controlplane.DNSReady,
+			Status: "true", Reason: "ok", Message: "The CNAME points to its target.",
+			LastCheckedAt: &now})
 	})
 	b.eventually(`document.getElementById("pill").textContent.includes("Issuing")`)
 	b.eventually(`document.getElementById("announce").textContent === "Status: Issuing"`)
@@ -235,7 +256,8 @@ func TestBrowserLiveDomain(t *testing.T) {
 	b.screenshot("issuing")
 
 	s.issue(d)
-	b.eventually(`document.getElementById("pill").textContent.includes("Active") && document.getElementById("certificate").innerText.includes("Test Intermediate R3")`)
+	b.eventually(
+		`document.getElementById("pill").textContent.includes("Active") && document.getElementById("certificate").innerText.includes("Test Intermediate R3")`)
 	s.deadLetter(d)
 	b.eventually(`document.getElementById("jobs").innerText.includes("Dead-lettered")`)
 	if got := b.js(`window.same`); got != "true" {
@@ -253,7 +275,10 @@ func TestBrowserLiveDomain(t *testing.T) {
 	s.change(d, func(d *controlplane.Domain) {
 		d.Status, d.StatusReason = controlplane.DomainError, "delegation-timeout"
 	})
-	b.run(chromedp.ActionFunc(func(ctx context.Context) error { return emulateOffline(ctx, false) }))
+	b.run(chromedp.ActionFunc(func(ctx context.Context) error {
+		return emulateOffline(ctx,
+			false)
+	}))
 	b.eventually(`document.getElementById("pill").textContent.includes("Error")`)
 }
 
@@ -266,19 +291,22 @@ func TestBrowserWithoutJavaScript(t *testing.T) {
 	b.run(chromedp.WaitVisible(`#any-value`))
 	b.screenshot("noscript")
 	var shown bool
-	b.run(chromedp.EvaluateAsDevTools(`[...document.querySelectorAll(".copy")].some(e => e.offsetParent)`, &shown))
+	b.run(chromedp.EvaluateAsDevTools(
+		`[...document.querySelectorAll(".copy")].some(e => e.offsetParent)`, &shown))
 	if shown {
 		t.Error("copy buttons are visible without JavaScript")
 	}
 	// Opening one format of the record closes the other without JavaScript.
 	b.run(chromedp.Click(`#form-bind summary`))
 	var open string
-	b.run(chromedp.EvaluateAsDevTools(`[...document.querySelectorAll("[data-tabs] details[open]")].map(e => e.id).join()`, &open))
+	b.run(chromedp.EvaluateAsDevTools(
+		`[...document.querySelectorAll("[data-tabs] details[open]")].map(e => e.id).join()`, &open))
 	if open != "form-bind" {
 		t.Errorf("open tabs = %q, want form-bind", open)
 	}
 	b.run(chromedp.Click(`#do-issue`),
-		chromedp.WaitVisible(`//*[@class="flash"][contains(., "Certificate order started")]`, chromedp.BySearch))
+		chromedp.WaitVisible(`//*[@class="flash"][contains(., "Certificate order started")]`,
+			chromedp.BySearch))
 }
 
 func TestBrowserNarrowAndDark(t *testing.T) {
@@ -297,14 +325,16 @@ func TestBrowserNarrowAndDark(t *testing.T) {
 		name          string
 		width, height int64
 		dark          bool
-	}{{"narrow", 320, 640, false}, {"dark", 1200, 800, true}, {"light", 1200, 800, false}, {"narrow-dark", 320, 640, true}} {
+	}{{"narrow", 320, 640, false}, {"dark", 1200, 800, true}, {"light", 1200, 800, false},
+		{"narrow-dark", 320, 640, true}} {
 		b := s.open(look.width, look.height, look.dark, true)
 		b.key(kb.Enter)
 		b.run(chromedp.WaitVisible(`#name`))
 		b.checkFits()
 		b.screenshot("domains-" + look.name)
 		for name, id := range map[string]string{"active": d.ID, "wrong": long.ID} {
-			b.run(chromedp.Navigate(s.server.URL+"/domains/"+id), chromedp.WaitVisible(`#pill`), chromedp.WaitVisible(`[role="tab"]`))
+			b.run(chromedp.Navigate(s.server.URL+"/domains/"+id), chromedp.WaitVisible(`#pill`),
+				chromedp.WaitVisible(`[role="tab"]`))
 			b.checkFits()
 			b.checkContrast()
 			b.screenshot("domain-" + name + "-" + look.name)

@@ -34,8 +34,11 @@ func (d *Dashboard) certificatePage(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	view := certificatePageView{certificateView: v.certificateView(c, domain), Name: nameOf(c), Domain: domain.Name, DomainURL: "/domains/" + domain.ID,
-		Revoked: v.maybeAt(c.RevokedAt), Reason: revocationTitle(c.RevocationReason), HasKey: c.HasKey(), Chain: v.chain(c.ChainPEM), Snippets: snippets(c), KeyFileName: edge.FileName(c, "-key.pem")}
+	view := certificatePageView{certificateView: v.certificateView(c, domain), Name: nameOf(c),
+		Domain: domain.Name, DomainURL: "/domains/" + domain.ID,
+		Revoked: v.maybeAt(c.RevokedAt), Reason: revocationTitle(c.RevocationReason),
+		HasKey: c.HasKey(), Chain: v.chain(c.ChainPEM), Snippets: snippets(c),
+		KeyFileName: edge.FileName(c, "-key.pem")}
 	replaces, err := d.store.ReplacedCertificate(v.Context(), v.org.ID, domain.ID, c.ID)
 	if err != nil {
 		return err
@@ -54,7 +57,9 @@ func (d *Dashboard) certificatePage(w http.ResponseWriter, v *visit) error {
 	if view.HasKey && v.may(controlplane.ScopeCertificatesKey) {
 		view.KeyURL = view.URL + "/key"
 	}
-	return d.render(w, v, http.StatusOK, "certificate", layout{Title: "Certificate for " + view.Name, Section: "domains", Flash: d.takeFlash(w, v), Page: view})
+	return d.render(w, v, http.StatusOK,
+		"certificate", layout{Title: "Certificate for " + view.Name,
+			Section: "domains", Flash: d.takeFlash(w, v), Page: view})
 }
 
 // certificate returns the certificate in the URL and its domain.

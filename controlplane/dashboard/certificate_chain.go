@@ -27,8 +27,10 @@ func (v *visit) chain(chainPEM string) []chainLink {
 		if err != nil {
 			continue
 		}
-		link := chainLink{Title: "Intermediate", Issued: v.at(c.NotBefore), Expires: v.at(c.NotAfter),
-			Facts: []fact{{Name: "Subject", Value: c.Subject.String()}, {Name: "Issuer", Value: c.Issuer.String()}}}
+		link := chainLink{Title: "Intermediate", Issued: v.at(c.NotBefore),
+			Expires: v.at(c.NotAfter),
+			Facts: []fact{{Name: "Subject", Value: c.Subject.String()},
+				{Name: "Issuer", Value: c.Issuer.String()}}}
 		if len(links) == 0 {
 			link.Title = "Certificate"
 		}

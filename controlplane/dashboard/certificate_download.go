@@ -15,7 +15,8 @@ func (d *Dashboard) downloadCertificate(w http.ResponseWriter, v *visit) error {
 		return err
 	}
 	part := mux.Vars(v.Request)["part"]
-	serveAttachment(w, "application/x-pem-file", edge.FileName(c, "-"+part+".pem"), []byte(partOf(c.ChainPEM, part)))
+	serveAttachment(w, "application/x-pem-file", edge.FileName(c, "-"+part+".pem"),
+		[]byte(partOf(c.ChainPEM, part)))
 	return nil
 }
 

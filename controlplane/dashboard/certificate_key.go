@@ -39,13 +39,18 @@ func (d *Dashboard) keyPage(w http.ResponseWriter, v *visit) error {
 	return d.showKeyPage(w, v, http.StatusOK, c, domain, nil)
 }
 
-func (d *Dashboard) showKeyPage(w http.ResponseWriter, v *visit, status int, c *controlplane.Certificate, domain *controlplane.Domain, wrong *controlplane.Error) error {
-	view := keyView{Name: nameOf(c), URL: certificateURL(c.ID), Domain: domain.Name, DomainURL: "/domains/" + domain.ID, Names: strings.Join(c.Names, ", "),
+func (d *Dashboard) showKeyPage(
+	w http.ResponseWriter, v *visit, status int, c *controlplane.Certificate,
+	domain *controlplane.Domain, wrong *controlplane.Error,
+) error {
+	view := keyView{Name: nameOf(c), URL: certificateURL(c.ID), Domain: domain.Name,
+		DomainURL: "/domains/" + domain.ID, Names: strings.Join(c.Names, ", "),
 		Expires: v.at(c.NotAfter), FileName: edge.FileName(c, "-key.pem")}
 	if wrong != nil {
 		view.Error, view.Fix = wrong.Message, fixFor(wrong)
 	}
-	return d.render(w, v, status, "certificate_key", layout{Title: "Private key for " + view.Name, Section: "domains", Page: view})
+	return d.render(w, v, status, "certificate_key", layout{Title: "Private key for " + view.Name,
+		Section: "domains", Page: view})
 }
 
 // downloadKey responds with a private key as PEM. The download is recorded in the audit log first.
@@ -74,7 +79,8 @@ func (d *Dashboard) downloadPKCS12(w http.ResponseWriter, v *visit) error {
 	}
 	password := v.PostForm.Get("password")
 	if err := checkPassword(password); err != nil {
-		return d.showKeyPage(w, v, http.StatusUnprocessableEntity, c, domain, controlplane.AsError(err))
+		return d.showKeyPage(w, v, http.StatusUnprocessableEntity, c, domain,
+			controlplane.AsError(err))
 	}
 	key, err := d.lifecycle.TakeKey(v.Context(), d.actor(v), v.org.ID, c.ID)
 	if err != nil {
@@ -90,10 +96,13 @@ func (d *Dashboard) downloadPKCS12(w http.ResponseWriter, v *visit) error {
 
 func checkPassword(password string) error {
 	if len(password) > maxPassword {
-		return controlplane.Invalid("/password", "too-long", "The password is too long.", "Use at most 1,024 bytes.")
+		return controlplane.Invalid("/password", "too-long", "The password is too long.",
+			"Use at most 1,024 bytes.")
 	}
 	if !utf8.ValidString(password) || strings.ContainsRune(password, 0) {
-		return controlplane.Invalid("/password", "password-characters", "The password contains characters that PKCS#12 does not support.", "Use letters, digits, and punctuation.")
+		return controlplane.Invalid("/password", "password-characters",
+			"The password contains characters that PKCS#12 does not support.",
+			"Use letters, digits, and punctuation.")
 	}
 	return keystore.CheckPassword(password)
 }

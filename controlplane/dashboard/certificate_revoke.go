@@ -31,11 +31,15 @@ type revocationReason struct {
 
 // revocationTexts has a title and an explanation for each revocation reason (RFC 5280 §5.3.1).
 var revocationTexts = map[string]struct{ title, means string }{
-	"unspecified":          {"Unspecified", "The CA records no reason."},
-	"keyCompromise":        {"Private key compromised", "The key is never used again. If this is the current certificate, a new one with a new key is ordered immediately."},
-	"affiliationChanged":   {"Organization changed", "The organization’s name or the ownership of the domain names changed. Some CAs do not accept this reason."},
-	"superseded":           {"Replaced by another certificate", "The certificate is no longer needed."},
-	"cessationOfOperation": {"Domain names no longer used", "The site was shut down, or the domain changes hands."},
+	"unspecified": {"Unspecified", "The CA records no reason."},
+	"keyCompromise": {"Private key compromised",
+		"The key is never used again. If this is the current certificate, a new one with a new key is ordered immediately."},
+	"affiliationChanged": {"Organization changed",
+		"The organization’s name or the ownership of the domain names changed. Some CAs do not accept this reason."},
+	"superseded": {"Replaced by another certificate",
+		"The certificate is no longer needed."},
+	"cessationOfOperation": {"Domain names no longer used",
+		"The site was shut down, or the domain changes hands."},
 }
 
 func revocationTitle(reason string) string {
@@ -81,7 +85,8 @@ func (d *Dashboard) revokeCertificate(w http.ResponseWriter, v *visit) error {
 	if view.ReasonError != "" || view.TypedError != "" {
 		return d.showRevokePage(w, v, http.StatusUnprocessableEntity, view)
 	}
-	_, started, err := d.lifecycle.RevokeCertificate(v.Context(), d.actor(v), v.org.ID, c.ID, reason, view.Replace && view.Current)
+	_, started, err := d.lifecycle.RevokeCertificate(v.Context(), d.actor(v), v.org.ID, c.ID,
+		reason, view.Replace && view.Current)
 	if e := controlplane.AsError(err); err != nil && e.Kind == controlplane.KindInvalid {
 		view.ReplaceError = strings.TrimSpace(e.Message + " " + fixFor(e))
 		return d.showRevokePage(w, v, http.StatusUnprocessableEntity, view)
@@ -94,15 +99,23 @@ func (d *Dashboard) revokeCertificate(w http.ResponseWriter, v *visit) error {
 	return nil
 }
 
-func (v *visit) revokeView(c *controlplane.Certificate, d *controlplane.Domain, reason string) revokeView {
-	view := revokeView{Name: nameOf(c), URL: certificateURL(c.ID), DomainURL: "/domains/" + d.ID, Serial: c.Serial, Expires: v.at(c.NotAfter), Current: c.ID == d.CertificateID}
+func (v *visit) revokeView(
+	c *controlplane.Certificate, d *controlplane.Domain, reason string,
+) revokeView {
+	view := revokeView{Name: nameOf(c), URL: certificateURL(c.ID), DomainURL: "/domains/" + d.ID,
+		Serial: c.Serial, Expires: v.at(c.NotAfter), Current: c.ID == d.CertificateID}
 	for _, r := range controlplane.RevocationReasons() {
 		words := revocationTexts[r]
-		view.Reasons = append(view.Reasons, revocationReason{choice{Value: r, Label: words.title, Selected: r == reason}, words.means})
+		view.Reasons = append(view.Reasons,
+			revocationReason{choice{Value: r, Label: words.title, Selected: r == reason},
+				words.means})
 	}
 	return view
 }
 
-func (d *Dashboard) showRevokePage(w http.ResponseWriter, v *visit, status int, view revokeView) error {
-	return d.render(w, v, status, "certificate_revoke", layout{Title: "Revoke the certificate for " + view.Name, Section: "domains", Page: view})
+func (d *Dashboard) showRevokePage(
+	w http.ResponseWriter, v *visit, status int, view revokeView,
+) error {
+	return d.render(w, v, status, "certificate_revoke",
+		layout{Title: "Revoke the certificate for " + view.Name, Section: "domains", Page: view})
 }

@@ -26,8 +26,9 @@ func snippets(c *controlplane.Certificate) []snippet {
 		key = "your.key"
 	}
 	return []snippet{
-		{ID: "nginx", Title: "nginx", Note: "Copy the full chain and the key to /etc/nginx/certs, then reload: nginx -t && nginx -s reload", Code: []recordCode{
-			{ID: "nginx-server", Title: "Server block", Text: fmt.Sprintf(`server {
+		{ID: "nginx", Title: "nginx",
+			Note: "Copy the full chain and the key to /etc/nginx/certs, then reload: nginx -t && nginx -s reload", Code: []recordCode{
+				{ID: "nginx-server", Title: "Server block", Text: fmt.Sprintf(`server {
     listen 443 ssl;
     listen [::]:443 ssl;
     server_name %s;
@@ -35,16 +36,19 @@ func snippets(c *controlplane.Certificate) []snippet {
     ssl_certificate     /etc/nginx/certs/%s;
     ssl_certificate_key /etc/nginx/certs/%s;
 }`, strings.Join(c.Names, " "), chain, key)},
-		}},
-		{ID: "caddy", Title: "Caddy", Note: "Copy the full chain and the key to /etc/caddy/certs, then: caddy reload --config /etc/caddy/Caddyfile", Code: []recordCode{
-			{ID: "caddy-site", Title: "Caddyfile", Text: fmt.Sprintf(`%s {
+			}},
+		{ID: "caddy", Title: "Caddy",
+			Note: "Copy the full chain and the key to /etc/caddy/certs, then: caddy reload --config /etc/caddy/Caddyfile", Code: []recordCode{
+				{ID: "caddy-site", Title: "Caddyfile", Text: fmt.Sprintf(`%s {
     tls /etc/caddy/certs/%s /etc/caddy/certs/%s
 }`, strings.Join(c.Names, ", "), chain, key)},
-		}},
-		{ID: "haproxy", Title: "HAProxy", Note: "HAProxy reads the chain and the key from one file.", Code: []recordCode{
-			{ID: "haproxy-file", Title: "Combined file", Text: fmt.Sprintf("cat %s %s > /etc/haproxy/certs/%s.pem", chain, key, stem)},
-			{ID: "haproxy-frontend", Title: "Frontend", Text: fmt.Sprintf(`frontend https
+			}},
+		{ID: "haproxy", Title: "HAProxy",
+			Note: "HAProxy reads the chain and the key from one file.", Code: []recordCode{
+				{ID: "haproxy-file", Title: "Combined file",
+					Text: fmt.Sprintf("cat %s %s > /etc/haproxy/certs/%s.pem", chain, key, stem)},
+				{ID: "haproxy-frontend", Title: "Frontend", Text: fmt.Sprintf(`frontend https
     bind :443 ssl crt /etc/haproxy/certs/%s.pem alpn h2,http/1.1`, stem)},
-		}},
+			}},
 	}
 }

@@ -35,8 +35,11 @@ type bar struct {
 // file is a download.
 type file struct{ URL, Label string }
 
-func (v *visit) certificateView(c *controlplane.Certificate, d *controlplane.Domain) certificateView {
-	view := certificateView{ID: c.ID, URL: certificateURL(c.ID), Current: c.ID == d.CertificateID, Pill: certificatePill(c, v.now), Serial: c.Serial, Issuer: c.Issuer,
+func (v *visit) certificateView(
+	c *controlplane.Certificate, d *controlplane.Domain,
+) certificateView {
+	view := certificateView{ID: c.ID, URL: certificateURL(c.ID), Current: c.ID == d.CertificateID,
+		Pill: certificatePill(c, v.now), Serial: c.Serial, Issuer: c.Issuer,
 		Issued: v.at(c.NotBefore), Expires: v.at(c.NotAfter)}
 	var renewAt time.Time
 	if view.Current && d.AutoRenew {
@@ -58,8 +61,10 @@ func (v *visit) certificateView(c *controlplane.Certificate, d *controlplane.Dom
 	view.Facts = append(view.Facts,
 		fact{Name: "Serial", Value: c.Serial, Mono: true, Copy: true},
 		fact{Name: "SHA-256", Value: c.FingerprintSHA256, Mono: true, Copy: true})
-	for _, part := range []struct{ name, word string }{{"fullchain", "Full chain"}, {"leaf", "Certificate only"}, {"chain", "Intermediates only"}} {
-		view.Files = append(view.Files, file{URL: view.URL + "/" + part.name + ".pem", Label: part.word})
+	for _, part := range []struct{ name, word string }{{"fullchain", "Full chain"},
+		{"leaf", "Certificate only"}, {"chain", "Intermediates only"}} {
+		view.Files = append(view.Files, file{URL: view.URL + "/" + part.name +
+			".pem", Label: part.word})
 	}
 	return view
 }
@@ -90,8 +95,10 @@ func newBar(c *controlplane.Certificate, renewal, now time.Time) bar {
 	b := bar{Elapsed: share(now)}
 	b.Label = fmt.Sprintf("%d%% of the lifetime has elapsed.", b.Elapsed/10)
 	if !renewal.IsZero() {
-		b.Planned, b.Renewal, b.Late = true, share(renewal), now.After(controlplane.RenewalLateAt(c.NotBefore, c.NotAfter))
-		b.Label = fmt.Sprintf("%d%% of the lifetime has elapsed; renewal at %d%%.", b.Elapsed/10, b.Renewal/10)
+		b.Planned, b.Renewal, b.Late = true, share(renewal),
+			now.After(controlplane.RenewalLateAt(c.NotBefore, c.NotAfter))
+		b.Label = fmt.Sprintf("%d%% of the lifetime has elapsed; renewal at %d%%.", b.Elapsed/10,
+			b.Renewal/10)
 	}
 	return b
 }

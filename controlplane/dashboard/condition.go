@@ -25,8 +25,11 @@ func (v *visit) conditions(d *controlplane.Domain) []conditionView {
 	var views []conditionView
 	for _, k := range controlplane.ConditionKinds() {
 		c := d.Condition(k.Type)
-		view := conditionView{ID: "condition-" + string(k.Type), Title: k.Title, Pill: conditionPill(c), Reason: string(c.Reason), Message: c.Message,
-			Observed: c.Observed, Expected: c.Expected, Fix: conditionFix(d, c), ACME: newACMEProblem(string(k.Type), c.ACME), Checked: v.maybeAt(c.LastCheckedAt), Next: v.nextCheck(d, c)}
+		view := conditionView{ID: "condition-" + string(k.Type), Title: k.Title,
+			Pill: conditionPill(c), Reason: string(c.Reason), Message: c.Message,
+			Observed: c.Observed, Expected: c.Expected, Fix: conditionFix(d, c),
+			ACME: newACMEProblem(string(k.Type), c.ACME), Checked: v.maybeAt(c.LastCheckedAt),
+			Next: v.nextCheck(d, c)}
 		if c.Status != "false" { // no problem
 			view.Observed, view.Expected, view.Fix, view.ACME = "", "", "", nil
 		}

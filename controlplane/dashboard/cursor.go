@@ -23,7 +23,8 @@ func (d *Dashboard) openCursor(list any, cursor string) (*postgres.Cursor, error
 	at, ok := d.cursors.Decode(list, cursor)
 	if !ok {
 		return nil, &controlplane.Error{Kind: controlplane.KindMalformed, Code: "invalid-cursor",
-			Message: "The link to this page of the list is invalid or out of date.", Fix: "Start again at the first page."}
+			Message: "The link to this page of the list is invalid or out of date.",
+			Fix:     "Start again at the first page."}
 	}
 	return (*postgres.Cursor)(&at), nil
 }

@@ -87,12 +87,14 @@ func New(c Config) (*Dashboard, error) {
 		return nil, errors.New("dashboard: Store and Lifecycle are required")
 	}
 	if len(c.SessionKey) < sessionKeyLength {
-		return nil, fmt.Errorf("dashboard: SessionKey has %d bytes: must have at least %d", len(c.SessionKey), sessionKeyLength)
+		return nil, fmt.Errorf("dashboard: SessionKey has %d bytes: must have at least %d",
+			len(c.SessionKey), sessionKeyLength)
 	}
 	if c.DevSignIn != nil && (c.DevSignIn.ID == 0 || c.DevSignIn.Login == "") {
 		return nil, errors.New("dashboard: DevSignIn requires ID and Login")
 	}
-	d := &Dashboard{config: c, store: c.Store, lifecycle: c.Lifecycle, now: c.Now, log: cmp.Or(c.Logger, slog.New(slog.DiscardHandler)), limiter: c.Limiter,
+	d := &Dashboard{config: c, store: c.Store, lifecycle: c.Lifecycle, now: c.Now,
+		log: cmp.Or(c.Logger, slog.New(slog.DiscardHandler)), limiter: c.Limiter,
 		flowKey: deriveKey(c.SessionKey, "sign-in"), guestKey: deriveKey(c.SessionKey, "guest"),
 		cursors:   edge.Cursors{Key: deriveKey(c.SessionKey, "cursor")},
 		heartbeat: edge.Heartbeat, stopping: make(chan struct{})}

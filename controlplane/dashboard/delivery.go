@@ -59,21 +59,27 @@ func (d *Dashboard) deliveryPage(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	view := deliveryView{Webhook: webhookURL(hook.ID), Address: shortAddress(hook.URL), Title: eventTitle(delivery.EventType), Pill: deliveryPill(delivery),
-		Next: v.deliveryStep(delivery), Event: v.at(delivery.CreatedAt), Body: indentJSON(delivery.Body),
-		Facts: []fact{{Name: "Type", Value: delivery.EventType, Mono: true}, {Name: "Event ID", Value: delivery.EventID, Mono: true, Copy: true},
+	view := deliveryView{Webhook: webhookURL(hook.ID), Address: shortAddress(hook.URL),
+		Title: eventTitle(delivery.EventType), Pill: deliveryPill(delivery),
+		Next: v.deliveryStep(delivery), Event: v.at(delivery.CreatedAt),
+		Body: indentJSON(delivery.Body),
+		Facts: []fact{{Name: "Type", Value: delivery.EventType, Mono: true},
+			{Name: "Event ID", Value: delivery.EventID, Mono: true, Copy: true},
 			{Name: "Delivery ID", Value: delivery.ID, Mono: true, Copy: true}}}
 	if delivery.Status != controlplane.DeliverySucceeded {
 		view.Error = delivery.LastError
 	}
-	if v.may(controlplane.ScopeWebhooksWrite) && (hook.Enabled || delivery.EventType == controlplane.EventTest) {
+	if v.may(controlplane.ScopeWebhooksWrite) &&
+		(hook.Enabled || delivery.EventType == controlplane.EventTest) {
 		view.RedeliverURL = deliveryURL(delivery) + "/redeliver"
 	}
 	for i := range attempts {
 		view.Attempts = append(view.Attempts, v.attemptView(i+1, &attempts[i]))
 	}
 	slices.Reverse(view.Attempts)
-	return d.render(w, v, http.StatusOK, "delivery", layout{Title: view.Title, Section: "webhooks", Flash: d.takeFlash(w, v), Page: view})
+	return d.render(w, v, http.StatusOK,
+		"delivery", layout{Title: view.Title, Section: "webhooks", Flash: d.takeFlash(w, v),
+			Page: view})
 }
 
 // delivery returns the delivery in the URL and its webhook.
@@ -91,14 +97,18 @@ func (d *Dashboard) delivery(v *visit) (*controlplane.Webhook, *controlplane.Del
 }
 
 func (v *visit) attemptView(number int, a *controlplane.Attempt) attemptView {
-	view := attemptView{ID: fmt.Sprintf("attempt-%d", number), Number: number, Pill: pill{"ok", "check", "Delivered"}, At: v.at(a.At),
-		Duration: formatDuration(a.Duration), Error: a.Error, Status: "No response", Request: sortedHeaders(a.RequestHeaders),
-		Response: sortedHeaders(a.ResponseHeaders), Body: a.ResponseBody, HasResponse: a.StatusCode != 0}
+	view := attemptView{ID: fmt.Sprintf("attempt-%d", number), Number: number,
+		Pill: pill{"ok", "check", "Delivered"}, At: v.at(a.At),
+		Duration: formatDuration(a.Duration), Error: a.Error, Status: "No response",
+		Request:  sortedHeaders(a.RequestHeaders),
+		Response: sortedHeaders(a.ResponseHeaders), Body: a.ResponseBody,
+		HasResponse: a.StatusCode != 0}
 	if !a.Delivered() {
 		view.Pill = pill{"danger", "cross", "Failed"}
 	}
 	if view.HasResponse {
-		view.Status = strings.TrimSpace(fmt.Sprintf("%d %s", a.StatusCode, http.StatusText(a.StatusCode)))
+		view.Status = strings.TrimSpace(fmt.Sprintf("%d %s", a.StatusCode,
+			http.StatusText(a.StatusCode)))
 	}
 	return view
 }

@@ -28,11 +28,13 @@ var deliveryChips = []struct {
 	status controlplane.DeliveryStatus
 	word   string
 }{
-	{"", "All"}, {controlplane.DeliveryPending, "Pending"}, {controlplane.DeliverySucceeded, "Delivered"}, {controlplane.DeliveryFailed, "Failed"},
+	{"", "All"}, {controlplane.DeliveryPending, "Pending"},
+	{controlplane.DeliverySucceeded, "Delivered"}, {controlplane.DeliveryFailed, "Failed"},
 }
 
 func (v *visit) deliveryRow(d *controlplane.Delivery) deliveryRow {
-	return deliveryRow{URL: deliveryURL(d), Title: eventTitle(d.EventType), EventID: d.EventID, Pill: deliveryPill(d), Attempts: attemptsTitle(d.Attempts),
+	return deliveryRow{URL: deliveryURL(d), Title: eventTitle(d.EventType), EventID: d.EventID,
+		Pill: deliveryPill(d), Attempts: attemptsTitle(d.Attempts),
 		Next: v.deliveryStep(d), At: v.at(d.CreatedAt)}
 }
 
@@ -86,7 +88,8 @@ func (l deliveryList) check() error {
 
 // url returns the URL of this list at a cursor.
 func (l deliveryList) url(cursor string) string {
-	return withQuery(webhookURL(l.Webhook), queryOf(map[string]string{"status": l.Status, "cursor": cursor}))
+	return withQuery(webhookURL(l.Webhook),
+		queryOf(map[string]string{"status": l.Status, "cursor": cursor}))
 }
 
 func (l deliveryList) chips() []chip {

@@ -29,7 +29,8 @@ type rangeForm struct {
 // rangeForm returns the form with the range in the URL. The default is the last 24 hours.
 func (v *visit) rangeForm() *rangeForm {
 	q := v.URL.Query()
-	form := &rangeForm{Since: q.Get("since"), Until: q.Get("until"), All: q.Get("all") != "", Open: true}
+	form := &rangeForm{Since: q.Get("since"), Until: q.Get("until"),
+		All: q.Get("all") != "", Open: true}
 	if _, _, ok := form.parse(); !ok {
 		return &rangeForm{Since: v.now.Add(-24 * time.Hour).Format(minute)}
 	}
@@ -66,7 +67,8 @@ func (d *Dashboard) redeliver(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	if _, err := d.lifecycle.Redeliver(v.Context(), d.actor(v), v.org.ID, hook.ID, delivery.ID); err != nil {
+	if _, err := d.lifecycle.Redeliver(v.Context(), d.actor(v), v.org.ID, hook.ID,
+		delivery.ID); err != nil {
 		return err
 	}
 	d.setFlash(w, "redelivered")
@@ -83,16 +85,21 @@ func (d *Dashboard) redeliverRange(w http.ResponseWriter, v *visit) error {
 	if err := v.ParseForm(); err != nil {
 		return badForm(err)
 	}
-	form := &rangeForm{Since: strings.TrimSpace(v.PostForm.Get("since")), Until: strings.TrimSpace(v.PostForm.Get("until")), All: v.PostForm.Get("all") != "", Open: true}
+	form := &rangeForm{Since: strings.TrimSpace(v.PostForm.Get("since")),
+		Until: strings.TrimSpace(v.PostForm.Get("until")),
+		All:   v.PostForm.Get("all") != "", Open: true}
 	since, until, ok := form.parse()
 	if !ok {
-		return d.showWebhook(w, v, http.StatusUnprocessableEntity, hook, editWebhookForm(hook), form)
+		return d.showWebhook(w, v, http.StatusUnprocessableEntity, hook, editWebhookForm(hook),
+			form)
 	}
-	queued, end, err := d.lifecycle.RedeliverRange(v.Context(), d.actor(v), v.org.ID, hook.ID, since, until, form.All)
+	queued, end, err := d.lifecycle.RedeliverRange(v.Context(), d.actor(v), v.org.ID, hook.ID,
+		since, until, form.All)
 	if controlplane.HasCode(err, "range-invalid") {
 		e := controlplane.AsError(err)
 		form.SinceError = e.Message + " " + fixFor(e)
-		return d.showWebhook(w, v, http.StatusUnprocessableEntity, hook, editWebhookForm(hook), form)
+		return d.showWebhook(w, v, http.StatusUnprocessableEntity, hook, editWebhookForm(hook),
+			form)
 	}
 	if err != nil {
 		return err

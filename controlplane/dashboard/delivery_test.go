@@ -18,9 +18,12 @@ func TestTestEvent(t *testing.T) {
 	page := webhookURL(hook.ID)
 	a := s.post(page+"/test", nil).want(http.StatusSeeOther)
 	delivery := a.header.Get("Location")
-	s.get(delivery).want(http.StatusOK, "Test event sent", "Test", "Pending Next attempt due now", "No attempts yet", `"type": "webhook.test"`).hasNot("Attempt 1")
+	s.get(delivery).want(http.StatusOK, "Test event sent", "Test", "Pending Next attempt due now",
+		"No attempts yet", `"type": "webhook.test"`).hasNot("Attempt 1")
 	s.deliverPending(hook)
-	s.get(delivery).want(http.StatusOK, "Delivered", "Attempt 1", "204 No Content after", "webhook-signature v1,", "webhook-id evt_", `"type": "webhook.test"`, "The response body is empty").
+	s.get(delivery).want(http.StatusOK, "Delivered", "Attempt 1", "204 No Content after",
+		"webhook-signature v1,", "webhook-id evt_", `"type": "webhook.test"`,
+		"The response body is empty").
 		has(`href="`+page+`"`).hasNot("Test event sent", "Failed")
 	s.get(page).want(http.StatusOK, "Test", "Delivered 1 attempt")
 	s.get("/webhooks").want(http.StatusOK, "Enabled Last delivery Delivered")
@@ -39,8 +42,11 @@ func TestHostileReceiver(t *testing.T) {
 	hook, _ := s.newHook(s.org, controlplane.ActionDomainCreated)
 	s.add(s.org, "example.com")
 	d := s.deliverPending(hook)[0]
-	a := s.get(deliveryURL(&d)).want(http.StatusOK, "Retrying Next attempt in", "HTTP status 418: only 200 to 299 count as delivered.", "418 I'm a teapot", `x-evil `+script, script, "\uFFFD").
-		has("&lt;script&gt;alert(1)", "&lt;img src=x").hasNot("<script>alert", "<img src=x", `onerror="`, "hush", "\x00")
+	a := s.get(deliveryURL(&d)).want(http.StatusOK, "Retrying Next attempt in",
+		"HTTP status 418: only 200 to 299 count as delivered.", "418 I'm a teapot", `x-evil `+
+			script, script, "\uFFFD").
+		has("&lt;script&gt;alert(1)", "&lt;img src=x").hasNot("<script>alert", "<img src=x",
+		`onerror="`, "hush", "\x00")
 	if n := strings.Count(a.body, "<details"); n != 2 || strings.Contains(a.body, "<details open") {
 		t.Errorf("%d details elements, want 2 closed ones", n)
 	}
@@ -52,22 +58,28 @@ func TestHostileReceiver(t *testing.T) {
 func TestRedeliver(t *testing.T) {
 	var code atomic.Int64
 	code.Store(http.StatusInternalServerError)
-	s := newWebhookSite(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(int(code.Load())) })
+	s := newWebhookSite(t, func(w http.ResponseWriter,
+		_ *http.Request) {
+		w.WriteHeader(int(code.Load()))
+	})
 	hook, _ := s.newHook(s.org, controlplane.ActionDomainCreated)
 	s.add(s.org, "example.com")
 	delivery := deliveryURL(&s.deliverPending(hook)[0])
-	s.get(delivery).want(http.StatusOK, "500 Internal Server Error").has(`action="` + delivery + `/redeliver"`)
+	s.get(delivery).want(http.StatusOK, "500 Internal Server Error").has(`action="` + delivery +
+		`/redeliver"`)
 	code.Store(http.StatusOK)
 	s.post(delivery+"/redeliver", nil).to(delivery)
 	s.get(delivery).want(http.StatusOK, "Redelivery started", "Retrying Next attempt due now")
 	s.deliverPending(hook)
-	a := s.get(delivery).want(http.StatusOK, "Delivered", "Attempt 2", "200 OK", "Attempt 1", "500 Internal Server Error")
+	a := s.get(delivery).want(http.StatusOK, "Delivered", "Attempt 2", "200 OK", "Attempt 1",
+		"500 Internal Server Error")
 	if strings.Index(a.text, "Attempt 2") > strings.Index(a.text, "Attempt 1") {
 		t.Error("the latest attempt is not first")
 	}
 	// The error of the first attempt is shown once, not at the successful attempt.
 	if strings.Count(a.text, "HTTP status 500") != 1 {
-		t.Errorf("the error is shown %d times, want once:\n%s", strings.Count(a.text, "HTTP status 500"), a.text)
+		t.Errorf("the error is shown %d times, want once:\n%s",
+			strings.Count(a.text, "HTTP status 500"), a.text)
 	}
 }
 
@@ -78,15 +90,20 @@ func TestRedeliverRange(t *testing.T) {
 	s.add(s.org, "a.example.com")
 	s.deliverPending(hook)
 	s.add(s.org, "b.example.com")
-	hour := func(n int) string { return time.Now().UTC().Add(time.Duration(n) * time.Hour).Format(minute) }
+	hour := func(n int) string {
+		return time.Now().UTC().Add(time.Duration(n) * time.Hour).Format(
+			minute)
+	}
 	send := func(form url.Values, says string) {
 		t.Helper()
 		s.post(again, form).to(page)
 		s.get(page).want(http.StatusOK, says)
 	}
 	send(url.Values{"since": {hour(-1)}}, "Redelivery of 1 event started.")
-	send(url.Values{"since": {hour(-1)}, "until": {hour(1)}, "all": {"1"}}, "Redelivery of 2 events started.")
-	send(url.Values{"since": {hour(-3)}, "until": {time.Now().UTC().Add(-time.Hour).Format(second)}, "all": {"1"}}, "Redelivery of 0 events started.")
+	send(url.Values{"since": {hour(-1)}, "until": {hour(1)}, "all": {"1"}},
+		"Redelivery of 2 events started.")
+	send(url.Values{"since": {hour(-3)}, "until": {time.Now().UTC().Add(-time.Hour).Format(second)},
+		"all": {"1"}}, "Redelivery of 0 events started.")
 	for _, c := range []struct{ since, until, says string }{
 		{"", "", "Invalid date and time."},
 		{"yesterday", "", "Invalid date and time."},
@@ -95,8 +112,10 @@ func TestRedeliverRange(t *testing.T) {
 		{hour(-1), hour(-2), "The time range ends before it"},
 		{hour(-31 * 24), "", "Deliveries are kept for 30 days"},
 	} {
-		s.post(again, url.Values{"since": {c.since}, "until": {c.until}, "all": {"1"}}).want(http.StatusUnprocessableEntity, c.says).
-			has(`id="again" open`, `value="`+c.since+`"`, `value="`+c.until+`"`, "autofocus", `aria-invalid="true"`, `name="all" value="1" checked><span>Include`)
+		s.post(again, url.Values{"since": {c.since}, "until": {c.until}, "all": {"1"}}).want(
+			http.StatusUnprocessableEntity, c.says).
+			has(`id="again" open`, `value="`+c.since+`"`, `value="`+c.until+`"`, "autofocus",
+				`aria-invalid="true"`, `name="all" value="1" checked><span>Include`)
 	}
 }
 
@@ -106,13 +125,18 @@ func TestRedeliverRemainingRange(t *testing.T) {
 	hook, _ := s.newHook(s.org)
 	f := rangeForm{Until: "2026-01-31T09:30", All: true}
 	rest := strings.TrimSuffix(f.restQuery(time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)), "#again")
-	s.get(webhookURL(hook.ID)+rest).want(http.StatusOK).has(`id="again" open`, `value="2026-01-02T03:04:05"`, `value="2026-01-31T09:30"`, `name="all" value="1" checked><span>Include`)
+	s.get(webhookURL(hook.ID)+rest).want(http.StatusOK).has(`id="again" open`,
+		`value="2026-01-02T03:04:05"`, `value="2026-01-31T09:30"`,
+		`name="all" value="1" checked><span>Include`)
 	for query, says := range map[string]string{"since=%22%3E%3Cscript%3E": "", "until=x": ""} {
-		s.get(webhookURL(hook.ID)+"?"+query).want(http.StatusOK, says).hasNot(`id="again" open`, "<script>\"")
+		s.get(webhookURL(hook.ID)+"?"+query).want(http.StatusOK, says).hasNot(`id="again" open`,
+			"<script>\"")
 	}
 	for words, want := range map[string]string{
-		countFlash("redelivered-part", "10000"): "Redelivery of 10000 events started, oldest first. There are more events in the range; the form below starts with them.",
-		countFlash("redelivered-part", "x"):     "", countFlash("redelivered-part", "-1"): "", countFlash("added", "1"): "", countFlash("<b>", "1"): "",
+		countFlash("redelivered-part",
+			"10000"): "Redelivery of 10000 events started, oldest first. There are more events in the range; the form below starts with them.",
+		countFlash("redelivered-part", "x"): "", countFlash("redelivered-part", "-1"): "",
+		countFlash("added", "1"): "", countFlash("<b>", "1"): "",
 	} {
 		if words != want {
 			t.Errorf("countFlash = %q, want %q", words, want)

@@ -67,7 +67,9 @@ func (d *Dashboard) domainPage(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	return d.render(w, v, http.StatusOK, "domain", layout{Title: domain.Name, Section: "domains", Flash: d.takeFlash(w, v), Page: view})
+	return d.render(w, v, http.StatusOK,
+		"domain", layout{Title: domain.Name, Section: "domains", Flash: d.takeFlash(w, v),
+			Page: view})
 }
 
 // domain returns the domain in the URL.
@@ -87,21 +89,28 @@ func (d *Dashboard) domainBy(v *visit, ref string) (*controlplane.Domain, error)
 	return d.store.Domain(v.Context(), v.org.ID, ref)
 }
 
-func (d *Dashboard) domainView(ctx context.Context, v *visit, domain *controlplane.Domain) (*domainView, error) {
-	jobs, _, err := d.store.ListJobs(ctx, v.org.ID, postgres.JobFilter{DomainID: domain.ID, Limit: jobsShown})
+func (d *Dashboard) domainView(
+	ctx context.Context, v *visit, domain *controlplane.Domain,
+) (*domainView, error) {
+	jobs, _, err := d.store.ListJobs(ctx, v.org.ID,
+		postgres.JobFilter{DomainID: domain.ID, Limit: jobsShown})
 	if err != nil {
 		return nil, err
 	}
-	certificates, _, err := d.store.ListCertificates(ctx, v.org.ID, postgres.CertificateFilter{DomainID: domain.ID, Limit: certificatesShown})
+	certificates, _, err := d.store.ListCertificates(ctx, v.org.ID,
+		postgres.CertificateFilter{DomainID: domain.ID, Limit: certificatesShown})
 	if err != nil {
 		return nil, err
 	}
-	entries, _, err := d.store.ListLog(ctx, v.org.ID, postgres.LogFilter{DomainID: domain.ID, Limit: timelineShown})
+	entries, _, err := d.store.ListLog(ctx, v.org.ID,
+		postgres.LogFilter{DomainID: domain.ID, Limit: timelineShown})
 	if err != nil {
 		return nil, err
 	}
-	view := &domainView{URL: "/domains/" + domain.ID, Events: "/domains/" + domain.ID + "/events", State: liveState(domain, jobs), Name: domain.Name,
-		Pill: statusPill(domain), Warning: warningPill(domain), Summary: summary(domain), Next: v.nextStep(domain),
+	view := &domainView{URL: "/domains/" + domain.ID, Events: "/domains/" + domain.ID +
+		"/events", State: liveState(domain, jobs), Name: domain.Name,
+		Pill: statusPill(domain), Warning: warningPill(domain), Summary: summary(domain),
+		Next:   v.nextStep(domain),
 		Record: d.recordView(domain), Conditions: v.conditions(domain), Options: options(domain)}
 	if v.may(controlplane.ScopeDomainsWrite) {
 		view.Actions = actions(domain)
@@ -137,14 +146,16 @@ func liveState(d *controlplane.Domain, jobs []controlplane.Job) string {
 	h := fnv.New64a()
 	for i := range jobs {
 		j := &jobs[i]
-		fmt.Fprintf(h, "%s %s %s %d %d %v\n", j.ID, j.Status, j.Reason, j.Attempts, j.RunAt.UnixMicro(), j.UpdatedAt.UnixMicro())
+		fmt.Fprintf(h, "%s %s %s %d %d %v\n", j.ID, j.Status, j.Reason, j.Attempts,
+			j.RunAt.UnixMicro(), j.UpdatedAt.UnixMicro())
 	}
 	return fmt.Sprintf("%d-%x", d.Version, h.Sum64())
 }
 
 // summary returns a sentence that states the domain's status and the reason for it.
 func summary(d *controlplane.Domain) string {
-	dns, cert, renewal := d.Condition(controlplane.DNSReady), d.Condition(controlplane.CertificateReady), d.Condition(controlplane.RenewalOnTrack)
+	dns, cert, renewal := d.Condition(controlplane.DNSReady),
+		d.Condition(controlplane.CertificateReady), d.Condition(controlplane.RenewalOnTrack)
 	message := func(c controlplane.Condition, otherwise string) string {
 		if c.Message != "" {
 			return c.Message
@@ -154,7 +165,8 @@ func summary(d *controlplane.Domain) string {
 	switch d.Status {
 	case controlplane.DomainPendingCNAME:
 		if d.StatusReason == controlplane.ReasonAwaitingIssue {
-			return message(cert, "The DNS record is verified. Press “Issue now” to order the certificate.")
+			return message(cert,
+				"The DNS record is verified. Press “Issue now” to order the certificate.")
 		}
 		return message(dns, "The CNAME was not found yet.")
 	case controlplane.DomainIssuing:
@@ -189,12 +201,15 @@ func actions(d *controlplane.Domain) []action {
 	if d.CertificateID != "" {
 		order = action{ID: "renew", URL: base + "/renew", Label: "Renew now", Icon: "cycle"}
 	}
-	pending := d.Status == controlplane.DomainPendingCNAME && d.StatusReason != controlplane.ReasonAwaitingIssue
+	pending := d.Status == controlplane.DomainPendingCNAME &&
+		d.StatusReason != controlplane.ReasonAwaitingIssue
 	if pending || d.Condition(controlplane.DNSReady).Status == "false" {
 		check.Primary = true
 		return []action{check, order}
 	}
-	order.Primary = d.Status == controlplane.DomainPendingCNAME || d.Status == controlplane.DomainError || d.Condition(controlplane.CertificateReady).Reason == controlplane.ReasonRevoked
+	order.Primary = d.Status == controlplane.DomainPendingCNAME ||
+		d.Status == controlplane.DomainError ||
+		d.Condition(controlplane.CertificateReady).Reason == controlplane.ReasonRevoked
 	return []action{order, check}
 }
 
@@ -207,12 +222,16 @@ func options(d *controlplane.Domain) []fact {
 		return off
 	}
 	facts := []fact{
-		{Name: "Names", Value: strings.Join(controlplane.CertificateNames(d.Name, d.Wildcard), ", "), Mono: true},
-		{Name: "Key", Value: yes(d.CSRPEM != "", keyTitle(d.KeyType)+", held by you (CSR)", keyTitle(d.KeyType)+", new for every certificate")},
-		{Name: "Auto-issue", Value: yes(d.AutoIssue, "Yes, after DNS verification", "No, only on request")},
+		{Name: "Names", Value: strings.Join(controlplane.CertificateNames(d.Name, d.Wildcard),
+			", "), Mono: true},
+		{Name: "Key", Value: yes(d.CSRPEM != "", keyTitle(d.KeyType)+", held by you (CSR)",
+			keyTitle(d.KeyType)+", new for every certificate")},
+		{Name: "Auto-issue", Value: yes(d.AutoIssue, "Yes, after DNS verification",
+			"No, only on request")},
 		{Name: "Auto-renew", Value: yes(d.AutoRenew, "Yes", "No, only on request")},
 	}
-	for _, o := range []fact{{Name: "Preferred CA", Value: d.CA}, {Name: "Profile", Value: d.Profile}, {Name: "Preferred chain", Value: d.PreferredChain}} {
+	for _, o := range []fact{{Name: "Preferred CA", Value: d.CA},
+		{Name: "Profile", Value: d.Profile}, {Name: "Preferred chain", Value: d.PreferredChain}} {
 		if o.Value != "" {
 			facts = append(facts, o)
 		}

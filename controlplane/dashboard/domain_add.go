@@ -22,9 +22,11 @@ func (d *Dashboard) addDomain(w http.ResponseWriter, v *visit) error {
 	if err := v.ParseForm(); err != nil {
 		return badForm(err)
 	}
-	form := addForm{Name: v.PostForm.Get("name"), Wildcard: v.PostForm.Get("wildcard") != "", Focus: true}
+	form := addForm{Name: v.PostForm.Get("name"),
+		Wildcard: v.PostForm.Get("wildcard") != "", Focus: true}
 	domain, err := d.lifecycle.AddDomain(v.Context(), d.actor(v), v.org.ID, lifecycle.NewDomain{
-		Name: strings.TrimSpace(form.Name), Options: controlplane.Options{Wildcard: form.Wildcard, AutoIssue: true, AutoRenew: true}})
+		Name:    strings.TrimSpace(form.Name),
+		Options: controlplane.Options{Wildcard: form.Wildcard, AutoIssue: true, AutoRenew: true}})
 	if err == nil {
 		d.setFlash(w, "added")
 		http.Redirect(w, v.Request, "/domains/"+domain.ID, http.StatusSeeOther)

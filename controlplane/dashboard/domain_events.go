@@ -19,7 +19,8 @@ func (d *Dashboard) domainEvents(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	done, err := d.config.Streams.Open(edge.Holder{OrgID: v.org.ID, Tier: v.org.Tier, Credential: v.session.ID}, v.now)
+	done, err := d.config.Streams.Open(edge.Holder{OrgID: v.org.ID, Tier: v.org.Tier,
+		Credential: v.session.ID}, v.now)
 	if err != nil {
 		return err
 	}
@@ -85,7 +86,8 @@ func (d *Dashboard) stateOf(v *visit, id string) (string, []string, error) {
 	if err != nil {
 		return "", nil, err
 	}
-	jobs, _, err := d.store.ListJobs(v.Context(), v.org.ID, postgres.JobFilter{DomainID: id, Limit: jobsShown})
+	jobs, _, err := d.store.ListJobs(v.Context(), v.org.ID,
+		postgres.JobFilter{DomainID: id, Limit: jobsShown})
 	if err != nil {
 		return "", nil, err
 	}

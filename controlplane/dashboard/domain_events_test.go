@@ -15,7 +15,8 @@ import (
 // lines, which is closed when the stream ends.
 func (s *site) openStream(d *controlplane.Domain) (int, <-chan string) {
 	s.t.Helper()
-	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.server.URL+"/domains/"+d.ID+"/events", nil)
+	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.server.URL+"/domains/"+
+		d.ID+"/events", nil)
 	s.must(err)
 	res, err := s.visitor.Do(r)
 	s.must(err)
@@ -57,13 +58,18 @@ func TestStreamEndsWithSession(t *testing.T) {
 	d, other := s.add(s.org, "example.com"), s.newOrg("Other Ltd")
 	for name, end := range map[string]func(b *site, m *controlplane.Member){
 		"signed out": func(b *site, _ *controlplane.Member) { b.post("/logout", nil).to("/login") },
-		"switched":   func(b *site, _ *controlplane.Member) { b.post(switchURL(other.ID), nil).to("/domains") },
+		"switched": func(b *site, _ *controlplane.Member) {
+			b.post(switchURL(other.ID),
+				nil).to("/domains")
+		},
 		"removed": func(_ *site, m *controlplane.Member) {
-			s.must(s.life.RemoveMember(t.Context(), controlplane.System("test"), nil, s.org.ID, m.User.ID, false))
+			s.must(s.life.RemoveMember(t.Context(), controlplane.System("test"), nil, s.org.ID,
+				m.User.ID, false))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			account := controlplane.GitHubAccount{ID: 100 + int64(len(name)), Login: strings.ReplaceAll(name, " ", "-")}
+			account := controlplane.GitHubAccount{ID: 100 + int64(len(name)),
+				Login: strings.ReplaceAll(name, " ", "-")}
 			m := s.addMember(s.org, account, controlplane.RoleMember)
 			b := s.signedInAs(account) // in the only organization
 			s.addMember(other, account, controlplane.RoleMember)
@@ -87,7 +93,8 @@ func TestStreamLimit(t *testing.T) {
 			t.Fatalf("status of stream %d = %d, want 200", i+1, status)
 		}
 	}
-	a := s.get("/domains/"+d.ID+"/events").want(http.StatusTooManyRequests, "open event streams and waiting calls")
+	a := s.get("/domains/"+d.ID+"/events").want(http.StatusTooManyRequests,
+		"open event streams and waiting calls")
 	if got := a.header.Get("Retry-After"); got != "10" {
 		t.Errorf("Retry-After = %q, want 10", got)
 	}

@@ -65,7 +65,8 @@ func (d *Dashboard) domainsPage(w http.ResponseWriter, v *visit) error {
 // showDomains responds with the list and the form to add a domain.
 func (d *Dashboard) showDomains(w http.ResponseWriter, v *visit, status int, form addForm) error {
 	query := v.URL.Query()
-	l := domainList{Org: v.org.ID, Query: strings.TrimSpace(query.Get("q")), Status: query.Get("status"), Sort: cmp.Or(query.Get("sort"), defaultSort)}
+	l := domainList{Org: v.org.ID, Query: strings.TrimSpace(query.Get("q")),
+		Status: query.Get("status"), Sort: cmp.Or(query.Get("sort"), defaultSort)}
 	if err := l.check(); err != nil {
 		return err
 	}
@@ -74,7 +75,8 @@ func (d *Dashboard) showDomains(w http.ResponseWriter, v *visit, status int, for
 		return err
 	}
 	domains, next, err := d.store.ListDomains(v.Context(), v.org.ID, postgres.DomainFilter{
-		Query: l.search(), Status: controlplane.DomainStatus(l.Status), Sort: l.Sort, After: after, Limit: domainsPerPage})
+		Query: l.search(), Status: controlplane.DomainStatus(l.Status), Sort: l.Sort, After: after,
+		Limit: domainsPerPage})
 	if err != nil {
 		return err
 	}
@@ -82,7 +84,9 @@ func (d *Dashboard) showDomains(w http.ResponseWriter, v *visit, status int, for
 	if err != nil {
 		return err
 	}
-	view := domainListView{Used: used, Limit: v.org.MaxDomains(), Tier: string(v.org.Tier), Add: form, MayAdd: v.may(controlplane.ScopeDomainsWrite), Query: l.Query, Status: l.Status, Sort: l.Sort,
+	view := domainListView{Used: used, Limit: v.org.MaxDomains(), Tier: string(v.org.Tier),
+		Add: form, MayAdd: v.may(controlplane.ScopeDomainsWrite), Query: l.Query, Status: l.Status,
+		Sort:  l.Sort,
 		Chips: l.chips(used), Columns: l.columns(), Filtered: l.Query != "" || l.Status != ""}
 	if used == 0 {
 		view.Add.Focus = true
@@ -96,13 +100,16 @@ func (d *Dashboard) showDomains(w http.ResponseWriter, v *visit, status int, for
 	if next != nil {
 		view.Next = l.url(d.sealCursor(l, next))
 	}
-	return d.render(w, v, status, "domain_list", layout{Title: "Domains", Section: "domains", Flash: d.takeFlash(w, v), Page: view})
+	return d.render(w, v, status, "domain_list",
+		layout{Title: "Domains", Section: "domains", Flash: d.takeFlash(w, v), Page: view})
 }
 
 func (v *visit) domainRow(d *controlplane.Domain) domainRow {
-	row := domainRow{Name: d.Name, URL: "/domains/" + d.ID, Pill: statusPill(d), Warning: warningPill(d), Expires: v.maybeAt(d.ExpiresAt), Next: v.nextStep(d)}
+	row := domainRow{Name: d.Name, URL: "/domains/" + d.ID, Pill: statusPill(d),
+		Warning: warningPill(d), Expires: v.maybeAt(d.ExpiresAt), Next: v.nextStep(d)}
 	switch {
-	case row.Warning != nil && d.Condition(controlplane.CertificateReady).Reason != controlplane.ReasonRevoked:
+	case row.Warning != nil &&
+		d.Condition(controlplane.CertificateReady).Reason != controlplane.ReasonRevoked:
 		row.Reason = reason(d.Condition(controlplane.RenewalOnTrack).Reason)
 	case d.Status != controlplane.DomainActive:
 		row.Reason = reason(d.StatusReason)
@@ -120,8 +127,10 @@ func (l domainList) check() error {
 	default:
 		return invalidFilter("Unknown sort order.")
 	}
-	if len(l.Query) > 253 || !utf8.ValidString(l.Query) || strings.ContainsFunc(l.Query, unicode.IsControl) {
-		return invalidFilter("The search text contains characters that a domain name can’t contain.")
+	if len(l.Query) > 253 || !utf8.ValidString(l.Query) ||
+		strings.ContainsFunc(l.Query, unicode.IsControl) {
+		return invalidFilter(
+			"The search text contains characters that a domain name can’t contain.")
 	}
 	return nil
 }
@@ -141,11 +150,13 @@ func (l domainList) url(cursor string) string {
 	if l.Sort == defaultSort {
 		l.Sort = ""
 	}
-	return withQuery("/domains", queryOf(map[string]string{"q": l.Query, "status": l.Status, "sort": l.Sort, "cursor": cursor}))
+	return withQuery("/domains", queryOf(map[string]string{"q": l.Query, "status": l.Status,
+		"sort": l.Sort, "cursor": cursor}))
 }
 
 func (l domainList) chips(all int) []chip {
-	words := []struct{ status, word string }{{"", "All"}, {"pending_cname", "Waiting for DNS"}, {"issuing", "Issuing"}, {"active", "Active"}, {"error", "Error"}}
+	words := []struct{ status, word string }{{"", "All"}, {"pending_cname", "Waiting for DNS"},
+		{"issuing", "Issuing"}, {"active", "Active"}, {"error", "Error"}}
 	chips := make([]chip, len(words))
 	for i, s := range words {
 		to := l
@@ -157,7 +168,8 @@ func (l domainList) chips(all int) []chip {
 }
 
 func (l domainList) columns() []column {
-	words := []struct{ sort, word string }{{"name", "Domain"}, {"", "Status"}, {"expires_at", "Expires"}, {"", "Next"}}
+	words := []struct{ sort, word string }{{"name", "Domain"}, {"", "Status"},
+		{"expires_at", "Expires"}, {"", "Next"}}
 	columns := make([]column, len(words))
 	for i, c := range words {
 		columns[i].Label = c.word

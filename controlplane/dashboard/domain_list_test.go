@@ -14,7 +14,8 @@ import (
 
 func TestNoDomains(t *testing.T) {
 	s := newSignedIn(t)
-	s.get("/domains").want(http.StatusOK, "No domains yet", "0 of 15 on the pro plan", "_acme-challenge.example.com").
+	s.get("/domains").want(http.StatusOK, "No domains yet", "0 of 15 on the pro plan",
+		"_acme-challenge.example.com").
 		has("autofocus", `<label for="name">`).hasNot("<table", `type="search"`)
 }
 
@@ -22,7 +23,8 @@ func TestAddDomain(t *testing.T) {
 	s := newSignedIn(t)
 	a := s.post("/domains", url.Values{"name": {"  Example.COM. "}})
 	a.want(http.StatusSeeOther)
-	s.get(a.header.Get("Location")).want(http.StatusOK, "example.com", "Domain added", "Waiting for DNS", "_acme-challenge.example.com")
+	s.get(a.header.Get("Location")).want(http.StatusOK, "example.com", "Domain added",
+		"Waiting for DNS", "_acme-challenge.example.com")
 	s.get(a.header.Get("Location")).hasNot("Create the record below") // shown once
 	d, err := s.store.Domain(t.Context(), s.org.ID, "example.com")
 	s.must(err)
@@ -31,10 +33,13 @@ func TestAddDomain(t *testing.T) {
 	}
 	log, err := s.store.AuditOfEntity(t.Context(), s.org.ID, d.ID, 10)
 	s.must(err)
-	if len(log) != 1 || log[0].Actor.Type != controlplane.ActorUser || log[0].Actor.ID != s.sessionOf(s).User.ID || log[0].Actor.IP != "127.0.0.1" || log[0].Actor.RequestID == "" {
+	if len(log) != 1 || log[0].Actor.Type != controlplane.ActorUser ||
+		log[0].Actor.ID != s.sessionOf(s).User.ID || log[0].Actor.IP != "127.0.0.1" ||
+		log[0].Actor.RequestID == "" {
 		t.Errorf("audit log = %+v, want one entry of the signed-in user with IP address and request ID", log)
 	}
-	s.post("/domains", url.Values{"name": {"example.org"}, "wildcard": {"1"}}).want(http.StatusSeeOther)
+	s.post("/domains", url.Values{"name": {"example.org"}, "wildcard": {"1"}}).want(
+		http.StatusSeeOther)
 	d, err = s.store.Domain(t.Context(), s.org.ID, "example.org")
 	s.must(err)
 	if !d.Wildcard {
@@ -51,7 +56,8 @@ func TestAddInvalidDomain(t *testing.T) {
 		says   string
 	}{
 		{"", http.StatusUnprocessableEntity, "The name is empty."},
-		{"*.example.org", http.StatusUnprocessableEntity, "select “Include all subdomains one level down”"},
+		{"*.example.org", http.StatusUnprocessableEntity,
+			"select “Include all subdomains one level down”"},
 		{"10.0.0.1", http.StatusUnprocessableEntity, "is an IP address"},
 		{"co.uk", http.StatusUnprocessableEntity, "is a public suffix"},
 		{"exa mple.com", http.StatusUnprocessableEntity, "contains white space"},
@@ -64,7 +70,8 @@ func TestAddInvalidDomain(t *testing.T) {
 		{"EXAMPLE.com", http.StatusConflict, "is in this organization already"},
 	} {
 		a := s.post("/domains", url.Values{"name": {c.name}}).want(c.status, c.says)
-		a.has(`aria-invalid="true"`, `aria-describedby="name-error"`, "autofocus").hasNot("<script>alert")
+		a.has(`aria-invalid="true"`, `aria-describedby="name-error"`,
+			"autofocus").hasNot("<script>alert")
 		if c.status == http.StatusConflict {
 			a.has(`value="EXAMPLE.com"`, `href="/domains/`+existing.ID+`"`)
 		}
@@ -76,7 +83,8 @@ func TestDomainLimit(t *testing.T) {
 	for i := range 15 {
 		s.add(s.org, fmt.Sprintf("d%d.example.com", i))
 	}
-	s.post("/domains", url.Values{"name": {"one-more.example.com"}}).want(http.StatusForbidden, "The pro plan includes 15 domains").has(`value="one-more.example.com"`)
+	s.post("/domains", url.Values{"name": {"one-more.example.com"}}).want(http.StatusForbidden,
+		"The pro plan includes 15 domains").has(`value="one-more.example.com"`)
 }
 
 func TestDomainList(t *testing.T) {
@@ -85,24 +93,29 @@ func TestDomainList(t *testing.T) {
 	s.add(s.org, "beta.example.com")
 	s.add(s.newOrg("Other Ltd"), "foreign.example.com")
 	s.issue(first)
-	all := s.get("/domains").want(http.StatusOK, "2 of 15", "alpha.example.com", "Active", "Renewal in 5", "beta.example.com", "Waiting for DNS", "Not checked yet").
+	all := s.get("/domains").want(http.StatusOK, "2 of 15", "alpha.example.com", "Active",
+		"Renewal in 5", "beta.example.com", "Waiting for DNS", "Not checked yet").
 		hasNot("foreign.example.com")
 	if strings.Index(all.text, "alpha.example.com") > strings.Index(all.text, "beta.example.com") {
 		t.Error("the domain that expires soonest is not first")
 	}
-	s.get("/domains?status=active").want(http.StatusOK, "alpha.example.com").hasNot("beta.example.com").has(`href="/domains?status=active" aria-current="true"`)
+	s.get("/domains?status=active").want(http.StatusOK,
+		"alpha.example.com").hasNot("beta.example.com").has(
+		`href="/domains?status=active" aria-current="true"`)
 	s.get("/domains?q=BETA").want(http.StatusOK, "beta.example.com").hasNot("alpha.example.com")
 	s.get("/domains?q=gamma").want(http.StatusOK, "No domains match", "Show all domains")
 	s.get("/domains?sort=-name").want(http.StatusOK).has(`aria-sort="descending"`)
 	desc := s.get("/domains?sort=-name")
-	if strings.Index(desc.text, "alpha.example.com") < strings.Index(desc.text, "beta.example.com") {
+	if strings.Index(desc.text, "alpha.example.com") < strings.Index(desc.text,
+		"beta.example.com") {
 		t.Error("the list is not sorted by name, descending")
 	}
 }
 
 func TestInvalidDomainFilters(t *testing.T) {
 	s := newSignedIn(t)
-	for _, query := range []string{"status=gone", "sort=secret", "cursor=abc", "cursor=" + strings.Repeat("A", 80), "q=%00", "q=%ff", "q=" + strings.Repeat("a", 300)} {
+	for _, query := range []string{"status=gone", "sort=secret", "cursor=abc", "cursor=" +
+		strings.Repeat("A", 80), "q=%00", "q=%ff", "q=" + strings.Repeat("a", 300)} {
 		s.get("/domains?" + query).want(http.StatusBadRequest)
 	}
 }
@@ -111,7 +124,8 @@ func TestSearchUnicodeName(t *testing.T) {
 	s := newSignedIn(t)
 	s.add(s.org, "münchen.example")
 	s.add(s.org, "berlin.example")
-	s.get("/domains?q="+url.QueryEscape("münchen.example")).want(http.StatusOK, "xn--mnchen-3ya.example").hasNot("berlin.example")
+	s.get("/domains?q="+url.QueryEscape("münchen.example")).want(http.StatusOK,
+		"xn--mnchen-3ya.example").hasNot("berlin.example")
 }
 
 var nextDomainsLink = regexp.MustCompile(`href="(/domains\?[^"]*cursor=[^"]*)"`)
@@ -125,9 +139,11 @@ func TestDomainListPages(t *testing.T) {
 	for i := range domainsPerPage + 10 {
 		s.add(s.org, fmt.Sprintf("d%03d.example.com", i))
 	}
-	first := s.get("/domains?sort=name").want(http.StatusOK, "d000.example.com", "d049.example.com", "Next page").hasNot("d050.example.com", "First page")
+	first := s.get("/domains?sort=name").want(http.StatusOK, "d000.example.com", "d049.example.com",
+		"Next page").hasNot("d050.example.com", "First page")
 	link := strings.ReplaceAll(nextDomainsLink.FindStringSubmatch(first.body)[1], "&amp;", "&")
-	s.get(link).want(http.StatusOK, "d050.example.com", "d059.example.com", "First page").hasNot("d049.example.com", "Next page")
+	s.get(link).want(http.StatusOK, "d050.example.com", "d059.example.com",
+		"First page").hasNot("d049.example.com", "Next page")
 	// A cursor is valid for its own list only.
 	s.get(strings.Replace(link, "sort=name", "sort=-name", 1)).want(http.StatusBadRequest)
 	s.get(link + "&q=d0").want(http.StatusBadRequest)
@@ -135,8 +151,10 @@ func TestDomainListPages(t *testing.T) {
 
 func TestRelative(t *testing.T) {
 	for d, want := range map[time.Duration]string{
-		0: "now", time.Second: "now", 5 * time.Second: "in 5 s", -59 * time.Second: "59 s ago", time.Minute: "in 1 min", -90 * time.Minute: "1 h ago",
-		47 * time.Hour: "in 47 h", 48 * time.Hour: "in 2 days", -89 * 24 * time.Hour: "89 days ago", 3 * 366 * 24 * time.Hour: "in 3 years",
+		0: "now", time.Second: "now", 5 * time.Second: "in 5 s", -59 * time.Second: "59 s ago",
+		time.Minute: "in 1 min", -90 * time.Minute: "1 h ago",
+		47 * time.Hour: "in 47 h", 48 * time.Hour: "in 2 days", -89 * 24 * time.Hour: "89 days ago",
+		3 * 366 * 24 * time.Hour: "in 3 years",
 	} {
 		if got := relative(d); got != want {
 			t.Errorf("relative(%v) = %q, want %q", d, got, want)

@@ -21,12 +21,14 @@ func (v *visit) nextStep(d *controlplane.Domain) step {
 		}
 		return v.due("DNS check", d.Condition(controlplane.DNSReady).NextCheckAt, "DNS check due")
 	case controlplane.DomainIssuing:
-		return v.due("Next order check", d.Condition(controlplane.CertificateReady).NextCheckAt, "Order in progress")
+		return v.due("Next order check", d.Condition(controlplane.CertificateReady).NextCheckAt,
+			"Order in progress")
 	case controlplane.DomainActive:
 		if !d.AutoRenew {
 			return step{Text: "No automatic renewal"}
 		}
-		if c := d.Condition(controlplane.RenewalOnTrack); c.Status == "false" && c.NextCheckAt != nil {
+		if c := d.Condition(controlplane.RenewalOnTrack); c.Status == "false" &&
+			c.NextCheckAt != nil {
 			return v.due("Next retry", c.NextCheckAt, "")
 		}
 		return v.due("Renewal", d.RenewAt, "No renewal scheduled")

@@ -48,10 +48,12 @@ func (d *Dashboard) recordView(domain *controlplane.Domain) recordView {
 	record := d.lifecycle.DelegationOf(domain)
 	zone := controlplane.RegisteredDomain(domain.Name)
 	host := strings.TrimSuffix(record.Name, "."+zone)
-	view := recordView{Pill: conditionPill(domain.Condition(controlplane.DNSReady)), Zone: zone, Sub: zone != domain.Name, Name: domain.Name}
+	view := recordView{Pill: conditionPill(domain.Condition(controlplane.DNSReady)), Zone: zone,
+		Sub: zone != domain.Name, Name: domain.Name}
 	ttl := fmt.Sprint(recordTTL)
 	field := func(form, label, value, hint string) recordField {
-		id := form + "-" + strings.ToLower(strings.NewReplacer(" ", "-", "(", "", ")", "").Replace(label))
+		id := form + "-" + strings.ToLower(strings.NewReplacer(" ", "-", "(", "", ")",
+			"").Replace(label))
 		return recordField{ID: id, Label: label, Value: value, Hint: hint, Copy: true}
 	}
 	setting := func(label, value, hint string) recordField {
@@ -85,19 +87,26 @@ func (d *Dashboard) recordView(domain *controlplane.Domain) recordView {
 			field("route53", "Value", record.Target, ""),
 			field("route53", "TTL", ttl, ""),
 		}},
-		{ID: "bind", Title: "BIND", Note: "Add this line to the zone file of " + zone + ", increase the serial, and reload the zone.", Code: []recordCode{
-			{ID: "bind-line", Title: "Zone file", Text: fmt.Sprintf("%s. %d IN CNAME %s.", record.Name, recordTTL, record.Target)},
-			{ID: "bind-nsupdate", Title: "nsupdate", Text: fmt.Sprintf("update add %s. %d CNAME %s.\nsend", record.Name, recordTTL, record.Target)},
+		{ID: "bind", Title: "BIND", Note: "Add this line to the zone file of " + zone +
+			", increase the serial, and reload the zone.", Code: []recordCode{
+			{ID: "bind-line", Title: "Zone file",
+				Text: fmt.Sprintf("%s. %d IN CNAME %s.", record.Name, recordTTL, record.Target)},
+			{ID: "bind-nsupdate", Title: "nsupdate",
+				Text: fmt.Sprintf("update add %s. %d CNAME %s.\nsend", record.Name, recordTTL,
+					record.Target)},
 		}},
-		{ID: "terraform", Title: "Terraform", Note: "Use the Terraform provider of your DNS host.", Code: []recordCode{
-			{ID: "terraform-route53", Title: "Amazon Route 53", Text: terraform(`resource "aws_route53_record" "acme_challenge" {
+		{ID: "terraform", Title: "Terraform", Note: "Use the Terraform provider of your DNS host.",
+			Code: []recordCode{
+				{ID: "terraform-route53", Title: "Amazon Route 53",
+					Text: terraform(`resource "aws_route53_record" "acme_challenge" {
   zone_id = var.zone_id
   name    = "%s"
   type    = "CNAME"
   ttl     = %d
   records = ["%s"]
 }`, record)},
-			{ID: "terraform-cloudflare", Title: "Cloudflare", Text: terraform(`resource "cloudflare_dns_record" "acme_challenge" {
+				{ID: "terraform-cloudflare", Title: "Cloudflare",
+					Text: terraform(`resource "cloudflare_dns_record" "acme_challenge" {
   zone_id = var.zone_id
   name    = "%s"
   type    = "CNAME"
@@ -105,7 +114,7 @@ func (d *Dashboard) recordView(domain *controlplane.Domain) recordView {
   content = "%s"
   proxied = false
 }`, record)},
-		}},
+			}},
 	}
 	return view
 }

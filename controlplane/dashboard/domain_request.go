@@ -8,7 +8,8 @@ import (
 )
 
 // workRequest is a method of lifecycle.Service that requests a job for a domain.
-type workRequest func(ctx context.Context, actor controlplane.Actor, orgID, ref string) (*controlplane.Job, bool, error)
+type workRequest func(ctx context.Context, actor controlplane.Actor, orgID,
+	ref string) (*controlplane.Job, bool, error)
 
 func (d *Dashboard) requestCheck(w http.ResponseWriter, v *visit) error {
 	return d.requestWork(w, v, "check", d.lifecycle.RequestCheck)
@@ -24,7 +25,9 @@ func (d *Dashboard) requestRenew(w http.ResponseWriter, v *visit) error {
 
 // requestWork requests a job for the domain in the URL and redirects to the domain's page, which
 // states whether the job was started or was already in progress.
-func (d *Dashboard) requestWork(w http.ResponseWriter, v *visit, flash string, start workRequest) error {
+func (d *Dashboard) requestWork(
+	w http.ResponseWriter, v *visit, flash string, start workRequest,
+) error {
 	domain, err := d.domain(v)
 	if err != nil {
 		return err
@@ -37,7 +40,9 @@ func (d *Dashboard) requestWork(w http.ResponseWriter, v *visit, flash string, s
 	return nil
 }
 
-func (d *Dashboard) redirectToDomain(w http.ResponseWriter, v *visit, domainID, flash string, started bool) {
+func (d *Dashboard) redirectToDomain(
+	w http.ResponseWriter, v *visit, domainID, flash string, started bool,
+) {
 	d.setWorkFlash(w, flash, started)
 	http.Redirect(w, v.Request, "/domains/"+domainID, http.StatusSeeOther)
 }

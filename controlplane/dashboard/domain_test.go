@@ -17,7 +17,8 @@ import (
 // bigOrg creates an organization with a separate domain limit.
 func (s *site) bigOrg(limit int) *controlplane.Organization {
 	s.t.Helper()
-	o, err := s.life.CreateOrganization(s.t.Context(), controlplane.System("test"), lifecycle.NewOrganization{Name: "Big Ltd", Tier: controlplane.TierPro, DomainLimit: &limit})
+	o, err := s.life.CreateOrganization(s.t.Context(), controlplane.System("test"),
+		lifecycle.NewOrganization{Name: "Big Ltd", Tier: controlplane.TierPro, DomainLimit: &limit})
 	s.must(err)
 	return o
 }
@@ -27,49 +28,68 @@ func TestDomainRecord(t *testing.T) {
 	d := s.add(s.org, "shop.example.co.uk")
 	target := d.Target + ".acme.dcvaas-verify.com"
 	a := s.get("/domains/"+d.ID).want(http.StatusOK,
-		"Type CNAME", "Host _acme-challenge.shop Copy relative to the zone example.co.uk", "Full host _acme-challenge.shop.example.co.uk", "Value "+target, "TTL 300",
-		"Proxy status DNS only", "_acme-challenge.shop.example.co.uk. 300 IN CNAME "+target+".", `resource "aws_route53_record"`, `resource "cloudflare_dns_record"`,
+		"Type CNAME", "Host _acme-challenge.shop Copy relative to the zone example.co.uk",
+		"Full host _acme-challenge.shop.example.co.uk", "Value "+target, "TTL 300",
+		"Proxy status DNS only", "_acme-challenge.shop.example.co.uk. 300 IN CNAME "+target+".",
+		`resource "aws_route53_record"`, `resource "cloudflare_dns_record"`,
 		"is a separate zone, the host is _acme-challenge")
 	a.has(`data-copy="`+target+`"`, `aria-label="Copy Value"`, `aria-live="polite"`)
 	s.get("/domains/SHOP.example.co.uk").to("/domains/" + d.ID)
 	apex := s.add(s.org, "example.com")
-	s.get("/domains/"+apex.ID).want(http.StatusOK, "Host _acme-challenge Copy").hasNot("is a separate zone")
+	s.get("/domains/"+apex.ID).want(http.StatusOK,
+		"Host _acme-challenge Copy").hasNot("is a separate zone")
 }
 
 func TestDomainStates(t *testing.T) {
 	s := newSignedIn(t)
 	d := s.add(s.org, "example.com")
 	page := "/domains/" + d.ID
-	s.get(page).want(http.StatusOK, "Waiting for DNS", "DNS check due now", "The CNAME has not been checked yet.", "Ordered after DNS verification", "Domain added DCVaaS", "No certificate yet").
-		has(`action="`+page+`/check"`, `action="`+page+`/issue"`).hasNot(`action="` + page + `/renew"`)
+	s.get(page).want(http.StatusOK, "Waiting for DNS", "DNS check due now",
+		"The CNAME has not been checked yet.", "Ordered after DNS verification",
+		"Domain added DCVaaS", "No certificate yet").
+		has(`action="`+page+`/check"`, `action="`+page+`/issue"`).hasNot(`action="` + page +
+		`/renew"`)
 
 	s.misconfigure(d)
-	s.get(page).want(http.StatusOK, "Misconfigured", "Found _acme-challenge.example.com → old-target.example.net", "Expected _acme-challenge.example.com → "+d.Target,
+	s.get(page).want(http.StatusOK, "Misconfigured",
+		"Found _acme-challenge.example.com → old-target.example.net",
+		"Expected _acme-challenge.example.com → "+d.Target,
 		"How to fix it Replace the record by this one.", "Next check in 1")
 
-	s.change(d, func(d *controlplane.Domain) { d.Status, d.StatusReason = controlplane.DomainIssuing, "issuing" })
+	s.change(d, func(d *controlplane.Domain) {
+		d.Status,
+			d.StatusReason = controlplane.DomainIssuing, "issuing"
+	})
 	s.get(page).want(http.StatusOK, "Issuing", "Order in progress")
 
 	c := s.issue(d)
-	s.get(page).want(http.StatusOK, "Active", "renews automatically", "Issuer Test Intermediate R3", "CA letsencrypt", "Key EC P-256", "Serial "+c.Serial, "SHA-256 "+c.FingerprintSHA256,
+	s.get(page).want(http.StatusOK, "Active", "renews automatically", "Issuer Test Intermediate R3",
+		"CA letsencrypt", "Key EC P-256", "Serial "+c.Serial, "SHA-256 "+c.FingerprintSHA256,
 		"Expires in 89 days", "Renewal in 59 days", "Certificate issued DCVaaS").
-		has(`action="`+page+`/renew"`, `/certificates/`+c.ID+`/fullchain.pem"`).hasNot(`action="` + page + `/issue"`)
+		has(`action="`+page+`/renew"`, `/certificates/`+c.ID+`/fullchain.pem"`).hasNot(`action="` +
+		page + `/issue"`)
 
 	s.issue(d)
 	s.get(page).want(http.StatusOK, "Previous certificates (1)", "Replaced")
 
 	s.change(d, func(d *controlplane.Domain) {
 		next := time.Now().Add(time.Hour)
-		d.SetCondition(controlplane.Condition{Type: controlplane.RenewalOnTrack, Status: "false", Reason: "caa-forbids", Message: "CAA forbids both CAs.", NextCheckAt: &next})
+		d.SetCondition(controlplane.Condition{Type: controlplane.RenewalOnTrack,
+			Status: "false", Reason: "caa-forbids", Message: "CAA forbids both CAs.",
+			NextCheckAt: &next})
 	})
-	s.get(page).want(http.StatusOK, "Active", "Renewal failing", "CAA forbids both CAs.", "Next retry in 59 min")
+	s.get(page).want(http.StatusOK, "Active", "Renewal failing", "CAA forbids both CAs.",
+		"Next retry in 59 min")
 	s.get("/domains").want(http.StatusOK, "Renewal failing CA forbidden by CAA records")
 
 	s.change(d, func(d *controlplane.Domain) {
-		d.Status, d.StatusReason, d.CertificateID = controlplane.DomainError, "delegation-timeout", ""
-		d.SetCondition(controlplane.Condition{Type: controlplane.DNSReady, Status: "false", Reason: "delegation-timeout", Message: "Not found within 30 days."})
+		d.Status, d.StatusReason, d.CertificateID = controlplane.DomainError, "delegation-timeout",
+			""
+		d.SetCondition(controlplane.Condition{Type: controlplane.DNSReady,
+			Status: "false", Reason: "delegation-timeout", Message: "Not found within 30 days."})
 	})
-	s.get(page).want(http.StatusOK, "Error", "Not found within 30 days.", "Not checked again until you press “Check now”")
+	s.get(page).want(http.StatusOK, "Error", "Not found within 30 days.",
+		"Not checked again until you press “Check now”")
 }
 
 func TestManualIssuance(t *testing.T) {
@@ -78,21 +98,32 @@ func TestManualIssuance(t *testing.T) {
 	page := "/domains/" + d.ID
 	s.change(d, func(d *controlplane.Domain) {
 		d.AutoIssue, d.StatusReason = false, "awaiting-issue"
-		d.SetCondition(controlplane.Condition{Type: controlplane.DNSReady, Status: "true", Reason: "delegated", Message: "It leads to its target."})
-		d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: "false", Reason: "awaiting-issue", Message: "Issuing starts when it is asked for.", Fix: "POST /api/domains/x/issue"})
+		d.SetCondition(controlplane.Condition{Type: controlplane.DNSReady,
+			Status: "true", Reason: "delegated", Message: "It leads to its target."})
+		d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady,
+			Status: "false", Reason: "awaiting-issue",
+			Message: "Issuing starts when it is asked for.", Fix: "POST /api/domains/x/issue"})
 	})
-	s.get(page).want(http.StatusOK, "Ready to issue Press “Issue now”", "Issuing starts when it is asked for.", "How to fix it Press “Issue now”.").
+	s.get(page).want(http.StatusOK, "Ready to issue Press “Issue now”",
+		"Issuing starts when it is asked for.", "How to fix it Press “Issue now”.").
 		has(`id="do-issue" class="primary"`).hasNot("/api/", "Waiting for DNS")
 	s.issue(d)
 	s.change(d, func(d *controlplane.Domain) {
 		d.AutoRenew = false
-		d.SetCondition(controlplane.Condition{Type: controlplane.RenewalOnTrack, Status: "false", Reason: "auto-renew-off", Message: "Renewal is switched off for this domain.", Fix: "Set auto_renew to true."})
+		d.SetCondition(controlplane.Condition{Type: controlplane.RenewalOnTrack,
+			Status: "false", Reason: "auto-renew-off",
+			Message: "Renewal is switched off for this domain.", Fix: "Set auto_renew to true."})
 	})
-	s.get(page).want(http.StatusOK, "Active Not renewed", "It is renewed only on request.", "Press “Renew now” before the certificate expires.").hasNot("auto_renew to", "Renewal failing")
+	s.get(page).want(http.StatusOK, "Active Not renewed", "It is renewed only on request.",
+		"Press “Renew now” before the certificate expires.").hasNot("auto_renew to",
+		"Renewal failing")
 	s.change(d, func(d *controlplane.Domain) {
-		d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: "false", Reason: "revoked", Message: "The current certificate was revoked (keyCompromise).", Fix: "POST /api/x"})
+		d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady,
+			Status: "false", Reason: "revoked",
+			Message: "The current certificate was revoked (keyCompromise).", Fix: "POST /api/x"})
 	})
-	s.get(page).want(http.StatusOK, "Active Revoked", "was revoked (keyCompromise)", "Press “Renew now” to order a new certificate.").has(`id="do-renew" class="primary"`)
+	s.get(page).want(http.StatusOK, "Active Revoked", "was revoked (keyCompromise)",
+		"Press “Renew now” to order a new certificate.").has(`id="do-renew" class="primary"`)
 }
 
 func TestObjectsOfOtherOrganization(t *testing.T) {
@@ -101,11 +132,14 @@ func TestObjectsOfOtherOrganization(t *testing.T) {
 	d := s.add(other, "foreign.example.com")
 	j := s.deadLetter(d)
 	c := s.issue(d)
-	for _, path := range []string{"/domains/" + d.ID, "/domains/foreign.example.com", "/domains/" + d.ID + "/events", "/certificates/" + c.ID + "/fullchain.pem",
-		"/domains/dom_01h455vb4pex5vsknk084sn02q", "/domains/dom_x", "/domains/%00", "/domains/-", "/certificates/crt_x/leaf.pem", "/certificates/" + c.ID + "/key.pem"} {
+	for _, path := range []string{"/domains/" + d.ID, "/domains/foreign.example.com", "/domains/" +
+		d.ID + "/events", "/certificates/" + c.ID + "/fullchain.pem",
+		"/domains/dom_01h455vb4pex5vsknk084sn02q", "/domains/dom_x", "/domains/%00", "/domains/-",
+		"/certificates/crt_x/leaf.pem", "/certificates/" + c.ID + "/key.pem"} {
 		s.get(path).want(http.StatusNotFound).hasNot("foreign.example.com</", c.Serial)
 	}
-	for _, path := range []string{"/domains/" + d.ID + "/check", "/domains/" + d.ID + "/issue", "/domains/" + d.ID + "/renew", "/jobs/" + j.ID + "/retry", "/jobs/x/retry"} {
+	for _, path := range []string{"/domains/" + d.ID + "/check", "/domains/" + d.ID + "/issue",
+		"/domains/" + d.ID + "/renew", "/jobs/" + j.ID + "/retry", "/jobs/x/retry"} {
 		s.post(path, nil).want(http.StatusNotFound)
 	}
 }
@@ -115,10 +149,13 @@ func TestRequestJobs(t *testing.T) {
 	d := s.add(s.org, "example.com")
 	page := "/domains/" + d.ID
 	s.post(page+"/check", nil).to(page)
-	s.get(page).want(http.StatusOK, "A DNS check is already in progress") // adding the domain started one
-	s.post(page+"/renew", nil).want(http.StatusConflict, "has no certificate to renew", "Issue now", "Back to the domain")
+	// adding the domain started one
+	s.get(page).want(http.StatusOK, "A DNS check is already in progress")
+	s.post(page+"/renew", nil).want(http.StatusConflict, "has no certificate to renew", "Issue now",
+		"Back to the domain")
 	s.post(page+"/issue", nil).to(page)
-	s.get(page).want(http.StatusOK, "Certificate order started", "Issue a certificate Queued", "Certificate requested developer")
+	s.get(page).want(http.StatusOK, "Certificate order started", "Issue a certificate Queued",
+		"Certificate requested developer")
 	s.post(page+"/issue", nil).to(page)
 	s.get(page).want(http.StatusOK, "A certificate order is already in progress")
 	s.issue(d)
@@ -135,7 +172,9 @@ func TestRenewTooSoon(t *testing.T) {
 	c := newCertificate(s.t, d, now, now.Add(90*24*time.Hour))
 	c.SealedKey, c.CreatedAt = []byte("sealed"), now
 	again := s.storeCertificate(d, c).CreatedAt.Add(controlplane.RenewalPause)
-	s.post(page+"/renew", nil).want(http.StatusTooManyRequests, "Too many requests", "was renewed at", again.UTC().Format("2006-01-02 15:04:05 MST"), "Back to the domain").has(`href="` + page + `"`)
+	s.post(page+"/renew", nil).want(http.StatusTooManyRequests, "Too many requests",
+		"was renewed at", again.UTC().Format("2006-01-02 15:04:05 MST"),
+		"Back to the domain").has(`href="` + page + `"`)
 }
 
 func TestRetryJob(t *testing.T) {
@@ -143,14 +182,17 @@ func TestRetryJob(t *testing.T) {
 	d := s.add(s.org, "example.com")
 	j := s.deadLetter(d)
 	page := "/domains/" + d.ID
-	s.get(page).want(http.StatusOK, "Dead-lettered", "1 of 4 attempts failed", "All attempts failed", "No resolver could be asked.", "Retry").has(`action="/jobs/` + j.ID + `/retry"`)
+	s.get(page).want(http.StatusOK, "Dead-lettered", "1 of 4 attempts failed",
+		"All attempts failed", "No resolver could be asked.", "Retry").has(`action="/jobs/` + j.ID +
+		`/retry"`)
 	s.post("/jobs/"+j.ID+"/retry", nil).to(page)
 	s.get(page).want(http.StatusOK, "Job restarted with all attempts").hasNot("/retry\"")
 	s.post("/jobs/"+j.ID+"/retry", nil).to(page)
 	s.get(page).want(http.StatusOK, "The job is already in progress")
 	claim, err := s.store.ClaimJob(t.Context(), j.ID, j.Generation+1, "w", time.Minute, time.Now())
 	s.must(err)
-	s.must(s.store.InTx(t.Context(), func(tx *postgres.Tx) error { return tx.CompleteJob(t.Context(), claim, time.Now(), nil) }))
+	s.must(s.store.InTx(t.Context(),
+		func(tx *postgres.Tx) error { return tx.CompleteJob(t.Context(), claim, time.Now(), nil) }))
 	s.post("/jobs/"+j.ID+"/retry", nil).want(http.StatusConflict, "The job succeeded")
 }
 
@@ -160,7 +202,8 @@ func TestDownloadCertificate(t *testing.T) {
 	c := s.issue(d)
 	count := func(part string) int {
 		a := s.get("/certificates/" + c.ID + "/" + part + ".pem").want(http.StatusOK)
-		if got, want := a.header.Get("Content-Disposition"), `attachment; filename="example.com-`+part+`.pem"`; got != want {
+		if got, want := a.header.Get("Content-Disposition"), `attachment; filename="example.com-`+
+			part+`.pem"`; got != want {
 			t.Errorf("Content-Disposition = %q, want %q", got, want)
 		}
 		n := 0
@@ -174,20 +217,24 @@ func TestDownloadCertificate(t *testing.T) {
 			}
 		}
 	}
-	if full, leaf, chain := count("fullchain"), count("leaf"), count("chain"); full != 2 || leaf != 1 || chain != 1 {
-		t.Errorf("certificates in fullchain, leaf, chain = %d, %d, %d, want 2, 1, 1", full, leaf, chain)
+	if full, leaf, chain := count("fullchain"), count("leaf"), count("chain"); full != 2 ||
+		leaf != 1 || chain != 1 {
+		t.Errorf("certificates in fullchain, leaf, chain = %d, %d, %d, want 2, 1, 1", full, leaf,
+			chain)
 	}
 }
 
 func TestStream(t *testing.T) {
 	s := newSignedIn(t)
 	d := s.add(s.org, "example.com")
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.server.URL+"/domains/"+d.ID+"/events", nil)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.server.URL+"/domains/"+d.ID+
+		"/events", nil)
 	s.must(err)
 	res, err := s.visitor.Do(r)
 	s.must(err)
 	defer func() { _ = res.Body.Close() }()
-	if got := res.Header.Get("Content-Type"); res.StatusCode != http.StatusOK || got != "text/event-stream" {
+	if got := res.Header.Get("Content-Type"); res.StatusCode != http.StatusOK ||
+		got != "text/event-stream" {
 		t.Fatalf("GET events = status %d, type %q, want 200 text/event-stream", res.StatusCode, got)
 	}
 	lines := bufio.NewScanner(res.Body)

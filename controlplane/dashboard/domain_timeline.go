@@ -37,7 +37,9 @@ var eventTints = map[string]struct{ tint, icon string }{
 }
 
 func (v *visit) eventView(a *controlplane.AuditEntry, names names) eventView {
-	view := eventView{ID: a.ID, Title: actionTitle(a.Action), Tint: "neutral", Icon: "dot", Actor: names.actor(a.Actor), At: v.at(a.CreatedAt), Text: entryText(a)}
+	view := eventView{ID: a.ID, Title: actionTitle(a.Action),
+		Tint: "neutral", Icon: "dot", Actor: names.actor(a.Actor), At: v.at(a.CreatedAt),
+		Text: entryText(a)}
 	if t, ok := eventTints[a.Action]; ok {
 		view.Tint, view.Icon = t.tint, t.icon
 	}
@@ -48,7 +50,8 @@ func (v *visit) eventView(a *controlplane.AuditEntry, names names) eventView {
 		}
 	}
 	kept := map[string]any{}
-	for name, part := range map[string]map[string]any{"before": a.Before, "after": a.After, "details": a.Details} {
+	for name, part := range map[string]map[string]any{"before": a.Before, "after": a.After,
+		"details": a.Details} {
 		if len(part) > 0 {
 			kept[name] = part
 		}

@@ -46,7 +46,8 @@ func (d *Dashboard) expiryPage(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	domains, _, err := d.store.ListDomains(v.Context(), v.org.ID, postgres.DomainFilter{Sort: "expires_at", Limit: soonestShown})
+	domains, _, err := d.store.ListDomains(v.Context(), v.org.ID,
+		postgres.DomainFilter{Sort: "expires_at", Limit: soonestShown})
 	if err != nil {
 		return err
 	}
@@ -57,7 +58,8 @@ func (d *Dashboard) expiryPage(w http.ResponseWriter, v *visit) error {
 			view.Soonest = append(view.Soonest, v.expiryRow(&domains[i]))
 		}
 	}
-	return d.render(w, v, http.StatusOK, "expiry", layout{Title: "Expiry", Section: "expiry", Flash: d.takeFlash(w, v), Page: view})
+	return d.render(w, v, http.StatusOK,
+		"expiry", layout{Title: "Expiry", Section: "expiry", Flash: d.takeFlash(w, v), Page: view})
 }
 
 // weekStart returns the start of Monday, in UTC, of the week of t.
@@ -97,7 +99,8 @@ func newExpiryView(counted []postgres.EndingWeek, begin time.Time) expiryView {
 		}
 	}
 	view.Chart = newChart(weeks[:calendarWeeks], begin)
-	view.Summary = fmt.Sprintf("%s in the next %d weeks unless renewed. %s", pluralize(ends, "certificate expires", "certificates expire"), calendarWeeks,
+	view.Summary = fmt.Sprintf("%s in the next %d weeks unless renewed. %s",
+		pluralize(ends, "certificate expires", "certificates expire"), calendarWeeks,
 		pluralize(view.Late, "renewal is late.", "renewals are late."))
 	return view
 }
@@ -115,7 +118,8 @@ func pluralize(n int, one, many string) string {
 
 func (v *visit) expiryRow(d *controlplane.Domain) expiryRow {
 	row := expiryRow{domainRow: v.domainRow(d)}
-	if d.AutoRenew && d.LastIssuedAt != nil && v.now.After(controlplane.RenewalLateAt(*d.LastIssuedAt, *d.ExpiresAt)) {
+	if d.AutoRenew && d.LastIssuedAt != nil &&
+		v.now.After(controlplane.RenewalLateAt(*d.LastIssuedAt, *d.ExpiresAt)) {
 		row.Late = &pill{"danger", "alert", "Renewal late"}
 	}
 	return row

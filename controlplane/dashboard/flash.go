@@ -58,7 +58,9 @@ func flashWithCount(key string, n int) string { return fmt.Sprintf("%s.%d", key,
 
 const flashCookie = "dcvaas_flash"
 
-func (d *Dashboard) setFlash(w http.ResponseWriter, key string) { d.setCookie(w, flashCookie, key, 30) }
+func (d *Dashboard) setFlash(w http.ResponseWriter, key string) {
+	d.setCookie(w, flashCookie, key, 30)
+}
 
 // takeFlash returns the message about the last action and deletes its cookie.
 func (d *Dashboard) takeFlash(w http.ResponseWriter, v *visit) string {

@@ -39,18 +39,21 @@ func newLimitedSite(t *testing.T, change ...func(*controlplane.Limits)) *limited
 	s.must(err)
 	t.Cleanup(func() { _ = r.Stop(context.WithoutCancel(t.Context())) })
 	limits, stands := controlplane.DefaultLimits(), time.Now()
-	for _, p := range []*controlplane.Policy{&limits.Session, &limits.Person, &limits.Network, &limits.Failures, &limits.SignIns} {
+	for _, p := range []*controlplane.Policy{&limits.Session, &limits.Person, &limits.Network,
+		&limits.Failures, &limits.SignIns} {
 		p.Window = 24 * time.Hour
 	}
 	for _, f := range change {
 		f(&limits)
 	}
-	limiter, err := edge.NewLimiter(edge.LimiterConfig{RedisURL: r.URL(), Limits: limits, Timeout: 10 * time.Second,
-		Now: func() time.Time { return stands }})
+	limiter, err := edge.NewLimiter(edge.LimiterConfig{RedisURL: r.URL(), Limits: limits,
+		Timeout: 10 * time.Second,
+		Now:     func() time.Time { return stands }})
 	s.must(err)
 	t.Cleanup(limiter.Close)
 
-	g, err := devstack.StartGitHub(t.Context(), devstack.GitHubConfig{ClientID: "app", Secret: "hunter2"})
+	g, err := devstack.StartGitHub(t.Context(),
+		devstack.GitHubConfig{ClientID: "app", Secret: "hunter2"})
 	s.must(err)
 	t.Cleanup(g.Stop)
 	to, err := url.Parse(g.URL())
@@ -100,15 +103,21 @@ func TestPageLimits(t *testing.T) {
 		t.Errorf("statuses of 400 pages in one session = %v, want 300 times 200, then 429", got)
 	}
 	before := f.statements()
-	a := page(f.site)(0).want(http.StatusTooManyRequests, "300 requests within a minute", "Wait a moment")
+	a := page(f.site)(0).want(http.StatusTooManyRequests, "300 requests within a minute",
+		"Wait a moment")
 	if a.header.Get("Retry-After") == "" || f.statements() != before {
-		t.Errorf("429 has Retry-After %q after %d statements, want a time and no statement", a.header.Get("Retry-After"), f.statements()-before)
+		t.Errorf("429 has Retry-After %q after %d statements, want a time and no statement",
+			a.header.Get("Retry-After"), f.statements()-before)
 	}
-	f.post("/domains", url.Values{"name": {"a.example.com"}}, "X-Forwarded-For", ip).want(http.StatusTooManyRequests)
+	f.post("/domains", url.Values{"name": {"a.example.com"}},
+		"X-Forwarded-For", ip).want(http.StatusTooManyRequests)
 
 	// Browsers cache static files, which are not counted.
 	css := f.dash.assets.address["app.css"]
-	if got := statusCounts(50, func(int) response { return f.get(css, "X-Forwarded-For", ip) }); got[200] != 50 {
+	if got := statusCounts(50, func(int) response {
+		return f.get(css,
+			"X-Forwarded-For", ip)
+	}); got[200] != 50 {
 		t.Errorf("statuses of 50 style sheets = %v, want 200 for each", got)
 	}
 	// Another session of the same user has the rest of the user's limit. Another user has a
@@ -130,21 +139,26 @@ func TestInvalidSessionLimit(t *testing.T) {
 	mine.get("/domains", "X-Forwarded-For", ip).want(http.StatusOK)
 	before := f.statements()
 	got := statusCounts(300, func(i int) response {
-		a := f.get("/domains", "X-Forwarded-For", fmt.Sprintf("2001:db8::%x", i+1), "Cookie", "dcvaas_session="+controlplane.NewRandomSecret())
-		if cookie := a.header.Get("Set-Cookie"); a.status == http.StatusSeeOther && !strings.HasPrefix(cookie, "dcvaas_session=; ") {
+		a := f.get("/domains", "X-Forwarded-For", fmt.Sprintf("2001:db8::%x", i+1), "Cookie",
+			"dcvaas_session="+controlplane.NewRandomSecret())
+		if cookie := a.header.Get("Set-Cookie"); a.status == http.StatusSeeOther &&
+			!strings.HasPrefix(cookie, "dcvaas_session=; ") {
 			t.Errorf("Set-Cookie = %q, want the cookie deleted", cookie)
 		}
 		return a
 	})
-	if n := f.statements() - before; got[303] < 29 || got[303] > 30 || got[303]+got[429] != 300 || n != int64(got[303]) {
+	if n := f.statements() - before; got[303] < 29 || got[303] > 30 || got[303]+got[429] != 300 ||
+		n != int64(got[303]) {
 		t.Errorf("statuses of 300 invalid sessions = %v with %d statements, want 30 times 303 with one each, then 429", got, n)
 	}
-	f.get("/domains", "X-Forwarded-For", ip, "Cookie", "dcvaas_session="+controlplane.NewRandomSecret()).
+	f.get("/domains", "X-Forwarded-For", ip, "Cookie", "dcvaas_session="+
+		controlplane.NewRandomSecret()).
 		want(http.StatusTooManyRequests, "invalid or expired credential", "Wait a minute")
 	mine.get("/domains", "X-Forwarded-For", ip).want(http.StatusOK)
 
 	// Lookups of invalid invitations are also limited; valid invitations do not count.
-	_, secret, err := f.life.CreateInvitation(t.Context(), controlplane.System("test"), nil, f.org.ID, controlplane.RoleMember, 0)
+	_, secret, err := f.life.CreateInvitation(t.Context(), controlplane.System("test"), nil,
+		f.org.ID, controlplane.RoleMember, 0)
 	f.must(err)
 	open := func(secret string) response {
 		return f.get(controlplane.InvitationPath(secret), "X-Forwarded-For", "192.0.2.1")
@@ -152,7 +166,9 @@ func TestInvalidSessionLimit(t *testing.T) {
 	if got := statusCounts(50, func(int) response { return open(secret) }); got[200] != 50 {
 		t.Errorf("statuses of a valid invitation, 50 times = %v, want 200 each time", got)
 	}
-	if got := statusCounts(50, func(int) response { return open(controlplane.NewRandomSecret()) }); got[404] < 29 || got[404] > 30 || got[404]+got[429] != 50 {
+	if got := statusCounts(50,
+		func(int) response { return open(controlplane.NewRandomSecret()) }); got[404] < 29 ||
+		got[404] > 30 || got[404]+got[429] != 50 {
 		t.Errorf("statuses of 50 invalid invitations = %v, want 30 times 404, then 429", got)
 	}
 }
@@ -160,7 +176,10 @@ func TestInvalidSessionLimit(t *testing.T) {
 func TestNetworkLimit(t *testing.T) {
 	f := newLimitedSite(t)
 	before := f.statements()
-	if got := statusCounts(400, func(int) response { return f.get("/login", "X-Forwarded-For", "192.0.2.1") }); got[200] != 300 || got[429] != 100 || f.statements() != before {
+	if got := statusCounts(400, func(int) response {
+		return f.get("/login", "X-Forwarded-For",
+			"192.0.2.1")
+	}); got[200] != 300 || got[429] != 100 || f.statements() != before {
 		t.Errorf("statuses of 400 visits = %v with %d statements, want 300 times 200, then 429, without statements", got, f.statements()-before)
 	}
 	f.get("/login", "X-Forwarded-For", "192.0.2.2").want(http.StatusOK)
@@ -172,15 +191,18 @@ func TestInvalidCallbackLimit(t *testing.T) {
 	rows := func() int { return f.queryInt(`SELECT count(*) FROM used_states`) }
 	const ip = "198.51.100.7"
 	callback := func(b *site, state, ip string) response {
-		return b.get(CallbackPath+"?"+url.Values{"code": {controlplane.NewRandomSecret()}, "state": {state}}.Encode(), "X-Forwarded-For", ip)
+		return b.get(CallbackPath+"?"+url.Values{"code": {controlplane.NewRandomSecret()},
+			"state": {state}}.Encode(), "X-Forwarded-For", ip)
 	}
 	// Without the cookie or with another state, the callback is rejected immediately.
 	begun := f.newVisitor()
 	begun.get("/login/github", "X-Forwarded-For", "192.0.2.1").want(http.StatusSeeOther)
 	before := f.statements()
 	for range 100 {
-		callback(f.newVisitor(), controlplane.NewRandomSecret(), "192.0.2.1").want(http.StatusBadRequest, "started in another browser")
-		callback(begun, controlplane.NewRandomSecret(), "192.0.2.1").want(http.StatusBadRequest, "started in another browser")
+		callback(f.newVisitor(), controlplane.NewRandomSecret(),
+			"192.0.2.1").want(http.StatusBadRequest, "started in another browser")
+		callback(begun, controlplane.NewRandomSecret(), "192.0.2.1").want(http.StatusBadRequest,
+			"started in another browser")
 	}
 	if n := f.statements() - before; n != 0 || f.github.Load() != 0 || rows() != 0 {
 		t.Errorf("200 callbacks without a valid state caused %d statements, %d requests to GitHub, and %d rows, want none", n, f.github.Load(), rows())
@@ -197,22 +219,29 @@ func TestInvalidCallbackLimit(t *testing.T) {
 		f.must(err)
 		return callback(b, u.Query().Get("state"), ip)
 	})
-	if got[401] < 29 || got[401] > 30 || got[401]+got[429] != 100 || f.github.Load() != int64(got[401]) || rows() != got[401] {
+	if got[401] < 29 || got[401] > 30 || got[401]+got[429] != 100 ||
+		f.github.Load() != int64(got[401]) || rows() != got[401] {
 		t.Errorf("statuses of 100 forged sign-ins = %v with %d requests to GitHub and %d rows, want 30 times 401, then 429, with 30 each", got, f.github.Load(), rows())
 	}
-	f.get("/login/github", "X-Forwarded-For", ip).want(http.StatusTooManyRequests, "Too many sign-ins")
+	f.get("/login/github", "X-Forwarded-For", ip).want(http.StatusTooManyRequests,
+		"Too many sign-ins")
 	callback(f.newVisitor(), "x", ip).want(http.StatusBadRequest) // still without a lookup
 
 	// Users on other networks can sign in, more often than sign-ins may fail.
 	for i := range 29 {
 		b := f.newVisitor()
-		to := b.get("/login/github", "X-Forwarded-For", "203.0.113.1").want(http.StatusSeeOther).header.Get("Location")
-		b.get(b.authorizeAtGitHub(to, fmt.Sprint("&login=user-", i)), "X-Forwarded-For", "203.0.113.1").to("/domains")
+		to := b.get("/login/github", "X-Forwarded-For",
+			"203.0.113.1").want(http.StatusSeeOther).header.Get("Location")
+		b.get(b.authorizeAtGitHub(to, fmt.Sprint("&login=user-", i)), "X-Forwarded-For",
+			"203.0.113.1").to("/domains")
 	}
-	f.post("/login", nil, "X-Forwarded-For", ip).want(http.StatusTooManyRequests) // also the development sign-in
-	_, secret, err := f.life.CreateInvitation(t.Context(), controlplane.System("test"), nil, f.org.ID, controlplane.RoleMember, 0)
+	// also the development sign-in
+	f.post("/login", nil, "X-Forwarded-For", ip).want(http.StatusTooManyRequests)
+	_, secret, err := f.life.CreateInvitation(t.Context(), controlplane.System("test"), nil,
+		f.org.ID, controlplane.RoleMember, 0)
 	f.must(err)
-	f.newVisitor().post(controlplane.InvitationPath(secret)+"/github", nil, "X-Forwarded-For", ip).want(http.StatusTooManyRequests)
+	f.newVisitor().post(controlplane.InvitationPath(secret)+"/github", nil,
+		"X-Forwarded-For", ip).want(http.StatusTooManyRequests)
 }
 
 // queryInt returns the number that a query returns.
@@ -229,7 +258,8 @@ func (f *limitedSite) queryInt(sql string) int {
 // Without Redis, pages are served without limits, and a metric counts that.
 func TestWithoutRedis(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	limiter, err := edge.NewLimiter(edge.LimiterConfig{RedisURL: "redis://127.0.0.1:1", Registerer: reg})
+	limiter, err := edge.NewLimiter(edge.LimiterConfig{RedisURL: "redis://127.0.0.1:1",
+		Registerer: reg})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,7 +271,8 @@ func TestWithoutRedis(t *testing.T) {
 	families, err := reg.Gather()
 	s.must(err)
 	for _, m := range families {
-		if m.GetName() == "dcvaas_rate_limiter_away_total" && m.GetMetric()[0].GetCounter().GetValue() >= 350 {
+		if m.GetName() == "dcvaas_rate_limiter_away_total" &&
+			m.GetMetric()[0].GetCounter().GetValue() >= 350 {
 			return
 		}
 	}
@@ -260,14 +291,19 @@ func TestDevSignInHost(t *testing.T) {
 		s.dash.ServeHTTP(w, r)
 		return response{t, w.Code, w.Header(), w.Body.String(), w.Body.String()}
 	}
-	for _, host := range []string{"evil.example:8080", "127.0.0.1.evil.example", "10.1.2.3:8080", ""} {
-		if a := post(host); a.status != http.StatusMisdirectedRequest || a.header.Get("Set-Cookie") != "" || !strings.Contains(a.body, "only on localhost") {
-			t.Errorf("sign-in at host %q: status %d, Set-Cookie %q; want 421 and none", host, a.status, a.header.Get("Set-Cookie"))
+	for _, host := range []string{"evil.example:8080", "127.0.0.1.evil.example", "10.1.2.3:8080",
+		""} {
+		if a := post(host); a.status != http.StatusMisdirectedRequest ||
+			a.header.Get("Set-Cookie") != "" || !strings.Contains(a.body, "only on localhost") {
+			t.Errorf("sign-in at host %q: status %d, Set-Cookie %q; want 421 and none", host,
+				a.status, a.header.Get("Set-Cookie"))
 		}
 	}
-	for _, host := range []string{"127.0.0.1:8080", "localhost:8080", "[::1]:8080", "dcvaas.example.net"} {
+	for _, host := range []string{"127.0.0.1:8080", "localhost:8080", "[::1]:8080",
+		"dcvaas.example.net"} {
 		if a := post(host); a.status != http.StatusSeeOther || a.header.Get("Set-Cookie") == "" {
-			t.Errorf("sign-in at host %q: status %d, Set-Cookie %q; want 303 and a session", host, a.status, a.header.Get("Set-Cookie"))
+			t.Errorf("sign-in at host %q: status %d, Set-Cookie %q; want 303 and a session", host,
+				a.status, a.header.Get("Set-Cookie"))
 		}
 	}
 }

@@ -29,7 +29,8 @@ func inputError(err error) *controlplane.Error {
 	if err == nil {
 		return nil
 	}
-	if e := controlplane.AsError(err); slices.Contains([]controlplane.Kind{controlplane.KindInvalid, controlplane.KindMalformed}, e.Kind) {
+	if e := controlplane.AsError(err); slices.Contains([]controlplane.Kind{controlplane.KindInvalid,
+		controlplane.KindMalformed}, e.Kind) {
 		return e
 	}
 	return nil
@@ -49,5 +50,6 @@ func lines(text string) []string {
 // badForm returns the error for a form that ParseForm cannot read.
 func badForm(err error) error {
 	return &controlplane.Error{Kind: controlplane.KindMalformed, Code: "form-unreadable",
-		Message: "The form is malformed.", Fix: "Go back, reload the page, and submit the form again.", Err: err}
+		Message: "The form is malformed.",
+		Fix:     "Go back, reload the page, and submit the form again.", Err: err}
 }

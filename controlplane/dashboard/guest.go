@@ -26,7 +26,9 @@ func (d *Dashboard) guestCookie() string {
 
 // admitGuest redirects a user who cannot sign in to the invitations that they can accept. Without
 // any, it returns refused.
-func (d *Dashboard) admitGuest(w http.ResponseWriter, v *visit, account controlplane.GitHubAccount, refused error) error {
+func (d *Dashboard) admitGuest(
+	w http.ResponseWriter, v *visit, account controlplane.GitHubAccount, refused error,
+) error {
 	user, err := d.lifecycle.Guest(v.Context(), account)
 	if controlplane.IsKind(err, controlplane.KindNotFound) {
 		return refused

@@ -66,7 +66,8 @@ func newSite(t *testing.T, change ...func(*Config)) *site {
 	s.store, err = postgres.Open(t.Context(), postgres.Config{DSN: s.dsn, MaxConns: 8})
 	s.must(err)
 	t.Cleanup(s.store.Close)
-	s.life, err = lifecycle.New(lifecycle.Config{Store: s.store, Zone: "acme.dcvaas-verify.com", TargetKey: bytes.Repeat([]byte{7}, 32), Issuer: noIssuer{}})
+	s.life, err = lifecycle.New(lifecycle.Config{Store: s.store,
+		Zone: "acme.dcvaas-verify.com", TargetKey: bytes.Repeat([]byte{7}, 32), Issuer: noIssuer{}})
 	s.must(err)
 	s.org = s.newOrg("Example Ltd")
 	s.addMember(s.org, developer, controlplane.RoleOwner)
@@ -84,13 +85,17 @@ func newSite(t *testing.T, change ...func(*Config)) *site {
 	s.dash, err = New(c)
 	s.must(err)
 	s.server = httptest.NewUnstartedServer(s.dash)
-	s.server.Config.ReadTimeout, s.server.Config.WriteTimeout = 3*time.Second, 5*time.Second // shorter than those of the program
+	// shorter than those of the program
+	s.server.Config.ReadTimeout, s.server.Config.WriteTimeout = 3*time.Second, 5*time.Second
 	s.server.Start()
 	t.Cleanup(s.server.Close)
 	t.Cleanup(s.dash.SetStopping)
 	jar, err := cookiejar.New(nil)
 	s.must(err)
-	s.visitor = &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	s.visitor = &http.Client{Jar: jar, CheckRedirect: func(*http.Request,
+		[]*http.Request) error {
+		return http.ErrUseLastResponse
+	}}
 	return s
 }
 
@@ -98,7 +103,9 @@ func newSite(t *testing.T, change ...func(*Config)) *site {
 var developer = controlplane.GitHubAccount{ID: 1, Login: "developer", Name: "The Developer"}
 
 // addMember adds a member.
-func (s *site) addMember(org *controlplane.Organization, account controlplane.GitHubAccount, role controlplane.Role) *controlplane.Member {
+func (s *site) addMember(
+	org *controlplane.Organization, account controlplane.GitHubAccount, role controlplane.Role,
+) *controlplane.Member {
 	s.t.Helper()
 	m, err := s.life.AddMember(s.t.Context(), controlplane.System("test"), org.ID, account, role)
 	s.must(err)
@@ -118,7 +125,8 @@ func (s *site) newVisitor() *site {
 	s.t.Helper()
 	jar, err := cookiejar.New(nil)
 	s.must(err)
-	other := &site{t: s.t, dsn: s.dsn, store: s.store, life: s.life, org: s.org, dash: s.dash, server: s.server, log: s.log, clock: s.clock}
+	other := &site{t: s.t, dsn: s.dsn, store: s.store, life: s.life, org: s.org, dash: s.dash,
+		server: s.server, log: s.log, clock: s.clock}
 	other.visitor = &http.Client{Jar: jar, CheckRedirect: s.visitor.CheckRedirect}
 	return other
 }
@@ -159,14 +167,17 @@ func (s *site) must(err error) {
 
 func (s *site) newOrg(name string) *controlplane.Organization {
 	s.t.Helper()
-	o, err := s.life.CreateOrganization(s.t.Context(), controlplane.System("test"), lifecycle.NewOrganization{Name: name, Tier: controlplane.TierPro})
+	o, err := s.life.CreateOrganization(s.t.Context(), controlplane.System("test"),
+		lifecycle.NewOrganization{Name: name, Tier: controlplane.TierPro})
 	s.must(err)
 	return o
 }
 
 func (s *site) add(org *controlplane.Organization, name string) *controlplane.Domain {
 	s.t.Helper()
-	d, err := s.life.AddDomain(s.t.Context(), controlplane.System("test"), org.ID, lifecycle.NewDomain{Name: name, Options: controlplane.Options{AutoIssue: true, AutoRenew: true}})
+	d, err := s.life.AddDomain(s.t.Context(), controlplane.System("test"), org.ID,
+		lifecycle.NewDomain{Name: name, Options: controlplane.Options{AutoIssue: true,
+			AutoRenew: true}})
 	s.must(err)
 	return d
 }
@@ -192,9 +203,12 @@ func (s *site) misconfigure(d *controlplane.Domain) {
 	s.change(d, func(d *controlplane.Domain) {
 		d.StatusReason = controlplane.CauseCNAMEMismatch
 		record := s.life.DelegationOf(d)
-		d.SetCondition(controlplane.Condition{Type: controlplane.DNSReady, Status: "false", Reason: controlplane.CauseCNAMEMismatch,
-			Message: record.Name + " points to old-target.example.net, not to its target.", Observed: record.Name + " → old-target.example.net",
-			Expected: record.Name + " → " + record.Target, Fix: "Replace the record by this one.", LastCheckedAt: &now, NextCheckAt: &next})
+		d.SetCondition(controlplane.Condition{Type: controlplane.DNSReady,
+			Status: "false", Reason: controlplane.CauseCNAMEMismatch,
+			Message:  record.Name + " points to old-target.example.net, not to its target.",
+			Observed: record.Name + " → old-target.example.net",
+			Expected: record.Name + " → " + record.Target, Fix: "Replace the record by this one.",
+			LastCheckedAt: &now, NextCheckAt: &next})
 	})
 }
 
@@ -202,19 +216,24 @@ func (s *site) misconfigure(d *controlplane.Domain) {
 func (s *site) issue(d *controlplane.Domain) *controlplane.Certificate {
 	s.t.Helper()
 	now := time.Now().UTC().Truncate(time.Second)
-	return s.storeCertificate(d, newCertificate(s.t, d, now.Add(-time.Hour), now.Add(90*24*time.Hour-time.Hour)))
+	return s.storeCertificate(d, newCertificate(s.t, d, now.Add(-time.Hour),
+		now.Add(90*24*time.Hour-time.Hour)))
 }
 
 // storeCertificate stores a certificate as the domain's current one.
-func (s *site) storeCertificate(d *controlplane.Domain, c *controlplane.Certificate) *controlplane.Certificate {
+func (s *site) storeCertificate(
+	d *controlplane.Domain, c *controlplane.Certificate,
+) *controlplane.Certificate {
 	s.t.Helper()
 	now := time.Now().UTC().Truncate(time.Second)
 	s.must(s.store.InTx(s.t.Context(), func(t *postgres.Tx) error {
 		if err := t.AddCertificate(s.t.Context(), c, d.CertificateID); err != nil {
 			return err
 		}
-		entry := controlplane.AuditEntry{ID: controlplane.NewID(controlplane.PrefixEvent), OrgID: d.OrgID, Actor: controlplane.System("worker"),
-			Action: controlplane.ActionCertificateIssued, EntityType: "domain", EntityID: d.ID, Details: map[string]any{"certificate_id": c.ID, "ca": c.CA}, CreatedAt: now}
+		entry := controlplane.AuditEntry{ID: controlplane.NewID(controlplane.PrefixEvent),
+			OrgID: d.OrgID, Actor: controlplane.System("worker"),
+			Action: controlplane.ActionCertificateIssued, EntityType: "domain", EntityID: d.ID,
+			Details: map[string]any{"certificate_id": c.ID, "ca": c.CA}, CreatedAt: now}
 		return t.Audit(s.t.Context(), entry)
 	}))
 	s.change(d, func(d *controlplane.Domain) {
@@ -222,9 +241,13 @@ func (s *site) storeCertificate(d *controlplane.Domain, c *controlplane.Certific
 		d.Status, d.StatusReason, d.CertificateID, d.ExpiresAt, d.RenewAt, d.LastIssuedAt = controlplane.DomainActive, "", c.ID, &c.NotAfter, &renew, &c.NotBefore
 		next := now.Add(24 * time.Hour)
 		for _, k := range []controlplane.Condition{
-			{Type: controlplane.DNSReady, Status: "true", Reason: "ok", Message: "The CNAME points to its target.", LastCheckedAt: &now, NextCheckAt: &next},
-			{Type: controlplane.CertificateReady, Status: "true", Reason: "issued", Message: "A valid certificate is stored."},
-			{Type: controlplane.RenewalOnTrack, Status: "true", Reason: "ok", Message: "DNS and CAA permit the renewal."},
+			{Type: controlplane.DNSReady,
+				Status: "true", Reason: "ok", Message: "The CNAME points to its target.",
+				LastCheckedAt: &now, NextCheckAt: &next},
+			{Type: controlplane.CertificateReady,
+				Status: "true", Reason: "issued", Message: "A valid certificate is stored."},
+			{Type: controlplane.RenewalOnTrack,
+				Status: "true", Reason: "ok", Message: "DNS and CAA permit the renewal."},
 		} {
 			d.SetCondition(k)
 		}
@@ -241,13 +264,16 @@ func (s *site) deadLetter(d *controlplane.Domain) *controlplane.Job {
 	claim, err := s.store.ClaimJob(ctx, j.ID, j.Generation, "w", time.Minute, now)
 	s.must(err)
 	s.must(s.store.InTx(ctx, func(t *postgres.Tx) error {
-		return t.DeadLetterJob(ctx, claim, now, controlplane.CauseResolverUnreachable, "No resolver could be asked.", nil)
+		return t.DeadLetterJob(ctx, claim, now, controlplane.CauseResolverUnreachable,
+			"No resolver could be asked.", nil)
 	}))
 	return j
 }
 
 // newCertificate returns a certificate with a valid chain of two, without a private key.
-func newCertificate(t *testing.T, d *controlplane.Domain, from, to time.Time) *controlplane.Certificate {
+func newCertificate(
+	t *testing.T, d *controlplane.Domain, from, to time.Time,
+) *controlplane.Certificate {
 	t.Helper()
 	return certificateFor(t, d, from, to, newKey(t))
 }
@@ -261,25 +287,34 @@ func newKey(t *testing.T) *ecdsa.PrivateKey {
 	return key
 }
 
-func certificateFor(t *testing.T, d *controlplane.Domain, from, to time.Time, key *ecdsa.PrivateKey) *controlplane.Certificate {
+func certificateFor(
+	t *testing.T, d *controlplane.Domain, from, to time.Time, key *ecdsa.PrivateKey,
+) *controlplane.Certificate {
 	t.Helper()
-	ca := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Test Intermediate R3"}, NotBefore: from, NotAfter: to, IsCA: true, BasicConstraintsValid: true}
+	ca := &x509.Certificate{SerialNumber: big.NewInt(1),
+		Subject: pkix.Name{CommonName: "Test Intermediate R3"}, NotBefore: from, NotAfter: to,
+		IsCA: true, BasicConstraintsValid: true}
 	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
 	}
 	serial, _ := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 140))
 	names := controlplane.CertificateNames(d.Name, d.Wildcard)
-	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{SerialNumber: serial, DNSNames: names, NotBefore: from, NotAfter: to}, ca, key.Public(), key)
+	der, err := x509.CreateCertificate(rand.Reader,
+		&x509.Certificate{SerialNumber: serial, DNSNames: names, NotBefore: from, NotAfter: to}, ca,
+		key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
 	}
 	block := func(der []byte) string {
 		return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 	}
-	return &controlplane.Certificate{ID: controlplane.NewID(controlplane.PrefixCertificate), OrgID: d.OrgID, DomainID: d.ID, OrderID: controlplane.NewID(controlplane.PrefixOrder),
-		Names: names, Serial: serial.Text(16), Issuer: "Test Intermediate R3", CA: "letsencrypt", Profile: "classic", KeyType: controlplane.KeyEC256,
-		NotBefore: from, NotAfter: to, FingerprintSHA256: hex.EncodeToString(sign([]byte("k"), der)), ChainPEM: block(der) + block(caDER), CreatedAt: time.Now()}
+	return &controlplane.Certificate{ID: controlplane.NewID(controlplane.PrefixCertificate),
+		OrgID: d.OrgID, DomainID: d.ID, OrderID: controlplane.NewID(controlplane.PrefixOrder),
+		Names: names, Serial: serial.Text(16), Issuer: "Test Intermediate R3",
+		CA: "letsencrypt", Profile: "classic", KeyType: controlplane.KeyEC256,
+		NotBefore: from, NotAfter: to, FingerprintSHA256: hex.EncodeToString(sign([]byte("k"),
+			der)), ChainPEM: block(der) + block(caDER), CreatedAt: time.Now()}
 }
 
 // response is an HTTP response.
@@ -312,7 +347,8 @@ func (s *site) do(method, path string, form url.Values, header ...string) respon
 	defer func() { _ = res.Body.Close() }()
 	b, err := io.ReadAll(res.Body)
 	s.must(err)
-	text := strings.Join(strings.Fields(html.UnescapeString(tags.ReplaceAllString(string(b), " "))), " ")
+	text := strings.Join(strings.Fields(html.UnescapeString(tags.ReplaceAllString(string(b), " "))),
+		" ")
 	return response{s.t, res.StatusCode, res.Header, string(b), text}
 }
 

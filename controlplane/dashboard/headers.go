@@ -11,7 +11,8 @@ import (
 // framed, and run only scripts with their nonce. The referrer policy keeps the Origin header of
 // the dashboard's forms, which the cross-origin check needs in browsers without Sec-Fetch-Site.
 func setHeaders(h http.Header, v *visit) {
-	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'nonce-"+v.nonce+"' 'self'; style-src 'self'; img-src 'self'; "+
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'nonce-"+v.nonce+
+		"' 'self'; style-src 'self'; img-src 'self'; "+
 		"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", referrerPolicy(v.URL.Path))

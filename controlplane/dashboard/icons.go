@@ -31,5 +31,6 @@ func icon(name string) (template.HTML, error) {
 		return "", fmt.Errorf("unknown icon %q", name)
 	}
 	// The HTML is safe: it has only the constants above.
-	return template.HTML(`<svg class="icon" viewBox="0 0 16 16" width="16" height="16" fill="none" stroke="currentColor" stroke-width="1.6" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">` + paths + `</svg>`), nil
+	return template.HTML(
+		`<svg class="icon" viewBox="0 0 16 16" width="16" height="16" fill="none" stroke="currentColor" stroke-width="1.6" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">` + paths + `</svg>`), nil
 }

@@ -44,7 +44,9 @@ func (d *Dashboard) invitationPage(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	view := invitationView{Organization: org.Name, Inviter: inviters[invitation.CreatorUserID], Role: string(invitation.Role), RoleDescription: roleDescriptions[invitation.Role], URL: v.URL.Path}
+	view := invitationView{Organization: org.Name, Inviter: inviters[invitation.CreatorUserID],
+		Role: string(invitation.Role), RoleDescription: roleDescriptions[invitation.Role],
+		URL: v.URL.Path}
 	if v.session == nil {
 		if d.config.GitHub != nil {
 			view.GitHub = v.URL.Path + "/github"
@@ -71,7 +73,8 @@ func (d *Dashboard) acceptInvitation(w http.ResponseWriter, v *visit) error {
 	if v.session == nil {
 		return redirectToInvitation(w, v)
 	}
-	_, joined, err := d.lifecycle.AcceptInvitation(v.Context(), d.actor(v), v.session, mux.Vars(v.Request)["secret"])
+	_, joined, err := d.lifecycle.AcceptInvitation(v.Context(), d.actor(v), v.session,
+		mux.Vars(v.Request)["secret"])
 	if controlplane.IsKind(err, controlplane.KindNotFound) {
 		return invitationGone()
 	}
@@ -104,5 +107,6 @@ func (d *Dashboard) invitation(v *visit) (*controlplane.Invitation, error) {
 
 func invitationGone() error {
 	return &controlplane.Error{Kind: controlplane.KindNotFound, Code: "invitation-gone",
-		Message: "This invitation is no longer valid: it was used, was revoked, or has expired.", Fix: "Ask the person who invited you for a new invitation."}
+		Message: "This invitation is no longer valid: it was used, was revoked, or has expired.",
+		Fix:     "Ask the person who invited you for a new invitation."}
 }

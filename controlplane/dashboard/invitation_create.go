@@ -22,7 +22,8 @@ type inviteForm struct {
 }
 
 // newInviteForm is the form with its defaults.
-var newInviteForm = inviteForm{Role: controlplane.RoleMember, Days: strconv.Itoa(int(controlplane.InvitationLife / day))}
+var newInviteForm = inviteForm{Role: controlplane.RoleMember,
+	Days: strconv.Itoa(int(controlplane.InvitationLife / day))}
 
 // roleChoice is an option for the role.
 type roleChoice struct {
@@ -37,7 +38,8 @@ func (f inviteForm) Roles() []roleChoice { return roleChoices(f.Role) }
 func (f inviteForm) MaxDays() int { return int(controlplane.InvitationMaxLife / day) }
 
 func roleChoices(chosen controlplane.Role) []roleChoice {
-	roles := []controlplane.Role{controlplane.RoleMember, controlplane.RoleAdmin, controlplane.RoleOwner}
+	roles := []controlplane.Role{controlplane.RoleMember, controlplane.RoleAdmin,
+		controlplane.RoleOwner}
 	choices := make([]roleChoice, len(roles))
 	for i, r := range roles {
 		choices[i] = roleChoice{string(r), roleDescriptions[r], r == chosen}
@@ -50,7 +52,8 @@ func (d *Dashboard) createInvitation(w http.ResponseWriter, v *visit) error {
 	if err := v.ParseForm(); err != nil {
 		return badForm(err)
 	}
-	form := inviteForm{Role: controlplane.Role(v.PostForm.Get("role")), Days: v.PostForm.Get("days")}
+	form := inviteForm{Role: controlplane.Role(v.PostForm.Get("role")),
+		Days: v.PostForm.Get("days")}
 	days, err := strconv.Atoi(strings.TrimSpace(form.Days))
 	if err != nil || days < 1 || days > form.MaxDays() {
 		form.DaysError = "Enter a whole number of days from 1 to 30."
@@ -61,11 +64,13 @@ func (d *Dashboard) createInvitation(w http.ResponseWriter, v *visit) error {
 	if form.DaysError+form.RoleError != "" {
 		return d.showMembers(w, v, http.StatusUnprocessableEntity, form, nil)
 	}
-	i, secret, err := d.lifecycle.CreateInvitation(v.Context(), d.actor(v), v.grant(), v.org.ID, form.Role, time.Duration(days)*day)
+	i, secret, err := d.lifecycle.CreateInvitation(v.Context(), d.actor(v), v.grant(), v.org.ID,
+		form.Role, time.Duration(days)*day)
 	if err != nil {
 		return err
 	}
-	link := &linkView{fact{Name: "invitation link", Value: d.linkTo(v, controlplane.InvitationPath(secret))}, string(i.Role), v.at(i.ExpiresAt)}
+	link := &linkView{fact{Name: "invitation link",
+		Value: d.linkTo(v, controlplane.InvitationPath(secret))}, string(i.Role), v.at(i.ExpiresAt)}
 	return d.showMembers(w, v, http.StatusOK, newInviteForm, link)
 }
 

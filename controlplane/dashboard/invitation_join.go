@@ -39,21 +39,26 @@ func (d *Dashboard) startGitHubJoin(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	view := invitationGitHubView{Organization: org.Name, Role: string(invitation.Role), GitHub: d.startFlow(w, v, flow{Invitation: invitation.Hash})}
+	view := invitationGitHubView{Organization: org.Name, Role: string(invitation.Role),
+		GitHub: d.startFlow(w, v, flow{Invitation: invitation.Hash})}
 	w.Header().Set("Refresh", "0; url="+view.GitHub)
-	return d.render(w, v, http.StatusOK, "invitation_github", layout{Title: "Continue to GitHub", Page: view})
+	return d.render(w, v, http.StatusOK, "invitation_github", layout{Title: "Continue to GitHub",
+		Page: view})
 }
 
 // finishGitHubJoin finishes a sign-in that accepts an invitation, with the account or the error
 // from GitHub. The user becomes a member and is signed in, or neither.
-func (d *Dashboard) finishGitHubJoin(w http.ResponseWriter, v *visit, f flow, account controlplane.GitHubAccount, err error) error {
+func (d *Dashboard) finishGitHubJoin(
+	w http.ResponseWriter, v *visit, f flow, account controlplane.GitHubAccount, err error,
+) error {
 	if err != nil {
 		// Only signing in would create a new organization.
 		e := *controlplane.AsError(err)
 		e.Fix = "Open the invitation’s link again."
 		return &e
 	}
-	_, secret, joined, err := d.lifecycle.SignInToJoin(v.Context(), d.anonymousActor(v), v.UserAgent(), account, f.Invitation, v.replacedSessions()...)
+	_, secret, joined, err := d.lifecycle.SignInToJoin(v.Context(), d.anonymousActor(v),
+		v.UserAgent(), account, f.Invitation, v.replacedSessions()...)
 	if controlplane.IsKind(err, controlplane.KindNotFound) {
 		return invitationGone()
 	}
@@ -77,6 +82,7 @@ func (d *Dashboard) redirectAfterJoin(w http.ResponseWriter, v *visit, joined bo
 
 // redirectToInvitation redirects to the invitation in the URL.
 func redirectToInvitation(w http.ResponseWriter, v *visit) error {
-	http.Redirect(w, v.Request, controlplane.InvitationPath(mux.Vars(v.Request)["secret"]), http.StatusSeeOther)
+	http.Redirect(w, v.Request, controlplane.InvitationPath(mux.Vars(v.Request)["secret"]),
+		http.StatusSeeOther)
 	return nil
 }

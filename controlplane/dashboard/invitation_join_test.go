@@ -17,7 +17,8 @@ import (
 // invite creates an invitation and returns the path of its link.
 func (s *site) invite(role controlplane.Role) (link string) {
 	s.t.Helper()
-	_, secret, err := s.life.CreateInvitation(s.t.Context(), controlplane.System("test"), nil, s.org.ID, role, 0)
+	_, secret, err := s.life.CreateInvitation(s.t.Context(), controlplane.System("test"), nil,
+		s.org.ID, role, 0)
 	s.must(err)
 	return controlplane.InvitationPath(secret)
 }
@@ -72,19 +73,25 @@ func (s *site) wantSignedOut() {
 func TestJoinBySignIn(t *testing.T) {
 	forEachSignUpMode(t, func(s *site, _ *devstack.GitHub) {
 		link := s.invite(controlplane.RoleAdmin)
-		s.get(link).want(http.StatusOK, "Example Ltd", "role admin", "When you sign in, your GitHub account becomes a member of Example Ltd", "Sign in with GitHub and join").
+		s.get(link).want(http.StatusOK, "Example Ltd", "role admin",
+			"When you sign in, your GitHub account becomes a member of Example Ltd",
+			"Sign in with GitHub and join").
 			hasNot("development mode", `action="`+link+`"`)
 		to := s.startJoin(link)
 		s.wantSignedOut()
 		s.get(s.authorizeAtGitHub(to, "&login=alice")).to("/domains")
-		s.get("/domains").want(http.StatusOK, "Example Ltd", "alice", "You joined this organization")
-		if session := s.sessionOf(s); session.OrgID != s.org.ID || session.Role != controlplane.RoleAdmin {
+		s.get("/domains").want(http.StatusOK, "Example Ltd", "alice",
+			"You joined this organization")
+		if session := s.sessionOf(s); session.OrgID != s.org.ID ||
+			session.Role != controlplane.RoleAdmin {
 			t.Errorf("session = %+v, want an admin in %s", session, s.org.ID)
 		}
 		if got, want := s.organizations(), 1+s.newOrganizations(1); got != want {
 			t.Errorf("organizations = %d, want %d", got, want)
 		}
-		for kind, want := range map[string]string{"invitation": "invitation.created invitation.accepted", "member": "member.added member.joined", "session": "session.started"} {
+		for kind, want := range map[string]string{
+			"invitation": "invitation.created invitation.accepted",
+			"member":     "member.added member.joined", "session": "session.started"} {
 			if got := strings.Join(s.actions(s.org.ID, kind), " "); got != want {
 				t.Errorf("audit actions = %s, want %s", got, want)
 			}
@@ -95,7 +102,8 @@ func TestJoinBySignIn(t *testing.T) {
 		other := s.newVisitor()
 		link = s.invite(controlplane.RoleMember)
 		other.get(other.authorizeAtGitHub(other.startJoin(link), "&login=alice")).to("/domains")
-		other.get("/domains").want(http.StatusOK, "already a member of this organization. Nothing changed")
+		other.get("/domains").want(http.StatusOK,
+			"already a member of this organization. Nothing changed")
 		other.newVisitor().get(link).want(http.StatusOK, "role member")
 	})
 }
@@ -108,11 +116,14 @@ func TestJoinAnotherOrganization(t *testing.T) {
 		s.get(s.signInAtGitHub("", "&login=carol")).to("/domains")
 		s.get("/domains").want(http.StatusOK, "Other Ltd")
 		carol := s.newVisitor()
-		carol.get(carol.authorizeAtGitHub(carol.startJoin(s.invite(controlplane.RoleMember)), "&login=carol")).to("/domains")
+		carol.get(carol.authorizeAtGitHub(carol.startJoin(s.invite(controlplane.RoleMember)),
+			"&login=carol")).to("/domains")
 		carol.get("/domains").want(http.StatusOK, "Example Ltd", "You joined this organization")
 		carol.get("/organizations").want(http.StatusOK, "Example Ltd", "Other Ltd")
-		if a, b := s.sessionOf(s), s.sessionOf(carol); a.User.ID != b.User.ID || s.organizations() != 2 {
-			t.Errorf("users = %+v and %+v in %d organizations, want the same user in 2", a.User, b.User, s.organizations())
+		if a, b := s.sessionOf(s), s.sessionOf(carol); a.User.ID != b.User.ID ||
+			s.organizations() != 2 {
+			t.Errorf("users = %+v and %+v in %d organizations, want the same user in 2", a.User,
+				b.User, s.organizations())
 		}
 	})
 }
@@ -127,12 +138,15 @@ func TestInvitationSecret(t *testing.T) {
 			t.Errorf("Referrer-Policy = %q, want strict-origin", got)
 		}
 	}
-	a := s.post(link+"/github", nil).want(http.StatusOK, "Example Ltd", "role member", "Continue to GitHub").hasNot(secret)
-	cookie, _, _ := strings.Cut(strings.TrimPrefix(a.header.Get("Set-Cookie"), "dcvaas_sign_in="), ".")
+	a := s.post(link+"/github", nil).want(http.StatusOK, "Example Ltd", "role member",
+		"Continue to GitHub").hasNot(secret)
+	cookie, _, _ := strings.Cut(strings.TrimPrefix(a.header.Get("Set-Cookie"), "dcvaas_sign_in="),
+		".")
 	kept, err := base64.RawURLEncoding.DecodeString(cookie)
 	s.must(err)
 	back := s.authorizeAtGitHub(s.startJoin(link), "&login=alice")
-	for what, text := range map[string]string{"the URL at GitHub": a.header.Get("Refresh"), "the callback": back, "the cookie": string(kept), "the log": s.log.String()} {
+	for what, text := range map[string]string{"the URL at GitHub": a.header.Get("Refresh"),
+		"the callback": back, "the cookie": string(kept), "the log": s.log.String()} {
 		if strings.Contains(text, secret) {
 			t.Errorf("%s contains the secret: %s", what, text)
 		}
@@ -158,7 +172,8 @@ func TestJoinConcurrently(t *testing.T) {
 			first, second = second, first
 		}
 		first.to("/domains")
-		second.want(http.StatusNotFound, "no longer valid", "Ask the person who invited you for a new invitation")
+		second.want(http.StatusNotFound, "no longer valid",
+			"Ask the person who invited you for a new invitation")
 		in := 0
 		for _, p := range people {
 			if p.get("/domains").status == http.StatusOK {
@@ -175,13 +190,17 @@ func TestJoinConcurrently(t *testing.T) {
 
 func TestJoinWithInvalidInvitation(t *testing.T) {
 	forEachSignUpMode(t, func(s *site, _ *devstack.GitHub) {
-		i, secret, err := s.life.CreateInvitation(t.Context(), controlplane.System("test"), nil, s.org.ID, controlplane.RoleOwner, 0)
+		i, secret, err := s.life.CreateInvitation(t.Context(), controlplane.System("test"), nil,
+			s.org.ID, controlplane.RoleOwner, 0)
 		s.must(err)
 		link := controlplane.InvitationPath(secret)
 		back := s.authorizeAtGitHub(s.startJoin(link), "&login=alice")
-		s.must(s.life.RevokeInvitation(t.Context(), controlplane.System("test"), nil, s.org.ID, i.ID))
-		for _, path := range []string{link, controlplane.InvitationPath("x"), controlplane.InvitationPath(controlplane.NewRandomSecret())} {
-			s.post(path+"/github", nil).want(http.StatusNotFound, "no longer valid").hasNot("github")
+		s.must(s.life.RevokeInvitation(t.Context(), controlplane.System("test"), nil, s.org.ID,
+			i.ID))
+		for _, path := range []string{link, controlplane.InvitationPath("x"),
+			controlplane.InvitationPath(controlplane.NewRandomSecret())} {
+			s.post(path+"/github", nil).want(http.StatusNotFound,
+				"no longer valid").hasNot("github")
 		}
 		s.get(back).want(http.StatusNotFound, "no longer valid")
 		s.wantSignedOut()
@@ -195,7 +214,8 @@ func TestJoinWithInvalidInvitation(t *testing.T) {
 func TestForgedJoin(t *testing.T) {
 	s, _ := newGitHubSite(t)
 	link := s.invite(controlplane.RoleMember)
-	s.get(s.authorizeAtGitHub(s.startJoin(link), "&deny=1")).want(http.StatusForbidden, "GitHub sign-in was canceled", "Open the invitation’s link again")
+	s.get(s.authorizeAtGitHub(s.startJoin(link), "&deny=1")).want(http.StatusForbidden,
+		"GitHub sign-in was canceled", "Open the invitation’s link again")
 	s.get(link + "/github").want(http.StatusMethodNotAllowed)
 	back := s.authorizeAtGitHub(s.startJoin(link), "&login=alice")
 	s.newVisitor().get(back).want(http.StatusBadRequest, "started in another browser")
@@ -209,11 +229,14 @@ func TestForgedJoin(t *testing.T) {
 			if !verifyCookie(s.dash.flowKey, c.Value, &f) {
 				t.Fatal("verifyCookie = false for the flow cookie")
 			}
-			f.Invitation = controlplane.HashSecret(strings.TrimPrefix(s.invite(controlplane.RoleOwner), controlplane.InvitationPath("")))
+			f.Invitation = controlplane.HashSecret(
+				strings.TrimPrefix(s.invite(controlplane.RoleOwner),
+					controlplane.InvitationPath("")))
 			forged, _, _ := strings.Cut(signCookie([]byte("another key"), f), ".")
 			_, mac, _ := strings.Cut(c.Value, ".")
 			thief := s.newVisitor()
-			thief.visitor.Jar.SetCookies(u, []*http.Cookie{{Name: c.Name, Value: forged + "." + mac}})
+			thief.visitor.Jar.SetCookies(u,
+				[]*http.Cookie{{Name: c.Name, Value: forged + "." + mac}})
 			thief.get(back).want(http.StatusBadRequest)
 		}
 	}
@@ -221,7 +244,8 @@ func TestForgedJoin(t *testing.T) {
 	s.get(back).to("/domains")
 	link = s.invite(controlplane.RoleAdmin)
 	s.post(link+"/github", nil).to(link)
-	if got := strings.Join(s.actions(s.org.ID, "member"), " "); got != "member.added member.joined" {
+	if got := strings.Join(s.actions(s.org.ID, "member"),
+		" "); got != "member.added member.joined" {
 		t.Errorf("audit actions = %s, want member.added member.joined", got)
 	}
 }
@@ -229,18 +253,22 @@ func TestForgedJoin(t *testing.T) {
 func TestSignUpClosed(t *testing.T) {
 	s, g := newGitHubSite(t)
 	s.life.InvitedOnly = true
-	s.get("/login").want(http.StatusOK, "Only invited members can sign in", "ask an owner of the organization for an invitation")
+	s.get("/login").want(http.StatusOK, "Only invited members can sign in",
+		"ask an owner of the organization for an invitation")
 	refused := func(login string) {
 		t.Helper()
 		b := s.newVisitor()
-		b.get(b.signInAtGitHub("/organizations", "&login="+login)).want(http.StatusForbidden, login+" is not a member of an organization", "Request an invitation from an owner of the organization")
+		b.get(b.signInAtGitHub("/organizations", "&login="+login)).want(http.StatusForbidden,
+			login+" is not a member of an organization",
+			"Request an invitation from an owner of the organization")
 		b.wantSignedOut()
 	}
 	refused("mallory")
 	m := s.addMember(s.org, g.Account("alice"), controlplane.RoleMember)
 	alice := s.newVisitor()
 	alice.get(alice.signInAtGitHub("/organizations", "&login=alice")).to("/organizations")
-	s.must(s.life.RemoveMember(t.Context(), controlplane.System("test"), nil, s.org.ID, m.User.ID, false))
+	s.must(s.life.RemoveMember(t.Context(), controlplane.System("test"), nil, s.org.ID, m.User.ID,
+		false))
 	alice.wantSignedOut()
 	refused("alice")
 	if n := s.organizations(); n != 1 {
@@ -256,7 +284,8 @@ func TestSignUpClosed(t *testing.T) {
 func TestInvitationWithDevSignIn(t *testing.T) {
 	s := newSite(t)
 	other := s.newOrg("Other Ltd")
-	_, secret, err := s.life.CreateInvitation(t.Context(), controlplane.System("test"), nil, other.ID, controlplane.RoleAdmin, 0)
+	_, secret, err := s.life.CreateInvitation(t.Context(), controlplane.System("test"), nil,
+		other.ID, controlplane.RoleAdmin, 0)
 	s.must(err)
 	link := controlplane.InvitationPath(secret)
 	s.get(link).want(http.StatusOK, "Sign in as developer").hasNot("GitHub")
@@ -267,7 +296,8 @@ func TestInvitationWithDevSignIn(t *testing.T) {
 	s.post(link, nil).to("/domains")
 	s.get("/domains").want(http.StatusOK, "Other Ltd")
 	s.dash.config.DevSignIn = nil
-	s.newVisitor().get(s.invite(controlplane.RoleMember)).want(http.StatusOK, "Sign-in is not configured").hasNot("<button")
+	s.newVisitor().get(s.invite(controlplane.RoleMember)).want(http.StatusOK,
+		"Sign-in is not configured").hasNot("<button")
 }
 
 // The CSP permits the redirects to GitHub and back in a real browser.
@@ -275,7 +305,8 @@ func TestBrowserJoin(t *testing.T) {
 	s, g := newGitHubSite(t, func(c *Config) { c.DevSignIn = &developer })
 	link := s.invite(controlplane.RoleMember)
 	b := s.open(320, 800, false, false)
-	b.run(chromedp.Navigate(s.server.URL+link), chromedp.WaitVisible(`form[action$="/github"] button`))
+	b.run(chromedp.Navigate(s.server.URL+link),
+		chromedp.WaitVisible(`form[action$="/github"] button`))
 	b.screenshot("invitation")
 	b.checkFits()
 	b.checkContrast()
@@ -286,9 +317,11 @@ func TestBrowserJoin(t *testing.T) {
 	if !strings.HasPrefix(at, g.URL()) {
 		t.Fatalf("the button redirects to %s, want GitHub", at)
 	}
-	b.run(chromedp.SendKeys(`input[name="login"]`, "alice"+kb.Enter), chromedp.WaitVisible(`.flash`))
+	b.run(chromedp.SendKeys(`input[name="login"]`, "alice"+kb.Enter),
+		chromedp.WaitVisible(`.flash`))
 	b.screenshot("joined")
-	if m, err := s.store.Member(t.Context(), s.org.ID, "alice"); err != nil || m.Role != controlplane.RoleMember {
+	if m, err := s.store.Member(t.Context(), s.org.ID, "alice"); err != nil ||
+		m.Role != controlplane.RoleMember {
 		t.Errorf("Member(alice) = %+v, %v, want role member", m, err)
 	}
 }

@@ -26,7 +26,8 @@ func (v *visit) jobView(j *controlplane.Job) jobView {
 		view.Attempts = fmt.Sprintf("%d of %d attempts failed", j.Attempts, j.Type.MaxAttempts())
 	}
 	if j.Status != controlplane.JobSucceeded {
-		view.Reason, view.Error, view.Code, view.ACME = reason(j.Reason), j.LastError, j.LastErrorCode, newACMEProblem(j.ID, j.LastErrorACME)
+		view.Reason, view.Error, view.Code, view.ACME = reason(j.Reason), j.LastError,
+			j.LastErrorCode, newACMEProblem(j.ID, j.LastErrorACME)
 	}
 	switch {
 	case j.Status == controlplane.JobQueued && j.RunAt.After(v.now):

@@ -44,9 +44,11 @@ func (d *Dashboard) jobsPage(w http.ResponseWriter, v *visit) error {
 	if err := l.check(); err != nil {
 		return err
 	}
-	view := jobListView{List: l, Here: l.values("").Encode(), Chips: l.chips(), Types: l.types(), Filtered: l != jobList{Org: l.Org}, MayAdd: v.may(controlplane.ScopeDomainsWrite),
+	view := jobListView{List: l, Here: l.values("").Encode(), Chips: l.chips(), Types: l.types(),
+		Filtered: l != jobList{Org: l.Org}, MayAdd: v.may(controlplane.ScopeDomainsWrite),
 		Sample: jobPill(&controlplane.Job{Status: controlplane.JobQueued})}
-	filter := postgres.JobFilter{Status: controlplane.JobStatus(l.Status), Type: controlplane.JobType(l.Type), Limit: jobsPerPage}
+	filter := postgres.JobFilter{Status: controlplane.JobStatus(l.Status),
+		Type: controlplane.JobType(l.Type), Limit: jobsPerPage}
 	if l.Domain != "" {
 		domain, err := d.domainBy(v, l.Domain)
 		if controlplane.IsKind(err, controlplane.KindNotFound) {
@@ -79,7 +81,8 @@ func (d *Dashboard) jobsPage(w http.ResponseWriter, v *visit) error {
 }
 
 func (d *Dashboard) showJobs(w http.ResponseWriter, v *visit, status int, view jobListView) error {
-	return d.render(w, v, status, "job_list", layout{Title: "Jobs", Section: "jobs", Flash: d.takeFlash(w, v), Page: view})
+	return d.render(w, v, status, "job_list",
+		layout{Title: "Jobs", Section: "jobs", Flash: d.takeFlash(w, v), Page: view})
 }
 
 func (d *Dashboard) jobRows(v *visit, jobs []controlplane.Job) ([]jobRow, error) {
@@ -103,7 +106,8 @@ func (d *Dashboard) jobRows(v *visit, jobs []controlplane.Job) ([]jobRow, error)
 }
 
 func newJobList(orgID string, q url.Values) jobList {
-	return jobList{Org: orgID, Status: q.Get("status"), Type: q.Get("type"), Domain: strings.TrimSpace(q.Get("domain"))}
+	return jobList{Org: orgID, Status: q.Get("status"), Type: q.Get("type"),
+		Domain: strings.TrimSpace(q.Get("domain"))}
 }
 
 // check returns an error for an invalid filter.
@@ -118,7 +122,8 @@ func (l jobList) check() error {
 }
 
 func (l jobList) values(cursor string) url.Values {
-	return queryOf(map[string]string{"status": l.Status, "type": l.Type, "domain": l.Domain, "cursor": cursor})
+	return queryOf(map[string]string{"status": l.Status, "type": l.Type, "domain": l.Domain,
+		"cursor": cursor})
 }
 
 // url returns the URL of this list at a cursor.
@@ -127,7 +132,8 @@ func (l jobList) url(cursor string) string {
 }
 
 func (l jobList) chips() []chip {
-	words := []struct{ status, word string }{{"", "All"}, {"queued", "Queued"}, {"running", "Running"}, {"succeeded", "Succeeded"}, {"failed", "Dead letters"}}
+	words := []struct{ status, word string }{{"", "All"}, {"queued", "Queued"},
+		{"running", "Running"}, {"succeeded", "Succeeded"}, {"failed", "Dead letters"}}
 	chips := make([]chip, len(words))
 	for i, s := range words {
 		to := l
@@ -140,7 +146,8 @@ func (l jobList) chips() []chip {
 func (l jobList) types() []choice {
 	choices := []choice{{Label: "All job types"}}
 	for _, k := range controlplane.JobKinds() {
-		choices = append(choices, choice{Value: string(k.Type), Label: k.Title, Selected: l.Type == string(k.Type)})
+		choices = append(choices, choice{Value: string(k.Type), Label: k.Title,
+			Selected: l.Type == string(k.Type)})
 	}
 	return choices
 }

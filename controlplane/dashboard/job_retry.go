@@ -28,7 +28,9 @@ func (d *Dashboard) retryJob(w http.ResponseWriter, v *visit) error {
 
 // redirectAfterRetry redirects to the page that the retry came from: the filtered list of jobs in
 // the form, or the domain's page.
-func (d *Dashboard) redirectAfterRetry(w http.ResponseWriter, v *visit, job *controlplane.Job, started bool) {
+func (d *Dashboard) redirectAfterRetry(
+	w http.ResponseWriter, v *visit, job *controlplane.Job, started bool,
+) {
 	if !v.PostForm.Has("list") && job.DomainID != "" {
 		d.redirectToDomain(w, v, job.DomainID, "retry", started)
 		return

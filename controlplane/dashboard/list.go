@@ -36,6 +36,7 @@ func withQuery(path string, q url.Values) string {
 // invalidFilter returns the error for a filter that no page links to. The page is not shown, so
 // that a mistyped filter does not show an unrelated list.
 func invalidFilter(message string) error {
-	return &controlplane.Error{Kind: controlplane.KindMalformed, Code: "filter-unknown", Message: message,
+	return &controlplane.Error{Kind: controlplane.KindMalformed,
+		Code: "filter-unknown", Message: message,
 		Fix: "Remove the filters and start over."}
 }

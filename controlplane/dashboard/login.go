@@ -71,7 +71,8 @@ func (d *Dashboard) signOut(w http.ResponseWriter, v *visit) error {
 // safeNext returns next if it is a path of this dashboard, or the path of the domain list.
 func safeNext(next string) string {
 	u, err := url.Parse(next)
-	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || !strings.HasPrefix(next, "/") ||
+	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil ||
+		!strings.HasPrefix(next, "/") ||
 		strings.HasPrefix(next, "//") || strings.ContainsAny(next, "\\\t\r\n") {
 		return "/domains"
 	}

@@ -48,13 +48,15 @@ func (d *Dashboard) startGitHubSignIn(w http.ResponseWriter, v *visit) error {
 	if err := d.countSignIn(v); err != nil {
 		return err
 	}
-	http.Redirect(w, v.Request, d.startFlow(w, v, flow{Next: safeNext(v.URL.Query().Get("next"))}), http.StatusSeeOther)
+	http.Redirect(w, v.Request, d.startFlow(w, v, flow{Next: safeNext(v.URL.Query().Get("next"))}),
+		http.StatusSeeOther)
 	return nil
 }
 
 // startFlow stores the flow in its cookie and returns the URL at GitHub. Count the sign-in first.
 func (d *Dashboard) startFlow(w http.ResponseWriter, v *visit, f flow) string {
-	f.State, f.Verifier, f.Expires = controlplane.NewRandomSecret(), controlplane.NewRandomSecret(), v.now.Add(flowLife).Unix()
+	f.State, f.Verifier, f.Expires = controlplane.NewRandomSecret(), controlplane.NewRandomSecret(),
+		v.now.Add(flowLife).Unix()
 	d.setCookie(w, d.flowCookie(), signCookie(d.flowKey, f), int(flowLife/time.Second))
 	return d.config.GitHub.AuthURL(f.State, f.Verifier)
 }
@@ -79,7 +81,8 @@ func (d *Dashboard) finishGitHubSignIn(w http.ResponseWriter, v *visit) error {
 		return err
 	}
 	d.setCookie(w, d.flowCookie(), "", -1)
-	first, err := d.store.UseState(v.Context(), controlplane.HashSecret(f.State), time.Unix(f.Expires, 0))
+	first, err := d.store.UseState(v.Context(), controlplane.HashSecret(f.State),
+		time.Unix(f.Expires, 0))
 	switch {
 	case err != nil:
 		attempt.Unknown(v.Context())
@@ -100,13 +103,16 @@ func (d *Dashboard) finishGitHubSignIn(w http.ResponseWriter, v *visit) error {
 }
 
 // exchangeCode returns the account for an authorization code.
-func (d *Dashboard) exchangeCode(v *visit, f flow, code string) (controlplane.GitHubAccount, error) {
+func (d *Dashboard) exchangeCode(
+	v *visit, f flow, code string,
+) (controlplane.GitHubAccount, error) {
 	if code == "" {
 		return controlplane.GitHubAccount{}, signInDenied()
 	}
 	account, err := d.config.GitHub.Exchange(v.Context(), code, f.Verifier)
 	if err != nil {
-		d.log.WarnContext(v.Context(), "dashboard: sign-in at GitHub failed", "request_id", v.id, "error", err)
+		d.log.WarnContext(v.Context(), "dashboard: sign-in at GitHub failed", "request_id", v.id,
+			"error", err)
 	}
 	return account, err
 }
@@ -127,5 +133,6 @@ func signInStateInvalid() error {
 
 func signInDenied() error {
 	return &controlplane.Error{Kind: controlplane.KindForbidden, Code: "sign-in-denied",
-		Message: "GitHub sign-in was canceled.", Fix: "Sign in again and authorize DCVaaS at GitHub."}
+		Message: "GitHub sign-in was canceled.",
+		Fix:     "Sign in again and authorize DCVaaS at GitHub."}
 }

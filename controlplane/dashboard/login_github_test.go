@@ -14,13 +14,15 @@ import (
 // newGitHubSite is newSite with sign-in at a fake GitHub over HTTP.
 func newGitHubSite(t *testing.T, change ...func(*Config)) (*site, *devstack.GitHub) {
 	t.Helper()
-	g, err := devstack.StartGitHub(t.Context(), devstack.GitHubConfig{ClientID: "app", Secret: "hunter2", Logins: []string{"alice"}})
+	g, err := devstack.StartGitHub(t.Context(),
+		devstack.GitHubConfig{ClientID: "app", Secret: "hunter2", Logins: []string{"alice"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(g.Stop)
 	client := &github.Client{ID: "app", Secret: "hunter2", WebURL: g.URL(), APIURL: g.URL()}
-	s := newSite(t, append([]func(*Config){func(c *Config) { c.GitHub, c.DevSignIn = client, nil }}, change...)...)
+	s := newSite(t, append([]func(*Config){func(c *Config) { c.GitHub, c.DevSignIn = client, nil }},
+		change...)...)
 	client.RedirectURL = s.server.URL + CallbackPath
 	return s, g
 }
@@ -29,7 +31,8 @@ func newGitHubSite(t *testing.T, change ...func(*Config)) (*site, *devstack.GitH
 // authorization URL.
 func (s *site) signInAtGitHub(next, more string) (back string) {
 	s.t.Helper()
-	return s.authorizeAtGitHub(s.get("/login/github?"+url.Values{"next": {next}}.Encode()).want(http.StatusSeeOther).header.Get("Location"), more)
+	return s.authorizeAtGitHub(s.get("/login/github?"+
+		url.Values{"next": {next}}.Encode()).want(http.StatusSeeOther).header.Get("Location"), more)
 }
 
 // authorizeAtGitHub authorizes at GitHub and returns the path of the callback.
@@ -71,15 +74,18 @@ func TestSignInWithGitHub(t *testing.T) {
 	stranger := s.newVisitor()
 	stranger.get(stranger.signInAtGitHub("", "&login=alice")).to("/domains")
 	mine, theirs := s.sessionOf(again), s.sessionOf(stranger)
-	if mine.User.ID == theirs.User.ID || mine.OrgID == theirs.OrgID || theirs.User.Login != "alice" {
-		t.Errorf("users = %+v and %+v, want different users and organizations", mine.User, theirs.User)
+	if mine.User.ID == theirs.User.ID || mine.OrgID == theirs.OrgID ||
+		theirs.User.Login != "alice" {
+		t.Errorf("users = %+v and %+v, want different users and organizations", mine.User,
+			theirs.User)
 	}
 }
 
 // sessionOf returns the session of a visitor.
 func (s *site) sessionOf(b *site) *controlplane.Session {
 	s.t.Helper()
-	session, err := s.store.Session(s.t.Context(), controlplane.HashSecret(b.cookieOf()), s.dash.now())
+	session, err := s.store.Session(s.t.Context(), controlplane.HashSecret(b.cookieOf()),
+		s.dash.now())
 	s.must(err)
 	return session
 }
@@ -98,7 +104,8 @@ func TestForgedSignIn(t *testing.T) {
 		q.Set("state", value)
 		return u.Path + "?" + q.Encode()
 	}
-	s.get(state(back, controlplane.NewRandomSecret())).want(http.StatusBadRequest, "started in another browser")
+	s.get(state(back, controlplane.NewRandomSecret())).want(http.StatusBadRequest,
+		"started in another browser")
 	s.get(state(back, "")).want(http.StatusBadRequest)
 	notIn(s)
 	other := s.newVisitor() // received the callback URL from another user
@@ -122,11 +129,13 @@ func TestForgedSignIn(t *testing.T) {
 	s.must(err)
 	q := spliced.Query()
 	q.Set("code", code)
-	victim.get(CallbackPath+"?"+q.Encode()).want(http.StatusUnauthorized, "GitHub rejected the sign-in")
+	victim.get(CallbackPath+"?"+q.Encode()).want(http.StatusUnauthorized,
+		"GitHub rejected the sign-in")
 	notIn(victim)
 
 	denied := s.newVisitor()
-	denied.get(denied.signInAtGitHub("", "&deny=1")).want(http.StatusForbidden, "GitHub sign-in was canceled")
+	denied.get(denied.signInAtGitHub("", "&deny=1")).want(http.StatusForbidden,
+		"GitHub sign-in was canceled")
 	notIn(denied)
 
 	slow := s.newVisitor()
@@ -167,12 +176,14 @@ func TestSignInCookie(t *testing.T) {
 	})
 	a := s.get("/login/github").want(http.StatusSeeOther)
 	got := a.header.Get("Set-Cookie")
-	for _, flag := range []string{"__Host-dcvaas_sign_in=", "Path=/", "HttpOnly", "Secure", "SameSite=Lax", "Max-Age=600"} {
+	for _, flag := range []string{"__Host-dcvaas_sign_in=", "Path=/", "HttpOnly", "Secure",
+		"SameSite=Lax", "Max-Age=600"} {
 		if !strings.Contains(got, flag) {
 			t.Errorf("the cookie %q lacks %s", got, flag)
 		}
 	}
-	for _, part := range []string{"https://github.test/login/oauth/authorize?", "code_challenge_method=S256", "state="} {
+	for _, part := range []string{"https://github.test/login/oauth/authorize?",
+		"code_challenge_method=S256", "state="} {
 		if !strings.Contains(a.header.Get("Location"), part) {
 			t.Errorf("%s lacks %s", a.header.Get("Location"), part)
 		}
@@ -183,7 +194,8 @@ func TestSignInCookie(t *testing.T) {
 func TestInvitation(t *testing.T) {
 	s, _ := newGitHubSite(t)
 	owner := controlplane.Actor{Type: controlplane.ActorUser, ID: "usr_owner"}
-	_, secret, err := s.life.CreateInvitation(t.Context(), owner, nil, s.org.ID, controlplane.RoleAdmin, 0)
+	_, secret, err := s.life.CreateInvitation(t.Context(), owner, nil, s.org.ID,
+		controlplane.RoleAdmin, 0)
 	s.must(err)
 	link := controlplane.InvitationPath(secret)
 
@@ -192,38 +204,47 @@ func TestInvitation(t *testing.T) {
 	bob.get(bob.signInAtGitHub("", "&login=bob")).to("/domains")
 	bob.get(link).want(http.StatusOK, "Join as bob")
 	alice.get(link).want(http.StatusOK, "Join as alice")
-	alice.post(link, nil, "Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example").want(http.StatusForbidden)
+	alice.post(link, nil, "Sec-Fetch-Site", "cross-site", "Origin",
+		"https://evil.example").want(http.StatusForbidden)
 	alice.post(link, nil).to("/domains")
 	alice.get("/domains").want(http.StatusOK, "Example Ltd", "You joined this organization")
 	alice.post("/domains", url.Values{"name": {"alice.example.com"}}).want(http.StatusSeeOther)
 
 	// It works once.
-	for _, gone := range []response{bob.get(link), bob.post(link, nil), alice.get(link), alice.get(controlplane.InvitationPath("x")), alice.get(controlplane.InvitationPath(controlplane.NewRandomSecret()))} {
+	for _, gone := range []response{bob.get(link), bob.post(link, nil), alice.get(link),
+		alice.get(controlplane.InvitationPath("x")),
+		alice.get(controlplane.InvitationPath(controlplane.NewRandomSecret()))} {
 		gone.want(http.StatusNotFound, "no longer valid")
 	}
 	bob.get("/domains").want(http.StatusOK, "bob")
-	if got := strings.Join(s.actions(s.org.ID, "invitation"), " "); got != "invitation.created invitation.accepted" {
+	if got := strings.Join(s.actions(s.org.ID, "invitation"),
+		" "); got != "invitation.created invitation.accepted" {
 		t.Errorf("audit actions = %s, want invitation.created invitation.accepted", got)
 	}
 
 	// An existing member keeps the role, and the link remains valid for another user.
-	_, secret, err = s.life.CreateInvitation(t.Context(), owner, nil, s.org.ID, controlplane.RoleMember, 0)
+	_, secret, err = s.life.CreateInvitation(t.Context(), owner, nil, s.org.ID,
+		controlplane.RoleMember, 0)
 	s.must(err)
 	link = controlplane.InvitationPath(secret)
 	alice.get(link).want(http.StatusOK, "already a member of this organization", "admin")
 	alice.post(link, nil).to("/domains")
-	alice.get("/domains").want(http.StatusOK, "already a member of this organization. Nothing changed")
-	if m, err := s.store.Member(t.Context(), s.org.ID, "ALICE"); err != nil || m.Role != controlplane.RoleAdmin {
+	alice.get("/domains").want(http.StatusOK,
+		"already a member of this organization. Nothing changed")
+	if m, err := s.store.Member(t.Context(), s.org.ID, "ALICE"); err != nil ||
+		m.Role != controlplane.RoleAdmin {
 		t.Errorf("Member(ALICE) = %+v, %v, want role admin", m, err)
 	}
 	bob.post(link, nil).to("/domains")
 	bob.get("/domains").want(http.StatusOK, "Example Ltd").hasNot("Add domain")
 
-	i, secret, err := s.life.CreateInvitation(t.Context(), owner, nil, s.org.ID, controlplane.RoleMember, 0)
+	i, secret, err := s.life.CreateInvitation(t.Context(), owner, nil, s.org.ID,
+		controlplane.RoleMember, 0)
 	s.must(err)
 	s.must(s.life.RevokeInvitation(t.Context(), owner, nil, s.org.ID, i.ID))
 	bob.get(controlplane.InvitationPath(secret)).want(http.StatusNotFound)
-	_, secret, err = s.life.CreateInvitation(t.Context(), owner, nil, s.org.ID, controlplane.RoleMember, controlplane.InvitationMinLife)
+	_, secret, err = s.life.CreateInvitation(t.Context(), owner, nil, s.org.ID,
+		controlplane.RoleMember, controlplane.InvitationMinLife)
 	s.must(err)
 	s.advance(controlplane.InvitationMinLife + 1e9)
 	bob.get(controlplane.InvitationPath(secret)).want(http.StatusNotFound)

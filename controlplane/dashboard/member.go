@@ -56,7 +56,9 @@ func (d *Dashboard) member(v *visit) (*controlplane.Member, error) {
 }
 
 // showMember responds with the page and its forms.
-func (d *Dashboard) showMember(w http.ResponseWriter, v *visit, status int, m *controlplane.Member, form memberForm) error {
+func (d *Dashboard) showMember(
+	w http.ResponseWriter, v *visit, status int, m *controlplane.Member, form memberForm,
+) error {
 	last, err := d.isLastOwner(v, m.Role)
 	if err != nil {
 		return err
@@ -68,7 +70,9 @@ func (d *Dashboard) showMember(w http.ResponseWriter, v *visit, status int, m *c
 	if form.Role == "" {
 		form.Role = m.Role
 	}
-	view := memberView{Title: m.User.Title(), URL: memberURL(m.User.ID), Since: v.at(m.Since), You: m.User.ID == v.session.User.ID, LastOwner: last, Roles: roleChoices(form.Role), Form: form}
+	view := memberView{Title: m.User.Title(), URL: memberURL(m.User.ID), Since: v.at(m.Since),
+		You: m.User.ID == v.session.User.ID, LastOwner: last, Roles: roleChoices(form.Role),
+		Form: form}
 	view.Seen, view.SeenText = v.lastSeen(m, seen)
 	if err := d.showConsent(v, m, &view); err != nil {
 		return err
@@ -76,8 +80,10 @@ func (d *Dashboard) showMember(w http.ResponseWriter, v *visit, status int, m *c
 	if m.User.Name != "" {
 		view.Facts = append(view.Facts, fact{Name: "Name", Value: m.User.Name})
 	}
-	view.Facts = append(view.Facts, fact{Name: "Role", Value: string(m.Role)}, fact{Name: "ID", Value: m.User.ID, Mono: true, Copy: true})
-	return d.render(w, v, status, "member", layout{Title: view.Title, Section: "settings", Tab: "members", Page: view})
+	view.Facts = append(view.Facts, fact{Name: "Role", Value: string(m.Role)},
+		fact{Name: "ID", Value: m.User.ID, Mono: true, Copy: true})
+	return d.render(w, v, status, "member", layout{Title: view.Title,
+		Section: "settings", Tab: "members", Page: view})
 }
 
 // showConsent adds the state of the membership, and the tokens that a removal or a transfer
@@ -91,7 +97,8 @@ func (d *Dashboard) showConsent(v *visit, m *controlplane.Member, view *memberVi
 			return err
 		}
 		view.Yours, err = d.memberTokens(v, v.session.User.ID)
-		view.Yours = slices.DeleteFunc(view.Yours, func(t memberToken) bool { return t.Role != string(controlplane.RoleOwner) })
+		view.Yours = slices.DeleteFunc(view.Yours,
+			func(t memberToken) bool { return t.Role != string(controlplane.RoleOwner) })
 		return err
 	}
 	names, err := d.names(v.Context(), v, []string{m.InvitedBy})
@@ -109,7 +116,8 @@ func (d *Dashboard) changeRole(w http.ResponseWriter, v *visit) error {
 		return badForm(err)
 	}
 	form := memberForm{Role: controlplane.Role(v.PostForm.Get("role"))}
-	_, err = d.lifecycle.SetRole(v.Context(), d.actor(v), v.grant(), v.org.ID, m.User.ID, form.Role, keepsTokens(v))
+	_, err = d.lifecycle.SetRole(v.Context(), d.actor(v), v.grant(), v.org.ID, m.User.ID, form.Role,
+		keepsTokens(v))
 	if words, status := fieldError(err); words != "" {
 		form.RoleError = words
 		return d.showMember(w, v, status, m, form)
@@ -128,9 +136,12 @@ func (d *Dashboard) transferOwnership(w http.ResponseWriter, v *visit) error {
 		return badForm(err)
 	}
 	if !strings.EqualFold(strings.TrimSpace(v.PostForm.Get("confirm")), m.User.Title()) {
-		return d.showMember(w, v, http.StatusUnprocessableEntity, m, memberForm{TransferError: "The login does not match. Nothing was changed. Type " + m.User.Title() + "."})
+		return d.showMember(w, v, http.StatusUnprocessableEntity, m,
+			memberForm{TransferError: "The login does not match. Nothing was changed. Type " +
+				m.User.Title() + "."})
 	}
-	_, err = d.lifecycle.TransferOwnership(v.Context(), d.actor(v), v.grant(), v.org.ID, v.session.User.ID, m.User.ID, keepsTokens(v))
+	_, err = d.lifecycle.TransferOwnership(v.Context(), d.actor(v), v.grant(), v.org.ID,
+		v.session.User.ID, m.User.ID, keepsTokens(v))
 	if words, status := fieldError(err); words != "" {
 		return d.showMember(w, v, status, m, memberForm{TransferError: words})
 	}
@@ -149,7 +160,8 @@ func (d *Dashboard) removeMember(w http.ResponseWriter, v *visit) error {
 	if err := v.ParseForm(); err != nil {
 		return badForm(err)
 	}
-	err = d.lifecycle.RemoveMember(v.Context(), d.actor(v), v.grant(), v.org.ID, m.User.ID, keepsTokens(v))
+	err = d.lifecycle.RemoveMember(v.Context(), d.actor(v), v.grant(), v.org.ID, m.User.ID,
+		keepsTokens(v))
 	if words, status := fieldError(err); words != "" {
 		return d.showMember(w, v, status, m, memberForm{RemoveError: words})
 	}
@@ -164,7 +176,9 @@ func (d *Dashboard) removeMember(w http.ResponseWriter, v *visit) error {
 func keepsTokens(v *visit) bool { return v.PostForm.Get("tokens") == "keep" }
 
 // redirectToMembers redirects to the list with a flash. If err is not nil, it only returns err.
-func (d *Dashboard) redirectToMembers(w http.ResponseWriter, v *visit, flash string, err error) error {
+func (d *Dashboard) redirectToMembers(
+	w http.ResponseWriter, v *visit, flash string, err error,
+) error {
 	if err != nil {
 		return err
 	}

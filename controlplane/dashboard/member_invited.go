@@ -45,10 +45,14 @@ func (d *Dashboard) invitedPage(w http.ResponseWriter, v *visit) error {
 	}
 	for i := range all {
 		m := &all[i].Member
-		view.Rows = append(view.Rows, invitedRow{Organization: all[i].Organization, ID: m.OrgID, Role: string(m.Role), RoleDescription: roleDescriptions[m.Role], Inviter: all[i].Inviter.Title(),
-			Created: v.at(m.Since), Expires: v.maybeAt(m.ExpiresAt), URL: invitedPath + "/" + m.OrgID})
+		view.Rows = append(view.Rows, invitedRow{Organization: all[i].Organization, ID: m.OrgID,
+			Role: string(m.Role), RoleDescription: roleDescriptions[m.Role],
+			Inviter: all[i].Inviter.Title(),
+			Created: v.at(m.Since), Expires: v.maybeAt(m.ExpiresAt), URL: invitedPath + "/" +
+				m.OrgID})
 	}
-	return d.render(w, v, http.StatusOK, "member_invited", layout{Title: "Invitations", Flash: d.takeFlash(w, v), Page: view})
+	return d.render(w, v, http.StatusOK,
+		"member_invited", layout{Title: "Invitations", Flash: d.takeFlash(w, v), Page: view})
 }
 
 // acceptInvited makes a user a member of the organization that invited them by login and switches
@@ -63,13 +67,15 @@ func (d *Dashboard) acceptInvited(w http.ResponseWriter, v *visit) error {
 	}
 	org, role := mux.Vars(v.Request)["organization"], controlplane.Role(v.PostForm.Get("role"))
 	if guest {
-		_, secret, err := d.lifecycle.AcceptAsGuest(v.Context(), d.anonymousActor(v), v.UserAgent(), user, org, role)
+		_, secret, err := d.lifecycle.AcceptAsGuest(v.Context(), d.anonymousActor(v), v.UserAgent(),
+			user, org, role)
 		if err != nil {
 			return invitedGone(err)
 		}
 		d.setCookie(w, d.guestCookie(), "", -1)
 		d.keepSession(w, secret)
-	} else if err := d.lifecycle.AcceptMembership(v.Context(), d.actor(v), v.session, org, role); err != nil {
+	} else if err := d.lifecycle.AcceptMembership(v.Context(), d.actor(v), v.session, org,
+		role); err != nil {
 		return invitedGone(err)
 	}
 	d.redirectAfterJoin(w, v, true)
@@ -82,7 +88,8 @@ func (d *Dashboard) declineInvited(w http.ResponseWriter, v *visit) error {
 	if user == "" {
 		return redirectToLogin(w, v)
 	}
-	if err := d.lifecycle.DeclineMembership(v.Context(), d.anonymousActor(v), user, mux.Vars(v.Request)["organization"]); err != nil {
+	if err := d.lifecycle.DeclineMembership(v.Context(), d.anonymousActor(v), user,
+		mux.Vars(v.Request)["organization"]); err != nil {
 		return invitedGone(err)
 	}
 	d.setFlash(w, "declined")

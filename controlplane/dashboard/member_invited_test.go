@@ -14,11 +14,15 @@ import (
 )
 
 // inviteLogin invites an account by login to the site's organization, as its owner.
-func (s *site) inviteLogin(account controlplane.GitHubAccount, role controlplane.Role) *controlplane.Member {
+func (s *site) inviteLogin(
+	account controlplane.GitHubAccount, role controlplane.Role,
+) *controlplane.Member {
 	s.t.Helper()
 	owner, err := s.store.Member(s.t.Context(), s.org.ID, developer.Login)
 	s.must(err)
-	m, err := s.life.InviteMember(s.t.Context(), controlplane.Actor{Type: controlplane.ActorUser, ID: owner.User.ID}, owner.Role.Grant(), s.org.ID, account, role)
+	m, err := s.life.InviteMember(s.t.Context(),
+		controlplane.Actor{Type: controlplane.ActorUser, ID: owner.User.ID}, owner.Role.Grant(),
+		s.org.ID, account, role)
 	s.must(err)
 	return m
 }
@@ -31,7 +35,9 @@ func TestInvitedByLogin(t *testing.T) {
 		m := s.inviteLogin(g.Account("alice"), controlplane.RoleAdmin)
 		back := s.signInAtGitHub("", "&login=alice")
 		s.get(back).to("/invitations")
-		s.get("/invitations").want(http.StatusOK, "developer invites you to join Example Ltd with the role admin", "Accept and go to Example Ltd", "Decline", s.org.ID)
+		s.get("/invitations").want(http.StatusOK,
+			"developer invites you to join Example Ltd with the role admin",
+			"Accept and go to Example Ltd", "Decline", s.org.ID)
 		if s.life.InvitedOnly {
 			s.get("/domains").to("/login")
 			s.get("/organizations").to(signInTo("/organizations"))
@@ -40,12 +46,17 @@ func TestInvitedByLogin(t *testing.T) {
 			s.get("/domains").want(http.StatusOK, "1 invitation").hasNot("Example Ltd")
 		}
 		s.newVisitor().get("/invitations").to(signInTo("/invitations"))
-		s.post("/invitations/"+s.org.ID+"/accept", url.Values{"role": {"owner"}}).want(http.StatusConflict, "is now admin")
-		s.post("/invitations/"+s.org.ID+"/accept", url.Values{"role": {"admin"}}, "Origin", "https://evil.example").want(http.StatusForbidden)
-		s.post("/invitations/"+controlplane.NewID(controlplane.PrefixOrganization)+"/accept", url.Values{"role": {"admin"}}).want(http.StatusNotFound, "no longer valid")
+		s.post("/invitations/"+s.org.ID+
+			"/accept", url.Values{"role": {"owner"}}).want(http.StatusConflict, "is now admin")
+		s.post("/invitations/"+s.org.ID+"/accept", url.Values{"role": {"admin"}}, "Origin",
+			"https://evil.example").want(http.StatusForbidden)
+		s.post("/invitations/"+controlplane.NewID(controlplane.PrefixOrganization)+
+			"/accept", url.Values{"role": {"admin"}}).want(http.StatusNotFound, "no longer valid")
 		s.post("/invitations/"+s.org.ID+"/accept", url.Values{"role": {"admin"}}).to("/domains")
-		s.get("/domains").want(http.StatusOK, "Example Ltd", "alice", "You joined this organization").hasNot("1 invitation")
-		if got := s.sessionOf(s); got.OrgID != s.org.ID || got.User.ID != m.User.ID || got.Role != controlplane.RoleAdmin {
+		s.get("/domains").want(http.StatusOK, "Example Ltd", "alice",
+			"You joined this organization").hasNot("1 invitation")
+		if got := s.sessionOf(s); got.OrgID != s.org.ID || got.User.ID != m.User.ID ||
+			got.Role != controlplane.RoleAdmin {
 			t.Errorf("the session = %+v, want one of %s as admin in %s", got, m.User.ID, s.org.ID)
 		}
 		if got, want := s.organizations(), 1+s.newOrganizations(1); got != want {
@@ -61,7 +72,8 @@ func TestDeclineInvitedByLogin(t *testing.T) {
 		s.get(s.signInAtGitHub("", "&login=alice")).to("/invitations")
 		s.post("/invitations/"+s.org.ID+"/decline", nil).to("/invitations")
 		s.get("/invitations").want(http.StatusOK, "Invitation declined", "No open invitations")
-		if got, err := s.store.Member(t.Context(), s.org.ID, m.User.ID); err != nil || got.DeclinedAt == nil {
+		if got, err := s.store.Member(t.Context(), s.org.ID, m.User.ID); err != nil ||
+			got.DeclinedAt == nil {
 			t.Errorf("Member(%s) = %+v, %v, want a declined one", m.User.ID, got, err)
 		}
 		again := s.newVisitor()
@@ -72,7 +84,8 @@ func TestDeclineInvitedByLogin(t *testing.T) {
 		}
 		owner := s.signedInAs(developer)
 		owner.get("/settings/members").want(http.StatusOK, "Alice Declined", "Not yet a member")
-		owner.get("/settings/members/"+m.User.ID).want(http.StatusOK, "Declined", "by developer", "can no longer be accepted", "Delete the invitation").hasNot("Transfer ownership")
+		owner.get("/settings/members/"+m.User.ID).want(http.StatusOK, "Declined", "by developer",
+			"can no longer be accepted", "Delete the invitation").hasNot("Transfer ownership")
 		owner.post("/settings/members/"+m.User.ID+"/remove", nil).to("/settings/members")
 		owner.get("/settings/members").want(http.StatusOK, "Invitation deleted").hasNot("alice")
 	})
@@ -83,8 +96,10 @@ func TestGuestPass(t *testing.T) {
 	s, g := newGitHubSite(t)
 	s.life.InvitedOnly = true
 	m := s.inviteLogin(g.Account("alice"), controlplane.RoleMember)
-	forged := signCookie([]byte("another key"), guestPass{User: m.User.ID, Expires: s.dash.now().Unix() + 100})
-	s.newVisitor().get("/invitations", "Cookie", "dcvaas_guest="+forged).to(signInTo("/invitations"))
+	forged := signCookie([]byte("another key"),
+		guestPass{User: m.User.ID, Expires: s.dash.now().Unix() + 100})
+	s.newVisitor().get("/invitations", "Cookie", "dcvaas_guest="+
+		forged).to(signInTo("/invitations"))
 	s.get(s.signInAtGitHub("", "&login=alice")).to("/invitations")
 	s.get("/invitations").want(http.StatusOK, "Example Ltd")
 	s.advance(guestLife)
@@ -97,16 +112,20 @@ func TestMemberTokens(t *testing.T) {
 	s := newSignedIn(t)
 	m := s.addMember(s.org, alice, controlplane.RoleAdmin)
 	by := controlplane.Actor{Type: controlplane.ActorUser, ID: m.User.ID}
-	_, kept, err := s.life.CreateToken(t.Context(), by, nil, s.org.ID, lifecycle.NewToken{Name: "deploys", Scopes: []controlplane.Scope{controlplane.ScopeDomainsWrite}})
+	_, kept, err := s.life.CreateToken(t.Context(), by, nil, s.org.ID,
+		lifecycle.NewToken{Name: "deploys",
+			Scopes: []controlplane.Scope{controlplane.ScopeDomainsWrite}})
 	s.must(err)
 	page := "/settings/members/" + m.User.ID
-	s.get(page).want(http.StatusOK, "deploys requires the role admin, never used", "and API tokens that", "Keep these tokens")
+	s.get(page).want(http.StatusOK, "deploys requires the role admin, never used",
+		"and API tokens that", "Keep these tokens")
 	s.post(page+"/role", url.Values{"role": {"member"}, "tokens": {"keep"}}).to("/settings/members")
 	if !s.tokenWorks(kept) {
 		t.Error("the token was revoked, want it kept")
 	}
 	s.post(page+"/role", url.Values{"role": {"admin"}}).to("/settings/members")
-	s.signedInAs(alice).get("/settings/organization").want(http.StatusOK, "and API tokens that you created are revoked", "deploys requires the role admin")
+	s.signedInAs(alice).get("/settings/organization").want(http.StatusOK,
+		"and API tokens that you created are revoked", "deploys requires the role admin")
 	s.post(page+"/remove", nil).to("/settings/members")
 	if s.tokenWorks(kept) {
 		t.Error("the token of a removed member works, want it revoked")
@@ -122,16 +141,20 @@ func TestBrowserInvitedNewcomer(t *testing.T) {
 	s.inviteLogin(g.Account("alice"), controlplane.RoleAdmin)
 	for _, width := range []int64{320, 1280} {
 		b := s.open(width, 800, false, false)
-		b.run(chromedp.Navigate(s.server.URL+"/login"), chromedp.Click(`a.button.primary`), chromedp.WaitVisible(`input[name="login"]`),
-			chromedp.SendKeys(`input[name="login"]`, "alice\r"), chromedp.WaitVisible(`form[action$="/accept"] button`))
+		b.run(chromedp.Navigate(s.server.URL+"/login"), chromedp.Click(`a.button.primary`),
+			chromedp.WaitVisible(`input[name="login"]`),
+			chromedp.SendKeys(`input[name="login"]`, "alice\r"),
+			chromedp.WaitVisible(`form[action$="/accept"] button`))
 		b.screenshot("invited")
 		b.checkFits()
 		b.checkContrast()
 		for _, path := range []string{"/invitations", "/domains", "/settings/members"} {
 			var shown string
-			b.run(chromedp.Navigate(s.server.URL+path), chromedp.WaitVisible(`.org a`), chromedp.Text(`.org a`, &shown))
+			b.run(chromedp.Navigate(s.server.URL+path), chromedp.WaitVisible(`.org a`),
+				chromedp.Text(`.org a`, &shown))
 			if strings.TrimSpace(shown) != "alice" {
-				t.Errorf("%s at width %d shows the organization %q, want alice's own", path, width, shown)
+				t.Errorf("%s at width %d shows the organization %q, want alice's own", path, width,
+					shown)
 			}
 		}
 	}
@@ -143,11 +166,15 @@ func TestBrowserInvitedNewcomer(t *testing.T) {
 		t.Errorf("Memberships(alice) = %+v, want her own organization only before she accepts", all)
 	}
 	b := s.open(1280, 800, true, false)
-	b.run(chromedp.Navigate(s.server.URL+"/login"), chromedp.Click(`a.button.primary`), chromedp.WaitVisible(`input[name="login"]`),
-		chromedp.SendKeys(`input[name="login"]`, "alice\r"), chromedp.WaitVisible(`form[action$="/accept"] button`), chromedp.Click(`form[action$="/accept"] button`),
+	b.run(chromedp.Navigate(s.server.URL+"/login"), chromedp.Click(`a.button.primary`),
+		chromedp.WaitVisible(`input[name="login"]`),
+		chromedp.SendKeys(`input[name="login"]`, "alice\r"),
+		chromedp.WaitVisible(`form[action$="/accept"] button`),
+		chromedp.Click(`form[action$="/accept"] button`),
 		chromedp.WaitVisible(`.flash`))
 	b.checkContrast()
-	if m, err := s.store.Member(t.Context(), s.org.ID, "alice"); err != nil || !m.Active() || m.Role != controlplane.RoleAdmin {
+	if m, err := s.store.Member(t.Context(), s.org.ID, "alice"); err != nil || !m.Active() ||
+		m.Role != controlplane.RoleAdmin {
 		t.Errorf("Member(alice) = %+v, %v, want an active admin", m, err)
 	}
 }

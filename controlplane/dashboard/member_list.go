@@ -62,15 +62,20 @@ func (d *Dashboard) membersPage(w http.ResponseWriter, v *visit) error {
 
 // showMembers responds with the lists, the form to create an invitation, and the link of a new
 // invitation if link is not nil.
-func (d *Dashboard) showMembers(w http.ResponseWriter, v *visit, status int, form inviteForm, link *linkView) error {
-	view := memberListView{MayChange: v.may(controlplane.ScopeMembersWrite), Invite: form, Link: link, Sample: d.linkTo(v, controlplane.InvitationPath("k3v7…q2"))}
+func (d *Dashboard) showMembers(
+	w http.ResponseWriter, v *visit, status int, form inviteForm, link *linkView,
+) error {
+	view := memberListView{MayChange: v.may(controlplane.ScopeMembersWrite), Invite: form,
+		Link: link, Sample: d.linkTo(v, controlplane.InvitationPath("k3v7…q2"))}
 	if err := d.listMembers(v, &view); err != nil {
 		return err
 	}
 	if err := d.listInvitations(v, &view); err != nil {
 		return err
 	}
-	return d.render(w, v, status, "member_list", layout{Title: "Members", Section: "settings", Tab: "members", Flash: d.takeFlash(w, v), Page: view})
+	return d.render(w, v, status, "member_list",
+		layout{Title: "Members", Section: "settings", Tab: "members", Flash: d.takeFlash(w, v),
+			Page: view})
 }
 
 func (d *Dashboard) listMembers(v *visit, view *memberListView) error {
@@ -93,7 +98,8 @@ func (d *Dashboard) listMembers(v *visit, view *memberListView) error {
 	}
 	for i := range members {
 		m := &members[i]
-		row := memberRow{Title: m.User.Title(), Role: string(m.Role), You: m.User.ID == v.session.User.ID, Since: v.at(m.Since), URL: memberURL(m.User.ID)}
+		row := memberRow{Title: m.User.Title(), Role: string(m.Role),
+			You: m.User.ID == v.session.User.ID, Since: v.at(m.Since), URL: memberURL(m.User.ID)}
 		if m.User.Name != row.Title {
 			row.Name = m.User.Name
 		}
@@ -142,8 +148,10 @@ func (d *Dashboard) listInvitations(v *visit, view *memberListView) error {
 	}
 	for i := range open {
 		o := &open[i]
-		view.Invitations = append(view.Invitations, inviteRow{Role: string(o.Role), By: names.creator(o.CreatedBy), Created: v.at(o.CreatedAt), Expires: v.at(o.ExpiresAt),
-			Revoke: "/settings/invitations/" + o.ID + "/revoke"})
+		view.Invitations = append(view.Invitations,
+			inviteRow{Role: string(o.Role), By: names.creator(o.CreatedBy),
+				Created: v.at(o.CreatedAt), Expires: v.at(o.ExpiresAt),
+				Revoke: "/settings/invitations/" + o.ID + "/revoke"})
 	}
 	view.InvitesAt = pagesView{Next: listAt("invitations", d.sealCursor(list, next))}
 	if after != nil {

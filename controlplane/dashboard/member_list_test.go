@@ -17,11 +17,15 @@ import (
 
 func TestMembersPage(t *testing.T) {
 	s := newSignedIn(t)
-	s.addMember(s.newOrg("Other Ltd"), controlplane.GitHubAccount{ID: 9, Login: "stranger"}, controlplane.RoleOwner)
-	s.get("/settings/members").want(http.StatusOK, "developer (you) The Developer owner", "No open invitations", s.server.URL+"/invitations/k3v7").hasNot("stranger")
+	s.addMember(s.newOrg("Other Ltd"), controlplane.GitHubAccount{ID: 9, Login: "stranger"},
+		controlplane.RoleOwner)
+	s.get("/settings/members").want(http.StatusOK, "developer (you) The Developer owner",
+		"No open invitations", s.server.URL+"/invitations/k3v7").hasNot("stranger")
 	m := s.addMember(s.org, alice, controlplane.RoleAdmin)
 	s.get("/settings/members").want(http.StatusOK, "alice "+alice.Name+" admin", "Never signed in").
-		has(`href="/settings/members/`+m.User.ID+`"`, `href="/settings/members" aria-current="true"`, `action="/settings/members"`).hasNot(alice.Name)
+		has(`href="/settings/members/`+m.User.ID+`"`,
+			`href="/settings/members" aria-current="true"`,
+			`action="/settings/members"`).hasNot(alice.Name)
 	a := s.signedInAs(alice)
 	s.get("/settings/members").want(http.StatusOK).hasNot("Never signed in")
 	a.post("/logout", nil)
@@ -33,22 +37,29 @@ func TestMembersByRole(t *testing.T) {
 	s := newSignedIn(t)
 	s.invite(controlplane.RoleMember)
 	owner := s.sessionOf(s).User
-	paths := []string{"/settings/members", "/settings/members/" + owner.ID + "/role", "/settings/members/" + owner.ID + "/transfer", "/settings/members/" + owner.ID + "/remove",
+	paths := []string{"/settings/members", "/settings/members/" + owner.ID + "/role",
+		"/settings/members/" + owner.ID + "/transfer", "/settings/members/" + owner.ID + "/remove",
 		"/settings/invitations/" + s.openInvitation().ID + "/revoke"}
 	for i, role := range []controlplane.Role{controlplane.RoleAdmin, controlplane.RoleMember} {
 		account := controlplane.GitHubAccount{ID: 10 + int64(i), Login: "a-" + string(role)}
 		s.addMember(s.org, account, role)
 		b := s.signedInAs(account)
-		b.get("/settings/members").want(http.StatusOK, "developer", account.Login+" (you)", "Open invitations", "DCVaaS").
-			hasNot("/revoke", `href="/settings/members/usr_`, `action="/settings/members`, "Invite a member")
-		b.get("/settings/members/"+owner.ID).want(http.StatusForbidden, "lacks the scope members:write")
+		b.get("/settings/members").want(http.StatusOK, "developer", account.Login+" (you)",
+			"Open invitations", "DCVaaS").
+			hasNot("/revoke", `href="/settings/members/usr_`, `action="/settings/members`,
+				"Invite a member")
+		b.get("/settings/members/"+owner.ID).want(http.StatusForbidden,
+			"lacks the scope members:write")
 		for _, path := range paths {
-			b.post(path, url.Values{"role": {"member"}, "days": {"7"}, "confirm": {"developer"}}).want(http.StatusForbidden, "lacks the scope members:write", "with the role owner")
+			b.post(path, url.Values{"role": {"member"}, "days": {"7"},
+				"confirm": {"developer"}}).want(http.StatusForbidden,
+				"lacks the scope members:write", "with the role owner")
 		}
 	}
 	for _, path := range paths {
 		s.newVisitor().post(path, nil).to("/login")
-		s.post(path, nil, "Origin", "https://evil.example").want(http.StatusForbidden, "sent from another site")
+		s.post(path, nil, "Origin", "https://evil.example").want(http.StatusForbidden,
+			"sent from another site")
 	}
 	for _, path := range []string{"/settings/members", "/settings/members/" + owner.ID} {
 		s.newVisitor().get(path).to(signInTo(path))
@@ -74,21 +85,26 @@ func TestMembersOfOtherOrganization(t *testing.T) {
 	s := newSignedIn(t)
 	other := s.newOrg("Other Ltd")
 	m := s.addMember(other, alice, controlplane.RoleOwner)
-	i, _, err := s.life.CreateInvitation(t.Context(), controlplane.System("test"), nil, other.ID, controlplane.RoleOwner, 0)
+	i, _, err := s.life.CreateInvitation(t.Context(), controlplane.System("test"), nil, other.ID,
+		controlplane.RoleOwner, 0)
 	s.must(err)
-	for _, id := range []string{m.User.ID, "alice", "developer", "x", controlplane.NewID(controlplane.PrefixUser)} {
+	for _, id := range []string{m.User.ID, "alice", "developer",
+		"x", controlplane.NewID(controlplane.PrefixUser)} {
 		s.get("/settings/members/" + id).want(http.StatusNotFound)
-		for verb, form := range map[string]url.Values{"role": {"role": {"member"}}, "transfer": {"confirm": {"alice"}}, "remove": nil} {
+		for verb, form := range map[string]url.Values{"role": {"role": {"member"}},
+			"transfer": {"confirm": {"alice"}}, "remove": nil} {
 			s.post("/settings/members/"+id+"/"+verb, form).want(http.StatusNotFound)
 		}
 	}
 	for _, id := range []string{i.ID, "x", controlplane.NewID(controlplane.PrefixInvitation)} {
 		s.post("/settings/invitations/"+id+"/revoke", nil).want(http.StatusNotFound)
 	}
-	if got := s.actions(other.ID, "member"); !slices.Equal(got, []string{controlplane.ActionMemberAdded}) {
+	if got := s.actions(other.ID, "member"); !slices.Equal(got,
+		[]string{controlplane.ActionMemberAdded}) {
 		t.Errorf("audit actions of the other organization = %q, want only the setup", got)
 	}
-	if got := s.actions(other.ID, "invitation"); !slices.Equal(got, []string{controlplane.ActionInvited}) {
+	if got := s.actions(other.ID, "invitation"); !slices.Equal(got,
+		[]string{controlplane.ActionInvited}) {
 		t.Errorf("audit actions of the other organization = %q, want only the setup", got)
 	}
 }
@@ -98,7 +114,8 @@ var invitationLinkPattern = regexp.MustCompile(`id="secret">([^<]+)<`)
 func TestCreateInvitation(t *testing.T) {
 	s := newSignedIn(t)
 	a := s.post("/settings/members", url.Values{"role": {"admin"}, "days": {" 30 "}}).
-		want(http.StatusOK, "joins as admin", "expires in", "it is not shown again", "admin By developer").has(`aria-label="Copy invitation link"`)
+		want(http.StatusOK, "joins as admin", "expires in", "it is not shown again",
+			"admin By developer").has(`aria-label="Copy invitation link"`)
 	if got := a.header.Get("Cache-Control"); got != "no-store" {
 		t.Errorf("Cache-Control = %q, want no-store", got)
 	}
@@ -116,15 +133,18 @@ func TestCreateInvitation(t *testing.T) {
 	}
 	s.addMember(s.newOrg("Other Ltd"), alice, controlplane.RoleMember)
 	s.signedInAs(alice).post(path, nil).to("/domains")
-	if m, err := s.store.Member(t.Context(), s.org.ID, "alice"); err != nil || m.Role != controlplane.RoleAdmin {
+	if m, err := s.store.Member(t.Context(), s.org.ID, "alice"); err != nil ||
+		m.Role != controlplane.RoleAdmin {
 		t.Errorf("Member(alice) = %+v, %v, want role admin", m, err)
 	}
 	s.get("/settings/members").want(http.StatusOK, "No open invitations")
 
 	s.dash.config.PublicURL = "https://certs.example.com"
-	s.post("/settings/members", url.Values{"role": {"member"}, "days": {"1"}}).want(http.StatusOK, "https://certs.example.com/invitations/")
+	s.post("/settings/members", url.Values{"role": {"member"}, "days": {"1"}}).want(http.StatusOK,
+		"https://certs.example.com/invitations/")
 	s.dash.config.PublicURL, s.dash.config.Secure = "", true
-	if got := s.dash.linkTo(&visit{Request: &http.Request{Host: "h:8443"}}, "/x"); got != "https://h:8443/x" {
+	if got := s.dash.linkTo(&visit{Request: &http.Request{Host: "h:8443"}},
+		"/x"); got != "https://h:8443/x" {
 		t.Errorf("linkTo(/x) = %q, want https://h:8443/x", got)
 	}
 }
@@ -133,14 +153,18 @@ func TestCreateInvalidInvitation(t *testing.T) {
 	s := newSignedIn(t)
 	const hostile = `"><script>alert(1)</script>`
 	for _, days := range []string{"", "0", "31", "-1", "1.5", "99999999999999999999", hostile} {
-		s.post("/settings/members", url.Values{"role": {"admin"}, "days": {days}}).want(http.StatusUnprocessableEntity, "Enter a whole number of days from 1 to 30.").
-			has(`id="days-error"`, `aria-describedby="days-error" aria-invalid="true"`, `value="admin" checked`).hasNot("<script>alert", `id="link"`)
+		s.post("/settings/members", url.Values{"role": {"admin"}, "days": {days}}).want(
+			http.StatusUnprocessableEntity, "Enter a whole number of days from 1 to 30.").
+			has(`id="days-error"`, `aria-describedby="days-error" aria-invalid="true"`,
+				`value="admin" checked`).hasNot("<script>alert", `id="link"`)
 	}
 	for _, role := range []string{"", "king", hostile} {
-		s.post("/settings/members", url.Values{"role": {role}, "days": {"12"}}).want(http.StatusUnprocessableEntity, "Choose one of the roles").
+		s.post("/settings/members", url.Values{"role": {role}, "days": {"12"}}).want(
+			http.StatusUnprocessableEntity, "Choose one of the roles").
 			has(`aria-describedby="role-error"`, `value="12"`).hasNot("checked", "<script>alert")
 	}
-	s.get("/settings/members").want(http.StatusOK, "No open invitations").has(`value="member" checked`, `value="7"`)
+	s.get("/settings/members").want(http.StatusOK,
+		"No open invitations").has(`value="member" checked`, `value="7"`)
 }
 
 func TestRevokeInvitation(t *testing.T) {
@@ -157,22 +181,29 @@ func TestRevokeInvitation(t *testing.T) {
 func TestMemberListPages(t *testing.T) {
 	s := newSignedIn(t)
 	for i := range peoplePerPage {
-		s.addMember(s.org, controlplane.GitHubAccount{ID: 100 + int64(i), Login: fmt.Sprintf("user-%02d", i)}, controlplane.RoleMember)
+		s.addMember(s.org, controlplane.GitHubAccount{ID: 100 + int64(i),
+			Login: fmt.Sprintf("user-%02d", i)}, controlplane.RoleMember)
 		s.invite(controlplane.RoleMember)
 	}
 	s.invite(controlplane.RoleAdmin)
 	next := func(a response, list string) string {
-		found := regexp.MustCompile(`href="(/settings/members\?` + list + `=[^"]+)"`).FindStringSubmatch(a.body)
+		found := regexp.MustCompile(`href="(/settings/members\?` + list +
+			`=[^"]+)"`).FindStringSubmatch(a.body)
 		if found == nil {
 			t.Fatalf("the page has no link to more %s", list)
 		}
 		return found[1]
 	}
-	first := s.get("/settings/members").want(http.StatusOK, "developer", "user-48", "admin By DCVaaS").hasNot("user-49", "First page")
-	members, invitations := next(first, "cursor"), strings.TrimSuffix(next(first, "invitations"), "#invitations")
+	first := s.get("/settings/members").want(http.StatusOK, "developer", "user-48",
+		"admin By DCVaaS").hasNot("user-49", "First page")
+	members, invitations := next(first, "cursor"),
+		strings.TrimSuffix(next(first, "invitations"), "#invitations")
 	s.get(members).want(http.StatusOK, "user-49", "First page", "admin By DCVaaS").hasNot("user-48")
-	s.get(invitations).want(http.StatusOK, "user-48", "First page", "member By DCVaaS").hasNot("admin By DCVaaS")
-	for _, wrong := range []string{strings.Replace(members, "cursor", "invitations", 1), strings.Replace(invitations, "invitations", "cursor", 1), "/settings/members?cursor=x", "/settings/members?invitations=x"} {
+	s.get(invitations).want(http.StatusOK, "user-48", "First page",
+		"member By DCVaaS").hasNot("admin By DCVaaS")
+	for _, wrong := range []string{strings.Replace(members, "cursor", "invitations", 1),
+		strings.Replace(invitations, "invitations", "cursor", 1), "/settings/members?cursor=x",
+		"/settings/members?invitations=x"} {
 		s.get(wrong).want(http.StatusBadRequest)
 	}
 }
@@ -180,7 +211,9 @@ func TestMemberListPages(t *testing.T) {
 // Creates and copies an invitation link with the keyboard on a narrow dark screen.
 func TestBrowserInviteByKeyboard(t *testing.T) {
 	s := newSite(t)
-	m := s.addMember(s.org, controlplane.GitHubAccount{ID: 3, Login: "a-login-of-thirty-nine-characters-at-all", Name: "Somebody"}, controlplane.RoleMember)
+	m := s.addMember(s.org, controlplane.GitHubAccount{ID: 3,
+		Login: "a-login-of-thirty-nine-characters-at-all", Name: "Somebody"},
+		controlplane.RoleMember)
 	s.invite(controlplane.RoleAdmin)
 	b := s.open(320, 800, true, true)
 	b.key(kb.Enter) // the button has the focus
@@ -195,11 +228,13 @@ func TestBrowserInviteByKeyboard(t *testing.T) {
 	look("organization")
 	b.run(chromedp.Navigate(s.server.URL+memberURL(m.User.ID)), chromedp.WaitVisible(`#remove`))
 	look("member")
-	b.run(chromedp.Navigate(s.server.URL+"/settings/members"), chromedp.WaitVisible(`#days`), chromedp.Focus(`[name="role"]:checked`))
+	b.run(chromedp.Navigate(s.server.URL+"/settings/members"), chromedp.WaitVisible(`#days`),
+		chromedp.Focus(`[name="role"]:checked`))
 	look("members")
 	b.key(kb.ArrowDown, kb.Tab, "x", kb.Enter) // the old text was selected
 	b.run(chromedp.WaitVisible(`#days-error`))
-	if got := b.js(`document.activeElement.id + " " + document.querySelector("[name=role]:checked").value`); got != "days admin" {
+	if got := b.js(
+		`document.activeElement.id + " " + document.querySelector("[name=role]:checked").value`); got != "days admin" {
 		t.Errorf("focus and role after an error = %q, want days admin", got)
 	}
 	b.js(`document.activeElement.select()`)
@@ -209,7 +244,9 @@ func TestBrowserInviteByKeyboard(t *testing.T) {
 	b.eventually(`document.activeElement.matches("#link .copy")`)
 	b.key(kb.Enter)
 	b.eventually(`document.getElementById("announce").textContent === "invitation link copied"`)
-	if got, want := b.js(`navigator.clipboard.readText()`), b.js(`document.getElementById("secret").textContent`); got != want || !strings.HasPrefix(got, s.server.URL+"/invitations/") {
+	if got, want := b.js(`navigator.clipboard.readText()`),
+		b.js(`document.getElementById("secret").textContent`); got != want ||
+		!strings.HasPrefix(got, s.server.URL+"/invitations/") {
 		t.Errorf("clipboard = %q, want %q", got, want)
 	}
 }

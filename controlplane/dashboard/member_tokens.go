@@ -20,7 +20,8 @@ func (d *Dashboard) memberTokens(v *visit, userID string) ([]memberToken, error)
 	rows := make([]memberToken, len(tokens))
 	for i := range tokens {
 		t := &tokens[i]
-		rows[i] = memberToken{Name: t.Name, URL: tokenURL(t.ID), Role: string(leastRole(t.Scopes)), Used: v.maybeAt(t.LastUsedAt)}
+		rows[i] = memberToken{Name: t.Name, URL: tokenURL(t.ID), Role: string(leastRole(t.Scopes)),
+			Used: v.maybeAt(t.LastUsedAt)}
 	}
 	return rows, nil
 }

@@ -20,7 +20,8 @@ func (v *visit) at(t time.Time) moment {
 		return moment{}
 	}
 	t = t.UTC()
-	return moment{ISO: t.Format(time.RFC3339), UTC: t.Format("2006-01-02 15:04:05 UTC"), Date: t.Format("2 Jan 2006"), Text: relative(t.Sub(v.now))}
+	return moment{ISO: t.Format(time.RFC3339), UTC: t.Format("2006-01-02 15:04:05 UTC"),
+		Date: t.Format("2 Jan 2006"), Text: relative(t.Sub(v.now))}
 }
 
 // maybeAt is like at. It returns the zero moment for nil.

@@ -42,7 +42,8 @@ func (d *Dashboard) names(ctx context.Context, v *visit, ids []string) (names, e
 		maps.Copy(all, found)
 	}
 	if domains := of(controlplane.PrefixDomain); domains != nil {
-		found, _, err := d.store.ListDomains(ctx, v.org.ID, postgres.DomainFilter{IDs: domains, Limit: len(domains)})
+		found, _, err := d.store.ListDomains(ctx, v.org.ID,
+			postgres.DomainFilter{IDs: domains, Limit: len(domains)})
 		if err != nil {
 			return nil, err
 		}

@@ -41,7 +41,9 @@ func (d *Dashboard) organizationPage(w http.ResponseWriter, v *visit) error {
 }
 
 // showOrganization responds with the page and its forms.
-func (d *Dashboard) showOrganization(w http.ResponseWriter, v *visit, status int, form organizationForm) error {
+func (d *Dashboard) showOrganization(
+	w http.ResponseWriter, v *visit, status int, form organizationForm,
+) error {
 	n, err := d.store.Counts(v.Context(), v.org.ID, v.now.Add(-issuedWindow))
 	if err != nil {
 		return err
@@ -55,8 +57,12 @@ func (d *Dashboard) showOrganization(w http.ResponseWriter, v *visit, status int
 		return err
 	}
 	o := v.org
-	view := organizationView{Organization: o.Name, Owner: v.may(controlplane.ScopeOrganizationWrite), LastOwner: last, Elsewhere: other != nil, Domains: o.Domains, Form: form,
-		Facts: []fact{{Name: "Name", Value: o.Name}, {Name: "ID", Value: o.ID, Mono: true, Copy: true}, {Name: "Your role", Value: string(v.session.Role)},
+	view := organizationView{Organization: o.Name,
+		Owner: v.may(controlplane.ScopeOrganizationWrite), LastOwner: last, Elsewhere: other != nil,
+		Domains: o.Domains, Form: form,
+		Facts: []fact{{Name: "Name", Value: o.Name},
+			{Name: "ID", Value: o.ID, Mono: true, Copy: true},
+			{Name: "Your role", Value: string(v.session.Role)},
 			{Name: "Created", Value: v.at(o.CreatedAt).Date}},
 		Usage: usage(o, n)}
 	if view.Tokens, err = d.memberTokens(v, v.session.User.ID); err != nil {
@@ -65,7 +71,9 @@ func (d *Dashboard) showOrganization(w http.ResponseWriter, v *visit, status int
 	if view.Owner {
 		view.Facts = view.Facts[1:] // the form shows the name
 	}
-	return d.render(w, v, status, "organization", layout{Title: "Organization", Section: "settings", Tab: "organization", Flash: d.takeFlash(w, v), Page: view})
+	return d.render(w, v, status, "organization",
+		layout{Title: "Organization", Section: "settings", Tab: "organization",
+			Flash: d.takeFlash(w, v), Page: view})
 }
 
 // isLastOwner reports whether a member with this role is the only owner of the visit's
@@ -86,7 +94,8 @@ func usage(o *controlplane.Organization, n controlplane.Counts) []fact {
 		{Name: "Plan", Value: plain(string(o.Tier))},
 		{Name: "Domains", Value: of(o.Domains, o.MaxDomains())},
 		{Name: "Webhooks", Value: of(n.Webhooks, o.Tier.Webhooks())},
-		{Name: "API calls", Value: fmt.Sprintf("%d per %d s", calls.Calls, calls.Window/time.Second)},
+		{Name: "API calls", Value: fmt.Sprintf("%d per %d s", calls.Calls,
+			calls.Window/time.Second)},
 		{Name: "Audit log", Value: "Kept for " + longSpan(o.Tier.LogKept())},
 		{Name: "Certificates", Value: fmt.Sprintf("%d issued in the last 30 days", n.Certificates)},
 		{Name: "Members", Value: fmt.Sprint(n.Members)},
@@ -112,7 +121,8 @@ func (d *Dashboard) renameOrganization(w http.ResponseWriter, v *visit) error {
 		return badForm(err)
 	}
 	form := organizationForm{Name: v.PostForm.Get("name")}
-	if _, err := d.lifecycle.RenameOrganization(v.Context(), d.actor(v), v.org.ID, form.Name); err != nil {
+	if _, err := d.lifecycle.RenameOrganization(v.Context(), d.actor(v), v.org.ID,
+		form.Name); err != nil {
 		words, status := fieldError(err)
 		if words == "" {
 			return err

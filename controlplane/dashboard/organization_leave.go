@@ -25,7 +25,8 @@ func (d *Dashboard) leaveOrganization(w http.ResponseWriter, v *visit) error {
 		return d.showOrganization(w, v, http.StatusConflict, form)
 	}
 	err = d.endMembership(w, v, "left", func() error {
-		return d.lifecycle.RemoveMember(v.Context(), d.actor(v), nil, v.org.ID, v.session.User.ID, false)
+		return d.lifecycle.RemoveMember(v.Context(), d.actor(v), nil, v.org.ID, v.session.User.ID,
+			false)
 	})
 	if words, status := fieldError(err); words != "" {
 		form.LeaveError = words
@@ -41,8 +42,9 @@ func (d *Dashboard) deleteOrganization(w http.ResponseWriter, v *visit) error {
 	}
 	confirm := strings.TrimSpace(v.PostForm.Get("confirm"))
 	if confirm != v.org.Name {
-		return d.showOrganization(w, v, http.StatusUnprocessableEntity, organizationForm{Name: v.org.Name,
-			ConfirmError: "The name does not match. Nothing was deleted. Type the organization’s name exactly."})
+		return d.showOrganization(w, v, http.StatusUnprocessableEntity,
+			organizationForm{Name: v.org.Name,
+				ConfirmError: "The name does not match. Nothing was deleted. Type the organization’s name exactly."})
 	}
 	return d.endMembership(w, v, "deleted", func() error {
 		return d.lifecycle.DeleteOrganization(v.Context(), d.actor(v), v.org.ID, confirm)
@@ -52,7 +54,9 @@ func (d *Dashboard) deleteOrganization(w http.ResponseWriter, v *visit) error {
 // endMembership calls do, which ends the user's membership in the session's organization. The
 // session first switches to another organization of the user. Without another one, the session
 // ends, and a page explains that.
-func (d *Dashboard) endMembership(w http.ResponseWriter, v *visit, flash string, do func() error) error {
+func (d *Dashboard) endMembership(
+	w http.ResponseWriter, v *visit, flash string, do func() error,
+) error {
 	other, err := d.otherOrganization(v)
 	if err != nil {
 		return err
@@ -60,14 +64,16 @@ func (d *Dashboard) endMembership(w http.ResponseWriter, v *visit, flash string,
 	to := "/domains"
 	if other == nil {
 		to = farewellPath
-	} else if err := d.lifecycle.SwitchOrganization(v.Context(), d.actor(v), v.session, other.ID); err != nil {
+	} else if err := d.lifecycle.SwitchOrganization(v.Context(), d.actor(v), v.session,
+		other.ID); err != nil {
 		return err
 	}
 	if err := do(); err != nil {
 		if other != nil {
 			moved := *v.session
 			moved.OrgID = other.ID
-			err = errors.Join(err, d.lifecycle.SwitchOrganization(v.Context(), d.actor(v), &moved, v.org.ID))
+			err = errors.Join(err, d.lifecycle.SwitchOrganization(v.Context(), d.actor(v), &moved,
+				v.org.ID))
 		}
 		return err
 	}
@@ -100,5 +106,7 @@ func (d *Dashboard) farewellPage(w http.ResponseWriter, v *visit) error {
 	if v.session != nil {
 		return redirectToDomains(w, v)
 	}
-	return d.render(w, v, http.StatusOK, "organization_left", layout{Title: "Signed out", Flash: d.takeFlash(w, v), Page: organizationLeftView{Closed: d.lifecycle.InvitedOnly}})
+	return d.render(w, v, http.StatusOK,
+		"organization_left", layout{Title: "Signed out", Flash: d.takeFlash(w, v),
+			Page: organizationLeftView{Closed: d.lifecycle.InvitedOnly}})
 }

@@ -27,14 +27,17 @@ func (d *Dashboard) organizationsPage(w http.ResponseWriter, v *visit) error {
 	var view organizationListView
 	for _, m := range all {
 		o := m.Organization
-		view.Rows = append(view.Rows, organizationRow{Name: o.Name, Role: string(m.Role), Tier: string(o.Tier), Switch: switchURL(o.ID), Current: o.ID == v.org.ID})
+		view.Rows = append(view.Rows, organizationRow{Name: o.Name, Role: string(m.Role),
+			Tier: string(o.Tier), Switch: switchURL(o.ID), Current: o.ID == v.org.ID})
 	}
-	return d.render(w, v, http.StatusOK, "organization_list", layout{Title: "Your organizations", Page: view})
+	return d.render(w, v, http.StatusOK, "organization_list", layout{Title: "Your organizations",
+		Page: view})
 }
 
 // switchOrganization switches the session to another organization.
 func (d *Dashboard) switchOrganization(w http.ResponseWriter, v *visit) error {
-	if err := d.lifecycle.SwitchOrganization(v.Context(), d.actor(v), v.session, mux.Vars(v.Request)["organization"]); err != nil {
+	if err := d.lifecycle.SwitchOrganization(v.Context(), d.actor(v), v.session,
+		mux.Vars(v.Request)["organization"]); err != nil {
 		return err
 	}
 	d.setFlash(w, "switched")

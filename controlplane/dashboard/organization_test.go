@@ -18,10 +18,15 @@ func TestOrganizationPage(t *testing.T) {
 	s.add(s.org, "example.com")
 	s.get("/settings").to("/settings/organization")
 	s.get("/settings/organization").
-		want(http.StatusOK, "Plan Pro", "Domains 1 of 15", "Webhooks 0 of 25", "API calls 1000 per 60 s", "Kept for 1 year", "0 issued", "Members 1", s.org.ID, "You are the last owner", "its domains (1)").
-		has(`href="/settings" aria-current="true"`, `href="/settings/organization" aria-current="true"`, `data-copy="`+s.org.ID+`"`, `value="Example Ltd"`, `action="/settings/organization/delete"`).
+		want(http.StatusOK, "Plan Pro", "Domains 1 of 15", "Webhooks 0 of 25",
+			"API calls 1000 per 60 s", "Kept for 1 year", "0 issued", "Members 1", s.org.ID,
+			"You are the last owner", "its domains (1)").
+		has(`href="/settings" aria-current="true"`,
+			`href="/settings/organization" aria-current="true"`, `data-copy="`+s.org.ID+`"`,
+			`value="Example Ltd"`, `action="/settings/organization/delete"`).
 		hasNot(`action="/settings/organization/leave"`)
-	for span, want := range map[time.Duration]string{90: "90 days", 1: "1 day", 365: "1 year", 3 * 365: "3 years"} {
+	for span, want := range map[time.Duration]string{90: "90 days", 1: "1 day", 365: "1 year",
+		3 * 365: "3 years"} {
 		if got := longSpan(span * 24 * time.Hour); got != want {
 			t.Errorf("longSpan(%d days) = %q, want %q", span, got, want)
 		}
@@ -31,16 +36,24 @@ func TestOrganizationPage(t *testing.T) {
 func TestRenameOrganization(t *testing.T) {
 	s := newSignedIn(t)
 	const hostile = `"><script>alert(1)</script>`
-	rename := func(name string) response { return s.post("/settings/organization", url.Values{"name": {name}}) }
-	rename("  New & Co ").to("/settings/organization")
-	s.get("/settings/organization").want(http.StatusOK, "Organization renamed.", "New & Co").has(`value="New &amp; Co"`)
-	for _, name := range []string{"", " ", strings.Repeat("a", 201), "a\x00b"} {
-		rename(name).want(http.StatusUnprocessableEntity).has(`aria-describedby="name-error"`, `id="name-error"`, "autofocus")
+	rename := func(name string) response {
+		return s.post("/settings/organization",
+			url.Values{"name": {name}})
 	}
-	rename(strings.Repeat("é", 201)).want(http.StatusUnprocessableEntity, "1 to 200 characters").has(strings.Repeat("é", 201))
+	rename("  New & Co ").to("/settings/organization")
+	s.get("/settings/organization").want(http.StatusOK, "Organization renamed.",
+		"New & Co").has(`value="New &amp; Co"`)
+	for _, name := range []string{"", " ", strings.Repeat("a", 201), "a\x00b"} {
+		rename(name).want(http.StatusUnprocessableEntity).has(`aria-describedby="name-error"`,
+			`id="name-error"`, "autofocus")
+	}
+	rename(strings.Repeat("é", 201)).want(http.StatusUnprocessableEntity,
+		"1 to 200 characters").has(strings.Repeat("é", 201))
 	rename(hostile).to("/settings/organization")
 	s.get("/settings/organization").want(http.StatusOK, hostile).hasNot("<script>alert")
-	if got := s.actions(s.org.ID, "organization"); !slices.Equal(got, []string{controlplane.ActionOrgCreated, controlplane.ActionOrgRenamed, controlplane.ActionOrgRenamed}) {
+	if got := s.actions(s.org.ID, "organization"); !slices.Equal(got,
+		[]string{controlplane.ActionOrgCreated, controlplane.ActionOrgRenamed,
+			controlplane.ActionOrgRenamed}) {
 		t.Errorf("audit actions = %q, want two renames", got)
 	}
 }
@@ -55,16 +68,23 @@ func TestOrganizationByRole(t *testing.T) {
 		account := controlplane.GitHubAccount{ID: 10 + int64(i), Login: string(role)}
 		s.addMember(s.org, account, role)
 		b := s.signedInAs(account)
-		b.get("/settings/organization").want(http.StatusOK, "Example Ltd", "Your role "+string(role), "your only organization").
-			has(`action="/settings/organization/leave"`).hasNot(`action="/settings/organization"`, "/settings/organization/delete", `name="name"`)
-		b.post("/settings/organization", url.Values{"name": {"Mine"}}).want(http.StatusForbidden, "lacks the scope organization:write")
-		b.post("/settings/organization/delete", url.Values{"confirm": {"Example Ltd"}}).want(http.StatusForbidden)
+		b.get("/settings/organization").want(http.StatusOK, "Example Ltd", "Your role "+
+			string(role), "your only organization").
+			has(`action="/settings/organization/leave"`).hasNot(`action="/settings/organization"`,
+			"/settings/organization/delete", `name="name"`)
+		b.post("/settings/organization", url.Values{"name": {"Mine"}}).want(http.StatusForbidden,
+			"lacks the scope organization:write")
+		b.post("/settings/organization/delete", url.Values{"confirm": {"Example Ltd"}}).want(
+			http.StatusForbidden)
 	}
-	for _, path := range []string{"/settings/organization", "/settings/organization/delete", "/settings/organization/leave"} {
+	for _, path := range []string{"/settings/organization", "/settings/organization/delete",
+		"/settings/organization/leave"} {
 		s.newVisitor().post(path, nil).to("/login")
-		s.post(path, url.Values{"confirm": {"Example Ltd"}}, "Origin", "https://evil.example").want(http.StatusForbidden, "sent from another site")
+		s.post(path, url.Values{"confirm": {"Example Ltd"}}, "Origin",
+			"https://evil.example").want(http.StatusForbidden, "sent from another site")
 	}
-	if o, err := s.store.Organization(t.Context(), s.org.ID); err != nil || o.Name != "Example Ltd" {
+	if o, err := s.store.Organization(t.Context(), s.org.ID); err != nil ||
+		o.Name != "Example Ltd" {
 		t.Errorf("Organization = %+v, %v, want the name Example Ltd", o, err)
 	}
 }
@@ -75,10 +95,12 @@ func TestLeaveOrganization(t *testing.T) {
 	a := s.signedInAs(alice)
 	a.get("/farewell").to("/domains")
 	a.post("/settings/organization/leave", nil).to("/farewell")
-	a.get("/farewell").want(http.StatusOK, "You left the organization", "no longer belong to an organization", "you get a new organization").has(`href="/login"`)
+	a.get("/farewell").want(http.StatusOK, "You left the organization",
+		"no longer belong to an organization", "you get a new organization").has(`href="/login"`)
 	a.wantSignedOut()
 	s.life.InvitedOnly = true
-	a.get("/farewell").want(http.StatusOK, "Only invited members can sign in").hasNot("you get a new organization", "You left")
+	a.get("/farewell").want(http.StatusOK,
+		"Only invited members can sign in").hasNot("you get a new organization", "You left")
 
 	// A user with another organization is switched to it.
 	other := s.newOrg("Other Ltd")
@@ -86,17 +108,21 @@ func TestLeaveOrganization(t *testing.T) {
 	s.addMember(s.org, alice, controlplane.RoleOwner)
 	a = s.signedInAs(alice)
 	a.post("/organizations/"+s.org.ID+"/switch", nil)
-	a.get("/settings/organization").want(http.StatusOK, "Example Ltd").hasNot("so you are signed out", "last owner")
+	a.get("/settings/organization").want(http.StatusOK,
+		"Example Ltd").hasNot("so you are signed out", "last owner")
 	a.post("/settings/organization/leave", nil).to("/domains")
 	a.get("/domains").want(http.StatusOK, "Other Ltd", "You left the organization")
-	if _, err := s.store.Member(t.Context(), s.org.ID, "alice"); !controlplane.IsKind(err, controlplane.KindNotFound) {
+	if _, err := s.store.Member(t.Context(), s.org.ID, "alice"); !controlplane.IsKind(err,
+		controlplane.KindNotFound) {
 		t.Errorf("Member(alice) after leaving = %v, want not found", err)
 	}
 
 	// The last owner cannot leave, even with another organization.
 	s.addMember(other, developer, controlplane.RoleMember)
 	before := s.actions(s.org.ID, "session")
-	s.post("/settings/organization/leave", nil).want(http.StatusConflict, "You are the last owner, so you cannot leave", "Nothing was changed").has(`href="/settings/members"`)
+	s.post("/settings/organization/leave", nil).want(http.StatusConflict,
+		"You are the last owner, so you cannot leave",
+		"Nothing was changed").has(`href="/settings/members"`)
 	s.get("/domains").want(http.StatusOK, "Example Ltd")
 	if after := s.actions(s.org.ID, "session"); len(after) != len(before) {
 		t.Errorf("session actions = %q, want no new ones", after)
@@ -110,14 +136,17 @@ func TestDeleteOrganization(t *testing.T) {
 	s.addMember(s.org, alice, controlplane.RoleMember)
 	a := s.signedInAs(alice)
 	for _, typed := range []string{"", "example ltd", "Other Ltd", `<script>alert(1)</script>`} {
-		s.post("/settings/organization/delete", url.Values{"confirm": {typed}}).want(http.StatusUnprocessableEntity, "Nothing was deleted").
-			has(`<details open>`, `aria-describedby="confirm-error"`, `id="confirm-error"`).hasNot("<script>alert")
+		s.post("/settings/organization/delete", url.Values{"confirm": {typed}}).want(
+			http.StatusUnprocessableEntity, "Nothing was deleted").
+			has(`<details open>`, `aria-describedby="confirm-error"`,
+				`id="confirm-error"`).hasNot("<script>alert")
 	}
 	s.addMember(other, developer, controlplane.RoleOwner)
 	s.post("/settings/organization/delete", url.Values{"confirm": {" Example Ltd "}}).to("/domains")
 	s.get("/domains").want(http.StatusOK, "Other Ltd", "Organization deleted")
 	a.wantSignedOut()
-	if _, err := s.store.Organization(t.Context(), s.org.ID); !controlplane.IsKind(err, controlplane.KindNotFound) {
+	if _, err := s.store.Organization(t.Context(), s.org.ID); !controlplane.IsKind(err,
+		controlplane.KindNotFound) {
 		t.Errorf("Organization after the deletion = %v, want not found", err)
 	}
 	s.post("/settings/organization/delete", url.Values{"confirm": {"Other Ltd"}}).to("/farewell")

@@ -40,7 +40,8 @@ type layout struct {
 }
 
 func parsePages(a *assets) (pages, error) {
-	base, err := template.New("layout.html").Funcs(template.FuncMap{"static": a.url, "icon": icon}).ParseFS(templateFiles, shared...)
+	base, err := template.New("layout.html").Funcs(template.FuncMap{"static": a.url,
+		"icon": icon}).ParseFS(templateFiles, shared...)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +67,9 @@ func parsePages(a *assets) (pages, error) {
 }
 
 // render responds with a page. If the template fails, it returns an error and writes nothing.
-func (d *Dashboard) render(w http.ResponseWriter, v *visit, status int, name string, l layout) error {
+func (d *Dashboard) render(
+	w http.ResponseWriter, v *visit, status int, name string, l layout,
+) error {
 	l.Nonce, l.Now = v.nonce, v.now.Format(time.RFC3339Nano)
 	if v.session != nil {
 		l.User, l.Open = v.session.User.Title(), v.session.Invitations

@@ -12,7 +12,10 @@ import (
 // 405 to an unsupported method.
 func (d *Dashboard) routes() http.Handler {
 	r := mux.NewRouter()
-	get := func(path string, h http.HandlerFunc) { r.HandleFunc(path, h).Methods(http.MethodGet, http.MethodHead) }
+	get := func(path string, h http.HandlerFunc) {
+		r.HandleFunc(path, h).Methods(http.MethodGet,
+			http.MethodHead)
+	}
 	post := func(path string, h http.HandlerFunc) { r.HandleFunc(path, h).Methods(http.MethodPost) }
 
 	get("/", d.page(redirectToDomains))
@@ -34,7 +37,8 @@ func (d *Dashboard) routes() http.Handler {
 	get("/domains", d.signedIn(d.domainsPage))
 	post("/domains", d.allowed(controlplane.ScopeDomainsWrite, d.addDomain))
 	get("/domains/{domain}", d.signedIn(d.domainPage))
-	r.HandleFunc("/domains/{domain}/events", d.signedIn(d.domainEvents)).Methods(http.MethodGet) // HEAD would never return
+	// HEAD would never return
+	r.HandleFunc("/domains/{domain}/events", d.signedIn(d.domainEvents)).Methods(http.MethodGet)
 	post("/domains/{domain}/check", d.allowed(controlplane.ScopeDomainsWrite, d.requestCheck))
 	post("/domains/{domain}/issue", d.allowed(controlplane.ScopeDomainsWrite, d.requestIssue))
 	post("/domains/{domain}/renew", d.allowed(controlplane.ScopeDomainsWrite, d.requestRenew))
@@ -42,25 +46,34 @@ func (d *Dashboard) routes() http.Handler {
 	post("/jobs/{job}/retry", d.allowed(controlplane.ScopeJobsWrite, d.retryJob))
 	get("/expiry", d.signedIn(d.expiryPage))
 	get("/certificates/{certificate}", d.signedIn(d.certificatePage))
-	get("/certificates/{certificate}/{part:fullchain|leaf|chain}.pem", d.signedIn(d.downloadCertificate))
+	get("/certificates/{certificate}/{part:fullchain|leaf|chain}.pem",
+		d.signedIn(d.downloadCertificate))
 	get("/certificates/{certificate}/key", d.allowed(controlplane.ScopeCertificatesKey, d.keyPage))
-	post("/certificates/{certificate}/key", d.allowed(controlplane.ScopeCertificatesKey, d.downloadKey))
-	post("/certificates/{certificate}/pkcs12", d.allowed(controlplane.ScopeCertificatesKey, d.downloadPKCS12))
-	get("/certificates/{certificate}/revoke", d.allowed(controlplane.ScopeCertificatesRevoke, d.revokePage))
-	post("/certificates/{certificate}/revoke", d.allowed(controlplane.ScopeCertificatesRevoke, d.revokeCertificate))
+	post("/certificates/{certificate}/key", d.allowed(controlplane.ScopeCertificatesKey,
+		d.downloadKey))
+	post("/certificates/{certificate}/pkcs12", d.allowed(controlplane.ScopeCertificatesKey,
+		d.downloadPKCS12))
+	get("/certificates/{certificate}/revoke", d.allowed(controlplane.ScopeCertificatesRevoke,
+		d.revokePage))
+	post("/certificates/{certificate}/revoke", d.allowed(controlplane.ScopeCertificatesRevoke,
+		d.revokeCertificate))
 
 	get("/settings", d.signedIn(redirectToSettings))
 	get("/settings/organization", d.signedIn(d.organizationPage))
-	post("/settings/organization", d.allowed(controlplane.ScopeOrganizationWrite, d.renameOrganization))
-	post("/settings/organization/delete", d.allowed(controlplane.ScopeOrganizationWrite, d.deleteOrganization))
+	post("/settings/organization", d.allowed(controlplane.ScopeOrganizationWrite,
+		d.renameOrganization))
+	post("/settings/organization/delete", d.allowed(controlplane.ScopeOrganizationWrite,
+		d.deleteOrganization))
 	post("/settings/organization/leave", d.signedIn(d.leaveOrganization))
 	get(membersPath, d.signedIn(d.membersPage))
 	post(membersPath, d.allowed(controlplane.ScopeMembersWrite, d.createInvitation))
 	get(membersPath+"/{member}", d.allowed(controlplane.ScopeMembersWrite, d.memberPage))
 	post(membersPath+"/{member}/role", d.allowed(controlplane.ScopeMembersWrite, d.changeRole))
-	post(membersPath+"/{member}/transfer", d.allowed(controlplane.ScopeMembersWrite, d.transferOwnership))
+	post(membersPath+"/{member}/transfer", d.allowed(controlplane.ScopeMembersWrite,
+		d.transferOwnership))
 	post(membersPath+"/{member}/remove", d.allowed(controlplane.ScopeMembersWrite, d.removeMember))
-	post("/settings/invitations/{invitation}/revoke", d.allowed(controlplane.ScopeMembersWrite, d.revokeInvitation))
+	post("/settings/invitations/{invitation}/revoke", d.allowed(controlplane.ScopeMembersWrite,
+		d.revokeInvitation))
 	get(farewellPath, d.page(d.farewellPage))
 
 	get("/settings/tokens", d.allowed(controlplane.ScopeTokensRead, d.tokensPage))
@@ -83,9 +96,11 @@ func (d *Dashboard) routes() http.Handler {
 	post("/webhooks/{webhook}/rotate", d.allowed(controlplane.ScopeWebhooksWrite, d.rotateWebhook))
 	post("/webhooks/{webhook}/delete", d.allowed(controlplane.ScopeWebhooksWrite, d.deleteWebhook))
 	post("/webhooks/{webhook}/test", d.allowed(controlplane.ScopeWebhooksWrite, d.testWebhook))
-	post("/webhooks/{webhook}/redeliver", d.allowed(controlplane.ScopeWebhooksWrite, d.redeliverRange))
+	post("/webhooks/{webhook}/redeliver", d.allowed(controlplane.ScopeWebhooksWrite,
+		d.redeliverRange))
 	get("/webhooks/{webhook}/deliveries/{delivery}", d.signedIn(d.deliveryPage))
-	post("/webhooks/{webhook}/deliveries/{delivery}/redeliver", d.allowed(controlplane.ScopeWebhooksWrite, d.redeliver))
+	post("/webhooks/{webhook}/deliveries/{delivery}/redeliver",
+		d.allowed(controlplane.ScopeWebhooksWrite, d.redeliver))
 
 	get("/static/{file}", d.assets.serve)
 

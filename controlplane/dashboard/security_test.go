@@ -18,7 +18,8 @@ func TestSecurityHeaders(t *testing.T) {
 	for _, path := range []string{"/login", "/domains", "/domains/" + d.ID, "/nowhere"} {
 		a := s.get(path)
 		csp := a.header.Get("Content-Security-Policy")
-		for _, want := range []string{"default-src 'none'", "style-src 'self'", "frame-ancestors 'none'", "form-action 'self'", "base-uri 'none'"} {
+		for _, want := range []string{"default-src 'none'", "style-src 'self'",
+			"frame-ancestors 'none'", "form-action 'self'", "base-uri 'none'"} {
 			if !strings.Contains(csp, want) {
 				t.Errorf("%s: Content-Security-Policy = %q, lacks %s", path, csp, want)
 			}
@@ -26,7 +27,8 @@ func TestSecurityHeaders(t *testing.T) {
 		if strings.Contains(csp, "unsafe") {
 			t.Errorf("%s: Content-Security-Policy = %q, want no unsafe source", path, csp)
 		}
-		for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin", "Cache-Control": "no-store"} {
+		for name, want := range map[string]string{"X-Content-Type-Options": "nosniff",
+			"Referrer-Policy": "same-origin", "Cache-Control": "no-store"} {
 			if got := a.header.Get(name); got != want {
 				t.Errorf("%s: header %s = %q, want %q", path, name, got, want)
 			}
@@ -51,16 +53,20 @@ func TestCrossOriginForms(t *testing.T) {
 	s := newSignedIn(t, func(c *Config) { c.PublicURL = "https://certs.example.com" })
 	d := s.add(s.org, "example.com")
 	j := s.deadLetter(d)
-	for _, path := range []string{"/login", "/logout", "/domains", "/domains/" + d.ID + "/check", "/domains/" + d.ID + "/issue", "/domains/" + d.ID + "/renew", "/jobs/" + j.ID + "/retry",
+	for _, path := range []string{"/login", "/logout", "/domains", "/domains/" + d.ID + "/check",
+		"/domains/" + d.ID + "/issue", "/domains/" + d.ID + "/renew", "/jobs/" + j.ID + "/retry",
 		controlplane.InvitationPath("x"), controlplane.InvitationPath("x") + "/github"} {
-		s.post(path, url.Values{"name": {"example.org"}}, "Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example").want(http.StatusForbidden, "sent from another site")
-		s.post(path, url.Values{"name": {"example.org"}}, "Origin", "https://evil.example").want(http.StatusForbidden)
+		s.post(path, url.Values{"name": {"example.org"}}, "Sec-Fetch-Site", "cross-site", "Origin",
+			"https://evil.example").want(http.StatusForbidden, "sent from another site")
+		s.post(path, url.Values{"name": {"example.org"}}, "Origin",
+			"https://evil.example").want(http.StatusForbidden)
 	}
 	if n, err := s.store.DomainCount(t.Context(), s.org.ID); err != nil || n != 1 {
 		t.Errorf("DomainCount = %d, %v, want 1", n, err)
 	}
 	// The public URL is accepted, even if a proxy changed the Host header.
-	s.post("/domains", url.Values{"name": {"example.org"}}, "Origin", "https://certs.example.com", "Sec-Fetch-Site", "cross-site").want(http.StatusSeeOther)
+	s.post("/domains", url.Values{"name": {"example.org"}}, "Origin", "https://certs.example.com",
+		"Sec-Fetch-Site", "cross-site").want(http.StatusSeeOther)
 }
 
 func TestStaticFiles(t *testing.T) {

@@ -18,8 +18,11 @@ func (d *Dashboard) cookieName() string { return controlplane.SessionCookie(d.co
 
 // startSession signs in the account that GitHub or the development sign-in authenticated and
 // redirects to next. A user who can only accept an invitation becomes a guest.
-func (d *Dashboard) startSession(w http.ResponseWriter, v *visit, account controlplane.GitHubAccount, next string) error {
-	session, secret, err := d.lifecycle.SignIn(v.Context(), d.anonymousActor(v), v.UserAgent(), account, v.replacedSessions()...)
+func (d *Dashboard) startSession(
+	w http.ResponseWriter, v *visit, account controlplane.GitHubAccount, next string,
+) error {
+	session, secret, err := d.lifecycle.SignIn(v.Context(), d.anonymousActor(v), v.UserAgent(),
+		account, v.replacedSessions()...)
 	if controlplane.HasCode(err, "sign-up-closed") {
 		return d.admitGuest(w, v, account, err)
 	}
@@ -63,7 +66,8 @@ func (d *Dashboard) readSession(w http.ResponseWriter, v *visit) (*controlplane.
 	if err != nil || !controlplane.IsRandomSecret(c.Value) {
 		return nil, d.limiter.CountNetwork(v.Context(), ip)
 	}
-	s, err := d.sessions.Read(v.Context(), edge.SessionRequest{Secret: c.Value, IP: ip, RequestID: v.id, Now: v.now})
+	s, err := d.sessions.Read(v.Context(),
+		edge.SessionRequest{Secret: c.Value, IP: ip, RequestID: v.id, Now: v.now})
 	if err == nil {
 		return s, nil
 	}
@@ -92,7 +96,8 @@ func (d *Dashboard) setCookie(w http.ResponseWriter, name, value string, maxAge 
 // signCookie returns v as the value of a cookie: JSON with an HMAC.
 func signCookie(key []byte, v any) string {
 	body, _ := json.Marshal(v) // of strings and numbers only
-	return base64.RawURLEncoding.EncodeToString(body) + "." + base64.RawURLEncoding.EncodeToString(sign(key, body))
+	return base64.RawURLEncoding.EncodeToString(body) + "." +
+		base64.RawURLEncoding.EncodeToString(sign(key, body))
 }
 
 // verifyCookie decodes a value of signCookie into v. It reports whether the signature is valid.

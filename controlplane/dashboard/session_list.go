@@ -37,7 +37,8 @@ type sessionRow struct {
 // sessionsPage lists the sessions of the signed-in user: the current one first, then the others,
 // most recently used first.
 func (d *Dashboard) sessionsPage(w http.ResponseWriter, v *visit) error {
-	sessions, _, err := d.store.ListSessions(v.Context(), v.session.User.ID, v.now, nil, sessionsShown)
+	sessions, _, err := d.store.ListSessions(v.Context(), v.session.User.ID, v.now, nil,
+		sessionsShown)
 	if err != nil {
 		return err
 	}
@@ -53,11 +54,14 @@ func (d *Dashboard) sessionsPage(w http.ResponseWriter, v *visit) error {
 	view := sessionListView{Max: controlplane.MaxSessions}
 	for i := range sessions {
 		s := &sessions[i]
-		row := sessionRow{Browser: browserTitle(s.UserAgent), Address: s.IP, Organization: s.OrgName, Used: v.at(s.LastSeenAt), Created: v.at(s.CreatedAt),
+		row := sessionRow{Browser: browserTitle(s.UserAgent), Address: s.IP,
+			Organization: s.OrgName, Used: v.at(s.LastSeenAt), Created: v.at(s.CreatedAt),
 			Current: s.ID == v.session.ID, End: sessionsPath + "/" + s.ID + "/end"}
 		view.Rows, view.Others = append(view.Rows, row), view.Others || !row.Current
 	}
-	return d.render(w, v, http.StatusOK, "session_list", layout{Title: "Sessions", Section: "settings", Tab: "sessions", Flash: d.takeFlash(w, v), Page: view})
+	return d.render(w, v, http.StatusOK,
+		"session_list", layout{Title: "Sessions", Section: "settings", Tab: "sessions",
+			Flash: d.takeFlash(w, v), Page: view})
 }
 
 // endSession ends a session of the signed-in user. Pressing the button twice, or in two tabs, is

@@ -35,7 +35,9 @@ func TestBrowserTitle(t *testing.T) {
 }
 
 // signedInWith returns a visitor who is signed in as the account with this User-Agent.
-func (s *site) signedInWith(account controlplane.GitHubAccount, ip, agent string) (*site, *controlplane.Session) {
+func (s *site) signedInWith(
+	account controlplane.GitHubAccount, ip, agent string,
+) (*site, *controlplane.Session) {
 	s.t.Helper()
 	b := s.newVisitor()
 	session, secret, err := s.life.SignIn(s.t.Context(), controlplane.Actor{IP: ip}, agent, account)
@@ -53,8 +55,11 @@ func TestSessionList(t *testing.T) {
 	phone, phones := s.signedInWith(developer, "192.0.2.7", iPhoneAgent)
 	s, mine := s.signedInWith(developer, "192.0.2.8", firefoxAgent)
 	s.get("/domains").has(`href="/settings/sessions"`)
-	s.get(sessionsPath).want(http.StatusOK, "Firefox on Linux (this browser) 192.0.2.8 In Example Ltd", "Safari on iPhone 192.0.2.7", "End all other sessions").
-		has(`action="`+sessionsPath+"/"+phones.ID+`/end"`, `href="`+sessionsPath+`" aria-current="true"`, `aria-label="End: Safari on iPhone, 192.0.2.7, signed in `).
+	s.get(sessionsPath).want(http.StatusOK,
+		"Firefox on Linux (this browser) 192.0.2.8 In Example Ltd", "Safari on iPhone 192.0.2.7",
+		"End all other sessions").
+		has(`action="`+sessionsPath+"/"+phones.ID+`/end"`, `href="`+sessionsPath+
+			`" aria-current="true"`, `aria-label="End: Safari on iPhone, 192.0.2.7, signed in `).
 		hasNot(mine.ID, theirs.ID, "198.51.100.9")
 
 	// Sessions of other users do not end and look like ended ones.
@@ -62,7 +67,8 @@ func TestSessionList(t *testing.T) {
 		s.post(sessionsPath+"/"+id+"/end", nil).to(sessionsPath)
 		s.get(sessionsPath).want(http.StatusOK, "The session had already ended.")
 	}
-	s.post(sessionsPath+"/"+phones.ID+"/end", nil, "Origin", "https://evil.example").want(http.StatusForbidden, "sent from another site")
+	s.post(sessionsPath+"/"+phones.ID+"/end", nil, "Origin",
+		"https://evil.example").want(http.StatusForbidden, "sent from another site")
 	s.newVisitor().post(sessionsPath+"/"+phones.ID+"/end", nil).to("/login")
 	phone.get("/domains").want(http.StatusOK)
 	if _, err := s.store.Session(t.Context(), theirs.Hash, time.Now()); err != nil {
@@ -70,9 +76,11 @@ func TestSessionList(t *testing.T) {
 	}
 
 	s.post(sessionsPath+"/"+phones.ID+"/end", nil).to(sessionsPath)
-	s.get(sessionsPath).want(http.StatusOK, "Session ended.", "Firefox on Linux").hasNot("iPhone", "end-others")
+	s.get(sessionsPath).want(http.StatusOK, "Session ended.", "Firefox on Linux").hasNot("iPhone",
+		"end-others")
 	phone.get("/domains").to("/login")
-	want := []string{controlplane.ActionSessionStarted, controlplane.ActionSessionStarted, controlplane.ActionSessionStarted, controlplane.ActionSessionEnded}
+	want := []string{controlplane.ActionSessionStarted, controlplane.ActionSessionStarted,
+		controlplane.ActionSessionStarted, controlplane.ActionSessionEnded}
 	if got := s.actions(s.org.ID, "session"); !slices.Equal(got, want) {
 		t.Errorf("audit actions = %q, want %q", got, want)
 	}
@@ -86,7 +94,8 @@ func TestEndOtherSessions(t *testing.T) {
 	s := newSignedIn(t)
 	others := []*site{s.signedInAs(developer), s.signedInAs(developer)}
 	s.post(sessionsPath+"/end-others", nil).to(sessionsPath)
-	s.get(sessionsPath).want(http.StatusOK, "2 other sessions ended.", "(this browser)").hasNot("end-others")
+	s.get(sessionsPath).want(http.StatusOK, "2 other sessions ended.",
+		"(this browser)").hasNot("end-others")
 	for _, b := range others {
 		b.get("/domains").to("/login")
 	}
@@ -102,7 +111,8 @@ func TestSessionMaximum(t *testing.T) {
 		b := s.newVisitor()
 		b.post("/login", nil).to("/domains")
 	}
-	sessions, _, err := s.store.ListSessions(t.Context(), s.sessionOf(s.signedInAs(developer)).User.ID, time.Now(), nil, 200)
+	sessions, _, err := s.store.ListSessions(t.Context(),
+		s.sessionOf(s.signedInAs(developer)).User.ID, time.Now(), nil, 200)
 	s.must(err)
 	if len(sessions) != controlplane.MaxSessions {
 		t.Errorf("open sessions = %d, want %d", len(sessions), controlplane.MaxSessions)
@@ -128,14 +138,18 @@ func TestBrowserSessions(t *testing.T) {
 		name          string
 		width, height int64
 		dark, scripts bool
-	}{{"wide", 1200, 800, false, true}, {"narrow-dark", 320, 640, true, true}, {"no-scripts", 1200, 800, false, false}} {
+	}{{"wide", 1200, 800, false, true}, {"narrow-dark", 320, 640, true, true},
+		{"no-scripts", 1200, 800, false, false}} {
 		t.Run(c.name, func(t *testing.T) {
-			phone, _ := s.signedInWith(developer, "2001:db8:1234:5678:9abc:def0:1234:5678", iPhoneAgent)
-			s.signedInWith(developer, "192.0.2.7", "An agent with a very long name, which continues for longer than most readers would read it, for a browser test: "+firefoxAgent[:60])
+			phone, _ := s.signedInWith(developer,
+				"2001:db8:1234:5678:9abc:def0:1234:5678", iPhoneAgent)
+			s.signedInWith(developer, "192.0.2.7",
+				"An agent with a very long name, which continues for longer than most readers would read it, for a browser test: "+firefoxAgent[:60])
 			s.signedInWith(developer, "192.0.2.7", firefoxAgent)
 			b := s.open(c.width, c.height, c.dark, c.scripts)
 			b.key(kb.Enter)
-			b.run(chromedp.WaitVisible(`#name`), chromedp.Navigate(s.server.URL+sessionsPath), chromedp.WaitVisible(`main table`))
+			b.run(chromedp.WaitVisible(`#name`), chromedp.Navigate(s.server.URL+sessionsPath),
+				chromedp.WaitVisible(`main table`))
 			if c.scripts {
 				b.checkFits()
 				b.checkContrast()

@@ -33,7 +33,8 @@ func TestSignInRedirect(t *testing.T) {
 }
 
 func TestSafeNext(t *testing.T) {
-	for _, next := range []string{"", "https://evil.example", "//evil.example", `/\evil.example`, "/\t/evil.example", "javascript:alert(1)", "domains", "http:/x", "/%zz"} {
+	for _, next := range []string{"", "https://evil.example", "//evil.example", `/\evil.example`,
+		"/\t/evil.example", "javascript:alert(1)", "domains", "http:/x", "/%zz"} {
 		if got := safeNext(next); got != "/domains" {
 			t.Errorf("safeNext(%q) = %q, want /domains", next, got)
 		}
@@ -68,8 +69,10 @@ func TestInvalidSessionCookie(t *testing.T) {
 	good := s.cookieOf()
 	s.visitor.Jar = nil
 	s.get("/domains", "Cookie", "dcvaas_session="+good).want(http.StatusOK)
-	for name, value := range map[string]string{"another": controlplane.NewRandomSecret(), "half": good[:20], "empty": "", "garbage": "x.y", "more": good + "AA"} {
-		if a := s.get("/domains", "Cookie", "dcvaas_session="+value); a.status != http.StatusSeeOther {
+	for name, value := range map[string]string{"another": controlplane.NewRandomSecret(),
+		"half": good[:20], "empty": "", "garbage": "x.y", "more": good + "AA"} {
+		if a := s.get("/domains", "Cookie", "dcvaas_session="+
+			value); a.status != http.StatusSeeOther {
 			t.Errorf("%s: status = %d, want 303", name, a.status)
 		}
 	}
@@ -93,7 +96,8 @@ func TestSessionExpiry(t *testing.T) {
 	s.get("/domains").to("/login")
 
 	s = s.signedInAs(developer)
-	for at := time.Duration(0); at < controlplane.SessionLife; at += controlplane.SessionIdle - time.Minute {
+	for at := time.Duration(
+		0); at < controlplane.SessionLife; at += controlplane.SessionIdle - time.Minute {
 		s.advance(at)
 		s.get("/domains").want(http.StatusOK)
 	}
@@ -108,7 +112,8 @@ func TestSignOutEndsSession(t *testing.T) {
 	s.post("/logout", nil).to("/login")
 	s.visitor.Jar = nil
 	s.get("/domains", "Cookie", "dcvaas_session="+good).to("/login")
-	if got := s.actions(s.org.ID, "session"); !slices.Equal(got, []string{controlplane.ActionSessionStarted, controlplane.ActionSessionEnded}) {
+	if got := s.actions(s.org.ID, "session"); !slices.Equal(got,
+		[]string{controlplane.ActionSessionStarted, controlplane.ActionSessionEnded}) {
 		t.Errorf("audit actions = %q, want session.started and session.ended", got)
 	}
 }
@@ -135,7 +140,8 @@ func TestRemovalEndsSessions(t *testing.T) {
 	there := s.signedInAs(alice)
 	there.post("/organizations/"+other.ID+"/switch", nil).to("/domains")
 	here.get("/domains").want(http.StatusOK, "Example Ltd")
-	s.must(s.life.RemoveMember(t.Context(), controlplane.System("test"), nil, s.org.ID, m.User.ID, false))
+	s.must(s.life.RemoveMember(t.Context(), controlplane.System("test"), nil, s.org.ID, m.User.ID,
+		false))
 	here.get("/domains").to("/login")
 	there.get("/domains").want(http.StatusOK, "Other Ltd")
 }
@@ -163,9 +169,12 @@ func TestMemberIsReadOnly(t *testing.T) {
 	s.addMember(s.org, alice, controlplane.RoleMember)
 	member := s.signedInAs(alice)
 	member.get("/domains").want(http.StatusOK, "example.com").hasNot("Add domain", `class="add"`)
-	member.get("/domains/"+d.ID).want(http.StatusOK, "example.com").hasNot("/check", "/issue", "/retry")
-	for _, path := range []string{"/domains", "/domains/" + d.ID + "/check", "/domains/" + d.ID + "/issue", "/domains/" + d.ID + "/renew", "/jobs/" + j.ID + "/retry"} {
-		member.post(path, url.Values{"name": {"example.org"}}).want(http.StatusForbidden, "The role member lacks the scope", "owner or admin")
+	member.get("/domains/"+d.ID).want(http.StatusOK, "example.com").hasNot("/check", "/issue",
+		"/retry")
+	for _, path := range []string{"/domains", "/domains/" + d.ID + "/check", "/domains/" + d.ID +
+		"/issue", "/domains/" + d.ID + "/renew", "/jobs/" + j.ID + "/retry"} {
+		member.post(path, url.Values{"name": {"example.org"}}).want(http.StatusForbidden,
+			"The role member lacks the scope", "owner or admin")
 	}
 	if n, err := s.store.DomainCount(t.Context(), s.org.ID); err != nil || n != 1 {
 		t.Errorf("DomainCount = %d, %v, want 1", n, err)
@@ -176,7 +185,8 @@ func TestCookieFlags(t *testing.T) {
 	s := newSite(t, func(c *Config) { c.Secure = true })
 	a := s.post("/login", nil)
 	got := a.header.Get("Set-Cookie")
-	for _, flag := range []string{"__Host-dcvaas_session=", "Path=/", "HttpOnly", "Secure", "SameSite=Lax", "Max-Age=2592000"} {
+	for _, flag := range []string{"__Host-dcvaas_session=", "Path=/", "HttpOnly", "Secure",
+		"SameSite=Lax", "Max-Age=2592000"} {
 		if !strings.Contains(got, flag) {
 			t.Errorf("Set-Cookie = %q, lacks %s", got, flag)
 		}

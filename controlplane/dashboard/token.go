@@ -75,14 +75,19 @@ func (d *Dashboard) token(v *visit) (*controlplane.Token, error) {
 	return d.store.Token(v.Context(), v.org.ID, id)
 }
 
-func (d *Dashboard) showToken(w http.ResponseWriter, v *visit, status int, t *controlplane.Token, rename renameForm) error {
+func (d *Dashboard) showToken(
+	w http.ResponseWriter, v *visit, status int, t *controlplane.Token, rename renameForm,
+) error {
 	names, err := d.names(v.Context(), v, append([]string{t.CreatedBy}, t.DomainIDs...))
 	if err != nil {
 		return err
 	}
-	view := tokenView{ID: t.ID, URL: tokenURL(t.ID), Name: t.Name, Prefix: t.Prefix, Creator: names.creator(t.CreatedBy), Created: v.at(t.CreatedAt),
-		Used: v.maybeAt(t.LastUsedAt), Expires: v.maybeAt(t.ExpiresAt), Expired: v.expired(t), Rotated: v.maybeAt(t.RotatedAt), PreviousUntil: v.previousUntil(t),
-		Groups: scopeGroups(t.Scopes, nil), MayChange: v.may(controlplane.ScopeTokensWrite), Rename: rename}
+	view := tokenView{ID: t.ID, URL: tokenURL(t.ID), Name: t.Name, Prefix: t.Prefix,
+		Creator: names.creator(t.CreatedBy), Created: v.at(t.CreatedAt),
+		Used: v.maybeAt(t.LastUsedAt), Expires: v.maybeAt(t.ExpiresAt), Expired: v.expired(t),
+		Rotated: v.maybeAt(t.RotatedAt), PreviousUntil: v.previousUntil(t),
+		Groups: scopeGroups(t.Scopes, nil), MayChange: v.may(controlplane.ScopeTokensWrite),
+		Rename: rename}
 	view.MayRotate = !view.Expired && v.session.Role.Grant().Covers(t.Grant())
 	for _, id := range t.DomainIDs {
 		domain := tokenDomain{Name: names.of(id)}
@@ -94,7 +99,8 @@ func (d *Dashboard) showToken(w http.ResponseWriter, v *visit, status int, t *co
 	for _, o := range overlaps {
 		view.Overlaps = append(view.Overlaps, choice{o.value, o.word, o.value == "24h"})
 	}
-	return d.render(w, v, status, "token", layout{Title: t.Name, Section: "settings", Tab: "tokens", Flash: d.takeFlash(w, v), Page: view})
+	return d.render(w, v, status, "token", layout{Title: t.Name,
+		Section: "settings", Tab: "tokens", Flash: d.takeFlash(w, v), Page: view})
 }
 
 func (d *Dashboard) renameToken(w http.ResponseWriter, v *visit) error {
@@ -127,11 +133,13 @@ func (d *Dashboard) rotateToken(w http.ResponseWriter, v *visit) error {
 	if err := v.ParseForm(); err != nil {
 		return badForm(err)
 	}
-	i := slices.IndexFunc(overlaps, func(o overlap) bool { return o.value == v.PostForm.Get("overlap") })
+	i := slices.IndexFunc(overlaps,
+		func(o overlap) bool { return o.value == v.PostForm.Get("overlap") })
 	if i < 0 {
 		return badForm(fmt.Errorf("unknown overlap %q", v.PostForm.Get("overlap")))
 	}
-	t, secret, err := d.lifecycle.RotateToken(v.Context(), d.actor(v), v.session.Role.Grant(), v.org.ID, t.ID, lifecycle.Rotation{Overlap: overlaps[i].lasts})
+	t, secret, err := d.lifecycle.RotateToken(v.Context(), d.actor(v), v.session.Role.Grant(),
+		v.org.ID, t.ID, lifecycle.Rotation{Overlap: overlaps[i].lasts})
 	if err != nil {
 		return err
 	}
@@ -159,7 +167,8 @@ func (v *visit) expired(t *controlplane.Token) bool {
 // previousUntil returns the expiry of a token's previous secret, or the zero moment if no previous
 // secret is valid.
 func (v *visit) previousUntil(t *controlplane.Token) moment {
-	if v.expired(t) || t.PreviousUntil == nil || !t.PreviousUntil.After(v.now) || !t.PreviousUntil.After(*t.RotatedAt) {
+	if v.expired(t) || t.PreviousUntil == nil || !t.PreviousUntil.After(v.now) ||
+		!t.PreviousUntil.After(*t.RotatedAt) {
 		return moment{}
 	}
 	return v.at(*t.PreviousUntil)

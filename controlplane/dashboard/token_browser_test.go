@@ -15,8 +15,11 @@ import (
 func TestBrowserTokensAndAuditLog(t *testing.T) {
 	s := newSite(t)
 	d := s.add(s.org, "a-domain-with-a-long-name.example.com")
-	token, _ := s.token(s.org, lifecycle.NewToken{Name: "A token with a long name, as users give them", Scopes: controlplane.Scopes(), DomainIDs: []string{d.ID}})
-	_, _, err := s.life.RotateToken(t.Context(), controlplane.System("admin"), nil, s.org.ID, token.ID, lifecycle.Rotation{Overlap: time.Hour})
+	token, _ := s.token(s.org,
+		lifecycle.NewToken{Name: "A token with a long name, as users give them",
+			Scopes: controlplane.Scopes(), DomainIDs: []string{d.ID}})
+	_, _, err := s.life.RotateToken(t.Context(), controlplane.System("admin"), nil, s.org.ID,
+		token.ID, lifecycle.Rotation{Overlap: time.Hour})
 	s.must(err)
 	b := s.open(320, 640, true, true)
 	b.key(kb.Enter)
@@ -36,7 +39,8 @@ func TestBrowserTokensAndAuditLog(t *testing.T) {
 	b.run(chromedp.WaitVisible(`#scopes-error`))
 	b.checkFits()
 	b.checkContrast()
-	if got := b.js(`document.activeElement.id + " " + document.getElementById("name").value`); got != "scopes-error ci" {
+	if got := b.js(
+		`document.activeElement.id + " " + document.getElementById("name").value`); got != "scopes-error ci" {
 		t.Errorf("focus and name after an error = %q, want scopes-error ci", got)
 	}
 	b.key(kb.Tab, " ", kb.Enter)

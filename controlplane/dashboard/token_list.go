@@ -72,7 +72,8 @@ func (d *Dashboard) showTokens(w http.ResponseWriter, v *visit, status int, wron
 	if err != nil {
 		return err
 	}
-	view := tokenListView{MayChange: v.may(controlplane.ScopeTokensWrite), RevokeAll: revokeAllForm{revokeAllText, wrong}}
+	view := tokenListView{MayChange: v.may(controlplane.ScopeTokensWrite),
+		RevokeAll: revokeAllForm{revokeAllText, wrong}}
 	for i := range tokens {
 		view.Rows = append(view.Rows, v.tokenRow(&tokens[i], names))
 	}
@@ -82,12 +83,16 @@ func (d *Dashboard) showTokens(w http.ResponseWriter, v *visit, status int, wron
 	if next != nil {
 		view.Next = tokensURL + "?" + url.Values{"cursor": {d.sealCursor(l, next)}}.Encode()
 	}
-	return d.render(w, v, status, "token_list", layout{Title: "API tokens", Section: "settings", Tab: "tokens", Flash: d.takeFlash(w, v), Page: view})
+	return d.render(w, v, status, "token_list", layout{Title: "API tokens",
+		Section: "settings", Tab: "tokens", Flash: d.takeFlash(w, v), Page: view})
 }
 
 func (v *visit) tokenRow(t *controlplane.Token, names names) tokenRow {
-	row := tokenRow{Name: t.Name, URL: tokenURL(t.ID), Prefix: t.Prefix, Scopes: t.Scopes, ScopesTitle: scopesTitle(t.Scopes),
-		Created: v.at(t.CreatedAt), Creator: names.creator(t.CreatedBy), Used: v.maybeAt(t.LastUsedAt), Expires: v.maybeAt(t.ExpiresAt), Expired: v.expired(t), PreviousUntil: v.previousUntil(t)}
+	row := tokenRow{Name: t.Name, URL: tokenURL(t.ID), Prefix: t.Prefix, Scopes: t.Scopes,
+		ScopesTitle: scopesTitle(t.Scopes),
+		Created:     v.at(t.CreatedAt), Creator: names.creator(t.CreatedBy),
+		Used: v.maybeAt(t.LastUsedAt), Expires: v.maybeAt(t.ExpiresAt), Expired: v.expired(t),
+		PreviousUntil: v.previousUntil(t)}
 	for _, id := range t.DomainIDs[:min(domainsNamed, len(t.DomainIDs))] {
 		row.Domains = append(row.Domains, names.of(id))
 	}
@@ -110,7 +115,8 @@ func (d *Dashboard) revokeTokens(w http.ResponseWriter, v *visit) error {
 		return badForm(err)
 	}
 	if !strings.EqualFold(strings.TrimSpace(v.PostForm.Get("confirm")), revokeAllText) {
-		return d.showTokens(w, v, http.StatusUnprocessableEntity, "The text does not match. Nothing was revoked. Type “"+revokeAllText+"” to confirm.")
+		return d.showTokens(w, v, http.StatusUnprocessableEntity,
+			"The text does not match. Nothing was revoked. Type “"+revokeAllText+"” to confirm.")
 	}
 	if _, err := d.lifecycle.RevokeTokens(v.Context(), d.actor(v), v.org.ID, ""); err != nil {
 		return err

@@ -41,12 +41,16 @@ func (d *Dashboard) newTokenPage(w http.ResponseWriter, v *visit) error {
 }
 
 // showTokenForm responds with the form. The scopes and the expiry are selected.
-func (d *Dashboard) showTokenForm(w http.ResponseWriter, v *visit, status int, form *tokenForm, scopes []controlplane.Scope, end string) error {
+func (d *Dashboard) showTokenForm(
+	w http.ResponseWriter, v *visit, status int, form *tokenForm, scopes []controlplane.Scope,
+	end string,
+) error {
 	form.Groups = scopeGroups(v.session.Role.Grant().Scopes, scopes)
 	for _, e := range tokenExpiries {
 		form.Expiries = append(form.Expiries, choice{e.value, e.word, e.value == end})
 	}
-	return d.render(w, v, status, "token_new", layout{Title: "New API token", Section: "settings", Tab: "tokens", Page: form})
+	return d.render(w, v, status, "token_new", layout{Title: "New API token",
+		Section: "settings", Tab: "tokens", Page: form})
 }
 
 // createToken creates a token and responds with the only page that shows its secret.
@@ -60,7 +64,8 @@ func (d *Dashboard) createToken(w http.ResponseWriter, v *visit) error {
 	for _, s := range f["scope"] {
 		in.Scopes = append(in.Scopes, controlplane.Scope(s))
 	}
-	end := slices.IndexFunc(tokenExpiries, func(e tokenExpiry) bool { return e.value == f.Get("end") })
+	end := slices.IndexFunc(tokenExpiries,
+		func(e tokenExpiry) bool { return e.value == f.Get("end") })
 	if end >= 0 && tokenExpiries[end].days > 0 {
 		at := v.now.AddDate(0, 0, tokenExpiries[end].days)
 		in.ExpiresAt = &at
@@ -70,13 +75,15 @@ func (d *Dashboard) createToken(w http.ResponseWriter, v *visit) error {
 	case end < 0:
 		form.ExpiryError = "Choose an expiry."
 	case len(named) > rules.MaxTokenDomains:
-		form.DomainsError = fmt.Sprintf("Enter at most %[2]d domains; the list has %[1]d.", len(named), rules.MaxTokenDomains)
+		form.DomainsError = fmt.Sprintf("Enter at most %[2]d domains; the list has %[1]d.",
+			len(named), rules.MaxTokenDomains)
 	default:
 		var err error
 		if in.DomainIDs, err = d.domainIDs(v, named); err != nil {
 			return err
 		}
-		t, secret, err := d.lifecycle.CreateToken(v.Context(), d.actor(v), v.session.Role.Grant(), v.org.ID, in)
+		t, secret, err := d.lifecycle.CreateToken(v.Context(), d.actor(v), v.session.Role.Grant(),
+			v.org.ID, in)
 		if err == nil {
 			return d.showTokenSecret(w, v, "Token created", t, secret)
 		}

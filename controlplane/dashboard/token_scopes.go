@@ -53,7 +53,8 @@ func scopeGroups(all, chosen []controlplane.Scope) []scopeGroup {
 			groups = append(groups, scopeGroup{Label: word})
 		}
 		g := &groups[len(groups)-1]
-		g.Scopes = append(g.Scopes, scopeView{Scope: string(s), Description: scopeDescriptions[s], Chosen: slices.Contains(chosen, s)})
+		g.Scopes = append(g.Scopes, scopeView{Scope: string(s), Description: scopeDescriptions[s],
+			Chosen: slices.Contains(chosen, s)})
 	}
 	return groups
 }

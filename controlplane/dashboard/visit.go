@@ -37,7 +37,8 @@ func (d *Dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	v.Request = r.WithContext(context.WithValue(r.Context(), visitKey{}, v))
 	setHeaders(w.Header(), v)
 	defer func() {
-		edge.Recovered(r.Context(), d.log, v.id, recover(), func() { d.showError(w, v, controlplane.Internal(nil)) })
+		edge.Recovered(r.Context(), d.log, v.id, recover(),
+			func() { d.showError(w, v, controlplane.Internal(nil)) })
 	}()
 	v.Request.Body = http.MaxBytesReader(w, v.Request.Body, maxForm)
 	d.handler.ServeHTTP(w, v.Request)
@@ -107,7 +108,8 @@ func signInTo(next string) string { return "/login?" + url.Values{"next": {next}
 
 // actor returns the actor of this visit.
 func (d *Dashboard) actor(v *visit) controlplane.Actor {
-	return controlplane.Actor{Type: controlplane.ActorUser, ID: v.session.User.ID, IP: d.clientIP(v.Request), RequestID: v.id}
+	return controlplane.Actor{Type: controlplane.ActorUser, ID: v.session.User.ID,
+		IP: d.clientIP(v.Request), RequestID: v.id}
 }
 
 // loggedPath returns a request's path for logs, without the secret of an invitation.
@@ -119,4 +121,6 @@ func loggedPath(r *http.Request) string {
 }
 
 // clientIP returns the client's IP address, for limits and the audit log.
-func (d *Dashboard) clientIP(r *http.Request) string { return edge.ClientIP(r, d.config.TrustedProxy) }
+func (d *Dashboard) clientIP(r *http.Request) string {
+	return edge.ClientIP(r, d.config.TrustedProxy)
+}

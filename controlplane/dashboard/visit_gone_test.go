@@ -30,7 +30,8 @@ func TestClientDisconnects(t *testing.T) {
 	d := s.add(s.org, "example.com")
 	home, err := url.Parse(s.server.URL)
 	s.must(err)
-	for _, path := range []string{"/domains", "/domains/" + d.ID, "/domains/" + d.ID + "/events", "/login"} {
+	for _, path := range []string{"/domains", "/domains/" + d.ID, "/domains/" + d.ID + "/events",
+		"/login"} {
 		for _, within := range []bool{false, true} {
 			ctx, cancel := context.WithCancel(t.Context())
 			r := httptest.NewRequestWithContext(ctx, http.MethodGet, path, nil)
@@ -46,7 +47,8 @@ func TestClientDisconnects(t *testing.T) {
 			}
 			s.dash.ServeHTTP(out, r)
 			if !within && rec.Code != edge.StatusClientClosedRequest {
-				t.Errorf("GET %s by a disconnected client = %d, want %d", path, rec.Code, edge.StatusClientClosedRequest)
+				t.Errorf("GET %s by a disconnected client = %d, want %d", path, rec.Code,
+					edge.StatusClientClosedRequest)
 			}
 			cancel()
 		}

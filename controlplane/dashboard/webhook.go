@@ -55,7 +55,10 @@ func (d *Dashboard) webhook(v *visit) (*controlplane.Webhook, error) {
 }
 
 // showWebhook responds with a webhook's page and its forms.
-func (d *Dashboard) showWebhook(w http.ResponseWriter, v *visit, status int, hook *controlplane.Webhook, edit *webhookForm, again *rangeForm) error {
+func (d *Dashboard) showWebhook(
+	w http.ResponseWriter, v *visit, status int, hook *controlplane.Webhook, edit *webhookForm,
+	again *rangeForm,
+) error {
 	l := deliveryList{Org: v.org.ID, Webhook: hook.ID, Status: v.URL.Query().Get("status")}
 	if err := l.check(); err != nil {
 		return err
@@ -65,7 +68,8 @@ func (d *Dashboard) showWebhook(w http.ResponseWriter, v *visit, status int, hoo
 		return err
 	}
 	deliveries, next, err := d.store.ListDeliveries(v.Context(), v.org.ID, hook.ID,
-		postgres.DeliveryFilter{Status: controlplane.DeliveryStatus(l.Status), After: after, Limit: deliveriesPerPage})
+		postgres.DeliveryFilter{Status: controlplane.DeliveryStatus(l.Status), After: after,
+			Limit: deliveriesPerPage})
 	if err != nil {
 		return err
 	}
@@ -94,13 +98,17 @@ func (d *Dashboard) showWebhook(w http.ResponseWriter, v *visit, status int, hoo
 			view.Redeliver.Action = view.URL + "/redeliver"
 		}
 	}
-	return d.render(w, v, status, "webhook", layout{Title: view.Address, Section: "webhooks", Flash: d.takeFlash(w, v), Page: view})
+	return d.render(w, v, status, "webhook", layout{Title: view.Address,
+		Section: "webhooks", Flash: d.takeFlash(w, v), Page: view})
 }
 
 func (v *visit) webhookView(hook *controlplane.Webhook) webhookView {
-	view := webhookView{URL: webhookURL(hook.ID), Address: shortAddress(hook.URL), Description: hook.Description, Pill: webhookPill(hook),
-		Summary: webhookSummary(hook), Created: v.at(hook.CreatedAt), Samples: verifySamples(hook.URL), MayChange: v.may(controlplane.ScopeWebhooksWrite),
-		Facts: []fact{{Name: "URL", Value: hook.URL, Mono: true, Copy: true}, {Name: "ID", Value: hook.ID, Mono: true, Copy: true}}}
+	view := webhookView{URL: webhookURL(hook.ID), Address: shortAddress(hook.URL),
+		Description: hook.Description, Pill: webhookPill(hook),
+		Summary: webhookSummary(hook), Created: v.at(hook.CreatedAt),
+		Samples: verifySamples(hook.URL), MayChange: v.may(controlplane.ScopeWebhooksWrite),
+		Facts: []fact{{Name: "URL", Value: hook.URL, Mono: true, Copy: true},
+			{Name: "ID", Value: hook.ID, Mono: true, Copy: true}}}
 	for _, t := range hook.Events {
 		view.Events = append(view.Events, eventTitle(t))
 	}

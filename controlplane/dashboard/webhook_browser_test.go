@@ -18,12 +18,15 @@ func TestBrowserWebhook(t *testing.T) {
 	s := newWebhookSite(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("X-Evil", strings.Repeat("x", 300))
 		w.WriteHeader(http.StatusInternalServerError)
-		_, _ = io.WriteString(w, `<script>document.title = "evil"</script>`+strings.Repeat("y", 300))
+		_, _ = io.WriteString(w, `<script>document.title = "evil"</script>`+
+			strings.Repeat("y", 300))
 	})
 	b := s.open(320, 640, true, true)
 	b.key(kb.Enter)
-	b.run(chromedp.WaitVisible(`#name`), chromedp.Navigate(s.server.URL+"/webhooks"), chromedp.WaitVisible(`#url`))
-	if got := b.js(`[...document.querySelectorAll(".some")].some(e => e.checkVisibility())`); got != "false" {
+	b.run(chromedp.WaitVisible(`#name`), chromedp.Navigate(s.server.URL+"/webhooks"),
+		chromedp.WaitVisible(`#url`))
+	if got := b.js(
+		`[...document.querySelectorAll(".some")].some(e => e.checkVisibility())`); got != "false" {
 		t.Error("the event types are visible although all events are selected")
 	}
 	b.run(chromedp.Focus(`#all`))
@@ -38,7 +41,9 @@ func TestBrowserWebhook(t *testing.T) {
 	b.run(chromedp.WaitVisible(`#secret`), chromedp.Focus(`[aria-label="Copy Secret"]`))
 	b.key(kb.Enter)
 	b.eventually(`document.getElementById("announce").textContent === "Secret copied"`)
-	if got, want := b.js(`navigator.clipboard.readText()`), b.js(`document.getElementById("secret").textContent`); got != want || !strings.HasPrefix(got, "whsec_") {
+	if got, want := b.js(`navigator.clipboard.readText()`),
+		b.js(`document.getElementById("secret").textContent`); got != want ||
+		!strings.HasPrefix(got, "whsec_") {
 		t.Error("the clipboard does not contain the secret")
 	}
 	b.checkFits()
@@ -51,16 +56,20 @@ func TestBrowserWebhook(t *testing.T) {
 	for _, d := range s.deliverPending(&hooks[0]) {
 		shown = &d
 	}
-	b.run(chromedp.Navigate(s.server.URL+webhookURL(hooks[0].ID)), chromedp.WaitVisible(`[role="tab"]`))
+	b.run(chromedp.Navigate(s.server.URL+webhookURL(hooks[0].ID)),
+		chromedp.WaitVisible(`[role="tab"]`))
 	b.js(`document.querySelectorAll("main details:not([role])").forEach(e => { e.open = true })`)
 	b.checkFits()
 	b.checkContrast()
 	b.screenshot("webhook")
-	b.run(chromedp.Navigate(s.server.URL+deliveryURL(shown)), chromedp.WaitVisible(`#attempt-1-response summary`), chromedp.Focus(`#attempt-1-response summary`))
+	b.run(chromedp.Navigate(s.server.URL+deliveryURL(shown)),
+		chromedp.WaitVisible(`#attempt-1-response summary`),
+		chromedp.Focus(`#attempt-1-response summary`))
 	b.key(kb.Enter)
 	b.run(chromedp.WaitVisible(`#attempt-1-response pre`))
 	b.js(`document.querySelectorAll("main details").forEach(e => { e.open = true })`)
-	if got := b.js(`document.title + document.querySelectorAll("main script").length`); got != "Domain added · DCVaaS0" {
+	if got := b.js(
+		`document.title + document.querySelectorAll("main script").length`); got != "Domain added · DCVaaS0" {
 		t.Errorf("title and number of scripts = %q, want no injected title or script", got)
 	}
 	b.checkFits()

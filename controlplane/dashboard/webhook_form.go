@@ -38,13 +38,16 @@ type eventChoice struct {
 }
 
 func newWebhookForm() *webhookForm {
-	return &webhookForm{Action: "/webhooks", Button: "Add webhook", All: true, Enabled: true, Groups: eventGroups(nil)}
+	return &webhookForm{Action: "/webhooks", Button: "Add webhook", All: true, Enabled: true,
+		Groups: eventGroups(nil)}
 }
 
 // editWebhookForm returns the form for an existing webhook.
 func editWebhookForm(hook *controlplane.Webhook) *webhookForm {
-	return &webhookForm{Action: webhookURL(hook.ID), Button: "Save", URL: webhookField{Value: hook.URL}, Description: webhookField{Value: hook.Description},
-		All: len(hook.Events) == 0, Groups: eventGroups(hook.Events), Enabled: hook.Enabled}
+	return &webhookForm{Action: webhookURL(hook.ID),
+		Button: "Save", URL: webhookField{Value: hook.URL},
+		Description: webhookField{Value: hook.Description},
+		All:         len(hook.Events) == 0, Groups: eventGroups(hook.Events), Enabled: hook.Enabled}
 }
 
 // submittedWebhookForm returns the submitted form.
@@ -53,7 +56,8 @@ func submittedWebhookForm(v *visit) (*webhookForm, error) {
 		return nil, badForm(err)
 	}
 	form := newWebhookForm()
-	form.URL.Value, form.Description.Value = strings.TrimSpace(v.PostForm.Get("url")), strings.TrimSpace(v.PostForm.Get("description"))
+	form.URL.Value, form.Description.Value = strings.TrimSpace(v.PostForm.Get("url")),
+		strings.TrimSpace(v.PostForm.Get("description"))
 	form.All, form.Enabled = v.PostForm.Get("all") != "", v.PostForm.Get("enabled") != ""
 	form.Groups, form.Open = eventGroups(v.PostForm["event"]), true
 	return form, nil
@@ -84,7 +88,8 @@ func (f *webhookForm) events() []string {
 }
 
 func (f *webhookForm) webhook() lifecycle.NewWebhook {
-	return lifecycle.NewWebhook{URL: f.URL.Value, Description: f.Description.Value, Events: f.events(), Enabled: f.Enabled}
+	return lifecycle.NewWebhook{URL: f.URL.Value, Description: f.Description.Value,
+		Events: f.events(), Enabled: f.Enabled}
 }
 
 // patch returns the changes to a webhook.
@@ -156,7 +161,8 @@ func eventGroups(chosen []string) []eventGroup {
 			groups = append(groups, eventGroup{Label: word})
 		}
 		g := &groups[len(groups)-1]
-		g.Events = append(g.Events, eventChoice{Type: t, Label: actionTitle(t), Chosen: slices.Contains(chosen, t)})
+		g.Events = append(g.Events, eventChoice{Type: t, Label: actionTitle(t),
+			Chosen: slices.Contains(chosen, t)})
 	}
 	return groups
 }

@@ -41,7 +41,9 @@ func (d *Dashboard) webhooksPage(w http.ResponseWriter, v *visit) error {
 }
 
 // showWebhooks responds with the list and the form to add a webhook.
-func (d *Dashboard) showWebhooks(w http.ResponseWriter, v *visit, status int, form *webhookForm) error {
+func (d *Dashboard) showWebhooks(
+	w http.ResponseWriter, v *visit, status int, form *webhookForm,
+) error {
 	l := webhookList{Org: v.org.ID, Of: "webhooks"}
 	after, err := d.openCursor(l, v.URL.Query().Get("cursor"))
 	if err != nil {
@@ -51,7 +53,8 @@ func (d *Dashboard) showWebhooks(w http.ResponseWriter, v *visit, status int, fo
 	if err != nil {
 		return err
 	}
-	view := webhookListView{Limit: v.org.Tier.Webhooks(), Tier: string(v.org.Tier), Sample: pill{"ok", "check", "Enabled"}}
+	view := webhookListView{Limit: v.org.Tier.Webhooks(), Tier: string(v.org.Tier),
+		Sample: pill{"ok", "check", "Enabled"}}
 	if view.Used, err = d.store.WebhookCount(v.Context(), v.org.ID); err != nil {
 		return err
 	}
@@ -68,7 +71,8 @@ func (d *Dashboard) showWebhooks(w http.ResponseWriter, v *visit, status int, fo
 	if next != nil {
 		view.Next = "/webhooks?" + url.Values{"cursor": {d.sealCursor(l, next)}}.Encode()
 	}
-	return d.render(w, v, status, "webhook_list", layout{Title: "Webhooks", Section: "webhooks", Flash: d.takeFlash(w, v), Page: view})
+	return d.render(w, v, status, "webhook_list",
+		layout{Title: "Webhooks", Section: "webhooks", Flash: d.takeFlash(w, v), Page: view})
 }
 
 func (d *Dashboard) webhookRows(v *visit, hooks []controlplane.Webhook) ([]webhookRow, error) {
@@ -83,8 +87,10 @@ func (d *Dashboard) webhookRows(v *visit, hooks []controlplane.Webhook) ([]webho
 	rows := make([]webhookRow, len(hooks))
 	for i := range hooks {
 		hook := &hooks[i]
-		rows[i] = webhookRow{URL: webhookURL(hook.ID), Address: shortAddress(hook.URL), Description: hook.Description,
-			Events: eventsTitle(hook.Events), Pill: webhookPill(hook), Reason: disabledReasons[hook.DisabledReason]}
+		rows[i] = webhookRow{URL: webhookURL(hook.ID), Address: shortAddress(hook.URL),
+			Description: hook.Description,
+			Events:      eventsTitle(hook.Events), Pill: webhookPill(hook),
+			Reason: disabledReasons[hook.DisabledReason]}
 		if delivery, ok := last[hook.ID]; ok {
 			state := deliveryPill(&delivery)
 			rows[i].Last, rows[i].LastAt = &state, v.at(delivery.UpdatedAt)
@@ -102,7 +108,8 @@ func (d *Dashboard) addWebhook(w http.ResponseWriter, v *visit) error {
 	if !form.checkEvents() {
 		return d.showWebhooks(w, v, http.StatusUnprocessableEntity, form)
 	}
-	hook, secret, err := d.lifecycle.CreateWebhook(v.Context(), d.actor(v), v.org.ID, form.webhook())
+	hook, secret, err := d.lifecycle.CreateWebhook(v.Context(), d.actor(v), v.org.ID,
+		form.webhook())
 	if err == nil {
 		return d.showSecret(w, v, http.StatusCreated, hook, secret)
 	}

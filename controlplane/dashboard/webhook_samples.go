@@ -28,9 +28,12 @@ func verifySamples(address string) []verifySample {
 		pattern += "{$}"
 	}
 	return []verifySample{
-		{"go", "Go", "Requires: go get github.com/standard-webhooks/standard-webhooks/libraries", recordCode{ID: "verify-go", Title: "main.go", Text: fill(verifyGo, pattern)}},
-		{"node", "Node", "Requires: npm install standardwebhooks", recordCode{ID: "verify-node", Title: "hook.mjs", Text: fill(verifyNode, path)}},
-		{"python", "Python", "Uses only the standard library.", recordCode{ID: "verify-python", Title: "hook.py", Text: fill(verifyPython, path)}},
+		{"go", "Go", "Requires: go get github.com/standard-webhooks/standard-webhooks/libraries",
+			recordCode{ID: "verify-go", Title: "main.go", Text: fill(verifyGo, pattern)}},
+		{"node", "Node", "Requires: npm install standardwebhooks",
+			recordCode{ID: "verify-node", Title: "hook.mjs", Text: fill(verifyNode, path)}},
+		{"python", "Python", "Uses only the standard library.",
+			recordCode{ID: "verify-python", Title: "hook.py", Text: fill(verifyPython, path)}},
 	}
 }
 

@@ -15,13 +15,17 @@ type webhookSecretView struct {
 }
 
 // showSecret responds with the only page that shows a webhook's secret.
-func (d *Dashboard) showSecret(w http.ResponseWriter, v *visit, status int, hook *controlplane.Webhook, secret string) error {
-	view := webhookSecretView{URL: webhookURL(hook.ID), Address: shortAddress(hook.URL), Title: "Webhook added",
+func (d *Dashboard) showSecret(
+	w http.ResponseWriter, v *visit, status int, hook *controlplane.Webhook, secret string,
+) error {
+	view := webhookSecretView{URL: webhookURL(hook.ID), Address: shortAddress(hook.URL),
+		Title:  "Webhook added",
 		Secret: fact{Name: "Secret", Value: secret, Mono: true, Copy: true}}
 	if hook.PreviousUntil != nil {
 		view.Title, view.PreviousUntil = "Secret rotated", v.at(*hook.PreviousUntil)
 	}
-	return d.render(w, v, status, "webhook_secret", layout{Title: view.Title, Section: "webhooks", Page: view})
+	return d.render(w, v, status, "webhook_secret", layout{Title: view.Title,
+		Section: "webhooks", Page: view})
 }
 
 // rotateWebhook rotates a webhook's secret and shows the new one.

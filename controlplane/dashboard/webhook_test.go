@@ -18,12 +18,19 @@ func TestChangeWebhook(t *testing.T) {
 	s := newWebhookSite(t, ok)
 	hook, _ := s.newHook(s.org, controlplane.ActionRenewed)
 	page := webhookURL(hook.ID)
-	s.get(page).want(http.StatusOK, "Enabled", "Events are sent immediately", "ID "+hook.ID, "Events Certificate renewed", "The secret was shown once").
-		has(`value="domain.renewed" checked`, `action="`+page+`/rotate"`, `action="`+page+`/delete"`, `href="/webhooks" aria-current="true"`).hasNot(`name="all" value="1" checked`)
-	good := url.Values{"url": {"https://example.com/new"}, "description": {"<b>new</b>"}, "all": {"1"}, "event": {controlplane.ActionRenewed}}
+	s.get(page).want(http.StatusOK, "Enabled", "Events are sent immediately", "ID "+hook.ID,
+		"Events Certificate renewed", "The secret was shown once").
+		has(`value="domain.renewed" checked`, `action="`+page+`/rotate"`, `action="`+page+
+			`/delete"`, `href="/webhooks" aria-current="true"`).hasNot(
+		`name="all" value="1" checked`)
+	good := url.Values{"url": {"https://example.com/new"}, "description": {"<b>new</b>"},
+		"all": {"1"}, "event": {controlplane.ActionRenewed}}
 	s.post(page, good).to(page)
-	s.get(page).want(http.StatusOK, "Webhook saved.", "Disabled", "No events are sent until you enable the webhook.", "Events All events", "<b>new</b>").hasNot("<b>new", `id="again"`)
-	if got := s.webhook(hook); got.URL != "https://example.com/new" || got.Enabled || len(got.Events) != 0 || got.Description != "<b>new</b>" {
+	s.get(page).want(http.StatusOK, "Webhook saved.", "Disabled",
+		"No events are sent until you enable the webhook.", "Events All events",
+		"<b>new</b>").hasNot("<b>new", `id="again"`)
+	if got := s.webhook(hook); got.URL != "https://example.com/new" || got.Enabled ||
+		len(got.Events) != 0 || got.Description != "<b>new</b>" {
 		t.Errorf("webhook = %+v, want the submitted settings", got)
 	}
 	hostile := url.Values{"url": {`https://example.com/"><script>alert(1)</script>`}, "all": {"1"}}
@@ -42,7 +49,9 @@ func TestChangeWebhook(t *testing.T) {
 	s.post(page, good).to(page)
 	s.get(page).want(http.StatusOK, "Events are sent immediately").has(`id="again"`)
 	bad := url.Values{"url": {"https://10.0.0.1/?hush"}, "description": {"kept"}, "all": {"1"}}
-	s.post(page, bad).want(http.StatusUnprocessableEntity, "host is not on the public Internet.").has(`id="edit" open`, `value="https://10.0.0.1/?hush"`, `value="kept"`, "autofocus")
+	s.post(page, bad).want(http.StatusUnprocessableEntity,
+		"host is not on the public Internet.").has(`id="edit" open`,
+		`value="https://10.0.0.1/?hush"`, `value="kept"`, "autofocus")
 	bad.Del("all")
 	s.post(page, bad).want(http.StatusUnprocessableEntity, "Choose at least one event")
 	if got := s.webhook(hook); got.URL != "https://example.com/new" {
@@ -51,26 +60,38 @@ func TestChangeWebhook(t *testing.T) {
 }
 
 func TestDisabledWebhook(t *testing.T) {
-	s := newWebhookSite(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusGone) })
+	s := newWebhookSite(t, func(w http.ResponseWriter,
+		_ *http.Request) {
+		w.WriteHeader(http.StatusGone)
+	})
 	hook, _ := s.newHook(s.org)
 	page := webhookURL(hook.ID)
 	s.add(s.org, "example.com")
 	s.deliverPending(hook)
 	s.get("/webhooks").want(http.StatusOK, "Disabled Responded with 410 Gone Last delivery Failed")
-	s.get(page).want(http.StatusOK, "Disabled because the receiver responded with 410 Gone.").has(`action="` + page + `/test"`)
-	s.post(page+"/redeliver", url.Values{"since": {time.Now().UTC().Add(-time.Hour).Format(minute)}}).want(http.StatusConflict, "The webhook is disabled", "Enable the webhook on its page first").hasNot("PATCH")
+	s.get(page).want(http.StatusOK, "Disabled because the receiver responded with 410 Gone.").has(
+		`action="` + page + `/test"`)
+	s.post(page+
+		"/redeliver", url.Values{"since": {time.Now().UTC().Add(-time.Hour).Format(minute)}}).want(
+		http.StatusConflict, "The webhook is disabled",
+		"Enable the webhook on its page first").hasNot("PATCH")
 	delivery := deliveryURL(&s.deliveries(hook)[0])
-	s.get(delivery).want(http.StatusOK, "HTTP status 410: only 200 to 299 count as delivered.", "410 Gone").hasNot(delivery + "/redeliver")
+	s.get(delivery).want(http.StatusOK, "HTTP status 410: only 200 to 299 count as delivered.",
+		"410 Gone").hasNot(delivery + "/redeliver")
 	s.post(delivery+"/redeliver", nil).want(http.StatusConflict)
 }
 
 func TestFailingWebhook(t *testing.T) {
-	s := newWebhookSite(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
+	s := newWebhookSite(t, func(w http.ResponseWriter,
+		_ *http.Request) {
+		w.WriteHeader(http.StatusInternalServerError)
+	})
 	hook, _ := s.newHook(s.org, controlplane.ActionDomainCreated)
 	s.add(s.org, "example.com")
 	s.deliverPending(hook)
 	s.get("/webhooks").want(http.StatusOK, "Domain added Failing Last delivery Retrying")
-	s.get(webhookURL(hook.ID)).want(http.StatusOK, "Failing since", "after five days without a success", "Domain added", "Retrying 1 attempt", "Next attempt")
+	s.get(webhookURL(hook.ID)).want(http.StatusOK, "Failing since",
+		"after five days without a success", "Domain added", "Retrying 1 attempt", "Next attempt")
 }
 
 func TestRotateWebhook(t *testing.T) {
@@ -78,12 +99,16 @@ func TestRotateWebhook(t *testing.T) {
 	hook, old := s.newHook(s.org)
 	page := webhookURL(hook.ID)
 	s.get(page).hasNot("signed with the previous secret")
-	a := s.post(page+"/rotate", nil).want(http.StatusOK, "Secret rotated", "It is not shown again", "Deliveries are also signed with the previous secret until", "in 24 h")
+	a := s.post(page+"/rotate", nil).want(http.StatusOK, "Secret rotated", "It is not shown again",
+		"Deliveries are also signed with the previous secret until", "in 24 h")
 	secret := webhookSecretPattern.FindString(a.text)
-	if _, err := controlplane.WebhookKey(secret); err != nil || secret == old || strings.Contains(a.text, old) {
+	if _, err := controlplane.WebhookKey(secret); err != nil || secret == old ||
+		strings.Contains(a.text, old) {
 		t.Errorf("secret = %q after %q: %v, want a new valid secret only", secret, old, err)
 	}
-	shown := s.get(page).want(http.StatusOK, "Deliveries are also signed with the previous secret until", "The previous secret stops being used immediately")
+	shown := s.get(page).want(http.StatusOK,
+		"Deliveries are also signed with the previous secret until",
+		"The previous secret stops being used immediately")
 	if strings.Contains(shown.text, secret) {
 		t.Error("the page shows the secret again")
 	}
@@ -104,7 +129,8 @@ func TestDeleteWebhook(t *testing.T) {
 func TestDeliveryList(t *testing.T) {
 	s := newWebhookSite(t, ok)
 	limit := 100
-	o, err := s.life.CreateOrganization(t.Context(), controlplane.System("test"), lifecycle.NewOrganization{Name: "Big Ltd", Tier: controlplane.TierPro, DomainLimit: &limit})
+	o, err := s.life.CreateOrganization(t.Context(), controlplane.System("test"),
+		lifecycle.NewOrganization{Name: "Big Ltd", Tier: controlplane.TierPro, DomainLimit: &limit})
 	s.must(err)
 	s.addMember(o, developer, controlplane.RoleOwner)
 	s.post("/organizations/"+o.ID+"/switch", nil)
@@ -115,12 +141,16 @@ func TestDeliveryList(t *testing.T) {
 	}
 	all := s.deliveries(hook)
 	slices.Reverse(all)
-	first := s.get(page).want(http.StatusOK, "Next page", "Pending No attempts yet", "Next attempt due now").hasNot(all[0].EventID, "First page")
+	first := s.get(page).want(http.StatusOK, "Next page", "Pending No attempts yet",
+		"Next attempt due now").hasNot(all[0].EventID, "First page")
 	link := strings.ReplaceAll(cursorLink.FindStringSubmatch(first.body)[1], "&amp;", "&")
-	s.get(link).want(http.StatusOK, "First page", all[0].EventID, all[1].EventID).hasNot("Next page", all[2].EventID)
-	s.get(page+"?status=pending").want(http.StatusOK, all[len(all)-1].EventID).has(`href="` + page + `?status=pending" aria-current="true"`)
+	s.get(link).want(http.StatusOK, "First page", all[0].EventID,
+		all[1].EventID).hasNot("Next page", all[2].EventID)
+	s.get(page+"?status=pending").want(http.StatusOK, all[len(all)-1].EventID).has(`href="` + page +
+		`?status=pending" aria-current="true"`)
 	s.get(page+"?status=failed").want(http.StatusOK, "No deliveries match", "Show all deliveries")
-	for _, query := range []string{"status=gone", "cursor=abc", strings.TrimPrefix(link, page+"?") + "&status=pending"} {
+	for _, query := range []string{"status=gone", "cursor=abc", strings.TrimPrefix(link, page+"?") +
+		"&status=pending"} {
 		s.get(page + "?" + query).want(http.StatusBadRequest)
 	}
 	other, _ := s.newHook(o)
@@ -141,11 +171,13 @@ func TestVerifySamples(t *testing.T) {
 				if path == `"/"` {
 					want = `"POST /{$}"`
 				}
-				if _, err := parser.ParseFile(token.NewFileSet(), "main.go", text, parser.AllErrors); err != nil {
+				if _, err := parser.ParseFile(token.NewFileSet(), "main.go", text,
+					parser.AllErrors); err != nil {
 					t.Errorf("Go sample for %s: ParseFile = %v, want no error", address, err)
 				}
 			}
-			if !strings.Contains(text, want) || strings.Contains(text, "hush") || !strings.Contains(text, "WEBHOOK_SECRET") || strings.Contains(text, "{path}") {
+			if !strings.Contains(text, want) || strings.Contains(text, "hush") ||
+				!strings.Contains(text, "WEBHOOK_SECRET") || strings.Contains(text, "{path}") {
 				t.Errorf("verifySamples(%s), %s: lacks %s or WEBHOOK_SECRET, or contains the query:\n%s", address, sample.ID, want, text)
 			}
 		}

@@ -203,7 +203,9 @@ type caEndpoint struct {
 	done     chan struct{}
 }
 
-func serveCA(addr string, cert tls.Certificate, handler http.Handler, logger *log.Logger) (*caEndpoint, error) {
+func serveCA(
+	addr string, cert tls.Certificate, handler http.Handler, logger *log.Logger,
+) (*caEndpoint, error) {
 	l, err := net.Listen("tcp", loopbackAddr(addr))
 	if err != nil {
 		return nil, err
@@ -211,8 +213,9 @@ func serveCA(addr string, cert tls.Certificate, handler http.Handler, logger *lo
 	e := &caEndpoint{
 		listener: newCutListener(l),
 		server: &http.Server{
-			Handler:           handler,
-			TLSConfig:         &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12},
+			Handler: handler,
+			TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert},
+				MinVersion: tls.VersionTLS12},
 			ReadHeaderTimeout: 10 * time.Second,
 			ErrorLog:          logger,
 		},

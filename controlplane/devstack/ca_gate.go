@@ -60,7 +60,9 @@ const pathNewOrder = "/order-plz"
 
 // runsAlone reports whether the request must run alone. Pebble does not export these paths.
 func runsAlone(path string) bool {
-	return strings.HasPrefix(path, "/authZ/") || strings.HasPrefix(path, "/chalZ/") || strings.HasPrefix(path, "/finalize-order/") ||
+	return strings.HasPrefix(path, "/authZ/") || strings.HasPrefix(path, "/chalZ/") ||
+		strings.HasPrefix(path, "/finalize-order/") ||
 		path == "/sign-me-up" || // two registrations with the same key have a data race
-		path == pathNewOrder // no other request may see the authorizations that freshAuthorizations hides
+		// no other request may see the authorizations that freshAuthorizations hides
+		path == pathNewOrder
 }

@@ -51,7 +51,8 @@ func newPebble(cfg CAConfig, logger *log.Logger) (*pebble, error) {
 	var front wfe.WebFrontEndImpl
 	withPebbleEnv(cfg.Strict, cfg.Reuse, func() {
 		validator := va.New(logger, 5002, 5001, cfg.Strict, cfg.Resolver, store)
-		front = wfe.New(logger, store, validator, authority, cfg.CAAIdentities, cfg.Strict, len(cfg.EAB) > 0, retryAfter, retryAfter)
+		front = wfe.New(logger, store, validator, authority, cfg.CAAIdentities, cfg.Strict,
+			len(cfg.EAB) > 0, retryAfter, retryAfter)
 	})
 	p := &pebble{handler: front.Handler(), management: front.ManagementHandler()}
 	if !cfg.Strict && !cfg.Reuse {

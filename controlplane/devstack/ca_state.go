@@ -48,7 +48,8 @@ func listenerCertificate(dir, name string) (tls.Certificate, []byte, error) {
 		return tls.Certificate{}, nil, err
 	}
 	if dir != "" {
-		if err := replaceFile(path, append(append([]byte(nil), certPEM...), keyPEM...), 0o600); err != nil {
+		if err := replaceFile(path, append(append([]byte(nil), certPEM...), keyPEM...),
+			0o600); err != nil {
 			return tls.Certificate{}, nil, err
 		}
 	}
@@ -86,7 +87,8 @@ func selfSigned(name string) (certPEM, keyPEM []byte, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return encodeCertificate(der), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), nil
+	return encodeCertificate(der), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY",
+		Bytes: keyDER}), nil
 }
 
 // rememberRoots returns roots, followed by the recent ones among those stored in dir, and stores

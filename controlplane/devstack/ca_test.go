@@ -38,7 +38,8 @@ func TestCAIssues(t *testing.T) {
 		chain := client.issue(t, zone, profile, profile+".example.com", "*."+profile+".example.com")
 		leaf := verifyChain(t, chain, ca.RootPEM(), profile+".example.com")
 		if got := leaf.NotAfter.Sub(leaf.NotBefore); got != validity-time.Second {
-			t.Errorf("profile %s: certificate lifetime = %s, want %s", profile, got, validity-time.Second)
+			t.Errorf("profile %s: certificate lifetime = %s, want %s", profile, got,
+				validity-time.Second)
 		}
 		if n := ca.OrdersFor("*." + profile + ".example.com"); n != 1 {
 			t.Errorf("OrdersFor wildcard of %s = %d, want 1", profile, n)
@@ -59,7 +60,8 @@ func TestCARejectsWrongTXT(t *testing.T) {
 	client := newACME(t, ca)
 	client.register(t)
 	zone.breakNames.Store(true)
-	if _, err := client.tryIssue(zone, "classic", "wrong.example.com"); err == nil || !strings.Contains(err.Error(), "invalid") {
+	if _, err := client.tryIssue(zone, "classic", "wrong.example.com"); err == nil ||
+		!strings.Contains(err.Error(), "invalid") {
 		t.Fatalf("tryIssue() with a wrong TXT = %v, want an invalid authorization", err)
 	}
 }
@@ -117,7 +119,8 @@ func TestCANeverReusesAuthorizations(t *testing.T) {
 	client.register(t)
 	client.issue(t, zone, "classic", "again.example.com", "*.again.example.com")
 	for n := range 500 {
-		order, err := client.core.Orders.NewWithOptions([]string{"again.example.com"}, &api.OrderOptions{Profile: "classic"})
+		order, err := client.core.Orders.NewWithOptions([]string{"again.example.com"},
+			&api.OrderOptions{Profile: "classic"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -137,7 +140,8 @@ func TestCAReusesAuthorizations(t *testing.T) {
 	client.register(t)
 	client.issue(t, zone, "classic", "again.example.com")
 	for n := range 200 {
-		order, err := client.core.Orders.NewWithOptions([]string{"again.example.com"}, &api.OrderOptions{Profile: "classic"})
+		order, err := client.core.Orders.NewWithOptions([]string{"again.example.com"},
+			&api.OrderOptions{Profile: "classic"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -153,20 +157,25 @@ func TestCAExternalAccountBinding(t *testing.T) {
 	ca := startCA(t, devstack.CAConfig{EAB: map[string]string{"kid-1": mac}})
 
 	var problem *acme.ProblemDetails
-	if err := newACME(t, ca).tryRegister(); !errors.As(err, &problem) || !strings.HasSuffix(problem.Type, ":externalAccountRequired") {
+	if err := newACME(t, ca).tryRegister(); !errors.As(err, &problem) ||
+		!strings.HasSuffix(problem.Type, ":externalAccountRequired") {
 		t.Errorf("registration without a binding = %v, want externalAccountRequired", err)
 	}
 	wrong := base64.RawURLEncoding.EncodeToString(bytes.Repeat([]byte("x"), 32))
-	if _, err := newACME(t, ca).core.Accounts.NewEAB(acme.Account{TermsOfServiceAgreed: true}, "kid-1", wrong); err == nil {
+	if _, err := newACME(t, ca).core.Accounts.NewEAB(acme.Account{TermsOfServiceAgreed: true},
+		"kid-1", wrong); err == nil {
 		t.Error("registration with a wrong EAB key succeeded, want an error")
 	}
-	if _, err := newACME(t, ca).core.Accounts.NewEAB(acme.Account{TermsOfServiceAgreed: true}, "kid-2", mac); err == nil {
+	if _, err := newACME(t, ca).core.Accounts.NewEAB(acme.Account{TermsOfServiceAgreed: true},
+		"kid-2", mac); err == nil {
 		t.Error("registration with an unknown EAB key ID succeeded, want an error")
 	}
-	if _, err := newACME(t, ca).core.Accounts.NewEAB(acme.Account{TermsOfServiceAgreed: true}, "kid-1", mac); err != nil {
+	if _, err := newACME(t, ca).core.Accounts.NewEAB(acme.Account{TermsOfServiceAgreed: true},
+		"kid-1", mac); err != nil {
 		t.Errorf("registration with the EAB key = %v, want no error", err)
 	}
-	if _, err := devstack.StartCA(devstack.CAConfig{EAB: map[string]string{"kid": "not base64!"}}); err == nil {
+	if _, err := devstack.StartCA(devstack.CAConfig{
+		EAB: map[string]string{"kid": "not base64!"}}); err == nil {
 		t.Error("StartCA() with a key that is not base64url succeeded, want an error")
 	}
 }
@@ -260,7 +269,8 @@ func TestCAStateOverRestart(t *testing.T) {
 	if bytes.Equal(first.RootPEM(), second.RootPEM()) {
 		t.Error("RootPEM() did not change after a restart: does Pebble store it now?")
 	}
-	if !bytes.HasPrefix(second.RootsPEM(), second.RootPEM()) || !bytes.Contains(second.RootsPEM(), first.RootPEM()) {
+	if !bytes.HasPrefix(second.RootsPEM(), second.RootPEM()) ||
+		!bytes.Contains(second.RootsPEM(), first.RootPEM()) {
 		t.Error("RootsPEM() lacks the current or the previous root")
 	}
 	client := first.HTTPClient() // trusts the previous certificate
@@ -341,7 +351,8 @@ func (c *acmeClient) tryIssue(zone *txtZone, profile string, names ...string) ([
 	if err != nil {
 		return nil, err
 	}
-	csr, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{DNSNames: names}, key)
+	csr, err := x509.CreateCertificateRequest(rand.Reader,
+		&x509.CertificateRequest{DNSNames: names}, key)
 	if err != nil {
 		return nil, err
 	}
@@ -377,7 +388,8 @@ func (c *acmeClient) authorize(zone *txtZone, url string) error {
 			return err
 		}
 		sum := sha256.Sum256([]byte(keyAuth))
-		zone.add("_acme-challenge."+authz.Identifier.Value, base64.RawURLEncoding.EncodeToString(sum[:]))
+		zone.add("_acme-challenge."+authz.Identifier.Value,
+			base64.RawURLEncoding.EncodeToString(sum[:]))
 		if _, err := c.core.Challenges.New(challenge.URL); err != nil {
 			return fmt.Errorf("challenge: %w", err)
 		}
@@ -411,7 +423,8 @@ func verifyChain(t *testing.T, chainPEM, rootPEM []byte, name string) *x509.Cert
 	roots, intermediates := x509.NewCertPool(), x509.NewCertPool()
 	roots.AppendCertsFromPEM(rootPEM)
 	intermediates.AppendCertsFromPEM(rest)
-	if _, err := leaf.Verify(x509.VerifyOptions{DNSName: name, Roots: roots, Intermediates: intermediates}); err != nil {
+	if _, err := leaf.Verify(x509.VerifyOptions{DNSName: name, Roots: roots,
+		Intermediates: intermediates}); err != nil {
 		t.Fatal(err)
 	}
 	return leaf
@@ -453,7 +466,8 @@ func (z *txtZone) ServeDNS(w dns.ResponseWriter, req *dns.Msg) {
 			value = "x" + value
 		}
 		resp.Answer = append(resp.Answer, &dns.TXT{
-			Hdr: dns.RR_Header{Name: req.Question[0].Name, Rrtype: dns.TypeTXT, Class: dns.ClassINET},
+			Hdr: dns.RR_Header{Name: req.Question[0].Name, Rrtype: dns.TypeTXT,
+				Class: dns.ClassINET},
 			Txt: []string{value},
 		})
 	}

@@ -26,7 +26,9 @@ type child struct {
 // startChild starts cmd, as owner if that is not nil, with a minimal environment: the caller's
 // PGPORT or LANG must not affect the server. The output goes to log, which may be nil, and its tail
 // is kept for error messages. If this process dies, the child gets the signal onParentDeath.
-func startChild(cmd *exec.Cmd, owner *syscall.Credential, onParentDeath syscall.Signal, log io.Writer) (*child, error) {
+func startChild(
+	cmd *exec.Cmd, owner *syscall.Credential, onParentDeath syscall.Signal, log io.Writer,
+) (*child, error) {
 	c := &child{cmd: cmd, done: make(chan struct{}), tail: &tailWriter{}}
 	var output io.Writer = c.tail
 	if log != nil {
@@ -98,7 +100,8 @@ func (c *child) stop(ctx context.Context, patience time.Duration, signals ...sys
 			if i == 0 {
 				return nil
 			}
-			return fmt.Errorf("pid %d did not stop before the timeout: stopped with %s", c.pid(), signal)
+			return fmt.Errorf("pid %d did not stop before the timeout: stopped with %s", c.pid(),
+				signal)
 		case <-ctx.Done():
 		}
 	}

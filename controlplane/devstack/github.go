@@ -31,8 +31,9 @@ type GitHub struct {
 	url  string
 	http *http.Server
 
-	mu       sync.Mutex
-	accounts map[string]controlplane.GitHubAccount // by lowercase login; only requested or changed accounts
+	mu sync.Mutex
+	// by lowercase login; only requested or changed accounts
+	accounts map[string]controlplane.GitHubAccount
 	codes    map[string]githubCode
 	tokens   map[string]string // lowercase login by access token
 }
@@ -43,8 +44,9 @@ func StartGitHub(ctx context.Context, cfg GitHubConfig) (*GitHub, error) {
 	if err != nil {
 		return nil, fmt.Errorf("GitHub stand-in: %w", err)
 	}
-	g := &GitHub{cfg: cfg, url: "http://" + l.Addr().String(), accounts: map[string]controlplane.GitHubAccount{},
-		codes: map[string]githubCode{}, tokens: map[string]string{}}
+	g := &GitHub{cfg: cfg, url: "http://" + l.Addr().String(),
+		accounts: map[string]controlplane.GitHubAccount{},
+		codes:    map[string]githubCode{}, tokens: map[string]string{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /login/oauth/authorize", g.authorize)
 	mux.HandleFunc("POST /login/oauth/access_token", g.accessToken)
@@ -53,7 +55,8 @@ func StartGitHub(ctx context.Context, cfg GitHubConfig) (*GitHub, error) {
 	mux.HandleFunc("GET /playground.css", func(w http.ResponseWriter, r *http.Request) {
 		http.ServeFileFS(w, r, playgroundFiles, "playground.css")
 	})
-	g.http = &http.Server{Handler: edge.OnlyHosts([]string{orLoopback(cfg.Listen)}, false, mux), ReadHeaderTimeout: 5 * time.Second}
+	g.http = &http.Server{Handler: edge.OnlyHosts([]string{orLoopback(cfg.Listen)}, false, mux),
+		ReadHeaderTimeout: 5 * time.Second}
 	go func() { _ = g.http.Serve(l) }()
 	return g, nil
 }

@@ -33,7 +33,8 @@ type githubCode struct {
 func (g *GitHub) authorize(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	back, err := url.Parse(q.Get("redirect_uri"))
-	if err != nil || back.Host == "" || q.Get("client_id") != g.cfg.ClientID || q.Get("response_type") != "code" {
+	if err != nil || back.Host == "" || q.Get("client_id") != g.cfg.ClientID ||
+		q.Get("response_type") != "code" {
 		http.Error(w, "unknown client_id, or invalid redirect_uri", http.StatusNotFound)
 		return
 	}
@@ -48,7 +49,8 @@ func (g *GitHub) authorize(w http.ResponseWriter, r *http.Request) {
 	case q.Get("code_challenge") == "" || q.Get("code_challenge_method") != "S256":
 		answer.Set("error", "invalid_request")
 	default:
-		answer.Set("code", g.newCode(githubCode{login: g.Account(login).Login, challenge: q.Get("code_challenge"), redirect: q.Get("redirect_uri")}))
+		answer.Set("code", g.newCode(githubCode{login: g.Account(login).Login,
+			challenge: q.Get("code_challenge"), redirect: q.Get("redirect_uri")}))
 	}
 	back.RawQuery = answer.Encode()
 	http.Redirect(w, r, back.String(), http.StatusFound)
@@ -78,7 +80,8 @@ func (g *GitHub) choose(w http.ResponseWriter, q url.Values) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'")
+	w.Header().Set("Content-Security-Policy",
+		"default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'")
 	_, _ = b.WriteTo(w)
 }
 
@@ -87,14 +90,16 @@ func (g *GitHub) accessToken(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
 	token, problem := g.exchange(r)
 	if problem != "" {
-		answerJSON(w, map[string]string{"error": problem, "error_description": "See the documentation."})
+		answerJSON(w, map[string]string{"error": problem,
+			"error_description": "See the documentation."})
 		return
 	}
 	answerJSON(w, map[string]string{"access_token": token, "token_type": "bearer", "scope": ""})
 }
 
 func (g *GitHub) exchange(r *http.Request) (token, problem string) {
-	if r.PostFormValue("client_id") != g.cfg.ClientID || r.PostFormValue("client_secret") != g.cfg.Secret {
+	if r.PostFormValue("client_id") != g.cfg.ClientID ||
+		r.PostFormValue("client_secret") != g.cfg.Secret {
 		return "", "incorrect_client_credentials"
 	}
 	g.mu.Lock()
@@ -103,7 +108,8 @@ func (g *GitHub) exchange(r *http.Request) (token, problem string) {
 	delete(g.codes, r.PostFormValue("code"))
 	challenge := sha256.Sum256([]byte(r.PostFormValue("code_verifier")))
 	switch {
-	case !ok, subtle.ConstantTimeCompare([]byte(base64.RawURLEncoding.EncodeToString(challenge[:])), []byte(c.challenge)) == 0:
+	case !ok, subtle.ConstantTimeCompare([]byte(base64.RawURLEncoding.EncodeToString(challenge[:])),
+		[]byte(c.challenge)) == 0:
 		return "", "bad_verification_code"
 	case r.PostFormValue("redirect_uri") != c.redirect:
 		return "", "redirect_uri_mismatch"

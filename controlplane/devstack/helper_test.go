@@ -29,7 +29,8 @@ func TestHelperProcess(t *testing.T) {
 	case "":
 		return
 	case "postgres":
-		p, err := devstack.StartPostgres(t.Context(), devstack.PostgresConfig{Dir: os.Getenv(helperDir)})
+		p, err := devstack.StartPostgres(t.Context(),
+			devstack.PostgresConfig{Dir: os.Getenv(helperDir)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -79,11 +80,13 @@ func startHelper(t *testing.T, kind, dir string) (helper *os.Process, server int
 // count as running.
 func waitGone(t *testing.T, pid int) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(
+		20 * time.Millisecond) {
 		if syscall.Kill(pid, 0) != nil {
 			return
 		}
-		if status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid)); err == nil && strings.Contains(string(status), "State:\tZ") {
+		if status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid)); err == nil &&
+			strings.Contains(string(status), "State:\tZ") {
 			return
 		}
 	}
@@ -102,7 +105,8 @@ func rerunAs(t *testing.T, uid, gid uint32, run string) {
 	binary := filepath.Join(room, "devstack.test")
 	tmp := filepath.Join(room, "tmp")
 	copyFile(t, os.Args[0], binary)
-	for _, err := range []error{os.Chmod(room, 0o755), os.Mkdir(tmp, 0o700), os.Chown(tmp, int(uid), int(gid))} {
+	for _, err := range []error{os.Chmod(room, 0o755), os.Mkdir(tmp, 0o700),
+		os.Chown(tmp, int(uid), int(gid))} {
 		if err != nil {
 			t.Fatal(err)
 		}

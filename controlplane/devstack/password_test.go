@@ -39,12 +39,14 @@ func TestPostgresSecuresAnOlderDirectory(t *testing.T) {
 	t.Parallel()
 	cfg := devstack.PostgresConfig{Dir: reachableDir(t), Fast: true}
 	p := startPostgres(t, cfg)
-	execSQL(t, p, "create table kept (word text)", "insert into kept values ('one')", "alter role postgres password null")
+	execSQL(t, p, "create table kept (word text)", "insert into kept values ('one')",
+		"alter role postgres password null")
 	if err := p.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	hba := filepath.Join(cfg.Dir, "pg_hba.conf")
-	if err := os.WriteFile(hba, []byte("local all all trust\nhost all all 127.0.0.1/32 trust\nhost all all ::1/128 trust\n"), 0o600); err != nil {
+	if err := os.WriteFile(hba,
+		[]byte("local all all trust\nhost all all 127.0.0.1/32 trust\nhost all all ::1/128 trust\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Remove(filepath.Join(cfg.Dir, "dcvaas-password")); err != nil {
@@ -72,7 +74,9 @@ func wantPostgresSecured(t *testing.T, p *devstack.Postgres) {
 		if err == nil {
 			_ = conn.Close(t.Context())
 		}
-		if rejected, ok := errors.AsType[*pgconn.PgError](err); password != "" && (!ok || rejected.Code != "28P01") || err == nil { // invalid_password
+		// invalid_password
+		if rejected, ok := errors.AsType[*pgconn.PgError](err); password != "" &&
+			(!ok || rejected.Code != "28P01") || err == nil {
 			t.Errorf("connecting with the password %q = %v, want it rejected", password, err)
 		}
 	}
@@ -95,16 +99,21 @@ func TestRedisRequiresPassword(t *testing.T) {
 		cfg := devstack.RedisConfig{Dir: filepath.Join(t.TempDir(), "redis"), Embedded: embedded}
 		r := startRedis(t, cfg)
 		for _, password := range []string{"", "wrong"} {
-			client := redis.NewClient(&redis.Options{Addr: r.Addr(), Password: password, MaxRetries: -1})
+			client := redis.NewClient(&redis.Options{Addr: r.Addr(), Password: password,
+				MaxRetries: -1})
 			t.Cleanup(func() { client.Close() })
-			if err := client.Set(t.Context(), "key", "value", 0).Err(); err == nil || !strings.Contains(err.Error(), "NOAUTH") && !strings.Contains(err.Error(), "WRONGPASS") {
-				t.Errorf("embedded %v: SET with the password %q = %v, want it rejected", embedded, password, err)
+			if err := client.Set(t.Context(), "key", "value", 0).Err(); err == nil ||
+				!strings.Contains(err.Error(), "NOAUTH") &&
+					!strings.Contains(err.Error(), "WRONGPASS") {
+				t.Errorf("embedded %v: SET with the password %q = %v, want it rejected", embedded,
+					password, err)
 			}
 		}
 		if err := redisClient(t, r).Set(t.Context(), "key", "value", 0).Err(); err != nil {
 			t.Errorf("embedded %v: SET with URL() = %v, want no error", embedded, err)
 		}
-		if info, err := os.Stat(filepath.Join(cfg.Dir, "password")); err != nil || info.Mode().Perm() != 0o600 {
+		if info, err := os.Stat(filepath.Join(cfg.Dir, "password")); err != nil ||
+			info.Mode().Perm() != 0o600 {
 			t.Errorf("embedded %v: password file = %v, %v, want mode 600", embedded, info, err)
 		}
 		if !embedded {

@@ -84,7 +84,8 @@ func StartPlayground(ctx context.Context, cfg PlaygroundConfig) (*Playground, er
 	p.updates = &playgroundUpdates{store: p.store}
 	if cfg.StateFile != "" {
 		if err := p.store.load(cfg.StateFile); err != nil {
-			return nil, errors.Join(fmt.Errorf("playground: %w", err), tcp.Close(), udp.Close(), web.Close())
+			return nil, errors.Join(fmt.Errorf("playground: %w", err), tcp.Close(), udp.Close(),
+				web.Close())
 		}
 		p.saver = startPlaygroundSaver(p.store, cfg.StateFile, cfg.Logger)
 	}
@@ -93,7 +94,10 @@ func StartPlayground(ctx context.Context, cfg PlaygroundConfig) (*Playground, er
 }
 
 // serve starts the DNS and HTTP servers on open sockets.
-func (p *Playground) serve(ctx context.Context, cfg PlaygroundConfig, tcp net.Listener, udp net.PacketConn, web net.Listener) {
+func (p *Playground) serve(
+	ctx context.Context, cfg PlaygroundConfig, tcp net.Listener, udp net.PacketConn,
+	web net.Listener,
+) {
 	base, cancel := context.WithCancel(ctx)
 	p.cancel = cancel
 	handler := &playgroundHandler{playground: p, base: base}
@@ -102,7 +106,8 @@ func (p *Playground) serve(ctx context.Context, cfg PlaygroundConfig, tcp net.Li
 		secrets = map[string]string{dns.CanonicalName(cfg.TSIGName): cfg.TSIGSecret}
 	}
 	var started sync.WaitGroup
-	for _, srv := range []*dns.Server{{Listener: tcp, MaxTCPQueries: -1}, {PacketConn: udp, UDPSize: 4096}} {
+	for _, srv := range []*dns.Server{{Listener: tcp, MaxTCPQueries: -1},
+		{PacketConn: udp, UDPSize: 4096}} {
 		srv.Handler, srv.TsigSecret, srv.MsgAcceptFunc = handler, secrets, acceptPlayground
 		srv.NotifyStartedFunc = started.Done
 		p.servers = append(p.servers, srv)

@@ -70,7 +70,8 @@ func (p *Playground) answer(ctx context.Context, r *dns.Msg) *dns.Msg {
 	case len(r.Question) != 1:
 		m.Rcode = dns.RcodeFormatError
 		return m
-	case r.Question[0].Qclass != dns.ClassINET, r.Question[0].Qtype == dns.TypeAXFR, r.Question[0].Qtype == dns.TypeIXFR:
+	case r.Question[0].Qclass != dns.ClassINET, r.Question[0].Qtype == dns.TypeAXFR,
+		r.Question[0].Qtype == dns.TypeIXFR:
 		m.Rcode = dns.RcodeRefused
 		return m
 	}

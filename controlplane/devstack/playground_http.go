@@ -119,11 +119,13 @@ func minTTL(m *dns.Msg) int {
 // malformedRecord returns an error for a malformed body. It names the field if the decoder does.
 func malformedRecord(err error) error {
 	out := &controlplane.Error{
-		Kind: controlplane.KindMalformed, Code: "malformed-body", Message: "Malformed record set: " + err.Error() + ".",
+		Kind: controlplane.KindMalformed,
+		Code: "malformed-body", Message: "Malformed record set: " + err.Error() + ".",
 		Fix: `Send {"name":"_acme-challenge.example.com","type":"CNAME","values":["target.example.net"],"ttl":60}.`,
 	}
 	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		out.Fields = []controlplane.FieldError{{Pointer: "/" + e.Field, Code: "wrong-type", Detail: fmt.Sprintf("A JSON %s is not allowed here.", e.Value)}}
+		out.Fields = []controlplane.FieldError{{Pointer: "/" + e.Field,
+			Code: "wrong-type", Detail: fmt.Sprintf("A JSON %s is not allowed here.", e.Value)}}
 	}
 	return out
 }

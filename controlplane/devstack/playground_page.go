@@ -33,7 +33,8 @@ type playgroundForm struct{ Name, Type, Values, TTL string }
 
 func (p *Playground) pageRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
-		p.page(w, http.StatusOK, playgroundForm{Name: r.FormValue("name"), Type: "CNAME", TTL: "60"}, nil)
+		p.page(w, http.StatusOK, playgroundForm{Name: r.FormValue("name"),
+			Type: "CNAME", TTL: "60"}, nil)
 	})
 	mux.HandleFunc("POST /{$}", p.setByForm)
 	mux.HandleFunc("POST /remove", p.removeByForm)
@@ -45,7 +46,8 @@ func (p *Playground) pageRoutes(mux *http.ServeMux) {
 // setByForm sets the records of a form with one value per line.
 func (p *Playground) setByForm(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
-	form := playgroundForm{r.PostFormValue("name"), r.PostFormValue("type"), r.PostFormValue("values"), r.PostFormValue("ttl")}
+	form := playgroundForm{r.PostFormValue("name"), r.PostFormValue("type"),
+		r.PostFormValue("values"), r.PostFormValue("ttl")}
 	var values []string
 	for line := range strings.Lines(form.Values) {
 		if line = strings.TrimSpace(line); line != "" {
@@ -54,7 +56,8 @@ func (p *Playground) setByForm(w http.ResponseWriter, r *http.Request) {
 	}
 	ttl, err := strconv.Atoi(form.TTL)
 	if err != nil {
-		err = controlplane.Invalid("/ttl", "invalid-ttl", "The TTL must be a number.", "Enter the TTL in seconds, such as 60.")
+		err = controlplane.Invalid("/ttl", "invalid-ttl", "The TTL must be a number.",
+			"Enter the TTL in seconds, such as 60.")
 	} else {
 		_, err = p.store.set(form.Name, form.Type, values, ttl)
 	}
@@ -76,7 +79,9 @@ func (p *Playground) removeByForm(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
 
-func (p *Playground) page(w http.ResponseWriter, status int, form playgroundForm, e *controlplane.Error) {
+func (p *Playground) page(
+	w http.ResponseWriter, status int, form playgroundForm, e *controlplane.Error,
+) {
 	page := playgroundPage{
 		DNSAddr: p.DNSAddr(), DoHURL: p.DoHURL(), Zone: strings.TrimSuffix(p.zone.name, "."),
 		Records: p.store.list(), Form: form, Error: e,
@@ -92,7 +97,8 @@ func (p *Playground) page(w http.ResponseWriter, status int, form playgroundForm
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+	h.Set("Content-Security-Policy",
+		"default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
 	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
 	_, _ = b.WriteTo(w)

@@ -28,7 +28,8 @@ type RecordSet struct {
 }
 
 // playgroundTypes are the types that can be set. SOA is built in.
-var playgroundTypes = []uint16{dns.TypeA, dns.TypeAAAA, dns.TypeCNAME, dns.TypeTXT, dns.TypeMX, dns.TypeCAA, dns.TypeNS,
+var playgroundTypes = []uint16{dns.TypeA, dns.TypeAAAA, dns.TypeCNAME, dns.TypeTXT, dns.TypeMX,
+	dns.TypeCAA, dns.TypeNS,
 	dns.TypeSRV, dns.TypePTR, dns.TypeTLSA, dns.TypeHTTPS, dns.TypeSVCB, dns.TypeDS, dns.TypeDNSKEY}
 
 const maxPlaygroundTTL = 7 * 24 * 60 * 60 // seconds; larger values are probably mistakes
@@ -46,13 +47,17 @@ func parseRecordName(name string) (string, error) {
 	case strings.ContainsFunc(trimmed, func(r rune) bool {
 		return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune(`\"();$@`, r)
 	}):
-		return "", bad(fmt.Sprintf("The name %q contains a character that is not allowed.", trimmed))
+		return "", bad(fmt.Sprintf("The name %q contains a character that is not allowed.",
+			trimmed))
 	}
-	if ascii, err := idna.New(idna.MapForLookup(), idna.StrictDomainName(false)).ToASCII(trimmed); err == nil {
+	if ascii, err := idna.New(idna.MapForLookup(),
+		idna.StrictDomainName(false)).ToASCII(trimmed); err == nil {
 		trimmed = ascii
 	}
 	if _, ok := dns.IsDomainName(trimmed); !ok {
-		return "", bad(fmt.Sprintf("The name %q is not a valid DNS name: labels have 1 to 63 bytes, and a name has at most 253.", trimmed))
+		return "", bad(
+			fmt.Sprintf(
+				"The name %q is not a valid DNS name: labels have 1 to 63 bytes, and a name has at most 253.", trimmed))
 	}
 	return dns.CanonicalName(trimmed), nil
 }
@@ -65,7 +70,8 @@ func parseRecordType(typ string) (uint16, error) {
 		for _, t := range playgroundTypes {
 			names = append(names, dns.TypeToString[t])
 		}
-		return 0, controlplane.Invalid("/type", "invalid-record-type", fmt.Sprintf("The type %q is not supported.", typ),
+		return 0, controlplane.Invalid("/type",
+			"invalid-record-type", fmt.Sprintf("The type %q is not supported.", typ),
 			"Use one of "+strings.Join(names, ", ")+".")
 	}
 	return t, nil
@@ -74,7 +80,8 @@ func parseRecordType(typ string) (uint16, error) {
 // parseRecordSet returns the records of a set.
 func parseRecordSet(name string, t uint16, values []string, ttl int) ([]dns.RR, error) {
 	if ttl < 0 || ttl > maxPlaygroundTTL {
-		return nil, controlplane.Invalid("/ttl", "invalid-ttl", fmt.Sprintf("The TTL %d is out of range.", ttl),
+		return nil, controlplane.Invalid("/ttl",
+			"invalid-ttl", fmt.Sprintf("The TTL %d is out of range.", ttl),
 			"Enter the TTL in seconds, from 0 to "+strconv.Itoa(maxPlaygroundTTL)+".")
 	}
 	if len(values) == 0 {
@@ -82,13 +89,15 @@ func parseRecordSet(name string, t uint16, values []string, ttl int) ([]dns.RR, 
 			"Enter at least one value, or delete the record set.")
 	}
 	if t == dns.TypeCNAME && len(values) > 1 {
-		return nil, controlplane.Invalid("/values", "many-cnames", "A name can have only one CNAME (RFC 1034 §3.6.2).", "Enter one value.")
+		return nil, controlplane.Invalid("/values", "many-cnames",
+			"A name can have only one CNAME (RFC 1034 §3.6.2).", "Enter one value.")
 	}
 	var rrs []dns.RR
 	for i, v := range values {
 		rr, err := parseRecordValue(name, t, v, ttl)
 		if err != nil {
-			return nil, controlplane.Invalid("/values/"+strconv.Itoa(i), "invalid-value", err.Error(), exampleValue(t))
+			return nil, controlplane.Invalid("/values/"+strconv.Itoa(i),
+				"invalid-value", err.Error(), exampleValue(t))
 		}
 		if !slices.ContainsFunc(rrs, func(o dns.RR) bool { return dns.IsDuplicate(o, rr) }) {
 			rrs = append(rrs, rr)
@@ -99,7 +108,8 @@ func parseRecordSet(name string, t uint16, values []string, ttl int) ([]dns.RR, 
 
 func parseRecordValue(name string, t uint16, value string, ttl int) (dns.RR, error) {
 	value = strings.TrimSpace(value)
-	hdr := dns.RR_Header{Name: name, Rrtype: t, Class: dns.ClassINET, Ttl: uint32(ttl)} // the range has been checked
+	// the range has been checked
+	hdr := dns.RR_Header{Name: name, Rrtype: t, Class: dns.ClassINET, Ttl: uint32(ttl)}
 	switch {
 	case value == "":
 		return nil, fmt.Errorf("empty value")
@@ -144,8 +154,10 @@ func parseRecordValue(name string, t uint16, value string, ttl int) (dns.RR, err
 
 func exampleValue(t uint16) string {
 	examples := map[uint16]string{
-		dns.TypeA: "192.0.2.1", dns.TypeAAAA: "2001:db8::1", dns.TypeCNAME: "target.example.net", dns.TypeNS: "ns1.example.net",
-		dns.TypeTXT: "any text", dns.TypeMX: "10 mail.example.com", dns.TypeCAA: `0 issue "letsencrypt.org"`, dns.TypeSRV: "10 5 443 host.example.com",
+		dns.TypeA: "192.0.2.1", dns.TypeAAAA: "2001:db8::1", dns.TypeCNAME: "target.example.net",
+		dns.TypeNS:  "ns1.example.net",
+		dns.TypeTXT: "any text", dns.TypeMX: "10 mail.example.com",
+		dns.TypeCAA: `0 issue "letsencrypt.org"`, dns.TypeSRV: "10 5 443 host.example.com",
 	}
 	if e, ok := examples[t]; ok {
 		return dns.TypeToString[t] + " values look like: " + e
@@ -163,7 +175,8 @@ func recordValue(rr dns.RR) string {
 		return strings.TrimSuffix(rr.Ns, ".")
 	case *dns.TXT:
 		plain := txtPlain(rr.Txt)
-		printable := utf8.ValidString(plain) && !strings.ContainsFunc(plain, unicode.IsControl) && strings.TrimSpace(plain) == plain
+		printable := utf8.ValidString(plain) && !strings.ContainsFunc(plain, unicode.IsControl) &&
+			strings.TrimSpace(plain) == plain
 		if printable && plain != "" && !strings.HasPrefix(plain, `"`) {
 			return plain
 		}

@@ -21,7 +21,8 @@ type playgroundSaver struct {
 }
 
 func startPlaygroundSaver(store *playgroundStore, path string, log *slog.Logger) *playgroundSaver {
-	s := &playgroundSaver{store: store, path: path, quit: make(chan struct{}), done: make(chan error, 1)}
+	s := &playgroundSaver{store: store, path: path, quit: make(chan struct{}),
+		done: make(chan error, 1)}
 	go func() {
 		for {
 			select {

@@ -43,7 +43,8 @@ func (s *playgroundStore) set(name, typ string, values []string, ttl int) (Recor
 		return RecordSet{}, err
 	}
 	if dns.IsSubDomain(s.validation, fqdn) {
-		return RecordSet{}, controlplane.Invalid("/name", "validation-zone", "Records in the validation zone can't be set here.",
+		return RecordSet{}, controlplane.Invalid("/name", "validation-zone",
+			"Records in the validation zone can't be set here.",
 			"Set only records of customers' domains; DCVaaS serves its own zone.")
 	}
 	t, err := parseRecordType(typ)
@@ -59,9 +60,11 @@ func (s *playgroundStore) set(name, typ string, values []string, ttl int) (Recor
 	if other, ok := s.collides(fqdn, t); ok {
 		return RecordSet{}, &controlplane.Error{
 			Kind: controlplane.KindConflict, Code: "cname-and-other-data",
-			Message: "A " + other + " record exists at " + strings.TrimSuffix(fqdn, ".") + ", and a CNAME must be the only record at its name (RFC 1034 §3.6.2).",
-			Fix:     "Remove the " + other + " record first.",
-			Fields:  []controlplane.FieldError{{Pointer: "/type", Code: "cname-and-other-data", Detail: "Conflicts with the " + other + " record."}},
+			Message: "A " + other + " record exists at " + strings.TrimSuffix(fqdn, ".") +
+				", and a CNAME must be the only record at its name (RFC 1034 §3.6.2).",
+			Fix: "Remove the " + other + " record first.",
+			Fields: []controlplane.FieldError{{Pointer: "/type", Code: "cname-and-other-data",
+				Detail: "Conflicts with the " + other + " record."}},
 		}
 	}
 	return *s.put(fqdn, t, rrs), nil
@@ -132,7 +135,8 @@ func (s *playgroundStore) collides(name string, t uint16) (string, bool) {
 // put stores a record set. s.mu is held.
 func (s *playgroundStore) put(name string, t uint16, rrs []dns.RR) *RecordSet {
 	set := &RecordSet{
-		Name: strings.TrimSuffix(name, "."), Type: dns.TypeToString[t], TTL: int(rrs[0].Header().Ttl),
+		Name: strings.TrimSuffix(name, "."), Type: dns.TypeToString[t],
+		TTL:       int(rrs[0].Header().Ttl),
 		UpdatedAt: s.now().UTC().Truncate(time.Second), rrs: rrs,
 	}
 	for _, rr := range rrs {

@@ -95,7 +95,8 @@ func (s *playgroundStore) prerequisites(zone string, rrs []dns.RR) int {
 				return dns.RcodeNXRrset
 			}
 			for _, rr := range want {
-				if !slices.ContainsFunc(set.rrs, func(have dns.RR) bool { return dns.IsDuplicate(have, rr) }) {
+				if !slices.ContainsFunc(set.rrs,
+					func(have dns.RR) bool { return dns.IsDuplicate(have, rr) }) {
 					return dns.RcodeNXRrset
 				}
 			}
@@ -140,14 +141,16 @@ func (s *playgroundStore) apply(zone string, rr dns.RR) {
 	switch {
 	case h.Class == dns.ClassANY:
 		for t := range s.names[name] {
-			if kept := name == zone && t == dns.TypeNS; (h.Rrtype == dns.TypeANY || h.Rrtype == t) && !kept {
+			if kept := name == zone && t == dns.TypeNS; (h.Rrtype == dns.TypeANY ||
+				h.Rrtype == t) && !kept {
 				s.drop(name, t)
 			}
 		}
 	case h.Class == dns.ClassNONE && set != nil:
 		gone := dns.Copy(rr)
 		gone.Header().Class = dns.ClassINET
-		left := slices.DeleteFunc(slices.Clone(set.rrs), func(have dns.RR) bool { return dns.IsDuplicate(have, gone) })
+		left := slices.DeleteFunc(slices.Clone(set.rrs),
+			func(have dns.RR) bool { return dns.IsDuplicate(have, gone) })
 		switch {
 		case len(left) == len(set.rrs):
 		case len(left) == 0:

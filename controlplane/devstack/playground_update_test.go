@@ -48,22 +48,52 @@ func TestPlaygroundUpdate(t *testing.T) {
 		want  int // CNAME records at the challenge name afterwards; before: 1
 		txt   int // TXT records at t.example.com afterwards; before: 2
 	}{
-		{"add", "example.com.", func(t *testing.T, m *dns.Msg) { m.Insert([]dns.RR{rr(t, `t.example.com. 60 IN TXT "c"`)}) }, dns.RcodeSuccess, 1, 3},
-		{"add again", "example.com.", func(t *testing.T, m *dns.Msg) { m.Insert([]dns.RR{rr(t, `t.example.com. 60 IN TXT "a"`)}) }, dns.RcodeSuccess, 1, 2},
+		{"add", "example.com.", func(t *testing.T,
+			m *dns.Msg) {
+			m.Insert([]dns.RR{rr(t, `t.example.com. 60 IN TXT "c"`)})
+		}, dns.RcodeSuccess, 1, 3},
+		{"add again", "example.com.", func(t *testing.T,
+			m *dns.Msg) {
+			m.Insert([]dns.RR{rr(t, `t.example.com. 60 IN TXT "a"`)})
+		}, dns.RcodeSuccess, 1, 2},
 		{"replace a CNAME", "example.com.", func(t *testing.T, m *dns.Msg) {
 			m.Insert([]dns.RR{rr(t, "_acme-challenge.example.com. 60 IN CNAME other.test.")})
 		}, dns.RcodeSuccess, 1, 2},
 		{"conflict with a CNAME", "example.com.", func(t *testing.T, m *dns.Msg) {
 			m.Insert([]dns.RR{rr(t, `_acme-challenge.example.com. 60 IN TXT "a"`)})
 		}, dns.RcodeSuccess, 1, 2},
-		{"delete a record", "example.com.", func(t *testing.T, m *dns.Msg) { m.Remove([]dns.RR{rr(t, `t.example.com. 60 IN TXT "a"`)}) }, dns.RcodeSuccess, 1, 1},
-		{"delete a set", "example.com.", func(t *testing.T, m *dns.Msg) { m.RemoveRRset([]dns.RR{rr(t, cname)}) }, dns.RcodeSuccess, 0, 2},
-		{"delete a name", "example.com.", func(t *testing.T, m *dns.Msg) { m.RemoveName([]dns.RR{rr(t, `t.example.com. 60 IN TXT "a"`)}) }, dns.RcodeSuccess, 1, 0},
-		{"name in use", "example.com.", func(t *testing.T, m *dns.Msg) { m.NameUsed([]dns.RR{rr(t, "no.example.com. 0 IN A 192.0.2.1")}) }, dns.RcodeNameError, 1, 2},
-		{"name not in use", "example.com.", func(t *testing.T, m *dns.Msg) { m.NameNotUsed([]dns.RR{rr(t, cname)}) }, dns.RcodeYXDomain, 1, 2},
-		{"set exists", "example.com.", func(t *testing.T, m *dns.Msg) { m.RRsetUsed([]dns.RR{rr(t, "t.example.com. 0 IN A 192.0.2.1")}) }, dns.RcodeNXRrset, 1, 2},
-		{"set does not exist", "example.com.", func(t *testing.T, m *dns.Msg) { m.RRsetNotUsed([]dns.RR{rr(t, cname)}) }, dns.RcodeYXRrset, 1, 2},
-		{"set has values", "example.com.", func(t *testing.T, m *dns.Msg) { m.Used([]dns.RR{rr(t, `t.example.com. 0 IN TXT "a"`)}) }, dns.RcodeNXRrset, 1, 2},
+		{"delete a record", "example.com.", func(t *testing.T,
+			m *dns.Msg) {
+			m.Remove([]dns.RR{rr(t, `t.example.com. 60 IN TXT "a"`)})
+		}, dns.RcodeSuccess, 1, 1},
+		{"delete a set", "example.com.", func(t *testing.T,
+			m *dns.Msg) {
+			m.RemoveRRset([]dns.RR{rr(t, cname)})
+		}, dns.RcodeSuccess, 0, 2},
+		{"delete a name", "example.com.", func(t *testing.T,
+			m *dns.Msg) {
+			m.RemoveName([]dns.RR{rr(t, `t.example.com. 60 IN TXT "a"`)})
+		}, dns.RcodeSuccess, 1, 0},
+		{"name in use", "example.com.", func(t *testing.T,
+			m *dns.Msg) {
+			m.NameUsed([]dns.RR{rr(t, "no.example.com. 0 IN A 192.0.2.1")})
+		}, dns.RcodeNameError, 1, 2},
+		{"name not in use", "example.com.", func(t *testing.T,
+			m *dns.Msg) {
+			m.NameNotUsed([]dns.RR{rr(t, cname)})
+		}, dns.RcodeYXDomain, 1, 2},
+		{"set exists", "example.com.", func(t *testing.T,
+			m *dns.Msg) {
+			m.RRsetUsed([]dns.RR{rr(t, "t.example.com. 0 IN A 192.0.2.1")})
+		}, dns.RcodeNXRrset, 1, 2},
+		{"set does not exist", "example.com.", func(t *testing.T,
+			m *dns.Msg) {
+			m.RRsetNotUsed([]dns.RR{rr(t, cname)})
+		}, dns.RcodeYXRrset, 1, 2},
+		{"set has values", "example.com.", func(t *testing.T,
+			m *dns.Msg) {
+			m.Used([]dns.RR{rr(t, `t.example.com. 0 IN TXT "a"`)})
+		}, dns.RcodeNXRrset, 1, 2},
 		{"compare and delete", "example.com.", func(t *testing.T, m *dns.Msg) {
 			m.Used([]dns.RR{rr(t, cname)})
 			m.RemoveRRset([]dns.RR{rr(t, cname)})
@@ -72,8 +102,14 @@ func TestPlaygroundUpdate(t *testing.T) {
 			m.RemoveRRset([]dns.RR{rr(t, cname)})
 			m.Insert([]dns.RR{rr(t, "a.example.org. 60 IN A 192.0.2.1")})
 		}, dns.RcodeNotZone, 1, 2},
-		{"not a zone", "sub.example.com.", func(t *testing.T, m *dns.Msg) { m.RemoveRRset([]dns.RR{rr(t, "a.sub.example.com. 60 IN A 192.0.2.1")}) }, dns.RcodeNotAuth, 1, 2},
-		{"validation zone", playZone + ".", func(t *testing.T, m *dns.Msg) { m.Insert([]dns.RR{rr(t, "a."+playZone+". 60 IN A 192.0.2.1")}) }, dns.RcodeNotAuth, 1, 2},
+		{"not a zone", "sub.example.com.", func(t *testing.T,
+			m *dns.Msg) {
+			m.RemoveRRset([]dns.RR{rr(t, "a.sub.example.com. 60 IN A 192.0.2.1")})
+		}, dns.RcodeNotAuth, 1, 2},
+		{"validation zone", playZone + ".", func(t *testing.T,
+			m *dns.Msg) {
+			m.Insert([]dns.RR{rr(t, "a."+playZone+". 60 IN A 192.0.2.1")})
+		}, dns.RcodeNotAuth, 1, 2},
 	}
 	for _, network := range []string{"udp", "tcp"} {
 		for _, tt := range tests {
@@ -86,12 +122,15 @@ func TestPlaygroundUpdate(t *testing.T) {
 				m.SetUpdate(tt.zone)
 				tt.build(t, m)
 				if rcode := update(t, network, p.DNSAddr(), tsigSecret, m); rcode != tt.rcode {
-					t.Errorf("rcode = %s, want %s", dns.RcodeToString[rcode], dns.RcodeToString[tt.rcode])
+					t.Errorf("rcode = %s, want %s", dns.RcodeToString[rcode],
+						dns.RcodeToString[tt.rcode])
 				}
-				if n := len(ask(t, "udp", p.DNSAddr(), "_acme-challenge.example.com.", dns.TypeCNAME).Answer); n != tt.want {
+				if n := len(ask(t, "udp", p.DNSAddr(),
+					"_acme-challenge.example.com.", dns.TypeCNAME).Answer); n != tt.want {
 					t.Errorf("CNAME records = %d, want %d", n, tt.want)
 				}
-				if n := len(ask(t, "udp", p.DNSAddr(), "t.example.com.", dns.TypeTXT).Answer); n != tt.txt {
+				if n := len(ask(t, "udp", p.DNSAddr(),
+					"t.example.com.", dns.TypeTXT).Answer); n != tt.txt {
 					t.Errorf("TXT records = %d, want %d", n, tt.txt)
 				}
 			})
@@ -107,7 +146,8 @@ func TestPlaygroundUpdateUnsigned(t *testing.T) {
 		m.SetUpdate("example.com.")
 		m.Insert([]dns.RR{rr(t, "a.example.com. 60 IN A 192.0.2.1")})
 		if rcode := update(t, "udp", p.DNSAddr(), secret, m); rcode != want {
-			t.Errorf("update with the secret %q = %s, want %s", secret, dns.RcodeToString[rcode], dns.RcodeToString[want])
+			t.Errorf("update with the secret %q = %s, want %s", secret, dns.RcodeToString[rcode],
+				dns.RcodeToString[want])
 		}
 	}
 	if r := ask(t, "udp", p.DNSAddr(), "a.example.com.", dns.TypeA); len(r.Answer) != 0 {

@@ -28,7 +28,8 @@ func (z *playgroundZone) ask(ctx context.Context, m *dns.Msg, name string, qtype
 	server := z.server
 	z.mu.RUnlock()
 	if server == "" {
-		return failed(m, dns.ExtendedErrorCodeNotReady, "the validation zone's DNS server is not configured yet")
+		return failed(m, dns.ExtendedErrorCodeNotReady,
+			"the validation zone's DNS server is not configured yet")
 	}
 	q := new(dns.Msg)
 	q.SetQuestion(name, qtype)
@@ -51,5 +52,6 @@ func (z *playgroundZone) ask(ctx context.Context, m *dns.Msg, name string, qtype
 		m.Ns = append(m.Ns, r.Ns...)
 		return m
 	}
-	return failed(m, dns.ExtendedErrorCodeNoReachableAuthority, "the validation zone's DNS server did not answer: "+why)
+	return failed(m, dns.ExtendedErrorCodeNoReachableAuthority,
+		"the validation zone's DNS server did not answer: "+why)
 }

@@ -24,7 +24,8 @@ func TestPortOr(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer udp.Close()
-	for _, taken := range []int{tcp.Addr().(*net.TCPAddr).Port, udp.LocalAddr().(*net.UDPAddr).Port} {
+	for _, taken := range []int{tcp.Addr().(*net.TCPAddr).Port,
+		udp.LocalAddr().(*net.UDPAddr).Port} {
 		got, err := devstack.PortOr(taken)
 		if err != nil || got == taken {
 			t.Errorf("PortOr(%d) of a port in use = %d, %v, want another port", taken, got, err)

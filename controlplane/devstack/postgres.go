@@ -98,7 +98,8 @@ func (p *Postgres) open(ctx context.Context) error {
 func (p *Postgres) DSN() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return fmt.Sprintf("postgres://postgres:%s@127.0.0.1:%d/postgres?sslmode=disable", p.password, p.port)
+	return fmt.Sprintf("postgres://postgres:%s@127.0.0.1:%d/postgres?sslmode=disable", p.password,
+		p.port)
 }
 
 // PID returns the process ID of the postmaster, even after it has exited.
@@ -198,7 +199,8 @@ func (p *Postgres) spawn(ctx context.Context) error {
 			return p.explain(process, port)
 		case <-ctx.Done():
 			_ = process.stop(ctx, stopPatience, syscall.SIGQUIT)
-			return fmt.Errorf("not ready before the timeout: %w:\n%s", context.Cause(ctx), process.tail)
+			return fmt.Errorf("not ready before the timeout: %w:\n%s", context.Cause(ctx),
+				process.tail)
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
@@ -248,7 +250,8 @@ func (p *Postgres) explain(process *child, port int) error {
 // isEnding reports whether the server did not start because another server, which was killed or is
 // shutting down, has the directory.
 func isEnding(output string) bool {
-	return strings.Contains(output, "pre-existing shared memory block") || strings.Contains(output, `lock file "postmaster.pid"`)
+	return strings.Contains(output, "pre-existing shared memory block") ||
+		strings.Contains(output, `lock file "postmaster.pid"`)
 }
 
 // passingError is an error that may not occur on a retry.
@@ -264,5 +267,6 @@ func (d dataDir) ready(pid int) bool {
 		return false
 	}
 	lines := strings.Split(string(lock), "\n")
-	return len(lines) >= 8 && strings.TrimSpace(lines[0]) == strconv.Itoa(pid) && strings.TrimSpace(lines[7]) == "ready"
+	return len(lines) >= 8 && strings.TrimSpace(lines[0]) == strconv.Itoa(pid) &&
+		strings.TrimSpace(lines[7]) == "ready"
 }

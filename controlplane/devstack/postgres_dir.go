@@ -143,8 +143,9 @@ func serverUser() (*syscall.Credential, error) {
 			return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 		}
 	}
-	return nil, errors.New("Postgres does not run as root, and neither the user \"postgres\" nor \"nobody\" exists: " +
-		"run dcvaas as an unprivileged user")
+	return nil, errors.New(
+		"Postgres does not run as root, and neither the user \"postgres\" nor \"nobody\" exists: " +
+			"run dcvaas as an unprivileged user")
 }
 
 // canReach returns nil if owner can run the server's program with dir as its working directory.
@@ -177,7 +178,9 @@ func isDataDir(path string) (bool, error) {
 		return false, nil
 	}
 	if !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == "PG_VERSION" }) {
-		return false, fmt.Errorf("%s is not empty and contains no Postgres database: use another directory", path)
+		return false,
+			fmt.Errorf("%s is not empty and contains no Postgres database: use another directory",
+				path)
 	}
 	return true, nil
 }
@@ -186,12 +189,14 @@ func unreachableError(path string, owner *syscall.Credential, err error) error {
 	if owner == nil {
 		return fmt.Errorf("running the server in %s: %w", path, err)
 	}
-	return fmt.Errorf("uid %d, which runs the server, has no access to %s (run `chmod o+x` on the parent directories, or use another directory): %w",
+	return fmt.Errorf(
+		"uid %d, which runs the server, has no access to %s (run `chmod o+x` on the parent directories, or use another directory): %w",
 		owner.Uid, path, err)
 }
 
 func foreignDirError(path string, uid uint32) error {
-	return fmt.Errorf("the database in %s belongs to uid %d, but the current user is uid %d: run as that user, or delete the directory to start over",
+	return fmt.Errorf(
+		"the database in %s belongs to uid %d, but the current user is uid %d: run as that user, or delete the directory to start over",
 		path, uid, os.Geteuid())
 }
 
@@ -216,8 +221,9 @@ func (d dataDir) choose(installed []postgresPrograms) (postgresPrograms, error) 
 			return bin, nil
 		}
 	}
-	return postgresPrograms{}, fmt.Errorf("%s was created by PostgreSQL %s, but only %d is installed: install PostgreSQL %s, or delete the directory to start over",
-		d.path, made, installed[0].major, made)
+	return postgresPrograms{},
+		fmt.Errorf("%s was created by PostgreSQL %s, but only %d is installed: install PostgreSQL %s, or delete the directory to start over",
+			d.path, made, installed[0].major, made)
 }
 
 // create creates the database in a temporary directory next to its final path and then renames it,
@@ -241,7 +247,8 @@ func (d dataDir) create(ctx context.Context, bin postgresPrograms, log io.Writer
 			return err
 		}
 		initdb := exec.Command(filepath.Join(bin.dir, "initdb"),
-			"-D", unfinished, "-U", "postgres", "-A", "scram-sha-256", "--pwfile", verifier, "-E", "UTF8", locale, "--no-sync")
+			"-D", unfinished, "-U", "postgres", "-A", "scram-sha-256", "--pwfile", verifier, "-E",
+			"UTF8", locale, "--no-sync")
 		initdb.Dir = unfinished
 		process, err := startChild(initdb, d.owner, syscall.SIGKILL, log)
 		if err != nil {

@@ -13,8 +13,9 @@ import (
 )
 
 // ErrNoPostgres means that no Postgres server is installed.
-var ErrNoPostgres = errors.New("no PostgreSQL server found: install one with `apt-get install postgresql` (Debian, Ubuntu), " +
-	"`dnf install postgresql-server` (Fedora, RHEL), `apk add postgresql` (Alpine), or `brew install postgresql@17` (macOS)")
+var ErrNoPostgres = errors.New(
+	"no PostgreSQL server found: install one with `apt-get install postgresql` (Debian, Ubuntu), " +
+		"`dnf install postgresql-server` (Fedora, RHEL), `apk add postgresql` (Alpine), or `brew install postgresql@17` (macOS)")
 
 // postgresPrograms is an installed server: the directory of postgres and initdb, and their major
 // version.
@@ -50,7 +51,8 @@ func findPostgres(ctx context.Context, binDir string) ([]postgresPrograms, error
 		}
 	}
 	for _, pattern := range []string{
-		"/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/libexec/postgresql*", "/usr/bin", "/usr/local/bin", "/usr/local/pgsql/bin",
+		"/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/libexec/postgresql*", "/usr/bin",
+		"/usr/local/bin", "/usr/local/pgsql/bin",
 		"/opt/homebrew/opt/postgresql*/bin", "/usr/local/opt/postgresql*/bin", "/opt/homebrew/bin",
 	} {
 		dirs, _ := filepath.Glob(pattern) // fails only on malformed patterns

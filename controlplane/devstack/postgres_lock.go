@@ -37,7 +37,8 @@ func (d dataDir) claim() error {
 			return os.Remove(lockPath)
 		}
 	}
-	return &passingError{fmt.Errorf("a server (pid %d) is already running on %s: stop it with `kill -INT %d`, or use another directory", pid, d.path, pid)}
+	return &passingError{
+		fmt.Errorf("a server (pid %d) is already running on %s: stop it with `kill -INT %d`, or use another directory", pid, d.path, pid)}
 }
 
 // lockHolder returns the process ID in a lock file, or 0.

@@ -43,7 +43,8 @@ func scramVerifier(password string) (string, error) {
 	}
 	stored := sha256.Sum256(sign("Client Key"))
 	base := base64.StdEncoding.EncodeToString
-	return fmt.Sprintf("SCRAM-SHA-256$%d:%s$%s:%s", scramIterations, base(salt), base(stored[:]), base(sign("Server Key"))), nil
+	return fmt.Sprintf("SCRAM-SHA-256$%d:%s$%s:%s", scramIterations, base(salt), base(stored[:]),
+		base(sign("Server Key"))), nil
 }
 
 // secure returns the superuser's password. Directories created by older versions have no password
@@ -60,7 +61,8 @@ func (d dataDir) secure(ctx context.Context, bin postgresPrograms, log io.Writer
 	if err != nil {
 		return "", err
 	}
-	cmd := exec.Command(filepath.Join(bin.dir, "postgres"), "--single", "-D", d.path, "-c", "exit_on_error=on", "postgres")
+	cmd := exec.Command(filepath.Join(bin.dir, "postgres"), "--single", "-D", d.path, "-c",
+		"exit_on_error=on", "postgres")
 	cmd.Dir = d.path
 	cmd.Stdin = strings.NewReader("ALTER ROLE postgres PASSWORD '" + verifier + "'\n")
 	process, err := startChild(cmd, d.owner, syscall.SIGTERM, log)

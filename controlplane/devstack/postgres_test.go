@@ -101,8 +101,10 @@ func TestPostgresSecondOnSameDir(t *testing.T) {
 	cfg := devstack.PostgresConfig{Dir: reachableDir(t)}
 	p := startPostgres(t, cfg)
 	_, err := devstack.StartPostgres(t.Context(), cfg)
-	if err == nil || !strings.Contains(err.Error(), "already running") || !strings.Contains(err.Error(), strconv.Itoa(p.PID())) {
-		t.Errorf("second StartPostgres() on a directory = %v, want an error with the process ID", err)
+	if err == nil || !strings.Contains(err.Error(), "already running") ||
+		!strings.Contains(err.Error(), strconv.Itoa(p.PID())) {
+		t.Errorf("second StartPostgres() on a directory = %v, want an error with the process ID",
+			err)
 	}
 	querySQL(t, p, "select 1::text")
 }
@@ -117,7 +119,8 @@ func TestPostgresStaleLockFile(t *testing.T) {
 	// As in a restarted container, the old server's ID belongs to another process, here to this
 	// one.
 	lock := strconv.Itoa(os.Getpid()) + "\n" + cfg.Dir + "\n1\n1\n\n127.0.0.1\n0 0\nready   \n"
-	if err := os.WriteFile(filepath.Join(cfg.Dir, "postmaster.pid"), []byte(lock), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(cfg.Dir, "postmaster.pid"), []byte(lock),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	startPostgres(t, cfg)
@@ -147,7 +150,8 @@ func TestPostgresPortTaken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = devstack.StartPostgres(t.Context(), devstack.PostgresConfig{Fast: true, Port: int(cfg.Port)})
+	_, err = devstack.StartPostgres(t.Context(),
+		devstack.PostgresConfig{Fast: true, Port: int(cfg.Port)})
 	if err == nil || !strings.Contains(err.Error(), "is in use") {
 		t.Errorf("StartPostgres() on a port in use = %v, want an error about it", err)
 	}
@@ -156,7 +160,8 @@ func TestPostgresPortTaken(t *testing.T) {
 func TestPostgresStartErrors(t *testing.T) {
 	t.Parallel()
 	_, err := devstack.StartPostgres(t.Context(), devstack.PostgresConfig{BinDir: t.TempDir()})
-	if !errors.Is(err, devstack.ErrNoPostgres) || !strings.Contains(err.Error(), "apt-get install postgresql") {
+	if !errors.Is(err, devstack.ErrNoPostgres) ||
+		!strings.Contains(err.Error(), "apt-get install postgresql") {
 		t.Errorf("StartPostgres() without an installed server = %v, want ErrNoPostgres with instructions", err)
 	}
 
@@ -166,7 +171,8 @@ func TestPostgresStartErrors(t *testing.T) {
 	}
 	_, err = devstack.StartPostgres(t.Context(), devstack.PostgresConfig{Dir: full})
 	if err == nil || !strings.Contains(err.Error(), "contains no Postgres database") {
-		t.Errorf("StartPostgres() on a directory with other files = %v, want an error about it", err)
+		t.Errorf("StartPostgres() on a directory with other files = %v, want an error about it",
+			err)
 	}
 
 	old := t.TempDir()
@@ -175,7 +181,8 @@ func TestPostgresStartErrors(t *testing.T) {
 	}
 	_, err = devstack.StartPostgres(t.Context(), devstack.PostgresConfig{Dir: old})
 	if err == nil || !strings.Contains(err.Error(), "created by PostgreSQL 8") {
-		t.Errorf("StartPostgres() on a directory of another version = %v, want an error about it", err)
+		t.Errorf("StartPostgres() on a directory of another version = %v, want an error about it",
+			err)
 	}
 }
 
@@ -217,7 +224,8 @@ func TestPostgresUnreachableDir(t *testing.T) {
 		t.Fatal(err)
 	}
 	p = start()
-	if got := querySQL(t, p, "select count(*)::text from pg_tables where tablename = 'kept'"); got != "0" {
+	if got := querySQL(t, p,
+		"select count(*)::text from pg_tables where tablename = 'kept'"); got != "0" {
 		t.Error("the deleted table still exists, want an empty database")
 	}
 	if err := p.Stop(t.Context()); err != nil {
@@ -236,7 +244,8 @@ func TestPostgresAsUnprivilegedUser(t *testing.T) {
 	}
 	uid, _ := strconv.ParseUint(nobody.Uid, 10, 32)
 	gid, _ := strconv.ParseUint(nobody.Gid, 10, 32)
-	rerunAs(t, uint32(uid), uint32(gid), "^TestPostgres(KeepsData|RecoversFromSIGKILL|StopsWithItsParent|SecondOnSameDir|UnreachableDir)$")
+	rerunAs(t, uint32(uid), uint32(gid),
+		"^TestPostgres(KeepsData|RecoversFromSIGKILL|StopsWithItsParent|SecondOnSameDir|UnreachableDir)$")
 }
 
 // TestPostgresRootUsesDirOfUser tests that root can start the database of an unprivileged user,
@@ -288,8 +297,11 @@ func TestPostgresDirClosedLater(t *testing.T) {
 	if err := os.Chmod(filepath.Dir(dir), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := devstack.StartPostgres(t.Context(), devstack.PostgresConfig{Dir: dir}); err == nil || !strings.Contains(err.Error(), "chmod o+x") {
-		t.Errorf("StartPostgres() in an inaccessible directory = %v, want an error with chmod o+x", err)
+	if _, err := devstack.StartPostgres(t.Context(),
+		devstack.PostgresConfig{Dir: dir}); err == nil ||
+		!strings.Contains(err.Error(), "chmod o+x") {
+		t.Errorf("StartPostgres() in an inaccessible directory = %v, want an error with chmod o+x",
+			err)
 	}
 }
 

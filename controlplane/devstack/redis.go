@@ -88,7 +88,8 @@ func (c *RedisConfig) choosePassword() (err error) {
 
 // URL returns the server's URL with the password.
 func (r *Redis) URL() string {
-	return (&url.URL{Scheme: "redis", User: url.UserPassword("default", r.password), Host: r.addr}).String()
+	return (&url.URL{Scheme: "redis", User: url.UserPassword("default", r.password),
+		Host: r.addr}).String()
 }
 
 // Addr returns host:port.
@@ -129,7 +130,8 @@ func (r *Redis) Stop(ctx context.Context) error {
 }
 
 func (r *Redis) client() *redis.Client {
-	return redis.NewClient(&redis.Options{Addr: r.addr, Password: r.password, MaxRetries: -1, DialTimeout: time.Second})
+	return redis.NewClient(&redis.Options{Addr: r.addr, Password: r.password, MaxRetries: -1,
+		DialTimeout: time.Second})
 }
 
 func findRedis() string {
@@ -154,7 +156,8 @@ func startRedisChild(ctx context.Context, program string, cfg RedisConfig) (*Red
 		}
 		r, err := spawnRedis(ctx, program, cfg, port)
 		// Another process may take a free port before the child does.
-		if err == nil || cfg.Port != 0 || attempt == 3 || !strings.Contains(err.Error(), "Address already in use") {
+		if err == nil || cfg.Port != 0 || attempt == 3 ||
+			!strings.Contains(err.Error(), "Address already in use") {
 			return r, err
 		}
 	}
@@ -176,7 +179,8 @@ func spawnRedis(ctx context.Context, program string, cfg RedisConfig, port int) 
 			return nil, err
 		}
 		defer lock.Close()
-		cmd = exec.Command(program, append(args, "--dir", cfg.Dir, "--appendonly", "yes", "--appendfsync", "everysec")...)
+		cmd = exec.Command(program, append(args, "--dir", cfg.Dir, "--appendonly", "yes",
+			"--appendfsync", "everysec")...)
 		cmd.ExtraFiles = []*os.File{lock}
 	}
 	cmd.Stdin = strings.NewReader(fmt.Sprintf("requirepass %q\n", cfg.Password))
@@ -184,7 +188,8 @@ func spawnRedis(ctx context.Context, program string, cfg RedisConfig, port int) 
 	if err != nil {
 		return nil, err
 	}
-	r := &Redis{password: cfg.Password, addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), process: process}
+	r := &Redis{password: cfg.Password, addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)),
+		process: process}
 	client := r.client()
 	defer client.Close()
 	for !redisReady(ctx, client, process.pid()) {
@@ -193,7 +198,8 @@ func spawnRedis(ctx context.Context, program string, cfg RedisConfig, port int) 
 			return nil, process.failure()
 		case <-ctx.Done():
 			_ = process.stop(ctx, 0)
-			return nil, fmt.Errorf("not ready before the timeout: %w:\n%s", context.Cause(ctx), process.tail)
+			return nil, fmt.Errorf("not ready before the timeout: %w:\n%s", context.Cause(ctx),
+				process.tail)
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
@@ -228,7 +234,9 @@ func lockDir(ctx context.Context, dir string) (*os.File, error) {
 		}
 		if time.Now().After(giveUp) || ctx.Err() != nil {
 			lock.Close()
-			return nil, fmt.Errorf("a server is already running on %s (%w): stop it, or use another directory", dir, err)
+			return nil, fmt.Errorf(
+				"a server is already running on %s (%w): stop it, or use another directory", dir,
+				err)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}

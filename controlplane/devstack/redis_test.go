@@ -18,7 +18,8 @@ func TestRedisServes(t *testing.T) {
 	for _, embedded := range []bool{false, true} {
 		r := startRedis(t, devstack.RedisConfig{Embedded: embedded})
 		if r.Embedded() != embedded || (r.PID() == 0) != embedded {
-			t.Errorf("StartRedis() with Embedded %v: Embedded() = %v, PID() = %d", embedded, r.Embedded(), r.PID())
+			t.Errorf("StartRedis() with Embedded %v: Embedded() = %v, PID() = %d", embedded,
+				r.Embedded(), r.PID())
 		}
 		client := redisClient(t, r)
 		if err := client.Set(t.Context(), "key", "value", 1500*time.Millisecond).Err(); err != nil {
@@ -66,7 +67,8 @@ func TestRedisKeepsData(t *testing.T) {
 	if got := redisClient(t, r).Get(t.Context(), "kept").Val(); got != "yes" {
 		t.Errorf("value after a restart = %q, want yes", got)
 	}
-	if _, err := devstack.StartRedis(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "already running") {
+	if _, err := devstack.StartRedis(t.Context(), cfg); err == nil || !strings.Contains(err.Error(),
+		"already running") {
 		t.Errorf("second StartRedis() on a directory = %v, want an error about it", err)
 	}
 }

@@ -52,7 +52,10 @@ func (l *lookup) authorities(ctx context.Context, z zone) []source {
 
 func (l *lookup) authoritySource(label, addr string) source {
 	return source{label: label, address: label + " (" + addr + ")", authoritative: true,
-		exchange: func(ctx context.Context, q *dns.Msg) (*dns.Msg, error) { return exchange(ctx, l.dial, addr, q) }}
+		exchange: func(ctx context.Context, q *dns.Msg) (*dns.Msg,
+			error) {
+			return exchange(ctx, l.dial, addr, q)
+		}}
 }
 
 // addressOf returns an address of a name server, IPv4 before IPv6.
@@ -62,7 +65,8 @@ func (l *lookup) addressOf(ctx context.Context, host string) (string, error) {
 		if r.msg == nil {
 			continue
 		}
-		for _, rr := range r.msg.Answer { // includes CNAME targets: some hosts use them despite RFC 2181 §10.3
+		// includes CNAME targets: some hosts use them despite RFC 2181 §10.3
+		for _, rr := range r.msg.Answer {
 			switch rr := rr.(type) {
 			case *dns.A:
 				return rr.A.String(), nil
@@ -92,7 +96,9 @@ func exchange(ctx context.Context, dial DialFunc, addr string, q *dns.Msg) (*dns
 	return exchangeBy(ctx, dial, "tcp", addr, q)
 }
 
-func exchangeBy(ctx context.Context, dial DialFunc, network, addr string, q *dns.Msg) (*dns.Msg, error) {
+func exchangeBy(
+	ctx context.Context, dial DialFunc, network, addr string, q *dns.Msg,
+) (*dns.Msg, error) {
 	conn, err := dial(ctx, network, addr)
 	if err != nil {
 		return nil, err

@@ -16,9 +16,13 @@ func TestFindingsAreBounded(t *testing.T) {
 	t.Parallel()
 	var records []string
 	for i := range 150 {
-		records = append(records, fmt.Sprintf("_acme-challenge.example.com. 60 IN TXT \"%03d%s\"", i, strings.Repeat("t", 250)))
-		records = append(records, fmt.Sprintf("example.com. 60 IN CAA 0 issue \"ca%03d.example; accounturi=https://ca.example/%s\"", i, strings.Repeat("c", 200)))
-		records = append(records, fmt.Sprintf("example.com. 60 IN NS ns%03d.%s.example.net.", i, strings.Repeat("n", 60)))
+		records = append(records, fmt.Sprintf("_acme-challenge.example.com. 60 IN TXT \"%03d%s\"",
+			i, strings.Repeat("t", 250)))
+		records = append(records,
+			fmt.Sprintf(
+				"example.com. 60 IN CAA 0 issue \"ca%03d.example; accounturi=https://ca.example/%s\"", i, strings.Repeat("c", 200)))
+		records = append(records, fmt.Sprintf("example.com. 60 IN NS ns%03d.%s.example.net.", i,
+			strings.Repeat("n", 60)))
 	}
 	v := zone.with(records...)
 	v.noUDP = true
@@ -27,17 +31,22 @@ func TestFindingsAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := e.Delegation
-	if d.Code != controlplane.CauseTXTConflict || d.Count != 150 || !strings.HasSuffix(d.Observed, "; and 140 more") {
-		t.Errorf("delegation: %s, %d values, %q; want %s, 150, … and 140 more", d.Code, d.Count, d.Observed, controlplane.CauseTXTConflict)
+	if d.Code != controlplane.CauseTXTConflict || d.Count != 150 ||
+		!strings.HasSuffix(d.Observed, "; and 140 more") {
+		t.Errorf("delegation: %s, %d values, %q; want %s, 150, … and 140 more", d.Code, d.Count,
+			d.Observed, controlplane.CauseTXTConflict)
 	}
 	bounded(t, "delegation", d.Observed)
 	for _, c := range e.CAA {
-		if c.Code != controlplane.CauseCAAForbids || c.Count != 150 || !strings.HasSuffix(c.Observed, "; and 140 more") || len(c.Records) != 10 {
-			t.Errorf("CAA of %s: %s, %d values, %d records, %q; want %s, 150, 10, … and 140 more", c.CA, c.Code, c.Count, len(c.Records), c.Observed, controlplane.CauseCAAForbids)
+		if c.Code != controlplane.CauseCAAForbids || c.Count != 150 ||
+			!strings.HasSuffix(c.Observed, "; and 140 more") || len(c.Records) != 10 {
+			t.Errorf("CAA of %s: %s, %d values, %d records, %q; want %s, 150, 10, … and 140 more",
+				c.CA, c.Code, c.Count, len(c.Records), c.Observed, controlplane.CauseCAAForbids)
 		}
 		bounded(t, "CAA of "+c.CA, c.Observed)
 		if n := len(c.Summary) + len(c.Fix); n > 8<<10 {
-			t.Errorf("CAA of %s: summary and fix have %d bytes, want at most 8 KiB: %.300s", c.CA, n, c.Summary)
+			t.Errorf("CAA of %s: summary and fix have %d bytes, want at most 8 KiB: %.300s", c.CA,
+				n, c.Summary)
 		}
 	}
 	if n := len(d.Fix) + len(d.Summary); n > 8<<10 {
@@ -63,7 +72,8 @@ func TestErrorTextIsBounded(t *testing.T) {
 	v := view{rcode: 2, ede: strings.Repeat("ü", 5000)}
 	d := delegation(t, doctor(t, two(v), nil), "example.com")
 	bounded(t, "delegation", d.Observed)
-	if !strings.Contains(d.Observed, "…") || !strings.HasSuffix(d.Observed, "[resolver1, resolver2]") {
+	if !strings.Contains(d.Observed, "…") ||
+		!strings.HasSuffix(d.Observed, "[resolver1, resolver2]") {
 		t.Errorf("observed: %q, want a shortened text and its sources", d.Observed)
 	}
 	for _, o := range d.Evidence {

@@ -18,7 +18,9 @@ type CAIdentity = controlplane.CAIdentity
 // of cas (RFC 8659, RFC 8657). It returns one finding per CA, in their order. domain is in A-label
 // form. DNS failures are returned as findings. An error means that ctx is done or that an argument
 // is not a domain name.
-func (d *Doctor) CAA(ctx context.Context, domain string, wildcard bool, cas []CAIdentity) ([]controlplane.CAAFinding, error) {
+func (d *Doctor) CAA(
+	ctx context.Context, domain string, wildcard bool, cas []CAIdentity,
+) ([]controlplane.CAAFinding, error) {
 	if _, ok := dns.IsDomainName(domain); !ok || domain == "" {
 		return nil, fmt.Errorf("dnscheck: invalid domain name %q", domain)
 	}
@@ -47,9 +49,10 @@ func known(cas []CAIdentity) []CAIdentity {
 // relevantSet is the relevant record set of the domain (RFC 8659 §3) from one source.
 type relevantSet struct {
 	source source
-	at     string     // the name that has the records, at the domain or above; empty if none has
-	alias  string     // the target of CNAMEs from there, which has the records; empty without CNAMEs
-	rrs    []*dns.CAA // not empty if at is set
+	at     string // the name that has the records, at the domain or above; empty if none has
+	// the target of CNAMEs from there, which has the records; empty without CNAMEs
+	alias string
+	rrs   []*dns.CAA // not empty if at is set
 
 	failedAt string // the name whose lookup failed, so that the set is unknown; empty on success
 	reply    reply  // to that lookup

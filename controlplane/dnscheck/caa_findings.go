@@ -14,7 +14,9 @@ import (
 // caaFindings returns for each CA whether it may issue. If the zone's name servers answer, all of
 // their answers count, because a CA may query any of them. If no resolver gets an answer, CAs do
 // not either; bogusAt is then the name with invalid DNSSEC signatures, if any.
-func (l *lookup) caaFindings(ctx context.Context, sets []relevantSet, wildcard bool, cas []CAIdentity) (out []controlplane.CAAFinding, bogusAt string) {
+func (l *lookup) caaFindings(
+	ctx context.Context, sets []relevantSet, wildcard bool, cas []CAIdentity,
+) (out []controlplane.CAAFinding, bogusAt string) {
 	var servers, resolvers []relevantSet
 	for _, s := range sets {
 		switch {
@@ -31,13 +33,15 @@ func (l *lookup) caaFindings(ctx context.Context, sets []relevantSet, wildcard b
 	}
 	out = make([]controlplane.CAAFinding, len(cas))
 	for i, ca := range cas {
-		f := controlplane.CAAFinding{CA: ca.Name, Identities: ca.Identities, Records: []string{}, Code: controlplane.CauseOK, Allowed: true}
+		f := controlplane.CAAFinding{CA: ca.Name, Identities: ca.Identities, Records: []string{},
+			Code: controlplane.CauseOK, Allowed: true}
 		if f.Identities == nil {
 			f.Identities = []string{}
 		}
 		switch {
 		case len(ca.Identities) == 0:
-			f.Summary = "The CAA issuer domain names of " + ca.Name + " are unknown, so its CAA authorization is not checked."
+			f.Summary = "The CAA issuer domain names of " + ca.Name +
+				" are unknown, so its CAA authorization is not checked."
 		case len(resolvers) == 0:
 			bogusAt = l.lookupFailed(ctx, &f, sets)
 		default:
@@ -50,7 +54,10 @@ func (l *lookup) caaFindings(ctx context.Context, sets []relevantSet, wildcard b
 
 // applySets sets the finding of a CA from the first set that does not authorize it, or else from
 // the first set.
-func (l *lookup) applySets(ctx context.Context, f *controlplane.CAAFinding, sets []relevantSet, ca CAIdentity, wildcard bool) {
+func (l *lookup) applySets(
+	ctx context.Context, f *controlplane.CAAFinding, sets []relevantSet, ca CAIdentity,
+	wildcard bool,
+) {
 	verdicts := make([]caaVerdict, len(sets))
 	forbids := 0
 	for i, s := range sets {
@@ -69,14 +76,17 @@ func (l *lookup) applySets(ctx context.Context, f *controlplane.CAAFinding, sets
 	f.Observed, f.Count = controlplane.Observed(observed, "; "), len(observed)
 	switch {
 	case s.at == "":
-		f.Summary = "Neither " + display(l.domain) + " nor its parent domains have CAA records, so every CA may issue."
+		f.Summary = "Neither " + display(l.domain) +
+			" nor its parent domains have CAA records, so every CA may issue."
 	case v.why == "":
 		f.Summary = "The CAA records at " + display(s.at) + " authorize " + caName(ca) + "."
 	default:
 		f.Allowed, f.Code = false, controlplane.CauseCAAForbids
-		f.Summary = "The CAA records at " + display(s.at) + " do not authorize " + caName(ca) + forNames(l.domain, wildcard) + ". " + v.why
+		f.Summary = "The CAA records at " + display(s.at) + " do not authorize " + caName(ca) +
+			forNames(l.domain, wildcard) + ". " + v.why
 		if forbids < len(sets) {
-			f.Summary += " " + s.source.label + " returns these records. Other servers already return different ones, and a CA may query any of them."
+			f.Summary += " " + s.source.label +
+				" returns these records. Other servers already return different ones, and a CA may query any of them."
 		}
 		l.fix(ctx, f, s, v)
 	}
@@ -98,7 +108,8 @@ func (l *lookup) fix(ctx context.Context, f *controlplane.CAAFinding, s relevant
 	var steps []string
 	if len(v.critical) > 0 {
 		owner := display(v.critical[0].Hdr.Name)
-		steps = append(steps, "Remove the record "+caaData(v.critical[0])+" at "+owner+", or set its flags to 0.")
+		steps = append(steps, "Remove the record "+caaData(v.critical[0])+" at "+owner+
+			", or set its flags to 0.")
 	}
 	for _, a := range v.add {
 		f.Add = append(f.Add, at+" CAA "+a.String())
@@ -106,11 +117,15 @@ func (l *lookup) fix(ctx context.Context, f *controlplane.CAAFinding, s relevant
 	if len(v.add) > 0 {
 		text := l.instructCAA("Add "+these(v.add), z, at, v.add)
 		if foreign {
-			text = "The records are at " + display(s.alias) + ", the target of the CNAME at " + display(s.at) + ", and also apply to the latter (RFC 8659 §3). " +
-				"Ask the operator of that name to authorize " + f.CA + ", or replace the CNAME with address records and " + l.instructCAA("add "+these(v.add), z, at, v.add)
+			text = "The records are at " + display(s.alias) + ", the target of the CNAME at " +
+				display(s.at) + ", and also apply to the latter (RFC 8659 §3). " +
+				"Ask the operator of that name to authorize " + f.CA +
+				", or replace the CNAME with address records and " +
+				l.instructCAA("add "+these(v.add), z, at, v.add)
 		}
 		if above {
-			text += "\nThey replace the records at " + display(s.at) + " for " + display(at) + " and all names below it. Add a record for every other CA that issues there."
+			text += "\nThey replace the records at " + display(s.at) + " for " + display(at) +
+				" and all names below it. Add a record for every other CA that issues there."
 		}
 		if v.loose {
 			text += "\nThis service's account at the CA is not known yet, so this authorizes every account of the CA."
@@ -127,7 +142,9 @@ func (l *lookup) fix(ctx context.Context, f *controlplane.CAAFinding, s relevant
 // lookupFailed sets the finding if the lookup failed at every resolver. If no resolver is
 // reachable, that is a local problem, and the records are unknown. It returns the name with invalid
 // DNSSEC signatures, if any.
-func (l *lookup) lookupFailed(ctx context.Context, f *controlplane.CAAFinding, sets []relevantSet) (bogusAt string) {
+func (l *lookup) lookupFailed(
+	ctx context.Context, f *controlplane.CAAFinding, sets []relevantSet,
+) (bogusAt string) {
 	f.Allowed = false
 	i := slices.IndexFunc(sets, func(s relevantSet) bool {
 		upstream := timedOut(s.reply.err) || errors.Is(s.reply.err, errUnreadable)
@@ -135,7 +152,8 @@ func (l *lookup) lookupFailed(ctx context.Context, f *controlplane.CAAFinding, s
 	})
 	if i < 0 {
 		f.Code = controlplane.CauseResolverUnreachable
-		f.Summary = "No resolver is reachable, so the CAA records of " + display(l.domain) + " are unknown."
+		f.Summary = "No resolver is reachable, so the CAA records of " + display(l.domain) +
+			" are unknown."
 		f.Observed, f.Count, f.Expected = "no answer", 1, "an answer from a resolver"
 		f.Fix = controlplane.FixOf(f.Code)
 		return ""
@@ -145,7 +163,8 @@ func (l *lookup) lookupFailed(ctx context.Context, f *controlplane.CAAFinding, s
 	observed := s.seen()
 	f.Observed, f.Count = controlplane.Observed(observed, "; "), len(observed)
 	f.Expected = "a valid answer for " + display(s.failedAt) + " CAA, which may be empty"
-	f.Summary = "The lookup of the CAA records of " + display(s.failedAt) + " fails, so CAs do not issue."
+	f.Summary = "The lookup of the CAA records of " + display(s.failedAt) +
+		" fails, so CAs do not issue."
 	z := l.domainZone(ctx)
 	switch {
 	case l.validationFails(ctx, question{name: s.failedAt, qtype: dns.TypeCAA}):
@@ -153,10 +172,13 @@ func (l *lookup) lookupFailed(ctx context.Context, f *controlplane.CAAFinding, s
 		f.Fix = controlplane.FixOf(controlplane.CauseDNSSECBogus)
 		return s.failedAt
 	case !dns.IsSubDomain(z.apex, s.failedAt):
-		f.Fix = display(s.failedAt) + " is not in the zone " + display(z.apex) + ": report to its operator that its name servers do not answer. " +
-			"Alternatively, add CAA records at " + display(z.apex) + ", because CAs do not query names above existing records."
+		f.Fix = display(s.failedAt) + " is not in the zone " + display(z.apex) +
+			": report to its operator that its name servers do not answer. " +
+			"Alternatively, add CAA records at " + display(z.apex) +
+			", because CAs do not query names above existing records."
 	default:
-		f.Fix = "Check that every name server of " + display(z.apex) + serverList(z) + " answers queries of type CAA (257) without an error, even if no record exists. " +
+		f.Fix = "Check that every name server of " + display(z.apex) + serverList(z) +
+			" answers queries of type CAA (257) without an error, even if no record exists. " +
 			"Update name servers, firewalls, and load balancers that fail on unknown record types."
 	}
 	return ""
@@ -167,7 +189,8 @@ func (s relevantSet) seen() []string {
 	who := []string{s.source.label}
 	switch {
 	case s.failedAt != "" && s.reply.msg == nil:
-		return []string{controlplane.SeenBy(display(s.failedAt)+" CAA: "+plainError(s.reply.err), who)}
+		return []string{controlplane.SeenBy(display(s.failedAt)+" CAA: "+plainError(s.reply.err),
+			who)}
 	case s.failedAt != "":
 		why := dns.RcodeToString[s.reply.msg.Rcode]
 		if more := extendedError(s.reply.msg); more != "" {

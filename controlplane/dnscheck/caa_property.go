@@ -65,7 +65,8 @@ func parseProperty(value string) property {
 // names reports whether the property names the CA, regardless of its parameters. The comparison
 // ignores case. Some CAs compare byte by byte, which refusal checks.
 func (p property) names(ca controlplane.CAIdentity) bool {
-	return slices.ContainsFunc(ca.Identities, func(id string) bool { return strings.EqualFold(strings.TrimSuffix(p.issuer, "."), id) })
+	return slices.ContainsFunc(ca.Identities,
+		func(id string) bool { return strings.EqualFold(strings.TrimSuffix(p.issuer, "."), id) })
 }
 
 // refusal returns why the property does not authorize this account and method at the CA, as the end
@@ -75,7 +76,8 @@ func (p property) refusal(ca controlplane.CAIdentity) string {
 	methods, limited := p.params["validationmethods"]
 	switch {
 	case p.malformed != "":
-		return "is malformed (" + controlplane.Shorten(p.malformed) + "), so it authorizes no CA (RFC 8659 §4.2)"
+		return "is malformed (" + controlplane.Shorten(p.malformed) +
+			"), so it authorizes no CA (RFC 8659 §4.2)"
 	case p.issuer == "":
 		return "authorizes no CA"
 	case !p.names(ca):
@@ -85,11 +87,15 @@ func (p property) refusal(ca controlplane.CAIdentity) string {
 	case bound && (len(accounts) != 1 || !isURI(accounts[0])):
 		return "must have exactly one valid account URI, so it authorizes no account (RFC 8657 §3)"
 	case bound && ca.AccountURI == "":
-		return "authorizes only the account " + controlplane.Shorten(accounts[0]) + " (RFC 8657 §3), and this service's account is not registered yet"
+		return "authorizes only the account " + controlplane.Shorten(accounts[0]) +
+			" (RFC 8657 §3), and this service's account is not registered yet"
 	case bound && accounts[0] != ca.AccountURI:
-		return "authorizes only the account " + controlplane.Shorten(accounts[0]) + " (RFC 8657 §3), not this service's account " + ca.AccountURI
+		return "authorizes only the account " + controlplane.Shorten(accounts[0]) +
+			" (RFC 8657 §3), not this service's account " + ca.AccountURI
 	case limited && !allowsMethod(methods):
-		return "authorizes only the validation methods \"" + controlplane.Shorten(strings.Join(methods, "; ")) + "\" (RFC 8657 §4), but this service uses " + challengeMethod
+		return "authorizes only the validation methods \"" +
+			controlplane.Shorten(strings.Join(methods, "; ")) +
+			"\" (RFC 8657 §4), but this service uses " + challengeMethod
 	}
 	return ""
 }
@@ -102,7 +108,8 @@ func allowsMethod(values []string) bool {
 	}
 	methods := strings.Split(values[0], ",")
 	for _, m := range methods {
-		if m == "" || strings.ContainsFunc(m, func(r rune) bool { return !isAlnum(r) && r != '-' }) {
+		if m == "" || strings.ContainsFunc(m,
+			func(r rune) bool { return !isAlnum(r) && r != '-' }) {
 			return false
 		}
 	}

@@ -16,7 +16,9 @@ import (
 
 func TestCAA(t *testing.T) {
 	t.Parallel()
-	v := zone.with("shop.example.com. 60 IN CNAME www.example.com.", `www.example.com. 60 IN CAA 0 issue "digicert.com"`, `www.example.com. 60 IN CAA 0 issuewild "sectigo.com"`)
+	v := zone.with("shop.example.com. 60 IN CNAME www.example.com.",
+		`www.example.com. 60 IN CAA 0 issue "digicert.com"`,
+		`www.example.com. 60 IN CAA 0 issuewild "sectigo.com"`)
 	found, err := doctor(t, two(v), two(v)).CAA(t.Context(), "shop.example.com", true, bothCAs)
 	if err != nil {
 		t.Fatal(err)
@@ -25,12 +27,17 @@ func TestCAA(t *testing.T) {
 		t.Fatalf("CAA = %d findings, want 2", len(found))
 	}
 	first, second := found[0], found[1]
-	if first.CA != "letsencrypt" || first.Allowed || first.Code != controlplane.CauseCAAForbids || first.FoundAt != "shop.example.com" || first.Alias != "www.example.com" ||
-		!slices.Equal(first.Records, []string{`0 issue "digicert.com"`, `0 issuewild "sectigo.com"`}) ||
-		!slices.Equal(first.Add, []string{`www.example.com. CAA 0 issue "letsencrypt.org"`, `www.example.com. CAA 0 issuewild "letsencrypt.org"`}) {
+	if first.CA != "letsencrypt" || first.Allowed || first.Code != controlplane.CauseCAAForbids ||
+		first.FoundAt != "shop.example.com" || first.Alias != "www.example.com" ||
+		!slices.Equal(first.Records, []string{`0 issue "digicert.com"`,
+			`0 issuewild "sectigo.com"`}) ||
+		!slices.Equal(first.Add, []string{`www.example.com. CAA 0 issue "letsencrypt.org"`,
+			`www.example.com. CAA 0 issuewild "letsencrypt.org"`}) {
 		t.Errorf("CAA finding = %+v, want caa-forbids by the alias", first)
 	}
-	if second.CA != "zerossl" || second.Allowed || !slices.Equal(second.Add, []string{`www.example.com. CAA 0 issue "sectigo.com"`}) || second.Identities[0] != "sectigo.com" {
+	if second.CA != "zerossl" || second.Allowed ||
+		!slices.Equal(second.Add, []string{`www.example.com. CAA 0 issue "sectigo.com"`}) ||
+		second.Identities[0] != "sectigo.com" {
 		t.Errorf("CAA finding = %+v, want caa-forbids with the proposed record", second)
 	}
 }
@@ -40,10 +47,12 @@ func TestCAAEnds(t *testing.T) {
 	d := doctor(t, []view{{silent: true}}, nil)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if _, err := d.CAA(ctx, "example.com", false, bothCAs); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := d.CAA(ctx, "example.com", false, bothCAs); !errors.Is(err,
+		context.DeadlineExceeded) {
 		t.Errorf("CAA error = %v, want the context's error", err)
 	}
-	if _, err := d.Examine(ctx, "example.com", target, false, bothCAs); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := d.Examine(ctx, "example.com", target, false, bothCAs); !errors.Is(err,
+		context.DeadlineExceeded) {
 		t.Errorf("Examine error = %v, want the context's error", err)
 	}
 	if _, err := d.CAA(t.Context(), "", false, bothCAs); err == nil {
@@ -52,7 +61,8 @@ func TestCAAEnds(t *testing.T) {
 	if _, err := d.Examine(t.Context(), "example.com", "a..b", false, bothCAs); err == nil {
 		t.Error("Examine with an invalid target = nil error, want an error")
 	}
-	if found, err := doctor(t, two(zone), nil).CAA(t.Context(), "example.com", false, nil); err != nil || len(found) != 0 {
+	if found, err := doctor(t, two(zone), nil).CAA(t.Context(), "example.com", false,
+		nil); err != nil || len(found) != 0 {
 		t.Errorf("CAA without CAs = %v, %v; want no findings", found, err)
 	}
 }
@@ -60,7 +70,8 @@ func TestCAAEnds(t *testing.T) {
 // TestUnreachableResolvers checks that local network problems are not reported as the customer's.
 func TestUnreachableResolvers(t *testing.T) {
 	t.Parallel()
-	for what, v := range map[string]view{"HTTP 503": {status: 503}, "silent": {silent: true}, "refused": {rcode: dns.RcodeRefused}} {
+	for what, v := range map[string]view{"HTTP 503": {status: 503}, "silent": {silent: true},
+		"refused": {rcode: dns.RcodeRefused}} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			found, err := doctor(t, two(v), nil).CAA(t.Context(), "example.com", false, bothCAs)
@@ -80,14 +91,16 @@ func TestUnreachableResolvers(t *testing.T) {
 // delegation.
 func TestExamineAsDelegation(t *testing.T) {
 	t.Parallel()
-	for _, v := range []view{zone, zone.with(fineAt), zone.with(`_acme-challenge.example.com. 60 IN TXT "old"`)} {
+	for _, v := range []view{zone, zone.with(fineAt),
+		zone.with(`_acme-challenge.example.com. 60 IN TXT "old"`)} {
 		d := doctor(t, two(v), two(v))
 		alone := delegation(t, d, "example.com")
 		e, err := d.Examine(t.Context(), "example.com", target, false, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if e.OK() != alone.OK() || e.Delegation.Code != alone.Code || e.Delegation.Fix != alone.Fix || e.Cause().Code != alone.Code || e.Transient() {
+		if e.OK() != alone.OK() || e.Delegation.Code != alone.Code ||
+			e.Delegation.Fix != alone.Fix || e.Cause().Code != alone.Code || e.Transient() {
 			t.Errorf("Examine: Delegation = %+v, want that of Delegation: %+v", e.Delegation, alone)
 		}
 	}
@@ -95,12 +108,15 @@ func TestExamineAsDelegation(t *testing.T) {
 
 func TestExamineInPlayground(t *testing.T) {
 	t.Parallel()
-	p, err := devstack.StartPlayground(context.Background(), devstack.PlaygroundConfig{Zone: "acme.dcvaas-verify.com"})
+	p, err := devstack.StartPlayground(context.Background(),
+		devstack.PlaygroundConfig{Zone: "acme.dcvaas-verify.com"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = p.Stop(context.Background()) })
-	d := dnscheck.New(dnscheck.Config{Resolvers: []dnscheck.Resolver{{Name: "playground", URL: p.DoHURL()}}, Authority: p.DNSAddr(), AskAuthority: true})
+	d := dnscheck.New(
+		dnscheck.Config{Resolvers: []dnscheck.Resolver{{Name: "playground", URL: p.DoHURL()}},
+			Authority: p.DNSAddr(), AskAuthority: true})
 	check := func(code string, allowed ...string) {
 		t.Helper()
 		e, err := d.Examine(t.Context(), "shop.example.com", target, true, bothCAs)
@@ -108,7 +124,8 @@ func TestExamineInPlayground(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := e.Cause(); got.Code != code || !slices.Equal(e.Allowed(), allowed) {
-			t.Errorf("Examine = %s, allowed %v; want %s, %v (observed: %s)", got.Code, e.Allowed(), code, allowed, got.Observed)
+			t.Errorf("Examine = %s, allowed %v; want %s, %v (observed: %s)", got.Code, e.Allowed(),
+				code, allowed, got.Observed)
 		}
 	}
 	set := func(name, typ string, values ...string) {

@@ -39,18 +39,21 @@ func judge(set []*dns.CAA, ca controlplane.CAIdentity, wildcard bool) caaVerdict
 		}
 	}
 	if len(v.critical) > 0 {
-		v.why = "The record " + caaData(v.critical[0]) + " is marked critical with a property that CAs do not support, so no CA issues (RFC 8659 §4.5)."
+		v.why = "The record " + caaData(v.critical[0]) +
+			" is marked critical with a property that CAs do not support, so no CA issues (RFC 8659 §4.5)."
 	}
 	v.require(tagIssue, properties, ca)
 	if wildcard {
-		v.require(tagIssueWild, wild, ca) // without issuewild, issue applies to the wildcard (RFC 8659 §4.3)
+		// without issuewild, issue applies to the wildcard (RFC 8659 §4.3)
+		v.require(tagIssueWild, wild, ca)
 	}
 	return v
 }
 
 // require checks that one of the properties, if any, authorizes the CA.
 func (v *caaVerdict) require(tag string, properties []property, ca controlplane.CAIdentity) {
-	if len(properties) == 0 || slices.ContainsFunc(properties, func(p property) bool { return p.refusal(ca) == "" }) {
+	if len(properties) == 0 || slices.ContainsFunc(properties,
+		func(p property) bool { return p.refusal(ca) == "" }) {
 		return
 	}
 	v.why = strings.TrimPrefix(v.why+" "+explain(tag, properties, ca), " ")
@@ -66,7 +69,8 @@ func explain(tag string, properties []property, ca controlplane.CAIdentity) stri
 	var others []string
 	for _, p := range properties {
 		if p.names(ca) {
-			return what + " that names " + controlplane.Shorten(p.issuer) + " " + p.refusal(ca) + "."
+			return what + " that names " + controlplane.Shorten(p.issuer) + " " + p.refusal(ca) +
+				"."
 		}
 		if p.issuer != "" && p.malformed == "" && !slices.Contains(others, p.issuer) {
 			others = append(others, p.issuer)

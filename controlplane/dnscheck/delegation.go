@@ -74,14 +74,18 @@ func (l *lookup) diagnose(ctx context.Context, f findings) controlplane.Diagnosi
 }
 
 // misdelegated returns the cause if no decisive source has the record.
-func (l *lookup) misdelegated(ctx context.Context, f findings, chains []chain) controlplane.Diagnosis {
+func (l *lookup) misdelegated(
+	ctx context.Context, f findings, chains []chain,
+) controlplane.Diagnosis {
 	c := mostSpecific(chains)
 	switch c.end {
 	case endLoop:
-		return l.chainCause(f, c, controlplane.CauseCNAMEChainLoop, "The CNAME records starting at %s form a loop.")
+		return l.chainCause(f, c, controlplane.CauseCNAMEChainLoop,
+			"The CNAME records starting at %s form a loop.")
 	case endTooLong:
 		return l.chainCause(f, c, controlplane.CauseCNAMEChainTooLong,
-			fmt.Sprintf("The chain from %%s to its target has more than %d CNAME records, which CAs do not follow.", maxHops))
+			fmt.Sprintf(
+				"The chain from %%s to its target has more than %d CNAME records, which CAs do not follow.", maxHops))
 	case endElsewhere:
 		if l.byWildcard(ctx, f, question{name: l.challenge, qtype: dns.TypeCNAME}) {
 			return l.absent(f, " A wildcard record of the zone answers instead.")
@@ -127,7 +131,9 @@ func (l *lookup) byWildcard(ctx context.Context, f findings, q question) bool {
 }
 
 // otherRecord finds a record at the challenge name that is not a CNAME.
-func (l *lookup) otherRecord(ctx context.Context, f findings, who source) (controlplane.Diagnosis, bool) {
+func (l *lookup) otherRecord(
+	ctx context.Context, f findings, who source,
+) (controlplane.Diagnosis, bool) {
 	for _, t := range []uint16{dns.TypeTXT, dns.TypeA, dns.TypeAAAA} {
 		q := question{name: l.challenge, qtype: t}
 		there := l.ask(ctx, who, q).records(l.challenge, t)
@@ -153,7 +159,8 @@ func (l *lookup) failed(ctx context.Context, f findings, c chain) controlplane.D
 
 // stale returns the cause if all of the zone's servers have the record and no resolver does.
 func (l *lookup) stale(ctx context.Context, f findings) controlplane.Diagnosis {
-	negative := slices.DeleteFunc(slices.Clone(f.resolvers), func(c chain) bool { return c.end != endNoCNAME })
+	negative := slices.DeleteFunc(slices.Clone(f.resolvers),
+		func(c chain) bool { return c.end != endNoCNAME })
 	if len(negative) == 0 {
 		c := mostSpecific(f.resolvers)
 		if c.end == endFailed {

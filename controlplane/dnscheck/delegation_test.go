@@ -14,17 +14,21 @@ import (
 
 func TestDelegationInPlayground(t *testing.T) {
 	t.Parallel()
-	p, err := devstack.StartPlayground(context.Background(), devstack.PlaygroundConfig{Zone: "acme.dcvaas-verify.com"})
+	p, err := devstack.StartPlayground(context.Background(),
+		devstack.PlaygroundConfig{Zone: "acme.dcvaas-verify.com"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = p.Stop(context.Background()) })
-	d := dnscheck.New(dnscheck.Config{Resolvers: []dnscheck.Resolver{{Name: "playground", URL: p.DoHURL()}}, Authority: p.DNSAddr(), AskAuthority: true})
+	d := dnscheck.New(
+		dnscheck.Config{Resolvers: []dnscheck.Resolver{{Name: "playground", URL: p.DoHURL()}},
+			Authority: p.DNSAddr(), AskAuthority: true})
 	check := func(domain, code string) {
 		t.Helper()
 		got := delegation(t, d, domain)
 		if got.Code != code {
-			t.Errorf("Delegation(%s) = %s, want %s (observed: %s)", domain, got.Code, code, got.Observed)
+			t.Errorf("Delegation(%s) = %s, want %s (observed: %s)", domain, got.Code, code,
+				got.Observed)
 		}
 	}
 	set := func(name, typ, value string) {
@@ -54,8 +58,10 @@ func TestDelegationInPlayground(t *testing.T) {
 	set("_acme-challenge.example.com", "CNAME", target)
 	check("example.com", controlplane.CauseOK)
 	check("shop.invalid", controlplane.CauseZoneNotFound)
-	if got := delegation(t, d, "new.co.uk"); got.DNSHost != "the playground DNS" || got.Zone != "new.co.uk" {
-		t.Errorf("Delegation: DNSHost = %q, Zone = %q; want the playground DNS, new.co.uk", got.DNSHost, got.Zone)
+	if got := delegation(t, d, "new.co.uk"); got.DNSHost != "the playground DNS" ||
+		got.Zone != "new.co.uk" {
+		t.Errorf("Delegation: DNSHost = %q, Zone = %q; want the playground DNS, new.co.uk",
+			got.DNSHost, got.Zone)
 	}
 }
 
@@ -64,7 +70,8 @@ func TestDelegationEnds(t *testing.T) {
 	d := doctor(t, []view{{silent: true}}, nil)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if _, err := d.Delegation(ctx, "example.com", target); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := d.Delegation(ctx, "example.com", target); !errors.Is(err,
+		context.DeadlineExceeded) {
 		t.Errorf("Delegation error = %v, want the context's error", err)
 	}
 	if _, err := d.Delegation(t.Context(), "", target); err == nil {
@@ -74,7 +81,9 @@ func TestDelegationEnds(t *testing.T) {
 
 func TestPrivateNameServersAreNotAsked(t *testing.T) {
 	t.Parallel()
-	v := view{apex: "example.com.", records: []string{"example.com. 60 IN NS ns.example.com.", "ns.example.com. 60 IN A 127.0.0.1", "_acme-challenge.example.com. 60 IN CNAME " + target + "."}}
+	v := view{apex: "example.com.", records: []string{"example.com. 60 IN NS ns.example.com.",
+		"ns.example.com. 60 IN A 127.0.0.1", "_acme-challenge.example.com. 60 IN CNAME " + target +
+			"."}}
 	got := delegation(t, publicDoctor(t, v), "example.com")
 	if !got.OK() {
 		t.Errorf("Delegation = %s, want ok (observed: %s)", got.Code, got.Observed)

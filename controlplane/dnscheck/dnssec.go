@@ -13,7 +13,8 @@ import (
 // zone is reachable, and its signatures are invalid (RFC 4035 §3.2.2).
 func (l *lookup) validationFails(ctx context.Context, q question) bool {
 	q.checkingDisabled = true
-	return slices.ContainsFunc(l.resolvers, func(s source) bool { return l.ask(ctx, s, q).usable() })
+	return slices.ContainsFunc(l.resolvers,
+		func(s source) bool { return l.ask(ctx, s, q).usable() })
 }
 
 // dnssec returns the DNSSEC state of the challenge name according to the resolvers: secure if an
@@ -31,7 +32,8 @@ func (l *lookup) dnssec(ctx context.Context, f findings) string {
 		return controlplane.DNSSECBogus
 	case secure:
 		return controlplane.DNSSECSecure
-	case !answered && count(f.resolvers, endFailed) > 0 && l.validationFails(ctx, question{name: l.challenge, qtype: dns.TypeCNAME}):
+	case !answered && count(f.resolvers, endFailed) > 0 &&
+		l.validationFails(ctx, question{name: l.challenge, qtype: dns.TypeCNAME}):
 		return controlplane.DNSSECBogus
 	case answered && l.validating(ctx):
 		return controlplane.DNSSECInsecure
@@ -55,6 +57,7 @@ func saysBogus(m *dns.Msg) bool {
 	}
 	return slices.ContainsFunc(opt.Option, func(o dns.EDNS0) bool {
 		ede, ok := o.(*dns.EDNS0_EDE)
-		return ok && ede.InfoCode >= dns.ExtendedErrorCodeDNSBogus && ede.InfoCode <= dns.ExtendedErrorCodeNSECMissing
+		return ok && ede.InfoCode >= dns.ExtendedErrorCodeDNSBogus &&
+			ede.InfoCode <= dns.ExtendedErrorCodeNSECMissing
 	})
 }

@@ -51,7 +51,8 @@ type Config struct {
 	// addresses and must not reach the internal network.
 	Dial DialFunc
 
-	Timeout time.Duration    // of one query; default 3 s. A whole check takes at most 5 times as long
+	// of one query; default 3 s. A whole check takes at most 5 times as long
+	Timeout time.Duration
 	Now     func() time.Time // default time.Now
 	Logger  *slog.Logger     // default: no logging
 }
@@ -98,7 +99,9 @@ func New(cfg Config) *Doctor {
 // cause if it does not. domain is in A-label form, without the challenge label; target is a full
 // name. DNS failures are returned as a diagnosis. An error means that ctx is done or that an
 // argument is not a domain name.
-func (d *Doctor) Delegation(ctx context.Context, domain, target string) (controlplane.Diagnosis, error) {
+func (d *Doctor) Delegation(
+	ctx context.Context, domain, target string,
+) (controlplane.Diagnosis, error) {
 	for _, name := range []string{domain, target} {
 		if _, ok := dns.IsDomainName(name); !ok || name == "" {
 			return controlplane.Diagnosis{}, fmt.Errorf("dnscheck: invalid domain name %q", name)

@@ -15,7 +15,9 @@ import (
 // CAA records for each of cas, and DNSSEC. The arguments are those of Delegation and CAA. DNS
 // failures are returned in the examination. An error means that ctx is done or that an argument is
 // not a domain name.
-func (d *Doctor) Examine(ctx context.Context, domain, target string, wildcard bool, cas []CAIdentity) (controlplane.Examination, error) {
+func (d *Doctor) Examine(
+	ctx context.Context, domain, target string, wildcard bool, cas []CAIdentity,
+) (controlplane.Examination, error) {
 	for _, name := range []string{domain, target} {
 		if _, ok := dns.IsDomainName(name); !ok || name == "" {
 			return controlplane.Examination{}, fmt.Errorf("dnscheck: invalid domain name %q", name)
@@ -64,7 +66,8 @@ func (l *lookup) rank(e *controlplane.Examination, f findings, bogusAt string) {
 	if len(e.Allowed()) > 0 {
 		caaCauses = &e.Warnings
 	}
-	for _, code := range []string{controlplane.CauseCAALookupFailed, controlplane.CauseCAAForbids, controlplane.CauseResolverUnreachable} {
+	for _, code := range []string{controlplane.CauseCAALookupFailed, controlplane.CauseCAAForbids,
+		controlplane.CauseResolverUnreachable} {
 		if code == e.Delegation.Code {
 			continue // already reported
 		}
@@ -89,7 +92,8 @@ func caaDiagnosis(code string, findings []controlplane.CAAFinding) (controlplane
 		switch {
 		case f.Code != code:
 		case d.Code == "":
-			d = controlplane.Diagnosis{Code: code, Summary: f.Summary, Observed: f.Observed, Count: f.Count, Expected: f.Expected, Fix: f.Fix}
+			d = controlplane.Diagnosis{Code: code, Summary: f.Summary, Observed: f.Observed,
+				Count: f.Count, Expected: f.Expected, Fix: f.Fix}
 		case code == controlplane.CauseCAAForbids:
 			others = append(others, f.CA)
 			if len(f.Add) > 0 {

@@ -33,14 +33,17 @@ func (l *lookup) healthy(f findings) controlplane.Diagnosis {
 }
 
 func (l *lookup) unreachable(f findings) controlplane.Diagnosis {
-	return l.report(f, controlplane.CauseResolverUnreachable, "No resolver is reachable, so the state of "+display(l.challenge)+" is unknown.",
+	return l.report(f, controlplane.CauseResolverUnreachable,
+		"No resolver is reachable, so the state of "+display(l.challenge)+" is unknown.",
 		controlplane.FixOf(controlplane.CauseResolverUnreachable))
 }
 
 func (l *lookup) noZone(f findings) controlplane.Diagnosis {
 	name := display(registrable(l.domain))
-	return l.report(f, controlplane.CauseZoneNotFound, name+" has no DNS zone: it is not delegated to any name server.",
-		"Check the spelling of the name, that "+name+" is registered and has not expired, and that its name servers are configured at the registrar. Then "+l.create(f.zone))
+	return l.report(f, controlplane.CauseZoneNotFound,
+		name+" has no DNS zone: it is not delegated to any name server.",
+		"Check the spelling of the name, that "+name+
+			" is registered and has not expired, and that its name servers are configured at the registrar. Then "+l.create(f.zone))
 }
 
 func (l *lookup) absent(f findings, more string) controlplane.Diagnosis {
@@ -51,9 +54,11 @@ func (l *lookup) absent(f findings, more string) controlplane.Diagnosis {
 		}
 	}
 	if longest > 30*time.Second {
-		fix += "\nResolvers may cache its absence until " + l.now().UTC().Add(longest).Format(time.RFC3339) + "."
+		fix += "\nResolvers may cache its absence until " +
+			l.now().UTC().Add(longest).Format(time.RFC3339) + "."
 	}
-	return l.report(f, controlplane.CauseCNAMEMissing, display(l.challenge)+" has no CNAME record."+more, fix)
+	return l.report(f, controlplane.CauseCNAMEMissing, display(l.challenge)+" has no CNAME record."+
+		more, fix)
 }
 
 func (l *lookup) mismatch(f findings, c chain) controlplane.Diagnosis {
@@ -68,11 +73,14 @@ func (l *lookup) mismatch(f findings, c chain) controlplane.Diagnosis {
 	case l.target == end+ours:
 		summary += " The value is truncated: it must end with the zone " + display(ours) + "."
 	}
-	return l.report(f, controlplane.CauseCNAMEMismatch, summary, l.instruct("Replace the CNAME at "+display(l.challenge)+" with this record", f.zone))
+	return l.report(f, controlplane.CauseCNAMEMismatch, summary,
+		l.instruct("Replace the CNAME at "+display(l.challenge)+" with this record", f.zone))
 }
 
 func (l *lookup) chainCause(f findings, c chain, code, summary string) controlplane.Diagnosis {
-	d := l.report(f, code, fmt.Sprintf(summary, display(l.challenge)), l.instruct("Point "+display(l.challenge)+" directly to its target: replace its CNAME with this record", f.zone))
+	d := l.report(f, code, fmt.Sprintf(summary, display(l.challenge)),
+		l.instruct("Point "+display(l.challenge)+
+			" directly to its target: replace its CNAME with this record", f.zone))
 	observe(&d, seen([]chain{c}))
 	return d
 }
@@ -80,7 +88,8 @@ func (l *lookup) chainCause(f findings, c chain, code, summary string) controlpl
 func (l *lookup) doubled(f findings, c chain) controlplane.Diagnosis {
 	wrong := display(c.path[0])
 	d := l.report(f, controlplane.CauseCNAMEDoubledLabel,
-		"The record is at "+wrong+": the DNS host appended the zone's name to a name that already contained it.",
+		"The record is at "+wrong+
+			": the DNS host appended the zone's name to a name that already contained it.",
 		"Remove the record at "+wrong+", and "+l.create(f.zone))
 	observe(&d, []string{c.String()})
 	return d
@@ -88,15 +97,18 @@ func (l *lookup) doubled(f findings, c chain) controlplane.Diagnosis {
 
 func (l *lookup) conflict(f findings, txt []dns.RR) controlplane.Diagnosis {
 	d := l.report(f, controlplane.CauseTXTConflict,
-		display(l.challenge)+" has a TXT record, which cannot coexist with a CNAME (RFC 1034 §3.6.2).",
-		"Remove the TXT record at "+display(l.challenge)+", which another ACME client or the DNS host created. Then "+l.create(f.zone))
+		display(l.challenge)+
+			" has a TXT record, which cannot coexist with a CNAME (RFC 1034 §3.6.2).",
+		"Remove the TXT record at "+display(l.challenge)+
+			", which another ACME client or the DNS host created. Then "+l.create(f.zone))
 	observe(&d, data(txt))
 	return d
 }
 
 func (l *lookup) proxied(f findings, addresses []dns.RR) controlplane.Diagnosis {
 	d := l.report(f, controlplane.CauseCNAMEProxied,
-		"The DNS host returns addresses for "+display(l.challenge)+": a proxy hides the CNAME, or address records exist in its place.",
+		"The DNS host returns addresses for "+display(l.challenge)+
+			": a proxy hides the CNAME, or address records exist in its place.",
 		"Disable proxying or flattening for this record (at Cloudflare: \"DNS only\"), or remove the address records. If the CNAME is missing, "+l.create(f.zone))
 	observe(&d, data(addresses))
 	return d
@@ -106,8 +118,11 @@ func (l *lookup) proxied(f findings, addresses []dns.RR) controlplane.Diagnosis 
 // coexist with the zone's SOA record (RFC 1034 §3.6.2).
 func (l *lookup) absentFromSubZone(f findings, servers []string) controlplane.Diagnosis {
 	return l.report(f, controlplane.CauseCNAMEMissing,
-		display(l.challenge)+" has no CNAME record: NS records delegate the name as a separate zone to "+joined(servers)+".",
-		"Remove the NS records at "+display(l.challenge)+", because a CNAME cannot coexist with them. Then "+l.create(f.zone))
+		display(l.challenge)+
+			" has no CNAME record: NS records delegate the name as a separate zone to "+
+			joined(servers)+".",
+		"Remove the NS records at "+display(l.challenge)+
+			", because a CNAME cannot coexist with them. Then "+l.create(f.zone))
 }
 
 // lame is the diagnosis for a name that does not resolve because of its name servers. sub are the
@@ -115,22 +130,27 @@ func (l *lookup) absentFromSubZone(f findings, servers []string) controlplane.Di
 func (l *lookup) lame(f findings, name string, sub []string) controlplane.Diagnosis {
 	if name == l.challenge && len(sub) > 0 {
 		return l.report(f, controlplane.CauseNameserverLame,
-			"NS records delegate "+display(name)+" as a separate zone to "+joined(sub)+", but these servers do not answer for it.",
-			"Remove the NS records at "+display(name)+": the name needs a CNAME, not a separate zone. Then "+l.create(f.zone))
+			"NS records delegate "+display(name)+" as a separate zone to "+joined(sub)+
+				", but these servers do not answer for it.",
+			"Remove the NS records at "+display(name)+
+				": the name needs a CNAME, not a separate zone. Then "+l.create(f.zone))
 	}
 	owner := display(registrable(name)) // the best guess for a zone that does not answer
 	if name == l.challenge {
 		owner = display(f.zone.apex)
 	}
-	fix := "Check that the name servers configured at the registrar of " + owner + " are those of the DNS host that serves the zone, and that the zone is active there."
+	fix := "Check that the name servers configured at the registrar of " + owner +
+		" are those of the DNS host that serves the zone, and that the zone is active there."
 	if len(f.zone.servers) > 0 && name == l.challenge {
 		fix += " The name servers are currently " + joined(f.zone.servers) + "."
 	}
-	return l.report(f, controlplane.CauseNameserverLame, "The name servers of "+owner+" do not answer for "+display(name)+".", fix)
+	return l.report(f, controlplane.CauseNameserverLame, "The name servers of "+owner+
+		" do not answer for "+display(name)+".", fix)
 }
 
 func (l *lookup) bogus(f findings, name string) controlplane.Diagnosis {
-	return l.report(f, controlplane.CauseDNSSECBogus, "The DNSSEC signatures for "+display(name)+" are invalid, so resolvers and CAs reject its answers.",
+	return l.report(f, controlplane.CauseDNSSECBogus, "The DNSSEC signatures for "+display(name)+
+		" are invalid, so resolvers and CAs reject its answers.",
 		controlplane.FixOf(controlplane.CauseDNSSECBogus))
 }
 
@@ -145,9 +165,12 @@ func (l *lookup) disagree(f findings) controlplane.Diagnosis {
 		}
 	}
 	d := l.report(f, controlplane.CauseNameserversDisagree,
-		"Some name servers of "+display(f.zone.apex)+" have the record and some do not. A CA may query any of them.",
-		"Wait until the DNS host has updated "+joined(without)+". If this takes longer than an hour, compare the zone's SOA serial there with that at "+
-			joined(with)+", and remove name servers at the registrar that no longer serve the zone.")
+		"Some name servers of "+display(f.zone.apex)+
+			" have the record and some do not. A CA may query any of them.",
+		"Wait until the DNS host has updated "+joined(without)+
+			". If this takes longer than an hour, compare the zone's SOA serial there with that at "+
+			joined(with)+
+			", and remove name servers at the registrar that no longer serve the zone.")
 	observe(&d, seen(f.servers))
 	return d
 }
@@ -163,7 +186,8 @@ func (l *lookup) negativeCached(f findings, until time.Time) controlplane.Diagno
 func (l *lookup) positiveCached(f findings, c chain) controlplane.Diagnosis {
 	until := l.now().UTC().Add(c.first.ttl(l.challenge, dns.TypeCNAME)).Truncate(time.Second)
 	d := l.report(f, controlplane.CauseCNAMEMismatch,
-		"The record is correct now, but resolvers cache the previous one until "+until.Format(time.RFC3339)+".",
+		"The record is correct now, but resolvers cache the previous one until "+
+			until.Format(time.RFC3339)+".",
 		controlplane.FixOf(controlplane.CauseNegativeCached))
 	d.Until = until
 	return d
@@ -195,7 +219,8 @@ func data(rrs []dns.RR) []string {
 	var out []string
 	for _, rr := range rrs {
 		h := rr.Header()
-		out = append(out, display(h.Name)+" "+dns.TypeToString[h.Rrtype]+" "+strings.TrimPrefix(rr.String(), h.String()))
+		out = append(out, display(h.Name)+" "+dns.TypeToString[h.Rrtype]+" "+
+			strings.TrimPrefix(rr.String(), h.String()))
 	}
 	return out
 }

@@ -13,8 +13,10 @@ var knownIdentities = [...]struct {
 	issuer []string
 }{
 	{"letsencrypt.org", []string{"letsencrypt.org"}},
-	{"zerossl.com", []string{"sectigo.com", "zerossl.com", "trust-provider.com", "usertrust.com", "comodoca.com", "comodo.com"}},
-	{"sectigo.com", []string{"sectigo.com", "trust-provider.com", "usertrust.com", "comodoca.com", "comodo.com"}},
+	{"zerossl.com", []string{"sectigo.com", "zerossl.com", "trust-provider.com", "usertrust.com",
+		"comodoca.com", "comodo.com"}},
+	{"sectigo.com", []string{"sectigo.com", "trust-provider.com", "usertrust.com", "comodoca.com",
+		"comodo.com"}},
 	{"pki.goog", []string{"pki.goog"}},
 	{"buypass.com", []string{"buypass.com", "buypass.no"}},
 	{"buypass.no", []string{"buypass.com", "buypass.no"}},

@@ -50,7 +50,8 @@ type lookup struct {
 
 func newLookup(d *Doctor, domain, target string) *lookup {
 	domain = dns.CanonicalName(domain)
-	return &lookup{Doctor: d, domain: domain, challenge: challengeLabel + domain, target: dns.CanonicalName(target), replies: map[string]reply{}}
+	return &lookup{Doctor: d, domain: domain, challenge: challengeLabel + domain,
+		target: dns.CanonicalName(target), replies: map[string]reply{}}
 }
 
 // ask queries one source, or returns its previous answer.
@@ -106,11 +107,14 @@ func (l *lookup) exchange(ctx context.Context, s source, q question) reply {
 	m.CheckingDisabled = q.checkingDisabled
 	m.SetEdns0(udpSize, false)
 	answer, err := s.exchange(ctx, m)
-	if err == nil && (len(answer.Question) != 1 || !strings.EqualFold(answer.Question[0].Name, q.name) || answer.Question[0].Qtype != q.qtype) {
+	if err == nil && (len(answer.Question) != 1 ||
+		!strings.EqualFold(answer.Question[0].Name, q.name) ||
+		answer.Question[0].Qtype != q.qtype) {
 		err = errors.New("the answer is for a different question")
 	}
 	if err != nil {
-		l.log.DebugContext(ctx, "dnscheck: query failed", "source", s.address, "name", q.name, "error", err)
+		l.log.DebugContext(ctx, "dnscheck: query failed", "source", s.address, "name", q.name,
+			"error", err)
 		return reply{err: err}
 	}
 	r := reply{msg: answer}
@@ -138,16 +142,19 @@ func (l *lookup) record(s source, q question, r reply) {
 	defer l.mu.Unlock()
 	l.replies[q.key(s)] = r
 	l.answered = l.answered || (r.msg != nil && !s.authoritative)
-	if q.name == "." || q.qtype == dns.TypeAAAA || (q.qtype == dns.TypeA && !strings.HasPrefix(q.name, challengeLabel)) {
+	if q.name == "." || q.qtype == dns.TypeAAAA ||
+		(q.qtype == dns.TypeA && !strings.HasPrefix(q.name, challengeLabel)) {
 		return // the root and name servers' addresses are not evidence about the record
 	}
-	o := controlplane.Observation{Source: s.address, Name: display(q.name), Type: dns.TypeToString[q.qtype], Answer: []string{}}
+	o := controlplane.Observation{Source: s.address, Name: display(q.name),
+		Type: dns.TypeToString[q.qtype], Answer: []string{}}
 	if r.msg != nil {
 		o.RCode = dns.RcodeToString[r.msg.Rcode]
 		o.Error = extendedError(r.msg)
 		o.Count = len(r.msg.Answer)
 		for _, rr := range r.msg.Answer[:min(len(r.msg.Answer), controlplane.MaxObserved)] {
-			o.Answer = append(o.Answer, controlplane.Shorten(strings.ReplaceAll(rr.String(), "\t", " ")))
+			o.Answer = append(o.Answer, controlplane.Shorten(strings.ReplaceAll(rr.String(), "\t",
+				" ")))
 		}
 	}
 	if r.err != nil {
@@ -167,7 +174,10 @@ func (l *lookup) resolverAnswered() bool {
 func (l *lookup) observations() []controlplane.Observation {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	slices.SortStableFunc(l.evidence, func(a, b controlplane.Observation) int { return strings.Compare(a.Source, b.Source) })
+	slices.SortStableFunc(l.evidence, func(a,
+		b controlplane.Observation) int {
+		return strings.Compare(a.Source, b.Source)
+	})
 	return l.evidence
 }
 

@@ -18,7 +18,8 @@ type reply struct {
 
 // usable reports whether the reply shows that records exist or that they do not.
 func (r reply) usable() bool {
-	return r.err == nil && r.msg != nil && (r.msg.Rcode == dns.RcodeSuccess || r.msg.Rcode == dns.RcodeNameError)
+	return r.err == nil && r.msg != nil &&
+		(r.msg.Rcode == dns.RcodeSuccess || r.msg.Rcode == dns.RcodeNameError)
 }
 
 // nxdomain reports whether the name does not exist.

@@ -26,9 +26,10 @@ type httpStatusError int
 func (e httpStatusError) Error() string { return fmt.Sprintf("returned HTTP %d", int(e)) }
 
 func resolverSource(client *http.Client, r Resolver) source {
-	return source{label: cmp.Or(r.Name, r.URL), address: r.URL, exchange: func(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
-		return askDoH(ctx, client, r.URL, q)
-	}}
+	return source{label: cmp.Or(r.Name, r.URL), address: r.URL,
+		exchange: func(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
+			return askDoH(ctx, client, r.URL, q)
+		}}
 }
 
 // askDoH queries by POST, so that no HTTP cache answers instead of the resolver, and with the ID 0
@@ -54,8 +55,10 @@ func askDoH(ctx context.Context, client *http.Client, url string, q *dns.Msg) (*
 		_, _ = io.CopyN(io.Discard, resp.Body, 4096) // allows reuse of the connection
 		return nil, httpStatusError(resp.StatusCode)
 	}
-	if t, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type")); err != nil || t != dnsMessageType {
-		return nil, fmt.Errorf("dnscheck: %s returned the content type %q", url, resp.Header.Get("Content-Type"))
+	if t, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type")); err != nil ||
+		t != dnsMessageType {
+		return nil, fmt.Errorf("dnscheck: %s returned the content type %q", url,
+			resp.Header.Get("Content-Type"))
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, math.MaxUint16+1))
 	if err != nil {

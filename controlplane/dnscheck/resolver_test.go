@@ -37,9 +37,18 @@ func TestResolverReturnsInvalidAnswers(t *testing.T) {
 		}
 	}
 	tests := map[string]func([]byte) (string, []byte){
-		"HTML":             func([]byte) (string, []byte) { return "text/html", []byte("<h1>Sign in</h1>") },
-		"no DNS":           func([]byte) (string, []byte) { return "application/dns-message", []byte("rubbish") },
-		"echo":             func(raw []byte) (string, []byte) { return "application/dns-message", raw },
+		"HTML": func([]byte) (string,
+			[]byte) {
+			return "text/html", []byte("<h1>Sign in</h1>")
+		},
+		"no DNS": func([]byte) (string,
+			[]byte) {
+			return "application/dns-message", []byte("rubbish")
+		},
+		"echo": func(raw []byte) (string,
+			[]byte) {
+			return "application/dns-message", raw
+		},
 		"another id":       reply(func(m *dns.Msg) { m.Id = 7 }),
 		"another question": reply(func(m *dns.Msg) { m.Question[0].Name = "other.example." }),
 		"another type":     reply(func(m *dns.Msg) { m.Question[0].Qtype = dns.TypeA }),
@@ -55,9 +64,13 @@ func TestResolverReturnsInvalidAnswers(t *testing.T) {
 				w.Header().Set("Content-Type", contentType)
 				_, _ = w.Write(body)
 			}))
-			d := dnscheck.New(dnscheck.Config{Resolvers: []dnscheck.Resolver{{URL: srv.URL}}, HTTPClient: srv.Client(), Timeout: time.Second})
-			if got := delegation(t, d, "example.com"); got.Code != controlplane.CauseResolverUnreachable || !got.Transient() {
-				t.Errorf("Delegation = %s, want resolver-unreachable (observed: %s)", got.Code, got.Observed)
+			d := dnscheck.New(dnscheck.Config{Resolvers: []dnscheck.Resolver{{URL: srv.URL}},
+				HTTPClient: srv.Client(), Timeout: time.Second})
+			if got := delegation(t, d,
+				"example.com"); got.Code != controlplane.CauseResolverUnreachable ||
+				!got.Transient() {
+				t.Errorf("Delegation = %s, want resolver-unreachable (observed: %s)", got.Code,
+					got.Observed)
 			}
 		})
 	}

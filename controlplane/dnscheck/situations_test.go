@@ -40,7 +40,8 @@ var bothCAs = []dnscheck.CAIdentity{
 
 // zone is the DNS without the record: example.com at Cloudflare, with two name servers.
 var zone = view{apex: "example.com.", negTTL: 60, records: []string{
-	"example.com. 300 IN NS ada.ns.cloudflare.com.", "example.com. 300 IN NS bob.ns.cloudflare.com.",
+	"example.com. 300 IN NS ada.ns.cloudflare.com.",
+	"example.com. 300 IN NS bob.ns.cloudflare.com.",
 	"ada.ns.cloudflare.com. 300 IN A 192.0.2.1", "bob.ns.cloudflare.com. 300 IN A 192.0.2.2",
 	"www.example.com. 300 IN A 192.0.2.80",
 }}
@@ -59,10 +60,14 @@ func TestSituations(t *testing.T) {
 		})
 	}
 	for _, code := range []string{
-		controlplane.CauseOK, controlplane.CauseCNAMEMissing, controlplane.CauseCNAMEMismatch, controlplane.CauseCNAMEDoubledLabel,
-		controlplane.CauseCNAMEProxied, controlplane.CauseCNAMEChainLoop, controlplane.CauseCNAMEChainTooLong, controlplane.CauseTXTConflict,
-		controlplane.CauseZoneNotFound, controlplane.CauseNameserversDisagree, controlplane.CauseNameserverLame, controlplane.CauseNegativeCached,
-		controlplane.CauseDNSSECBogus, controlplane.CauseResolverUnreachable, controlplane.CauseCAAForbids, controlplane.CauseCAALookupFailed,
+		controlplane.CauseOK, controlplane.CauseCNAMEMissing, controlplane.CauseCNAMEMismatch,
+		controlplane.CauseCNAMEDoubledLabel,
+		controlplane.CauseCNAMEProxied, controlplane.CauseCNAMEChainLoop,
+		controlplane.CauseCNAMEChainTooLong, controlplane.CauseTXTConflict,
+		controlplane.CauseZoneNotFound, controlplane.CauseNameserversDisagree,
+		controlplane.CauseNameserverLame, controlplane.CauseNegativeCached,
+		controlplane.CauseDNSSECBogus, controlplane.CauseResolverUnreachable,
+		controlplane.CauseCAAForbids, controlplane.CauseCAALookupFailed,
 	} {
 		if !slices.Contains(met, code) {
 			t.Errorf("no situation covers the code %s", code)
@@ -77,12 +82,14 @@ func (tt situation) run(t *testing.T) {
 	if tt.cas == nil {
 		tt.cas = bothCAs
 	}
-	e, err := doctor(t, tt.resolvers, tt.servers).Examine(t.Context(), tt.domain, target, tt.wildcard, tt.cas)
+	e, err := doctor(t, tt.resolvers, tt.servers).Examine(t.Context(), tt.domain, target,
+		tt.wildcard, tt.cas)
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := e.Cause()
-	if got.Code != tt.code || !got.Until.Equal(tt.until) || e.OK() != (tt.code == controlplane.CauseOK) {
+	if got.Code != tt.code || !got.Until.Equal(tt.until) ||
+		e.OK() != (tt.code == controlplane.CauseOK) {
 		t.Errorf("Cause() = %s until %s, want %s until %s", got.Code, got.Until, tt.code, tt.until)
 	}
 	text := strings.Join([]string{got.Summary, got.Observed, got.Fix}, "\n")
@@ -105,17 +112,21 @@ func (tt situation) run(t *testing.T) {
 		t.Errorf("first warning = %q, want %q", warns, tt.warns)
 	}
 	for _, d := range slices.Concat([]controlplane.Diagnosis{e.Delegation}, e.Causes, e.Warnings) {
-		if d.Summary == "" || d.Observed == "" || d.Expected == "" || (d.Fix == "") != d.OK() || len(d.Evidence) == 0 || !d.CheckedAt.Equal(noon) {
+		if d.Summary == "" || d.Observed == "" || d.Expected == "" || (d.Fix == "") != d.OK() ||
+			len(d.Evidence) == 0 || !d.CheckedAt.Equal(noon) {
 			t.Errorf("Diagnosis = %+v, want every field set", d)
 		}
 	}
 	for _, f := range e.CAA {
-		if f.Summary == "" || (f.Fix == "") != f.Allowed || f.Allowed != (f.Code == controlplane.CauseOK) || (f.FoundAt == "") != (len(f.Records) == 0) {
+		if f.Summary == "" || (f.Fix == "") != f.Allowed ||
+			f.Allowed != (f.Code == controlplane.CauseOK) ||
+			(f.FoundAt == "") != (len(f.Records) == 0) {
 			t.Errorf("CAAFinding = %+v, want consistent fields", f)
 		}
 	}
 	if t.Failed() || testing.Verbose() {
-		t.Logf("%s, DNSSEC %s, allowed %v\nsummary:  %s\nobserved: %s\nexpected: %s\nfix:      %s", got.Code, e.DNSSEC, e.Allowed(), got.Summary, got.Observed, got.Expected, got.Fix)
+		t.Logf("%s, DNSSEC %s, allowed %v\nsummary:  %s\nobserved: %s\nexpected: %s\nfix:      %s",
+			got.Code, e.DNSSEC, e.Allowed(), got.Summary, got.Observed, got.Expected, got.Fix)
 		for _, d := range e.Warnings {
 			t.Logf("warning %s\nsummary:  %s\nfix:      %s", d.Code, d.Summary, d.Fix)
 		}

@@ -45,7 +45,8 @@ func WaitTXT(ctx context.Context, servers []string, name string, values []string
 	if len(missing) == 0 {
 		return nil
 	}
-	return fmt.Errorf("dnscheck: TXT values at %s are not served: %s: %w", display(name), strings.Join(missing, "; "), context.Cause(ctx))
+	return fmt.Errorf("dnscheck: TXT values at %s are not served: %s: %w", display(name),
+		strings.Join(missing, "; "), context.Cause(ctx))
 }
 
 // waitServer returns "" when the server serves the values, or its last problem when ctx is done.
@@ -72,7 +73,9 @@ func waitServer(ctx context.Context, server, name string, values []string) strin
 
 // askTXT sends one query. It returns "" if all values are served. canceled reports that ctx
 // interrupted the query, so that the result does not concern the server.
-func askTXT(ctx context.Context, server, name string, values []string) (problem string, canceled bool) {
+func askTXT(
+	ctx context.Context, server, name string, values []string,
+) (problem string, canceled bool) {
 	q := new(dns.Msg)
 	q.SetQuestion(name, dns.TypeTXT)
 	q.RecursionDesired = false

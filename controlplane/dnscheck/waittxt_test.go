@@ -36,13 +36,15 @@ func TestWaitTXT(t *testing.T) {
 		contains []string // parts of the error; empty on success
 	}{
 		{what: "at once", servers: []dns.Handler{both, both}},
-		{what: "besides other values", servers: []dns.Handler{both.with(target + `. 1 IN TXT "three"`)}},
+		{what: "besides other values",
+			servers: []dns.Handler{both.with(target + `. 1 IN TXT "three"`)}},
 		{what: "one server is later", servers: []dns.Handler{both, countdown(5, nothing, both)}},
 		{what: "second value is later", servers: []dns.Handler{countdown(3, one, both)}},
 		{what: "after failures", servers: []dns.Handler{countdown(3, fails, both)}},
 		{what: "after silence", servers: []dns.Handler{countdown(1, silent, both)}},
 		{what: "over TCP", servers: []dns.Handler{view{records: both.records, noUDP: true}}},
-		{what: "never served", servers: []dns.Handler{both, nothing}, contains: []string{"NXDOMAIN"}},
+		{what: "never served", servers: []dns.Handler{both, nothing},
+			contains: []string{"NXDOMAIN"}},
 		{what: "one value only", servers: []dns.Handler{one}, contains: []string{`not "two"`}},
 		{what: "fails", servers: []dns.Handler{fails, both}, contains: []string{"SERVFAIL"}},
 		{what: "silent", servers: []dns.Handler{silent}, contains: []string{"did not answer"}},
@@ -93,7 +95,8 @@ func TestWaitTXTNamesTheServer(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
 	err := dnscheck.WaitTXT(ctx, []string{good, bad}, target, []string{"one"})
-	if err == nil || !strings.Contains(err.Error(), bad+" answered NXDOMAIN") || strings.Contains(err.Error(), good) {
+	if err == nil || !strings.Contains(err.Error(), bad+" answered NXDOMAIN") ||
+		strings.Contains(err.Error(), good) {
 		t.Errorf("WaitTXT error = %v, want it to name only %s", err, bad)
 	}
 }

@@ -74,7 +74,8 @@ func (v view) answer(r *dns.Msg) *dns.Msg {
 		if v.code != 0 {
 			code = v.code
 		}
-		m.IsEdns0().Option = append(m.IsEdns0().Option, &dns.EDNS0_EDE{InfoCode: code, ExtraText: v.ede})
+		m.IsEdns0().Option = append(m.IsEdns0().Option,
+			&dns.EDNS0_EDE{InfoCode: code, ExtraText: v.ede})
 		return m
 	}
 	for _, s := range v.refer {
@@ -99,7 +100,8 @@ func (v view) answer(r *dns.Msg) *dns.Msg {
 			rr := record(s)
 			owner := dns.CanonicalName(rr.Header().Name)
 			exists = exists || dns.IsSubDomain(pass, owner)
-			if owner == pass && (rr.Header().Rrtype == q.Qtype || rr.Header().Rrtype == dns.TypeCNAME) {
+			if owner == pass && (rr.Header().Rrtype == q.Qtype ||
+				rr.Header().Rrtype == dns.TypeCNAME) {
 				rr.Header().Name = q.Name
 				m.Answer = append(m.Answer, rr)
 			}
@@ -120,7 +122,8 @@ func (v view) answer(r *dns.Msg) *dns.Msg {
 			m.Rcode = dns.RcodeNameError
 		}
 		if v.apex != "" && dns.IsSubDomain(v.apex, dns.CanonicalName(q.Name)) {
-			m.Ns = append(m.Ns, &dns.SOA{Hdr: dns.RR_Header{Name: v.apex, Rrtype: dns.TypeSOA, Class: dns.ClassINET, Ttl: v.negTTL}, Ns: "ns.", Mbox: "h.", Minttl: 3600})
+			m.Ns = append(m.Ns, &dns.SOA{Hdr: dns.RR_Header{Name: v.apex, Rrtype: dns.TypeSOA,
+				Class: dns.ClassINET, Ttl: v.negTTL}, Ns: "ns.", Mbox: "h.", Minttl: 3600})
 		}
 	}
 	return m
@@ -136,7 +139,9 @@ func (v view) chase(m *dns.Msg, qtype uint16) {
 		next = nil
 		for _, s := range v.records {
 			rr := record(s)
-			if t := rr.Header().Rrtype; ok && dns.CanonicalName(rr.Header().Name) == dns.CanonicalName(cname.Target) && (t == qtype || t == dns.TypeCNAME) {
+			if t := rr.Header().Rrtype; ok &&
+				dns.CanonicalName(rr.Header().Name) == dns.CanonicalName(cname.Target) &&
+				(t == qtype || t == dns.TypeCNAME) {
 				m.Answer, next = append(m.Answer, rr), rr
 			}
 		}
@@ -171,7 +176,9 @@ func (v view) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	q := new(dns.Msg)
-	if err := q.Unpack(raw); err != nil || r.Method != http.MethodPost || r.Header.Get("Content-Type") != "application/dns-message" || q.Id != 0 || !q.RecursionDesired {
+	if err := q.Unpack(raw); err != nil || r.Method != http.MethodPost ||
+		r.Header.Get("Content-Type") != "application/dns-message" || q.Id != 0 ||
+		!q.RecursionDesired {
 		http.Error(w, "not an RFC 8484 query", http.StatusBadRequest)
 		return
 	}
@@ -204,7 +211,8 @@ func serveDNS(t *testing.T, h dns.Handler) string {
 			_ = tcp.Close()
 			continue
 		}
-		for _, srv := range []*dns.Server{{Listener: tcp, Handler: h}, {PacketConn: udp, Handler: h}} {
+		for _, srv := range []*dns.Server{{Listener: tcp, Handler: h},
+			{PacketConn: udp, Handler: h}} {
 			started := make(chan struct{})
 			srv.NotifyStartedFunc = func() { close(started) }
 			go func() { _ = srv.ActivateAndServe() }()
@@ -219,7 +227,8 @@ func serveDNS(t *testing.T, h dns.Handler) string {
 func serveDoH(t *testing.T, h http.Handler) *httptest.Server {
 	t.Helper()
 	srv := httptest.NewUnstartedServer(h)
-	srv.Config.ErrorLog = log.New(io.Discard, "", 0) // drops errors of handshakes that a faster answer cancels
+	// drops errors of handshakes that a faster answer cancels
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
 	srv.StartTLS()
 	t.Cleanup(srv.Close)
 	return srv
@@ -229,7 +238,8 @@ func serveDoH(t *testing.T, h http.Handler) *httptest.Server {
 // and so on.
 func doctor(t *testing.T, resolvers, servers []view) *dnscheck.Doctor {
 	t.Helper()
-	cfg := dnscheck.Config{AskAuthority: len(servers) > 0, Timeout: 10 * time.Second, Now: func() time.Time { return noon }}
+	cfg := dnscheck.Config{AskAuthority: len(servers) > 0, Timeout: 10 * time.Second,
+		Now: func() time.Time { return noon }}
 	for i, v := range resolvers {
 		srv := serveDoH(t, v)
 		if i == 0 {
@@ -238,7 +248,8 @@ func doctor(t *testing.T, resolvers, servers []view) *dnscheck.Doctor {
 		if v.silent || v.silentOn != 0 {
 			cfg.Timeout = silence
 		}
-		cfg.Resolvers = append(cfg.Resolvers, dnscheck.Resolver{Name: fmt.Sprint("resolver", i+1), URL: srv.URL})
+		cfg.Resolvers = append(cfg.Resolvers,
+			dnscheck.Resolver{Name: fmt.Sprint("resolver", i+1), URL: srv.URL})
 	}
 	addrs := map[string]string{}
 	for i, v := range servers {
@@ -257,7 +268,8 @@ func doctor(t *testing.T, resolvers, servers []view) *dnscheck.Doctor {
 func publicDoctor(t *testing.T, v view) *dnscheck.Doctor {
 	t.Helper()
 	srv := serveDoH(t, v)
-	return dnscheck.New(dnscheck.Config{Resolvers: []dnscheck.Resolver{{URL: srv.URL}}, HTTPClient: srv.Client(), AskAuthority: true, Timeout: time.Second})
+	return dnscheck.New(dnscheck.Config{Resolvers: []dnscheck.Resolver{{URL: srv.URL}},
+		HTTPClient: srv.Client(), AskAuthority: true, Timeout: time.Second})
 }
 
 func delegation(t *testing.T, d *dnscheck.Doctor, domain string) controlplane.Diagnosis {

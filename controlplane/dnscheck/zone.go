@@ -39,7 +39,8 @@ func (l *lookup) subZone(ctx context.Context, f findings) []string {
 	var found []string
 	add := func(rrs []dns.RR) {
 		for _, rr := range rrs {
-			if ns, ok := rr.(*dns.NS); ok && dns.CanonicalName(ns.Hdr.Name) == l.challenge && !slices.Contains(found, dns.CanonicalName(ns.Ns)) {
+			if ns, ok := rr.(*dns.NS); ok && dns.CanonicalName(ns.Hdr.Name) == l.challenge &&
+				!slices.Contains(found, dns.CanonicalName(ns.Ns)) {
 				found = append(found, dns.CanonicalName(ns.Ns))
 			}
 		}
@@ -52,7 +53,8 @@ func (l *lookup) subZone(ctx context.Context, f findings) []string {
 	for _, c := range f.resolvers {
 		soa := c.first.soa()
 		if len(found) == 0 && soa != nil && dns.CanonicalName(soa.Hdr.Name) == l.challenge {
-			add(l.ask(ctx, c.source, question{name: l.challenge, qtype: dns.TypeNS}).records(l.challenge, dns.TypeNS))
+			add(l.ask(ctx, c.source, question{name: l.challenge, qtype: dns.TypeNS}).records(
+				l.challenge, dns.TypeNS))
 		}
 	}
 	slices.Sort(found)

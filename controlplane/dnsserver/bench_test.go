@@ -24,7 +24,8 @@ func (s numbered) Follow(ctx context.Context, f Feed) error {
 	for i := range s.n {
 		snap.Target(numberedLabel(i))
 		if i < s.live {
-			snap.Challenge(Challenge{numberedLabel(i), fmt.Sprintf("%043d", i), time.Now().Add(time.Hour)})
+			snap.Challenge(Challenge{numberedLabel(i), fmt.Sprintf("%043d", i),
+				time.Now().Add(time.Hour)})
 		}
 	}
 	snap.Commit()
@@ -32,7 +33,9 @@ func (s numbered) Follow(ctx context.Context, f Feed) error {
 	return ctx.Err()
 }
 
-func (numbered) Lookup(context.Context, string) (bool, []Challenge, error) { return false, nil, nil }
+func (numbered) Lookup(context.Context, string) (bool, []Challenge, error) {
+	return false, nil, nil
+}
 
 // numberedLabel returns labels that are distributed like real ones, by a multiplicative hash.
 func numberedLabel(i int) string {

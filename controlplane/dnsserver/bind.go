@@ -73,7 +73,9 @@ func hostAddrs(ctx context.Context, host string) ([]netip.Addr, error) {
 
 // bindHosts opens addresses on one port. If optional is set, address families that the machine
 // lacks are skipped.
-func bindHosts(ctx context.Context, hosts []netip.Addr, optional bool, port, sockets int) (*listeners, error) {
+func bindHosts(
+	ctx context.Context, hosts []netip.Addr, optional bool, port, sockets int,
+) (*listeners, error) {
 	l := new(listeners)
 	for _, ip := range hosts {
 		family := "6"
@@ -84,7 +86,8 @@ func bindHosts(ctx context.Context, hosts []netip.Addr, optional bool, port, soc
 		// TCP first: without SO_REUSEPORT it detects a port that is in use.
 		ln, err := new(net.ListenConfig).Listen(ctx, "tcp"+family, at)
 		if err != nil {
-			if optional && len(l.tcp) > 0 && (errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EADDRNOTAVAIL)) {
+			if optional && len(l.tcp) > 0 &&
+				(errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EADDRNOTAVAIL)) {
 				continue
 			}
 			l.close()

@@ -91,7 +91,9 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("dnsserver: zone %q is not a domain name", c.Zone)
 	}
 	if len(zone)+1+labelLen > 253 {
-		return c, fmt.Errorf("dnsserver: zone %q is too long for a target of %d characters below it", c.Zone, labelLen)
+		return c, fmt.Errorf(
+			"dnsserver: zone %q is too long for a target of %d characters below it", c.Zone,
+			labelLen)
 	}
 	c.Zone = zone
 	switch {
@@ -101,7 +103,8 @@ func (c Config) withDefaults() (Config, error) {
 		return c, errors.New("dnsserver: at least one listen address is required")
 	case c.Source == nil:
 		return c, errors.New("dnsserver: a source is required")
-	case c.RateLimit < 0 || c.Sockets < 0 || c.LookupRate < 0 || c.LookupConcurrency < 0 || c.MaxTCPConns < 0 || c.TCPIdleTimeout < 0:
+	case c.RateLimit < 0 || c.Sockets < 0 || c.LookupRate < 0 || c.LookupConcurrency < 0 ||
+		c.MaxTCPConns < 0 || c.TCPIdleTimeout < 0:
 		return c, errors.New("dnsserver: limits must not be negative")
 	}
 	for _, l := range c.Listen {

@@ -12,8 +12,10 @@ import (
 func (s *Server) fast(out, pkt []byte, q question, tcp bool, now int64) (reply, bool) {
 	zone := s.static.zoneWire
 	start := headerLen + 1 + q.label // offset of the zone's name in the question
-	if q.qclass != dns.ClassINET || q.label == 0 || q.end-4-start != len(zone) || !equalFold(pkt[start:q.end-4], zone) ||
-		q.qtype == dns.TypeOPT || q.qtype >= 128 && q.qtype <= 255 { // question types and meta types (RFC 6895 §3.1)
+	if q.qclass != dns.ClassINET || q.label == 0 || q.end-4-start != len(zone) ||
+		!equalFold(pkt[start:q.end-4], zone) ||
+		// question types and meta types (RFC 6895 §3.1)
+		q.qtype == dns.TypeOPT || q.qtype >= 128 && q.qtype <= 255 {
 		return reply{}, false
 	}
 	var buf shortRecords

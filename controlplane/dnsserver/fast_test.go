@@ -70,7 +70,8 @@ func canonical(t testing.TB, wire []byte) string {
 		t.Fatalf("malformed answer: %v\n% x", err, wire)
 	}
 	ns := strings.ToLower(rrTexts(m.Ns))
-	return strings.Join([]string{m.MsgHdr.String(), m.Question[0].String(), rrTexts(m.Answer), ns, rrTexts(m.Extra)}, "\n")
+	return strings.Join([]string{m.MsgHdr.String(), m.Question[0].String(), rrTexts(m.Answer), ns,
+		rrTexts(m.Extra)}, "\n")
 }
 
 func compare(t testing.TB, s *Server, pkt []byte, tcp bool) (isFast bool) {
@@ -115,15 +116,19 @@ func randomQuery(t testing.TB, r *rand.Rand) []byte {
 	pick := func(of ...string) string { return of[r.IntN(len(of))] }
 	first := label(r.IntN(8))
 	if r.IntN(4) == 0 {
-		first = pick("www", "ns1", "dns", "ns2.dns", "_acme-challenge", label(1)[:31], label(1)+"a", "x."+label(1), label(1)[:31]+"8",
+		first = pick("www", "ns1", "dns", "ns2.dns", "_acme-challenge", label(1)[:31], label(1)+"a",
+			"x."+label(1), label(1)[:31]+"8",
 			`a\.b`, `\000`, `\255`, label(1)[:28]+`\.acme`, strings.Repeat("a", 63), "")
 	}
-	name := pick(testZone, testZone, testZone, testZone, testZone, "dcvaas-verify.com.", "example.com.", ".")
+	name := pick(testZone, testZone, testZone, testZone, testZone, "dcvaas-verify.com.",
+		"example.com.", ".")
 	if first != "" {
 		name = first + "." + strings.TrimPrefix(name, ".")
 	}
-	m := new(dns.Msg).SetQuestion(randomCase(r, name), []uint16{16, 16, 16, 1, 28, 257, 2, 6, 255, 252, 41, 0, 128, 249, 65280}[r.IntN(15)])
-	m.RecursionDesired, m.CheckingDisabled, m.AuthenticatedData, m.Zero, m.Authoritative = r.IntN(2) == 0, r.IntN(2) == 0, r.IntN(2) == 0, r.IntN(9) == 0, r.IntN(9) == 0
+	m := new(dns.Msg).SetQuestion(randomCase(r, name),
+		[]uint16{16, 16, 16, 1, 28, 257, 2, 6, 255, 252, 41, 0, 128, 249, 65280}[r.IntN(15)])
+	m.RecursionDesired, m.CheckingDisabled, m.AuthenticatedData, m.Zero, m.Authoritative = r.IntN(
+		2) == 0, r.IntN(2) == 0, r.IntN(2) == 0, r.IntN(9) == 0, r.IntN(9) == 0
 	if r.IntN(20) == 0 {
 		m.Question[0].Qclass = uint16(r.IntN(5))
 	}
@@ -132,9 +137,11 @@ func randomQuery(t testing.TB, r *rand.Rand) []byte {
 		o := m.IsEdns0()
 		switch r.IntN(8) {
 		case 0:
-			o.Option = append(o.Option, &dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: "0102030405060708"})
+			o.Option = append(o.Option, &dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE,
+				Cookie: "0102030405060708"})
 		case 1:
-			o.Option = append(o.Option, &dns.EDNS0_NSID{Code: dns.EDNS0NSID}, &dns.EDNS0_PADDING{Padding: make([]byte, 9)})
+			o.Option = append(o.Option, &dns.EDNS0_NSID{Code: dns.EDNS0NSID},
+				&dns.EDNS0_PADDING{Padding: make([]byte, 9)})
 		case 2:
 			o.Option = append(o.Option, &dns.EDNS0_LOCAL{Code: 65001, Data: []byte{1}})
 		case 3:
@@ -181,7 +188,8 @@ func FuzzQuery(f *testing.F) {
 		if !bytes.Equal(pkt, before) {
 			t.Error("answering modified the question")
 		}
-		if len(slow.wire) > 0 && (len(slow.wire) < headerLen || slow.wire[2]&0x80 == 0 || !tcp && len(slow.wire) > udpSize) {
+		if len(slow.wire) > 0 && (len(slow.wire) < headerLen || slow.wire[2]&0x80 == 0 || !tcp &&
+			len(slow.wire) > udpSize) {
 			t.Errorf("invalid answer: % x", slow.wire)
 		}
 		if q, ok := parse(pkt, false); ok {

@@ -25,12 +25,21 @@ func TestChangesAreAnswered(t *testing.T) {
 		{"first value again", func(f Feed) { f.AddChallenge(challenge(1, "a")) }, "NOERROR b a"},
 		{"value removed", func(f Feed) { f.RemoveChallenge(one, "b") }, "NOERROR a"},
 		{"unknown value removed", func(f Feed) { f.RemoveChallenge(one, "c") }, "NOERROR a"},
-		{"expired value", func(f Feed) { f.AddChallenge(Challenge{one, "x", time.Now()}) }, "NOERROR a"},
+		{"expired value", func(f Feed) { f.AddChallenge(Challenge{one, "x", time.Now()}) },
+			"NOERROR a"},
 		{"target removed", func(f Feed) { f.RemoveTarget(one) }, "NXDOMAIN"},
 		{"value without target", func(f Feed) { f.AddChallenge(challenge(1, "d")) }, "NXDOMAIN"},
 		{"target of that value", func(f Feed) { f.AddTarget(one) }, "NOERROR d"},
-		{"invalid labels", func(f Feed) { f.AddTarget("www"); f.RemoveTarget(""); f.AddChallenge(Challenge{Label: "x"}) }, "NOERROR d"},
-		{"oversized value", func(f Feed) { f.AddChallenge(challenge(1, string(make([]byte, maxValue+1)))) }, "NOERROR d"},
+		{"invalid labels",
+			func(f Feed) {
+				f.AddTarget("www")
+				f.RemoveTarget("")
+				f.AddChallenge(
+					Challenge{Label: "x"})
+			}, "NOERROR d"},
+		{"oversized value",
+			func(f Feed) { f.AddChallenge(challenge(1, string(make([]byte, maxValue+1)))) },
+			"NOERROR d"},
 	}
 	for _, step := range steps {
 		source.apply(step.change)
@@ -121,19 +130,29 @@ func TestNotReadyIsAnsweredByLookups(t *testing.T) {
 func TestConfigErrors(t *testing.T) {
 	t.Parallel()
 	tests := map[string]func(*Config){
-		"no zone":                 func(c *Config) { c.Zone = "" },
-		"the root":                func(c *Config) { c.Zone = "." },
-		"invalid zone":            func(c *Config) { c.Zone = "a b.com" },
-		"no name server":          func(c *Config) { c.NameServers = nil },
-		"no glue address":         func(c *Config) { c.NameServers = []NameServer{{Host: "ns.acme.dcvaas-verify.com"}} },
+		"no zone":        func(c *Config) { c.Zone = "" },
+		"the root":       func(c *Config) { c.Zone = "." },
+		"invalid zone":   func(c *Config) { c.Zone = "a b.com" },
+		"no name server": func(c *Config) { c.NameServers = nil },
+		"no glue address": func(c *Config) {
+			c.NameServers = []NameServer{
+				{Host: "ns.acme.dcvaas-verify.com"}}
+		},
 		"name server is the zone": func(c *Config) { c.NameServers[0].Host = c.Zone },
-		"name server is a target": func(c *Config) { c.NameServers[0].Host = label(1) + "." + c.Zone },
-		"addresses swapped":       func(c *Config) { n := &c.NameServers[0]; n.IPv4, n.IPv6 = n.IPv6, n.IPv4 },
-		"no listen address":       func(c *Config) { c.Listen = nil },
-		"bad listen address":      func(c *Config) { c.Listen = []string{"127.0.0.1"} },
-		"no source":               func(c *Config) { c.Source = nil },
-		"negative rate limit":     func(c *Config) { c.RateLimit = -1 },
-		"invalid mailbox":         func(c *Config) { c.Mbox = "a..example.com" },
+		"name server is a target": func(c *Config) {
+			c.NameServers[0].Host = label(1) + "." +
+				c.Zone
+		},
+		"addresses swapped": func(c *Config) {
+			n := &c.NameServers[0]
+			n.IPv4, n.IPv6 = n.IPv6,
+				n.IPv4
+		},
+		"no listen address":   func(c *Config) { c.Listen = nil },
+		"bad listen address":  func(c *Config) { c.Listen = []string{"127.0.0.1"} },
+		"no source":           func(c *Config) { c.Source = nil },
+		"negative rate limit": func(c *Config) { c.RateLimit = -1 },
+		"invalid mailbox":     func(c *Config) { c.Mbox = "a..example.com" },
 	}
 	for what, edit := range tests {
 		c := testConfig(newSource())

@@ -117,7 +117,8 @@ func (f *feed) record(c Challenge) (key, records, bool) {
 	}
 	r, ok := newRecord(c)
 	if !ok {
-		f.server.log.Warn("dnsserver: the feed sent an oversized value", "label", c.Label, "octets", len(c.Value))
+		f.server.log.Warn("dnsserver: the feed sent an oversized value", "label", c.Label,
+			"octets", len(c.Value))
 	}
 	return k, r, ok
 }
@@ -146,5 +147,6 @@ func (p *snapshot) Commit() {
 	s.through.forgetAll()
 	s.memory.synced.Store(true)
 	p.feed.committed = true
-	s.log.Info("dnsserver: zone loaded", "targets", s.memory.targets.Load(), "challenges", s.memory.challenges.Load())
+	s.log.Info("dnsserver: zone loaded", "targets", s.memory.targets.Load(),
+		"challenges", s.memory.challenges.Load())
 }

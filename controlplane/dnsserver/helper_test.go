@@ -36,7 +36,8 @@ type fakeSource struct {
 }
 
 func newSource(rows ...row) *fakeSource {
-	s := &fakeSource{rows: map[string][]Challenge{}, changes: make(chan func(Feed), 1000), lost: make(chan struct{})}
+	s := &fakeSource{rows: map[string][]Challenge{}, changes: make(chan func(Feed), 1000),
+		lost: make(chan struct{})}
 	for _, r := range rows {
 		s.rows[r.label] = r.challenges
 	}
@@ -125,9 +126,11 @@ func (s *fakeSource) apply(change func(Feed)) {
 }
 
 func testConfig(source Source) Config {
-	return Config{Zone: "acme.dcvaas-verify.com", Source: source, Listen: []string{"127.0.0.1:0"}, Sockets: 2,
+	return Config{Zone: "acme.dcvaas-verify.com", Source: source, Listen: []string{"127.0.0.1:0"},
+		Sockets: 2,
 		NameServers: []NameServer{
-			{Host: "ns1.acme.dcvaas-verify.com", IPv4: netip.MustParseAddr("192.0.2.1"), IPv6: netip.MustParseAddr("2001:db8::1")},
+			{Host: "ns1.acme.dcvaas-verify.com", IPv4: netip.MustParseAddr("192.0.2.1"),
+				IPv6: netip.MustParseAddr("2001:db8::1")},
 			{Host: "ns2.dns.acme.dcvaas-verify.com", IPv4: netip.MustParseAddr("192.0.2.2")},
 			{Host: "ns.example.net"},
 		}}

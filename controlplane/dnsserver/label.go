@@ -46,7 +46,8 @@ func parseLabel[S string | []byte](s S) (k key, ok bool) {
 func (k key) String() string {
 	var s [labelLen]byte
 	for i := range 4 {
-		v := uint64(k[5*i])<<32 | uint64(k[5*i+1])<<24 | uint64(k[5*i+2])<<16 | uint64(k[5*i+3])<<8 | uint64(k[5*i+4])
+		v := uint64(k[5*i])<<32 | uint64(k[5*i+1])<<24 | uint64(k[5*i+2])<<16 | uint64(k[5*i+
+			3])<<8 | uint64(k[5*i+4])
 		for j := range 8 {
 			s[8*i+j] = alphabet[v>>(35-5*j)&31]
 		}

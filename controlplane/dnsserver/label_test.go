@@ -22,7 +22,8 @@ func TestLabel(t *testing.T) {
 		expect(t, "label", want.String(), strings.ToLower(upper))
 	}
 	good := label(1)
-	for _, s := range []string{"", good[:31], good + "a", good[:31] + "1", good[:31] + "=", good[:31] + "\x00", good[:31] + "\xff", "-" + good[1:]} {
+	for _, s := range []string{"", good[:31], good + "a", good[:31] + "1", good[:31] +
+		"=", good[:31] + "\x00", good[:31] + "\xff", "-" + good[1:]} {
 		if _, ok := parseLabel([]byte(s)); ok {
 			t.Errorf("parseLabel(%q) = true, want false", s)
 		}

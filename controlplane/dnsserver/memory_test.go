@@ -19,13 +19,15 @@ func TestLive(t *testing.T) {
 	m.addTarget(k)
 	var want records
 	for i, n := range []int{43, 0, 43, 58, 61, 62, 63, 64, 300, 44} {
-		r, _ := newRecord(Challenge{Value: strings.Repeat(string(rune('a'+i)), n), ExpiresAt: time.Unix(1, 0)})
+		r, _ := newRecord(Challenge{Value: strings.Repeat(string(rune('a'+i)), n),
+			ExpiresAt: time.Unix(1, 0)})
 		for range 2 { // alone, and after the previous ones
 			m.addChallenge(k, r)
 			want = want.with(r)
 			var buf shortRecords
 			if exists, got := m.find(k, &buf); !exists || string(got) != string(want) {
-				t.Errorf("find after a value of %d octets = %v, %q; want true, %q", n, exists, got, want)
+				t.Errorf("find after a value of %d octets = %v, %q; want true, %q", n, exists, got,
+					want)
 			}
 			if i%3 != 0 {
 				break
@@ -71,7 +73,8 @@ func TestSweep(t *testing.T) {
 		t.Errorf("targets after the sweeps = %d, want 3", n)
 	}
 	for n := range byte(6) {
-		if exists, recs := m.find(key{19: n}, new(shortRecords)); exists != (n == 1 || n == 3 || n == 4) || len(recs) != 0 {
+		if exists, recs := m.find(key{19: n}, new(shortRecords)); exists != (n == 1 || n == 3 ||
+			n == 4) || len(recs) != 0 {
 			t.Errorf("find(%d) = %v, %q; want the target without records", n, exists, recs)
 		}
 	}

@@ -11,7 +11,8 @@ import (
 // The record types and response codes that metrics distinguish. Metrics never contain names.
 var (
 	typeNames  = [...]string{"other", "TXT", "A", "AAAA", "CAA", "NS", "SOA", "ANY"}
-	rcodeNames = [...]string{"NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "BADVERS"}
+	rcodeNames = [...]string{"NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED",
+		"BADVERS"}
 )
 
 const (
@@ -103,22 +104,28 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 }
 
 var (
-	descResponses  = desc("responses_total", "Answers sent, by transport, queried type, and response code.", "transport", "type", "rcode")
-	descTruncated  = desc("truncated_total", "Answers sent with TC set.", "transport")
-	descDropped    = desc("dropped_total", "Messages not answered, by reason.", "transport", "reason")
-	descLookups    = desc("lookups_total", "Lookups of single targets in the source, by result.", "result")
+	descResponses = desc("responses_total",
+		"Answers sent, by transport, queried type, and response code.", "transport", "type",
+		"rcode")
+	descTruncated = desc("truncated_total", "Answers sent with TC set.", "transport")
+	descDropped   = desc("dropped_total", "Messages not answered, by reason.", "transport",
+		"reason")
+	descLookups = desc("lookups_total", "Lookups of single targets in the source, by result.",
+		"result")
 	descRestarts   = desc("feed_lost_total", "Number of times the feed was lost.")
 	descChanges    = desc("changes_total", "Changes that the feed sent after a snapshot.")
 	descInSync     = desc("in_sync", "1 while a snapshot is loaded and changes are followed.")
 	descTargets    = desc("targets", "Targets in memory.")
 	descChallenges = desc("challenges", "Challenges in memory.")
 	descTCP        = desc("tcp_connections", "Open TCP connections.")
-	descEvicted    = desc("tcp_evicted_total", "TCP connections closed to make room for a new one, by the limit that was reached: of an IPv4 address or IPv6 /64 (network), of an IPv4 /24 or IPv6 /48 (aggregate), or of all (total).", "limit")
+	descEvicted    = desc("tcp_evicted_total",
+		"TCP connections closed to make room for a new one, by the limit that was reached: of an IPv4 address or IPv6 /64 (network), of an IPv4 /24 or IPv6 /48 (aggregate), or of all (total).", "limit")
 )
 
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descResponses, descTruncated, descDropped, descLookups, descRestarts,
+	for _, d := range []*prometheus.Desc{descResponses, descTruncated, descDropped, descLookups,
+		descRestarts,
 		descChanges, descInSync, descTargets, descChallenges, descTCP, descEvicted} {
 		ch <- d
 	}

@@ -91,7 +91,8 @@ func (p *mmsgPort) read() (int, error) {
 
 func (p *mmsgPort) recvmmsg(fd uintptr) bool {
 	for {
-		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&p.in)), batch, unix.MSG_DONTWAIT, 0, 0)
+		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&p.in)),
+			batch, unix.MSG_DONTWAIT, 0, 0)
 		switch errno {
 		case unix.EINTR:
 			continue
@@ -114,7 +115,8 @@ func (p *mmsgPort) from(i int) netip.AddrPort {
 	port := binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(&name.Port))[:])
 	switch name.Family {
 	case unix.AF_INET:
-		return netip.AddrPortFrom(netip.AddrFrom4((*unix.RawSockaddrInet4)(unsafe.Pointer(name)).Addr), port)
+		return netip.AddrPortFrom(netip.AddrFrom4(
+			(*unix.RawSockaddrInet4)(unsafe.Pointer(name)).Addr), port)
 	case unix.AF_INET6:
 		return netip.AddrPortFrom(netip.AddrFrom16(name.Addr), port)
 	}
@@ -148,7 +150,8 @@ func (p *mmsgPort) source(i int) []byte {
 		return nil
 	case p.names[i].Family == unix.AF_INET:
 		clear(control[data : data+4])
-	case len(control) >= data+unix.SizeofInet6Pktinfo && !netip.AddrFrom16([16]byte(control[data:])).IsLinkLocalUnicast():
+	case len(control) >= data+unix.SizeofInet6Pktinfo &&
+		!netip.AddrFrom16([16]byte(control[data:])).IsLinkLocalUnicast():
 		clear(control[data+16 : data+20])
 	}
 	return control
@@ -165,7 +168,9 @@ func (p *mmsgPort) flush() {
 
 func (p *mmsgPort) sendmmsg(fd uintptr) bool {
 	for {
-		n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&p.out[p.sent])), uintptr(p.queued-p.sent), unix.MSG_DONTWAIT, 0, 0)
+		n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, fd,
+			uintptr(unsafe.Pointer(&p.out[p.sent])), uintptr(p.queued-p.sent), unix.MSG_DONTWAIT, 0,
+			0)
 		switch errno {
 		case unix.EINTR:
 			continue
@@ -183,7 +188,8 @@ func (p *mmsgPort) sendmmsg(fd uintptr) bool {
 func (p *mmsgPort) later(i int) func([]byte) {
 	to := p.from(i)
 	if scope := p.names[i].Scope_id; to.Addr().Is6() && scope != 0 {
-		to = netip.AddrPortFrom(to.Addr().WithZone(strconv.FormatUint(uint64(scope), 10)), to.Port())
+		to = netip.AddrPortFrom(to.Addr().WithZone(strconv.FormatUint(uint64(scope), 10)),
+			to.Port())
 	}
 	control := append([]byte(nil), p.source(i)...)
 	return func(wire []byte) {

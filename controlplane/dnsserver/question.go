@@ -28,7 +28,8 @@ type question struct {
 func parse(pkt []byte, allOptions bool) (q question, ok bool) {
 	// QR, opcode and TC clear; one question, no answers, no authorities, at most one more.
 	if len(pkt) < headerLen+1+4 || pkt[2]&^0x05 != 0 ||
-		binary.BigEndian.Uint32(pkt[4:]) != 1<<16 || binary.BigEndian.Uint16(pkt[8:]) != 0 || pkt[10] != 0 || pkt[11] > 1 {
+		binary.BigEndian.Uint32(pkt[4:]) != 1<<16 || binary.BigEndian.Uint16(pkt[8:]) != 0 ||
+		pkt[10] != 0 || pkt[11] > 1 {
 		return q, false
 	}
 	q.label = int(pkt[headerLen])
@@ -56,7 +57,8 @@ func parse(pkt []byte, allOptions bool) (q question, ok bool) {
 	}
 	// The OPT record (RFC 6891 §6.1.2): root, type 41, size, extended rcode, version, flags.
 	if len(rest) < optLen || rest[0] != 0 || rest[1] != 0 || rest[2] != 41 || rest[6] != 0 ||
-		int(binary.BigEndian.Uint16(rest[9:])) != len(rest)-optLen || !allOptions && !plainOptions(rest[optLen:]) {
+		int(binary.BigEndian.Uint16(rest[9:])) != len(rest)-optLen || !allOptions &&
+		!plainOptions(rest[optLen:]) {
 		return q, false
 	}
 	q.edns = true

@@ -42,7 +42,8 @@ func (l *limiter) allow(client netip.Addr, now int64) bool {
 	if client.Is4() {
 		n = 15 // /24, after the 96-bit prefix of mapped addresses
 	}
-	return take(&l.at[maphash.Bytes(l.seed, a[:n])%limiterSlots], now, l.every, int64(time.Second)) ||
+	return take(&l.at[maphash.Bytes(l.seed, a[:n])%limiterSlots], now, l.every,
+		int64(time.Second)) ||
 		within(l.exempt, client)
 }
 

@@ -41,7 +41,8 @@ func TestRecords(t *testing.T) {
 	r = then(r.after(3))
 	r = then(r.after(4))
 	then(r.after(5))
-	for i, want := range [][]int64{nil, {1}, {1, 2}, {1, 2, 3}, {2, 3, 4}, {3, 4}, {3, 4}, {3, 4, 5}, {4, 5}, {5}, nil} {
+	for i, want := range [][]int64{nil, {1}, {1, 2}, {1, 2, 3}, {2, 3, 4}, {3, 4}, {3, 4},
+		{3, 4, 5}, {4, 5}, {5}, nil} {
 		if got := read(states[i]); !slices.Equal(got, want) {
 			t.Errorf("expiries after %d steps = %v, want %v", i, got, want)
 		}

@@ -43,7 +43,8 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{config: c, static: z, source: c.Source, memory: new(memory), now: c.Now, log: c.Logger, newPort: newPort,
+	s := &Server{config: c, static: z, source: c.Source, memory: new(memory), now: c.Now,
+		log: c.Logger, newPort: newPort,
 		limiter: newLimiter(c.RateLimit, c.RateLimitExempt)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.metrics = &metrics{memory: s.memory}

@@ -45,7 +45,8 @@ func (s *Server) slow(out, pkt []byte, tcp bool, now int64, done *call) reply {
 func (s *Server) resolve(res, req *dns.Msg, now int64, done *call) *call {
 	q := req.Question[0]
 	switch {
-	case q.Qtype == dns.TypeOPT || len(req.Answer) > 0 || len(req.Ns) > 0 && q.Qtype != dns.TypeIXFR:
+	case q.Qtype == dns.TypeOPT || len(req.Answer) > 0 || len(req.Ns) > 0 &&
+		q.Qtype != dns.TypeIXFR:
 		res.Rcode = dns.RcodeFormatError
 		return nil
 	case q.Qclass != dns.ClassINET || !dns.IsSubDomain(s.static.zone, q.Name) ||
@@ -87,7 +88,8 @@ func (s *Server) resolve(res, req *dns.Msg, now int64, done *call) *call {
 func (s *Server) fill(res *dns.Msg, rrs []dns.RR) {
 	q := res.Question[0]
 	if q.Qtype == dns.TypeANY {
-		rrs = []dns.RR{&dns.HINFO{Cpu: "RFC8482", Hdr: dns.RR_Header{Rrtype: dns.TypeHINFO, Class: dns.ClassINET, Ttl: ttlNegative}}}
+		rrs = []dns.RR{&dns.HINFO{Cpu: "RFC8482", Hdr: dns.RR_Header{Rrtype: dns.TypeHINFO,
+			Class: dns.ClassINET, Ttl: ttlNegative}}}
 	}
 	if len(rrs) == 0 {
 		s.deny(res, dns.RcodeSuccess)
@@ -136,7 +138,8 @@ func challengeRRs(q dns.Question, recs records, now int64) (rrs []dns.RR) {
 // accepts truncated messages.
 func complete(m *dns.Msg, pkt []byte) bool {
 	return len(m.Question) == 1 && len(m.Answer) == int(binary.BigEndian.Uint16(pkt[6:])) &&
-		len(m.Ns) == int(binary.BigEndian.Uint16(pkt[8:])) && len(m.Extra) == int(binary.BigEndian.Uint16(pkt[10:]))
+		len(m.Ns) == int(binary.BigEndian.Uint16(pkt[8:])) &&
+		len(m.Extra) == int(binary.BigEndian.Uint16(pkt[10:]))
 }
 
 // edns returns the OPT record, or nil. It returns false if there are several or if one is not at

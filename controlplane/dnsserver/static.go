@@ -17,10 +17,12 @@ const (
 
 // static is the unchanging part of the zone: the apex and the name servers' addresses.
 type static struct {
-	zone     string              // in lower case, with a trailing dot
-	zoneWire []byte              // the same, in wire format
-	nodes    map[string]node     // by lower-case name; a node without records is an empty non-terminal
-	children map[string]struct{} // labels directly below the apex that are a node or the parent of one
+	zone     string // in lower case, with a trailing dot
+	zoneWire []byte // the same, in wire format
+	// by lower-case name; a node without records is an empty non-terminal
+	nodes map[string]node
+	// labels directly below the apex that are a node or the parent of one
+	children map[string]struct{}
 	glue     []dns.RR
 	soa      *dns.SOA
 	negative *dns.SOA // as sent in the authority section
@@ -45,11 +47,13 @@ func newStatic(c Config) (*static, error) {
 	}
 	// All replicas serve the same content without transfers, so the serial is constant. DNS
 	// checkers report name servers with different serials as broken.
-	z.soa = &dns.SOA{Hdr: z.header(c.Zone, dns.TypeSOA), Ns: dns.CanonicalName(c.NameServers[0].Host), Mbox: c.Mbox,
+	z.soa = &dns.SOA{Hdr: z.header(c.Zone, dns.TypeSOA),
+		Ns: dns.CanonicalName(c.NameServers[0].Host), Mbox: c.Mbox,
 		Serial: 1, Refresh: 3600, Retry: 600, Expire: 604800, Minttl: ttlNegative}
 	z.add(z.soa)
 	for _, p := range c.CAA {
-		z.add(&dns.CAA{Hdr: z.header(c.Zone, dns.TypeCAA), Flag: p.Flags, Tag: p.Tag, Value: p.Value})
+		z.add(&dns.CAA{Hdr: z.header(c.Zone, dns.TypeCAA), Flag: p.Flags, Tag: p.Tag,
+			Value: p.Value})
 	}
 	z.negative = dns.Copy(z.soa).(*dns.SOA)
 	z.negative.Hdr.Ttl = ttlNegative
@@ -86,10 +90,12 @@ func (z *static) addNameServer(ns NameServer) error {
 	}
 	v4, v6 := ns.IPv4.Unmap(), ns.IPv6
 	if !ns.IPv4.IsValid() && !v6.IsValid() {
-		return fmt.Errorf("dnsserver: name server %s is inside the zone and requires an address", host)
+		return fmt.Errorf("dnsserver: name server %s is inside the zone and requires an address",
+			host)
 	}
 	if ns.IPv4.IsValid() && !v4.Is4() || v6.IsValid() && (!v6.Is6() || v6.Is4In6()) {
-		return fmt.Errorf("dnsserver: name server %s: IPv4 or IPv6 address has the wrong family", host)
+		return fmt.Errorf("dnsserver: name server %s: IPv4 or IPv6 address has the wrong family",
+			host)
 	}
 	labels := dns.SplitDomainName(strings.TrimSuffix(host, "."+z.zone))
 	first := labels[len(labels)-1]

@@ -14,7 +14,8 @@ func TestTableIsAMap(t *testing.T) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		keys := make([]key, 1+r.IntN(300))
 		for i := range keys {
-			keys[i] = key{1: [...]byte{0, 1, 128, 254, 255}[r.IntN(5)], 2: byte(r.Uint32()) & 0x81, 19: byte(i), 18: byte(i >> 8)}
+			keys[i] = key{1: [...]byte{0, 1, 128, 254, 255}[r.IntN(5)], 2: byte(r.Uint32()) & 0x81,
+				19: byte(i), 18: byte(i >> 8)}
 		}
 		var got table
 		want := make(map[key]uint32)

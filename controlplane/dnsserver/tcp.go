@@ -40,7 +40,8 @@ func (s *Server) serveTCP(ln *net.TCPListener, count *counters) {
 		}
 		s.metrics.tcpConns.Add(1)
 		s.serving.Go(func() {
-			_ = c.conn.SetReadBuffer(tcpKernel) // otherwise it grows to megabytes if the client does not read
+			// otherwise it grows to megabytes if the client does not read
+			_ = c.conn.SetReadBuffer(tcpKernel)
 			_ = c.conn.SetWriteBuffer(tcpKernel)
 			c.serve()
 			s.tcp.remove(c)

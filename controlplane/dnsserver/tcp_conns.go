@@ -58,10 +58,12 @@ type place struct {
 
 func newTCPConns(c Config, m *metrics) *tcpConns {
 	return &tcpConns{
-		limits:  [...]int{max(1, c.MaxTCPConns/networkShare), max(1, c.MaxTCPConns/aggregateShare), c.MaxTCPConns},
+		limits: [...]int{max(1, c.MaxTCPConns/networkShare), max(1, c.MaxTCPConns/aggregateShare),
+			c.MaxTCPConns},
 		heavyAt: max(1, c.MaxTCPConns/heavyShare),
 		exempt:  c.RateLimitExempt, metrics: m,
-		networks: make(map[netip.Prefix]*group), aggregates: make(map[netip.Prefix]*group), heavy: make(map[*group]struct{}),
+		networks: make(map[netip.Prefix]*group), aggregates: make(map[netip.Prefix]*group),
+		heavy: make(map[*group]struct{}),
 	}
 }
 

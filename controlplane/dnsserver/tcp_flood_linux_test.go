@@ -53,7 +53,8 @@ func TestFloodOverTCP(t *testing.T) {
 		_, _ = conn.Write(q[:len(q)-1])
 	}
 	answered := func(t *testing.T, conn net.Conn) { asked(t, conn) }
-	deaf := func(t *testing.T, conn net.Conn) { // sends questions without reading, until it is closed
+	// sends questions without reading, until it is closed
+	deaf := func(t *testing.T, conn net.Conn) {
 		q := []byte(strings.Repeat(string(frame(t, label(1)+"."+testZone, 1)), 100))
 		go func() {
 			for {
@@ -92,7 +93,8 @@ func TestFloodOverTCP(t *testing.T) {
 			stays := dialFrom(t, s, f.quiet)
 			for i := range 320 {
 				f.does(t, dialFrom(t, s, f.from(i)))
-				if i%5 != 4 { // few enough to fit twice into an aggregate's limit, because accepting may lag
+				// few enough to fit twice into an aggregate's limit, because accepting may lag
+				if i%5 != 4 {
 					continue
 				}
 				if got := asked(t, stays); got != "NOERROR v" {
@@ -161,7 +163,8 @@ func TestFloodFromASpoofedNetwork(t *testing.T) {
 		dialFrom(t, s, fmt.Sprintf("127.12.%d.1", i%40))
 	}
 	dialUDP := func(from string) net.Conn {
-		conn, err := (&net.Dialer{LocalAddr: &net.UDPAddr{IP: net.ParseIP(from)}}).DialContext(t.Context(), "udp", s.Addr())
+		conn, err := (&net.Dialer{LocalAddr: &net.UDPAddr{IP: net.ParseIP(from)}}).DialContext(
+			t.Context(), "udp", s.Addr())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -174,7 +177,8 @@ func TestFloodFromASpoofedNetwork(t *testing.T) {
 		t.Fatal(err)
 	}
 	subnet := query(label(1)+"."+testZone, dns.TypeTXT).SetEdns0(1232, false)
-	subnet.IsEdns0().Option = append(subnet.IsEdns0().Option, &dns.EDNS0_SUBNET{Code: dns.EDNS0SUBNET, Family: 1, Address: net.IPv4zero})
+	subnet.IsEdns0().Option = append(subnet.IsEdns0().Option,
+		&dns.EDNS0_SUBNET{Code: dns.EDNS0SUBNET, Family: 1, Address: net.IPv4zero})
 	options, err := subnet.Pack()
 	if err != nil {
 		t.Fatal(err)
@@ -244,17 +248,20 @@ func TestManyPipelinedQuestionsWait(t *testing.T) {
 			}
 		})
 	}
-	eventually(t, "the maximum number of waiting questions", func() bool { return s.through.waitingTCP.Load() == lookupWaiters })
+	eventually(t, "the maximum number of waiting questions",
+		func() bool { return s.through.waitingTCP.Load() == lookupWaiters })
 	udp := make(chan string)
 	go func() {
-		m, _, err := (&dns.Client{Timeout: 30 * time.Second}).Exchange(query(label(2)+"."+testZone, dns.TypeTXT), s.Addr())
+		m, _, err := (&dns.Client{Timeout: 30 * time.Second}).Exchange(query(label(2)+"."+testZone,
+			dns.TypeTXT), s.Addr())
 		if err != nil {
 			udp <- err.Error()
 			return
 		}
 		udp <- brief(m)
 	}()
-	eventually(t, "the UDP question to wait", func() bool { return s.through.waitingUDP.Load() == 1 })
+	eventually(t, "the UDP question to wait",
+		func() bool { return s.through.waitingUDP.Load() == 1 })
 	close(release)
 	wg.Wait()
 	for i, n := range answers {
@@ -278,7 +285,8 @@ func TestLengthTakesNoMemory(t *testing.T) {
 	if m := readTCP(conn); m != nil {
 		t.Errorf("answer to an oversized length = %s, want none", m)
 	}
-	if text := gather(t, reg); !strings.Contains(text, `dcvaas_dns_dropped_total{reason="ignored",transport="tcp"} 1`) {
+	if text := gather(t, reg); !strings.Contains(text,
+		`dcvaas_dns_dropped_total{reason="ignored",transport="tcp"} 1`) {
 		t.Errorf("dropped_total does not count the message:\n%s", text)
 	}
 }

@@ -88,7 +88,8 @@ func TestIdleConnectionsEnd(t *testing.T) {
 	c := testConfig(newSource())
 	c.TCPIdleTimeout = 100 * time.Millisecond
 	s := startReady(t, c)
-	for what, sent := range map[string][]byte{"silent": nil, "stuck": {0, 50, 1}, "response": append([]byte{0, 12, 0, 0, 0x80}, make([]byte, 9)...), "short": {0, 1, 1}} {
+	for what, sent := range map[string][]byte{"silent": nil, "stuck": {0, 50, 1},
+		"response": append([]byte{0, 12, 0, 0, 0x80}, make([]byte, 9)...), "short": {0, 1, 1}} {
 		conn := dial(t, s)
 		_, _ = conn.Write(sent)
 		if n, err := conn.Read(make([]byte, 1)); n != 0 || err == nil {

@@ -49,7 +49,8 @@ type call struct {
 
 func newThrough(c Config, m *metrics) *through {
 	t := &through{lookup: c.Source.Lookup, now: c.Now, metrics: m,
-		every: int64(time.Second) / int64(c.LookupRate), slots: make(chan struct{}, c.LookupConcurrency)}
+		every: int64(time.Second) / int64(c.LookupRate),
+		slots: make(chan struct{}, c.LookupConcurrency)}
 	for i := range t.shards {
 		t.shards[i].calls = make(map[key]*call)
 	}

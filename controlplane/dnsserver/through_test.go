@@ -91,7 +91,10 @@ func TestOneLookupServesAll(t *testing.T) {
 			expect(t, network, brief(r), "NOERROR v")
 		})
 	}
-	eventually(t, "waiting", func() bool { return s.through.waitingUDP.Load()+s.through.waitingTCP.Load() == 20 })
+	eventually(t, "waiting", func() bool {
+		return s.through.waitingUDP.Load()+
+			s.through.waitingTCP.Load() == 20
+	})
 	expect(t, "other name meanwhile", askTXT(t, s, "www"), "NXDOMAIN")
 	close(release)
 	wg.Wait()

@@ -51,8 +51,12 @@ func TestWildcardAnswersFromTheQueriedAddress(t *testing.T) {
 			addr := net.JoinHostPort(host, port)
 			source.put(label(10+i), challenge(10+i, "w"))
 			for _, network := range []string{"udp", "tcp"} {
-				expect(t, network+" "+addr, brief(exchange(t, network, addr, query(label(1)+"."+testZone, dns.TypeTXT))), "NOERROR v")
-				expect(t, "after a lookup", brief(exchange(t, network, addr, query(label(10+i)+"."+testZone, dns.TypeTXT))), "NOERROR w")
+				expect(t, network+" "+addr,
+					brief(exchange(t, network, addr, query(label(1)+"."+testZone, dns.TypeTXT))),
+					"NOERROR v")
+				expect(t, "after a lookup",
+					brief(exchange(t, network, addr, query(label(10+i)+"."+testZone, dns.TypeTXT))),
+					"NOERROR w")
 			}
 		}
 	})
@@ -110,7 +114,8 @@ func TestRateLimit(t *testing.T) {
 			switch r := raw(t, "udp", s.Addr(), pkt); {
 			case r == nil:
 				none++
-			case r.Truncated && len(r.Answer) == 0 && r.IsEdns0() != nil && r.Question[0] == m.Question[0]:
+			case r.Truncated && len(r.Answer) == 0 && r.IsEdns0() != nil &&
+				r.Question[0] == m.Question[0]:
 				short++
 			case brief(r) == "NOERROR v":
 				full++
@@ -123,7 +128,8 @@ func TestRateLimit(t *testing.T) {
 	if full, short, none := count(16); full != 10 || short != 6 || none != 0 {
 		t.Errorf("answered = %d, truncated = %d, dropped = %d; want 10, 6, 0", full, short, none)
 	}
-	expect(t, "over TCP", brief(exchange(t, "tcp", s.Addr(), query(label(1)+"."+testZone, dns.TypeTXT))), "NOERROR v")
+	expect(t, "over TCP", brief(exchange(t, "tcp", s.Addr(),
+		query(label(1)+"."+testZone, dns.TypeTXT))), "NOERROR v")
 	clock.advance(200 * time.Millisecond)
 	if full, _, _ := count(4); full != 2 {
 		t.Errorf("answered after 200 ms = %d, want 2", full)
@@ -137,7 +143,8 @@ func TestLimiterSeparatesNetworks(t *testing.T) {
 		client string
 		passes bool
 	}{
-		{"198.51.100.1", true}, {"198.51.100.2", false}, {"198.51.101.1", true}, {"::ffff:198.51.100.3", false},
+		{"198.51.100.1", true}, {"198.51.100.2", false}, {"198.51.101.1", true},
+		{"::ffff:198.51.100.3", false},
 		{"2001:db8:0:1::1", true}, {"2001:db8:0:ff::1", false}, {"2001:db8:0:100::1", true},
 		{"192.0.2.1", true}, {"192.0.2.2", true}, {"192.0.2.200", false},
 	}

@@ -61,7 +61,10 @@ func (l *Limiter) Try(ctx context.Context, hash []byte, ip string) (*Attempt, er
 // remembered caller of the credential, before lookUp queries anything, and with the caller that
 // lookUp returns. lookUp returns KindUnauthorized if the credential is invalid, which counts as a
 // failure of the client network.
-func (l *Limiter) Verify(ctx context.Context, hash []byte, ip string, count func(Caller) error, lookUp func() (Caller, error)) error {
+func (l *Limiter) Verify(
+	ctx context.Context, hash []byte, ip string, count func(Caller) error,
+	lookUp func() (Caller, error),
+) error {
 	attempt, err := l.Try(ctx, hash, ip)
 	if err != nil {
 		return err
@@ -101,7 +104,10 @@ func (a *Attempt) Failed(ctx context.Context) {
 		return
 	}
 	l.callers.drop(a.hash) // no longer exempt
-	l.query(ctx, func(ctx context.Context) error { return l.client.Del(ctx, l.redisKey(verifiedKey, a.hash)).Err() })
+	l.query(ctx, func(ctx context.Context) error {
+		return l.client.Del(ctx,
+			l.redisKey(verifiedKey, a.hash)).Err()
+	})
 	l.Take(ctx, l.Failures, a.network)
 }
 

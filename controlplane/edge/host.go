@@ -14,7 +14,9 @@ import (
 func OnlyHosts(names []string, addresses bool, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !HostIs(r, names, addresses) {
-			http.Error(w, "This listener does not serve the host "+quoteHost(r.Host)+". Use an address of this machine, or have the operator configure the name.", http.StatusMisdirectedRequest)
+			http.Error(w, "This listener does not serve the host "+quoteHost(r.Host)+
+				". Use an address of this machine, or have the operator configure the name.",
+				http.StatusMisdirectedRequest)
 			return
 		}
 		next.ServeHTTP(w, r)

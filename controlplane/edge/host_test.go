@@ -43,9 +43,11 @@ func TestOnlyHosts(t *testing.T) {
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, r)
 			if w.Code != want {
-				t.Errorf("Host %q at the %s listener: status %d, want %d", c.host, name, w.Code, want)
+				t.Errorf("Host %q at the %s listener: status %d, want %d", c.host, name, w.Code,
+					want)
 			}
-			if want != http.StatusOK && !strings.Contains(w.Body.String(), "does not serve the host") {
+			if want != http.StatusOK && !strings.Contains(w.Body.String(),
+				"does not serve the host") {
 				t.Errorf("Host %q: body %q, want it to say why", c.host, w.Body)
 			}
 		}

@@ -91,10 +91,12 @@ func NewLimiter(c LimiterConfig) (*Limiter, error) {
 	}
 	l := &Limiter{Limits: cmp.Or(c.Limits, controlplane.DefaultLimits()), key: c.Key,
 		timeout: cmp.Or(c.Timeout, limiterTimeout), now: c.Now,
-		log:    cmp.Or(c.Logger, slog.New(slog.DiscardHandler)),
-		denied: recent[denial]{life: deniedFor, max: maxDenied}, callers: recent[Caller]{life: callerLife, max: maxCallers},
+		log:     cmp.Or(c.Logger, slog.New(slog.DiscardHandler)),
+		denied:  recent[denial]{life: deniedFor, max: maxDenied},
+		callers: recent[Caller]{life: callerLife, max: maxCallers},
 		away: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "dcvaas_rate_limiter_away_total", Help: "Requests that passed a rate limit uncounted, because Redis did not respond.",
+			Name: "dcvaas_rate_limiter_away_total",
+			Help: "Requests that passed a rate limit uncounted, because Redis did not respond.",
 		}),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "dcvaas_rate_limited_total", Help: "Requests over a rate limit, by its policy.",
@@ -109,7 +111,8 @@ func NewLimiter(c LimiterConfig) (*Limiter, error) {
 			}
 		}
 	}
-	opt.DialTimeout, opt.ReadTimeout, opt.WriteTimeout, opt.PoolTimeout = l.timeout, l.timeout, l.timeout, l.timeout
+	opt.DialTimeout, opt.ReadTimeout, opt.WriteTimeout, opt.PoolTimeout = l.timeout, l.timeout,
+		l.timeout, l.timeout
 	opt.ContextTimeoutEnabled, opt.MaxRetries, opt.DialerRetries = true, -1, 1
 	l.client = redis.NewClient(opt)
 	l.rate = redis_rate.NewLimiter(l.client)
@@ -138,10 +141,12 @@ func (l *Limiter) Take(ctx context.Context, p controlplane.Policy, subject strin
 		return Verdict{Allowed: true}
 	}
 	if result.Allowed > 0 {
-		return Verdict{Allowed: true, Counted: true, Left: callsLeft(p.RateLimit, result.ResetAfter), Reset: result.ResetAfter}
+		return Verdict{Allowed: true, Counted: true,
+			Left: callsLeft(p.RateLimit, result.ResetAfter), Reset: result.ResetAfter}
 	}
 	l.refused.WithLabelValues(p.Name).Inc()
-	l.denied.put(key, denial{now.Add(result.RetryAfter), now.Add(min(result.RetryAfter, deniedFor))}, now)
+	l.denied.put(key, denial{now.Add(result.RetryAfter),
+		now.Add(min(result.RetryAfter, deniedFor))}, now)
 	return Verdict{Counted: true, Retry: result.RetryAfter}
 }
 
@@ -164,10 +169,13 @@ func (l *Limiter) GiveBack(ctx context.Context, p controlplane.Policy, subject s
 }
 
 // allow counts n in Redis. It returns false if Redis does not respond.
-func (l *Limiter) allow(ctx context.Context, key string, limit controlplane.RateLimit, n int) (*redis_rate.Result, bool) {
+func (l *Limiter) allow(
+	ctx context.Context, key string, limit controlplane.RateLimit, n int,
+) (*redis_rate.Result, bool) {
 	var result *redis_rate.Result
 	ok := l.query(ctx, func(ctx context.Context) (err error) {
-		result, err = l.rate.AllowN(ctx, key, redis_rate.Limit{Rate: limit.Calls, Burst: limit.Calls, Period: limit.Window}, n)
+		result, err = l.rate.AllowN(ctx, key,
+			redis_rate.Limit{Rate: limit.Calls, Burst: limit.Calls, Period: limit.Window}, n)
 		return err
 	})
 	return result, ok
@@ -177,7 +185,8 @@ func (l *Limiter) allow(ctx context.Context, key string, limit controlplane.Rate
 // Redis does not respond.
 func (l *Limiter) query(ctx context.Context, run func(context.Context) error) bool {
 	until := l.pause.Load()
-	if now := time.Now(); until != 0 && (now.UnixNano() < until || !l.pause.CompareAndSwap(until, now.Add(limiterPause).UnixNano())) {
+	if now := time.Now(); until != 0 && (now.UnixNano() < until ||
+		!l.pause.CompareAndSwap(until, now.Add(limiterPause).UnixNano())) {
 		l.away.Inc()
 		return false
 	}

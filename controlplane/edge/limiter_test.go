@@ -35,7 +35,8 @@ func startRedis(t *testing.T) string {
 func newLimiter(t *testing.T, redisURL string, change ...func(*edge.LimiterConfig)) *edge.Limiter {
 	t.Helper()
 	at := time.Now()
-	c := edge.LimiterConfig{RedisURL: redisURL, Key: []byte("key"), Timeout: 10 * time.Second, Now: func() time.Time { return at }}
+	c := edge.LimiterConfig{RedisURL: redisURL, Key: []byte("key"), Timeout: 10 * time.Second,
+		Now: func() time.Time { return at }}
 	for _, f := range change {
 		f(&c)
 	}
@@ -49,7 +50,8 @@ func newLimiter(t *testing.T, redisURL string, change ...func(*edge.LimiterConfi
 
 // few is a policy that does not recover during a test.
 func few(calls int) controlplane.Policy {
-	return controlplane.Policy{Name: "few", RateLimit: controlplane.RateLimit{Calls: calls, Window: 24 * time.Hour}, Code: "few", Message: "Few."}
+	return controlplane.Policy{Name: "few", RateLimit: controlplane.RateLimit{Calls: calls,
+		Window: 24 * time.Hour}, Code: "few", Message: "Few."}
 }
 
 // commands returns the number of scripts that Redis ran.
@@ -101,7 +103,8 @@ func TestTake(t *testing.T) {
 		t.Errorf("Take of another subject = %+v, want it allowed", v)
 	}
 	err := l.Check(t.Context(), p, "a")
-	if e := controlplane.AsError(err); e.Kind != controlplane.KindRateLimited || e.Code != "few" || !e.RetryAt.After(time.Now()) {
+	if e := controlplane.AsError(err); e.Kind != controlplane.KindRateLimited || e.Code != "few" ||
+		!e.RetryAt.After(time.Now()) {
 		t.Errorf("Check over the limit = %+v, want KindRateLimited few with RetryAt", e)
 	}
 	l.GiveBack(t.Context(), p, "a")
@@ -156,9 +159,11 @@ func TestRedisAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = silent.Close() })
-	for name, addr := range map[string]string{"refusing": "127.0.0.1:1", "silent": silent.Addr().String()} {
+	for name, addr := range map[string]string{"refusing": "127.0.0.1:1",
+		"silent": silent.Addr().String()} {
 		reg := prometheus.NewRegistry()
-		l := newLimiter(t, "redis://"+addr, func(c *edge.LimiterConfig) { c.Registerer, c.Timeout = reg, 0 })
+		l := newLimiter(t, "redis://"+addr,
+			func(c *edge.LimiterConfig) { c.Registerer, c.Timeout = reg, 0 })
 		for range 50 {
 			if v := l.Take(t.Context(), few(1), "a"); !v.Allowed || v.Counted {
 				t.Fatalf("%s: Take = %+v, want it allowed and not counted", name, v)
@@ -252,13 +257,15 @@ func TestFailuresOfANetwork(t *testing.T) {
 	caller := edge.Caller{OrgID: "org", Tier: controlplane.TierPro, UserID: "usr"}
 	try(l, "mine", ip).Verified(ctx, caller)
 
-	if n := attempts(t, l, ip, "wrong", 2000); n < 29 || n > 30 { // the last count to be given back stays, GCRA keeps no debt
+	// the last count to be given back stays, GCRA keeps no debt
+	if n := attempts(t, l, ip, "wrong", 2000); n < 29 || n > 30 {
 		t.Errorf("%d of 2000 wrong credentials were let through, want 30", n)
 	}
 	const neighbor = "2001:db8::ffff:1" // of the same /64
 	_, err := l.Try(ctx, []byte("another"), neighbor)
 	if e, ok := errors.AsType[*controlplane.Error](err); !ok || e.Code != "few" {
-		t.Errorf("Try of a new credential behind the address = %v, want an error of the policy", err)
+		t.Errorf("Try of a new credential behind the address = %v, want an error of the policy",
+			err)
 	}
 	if a := try(l, "mine", neighbor); !a.Known || a.Caller != caller {
 		t.Errorf("the verified credential is %+v, want it known as %+v", a, caller)

@@ -30,19 +30,26 @@ type lookup struct {
 }
 
 // NewLookups returns Lookups that call lookUp.
-func NewLookups(l *Limiter, now func() time.Time, lookUp func(ctx context.Context, login string) (controlplane.GitHubAccount, error)) *Lookups {
-	return &Lookups{limiter: l, lookUp: lookUp, now: now, found: recent[lookup]{life: lookupLife, max: maxLookups}}
+func NewLookups(
+	l *Limiter, now func() time.Time,
+	lookUp func(ctx context.Context, login string) (controlplane.GitHubAccount, error),
+) *Lookups {
+	return &Lookups{limiter: l, lookUp: lookUp, now: now,
+		found: recent[lookup]{life: lookupLife, max: maxLookups}}
 }
 
 // LookUp returns the account of a login, on behalf of an organization and, if userID is not empty,
 // a user. Recently found accounts are cached. It returns the errors of the policies and of the
 // lookup.
-func (s *Lookups) LookUp(ctx context.Context, orgID, userID, login string) (controlplane.GitHubAccount, error) {
+func (s *Lookups) LookUp(
+	ctx context.Context, orgID, userID, login string,
+) (controlplane.GitHubAccount, error) {
 	key, now := strings.ToLower(login), s.now()
 	if l, ok := s.found.get(key, now); ok && now.Before(l.at.Add(lookupLife)) {
 		return l.account, nil
 	}
-	if l := s.limiter; l != nil && controlplane.IsLogin(login) { // invalid logins are not sent to GitHub
+	// invalid logins are not sent to GitHub
+	if l := s.limiter; l != nil && controlplane.IsLogin(login) {
 		if err := l.Check(ctx, l.OrganizationLookups, orgID); err != nil {
 			return controlplane.GitHubAccount{}, err
 		}

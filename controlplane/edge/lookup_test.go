@@ -14,17 +14,20 @@ import (
 func TestLookups(t *testing.T) {
 	t.Parallel()
 	limits := controlplane.DefaultLimits()
-	limits.OrganizationLookups.Calls, limits.PersonLookups.Calls, limits.AllLookups.Calls = 10, 15, 40
+	limits.OrganizationLookups.Calls, limits.PersonLookups.Calls, limits.AllLookups.Calls = 10, 15,
+		40
 	l := newLimiter(t, startRedis(t), func(c *edge.LimiterConfig) { c.Limits = limits })
 	var asked atomic.Int64
 	now := time.Now()
-	s := edge.NewLookups(l, func() time.Time { return now }, func(_ context.Context, login string) (controlplane.GitHubAccount, error) {
-		asked.Add(1)
-		if login == "nobody" || !controlplane.IsLogin(login) {
-			return controlplane.GitHubAccount{}, controlplane.Invalid("/login", "login-unknown", "x", "y")
-		}
-		return controlplane.GitHubAccount{ID: 1, Login: login}, nil
-	})
+	s := edge.NewLookups(l, func() time.Time { return now },
+		func(_ context.Context, login string) (controlplane.GitHubAccount, error) {
+			asked.Add(1)
+			if login == "nobody" || !controlplane.IsLogin(login) {
+				return controlplane.GitHubAccount{},
+					controlplane.Invalid("/login", "login-unknown", "x", "y")
+			}
+			return controlplane.GitHubAccount{ID: 1, Login: login}, nil
+		})
 	next := 0
 	through := func(org, user string, n int) int {
 		t.Helper()
@@ -34,7 +37,8 @@ func TestLookups(t *testing.T) {
 			_, err := s.LookUp(t.Context(), org, user, fmt.Sprint("login-", next))
 			if err == nil {
 				found++
-			} else if !controlplane.HasCode(err, "too-many-lookups") || controlplane.AsError(err).RetryAt.IsZero() {
+			} else if !controlplane.HasCode(err, "too-many-lookups") ||
+				controlplane.AsError(err).RetryAt.IsZero() {
 				t.Fatalf("LookUp = %v, want too-many-lookups with RetryAt", err)
 			}
 		}
@@ -63,7 +67,8 @@ func TestLookups(t *testing.T) {
 		t.Errorf("GitHub got %d requests, want 40 as before", n)
 	}
 	now = now.Add(5 * time.Minute)
-	if _, err := s.LookUp(t.Context(), "org_1", "", "login-1"); !controlplane.HasCode(err, "too-many-lookups") {
+	if _, err := s.LookUp(t.Context(), "org_1", "", "login-1"); !controlplane.HasCode(err,
+		"too-many-lookups") {
 		t.Errorf("LookUp after five minutes = %v, want too-many-lookups", err)
 	}
 }
@@ -72,12 +77,15 @@ func TestLookups(t *testing.T) {
 func TestLookupsByDefault(t *testing.T) {
 	t.Parallel()
 	var asked int
-	s := edge.NewLookups(nil, time.Now, func(context.Context, string) (controlplane.GitHubAccount, error) {
+	s := edge.NewLookups(nil, time.Now, func(context.Context, string) (controlplane.GitHubAccount,
+		error) {
 		asked++
-		return controlplane.GitHubAccount{}, controlplane.Invalid("/login", "login-unknown", "x", "y")
+		return controlplane.GitHubAccount{},
+			controlplane.Invalid("/login", "login-unknown", "x", "y")
 	})
 	for range 3 {
-		if _, err := s.LookUp(t.Context(), "org_1", "", "nobody"); !controlplane.HasCode(err, "login-unknown") {
+		if _, err := s.LookUp(t.Context(), "org_1", "", "nobody"); !controlplane.HasCode(err,
+			"login-unknown") {
 			t.Fatalf("LookUp = %v, want login-unknown", err)
 		}
 	}
@@ -85,7 +93,9 @@ func TestLookupsByDefault(t *testing.T) {
 		t.Errorf("GitHub got %d requests, want 3", asked)
 	}
 	l := controlplane.DefaultLimits()
-	if most := l.AllLookups.Calls / 4; l.OrganizationLookups.Calls > most || l.PersonLookups.Calls > most || l.AllLookups.Window != l.OrganizationLookups.Window {
-		t.Errorf("an organization has %d lookups and a person %d, want at most a quarter of %d", l.OrganizationLookups.Calls, l.PersonLookups.Calls, l.AllLookups.Calls)
+	if most := l.AllLookups.Calls / 4; l.OrganizationLookups.Calls > most ||
+		l.PersonLookups.Calls > most || l.AllLookups.Window != l.OrganizationLookups.Window {
+		t.Errorf("an organization has %d lookups and a person %d, want at most a quarter of %d",
+			l.OrganizationLookups.Calls, l.PersonLookups.Calls, l.AllLookups.Calls)
 	}
 }

@@ -25,7 +25,8 @@ func TestClientIP(t *testing.T) {
 			r.Header.Set("X-Forwarded-For", c.forwarded)
 		}
 		if got := ClientIP(r, c.trusted); got != c.want {
-			t.Errorf("ClientIP(peer %s, X-Forwarded-For %q, %v) = %q, want %q", c.peer, c.forwarded, c.trusted, got, c.want)
+			t.Errorf("ClientIP(peer %s, X-Forwarded-For %q, %v) = %q, want %q", c.peer, c.forwarded,
+				c.trusted, got, c.want)
 		}
 	}
 }

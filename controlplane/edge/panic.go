@@ -10,7 +10,9 @@ import (
 // Recovered handles the result of recover() in a deferred function of an HTTP handler. It logs a
 // panic with its stack and calls respond. It panics again with http.ErrAbortHandler, by which a
 // handler aborts its response. It does nothing if recovered is nil.
-func Recovered(ctx context.Context, log *slog.Logger, requestID string, recovered any, respond func()) {
+func Recovered(
+	ctx context.Context, log *slog.Logger, requestID string, recovered any, respond func(),
+) {
 	switch recovered {
 	case nil:
 		return

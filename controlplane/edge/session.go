@@ -71,7 +71,8 @@ func (s *Sessions) Read(ctx context.Context, r SessionRequest) (*controlplane.Se
 	}
 	err = s.Store.TouchSession(ctx, session, r.Now)
 	if err != nil && ctx.Err() == nil { // the request does not fail because of it
-		s.Log.LogAttrs(ctx, slog.LevelWarn, "session use not recorded", slog.String("request_id", r.RequestID),
+		s.Log.LogAttrs(ctx, slog.LevelWarn, "session use not recorded",
+			slog.String("request_id", r.RequestID),
 			slog.String("session_id", session.ID), slog.Any("error", err))
 	}
 	return session, nil
@@ -79,7 +80,9 @@ func (s *Sessions) Read(ctx context.Context, r SessionRequest) (*controlplane.Se
 
 // ByHash returns the session with the hash of its secret, uncounted. It returns KindUnauthorized
 // "session-ended" for an unknown or expired session.
-func (s *Sessions) ByHash(ctx context.Context, hash []byte, now time.Time) (*controlplane.Session, error) {
+func (s *Sessions) ByHash(
+	ctx context.Context, hash []byte, now time.Time,
+) (*controlplane.Session, error) {
 	session, err := s.Store.Session(ctx, hash, now)
 	if controlplane.IsKind(err, controlplane.KindNotFound) {
 		return nil, SessionEnded()

@@ -20,7 +20,9 @@ type fakeSessions struct {
 	touchErr error
 }
 
-func (f *fakeSessions) Session(_ context.Context, hash []byte, _ time.Time) (*controlplane.Session, error) {
+func (f *fakeSessions) Session(
+	_ context.Context, hash []byte, _ time.Time,
+) (*controlplane.Session, error) {
 	f.lookups++
 	if !bytes.Equal(hash, f.session.Hash) {
 		return nil, controlplane.NotFound("session", "")
@@ -37,7 +39,8 @@ func (f *fakeSessions) TouchSession(context.Context, *controlplane.Session, time
 func TestSessionsRead(t *testing.T) {
 	t.Parallel()
 	secret := controlplane.NewRandomSecret()
-	store := &fakeSessions{session: controlplane.Session{ID: "ses_1", OrgID: "org_1", Hash: controlplane.HashSecret(secret),
+	store := &fakeSessions{session: controlplane.Session{ID: "ses_1", OrgID: "org_1",
+		Hash: controlplane.HashSecret(secret),
 		User: controlplane.User{ID: "usr_1"}}}
 	limits := controlplane.DefaultLimits()
 	limits.Session, limits.Person = few(3), few(1000)
@@ -45,15 +48,18 @@ func TestSessionsRead(t *testing.T) {
 	sessions := edge.Sessions{Store: store, Limiter: l, Log: slog.New(slog.DiscardHandler)}
 	var counted []edge.Caller
 	read := func(secret string) (*controlplane.Session, error) {
-		return sessions.Read(t.Context(), edge.SessionRequest{Secret: secret, IP: "192.0.2.1", Now: time.Now(),
-			Count: func(c edge.Caller) error { counted = append(counted, c); return nil }})
+		return sessions.Read(t.Context(),
+			edge.SessionRequest{Secret: secret, IP: "192.0.2.1", Now: time.Now(),
+				Count: func(c edge.Caller) error { counted = append(counted, c); return nil }})
 	}
-	if s, err := read(controlplane.NewRandomSecret()); s != nil || !controlplane.HasCode(err, "session-ended") {
+	if s, err := read(controlplane.NewRandomSecret()); s != nil ||
+		!controlplane.HasCode(err, "session-ended") {
 		t.Errorf("Read(unknown secret) = %v, %v, want nil, session-ended", s, err)
 	}
 	caller := edge.Caller{OrgID: "org_1", UserID: "usr_1"}
 	store.touchErr = errors.New("unavailable") // the request does not fail because of it
-	for i, calls := range []int{1, 2} {        // the second time the caller is known before the lookup
+	// the second time the caller is known before the lookup
+	for i, calls := range []int{1, 2} {
 		counted = nil
 		s, err := read(secret)
 		if err != nil || s == nil || s.ID != "ses_1" {

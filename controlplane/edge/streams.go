@@ -62,7 +62,10 @@ func (s *Streams) close(h Holder) {
 }
 
 func tooMany(holder string, limit int, now time.Time) error {
-	return &controlplane.Error{Kind: controlplane.KindRateLimited, Code: "too-many-streams", RetryAt: now.Add(retryIn),
-		Message: fmt.Sprintf("%s has %d open event streams and waiting calls, the maximum of the plan.", holder, limit),
-		Fix:     "Close unused streams, or retry after the time in Retry-After."}
+	return &controlplane.Error{Kind: controlplane.KindRateLimited,
+		Code: "too-many-streams", RetryAt: now.Add(retryIn),
+		Message: fmt.Sprintf(
+			"%s has %d open event streams and waiting calls, the maximum of the plan.", holder,
+			limit),
+		Fix: "Close unused streams, or retry after the time in Retry-After."}
 }

@@ -28,7 +28,8 @@ func full(t *testing.T, s *Streams, h Holder) {
 	t.Helper()
 	now := time.Now()
 	_, err := s.Open(h, now)
-	if !controlplane.HasCode(err, "too-many-streams") || !controlplane.IsKind(err, controlplane.KindRateLimited) {
+	if !controlplane.HasCode(err, "too-many-streams") ||
+		!controlplane.IsKind(err, controlplane.KindRateLimited) {
 		t.Errorf("Open(%+v) = %v, want too-many-streams", h, err)
 	} else if at := controlplane.AsError(err).RetryAt; !at.After(now) {
 		t.Errorf("Open(%+v) RetryAt = %v, want after %v", h, at, now)
@@ -38,7 +39,8 @@ func full(t *testing.T, s *Streams, h Holder) {
 func TestStreamsOfEachTier(t *testing.T) {
 	t.Parallel()
 	for tier, want := range map[controlplane.Tier]controlplane.StreamLimit{
-		controlplane.TierFree: {Organization: 20, Credential: 10}, controlplane.TierPro: {Organization: 100, Credential: 50},
+		controlplane.TierFree:   {Organization: 20, Credential: 10},
+		controlplane.TierPro:    {Organization: 100, Credential: 50},
 		controlplane.TierAgency: {Organization: 500, Credential: 250},
 	} {
 		s := NewStreams()

@@ -42,19 +42,24 @@ type Client struct {
 // AuthURL returns the sign-in URL. GitHub returns state to RedirectURL. verifier is the PKCE secret
 // (RFC 7636), of which GitHub gets the SHA-256 hash.
 func (c *Client) AuthURL(state, verifier string) string {
-	return c.oauth().AuthCodeURL(state, oauth2.S256ChallengeOption(verifier), oauth2.SetAuthURLParam("allow_signup", "true"))
+	return c.oauth().AuthCodeURL(state, oauth2.S256ChallengeOption(verifier),
+		oauth2.SetAuthURLParam("allow_signup", "true"))
 }
 
 // Exchange returns the account of a sign-in. It returns KindUnauthorized "sign-in-refused" if
 // GitHub rejects the code, and KindUnavailable "github-unavailable" if GitHub is unreachable or its
 // response is invalid.
-func (c *Client) Exchange(ctx context.Context, code, verifier string) (controlplane.GitHubAccount, error) {
+func (c *Client) Exchange(
+	ctx context.Context, code, verifier string,
+) (controlplane.GitHubAccount, error) {
 	ctx = context.WithValue(ctx, oauth2.HTTPClient, httpClient)
 	token, err := c.oauth().Exchange(ctx, code, oauth2.VerifierOption(verifier))
 	if refused, ok := errors.AsType[*oauth2.RetrieveError](err); ok && refused.ErrorCode != "" {
-		return controlplane.GitHubAccount{}, &controlplane.Error{Kind: controlplane.KindUnauthorized, Code: "sign-in-refused",
-			Message: "GitHub rejected the sign-in.", Fix: "Sign in again. If the error persists, ask the operator to check the log.",
-			Err: fmt.Errorf("github: %s", refused.ErrorCode)}
+		return controlplane.GitHubAccount{},
+			&controlplane.Error{Kind: controlplane.KindUnauthorized, Code: "sign-in-refused",
+				Message: "GitHub rejected the sign-in.",
+				Fix:     "Sign in again. If the error persists, ask the operator to check the log.",
+				Err:     fmt.Errorf("github: %s", refused.ErrorCode)}
 	}
 	if err != nil {
 		return controlplane.GitHubAccount{}, unavailable(withoutBody(err), time.Time{})
@@ -70,7 +75,8 @@ func (c *Client) LookUp(ctx context.Context, login string) (controlplane.GitHubA
 		return controlplane.GitHubAccount{}, loginUnknown()
 	}
 	// Authenticating as the app gives a higher rate limit.
-	a, err := c.account(ctx, "/users/"+url.PathEscape(login), func(r *http.Request) { r.SetBasicAuth(c.ID, c.Secret) })
+	a, err := c.account(ctx, "/users/"+url.PathEscape(login),
+		func(r *http.Request) { r.SetBasicAuth(c.ID, c.Secret) })
 	if errors.Is(err, errNone) {
 		return a, loginUnknown()
 	}
@@ -79,16 +85,21 @@ func (c *Client) LookUp(ctx context.Context, login string) (controlplane.GitHubA
 
 func (c *Client) oauth() *oauth2.Config {
 	web := strings.TrimSuffix(c.WebURL, "/") + "/login/oauth"
-	return &oauth2.Config{ClientID: c.ID, ClientSecret: c.Secret, RedirectURL: c.RedirectURL, Endpoint: oauth2.Endpoint{
-		AuthURL: web + "/authorize", TokenURL: web + "/access_token", AuthStyle: oauth2.AuthStyleInParams}}
+	return &oauth2.Config{ClientID: c.ID, ClientSecret: c.Secret, RedirectURL: c.RedirectURL,
+		Endpoint: oauth2.Endpoint{
+			AuthURL: web + "/authorize", TokenURL: web +
+				"/access_token", AuthStyle: oauth2.AuthStyleInParams}}
 }
 
 // errNone means that the account does not exist or is not a user.
 var errNone = errors.New("github: no such account")
 
-func (c *Client) account(ctx context.Context, path string, authorize func(*http.Request)) (controlplane.GitHubAccount, error) {
+func (c *Client) account(
+	ctx context.Context, path string, authorize func(*http.Request),
+) (controlplane.GitHubAccount, error) {
 	var a controlplane.GitHubAccount
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(c.APIURL, "/")+path, nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(c.APIURL, "/")+
+		path, nil)
 	if err != nil {
 		return a, err
 	}
@@ -117,7 +128,8 @@ func (c *Client) account(ctx context.Context, path string, authorize func(*http.
 		return a, unavailable(fmt.Errorf("github: malformed account: %w", err), time.Time{})
 	}
 	if body.ID <= 0 || !controlplane.IsLogin(body.Login) {
-		return a, unavailable(errors.New("github: the account has no valid ID or login"), time.Time{})
+		return a, unavailable(errors.New("github: the account has no valid ID or login"),
+			time.Time{})
 	}
 	if body.Type != "User" {
 		return a, errNone
@@ -145,14 +157,16 @@ func retryAt(h http.Header) time.Time {
 	if s, err := strconv.Atoi(h.Get("Retry-After")); err == nil && s > 0 {
 		return time.Now().Add(time.Duration(s) * time.Second)
 	}
-	if at, err := strconv.ParseInt(h.Get("X-RateLimit-Reset"), 10, 64); err == nil && h.Get("X-RateLimit-Remaining") == "0" {
+	if at, err := strconv.ParseInt(h.Get("X-RateLimit-Reset"), 10, 64); err == nil &&
+		h.Get("X-RateLimit-Remaining") == "0" {
 		return time.Unix(at, 0)
 	}
 	return time.Time{}
 }
 
 // httpClient does not follow redirects, so that a token is sent only to its intended host.
-var httpClient = &http.Client{Timeout: timeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+var httpClient = &http.Client{Timeout: timeout,
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
 // withoutBody returns an error without GitHub's response body, which may contain a token.
 func withoutBody(err error) error {
@@ -166,11 +180,13 @@ func withoutBody(err error) error {
 }
 
 func unavailable(err error, retryAt time.Time) error {
-	return &controlplane.Error{Kind: controlplane.KindUnavailable, Code: "github-unavailable", RetryAt: retryAt, Err: err,
+	return &controlplane.Error{Kind: controlplane.KindUnavailable,
+		Code: "github-unavailable", RetryAt: retryAt, Err: err,
 		Message: "GitHub is unavailable.", Fix: "Retry later."}
 }
 
 func loginUnknown() error {
-	return controlplane.Invalid("/login", "login-unknown", "This login does not belong to a GitHub user.",
+	return controlplane.Invalid("/login", "login-unknown",
+		"This login does not belong to a GitHub user.",
 		"Check the spelling. If you do not know the login, create an invitation and send its link.")
 }

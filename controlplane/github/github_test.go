@@ -17,12 +17,14 @@ const callback = "https://dcvaas.test/login/github/callback"
 
 func start(t *testing.T) (*devstack.GitHub, *github.Client) {
 	t.Helper()
-	g, err := devstack.StartGitHub(t.Context(), devstack.GitHubConfig{ClientID: "app", Secret: "hunter2", Logins: []string{"alice"}})
+	g, err := devstack.StartGitHub(t.Context(),
+		devstack.GitHubConfig{ClientID: "app", Secret: "hunter2", Logins: []string{"alice"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(g.Stop)
-	return g, &github.Client{ID: "app", Secret: "hunter2", WebURL: g.URL(), APIURL: g.URL() + "/", RedirectURL: callback}
+	return g, &github.Client{ID: "app", Secret: "hunter2", WebURL: g.URL(), APIURL: g.URL() +
+		"/", RedirectURL: callback}
 }
 
 // signIn completes the sign-in at an address as login, and returns the query of the callback.
@@ -54,7 +56,8 @@ func wantCode(t *testing.T, what string, err error, k controlplane.Kind, code st
 	if !controlplane.IsKind(err, k) || !controlplane.HasCode(err, code) {
 		t.Errorf("%s: error = %v, want %s %s", what, err, k, code)
 	}
-	if err != nil && (strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "gho_")) {
+	if err != nil && (strings.Contains(err.Error(), "hunter2") ||
+		strings.Contains(err.Error(), "gho_")) {
 		t.Errorf("%s: the error contains a secret: %v", what, err)
 	}
 }
@@ -72,7 +75,8 @@ func TestSignIn(t *testing.T) {
 		t.Errorf("callback query = %v, want the state", back)
 	}
 	a, err := c.Exchange(t.Context(), back.Get("code"), verifier)
-	if err != nil || a != g.Account("alice") || a.ID == 0 || a.Login != "alice" || a.Name != "Alice" {
+	if err != nil || a != g.Account("alice") || a.ID == 0 || a.Login != "alice" ||
+		a.Name != "Alice" {
 		t.Errorf("Exchange = %+v, %v; want the account of alice", a, err)
 	}
 	_, err = c.Exchange(t.Context(), back.Get("code"), verifier)
@@ -82,7 +86,10 @@ func TestSignIn(t *testing.T) {
 func TestSignInIsRejected(t *testing.T) {
 	t.Parallel()
 	_, c := start(t)
-	code := func(verifier string) string { return signIn(t, c.AuthURL("s", verifier), "alice").Get("code") }
+	code := func(verifier string) string {
+		return signIn(t, c.AuthURL("s", verifier),
+			"alice").Get("code")
+	}
 	verifier := controlplane.NewRandomSecret()
 
 	_, err := c.Exchange(t.Context(), code(verifier), controlplane.NewRandomSecret())
@@ -105,11 +112,14 @@ func TestLookUp(t *testing.T) {
 	if a, err := c.LookUp(t.Context(), "Octo-Cat"); err != nil || a != g.Account("octo-cat") {
 		t.Errorf("LookUp(Octo-Cat) = %+v, %v; want the account of octo-cat", a, err)
 	}
-	g.SetAccount(controlplane.GitHubAccount{ID: g.Account("octo-cat").ID, Login: "renamed", Name: " A\x00\n" + strings.Repeat("b", 300)})
-	if a, err := c.LookUp(t.Context(), "renamed"); err != nil || a.ID == 0 || a.Name != "A"+strings.Repeat("b", 199) {
+	g.SetAccount(controlplane.GitHubAccount{ID: g.Account("octo-cat").ID,
+		Login: "renamed", Name: " A\x00\n" + strings.Repeat("b", 300)})
+	if a, err := c.LookUp(t.Context(), "renamed"); err != nil || a.ID == 0 || a.Name != "A"+
+		strings.Repeat("b", 199) {
 		t.Errorf("LookUp(renamed) = %+v, %v; want a tidied name of 200 characters", a, err)
 	}
-	for _, login := range []string{"no-such-person", "org-of-people", "", "a/b", "../user", "a b", strings.Repeat("a", 101), "ä"} {
+	for _, login := range []string{"no-such-person", "org-of-people", "", "a/b", "../user", "a b",
+		strings.Repeat("a", 101), "ä"} {
 		_, err := c.LookUp(t.Context(), login)
 		wantCode(t, login, err, controlplane.KindInvalid, "login-unknown")
 	}
@@ -124,20 +134,39 @@ func TestLookUp(t *testing.T) {
 func TestGitHubUnavailable(t *testing.T) {
 	t.Parallel()
 	answers := map[string]func(http.ResponseWriter){
-		"HTML":     func(w http.ResponseWriter) { _, _ = w.Write([]byte("<html>unicorn gho_secret")) },
-		"500":      func(w http.ResponseWriter) { http.Error(w, "gho_secret", http.StatusInternalServerError) },
-		"empty":    func(http.ResponseWriter) {},
-		"redirect": func(w http.ResponseWriter) { w.Header().Set("Location", "/"); w.WriteHeader(http.StatusFound) },
+		"HTML": func(w http.ResponseWriter) {
+			_,
+				_ = w.Write([]byte("<html>unicorn gho_secret"))
+		},
+		"500": func(w http.ResponseWriter) {
+			http.Error(w,
+				"gho_secret", http.StatusInternalServerError)
+		},
+		"empty": func(http.ResponseWriter) {},
+		"redirect": func(w http.ResponseWriter) {
+			w.Header().Set("Location",
+				"/")
+			w.WriteHeader(http.StatusFound)
+		},
 		"truncated": func(w http.ResponseWriter) {
 			w.Header().Set("Content-Length", "100")
 			_, _ = w.Write([]byte(`{"id":1,`))
 		},
-		"no account":    func(w http.ResponseWriter) { _, _ = w.Write([]byte(`{"type":"User"}`)) },
-		"too large":     func(w http.ResponseWriter) { _, _ = w.Write([]byte(`{"name":"` + strings.Repeat("a", 1<<20) + `"}`)) },
-		"invalid login": func(w http.ResponseWriter) { _, _ = w.Write([]byte(`{"id":7,"login":"a b","type":"User"}`)) },
+		"no account": func(w http.ResponseWriter) { _, _ = w.Write([]byte(`{"type":"User"}`)) },
+		"too large": func(w http.ResponseWriter) {
+			_,
+				_ = w.Write([]byte(`{"name":"` + strings.Repeat("a", 1<<20) + `"}`))
+		},
+		"invalid login": func(w http.ResponseWriter) {
+			_,
+				_ = w.Write([]byte(`{"id":7,"login":"a b","type":"User"}`))
+		},
 	}
 	for what, answer := range answers {
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { answer(w) }))
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter,
+			_ *http.Request) {
+			answer(w)
+		}))
 		t.Cleanup(server.Close)
 		c := &github.Client{ID: "app", Secret: "hunter2", WebURL: server.URL, APIURL: server.URL}
 		_, err := c.LookUp(t.Context(), "alice")
@@ -159,7 +188,8 @@ func TestGitHubUnavailable(t *testing.T) {
 	t.Cleanup(limited.Close)
 	c = &github.Client{APIURL: limited.URL}
 	_, err = c.LookUp(t.Context(), "alice")
-	if e := controlplane.AsError(err); e.Code != "github-unavailable" || e.RetryAt.Unix() != 4102444800 {
+	if e := controlplane.AsError(err); e.Code != "github-unavailable" ||
+		e.RetryAt.Unix() != 4102444800 {
 		t.Errorf("LookUp when rate-limited: error = %+v, want github-unavailable with RetryAt", e)
 	}
 }

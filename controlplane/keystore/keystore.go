@@ -55,10 +55,12 @@ func PKCS12(chainPEM, keyPEM, password string) ([]byte, error) {
 // the password, so that callers can check it before opening a key.
 func CheckPassword(password string) error {
 	if password == "" {
-		return controlplane.Invalid("/password", "password-empty", "A PKCS#12 file requires a password.", "Send the password that will open the file.")
+		return controlplane.Invalid("/password", "password-empty",
+			"A PKCS#12 file requires a password.", "Send the password that will open the file.")
 	}
 	if !encodable(password) {
-		return controlplane.Invalid("/password", "password-characters", "The password contains characters that PKCS#12 does not support.",
+		return controlplane.Invalid("/password", "password-characters",
+			"The password contains characters that PKCS#12 does not support.",
 			"Use letters, digits, and punctuation. Emoji and other characters outside Unicode's basic multilingual plane are not supported.")
 	}
 	return nil

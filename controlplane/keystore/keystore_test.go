@@ -49,7 +49,8 @@ func TestOpenSSLReadsIt(t *testing.T) {
 				t.Fatal(err)
 			}
 			read := func(args ...string) string {
-				cmd := exec.CommandContext(t.Context(), openssl, append([]string{"pkcs12", "-in", path, "-passin", "stdin"}, args...)...)
+				cmd := exec.CommandContext(t.Context(), openssl,
+					append([]string{"pkcs12", "-in", path, "-passin", "stdin"}, args...)...)
 				cmd.Stdin = strings.NewReader(password + "\n")
 				out, err := cmd.Output()
 				if err != nil {
@@ -65,7 +66,8 @@ func TestOpenSSLReadsIt(t *testing.T) {
 			if got := blocks(read("-nocerts", "-nodes")); got != blocks(keyPEM) {
 				t.Errorf("%s %q: the key changed", name, password)
 			}
-			if err := exec.CommandContext(t.Context(), openssl, "pkcs12", "-in", path, "-passin", "pass:wrong", "-noout").Run(); err == nil {
+			if err := exec.CommandContext(t.Context(), openssl, "pkcs12", "-in", path, "-passin",
+				"pass:wrong", "-noout").Run(); err == nil {
 				t.Errorf("%s %q: openssl opened the file with a wrong password", name, password)
 			}
 		}
@@ -85,17 +87,20 @@ func TestPKCS12Rejects(t *testing.T) {
 		"no chain":     {"", keyPEM, keystore.ErrChain},
 		"no PEM":       {"chain", keyPEM, keystore.ErrChain},
 		"key as chain": {keyPEM, keyPEM, keystore.ErrChain},
-		"bad DER":      {"-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n", keyPEM, keystore.ErrChain},
+		"bad DER": {"-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n",
+			keyPEM, keystore.ErrChain},
 		"no key":       {chain, "", keystore.ErrKey},
 		"chain as key": {chain, chain, keystore.ErrKey},
-		"bad key":      {chain, "-----BEGIN PRIVATE KEY-----\naGVsbG8=\n-----END PRIVATE KEY-----\n", keystore.ErrKey},
-		"another key":  {chain, otherPEM, keystore.ErrMismatch},
+		"bad key": {chain,
+			"-----BEGIN PRIVATE KEY-----\naGVsbG8=\n-----END PRIVATE KEY-----\n", keystore.ErrKey},
+		"another key": {chain, otherPEM, keystore.ErrMismatch},
 	} {
 		if _, err := keystore.PKCS12(tt.chain, tt.key, "secret"); !errors.Is(err, tt.want) {
 			t.Errorf("PKCS12 with %s: error = %v, want %v", name, err, tt.want)
 		}
 	}
-	for password, code := range map[string]string{"": "password-empty", "🔑": "password-characters"} {
+	for password, code := range map[string]string{"": "password-empty",
+		"🔑": "password-characters"} {
 		_, err := keystore.PKCS12(chain, keyPEM, password)
 		if !controlplane.HasCode(err, code) || !controlplane.IsKind(err, controlplane.KindInvalid) {
 			t.Errorf("PKCS12 with password %q: error = %v, want %s", password, err, code)
@@ -114,8 +119,12 @@ func issue(t *testing.T, key crypto.Signer) (chain, keyPEM string) {
 		t.Fatal(err)
 	}
 	now := time.Now()
-	ca := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Test Issuer"}, NotBefore: now, NotAfter: now.Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
-	leaf := &x509.Certificate{SerialNumber: big.NewInt(2), DNSNames: []string{"example.com", "*.example.com"}, NotBefore: now, NotAfter: now.Add(time.Hour)}
+	ca := &x509.Certificate{SerialNumber: big.NewInt(1),
+		Subject: pkix.Name{CommonName: "Test Issuer"}, NotBefore: now, NotAfter: now.Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true}
+	leaf := &x509.Certificate{SerialNumber: big.NewInt(2),
+		DNSNames: []string{"example.com", "*.example.com"}, NotBefore: now,
+		NotAfter: now.Add(time.Hour)}
 	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, root.Public(), root)
 	if err != nil {
 		t.Fatal(err)
@@ -131,7 +140,8 @@ func issue(t *testing.T, key crypto.Signer) (chain, keyPEM string) {
 	encode := func(kind string, der []byte) string {
 		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
 	}
-	return encode("CERTIFICATE", leafDER) + encode("CERTIFICATE", caDER), encode("PRIVATE KEY", keyDER)
+	return encode("CERTIFICATE", leafDER) + encode("CERTIFICATE", caDER),
+		encode("PRIVATE KEY", keyDER)
 }
 
 // blocks returns the PEM blocks of a text, without openssl's text between them.

@@ -18,7 +18,9 @@ type NewDomain struct {
 // AddDomain adds a domain and the job that checks its delegation. It returns KindInvalid with every
 // invalid field, KindConflict with the ID of an existing domain, and KindForbidden if the plan's
 // limit is reached.
-func (s *Service) AddDomain(ctx context.Context, actor controlplane.Actor, orgID string, in NewDomain) (*controlplane.Domain, error) {
+func (s *Service) AddDomain(
+	ctx context.Context, actor controlplane.Actor, orgID string, in NewDomain,
+) (*controlplane.Domain, error) {
 	a, err := s.addition(ctx, actor, orgID, in, s.now())
 	if err != nil {
 		return nil, err
@@ -35,7 +37,9 @@ func (s *Service) AddDomain(ctx context.Context, actor controlplane.Actor, orgID
 
 // addition returns a domain with its first job and its audit entry. Its error lists every invalid
 // field.
-func (s *Service) addition(ctx context.Context, actor controlplane.Actor, orgID string, in NewDomain, now time.Time) (*postgres.Addition, error) {
+func (s *Service) addition(
+	ctx context.Context, actor controlplane.Actor, orgID string, in NewDomain, now time.Time,
+) (*postgres.Addition, error) {
 	problem := &controlplane.Error{}
 	name, err := s.parseName(in.Name)
 	if err != nil {
@@ -49,19 +53,28 @@ func (s *Service) addition(ctx context.Context, actor controlplane.Actor, orgID 
 	if err := invalid(problem); err != nil {
 		return nil, err
 	}
-	d := &controlplane.Domain{ID: controlplane.NewID(controlplane.PrefixDomain), OrgID: orgID, Name: name,
-		Target: controlplane.Target(s.TargetKey, orgID, name), Status: controlplane.DomainPendingCNAME, StatusReason: controlplane.ReasonCNAMEUnchecked,
+	d := &controlplane.Domain{ID: controlplane.NewID(controlplane.PrefixDomain), OrgID: orgID,
+		Name:   name,
+		Target: controlplane.Target(s.TargetKey, orgID, name),
+		Status: controlplane.DomainPendingCNAME, StatusReason: controlplane.ReasonCNAMEUnchecked,
 		Options: in.Options, CheckSince: now, Version: 1, CreatedAt: now, UpdatedAt: now}
 	record := s.DelegationOf(d)
-	d.SetCondition(controlplane.Condition{Type: controlplane.DNSReady, Status: controlplane.ConditionUnknown, Reason: controlplane.ReasonCNAMEUnchecked,
+	d.SetCondition(controlplane.Condition{Type: controlplane.DNSReady,
+		Status: controlplane.ConditionUnknown, Reason: controlplane.ReasonCNAMEUnchecked,
 		Message:  "The CNAME has not been checked yet.",
-		Expected: record.Name + " CNAME " + record.Target, Fix: "Create this record at your DNS host: " + record.Name + " CNAME " + record.Target,
+		Expected: record.Name + " CNAME " + record.Target,
+		Fix: "Create this record at your DNS host: " + record.Name + " CNAME " +
+			record.Target,
 		NextCheckAt: &now})
-	d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: controlplane.ConditionFalse, Reason: controlplane.ReasonNotIssued,
+	d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady,
+		Status: controlplane.ConditionFalse, Reason: controlplane.ReasonNotIssued,
 		Message: "No certificate yet. It is ordered after the CNAME is verified."})
 	entry := s.audit(orgID, actor, controlplane.ActionDomainCreated, "domain", d.ID, now)
 	entry.After = describe(d)
-	return &postgres.Addition{Domain: d, Job: newJob(controlplane.JobDNSCheck, controlplane.QueueCritical, d, actor.RequestID, now), Entry: entry}, nil
+	return &postgres.Addition{Domain: d,
+		Job: newJob(controlplane.JobDNSCheck, controlplane.QueueCritical, d, actor.RequestID,
+			now),
+		Entry: entry}, nil
 }
 
 // planLimit returns the error of an organization that has as many domains as its plan includes.
@@ -75,15 +88,18 @@ func (s *Service) planLimit(ctx context.Context, orgID string) error {
 		return err
 	}
 	return &controlplane.Error{Kind: controlplane.KindForbidden, Code: "plan-limit",
-		Message: fmt.Sprintf("The %s plan includes %d domains, and %d are in use.", org.Tier, org.MaxDomains(), used),
-		Fix:     "Delete a domain that is no longer needed, or move the organization to a larger plan."}
+		Message: fmt.Sprintf("The %s plan includes %d domains, and %d are in use.", org.Tier,
+			org.MaxDomains(), used),
+		Fix: "Delete a domain that is no longer needed, or move the organization to a larger plan."}
 }
 
 // describe returns the fields of a domain for the audit log.
 func describe(d *controlplane.Domain) map[string]any {
-	m := map[string]any{"name": d.Name, "status": string(d.Status), "wildcard": d.Wildcard, "key_type": string(d.KeyType),
+	m := map[string]any{"name": d.Name, "status": string(d.Status), "wildcard": d.Wildcard,
+		"key_type":   string(d.KeyType),
 		"auto_issue": d.AutoIssue, "auto_renew": d.AutoRenew}
-	for k, v := range map[string]string{"profile": d.Profile, "ca": d.CA, "preferred_chain": d.PreferredChain} {
+	for k, v := range map[string]string{"profile": d.Profile, "ca": d.CA,
+		"preferred_chain": d.PreferredChain} {
 		if v != "" {
 			m[k] = v
 		}

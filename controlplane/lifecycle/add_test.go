@@ -23,11 +23,14 @@ func TestAddDomain(t *testing.T) {
 	wantStatus(t, d, controlplane.DomainPendingCNAME, "cname-unchecked")
 	record, err := w.Delegation(w.org, "BÜCHER.example")
 	must(t, err)
-	if want := w.DelegationOf(d); record != want || record.Name != "_acme-challenge.xn--bcher-kva.example" || !strings.HasSuffix(record.Target, "."+zone) || len(record.Target) != 32+1+len(zone) {
+	if want := w.DelegationOf(d); record != want ||
+		record.Name != "_acme-challenge.xn--bcher-kva.example" ||
+		!strings.HasSuffix(record.Target, "."+zone) || len(record.Target) != 32+1+len(zone) {
 		t.Errorf("Delegation(BÜCHER.example) = %+v, want %+v", record, want)
 	}
 	c := wantCondition(t, d, controlplane.DNSReady, "unknown", "cname-unchecked")
-	if !strings.Contains(c.Fix, record.Name+" CNAME "+record.Target) || c.NextCheckAt == nil || !c.NextCheckAt.Equal(start) {
+	if !strings.Contains(c.Fix, record.Name+" CNAME "+record.Target) || c.NextCheckAt == nil ||
+		!c.NextCheckAt.Equal(start) {
 		t.Errorf("DNSReady = %+v, want a fix with the record and a check due now", c)
 	}
 	wantCondition(t, d, controlplane.CertificateReady, "false", "not-issued")
@@ -35,7 +38,8 @@ func TestAddDomain(t *testing.T) {
 	if j.Queue != controlplane.QueueCritical || !j.RunAt.Equal(start) || j.RequestID != "req-1" {
 		t.Errorf("job = %+v, want a critical one of req-1, due now", j)
 	}
-	if e := w.last(d.ID); e.Action != controlplane.ActionDomainCreated || e.Actor != alice || e.After["name"] != d.Name || !e.CreatedAt.Equal(start) {
+	if e := w.last(d.ID); e.Action != controlplane.ActionDomainCreated || e.Actor != alice ||
+		e.After["name"] != d.Name || !e.CreatedAt.Equal(start) {
 		t.Errorf("last entry = %+v, want domain.created by alice", e)
 	}
 	if diff := cmp.Diff(d, w.domain(d), cmpopts.EquateEmpty()); diff != "" {
@@ -46,26 +50,37 @@ func TestAddDomain(t *testing.T) {
 func TestAddDomainListsEveryInvalidField(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	labels := map[string]string{"bad key": "x", "a/b~": "y", "long": strings.Repeat("v", 256), "good": "v"}
-	_, err := w.AddDomain(t.Context(), alice, w.org, lifecycle.NewDomain{Name: "*.example.com", Options: controlplane.Options{KeyType: "dsa", Profile: "No Profile", CA: "nobody", Labels: labels, CSRPEM: "x"}})
+	labels := map[string]string{"bad key": "x", "a/b~": "y", "long": strings.Repeat("v", 256),
+		"good": "v"}
+	_, err := w.AddDomain(t.Context(), alice, w.org,
+		lifecycle.NewDomain{Name: "*.example.com",
+			Options: controlplane.Options{KeyType: "dsa", Profile: "No Profile",
+				CA: "nobody", Labels: labels, CSRPEM: "x"}})
 	e := wantError(t, "all fields invalid", err, controlplane.KindInvalid, "invalid-fields")
-	want := []string{"/name name-wildcard", "/key_type key-type-unknown", "/profile profile-invalid", "/ca ca-unknown",
-		"/labels/a~1b~0 label-key-invalid", "/labels/bad key label-key-invalid", "/labels/long label-value-too-long"}
+	want := []string{"/name name-wildcard", "/key_type key-type-unknown",
+		"/profile profile-invalid", "/ca ca-unknown",
+		"/labels/a~1b~0 label-key-invalid", "/labels/bad key label-key-invalid",
+		"/labels/long label-value-too-long"}
 	if !slices.Equal(pointers(e), want) {
 		t.Errorf("AddDomain: invalid fields = %q, want %q", pointers(e), want)
 	}
-	if n := value[int](w, `SELECT (SELECT count(*) FROM domains) + (SELECT sum(domain_count) FROM organizations)`); n != 0 {
+	if n := value[int](w,
+		`SELECT (SELECT count(*) FROM domains) + (SELECT sum(domain_count) FROM organizations)`); n != 0 {
 		t.Errorf("%d domains were stored, want 0", n)
 	}
-	_, err = w.AddDomain(t.Context(), alice, w.org, lifecycle.NewDomain{Name: "example.com", Options: controlplane.Options{CSRPEM: "no PEM"}})
-	if e := wantError(t, "malformed CSR", err, controlplane.KindInvalid, "csr-malformed"); !slices.Equal(pointers(e), []string{"/csr_pem csr-malformed"}) || !strings.Contains(e.Fix, "BEGIN CERTIFICATE REQUEST") {
+	_, err = w.AddDomain(t.Context(), alice, w.org,
+		lifecycle.NewDomain{Name: "example.com", Options: controlplane.Options{CSRPEM: "no PEM"}})
+	if e := wantError(t, "malformed CSR", err, controlplane.KindInvalid,
+		"csr-malformed"); !slices.Equal(pointers(e), []string{"/csr_pem csr-malformed"}) ||
+		!strings.Contains(e.Fix, "BEGIN CERTIFICATE REQUEST") {
 		t.Errorf("AddDomain(CSR without PEM): error = %+v, want only /csr_pem, with a fix that names the PEM header", e)
 	}
 	many := map[string]string{}
 	for i := range 65 {
 		many[fmt.Sprint("k", i)] = ""
 	}
-	_, err = w.AddDomain(t.Context(), alice, w.org, lifecycle.NewDomain{Name: "example.com", Options: controlplane.Options{Labels: many}})
+	_, err = w.AddDomain(t.Context(), alice, w.org,
+		lifecycle.NewDomain{Name: "example.com", Options: controlplane.Options{Labels: many}})
 	wantError(t, "65 labels", err, controlplane.KindInvalid, "labels-too-many")
 }
 
@@ -75,12 +90,15 @@ func TestAddDomainRejectsDuplicatesAndMoreThanThePlan(t *testing.T) {
 	w.org = w.organization(1)
 	d := w.add("example.com")
 	_, err := w.AddDomain(t.Context(), alice, w.org, lifecycle.NewDomain{Name: "www.example.com"})
-	if e := wantError(t, "beyond the plan", err, controlplane.KindForbidden, "plan-limit"); !strings.Contains(e.Message, "1 domains, and 1 are in use") {
-		t.Errorf("AddDomain beyond the plan: message = %q, want the limit and the number in use", e.Message)
+	if e := wantError(t, "beyond the plan", err, controlplane.KindForbidden,
+		"plan-limit"); !strings.Contains(e.Message, "1 domains, and 1 are in use") {
+		t.Errorf("AddDomain beyond the plan: message = %q, want the limit and the number in use",
+			e.Message)
 	}
 	w.exec(`UPDATE organizations SET domain_limit = 5`)
 	_, err = w.AddDomain(t.Context(), alice, w.org, lifecycle.NewDomain{Name: "EXAMPLE.com."})
-	if e := wantError(t, "twice", err, controlplane.KindConflict, "domain-exists"); e.ExistingID != d.ID {
+	if e := wantError(t, "twice", err, controlplane.KindConflict,
+		"domain-exists"); e.ExistingID != d.ID {
 		t.Errorf("AddDomain(EXAMPLE.com.): existing ID = %q, want %q", e.ExistingID, d.ID)
 	}
 	_, err = w.AddDomain(t.Context(), alice, "org_none", lifecycle.NewDomain{Name: "example.com"})
@@ -97,8 +115,10 @@ func TestTargetSurvivesDeletion(t *testing.T) {
 	if again := w.add("example.com"); again.Target != first.Target || again.ID == first.ID {
 		t.Errorf("target of the domain added again = %s, want %s", again.Target, first.Target)
 	}
-	if other, err := w.Delegation(w.organization(1), "example.com"); err != nil || strings.HasPrefix(other.Target, first.Target) {
-		t.Errorf("Delegation in another organization = %+v, %v, want a target other than %s", other, err, first.Target)
+	if other, err := w.Delegation(w.organization(1), "example.com"); err != nil ||
+		strings.HasPrefix(other.Target, first.Target) {
+		t.Errorf("Delegation in another organization = %+v, %v, want a target other than %s", other,
+			err, first.Target)
 	}
 	_, err := w.Delegation(w.org, "com")
 	wantError(t, "public suffix", err, controlplane.KindInvalid, "name-public-suffix")
@@ -111,14 +131,18 @@ func TestCreateOrganization(t *testing.T) {
 		in   lifecycle.NewOrganization
 		code string
 	}{
-		"no name":      {lifecycle.NewOrganization{Name: " ", Tier: controlplane.TierFree}, "name-invalid"},
-		"too long":     {lifecycle.NewOrganization{Name: strings.Repeat("ü", 201), Tier: controlplane.TierFree}, "name-invalid"},
+		"no name": {lifecycle.NewOrganization{Name: " ", Tier: controlplane.TierFree},
+			"name-invalid"},
+		"too long": {lifecycle.NewOrganization{Name: strings.Repeat("ü", 201),
+			Tier: controlplane.TierFree}, "name-invalid"},
 		"unknown tier": {lifecycle.NewOrganization{Name: "x", Tier: "gold"}, "tier-unknown"},
 	} {
 		_, err := w.CreateOrganization(t.Context(), alice, in.in)
 		wantError(t, name, err, controlplane.KindInvalid, in.code)
 	}
-	o, err := w.CreateOrganization(t.Context(), alice, lifecycle.NewOrganization{Name: " " + strings.Repeat("ü", 200), Tier: controlplane.TierFree})
+	o, err := w.CreateOrganization(t.Context(), alice,
+		lifecycle.NewOrganization{Name: " " + strings.Repeat("ü", 200),
+			Tier: controlplane.TierFree})
 	must(t, err)
 	w.org = o.ID
 	if e := w.last(o.ID); e.Action != controlplane.ActionOrgCreated || e.After["tier"] != "free" {

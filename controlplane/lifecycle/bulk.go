@@ -19,7 +19,9 @@ type Added struct {
 // second exists already. All valid domains are stored in one transaction, which blocks the
 // organization's other additions and deletions. If the plan's limit is reached, the first domains
 // are stored.
-func (s *Service) AddDomains(ctx context.Context, actor controlplane.Actor, orgID string, in []NewDomain) ([]Added, error) {
+func (s *Service) AddDomains(
+	ctx context.Context, actor controlplane.Actor, orgID string, in []NewDomain,
+) ([]Added, error) {
 	out := make([]Added, len(in))
 	additions := make([]*postgres.Addition, len(in))
 	var names []string

@@ -8,13 +8,16 @@ import (
 
 // TakeKey returns a certificate's private key as PKCS#8 PEM, after recording the download in the
 // audit log. It returns KindConflict if the certificate was issued for a CSR.
-func (s *Service) TakeKey(ctx context.Context, actor controlplane.Actor, orgID, certificateID string) (string, error) {
+func (s *Service) TakeKey(
+	ctx context.Context, actor controlplane.Actor, orgID, certificateID string,
+) (string, error) {
 	c, err := s.Store.Certificate(ctx, orgID, certificateID)
 	if err != nil {
 		return "", err
 	}
 	if !c.HasKey() {
-		return "", &controlplane.Error{Kind: controlplane.KindConflict, Code: "key-not-held", ExistingID: c.ID,
+		return "", &controlplane.Error{Kind: controlplane.KindConflict,
+			Code: "key-not-held", ExistingID: c.ID,
 			Message: "The certificate was issued for your CSR, so the service never had its private key.",
 			Fix:     "Use the private key that the CSR was created with."}
 	}

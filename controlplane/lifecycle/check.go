@@ -16,8 +16,11 @@ const (
 )
 
 // Examine checks everything in DNS that the CAs will check for a domain.
-func (s *Service) Examine(ctx context.Context, d *controlplane.Domain) (controlplane.Examination, error) {
-	return s.Doctor.Examine(ctx, d.Name, s.DelegationOf(d).Target, d.Wildcard, s.Issuer.Identities(ctx))
+func (s *Service) Examine(
+	ctx context.Context, d *controlplane.Domain,
+) (controlplane.Examination, error) {
+	return s.Doctor.Examine(ctx, d.Name, s.DelegationOf(d).Target, d.Wildcard,
+		s.Issuer.Identities(ctx))
 }
 
 // check checks the domain's DNS. If a CA could issue, the certificate's job is added in the same
@@ -74,7 +77,9 @@ func awaitsDNS(d *controlplane.Domain) bool {
 // startIssuance expedites a certificate's job that was deferred for DNS, and adds a job if the
 // domain awaits its first certificate, unless auto-issue is off. It returns the added job, nil
 // without one.
-func (w *work) startIssuance(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, now time.Time) (*controlplane.Job, error) {
+func (w *work) startIssuance(
+	ctx context.Context, t *postgres.Tx, d *controlplane.Domain, now time.Time,
+) (*controlplane.Job, error) {
 	open, err := t.OpenJob(ctx, d.OrgID, d.ID, controlplane.JobStartIssuance.Slot())
 	switch {
 	case controlplane.IsKind(err, controlplane.KindNotFound):
@@ -95,12 +100,15 @@ func (w *work) startIssuance(ctx context.Context, t *postgres.Tx, d *controlplan
 
 // issuanceJob returns the job of the domain's first certificate.
 func (w *work) issuanceJob(d *controlplane.Domain, now time.Time) *controlplane.Job {
-	return newJob(controlplane.JobStartIssuance, controlplane.QueueCritical, d, w.claim.Job.RequestID, now)
+	return newJob(controlplane.JobStartIssuance, controlplane.QueueCritical, d,
+		w.claim.Job.RequestID, now)
 }
 
 // conclusion returns the changes to the domain and the outcome of the job. next is the
 // certificate's job that was added, if any.
-func (w *work) conclusion(d *controlplane.Domain, seen controlplane.Examination, next *controlplane.Job, now time.Time) postgres.Conclusion {
+func (w *work) conclusion(
+	d *controlplane.Domain, seen controlplane.Examination, next *controlplane.Job, now time.Time,
+) postgres.Conclusion {
 	switch {
 	case seen.OK():
 		return w.delegated(d, seen, next, now)
@@ -113,14 +121,17 @@ func (w *work) conclusion(d *controlplane.Domain, seen controlplane.Examination,
 }
 
 // delegated records that the delegation was verified, and that the issuance starts.
-func (w *work) delegated(d *controlplane.Domain, seen controlplane.Examination, next *controlplane.Job, now time.Time) postgres.Conclusion {
+func (w *work) delegated(
+	d *controlplane.Domain, seen controlplane.Examination, next *controlplane.Job, now time.Time,
+) postgres.Conclusion {
 	k := postgres.Conclusion{Domain: d}
 	if d.Condition(controlplane.DNSReady).Status != controlplane.ConditionTrue {
 		k.Entries = w.verified(d, now)
 	}
 	showDNS(d, seen, nil)
 	d.CheckAttempts = 0
-	if c := d.Condition(controlplane.RenewalOnTrack); d.HasCertificate(now) && c.Status == controlplane.ConditionFalse && controlplane.IsCause(c.Reason) {
+	if c := d.Condition(controlplane.RenewalOnTrack); d.HasCertificate(now) &&
+		c.Status == controlplane.ConditionFalse && controlplane.IsCause(c.Reason) {
 		d.SetCondition(renewalPlan(d, now)) // its cause is fixed
 	}
 	result := map[string]any{"delegated": true}
@@ -130,15 +141,19 @@ func (w *work) delegated(d *controlplane.Domain, seen controlplane.Examination, 
 		result["next_job_id"] = next.ID
 	case awaitsDNS(d):
 		d.Status, d.StatusReason = controlplane.DomainPendingCNAME, controlplane.ReasonAwaitingIssue
-		d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: controlplane.ConditionFalse, Reason: controlplane.ReasonAwaitingIssue,
-			Message: "The CNAME is verified. The certificate is ordered on request.", Fix: "POST /api/domains/" + d.ID + "/issue", LastCheckedAt: &now})
+		d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady,
+			Status: controlplane.ConditionFalse, Reason: controlplane.ReasonAwaitingIssue,
+			Message: "The CNAME is verified. The certificate is ordered on request.",
+			Fix:     "POST /api/domains/" + d.ID + "/issue", LastCheckedAt: &now})
 	}
 	k.Outcome = postgres.Completed(result)
 	return k
 }
 
 // deferForDNS defers the job to the next check, or abandons it after CheckFor.
-func (w *work) deferForDNS(d *controlplane.Domain, seen controlplane.Examination, now time.Time) postgres.Conclusion {
+func (w *work) deferForDNS(
+	d *controlplane.Domain, seen controlplane.Examination, now time.Time,
+) postgres.Conclusion {
 	cause := seen.Cause()
 	pause := resolverPause
 	if !seen.Transient() {
@@ -146,22 +161,27 @@ func (w *work) deferForDNS(d *controlplane.Domain, seen controlplane.Examination
 		pause = controlplane.NextCheck(d.CheckAttempts, w.Rand())
 	}
 	next := now.Add(pause).Truncate(time.Microsecond)
-	if next.After(d.CheckSince.Add(controlplane.CheckFor)) && !d.HasCertificate(now) && !seen.Transient() {
+	if next.After(d.CheckSince.Add(controlplane.CheckFor)) && !d.HasCertificate(now) &&
+		!seen.Transient() {
 		return w.abandonChecks(d, seen, now)
 	}
-	k := postgres.Conclusion{Domain: d, Entries: w.broken(d, seen, now), Outcome: postgres.Deferred(next, cause.Code)}
-	if entry := w.newDeferralEntry(next, deferReason{code: cause.Code, message: cause.Summary}, now); entry != nil {
+	k := postgres.Conclusion{Domain: d, Entries: w.broken(d, seen, now),
+		Outcome: postgres.Deferred(next, cause.Code)}
+	if entry := w.newDeferralEntry(next, deferReason{code: cause.Code, message: cause.Summary},
+		now); entry != nil {
 		k.Entries = append(k.Entries, *entry)
 	}
 	showDNS(d, seen, &next)
 	switch {
 	case d.HasCertificate(now):
-		d.SetCondition(condition(controlplane.RenewalOnTrack, cause, "Renewal pending: ", now, &next))
+		d.SetCondition(condition(controlplane.RenewalOnTrack, cause, "Renewal pending: ", now,
+			&next))
 	case seen.Transient() && d.Status != controlplane.DomainError: // the previous status stays
 	default:
 		d.Status, d.StatusReason = controlplane.DomainPendingCNAME, controlplane.Reason(cause.Code)
 		if seen.Delegation.OK() {
-			d.SetCondition(condition(controlplane.CertificateReady, cause, "Certificate pending: ", now, &next))
+			d.SetCondition(condition(controlplane.CertificateReady, cause, "Certificate pending: ",
+				now, &next))
 		}
 	}
 	return k
@@ -169,7 +189,9 @@ func (w *work) deferForDNS(d *controlplane.Domain, seen controlplane.Examination
 
 // deferRehearsal defers the check of an active domain that gave no result. The previous result
 // stays.
-func (w *work) deferRehearsal(d *controlplane.Domain, seen controlplane.Examination, now time.Time) postgres.Conclusion {
+func (w *work) deferRehearsal(
+	d *controlplane.Domain, seen controlplane.Examination, now time.Time,
+) postgres.Conclusion {
 	next := now.Add(resolverPause)
 	if w.claim.Job.Queue == controlplane.QueueBulk {
 		next = now.Add(rehearsalPause)
@@ -179,45 +201,60 @@ func (w *work) deferRehearsal(d *controlplane.Domain, seen controlplane.Examinat
 }
 
 // rehearsalFailed records that an active domain's renewal would fail. Its certificate stays valid.
-func (w *work) rehearsalFailed(d *controlplane.Domain, seen controlplane.Examination, now time.Time) postgres.Conclusion {
+func (w *work) rehearsalFailed(
+	d *controlplane.Domain, seen controlplane.Examination, now time.Time,
+) postgres.Conclusion {
 	cause := seen.Cause()
 	k := postgres.Conclusion{Domain: d, Entries: w.broken(d, seen, now),
-		Outcome: postgres.Completed(map[string]any{"delegated": seen.Delegation.OK(), "code": cause.Code})}
+		Outcome: postgres.Completed(map[string]any{"delegated": seen.Delegation.OK(),
+			"code": cause.Code})}
 	showDNS(d, seen, nil)
 	if !isSuspended(d) { // a suspension takes precedence
-		d.SetCondition(condition(controlplane.RenewalOnTrack, cause, "The next renewal would fail: ", now, d.RenewAt))
+		d.SetCondition(condition(controlplane.RenewalOnTrack, cause,
+			"The next renewal would fail: ", now, d.RenewAt))
 	}
 	return k
 }
 
 // verified returns the audit entry of a delegation that was verified, and was not before.
 func (w *work) verified(d *controlplane.Domain, now time.Time) []controlplane.AuditEntry {
-	return w.about(d, controlplane.ActionDNSVerified, map[string]any{"target": w.DelegationOf(d).Target}, now)
+	return w.about(d, controlplane.ActionDNSVerified,
+		map[string]any{"target": w.DelegationOf(d).Target}, now)
 }
 
 // broken returns the audit entry of a domain with a certificate whose delegation no longer works,
 // at the first check that finds it.
-func (w *work) broken(d *controlplane.Domain, seen controlplane.Examination, now time.Time) []controlplane.AuditEntry {
-	if !d.HasCertificate(now) || seen.Transient() || seen.Delegation.OK() || d.Condition(controlplane.DNSReady).Status != controlplane.ConditionTrue {
+func (w *work) broken(
+	d *controlplane.Domain, seen controlplane.Examination, now time.Time,
+) []controlplane.AuditEntry {
+	if !d.HasCertificate(now) || seen.Transient() || seen.Delegation.OK() ||
+		d.Condition(controlplane.DNSReady).Status != controlplane.ConditionTrue {
 		return nil
 	}
 	cause := seen.Cause()
 	return w.about(d, controlplane.ActionDelegationBroken,
-		map[string]any{"code": cause.Code, "observed": cause.Observed, "observed_count": cause.Count, "expected": cause.Expected, "fix": cause.Fix}, now)
+		map[string]any{"code": cause.Code, "observed": cause.Observed,
+			"observed_count": cause.Count, "expected": cause.Expected, "fix": cause.Fix}, now)
 }
 
 // abandonChecks ends the checks of a domain until one is requested.
-func (w *work) abandonChecks(d *controlplane.Domain, seen controlplane.Examination, now time.Time) postgres.Conclusion {
+func (w *work) abandonChecks(
+	d *controlplane.Domain, seen controlplane.Examination, now time.Time,
+) postgres.Conclusion {
 	cause := seen.Cause()
 	showDNS(d, seen, nil)
 	d.Status, d.StatusReason = controlplane.DomainError, controlplane.ReasonDelegationTimeout
 	return postgres.Conclusion{Domain: d,
-		Entries: w.about(d, controlplane.ActionDelegationTimeout, map[string]any{"code": cause.Code, "fix": cause.Fix}, now),
-		Outcome: postgres.Abandoned(controlplane.ReasonDelegationTimeout, "The CNAME was not found within 30 days. "+cause.Summary)}
+		Entries: w.about(d, controlplane.ActionDelegationTimeout,
+			map[string]any{"code": cause.Code, "fix": cause.Fix}, now),
+		Outcome: postgres.Abandoned(controlplane.ReasonDelegationTimeout,
+			"The CNAME was not found within 30 days. "+cause.Summary)}
 }
 
 // about returns an audit entry of the worker about the domain.
-func (w *work) about(d *controlplane.Domain, action string, details map[string]any, now time.Time) []controlplane.AuditEntry {
+func (w *work) about(
+	d *controlplane.Domain, action string, details map[string]any, now time.Time,
+) []controlplane.AuditEntry {
 	entry := w.audit(d.OrgID, w.actor(), action, "domain", d.ID, now)
 	entry.Details = details
 	return []controlplane.AuditEntry{entry}

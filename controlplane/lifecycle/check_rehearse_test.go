@@ -20,7 +20,8 @@ func (w *world) rehearsal(d *controlplane.Domain) *controlplane.Job {
 // The interval of rehearsals follows the lifetime of the certificate. They run in bulk.
 func TestRehearsalsFollowTheLifetime(t *testing.T) {
 	t.Parallel()
-	for life, every := range map[time.Duration]time.Duration{90 * day: day, 45 * day: day, 6 * day: 12 * time.Hour} {
+	for life, every := range map[time.Duration]time.Duration{90 * day: day, 45 * day: day,
+		6 * day: 12 * time.Hour} {
 		w := newWorld(t)
 		w.ca.lives(life)
 		d := w.active("example.com")
@@ -30,14 +31,16 @@ func TestRehearsalsFollowTheLifetime(t *testing.T) {
 		last := w.clock.Now()
 		for turn := range 3 {
 			j := w.rehearsal(d)
-			if wait := w.clock.Now().Sub(last); turn == 0 && (wait < every/2 || wait > every) || turn > 0 && wait != every {
+			if wait := w.clock.Now().Sub(last); turn == 0 && (wait < every/2 || wait > every) ||
+				turn > 0 && wait != every {
 				t.Errorf("life of %s: rehearsal %d is due after %s", life, turn, wait)
 			}
 			last = w.clock.Now()
 			if j.Queue != controlplane.QueueBulk {
 				t.Errorf("rehearsal with a life of %s = %+v, want a job in bulk", life, j)
 			}
-			if j = w.run(d, controlplane.JobDNSCheck); j.Status != controlplane.JobSucceeded || j.Result["delegated"] != true {
+			if j = w.run(d, controlplane.JobDNSCheck); j.Status != controlplane.JobSucceeded ||
+				j.Result["delegated"] != true {
 				t.Errorf("rehearsal with a life of %s = %+v, want success and delegated", life, j)
 			}
 			if n, err := w.Rehearse(t.Context()); n != 0 || err != nil {
@@ -58,11 +61,14 @@ func TestRehearsalDetectsMisconfiguration(t *testing.T) {
 	w.doctor.finds(controlplane.CauseCNAMEMissing)
 	for range 2 {
 		w.rehearsal(d)
-		if j := w.run(d, controlplane.JobDNSCheck); j.Status != controlplane.JobSucceeded || j.Result["code"] != controlplane.CauseCNAMEMissing {
-			t.Errorf("rehearsal = %+v, want success with the code %s", j, controlplane.CauseCNAMEMissing)
+		if j := w.run(d, controlplane.JobDNSCheck); j.Status != controlplane.JobSucceeded ||
+			j.Result["code"] != controlplane.CauseCNAMEMissing {
+			t.Errorf("rehearsal = %+v, want success with the code %s", j,
+				controlplane.CauseCNAMEMissing)
 		}
 		wantStatus(t, w.domain(d), controlplane.DomainActive, "")
-		wantCondition(t, w.domain(d), controlplane.RenewalOnTrack, "false", controlplane.CauseCNAMEMissing)
+		wantCondition(t, w.domain(d), controlplane.RenewalOnTrack,
+			"false", controlplane.CauseCNAMEMissing)
 	}
 	if n := w.count(d.ID, controlplane.ActionDelegationBroken); n != 1 {
 		t.Errorf("%d events of the broken delegation, want 1", n)
@@ -91,8 +97,11 @@ func TestRehearsalWithoutResolversIsDeferred(t *testing.T) {
 		now := w.domain(d)
 		wantStatus(t, now, controlplane.DomainActive, "")
 		wantCondition(t, now, controlplane.RenewalOnTrack, "true", "scheduled")
-		if c := wantCondition(t, now, controlplane.DNSReady, "true", "delegated"); !c.LastCheckedAt.Equal(checked) || c.NextCheckAt == nil || !c.NextCheckAt.Equal(j.RunAt) {
-			t.Errorf("DNSReady = %+v, want the check of %s, and the next one at %s", c, checked, j.RunAt)
+		if c := wantCondition(t, now, controlplane.DNSReady, "true",
+			"delegated"); !c.LastCheckedAt.Equal(checked) || c.NextCheckAt == nil ||
+			!c.NextCheckAt.Equal(j.RunAt) {
+			t.Errorf("DNSReady = %+v, want the check of %s, and the next one at %s", c, checked,
+				j.RunAt)
 		}
 	}
 	// A requested check is retried sooner.
@@ -104,7 +113,8 @@ func TestRehearsalWithoutResolversIsDeferred(t *testing.T) {
 	w.doctor.finds(controlplane.CauseOK)
 	j := w.runDue(d, controlplane.JobDNSCheck)
 	wantJob(t, j, controlplane.JobSucceeded, "", 0)
-	if c := w.domain(d).Condition(controlplane.DNSReady); !c.LastCheckedAt.Equal(w.clock.Now()) || c.NextCheckAt != nil {
+	if c := w.domain(d).Condition(controlplane.DNSReady); !c.LastCheckedAt.Equal(w.clock.Now()) ||
+		c.NextCheckAt != nil {
 		t.Errorf("DNSReady = %+v, want checked now, and no next check", c)
 	}
 }

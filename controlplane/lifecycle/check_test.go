@@ -19,16 +19,21 @@ func TestCheckVerifiesTheCNAMEAndStartsTheIssuance(t *testing.T) {
 	must(t, err)
 	wantJob(t, j, controlplane.JobSucceeded, "", 0)
 	next := w.job(d, controlplane.JobStartIssuance)
-	if next.Queue != controlplane.QueueCritical || j.Result["next_job_id"] != next.ID || j.Result["delegated"] != true || next.RequestID != "req-1" {
-		t.Errorf("check = %+v, then issuance %+v, want it critical, with the same request ID", j, next)
+	if next.Queue != controlplane.QueueCritical || j.Result["next_job_id"] != next.ID ||
+		j.Result["delegated"] != true || next.RequestID != "req-1" {
+		t.Errorf("check = %+v, then issuance %+v, want it critical, with the same request ID", j,
+			next)
 	}
 	d = w.domain(d)
 	wantStatus(t, d, controlplane.DomainIssuing, "")
-	if c := wantCondition(t, d, controlplane.DNSReady, "true", "delegated"); c.LastCheckedAt == nil || !c.LastCheckedAt.Equal(start) || c.NextCheckAt != nil {
+	if c := wantCondition(t, d, controlplane.DNSReady, "true",
+		"delegated"); c.LastCheckedAt == nil || !c.LastCheckedAt.Equal(start) ||
+		c.NextCheckAt != nil {
 		t.Errorf("DNSReady = %+v, want checked at %s, and no next check", c, start)
 	}
 	wantCondition(t, d, controlplane.CertificateReady, "false", "issuing")
-	if diff := cmp.Diff([]string{controlplane.ActionDomainCreated, controlplane.ActionDNSVerified}, w.events(d.ID)); diff != "" {
+	if diff := cmp.Diff([]string{controlplane.ActionDomainCreated, controlplane.ActionDNSVerified},
+		w.events(d.ID)); diff != "" {
 		t.Errorf("events of the domain (-want +got):\n%s", diff)
 	}
 	if e := w.last(d.ID); e.Actor.Type != controlplane.ActorSystem || e.Actor.RequestID != "req-1" {
@@ -61,13 +66,17 @@ func TestCheckIsDeferredForThirtyDays(t *testing.T) {
 		}
 		wantJob(t, j, controlplane.JobQueued, controlplane.CauseCNAMEMissing, 0)
 		if wait := float64(j.RunAt.Sub(now)); wait < plan*0.899 || wait > plan*1.101 {
-			t.Errorf("check %d is deferred for %s, want about %s", turns, time.Duration(wait), time.Duration(plan))
+			t.Errorf("check %d is deferred for %s, want about %s", turns, time.Duration(wait),
+				time.Duration(plan))
 		}
 		plan = min(plan*1.5, float64(4*time.Hour))
 		got := w.domain(d)
 		wantStatus(t, got, controlplane.DomainPendingCNAME, controlplane.CauseCNAMEMissing)
-		if c := wantCondition(t, got, controlplane.DNSReady, "false", controlplane.CauseCNAMEMissing); c.NextCheckAt == nil || !c.NextCheckAt.Equal(j.RunAt) || c.Observed != "observed" || c.Fix != "Fix it." {
-			t.Errorf("DNSReady = %+v, want the doctor's findings, and the next check at %s", c, j.RunAt)
+		if c := wantCondition(t, got, controlplane.DNSReady,
+			"false", controlplane.CauseCNAMEMissing); c.NextCheckAt == nil ||
+			!c.NextCheckAt.Equal(j.RunAt) || c.Observed != "observed" || c.Fix != "Fix it." {
+			t.Errorf("DNSReady = %+v, want the doctor's findings, and the next check at %s", c,
+				j.RunAt)
 		}
 		if t.Failed() {
 			t.FailNow()
@@ -79,7 +88,8 @@ func TestCheckIsDeferredForThirtyDays(t *testing.T) {
 	}
 	got := w.domain(d)
 	wantStatus(t, got, controlplane.DomainError, "delegation-timeout")
-	if c := wantCondition(t, got, controlplane.DNSReady, "false", controlplane.CauseCNAMEMissing); c.NextCheckAt != nil {
+	if c := wantCondition(t, got, controlplane.DNSReady,
+		"false", controlplane.CauseCNAMEMissing); c.NextCheckAt != nil {
 		t.Errorf("DNSReady: next check = %s, want none", c.NextCheckAt)
 	}
 	if n := w.count(d.ID, controlplane.ActionDelegationTimeout); n != 1 {
@@ -92,8 +102,10 @@ func TestCheckIsDeferredForThirtyDays(t *testing.T) {
 		t.Fatalf("RequestCheck = %+v, %v, %v, want a new job", j, started, err)
 	}
 	wantStatus(t, w.domain(d), controlplane.DomainPendingCNAME, "cname-unchecked")
-	if j, err := w.try(d, controlplane.JobDNSCheck); err != nil || j.Status != controlplane.JobQueued || j.RunAt.Sub(w.clock.Now()) > 6*time.Second {
-		t.Errorf("check after the request = %+v, %v, want one that is deferred for about 5 s", j, err)
+	if j, err := w.try(d, controlplane.JobDNSCheck); err != nil ||
+		j.Status != controlplane.JobQueued || j.RunAt.Sub(w.clock.Now()) > 6*time.Second {
+		t.Errorf("check after the request = %+v, %v, want one that is deferred for about 5 s", j,
+			err)
 	}
 	w.doctor.finds(controlplane.CauseOK)
 	w.runDue(d, controlplane.JobDNSCheck)
@@ -118,8 +130,10 @@ func TestCheckWithoutAResultChangesNothing(t *testing.T) {
 	got := w.domain(d)
 	wantStatus(t, got, controlplane.DomainPendingCNAME, controlplane.CauseCNAMEMismatch)
 	c := wantCondition(t, got, controlplane.DNSReady, "false", controlplane.CauseCNAMEMismatch)
-	if !c.LastCheckedAt.Equal(*before.Condition(controlplane.DNSReady).LastCheckedAt) || !c.NextCheckAt.Equal(j.RunAt) {
-		t.Errorf("DNSReady = %+v, want the time of the previous check, and the next one at %s", c, j.RunAt)
+	if !c.LastCheckedAt.Equal(*before.Condition(controlplane.DNSReady).LastCheckedAt) ||
+		!c.NextCheckAt.Equal(j.RunAt) {
+		t.Errorf("DNSReady = %+v, want the time of the previous check, and the next one at %s", c,
+			j.RunAt)
 	}
 	if got.CheckAttempts != before.CheckAttempts {
 		t.Errorf("check attempts = %d, want %d", got.CheckAttempts, before.CheckAttempts)
@@ -133,14 +147,16 @@ func TestFirstCheckWithoutAResolver(t *testing.T) {
 	w.doctor.finds(controlplane.CauseResolverUnreachable)
 	d := w.add("example.com")
 	w.run(d, controlplane.JobDNSCheck)
-	wantCondition(t, w.domain(d), controlplane.DNSReady, "unknown", controlplane.CauseResolverUnreachable)
+	wantCondition(t, w.domain(d), controlplane.DNSReady,
+		"unknown", controlplane.CauseResolverUnreachable)
 }
 
 func TestCheckWithoutAutoIssue(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.add("example.com", func(o *controlplane.Options) { o.AutoIssue = false })
-	if j, err := w.try(d, controlplane.JobDNSCheck); err != nil || j.Result["next_job_id"] != nil || j.Status != controlplane.JobSucceeded {
+	if j, err := w.try(d, controlplane.JobDNSCheck); err != nil || j.Result["next_job_id"] != nil ||
+		j.Status != controlplane.JobSucceeded {
 		t.Errorf("check without auto-issue = %+v, %v, want success without a next job", j, err)
 	}
 	got := w.domain(d)
@@ -171,16 +187,20 @@ func TestActiveDomainWithABrokenCNAME(t *testing.T) {
 		must(t, err)
 		return j
 	}
-	for _, code := range []string{controlplane.CauseCNAMEMissing, controlplane.CauseCNAMEMissing, controlplane.CauseCNAMEMismatch} {
+	for _, code := range []string{controlplane.CauseCNAMEMissing, controlplane.CauseCNAMEMissing,
+		controlplane.CauseCNAMEMismatch} {
 		w.doctor.finds(code)
-		if j := check(); j.Status != controlplane.JobSucceeded || j.Result["delegated"] != false || j.Result["code"] != code {
-			t.Errorf("check of a broken CNAME = %+v, want success, not delegated, with the code %s", j, code)
+		if j := check(); j.Status != controlplane.JobSucceeded || j.Result["delegated"] != false ||
+			j.Result["code"] != code {
+			t.Errorf("check of a broken CNAME = %+v, want success, not delegated, with the code %s",
+				j, code)
 		}
 		got := w.domain(d)
 		wantStatus(t, got, controlplane.DomainActive, "")
 		wantCondition(t, got, controlplane.DNSReady, "false", controlplane.Reason(code))
 		wantCondition(t, got, controlplane.CertificateReady, "true", "issued")
-		if c := wantCondition(t, got, controlplane.RenewalOnTrack, "false", controlplane.Reason(code)); c.Fix == "" {
+		if c := wantCondition(t, got, controlplane.RenewalOnTrack,
+			"false", controlplane.Reason(code)); c.Fix == "" {
 			t.Errorf("RenewalOnTrack = %+v, want a fix", c)
 		}
 	}
@@ -224,7 +244,8 @@ func TestCheckExpeditesTheIssuance(t *testing.T) {
 	w.exec(`UPDATE jobs SET run_at = $1 WHERE type = 'start_issuance'`, start.Add(4*time.Hour))
 	w.doctor.finds(controlplane.CauseOK)
 	w.runDue(d, controlplane.JobDNSCheck)
-	if j := w.job(d, controlplane.JobStartIssuance); j.ID != waiting.ID || j.RunAt.After(w.clock.Now()) {
+	if j := w.job(d, controlplane.JobStartIssuance); j.ID != waiting.ID ||
+		j.RunAt.After(w.clock.Now()) {
 		t.Errorf("issuance is due at %s, want now, %s", j.RunAt, w.clock.Now())
 	}
 	w.run(d, controlplane.JobStartIssuance)
@@ -244,9 +265,11 @@ func TestCheckFailsWithItsDoctor(t *testing.T) {
 		}
 		wantJob(t, j, controlplane.JobQueued, "retry", n)
 		if j.LastErrorCode != "internal" || j.LastError == "" || j.LastError == err.Error() {
-			t.Errorf("last error = %s %s, want internal without its cause", j.LastErrorCode, j.LastError)
+			t.Errorf("last error = %s %s, want internal without its cause", j.LastErrorCode,
+				j.LastError)
 		}
-		if c := w.domain(d).Condition(controlplane.DNSReady); c.NextCheckAt == nil || !c.NextCheckAt.Equal(j.RunAt) {
+		if c := w.domain(d).Condition(controlplane.DNSReady); c.NextCheckAt == nil ||
+			!c.NextCheckAt.Equal(j.RunAt) {
 			t.Errorf("DNSReady = %+v, want the next check at %s", c, j.RunAt)
 		}
 	}

@@ -17,7 +17,9 @@ const (
 
 // compromisedKeys looks up the compromised keys of an organization: a Store or a transaction.
 type compromisedKeys interface {
-	CompromisedKey(ctx context.Context, orgID string, publicKey []byte) (certificateID string, err error)
+	CompromisedKey(
+		ctx context.Context, orgID string, publicKey []byte,
+	) (certificateID string, err error)
 }
 
 // isCompromised reports whether the key of a CSR is known as compromised in the organization. It
@@ -36,12 +38,15 @@ func isCompromised(ctx context.Context, q compromisedKeys, orgID, csrPEM string)
 }
 
 // checkKey adds an invalid field to e if the key of the CSR is compromised.
-func checkKey(ctx context.Context, q compromisedKeys, orgID, csrPEM string, e *controlplane.Error) error {
+func checkKey(
+	ctx context.Context, q compromisedKeys, orgID, csrPEM string, e *controlplane.Error,
+) error {
 	bad, err := isCompromised(ctx, q, orgID, csrPEM)
 	if err != nil || !bad {
 		return err
 	}
-	e.Fields = append(e.Fields, controlplane.FieldError{Pointer: "/csr_pem", Code: controlplane.ReasonCSRKeyCompromised,
+	e.Fields = append(e.Fields, controlplane.FieldError{Pointer: "/csr_pem",
+		Code:   controlplane.ReasonCSRKeyCompromised,
 		Detail: "The key of this CSR is compromised: a certificate with it was revoked or is being revoked."})
 	if e.Fix == "" {
 		e.Fix = fixCompromised + "."
@@ -52,14 +57,18 @@ func checkKey(ctx context.Context, q compromisedKeys, orgID, csrPEM string, e *c
 // isSuspended reports whether no certificate is ordered until the domain has a CSR with another
 // key.
 func isSuspended(d *controlplane.Domain) bool {
-	return d.Condition(controlplane.RenewalOnTrack).Reason == controlplane.ReasonCSRKeyCompromised || d.Condition(controlplane.CertificateReady).Reason == controlplane.ReasonCSRKeyCompromised
+	return d.Condition(
+		controlplane.RenewalOnTrack).Reason == controlplane.ReasonCSRKeyCompromised ||
+		d.Condition(controlplane.CertificateReady).Reason == controlplane.ReasonCSRKeyCompromised
 }
 
 // suspendOrders suspends the domain's orders and renewals until it has a CSR with another key.
 func suspendOrders(d *controlplane.Domain, now time.Time) {
 	d.RenewAt = nil
-	c := controlplane.Condition{Type: controlplane.RenewalOnTrack, Status: controlplane.ConditionFalse, Reason: controlplane.ReasonCSRKeyCompromised, Message: whyCompromised,
-		Fix: fixCompromised + ": PATCH /api/domains/" + d.ID, LastCheckedAt: &now}
+	c := controlplane.Condition{Type: controlplane.RenewalOnTrack,
+		Status: controlplane.ConditionFalse, Reason: controlplane.ReasonCSRKeyCompromised,
+		Message: whyCompromised,
+		Fix:     fixCompromised + ": PATCH /api/domains/" + d.ID, LastCheckedAt: &now}
 	if d.CertificateID != "" {
 		d.SetCondition(c)
 	}
@@ -72,16 +81,20 @@ func suspendOrders(d *controlplane.Domain, now time.Time) {
 
 // resumeOrders ends a suspension. A domain with a certificate is renewed now, and one without has
 // its DNS checked.
-func (s *Service) resumeOrders(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, requestID string, now time.Time) error {
+func (s *Service) resumeOrders(
+	ctx context.Context, t *postgres.Tx, d *controlplane.Domain, requestID string, now time.Time,
+) error {
 	if d.CertificateID != "" {
 		d.RenewAt = &now
 		d.SetCondition(renewalPlan(d, now))
 		return nil
 	}
 	d.Status, d.StatusReason = controlplane.DomainPendingCNAME, controlplane.ReasonCNAMEUnchecked
-	d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: controlplane.ConditionFalse, Reason: controlplane.ReasonNotIssued,
+	d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady,
+		Status: controlplane.ConditionFalse, Reason: controlplane.ReasonNotIssued,
 		Message: "No certificate yet. It is ordered after the CNAME is verified."})
-	_, _, err := t.AddJob(ctx, newJob(controlplane.JobDNSCheck, controlplane.QueueCritical, d, requestID, now))
+	_, _, err := t.AddJob(ctx, newJob(controlplane.JobDNSCheck, controlplane.QueueCritical, d,
+		requestID, now))
 	return err
 }
 
@@ -93,7 +106,9 @@ func (w *work) rejectKey(ctx context.Context, order *controlplane.Order) (bool, 
 		return false, err
 	}
 	if order != nil {
-		if err := w.failOrder(ctx, order, controlplane.Verdict{Code: controlplane.ReasonCSRKeyCompromised, Message: whyCompromised}); err != nil {
+		if err := w.failOrder(ctx, order,
+			controlplane.Verdict{Code: controlplane.ReasonCSRKeyCompromised,
+				Message: whyCompromised}); err != nil {
 			return true, err
 		}
 	}
@@ -111,7 +126,8 @@ func (w *work) rejectKey(ctx context.Context, order *controlplane.Order) (bool, 
 			return err
 		}
 		entry := w.audit(d.OrgID, w.actor(), j.Type.Kind().Failure, "domain", d.ID, now)
-		entry.Details = map[string]any{"job_id": j.ID, "code": controlplane.ReasonCSRKeyCompromised, "detail": whyCompromised}
+		entry.Details = map[string]any{"job_id": j.ID, "code": controlplane.ReasonCSRKeyCompromised,
+			"detail": whyCompromised}
 		if err := t.Audit(ctx, entry); err != nil {
 			return err
 		}

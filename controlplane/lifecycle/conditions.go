@@ -10,7 +10,8 @@ import (
 // showDNS writes the result of a DNS check into the domain. A check without a result changes only
 // the time of the next check.
 func showDNS(d *controlplane.Domain, seen controlplane.Examination, next *time.Time) {
-	if seen.Transient() && d.Condition(controlplane.DNSReady).Status != controlplane.ConditionUnknown {
+	if seen.Transient() &&
+		d.Condition(controlplane.DNSReady).Status != controlplane.ConditionUnknown {
 		c := d.Condition(controlplane.DNSReady)
 		c.NextCheckAt = next
 		d.SetCondition(c)
@@ -36,20 +37,28 @@ func showDNS(d *controlplane.Domain, seen controlplane.Examination, next *time.T
 // showIssuing shows that the domain's first certificate is being ordered.
 func showIssuing(d *controlplane.Domain, now time.Time) {
 	d.Status, d.StatusReason = controlplane.DomainIssuing, ""
-	d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: controlplane.ConditionFalse, Reason: controlplane.ReasonIssuing,
+	d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady,
+		Status: controlplane.ConditionFalse, Reason: controlplane.ReasonIssuing,
 		Message: "The certificate is being ordered.", LastCheckedAt: &now})
 }
 
 // condition returns a false condition for a cause that the doctor found. prefix precedes its
 // summary.
-func condition(t controlplane.ConditionType, g controlplane.Diagnosis, prefix string, now time.Time, next *time.Time) controlplane.Condition {
-	return controlplane.Condition{Type: t, Status: controlplane.ConditionFalse, Reason: controlplane.Reason(g.Code), Message: prefix + g.Summary,
-		Observed: g.Observed, ObservedCount: g.Count, Expected: g.Expected, Fix: g.Fix, LastCheckedAt: &now, NextCheckAt: next}
+func condition(
+	t controlplane.ConditionType, g controlplane.Diagnosis, prefix string, now time.Time,
+	next *time.Time,
+) controlplane.Condition {
+	return controlplane.Condition{Type: t, Status: controlplane.ConditionFalse,
+		Reason: controlplane.Reason(g.Code), Message: prefix + g.Summary,
+		Observed: g.Observed, ObservedCount: g.Count, Expected: g.Expected, Fix: g.Fix,
+		LastCheckedAt: &now, NextCheckAt: next}
 }
 
 // showFailure writes a job's failure into the domain. A domain with a valid certificate stays
 // active, and its renewal is not on track.
-func (w *work) showFailure(d *controlplane.Domain, cause error, runAt time.Time, last bool, now time.Time) {
+func (w *work) showFailure(
+	d *controlplane.Domain, cause error, runAt time.Time, last bool, now time.Time,
+) {
 	code, detail, fix := explain(cause)
 	next := &runAt
 	if w.claim.Job.Type == controlplane.JobRevocation {
@@ -69,17 +78,21 @@ func (w *work) showFailure(d *controlplane.Domain, cause error, runAt time.Time,
 	}
 	message := detail
 	if last {
-		message = fmt.Sprintf("Failed %d times, and no retry is scheduled: %s", controlplane.MaxAttempts, detail)
+		message = fmt.Sprintf("Failed %d times, and no retry is scheduled: %s",
+			controlplane.MaxAttempts, detail)
 		next = nil
 	}
 	if !d.HasCertificate(now) {
-		d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: controlplane.ConditionFalse, Reason: controlplane.Reason(code), Message: message,
-			Fix: fix, ACME: problemOf(cause), LastCheckedAt: &now, NextCheckAt: next})
+		d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady,
+			Status: controlplane.ConditionFalse, Reason: controlplane.Reason(code),
+			Message: message,
+			Fix:     fix, ACME: problemOf(cause), LastCheckedAt: &now, NextCheckAt: next})
 		if last {
 			d.Status, d.StatusReason = controlplane.DomainError, controlplane.Reason(code)
 		}
 		if last && d.CertificateID != "" {
-			again := now.Add(24 * time.Hour) // a domain that had a certificate gets a new order then
+			// a domain that had a certificate gets a new order then
+			again := now.Add(24 * time.Hour)
 			d.RenewAt = &again
 		}
 		return
@@ -89,6 +102,7 @@ func (w *work) showFailure(d *controlplane.Domain, cause error, runAt time.Time,
 		again := now.Add(min(24*time.Hour, d.ExpiresAt.Sub(now)/4))
 		d.RenewAt, next = &again, &again
 	}
-	d.SetCondition(controlplane.Condition{Type: controlplane.RenewalOnTrack, Status: controlplane.ConditionFalse, Reason: controlplane.Reason(code), Message: message,
+	d.SetCondition(controlplane.Condition{Type: controlplane.RenewalOnTrack,
+		Status: controlplane.ConditionFalse, Reason: controlplane.Reason(code), Message: message,
 		Fix: fix, ACME: problemOf(cause), LastCheckedAt: &now, NextCheckAt: next})
 }

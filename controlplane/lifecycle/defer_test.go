@@ -31,8 +31,10 @@ func TestWaitIsLoggedOnce(t *testing.T) {
 	g.set(func(g *governor) { g.waits = limits })
 	j := w.run(d, controlplane.JobStartIssuance)
 	e := w.last(j.ID)
-	if e.Action != controlplane.ActionJobWaiting || e.DomainID() != d.ID || e.Actor.Type != controlplane.ActorSystem || e.Details["type"] != "start_issuance" ||
-		e.Details["code"] != "ca-quota" || e.Details["ca"] != "backup" || e.Details["detail"] == "" || e.Details["run_at"] != j.RunAt.Format(time.RFC3339Nano) {
+	if e.Action != controlplane.ActionJobWaiting || e.DomainID() != d.ID ||
+		e.Actor.Type != controlplane.ActorSystem || e.Details["type"] != "start_issuance" ||
+		e.Details["code"] != "ca-quota" || e.Details["ca"] != "backup" ||
+		e.Details["detail"] == "" || e.Details["run_at"] != j.RunAt.Format(time.RFC3339Nano) {
 		t.Errorf("last entry = %+v, want job.waiting for ca-quota at backup until %s", e, j.RunAt)
 	}
 	want := []string{"ca-quota"}
@@ -43,7 +45,8 @@ func TestWaitIsLoggedOnce(t *testing.T) {
 			want = append(want, logged)
 		}
 		if got := w.waits(j); j.Status != controlplane.JobQueued || !slices.Equal(got, want) {
-			t.Errorf("%s: logged waits = %q, want %q; the job is %s (%s)", name, got, want, j.Status, j.Reason)
+			t.Errorf("%s: logged waits = %q, want %q; the job is %s (%s)", name, got, want,
+				j.Status, j.Reason)
 		}
 	}
 	step("limits unchanged", "")
@@ -84,7 +87,9 @@ func TestCheckWaitsAreNotLogged(t *testing.T) {
 // A CA's request to retry in an hour is logged as a wait, even if the order failed.
 func TestRetryTimeOfACAIsLogged(t *testing.T) {
 	t.Parallel()
-	for class, reason := range map[controlplane.VerdictClass]controlplane.Reason{controlplane.VerdictRateLimited: "ca-rate-limited", controlplane.VerdictUnreachable: "retry", controlplane.VerdictRejected: "retry"} {
+	for class, reason := range map[controlplane.VerdictClass]controlplane.Reason{
+		controlplane.VerdictRateLimited: "ca-rate-limited",
+		controlplane.VerdictUnreachable: "retry", controlplane.VerdictRejected: "retry"} {
 		t.Run(string(class), func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
@@ -93,15 +98,21 @@ func TestRetryTimeOfACAIsLogged(t *testing.T) {
 			v.RetryAt = start.Add(time.Hour)
 			w.ca.reject(map[string]verdict{"primary": v, "backup": v})
 			j := w.run(d, controlplane.JobStartIssuance)
-			if j.Status != controlplane.JobQueued || j.Reason != reason || !j.RunAt.Equal(v.RetryAt) {
-				t.Fatalf("job = %+v, want it queued with the reason %s until %s", j, reason, v.RetryAt)
+			if j.Status != controlplane.JobQueued || j.Reason != reason ||
+				!j.RunAt.Equal(v.RetryAt) {
+				t.Fatalf("job = %+v, want it queued with the reason %s until %s", j, reason,
+					v.RetryAt)
 			}
-			if e := w.last(j.ID); e.Action != controlplane.ActionJobWaiting || e.Details["code"] != v.Code || !slices.Contains(w.ca.names, e.Details["ca"].(string)) || e.Details["run_at"] != "2026-03-01T13:00:00Z" {
+			if e := w.last(j.ID); e.Action != controlplane.ActionJobWaiting ||
+				e.Details["code"] != v.Code ||
+				!slices.Contains(w.ca.names, e.Details["ca"].(string)) ||
+				e.Details["run_at"] != "2026-03-01T13:00:00Z" {
 				t.Errorf("last entry = %+v, want job.waiting with the code %s, the CA, and the time", e, v.Code)
 			}
 			again := w.domain(d)
 			w.ca.answer(nil)
-			wantJob(t, w.runDue(again, controlplane.JobStartIssuance), controlplane.JobSucceeded, "", j.Attempts)
+			wantJob(t, w.runDue(again, controlplane.JobStartIssuance), controlplane.JobSucceeded,
+				"", j.Attempts)
 			if got := w.waits(j); len(got) != 1 {
 				t.Errorf("logged waits = %q, want one", got)
 			}

@@ -13,7 +13,8 @@ func (s *Service) Delegation(orgID, name string) (controlplane.Delegation, error
 	if err != nil {
 		return controlplane.Delegation{}, err
 	}
-	return controlplane.NewDelegation(canonical, controlplane.Target(s.TargetKey, orgID, canonical), s.Zone), nil
+	return controlplane.NewDelegation(canonical, controlplane.Target(s.TargetKey, orgID, canonical),
+		s.Zone), nil
 }
 
 // parseName returns a new domain's name in canonical form. It rejects names in the validation zone,
@@ -24,8 +25,11 @@ func (s *Service) parseName(name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if zone := strings.TrimSuffix(s.Zone, "."); canonical == zone || strings.HasSuffix(canonical, "."+zone) {
-		return "", controlplane.Invalid("/name", "name-in-zone", canonical+" is in the validation zone "+zone+", which can't contain your records.", "Send the name that the certificate is for.")
+	if zone := strings.TrimSuffix(s.Zone, "."); canonical == zone ||
+		strings.HasSuffix(canonical, "."+zone) {
+		return "", controlplane.Invalid("/name", "name-in-zone", canonical+
+			" is in the validation zone "+zone+", which can't contain your records.",
+			"Send the name that the certificate is for.")
 	}
 	return canonical, nil
 }

@@ -37,13 +37,17 @@ func (s *Service) expire(ctx context.Context, seen *controlplane.Domain) error {
 			return err
 		}
 		d.Status, d.StatusReason = controlplane.DomainError, controlplane.ReasonCertificateExpired
-		d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: controlplane.ConditionFalse, Reason: controlplane.ReasonCertificateExpired,
-			Message: "The certificate expired at " + d.ExpiresAt.Format(time.RFC3339) + ".", Fix: "POST /api/domains/" + d.ID + "/renew", LastCheckedAt: &now})
+		d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady,
+			Status: controlplane.ConditionFalse, Reason: controlplane.ReasonCertificateExpired,
+			Message: "The certificate expired at " + d.ExpiresAt.Format(time.RFC3339) +
+				".", Fix: "POST /api/domains/" + d.ID + "/renew", LastCheckedAt: &now})
 		if err := t.SaveDomain(ctx, d, now); err != nil {
 			return err
 		}
-		entry := s.audit(d.OrgID, controlplane.System("sweep"), controlplane.ActionCertificateEnded, "domain", d.ID, now)
-		entry.Details = map[string]any{"certificate_id": d.CertificateID, "expired_at": d.ExpiresAt, "auto_renew": d.AutoRenew}
+		entry := s.audit(d.OrgID, controlplane.System("sweep"), controlplane.ActionCertificateEnded,
+			"domain", d.ID, now)
+		entry.Details = map[string]any{"certificate_id": d.CertificateID, "expired_at": d.ExpiresAt,
+			"auto_renew": d.AutoRenew}
 		return t.Audit(ctx, entry)
 	})
 }

@@ -90,7 +90,8 @@ func (w *work) issue(ctx context.Context) error {
 }
 
 // outdated is the verdict on an order that was placed before the domain's options changed.
-var outdated = controlplane.Verdict{Code: optionsChanged, Message: "The domain's options changed after the order was placed."}
+var outdated = controlplane.Verdict{Code: optionsChanged,
+	Message: "The domain's options changed after the order was placed."}
 
 // optionsChanged is an error code of stored orders. No API response contains it.
 const optionsChanged = "options-changed"
@@ -101,9 +102,11 @@ func (w *work) outdated(o *controlplane.Order) bool {
 	names := controlplane.CertificateNames(d.Name, d.Wildcard)
 	if d.CSRPEM != "" {
 		der, _, err := controlplane.ValidateCSR(d.CSRPEM, names)
-		return err != nil || !bytes.Equal(der, o.CSR) || o.Profile != d.Profile || o.PreferredChain != d.PreferredChain
+		return err != nil || !bytes.Equal(der, o.CSR) || o.Profile != d.Profile ||
+			o.PreferredChain != d.PreferredChain
 	}
-	return !slices.Equal(o.Names, names) || len(o.SealedKey) == 0 || o.KeyType != d.KeyType || o.Profile != d.Profile || o.PreferredChain != d.PreferredChain
+	return !slices.Equal(o.Names, names) || len(o.SealedKey) == 0 || o.KeyType != d.KeyType ||
+		o.Profile != d.Profile || o.PreferredChain != d.PreferredChain
 }
 
 // preflight checks the DNS, unless done or checked recently, so that no order is placed that no CA
@@ -111,7 +114,8 @@ func (w *work) outdated(o *controlplane.Order) bool {
 // and returns false.
 func (w *work) preflight(ctx context.Context, done bool) (bool, error) {
 	done = done || w.fresh()
-	if shown := w.domain.Status == controlplane.DomainActive || w.domain.Status == controlplane.DomainIssuing; done && shown {
+	if shown := w.domain.Status == controlplane.DomainActive ||
+		w.domain.Status == controlplane.DomainIssuing; done && shown {
 		return true, nil
 	}
 	var seen controlplane.Examination
@@ -151,7 +155,8 @@ func (w *work) preflight(ctx context.Context, done bool) (bool, error) {
 // check or a certificate.
 func (w *work) fresh() bool {
 	c := w.domain.Condition(controlplane.DNSReady)
-	return c.Status == controlplane.ConditionTrue && c.LastCheckedAt != nil && !c.LastCheckedAt.Before(w.domain.CheckSince) && w.now().Sub(*c.LastCheckedAt) < freshCheck
+	return c.Status == controlplane.ConditionTrue && c.LastCheckedAt != nil &&
+		!c.LastCheckedAt.Before(w.domain.CheckSince) && w.now().Sub(*c.LastCheckedAt) < freshCheck
 }
 
 // loseDNS defers the job of an order that was not finalized because the DNS no longer works. It
@@ -159,7 +164,8 @@ func (w *work) fresh() bool {
 func (w *work) loseDNS(ctx context.Context, o *controlplane.Order) error {
 	if !w.lost.Transient() {
 		cause := w.lost.Cause()
-		v := controlplane.Verdict{Class: controlplane.VerdictRejected, CA: o.CA, Code: cause.Code, Message: cause.Summary, Fix: cause.Fix, Over: true}
+		v := controlplane.Verdict{Class: controlplane.VerdictRejected, CA: o.CA, Code: cause.Code,
+			Message: cause.Summary, Fix: cause.Fix, Over: true}
 		w.reportToGovernor(ctx, o, v)
 		if err := w.failOrder(ctx, o, v); err != nil {
 			return err

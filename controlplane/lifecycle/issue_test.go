@@ -25,7 +25,10 @@ func (w *world) issuing(name string, change ...func(*controlplane.Options)) *con
 func TestIssueStoresTheCertificate(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	d := w.issuing("example.com", func(o *controlplane.Options) { o.Wildcard, o.Profile = true, "tlsserver" })
+	d := w.issuing("example.com", func(o *controlplane.Options) {
+		o.Wildcard, o.Profile = true,
+			"tlsserver"
+	})
 	w.clock.add(10 * time.Second)
 	j, err := w.try(d, controlplane.JobStartIssuance)
 	must(t, err)
@@ -34,19 +37,25 @@ func TestIssueStoresTheCertificate(t *testing.T) {
 	wantStatus(t, d, controlplane.DomainActive, "")
 	wantCondition(t, d, controlplane.CertificateReady, "true", "issued")
 	now := w.clock.Now()
-	if c := wantCondition(t, d, controlplane.RenewalOnTrack, "true", "scheduled"); c.NextCheckAt == nil || !c.NextCheckAt.Equal(now.Add(60*day)) {
+	if c := wantCondition(t, d, controlplane.RenewalOnTrack, "true",
+		"scheduled"); c.NextCheckAt == nil || !c.NextCheckAt.Equal(now.Add(60*day)) {
 		t.Errorf("RenewalOnTrack = %+v, want the next check at the renewal, %s", c, now.Add(60*day))
 	}
-	if !d.ExpiresAt.Equal(now.Add(90*day)) || !d.RenewAt.Equal(now.Add(60*day)) || !d.LastIssuedAt.Equal(now) || j.Result["certificate_id"] != d.CertificateID || j.Result["ca"] != "primary" {
+	if !d.ExpiresAt.Equal(now.Add(90*day)) || !d.RenewAt.Equal(now.Add(60*day)) ||
+		!d.LastIssuedAt.Equal(now) || j.Result["certificate_id"] != d.CertificateID ||
+		j.Result["ca"] != "primary" {
 		t.Errorf("domain = %+v with the job result %v, want a certificate of primary for 90 days, renewed after 60", d, j.Result)
 	}
 	cert, err := w.Store.Certificate(t.Context(), w.org, d.CertificateID)
 	must(t, err)
 	o := w.ca.order(0)
-	if cert.OrderID != o.ID || cert.CA != "primary" || cert.DomainID != d.ID || !slices.Equal(cert.Names, []string{"example.com", "*.example.com"}) || cert.Profile != "tlsserver" || !cert.HasKey() || !cert.CreatedAt.Equal(now) {
+	if cert.OrderID != o.ID || cert.CA != "primary" || cert.DomainID != d.ID ||
+		!slices.Equal(cert.Names, []string{"example.com", "*.example.com"}) ||
+		cert.Profile != "tlsserver" || !cert.HasKey() || !cert.CreatedAt.Equal(now) {
 		t.Errorf("certificate = %+v, want one of the order %s as its options say", cert, o.ID)
 	}
-	if o.Target != d.Target || o.JobID != j.ID || o.KeyType != controlplane.KeyEC256 || o.Replaces != "" || o.Step != controlplane.StepCreated {
+	if o.Target != d.Target || o.JobID != j.ID || o.KeyType != controlplane.KeyEC256 ||
+		o.Replaces != "" || o.Step != controlplane.StepCreated {
 		t.Errorf("order = %+v, want a created one of job %s that replaces nothing", o, j.ID)
 	}
 	if n := value[int](w, `SELECT count(*) FROM challenges`); n != 0 {
@@ -55,10 +64,12 @@ func TestIssueStoresTheCertificate(t *testing.T) {
 	if open, err := w.Store.OpenOrder(t.Context(), w.org, d.ID); open != nil || err != nil {
 		t.Errorf("OpenOrder = %+v, %v, want none", open, err)
 	}
-	if diff := cmp.Diff([]string{controlplane.ActionOrderCreated, controlplane.ActionCertificateIssued}, w.events(d.ID)[2:]); diff != "" {
+	if diff := cmp.Diff([]string{controlplane.ActionOrderCreated,
+		controlplane.ActionCertificateIssued}, w.events(d.ID)[2:]); diff != "" {
 		t.Errorf("events from the order on (-want +got):\n%s", diff)
 	}
-	if e := w.last(d.ID); e.Details["certificate_id"] != cert.ID || e.Details["order_id"] != o.ID || e.Details["serial"] != "0a1b" || strings.Contains(toJSON(e), "key of") {
+	if e := w.last(d.ID); e.Details["certificate_id"] != cert.ID || e.Details["order_id"] != o.ID ||
+		e.Details["serial"] != "0a1b" || strings.Contains(toJSON(e), "key of") {
 		t.Errorf("last entry = %+v, want certificate, order, and serial, and no key", e)
 	}
 }
@@ -67,11 +78,14 @@ func TestRenewalTimesFollowTheLifetime(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for name, tt := range map[string]struct{ life, renewAfter time.Duration }{
-		"d90.example.com": {90 * day, 60 * day}, "d45.example.com": {45 * day, 30 * day}, "d6.example.com": {6 * day, 3 * day},
+		"d90.example.com": {90 * day, 60 * day}, "d45.example.com": {45 * day, 30 * day},
+		"d6.example.com": {6 * day, 3 * day},
 	} {
 		w.ca.lives(tt.life)
-		if d := w.active(name); d.RenewAt.Sub(start) != tt.renewAfter || d.ExpiresAt.Sub(start) != tt.life {
-			t.Errorf("%s: renewal after %s of %s", name, d.RenewAt.Sub(start), d.ExpiresAt.Sub(start))
+		if d := w.active(name); d.RenewAt.Sub(start) != tt.renewAfter ||
+			d.ExpiresAt.Sub(start) != tt.life {
+			t.Errorf("%s: renewal after %s of %s", name, d.RenewAt.Sub(start),
+				d.ExpiresAt.Sub(start))
 		}
 	}
 }
@@ -91,11 +105,13 @@ func TestPreflightPlacesNoOrder(t *testing.T) {
 	}
 	wantStatus(t, w.domain(d), controlplane.DomainPendingCNAME, controlplane.CauseCNAMEMissing)
 	w.doctor.finds(controlplane.CauseResolverUnreachable)
-	if j, err := w.tryDue(d, controlplane.JobStartIssuance); err != nil || j.RunAt.Sub(w.clock.Now()) != 15*time.Second {
+	if j, err := w.tryDue(d, controlplane.JobStartIssuance); err != nil ||
+		j.RunAt.Sub(w.clock.Now()) != 15*time.Second {
 		t.Errorf("issuance = %+v, %v, want a retry in 15 s", j, err)
 	}
 	w.doctor.finds(controlplane.CauseOK)
-	if j, err := w.tryDue(d, controlplane.JobStartIssuance); err != nil || j.Status != controlplane.JobSucceeded {
+	if j, err := w.tryDue(d, controlplane.JobStartIssuance); err != nil ||
+		j.Status != controlplane.JobSucceeded {
 		t.Errorf("issuance = %+v, %v, want success", j, err)
 	}
 	if n := w.count(d.ID, controlplane.ActionDNSVerified); n != 2 {
@@ -144,7 +160,11 @@ func TestIssuingIsShownAfterAFreshCheck(t *testing.T) {
 	_, _, err := w.RequestIssue(t.Context(), alice, w.org, d.ID)
 	must(t, err)
 	var seen *controlplane.Domain
-	w.ca.answer(func(context.Context, *controlplane.Order, controlplane.Journal) error { seen = w.domain(d); return nil })
+	w.ca.answer(func(context.Context, *controlplane.Order,
+		controlplane.Journal) error {
+		seen = w.domain(d)
+		return nil
+	})
 	w.run(d, controlplane.JobStartIssuance)
 	wantStatus(t, seen, controlplane.DomainIssuing, "")
 }
@@ -157,7 +177,8 @@ func TestFailover(t *testing.T) {
 		v.RetryAt = start.Add(wait)
 		return v
 	}
-	away, caa := verdictOf(controlplane.VerdictUnreachable), verdictOf(controlplane.VerdictCAAForbids)
+	away, caa := verdictOf(controlplane.VerdictUnreachable),
+		verdictOf(controlplane.VerdictCAAForbids)
 	for name, tt := range map[string]struct {
 		say     map[string]verdict
 		prefer  string
@@ -167,25 +188,56 @@ func TestFailover(t *testing.T) {
 		wait    time.Duration // of a deferred job; 0: not checked
 		failure int
 	}{
-		"no problem":                  {nil, "", []string{"primary"}, controlplane.JobSucceeded, "", 0, 0},
-		"preferred CA first":          {nil, "backup", []string{"backup"}, controlplane.JobSucceeded, "", 0, 0},
-		"preferred CA unreachable":    {map[string]verdict{"backup": away}, "backup", []string{"backup", "primary"}, controlplane.JobSucceeded, "", 0, 0},
-		"unreachable":                 {map[string]verdict{"primary": away}, "", []string{"primary", "backup"}, controlplane.JobSucceeded, "", 0, 0},
-		"CAA forbids":                 {map[string]verdict{"primary": caa}, "", []string{"primary", "backup"}, controlplane.JobSucceeded, "", 0, 0},
-		"limited for an hour":         {map[string]verdict{"primary": limited(time.Hour)}, "", []string{"primary", "backup"}, controlplane.JobSucceeded, "", 0, 0},
-		"limited for 30 s":            {map[string]verdict{"primary": limited(30 * time.Second)}, "", []string{"primary"}, controlplane.JobQueued, "ca-rate-limited", 30 * time.Second, 0},
-		"limited, no time":            {map[string]verdict{"primary": verdictOf(controlplane.VerdictRateLimited)}, "", []string{"primary"}, controlplane.JobQueued, "ca-rate-limited", 30 * time.Second, 0},
-		"rejected":                    {map[string]verdict{"primary": verdictOf(controlplane.VerdictRejected)}, "", []string{"primary"}, controlplane.JobQueued, "retry", 0, 1},
-		"interrupted":                 {map[string]verdict{"primary": verdictOf(controlplane.VerdictInterrupted)}, "", []string{"primary"}, controlplane.JobQueued, "ca-interrupted", 30 * time.Second, 0},
-		"both unreachable":            {map[string]verdict{"primary": away, "backup": away}, "", []string{"primary", "backup"}, controlplane.JobQueued, "retry", 0, 1},
-		"both limited":                {map[string]verdict{"primary": limited(3 * time.Hour), "backup": limited(7 * day)}, "", []string{"primary", "backup"}, controlplane.JobQueued, "ca-rate-limited", 3 * time.Hour, 0},
-		"both limited, backup sooner": {map[string]verdict{"primary": limited(7 * day), "backup": limited(3 * time.Hour)}, "", []string{"primary", "backup"}, controlplane.JobQueued, "ca-rate-limited", 3 * time.Hour, 0},
-		"unreachable, limited":        {map[string]verdict{"primary": away, "backup": limited(7 * day)}, "", []string{"primary", "backup"}, controlplane.JobQueued, "ca-rate-limited", 15 * time.Minute, 0},
-		"limited, unreachable":        {map[string]verdict{"primary": limited(7 * day), "backup": away}, "", []string{"primary", "backup"}, controlplane.JobQueued, "ca-rate-limited", 15 * time.Minute, 0},
-		"forbidden, limited":          {map[string]verdict{"primary": caa, "backup": limited(2 * time.Hour)}, "", []string{"primary", "backup"}, controlplane.JobQueued, "ca-rate-limited", 2 * time.Hour, 0},
-		"forbidden by both":           {map[string]verdict{"primary": caa, "backup": caa}, "", []string{"primary", "backup"}, controlplane.JobQueued, "retry", 0, 1},
-		"unreachable, with a time":    {map[string]verdict{"primary": {Class: controlplane.VerdictUnreachable, Code: "ca-unreachable", Message: "x", Fix: "y", RetryAt: start.Add(time.Hour)}, "backup": away}, "", []string{"primary", "backup"}, controlplane.JobQueued, "retry", time.Hour, 1},
-		"no verdict":                  {map[string]verdict{}, "", []string{"primary"}, controlplane.JobSucceeded, "", 0, 0},
+		"no problem": {nil, "", []string{"primary"}, controlplane.JobSucceeded,
+			"", 0, 0},
+		"preferred CA first": {nil, "backup", []string{"backup"},
+			controlplane.JobSucceeded, "", 0, 0},
+		"preferred CA unreachable": {map[string]verdict{"backup": away},
+			"backup", []string{"backup", "primary"}, controlplane.JobSucceeded, "", 0, 0},
+		"unreachable": {map[string]verdict{"primary": away},
+			"", []string{"primary", "backup"}, controlplane.JobSucceeded, "", 0, 0},
+		"CAA forbids": {map[string]verdict{"primary": caa},
+			"", []string{"primary", "backup"}, controlplane.JobSucceeded, "", 0, 0},
+		"limited for an hour": {map[string]verdict{"primary": limited(time.Hour)},
+			"", []string{"primary", "backup"}, controlplane.JobSucceeded, "", 0, 0},
+		"limited for 30 s": {map[string]verdict{"primary": limited(30 * time.Second)},
+			"", []string{"primary"}, controlplane.JobQueued, "ca-rate-limited", 30 * time.Second,
+			0},
+		"limited, no time": {map[string]verdict{
+			"primary": verdictOf(controlplane.VerdictRateLimited)}, "", []string{"primary"},
+			controlplane.JobQueued, "ca-rate-limited", 30 * time.Second, 0},
+		"rejected": {map[string]verdict{
+			"primary": verdictOf(controlplane.VerdictRejected)}, "", []string{"primary"},
+			controlplane.JobQueued, "retry", 0, 1},
+		"interrupted": {map[string]verdict{
+			"primary": verdictOf(controlplane.VerdictInterrupted)}, "", []string{"primary"},
+			controlplane.JobQueued, "ca-interrupted", 30 * time.Second, 0},
+		"both unreachable": {map[string]verdict{"primary": away, "backup": away},
+			"", []string{"primary", "backup"}, controlplane.JobQueued, "retry", 0, 1},
+		"both limited": {map[string]verdict{"primary": limited(3 * time.Hour),
+			"backup": limited(7 * day)}, "", []string{"primary", "backup"}, controlplane.JobQueued,
+			"ca-rate-limited", 3 * time.Hour, 0},
+		"both limited, backup sooner": {map[string]verdict{"primary": limited(7 * day),
+			"backup": limited(3 * time.Hour)}, "", []string{"primary", "backup"},
+			controlplane.JobQueued, "ca-rate-limited", 3 * time.Hour, 0},
+		"unreachable, limited": {map[string]verdict{"primary": away,
+			"backup": limited(7 * day)}, "", []string{"primary", "backup"}, controlplane.JobQueued,
+			"ca-rate-limited", 15 * time.Minute, 0},
+		"limited, unreachable": {map[string]verdict{"primary": limited(7 * day),
+			"backup": away}, "", []string{"primary", "backup"}, controlplane.JobQueued,
+			"ca-rate-limited", 15 * time.Minute, 0},
+		"forbidden, limited": {map[string]verdict{"primary": caa,
+			"backup": limited(2 * time.Hour)}, "", []string{"primary", "backup"},
+			controlplane.JobQueued, "ca-rate-limited", 2 * time.Hour, 0},
+		"forbidden by both": {map[string]verdict{"primary": caa, "backup": caa},
+			"", []string{"primary", "backup"}, controlplane.JobQueued, "retry", 0, 1},
+		"unreachable, with a time": {map[string]verdict{
+			"primary": {Class: controlplane.VerdictUnreachable,
+				Code: "ca-unreachable", Message: "x", Fix: "y", RetryAt: start.Add(time.Hour)},
+			"backup": away}, "", []string{"primary", "backup"}, controlplane.JobQueued,
+			"retry", time.Hour, 1},
+		"no verdict": {map[string]verdict{}, "", []string{"primary"}, controlplane.JobSucceeded,
+			"", 0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -203,17 +255,24 @@ func TestFailover(t *testing.T) {
 			got := w.domain(d)
 			if j.Status == controlplane.JobQueued {
 				wantStatus(t, got, controlplane.DomainIssuing, "")
-				if c := got.Condition(controlplane.CertificateReady); c.Status != "false" || c.NextCheckAt == nil || !c.NextCheckAt.Equal(j.RunAt) {
+				if c := got.Condition(controlplane.CertificateReady); c.Status != "false" ||
+					c.NextCheckAt == nil || !c.NextCheckAt.Equal(j.RunAt) {
 					t.Errorf("condition = %+v, want the next check at %s", c, j.RunAt)
 				}
-			} else if cert, err := w.Store.Certificate(t.Context(), w.org, got.CertificateID); err != nil || cert.CA != tt.runs[len(tt.runs)-1] {
-				t.Errorf("certificate = %+v, %v, want one of %s", cert, err, tt.runs[len(tt.runs)-1])
+			} else if cert, err := w.Store.Certificate(t.Context(), w.org,
+				got.CertificateID); err != nil || cert.CA != tt.runs[len(tt.runs)-1] {
+				t.Errorf("certificate = %+v, %v, want one of %s", cert, err,
+					tt.runs[len(tt.runs)-1])
 			}
-			if n := value[int](w, `SELECT count(*) FROM acme_orders WHERE step NOT IN ('stored', 'failed')`); n > 1 {
+			if n := value[int](w,
+				`SELECT count(*) FROM acme_orders WHERE step NOT IN ('stored', 'failed')`); n > 1 {
 				t.Errorf("%d orders are open, want at most 1", n)
 			}
-			if logged, stored := w.count(d.ID, controlplane.ActionOrderCreated), value[int](w, `SELECT count(*) FROM acme_orders`); logged != len(tt.runs) || stored != logged {
-				t.Errorf("%d orders in the log and %d stored, want %d of each", logged, stored, len(tt.runs))
+			if logged, stored := w.count(d.ID, controlplane.ActionOrderCreated),
+				value[int](w, `SELECT count(*) FROM acme_orders`); logged != len(tt.runs) ||
+				stored != logged {
+				t.Errorf("%d orders in the log and %d stored, want %d of each", logged, stored,
+					len(tt.runs))
 			}
 		})
 	}
@@ -233,7 +292,8 @@ func TestMissingOrderIsReplaced(t *testing.T) {
 	j, err := w.try(d, controlplane.JobStartIssuance)
 	must(t, err)
 	wantJob(t, j, controlplane.JobSucceeded, "", 0)
-	if got := w.ca.runs(); !slices.Equal(got, []string{"primary", "primary"}) || w.ca.order(0).ID == w.ca.order(1).ID {
+	if got := w.ca.runs(); !slices.Equal(got, []string{"primary", "primary"}) ||
+		w.ca.order(0).ID == w.ca.order(1).ID {
 		t.Errorf("orders at %q, want two different ones at primary", got)
 	}
 	if n := w.count(d.ID, controlplane.ActionOrderFailed); n != 1 {
@@ -282,8 +342,11 @@ func TestFailedOrderIsNotResumed(t *testing.T) {
 	w.ca.reject(map[string]verdict{"primary": over})
 	j := w.run(d, controlplane.JobStartIssuance)
 	wantJob(t, j, controlplane.JobQueued, "retry", 1)
-	if e := w.last(d.ID); e.Action != controlplane.ActionOrderFailed || e.Details["code"] != over.Code || !strings.Contains(toJSON(e.Details["acme"]), "unauthorized") {
-		t.Errorf("last entry = %+v, want domain.order_failed with the code %s and the CA's problem", e, over.Code)
+	if e := w.last(d.ID); e.Action != controlplane.ActionOrderFailed ||
+		e.Details["code"] != over.Code ||
+		!strings.Contains(toJSON(e.Details["acme"]), "unauthorized") {
+		t.Errorf("last entry = %+v, want domain.order_failed with the code %s and the CA's problem",
+			e, over.Code)
 	}
 	w.ca.answer(nil)
 	w.runDue(d, controlplane.JobStartIssuance)
@@ -296,17 +359,24 @@ func TestFailedOrderIsNotResumed(t *testing.T) {
 // An order that was interrupted or hit an internal error is resumed at its step.
 func TestInterruptedOrderIsResumed(t *testing.T) {
 	t.Parallel()
-	for name, err := range map[string]error{"interrupted": verdictOf(controlplane.VerdictInterrupted), "internal error": errors.New("disk full"), "rejected, and open": verdictOf(controlplane.VerdictRejected)} {
+	for name, err := range map[string]error{
+		"interrupted":        verdictOf(controlplane.VerdictInterrupted),
+		"internal error":     errors.New("disk full"),
+		"rejected, and open": verdictOf(controlplane.VerdictRejected)} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			d := w.issuing("example.com")
-			w.ca.answer(func(ctx context.Context, o *controlplane.Order, j controlplane.Journal) error {
-				o.Step, o.OrderURL, o.Values = controlplane.StepAuthorized, "https://ca.example/1", []string{"v1"}
+			w.ca.answer(func(ctx context.Context, o *controlplane.Order,
+				j controlplane.Journal) error {
+				o.Step, o.OrderURL, o.Values = controlplane.StepAuthorized,
+					"https://ca.example/1", []string{"v1"}
 				return errors.Join(j.Save(ctx, o), j.Publish(ctx, o), err)
 			})
 			w.run(d, controlplane.JobStartIssuance)
-			if exists, values, err := w.Store.LookupTarget(t.Context(), d.Target, w.clock.Now()); !exists || len(values) != 1 || values[0].Value != "v1" || err != nil {
+			if exists, values, err := w.Store.LookupTarget(t.Context(), d.Target,
+				w.clock.Now()); !exists || len(values) != 1 || values[0].Value != "v1" ||
+				err != nil {
 				t.Errorf("LookupTarget = %v, %+v, %v, want the value v1", exists, values, err)
 			}
 			w.ca.answer(nil)
@@ -316,7 +386,9 @@ func TestInterruptedOrderIsResumed(t *testing.T) {
 				t.Errorf("%d DNS checks before the order was finalized, want 1", n)
 			}
 			first, second := w.ca.order(0), w.ca.order(1)
-			if second.ID != first.ID || second.Step != controlplane.StepAuthorized || second.OrderURL != "https://ca.example/1" || string(second.SealedKey) != string(first.SealedKey) {
+			if second.ID != first.ID || second.Step != controlplane.StepAuthorized ||
+				second.OrderURL != "https://ca.example/1" ||
+				string(second.SealedKey) != string(first.SealedKey) {
 				t.Errorf("resumed order = %+v, want %s at the step authorized", second, first.ID)
 			}
 			wantStatus(t, w.domain(d), controlplane.DomainActive, "")
@@ -331,7 +403,8 @@ func TestInterruptedOrderIsResumed(t *testing.T) {
 func TestOrderForOtherOptionsFails(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	wild, profile, kt, request, chain := true, "shortlived", controlplane.KeyRSA2048, csr(t, "csr.example.com"), "Other Root"
+	wild, profile, kt, request, chain := true, "shortlived", controlplane.KeyRSA2048,
+		csr(t, "csr.example.com"), "Other Root"
 	for name, tt := range map[string]struct {
 		patch lifecycle.DomainPatch
 		same  bool
@@ -357,7 +430,8 @@ func TestOrderForOtherOptionsFails(t *testing.T) {
 		if (second.ID == first.ID) != tt.same {
 			t.Errorf("%s: order resumed = %v", name, second.ID == first.ID)
 		}
-		if name == "wildcard.example.com" && !slices.Equal(second.Names, []string{name, "*." + name}) {
+		if name == "wildcard.example.com" &&
+			!slices.Equal(second.Names, []string{name, "*." + name}) {
 			t.Errorf("names of the order = %q, want %s and its wildcard", second.Names, name)
 		}
 	}
@@ -375,12 +449,16 @@ func TestFailuresAreShownAndDeadLettered(t *testing.T) {
 			wantJob(t, j, controlplane.JobQueued, "retry", n)
 			later, ok := errors.AsType[*lifecycle.RetryLater](err)
 			plan := 10 * time.Second << (2 * (n - 1))
-			if wait := j.RunAt.Sub(now); !ok || later.After != wait || wait < plan*8/10 || wait > plan*12/10 {
+			if wait := j.RunAt.Sub(now); !ok || later.After != wait || wait < plan*8/10 ||
+				wait > plan*12/10 {
 				t.Errorf("failure %d: error %v, retry after %s, want about %s", n, err, wait, plan)
 			}
 			wantStatus(t, w.domain(d), controlplane.DomainIssuing, "")
-			if c := wantCondition(t, w.domain(d), controlplane.CertificateReady, "false", "ca-rejected"); !c.NextCheckAt.Equal(j.RunAt) || c.Message != "The CA says rejected." {
-				t.Errorf("CertificateReady = %+v, want the CA's message and the next check at %s", c, j.RunAt)
+			if c := wantCondition(t, w.domain(d), controlplane.CertificateReady, "false",
+				"ca-rejected"); !c.NextCheckAt.Equal(j.RunAt) ||
+				c.Message != "The CA says rejected." {
+				t.Errorf("CertificateReady = %+v, want the CA's message and the next check at %s",
+					c, j.RunAt)
 			}
 			w.clock.set(j.RunAt)
 			continue
@@ -389,16 +467,19 @@ func TestFailuresAreShownAndDeadLettered(t *testing.T) {
 			t.Errorf("RunJob: error = %v, want *DeadLettered", err)
 		}
 		wantJob(t, j, controlplane.JobFailed, "dead-lettered", n)
-		if j.DeadLetteredAt == nil || !j.DeadLetteredAt.Equal(now) || j.LastErrorCode != "ca-rejected" || j.LastError != "The CA says rejected." {
+		if j.DeadLetteredAt == nil || !j.DeadLetteredAt.Equal(now) ||
+			j.LastErrorCode != "ca-rejected" || j.LastError != "The CA says rejected." {
 			t.Errorf("job = %+v, want it dead-lettered at %s with the CA's error", j, now)
 		}
-		if diff := cmp.Diff([]string{controlplane.ActionJobDeadLettered}, w.events(j.ID)); diff != "" {
+		if diff := cmp.Diff([]string{controlplane.ActionJobDeadLettered},
+			w.events(j.ID)); diff != "" {
 			t.Errorf("events of the job (-want +got):\n%s", diff)
 		}
 	}
 	got := w.domain(d)
 	wantStatus(t, got, controlplane.DomainError, "ca-rejected")
-	if c := wantCondition(t, got, controlplane.CertificateReady, "false", "ca-rejected"); c.NextCheckAt != nil || !strings.HasPrefix(c.Message, "Failed 4 times") {
+	if c := wantCondition(t, got, controlplane.CertificateReady, "false",
+		"ca-rejected"); c.NextCheckAt != nil || !strings.HasPrefix(c.Message, "Failed 4 times") {
 		t.Errorf("CertificateReady = %+v, want 4 failures and no next check", c)
 	}
 	if n := w.count(d.ID, controlplane.ActionIssuanceFailed); n != 1 {
@@ -427,7 +508,8 @@ func TestFailedRenewalKeepsTheDomainActive(t *testing.T) {
 				for range controlplane.MaxAttempts {
 					w.runDue(d, controlplane.JobRenewal)
 				}
-				wantJob(t, w.job(d, controlplane.JobRenewal), controlplane.JobFailed, "dead-lettered", 4)
+				wantJob(t, w.job(d, controlplane.JobRenewal), controlplane.JobFailed,
+					"dead-lettered", 4)
 				d = w.domain(d)
 				wantStatus(t, d, controlplane.DomainActive, "")
 				if d.CertificateID != first {
@@ -436,8 +518,10 @@ func TestFailedRenewalKeepsTheDomainActive(t *testing.T) {
 				wantCondition(t, d, controlplane.CertificateReady, "true", "issued")
 				c := wantCondition(t, d, controlplane.RenewalOnTrack, "false", "ca-rejected")
 				left, wait := d.ExpiresAt.Sub(w.clock.Now()), d.RenewAt.Sub(w.clock.Now())
-				if wait <= 0 || wait > day || wait > left/4+time.Second || c.NextCheckAt == nil || c.NextCheckAt.Sub(*d.RenewAt).Abs() > time.Microsecond {
-					t.Errorf("with %s left: next renewal after %s, shown as %v", left, wait, c.NextCheckAt)
+				if wait <= 0 || wait > day || wait > left/4+time.Second || c.NextCheckAt == nil ||
+					c.NextCheckAt.Sub(*d.RenewAt).Abs() > time.Microsecond {
+					t.Errorf("with %s left: next renewal after %s, shown as %v", left, wait,
+						c.NextCheckAt)
 				}
 			}
 			if n := w.count(d.ID, controlplane.ActionRenewalFailed); n != 3 {
@@ -470,17 +554,21 @@ func TestCertificateIsStoredAtomically(t *testing.T) {
 	j := w.run(d, controlplane.JobStartIssuance)
 	wantJob(t, j, controlplane.JobQueued, "retry", 1)
 	if j.LastErrorCode != "internal" || strings.Contains(j.LastError, "disk") {
-		t.Errorf("last error = %s: %s, want internal without its cause", j.LastErrorCode, j.LastError)
+		t.Errorf("last error = %s: %s, want internal without its cause", j.LastErrorCode,
+			j.LastError)
 	}
 	got := w.domain(d)
 	wantStatus(t, got, controlplane.DomainIssuing, "")
-	if got.CertificateID != "" || got.ExpiresAt != nil || value[int](w, `SELECT count(*) FROM certificates`) != 0 {
+	if got.CertificateID != "" || got.ExpiresAt != nil ||
+		value[int](w, `SELECT count(*) FROM certificates`) != 0 {
 		t.Errorf("domain = %+v, want no certificate", got)
 	}
-	if open, err := w.Store.OpenOrder(t.Context(), w.org, d.ID); err != nil || open == nil || open.Step != controlplane.StepIssued {
+	if open, err := w.Store.OpenOrder(t.Context(), w.org, d.ID); err != nil || open == nil ||
+		open.Step != controlplane.StepIssued {
 		t.Errorf("OpenOrder = %+v, %v, want one at the step issued", open, err)
 	}
-	if diff := cmp.Diff(append(before, controlplane.ActionOrderCreated), w.events(d.ID)); diff != "" {
+	if diff := cmp.Diff(append(before, controlplane.ActionOrderCreated),
+		w.events(d.ID)); diff != "" {
 		t.Errorf("events of the domain (-want +got):\n%s", diff)
 	}
 	w.exec(`DROP TRIGGER refuse ON jobs`)
@@ -508,9 +596,11 @@ func TestUnavailableZoneIsAnInternalFailure(t *testing.T) {
 	j := w.run(d, controlplane.JobStartIssuance)
 	wantJob(t, j, controlplane.JobQueued, "retry", 1)
 	if j.LastErrorCode != "zone-not-answering" || strings.Contains(j.LastError, "192.0.2.1") {
-		t.Errorf("last error = %s: %s, want zone-not-answering without an address", j.LastErrorCode, j.LastError)
+		t.Errorf("last error = %s: %s, want zone-not-answering without an address", j.LastErrorCode,
+			j.LastError)
 	}
-	if want := []string{d.Target + "." + zone, "value-of-" + w.ca.order(0).ID}; !slices.Equal(requests, want) {
+	if want := []string{d.Target + "." + zone, "value-of-" +
+		w.ca.order(0).ID}; !slices.Equal(requests, want) {
 		t.Errorf("Visible was called for %q, want %q", requests, want)
 	}
 	fail = false
@@ -524,15 +614,18 @@ func TestUnavailableZoneIsAnInternalFailure(t *testing.T) {
 // A check before the request for a certificate, even a recent one, does not replace the preflight.
 func TestRequestedOrderChecksTheDNSFirst(t *testing.T) {
 	t.Parallel()
-	for name, ask := range map[string]func(w *world, d *controlplane.Domain) (*controlplane.Job, bool, error){
+	for name, ask := range map[string]func(w *world, d *controlplane.Domain) (*controlplane.Job,
+		bool, error){
 		"renew": func(w *world, d *controlplane.Domain) (*controlplane.Job, bool, error) {
 			return w.RequestRenew(w.t.Context(), alice, w.org, d.ID)
 		},
 		"issue": func(w *world, d *controlplane.Domain) (*controlplane.Job, bool, error) {
 			return w.RequestIssue(w.t.Context(), alice, w.org, d.ID)
 		},
-		"revoke and replace": func(w *world, d *controlplane.Domain) (*controlplane.Job, bool, error) {
-			_, started, err := w.RevokeCertificate(w.t.Context(), alice, w.org, d.CertificateID, "superseded", true)
+		"revoke and replace": func(w *world, d *controlplane.Domain) (*controlplane.Job, bool,
+			error) {
+			_, started, err := w.RevokeCertificate(w.t.Context(), alice, w.org, d.CertificateID,
+				"superseded", true)
 			return w.job(d, controlplane.JobStartIssuance), started, err
 		},
 	} {
@@ -547,9 +640,11 @@ func TestRequestedOrderChecksTheDNSFirst(t *testing.T) {
 			checked := w.doctor.checks()
 			wantJob(t, w.run(d, j.Type), controlplane.JobQueued, controlplane.CauseCNAMEMissing, 0)
 			if n := len(w.ca.runs()); n != 1 || w.doctor.checks() != checked+1 {
-				t.Errorf("%d orders and %d DNS checks, want 1 of each", n, w.doctor.checks()-checked)
+				t.Errorf("%d orders and %d DNS checks, want 1 of each", n,
+					w.doctor.checks()-checked)
 			}
-			wantCondition(t, w.domain(d), controlplane.DNSReady, "false", controlplane.CauseCNAMEMissing)
+			wantCondition(t, w.domain(d), controlplane.DNSReady,
+				"false", controlplane.CauseCNAMEMissing)
 
 			// A second request during the wait checks the DNS again.
 			w.doctor.finds(controlplane.CauseOK)
@@ -571,10 +666,12 @@ func TestOrderForOtherOptionsChecksTheDNSFirst(t *testing.T) {
 	w.ca.answer(nil)
 	w.clock.add(time.Second)
 	kt := controlplane.KeyEC384
-	_, err := w.UpdateDomain(t.Context(), alice, w.org, d.ID, 0, lifecycle.DomainPatch{KeyType: &kt})
+	_, err := w.UpdateDomain(t.Context(), alice, w.org, d.ID, 0,
+		lifecycle.DomainPatch{KeyType: &kt})
 	must(t, err)
 	w.doctor.finds(controlplane.CauseCNAMEMissing)
-	wantJob(t, w.run(d, controlplane.JobStartIssuance), controlplane.JobQueued, controlplane.CauseCNAMEMissing, 0)
+	wantJob(t, w.run(d, controlplane.JobStartIssuance), controlplane.JobQueued,
+		controlplane.CauseCNAMEMissing, 0)
 	if n := len(w.ca.runs()); n != 1 {
 		t.Errorf("%d orders were run, want the first alone", n)
 	}
@@ -602,7 +699,8 @@ func TestRestartedJobChecksTheDNSFirst(t *testing.T) {
 	orders := len(w.ca.runs())
 	_, _, err = w.RestartJob(t.Context(), alice, w.org, w.job(d, controlplane.JobRenewal).ID)
 	must(t, err)
-	wantJob(t, w.run(d, controlplane.JobRenewal), controlplane.JobQueued, controlplane.CauseCNAMEMissing, 0)
+	wantJob(t, w.run(d, controlplane.JobRenewal), controlplane.JobQueued,
+		controlplane.CauseCNAMEMissing, 0)
 	if n := len(w.ca.runs()); n != orders {
 		t.Errorf("%d orders, want 0", n-orders)
 	}
@@ -643,13 +741,16 @@ func TestWaitingOrderIsNotFinalizedWithoutTheCNAME(t *testing.T) {
 			got := w.domain(d)
 			wantStatus(t, got, controlplane.DomainPendingCNAME, controlplane.CauseCNAMEMissing)
 			wantCondition(t, got, controlplane.DNSReady, "false", controlplane.CauseCNAMEMissing)
-			if open, err := w.Store.OpenOrder(t.Context(), w.org, d.ID); open != nil || err != nil || got.CertificateID != "" {
+			if open, err := w.Store.OpenOrder(t.Context(), w.org, d.ID); open != nil ||
+				err != nil || got.CertificateID != "" {
 				t.Errorf("OpenOrder = %+v, %v; want none, and no certificate", open, err)
 			}
 			if n := value[int](w, `SELECT count(*) FROM challenges`); n != 0 {
 				t.Errorf("%d challenges are left, want 0", n)
 			}
-			if n := w.count(d.ID, controlplane.ActionOrderFailed); n != 1 || value[string](w, `SELECT error_code FROM acme_orders`) != controlplane.CauseCNAMEMissing {
+			if n := w.count(d.ID, controlplane.ActionOrderFailed); n != 1 ||
+				value[string](w,
+					`SELECT error_code FROM acme_orders`) != controlplane.CauseCNAMEMissing {
 				t.Errorf("%d orders failed, want 1", n)
 			}
 			if !slices.Equal(g.calls, []string{"refund primary true"}) {

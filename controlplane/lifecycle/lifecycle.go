@@ -29,7 +29,9 @@ type Issuer interface {
 	Prepare(ctx context.Context, o *controlplane.Order, csrDER []byte) error
 	// Run resumes an order at its recorded step. Its error is or wraps a controlplane.Judged or an
 	// error of the journal.
-	Run(ctx context.Context, o *controlplane.Order, j controlplane.Journal) (*controlplane.Certificate, error)
+	Run(
+		ctx context.Context, o *controlplane.Order, j controlplane.Journal,
+	) (*controlplane.Certificate, error)
 	// Revoke revokes a certificate at the CA, with a reason code of RFC 5280 §5.3.1. It is
 	// idempotent.
 	Revoke(ctx context.Context, certDER []byte, ca string, reason int) error
@@ -54,7 +56,9 @@ type Governor interface {
 
 // Doctor checks everything in DNS that a CA will check (package dnscheck).
 type Doctor interface {
-	Examine(ctx context.Context, domain, target string, wildcard bool, cas []controlplane.CAIdentity) (controlplane.Examination, error)
+	Examine(
+		ctx context.Context, domain, target string, wildcard bool, cas []controlplane.CAIdentity,
+	) (controlplane.Examination, error)
 }
 
 // Sealer encrypts webhook secrets, and decrypts them and the keys that the Issuer sealed (package
@@ -81,9 +85,10 @@ type Config struct {
 	Rand    func() float64   // in [0,1), spreads simultaneous work; default math/rand/v2
 	Logger  *slog.Logger
 
-	Backoff      controlplane.Backoff
-	Lease        time.Duration // job lease, extended by heartbeats; default 10 s
-	SweepSpread  time.Duration // spread of renewals that are due together; default 1 min, none if negative
+	Backoff controlplane.Backoff
+	Lease   time.Duration // job lease, extended by heartbeats; default 10 s
+	// spread of renewals that are due together; default 1 min, none if negative
+	SweepSpread  time.Duration
 	ChallengeTTL time.Duration // lifetime of a challenge that is not removed; default 1 h
 	Deliveries   int           // concurrent webhook attempts in this process; default 16
 
@@ -136,14 +141,21 @@ func New(c Config) (*Service, error) {
 func (s *Service) now() time.Time { return s.Now().UTC().Truncate(time.Microsecond) }
 
 // audit returns an entry for the audit log.
-func (s *Service) audit(orgID string, actor controlplane.Actor, action, entityType, entityID string, now time.Time) controlplane.AuditEntry {
-	return controlplane.AuditEntry{ID: controlplane.NewID(controlplane.PrefixEvent), OrgID: orgID, Actor: actor, Action: action,
+func (s *Service) audit(
+	orgID string, actor controlplane.Actor, action, entityType, entityID string, now time.Time,
+) controlplane.AuditEntry {
+	return controlplane.AuditEntry{ID: controlplane.NewID(controlplane.PrefixEvent), OrgID: orgID,
+		Actor: actor, Action: action,
 		EntityType: entityType, EntityID: entityID, CreatedAt: now}
 }
 
 // newJob returns a job that is due at now.
-func newJob(t controlplane.JobType, q controlplane.Queue, d *controlplane.Domain, requestID string, now time.Time) *controlplane.Job {
-	return &controlplane.Job{ID: controlplane.NewID(controlplane.PrefixJob), OrgID: d.OrgID, DomainID: d.ID, Type: t, Queue: q,
+func newJob(
+	t controlplane.JobType, q controlplane.Queue, d *controlplane.Domain, requestID string,
+	now time.Time,
+) *controlplane.Job {
+	return &controlplane.Job{ID: controlplane.NewID(controlplane.PrefixJob), OrgID: d.OrgID,
+		DomainID: d.ID, Type: t, Queue: q,
 		Status: controlplane.JobQueued, RunAt: now, RequestID: requestID, CreatedAt: now}
 }
 

@@ -27,7 +27,8 @@ const (
 
 var (
 	start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	alice = controlplane.Actor{Type: controlplane.ActorUser, ID: "usr_alice", IP: "192.0.2.7", RequestID: "req-1"}
+	alice = controlplane.Actor{Type: controlplane.ActorUser,
+		ID: "usr_alice", IP: "192.0.2.7", RequestID: "req-1"}
 )
 
 // world is a Service on a real database, with a clock, a doctor, and a CA that the test controls.
@@ -58,9 +59,11 @@ func newWorld(t *testing.T, change ...func(*lifecycle.Config)) *world {
 	store, err := postgres.Open(t.Context(), postgres.Config{DSN: w.dsn, MaxConns: 8})
 	must(t, err)
 	t.Cleanup(store.Close)
-	c := lifecycle.Config{Store: store, Zone: zone, TargetKey: []byte("0123456789abcdef"), Issuer: w.ca, Doctor: w.doctor, Sealer: w.sealer,
-		Visible: func(context.Context, string, []string) error { return nil }, Now: now.Now, SweepSpread: -1,
-		Rand: func() float64 { return 0 }}
+	c := lifecycle.Config{Store: store, Zone: zone, TargetKey: []byte("0123456789abcdef"),
+		Issuer: w.ca, Doctor: w.doctor, Sealer: w.sealer,
+		Visible: func(context.Context, string, []string) error { return nil }, Now: now.Now,
+		SweepSpread: -1,
+		Rand:        func() float64 { return 0 }}
 	for _, fn := range change {
 		fn(&c)
 	}
@@ -72,7 +75,8 @@ func newWorld(t *testing.T, change ...func(*lifecycle.Config)) *world {
 
 func (w *world) organization(limit int) string {
 	w.t.Helper()
-	o, err := w.CreateOrganization(w.t.Context(), controlplane.System("test"), lifecycle.NewOrganization{Name: "Example", Tier: controlplane.TierPro, DomainLimit: &limit})
+	o, err := w.CreateOrganization(w.t.Context(), controlplane.System("test"),
+		lifecycle.NewOrganization{Name: "Example", Tier: controlplane.TierPro, DomainLimit: &limit})
 	must(w.t, err)
 	return o.ID
 }
@@ -80,7 +84,8 @@ func (w *world) organization(limit int) string {
 // add adds a domain with the default options, modified by change.
 func (w *world) add(name string, change ...func(*controlplane.Options)) *controlplane.Domain {
 	w.t.Helper()
-	in := lifecycle.NewDomain{Name: name, Options: controlplane.Options{AutoIssue: true, AutoRenew: true}}
+	in := lifecycle.NewDomain{Name: name,
+		Options: controlplane.Options{AutoIssue: true, AutoRenew: true}}
 	for _, fn := range change {
 		fn(&in.Options)
 	}
@@ -111,7 +116,8 @@ func (w *world) domain(d *controlplane.Domain) *controlplane.Domain {
 // job returns the domain's newest job of the type.
 func (w *world) job(d *controlplane.Domain, kind controlplane.JobType) *controlplane.Job {
 	w.t.Helper()
-	jobs, _, err := w.Store.ListJobs(w.t.Context(), d.OrgID, postgres.JobFilter{DomainID: d.ID, Type: kind, Limit: 1})
+	jobs, _, err := w.Store.ListJobs(w.t.Context(), d.OrgID,
+		postgres.JobFilter{DomainID: d.ID, Type: kind, Limit: 1})
 	must(w.t, err)
 	if len(jobs) == 0 {
 		w.t.Fatalf("%s has no %s job", d.Name, kind)
@@ -121,7 +127,8 @@ func (w *world) job(d *controlplane.Domain, kind controlplane.JobType) *controlp
 
 func (w *world) jobs(d *controlplane.Domain, kind controlplane.JobType) int {
 	w.t.Helper()
-	jobs, _, err := w.Store.ListJobs(w.t.Context(), d.OrgID, postgres.JobFilter{DomainID: d.ID, Type: kind, Limit: 100})
+	jobs, _, err := w.Store.ListJobs(w.t.Context(), d.OrgID,
+		postgres.JobFilter{DomainID: d.ID, Type: kind, Limit: 100})
 	must(w.t, err)
 	return len(jobs)
 }
@@ -152,7 +159,9 @@ func (w *world) runDue(d *controlplane.Domain, kind controlplane.JobType) *contr
 }
 
 // tryDue is try, after moving the clock to the job's time.
-func (w *world) tryDue(d *controlplane.Domain, kind controlplane.JobType) (*controlplane.Job, error) {
+func (w *world) tryDue(
+	d *controlplane.Domain, kind controlplane.JobType,
+) (*controlplane.Job, error) {
 	w.t.Helper()
 	if at := w.job(d, kind).RunAt; at.After(w.clock.Now()) {
 		w.clock.set(at)
@@ -260,16 +269,22 @@ func (d *doctor) look(domain, target string) (controlplane.Diagnosis, error) {
 	if code == "" {
 		code = controlplane.CauseOK
 	}
-	return controlplane.Diagnosis{Code: code, Summary: "Found " + code + ".", Observed: "observed", Expected: domain + " CNAME " + target, Fix: "Fix it.", CheckedAt: d.clock.Now()}, d.err
+	return controlplane.Diagnosis{Code: code, Summary: "Found " + code +
+		".", Observed: "observed", Expected: domain + " CNAME " + target, Fix: "Fix it.",
+		CheckedAt: d.clock.Now()}, d.err
 }
 
 // Delegation implements lifecycle.Doctor.
-func (d *doctor) Delegation(_ context.Context, domain, target string) (controlplane.Diagnosis, error) {
+func (d *doctor) Delegation(
+	_ context.Context, domain, target string,
+) (controlplane.Diagnosis, error) {
 	return d.look(domain, target)
 }
 
 // Examine implements lifecycle.Doctor.
-func (d *doctor) Examine(_ context.Context, domain, target string, _ bool, _ []controlplane.CAIdentity) (controlplane.Examination, error) {
+func (d *doctor) Examine(
+	_ context.Context, domain, target string, _ bool, _ []controlplane.CAIdentity,
+) (controlplane.Examination, error) {
 	found, err := d.look(domain, target)
 	e := controlplane.Examination{Delegation: found}
 	if !found.OK() {
@@ -285,7 +300,8 @@ func (v verdict) Error() string                 { return v.Code + ": " + v.Messa
 func (v verdict) Verdict() controlplane.Verdict { return controlplane.Verdict(v) }
 
 func verdictOf(class controlplane.VerdictClass) verdict {
-	return verdict{Class: class, Code: "ca-" + string(class), Message: "The CA says " + string(class) + ".", Fix: "Wait."}
+	return verdict{Class: class, Code: "ca-" + string(class), Message: "The CA says " +
+		string(class) + ".", Fix: "Wait."}
 }
 
 // issuer is an Issuer with several CAs. It issues unless answers returns an error.
@@ -294,13 +310,16 @@ type issuer struct {
 	sealer *seal.Sealer
 	names  []string
 
-	mu      sync.Mutex
-	orders  []controlplane.Order // copies from the start of their runs
-	life    time.Duration
-	answers func(ctx context.Context, o *controlplane.Order, j controlplane.Journal) error // nil: issue
+	mu     sync.Mutex
+	orders []controlplane.Order // copies from the start of their runs
+	life   time.Duration
+	// nil: issue
+	answers func(ctx context.Context, o *controlplane.Order, j controlplane.Journal) error
 }
 
-func (i *issuer) answer(fn func(ctx context.Context, o *controlplane.Order, j controlplane.Journal) error) {
+func (i *issuer) answer(
+	fn func(ctx context.Context, o *controlplane.Order, j controlplane.Journal) error,
+) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.answers = fn
@@ -355,7 +374,9 @@ func (i *issuer) Prepare(_ context.Context, o *controlplane.Order, csrDER []byte
 }
 
 // Run implements lifecycle.Issuer.
-func (i *issuer) Run(ctx context.Context, o *controlplane.Order, j controlplane.Journal) (*controlplane.Certificate, error) {
+func (i *issuer) Run(
+	ctx context.Context, o *controlplane.Order, j controlplane.Journal,
+) (*controlplane.Certificate, error) {
 	i.mu.Lock()
 	i.orders = append(i.orders, *o)
 	answers, life := i.answers, i.life
@@ -365,7 +386,8 @@ func (i *issuer) Run(ctx context.Context, o *controlplane.Order, j controlplane.
 			return nil, err
 		}
 	}
-	o.Step, o.OrderURL, o.Values = controlplane.StepAuthorized, "https://ca.example/order/"+o.ID, []string{"value-of-" + o.ID}
+	o.Step, o.OrderURL, o.Values = controlplane.StepAuthorized, "https://ca.example/order/"+o.ID,
+		[]string{"value-of-" + o.ID}
 	if err := j.Save(ctx, o); err != nil {
 		return nil, err
 	}
@@ -383,8 +405,10 @@ func (i *issuer) Run(ctx context.Context, o *controlplane.Order, j controlplane.
 		life = 90 * day
 	}
 	now := i.clock.Now()
-	return &controlplane.Certificate{Names: o.Names, Serial: "0a1b", Issuer: "Test CA", CA: o.CA, Profile: o.Profile, KeyType: o.KeyType, NotBefore: now, NotAfter: now.Add(life),
-		FingerprintSHA256: "ab", ChainPEM: "chain", SealedKey: o.SealedKey, ARIID: "ari-of-" + o.ID}, nil
+	return &controlplane.Certificate{Names: o.Names, Serial: "0a1b", Issuer: "Test CA", CA: o.CA,
+		Profile: o.Profile, KeyType: o.KeyType, NotBefore: now, NotAfter: now.Add(life),
+		FingerprintSHA256: "ab", ChainPEM: "chain", SealedKey: o.SealedKey, ARIID: "ari-of-" +
+			o.ID}, nil
 }
 
 // Revoke implements lifecycle.Issuer.
@@ -409,7 +433,9 @@ func must(t testing.TB, err error) {
 }
 
 // wantError checks kind and code and returns the error.
-func wantError(t testing.TB, name string, err error, k controlplane.Kind, code string) controlplane.Error {
+func wantError(
+	t testing.TB, name string, err error, k controlplane.Kind, code string,
+) controlplane.Error {
 	t.Helper()
 	e, ok := errors.AsType[*controlplane.Error](err)
 	if !ok || e.Kind != k || e.Code != code {
@@ -430,16 +456,23 @@ func pointers(e controlplane.Error) []string {
 	return out
 }
 
-func wantCondition(t testing.TB, d *controlplane.Domain, typ controlplane.ConditionType, status controlplane.ConditionStatus, reason controlplane.Reason) controlplane.Condition {
+func wantCondition(
+	t testing.TB, d *controlplane.Domain, typ controlplane.ConditionType,
+	status controlplane.ConditionStatus, reason controlplane.Reason,
+) controlplane.Condition {
 	t.Helper()
 	c := d.Condition(typ)
 	if c.Status != status || c.Reason != reason {
-		t.Errorf("%s = %s (%s), want %s (%s): %s", typ, c.Status, c.Reason, status, reason, toJSON(d.Conditions))
+		t.Errorf("%s = %s (%s), want %s (%s): %s", typ, c.Status, c.Reason, status, reason,
+			toJSON(d.Conditions))
 	}
 	return c
 }
 
-func wantStatus(t testing.TB, d *controlplane.Domain, status controlplane.DomainStatus, reason controlplane.Reason) {
+func wantStatus(
+	t testing.TB, d *controlplane.Domain, status controlplane.DomainStatus,
+	reason controlplane.Reason,
+) {
 	t.Helper()
 	if d.Status != status || d.StatusReason != reason {
 		t.Errorf("domain status = %s (%s), want %s (%s)", d.Status, d.StatusReason, status, reason)
@@ -447,10 +480,14 @@ func wantStatus(t testing.TB, d *controlplane.Domain, status controlplane.Domain
 }
 
 // wantJob checks a job's status, reason, and number of failures.
-func wantJob(t testing.TB, j *controlplane.Job, status controlplane.JobStatus, reason controlplane.Reason, attempts int) {
+func wantJob(
+	t testing.TB, j *controlplane.Job, status controlplane.JobStatus, reason controlplane.Reason,
+	attempts int,
+) {
 	t.Helper()
 	if j.Status != status || j.Reason != reason || j.Attempts != attempts {
-		t.Errorf("job = %s (%s) after %d failures, want %s (%s) after %d: %s", j.Status, j.Reason, j.Attempts, status, reason, attempts, toJSON(j))
+		t.Errorf("job = %s (%s) after %d failures, want %s (%s) after %d: %s", j.Status, j.Reason,
+			j.Attempts, status, reason, attempts, toJSON(j))
 	}
 }
 

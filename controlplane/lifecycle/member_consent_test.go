@@ -40,15 +40,18 @@ func TestNewUserStartsInTheirOwnOrganization(t *testing.T) {
 		t.Errorf("InviteMember returned a member in state %s, want pending", got)
 	}
 	session, actor := w.signIn(1)
-	if session.OrgID == w.org || session.Role != controlplane.RoleOwner || session.User.ID != m.User.ID || session.Invitations != 1 {
+	if session.OrgID == w.org || session.Role != controlplane.RoleOwner ||
+		session.User.ID != m.User.ID || session.Invitations != 1 {
 		t.Errorf("the newcomer's session = %+v, want one as owner of another organization, with 1 invitation", session)
 	}
 	all, err := w.Store.Memberships(ctx, m.User.ID)
 	if err != nil || len(all) != 1 || all[0].Organization.ID != session.OrgID {
-		t.Errorf("Memberships(%s) = %+v, %v, want the newcomer's own organization only", m.User.ID, all, err)
+		t.Errorf("Memberships(%s) = %+v, %v, want the newcomer's own organization only", m.User.ID,
+			all, err)
 	}
 	open, err := w.Store.InvitedTo(ctx, m.User.ID, w.clock.Now())
-	if err != nil || len(open) != 1 || open[0].Member.OrgID != w.org || open[0].Member.Role != controlplane.RoleAdmin || open[0].Member.InvitedBy != alice.ID {
+	if err != nil || len(open) != 1 || open[0].Member.OrgID != w.org ||
+		open[0].Member.Role != controlplane.RoleAdmin || open[0].Member.InvitedBy != alice.ID {
 		t.Fatalf("InvitedTo(%s) = %+v, %v, want the invitation", m.User.ID, open, err)
 	}
 
@@ -56,7 +59,8 @@ func TestNewUserStartsInTheirOwnOrganization(t *testing.T) {
 	if got := w.state(1); got != controlplane.MemberActive {
 		t.Errorf("the member's state is %q after they accepted, want active", got)
 	}
-	if e := w.last(m.User.ID); e.Action != controlplane.ActionMemberJoined || e.Actor.ID != m.User.ID || e.Details["invited_by"] != alice.ID {
+	if e := w.last(m.User.ID); e.Action != controlplane.ActionMemberJoined ||
+		e.Actor.ID != m.User.ID || e.Details["invited_by"] != alice.ID {
 		t.Errorf("last entry = %+v, want member.joined by the user", e)
 	}
 	err = w.AcceptMembership(ctx, actor, session, w.org, controlplane.RoleAdmin)
@@ -84,7 +88,8 @@ func TestGuest(t *testing.T) {
 	}
 	_, err = w.Guest(ctx, account(2))
 	wantError(t, "Guest() of an unknown account", err, controlplane.KindNotFound, "not-found")
-	_, _, err = w.AcceptAsGuest(ctx, newcomer, "", controlplane.NewID(controlplane.PrefixUser), w.org, controlplane.RoleMember)
+	_, _, err = w.AcceptAsGuest(ctx, newcomer, "", controlplane.NewID(controlplane.PrefixUser),
+		w.org, controlplane.RoleMember)
 	wantError(t, "AcceptAsGuest() of an unknown user", err, controlplane.KindNotFound, "not-found")
 
 	// Only one of several simultaneous requests is accepted.
@@ -92,17 +97,20 @@ func TestGuest(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			if _, _, err := w.AcceptAsGuest(ctx, newcomer, "a browser", m.User.ID, w.org, controlplane.RoleMember); err == nil {
+			if _, _, err := w.AcceptAsGuest(ctx, newcomer, "a browser", m.User.ID, w.org,
+				controlplane.RoleMember); err == nil {
 				in.Add(1)
 			}
 		})
 	}
 	wg.Wait()
 	if in.Load() != 1 || value[int](w, `SELECT count(*) FROM sessions`) != 1 {
-		t.Errorf("%d of 8 requests were accepted, with %d sessions, want 1", in.Load(), value[int](w, `SELECT count(*) FROM sessions`))
+		t.Errorf("%d of 8 requests were accepted, with %d sessions, want 1", in.Load(),
+			value[int](w, `SELECT count(*) FROM sessions`))
 	}
 	if s, _ := w.signIn(1); s.OrgID != w.org || s.User.JoinedAt == nil {
-		t.Errorf("the session is in %s of a user who joined at %v, want %s", s.OrgID, s.User.JoinedAt, w.org)
+		t.Errorf("the session is in %s of a user who joined at %v, want %s", s.OrgID,
+			s.User.JoinedAt, w.org)
 	}
 }
 
@@ -115,12 +123,14 @@ func TestStatesOfAMember(t *testing.T) {
 		return err
 	}
 	m := w.inviteLogin(1, controlplane.RoleMember)
-	wantError(t, "invited twice", invite(1, controlplane.RoleAdmin), controlplane.KindConflict, "member-exists")
+	wantError(t, "invited twice", invite(1, controlplane.RoleAdmin), controlplane.KindConflict,
+		"member-exists")
 
 	// The user accepts the role that they were shown.
 	session, actor := w.signIn(1)
 	got, err := w.SetRole(ctx, alice, nil, w.org, m.User.ID, controlplane.RoleAdmin, false)
-	if err != nil || got.Role != controlplane.RoleAdmin || got.State(w.clock.Now()) != controlplane.MemberPending {
+	if err != nil || got.Role != controlplane.RoleAdmin ||
+		got.State(w.clock.Now()) != controlplane.MemberPending {
 		t.Errorf("SetRole() of a pending member = %+v, %v, want the new role", got, err)
 	}
 	err = w.AcceptMembership(ctx, actor, session, w.org, controlplane.RoleMember)
@@ -130,10 +140,12 @@ func TestStatesOfAMember(t *testing.T) {
 	if got := w.state(1); got != controlplane.MemberDeclined {
 		t.Errorf("state %q after declining, want declined", got)
 	}
-	if e := w.last(m.User.ID); e.Action != controlplane.ActionMemberDeclined || e.Actor.ID != m.User.ID {
+	if e := w.last(m.User.ID); e.Action != controlplane.ActionMemberDeclined ||
+		e.Actor.ID != m.User.ID {
 		t.Errorf("last entry = %+v, want member.declined by the user", e)
 	}
-	wantError(t, "invited after declining", invite(1, controlplane.RoleMember), controlplane.KindConflict, "member-declined")
+	wantError(t, "invited after declining", invite(1, controlplane.RoleMember),
+		controlplane.KindConflict, "member-declined")
 	err = w.AcceptMembership(ctx, actor, session, w.org, controlplane.RoleAdmin)
 	wantError(t, "accepted after declining", err, controlplane.KindNotFound, "not-found")
 	_, err = w.SetRole(ctx, alice, nil, w.org, m.User.ID, controlplane.RoleOwner, false)
@@ -153,7 +165,8 @@ func TestStatesOfAMember(t *testing.T) {
 	wantError(t, "role after expiry", err, controlplane.KindConflict, "member-expired")
 	must(t, invite(2, controlplane.RoleAdmin))
 	must(t, w.AcceptMembership(ctx, actor, session, w.org, controlplane.RoleAdmin))
-	wantError(t, "an active member", invite(2, controlplane.RoleMember), controlplane.KindConflict, "member-exists")
+	wantError(t, "an active member", invite(2, controlplane.RoleMember), controlplane.KindConflict,
+		"member-exists")
 
 	// Ownership is not transferred to a user who did not accept.
 	w.member(3, controlplane.RoleOwner)
@@ -183,7 +196,8 @@ func TestInvitationsAreRevokedWithTheirCreator(t *testing.T) {
 	must(t, err)
 	links, _, err := w.Store.ListInvitations(ctx, w.org, w.clock.Now(), nil, 10)
 	must(t, err)
-	if got := []controlplane.MemberState{w.state(11), w.state(12), w.state(13)}; len(links) != 0 || !slices.Equal(got, []controlplane.MemberState{"", "", controlplane.MemberPending}) {
+	if got := []controlplane.MemberState{w.state(11), w.state(12), w.state(13)}; len(links) != 0 ||
+		!slices.Equal(got, []controlplane.MemberState{"", "", controlplane.MemberPending}) {
 		t.Errorf("%d links are open and the invitations are in states %q, want 0 and only the third pending", len(links), got)
 	}
 }
@@ -221,20 +235,26 @@ func TestAcceptingUnderConcurrency(t *testing.T) {
 				_, _, _, err := w.SignInToJoin(ctx, newcomer, "", account(n+1), link.Hash)
 				return err
 			},
-			func(ctx context.Context) error { return w.DeclineMembership(ctx, newcomer, m.User.ID, w.org) },
 			func(ctx context.Context) error {
-				_, err := w.InviteMember(ctx, alice, nil, w.org, account(n+1), controlplane.RoleMember)
+				return w.DeclineMembership(ctx, newcomer, m.User.ID,
+					w.org)
+			},
+			func(ctx context.Context) error {
+				_, err := w.InviteMember(ctx, alice, nil, w.org, account(n+1),
+					controlplane.RoleMember)
 				return err
 			},
 		} {
 			wg.Go(func() {
-				if err := do(ctx); err != nil && controlplane.IsKind(err, controlplane.KindInternal) {
+				if err := do(ctx); err != nil &&
+					controlplane.IsKind(err, controlplane.KindInternal) {
 					t.Errorf("internal error: %v", err)
 				}
 			})
 		}
 		wg.Wait()
-		if got := value[int](w, `SELECT (SELECT count(*) FROM organization_members WHERE user_id = $1 AND org_id = $2) +
+		if got := value[int](w,
+			`SELECT (SELECT count(*) FROM organization_members WHERE user_id = $1 AND org_id = $2) +
 			(SELECT count(*) FROM member_invitations WHERE user_id = $1 AND org_id = $2)`, m.User.ID, w.org); got != 1 {
 			t.Errorf("user %d has %d rows in the organization, want 1", n, got)
 		}

@@ -11,7 +11,10 @@ import (
 // a request that started before its member was removed, or its token revoked, must not create a
 // credential or change a member after that. by is nil for the operator. It returns KindUnauthorized
 // if the access changed.
-func lockGrantor(ctx context.Context, t *postgres.Tx, actor controlplane.Actor, by *controlplane.Grant, orgID string) (*controlplane.Organization, error) {
+func lockGrantor(
+	ctx context.Context, t *postgres.Tx, actor controlplane.Actor, by *controlplane.Grant,
+	orgID string,
+) (*controlplane.Organization, error) {
 	org, err := t.LockOrganization(ctx, orgID)
 	if err != nil || by == nil {
 		return org, err
@@ -19,14 +22,18 @@ func lockGrantor(ctx context.Context, t *postgres.Tx, actor controlplane.Actor, 
 	switch actor.Type {
 	case controlplane.ActorUser:
 		m, err := t.Member(ctx, orgID, actor.ID)
-		if controlplane.IsKind(err, controlplane.KindNotFound) || err == nil && (!m.Active() || m.Role != by.Role) {
-			err = &controlplane.Error{Kind: controlplane.KindUnauthorized, Code: "session-ended", Message: "Your role in this organization changed, or your membership ended."}
+		if controlplane.IsKind(err, controlplane.KindNotFound) || err == nil &&
+			(!m.Active() || m.Role != by.Role) {
+			err = &controlplane.Error{Kind: controlplane.KindUnauthorized,
+				Code:    "session-ended",
+				Message: "Your role in this organization changed, or your membership ended."}
 		}
 		return org, err
 	case controlplane.ActorToken:
 		_, err := t.Token(ctx, orgID, actor.ID)
 		if controlplane.IsKind(err, controlplane.KindNotFound) {
-			err = &controlplane.Error{Kind: controlplane.KindUnauthorized, Code: "token-invalid", Message: "The token was revoked."}
+			err = &controlplane.Error{Kind: controlplane.KindUnauthorized,
+				Code: "token-invalid", Message: "The token was revoked."}
 		}
 		return org, err
 	}

@@ -10,7 +10,10 @@ import (
 
 // CreateInvitation adds an invitation and returns it with the secret of its link, which is not
 // stored. by is the caller's grant, nil for the operator. A life of 0 means InvitationLife.
-func (s *Service) CreateInvitation(ctx context.Context, actor controlplane.Actor, by *controlplane.Grant, orgID string, role controlplane.Role, life time.Duration) (*controlplane.Invitation, string, error) {
+func (s *Service) CreateInvitation(
+	ctx context.Context, actor controlplane.Actor, by *controlplane.Grant, orgID string,
+	role controlplane.Role, life time.Duration,
+) (*controlplane.Invitation, string, error) {
 	if life == 0 {
 		life = controlplane.InvitationLife
 	}
@@ -18,11 +21,14 @@ func (s *Service) CreateInvitation(ctx context.Context, actor controlplane.Actor
 		return nil, "", err
 	}
 	if life < controlplane.InvitationMinLife || life > controlplane.InvitationMaxLife {
-		return nil, "", controlplane.Invalid("/expires_in_seconds", "out-of-range", "An invitation must expire in 5 minutes to 30 days.", "Send a number of seconds from 300 to 2592000.")
+		return nil, "", controlplane.Invalid("/expires_in_seconds", "out-of-range",
+			"An invitation must expire in 5 minutes to 30 days.",
+			"Send a number of seconds from 300 to 2592000.")
 	}
 	now := s.now()
 	secret := controlplane.NewRandomSecret()
-	i := &controlplane.Invitation{ID: controlplane.NewID(controlplane.PrefixInvitation), OrgID: orgID, Role: role, Hash: controlplane.HashSecret(secret),
+	i := &controlplane.Invitation{ID: controlplane.NewID(controlplane.PrefixInvitation),
+		OrgID: orgID, Role: role, Hash: controlplane.HashSecret(secret),
 		ExpiresAt: now.Add(life), CreatedBy: actor.ID, CreatedAt: now}
 	err := s.Store.InTx(ctx, func(t *postgres.Tx) error {
 		if err := roomToInvite(ctx, t, actor, by, orgID, now); err != nil {
@@ -43,7 +49,9 @@ func (s *Service) CreateInvitation(ctx context.Context, actor controlplane.Actor
 
 // RevokeInvitation revokes an invitation; its link no longer works. by is the caller's grant, nil
 // for the operator.
-func (s *Service) RevokeInvitation(ctx context.Context, actor controlplane.Actor, by *controlplane.Grant, orgID, id string) error {
+func (s *Service) RevokeInvitation(
+	ctx context.Context, actor controlplane.Actor, by *controlplane.Grant, orgID, id string,
+) error {
 	return s.Store.InTx(ctx, func(t *postgres.Tx) error {
 		i, err := t.DeleteInvitation(ctx, orgID, id)
 		if err != nil {
@@ -60,7 +68,9 @@ func (s *Service) RevokeInvitation(ctx context.Context, actor controlplane.Actor
 // to the organization, and deletes the invitation. It returns false if the user already is a
 // member, who keeps their role. It returns KindNotFound if the invitation was used or revoked, or
 // expired.
-func (s *Service) AcceptInvitation(ctx context.Context, actor controlplane.Actor, session *controlplane.Session, secret string) (string, bool, error) {
+func (s *Service) AcceptInvitation(
+	ctx context.Context, actor controlplane.Actor, session *controlplane.Session, secret string,
+) (string, bool, error) {
 	orgID, joined := "", false
 	err := s.Store.InTx(ctx, func(t *postgres.Tx) error {
 		now := s.now()
@@ -82,7 +92,9 @@ func (s *Service) AcceptInvitation(ctx context.Context, actor controlplane.Actor
 
 // lockInvitation returns an open invitation and its organization, both locked. The organization is
 // always locked before its members change.
-func lockInvitation(ctx context.Context, t *postgres.Tx, hash []byte, now time.Time) (*controlplane.Invitation, *controlplane.Organization, error) {
+func lockInvitation(
+	ctx context.Context, t *postgres.Tx, hash []byte, now time.Time,
+) (*controlplane.Invitation, *controlplane.Organization, error) {
 	i, err := t.InvitationByHash(ctx, hash, now)
 	if err != nil {
 		return nil, nil, err
@@ -97,7 +109,10 @@ func lockInvitation(ctx context.Context, t *postgres.Tx, hash []byte, now time.T
 
 // accept makes a user a member by a locked invitation. It returns false if they already are one:
 // then the invitation stays open.
-func (s *Service) accept(ctx context.Context, t *postgres.Tx, actor controlplane.Actor, i *controlplane.Invitation, user *controlplane.User, now time.Time) (*controlplane.Member, bool, error) {
+func (s *Service) accept(
+	ctx context.Context, t *postgres.Tx, actor controlplane.Actor, i *controlplane.Invitation,
+	user *controlplane.User, now time.Time,
+) (*controlplane.Member, bool, error) {
 	m := &controlplane.Member{OrgID: i.OrgID, User: *user, Role: i.Role, Since: now}
 	joined, err := t.AddMember(ctx, m)
 	switch {
@@ -110,7 +125,10 @@ func (s *Service) accept(ctx context.Context, t *postgres.Tx, actor controlplane
 	return m, false, err
 }
 
-func (s *Service) useInvitation(ctx context.Context, t *postgres.Tx, actor controlplane.Actor, i *controlplane.Invitation, m *controlplane.Member, now time.Time) error {
+func (s *Service) useInvitation(
+	ctx context.Context, t *postgres.Tx, actor controlplane.Actor, i *controlplane.Invitation,
+	m *controlplane.Member, now time.Time,
+) error {
 	if _, err := t.DeleteInvitation(ctx, i.OrgID, i.ID); err != nil {
 		return err
 	}
@@ -119,12 +137,16 @@ func (s *Service) useInvitation(ctx context.Context, t *postgres.Tx, actor contr
 	if err := t.Audit(ctx, entry); err != nil {
 		return err
 	}
-	return t.Audit(ctx, s.memberEntry(actor, controlplane.ActionMemberJoined, i.OrgID, &m.User, nil, &m.Role, now))
+	return t.Audit(ctx, s.memberEntry(actor, controlplane.ActionMemberJoined, i.OrgID, &m.User, nil,
+		&m.Role, now))
 }
 
 // revokeInvitationsBy revokes the invitations of a user who can no longer invite: otherwise they
 // could rejoin with one of them.
-func (s *Service) revokeInvitationsBy(ctx context.Context, t *postgres.Tx, actor controlplane.Actor, orgID, userID string, now time.Time) error {
+func (s *Service) revokeInvitationsBy(
+	ctx context.Context, t *postgres.Tx, actor controlplane.Actor, orgID, userID string,
+	now time.Time,
+) error {
 	links, members, err := t.DeleteInvitationsBy(ctx, orgID, userID)
 	if err != nil {
 		return err
@@ -136,15 +158,19 @@ func (s *Service) revokeInvitationsBy(ctx context.Context, t *postgres.Tx, actor
 	}
 	for i := range members {
 		m := &members[i]
-		if err := t.Audit(ctx, s.memberEntry(actor, controlplane.ActionMemberRemoved, orgID, &m.User, &m.Role, nil, now)); err != nil {
+		if err := t.Audit(ctx, s.memberEntry(actor, controlplane.ActionMemberRemoved, orgID,
+			&m.User, &m.Role, nil, now)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *Service) revokedInvitation(actor controlplane.Actor, i *controlplane.Invitation, now time.Time) controlplane.AuditEntry {
+func (s *Service) revokedInvitation(
+	actor controlplane.Actor, i *controlplane.Invitation, now time.Time,
+) controlplane.AuditEntry {
 	entry := s.audit(i.OrgID, actor, controlplane.ActionInviteRevoked, "invitation", i.ID, now)
-	entry.Before = map[string]any{"role": string(i.Role), "expires_at": i.ExpiresAt, "created_by": i.CreatedBy}
+	entry.Before = map[string]any{"role": string(i.Role), "expires_at": i.ExpiresAt,
+		"created_by": i.CreatedBy}
 	return entry
 }

@@ -12,7 +12,10 @@ import (
 // InviteMember invites the owner of a GitHub account. They become a member when they accept
 // (AcceptMembership). by is the caller's grant, nil for the operator. It returns KindConflict with
 // the user's ID if they are a member, are invited, or declined.
-func (s *Service) InviteMember(ctx context.Context, actor controlplane.Actor, by *controlplane.Grant, orgID string, account controlplane.GitHubAccount, role controlplane.Role) (*controlplane.Member, error) {
+func (s *Service) InviteMember(
+	ctx context.Context, actor controlplane.Actor, by *controlplane.Grant, orgID string,
+	account controlplane.GitHubAccount, role controlplane.Role,
+) (*controlplane.Member, error) {
 	if err := mayInvite(by, role); err != nil {
 		return nil, err
 	}
@@ -33,11 +36,13 @@ func (s *Service) InviteMember(ctx context.Context, actor controlplane.Actor, by
 			return err
 		}
 		expires := now.Add(controlplane.MemberLife)
-		m = &controlplane.Member{OrgID: orgID, User: *user, Role: role, Since: now, InvitedBy: actor.ID, ExpiresAt: &expires}
+		m = &controlplane.Member{OrgID: orgID, User: *user, Role: role, Since: now,
+			InvitedBy: actor.ID, ExpiresAt: &expires}
 		if err := t.InviteMember(ctx, m); err != nil {
 			return err
 		}
-		entry := s.memberEntry(actor, controlplane.ActionMemberInvited, orgID, user, nil, &role, now)
+		entry := s.memberEntry(actor, controlplane.ActionMemberInvited, orgID, user, nil, &role,
+			now)
 		entry.Details = map[string]any{"expires_at": expires}
 		return t.Audit(ctx, entry)
 	})
@@ -50,7 +55,10 @@ func (s *Service) InviteMember(ctx context.Context, actor controlplane.Actor, by
 // AddMember makes the owner of a GitHub account a member without their consent. It is only for the
 // operator; tenants use InviteMember. It returns KindConflict with the user's ID if they are a
 // member.
-func (s *Service) AddMember(ctx context.Context, actor controlplane.Actor, orgID string, account controlplane.GitHubAccount, role controlplane.Role) (*controlplane.Member, error) {
+func (s *Service) AddMember(
+	ctx context.Context, actor controlplane.Actor, orgID string, account controlplane.GitHubAccount,
+	role controlplane.Role,
+) (*controlplane.Member, error) {
 	if err := validRole(role); err != nil {
 		return nil, err
 	}
@@ -72,7 +80,8 @@ func (s *Service) AddMember(ctx context.Context, actor controlplane.Actor, orgID
 		if !added {
 			return memberExists(m, controlplane.MemberActive)
 		}
-		return t.Audit(ctx, s.memberEntry(actor, controlplane.ActionMemberAdded, orgID, user, nil, &role, now))
+		return t.Audit(ctx, s.memberEntry(actor, controlplane.ActionMemberAdded, orgID, user, nil,
+			&role, now))
 	})
 	if err != nil {
 		return nil, err
@@ -90,7 +99,10 @@ func mayInvite(by *controlplane.Grant, role controlplane.Role) error {
 
 // roomToInvite is lockGrantor, and returns KindForbidden if the organization has the maximum number
 // of open invitations.
-func roomToInvite(ctx context.Context, t *postgres.Tx, actor controlplane.Actor, by *controlplane.Grant, orgID string, now time.Time) error {
+func roomToInvite(
+	ctx context.Context, t *postgres.Tx, actor controlplane.Actor, by *controlplane.Grant,
+	orgID string, now time.Time,
+) error {
 	if _, err := lockGrantor(ctx, t, actor, by, orgID); err != nil {
 		return err
 	}
@@ -99,13 +111,16 @@ func roomToInvite(ctx context.Context, t *postgres.Tx, actor controlplane.Actor,
 		return err
 	}
 	return &controlplane.Error{Kind: controlplane.KindForbidden, Code: "plan-limit",
-		Message: fmt.Sprintf("An organization can have %d open invitations, and %d are open.", controlplane.MaxInvitations, n),
-		Fix:     "Revoke invitations that are no longer needed, or wait until they are accepted or expire."}
+		Message: fmt.Sprintf("An organization can have %d open invitations, and %d are open.",
+			controlplane.MaxInvitations, n),
+		Fix: "Revoke invitations that are no longer needed, or wait until they are accepted or expire."}
 }
 
 func memberExists(m *controlplane.Member, state controlplane.MemberState) error {
-	e := &controlplane.Error{Kind: controlplane.KindConflict, Code: "member-exists", ExistingID: m.User.ID,
-		Message: m.User.Title() + " is already a member of this organization.", Fix: "Change the role with PATCH /api/members/" + m.User.ID + "."}
+	e := &controlplane.Error{Kind: controlplane.KindConflict,
+		Code: "member-exists", ExistingID: m.User.ID,
+		Message: m.User.Title() + " is already a member of this organization.",
+		Fix:     "Change the role with PATCH /api/members/" + m.User.ID + "."}
 	switch state {
 	case controlplane.MemberPending:
 		e.Message = m.User.Title() + " is already invited to this organization."
@@ -118,10 +133,14 @@ func memberExists(m *controlplane.Member, state controlplane.MemberState) error 
 // notInvitedNow is the error for an invitation by login that can no longer be accepted.
 func notInvitedNow(m *controlplane.Member, state controlplane.MemberState) error {
 	if state == controlplane.MemberDeclined {
-		return &controlplane.Error{Kind: controlplane.KindConflict, Code: "member-declined", ExistingID: m.User.ID,
+		return &controlplane.Error{Kind: controlplane.KindConflict,
+			Code: "member-declined", ExistingID: m.User.ID,
 			Message: m.User.Title() + " declined the invitation to this organization.",
-			Fix:     "Ask them first. Then delete the invitation with DELETE /api/members/" + m.User.ID + ", and send a new one."}
+			Fix: "Ask them first. Then delete the invitation with DELETE /api/members/" +
+				m.User.ID + ", and send a new one."}
 	}
-	return &controlplane.Error{Kind: controlplane.KindConflict, Code: "member-expired", ExistingID: m.User.ID,
-		Message: "The invitation of " + m.User.Title() + " expired.", Fix: "Send a new one with POST /api/members."}
+	return &controlplane.Error{Kind: controlplane.KindConflict,
+		Code: "member-expired", ExistingID: m.User.ID,
+		Message: "The invitation of " + m.User.Title() + " expired.",
+		Fix:     "Send a new one with POST /api/members."}
 }

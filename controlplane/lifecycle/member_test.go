@@ -14,7 +14,8 @@ import (
 
 // account returns the nth GitHub account.
 func account(n int64) controlplane.GitHubAccount {
-	return controlplane.GitHubAccount{ID: n, Login: fmt.Sprintf("user-%d", n), Name: fmt.Sprintf("User %d", n)}
+	return controlplane.GitHubAccount{ID: n, Login: fmt.Sprintf("user-%d", n),
+		Name: fmt.Sprintf("User %d", n)}
 }
 
 func (w *world) member(n int64, role controlplane.Role) *controlplane.Member {
@@ -27,7 +28,8 @@ func (w *world) member(n int64, role controlplane.Role) *controlplane.Member {
 // signIn returns a session and its actor.
 func (w *world) signIn(n int64) (*controlplane.Session, controlplane.Actor) {
 	w.t.Helper()
-	s, secret, err := w.SignIn(w.t.Context(), controlplane.Actor{IP: "192.0.2.9", RequestID: "req-2"}, "a browser", account(n))
+	s, secret, err := w.SignIn(w.t.Context(),
+		controlplane.Actor{IP: "192.0.2.9", RequestID: "req-2"}, "a browser", account(n))
 	must(w.t, err)
 	got, err := w.Store.Session(w.t.Context(), controlplane.HashSecret(secret), w.clock.Now())
 	must(w.t, err)
@@ -60,11 +62,13 @@ func TestMembers(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
 	m := w.member(1, controlplane.RoleMember)
-	if e := w.last(m.User.ID); e.Action != controlplane.ActionMemberAdded || e.Actor != alice || e.After["role"] != "member" || e.After["login"] != "user-1" {
+	if e := w.last(m.User.ID); e.Action != controlplane.ActionMemberAdded || e.Actor != alice ||
+		e.After["role"] != "member" || e.After["login"] != "user-1" {
 		t.Errorf("last entry = %+v, want member.added by alice with the role member", e)
 	}
 	_, err := w.AddMember(ctx, alice, w.org, account(1), controlplane.RoleOwner)
-	if e := wantError(t, "twice", err, controlplane.KindConflict, "member-exists"); e.ExistingID != m.User.ID {
+	if e := wantError(t, "twice", err, controlplane.KindConflict,
+		"member-exists"); e.ExistingID != m.User.ID {
 		t.Errorf("existing ID = %q, want %q", e.ExistingID, m.User.ID)
 	}
 	_, err = w.AddMember(ctx, alice, w.org, account(2), "king")
@@ -76,18 +80,22 @@ func TestMembers(t *testing.T) {
 	if err != nil || got.Role != controlplane.RoleAdmin {
 		t.Errorf("SetRole(admin) = %+v, %v, want the role admin", got, err)
 	}
-	if e := w.last(m.User.ID); e.Action != controlplane.ActionMemberRoleChanged || e.Before["role"] != "member" || e.After["role"] != "admin" {
+	if e := w.last(m.User.ID); e.Action != controlplane.ActionMemberRoleChanged ||
+		e.Before["role"] != "member" || e.After["role"] != "admin" {
 		t.Errorf("last entry = %+v, want member.role_changed from member to admin", e)
 	}
 	other := w.organization(1)
 	_, err = w.SetRole(ctx, alice, nil, other, m.User.ID, controlplane.RoleOwner, false)
 	wantError(t, "another organization", err, controlplane.KindNotFound, "not-found")
-	wantError(t, "another organization", w.RemoveMember(ctx, alice, nil, other, m.User.ID, false), controlplane.KindNotFound, "not-found")
+	wantError(t, "another organization", w.RemoveMember(ctx, alice, nil, other, m.User.ID, false),
+		controlplane.KindNotFound, "not-found")
 	must(t, w.RemoveMember(ctx, alice, nil, w.org, m.User.ID, false))
-	if e := w.last(m.User.ID); e.Action != controlplane.ActionMemberRemoved || e.Before["role"] != "admin" {
+	if e := w.last(m.User.ID); e.Action != controlplane.ActionMemberRemoved ||
+		e.Before["role"] != "admin" {
 		t.Errorf("last entry = %+v, want member.removed with the role admin", e)
 	}
-	wantError(t, "twice", w.RemoveMember(ctx, alice, nil, w.org, m.User.ID, false), controlplane.KindNotFound, "not-found")
+	wantError(t, "twice", w.RemoveMember(ctx, alice, nil, w.org, m.User.ID, false),
+		controlplane.KindNotFound, "not-found")
 }
 
 func TestLastOwnerStays(t *testing.T) {
@@ -97,8 +105,10 @@ func TestLastOwnerStays(t *testing.T) {
 	owner, admin := w.member(1, controlplane.RoleOwner), w.member(2, controlplane.RoleAdmin)
 	_, err := w.SetRole(ctx, alice, nil, w.org, owner.User.ID, controlplane.RoleAdmin, false)
 	wantError(t, "demoted", err, controlplane.KindConflict, "last-owner")
-	wantError(t, "removed", w.RemoveMember(ctx, alice, nil, w.org, owner.User.Login, false), controlplane.KindConflict, "last-owner")
-	if _, err := w.SetRole(ctx, alice, nil, w.org, owner.User.ID, controlplane.RoleOwner, false); err != nil {
+	wantError(t, "removed", w.RemoveMember(ctx, alice, nil, w.org, owner.User.Login, false),
+		controlplane.KindConflict, "last-owner")
+	if _, err := w.SetRole(ctx, alice, nil, w.org, owner.User.ID, controlplane.RoleOwner,
+		false); err != nil {
 		t.Errorf("SetRole(owner) of the last owner: %v", err)
 	}
 	must(t, w.RemoveMember(ctx, alice, nil, w.org, admin.User.ID, false))
@@ -125,7 +135,8 @@ func TestLastOwnerStaysUnderConcurrency(t *testing.T) {
 				case 1:
 					_, err = w.SetRole(ctx, alice, nil, w.org, id, controlplane.RoleMember, false)
 				case 2:
-					_, err = w.TransferOwnership(ctx, alice, nil, w.org, id, ids[(i+1)%len(ids)], false)
+					_, err = w.TransferOwnership(ctx, alice, nil, w.org, id, ids[(i+1)%len(ids)],
+						false)
 				}
 				if controlplane.HasCode(err, "last-owner") {
 					refused.Add(1)
@@ -166,10 +177,12 @@ func TestTransferOwnership(t *testing.T) {
 	if err != nil || m.User.Login != "user-2" || m.Role != controlplane.RoleOwner {
 		t.Errorf("TransferOwnership = %+v, %v, want user-2 as the owner", m, err)
 	}
-	if got := w.roles(); got["user-1"] != controlplane.RoleAdmin || got["user-2"] != controlplane.RoleOwner {
+	if got := w.roles(); got["user-1"] != controlplane.RoleAdmin ||
+		got["user-2"] != controlplane.RoleOwner {
 		t.Errorf("roles = %v, want user-1 as an admin and user-2 as an owner", got)
 	}
-	if e := w.last(w.org); e.Action != controlplane.ActionOrgTransferred || e.After["owner"] != m.User.ID {
+	if e := w.last(w.org); e.Action != controlplane.ActionOrgTransferred ||
+		e.After["owner"] != m.User.ID {
 		t.Errorf("last entry = %+v, want organization.transferred to %s", e, m.User.ID)
 	}
 }
@@ -181,8 +194,11 @@ func TestInvitationCanBeUsedOnce(t *testing.T) {
 	ctx := t.Context()
 	i, secret, err := w.CreateInvitation(ctx, alice, nil, w.org, controlplane.RoleAdmin, 0)
 	must(t, err)
-	if i.ExpiresAt != start.Add(controlplane.InvitationLife) || i.CreatedBy != alice.ID || value[int](w, `SELECT count(*) FROM audit_logs a WHERE a::text LIKE '%' || $1 || '%'`, secret) != 0 {
-		t.Errorf("invitation = %+v, want one of alice for %s, and no secret in the audit log", i, controlplane.InvitationLife)
+	if i.ExpiresAt != start.Add(controlplane.InvitationLife) || i.CreatedBy != alice.ID ||
+		value[int](w, `SELECT count(*) FROM audit_logs a WHERE a::text LIKE '%' || $1 || '%'`,
+			secret) != 0 {
+		t.Errorf("invitation = %+v, want one of alice for %s, and no secret in the audit log", i,
+			controlplane.InvitationLife)
 	}
 	var joined, gone atomic.Int64
 	var wg sync.WaitGroup
@@ -199,9 +215,11 @@ func TestInvitationCanBeUsedOnce(t *testing.T) {
 	}
 	wg.Wait()
 	if joined.Load() != 1 || gone.Load() != 7 || len(w.roles()) != 1 {
-		t.Errorf("%d users joined and %d were rejected, members %v, want 1 joined", joined.Load(), gone.Load(), w.roles())
+		t.Errorf("%d users joined and %d were rejected, members %v, want 1 joined", joined.Load(),
+			gone.Load(), w.roles())
 	}
-	for _, life := range []time.Duration{time.Second, controlplane.InvitationMaxLife + time.Second} {
+	for _, life := range []time.Duration{time.Second, controlplane.InvitationMaxLife +
+		time.Second} {
 		_, _, err = w.CreateInvitation(ctx, alice, nil, w.org, controlplane.RoleAdmin, life)
 		wantError(t, "life out of range", err, controlplane.KindInvalid, "out-of-range")
 	}
@@ -247,11 +265,15 @@ func TestSignInOfAnAddedMember(t *testing.T) {
 	}
 	for range 2 {
 		s, _ := w.signIn(1)
-		if s.OrgID != w.org || s.Role != controlplane.RoleAdmin || s.User.ID != m.User.ID || s.User.JoinedAt == nil || s.IP != "192.0.2.9" || s.UserAgent != "a browser" {
-			t.Errorf("session = %+v, want one of user %s as an admin, with address and browser", s, m.User.ID)
+		if s.OrgID != w.org || s.Role != controlplane.RoleAdmin || s.User.ID != m.User.ID ||
+			s.User.JoinedAt == nil || s.IP != "192.0.2.9" || s.UserAgent != "a browser" {
+			t.Errorf("session = %+v, want one of user %s as an admin, with address and browser", s,
+				m.User.ID)
 		}
-		if e := w.last(s.ID); e.Action != controlplane.ActionSessionStarted || e.Actor.ID != m.User.ID || e.Actor.IP != "192.0.2.9" || e.Actor.RequestID != "req-2" {
-			t.Errorf("last entry = %+v, want session.started by user %s from 192.0.2.9", e, m.User.ID)
+		if e := w.last(s.ID); e.Action != controlplane.ActionSessionStarted ||
+			e.Actor.ID != m.User.ID || e.Actor.IP != "192.0.2.9" || e.Actor.RequestID != "req-2" {
+			t.Errorf("last entry = %+v, want session.started by user %s from 192.0.2.9", e,
+				m.User.ID)
 		}
 	}
 	if n := w.count(m.User.ID, controlplane.ActionMemberJoined); n != 1 {
@@ -271,7 +293,8 @@ func TestDeleteOrganization(t *testing.T) {
 	_, err := w.AddDomain(ctx, alice, other, lifecycle.NewDomain{Name: "other.example.com"})
 	must(t, err)
 	d := w.active("example.com")
-	_, _, err = w.CreateToken(ctx, alice, nil, w.org, lifecycle.NewToken{Name: "t", Scopes: controlplane.Scopes()})
+	_, _, err = w.CreateToken(ctx, alice, nil, w.org,
+		lifecycle.NewToken{Name: "t", Scopes: controlplane.Scopes()})
 	must(t, err)
 	w.member(1, controlplane.RoleOwner)
 	session, _ := w.signIn(1)
@@ -279,9 +302,11 @@ func TestDeleteOrganization(t *testing.T) {
 	must(t, err)
 	w.exec(`LISTEN dcvaas_zone`)
 
-	wantError(t, "wrong name", w.DeleteOrganization(ctx, alice, w.org, "example"), controlplane.KindInvalid, "confirm-mismatch")
+	wantError(t, "wrong name", w.DeleteOrganization(ctx, alice, w.org, "example"),
+		controlplane.KindInvalid, "confirm-mismatch")
 	must(t, w.DeleteOrganization(ctx, alice, w.org, "Example"))
-	for _, table := range []string{"domains", "jobs", "certificates", "acme_orders", "api_tokens", "organization_members", "sessions", "invitations"} {
+	for _, table := range []string{"domains", "jobs", "certificates", "acme_orders", "api_tokens",
+		"organization_members", "sessions", "invitations"} {
 		if n := value[int](w, `SELECT count(*) FROM `+table+` WHERE org_id = $1`, w.org); n != 0 {
 			t.Errorf("%s has %d rows, want 0", table, n)
 		}
@@ -293,16 +318,20 @@ func TestDeleteOrganization(t *testing.T) {
 	if err != nil || note.Payload != "-t "+d.Target {
 		t.Errorf("notification of the name servers = %+v, %v", note, err)
 	}
-	if _, err := w.Store.Session(ctx, session.Hash, w.clock.Now()); !controlplane.IsKind(err, controlplane.KindNotFound) {
+	if _, err := w.Store.Session(ctx, session.Hash, w.clock.Now()); !controlplane.IsKind(err,
+		controlplane.KindNotFound) {
 		t.Errorf("reading a session of the organization: %v, want not found", err)
 	}
-	if e := w.last(w.org); e.Action != controlplane.ActionOrgDeleted || e.Before["name"] != "Example" || e.Before["domains"] != 1.0 {
-		t.Errorf("last entry = %+v, want organization.deleted with its name and number of domains", e)
+	if e := w.last(w.org); e.Action != controlplane.ActionOrgDeleted ||
+		e.Before["name"] != "Example" || e.Before["domains"] != 1.0 {
+		t.Errorf("last entry = %+v, want organization.deleted with its name and number of domains",
+			e)
 	}
 	if w.count(d.ID, controlplane.ActionCertificateIssued) != 1 {
 		t.Error("the audit log was deleted")
 	}
-	wantError(t, "twice", w.DeleteOrganization(ctx, alice, w.org, "Example"), controlplane.KindNotFound, "not-found")
+	wantError(t, "twice", w.DeleteOrganization(ctx, alice, w.org, "Example"),
+		controlplane.KindNotFound, "not-found")
 }
 
 func TestRenameOrganization(t *testing.T) {
@@ -312,7 +341,8 @@ func TestRenameOrganization(t *testing.T) {
 	if err != nil || o.Name != "Example Ltd" {
 		t.Errorf("RenameOrganization = %+v, %v, want the name Example Ltd", o, err)
 	}
-	if e := w.last(w.org); e.Action != controlplane.ActionOrgRenamed || e.Before["name"] != "Example" || e.After["name"] != "Example Ltd" {
+	if e := w.last(w.org); e.Action != controlplane.ActionOrgRenamed ||
+		e.Before["name"] != "Example" || e.After["name"] != "Example Ltd" {
 		t.Errorf("last entry = %+v, want organization.renamed from Example to Example Ltd", e)
 	}
 	_, err = w.RenameOrganization(t.Context(), alice, w.org, " ")
@@ -325,7 +355,8 @@ func TestLoginIsReassigned(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
 	first := w.member(1, controlplane.RoleMember)
-	second, err := w.AddMember(ctx, alice, w.org, controlplane.GitHubAccount{ID: 2, Login: "USER-1"}, controlplane.RoleMember)
+	second, err := w.AddMember(ctx, alice, w.org,
+		controlplane.GitHubAccount{ID: 2, Login: "USER-1"}, controlplane.RoleMember)
 	must(t, err)
 	logins := func() []string {
 		all, _, err := w.Store.ListMembers(ctx, w.org, nil, 10)
@@ -349,7 +380,8 @@ func TestLoginIsReassigned(t *testing.T) {
 	renamed.Login = "somebody"
 	_, _, err = w.SignIn(ctx, controlplane.Actor{}, "", renamed)
 	must(t, err)
-	if m, err := w.Store.Member(ctx, w.org, first.User.ID); err != nil || m.User.Login != "somebody" {
+	if m, err := w.Store.Member(ctx, w.org, first.User.ID); err != nil ||
+		m.User.Login != "somebody" {
 		t.Errorf("Member(%s) = %+v, %v, want the login somebody", first.User.ID, m, err)
 	}
 }

@@ -11,7 +11,8 @@ import (
 // token creates a token.
 func (w *world) token(by controlplane.Actor, scopes ...controlplane.Scope) *controlplane.Token {
 	w.t.Helper()
-	t, _, err := w.CreateToken(w.t.Context(), by, nil, w.org, lifecycle.NewToken{Name: "x", Scopes: scopes})
+	t, _, err := w.CreateToken(w.t.Context(), by, nil, w.org,
+		lifecycle.NewToken{Name: "x", Scopes: scopes})
 	must(w.t, err)
 	return t
 }
@@ -39,14 +40,23 @@ func TestTokensAreRevokedWithTheirCreator(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		remove func(w *world, id string) error
-		want   []bool // created directly, with that token, with a deleted token, by another member, by the operator
+		// created directly, with that token, with a deleted token, by another member, by the
+		// operator
+		want []bool
 	}{
-		"removed": {func(w *world, id string) error { return w.RemoveMember(w.t.Context(), alice, nil, w.org, id, false) },
+		"removed": {func(w *world, id string) error {
+			return w.RemoveMember(w.t.Context(), alice,
+				nil, w.org, id, false)
+		},
 			[]bool{false, false, false, true, true}},
-		"removed, tokens kept": {func(w *world, id string) error { return w.RemoveMember(w.t.Context(), alice, nil, w.org, id, true) },
+		"removed, tokens kept": {func(w *world,
+			id string) error {
+			return w.RemoveMember(w.t.Context(), alice, nil, w.org, id, true)
+		},
 			[]bool{true, true, true, true, true}},
 		"demoted": {func(w *world, id string) error {
-			_, err := w.SetRole(w.t.Context(), alice, nil, w.org, id, controlplane.RoleMember, false)
+			_, err := w.SetRole(w.t.Context(), alice, nil, w.org, id, controlplane.RoleMember,
+				false)
 			return err
 		}, []bool{false, true, false, true, true}},
 		"demoted, tokens kept": {func(w *world, id string) error {
@@ -71,12 +81,16 @@ func TestTokensAreRevokedWithTheirCreator(t *testing.T) {
 			between := w.token(asToken(direct), write, controlplane.ScopeTokensWrite)
 			writes := w.token(asToken(between), write)
 			must(t, w.DeleteToken(ctx, by, w.org, between.ID))
-			tokens := []*controlplane.Token{direct, reads, writes, w.token(other, controlplane.Scopes()...), w.token(controlplane.System("admin"), controlplane.Scopes()...)}
+			tokens := []*controlplane.Token{direct, reads, writes,
+				w.token(other, controlplane.Scopes()...),
+				w.token(controlplane.System("admin"), controlplane.Scopes()...)}
 			must(t, tt.remove(w, by.ID))
 			if got := w.left(tokens...); !slices.Equal(got, tt.want) {
 				t.Errorf("tokens left = %v, want %v", got, tt.want)
 			}
-			if e := w.last(direct.ID); !tt.want[0] && (e.Action != controlplane.ActionTokenDeleted || e.Actor != alice || e.Details["user_id"] != by.ID) {
+			if e := w.last(direct.ID); !tt.want[0] &&
+				(e.Action != controlplane.ActionTokenDeleted || e.Actor != alice ||
+					e.Details["user_id"] != by.ID) {
 				t.Errorf("last entry of the token = %+v, want token.deleted by %s", e, alice.ID)
 			}
 		})
@@ -93,7 +107,8 @@ func TestRemovalKeepsTheCallersToken(t *testing.T) {
 	_, by := w.signIn(2)
 	token := w.token(by, controlplane.Scopes()...)
 	err := w.RemoveMember(ctx, asToken(token), nil, w.org, by.ID, false)
-	wantError(t, "RemoveMember() with the member's token", err, controlplane.KindConflict, "token-in-use")
+	wantError(t, "RemoveMember() with the member's token", err, controlplane.KindConflict,
+		"token-in-use")
 	if got := w.left(token); !got[0] || w.state(2) != controlplane.MemberActive {
 		t.Errorf("token left: %v, state %q, want both unchanged", got, w.state(2))
 	}

@@ -14,9 +14,12 @@ import (
 
 // checkOptions validates a domain's options, and sets the key type from the CSR if there is a CSR.
 // It adds every invalid field to e.
-func (s *Service) checkOptions(name string, o *controlplane.Options, keyTypeChosen bool, e *controlplane.Error) {
+func (s *Service) checkOptions(
+	name string, o *controlplane.Options, keyTypeChosen bool, e *controlplane.Error,
+) {
 	add := func(pointer, code, detail string) {
-		e.Fields = append(e.Fields, controlplane.FieldError{Pointer: pointer, Code: code, Detail: detail})
+		e.Fields = append(e.Fields, controlplane.FieldError{Pointer: pointer, Code: code,
+			Detail: detail})
 	}
 	check := func(pointer string, err error) {
 		if invalid, ok := errors.AsType[*rules.Error](err); ok {
@@ -27,10 +30,12 @@ func (s *Service) checkOptions(name string, o *controlplane.Options, keyTypeChos
 		o.KeyType = rules.DefaultKeyType
 	}
 	if !o.KeyType.Valid() {
-		add("/key_type", "key-type-unknown", "The key type must be one of "+strings.Join(rules.KeyTypes(), ", ")+".")
+		add("/key_type", "key-type-unknown", "The key type must be one of "+
+			strings.Join(rules.KeyTypes(), ", ")+".")
 	}
 	if o.CSRPEM != "" && name != "" {
-		_, kt, err := controlplane.ValidateCSR(o.CSRPEM, controlplane.CertificateNames(name, o.Wildcard))
+		_, kt, err := controlplane.ValidateCSR(o.CSRPEM,
+			controlplane.CertificateNames(name, o.Wildcard))
 		switch {
 		case err != nil:
 			e.Fields = append(e.Fields, controlplane.AsError(err).Fields...)
@@ -38,7 +43,9 @@ func (s *Service) checkOptions(name string, o *controlplane.Options, keyTypeChos
 				e.Fix = fix
 			}
 		case keyTypeChosen && o.KeyType != kt:
-			add("/key_type", "key-type-mismatch", fmt.Sprintf("The CSR has a key of type %s. Omit key_type, or send a CSR with a key of type %s.", kt, o.KeyType))
+			add("/key_type", "key-type-mismatch",
+				fmt.Sprintf(
+					"The CSR has a key of type %s. Omit key_type, or send a CSR with a key of type %s.", kt, o.KeyType))
 		default:
 			o.KeyType = kt
 		}
@@ -53,7 +60,8 @@ func (s *Service) checkOptions(name string, o *controlplane.Options, keyTypeChos
 		add("/ca", "ca-unknown", "The CA must be one of: "+strings.Join(cas, ", ")+".")
 	}
 	if len(o.Labels) > rules.MaxLabels {
-		add("/labels", "labels-too-many", fmt.Sprintf("A domain can have at most %d labels.", rules.MaxLabels))
+		add("/labels", "labels-too-many", fmt.Sprintf("A domain can have at most %d labels.",
+			rules.MaxLabels))
 		return
 	}
 	for _, k := range slices.Sorted(maps.Keys(o.Labels)) {
@@ -70,7 +78,8 @@ func invalid(e *controlplane.Error) error {
 	}
 	e.Kind, e.Code, e.Message = controlplane.KindInvalid, e.Fields[0].Code, e.Fields[0].Detail
 	if len(e.Fields) > 1 {
-		e.Code, e.Message, e.Fix = "invalid-fields", fmt.Sprintf("%d fields are invalid.", len(e.Fields)), ""
+		e.Code, e.Message, e.Fix = "invalid-fields", fmt.Sprintf("%d fields are invalid.",
+			len(e.Fields)), ""
 	}
 	e.Fix = cmp.Or(e.Fix, controlplane.FixOf(e.Code))
 	return e

@@ -85,7 +85,8 @@ func (w *work) preference() []string {
 
 // quota returns the governor's request for a new order at a CA.
 func (w *work) quota(ctx context.Context, ca string) (controlplane.QuotaRequest, error) {
-	q := controlplane.QuotaRequest{CA: ca, Org: w.domain.OrgID, Names: controlplane.CertificateNames(w.domain.Name, w.domain.Wildcard),
+	q := controlplane.QuotaRequest{CA: ca, Org: w.domain.OrgID,
+		Names:  controlplane.CertificateNames(w.domain.Name, w.domain.Wildcard),
 		Waiter: w.claim.Job.ID, OrderID: controlplane.NewID(controlplane.PrefixOrder)}
 	due, revoked, err := w.due(ctx)
 	if err != nil {
@@ -112,9 +113,12 @@ func (w *work) replaces(ctx context.Context, ca string) (string, error) {
 }
 
 // createOrder stores a new order with the ID of its reservation.
-func (w *work) createOrder(ctx context.Context, q controlplane.QuotaRequest) (*controlplane.Order, error) {
+func (w *work) createOrder(
+	ctx context.Context, q controlplane.QuotaRequest,
+) (*controlplane.Order, error) {
 	d := w.domain
-	o := &controlplane.Order{ID: q.OrderID, OrgID: d.OrgID, DomainID: d.ID, JobID: w.claim.Job.ID, CA: q.CA, Names: q.Names,
+	o := &controlplane.Order{ID: q.OrderID, OrgID: d.OrgID, DomainID: d.ID, JobID: w.claim.Job.ID,
+		CA: q.CA, Names: q.Names,
 		Target: d.Target, KeyType: d.KeyType, Profile: d.Profile, PreferredChain: d.PreferredChain}
 	var err error
 	var csr []byte
@@ -130,17 +134,21 @@ func (w *work) createOrder(ctx context.Context, q controlplane.QuotaRequest) (*c
 		return nil, err
 	}
 	entry := w.audit(d.OrgID, w.actor(), controlplane.ActionOrderCreated, "domain", d.ID, w.now())
-	entry.Details = map[string]any{"order_id": o.ID, "job_id": o.JobID, "ca": q.CA, "names": o.Names}
+	entry.Details = map[string]any{"order_id": o.ID, "job_id": o.JobID, "ca": q.CA,
+		"names": o.Names}
 	return o, w.Store.BeginOrder(ctx, w.claim, o, entry)
 }
 
 // reportToGovernor updates the tracked limits of a CA after an order failed. A failed update is
 // harmless: the CA enforces its limits itself.
-func (w *work) reportToGovernor(ctx context.Context, o *controlplane.Order, v controlplane.Verdict) {
+func (w *work) reportToGovernor(
+	ctx context.Context, o *controlplane.Order, v controlplane.Verdict,
+) {
 	if w.Governor == nil {
 		return
 	}
-	q := controlplane.QuotaRequest{CA: o.CA, Names: o.Names, Replaces: o.Replaces != "", OrderID: o.ID}
+	q := controlplane.QuotaRequest{CA: o.CA, Names: o.Names,
+		Replaces: o.Replaces != "", OrderID: o.ID}
 	var err error
 	switch v.Class {
 	case controlplane.VerdictRateLimited:
@@ -148,16 +156,19 @@ func (w *work) reportToGovernor(ctx context.Context, o *controlplane.Order, v co
 		if o.OrderURL == "" {
 			err = cmp.Or(err, w.Governor.Refund(ctx, q, false))
 		}
-	case controlplane.VerdictUnreachable, controlplane.VerdictCAAForbids, controlplane.VerdictOrderGone, controlplane.VerdictRejected:
+	case controlplane.VerdictUnreachable, controlplane.VerdictCAAForbids,
+		controlplane.VerdictOrderGone, controlplane.VerdictRejected:
 		if v.Over && isValidation(v.Code) {
 			err = w.Governor.AuthorizationFailed(ctx, q)
 		}
 		if (v.Over || v.Class != controlplane.VerdictRejected) && !mayBeIssued(o, v) {
-			err = cmp.Or(w.Governor.Refund(ctx, q, o.OrderURL != "" || v.Class == controlplane.VerdictUnreachable), err)
+			err = cmp.Or(w.Governor.Refund(ctx, q,
+				o.OrderURL != "" || v.Class == controlplane.VerdictUnreachable), err)
 		}
 	}
 	if err != nil {
-		w.Logger.InfoContext(ctx, "lifecycle: updating the tracked CA limits failed", "order", o.ID, "error", err)
+		w.Logger.InfoContext(ctx, "lifecycle: updating the tracked CA limits failed", "order", o.ID,
+			"error", err)
 	}
 }
 
@@ -167,7 +178,8 @@ func (w *work) reportToGovernor(ctx context.Context, o *controlplane.Order, v co
 func mayBeIssued(o *controlplane.Order, v controlplane.Verdict) bool {
 	switch v.Class {
 	case controlplane.VerdictUnreachable, controlplane.VerdictOrderGone:
-		return o.Step == controlplane.StepReady || o.Step == controlplane.StepFinalized || o.Step == controlplane.StepIssued
+		return o.Step == controlplane.StepReady || o.Step == controlplane.StepFinalized ||
+			o.Step == controlplane.StepIssued
 	}
 	return o.Step == controlplane.StepIssued
 }
@@ -184,5 +196,7 @@ func isValidation(code string) bool {
 // deferForQuota defers the job until the CA's limits allow the order.
 func (w *work) deferForQuota(ctx context.Context, p place) error {
 	next := p.wait.WaitUntil.UTC().Truncate(time.Microsecond)
-	return w.deferUntil(ctx, next, deferReason{controlplane.ReasonCAQuota, p.wait.Message, p.by}, "No action needed. The order is placed when the CA's limit ("+p.wait.Limit+") allows it.", nil)
+	return w.deferUntil(ctx, next, deferReason{controlplane.ReasonCAQuota, p.wait.Message, p.by},
+		"No action needed. The order is placed when the CA's limit ("+p.wait.Limit+") allows it.",
+		nil)
 }

@@ -44,13 +44,18 @@ func (w *work) spend(ctx context.Context) (bool, error) {
 
 // deferForBudget defers the job until the organization can place another order, or until the
 // renewal is due, which needs no budget.
-func (w *work) deferForBudget(ctx context.Context, org *controlplane.Organization, most int, until time.Time) error {
-	message := fmt.Sprintf("The organization placed %d orders within 24 hours, the limit of its %s plan. Due renewals do not count.", most, org.Tier)
+func (w *work) deferForBudget(
+	ctx context.Context, org *controlplane.Organization, most int, until time.Time,
+) error {
+	message := fmt.Sprintf(
+		"The organization placed %d orders within 24 hours, the limit of its %s plan. Due renewals do not count.", most, org.Tier)
 	if at := w.domain.RenewAt; at != nil && at.After(w.now()) && at.Before(until) {
 		until = *at
 	}
-	return w.deferUntil(ctx, until.UTC(), deferReason{code: controlplane.ReasonOrderBudget, message: message},
-		"No action needed. The order is placed automatically. A larger plan has a higher limit.", nil)
+	return w.deferUntil(ctx, until.UTC(),
+		deferReason{code: controlplane.ReasonOrderBudget, message: message},
+		"No action needed. The order is placed automatically. A larger plan has a higher limit.",
+		nil)
 }
 
 // refund returns the spent unit if no CA created an order. If it fails, the order counts.
@@ -61,7 +66,9 @@ func (w *work) refund(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
 	if err := w.Store.UnspendOrder(ctx, w.domain.OrgID, w.unit.until); err != nil {
-		w.Logger.InfoContext(ctx, "lifecycle: budget refund failed; an order that was not placed counts", "job", w.claim.Job.ID, "error", err)
+		w.Logger.InfoContext(ctx,
+			"lifecycle: budget refund failed; an order that was not placed counts",
+			"job", w.claim.Job.ID, "error", err)
 	}
 	w.unit = nil
 }
@@ -81,7 +88,10 @@ type revocations interface {
 	RevocationRequested(ctx context.Context, orgID, certificateID string) (string, error)
 }
 
-func isDue(ctx context.Context, known revocations, d *controlplane.Domain, cert *controlplane.Certificate, now time.Time) (due, revoked bool, err error) {
+func isDue(
+	ctx context.Context, known revocations, d *controlplane.Domain, cert *controlplane.Certificate,
+	now time.Time,
+) (due, revoked bool, err error) {
 	if cert.RevokedAt != nil {
 		return false, true, nil
 	}
@@ -94,7 +104,8 @@ func isDue(ctx context.Context, known revocations, d *controlplane.Domain, cert 
 
 // current returns the domain's current certificate, or nil.
 func (w *work) current(ctx context.Context) (*controlplane.Certificate, error) {
-	if w.domain.CertificateID == "" || w.certificate != nil && w.certificate.ID == w.domain.CertificateID {
+	if w.domain.CertificateID == "" || w.certificate != nil &&
+		w.certificate.ID == w.domain.CertificateID {
 		return w.certificate, nil
 	}
 	var err error

@@ -26,7 +26,8 @@ func (w *world) spend(n int, until time.Time) {
 
 func (w *world) spent() int {
 	w.t.Helper()
-	return value[int](w, `SELECT coalesce(sum(orders), 0) FROM order_budget WHERE org_id = $1`, w.org)
+	return value[int](w, `SELECT coalesce(sum(orders), 0) FROM order_budget WHERE org_id = $1`,
+		w.org)
 }
 
 // Adding, issuing, and deleting domains gives no more certificates than the budget, which does not
@@ -54,22 +55,28 @@ func TestBudgetSurvivesDomains(t *testing.T) {
 		wantJob(t, j, controlplane.JobQueued, controlplane.ReasonOrderBudget, 0)
 		placed := start.Add(time.Duration(i+1) * 10 * time.Minute)
 		if over := j.RunAt.Sub(placed.Add(day)); over < 0 || over > 5*time.Minute {
-			t.Errorf("job %d is deferred until %s, want within 5 minutes after %s", i, j.RunAt, placed.Add(day))
+			t.Errorf("job %d is deferred until %s, want within 5 minutes after %s", i, j.RunAt,
+				placed.Add(day))
 		}
-		c := wantCondition(t, w.domain(d), controlplane.CertificateReady, "false", controlplane.ReasonOrderBudget)
-		if c.NextCheckAt == nil || !c.NextCheckAt.Equal(j.RunAt) || !strings.Contains(c.Message, "12 orders") {
+		c := wantCondition(t, w.domain(d), controlplane.CertificateReady,
+			"false", controlplane.ReasonOrderBudget)
+		if c.NextCheckAt == nil || !c.NextCheckAt.Equal(j.RunAt) ||
+			!strings.Contains(c.Message, "12 orders") {
 			t.Errorf("condition = %+v, want the next check at %s", c, j.RunAt)
 		}
-		if e := w.last(j.ID); e.Action != controlplane.ActionJobWaiting || e.Details["code"] != controlplane.ReasonOrderBudget {
+		if e := w.last(j.ID); e.Action != controlplane.ActionJobWaiting ||
+			e.Details["code"] != controlplane.ReasonOrderBudget {
 			t.Errorf("last entry = %+v, want job.waiting for the budget", e)
 		}
 	}
 
 	// Another request keeps the job's time.
-	first, last := w.job(waiting[0], controlplane.JobStartIssuance).RunAt, w.job(waiting[2], controlplane.JobStartIssuance).RunAt
+	first, last := w.job(waiting[0], controlplane.JobStartIssuance).RunAt,
+		w.job(waiting[2], controlplane.JobStartIssuance).RunAt
 	_, _, err := w.RequestIssue(t.Context(), alice, w.org, waiting[2].ID)
 	must(t, err)
-	if j := w.run(waiting[2], controlplane.JobStartIssuance); !j.RunAt.Equal(last) || j.Reason != controlplane.ReasonOrderBudget {
+	if j := w.run(waiting[2], controlplane.JobStartIssuance); !j.RunAt.Equal(last) ||
+		j.Reason != controlplane.ReasonOrderBudget {
 		t.Errorf("after another request: job due at %s (%s), want %s", j.RunAt, j.Reason, last)
 	}
 	w.clock.set(first)
@@ -89,7 +96,8 @@ func TestBudgetSurvivesTheOrganization(t *testing.T) {
 	w := newWorld(t)
 	sign := func() {
 		t.Helper()
-		session, _, err := w.SignIn(t.Context(), controlplane.Actor{}, "test", controlplane.GitHubAccount{ID: 7, Login: "mallory"})
+		session, _, err := w.SignIn(t.Context(), controlplane.Actor{},
+			"test", controlplane.GitHubAccount{ID: 7, Login: "mallory"})
 		must(t, err)
 		w.org = session.OrgID
 	}
@@ -107,7 +115,8 @@ func TestBudgetSurvivesTheOrganization(t *testing.T) {
 	}
 	sign()
 	d := w.issuing("last.example.com")
-	wantJob(t, w.run(d, controlplane.JobStartIssuance), controlplane.JobQueued, controlplane.ReasonOrderBudget, 0)
+	wantJob(t, w.run(d, controlplane.JobStartIssuance), controlplane.JobQueued,
+		controlplane.ReasonOrderBudget, 0)
 	if n := len(w.ca.runs()); n != 12 {
 		t.Errorf("%d orders, want 12", n)
 	}
@@ -145,7 +154,8 @@ func TestBudgetOfDueRenewals(t *testing.T) {
 	w.exec(`UPDATE domains SET renew_at = $1`, soon)
 	_, _, err := w.RequestRenew(t.Context(), alice, w.org, d.ID)
 	must(t, err)
-	if j := w.run(d, controlplane.JobRenewal); j.Reason != controlplane.ReasonOrderBudget || !j.RunAt.Equal(soon) {
+	if j := w.run(d, controlplane.JobRenewal); j.Reason != controlplane.ReasonOrderBudget ||
+		!j.RunAt.Equal(soon) {
 		t.Errorf("renewal is deferred until %s (%s), want %s", j.RunAt, j.Reason, soon)
 	}
 	wantCondition(t, w.domain(d), controlplane.RenewalOnTrack, "true", "scheduled")
@@ -164,8 +174,10 @@ func TestBudgetOfDueRenewals(t *testing.T) {
 	if replaced != 10 {
 		t.Errorf("%d certificates were revoked and replaced, want 10", replaced)
 	}
-	if j := w.job(d, controlplane.JobRenewal); j.Reason != controlplane.ReasonOrderBudget || !j.RunAt.After(w.clock.Now()) {
-		t.Errorf("last replacement is due at %s (%s), want it deferred for the budget", j.RunAt, j.Reason)
+	if j := w.job(d, controlplane.JobRenewal); j.Reason != controlplane.ReasonOrderBudget ||
+		!j.RunAt.After(w.clock.Now()) {
+		t.Errorf("last replacement is due at %s (%s), want it deferred for the budget", j.RunAt,
+			j.Reason)
 	}
 }
 
@@ -193,12 +205,15 @@ func TestBudgetCountsCreatedOrders(t *testing.T) {
 		status controlplane.JobStatus
 		want   int
 	}{
-		"no problem":                    {nil, nil, false, controlplane.JobSucceeded, 1},
-		"first unreachable":             {nil, map[string]verdict{"primary": away}, false, controlplane.JobSucceeded, 1},
-		"both unreachable":              {nil, map[string]verdict{"primary": away, "backup": away}, false, controlplane.JobQueued, 0},
+		"no problem": {nil, nil, false, controlplane.JobSucceeded, 1},
+		"first unreachable": {nil, map[string]verdict{"primary": away}, false,
+			controlplane.JobSucceeded, 1},
+		"both unreachable": {nil, map[string]verdict{"primary": away, "backup": away},
+			false, controlplane.JobQueued, 0},
 		"the first fails with an order": {made(away), nil, false, controlplane.JobSucceeded, 1},
-		"rejected with an order":        {made(verdictOf(controlplane.VerdictRejected)), nil, false, controlplane.JobQueued, 1},
-		"the CAs' limits are reached":   {nil, nil, true, controlplane.JobQueued, 0},
+		"rejected with an order": {made(verdictOf(controlplane.VerdictRejected)), nil, false,
+			controlplane.JobQueued, 1},
+		"the CAs' limits are reached": {nil, nil, true, controlplane.JobQueued, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -208,7 +223,10 @@ func TestBudgetCountsCreatedOrders(t *testing.T) {
 				w.ca.reject(tt.refuse)
 			}
 			if tt.wait {
-				g.set(func(g *governor) { g.waits = map[string]time.Duration{"primary": time.Hour, "backup": time.Hour} })
+				g.set(func(g *governor) {
+					g.waits = map[string]time.Duration{"primary": time.Hour,
+						"backup": time.Hour}
+				})
 			}
 			if j := w.run(d, controlplane.JobStartIssuance); j.Status != tt.status {
 				t.Errorf("job status = %s (%s), want %s", j.Status, j.Reason, tt.status)
@@ -225,8 +243,16 @@ func TestRenewedOnceAnHour(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.active("example.com")
-	renew := func() error { _, _, err := w.RequestRenew(t.Context(), alice, w.org, d.ID); return err }
-	issue := func() error { _, _, err := w.RequestIssue(t.Context(), alice, w.org, d.ID); return err }
+	renew := func() error {
+		_, _, err := w.RequestRenew(t.Context(), alice, w.org,
+			d.ID)
+		return err
+	}
+	issue := func() error {
+		_, _, err := w.RequestIssue(t.Context(), alice, w.org,
+			d.ID)
+		return err
+	}
 	run := func() {
 		t.Helper()
 		j, err := w.Store.OpenJob(t.Context(), w.org, d.ID, controlplane.JobRenewal.Slot())
@@ -240,7 +266,8 @@ func TestRenewedOnceAnHour(t *testing.T) {
 	for n := range 11 {
 		w.clock.add(2 * time.Second)
 		for name, err := range map[string]error{"renew": renew(), "issue": issue()} {
-			e := wantError(t, fmt.Sprintf("%s %d", name, n), err, controlplane.KindRateLimited, "renewed-recently")
+			e := wantError(t, fmt.Sprintf("%s %d", name, n), err, controlplane.KindRateLimited,
+				"renewed-recently")
 			if !e.RetryAt.Equal(renewed.Add(time.Hour)) {
 				t.Errorf("%s: retry at %s, want %s", name, e.RetryAt, renewed.Add(time.Hour))
 			}
@@ -252,7 +279,8 @@ func TestRenewedOnceAnHour(t *testing.T) {
 
 	// Changed options, a revoked certificate, and a due renewal are exceptions.
 	kt := controlplane.KeyEC384
-	_, err := w.UpdateDomain(t.Context(), alice, w.org, d.ID, 0, lifecycle.DomainPatch{KeyType: &kt})
+	_, err := w.UpdateDomain(t.Context(), alice, w.org, d.ID, 0,
+		lifecycle.DomainPatch{KeyType: &kt})
 	must(t, err)
 	must(t, renew())
 	run()
@@ -291,7 +319,8 @@ func TestRestartWithinTheHour(t *testing.T) {
 	must(t, err)
 	wantJob(t, w.run(d, controlplane.JobRenewal), controlplane.JobSucceeded, "", 0)
 	_, _, err = w.RestartJob(t.Context(), alice, w.org, dead.ID)
-	wantError(t, "restart of the dead-lettered job", err, controlplane.KindRateLimited, "renewed-recently")
+	wantError(t, "restart of the dead-lettered job", err, controlplane.KindRateLimited,
+		"renewed-recently")
 }
 
 // A renewal is no longer due after its job was dead-lettered: further requests count, even if the

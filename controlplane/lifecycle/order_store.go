@@ -9,9 +9,12 @@ import (
 )
 
 // store stores the certificate, which becomes the domain's current one.
-func (w *work) store(ctx context.Context, o *controlplane.Order, cert *controlplane.Certificate) error {
+func (w *work) store(
+	ctx context.Context, o *controlplane.Order, cert *controlplane.Certificate,
+) error {
 	now, d := w.now(), *w.domain
-	if stored, err := w.Store.ConcludeIssuance(ctx, w.claim, w.issuance(&d, o, cert, now), now); stored || err != nil {
+	if stored, err := w.Store.ConcludeIssuance(ctx, w.claim, w.issuance(&d, o, cert, now),
+		now); stored || err != nil {
 		return err
 	}
 	// The domain changed during the order.
@@ -26,24 +29,32 @@ func (w *work) store(ctx context.Context, o *controlplane.Order, cert *controlpl
 }
 
 // issuance returns the changes to the domain, the order, and the job.
-func (w *work) issuance(d *controlplane.Domain, o *controlplane.Order, cert *controlplane.Certificate, now time.Time) postgres.Issuance {
-	cert.ID, cert.OrgID, cert.DomainID, cert.OrderID, cert.CreatedAt = controlplane.NewID(controlplane.PrefixCertificate), o.OrgID, o.DomainID, o.ID, now
+func (w *work) issuance(
+	d *controlplane.Domain, o *controlplane.Order, cert *controlplane.Certificate, now time.Time,
+) postgres.Issuance {
+	cert.ID, cert.OrgID, cert.DomainID, cert.OrderID, cert.CreatedAt = controlplane.NewID(
+		controlplane.PrefixCertificate), o.OrgID, o.DomainID, o.ID, now
 	draw, suspended := w.Rand(), isSuspended(d)
-	k := postgres.Issuance{Domain: d, Certificate: cert, Replaces: d.CertificateID, Order: o, Watch: w.renewalWatch(cert, draw, now),
+	k := postgres.Issuance{Domain: d, Certificate: cert, Replaces: d.CertificateID, Order: o,
+		Watch:  w.renewalWatch(cert, draw, now),
 		Result: map[string]any{"certificate_id": cert.ID, "ca": cert.CA}}
 	action := controlplane.ActionCertificateIssued
 	if k.Replaces != "" {
 		action = controlplane.ActionRenewed
 	}
 	k.Entry = w.audit(d.OrgID, w.actor(), action, "domain", d.ID, now)
-	k.Entry.Details = map[string]any{"certificate_id": cert.ID, "order_id": o.ID, "job_id": w.claim.Job.ID, "ca": cert.CA, "serial": cert.Serial,
+	k.Entry.Details = map[string]any{"certificate_id": cert.ID, "order_id": o.ID,
+		"job_id": w.claim.Job.ID, "ca": cert.CA, "serial": cert.Serial,
 		"names": cert.Names, "not_after": cert.NotAfter, "replaces": k.Replaces}
 	renewAt, _ := controlplane.RenewTime(cert.NotBefore, cert.NotAfter, nil, draw)
 	renewAt = renewAt.Truncate(time.Microsecond)
 	d.Status, d.StatusReason = controlplane.DomainActive, ""
-	d.CertificateID, d.ExpiresAt, d.RenewAt, d.LastIssuedAt = cert.ID, &cert.NotAfter, &renewAt, &now
-	d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: controlplane.ConditionTrue, Reason: controlplane.ReasonIssued,
-		Message: "A certificate of " + cert.Issuer + " is valid until " + cert.NotAfter.Format("2 January 2006 15:04 MST") + ".", LastCheckedAt: &now})
+	d.CertificateID, d.ExpiresAt, d.RenewAt, d.LastIssuedAt = cert.ID, &cert.NotAfter, &renewAt,
+		&now
+	d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady,
+		Status: controlplane.ConditionTrue, Reason: controlplane.ReasonIssued,
+		Message: "A certificate of " + cert.Issuer + " is valid until " +
+			cert.NotAfter.Format("2 January 2006 15:04 MST") + ".", LastCheckedAt: &now})
 	if d.SetCondition(renewalPlan(d, now)); suspended && holdsKeyOf(d.CSRPEM, cert) {
 		suspendOrders(d, now) // the key was reported as compromised during the order
 	}
@@ -53,9 +64,12 @@ func (w *work) issuance(d *controlplane.Domain, o *controlplane.Order, cert *con
 // renewalPlan returns the condition of a domain whose renewal has no problem.
 func renewalPlan(d *controlplane.Domain, now time.Time) controlplane.Condition {
 	if !d.AutoRenew {
-		return controlplane.Condition{Type: controlplane.RenewalOnTrack, Status: controlplane.ConditionFalse, Reason: controlplane.ReasonAutoRenewOff,
-			Message: "Automatic renewal is off for this domain.", Fix: "Set auto_renew to true, or request the renewal in time.", LastCheckedAt: &now}
+		return controlplane.Condition{Type: controlplane.RenewalOnTrack,
+			Status: controlplane.ConditionFalse, Reason: controlplane.ReasonAutoRenewOff,
+			Message: "Automatic renewal is off for this domain.",
+			Fix:     "Set auto_renew to true, or request the renewal in time.", LastCheckedAt: &now}
 	}
-	return controlplane.Condition{Type: controlplane.RenewalOnTrack, Status: controlplane.ConditionTrue, Reason: controlplane.ReasonScheduled,
+	return controlplane.Condition{Type: controlplane.RenewalOnTrack,
+		Status: controlplane.ConditionTrue, Reason: controlplane.ReasonScheduled,
 		Message: plannedRenewal(*d.RenewAt), LastCheckedAt: &now, NextCheckAt: d.RenewAt}
 }

@@ -29,19 +29,25 @@ type governor struct {
 func (g *governor) set(fn func(*governor)) { g.mu.Lock(); defer g.mu.Unlock(); fn(g) }
 
 // Reserve implements lifecycle.Governor. It makes no reservation beyond the patience.
-func (g *governor) Reserve(_ context.Context, q controlplane.QuotaRequest) (controlplane.QuotaDecision, error) {
+func (g *governor) Reserve(
+	_ context.Context, q controlplane.QuotaRequest,
+) (controlplane.QuotaDecision, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.requests = append(g.requests, q)
 	if wait, ok := g.waits[q.CA]; ok && !g.bypassed {
-		return controlplane.QuotaDecision{WaitUntil: g.clock.Now().Add(wait), Limit: controlplane.LimitNewOrders, Message: q.CA + " takes no more."}, g.err
+		return controlplane.QuotaDecision{WaitUntil: g.clock.Now().Add(wait),
+			Limit: controlplane.LimitNewOrders, Message: q.CA + " takes no more."}, g.err
 	}
 	return controlplane.QuotaDecision{OK: true, Bypassed: g.bypassed}, g.err
 }
 
 // Refund implements lifecycle.Governor.
 func (g *governor) Refund(_ context.Context, q controlplane.QuotaRequest, reachedCA bool) error {
-	g.set(func(g *governor) { g.calls = append(g.calls, fmt.Sprintf("refund %s %v", q.CA, reachedCA)) })
+	g.set(func(g *governor) {
+		g.calls = append(g.calls,
+			fmt.Sprintf("refund %s %v", q.CA, reachedCA))
+	})
 	return nil
 }
 
@@ -52,7 +58,9 @@ func (g *governor) AuthorizationFailed(_ context.Context, q controlplane.QuotaRe
 }
 
 // Learn implements lifecycle.Governor: later orders wait as long as the verdict says.
-func (g *governor) Learn(_ context.Context, q controlplane.QuotaRequest, v controlplane.Verdict) error {
+func (g *governor) Learn(
+	_ context.Context, q controlplane.QuotaRequest, v controlplane.Verdict,
+) error {
 	g.set(func(g *governor) {
 		g.calls = append(g.calls, "learn "+q.CA)
 		g.waits[q.CA] = max(v.RetryAt.Sub(g.clock.Now()), 2*time.Minute)
@@ -79,14 +87,20 @@ func TestChooseByTheLimits(t *testing.T) {
 		ran      string        // CA of the certificate; "" if the job is deferred
 		wait     time.Duration // of the job
 	}{
-		"no limits":                           {nil, "", []string{"primary"}, "primary", never},
-		"preferred CA":                        {nil, "backup", []string{"backup"}, "backup", never},
-		"first limited for long":              {map[string]time.Duration{"primary": time.Hour}, "", []string{"primary", "backup"}, "backup", never},
-		"preferred CA limited for long":       {map[string]time.Duration{"backup": time.Hour}, "backup", []string{"backup", "primary"}, "primary", never},
-		"first limited briefly":               {map[string]time.Duration{"primary": 20 * time.Second}, "", []string{"primary"}, "", 20 * time.Second},
-		"both for long, the second is sooner": {map[string]time.Duration{"primary": 3 * time.Hour, "backup": time.Hour}, "", []string{"primary", "backup"}, "", time.Hour},
-		"both for long, the first is sooner":  {map[string]time.Duration{"primary": time.Hour, "backup": 7 * day}, "", []string{"primary", "backup"}, "", time.Hour},
-		"second limited briefly":              {map[string]time.Duration{"primary": time.Hour, "backup": 5 * time.Second}, "", []string{"primary", "backup"}, "", 5 * time.Second},
+		"no limits":    {nil, "", []string{"primary"}, "primary", never},
+		"preferred CA": {nil, "backup", []string{"backup"}, "backup", never},
+		"first limited for long": {map[string]time.Duration{"primary": time.Hour},
+			"", []string{"primary", "backup"}, "backup", never},
+		"preferred CA limited for long": {map[string]time.Duration{"backup": time.Hour},
+			"backup", []string{"backup", "primary"}, "primary", never},
+		"first limited briefly": {map[string]time.Duration{
+			"primary": 20 * time.Second}, "", []string{"primary"}, "", 20 * time.Second},
+		"both for long, the second is sooner": {map[string]time.Duration{"primary": 3 * time.Hour,
+			"backup": time.Hour}, "", []string{"primary", "backup"}, "", time.Hour},
+		"both for long, the first is sooner": {map[string]time.Duration{"primary": time.Hour,
+			"backup": 7 * day}, "", []string{"primary", "backup"}, "", time.Hour},
+		"second limited briefly": {map[string]time.Duration{"primary": time.Hour,
+			"backup": 5 * time.Second}, "", []string{"primary", "backup"}, "", 5 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -100,7 +114,8 @@ func TestChooseByTheLimits(t *testing.T) {
 			for i, q := range g.requests {
 				requests = append(requests, q.CA)
 				patient := i+1 == len(w.ca.names) // no CA follows the last one
-				if q.Waiter != j.ID || !slices.Equal(q.Names, []string{"example.com"}) || q.Renewal || q.Replaces || (q.Patience == 0) != patient || q.OrderID == "" {
+				if q.Waiter != j.ID || !slices.Equal(q.Names, []string{"example.com"}) ||
+					q.Renewal || q.Replaces || (q.Patience == 0) != patient || q.OrderID == "" {
 					t.Errorf("quota request %+v, want one of job %s for a new certificate", q, j.ID)
 				}
 			}
@@ -111,17 +126,22 @@ func TestChooseByTheLimits(t *testing.T) {
 				wantJob(t, j, controlplane.JobSucceeded, "", 0)
 				o := w.ca.order(0)
 				if o.CA != tt.ran || o.ID != g.requests[len(g.requests)-1].OrderID {
-					t.Errorf("order %s at %s, reserved as %s", o.ID, o.CA, g.requests[len(g.requests)-1].OrderID)
+					t.Errorf("order %s at %s, reserved as %s", o.ID, o.CA,
+						g.requests[len(g.requests)-1].OrderID)
 				}
 				return
 			}
 			wantJob(t, j, controlplane.JobQueued, "ca-quota", 0)
 			if wait := j.RunAt.Sub(w.clock.Now()); wait != tt.wait || len(w.ca.runs()) != 0 {
-				t.Errorf("job is deferred for %s, want %s; orders at %q, want none", wait, tt.wait, w.ca.runs())
+				t.Errorf("job is deferred for %s, want %s; orders at %q, want none", wait, tt.wait,
+					w.ca.runs())
 			}
 			c := wantCondition(t, w.domain(d), controlplane.CertificateReady, "false", "ca-quota")
-			if c.NextCheckAt == nil || !c.NextCheckAt.Equal(j.RunAt) || !strings.Contains(c.Fix, controlplane.LimitNewOrders) || !strings.Contains(c.Message, "takes no more") {
-				t.Errorf("condition = %+v, want the limit %s and the next check at %s", c, controlplane.LimitNewOrders, j.RunAt)
+			if c.NextCheckAt == nil || !c.NextCheckAt.Equal(j.RunAt) ||
+				!strings.Contains(c.Fix, controlplane.LimitNewOrders) ||
+				!strings.Contains(c.Message, "takes no more") {
+				t.Errorf("condition = %+v, want the limit %s and the next check at %s", c,
+					controlplane.LimitNewOrders, j.RunAt)
 			}
 			g.set(func(g *governor) { g.waits = nil })
 			wantJob(t, w.runDue(d, controlplane.JobStartIssuance), controlplane.JobSucceeded, "", 0)
@@ -141,13 +161,15 @@ func TestChooseForARenewal(t *testing.T) {
 	_, _, err := w.RequestRenew(t.Context(), alice, w.org, d.ID)
 	must(t, err)
 	g.set(func(g *governor) {
-		g.waits, g.requests = map[string]time.Duration{"primary": time.Hour, "backup": 2 * time.Hour}, nil
+		g.waits, g.requests = map[string]time.Duration{"primary": time.Hour,
+			"backup": 2 * time.Hour}, nil
 	})
 	j := w.run(d, controlplane.JobRenewal)
 	wantJob(t, j, controlplane.JobQueued, "ca-quota", 0)
 	wantStatus(t, w.domain(d), controlplane.DomainActive, "")
 	wantCondition(t, w.domain(d), controlplane.RenewalOnTrack, "false", "ca-quota")
-	if len(g.requests) != 2 || !g.requests[0].Renewal || !g.requests[0].Replaces || !g.requests[1].Renewal || g.requests[1].Replaces {
+	if len(g.requests) != 2 || !g.requests[0].Renewal || !g.requests[0].Replaces ||
+		!g.requests[1].Renewal || g.requests[1].Replaces {
 		t.Errorf("quota requests = %+v, want two renewals, of which the first replaces a certificate", g.requests)
 	}
 	g.set(func(g *governor) { g.waits = nil })
@@ -195,15 +217,25 @@ func TestGovernorTracksFailedOrders(t *testing.T) {
 		calls []string
 		runs  []string
 	}{
-		"rejected for a limit":   {verdictOf(controlplane.VerdictRateLimited), []string{"learn primary", "refund primary false"}, []string{"primary", "backup"}},
-		"unreachable":            {verdictOf(controlplane.VerdictUnreachable), []string{"refund primary true"}, []string{"primary", "backup"}},
-		"forbidden by CAA":       {verdictOf(controlplane.VerdictCAAForbids), []string{"refund primary false"}, []string{"primary", "backup"}},
-		"not validated":          {over("ca-unauthorized"), []string{"failed primary", "refund primary false"}, []string{"primary"}},
-		"bad CSR":                {over("ca-bad-csr"), []string{"refund primary false"}, []string{"primary"}},
-		"rejected, order open":   {verdictOf(controlplane.VerdictRejected), nil, []string{"primary"}},
-		"interrupted":            {verdictOf(controlplane.VerdictInterrupted), nil, []string{"primary"}},
-		"missing, placed again":  {verdictOf(controlplane.VerdictOrderGone), []string{"refund primary false", "refund primary false", "refund primary false", "refund primary false"}, []string{"primary", "primary", "primary", "primary"}},
-		"forbidden by CAA later": {over("ca-caa"), []string{"failed primary", "refund primary false"}, []string{"primary"}},
+		"rejected for a limit": {verdictOf(controlplane.VerdictRateLimited),
+			[]string{"learn primary", "refund primary false"}, []string{"primary", "backup"}},
+		"unreachable": {verdictOf(controlplane.VerdictUnreachable),
+			[]string{"refund primary true"}, []string{"primary", "backup"}},
+		"forbidden by CAA": {verdictOf(controlplane.VerdictCAAForbids),
+			[]string{"refund primary false"}, []string{"primary", "backup"}},
+		"not validated": {over("ca-unauthorized"),
+			[]string{"failed primary", "refund primary false"}, []string{"primary"}},
+		"bad CSR": {over("ca-bad-csr"), []string{"refund primary false"},
+			[]string{"primary"}},
+		"rejected, order open": {verdictOf(controlplane.VerdictRejected), nil,
+			[]string{"primary"}},
+		"interrupted": {verdictOf(controlplane.VerdictInterrupted), nil,
+			[]string{"primary"}},
+		"missing, placed again": {verdictOf(controlplane.VerdictOrderGone),
+			[]string{"refund primary false", "refund primary false", "refund primary false",
+				"refund primary false"}, []string{"primary", "primary", "primary", "primary"}},
+		"forbidden by CAA later": {over("ca-caa"),
+			[]string{"failed primary", "refund primary false"}, []string{"primary"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -212,7 +244,8 @@ func TestGovernorTracksFailedOrders(t *testing.T) {
 			w.ca.reject(map[string]verdict{"primary": tt.say})
 			w.run(d, controlplane.JobStartIssuance)
 			if !slices.Equal(g.calls, tt.calls) || !slices.Equal(w.ca.runs(), tt.runs) {
-				t.Errorf("governor calls = %q, want %q; orders at %q, want %q", g.calls, tt.calls, w.ca.runs(), tt.runs)
+				t.Errorf("governor calls = %q, want %q; orders at %q, want %q", g.calls, tt.calls,
+					w.ca.runs(), tt.runs)
 			}
 		})
 	}
@@ -231,18 +264,22 @@ func TestGovernorCountsOrdersThatMayBeIssued(t *testing.T) {
 		say   verdict
 		calls []string
 	}{
-		"unreachable before the CSR":  {controlplane.StepAccepted, verdictOf(controlplane.VerdictUnreachable), back},
-		"unreachable after the CSR":   {controlplane.StepReady, verdictOf(controlplane.VerdictUnreachable), nil},
-		"unreachable at the download": {controlplane.StepIssued, verdictOf(controlplane.VerdictUnreachable), nil},
-		"CSR rejected":                {controlplane.StepReady, invalid, back},
-		"invalid after the CSR":       {controlplane.StepFinalized, invalid, back},
-		"certificate mismatch":        {controlplane.StepIssued, mismatch, nil},
+		"unreachable before the CSR": {controlplane.StepAccepted,
+			verdictOf(controlplane.VerdictUnreachable), back},
+		"unreachable after the CSR": {controlplane.StepReady,
+			verdictOf(controlplane.VerdictUnreachable), nil},
+		"unreachable at the download": {controlplane.StepIssued,
+			verdictOf(controlplane.VerdictUnreachable), nil},
+		"CSR rejected":          {controlplane.StepReady, invalid, back},
+		"invalid after the CSR": {controlplane.StepFinalized, invalid, back},
+		"certificate mismatch":  {controlplane.StepIssued, mismatch, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w, g := newGoverned(t)
 			d := w.issuing("example.com")
-			w.ca.answer(func(ctx context.Context, o *controlplane.Order, j controlplane.Journal) error {
+			w.ca.answer(func(ctx context.Context, o *controlplane.Order,
+				j controlplane.Journal) error {
 				if o.CA != "primary" {
 					return nil
 				}
@@ -268,7 +305,8 @@ func TestChooseFailsWithItsGovernor(t *testing.T) {
 	g.set(func(g *governor) { g.err = errors.New("not configured") })
 	j := w.run(d, controlplane.JobStartIssuance)
 	wantJob(t, j, controlplane.JobQueued, "retry", 1)
-	if j.LastErrorCode != "internal" || len(w.ca.runs()) != 0 || value[int](w, `SELECT count(*) FROM acme_orders`) != 0 {
+	if j.LastErrorCode != "internal" || len(w.ca.runs()) != 0 ||
+		value[int](w, `SELECT count(*) FROM acme_orders`) != 0 {
 		t.Errorf("job = %+v, want an internal error and no order", j)
 	}
 }
@@ -293,8 +331,10 @@ func TestRenewalHasPatience(t *testing.T) {
 	w.clock.set(d.ExpiresAt.Add(-12 * time.Hour))
 	g.set(func(g *governor) { g.requests = nil })
 	wantJob(t, w.runDue(d, controlplane.JobRenewal), controlplane.JobSucceeded, "", 0)
-	if len(g.requests) != 2 || g.requests[0].Patience != 30*time.Minute || w.ca.order(1).CA != "backup" {
-		t.Errorf("quota requests %+v, order at %s, want it at the other CA", g.requests, w.ca.order(1).CA)
+	if len(g.requests) != 2 || g.requests[0].Patience != 30*time.Minute ||
+		w.ca.order(1).CA != "backup" {
+		t.Errorf("quota requests %+v, order at %s, want it at the other CA", g.requests,
+			w.ca.order(1).CA)
 	}
 }
 
@@ -310,7 +350,8 @@ func TestChooseForARenewalThatIsNotDue(t *testing.T) {
 	}{
 		"nothing suggested": {func(*world, *controlplane.Domain) {}, false, false},
 		"before the window": {func(w *world, d *controlplane.Domain) {
-			w.exec(`UPDATE domains SET ari_start = $1, ari_end = $2`, start.Add(day), start.Add(2*day))
+			w.exec(`UPDATE domains SET ari_start = $1, ari_end = $2`, start.Add(day),
+				start.Add(2*day))
 		}, false, false},
 		"in the window": {func(w *world, d *controlplane.Domain) {
 			w.exec(`UPDATE domains SET ari_start = $1, ari_end = $2`, start, start.Add(2*day))
@@ -318,9 +359,13 @@ func TestChooseForARenewalThatIsNotDue(t *testing.T) {
 		"to be revoked": {func(w *world, d *controlplane.Domain) {
 			w.exec(`UPDATE certificates SET revocation_requested = 'superseded'`)
 		}, true, false},
-		"revoked": {func(w *world, d *controlplane.Domain) { w.exec(`UPDATE certificates SET revoked_at = $1`, start) }, true, false},
+		"revoked": {func(w *world,
+			d *controlplane.Domain) {
+			w.exec(`UPDATE certificates SET revoked_at = $1`, start)
+		}, true, false},
 		"due by the CA's window": {func(w *world, d *controlplane.Domain) {
-			w.exec(`UPDATE domains SET renew_at = $1, ari_start = $1, ari_end = $2`, start, start.Add(day))
+			w.exec(`UPDATE domains SET renew_at = $1, ari_start = $1, ari_end = $2`, start,
+				start.Add(day))
 		}, true, true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -332,8 +377,10 @@ func TestChooseForARenewalThatIsNotDue(t *testing.T) {
 			must(t, err)
 			g.set(func(g *governor) { g.requests = nil })
 			wantJob(t, w.run(d, controlplane.JobRenewal), controlplane.JobSucceeded, "", 0)
-			if len(g.requests) != 1 || g.requests[0].Renewal != tt.renewal || g.requests[0].Replaces != tt.replaces || g.requests[0].Org != w.org {
-				t.Errorf("Reserve was called with %+v, want Renewal %v, Replaces %v", g.requests, tt.renewal, tt.replaces)
+			if len(g.requests) != 1 || g.requests[0].Renewal != tt.renewal ||
+				g.requests[0].Replaces != tt.replaces || g.requests[0].Org != w.org {
+				t.Errorf("Reserve was called with %+v, want Renewal %v, Replaces %v", g.requests,
+					tt.renewal, tt.replaces)
 			}
 			if o := w.ca.order(1); o.Replaces == "" {
 				t.Errorf("order = %+v, want one that replaces the previous certificate", o)

@@ -21,9 +21,13 @@ const (
 
 // judge acts on a CA's verdict. It returns true if this run should place another order. Otherwise
 // it deferred the job, or returns the error with which the job fails.
-func (w *work) judge(ctx context.Context, o *controlplane.Order, e controlplane.Judged, tried map[string]controlplane.Verdict) (bool, error) {
+func (w *work) judge(
+	ctx context.Context, o *controlplane.Order, e controlplane.Judged,
+	tried map[string]controlplane.Verdict,
+) (bool, error) {
 	v := storableVerdict(e.Verdict())
-	w.Logger.InfoContext(ctx, "lifecycle: order issued no certificate", "order", o.ID, "ca", o.CA, "class", v.Class, "code", v.Code, "error", e)
+	w.Logger.InfoContext(ctx, "lifecycle: order issued no certificate", "order", o.ID, "ca", o.CA,
+		"class", v.Class, "code", v.Code, "error", e)
 	w.reportToGovernor(ctx, o, v)
 	switch v.Class {
 	case controlplane.VerdictInterrupted:
@@ -34,7 +38,8 @@ func (w *work) judge(ctx context.Context, o *controlplane.Order, e controlplane.
 			return true, w.failOrder(ctx, o, v)
 		}
 		tried[o.CA] = v
-		wait := v.RetryAt.IsZero() || v.RetryAt.Sub(w.now()) < w.patience() || len(w.left(tried)) == 0
+		wait := v.RetryAt.IsZero() || v.RetryAt.Sub(w.now()) < w.patience() ||
+			len(w.left(tried)) == 0
 		if v.Over || !wait {
 			if err := w.failOrder(ctx, o, v); err != nil {
 				return false, err
@@ -75,19 +80,24 @@ func (w *work) deferForCA(ctx context.Context, v controlplane.Verdict) error {
 	if now := w.now(); next.Before(now.Add(time.Second)) {
 		next = now.Add(30 * time.Second)
 	}
-	return w.deferUntil(ctx, next.Truncate(time.Microsecond), deferReason{v.Code, v.Message, v.CA}, v.Fix, v.Problem)
+	return w.deferUntil(ctx, next.Truncate(time.Microsecond), deferReason{v.Code, v.Message, v.CA},
+		v.Fix, v.Problem)
 }
 
 // deferUntil defers the job and shows the reason and time in the domain. problem is the CA's
 // problem document, if the CA caused the wait.
-func (w *work) deferUntil(ctx context.Context, next time.Time, why deferReason, fix string, problem json.RawMessage) error {
+func (w *work) deferUntil(
+	ctx context.Context, next time.Time, why deferReason, fix string, problem json.RawMessage,
+) error {
 	return w.Store.InTx(ctx, func(t *postgres.Tx) error {
 		now := w.now()
 		d, err := t.LockDomain(ctx, w.domain.OrgID, w.domain.ID)
 		if err != nil {
 			return err
 		}
-		c := controlplane.Condition{Type: controlplane.CertificateReady, Status: controlplane.ConditionFalse, Reason: controlplane.Reason(why.code), Message: why.message, Fix: fix, ACME: problem, LastCheckedAt: &now, NextCheckAt: &next}
+		c := controlplane.Condition{Type: controlplane.CertificateReady,
+			Status: controlplane.ConditionFalse, Reason: controlplane.Reason(why.code),
+			Message: why.message, Fix: fix, ACME: problem, LastCheckedAt: &now, NextCheckAt: &next}
 		if d.HasCertificate(now) {
 			c.Type = controlplane.RenewalOnTrack
 		}
@@ -117,11 +127,14 @@ func (w *work) failOrder(ctx context.Context, o *controlplane.Order, v controlpl
 			return err
 		}
 		now := w.now()
-		if err := t.CloseOrder(ctx, o, controlplane.StepFailed, v.Code, v.Message, now); err != nil {
+		if err := t.CloseOrder(ctx, o, controlplane.StepFailed, v.Code, v.Message,
+			now); err != nil {
 			return err
 		}
-		entry := w.audit(o.OrgID, w.actor(), controlplane.ActionOrderFailed, "domain", o.DomainID, now)
-		entry.Details = map[string]any{"order_id": o.ID, "ca": o.CA, "code": v.Code, "detail": v.Message}
+		entry := w.audit(o.OrgID, w.actor(), controlplane.ActionOrderFailed, "domain", o.DomainID,
+			now)
+		entry.Details = map[string]any{"order_id": o.ID, "ca": o.CA, "code": v.Code,
+			"detail": v.Message}
 		if len(v.Problem) > 0 {
 			entry.Details["acme"] = v.Problem
 		}
@@ -131,7 +144,9 @@ func (w *work) failOrder(ctx context.Context, o *controlplane.Order, v controlpl
 
 // soonest returns the verdict v of a CA over its limit, with the earliest time at which any CA can
 // be retried: another limit may end sooner, and an unreachable CA may be available again.
-func soonest(v controlplane.Verdict, tried map[string]controlplane.Verdict, now time.Time) controlplane.Verdict {
+func soonest(
+	v controlplane.Verdict, tried map[string]controlplane.Verdict, now time.Time,
+) controlplane.Verdict {
 	for _, other := range tried {
 		at := other.RetryAt
 		if other.Class == controlplane.VerdictUnreachable && at.IsZero() {
@@ -158,7 +173,8 @@ func (w *work) noneLeft(ctx context.Context, tried map[string]controlplane.Verdi
 		}
 	}
 	return &controlplane.Error{Kind: controlplane.KindUnavailable, Code: "orders-exhausted",
-		Message: "Several orders in a row gave no certificate.", Fix: "No action needed. The order is retried automatically."}
+		Message: "Several orders in a row gave no certificate.",
+		Fix:     "No action needed. The order is retried automatically."}
 }
 
 // judgment is a verdict as an error.

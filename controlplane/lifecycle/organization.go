@@ -17,20 +17,29 @@ type NewOrganization struct {
 }
 
 // CreateOrganization adds an organization.
-func (s *Service) CreateOrganization(ctx context.Context, actor controlplane.Actor, in NewOrganization) (*controlplane.Organization, error) {
+func (s *Service) CreateOrganization(
+	ctx context.Context, actor controlplane.Actor, in NewOrganization,
+) (*controlplane.Organization, error) {
 	name, err := organizationName(in.Name)
 	if err != nil {
 		return nil, err
 	}
 	if !in.Tier.Valid() {
-		return nil, controlplane.Invalid("/tier", "tier-unknown", "The tier must be free, pro, or agency.", "Send one of these tiers.")
+		return nil, controlplane.Invalid("/tier", "tier-unknown",
+			"The tier must be free, pro, or agency.", "Send one of these tiers.")
 	}
-	o := &controlplane.Organization{ID: controlplane.NewID(controlplane.PrefixOrganization), Name: name, Tier: in.Tier, DomainLimit: in.DomainLimit, CreatedAt: s.now()}
-	err = s.Store.InTx(ctx, func(t *postgres.Tx) error { return s.addOrganization(ctx, t, actor, o) })
+	o := &controlplane.Organization{ID: controlplane.NewID(controlplane.PrefixOrganization),
+		Name: name, Tier: in.Tier, DomainLimit: in.DomainLimit, CreatedAt: s.now()}
+	err = s.Store.InTx(ctx, func(t *postgres.Tx) error {
+		return s.addOrganization(ctx, t, actor,
+			o)
+	})
 	return o, err
 }
 
-func (s *Service) addOrganization(ctx context.Context, t *postgres.Tx, actor controlplane.Actor, o *controlplane.Organization) error {
+func (s *Service) addOrganization(
+	ctx context.Context, t *postgres.Tx, actor controlplane.Actor, o *controlplane.Organization,
+) error {
 	if err := t.AddOrganization(ctx, o); err != nil {
 		return err
 	}
@@ -40,7 +49,9 @@ func (s *Service) addOrganization(ctx context.Context, t *postgres.Tx, actor con
 }
 
 // RenameOrganization changes an organization's name.
-func (s *Service) RenameOrganization(ctx context.Context, actor controlplane.Actor, orgID, name string) (*controlplane.Organization, error) {
+func (s *Service) RenameOrganization(
+	ctx context.Context, actor controlplane.Actor, orgID, name string,
+) (*controlplane.Organization, error) {
 	name, err := organizationName(name)
 	if err != nil {
 		return nil, err
@@ -50,7 +61,8 @@ func (s *Service) RenameOrganization(ctx context.Context, actor controlplane.Act
 		if o, err = t.LockOrganization(ctx, orgID); err != nil || o.Name == name {
 			return err
 		}
-		entry := s.audit(orgID, actor, controlplane.ActionOrgRenamed, "organization", orgID, s.now())
+		entry := s.audit(orgID, actor, controlplane.ActionOrgRenamed, "organization", orgID,
+			s.now())
 		entry.Before, entry.After = map[string]any{"name": o.Name}, map[string]any{"name": name}
 		if err := t.RenameOrganization(ctx, orgID, name); err != nil {
 			return err
@@ -64,19 +76,24 @@ func (s *Service) RenameOrganization(ctx context.Context, actor controlplane.Act
 // DeleteOrganization deletes an organization with everything in it: the validation zone no longer
 // serves its targets, and its tokens and sessions are revoked. Its audit log is kept. confirm must
 // be its name.
-func (s *Service) DeleteOrganization(ctx context.Context, actor controlplane.Actor, orgID, confirm string) error {
+func (s *Service) DeleteOrganization(
+	ctx context.Context, actor controlplane.Actor, orgID, confirm string,
+) error {
 	return s.Store.InTx(ctx, func(t *postgres.Tx) error {
 		o, err := t.LockOrganization(ctx, orgID)
 		if err != nil {
 			return err
 		}
 		if confirm != o.Name {
-			return controlplane.Invalid("/confirm", "confirm-mismatch", "The value of confirm is not the organization's name.", "Send the exact name of the organization.")
+			return controlplane.Invalid("/confirm", "confirm-mismatch",
+				"The value of confirm is not the organization's name.",
+				"Send the exact name of the organization.")
 		}
 		if err := t.DeleteOrganization(ctx, orgID); err != nil {
 			return err
 		}
-		entry := s.audit(orgID, actor, controlplane.ActionOrgDeleted, "organization", orgID, s.now())
+		entry := s.audit(orgID, actor, controlplane.ActionOrgDeleted, "organization", orgID,
+			s.now())
 		entry.Before = map[string]any{"name": o.Name, "tier": string(o.Tier), "domains": o.Domains}
 		return t.Audit(ctx, entry)
 	})
@@ -85,7 +102,8 @@ func (s *Service) DeleteOrganization(ctx context.Context, actor controlplane.Act
 // organizationName returns the name in stored form.
 func organizationName(name string) (string, error) {
 	if name = strings.TrimSpace(name); name == "" || utf8.RuneCountInString(name) > 200 {
-		return "", controlplane.Invalid("/name", "name-invalid", "An organization's name must have 1 to 200 characters.", "Send a name of this length.")
+		return "", controlplane.Invalid("/name", "name-invalid",
+			"An organization's name must have 1 to 200 characters.", "Send a name of this length.")
 	}
 	return name, nil
 }

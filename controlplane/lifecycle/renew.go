@@ -12,14 +12,17 @@ import (
 )
 
 const (
-	renewalCheckEvery = 12 * time.Hour // longest time between two ARI requests for a certificate (RFC 9773 §4.3.2)
+	// longest time between two ARI requests for a certificate (RFC 9773 §4.3.2)
+	renewalCheckEvery = 12 * time.Hour
 	renewalCheckLease = 10 * time.Minute
 	renewalCheckBatch = 200
 )
 
 // renewalWatch returns the schedule of checks and warnings of a new certificate. draw is its random
 // number for the renewal time. The first checks are spread.
-func (s *Service) renewalWatch(cert *controlplane.Certificate, draw float64, now time.Time) postgres.RenewalWatch {
+func (s *Service) renewalWatch(
+	cert *controlplane.Certificate, draw float64, now time.Time,
+) postgres.RenewalWatch {
 	every := controlplane.RehearsalEvery(cert.NotBefore, cert.NotAfter)
 	_, warnAt := controlplane.ExpiryWarning(cert.NotBefore, cert.NotAfter, now)
 	return postgres.RenewalWatch{Draw: draw, WarnAt: warnAt, RehearseEvery: every,
@@ -27,7 +30,9 @@ func (s *Service) renewalWatch(cert *controlplane.Certificate, draw float64, now
 }
 
 // share returns a random part of d.
-func (s *Service) share(d time.Duration) time.Duration { return time.Duration(s.Rand() * float64(d)) }
+func (s *Service) share(d time.Duration) time.Duration {
+	return time.Duration(s.Rand() * float64(d))
+}
 
 // CheckRenewals fetches the renewal information (ARI, RFC 9773) of every certificate that is due
 // for it, and reschedules their renewals. It returns the number of certificates.
@@ -35,7 +40,8 @@ func (s *Service) CheckRenewals(ctx context.Context) (int, error) {
 	total := 0
 	for {
 		now := s.now()
-		due, err := s.Store.DueRenewalChecks(ctx, now, now.Add(renewalCheckLease), renewalCheckBatch)
+		due, err := s.Store.DueRenewalChecks(ctx, now, now.Add(renewalCheckLease),
+			renewalCheckBatch)
 		total += len(due)
 		if err != nil || len(due) == 0 {
 			return total, err
@@ -67,7 +73,8 @@ func (s *Service) checkRenewal(ctx context.Context, r postgres.RenewalCheck) err
 		info.CheckedAt = now
 	}
 	// At least twice a day, or sooner if the CA says so or was unreachable.
-	if limit := now.Add(renewalCheckEvery); info.CheckAgainAt.IsZero() || info.CheckAgainAt.After(limit) {
+	if limit := now.Add(renewalCheckEvery); info.CheckAgainAt.IsZero() ||
+		info.CheckAgainAt.After(limit) {
 		info.CheckAgainAt = limit
 	}
 	if err != nil || !info.HasWindow() {
@@ -83,7 +90,10 @@ func (s *Service) checkRenewal(ctx context.Context, r postgres.RenewalCheck) err
 
 // moveRenewal stores the CA's renewal window and the new renewal time, if the certificate is still
 // the domain's current one.
-func (s *Service) moveRenewal(ctx context.Context, r postgres.RenewalCheck, info controlplane.RenewalInfo, at time.Time, urgent bool) error {
+func (s *Service) moveRenewal(
+	ctx context.Context, r postgres.RenewalCheck, info controlplane.RenewalInfo, at time.Time,
+	urgent bool,
+) error {
 	return s.Store.InTx(ctx, func(t *postgres.Tx) error {
 		now := s.now()
 		d, err := t.LockDomain(ctx, r.OrgID, r.DomainID)
@@ -93,14 +103,16 @@ func (s *Service) moveRenewal(ctx context.Context, r postgres.RenewalCheck, info
 		if err != nil || d.CertificateID != r.CertificateID {
 			return err
 		}
-		if err := t.SaveRenewalInfo(ctx, r, info); err != nil || isSuspended(d) || d.RenewAt != nil && d.RenewAt.Equal(at) {
+		if err := t.SaveRenewalInfo(ctx, r, info); err != nil || isSuspended(d) ||
+			d.RenewAt != nil && d.RenewAt.Equal(at) {
 			return err
 		}
 		d.RenewAt = &at
 		if c := d.Condition(controlplane.RenewalOnTrack); c.Status == controlplane.ConditionTrue {
 			c.Message, c.NextCheckAt = plannedRenewal(at), &at
 			if urgent {
-				c.Reason, c.Message = controlplane.ReasonCAAsksNow, "The CA requests the renewal now. It is in progress."
+				c.Reason, c.Message = controlplane.ReasonCAAsksNow,
+					"The CA requests the renewal now. It is in progress."
 				if info.ExplanationURL != "" {
 					c.Message += " Reason: " + info.ExplanationURL
 				}

@@ -21,7 +21,9 @@ type adviser struct {
 }
 
 // RenewalInfo implements lifecycle.Issuer.
-func (a *adviser) RenewalInfo(ctx context.Context, ca, ariID string) (controlplane.RenewalInfo, error) {
+func (a *adviser) RenewalInfo(
+	ctx context.Context, ca, ariID string,
+) (controlplane.RenewalInfo, error) {
 	a.mu.Lock()
 	a.requests = append(a.requests, ca+" "+ariID)
 	says := a.says
@@ -44,7 +46,8 @@ func newAdvised(t *testing.T) (*world, *adviser) {
 func (a *adviser) window(from, end time.Time, again time.Duration) {
 	a.answers(func(context.Context, string) (controlplane.RenewalInfo, error) {
 		now := a.clock.Now()
-		return controlplane.RenewalInfo{WindowStart: from, WindowEnd: end, CheckedAt: now, CheckAgainAt: now.Add(again), ExplanationURL: "https://ca.example/incident"}, nil
+		return controlplane.RenewalInfo{WindowStart: from, WindowEnd: end, CheckedAt: now,
+			CheckAgainAt: now.Add(again), ExplanationURL: "https://ca.example/incident"}, nil
 	})
 }
 
@@ -66,7 +69,8 @@ func (w *world) ask(d *controlplane.Domain, want int) *controlplane.Domain {
 }
 
 func (w *world) nextRequest(d *controlplane.Domain) time.Duration {
-	return value[time.Time](w, `SELECT ari_check_at FROM domains WHERE id = $1`, d.ID).Sub(w.clock.Now())
+	return value[time.Time](w, `SELECT ari_check_at FROM domains WHERE id = $1`,
+		d.ID).Sub(w.clock.Now())
 }
 
 // The renewal follows the CA's window, at a point that is drawn once, and never later than the
@@ -91,7 +95,8 @@ func TestCheckRenewalsFollowsTheWindow(t *testing.T) {
 		wantAgain         time.Duration
 	}{
 		{50 * day, 52 * day, 6 * time.Hour, start.Add(51 * day), 6 * time.Hour},
-		{40 * day, 42 * day, 24 * time.Hour, start.Add(41 * day), 12 * time.Hour}, // no later than twice a day
+		// no later than twice a day
+		{40 * day, 42 * day, 24 * time.Hour, start.Add(41 * day), 12 * time.Hour},
 		{40 * day, 42 * day, 0, start.Add(41 * day), time.Minute},
 		{70 * day, 80 * day, 6 * time.Hour, byLife, 6 * time.Hour},
 	} {
@@ -101,12 +106,15 @@ func TestCheckRenewalsFollowsTheWindow(t *testing.T) {
 		was := *w.domain(d).RenewAt
 		now := w.ask(d, 1)
 		if !now.RenewAt.Equal(tt.want) || w.nextRequest(d) != tt.wantAgain {
-			t.Errorf("window from %s to %s: renewal at %s, next request after %s", tt.start, tt.end, now.RenewAt, w.nextRequest(d))
+			t.Errorf("window from %s to %s: renewal at %s, next request after %s", tt.start, tt.end,
+				now.RenewAt, w.nextRequest(d))
 		}
 		if moved := !was.Equal(tt.want); moved != (now.Version != version) {
 			t.Errorf("renewal moved = %v, version from %d to %d", moved, version, now.Version)
 		}
-		if c := wantCondition(t, now, controlplane.RenewalOnTrack, "true", "scheduled"); !c.NextCheckAt.Equal(tt.want) || !strings.Contains(c.Message, tt.want.Format("2 January 2006 15:04")) {
+		if c := wantCondition(t, now, controlplane.RenewalOnTrack, "true",
+			"scheduled"); !c.NextCheckAt.Equal(tt.want) ||
+			!strings.Contains(c.Message, tt.want.Format("2 January 2006 15:04")) {
 			t.Errorf("RenewalOnTrack = %+v, want the renewal at %s", c, tt.want)
 		}
 	}
@@ -127,12 +135,14 @@ func TestCheckRenewalsWithAWindowInThePast(t *testing.T) {
 		if ariID != "ari-of-"+ca.order(0).ID {
 			return controlplane.RenewalInfo{}, controlplane.ErrNoRenewalInfo
 		}
-		return controlplane.RenewalInfo{WindowStart: over.Add(-time.Hour), WindowEnd: over, CheckedAt: w.clock.Now(), ExplanationURL: "https://ca.example/incident"}, nil
+		return controlplane.RenewalInfo{WindowStart: over.Add(-time.Hour), WindowEnd: over,
+			CheckedAt: w.clock.Now(), ExplanationURL: "https://ca.example/incident"}, nil
 	})
 	if n, err := w.CheckRenewals(t.Context()); n != 2 || err != nil {
 		t.Fatalf("CheckRenewals = %d, %v, want 2", n, err)
 	}
-	if c := wantCondition(t, w.domain(d), controlplane.RenewalOnTrack, "true", "ca-asks-now"); !strings.Contains(c.Message, "https://ca.example/incident") {
+	if c := wantCondition(t, w.domain(d), controlplane.RenewalOnTrack, "true",
+		"ca-asks-now"); !strings.Contains(c.Message, "https://ca.example/incident") {
 		t.Errorf("RenewalOnTrack = %+v, want the CA's explanation", c)
 	}
 	for _, want := range []int{1, 0} {
@@ -143,7 +153,8 @@ func TestCheckRenewalsWithAWindowInThePast(t *testing.T) {
 	w.run(d, controlplane.JobRenewal)
 	now := w.domain(d)
 	wantCondition(t, now, controlplane.RenewalOnTrack, "true", "scheduled")
-	if now.CertificateID == d.CertificateID || ca.order(2).Replaces != "ari-of-"+ca.order(0).ID || w.domain(quiet).CertificateID != quiet.CertificateID {
+	if now.CertificateID == d.CertificateID || ca.order(2).Replaces != "ari-of-"+ca.order(0).ID ||
+		w.domain(quiet).CertificateID != quiet.CertificateID {
 		t.Errorf("order = %+v, want one that replaces the first certificate, and none for the other domain", ca.order(2))
 	}
 }
@@ -156,17 +167,23 @@ func TestCheckRenewalsWithoutAWindow(t *testing.T) {
 		err  error
 		wait time.Duration
 	}{
-		"none": {func(time.Time) controlplane.RenewalInfo { return controlplane.RenewalInfo{} }, controlplane.ErrNoRenewalInfo, 12 * time.Hour},
+		"none": {func(time.Time) controlplane.RenewalInfo { return controlplane.RenewalInfo{} },
+			controlplane.ErrNoRenewalInfo, 12 * time.Hour},
 		"none, with a time for the next request": {func(now time.Time) controlplane.RenewalInfo {
 			return controlplane.RenewalInfo{CheckAgainAt: now.Add(time.Hour)}
 		}, controlplane.ErrNoRenewalInfo, time.Hour},
-		"internal error": {func(time.Time) controlplane.RenewalInfo { return controlplane.RenewalInfo{} }, errors.New("disk full"), 12 * time.Hour},
-		"empty window":   {func(time.Time) controlplane.RenewalInfo { return controlplane.RenewalInfo{} }, nil, 12 * time.Hour},
+		"internal error": {func(time.Time) controlplane.RenewalInfo {
+			return controlplane.RenewalInfo{}
+		}, errors.New("disk full"), 12 * time.Hour},
+		"empty window": {func(time.Time) controlplane.RenewalInfo {
+			return controlplane.RenewalInfo{}
+		}, nil, 12 * time.Hour},
 		"window ends before it starts": {func(now time.Time) controlplane.RenewalInfo {
 			return controlplane.RenewalInfo{WindowStart: now.Add(day), WindowEnd: now}
 		}, nil, 12 * time.Hour},
 		"window of another age": {func(now time.Time) controlplane.RenewalInfo {
-			return controlplane.RenewalInfo{WindowStart: now.Add(-9999 * day), WindowEnd: now.Add(-9998 * day), CheckedAt: now}
+			return controlplane.RenewalInfo{WindowStart: now.Add(-9999 * day),
+				WindowEnd: now.Add(-9998 * day), CheckedAt: now}
 		}, nil, 12 * time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -174,13 +191,18 @@ func TestCheckRenewalsWithoutAWindow(t *testing.T) {
 			w, ca := newAdvised(t)
 			d := w.active("example.com")
 			w.clock.add(day)
-			ca.answers(func(context.Context, string) (controlplane.RenewalInfo, error) { return tt.info(w.clock.Now()), tt.err })
+			ca.answers(func(context.Context, string) (controlplane.RenewalInfo,
+				error) {
+				return tt.info(w.clock.Now()), tt.err
+			})
 			if n, err := w.CheckRenewals(t.Context()); n != 1 || err != nil {
 				t.Fatalf("CheckRenewals = %d, %v, want 1", n, err)
 			}
 			now := w.domain(d)
-			if !now.RenewAt.Equal(*d.RenewAt) || now.Version != d.Version || w.nextRequest(d) != tt.wait {
-				t.Errorf("renewal at %s, want %s; next request after %s", now.RenewAt, d.RenewAt, w.nextRequest(d))
+			if !now.RenewAt.Equal(*d.RenewAt) || now.Version != d.Version ||
+				w.nextRequest(d) != tt.wait {
+				t.Errorf("renewal at %s, want %s; next request after %s", now.RenewAt, d.RenewAt,
+					w.nextRequest(d))
 			}
 		})
 	}
@@ -202,7 +224,8 @@ func TestCheckRenewalsThatAreNotOffered(t *testing.T) {
 			t.Errorf("CheckRenewals = %d, %v, want %d", n, err, want)
 		}
 	}
-	if len(ca.requests) != 1 || value[int](w, `SELECT count(*) FROM domains WHERE ari_check_at IS NOT NULL`) != 0 {
+	if len(ca.requests) != 1 || value[int](w,
+		`SELECT count(*) FROM domains WHERE ari_check_at IS NOT NULL`) != 0 {
 		t.Errorf("requests for %q", ca.requests)
 	}
 }
@@ -222,7 +245,8 @@ func TestCheckRenewalsOfAReplacedCertificate(t *testing.T) {
 		} else {
 			err = w.DeleteDomain(t.Context(), alice, w.org, deleted.ID, 0)
 		}
-		return controlplane.RenewalInfo{WindowStart: now.Add(time.Hour), WindowEnd: now.Add(2 * time.Hour), CheckedAt: now}, err
+		return controlplane.RenewalInfo{WindowStart: now.Add(time.Hour),
+			WindowEnd: now.Add(2 * time.Hour), CheckedAt: now}, err
 	})
 	if n, err := w.CheckRenewals(t.Context()); n != 2 || err != nil {
 		t.Fatalf("CheckRenewals = %d, %v, want 2", n, err)

@@ -11,24 +11,36 @@ import (
 
 // RequestCheck starts a DNS check of the domain. It returns the job, and whether this call added or
 // expedited it.
-func (s *Service) RequestCheck(ctx context.Context, actor controlplane.Actor, orgID, ref string) (*controlplane.Job, bool, error) {
-	return s.request(ctx, actor, orgID, ref, controlplane.JobDNSCheck, controlplane.ActionCheckRequested)
+func (s *Service) RequestCheck(
+	ctx context.Context, actor controlplane.Actor, orgID, ref string,
+) (*controlplane.Job, bool, error) {
+	return s.request(ctx, actor, orgID, ref, controlplane.JobDNSCheck,
+		controlplane.ActionCheckRequested)
 }
 
 // RequestIssue orders a certificate now, even if the domain has one. It returns KindInvalid if the
 // key of the domain's CSR is compromised, and KindRateLimited if the certificate was renewed
 // recently.
-func (s *Service) RequestIssue(ctx context.Context, actor controlplane.Actor, orgID, ref string) (*controlplane.Job, bool, error) {
-	return s.request(ctx, actor, orgID, ref, controlplane.JobStartIssuance, controlplane.ActionIssueRequested)
+func (s *Service) RequestIssue(
+	ctx context.Context, actor controlplane.Actor, orgID, ref string,
+) (*controlplane.Job, bool, error) {
+	return s.request(ctx, actor, orgID, ref, controlplane.JobStartIssuance,
+		controlplane.ActionIssueRequested)
 }
 
 // RequestRenew orders the successor of the current certificate now. It returns KindConflict
 // without a certificate, and the errors of RequestIssue.
-func (s *Service) RequestRenew(ctx context.Context, actor controlplane.Actor, orgID, ref string) (*controlplane.Job, bool, error) {
-	return s.request(ctx, actor, orgID, ref, controlplane.JobRenewal, controlplane.ActionRenewRequested)
+func (s *Service) RequestRenew(
+	ctx context.Context, actor controlplane.Actor, orgID, ref string,
+) (*controlplane.Job, bool, error) {
+	return s.request(ctx, actor, orgID, ref, controlplane.JobRenewal,
+		controlplane.ActionRenewRequested)
 }
 
-func (s *Service) request(ctx context.Context, actor controlplane.Actor, orgID, ref string, kind controlplane.JobType, action string) (*controlplane.Job, bool, error) {
+func (s *Service) request(
+	ctx context.Context, actor controlplane.Actor, orgID, ref string, kind controlplane.JobType,
+	action string,
+) (*controlplane.Job, bool, error) {
 	var job *controlplane.Job
 	var started bool
 	err := s.Store.InTx(ctx, func(t *postgres.Tx) error {
@@ -38,8 +50,10 @@ func (s *Service) request(ctx context.Context, actor controlplane.Actor, orgID, 
 			return err
 		}
 		if kind == controlplane.JobRenewal && d.CertificateID == "" {
-			return &controlplane.Error{Kind: controlplane.KindConflict, Code: "no-certificate", ExistingID: d.ID,
-				Message: d.Name + " has no certificate to renew.", Fix: "Request the first one with POST /api/domains/" + d.ID + "/issue."}
+			return &controlplane.Error{Kind: controlplane.KindConflict,
+				Code: "no-certificate", ExistingID: d.ID,
+				Message: d.Name + " has no certificate to renew.",
+				Fix:     "Request the first one with POST /api/domains/" + d.ID + "/issue."}
 		}
 		if kind != controlplane.JobDNSCheck {
 			problem := &controlplane.Error{}
@@ -57,7 +71,8 @@ func (s *Service) request(ctx context.Context, actor controlplane.Actor, orgID, 
 				return err
 			}
 		}
-		if job, started, err = t.AddJob(ctx, newJob(kind, controlplane.QueueCritical, d, actor.RequestID, now)); err != nil {
+		if job, started, err = t.AddJob(ctx,
+			newJob(kind, controlplane.QueueCritical, d, actor.RequestID, now)); err != nil {
 			return err
 		}
 		if !started {
@@ -67,7 +82,8 @@ func (s *Service) request(ctx context.Context, actor controlplane.Actor, orgID, 
 			}
 		}
 		if d.Status == controlplane.DomainError && kind == controlplane.JobDNSCheck {
-			d.Status, d.StatusReason = controlplane.DomainPendingCNAME, controlplane.ReasonCNAMEUnchecked
+			d.Status, d.StatusReason = controlplane.DomainPendingCNAME,
+				controlplane.ReasonCNAMEUnchecked
 		}
 		d.CheckSince, d.CheckAttempts = now, 0 // the 30 days of checks start over
 		if err := t.SaveDomain(ctx, d, now); err != nil {
@@ -84,7 +100,9 @@ func (s *Service) request(ctx context.Context, actor controlplane.Actor, orgID, 
 // one of its kind on the domain is open, it returns that job and false. It returns KindConflict for
 // a job that succeeded, and KindRateLimited for the job of a certificate that was renewed
 // meanwhile.
-func (s *Service) RestartJob(ctx context.Context, actor controlplane.Actor, orgID, id string) (*controlplane.Job, bool, error) {
+func (s *Service) RestartJob(
+	ctx context.Context, actor controlplane.Actor, orgID, id string,
+) (*controlplane.Job, bool, error) {
 	var job *controlplane.Job
 	var started bool
 	err := s.Store.InTx(ctx, func(t *postgres.Tx) error {
@@ -95,8 +113,10 @@ func (s *Service) RestartJob(ctx context.Context, actor controlplane.Actor, orgI
 		}
 		if !started {
 			if job.Status == controlplane.JobSucceeded {
-				return &controlplane.Error{Kind: controlplane.KindConflict, Code: "job-succeeded", ExistingID: job.ID,
-					Message: "The job succeeded, so it can't be retried.", Fix: "Start a new job with verify, issue, or renew on the domain."}
+				return &controlplane.Error{Kind: controlplane.KindConflict,
+					Code: "job-succeeded", ExistingID: job.ID,
+					Message: "The job succeeded, so it can't be retried.",
+					Fix:     "Start a new job with verify, issue, or renew on the domain."}
 			}
 			return nil
 		}
@@ -115,7 +135,8 @@ func (s *Service) RestartJob(ctx context.Context, actor controlplane.Actor, orgI
 			}
 		}
 		if d.Status == controlplane.DomainError && job.Type == controlplane.JobDNSCheck {
-			d.Status, d.StatusReason = controlplane.DomainPendingCNAME, controlplane.ReasonCNAMEUnchecked
+			d.Status, d.StatusReason = controlplane.DomainPendingCNAME,
+				controlplane.ReasonCNAMEUnchecked
 		}
 		d.CheckSince, d.CheckAttempts = now, 0
 		if err := t.SaveDomain(ctx, d, now); err != nil {
@@ -130,7 +151,9 @@ func (s *Service) RestartJob(ctx context.Context, actor controlplane.Actor, orgI
 
 // renewedRecently returns the error of a request for a certificate within an hour after the
 // domain's last renewal. It returns nil if the renewal is due, or the domain's options changed.
-func renewedRecently(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, now time.Time) error {
+func renewedRecently(
+	ctx context.Context, t *postgres.Tx, d *controlplane.Domain, now time.Time,
+) error {
 	if d.CertificateID == "" {
 		return nil
 	}
@@ -153,9 +176,13 @@ func renewedRecently(ctx context.Context, t *postgres.Tx, d *controlplane.Domain
 		return nil
 	}
 	again := at.Add(controlplane.RenewalPause)
-	return &controlplane.Error{Kind: controlplane.KindRateLimited, Code: "renewed-recently", ExistingID: d.ID, RetryAt: again,
-		Message: "The certificate of " + d.Name + " was renewed at " + at.UTC().Format("2006-01-02 15:04 MST") + " and is not due. A certificate that is not due can be renewed once an hour.",
-		Fix:     "Use the current certificate, or request the renewal again at " + again.UTC().Format("2006-01-02 15:04:05 MST") + "."}
+	return &controlplane.Error{Kind: controlplane.KindRateLimited,
+		Code: "renewed-recently", ExistingID: d.ID, RetryAt: again,
+		Message: "The certificate of " + d.Name + " was renewed at " +
+			at.UTC().Format("2006-01-02 15:04 MST") +
+			" and is not due. A certificate that is not due can be renewed once an hour.",
+		Fix: "Use the current certificate, or request the renewal again at " +
+			again.UTC().Format("2006-01-02 15:04:05 MST") + "."}
 }
 
 // isWanted reports whether the certificate and its order match the domain's options. The order is

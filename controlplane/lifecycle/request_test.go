@@ -16,14 +16,18 @@ func TestRequestCheckExpeditesTheCheck(t *testing.T) {
 	d := w.add("example.com")
 	waiting := w.run(d, controlplane.JobDNSCheck)
 	j, started, err := w.RequestCheck(t.Context(), alice, w.org, "example.com")
-	if err != nil || !started || j.ID != waiting.ID || !j.RunAt.Equal(w.clock.Now()) || j.Generation != waiting.Generation+1 || j.Queue != controlplane.QueueCritical {
+	if err != nil || !started || j.ID != waiting.ID || !j.RunAt.Equal(w.clock.Now()) ||
+		j.Generation != waiting.Generation+1 || j.Queue != controlplane.QueueCritical {
 		t.Errorf("RequestCheck = %+v, %v, %v, want the waiting job, expedited", j, started, err)
 	}
-	if e := w.last(d.ID); e.Action != controlplane.ActionCheckRequested || e.Actor != alice || e.Details["job_id"] != j.ID {
+	if e := w.last(d.ID); e.Action != controlplane.ActionCheckRequested || e.Actor != alice ||
+		e.Details["job_id"] != j.ID {
 		t.Errorf("last entry = %+v, want domain.check_requested by alice for job %s", e, j.ID)
 	}
-	if again, started, err := w.RequestCheck(t.Context(), alice, w.org, d.ID); err != nil || started || again.ID != j.ID {
-		t.Errorf("second RequestCheck = %+v, %v, %v, want the same job, not started", again, started, err)
+	if again, started, err := w.RequestCheck(t.Context(), alice, w.org, d.ID); err != nil ||
+		started || again.ID != j.ID {
+		t.Errorf("second RequestCheck = %+v, %v, %v, want the same job, not started", again,
+			started, err)
 	}
 	if n := w.count(d.ID, controlplane.ActionCheckRequested); n != 1 {
 		t.Errorf("%d entries, want 1", n)
@@ -72,18 +76,22 @@ func TestRequestIssueAndRenewOnAnActiveDomain(t *testing.T) {
 	d := w.active("example.com")
 	first := d.CertificateID
 	w.clock.add(time.Hour)
-	if j, started, err := w.RequestRenew(t.Context(), alice, w.org, d.ID); err != nil || !started || j.Type != controlplane.JobRenewal || j.Queue != controlplane.QueueCritical {
+	if j, started, err := w.RequestRenew(t.Context(), alice, w.org, d.ID); err != nil || !started ||
+		j.Type != controlplane.JobRenewal || j.Queue != controlplane.QueueCritical {
 		t.Fatalf("RequestRenew = %+v, %v, %v, want a new critical renewal", j, started, err)
 	}
-	if j, err := w.try(d, controlplane.JobRenewal); err != nil || j.Status != controlplane.JobSucceeded {
+	if j, err := w.try(d, controlplane.JobRenewal); err != nil ||
+		j.Status != controlplane.JobSucceeded {
 		t.Fatalf("renewal = %+v, %v, want success", j, err)
 	}
 	d = w.domain(d)
 	if d.CertificateID == first {
 		t.Error("the domain has no new certificate")
 	}
-	if old, err := w.Store.Certificate(t.Context(), w.org, first); err != nil || old.ReplacedBy != d.CertificateID {
-		t.Errorf("previous certificate = %+v, %v, want it replaced by %s", old, err, d.CertificateID)
+	if old, err := w.Store.Certificate(t.Context(), w.org, first); err != nil ||
+		old.ReplacedBy != d.CertificateID {
+		t.Errorf("previous certificate = %+v, %v, want it replaced by %s", old, err,
+			d.CertificateID)
 	}
 	if o := w.ca.order(1); o.Replaces != "ari-of-"+w.ca.order(0).ID {
 		t.Errorf("order replaces %q, want the previous certificate", o.Replaces)
@@ -98,8 +106,10 @@ func TestRequestRenewNeedsACertificate(t *testing.T) {
 	w := newWorld(t)
 	d := w.add("example.com")
 	_, _, err := w.RequestRenew(t.Context(), alice, w.org, d.ID)
-	if e := wantError(t, "without a certificate", err, controlplane.KindConflict, "no-certificate"); e.ExistingID != d.ID {
-		t.Errorf("RequestRenew without a certificate: existing ID = %q, want %q", e.ExistingID, d.ID)
+	if e := wantError(t, "without a certificate", err, controlplane.KindConflict,
+		"no-certificate"); e.ExistingID != d.ID {
+		t.Errorf("RequestRenew without a certificate: existing ID = %q, want %q", e.ExistingID,
+			d.ID)
 	}
 }
 
@@ -132,12 +142,14 @@ func TestRestartJobIsIdempotent(t *testing.T) {
 		t.Errorf("checks since %s, want now", got.CheckSince)
 	}
 	w.ca.answer(nil)
-	if j, err := w.try(d, controlplane.JobStartIssuance); err != nil || j.Status != controlplane.JobSucceeded || j.Attempts != 0 || j.DeadLetteredAt != nil {
+	if j, err := w.try(d, controlplane.JobStartIssuance); err != nil ||
+		j.Status != controlplane.JobSucceeded || j.Attempts != 0 || j.DeadLetteredAt != nil {
 		t.Errorf("restarted job = %+v, %v, want success without failures", j, err)
 	}
 	wantStatus(t, w.domain(d), controlplane.DomainActive, "")
 	_, _, err := w.RestartJob(t.Context(), alice, w.org, dead.ID)
-	if e := wantError(t, "successful job", err, controlplane.KindConflict, "job-succeeded"); e.ExistingID != dead.ID {
+	if e := wantError(t, "successful job", err, controlplane.KindConflict,
+		"job-succeeded"); e.ExistingID != dead.ID {
 		t.Errorf("RestartJob of a successful job: existing ID = %q, want %q", e.ExistingID, dead.ID)
 	}
 	_, _, err = w.RestartJob(t.Context(), alice, w.organization(1), dead.ID)
@@ -159,8 +171,10 @@ func TestRestartJobReturnsAnotherOpenJob(t *testing.T) {
 	if err != nil || !started || other.ID == dead.ID {
 		t.Fatalf("RequestIssue = %+v, %v, %v, want a new job", other, started, err)
 	}
-	if j, started, err := w.RestartJob(t.Context(), alice, w.org, dead.ID); err != nil || started || j.ID != other.ID {
-		t.Errorf("RestartJob beside an open job = %+v, %v, %v, want job %s, not started", j, started, err, other.ID)
+	if j, started, err := w.RestartJob(t.Context(), alice, w.org, dead.ID); err != nil || started ||
+		j.ID != other.ID {
+		t.Errorf("RestartJob beside an open job = %+v, %v, %v, want job %s, not started", j,
+			started, err, other.ID)
 	}
 }
 
@@ -174,7 +188,8 @@ func TestRestartOfAFailedCheck(t *testing.T) {
 	}
 	wantStatus(t, w.domain(d), controlplane.DomainError, "internal")
 	w.doctor.fails(nil)
-	j, started, err := w.RestartJob(t.Context(), alice, w.org, w.job(d, controlplane.JobDNSCheck).ID)
+	j, started, err := w.RestartJob(t.Context(), alice, w.org,
+		w.job(d, controlplane.JobDNSCheck).ID)
 	if err != nil || !started {
 		t.Fatalf("RestartJob = %+v, %v, %v, want it started", j, started, err)
 	}
@@ -190,11 +205,15 @@ func TestRequestsReturnTheRunningJob(t *testing.T) {
 	j := w.job(d, controlplane.JobDNSCheck)
 	c, err := w.Store.ClaimJob(t.Context(), j.ID, j.Generation, "w", time.Minute, start)
 	must(t, err)
-	if got, started, err := w.RequestCheck(t.Context(), alice, w.org, d.ID); err != nil || started || got.ID != j.ID || got.Status != controlplane.JobRunning {
-		t.Errorf("RequestCheck during a check = %+v, %v, %v, want the running job %s", got, started, err, j.ID)
+	if got, started, err := w.RequestCheck(t.Context(), alice, w.org, d.ID); err != nil ||
+		started || got.ID != j.ID || got.Status != controlplane.JobRunning {
+		t.Errorf("RequestCheck during a check = %+v, %v, %v, want the running job %s", got, started,
+			err, j.ID)
 	}
-	must(t, w.Store.InTx(t.Context(), func(tx *postgres.Tx) error { return tx.CompleteJob(t.Context(), c, start, nil) }))
-	if got, started, err := w.RequestCheck(t.Context(), alice, w.org, d.ID); err != nil || !started || got.ID == j.ID {
+	must(t, w.Store.InTx(t.Context(),
+		func(tx *postgres.Tx) error { return tx.CompleteJob(t.Context(), c, start, nil) }))
+	if got, started, err := w.RequestCheck(t.Context(), alice, w.org, d.ID); err != nil ||
+		!started || got.ID == j.ID {
 		t.Errorf("RequestCheck after the check = %+v, %v, %v, want a new job", got, started, err)
 	}
 }

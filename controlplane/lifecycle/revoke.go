@@ -17,7 +17,10 @@ import (
 // transaction. It returns the revocation's job, and whether this call added it. It returns
 // KindConflict if the certificate is already revoked. If the domain's CSR has the compromised key,
 // it orders nothing, and returns KindInvalid with replace.
-func (s *Service) RevokeCertificate(ctx context.Context, actor controlplane.Actor, orgID, certificateID, reason string, replace bool) (*controlplane.Job, bool, error) {
+func (s *Service) RevokeCertificate(
+	ctx context.Context, actor controlplane.Actor, orgID, certificateID, reason string,
+	replace bool,
+) (*controlplane.Job, bool, error) {
 	if _, err := controlplane.RevocationCode("/reason", reason); err != nil {
 		return nil, false, err
 	}
@@ -30,8 +33,10 @@ func (s *Service) RevokeCertificate(ctx context.Context, actor controlplane.Acto
 			return err
 		}
 		if cert.RevokedAt != nil {
-			return &controlplane.Error{Kind: controlplane.KindConflict, Code: "certificate-revoked", ExistingID: cert.ID,
-				Message: "The certificate was revoked at " + cert.RevokedAt.Format("2006-01-02 15:04 MST") + ".", Fix: "No action needed."}
+			return &controlplane.Error{Kind: controlplane.KindConflict,
+				Code: "certificate-revoked", ExistingID: cert.ID,
+				Message: "The certificate was revoked at " +
+					cert.RevokedAt.Format("2006-01-02 15:04 MST") + ".", Fix: "No action needed."}
 		}
 		d, err := t.LockDomain(ctx, orgID, cert.DomainID)
 		if err != nil {
@@ -39,7 +44,8 @@ func (s *Service) RevokeCertificate(ctx context.Context, actor controlplane.Acto
 		}
 		csrCompromised := reason == "keyCompromise" && holdsKeyOf(d.CSRPEM, cert)
 		if csrCompromised && replace {
-			return controlplane.Invalid("/replace", controlplane.ReasonCSRKeyCompromised, "The domain's CSR has the compromised key.",
+			return controlplane.Invalid("/replace", controlplane.ReasonCSRKeyCompromised,
+				"The domain's CSR has the compromised key.",
 				"Send a CSR with a different key in csr_pem before you revoke the certificate, or revoke it without replace.")
 		}
 		before, err := t.RevocationRequested(ctx, orgID, cert.ID)
@@ -55,8 +61,10 @@ func (s *Service) RevokeCertificate(ctx context.Context, actor controlplane.Acto
 			return err
 		}
 		if started || reason != before {
-			entry := s.audit(orgID, actor, controlplane.ActionRevokeRequested, "certificate", cert.ID, now)
-			entry.Details = map[string]any{"domain_id": d.ID, "serial": cert.Serial, "reason": reason, "job_id": job.ID}
+			entry := s.audit(orgID, actor, controlplane.ActionRevokeRequested,
+				"certificate", cert.ID, now)
+			entry.Details = map[string]any{"domain_id": d.ID, "serial": cert.Serial,
+				"reason": reason, "job_id": job.ID}
 			if err := t.Audit(ctx, entry); err != nil {
 				return err
 			}
@@ -72,7 +80,8 @@ func (s *Service) RevokeCertificate(ctx context.Context, actor controlplane.Acto
 			return err
 		}
 		// Only one such job is open at a time.
-		_, _, err = t.AddJob(ctx, newJob(controlplane.JobStartIssuance, controlplane.QueueCritical, d, actor.RequestID, now))
+		_, _, err = t.AddJob(ctx, newJob(controlplane.JobStartIssuance, controlplane.QueueCritical,
+			d, actor.RequestID, now))
 		return err
 	})
 	return job, started, err
@@ -80,7 +89,10 @@ func (s *Service) RevokeCertificate(ctx context.Context, actor controlplane.Acto
 
 // suspendOrResume suspends the orders of a domain whose CSR has the key of a certificate that is
 // being revoked for a compromised key, and resumes them if the reason of the revocation changed.
-func (s *Service) suspendOrResume(ctx context.Context, t *postgres.Tx, d *controlplane.Domain, csrCompromised bool, requestID string, now time.Time) error {
+func (s *Service) suspendOrResume(
+	ctx context.Context, t *postgres.Tx, d *controlplane.Domain, csrCompromised bool,
+	requestID string, now time.Time,
+) error {
 	switch {
 	case csrCompromised:
 		suspendOrders(d, now)
@@ -128,7 +140,8 @@ func (w *work) revoke(ctx context.Context) error {
 		if err := t.CertificateRevoked(ctx, j.OrgID, cert.ID, reason, now); err != nil {
 			return err
 		}
-		entry := w.audit(j.OrgID, w.actor(), controlplane.ActionRevoked, "certificate", cert.ID, now)
+		entry := w.audit(j.OrgID, w.actor(), controlplane.ActionRevoked, "certificate", cert.ID,
+			now)
 		entry.Details = map[string]any{"domain_id": d.ID, "serial": cert.Serial, "reason": reason}
 		if err := t.Audit(ctx, entry); err != nil {
 			return err
@@ -142,15 +155,18 @@ func (w *work) revoke(ctx context.Context) error {
 			if csrCompromised {
 				fix = fixCompromised + ": PATCH /api/domains/" + d.ID
 			}
-			d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady, Status: controlplane.ConditionFalse, Reason: controlplane.ReasonRevoked,
-				Message: "The current certificate was revoked (" + reason + ").", Fix: fix, LastCheckedAt: &now})
+			d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady,
+				Status: controlplane.ConditionFalse, Reason: controlplane.ReasonRevoked,
+				Message: "The current certificate was revoked (" + reason + ").", Fix: fix,
+				LastCheckedAt: &now})
 		}
 		if d.CertificateID == cert.ID || csrCompromised {
 			if err := t.SaveDomain(ctx, d, now); err != nil {
 				return err
 			}
 		}
-		return t.CompleteJob(ctx, w.claim, now, map[string]any{"certificate_id": cert.ID, "revoked": true})
+		return t.CompleteJob(ctx, w.claim, now,
+			map[string]any{"certificate_id": cert.ID, "revoked": true})
 	})
 }
 
@@ -163,5 +179,6 @@ func holdsKeyOf(csrPEM string, cert *controlplane.Certificate) bool {
 	}
 	r, rerr := x509.ParseCertificateRequest(request.Bytes)
 	l, lerr := x509.ParseCertificate(leaf.Bytes)
-	return rerr == nil && lerr == nil && bytes.Equal(r.RawSubjectPublicKeyInfo, l.RawSubjectPublicKeyInfo)
+	return rerr == nil && lerr == nil &&
+		bytes.Equal(r.RawSubjectPublicKeyInfo, l.RawSubjectPublicKeyInfo)
 }

@@ -39,7 +39,9 @@ func newRevoking(t *testing.T) (*world, *revoker) {
 }
 
 // Run implements lifecycle.Issuer.
-func (r *revoker) Run(ctx context.Context, o *controlplane.Order, j controlplane.Journal) (*controlplane.Certificate, error) {
+func (r *revoker) Run(
+	ctx context.Context, o *controlplane.Order, j controlplane.Journal,
+) (*controlplane.Certificate, error) {
 	cert, err := r.issuer.Run(ctx, o, j)
 	if err != nil {
 		return nil, err
@@ -52,7 +54,8 @@ func (r *revoker) Run(ctx context.Context, o *controlplane.Order, j controlplane
 	if request, err := x509.ParseCertificateRequest(o.CSR); err == nil {
 		public = request.PublicKey
 	}
-	leaf := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: o.Names, NotBefore: cert.NotBefore, NotAfter: cert.NotAfter}
+	leaf := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: o.Names,
+		NotBefore: cert.NotBefore, NotAfter: cert.NotAfter}
 	der, err := x509.CreateCertificate(rand.Reader, leaf, leaf, public, key)
 	cert.ChainPEM = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 	return cert, err
@@ -85,11 +88,14 @@ func TestRevokeCertificate(t *testing.T) {
 	t.Parallel()
 	w, ca := newRevoking(t)
 	d := w.active("example.com")
-	j, started, err := w.RevokeCertificate(t.Context(), alice, w.org, d.CertificateID, "cessationOfOperation", false)
-	if err != nil || !started || j.Type != controlplane.JobRevocation || j.Queue != controlplane.QueueCritical || j.CertificateID != d.CertificateID {
+	j, started, err := w.RevokeCertificate(t.Context(), alice, w.org, d.CertificateID,
+		"cessationOfOperation", false)
+	if err != nil || !started || j.Type != controlplane.JobRevocation ||
+		j.Queue != controlplane.QueueCritical || j.CertificateID != d.CertificateID {
 		t.Fatalf("RevokeCertificate = %+v, %v, %v, want a new critical revocation", j, started, err)
 	}
-	if e := w.last(d.CertificateID); e.Action != controlplane.ActionRevokeRequested || e.Actor != alice || e.Details["reason"] != "cessationOfOperation" || e.DomainID() != d.ID {
+	if e := w.last(d.CertificateID); e.Action != controlplane.ActionRevokeRequested ||
+		e.Actor != alice || e.Details["reason"] != "cessationOfOperation" || e.DomainID() != d.ID {
 		t.Errorf("last entry = %+v, want certificate.revoke_requested by alice", e)
 	}
 	if c := w.certificate(d.CertificateID); c.RevokedAt != nil {
@@ -100,21 +106,27 @@ func TestRevokeCertificate(t *testing.T) {
 	if got := ca.codes(); !slices.Equal(got, []int{5}) {
 		t.Errorf("reason codes at the CA = %v", got)
 	}
-	if c := w.certificate(d.CertificateID); c.RevokedAt == nil || !c.RevokedAt.Equal(w.clock.Now()) || c.RevocationReason != "cessationOfOperation" {
+	if c := w.certificate(d.CertificateID); c.RevokedAt == nil ||
+		!c.RevokedAt.Equal(w.clock.Now()) || c.RevocationReason != "cessationOfOperation" {
 		t.Errorf("certificate = %+v, want it revoked now", c)
 	}
-	if c := wantCondition(t, w.domain(d), controlplane.CertificateReady, "false", "revoked"); !strings.Contains(c.Fix, "/issue") {
+	if c := wantCondition(t, w.domain(d), controlplane.CertificateReady, "false",
+		"revoked"); !strings.Contains(c.Fix, "/issue") {
 		t.Errorf("CertificateReady = %+v, want a fix with the path of issue", c)
 	}
-	if e := w.last(d.CertificateID); e.Action != controlplane.ActionRevoked || e.Actor.Type != controlplane.ActorSystem || e.Actor.RequestID != alice.RequestID {
+	if e := w.last(d.CertificateID); e.Action != controlplane.ActionRevoked ||
+		e.Actor.Type != controlplane.ActorSystem || e.Actor.RequestID != alice.RequestID {
 		t.Errorf("last entry = %+v, want certificate.revoked by the system", e)
 	}
 	if n := w.jobs(d, controlplane.JobStartIssuance); n != 1 {
 		t.Errorf("%d more certificates were ordered, want 0", n-1)
 	}
-	_, _, err = w.RevokeCertificate(t.Context(), alice, w.org, d.CertificateID, "cessationOfOperation", true)
-	if e := wantError(t, "second revocation", err, controlplane.KindConflict, "certificate-revoked"); e.ExistingID != d.CertificateID {
-		t.Errorf("RevokeCertificate of a revoked one: existing ID = %q, want %q", e.ExistingID, d.CertificateID)
+	_, _, err = w.RevokeCertificate(t.Context(), alice, w.org, d.CertificateID,
+		"cessationOfOperation", true)
+	if e := wantError(t, "second revocation", err, controlplane.KindConflict,
+		"certificate-revoked"); e.ExistingID != d.CertificateID {
+		t.Errorf("RevokeCertificate of a revoked one: existing ID = %q, want %q", e.ExistingID,
+			d.CertificateID)
 	}
 }
 
@@ -125,7 +137,8 @@ func TestRevokeTwice(t *testing.T) {
 	d := w.active("example.com")
 	revoke := func(reason string, wantStarted bool) *controlplane.Job {
 		t.Helper()
-		j, started, err := w.RevokeCertificate(t.Context(), alice, w.org, d.CertificateID, reason, false)
+		j, started, err := w.RevokeCertificate(t.Context(), alice, w.org, d.CertificateID, reason,
+			false)
 		if err != nil || started != wantStarted {
 			t.Errorf("RevokeCertificate(%s): started = %v, error %v", reason, started, err)
 		}
@@ -137,7 +150,8 @@ func TestRevokeTwice(t *testing.T) {
 			t.Errorf("RevokeCertificate(%s) returned another job", reason)
 		}
 	}
-	if diff := cmp.Diff([]string{controlplane.ActionRevokeRequested, controlplane.ActionRevokeRequested}, w.events(d.CertificateID)); diff != "" {
+	if diff := cmp.Diff([]string{controlplane.ActionRevokeRequested,
+		controlplane.ActionRevokeRequested}, w.events(d.CertificateID)); diff != "" {
 		t.Errorf("events of the certificate (-want +got):\n%s", diff)
 	}
 	w.run(d, controlplane.JobRevocation)
@@ -153,13 +167,15 @@ func TestRevokeAndReplace(t *testing.T) {
 	for name, tt := range map[string]struct {
 		reason  string
 		replace bool
-	}{"requested": {"superseded", true}, "compromised": {"keyCompromise", false}, "both": {"keyCompromise", true}} {
+	}{"requested": {"superseded", true}, "compromised": {"keyCompromise", false},
+		"both": {"keyCompromise", true}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w, _ := newRevoking(t)
 			d := w.active("example.com")
 			for range 2 {
-				_, _, err := w.RevokeCertificate(t.Context(), alice, w.org, d.CertificateID, tt.reason, tt.replace)
+				_, _, err := w.RevokeCertificate(t.Context(), alice, w.org, d.CertificateID,
+					tt.reason, tt.replace)
 				must(t, err)
 			}
 			if n := w.jobs(d, controlplane.JobStartIssuance); n != 2 {
@@ -170,7 +186,9 @@ func TestRevokeAndReplace(t *testing.T) {
 			now := w.domain(d)
 			wantCondition(t, now, controlplane.CertificateReady, "true", "issued")
 			old := w.certificate(d.CertificateID)
-			if now.CertificateID == d.CertificateID || old.ReplacedBy != now.CertificateID || old.RevokedAt == nil || string(old.SealedKey) == string(w.certificate(now.CertificateID).SealedKey) {
+			if now.CertificateID == d.CertificateID || old.ReplacedBy != now.CertificateID ||
+				old.RevokedAt == nil ||
+				string(old.SealedKey) == string(w.certificate(now.CertificateID).SealedKey) {
 				t.Errorf("previous certificate = %+v, want it revoked and replaced by one with another key", old)
 			}
 
@@ -180,7 +198,8 @@ func TestRevokeAndReplace(t *testing.T) {
 			_, _, err := w.RequestIssue(t.Context(), alice, w.org, d.ID)
 			must(t, err)
 			w.run(d, controlplane.JobStartIssuance)
-			_, _, err = w.RevokeCertificate(t.Context(), alice, w.org, d.CertificateID, tt.reason, tt.replace)
+			_, _, err = w.RevokeCertificate(t.Context(), alice, w.org, d.CertificateID, tt.reason,
+				tt.replace)
 			must(t, err)
 			if n := w.jobs(d, controlplane.JobStartIssuance); n != 3 {
 				t.Errorf("%d certificates were ordered for a previous one, want 0", n-3)
@@ -197,29 +216,39 @@ func TestRevokeWithoutKey(t *testing.T) {
 	if c := w.certificate(d.CertificateID); c.HasKey() {
 		t.Fatal("the certificate of a CSR has a stored key")
 	}
-	_, _, err := w.RevokeCertificate(t.Context(), alice, w.org, d.CertificateID, "keyCompromise", true)
-	wantError(t, "replace with the compromised key", err, controlplane.KindInvalid, "csr-key-compromised")
+	_, _, err := w.RevokeCertificate(t.Context(), alice, w.org, d.CertificateID,
+		"keyCompromise", true)
+	wantError(t, "replace with the compromised key", err, controlplane.KindInvalid,
+		"csr-key-compromised")
 	if n := w.count(d.CertificateID, controlplane.ActionRevokeRequested); n != 0 {
 		t.Errorf("%d audit entries of the rejected request, want 0", n)
 	}
-	_, _, err = w.RevokeCertificate(t.Context(), alice, w.org, d.CertificateID, "keyCompromise", false)
+	_, _, err = w.RevokeCertificate(t.Context(), alice, w.org, d.CertificateID,
+		"keyCompromise", false)
 	must(t, err)
 	w.run(d, controlplane.JobRevocation)
-	if c := wantCondition(t, w.domain(d), controlplane.CertificateReady, "false", "revoked"); !strings.Contains(c.Fix, "csr_pem") {
+	if c := wantCondition(t, w.domain(d), controlplane.CertificateReady, "false",
+		"revoked"); !strings.Contains(c.Fix, "csr_pem") {
 		t.Errorf("CertificateReady = %+v, want a fix with csr_pem", c)
 	}
-	if n := w.jobs(d, controlplane.JobStartIssuance); n != 1 || !slices.Equal(ca.codes(), []int{1}) {
-		t.Errorf("%d orders with the compromised key, want 0; reason codes at the CA = %v", n-1, ca.codes())
+	if n := w.jobs(d, controlplane.JobStartIssuance); n != 1 ||
+		!slices.Equal(ca.codes(), []int{1}) {
+		t.Errorf("%d orders with the compromised key, want 0; reason codes at the CA = %v", n-1,
+			ca.codes())
 	}
 
 	// Other reasons do not affect the key, and another CSR has another key.
-	other := w.active("other.example.com", func(o *controlplane.Options) { o.CSRPEM = csr(t, "other.example.com") })
-	_, _, err = w.RevokeCertificate(t.Context(), alice, w.org, other.CertificateID, "superseded", true)
+	other := w.active("other.example.com",
+		func(o *controlplane.Options) { o.CSRPEM = csr(t, "other.example.com") })
+	_, _, err = w.RevokeCertificate(t.Context(), alice, w.org, other.CertificateID,
+		"superseded", true)
 	must(t, err)
 	request := csr(t, "other.example.com")
-	_, err = w.UpdateDomain(t.Context(), alice, w.org, other.ID, 0, lifecycle.DomainPatch{CSRPEM: &request})
+	_, err = w.UpdateDomain(t.Context(), alice, w.org, other.ID, 0,
+		lifecycle.DomainPatch{CSRPEM: &request})
 	must(t, err)
-	_, _, err = w.RevokeCertificate(t.Context(), alice, w.org, other.CertificateID, "keyCompromise", true)
+	_, _, err = w.RevokeCertificate(t.Context(), alice, w.org, other.CertificateID,
+		"keyCompromise", true)
 	must(t, err)
 	if n := w.jobs(other, controlplane.JobStartIssuance); n != 2 {
 		t.Errorf("%d new certificates were ordered, want 1", n-1)
@@ -235,10 +264,14 @@ func TestRevokeIsRejected(t *testing.T) {
 		org, id, reason, code string
 		kind                  controlplane.Kind
 	}{
-		"another organization": {other, d.CertificateID, "superseded", "not-found", controlplane.KindNotFound},
-		"unknown certificate":  {w.org, "crt_none", "superseded", "not-found", controlplane.KindNotFound},
-		"no reason":            {w.org, d.CertificateID, "", "revocation-reason-unknown", controlplane.KindInvalid},
-		"reason of a CA":       {w.org, d.CertificateID, "cACompromise", "revocation-reason-unknown", controlplane.KindInvalid},
+		"another organization": {other, d.CertificateID, "superseded",
+			"not-found", controlplane.KindNotFound},
+		"unknown certificate": {w.org, "crt_none", "superseded",
+			"not-found", controlplane.KindNotFound},
+		"no reason": {w.org, d.CertificateID, "",
+			"revocation-reason-unknown", controlplane.KindInvalid},
+		"reason of a CA": {w.org, d.CertificateID, "cACompromise",
+			"revocation-reason-unknown", controlplane.KindInvalid},
 	} {
 		_, _, err := w.RevokeCertificate(t.Context(), alice, call.org, call.id, call.reason, true)
 		wantError(t, name, err, call.kind, call.code)
@@ -256,21 +289,26 @@ func TestRevocationThatFailsLeavesTheDomain(t *testing.T) {
 	t.Parallel()
 	w, ca := newRevoking(t)
 	d := w.active("example.com")
-	_, _, err := w.RevokeCertificate(t.Context(), alice, w.org, d.CertificateID, "superseded", false)
+	_, _, err := w.RevokeCertificate(t.Context(), alice, w.org, d.CertificateID,
+		"superseded", false)
 	must(t, err)
 	before := w.domain(d)
 	ca.fails(verdictOf(controlplane.VerdictUnreachable))
 	for n := 1; n <= controlplane.MaxAttempts; n++ {
-		if j := w.runDue(d, controlplane.JobRevocation); j.Attempts != n || j.LastErrorCode != "ca-unreachable" {
+		if j := w.runDue(d, controlplane.JobRevocation); j.Attempts != n ||
+			j.LastErrorCode != "ca-unreachable" {
 			t.Errorf("revocation = %+v, want %d failures with ca-unreachable", j, n)
 		}
 	}
-	wantJob(t, w.job(d, controlplane.JobRevocation), controlplane.JobFailed, "dead-lettered", controlplane.MaxAttempts)
-	if now := w.domain(d); toJSON(now.Conditions) != toJSON(before.Conditions) || now.Status != before.Status || w.certificate(d.CertificateID).RevokedAt != nil {
+	wantJob(t, w.job(d, controlplane.JobRevocation), controlplane.JobFailed,
+		"dead-lettered", controlplane.MaxAttempts)
+	if now := w.domain(d); toJSON(now.Conditions) != toJSON(before.Conditions) ||
+		now.Status != before.Status || w.certificate(d.CertificateID).RevokedAt != nil {
 		t.Errorf("domain = %+v, want it unchanged, with a valid certificate", now)
 	}
 	ca.fails(nil)
-	_, started, err := w.RestartJob(t.Context(), alice, w.org, w.job(d, controlplane.JobRevocation).ID)
+	_, started, err := w.RestartJob(t.Context(), alice, w.org,
+		w.job(d, controlplane.JobRevocation).ID)
 	if err != nil || !started {
 		t.Fatalf("RestartJob: started = %v, error %v, want true", started, err)
 	}
@@ -278,7 +316,9 @@ func TestRevocationThatFailsLeavesTheDomain(t *testing.T) {
 	if w.certificate(d.CertificateID).RevokedAt == nil {
 		t.Error("the certificate is not revoked after the restart")
 	}
-	if jobs, _, err := w.Store.ListJobs(t.Context(), w.org, postgres.JobFilter{DomainID: d.ID, Type: controlplane.JobRevocation, Limit: 10}); err != nil || len(jobs) != 1 {
+	if jobs, _, err := w.Store.ListJobs(t.Context(), w.org,
+		postgres.JobFilter{DomainID: d.ID, Type: controlplane.JobRevocation,
+			Limit: 10}); err != nil || len(jobs) != 1 {
 		t.Errorf("ListJobs = %d jobs, %v, want 1", len(jobs), err)
 	}
 }

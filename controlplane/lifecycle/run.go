@@ -39,7 +39,8 @@ type work struct {
 	claim  *postgres.Claim
 	domain *controlplane.Domain
 
-	uncounted   bool                      // the governor did not count the last order: only the CA knows its limit
+	// the governor did not count the last order: only the CA knows its limit
+	uncounted   bool
 	unit        *unit                     // spent of the organization's budget
 	certificate *controlplane.Certificate // the domain's current one, once it was read
 	resumed     bool                      // an earlier run placed the order
@@ -117,15 +118,19 @@ func (w *work) conclude(ctx, held context.Context, err error) error {
 	switch {
 	case err == nil || recorded(err):
 		return err
-	case errors.Is(err, postgres.ErrClaimLost) || errors.Is(context.Cause(held), postgres.ErrClaimLost):
-		w.Logger.InfoContext(ctx, "lifecycle: lost the claim to another worker", "job", w.claim.Job.ID)
+	case errors.Is(err, postgres.ErrClaimLost) ||
+		errors.Is(context.Cause(held), postgres.ErrClaimLost):
+		w.Logger.InfoContext(ctx, "lifecycle: lost the claim to another worker",
+			"job", w.claim.Job.ID)
 		return nil
 	case ctx.Err() != nil:
 		// The worker shuts down: another one resumes the job.
 		requeue, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 		defer cancel()
-		if herr := w.Store.RequeueJob(requeue, w.claim, w.now()); herr != nil && !errors.Is(herr, postgres.ErrClaimLost) {
-			w.Logger.WarnContext(requeue, "lifecycle: requeue failed; the lease will expire", "job", w.claim.Job.ID, "error", herr)
+		if herr := w.Store.RequeueJob(requeue, w.claim, w.now()); herr != nil &&
+			!errors.Is(herr, postgres.ErrClaimLost) {
+			w.Logger.WarnContext(requeue, "lifecycle: requeue failed; the lease will expire",
+				"job", w.claim.Job.ID, "error", herr)
 		}
 		return nil
 	case controlplane.HasCode(err, "database-unavailable"):
@@ -152,11 +157,13 @@ func (w *work) fail(ctx context.Context, cause error) error {
 	last := failures >= j.Type.MaxAttempts()
 	wait := w.Backoff.After(failures, w.Rand())
 	var waitFor string // the CA that asked for a longer wait
-	if j, ok := errors.AsType[controlplane.Judged](cause); ok && j.Verdict().RetryAt.Sub(now) > wait {
+	if j, ok := errors.AsType[controlplane.Judged](cause); ok &&
+		j.Verdict().RetryAt.Sub(now) > wait {
 		wait, waitFor = j.Verdict().RetryAt.Sub(now), j.Verdict().CA
 	}
 	runAt := now.Add(wait).Truncate(time.Microsecond)
-	w.Logger.WarnContext(ctx, "lifecycle: job failed", "job", j.ID, "type", j.Type, "failures", failures, "dead", last, "code", code, "error", cause)
+	w.Logger.WarnContext(ctx, "lifecycle: job failed", "job", j.ID, "type", j.Type,
+		"failures", failures, "dead", last, "code", code, "error", cause)
 	err := w.Store.InTx(ctx, func(t *postgres.Tx) error {
 		d, err := t.LockDomain(ctx, j.OrgID, j.DomainID)
 		if err != nil {
@@ -181,7 +188,8 @@ func (w *work) fail(ctx context.Context, cause error) error {
 			return t.Audit(ctx, w.deferralEntry(runAt, deferReason{code, detail, waitFor}, now))
 		}
 		entry := w.audit(j.OrgID, w.actor(), controlplane.ActionJobDeadLettered, "job", j.ID, now)
-		entry.Details = map[string]any{"domain_id": d.ID, "type": string(j.Type), "code": code, "detail": detail}
+		entry.Details = map[string]any{"domain_id": d.ID, "type": string(j.Type), "code": code,
+			"detail": detail}
 		failure := j.Type.Kind().Failure
 		if err := t.Audit(ctx, entry); err != nil || failure == "" {
 			return err

@@ -73,7 +73,8 @@ func TestRunJobIsDeferredForABusyDomain(t *testing.T) {
 	}
 	close(proceed)
 	must(t, soon(t, "the issuance", done))
-	if j, err := w.tryDue(d, controlplane.JobDNSCheck); err != nil || j.Status != controlplane.JobSucceeded {
+	if j, err := w.tryDue(d, controlplane.JobDNSCheck); err != nil ||
+		j.Status != controlplane.JobSucceeded {
 		t.Errorf("check = %+v, %v, want success", j, err)
 	}
 }
@@ -92,7 +93,8 @@ func TestRunJobRequeuesWhenItsContextEnds(t *testing.T) {
 	must(t, soon(t, "the run to end", done))
 	j := w.job(d, controlplane.JobStartIssuance)
 	wantJob(t, j, controlplane.JobQueued, "handed-back", 0)
-	if j.Generation != before.Generation+1 || j.DispatchedAt != nil || j.RunAt.After(w.clock.Now()) {
+	if j.Generation != before.Generation+1 || j.DispatchedAt != nil ||
+		j.RunAt.After(w.clock.Now()) {
 		t.Errorf("job = %+v, want it requeued, due now", j)
 	}
 	w.ca.answer(nil)
@@ -115,7 +117,8 @@ func TestHeartbeatKeepsTheClaimOfALongRun(t *testing.T) {
 		return value[time.Time](w, `SELECT claimed_until FROM jobs WHERE status = 'running'`)
 	}
 	first := lease()
-	for end := time.Now().Add(20 * time.Second); lease().Sub(first) < time.Second; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); lease().Sub(first) < time.Second; time.Sleep(
+		20 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("the lease was not extended")
 		}
@@ -139,7 +142,8 @@ func TestLostClaimStopsTheRun(t *testing.T) {
 	w.exec(`UPDATE jobs SET claimed_by = 'other', claimed_until = now() + interval '1 hour' WHERE status = 'running'`)
 	must(t, soon(t, "the run to end", done))
 	wantJob(t, w.job(d, controlplane.JobStartIssuance), controlplane.JobRunning, "", 0)
-	if by := value[string](w, `SELECT claimed_by FROM jobs WHERE status = 'running'`); by != "other" {
+	if by := value[string](w,
+		`SELECT claimed_by FROM jobs WHERE status = 'running'`); by != "other" {
 		t.Errorf("claim is held by %s, want the other worker", by)
 	}
 	wantStatus(t, w.domain(d), controlplane.DomainIssuing, "")
@@ -148,7 +152,9 @@ func TestLostClaimStopsTheRun(t *testing.T) {
 func TestDeletedDomainEndsItsJob(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	for name, fail := range map[string]error{"well.example.com": nil, "rejected.example.com": verdictOf(controlplane.VerdictRejected), "ours.example.com": errors.New("x")} {
+	for name, fail := range map[string]error{"well.example.com": nil,
+		"rejected.example.com": verdictOf(controlplane.VerdictRejected),
+		"ours.example.com":     errors.New("x")} {
 		d := w.issuing(name)
 		w.ca.answer(func(ctx context.Context, _ *controlplane.Order, _ controlplane.Journal) error {
 			return errors.Join(w.DeleteDomain(ctx, alice, w.org, d.ID, 0), fail)
@@ -158,7 +164,8 @@ func TestDeletedDomainEndsItsJob(t *testing.T) {
 			t.Errorf("RunJob(%s) = %v, want nil", name, err)
 		}
 	}
-	if n := value[int](w, `SELECT (SELECT count(*) FROM domains) + (SELECT count(*) FROM certificates) + (SELECT count(*) FROM challenges) + (SELECT count(*) FROM jobs)`); n != 0 {
+	if n := value[int](w,
+		`SELECT (SELECT count(*) FROM domains) + (SELECT count(*) FROM certificates) + (SELECT count(*) FROM challenges) + (SELECT count(*) FROM jobs)`); n != 0 {
 		t.Errorf("%d rows are left, want 0", n)
 	}
 }
@@ -172,11 +179,14 @@ func TestPanicIsAFailure(t *testing.T) {
 	for n := 1; n < controlplane.MaxAttempts; n++ {
 		j, err := w.tryDue(d, controlplane.JobDNSCheck)
 		wantJob(t, j, controlplane.JobQueued, "retry", n)
-		if _, ok := errors.AsType[*lifecycle.RetryLater](err); !ok || !strings.Contains(err.Error(), "index out of range") || !strings.Contains(err.Error(), "run_test.go") && !strings.Contains(err.Error(), "check.go") {
+		if _, ok := errors.AsType[*lifecycle.RetryLater](err); !ok || !strings.Contains(err.Error(),
+			"index out of range") || !strings.Contains(err.Error(), "run_test.go") &&
+			!strings.Contains(err.Error(), "check.go") {
 			t.Errorf("RunJob after a panic: error = %v, want *RetryLater with the panic and its stack", err)
 		}
 		if j.LastErrorCode != "internal" || strings.Contains(j.LastError, "range") {
-			t.Errorf("last error = %s: %s, want internal without the panic", j.LastErrorCode, j.LastError)
+			t.Errorf("last error = %s: %s, want internal without the panic", j.LastErrorCode,
+				j.LastError)
 		}
 	}
 	j, err := w.tryDue(d, controlplane.JobDNSCheck)
@@ -191,7 +201,8 @@ func TestUnavailableDatabaseIsNotAFailure(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.add("example.com")
-	w.doctor.fails(&controlplane.Error{Kind: controlplane.KindUnavailable, Code: "database-unavailable", Message: "away"})
+	w.doctor.fails(&controlplane.Error{Kind: controlplane.KindUnavailable,
+		Code: "database-unavailable", Message: "away"})
 	j, err := w.try(d, controlplane.JobDNSCheck)
 	if !controlplane.HasCode(err, "database-unavailable") {
 		t.Errorf("RunJob without a database: error = %v, want database-unavailable", err)
@@ -203,7 +214,8 @@ func TestUnavailableDatabaseIsNotAFailure(t *testing.T) {
 		t.Fatalf("RequeueLost = %d, %v, want 1", n, err)
 	}
 	w.doctor.fails(nil)
-	if j, err := w.try(d, controlplane.JobDNSCheck); err != nil || j.Status != controlplane.JobSucceeded {
+	if j, err := w.try(d, controlplane.JobDNSCheck); err != nil ||
+		j.Status != controlplane.JobSucceeded {
 		t.Errorf("requeued check = %+v, %v, want success", j, err)
 	}
 }
@@ -213,7 +225,8 @@ func TestTextsOfACAAreStorable(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.issuing("example.com")
-	w.ca.reject(map[string]verdict{"primary": {Class: controlplane.VerdictRejected, Code: "ca-rejected", Message: "a\x00b\xffc", Fix: "\x00"}})
+	w.ca.reject(map[string]verdict{"primary": {Class: controlplane.VerdictRejected,
+		Code: "ca-rejected", Message: "a\x00b\xffc", Fix: "\x00"}})
 	j := w.run(d, controlplane.JobStartIssuance)
 	wantJob(t, j, controlplane.JobQueued, "retry", 1)
 	if j.LastError != "ab\uFFFDc" {
@@ -231,7 +244,8 @@ func TestRetryTimeOfACAExtendsTheBackoff(t *testing.T) {
 	w.ca.reject(map[string]verdict{"primary": v})
 	j, err := w.try(d, controlplane.JobStartIssuance)
 	wantJob(t, j, controlplane.JobQueued, "retry", 1)
-	if later, ok := errors.AsType[*lifecycle.RetryLater](err); !ok || later.After != 2*time.Hour || !j.RunAt.Equal(v.RetryAt) {
+	if later, ok := errors.AsType[*lifecycle.RetryLater](err); !ok || later.After != 2*time.Hour ||
+		!j.RunAt.Equal(v.RetryAt) {
 		t.Errorf("RunJob = %v, and the retry is at %s, want it at the time of the CA", err, j.RunAt)
 	}
 }

@@ -13,9 +13,14 @@ func TestProblemIsBounded(t *testing.T) {
 	problem := func(subproblems, detail int) json.RawMessage {
 		var subs []string
 		for i := range subproblems {
-			subs = append(subs, fmt.Sprintf(`{"identifier":{"type":"dns","value":"n%d.example.com"},"type":"urn:ietf:params:acme:error:caa","detail":"forbidden"}`, i))
+			subs = append(subs,
+				fmt.Sprintf(
+					`{"identifier":{"type":"dns","value":"n%d.example.com"},"type":"urn:ietf:params:acme:error:caa","detail":"forbidden"}`, i))
 		}
-		return json.RawMessage(`{"type":"urn:ietf:params:acme:error:compound","status":403,"detail":"` + strings.Repeat(`\u0000`, detail) + `","subproblems":[` + strings.Join(subs, ",") + `],"x":"y"}`)
+		return json.RawMessage(
+			`{"type":"urn:ietf:params:acme:error:compound","status":403,"detail":"` +
+				strings.Repeat(`\u0000`, detail) + `","subproblems":[` + strings.Join(subs, ",") +
+				`],"x":"y"}`)
 	}
 	for _, tt := range []struct {
 		name           string
@@ -27,12 +32,14 @@ func TestProblemIsBounded(t *testing.T) {
 		{"of 100 names", problem(100, 10), 100, 100, true, false},
 		{"of 10,000 names", problem(10_000, 10), 50, 100, false, false},
 		{"with a detail of 1 MB", problem(20, 1<<18), 20, 20, false, false},
-		{"a string of 1 MB", json.RawMessage(`"` + strings.Repeat("a", 1<<20) + `"`), 0, 0, false, true},
+		{"a string of 1 MB", json.RawMessage(`"` + strings.Repeat("a", 1<<20) + `"`), 0, 0, false,
+			true},
 		{"no JSON", json.RawMessage(`<html>`), 0, 0, false, true},
 	} {
 		out := storableJSON(tt.in)
 		if len(out) > maxProblem || (len(out) == 0) != tt.nothing {
-			t.Errorf("storableJSON(%s) has %d bytes, want at most %d, and none: %v", tt.name, len(out), maxProblem, tt.nothing)
+			t.Errorf("storableJSON(%s) has %d bytes, want at most %d, and none: %v", tt.name,
+				len(out), maxProblem, tt.nothing)
 		}
 		if tt.nothing {
 			continue
@@ -47,7 +54,8 @@ func TestProblemIsBounded(t *testing.T) {
 			t.Errorf("storableJSON(%s) = %.100s, %v, want JSON", tt.name, out, err)
 		}
 		n := len(got.Subproblems)
-		if got.Type != "urn:ietf:params:acme:error:compound" || got.Status != 403 || n < tt.least || n > tt.most || (got.X == "y") != tt.whole {
+		if got.Type != "urn:ietf:params:acme:error:compound" || got.Status != 403 || n < tt.least ||
+			n > tt.most || (got.X == "y") != tt.whole {
 			t.Errorf("storableJSON(%s): type %s, status %d, %d subproblems, x %q; want %d to %d subproblems, whole %v", tt.name, got.Type, got.Status, n, got.X, tt.least, tt.most, tt.whole)
 		}
 	}

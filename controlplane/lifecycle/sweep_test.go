@@ -37,7 +37,8 @@ func TestConcurrentSweepsQueueEachRenewalOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if n := value[int](w, `SELECT count(DISTINCT domain_id) FROM jobs WHERE type = 'renewal' AND queue = 'bulk' AND run_at = $1`, start); n != 1100 || total.Load() != 1100 {
+	if n := value[int](w,
+		`SELECT count(DISTINCT domain_id) FROM jobs WHERE type = 'renewal' AND queue = 'bulk' AND run_at = $1`, start); n != 1100 || total.Load() != 1100 {
 		t.Errorf("%d domains have a job, and %d were counted", n, total.Load())
 	}
 	if n, err := w.Sweep(t.Context()); n != 0 || err != nil {
@@ -52,10 +53,12 @@ func TestSweepSpreadsByItsConfiguration(t *testing.T) {
 	if n, err := w.Sweep(t.Context()); n != 50 || err != nil {
 		t.Fatalf("Sweep = %d, %v, want 50", n, err)
 	}
-	if n := value[int](w, `SELECT count(*) FROM jobs WHERE run_at BETWEEN $1 AND $1::timestamptz + interval '1 minute'`, start); n != 50 {
+	if n := value[int](w,
+		`SELECT count(*) FROM jobs WHERE run_at BETWEEN $1 AND $1::timestamptz + interval '1 minute'`, start); n != 50 {
 		t.Errorf("%d of 50 jobs are due within a minute", n)
 	}
-	if s := value[time.Duration](w, `SELECT max(run_at) - min(run_at) FROM jobs`); s < 20*time.Second {
+	if s := value[time.Duration](w,
+		`SELECT max(run_at) - min(run_at) FROM jobs`); s < 20*time.Second {
 		t.Errorf("jobs are spread over %s", s)
 	}
 }
@@ -93,7 +96,8 @@ func TestRenewalReplacesTheCertificate(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- w.RunJob(t.Context(), j.ID, j.Generation) }()
 	soon(t, "the renewal to start", started)
-	if now := w.domain(d); now.CertificateID != d.CertificateID || now.Status != controlplane.DomainActive {
+	if now := w.domain(d); now.CertificateID != d.CertificateID ||
+		now.Status != controlplane.DomainActive {
 		t.Errorf("domain = %+v, want it active with its certificate", now)
 	}
 	close(proceed)
@@ -113,8 +117,10 @@ func TestRenewalReplacesTheCertificate(t *testing.T) {
 func TestNextScanIsMidnightUTC(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
-		"2026-03-01T00:00:00Z": "2026-03-02T00:00:00Z", "2026-03-01T23:59:59Z": "2026-03-02T00:00:00Z",
-		"2026-03-01T23:30:00-05:00": "2026-03-03T00:00:00Z", "2026-12-31T12:00:00+14:00": "2026-12-31T00:00:00Z",
+		"2026-03-01T00:00:00Z":      "2026-03-02T00:00:00Z",
+		"2026-03-01T23:59:59Z":      "2026-03-02T00:00:00Z",
+		"2026-03-01T23:30:00-05:00": "2026-03-03T00:00:00Z",
+		"2026-12-31T12:00:00+14:00": "2026-12-31T00:00:00Z",
 	} {
 		at, err := time.Parse(time.RFC3339, in)
 		must(t, err)

@@ -27,41 +27,53 @@ type NewToken struct {
 
 // CreateToken adds a token and returns it with its secret, which is not stored. by is the caller's
 // grant, which the token must not exceed, nil for the operator.
-func (s *Service) CreateToken(ctx context.Context, actor controlplane.Actor, by *controlplane.Grant, orgID string, in NewToken) (*controlplane.Token, string, error) {
+func (s *Service) CreateToken(
+	ctx context.Context, actor controlplane.Actor, by *controlplane.Grant, orgID string,
+	in NewToken,
+) (*controlplane.Token, string, error) {
 	now := s.now()
 	problem := &controlplane.Error{}
 	add := func(pointer, code, detail string) {
-		problem.Fields = append(problem.Fields, controlplane.FieldError{Pointer: pointer, Code: code, Detail: detail})
+		problem.Fields = append(problem.Fields,
+			controlplane.FieldError{Pointer: pointer, Code: code, Detail: detail})
 	}
-	if in.Name = strings.TrimSpace(in.Name); in.Name == "" || utf8.RuneCountInString(in.Name) > rules.MaxTokenNameLength {
+	if in.Name = strings.TrimSpace(in.Name); in.Name == "" ||
+		utf8.RuneCountInString(in.Name) > rules.MaxTokenNameLength {
 		add("/name", "name-invalid", "A token's name must have 1 to 200 characters.")
 	}
 	if len(in.Scopes) == 0 {
 		add("/scopes", "scopes-empty", "A token needs at least one scope.")
 	}
 	if len(in.Scopes) > maxTokenScopes {
-		add("/scopes", "too-many", fmt.Sprintf("A token can have at most %d scopes.", maxTokenScopes))
+		add("/scopes", "too-many", fmt.Sprintf("A token can have at most %d scopes.",
+			maxTokenScopes))
 		in.Scopes = nil
 	}
 	for i, sc := range in.Scopes {
 		if !slices.Contains(controlplane.Scopes(), sc) {
-			add(fmt.Sprintf("/scopes/%d", i), "scope-unknown", fmt.Sprintf("Unknown scope %.64q.", sc))
+			add(fmt.Sprintf("/scopes/%d", i),
+				"scope-unknown", fmt.Sprintf("Unknown scope %.64q.", sc))
 			problem.Fix = "Send one of the scopes " + scopeList() + "."
 		} else if by != nil && !by.Allows(sc) {
-			add(fmt.Sprintf("/scopes/%d", i), "scope-exceeds", "The caller's token does not have the scope "+string(sc)+".")
+			add(fmt.Sprintf("/scopes/%d", i), "scope-exceeds",
+				"The caller's token does not have the scope "+string(sc)+".")
 		}
 	}
 	if in.ExpiresAt != nil && !in.ExpiresAt.After(now) {
 		add("/expires_at", "expires-in-past", "The token's expiry is in the past.")
 	}
-	if by != nil && by.ExpiresAt != nil && (in.ExpiresAt == nil || in.ExpiresAt.After(*by.ExpiresAt)) {
-		add("/expires_at", "expires-exceeds", "The caller's token expires at "+by.ExpiresAt.Format(time.RFC3339)+", so the new token must not expire later.")
+	if by != nil && by.ExpiresAt != nil &&
+		(in.ExpiresAt == nil || in.ExpiresAt.After(*by.ExpiresAt)) {
+		add("/expires_at", "expires-exceeds", "The caller's token expires at "+
+			by.ExpiresAt.Format(time.RFC3339)+", so the new token must not expire later.")
 	}
 	if by != nil && len(by.DomainIDs) > 0 && len(in.DomainIDs) == 0 {
-		add("/domain_ids", "domains-exceed", "The caller's token is limited to some domains, so the new token must be limited to some of them.")
+		add("/domain_ids", "domains-exceed",
+			"The caller's token is limited to some domains, so the new token must be limited to some of them.")
 	}
 	if len(in.DomainIDs) > rules.MaxTokenDomains {
-		add("/domain_ids", "too-many", fmt.Sprintf("A token can be limited to at most %d domains.", rules.MaxTokenDomains))
+		add("/domain_ids", "too-many", fmt.Sprintf("A token can be limited to at most %d domains.",
+			rules.MaxTokenDomains))
 		in.DomainIDs = nil
 	}
 	known, err := s.Store.DomainIDs(ctx, orgID, in.DomainIDs)
@@ -70,17 +82,22 @@ func (s *Service) CreateToken(ctx context.Context, actor controlplane.Actor, by 
 	}
 	for i, id := range in.DomainIDs {
 		if by != nil && !by.AllowsDomain(id) {
-			add(fmt.Sprintf("/domain_ids/%d", i), "domains-exceed", "The caller's token does not have access to this domain.")
+			add(fmt.Sprintf("/domain_ids/%d", i), "domains-exceed",
+				"The caller's token does not have access to this domain.")
 		} else if id == "" || known[id] != id { // the map returns "" for an unknown ID
-			add(fmt.Sprintf("/domain_ids/%d", i), "domain-unknown", "The organization has no domain with this ID.")
+			add(fmt.Sprintf("/domain_ids/%d", i), "domain-unknown",
+				"The organization has no domain with this ID.")
 		}
 	}
 	if err := invalid(problem); err != nil {
 		return nil, "", err
 	}
 	secret := controlplane.NewSecret()
-	t := &controlplane.Token{ID: controlplane.NewID(controlplane.PrefixToken), OrgID: orgID, Name: in.Name, Hash: controlplane.HashSecret(secret),
-		Prefix: controlplane.SecretPrefix(secret), Scopes: unique(in.Scopes), DomainIDs: unique(in.DomainIDs), CreatedBy: actor.ID, CreatedAt: now, ExpiresAt: toMicrosecond(in.ExpiresAt)}
+	t := &controlplane.Token{ID: controlplane.NewID(controlplane.PrefixToken), OrgID: orgID,
+		Name: in.Name, Hash: controlplane.HashSecret(secret),
+		Prefix: controlplane.SecretPrefix(secret), Scopes: unique(in.Scopes),
+		DomainIDs: unique(in.DomainIDs), CreatedBy: actor.ID, CreatedAt: now,
+		ExpiresAt: toMicrosecond(in.ExpiresAt)}
 	err = s.Store.InTx(ctx, func(tx *postgres.Tx) error {
 		org, err := lockGrantor(ctx, tx, actor, by, orgID)
 		if err != nil {
@@ -92,14 +109,16 @@ func (s *Service) CreateToken(ctx context.Context, actor controlplane.Actor, by 
 		}
 		if used >= org.Tier.Tokens() {
 			return &controlplane.Error{Kind: controlplane.KindForbidden, Code: "plan-limit",
-				Message: fmt.Sprintf("The %s plan includes %d API tokens, and %d exist.", org.Tier, org.Tier.Tokens(), used),
-				Fix:     "Revoke tokens that are no longer needed, or move the organization to a larger plan."}
+				Message: fmt.Sprintf("The %s plan includes %d API tokens, and %d exist.", org.Tier,
+					org.Tier.Tokens(), used),
+				Fix: "Revoke tokens that are no longer needed, or move the organization to a larger plan."}
 		}
 		if err := tx.AddToken(ctx, t); err != nil {
 			return err
 		}
 		entry := s.audit(orgID, actor, controlplane.ActionTokenCreated, "token", t.ID, now)
-		entry.After = map[string]any{"name": t.Name, "scopes": t.Scopes, "domain_ids": t.DomainIDs, "expires_at": t.ExpiresAt, "prefix": t.Prefix}
+		entry.After = map[string]any{"name": t.Name, "scopes": t.Scopes, "domain_ids": t.DomainIDs,
+			"expires_at": t.ExpiresAt, "prefix": t.Prefix}
 		return tx.Audit(ctx, entry)
 	})
 	if err != nil {
@@ -109,9 +128,13 @@ func (s *Service) CreateToken(ctx context.Context, actor controlplane.Actor, by 
 }
 
 // RenameToken changes a token's name.
-func (s *Service) RenameToken(ctx context.Context, actor controlplane.Actor, orgID, id, name string) (*controlplane.Token, error) {
-	if name = strings.TrimSpace(name); name == "" || utf8.RuneCountInString(name) > rules.MaxTokenNameLength {
-		return nil, controlplane.Invalid("/name", "name-invalid", "A token's name must have 1 to 200 characters.", "Send a name of this length.")
+func (s *Service) RenameToken(
+	ctx context.Context, actor controlplane.Actor, orgID, id, name string,
+) (*controlplane.Token, error) {
+	if name = strings.TrimSpace(name); name == "" ||
+		utf8.RuneCountInString(name) > rules.MaxTokenNameLength {
+		return nil, controlplane.Invalid("/name", "name-invalid",
+			"A token's name must have 1 to 200 characters.", "Send a name of this length.")
 	}
 	var t *controlplane.Token
 	err := s.Store.InTx(ctx, func(tx *postgres.Tx) error {
@@ -131,7 +154,9 @@ func (s *Service) RenameToken(ctx context.Context, actor controlplane.Actor, org
 }
 
 // DeleteToken revokes a token. Its secret is invalid at once.
-func (s *Service) DeleteToken(ctx context.Context, actor controlplane.Actor, orgID, id string) error {
+func (s *Service) DeleteToken(
+	ctx context.Context, actor controlplane.Actor, orgID, id string,
+) error {
 	return s.Store.InTx(ctx, func(tx *postgres.Tx) error {
 		t, err := tx.Token(ctx, orgID, id)
 		if err != nil {
@@ -144,7 +169,9 @@ func (s *Service) DeleteToken(ctx context.Context, actor controlplane.Actor, org
 	})
 }
 
-func (s *Service) tokenDeleted(actor controlplane.Actor, t *controlplane.Token, now time.Time) controlplane.AuditEntry {
+func (s *Service) tokenDeleted(
+	actor controlplane.Actor, t *controlplane.Token, now time.Time,
+) controlplane.AuditEntry {
 	entry := s.audit(t.OrgID, actor, controlplane.ActionTokenDeleted, "token", t.ID, now)
 	entry.Before = map[string]any{"name": t.Name, "prefix": t.Prefix}
 	return entry
@@ -152,14 +179,17 @@ func (s *Service) tokenDeleted(actor controlplane.Actor, t *controlplane.Token, 
 
 // RevokeTokens revokes every token of the organization except the one with the ID keep, and returns
 // their number. Their secrets are invalid at once.
-func (s *Service) RevokeTokens(ctx context.Context, actor controlplane.Actor, orgID, keep string) (int, error) {
+func (s *Service) RevokeTokens(
+	ctx context.Context, actor controlplane.Actor, orgID, keep string,
+) (int, error) {
 	n := 0
 	err := s.Store.InTx(ctx, func(tx *postgres.Tx) error {
 		var err error
 		if n, err = tx.DeleteTokens(ctx, orgID, keep); err != nil {
 			return err
 		}
-		entry := s.audit(orgID, actor, controlplane.ActionTokensRevoked, "organization", orgID, s.now())
+		entry := s.audit(orgID, actor, controlplane.ActionTokensRevoked, "organization", orgID,
+			s.now())
 		entry.Details = map[string]any{"revoked": n, "kept": keep}
 		return tx.Audit(ctx, entry)
 	})

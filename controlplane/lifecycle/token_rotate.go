@@ -19,7 +19,10 @@ type Rotation struct {
 // caller's grant, nil for the operator. It returns KindConflict if the token expired, KindForbidden
 // if the token has more access than the caller, who would get it with the secret, and KindInvalid
 // for an invalid expiry.
-func (s *Service) RotateToken(ctx context.Context, actor controlplane.Actor, by *controlplane.Grant, orgID, id string, in Rotation) (*controlplane.Token, string, error) {
+func (s *Service) RotateToken(
+	ctx context.Context, actor controlplane.Actor, by *controlplane.Grant, orgID, id string,
+	in Rotation,
+) (*controlplane.Token, string, error) {
 	now := s.now()
 	secret := controlplane.NewSecret()
 	var t *controlplane.Token
@@ -38,7 +41,8 @@ func (s *Service) RotateToken(ctx context.Context, actor controlplane.Actor, by 
 		if err := mayRotate(by, old, expires, now); err != nil {
 			return err
 		}
-		t, err = tx.RotateToken(ctx, orgID, id, controlplane.HashSecret(secret), controlplane.SecretPrefix(secret), expires, now.Add(in.Overlap), now)
+		t, err = tx.RotateToken(ctx, orgID, id, controlplane.HashSecret(secret),
+			controlplane.SecretPrefix(secret), expires, now.Add(in.Overlap), now)
 		if err != nil {
 			return err
 		}
@@ -55,13 +59,19 @@ func (s *Service) RotateToken(ctx context.Context, actor controlplane.Actor, by 
 }
 
 // mayRotate returns an error if the token cannot get a new secret that is valid until expires.
-func mayRotate(by *controlplane.Grant, t *controlplane.Token, expires *time.Time, now time.Time) error {
+func mayRotate(
+	by *controlplane.Grant, t *controlplane.Token, expires *time.Time, now time.Time,
+) error {
 	if t.ExpiresAt != nil && !t.ExpiresAt.After(now) {
-		return &controlplane.Error{Kind: controlplane.KindConflict, Code: "token-ended", ExistingID: t.ID,
-			Message: "The token expired at " + t.ExpiresAt.Format(time.RFC3339) + ".", Fix: "Create a new one."}
+		return &controlplane.Error{Kind: controlplane.KindConflict,
+			Code: "token-ended", ExistingID: t.ID,
+			Message: "The token expired at " + t.ExpiresAt.Format(time.RFC3339) +
+				".", Fix: "Create a new one."}
 	}
 	if expires != nil && !expires.After(now) {
-		return controlplane.Invalid("/expires_at", "expires-in-past", "The token's expiry is in the past.", "Send a time in the future, or null for no expiry.")
+		return controlplane.Invalid("/expires_at", "expires-in-past",
+			"The token's expiry is in the past.",
+			"Send a time in the future, or null for no expiry.")
 	}
 	if by == nil {
 		return nil
@@ -72,7 +82,9 @@ func mayRotate(by *controlplane.Grant, t *controlplane.Token, expires *time.Time
 			Fix:     "Use a token that has all of its scopes and domains, or rotate the token with its own secret."}
 	}
 	if by.ExpiresAt != nil && (expires == nil || expires.After(*by.ExpiresAt)) {
-		return controlplane.Invalid("/expires_at", "expires-exceeds", "The caller's token expires at "+by.ExpiresAt.Format(time.RFC3339)+", so the rotated token must not expire later.",
+		return controlplane.Invalid("/expires_at", "expires-exceeds",
+			"The caller's token expires at "+by.ExpiresAt.Format(time.RFC3339)+
+				", so the rotated token must not expire later.",
 			"Send that time or an earlier one.")
 	}
 	return nil

@@ -24,26 +24,34 @@ func (w *world) bySecret(secret string) *controlplane.Token {
 func TestRotateToken(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	tok, first, err := w.CreateToken(t.Context(), alice, nil, w.org, lifecycle.NewToken{Name: "ci", Scopes: []controlplane.Scope{read}})
+	tok, first, err := w.CreateToken(t.Context(), alice, nil, w.org,
+		lifecycle.NewToken{Name: "ci", Scopes: []controlplane.Scope{read}})
 	must(t, err)
-	rotated, second, err := w.RotateToken(t.Context(), alice, nil, w.org, tok.ID, lifecycle.Rotation{Overlap: time.Hour})
+	rotated, second, err := w.RotateToken(t.Context(), alice, nil, w.org, tok.ID,
+		lifecycle.Rotation{Overlap: time.Hour})
 	must(t, err)
-	if rotated.ID != tok.ID || rotated.Name != "ci" || !slices.Equal(rotated.Scopes, tok.Scopes) || rotated.Prefix != controlplane.SecretPrefix(second) ||
-		!rotated.RotatedAt.Equal(start) || !rotated.PreviousUntil.Equal(start.Add(time.Hour)) || rotated.ExpiresAt != nil {
+	if rotated.ID != tok.ID || rotated.Name != "ci" || !slices.Equal(rotated.Scopes, tok.Scopes) ||
+		rotated.Prefix != controlplane.SecretPrefix(second) ||
+		!rotated.RotatedAt.Equal(start) || !rotated.PreviousUntil.Equal(start.Add(time.Hour)) ||
+		rotated.ExpiresAt != nil {
 		t.Errorf("RotateToken = %+v, want the same token with a new secret, and the previous one for an hour", rotated)
 	}
 	if got := w.bySecret(second); got == nil || got.ID != tok.ID || got.SecretUntil != nil {
 		t.Errorf("token with the new secret = %+v, want %s", got, tok.ID)
 	}
-	if got := w.bySecret(first); got == nil || got.ID != tok.ID || got.Tier != controlplane.TierPro || !got.SecretUntil.Equal(start.Add(time.Hour)) {
+	if got := w.bySecret(first); got == nil || got.ID != tok.ID ||
+		got.Tier != controlplane.TierPro || !got.SecretUntil.Equal(start.Add(time.Hour)) {
 		t.Errorf("token with the previous secret = %+v, want %s", got, tok.ID)
 	}
 	e := w.last(tok.ID)
-	if e.Action != controlplane.ActionTokenRotated || e.Actor != alice || e.Before["prefix"] != tok.Prefix || e.After["prefix"] != rotated.Prefix {
+	if e.Action != controlplane.ActionTokenRotated || e.Actor != alice ||
+		e.Before["prefix"] != tok.Prefix || e.After["prefix"] != rotated.Prefix {
 		t.Errorf("last entry = %+v, want token.rotated by alice with both prefixes", e)
 	}
 	for _, secret := range []string{first, second} {
-		if n := value[int](w, `SELECT count(*) FROM audit_logs a WHERE a::text LIKE '%' || $1 || '%'`, secret); n != 0 {
+		if n := value[int](w,
+			`SELECT count(*) FROM audit_logs a WHERE a::text LIKE '%' || $1 || '%'`,
+			secret); n != 0 {
 			t.Error("the audit log contains a secret")
 		}
 	}
@@ -58,7 +66,8 @@ func TestRotateToken(t *testing.T) {
 	if w.bySecret(third) == nil {
 		t.Error("the third secret is invalid")
 	}
-	_, _, err = w.RotateToken(t.Context(), alice, nil, w.organization(1), tok.ID, lifecycle.Rotation{})
+	_, _, err = w.RotateToken(t.Context(), alice, nil, w.organization(1), tok.ID,
+		lifecycle.Rotation{})
 	wantError(t, "another organization's token", err, controlplane.KindNotFound, "not-found")
 }
 
@@ -69,29 +78,46 @@ func TestRotateTokenIsLimitedByTheCaller(t *testing.T) {
 	mine, theirs := w.add("mine.example.com"), w.add("theirs.example.com")
 	until := start.Add(time.Hour)
 	before, after := until.Add(-time.Minute), until.Add(time.Minute)
-	by := &controlplane.Grant{Scopes: []controlplane.Scope{read, controlplane.ScopeTokensWrite}, DomainIDs: []string{mine.ID}, ExpiresAt: &until}
-	good := lifecycle.NewToken{Name: "x", Scopes: []controlplane.Scope{read}, DomainIDs: []string{mine.ID}, ExpiresAt: &before}
+	by := &controlplane.Grant{Scopes: []controlplane.Scope{read, controlplane.ScopeTokensWrite},
+		DomainIDs: []string{mine.ID}, ExpiresAt: &until}
+	good := lifecycle.NewToken{Name: "x", Scopes: []controlplane.Scope{read},
+		DomainIDs: []string{mine.ID}, ExpiresAt: &before}
 	for name, tt := range map[string]struct {
 		change   func(*lifecycle.NewToken)
 		rotation lifecycle.Rotation
 		kind     controlplane.Kind
 		code     string
 	}{
-		"same access":            {func(*lifecycle.NewToken) {}, lifecycle.Rotation{}, "", ""},
-		"same expiry":            {func(*lifecycle.NewToken) {}, lifecycle.Rotation{NewEnd: true, ExpiresAt: &until}, "", ""},
-		"later expiry":           {func(*lifecycle.NewToken) {}, lifecycle.Rotation{NewEnd: true, ExpiresAt: &after}, controlplane.KindInvalid, "expires-exceeds"},
-		"no expiry":              {func(*lifecycle.NewToken) {}, lifecycle.Rotation{NewEnd: true}, controlplane.KindInvalid, "expires-exceeds"},
-		"expiry in the past":     {func(*lifecycle.NewToken) {}, lifecycle.Rotation{NewEnd: true, ExpiresAt: &start}, controlplane.KindInvalid, "expires-in-past"},
-		"unchanged later expiry": {func(in *lifecycle.NewToken) { in.ExpiresAt = &after }, lifecycle.Rotation{}, controlplane.KindInvalid, "expires-exceeds"},
-		"another scope":          {func(in *lifecycle.NewToken) { in.Scopes = []controlplane.Scope{read, write} }, lifecycle.Rotation{}, controlplane.KindForbidden, "token-exceeds"},
-		"another domain":         {func(in *lifecycle.NewToken) { in.DomainIDs = []string{mine.ID, theirs.ID} }, lifecycle.Rotation{}, controlplane.KindForbidden, "token-exceeds"},
-		"all domains":            {func(in *lifecycle.NewToken) { in.DomainIDs = nil }, lifecycle.Rotation{}, controlplane.KindForbidden, "token-exceeds"},
+		"same access": {func(*lifecycle.NewToken) {}, lifecycle.Rotation{}, "", ""},
+		"same expiry": {func(*lifecycle.NewToken) {},
+			lifecycle.Rotation{NewEnd: true, ExpiresAt: &until}, "", ""},
+		"later expiry": {func(*lifecycle.NewToken) {},
+			lifecycle.Rotation{NewEnd: true, ExpiresAt: &after}, controlplane.KindInvalid,
+			"expires-exceeds"},
+		"no expiry": {func(*lifecycle.NewToken) {}, lifecycle.Rotation{NewEnd: true},
+			controlplane.KindInvalid, "expires-exceeds"},
+		"expiry in the past": {func(*lifecycle.NewToken) {},
+			lifecycle.Rotation{NewEnd: true, ExpiresAt: &start}, controlplane.KindInvalid,
+			"expires-in-past"},
+		"unchanged later expiry": {func(in *lifecycle.NewToken) { in.ExpiresAt = &after },
+			lifecycle.Rotation{}, controlplane.KindInvalid, "expires-exceeds"},
+		"another scope": {func(in *lifecycle.NewToken) {
+			in.Scopes = []controlplane.Scope{read,
+				write}
+		}, lifecycle.Rotation{}, controlplane.KindForbidden, "token-exceeds"},
+		"another domain": {func(in *lifecycle.NewToken) {
+			in.DomainIDs = []string{mine.ID,
+				theirs.ID}
+		}, lifecycle.Rotation{}, controlplane.KindForbidden, "token-exceeds"},
+		"all domains": {func(in *lifecycle.NewToken) { in.DomainIDs = nil }, lifecycle.Rotation{},
+			controlplane.KindForbidden, "token-exceeds"},
 	} {
 		in := good
 		tt.change(&in)
 		tok, secret, err := w.CreateToken(t.Context(), alice, nil, w.org, in)
 		must(t, err)
-		_, _, err = w.RotateToken(t.Context(), controlplane.System("test"), by, w.org, tok.ID, tt.rotation)
+		_, _, err = w.RotateToken(t.Context(), controlplane.System("test"), by, w.org, tok.ID,
+			tt.rotation)
 		if tt.code == "" {
 			must(t, err)
 			continue
@@ -107,7 +133,8 @@ func TestRotateExpiredToken(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	expires := start.Add(time.Hour)
-	tok, _, err := w.CreateToken(t.Context(), alice, nil, w.org, lifecycle.NewToken{Name: "x", Scopes: []controlplane.Scope{read}, ExpiresAt: &expires})
+	tok, _, err := w.CreateToken(t.Context(), alice, nil, w.org,
+		lifecycle.NewToken{Name: "x", Scopes: []controlplane.Scope{read}, ExpiresAt: &expires})
 	must(t, err)
 	w.clock.add(time.Hour)
 	later := start.Add(day)
@@ -124,10 +151,12 @@ func TestRevokeTokens(t *testing.T) {
 	var kept *controlplane.Token
 	for i := range secrets {
 		var err error
-		kept, secrets[i], err = w.CreateToken(t.Context(), alice, nil, w.org, lifecycle.NewToken{Name: "x", Scopes: []controlplane.Scope{read}})
+		kept, secrets[i], err = w.CreateToken(t.Context(), alice, nil, w.org,
+			lifecycle.NewToken{Name: "x", Scopes: []controlplane.Scope{read}})
 		must(t, err)
 	}
-	_, theirs, err := w.CreateToken(t.Context(), alice, nil, w.organization(1), lifecycle.NewToken{Name: "x", Scopes: []controlplane.Scope{read}})
+	_, theirs, err := w.CreateToken(t.Context(), alice, nil, w.organization(1),
+		lifecycle.NewToken{Name: "x", Scopes: []controlplane.Scope{read}})
 	must(t, err)
 	for _, c := range []struct {
 		keep    string
@@ -136,10 +165,12 @@ func TestRevokeTokens(t *testing.T) {
 	}{{kept.ID, 2, true}, {"", 1, false}, {"", 0, false}} {
 		n, err := w.RevokeTokens(t.Context(), alice, w.org, c.keep)
 		must(t, err)
-		if n != c.revoked || w.bySecret(secrets[0]) != nil || w.bySecret(secrets[1]) != nil || (w.bySecret(secrets[2]) != nil) != c.left {
+		if n != c.revoked || w.bySecret(secrets[0]) != nil || w.bySecret(secrets[1]) != nil ||
+			(w.bySecret(secrets[2]) != nil) != c.left {
 			t.Errorf("RevokeTokens(keep %q) = %d, want %d", c.keep, n, c.revoked)
 		}
-		if e := w.last(w.org); e.Action != controlplane.ActionTokensRevoked || e.Details["revoked"] != float64(c.revoked) {
+		if e := w.last(w.org); e.Action != controlplane.ActionTokensRevoked ||
+			e.Details["revoked"] != float64(c.revoked) {
 			t.Errorf("last entry = %+v, want %d revoked tokens", e, c.revoked)
 		}
 	}

@@ -22,7 +22,10 @@ type DomainPatch struct {
 
 // UpdateDomain changes a domain's options, which apply from its next certificate on. It returns
 // KindPrecondition if ifVersion is neither 0 nor the domain's version.
-func (s *Service) UpdateDomain(ctx context.Context, actor controlplane.Actor, orgID, ref string, ifVersion int64, p DomainPatch) (*controlplane.Domain, error) {
+func (s *Service) UpdateDomain(
+	ctx context.Context, actor controlplane.Actor, orgID, ref string, ifVersion int64,
+	p DomainPatch,
+) (*controlplane.Domain, error) {
 	var d *controlplane.Domain
 	err := s.Store.InTx(ctx, func(t *postgres.Tx) error {
 		now := s.now()
@@ -66,7 +69,9 @@ func (s *Service) UpdateDomain(ctx context.Context, actor controlplane.Actor, or
 		}
 		if d.AutoIssue && !old.AutoIssue && d.StatusReason == controlplane.ReasonAwaitingIssue {
 			// The CNAME was verified before: the new check starts the order.
-			if _, _, err := t.AddJob(ctx, newJob(controlplane.JobDNSCheck, controlplane.QueueCritical, d, actor.RequestID, now)); err != nil {
+			if _, _, err := t.AddJob(ctx,
+				newJob(controlplane.JobDNSCheck, controlplane.QueueCritical, d, actor.RequestID,
+					now)); err != nil {
 				return err
 			}
 		}
@@ -82,12 +87,15 @@ func (s *Service) UpdateDomain(ctx context.Context, actor controlplane.Actor, or
 
 // otherCertificate reports whether the options differ in a way that changes the certificate.
 func otherCertificate(a, b controlplane.Options) bool {
-	return a.Wildcard != b.Wildcard || a.KeyType != b.KeyType || a.CSRPEM != b.CSRPEM || a.Profile != b.Profile || a.PreferredChain != b.PreferredChain || a.CA != b.CA
+	return a.Wildcard != b.Wildcard || a.KeyType != b.KeyType || a.CSRPEM != b.CSRPEM ||
+		a.Profile != b.Profile || a.PreferredChain != b.PreferredChain || a.CA != b.CA
 }
 
 // DeleteDomain deletes a domain with everything that belongs to it. The validation zone no longer
 // serves its target. Its history stays in the audit log.
-func (s *Service) DeleteDomain(ctx context.Context, actor controlplane.Actor, orgID, ref string, ifVersion int64) error {
+func (s *Service) DeleteDomain(
+	ctx context.Context, actor controlplane.Actor, orgID, ref string, ifVersion int64,
+) error {
 	return s.Store.InTx(ctx, func(t *postgres.Tx) error {
 		d, err := t.LockDomain(ctx, orgID, ref)
 		if err != nil {
@@ -108,7 +116,8 @@ func (s *Service) DeleteDomain(ctx context.Context, actor controlplane.Actor, or
 // planned reports whether the domain's renewal has no problem to show besides its expiry.
 func planned(d *controlplane.Domain) bool {
 	reason := d.Condition(controlplane.RenewalOnTrack).Reason
-	return reason == controlplane.ReasonScheduled || reason == controlplane.ReasonAutoRenewOff || reason == controlplane.ReasonCertificateExpiring
+	return reason == controlplane.ReasonScheduled || reason == controlplane.ReasonAutoRenewOff ||
+		reason == controlplane.ReasonCertificateExpiring
 }
 
 func sameVersion(d *controlplane.Domain, ifVersion int64) error {
@@ -116,7 +125,8 @@ func sameVersion(d *controlplane.Domain, ifVersion int64) error {
 		return nil
 	}
 	return &controlplane.Error{Kind: controlplane.KindPrecondition, Code: "precondition-failed",
-		Message: "The domain changed after it was read.", Fix: "Fetch the domain again and send its new ETag in If-Match."}
+		Message: "The domain changed after it was read.",
+		Fix:     "Fetch the domain again and send its new ETag in If-Match."}
 }
 
 func set[T any](field *T, v *T) {

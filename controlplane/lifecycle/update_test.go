@@ -18,7 +18,8 @@ func csr(t *testing.T, names ...string) string {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	must(t, err)
-	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{DNSNames: names}, key)
+	der, err := x509.CreateCertificateRequest(rand.Reader,
+		&x509.CertificateRequest{DNSNames: names}, key)
 	must(t, err)
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
 }
@@ -26,19 +27,27 @@ func csr(t *testing.T, names ...string) string {
 func TestUpdateDomainChangesTheGivenOptions(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	d := w.add("example.com", func(o *controlplane.Options) { o.Profile, o.Labels = "classic", map[string]string{"a": "b"} })
+	d := w.add("example.com", func(o *controlplane.Options) {
+		o.Profile,
+			o.Labels = "classic", map[string]string{"a": "b"}
+	})
 	wild, empty, kt := true, "", controlplane.KeyRSA2048
-	got, err := w.UpdateDomain(t.Context(), alice, w.org, "example.com", d.Version, lifecycle.DomainPatch{Wildcard: &wild, Profile: &empty, KeyType: &kt})
+	got, err := w.UpdateDomain(t.Context(), alice, w.org, "example.com", d.Version,
+		lifecycle.DomainPatch{Wildcard: &wild, Profile: &empty, KeyType: &kt})
 	must(t, err)
-	if !got.Wildcard || got.Profile != "" || got.KeyType != kt || got.Labels["a"] != "b" || !got.AutoIssue || got.Version != 2 {
+	if !got.Wildcard || got.Profile != "" || got.KeyType != kt || got.Labels["a"] != "b" ||
+		!got.AutoIssue || got.Version != 2 {
 		t.Errorf("UpdateDomain = %+v, want the changed options at version 2", got)
 	}
 	e := w.last(d.ID)
-	if e.Action != controlplane.ActionDomainUpdated || e.Before["wildcard"] != false || e.After["wildcard"] != true || e.Before["profile"] != "classic" || e.After["profile"] != nil || e.Actor != alice {
+	if e.Action != controlplane.ActionDomainUpdated || e.Before["wildcard"] != false ||
+		e.After["wildcard"] != true || e.Before["profile"] != "classic" ||
+		e.After["profile"] != nil || e.Actor != alice {
 		t.Errorf("last entry = %+v, want domain.updated by alice with the changes", e)
 	}
 	none := map[string]string{}
-	if got, err := w.UpdateDomain(t.Context(), alice, w.org, d.ID, 0, lifecycle.DomainPatch{Labels: &none}); err != nil || len(got.Labels) != 0 {
+	if got, err := w.UpdateDomain(t.Context(), alice, w.org, d.ID, 0,
+		lifecycle.DomainPatch{Labels: &none}); err != nil || len(got.Labels) != 0 {
 		t.Errorf("UpdateDomain(no labels) = %+v, %v, want no labels", got, err)
 	}
 }
@@ -49,18 +58,23 @@ func TestUpdateAndDeleteRejectAnotherVersion(t *testing.T) {
 	d := w.add("example.com")
 	off := false
 	for _, v := range []int64{d.Version + 1, 99, -1} {
-		_, err := w.UpdateDomain(t.Context(), alice, w.org, d.ID, v, lifecycle.DomainPatch{AutoRenew: &off})
+		_, err := w.UpdateDomain(t.Context(), alice, w.org, d.ID, v,
+			lifecycle.DomainPatch{AutoRenew: &off})
 		wantError(t, "update", err, controlplane.KindPrecondition, "precondition-failed")
-		wantError(t, "delete", w.DeleteDomain(t.Context(), alice, w.org, d.ID, v), controlplane.KindPrecondition, "precondition-failed")
+		wantError(t, "delete", w.DeleteDomain(t.Context(), alice, w.org, d.ID, v),
+			controlplane.KindPrecondition, "precondition-failed")
 	}
 	if got := w.domain(d); got.Version != 1 || !got.AutoRenew {
 		t.Errorf("domain = %+v, want it unchanged", got)
 	}
-	_, err := w.UpdateDomain(t.Context(), alice, w.org, "none.example.com", 0, lifecycle.DomainPatch{})
+	_, err := w.UpdateDomain(t.Context(), alice, w.org, "none.example.com", 0,
+		lifecycle.DomainPatch{})
 	wantError(t, "unknown domain", err, controlplane.KindNotFound, "not-found")
-	wantError(t, "unknown domain", w.DeleteDomain(t.Context(), alice, w.org, "none.example.com", 0), controlplane.KindNotFound, "not-found")
+	wantError(t, "unknown domain", w.DeleteDomain(t.Context(), alice, w.org, "none.example.com", 0),
+		controlplane.KindNotFound, "not-found")
 	must(t, w.DeleteDomain(t.Context(), alice, w.org, "example.com", d.Version))
-	if e := w.last(d.ID); e.Action != controlplane.ActionDomainDeleted || e.Before["name"] != "example.com" {
+	if e := w.last(d.ID); e.Action != controlplane.ActionDomainDeleted ||
+		e.Before["name"] != "example.com" {
 		t.Errorf("last entry = %+v, want domain.deleted with its name", e)
 	}
 	if exists, _, err := w.Store.LookupTarget(t.Context(), d.Target, start); exists || err != nil {
@@ -75,20 +89,29 @@ func TestUpdateDomainValidatesOptionsTogether(t *testing.T) {
 	if d.KeyType != controlplane.KeyEC384 {
 		t.Errorf("key type = %s, want that of the CSR", d.KeyType)
 	}
-	wild, none, rsa, other := true, "", controlplane.KeyRSA2048, csr(t, "example.com", "*.example.com")
-	_, err := w.UpdateDomain(t.Context(), alice, w.org, d.ID, 0, lifecycle.DomainPatch{Wildcard: &wild})
+	wild, none, rsa, other := true, "", controlplane.KeyRSA2048,
+		csr(t, "example.com", "*.example.com")
+	_, err := w.UpdateDomain(t.Context(), alice, w.org, d.ID, 0,
+		lifecycle.DomainPatch{Wildcard: &wild})
 	wantError(t, "wildcard missing in the CSR", err, controlplane.KindInvalid, "csr-names")
-	_, err = w.UpdateDomain(t.Context(), alice, w.org, d.ID, 0, lifecycle.DomainPatch{KeyType: &rsa})
+	_, err = w.UpdateDomain(t.Context(), alice, w.org, d.ID, 0,
+		lifecycle.DomainPatch{KeyType: &rsa})
 	wantError(t, "another key type", err, controlplane.KindInvalid, "key-type-mismatch")
-	if got, err := w.UpdateDomain(t.Context(), alice, w.org, d.ID, 0, lifecycle.DomainPatch{Wildcard: &wild, CSRPEM: &other}); err != nil || !got.Wildcard {
+	if got, err := w.UpdateDomain(t.Context(), alice, w.org, d.ID, 0,
+		lifecycle.DomainPatch{Wildcard: &wild, CSRPEM: &other}); err != nil || !got.Wildcard {
 		t.Errorf("UpdateDomain(CSR and key type): %v", err)
 	}
-	if got, err := w.UpdateDomain(t.Context(), alice, w.org, d.ID, 0, lifecycle.DomainPatch{CSRPEM: &none, KeyType: &rsa}); err != nil || got.KeyType != rsa || got.CSRPEM != "" {
+	if got, err := w.UpdateDomain(t.Context(), alice, w.org, d.ID, 0,
+		lifecycle.DomainPatch{CSRPEM: &none, KeyType: &rsa}); err != nil || got.KeyType != rsa ||
+		got.CSRPEM != "" {
 		t.Errorf("UpdateDomain(no CSR): %v", err)
 	}
 	bad, unknown := controlplane.KeyType("x"), "nobody"
-	_, err = w.UpdateDomain(t.Context(), alice, w.org, d.ID, 0, lifecycle.DomainPatch{KeyType: &bad, CA: &unknown})
-	if e := wantError(t, "two invalid fields", err, controlplane.KindInvalid, "invalid-fields"); !slices.Equal(pointers(e), []string{"/key_type key-type-unknown", "/ca ca-unknown"}) {
+	_, err = w.UpdateDomain(t.Context(), alice, w.org, d.ID, 0,
+		lifecycle.DomainPatch{KeyType: &bad, CA: &unknown})
+	if e := wantError(t, "two invalid fields", err, controlplane.KindInvalid,
+		"invalid-fields"); !slices.Equal(pointers(e),
+		[]string{"/key_type key-type-unknown", "/ca ca-unknown"}) {
 		t.Errorf("invalid fields = %q, want /key_type and /ca", pointers(e))
 	}
 }
@@ -100,7 +123,8 @@ func TestAutoRenewIsShown(t *testing.T) {
 	d := w.active("example.com")
 	wantCondition(t, d, controlplane.RenewalOnTrack, "true", "scheduled")
 	for _, on := range []bool{false, true} {
-		got, err := w.UpdateDomain(t.Context(), alice, w.org, d.ID, 0, lifecycle.DomainPatch{AutoRenew: &on})
+		got, err := w.UpdateDomain(t.Context(), alice, w.org, d.ID, 0,
+			lifecycle.DomainPatch{AutoRenew: &on})
 		must(t, err)
 		if on {
 			wantCondition(t, got, controlplane.RenewalOnTrack, "true", "scheduled")
@@ -118,7 +142,8 @@ func TestAutoIssueStartsTheIssuance(t *testing.T) {
 	w.run(d, controlplane.JobDNSCheck)
 	wantStatus(t, w.domain(d), controlplane.DomainPendingCNAME, "awaiting-issue")
 	on := true
-	_, err := w.UpdateDomain(t.Context(), alice, w.org, d.ID, 0, lifecycle.DomainPatch{AutoIssue: &on})
+	_, err := w.UpdateDomain(t.Context(), alice, w.org, d.ID, 0,
+		lifecycle.DomainPatch{AutoIssue: &on})
 	must(t, err)
 	w.run(d, controlplane.JobDNSCheck)
 	w.run(d, controlplane.JobStartIssuance)

@@ -19,7 +19,9 @@ const (
 
 // EndSession ends a session of a user, in any of their organizations. It returns KindNotFound if
 // they have no such session, or it already ended.
-func (s *Service) EndSession(ctx context.Context, actor controlplane.Actor, userID, id string) error {
+func (s *Service) EndSession(
+	ctx context.Context, actor controlplane.Actor, userID, id string,
+) error {
 	return s.Store.InTx(ctx, func(t *postgres.Tx) error {
 		now := s.now()
 		ended, err := t.EndSession(ctx, userID, id, now)
@@ -32,7 +34,9 @@ func (s *Service) EndSession(ctx context.Context, actor controlplane.Actor, user
 
 // EndSessions ends every session of a user except the one with the ID keep, and returns their
 // number.
-func (s *Service) EndSessions(ctx context.Context, actor controlplane.Actor, userID, keep string) (int, error) {
+func (s *Service) EndSessions(
+	ctx context.Context, actor controlplane.Actor, userID, keep string,
+) (int, error) {
 	n := 0
 	err := s.Store.InTx(ctx, func(t *postgres.Tx) error {
 		var err error
@@ -45,7 +49,10 @@ func (s *Service) EndSessions(ctx context.Context, actor controlplane.Actor, use
 // makeRoom ends the sessions that a new one replaces: those of the same browser, and the user's
 // sessions beyond MaxSessions. Sign-ins of a user are serialized (Tx.UserOf), so no two of them
 // count the same sessions.
-func (s *Service) makeRoom(ctx context.Context, t *postgres.Tx, actor controlplane.Actor, session *controlplane.Session, replaces []*controlplane.Session) error {
+func (s *Service) makeRoom(
+	ctx context.Context, t *postgres.Tx, actor controlplane.Actor, session *controlplane.Session,
+	replaces []*controlplane.Session,
+) error {
 	for _, old := range replaces {
 		ended, err := t.DeleteSession(ctx, old)
 		if err != nil {
@@ -55,16 +62,21 @@ func (s *Service) makeRoom(ctx context.Context, t *postgres.Tx, actor controlpla
 			continue
 		}
 		// Its user ended it by signing in, possibly as a different user.
-		by := controlplane.Actor{Type: controlplane.ActorUser, ID: old.User.ID, IP: actor.IP, RequestID: actor.RequestID}
+		by := controlplane.Actor{Type: controlplane.ActorUser, ID: old.User.ID, IP: actor.IP,
+			RequestID: actor.RequestID}
 		if err := s.auditEnd(ctx, t, by, old, endedByReplace, session.CreatedAt); err != nil {
 			return err
 		}
 	}
-	_, err := s.endSessions(ctx, t, actor, session.User.ID, session.ID, controlplane.MaxSessions-1, endedByTooMany, session.CreatedAt)
+	_, err := s.endSessions(ctx, t, actor, session.User.ID, session.ID, controlplane.MaxSessions-1,
+		endedByTooMany, session.CreatedAt)
 	return err
 }
 
-func (s *Service) endSessions(ctx context.Context, t *postgres.Tx, actor controlplane.Actor, userID, keep string, left int, reason string, now time.Time) (int, error) {
+func (s *Service) endSessions(
+	ctx context.Context, t *postgres.Tx, actor controlplane.Actor, userID, keep string, left int,
+	reason string, now time.Time,
+) (int, error) {
 	ended, err := t.EndSessions(ctx, userID, keep, left, now)
 	for i := range ended {
 		if err == nil {
@@ -75,8 +87,12 @@ func (s *Service) endSessions(ctx context.Context, t *postgres.Tx, actor control
 }
 
 // auditEnd records the end of the session in the audit log of its organization.
-func (s *Service) auditEnd(ctx context.Context, t *postgres.Tx, actor controlplane.Actor, session *controlplane.Session, reason string, now time.Time) error {
-	entry := s.audit(session.OrgID, actor, controlplane.ActionSessionEnded, "session", session.ID, now)
+func (s *Service) auditEnd(
+	ctx context.Context, t *postgres.Tx, actor controlplane.Actor, session *controlplane.Session,
+	reason string, now time.Time,
+) error {
+	entry := s.audit(session.OrgID, actor, controlplane.ActionSessionEnded, "session", session.ID,
+		now)
 	entry.Details = map[string]any{"reason": reason, "user_agent": session.UserAgent}
 	return t.Audit(ctx, entry)
 }

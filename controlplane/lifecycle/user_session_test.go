@@ -11,13 +11,15 @@ import (
 // live returns the number of the user's active sessions.
 func (w *world) live(userID string) int {
 	w.t.Helper()
-	return value[int](w, `SELECT count(*) FROM sessions WHERE user_id = $1 AND expires_at > $2`, userID, w.clock.Now())
+	return value[int](w, `SELECT count(*) FROM sessions WHERE user_id = $1 AND expires_at > $2`,
+		userID, w.clock.Now())
 }
 
 // endings returns the logged reasons for which the session ended.
 func (w *world) endings(id string) []string {
 	w.t.Helper()
-	return value[[]string](w, `SELECT coalesce(array_agg(details->>'reason' ORDER BY seq), '{}') FROM audit_logs WHERE entity_id = $1 AND action = $2`, id, controlplane.ActionSessionEnded)
+	return value[[]string](w,
+		`SELECT coalesce(array_agg(details->>'reason' ORDER BY seq), '{}') FROM audit_logs WHERE entity_id = $1 AND action = $2`, id, controlplane.ActionSessionEnded)
 }
 
 // 61 sign-ins leave the maximum number of sessions: those that were used last. The ends of the
@@ -45,13 +47,16 @@ func TestSignInsBeyondTheMaximum(t *testing.T) {
 		_, err := w.Store.Session(ctx, s.Hash, w.clock.Now())
 		if live := i >= len(all)-kept; live != (err == nil) {
 			t.Errorf("session %d: error %v, want it active: %v", i, err, live)
-		} else if want := []string{"too-many-sessions"}; !live && !slices.Equal(w.endings(s.ID), want) {
+		} else if want := []string{"too-many-sessions"}; !live &&
+			!slices.Equal(w.endings(s.ID), want) {
 			t.Errorf("session %d ended by %q, want %q", i, w.endings(s.ID), want)
 		}
 	}
 	for _, s := range []*controlplane.Session{first, stranger} {
-		if _, err := w.Store.Session(ctx, s.Hash, w.clock.Now()); err != nil || len(w.endings(s.ID)) > 0 {
-			t.Errorf("Session(%s) = %v, ended by %q, want it live", s.User.Login, err, w.endings(s.ID))
+		if _, err := w.Store.Session(ctx, s.Hash, w.clock.Now()); err != nil ||
+			len(w.endings(s.ID)) > 0 {
+			t.Errorf("Session(%s) = %v, ended by %q, want it live", s.User.Login, err,
+				w.endings(s.ID))
 		}
 	}
 }
@@ -73,7 +78,8 @@ func TestSignInAgain(t *testing.T) {
 	if got := w.endings(last.ID); !slices.Equal(got, []string{"signed-in-again"}) {
 		t.Errorf("the browser's session ended by %q, want signed-in-again", got)
 	}
-	if e := w.last(last.ID); e.Actor.Type != controlplane.ActorUser || e.Actor.ID != last.User.ID || e.Actor.IP != newcomer.IP {
+	if e := w.last(last.ID); e.Actor.Type != controlplane.ActorUser || e.Actor.ID != last.User.ID ||
+		e.Actor.IP != newcomer.IP {
 		t.Errorf("actor of the end = %+v, want its user from %s", e.Actor, newcomer.IP)
 	}
 	// Signing out is idempotent and logged once.
@@ -104,19 +110,24 @@ func TestEndSessions(t *testing.T) {
 	three, _ := w.signIn(1)
 	must(t, w.SwitchOrganization(ctx, by, two, other))
 
-	wantError(t, "another's session", w.EndSession(ctx, by2, theirs.User.ID, one.ID), controlplane.KindNotFound, "not-found")
-	wantError(t, "no session", w.EndSession(ctx, by, m.User.ID, controlplane.NewID(controlplane.PrefixSession)), controlplane.KindNotFound, "not-found")
+	wantError(t, "another's session", w.EndSession(ctx, by2, theirs.User.ID, one.ID),
+		controlplane.KindNotFound, "not-found")
+	wantError(t, "no session", w.EndSession(ctx, by, m.User.ID,
+		controlplane.NewID(controlplane.PrefixSession)), controlplane.KindNotFound, "not-found")
 	must(t, w.EndSession(ctx, by, m.User.ID, two.ID))
-	wantError(t, "a second time", w.EndSession(ctx, by, m.User.ID, two.ID), controlplane.KindNotFound, "not-found")
+	wantError(t, "a second time", w.EndSession(ctx, by, m.User.ID, two.ID),
+		controlplane.KindNotFound, "not-found")
 	log, err := w.Store.AuditOfEntity(ctx, other, two.ID, 1)
 	must(t, err)
-	if e := log[0]; e.Action != controlplane.ActionSessionEnded || e.Actor != by || e.Details["reason"] != "ended-by-user" || e.Details["user_agent"] != "a browser" {
+	if e := log[0]; e.Action != controlplane.ActionSessionEnded || e.Actor != by ||
+		e.Details["reason"] != "ended-by-user" || e.Details["user_agent"] != "a browser" {
 		t.Errorf("last entry of the session's organization = %+v, want its end", e)
 	}
 
 	n, err := w.EndSessions(ctx, by, m.User.ID, one.ID)
 	must(t, err)
-	if n != 1 || w.live(m.User.ID) != 1 || len(w.endings(three.ID)) != 1 || w.live(theirs.User.ID) != 1 {
+	if n != 1 || w.live(m.User.ID) != 1 || len(w.endings(three.ID)) != 1 ||
+		w.live(theirs.User.ID) != 1 {
 		t.Errorf("EndSessions = %d, with %d sessions of the user and %d of another user left, want 1 of each", n, w.live(m.User.ID), w.live(theirs.User.ID))
 	}
 	n, err = w.EndSessions(ctx, by, m.User.ID, "")

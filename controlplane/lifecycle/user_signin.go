@@ -16,7 +16,10 @@ const maxUserAgent = 256
 // organization gets a new one; with InvitedOnly, SignIn returns KindForbidden "sign-up-closed"
 // instead and stores nothing. It ends the browser's earlier sessions, which replaces lists, and the
 // user's least recently used ones beyond MaxSessions.
-func (s *Service) SignIn(ctx context.Context, from controlplane.Actor, userAgent string, account controlplane.GitHubAccount, replaces ...*controlplane.Session) (*controlplane.Session, string, error) {
+func (s *Service) SignIn(
+	ctx context.Context, from controlplane.Actor, userAgent string,
+	account controlplane.GitHubAccount, replaces ...*controlplane.Session,
+) (*controlplane.Session, string, error) {
 	session, secret := s.newSession(from, userAgent)
 	err := s.Store.InTx(ctx, func(t *postgres.Tx) error {
 		user, actor, all, err := s.arrive(ctx, t, from, account, session.CreatedAt)
@@ -41,15 +44,22 @@ func (s *Service) SignIn(ctx context.Context, from controlplane.Actor, userAgent
 }
 
 // newSession returns a session without a user, and the cookie value.
-func (s *Service) newSession(from controlplane.Actor, userAgent string) (*controlplane.Session, string) {
+func (s *Service) newSession(
+	from controlplane.Actor, userAgent string,
+) (*controlplane.Session, string) {
 	now, secret := s.now(), controlplane.NewRandomSecret()
-	return &controlplane.Session{ID: controlplane.NewID(controlplane.PrefixSession), Hash: controlplane.HashSecret(secret), IP: from.IP,
-		UserAgent: storable(userAgent[:min(len(userAgent), maxUserAgent)]), CreatedAt: now, LastSeenAt: now, ExpiresAt: now.Add(controlplane.SessionIdle)}, secret
+	return &controlplane.Session{ID: controlplane.NewID(controlplane.PrefixSession),
+		Hash: controlplane.HashSecret(secret), IP: from.IP,
+		UserAgent: storable(userAgent[:min(len(userAgent), maxUserAgent)]), CreatedAt: now,
+		LastSeenAt: now, ExpiresAt: now.Add(controlplane.SessionIdle)}, secret
 }
 
 // arrive records that a user signs in, and returns the user, the actor, and the memberships. At the
 // first sign-in of a user it logs that they joined the organizations they were added to.
-func (s *Service) arrive(ctx context.Context, t *postgres.Tx, from controlplane.Actor, account controlplane.GitHubAccount, now time.Time) (*controlplane.User, controlplane.Actor, []controlplane.Membership, error) {
+func (s *Service) arrive(
+	ctx context.Context, t *postgres.Tx, from controlplane.Actor,
+	account controlplane.GitHubAccount, now time.Time,
+) (*controlplane.User, controlplane.Actor, []controlplane.Membership, error) {
 	user, err := t.UserOf(ctx, account, now)
 	if err != nil {
 		return nil, controlplane.Actor{}, nil, err
@@ -67,7 +77,8 @@ func (s *Service) arrive(ctx context.Context, t *postgres.Tx, from controlplane.
 		return user, actor, all, err
 	}
 	for _, m := range all {
-		if err := t.Audit(ctx, s.memberEntry(actor, controlplane.ActionMemberJoined, m.Organization.ID, user, nil, &m.Role, now)); err != nil {
+		if err := t.Audit(ctx, s.memberEntry(actor, controlplane.ActionMemberJoined,
+			m.Organization.ID, user, nil, &m.Role, now)); err != nil {
 			return nil, controlplane.Actor{}, nil, err
 		}
 	}
@@ -76,8 +87,12 @@ func (s *Service) arrive(ctx context.Context, t *postgres.Tx, from controlplane.
 
 // startSession stores the session, in one of its user's organizations, and ends the sessions that
 // it replaces.
-func (s *Service) startSession(ctx context.Context, t *postgres.Tx, actor controlplane.Actor, session *controlplane.Session, user *controlplane.User, in *controlplane.Membership, replaces []*controlplane.Session) error {
-	session.User, session.OrgID, session.Role, session.Tier = *user, in.Organization.ID, in.Role, in.Organization.Tier
+func (s *Service) startSession(
+	ctx context.Context, t *postgres.Tx, actor controlplane.Actor, session *controlplane.Session,
+	user *controlplane.User, in *controlplane.Membership, replaces []*controlplane.Session,
+) error {
+	session.User, session.OrgID, session.Role, session.Tier = *user, in.Organization.ID, in.Role,
+		in.Organization.Tier
 	if err := t.AddSession(ctx, session); err != nil {
 		return err
 	}
@@ -87,7 +102,9 @@ func (s *Service) startSession(ctx context.Context, t *postgres.Tx, actor contro
 	return t.Audit(ctx, s.sessionStarted(actor, session, session.OrgID, session.CreatedAt))
 }
 
-func (s *Service) sessionStarted(actor controlplane.Actor, session *controlplane.Session, orgID string, now time.Time) controlplane.AuditEntry {
+func (s *Service) sessionStarted(
+	actor controlplane.Actor, session *controlplane.Session, orgID string, now time.Time,
+) controlplane.AuditEntry {
 	entry := s.audit(orgID, actor, controlplane.ActionSessionStarted, "session", session.ID, now)
 	entry.Details = map[string]any{"login": session.User.Login, "user_agent": session.UserAgent}
 	return entry
@@ -95,13 +112,17 @@ func (s *Service) sessionStarted(actor controlplane.Actor, session *controlplane
 
 // ownOrganization creates an organization with the user as the owner. Their number per user is
 // limited, because each organization has its own plan limits.
-func (s *Service) ownOrganization(ctx context.Context, t *postgres.Tx, actor controlplane.Actor, user *controlplane.User, now time.Time) (*controlplane.Membership, error) {
+func (s *Service) ownOrganization(
+	ctx context.Context, t *postgres.Tx, actor controlplane.Actor, user *controlplane.User,
+	now time.Time,
+) (*controlplane.Membership, error) {
 	if s.MayCreate != nil {
 		if err := s.MayCreate(ctx, user.ID); err != nil {
 			return nil, err
 		}
 	}
-	o := &controlplane.Organization{ID: controlplane.NewID(controlplane.PrefixOrganization), Name: user.Login, Tier: controlplane.TierFree, CreatedAt: now}
+	o := &controlplane.Organization{ID: controlplane.NewID(controlplane.PrefixOrganization),
+		Name: user.Login, Tier: controlplane.TierFree, CreatedAt: now}
 	if err := s.addOrganization(ctx, t, actor, o); err != nil {
 		return nil, err
 	}
@@ -112,11 +133,15 @@ func (s *Service) ownOrganization(ctx context.Context, t *postgres.Tx, actor con
 	if _, err := t.AddMember(ctx, m); err != nil {
 		return nil, err
 	}
-	return &controlplane.Membership{Organization: *o, Role: m.Role}, t.Audit(ctx, s.memberEntry(actor, controlplane.ActionMemberAdded, o.ID, user, nil, &m.Role, now))
+	return &controlplane.Membership{Organization: *o, Role: m.Role},
+		t.Audit(ctx, s.memberEntry(actor, controlplane.ActionMemberAdded, o.ID, user, nil, &m.Role,
+			now))
 }
 
 // SignOut ends a session. It is idempotent.
-func (s *Service) SignOut(ctx context.Context, actor controlplane.Actor, session *controlplane.Session) error {
+func (s *Service) SignOut(
+	ctx context.Context, actor controlplane.Actor, session *controlplane.Session,
+) error {
 	return s.Store.InTx(ctx, func(t *postgres.Tx) error {
 		ended, err := t.DeleteSession(ctx, session)
 		if err != nil || !ended {
@@ -128,15 +153,23 @@ func (s *Service) SignOut(ctx context.Context, actor controlplane.Actor, session
 
 // SwitchOrganization moves a session to another organization of its user. It returns KindNotFound
 // if they are not a member.
-func (s *Service) SwitchOrganization(ctx context.Context, actor controlplane.Actor, session *controlplane.Session, orgID string) error {
+func (s *Service) SwitchOrganization(
+	ctx context.Context, actor controlplane.Actor, session *controlplane.Session, orgID string,
+) error {
 	if orgID == session.OrgID {
 		return nil
 	}
-	return s.Store.InTx(ctx, func(t *postgres.Tx) error { return s.switchTo(ctx, t, actor, session, orgID) })
+	return s.Store.InTx(ctx, func(t *postgres.Tx) error {
+		return s.switchTo(ctx, t, actor, session,
+			orgID)
+	})
 }
 
 // switchTo moves the session, and logs its end in one organization and its start in the other.
-func (s *Service) switchTo(ctx context.Context, t *postgres.Tx, actor controlplane.Actor, session *controlplane.Session, orgID string) error {
+func (s *Service) switchTo(
+	ctx context.Context, t *postgres.Tx, actor controlplane.Actor, session *controlplane.Session,
+	orgID string,
+) error {
 	if err := t.SwitchSession(ctx, session, orgID); err != nil {
 		return err
 	}
@@ -149,6 +182,7 @@ func (s *Service) switchTo(ctx context.Context, t *postgres.Tx, actor controlpla
 
 func signUpClosed(account controlplane.GitHubAccount) error {
 	return &controlplane.Error{Kind: controlplane.KindForbidden, Code: "sign-up-closed",
-		Message: account.Login + " is not a member of an organization, and sign-up is by invitation only.",
-		Fix:     "Request an invitation from an owner of the organization and open its link, or sign in with another GitHub account."}
+		Message: account.Login +
+			" is not a member of an organization, and sign-up is by invitation only.",
+		Fix: "Request an invitation from an owner of the organization and open its link, or sign in with another GitHub account."}
 }

@@ -12,7 +12,10 @@ import (
 // secret. A new user also gets their own organization, unless InvitedOnly. If the user already is a
 // member, they keep their role, the invitation stays open, and SignInToJoin returns false. It
 // returns KindNotFound and stores nothing if the invitation was used or revoked, or expired.
-func (s *Service) SignInToJoin(ctx context.Context, from controlplane.Actor, userAgent string, account controlplane.GitHubAccount, hash []byte, replaces ...*controlplane.Session) (*controlplane.Session, string, bool, error) {
+func (s *Service) SignInToJoin(
+	ctx context.Context, from controlplane.Actor, userAgent string,
+	account controlplane.GitHubAccount, hash []byte, replaces ...*controlplane.Session,
+) (*controlplane.Session, string, bool, error) {
 	session, secret := s.newSession(from, userAgent)
 	joined := false
 	err := s.Store.InTx(ctx, func(t *postgres.Tx) error {
@@ -34,7 +37,8 @@ func (s *Service) SignInToJoin(ctx context.Context, from controlplane.Actor, use
 		if m, joined, err = s.accept(ctx, t, actor, i, user, now); err != nil {
 			return err
 		}
-		return s.startSession(ctx, t, actor, session, user, &controlplane.Membership{Organization: *org, Role: m.Role}, replaces)
+		return s.startSession(ctx, t, actor, session, user,
+			&controlplane.Membership{Organization: *org, Role: m.Role}, replaces)
 	})
 	if err != nil {
 		return nil, "", false, err

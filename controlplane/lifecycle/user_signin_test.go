@@ -18,8 +18,10 @@ var newcomer = controlplane.Actor{IP: "192.0.2.9", RequestID: "req-2"}
 // stored returns the numbers of rows that a sign-in can add.
 func (w *world) stored() [4]int {
 	w.t.Helper()
-	return [4]int{value[int](w, `SELECT count(*) FROM users`), value[int](w, `SELECT count(*) FROM organizations`),
-		value[int](w, `SELECT count(*) FROM sessions`), value[int](w, `SELECT count(*) FROM audit_logs`)}
+	return [4]int{value[int](w, `SELECT count(*) FROM users`),
+		value[int](w, `SELECT count(*) FROM organizations`),
+		value[int](w, `SELECT count(*) FROM sessions`),
+		value[int](w, `SELECT count(*) FROM audit_logs`)}
 }
 
 // invite creates an invitation.
@@ -53,23 +55,28 @@ func TestSignUpClosed(t *testing.T) {
 	renamed.Login = "renamed"
 	_, _, err = w.SignIn(ctx, newcomer, "", renamed)
 	wantError(t, "removed member", err, controlplane.KindForbidden, "sign-up-closed")
-	if got := w.stored(); got != before || value[string](w, `SELECT login FROM users WHERE id = $1`, gone.User.ID) != "user-2" {
+	if got := w.stored(); got != before ||
+		value[string](w, `SELECT login FROM users WHERE id = $1`, gone.User.ID) != "user-2" {
 		t.Errorf("rows after a rejected sign-in = %v, want %v", got, before)
 	}
 }
 
 func TestSignInToJoin(t *testing.T) {
 	t.Parallel()
-	for name, change := range map[string]func(*lifecycle.Config){"open": func(*lifecycle.Config) {}, "invited": invitedOnly} {
+	for name, change := range map[string]func(*lifecycle.Config){"open": func(*lifecycle.Config) {},
+		"invited": invitedOnly} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, change)
 			i := w.invite(controlplane.RoleAdmin)
-			s, secret, joined, err := w.SignInToJoin(t.Context(), newcomer, "a browser", account(1), i.Hash)
+			s, secret, joined, err := w.SignInToJoin(t.Context(), newcomer, "a browser", account(1),
+				i.Hash)
 			must(t, err)
 			got, err := w.Store.Session(t.Context(), controlplane.HashSecret(secret), w.clock.Now())
 			must(t, err)
-			if !joined || got.ID != s.ID || got.OrgID != w.org || got.Role != controlplane.RoleAdmin || s.Role != controlplane.RoleAdmin || s.Tier != controlplane.TierPro || got.User.JoinedAt == nil {
+			if !joined || got.ID != s.ID || got.OrgID != w.org ||
+				got.Role != controlplane.RoleAdmin || s.Role != controlplane.RoleAdmin ||
+				s.Tier != controlplane.TierPro || got.User.JoinedAt == nil {
 				t.Errorf("SignInToJoin = %+v, joined %v, stored as %+v", s, joined, got)
 			}
 			want := 2 // a new user also gets their own
@@ -79,7 +86,8 @@ func TestSignInToJoin(t *testing.T) {
 			if n := value[int](w, `SELECT count(*) FROM organizations`); n != want {
 				t.Errorf("%d organizations, want %d", n, want)
 			}
-			by := controlplane.Actor{Type: controlplane.ActorUser, ID: s.User.ID, IP: "192.0.2.9", RequestID: "req-2"}
+			by := controlplane.Actor{Type: controlplane.ActorUser, ID: s.User.ID,
+				IP: "192.0.2.9", RequestID: "req-2"}
 			for id, want := range map[string][]string{
 				i.ID:      {controlplane.ActionInvited, controlplane.ActionInviteAccepted},
 				s.User.ID: {controlplane.ActionMemberJoined},
@@ -99,7 +107,8 @@ func TestSignInToJoin(t *testing.T) {
 				wantError(t, "second use", err, controlplane.KindNotFound, "not-found")
 			}
 			if got := w.stored(); got != before {
-				t.Errorf("users, organizations, sessions and log have %v rows, want %v", got, before)
+				t.Errorf("users, organizations, sessions and log have %v rows, want %v", got,
+					before)
 			}
 		})
 	}
@@ -117,10 +126,12 @@ func TestSignInToJoinOfKnownUsers(t *testing.T) {
 	i := w.invite(controlplane.RoleMember)
 	s, _, joined, err := w.SignInToJoin(ctx, newcomer, "", account(1), i.Hash)
 	if err != nil || !joined || s.OrgID != w.org || s.User.ID != m.User.ID {
-		t.Fatalf("SignInToJoin = %+v, %v, %v, want a session of the new member in the organization", s, joined, err)
+		t.Fatalf("SignInToJoin = %+v, %v, %v, want a session of the new member in the organization",
+			s, joined, err)
 	}
 	for _, org := range []string{w.org, other} {
-		if n := value[int](w, `SELECT count(*) FROM audit_logs WHERE org_id = $1 AND action = $2`, org, controlplane.ActionMemberJoined); n != 1 {
+		if n := value[int](w, `SELECT count(*) FROM audit_logs WHERE org_id = $1 AND action = $2`,
+			org, controlplane.ActionMemberJoined); n != 1 {
 			t.Errorf("%d events member.joined, want 1", n)
 		}
 	}
@@ -128,17 +139,21 @@ func TestSignInToJoinOfKnownUsers(t *testing.T) {
 	// A member keeps their role, and the invitation stays open.
 	i = w.invite(controlplane.RoleOwner)
 	s, _, joined, err = w.SignInToJoin(ctx, newcomer, "", account(1), i.Hash)
-	if err != nil || joined || s.OrgID != w.org || s.Role != controlplane.RoleMember || w.roles()["user-1"] != controlplane.RoleMember {
-		t.Errorf("SignInToJoin of a member = %+v, %v, %v, want their role unchanged", s, joined, err)
+	if err != nil || joined || s.OrgID != w.org || s.Role != controlplane.RoleMember ||
+		w.roles()["user-1"] != controlplane.RoleMember {
+		t.Errorf("SignInToJoin of a member = %+v, %v, %v, want their role unchanged", s, joined,
+			err)
 	}
-	if _, _, joined, err = w.SignInToJoin(ctx, newcomer, "", account(2), i.Hash); err != nil || !joined {
+	if _, _, joined, err = w.SignInToJoin(ctx, newcomer, "", account(2), i.Hash); err != nil ||
+		!joined {
 		t.Errorf("SignInToJoin of another user: joined %v, error %v, want true", joined, err)
 	}
 	// A removed member can rejoin with an invitation.
 	must(t, w.RemoveMember(ctx, alice, nil, w.org, "user-1", false))
 	must(t, w.RemoveMember(ctx, alice, nil, other, "user-1", false))
 	i = w.invite(controlplane.RoleAdmin)
-	if s, _, joined, err = w.SignInToJoin(ctx, newcomer, "", account(1), i.Hash); err != nil || !joined || s.Role != controlplane.RoleAdmin {
+	if s, _, joined, err = w.SignInToJoin(ctx, newcomer, "", account(1), i.Hash); err != nil ||
+		!joined || s.Role != controlplane.RoleAdmin {
 		t.Errorf("SignInToJoin = %+v, %v, %v, want a new admin", s, joined, err)
 	}
 }
@@ -151,7 +166,8 @@ func TestSignInToJoinWithoutAnInvitation(t *testing.T) {
 	must(t, w.RevokeInvitation(ctx, alice, nil, w.org, i.ID))
 	expired := w.invite(controlplane.RoleMember)
 	before := w.stored()
-	for _, hash := range [][]byte{i.Hash, controlplane.HashSecret(controlplane.NewRandomSecret()), nil} {
+	for _, hash := range [][]byte{i.Hash, controlplane.HashSecret(controlplane.NewRandomSecret()),
+		nil} {
 		_, _, _, err := w.SignInToJoin(ctx, newcomer, "", account(1), hash)
 		wantError(t, "unknown invitation", err, controlplane.KindNotFound, "not-found")
 	}
@@ -195,7 +211,8 @@ func TestInvitationIsUsedOnceAtSignIn(t *testing.T) {
 	wg.Wait()
 	roles := w.roles()
 	if joined.Load() != 1 || gone.Load() != 7 || len(roles) != 1 {
-		t.Errorf("%d users joined and %d were rejected, members %v", joined.Load(), gone.Load(), roles)
+		t.Errorf("%d users joined and %d were rejected, members %v", joined.Load(), gone.Load(),
+			roles)
 	}
 	want := 0
 	for login := range roles {

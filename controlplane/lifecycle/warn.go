@@ -31,7 +31,9 @@ func (s *Service) Warn(ctx context.Context) (int, error) {
 	return total, err
 }
 
-func (s *Service) warnAll(ctx context.Context, due []postgres.DueWarning, now time.Time) (int, error) {
+func (s *Service) warnAll(
+	ctx context.Context, due []postgres.DueWarning, now time.Time,
+) (int, error) {
 	var quiet []postgres.DueWarning
 	var later []time.Time
 	warned := 0
@@ -57,7 +59,9 @@ func (s *Service) warnAll(ctx context.Context, due []postgres.DueWarning, now ti
 
 // warn logs the event of one certificate. It returns false if another replica did, or the
 // certificate is no longer current.
-func (s *Service) warn(ctx context.Context, w postgres.DueWarning, next, now time.Time) (warned bool, err error) {
+func (s *Service) warn(
+	ctx context.Context, w postgres.DueWarning, next, now time.Time,
+) (warned bool, err error) {
 	err = s.Store.InTx(ctx, func(t *postgres.Tx) error {
 		d, err := t.LockDomain(ctx, w.OrgID, w.DomainID)
 		if controlplane.IsKind(err, controlplane.KindNotFound) {
@@ -75,9 +79,12 @@ func (s *Service) warn(ctx context.Context, w postgres.DueWarning, next, now tim
 			return err
 		}
 		track, left := d.Condition(controlplane.RenewalOnTrack), w.NotAfter.Sub(now).Hours()
-		entry := s.audit(d.OrgID, controlplane.System("sweep"), controlplane.ActionCertificateEnding, "domain", d.ID, now)
-		entry.Details = map[string]any{"certificate_id": w.CertificateID, "expires_at": w.NotAfter, "hours_left": math.Floor(left), "days_left": math.Floor(left / 24),
-			"auto_renew": d.AutoRenew, "reason": track.Reason, "message": track.Message + " " + expiresAt(w.NotAfter), "fix": track.Fix}
+		entry := s.audit(d.OrgID, controlplane.System("sweep"),
+			controlplane.ActionCertificateEnding, "domain", d.ID, now)
+		entry.Details = map[string]any{"certificate_id": w.CertificateID, "expires_at": w.NotAfter,
+			"hours_left": math.Floor(left), "days_left": math.Floor(left / 24),
+			"auto_renew": d.AutoRenew, "reason": track.Reason, "message": track.Message + " " +
+				expiresAt(w.NotAfter), "fix": track.Fix}
 		return t.Audit(ctx, entry)
 	})
 	return warned, err
@@ -90,7 +97,8 @@ func showExpiring(d *controlplane.Domain, now time.Time) {
 	if c.Status == controlplane.ConditionFalse {
 		return
 	}
-	c.Status, c.Reason, c.LastCheckedAt = controlplane.ConditionFalse, controlplane.ReasonCertificateExpiring, &now
+	c.Status, c.Reason, c.LastCheckedAt = controlplane.ConditionFalse,
+		controlplane.ReasonCertificateExpiring, &now
 	c.Message = "The certificate expires soon, and its renewal is overdue."
 	c.Fix = "Check the domain's jobs, or request the renewal: POST /api/domains/" + d.ID + "/renew"
 	d.SetCondition(c)

@@ -32,12 +32,19 @@ func TestWarnOnceAtEachThreshold(t *testing.T) {
 		change       func(*controlplane.Options)
 		reason       string
 	}{
-		"90 days":             {90 * day, 22 * day, []time.Duration{21 * day, 7 * day, day}, nil, "certificate-expiring"},
-		"45 days":             {45 * day, 11 * day, []time.Duration{252 * hour, 7 * day, day}, nil, "certificate-expiring"},
-		"6 days":              {6 * day, 37 * hour, []time.Duration{36 * hour, 14 * hour}, nil, "certificate-expiring"},
-		"renewal off":         {90 * day, 22 * day, []time.Duration{21 * day, 7 * day, day}, func(o *controlplane.Options) { o.AutoRenew = false }, "auto-renew-off"},
-		"CSR":                 {90 * day, 22 * day, []time.Duration{21 * day, 7 * day, day}, func(o *controlplane.Options) { o.CSRPEM = csr(t, "example.com") }, "certificate-expiring"},
-		"renewal off, 6 days": {6 * day, 37 * hour, []time.Duration{36 * hour, 14 * hour}, func(o *controlplane.Options) { o.AutoRenew = false }, "auto-renew-off"},
+		"90 days": {90 * day, 22 * day, []time.Duration{21 * day, 7 * day, day}, nil,
+			"certificate-expiring"},
+		"45 days": {45 * day, 11 * day, []time.Duration{252 * hour, 7 * day, day}, nil,
+			"certificate-expiring"},
+		"6 days": {6 * day, 37 * hour, []time.Duration{36 * hour, 14 * hour}, nil,
+			"certificate-expiring"},
+		"renewal off": {90 * day, 22 * day, []time.Duration{21 * day, 7 * day, day},
+			func(o *controlplane.Options) { o.AutoRenew = false }, "auto-renew-off"},
+		"CSR": {90 * day, 22 * day, []time.Duration{21 * day, 7 * day, day},
+			func(o *controlplane.Options) { o.CSRPEM = csr(t, "example.com") },
+			"certificate-expiring"},
+		"renewal off, 6 days": {6 * day, 37 * hour, []time.Duration{36 * hour, 14 * hour},
+			func(o *controlplane.Options) { o.AutoRenew = false }, "auto-renew-off"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -57,13 +64,19 @@ func TestWarnOnceAtEachThreshold(t *testing.T) {
 				if n := w.count(d.ID, controlplane.ActionCertificateEnding); n != i+1 {
 					t.Errorf("%d warnings with %s left, want %d", n, left, i+1)
 				}
-				c := wantCondition(t, w.domain(d), controlplane.RenewalOnTrack, "false", controlplane.Reason(tt.reason))
+				c := wantCondition(t, w.domain(d), controlplane.RenewalOnTrack,
+					"false", controlplane.Reason(tt.reason))
 				if c.Message == "" || c.Fix == "" {
 					t.Errorf("RenewalOnTrack = %+v, want a message and a fix", c)
 				}
-				if e := w.last(d.ID); e.Action != controlplane.ActionCertificateEnding || e.Details["reason"] != tt.reason || e.Details["certificate_id"] != d.CertificateID ||
-					e.Details["hours_left"] != float64(left/hour) || e.Details["days_left"] != float64(left/day) || e.Details["expires_at"] != d.ExpiresAt.Format(time.RFC3339) {
-					t.Errorf("last entry with %s left = %s, want the reason and the time left", left, toJSON(e))
+				if e := w.last(d.ID); e.Action != controlplane.ActionCertificateEnding ||
+					e.Details["reason"] != tt.reason ||
+					e.Details["certificate_id"] != d.CertificateID ||
+					e.Details["hours_left"] != float64(left/hour) ||
+					e.Details["days_left"] != float64(left/day) ||
+					e.Details["expires_at"] != d.ExpiresAt.Format(time.RFC3339) {
+					t.Errorf("last entry with %s left = %s, want the reason and the time left",
+						left, toJSON(e))
 				}
 				wantStatus(t, w.domain(d), controlplane.DomainActive, "")
 			}
@@ -96,9 +109,11 @@ func TestWarnShowsTheReasonUntilTheRenewal(t *testing.T) {
 	if want := "The CA says rejected."; c.Message != want {
 		t.Errorf("RenewalOnTrack: message = %q, want %q", c.Message, want)
 	}
-	message := "The CA says rejected. The certificate expires at " + d.ExpiresAt.Format("15:04 MST, 2 January 2006") + "."
+	message := "The CA says rejected. The certificate expires at " +
+		d.ExpiresAt.Format("15:04 MST, 2 January 2006") + "."
 	if e := w.last(d.ID); e.Details["reason"] != "ca-rejected" || e.Details["message"] != message {
-		t.Errorf("last entry = %s, want the reason ca-rejected and the message %q", toJSON(e), message)
+		t.Errorf("last entry = %s, want the reason ca-rejected and the message %q", toJSON(e),
+			message)
 	}
 	if n := w.expiring(); n != 1 {
 		t.Errorf("%d expiring certificates, want 1", n)
@@ -159,10 +174,12 @@ func TestWarnOnTwoReplicas(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if got := value[int](w, `SELECT count(DISTINCT entity_id) FROM audit_logs WHERE action = $1`, controlplane.ActionCertificateEnding); got != n || warned.Load() != n {
+	if got := value[int](w, `SELECT count(DISTINCT entity_id) FROM audit_logs WHERE action = $1`,
+		controlplane.ActionCertificateEnding); got != n || warned.Load() != n {
 		t.Errorf("%d of %d domains have a warning, %d were counted", got, n, warned.Load())
 	}
-	if got := value[int](w, `SELECT count(*) FROM audit_logs WHERE action = $1`, controlplane.ActionCertificateEnding); got != n {
+	if got := value[int](w, `SELECT count(*) FROM audit_logs WHERE action = $1`,
+		controlplane.ActionCertificateEnding); got != n {
 		t.Errorf("%d warnings for %d domains, want one each", got, n)
 	}
 }
@@ -173,18 +190,21 @@ func TestWarnSetsMissingTimes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.active("example.com")
-	for name, sql := range map[string]string{"not set": `UPDATE domains SET warn_at = NULL`, "previous certificate": `UPDATE domains SET warn_at = '2026-03-01'`} {
+	for name, sql := range map[string]string{"not set": `UPDATE domains SET warn_at = NULL`,
+		"previous certificate": `UPDATE domains SET warn_at = '2026-03-01'`} {
 		w.exec(sql)
 		if n := w.warnAt(d, 80*day); n != 0 {
 			t.Errorf("%s: Warn 80 days before the expiry = %d, want 0", name, n)
 		}
-		if at := value[time.Time](w, `SELECT warn_at FROM domains`); !at.Equal(d.ExpiresAt.Add(-21 * day)) {
+		if at := value[time.Time](w, `SELECT warn_at FROM domains`); !at.Equal(
+			d.ExpiresAt.Add(-21 * day)) {
 			t.Errorf("%s: next warning at %s, want 21 days before the expiry", name, at)
 		}
 	}
 	w.exec(`UPDATE domains SET warn_at = NULL`)
 	if n := w.warnAt(d, 3*day); n != 1 || w.expiring() != 1 {
-		t.Errorf("Warn 3 days before the expiry = %d with %d expiring certificates, want 1 of each", n, w.expiring())
+		t.Errorf("Warn 3 days before the expiry = %d with %d expiring certificates, want 1 of each",
+			n, w.expiring())
 	}
 	if n := w.warnAt(d, 2*day); n != 0 {
 		t.Errorf("Warn 2 days before the expiry = %d, want 0", n)
@@ -198,7 +218,8 @@ func TestAutoRenewReplacesAWarning(t *testing.T) {
 	d := w.active("example.com")
 	w.warnAt(d, 7*day)
 	for _, on := range []bool{false, true} {
-		_, err := w.UpdateDomain(t.Context(), alice, w.org, d.ID, 0, lifecycle.DomainPatch{AutoRenew: &on})
+		_, err := w.UpdateDomain(t.Context(), alice, w.org, d.ID, 0,
+			lifecycle.DomainPatch{AutoRenew: &on})
 		must(t, err)
 		want := map[bool]controlplane.Reason{false: "auto-renew-off", true: "scheduled"}[on]
 		if c := w.domain(d).Condition(controlplane.RenewalOnTrack); c.Reason != want {

@@ -30,7 +30,9 @@ type NewWebhook struct {
 
 // CreateWebhook adds a webhook and returns it with its signing secret, which is not shown again. It
 // returns KindInvalid with every invalid field, and KindForbidden if the plan's limit is reached.
-func (s *Service) CreateWebhook(ctx context.Context, actor controlplane.Actor, orgID string, in NewWebhook) (*controlplane.Webhook, string, error) {
+func (s *Service) CreateWebhook(
+	ctx context.Context, actor controlplane.Actor, orgID string, in NewWebhook,
+) (*controlplane.Webhook, string, error) {
 	if in.Secret == "" {
 		in.Secret = controlplane.NewWebhookSecret()
 	}
@@ -38,8 +40,10 @@ func (s *Service) CreateWebhook(ctx context.Context, actor controlplane.Actor, o
 		return nil, "", err
 	}
 	now := s.now()
-	w := &controlplane.Webhook{ID: controlplane.NewID(controlplane.PrefixWebhook), OrgID: orgID, URL: in.URL, Description: in.Description,
-		Events: unique(in.Events), Enabled: in.Enabled, CreatedBy: actor.ID, CreatedAt: now, UpdatedAt: now}
+	w := &controlplane.Webhook{ID: controlplane.NewID(controlplane.PrefixWebhook), OrgID: orgID,
+		URL: in.URL, Description: in.Description,
+		Events: unique(in.Events), Enabled: in.Enabled, CreatedBy: actor.ID, CreatedAt: now,
+		UpdatedAt: now}
 	var err error
 	if w.SealedSecret, err = s.Sealer.Seal([]byte(in.Secret), w.ID); err != nil {
 		return nil, "", wrap("seal a webhook secret", err)
@@ -55,8 +59,9 @@ func (s *Service) CreateWebhook(ctx context.Context, actor controlplane.Actor, o
 		}
 		if used >= tier.Webhooks() {
 			return &controlplane.Error{Kind: controlplane.KindForbidden, Code: "plan-limit",
-				Message: fmt.Sprintf("The %s plan includes %d webhooks, and %d are in use.", tier, tier.Webhooks(), used),
-				Fix:     "Delete a webhook that is no longer needed, or move the organization to a larger plan."}
+				Message: fmt.Sprintf("The %s plan includes %d webhooks, and %d are in use.", tier,
+					tier.Webhooks(), used),
+				Fix: "Delete a webhook that is no longer needed, or move the organization to a larger plan."}
 		}
 		if err := t.AddWebhook(ctx, w); err != nil {
 			return err
@@ -79,7 +84,9 @@ type WebhookPatch struct {
 
 // UpdateWebhook changes a webhook. Enabling it or changing its URL resets its failures. Disabling
 // it abandons its pending deliveries.
-func (s *Service) UpdateWebhook(ctx context.Context, actor controlplane.Actor, orgID, id string, p WebhookPatch) (*controlplane.Webhook, error) {
+func (s *Service) UpdateWebhook(
+	ctx context.Context, actor controlplane.Actor, orgID, id string, p WebhookPatch,
+) (*controlplane.Webhook, error) {
 	var events []string
 	if p.Events != nil {
 		events = unique(*p.Events)
@@ -90,51 +97,58 @@ func (s *Service) UpdateWebhook(ctx context.Context, actor controlplane.Actor, o
 	if err := s.checkWebhook(p.URL, p.Description, events, secret); err != nil {
 		return nil, err
 	}
-	return s.changeWebhook(ctx, orgID, id, func(t *postgres.Tx, w *controlplane.Webhook, now time.Time) error {
-		entry := s.audit(orgID, actor, controlplane.ActionWebhookUpdated, "webhook", w.ID, now)
-		entry.Before = describeWebhook(w)
-		if p.Enabled != nil && *p.Enabled && !w.Enabled || p.URL != nil && *p.URL != w.URL {
-			w.FailingSince = nil
-		}
-		set(&w.URL, p.URL)
-		set(&w.Description, p.Description)
-		set(&w.Events, p.Events)
-		if p.Enabled != nil {
-			w.Enabled, w.DisabledReason = *p.Enabled, ""
-		}
-		if p.Secret != nil {
-			if err := s.rotate(w, *p.Secret, now); err != nil {
-				return err
+	return s.changeWebhook(ctx, orgID, id,
+		func(t *postgres.Tx, w *controlplane.Webhook, now time.Time) error {
+			entry := s.audit(orgID, actor, controlplane.ActionWebhookUpdated, "webhook", w.ID, now)
+			entry.Before = describeWebhook(w)
+			if p.Enabled != nil && *p.Enabled && !w.Enabled || p.URL != nil && *p.URL != w.URL {
+				w.FailingSince = nil
 			}
-			entry.Details = map[string]any{"secret_rotated": true}
-		}
-		if !w.Enabled {
-			if err := t.AbandonDeliveries(ctx, w, now, codeWebhookDisabled, whyDisabled); err != nil {
-				return err
+			set(&w.URL, p.URL)
+			set(&w.Description, p.Description)
+			set(&w.Events, p.Events)
+			if p.Enabled != nil {
+				w.Enabled, w.DisabledReason = *p.Enabled, ""
 			}
-		}
-		entry.After = describeWebhook(w)
-		return t.Audit(ctx, entry)
-	})
+			if p.Secret != nil {
+				if err := s.rotate(w, *p.Secret, now); err != nil {
+					return err
+				}
+				entry.Details = map[string]any{"secret_rotated": true}
+			}
+			if !w.Enabled {
+				if err := t.AbandonDeliveries(ctx, w, now, codeWebhookDisabled,
+					whyDisabled); err != nil {
+					return err
+				}
+			}
+			entry.After = describeWebhook(w)
+			return t.Audit(ctx, entry)
+		})
 }
 
 // RotateWebhookSecret gives the webhook a new secret, which is not shown again. The previous secret
 // also signs for controlplane.WebhookOverlap.
-func (s *Service) RotateWebhookSecret(ctx context.Context, actor controlplane.Actor, orgID, id string) (*controlplane.Webhook, string, error) {
+func (s *Service) RotateWebhookSecret(
+	ctx context.Context, actor controlplane.Actor, orgID, id string,
+) (*controlplane.Webhook, string, error) {
 	secret := controlplane.NewWebhookSecret()
-	w, err := s.changeWebhook(ctx, orgID, id, func(t *postgres.Tx, w *controlplane.Webhook, now time.Time) error {
-		if err := s.rotate(w, secret, now); err != nil {
-			return err
-		}
-		entry := s.audit(orgID, actor, controlplane.ActionWebhookRotated, "webhook", w.ID, now)
-		entry.Details = map[string]any{"previous_secret_until": w.PreviousUntil}
-		return t.Audit(ctx, entry)
-	})
+	w, err := s.changeWebhook(ctx, orgID, id,
+		func(t *postgres.Tx, w *controlplane.Webhook, now time.Time) error {
+			if err := s.rotate(w, secret, now); err != nil {
+				return err
+			}
+			entry := s.audit(orgID, actor, controlplane.ActionWebhookRotated, "webhook", w.ID, now)
+			entry.Details = map[string]any{"previous_secret_until": w.PreviousUntil}
+			return t.Audit(ctx, entry)
+		})
 	return w, secret, err
 }
 
 // DeleteWebhook deletes a webhook with its deliveries.
-func (s *Service) DeleteWebhook(ctx context.Context, actor controlplane.Actor, orgID, id string) error {
+func (s *Service) DeleteWebhook(
+	ctx context.Context, actor controlplane.Actor, orgID, id string,
+) error {
 	return s.Store.InTx(ctx, func(t *postgres.Tx) error {
 		// Deletions in an organization are serialized: each one adds a delivery to the other
 		// webhooks.
@@ -155,7 +169,10 @@ func (s *Service) DeleteWebhook(ctx context.Context, actor controlplane.Actor, o
 }
 
 // changeWebhook locks the webhook, runs change on it, and saves it.
-func (s *Service) changeWebhook(ctx context.Context, orgID, id string, change func(*postgres.Tx, *controlplane.Webhook, time.Time) error) (*controlplane.Webhook, error) {
+func (s *Service) changeWebhook(
+	ctx context.Context, orgID, id string,
+	change func(*postgres.Tx, *controlplane.Webhook, time.Time) error,
+) (*controlplane.Webhook, error) {
 	var w *controlplane.Webhook
 	err := s.Store.InTx(ctx, func(t *postgres.Tx) error {
 		now := s.now()
@@ -196,17 +213,21 @@ func (s *Service) checkWebhook(address, description *string, events []string, se
 		add(controlplane.CheckWebhookURL(*address, s.WebhookLoopback))
 	}
 	if description != nil && utf8.RuneCountInString(*description) > maxWebhookDescription {
-		add(controlplane.Invalid("/description", "description-too-long", "A webhook's description can have at most 200 characters.", "Shorten it."))
+		add(controlplane.Invalid("/description", "description-too-long",
+			"A webhook's description can have at most 200 characters.", "Shorten it."))
 	}
 	if len(events) > maxWebhookEvents {
-		add(controlplane.Invalid("/events", "too-many", fmt.Sprintf("A webhook can list at most %d event types.", maxWebhookEvents), "Send fewer event types, or none for all."))
+		add(controlplane.Invalid("/events",
+			"too-many", fmt.Sprintf("A webhook can list at most %d event types.", maxWebhookEvents),
+			"Send fewer event types, or none for all."))
 		events = nil
 	}
 	for i, e := range events {
 		if !slices.Contains(controlplane.EventTypes(), e) {
 			nearest := controlplane.NearestEvent(e[:min(len(e), 64)])
 			add(controlplane.Invalid(fmt.Sprintf("/events/%d", i), "event-unknown",
-				fmt.Sprintf("Unknown event type %.64q; did you mean %s?", e, nearest), "Send event types such as "+nearest+", or none for all."))
+				fmt.Sprintf("Unknown event type %.64q; did you mean %s?", e, nearest),
+				"Send event types such as "+nearest+", or none for all."))
 		}
 	}
 	_, err := controlplane.WebhookKey(secret)

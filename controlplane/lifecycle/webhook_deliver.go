@@ -60,7 +60,9 @@ func (w *work) deliver(ctx context.Context) error {
 }
 
 // message returns the request of this attempt, and stores its body at the first one.
-func (w *work) message(ctx context.Context, d *controlplane.Delivery, hook *controlplane.Webhook) (controlplane.Message, error) {
+func (w *work) message(
+	ctx context.Context, d *controlplane.Delivery, hook *controlplane.Webhook,
+) (controlplane.Message, error) {
 	m := controlplane.Message{URL: hook.URL, ID: d.EventID, At: w.now(), Body: d.Body}
 	for _, sealed := range [][]byte{hook.SealedSecret, hook.PreviousSecret} {
 		if sealed == nil || len(m.Keys) == 1 && !hook.PreviousUntil.After(m.At) {
@@ -89,7 +91,9 @@ func (w *work) message(ctx context.Context, d *controlplane.Delivery, hook *cont
 	return m, w.Store.KeepBody(ctx, d.OrgID, d.ID, m.Body)
 }
 
-func (w *work) delivered(ctx context.Context, d *controlplane.Delivery, a *controlplane.Attempt) error {
+func (w *work) delivered(
+	ctx context.Context, d *controlplane.Delivery, a *controlplane.Attempt,
+) error {
 	now := w.now()
 	d.Status, d.NextAttemptAt = controlplane.DeliverySucceeded, nil
 	return w.Store.InTx(ctx, func(t *postgres.Tx) error {
@@ -99,17 +103,21 @@ func (w *work) delivered(ctx context.Context, d *controlplane.Delivery, a *contr
 		if err := t.AddAttempt(ctx, d, a, now); err != nil {
 			return err
 		}
-		return t.CompleteJob(ctx, w.claim, now, map[string]any{"delivery_id": d.ID, "status_code": a.StatusCode})
+		return t.CompleteJob(ctx, w.claim, now,
+			map[string]any{"delivery_id": d.ID, "status_code": a.StatusCode})
 	})
 }
 
 // notDelivered records a failed attempt. It disables a webhook whose receiver is gone or failed for
 // too long.
-func (w *work) notDelivered(ctx context.Context, d *controlplane.Delivery, a *controlplane.Attempt) error {
+func (w *work) notDelivered(
+	ctx context.Context, d *controlplane.Delivery, a *controlplane.Attempt,
+) error {
 	now, j, test := w.now(), w.claim.Job, d.EventType == controlplane.EventTest
 	failures := j.Attempts + 1
 	last := failures >= j.Type.MaxAttempts()
-	next := now.Add(controlplane.DeliveryWait(failures, a.RetryAfter, w.Rand())).Truncate(time.Microsecond)
+	next := now.Add(controlplane.DeliveryWait(failures, a.RetryAfter, w.Rand())).Truncate(
+		time.Microsecond)
 	var over bool
 	err := w.Store.InTx(ctx, func(t *postgres.Tx) error {
 		hook, err := t.LockWebhook(ctx, d.OrgID, d.WebhookID)
@@ -150,7 +158,10 @@ func (w *work) notDelivered(ctx context.Context, d *controlplane.Delivery, a *co
 
 // countFailure records a failed attempt in the locked webhook. A failed test does not change how
 // long the webhook has been failing.
-func (w *work) countFailure(ctx context.Context, t *postgres.Tx, hook *controlplane.Webhook, a *controlplane.Attempt, test bool, now time.Time) error {
+func (w *work) countFailure(
+	ctx context.Context, t *postgres.Tx, hook *controlplane.Webhook, a *controlplane.Attempt,
+	test bool, now time.Time,
+) error {
 	if !test && hook.FailingSince == nil {
 		hook.FailingSince = &now
 	}
@@ -164,11 +175,13 @@ func (w *work) countFailure(ctx context.Context, t *postgres.Tx, hook *controlpl
 	if reason == "" || !hook.Enabled {
 		return t.SaveWebhook(ctx, hook)
 	}
-	entry := w.audit(hook.OrgID, w.actor(), controlplane.ActionWebhookDisabled, "webhook", hook.ID, now)
+	entry := w.audit(hook.OrgID, w.actor(), controlplane.ActionWebhookDisabled, "webhook", hook.ID,
+		now)
 	entry.Before = describeWebhook(hook)
 	hook.Enabled, hook.DisabledReason, hook.UpdatedAt = false, reason, now
 	entry.After = describeWebhook(hook)
-	entry.Details = map[string]any{"reason": reason, "failing_since": hook.FailingSince, "error": a.Error}
+	entry.Details = map[string]any{"reason": reason, "failing_since": hook.FailingSince,
+		"error": a.Error}
 	if err := t.SaveWebhook(ctx, hook); err != nil {
 		return err
 	}
@@ -179,13 +192,17 @@ func (w *work) countFailure(ctx context.Context, t *postgres.Tx, hook *controlpl
 }
 
 // deadLetterDelivery dead-letters the job.
-func (w *work) deadLetterDelivery(ctx context.Context, t *postgres.Tx, d *controlplane.Delivery, code, detail string, now time.Time) error {
+func (w *work) deadLetterDelivery(
+	ctx context.Context, t *postgres.Tx, d *controlplane.Delivery, code, detail string,
+	now time.Time,
+) error {
 	j := w.claim.Job
 	if err := t.DeadLetterJob(ctx, w.claim, now, code, detail, nil); err != nil {
 		return err
 	}
 	entry := w.audit(j.OrgID, w.actor(), controlplane.ActionJobDeadLettered, "job", j.ID, now)
-	entry.Details = map[string]any{"type": string(j.Type), "webhook_id": d.WebhookID, "delivery_id": d.ID, "code": code, "detail": detail}
+	entry.Details = map[string]any{"type": string(j.Type), "webhook_id": d.WebhookID,
+		"delivery_id": d.ID, "code": code, "detail": detail}
 	return t.Audit(ctx, entry)
 }
 
@@ -207,7 +224,8 @@ func (w *work) failDelivery(ctx context.Context, cause error) error {
 	failures := j.Attempts + 1
 	last := failures >= j.Type.MaxAttempts()
 	next := now.Add(controlplane.DeliveryWait(failures, 0, w.Rand())).Truncate(time.Microsecond)
-	w.Logger.WarnContext(ctx, "lifecycle: job failed", "job", j.ID, "type", j.Type, "failures", failures, "dead", last, "code", code, "error", cause)
+	w.Logger.WarnContext(ctx, "lifecycle: job failed", "job", j.ID, "type", j.Type,
+		"failures", failures, "dead", last, "code", code, "error", cause)
 	err := w.Store.InTx(ctx, func(t *postgres.Tx) error {
 		d, _, err := t.DeliveryWithWebhook(ctx, j.OrgID, j.DeliveryID)
 		if err != nil {

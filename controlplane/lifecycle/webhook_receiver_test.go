@@ -80,7 +80,8 @@ func newHooked(t *testing.T, r *receiver, change ...func(*lifecycle.Config)) *wo
 
 func (w *world) hook(r *receiver, events ...string) (*controlplane.Webhook, string) {
 	w.t.Helper()
-	hook, secret, err := w.CreateWebhook(w.t.Context(), alice, w.org, lifecycle.NewWebhook{URL: r.URL + "/hook", Events: events, Enabled: true})
+	hook, secret, err := w.CreateWebhook(w.t.Context(), alice, w.org,
+		lifecycle.NewWebhook{URL: r.URL + "/hook", Events: events, Enabled: true})
 	must(w.t, err)
 	return hook, secret
 }
@@ -95,7 +96,8 @@ func (w *world) webhook(id string) *controlplane.Webhook {
 // deliveries returns the webhook's deliveries, oldest first.
 func (w *world) deliveries(hook *controlplane.Webhook) []controlplane.Delivery {
 	w.t.Helper()
-	all, _, err := w.Store.ListDeliveries(w.t.Context(), w.org, hook.ID, postgres.DeliveryFilter{Limit: 1000})
+	all, _, err := w.Store.ListDeliveries(w.t.Context(), w.org, hook.ID,
+		postgres.DeliveryFilter{Limit: 1000})
 	must(w.t, err)
 	slices.Reverse(all)
 	return all
@@ -121,7 +123,8 @@ func (w *world) attempts(d *controlplane.Delivery) []controlplane.Attempt {
 // jobOf returns the job of the delivery.
 func (w *world) jobOf(d *controlplane.Delivery) *controlplane.Job {
 	w.t.Helper()
-	j, err := w.Store.Job(w.t.Context(), d.OrgID, value[string](w, `SELECT id FROM jobs WHERE delivery_id = $1`, d.ID))
+	j, err := w.Store.Job(w.t.Context(), d.OrgID,
+		value[string](w, `SELECT id FROM jobs WHERE delivery_id = $1`, d.ID))
 	must(w.t, err)
 	return j
 }
@@ -142,7 +145,8 @@ func sameMessage(t *testing.T, all []received, id string) {
 	t.Helper()
 	for _, m := range all {
 		if m.header.Get("webhook-id") != id || !bytes.Equal(m.body, all[0].body) {
-			t.Errorf("message %s: %s, want %s: %s as before", m.header.Get("webhook-id"), m.body, id, all[0].body)
+			t.Errorf("message %s: %s, want %s: %s as before", m.header.Get("webhook-id"), m.body,
+				id, all[0].body)
 		}
 	}
 }
@@ -153,7 +157,8 @@ func near(d, want time.Duration) bool { return d >= want*89/100 && d <= want*111
 func (w *world) range1(hook *controlplane.Webhook, since time.Time) (queued int, until time.Time) {
 	w.t.Helper()
 	must(w.t, w.Store.InTx(w.t.Context(), func(t *postgres.Tx) (err error) {
-		queued, until, err = t.RedeliverRange(w.t.Context(), hook, since, w.clock.Now(), w.clock.Now(), true, 1)
+		queued, until, err = t.RedeliverRange(w.t.Context(), hook, since, w.clock.Now(),
+			w.clock.Now(), true, 1)
 		return err
 	}))
 	return queued, until

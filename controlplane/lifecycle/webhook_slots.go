@@ -72,7 +72,9 @@ func (p *slots) perWebhook() int { return max(p.perOrganization()/2, 1) }
 
 // acquire takes a slot until release is called. ok is false if this delivery gets no slot:
 // it should return after wait.
-func (p *slots) acquire(now time.Time, org, webhook, job string) (release func(now time.Time), wait time.Duration, ok bool) {
+func (p *slots) acquire(
+	now time.Time, org, webhook, job string,
+) (release func(now time.Time), wait time.Duration, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	hook := p.hooks[webhook]
@@ -164,7 +166,9 @@ func (p *slots) pause(hook *hookSlots, now time.Time) time.Duration {
 }
 
 // deferDelivery defers the job for the given wait.
-func (w *work) deferDelivery(ctx context.Context, d *controlplane.Delivery, wait time.Duration) error {
+func (w *work) deferDelivery(
+	ctx context.Context, d *controlplane.Delivery, wait time.Duration,
+) error {
 	now := w.now()
 	if wait == maxSlotPause {
 		wait -= time.Duration(w.Rand() * float64(wait) / 2) // so that they do not return at once

@@ -30,7 +30,9 @@ func slowReceiver(t *testing.T) (r *receiver, came chan struct{}, release func()
 // webhookOf returns a new webhook of the organization that receives only tests.
 func (w *world) webhookOf(org string, r *receiver) *controlplane.Webhook {
 	w.t.Helper()
-	hook, _, err := w.CreateWebhook(w.t.Context(), alice, org, lifecycle.NewWebhook{URL: r.URL, Events: []string{controlplane.ActionDomainDeleted}, Enabled: true})
+	hook, _, err := w.CreateWebhook(w.t.Context(), alice, org,
+		lifecycle.NewWebhook{URL: r.URL, Events: []string{controlplane.ActionDomainDeleted},
+			Enabled: true})
 	must(w.t, err)
 	return hook
 }
@@ -61,8 +63,10 @@ func (w *world) deferred(d *controlplane.Delivery) time.Duration {
 	wantJob(w.t, j, controlplane.JobQueued, "webhook-busy", 0)
 	got, err := w.Store.Delivery(w.t.Context(), d.OrgID, d.WebhookID, d.ID)
 	must(w.t, err)
-	if got.Status != controlplane.DeliveryPending || got.Attempts != 0 || got.NextAttemptAt == nil || !got.NextAttemptAt.Equal(j.RunAt) {
-		w.t.Errorf("deliver without a place left %s, want it pending until %s", toJSON(got), j.RunAt)
+	if got.Status != controlplane.DeliveryPending || got.Attempts != 0 ||
+		got.NextAttemptAt == nil || !got.NextAttemptAt.Equal(j.RunAt) {
+		w.t.Errorf("deliver without a place left %s, want it pending until %s", toJSON(got),
+			j.RunAt)
 	}
 	return j.RunAt.Sub(w.clock.Now())
 }
@@ -79,7 +83,8 @@ func TestDeliveriesOfOneOrganizationHoldAQuarter(t *testing.T) {
 	t.Parallel()
 	slow, came, release := slowReceiver(t)
 	w := newHooked(t, slow) // 16 slots
-	first, second, third := w.webhookOf(w.org, slow), w.webhookOf(w.org, slow), w.webhookOf(w.org, newReceiver(t))
+	first, second, third := w.webhookOf(w.org, slow), w.webhookOf(w.org, slow),
+		w.webhookOf(w.org, newReceiver(t))
 	ends := []func(){w.hang(w.testOf(first), came), w.hang(w.testOf(first), came)}
 	waiting := w.testOf(first)
 	w.deferred(waiting)          // the webhook holds its half
@@ -104,7 +109,9 @@ func TestDeliveriesTakeTurns(t *testing.T) {
 	t.Parallel()
 	slow, came, release := slowReceiver(t)
 	w := newHooked(t, slow, func(c *lifecycle.Config) { c.Deliveries = 2 })
-	noisy, quiet, third := w.webhookOf(w.org, newReceiver(t)), w.webhookOf(w.organization(10), newReceiver(t)), w.webhookOf(w.organization(10), newReceiver(t))
+	noisy, quiet, third := w.webhookOf(w.org, newReceiver(t)),
+		w.webhookOf(w.organization(10), newReceiver(t)),
+		w.webhookOf(w.organization(10), newReceiver(t))
 	end := w.hang(w.testOf(w.webhookOf(w.organization(10), slow)), came)
 	blocker, blocked, free := slowReceiver(t)
 	end2 := w.hang(w.testOf(w.webhookOf(w.organization(10), blocker)), blocked)
@@ -118,7 +125,8 @@ func TestDeliveriesTakeTurns(t *testing.T) {
 	}
 	next, last := w.testOf(quiet), w.testOf(third)
 	if wait := w.deferred(next); wait > time.Second {
-		t.Errorf("the delivery that holds its organization's turn waits %s, want a second at most", wait)
+		t.Errorf("the delivery that holds its organization's turn waits %s, want a second at most",
+			wait)
 	}
 	w.deferred(last)
 
@@ -141,7 +149,8 @@ func TestDeliveriesTurnIsNotKeptForLong(t *testing.T) {
 	t.Parallel()
 	slow, came, release := slowReceiver(t)
 	w := newHooked(t, slow, func(c *lifecycle.Config) { c.Deliveries = 1 })
-	gone, quiet := w.webhookOf(w.organization(10), newReceiver(t)), w.webhookOf(w.organization(10), newReceiver(t))
+	gone, quiet := w.webhookOf(w.organization(10), newReceiver(t)),
+		w.webhookOf(w.organization(10), newReceiver(t))
 	end := w.hang(w.testOf(w.webhookOf(w.org, slow)), came)
 	w.deferred(w.testOf(gone))
 	must(t, w.DeleteWebhook(t.Context(), alice, gone.OrgID, gone.ID))

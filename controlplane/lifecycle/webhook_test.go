@@ -16,11 +16,14 @@ import (
 func TestCreateWebhook(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	in := lifecycle.NewWebhook{URL: "https://user-chosen.example.com:8443/hooks/hush?token=hush", Description: "ours", Enabled: true,
+	in := lifecycle.NewWebhook{URL: "https://user-chosen.example.com:8443/hooks/hush?token=hush",
+		Description: "ours", Enabled: true,
 		Events: []string{controlplane.ActionRenewed, controlplane.ActionRenewed}}
 	hook, secret, err := w.CreateWebhook(t.Context(), alice, w.org, in)
 	must(t, err)
-	if got := w.webhook(hook.ID); got.URL != in.URL || got.Description != "ours" || !slices.Equal(got.Events, []string{controlplane.ActionRenewed}) || !got.Enabled || got.PreviousUntil != nil {
+	if got := w.webhook(hook.ID); got.URL != in.URL || got.Description != "ours" ||
+		!slices.Equal(got.Events, []string{controlplane.ActionRenewed}) || !got.Enabled ||
+		got.PreviousUntil != nil {
 		t.Errorf("stored webhook = %s, want what was created", toJSON(got))
 	}
 	sealed, err := w.sealer.Open(w.webhook(hook.ID).SealedSecret, hook.ID)
@@ -31,11 +34,14 @@ func TestCreateWebhook(t *testing.T) {
 		t.Errorf("generated key has %d bytes, error %v", len(key), err)
 	}
 	e := w.last(hook.ID)
-	if e.Action != controlplane.ActionWebhookCreated || e.Actor != alice || e.After["host"] != "user-chosen.example.com:8443" || strings.Contains(toJSON(e), "hush") {
-		t.Errorf("last entry = %s, want webhook.created by alice with the host, without the secret", toJSON(e))
+	if e.Action != controlplane.ActionWebhookCreated || e.Actor != alice ||
+		e.After["host"] != "user-chosen.example.com:8443" || strings.Contains(toJSON(e), "hush") {
+		t.Errorf("last entry = %s, want webhook.created by alice with the host, without the secret",
+			toJSON(e))
 	}
 	in.Secret = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-	if _, secret, err = w.CreateWebhook(t.Context(), alice, w.org, in); err != nil || secret != in.Secret {
+	if _, secret, err = w.CreateWebhook(t.Context(), alice, w.org, in); err != nil ||
+		secret != in.Secret {
 		t.Errorf("CreateWebhook with a secret = %q, %v, want that secret", secret, err)
 	}
 }
@@ -43,16 +49,21 @@ func TestCreateWebhook(t *testing.T) {
 func TestCreateWebhookListsEveryInvalidField(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	_, _, err := w.CreateWebhook(t.Context(), alice, w.org, lifecycle.NewWebhook{URL: "http://example.com", Description: strings.Repeat("ü", 201),
-		Events: []string{controlplane.ActionRenewed, "domain.renewd"}, Secret: "whsec_hush"})
+	_, _, err := w.CreateWebhook(t.Context(), alice, w.org,
+		lifecycle.NewWebhook{URL: "http://example.com", Description: strings.Repeat("ü", 201),
+			Events: []string{controlplane.ActionRenewed, "domain.renewd"}, Secret: "whsec_hush"})
 	e := wantError(t, "all fields invalid", err, controlplane.KindInvalid, "invalid-fields")
-	if got := pointers(e); !slices.Equal(got, []string{"/url webhook-url", "/description description-too-long", "/events/1 event-unknown", "/secret webhook-secret"}) {
+	if got := pointers(e); !slices.Equal(got,
+		[]string{"/url webhook-url", "/description description-too-long", "/events/1 event-unknown",
+			"/secret webhook-secret"}) {
 		t.Errorf("invalid fields = %q, want URL, description, second event, and secret", got)
 	}
-	if !strings.Contains(e.Fields[2].Detail, "domain.renewed") || strings.Contains(toJSON(e), "hush") {
+	if !strings.Contains(e.Fields[2].Detail, "domain.renewed") ||
+		strings.Contains(toJSON(e), "hush") {
 		t.Errorf("error = %s, want the nearest event, and no secret", toJSON(e))
 	}
-	_, _, err = w.CreateWebhook(t.Context(), alice, w.org, lifecycle.NewWebhook{URL: "https://127.0.0.1/"})
+	_, _, err = w.CreateWebhook(t.Context(), alice, w.org,
+		lifecycle.NewWebhook{URL: "https://127.0.0.1/"})
 	wantError(t, "loopback", err, controlplane.KindInvalid, "webhook-url")
 }
 
@@ -60,13 +71,15 @@ func TestCreateWebhookListsEveryInvalidField(t *testing.T) {
 func TestCreateWebhookUpToThePlansLimit(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	o, err := w.CreateOrganization(t.Context(), controlplane.System("test"), lifecycle.NewOrganization{Name: "x", Tier: controlplane.TierFree})
+	o, err := w.CreateOrganization(t.Context(), controlplane.System("test"),
+		lifecycle.NewOrganization{Name: "x", Tier: controlplane.TierFree})
 	must(t, err)
 	const tries = 12
 	errs := make(chan error, tries)
 	for range tries {
 		go func() {
-			_, _, err := w.CreateWebhook(t.Context(), alice, o.ID, lifecycle.NewWebhook{URL: "https://example.com/", Enabled: true})
+			_, _, err := w.CreateWebhook(t.Context(), alice, o.ID,
+				lifecycle.NewWebhook{URL: "https://example.com/", Enabled: true})
 			errs <- err
 		}()
 	}
@@ -78,8 +91,10 @@ func TestCreateWebhookUpToThePlansLimit(t *testing.T) {
 			wantError(t, "over the limit", err, controlplane.KindForbidden, "plan-limit")
 		}
 	}
-	if n, err := w.Store.WebhookCount(t.Context(), o.ID); err != nil || n != controlplane.TierFree.Webhooks() || made != n {
-		t.Errorf("%d stored webhooks, %d created, error %v, want the limit of the plan", n, made, err)
+	if n, err := w.Store.WebhookCount(t.Context(), o.ID); err != nil ||
+		n != controlplane.TierFree.Webhooks() || made != n {
+		t.Errorf("%d stored webhooks, %d created, error %v, want the limit of the plan", n, made,
+			err)
 	}
 }
 
@@ -91,8 +106,10 @@ func TestRotateWebhookSecret(t *testing.T) {
 	hook, old := w.hook(r, controlplane.ActionDomainCreated)
 	rotated, secret, err := w.RotateWebhookSecret(t.Context(), alice, w.org, hook.ID)
 	must(t, err)
-	if secret == old || !rotated.PreviousUntil.Equal(w.clock.Now().Add(day)) || w.last(hook.ID).Action != controlplane.ActionWebhookRotated {
-		t.Errorf("RotateWebhookSecret = %s, want a new secret, and the previous one for a day", toJSON(rotated))
+	if secret == old || !rotated.PreviousUntil.Equal(w.clock.Now().Add(day)) ||
+		w.last(hook.ID).Action != controlplane.ActionWebhookRotated {
+		t.Errorf("RotateWebhookSecret = %s, want a new secret, and the previous one for a day",
+			toJSON(rotated))
 	}
 	for i, at := range []time.Duration{day - time.Second, day} {
 		w.clock.set(start.Add(at))
@@ -100,7 +117,8 @@ func TestRotateWebhookSecret(t *testing.T) {
 		all := w.deliveries(hook)
 		must(t, w.deliver(&all[len(all)-1]))
 		m := r.all()[i]
-		if !m.verified(secret) || m.verified(old) != (at < day) || m.verified(controlplane.NewWebhookSecret()) {
+		if !m.verified(secret) || m.verified(old) != (at < day) ||
+			m.verified(controlplane.NewWebhookSecret()) {
 			t.Errorf("headers after %s = %v", at, m.header)
 		}
 	}
@@ -109,7 +127,8 @@ func TestRotateWebhookSecret(t *testing.T) {
 		t.Errorf("webhook after the overlap = %s, want no previous secret", toJSON(got))
 	}
 	mine := controlplane.NewWebhookSecret()
-	_, err = w.UpdateWebhook(t.Context(), alice, w.org, hook.ID, lifecycle.WebhookPatch{Secret: &mine})
+	_, err = w.UpdateWebhook(t.Context(), alice, w.org, hook.ID,
+		lifecycle.WebhookPatch{Secret: &mine})
 	must(t, err)
 	w.add("c.example.com")
 	all := w.deliveries(hook)
@@ -126,18 +145,22 @@ func TestUpdateWebhook(t *testing.T) {
 	hook, _ := w.hook(r, controlplane.ActionDomainCreated)
 	w.add("example.com")
 	off, url, events := false, r.URL+"/other", []string{controlplane.ActionDNSVerified}
-	got, err := w.UpdateWebhook(t.Context(), alice, w.org, hook.ID, lifecycle.WebhookPatch{Enabled: &off, URL: &url, Events: &events})
+	got, err := w.UpdateWebhook(t.Context(), alice, w.org, hook.ID,
+		lifecycle.WebhookPatch{Enabled: &off, URL: &url, Events: &events})
 	must(t, err)
-	if got.Enabled || got.DisabledReason != "" || got.URL != url || !slices.Equal(got.Events, events) {
+	if got.Enabled || got.DisabledReason != "" || got.URL != url ||
+		!slices.Equal(got.Events, events) {
 		t.Errorf("UpdateWebhook = %s, want it changed and disabled", toJSON(got))
 	}
-	if d := w.only(hook); d.Status != controlplane.DeliveryFailed || w.jobOf(d).Status != controlplane.JobFailed {
+	if d := w.only(hook); d.Status != controlplane.DeliveryFailed ||
+		w.jobOf(d).Status != controlplane.JobFailed {
 		t.Errorf("delivery of the disabled webhook = %s, want it failed", toJSON(d))
 	}
 	bad := "ftp://example.com"
 	_, err = w.UpdateWebhook(t.Context(), alice, w.org, hook.ID, lifecycle.WebhookPatch{URL: &bad})
 	wantError(t, "invalid URL", err, controlplane.KindInvalid, "webhook-url")
-	_, err = w.UpdateWebhook(t.Context(), alice, w.organization(1), hook.ID, lifecycle.WebhookPatch{Enabled: &off})
+	_, err = w.UpdateWebhook(t.Context(), alice, w.organization(1), hook.ID,
+		lifecycle.WebhookPatch{Enabled: &off})
 	wantError(t, "another organization", err, controlplane.KindNotFound, "not-found")
 }
 
@@ -159,14 +182,19 @@ func TestDeleteWebhook(t *testing.T) {
 	must(t, w.DeleteWebhook(t.Context(), alice, w.org, hook.ID))
 	close(answer)
 	must(t, soon(t, "the worker", done))
-	if n := value[int](w, `SELECT count(*) FROM jobs WHERE delivery_id = $1`, d.ID) + value[int](w, `SELECT count(*) FROM webhook_deliveries WHERE webhook_id = $1`, hook.ID); n != 0 {
+	if n := value[int](w, `SELECT count(*) FROM jobs WHERE delivery_id = $1`, d.ID) +
+		value[int](w, `SELECT count(*) FROM webhook_deliveries WHERE webhook_id = $1`,
+			hook.ID); n != 0 {
 		t.Errorf("%d rows are left, want 0", n)
 	}
-	if w.last(hook.ID).Action != controlplane.ActionWebhookDeleted || len(w.deliveries(other)) != 1 {
-		t.Errorf("last entry = %+v, want webhook.deleted, delivered to the other webhook", w.last(hook.ID))
+	if w.last(hook.ID).Action != controlplane.ActionWebhookDeleted ||
+		len(w.deliveries(other)) != 1 {
+		t.Errorf("last entry = %+v, want webhook.deleted, delivered to the other webhook",
+			w.last(hook.ID))
 	}
 	must(t, w.RunJob(t.Context(), j.ID, j.Generation))
-	wantError(t, "deleted webhook", w.DeleteWebhook(t.Context(), alice, w.org, hook.ID), controlplane.KindNotFound, "not-found")
+	wantError(t, "deleted webhook", w.DeleteWebhook(t.Context(), alice, w.org, hook.ID),
+		controlplane.KindNotFound, "not-found")
 }
 
 func TestTestWebhook(t *testing.T) {
@@ -174,7 +202,8 @@ func TestTestWebhook(t *testing.T) {
 	r := newReceiver(t)
 	w := newHooked(t, r)
 	hook, secret := w.hook(r, controlplane.ActionDomainCreated)
-	_, err := w.UpdateWebhook(t.Context(), alice, w.org, hook.ID, lifecycle.WebhookPatch{Enabled: new(bool)})
+	_, err := w.UpdateWebhook(t.Context(), alice, w.org, hook.ID,
+		lifecycle.WebhookPatch{Enabled: new(bool)})
 	must(t, err)
 	for n, code := range []int{http.StatusOK, http.StatusInternalServerError} {
 		r.answers(code)
@@ -184,11 +213,18 @@ func TestTestWebhook(t *testing.T) {
 		got, err := w.Store.Delivery(t.Context(), w.org, hook.ID, d.ID)
 		must(t, err)
 		m := r.all()[n]
-		if !m.verified(secret) || m.header.Get("webhook-id") != d.EventID || d.EventType != controlplane.EventTest || !bytes.Contains(m.body, []byte(`"type":"webhook.test"`)) || bytes.Contains(m.body, []byte(alice.IP)) {
-			t.Errorf("response %d: request %s, want a signed test event without an IP address", code, m.body)
+		if !m.verified(secret) || m.header.Get("webhook-id") != d.EventID ||
+			d.EventType != controlplane.EventTest ||
+			!bytes.Contains(m.body, []byte(`"type":"webhook.test"`)) ||
+			bytes.Contains(m.body, []byte(alice.IP)) {
+			t.Errorf("response %d: request %s, want a signed test event without an IP address",
+				code, m.body)
 		}
-		if (got.Status == controlplane.DeliverySucceeded) != (code == http.StatusOK) || got.Status == controlplane.DeliveryPending || got.Attempts != 1 || w.jobOf(d).DeadLetteredAt != nil {
-			t.Errorf("response %d: delivery %s, want one attempt and no dead letter", code, toJSON(got))
+		if (got.Status == controlplane.DeliverySucceeded) != (code == http.StatusOK) ||
+			got.Status == controlplane.DeliveryPending || got.Attempts != 1 ||
+			w.jobOf(d).DeadLetteredAt != nil {
+			t.Errorf("response %d: delivery %s, want one attempt and no dead letter", code,
+				toJSON(got))
 		}
 		if n := value[int](w, `SELECT count(*) FROM audit_logs WHERE id = $1`, d.EventID); n != 0 {
 			t.Error("a test event is in the audit log")
@@ -211,7 +247,9 @@ func TestRedeliver(t *testing.T) {
 	w.clock.add(time.Hour)
 	again, err := w.Redeliver(t.Context(), alice, w.org, hook.ID, d.ID)
 	must(t, err)
-	if again.ID != d.ID || again.Status != controlplane.DeliveryPending || !again.NextAttemptAt.Equal(w.clock.Now()) || w.last(hook.ID).Action != controlplane.ActionWebhookRedelivered {
+	if again.ID != d.ID || again.Status != controlplane.DeliveryPending ||
+		!again.NextAttemptAt.Equal(w.clock.Now()) ||
+		w.last(hook.ID).Action != controlplane.ActionWebhookRedelivered {
 		t.Errorf("Redeliver = %s, want the same delivery, pending and due now", toJSON(again))
 	}
 	r.answers(http.StatusInternalServerError)
@@ -224,7 +262,9 @@ func TestRedeliver(t *testing.T) {
 	_, err = w.Redeliver(t.Context(), alice, w.org, hook.ID, d.ID)
 	must(t, err)
 	must(t, w.deliver(d))
-	if got := w.only(hook); !w.clock.Now().Equal(now) || got.Status != controlplane.DeliverySucceeded || got.Attempts != 3 || len(w.attempts(d)) != 3 {
+	if got := w.only(hook); !w.clock.Now().Equal(now) ||
+		got.Status != controlplane.DeliverySucceeded || got.Attempts != 3 ||
+		len(w.attempts(d)) != 3 {
 		t.Errorf("delivery = %s, want success after 3 attempts", toJSON(got))
 	}
 	sameMessage(t, r.all(), d.EventID)
@@ -249,12 +289,14 @@ func TestRedeliverRange(t *testing.T) {
 	w.clock.add(time.Minute)
 	w.add(names[1])
 	w.clock.add(time.Minute)
-	_, err := w.UpdateWebhook(t.Context(), alice, w.org, hook.ID, lifecycle.WebhookPatch{Enabled: &off})
+	_, err := w.UpdateWebhook(t.Context(), alice, w.org, hook.ID,
+		lifecycle.WebhookPatch{Enabled: &off})
 	must(t, err)
 	w.add(names[2])
 	_, _, err = w.RedeliverRange(t.Context(), alice, w.org, hook.ID, start, nil, false)
 	wantError(t, "disabled webhook", err, controlplane.KindConflict, "webhook-disabled")
-	_, err = w.UpdateWebhook(t.Context(), alice, w.org, hook.ID, lifecycle.WebhookPatch{Enabled: &on})
+	_, err = w.UpdateWebhook(t.Context(), alice, w.org, hook.ID,
+		lifecycle.WebhookPatch{Enabled: &on})
 	must(t, err)
 	w.clock.add(time.Minute)
 	end := w.clock.Now()
@@ -274,10 +316,12 @@ func TestRedeliverRange(t *testing.T) {
 		t.Errorf("RedeliverRange = %d until %s, with %d requests", queued, until, len(r.all()))
 	}
 	w.clock.add(time.Second)
-	if queued, _, err = w.RedeliverRange(t.Context(), alice, w.org, hook.ID, start, nil, false); err != nil || queued != 0 {
+	if queued, _, err = w.RedeliverRange(t.Context(), alice, w.org, hook.ID, start, nil,
+		false); err != nil || queued != 0 {
 		t.Errorf("RedeliverRange after all succeeded = %d, %v, want 0", queued, err)
 	}
-	if queued, _, err = w.RedeliverRange(t.Context(), alice, w.org, hook.ID, start, nil, true); err != nil || queued != 4 || deliver() != 4 {
+	if queued, _, err = w.RedeliverRange(t.Context(), alice, w.org, hook.ID, start, nil,
+		true); err != nil || queued != 4 || deliver() != 4 {
 		t.Errorf("RedeliverRange(all) = %d, %v", queued, err)
 	}
 	ids := map[string]int{}
@@ -293,7 +337,8 @@ func TestRedeliverRange(t *testing.T) {
 	if queued != 1 || !until.Equal(start.Add(time.Minute)) {
 		t.Errorf("RedeliverRange = %d until %s", queued, until)
 	}
-	for name, since := range map[string]time.Time{"range ends before it starts": w.clock.Now().Add(time.Second), "too old": w.clock.Now().Add(-31 * day)} {
+	for name, since := range map[string]time.Time{"range ends before it starts": w.clock.Now().Add(
+		time.Second), "too old": w.clock.Now().Add(-31 * day)} {
 		_, _, err := w.RedeliverRange(t.Context(), alice, w.org, hook.ID, since, nil, false)
 		wantError(t, name, err, controlplane.KindInvalid, "range-invalid")
 	}
@@ -319,7 +364,8 @@ func TestTidyDeliveries(t *testing.T) {
 	if left := w.only(hook); left.ID != all[1].ID {
 		t.Errorf("delivery = %s, want %s", toJSON(left), all[1].ID)
 	}
-	if n := value[int](w, `SELECT (SELECT count(*) FROM webhook_attempts) + (SELECT count(*) FROM jobs WHERE delivery_id = $1)`, all[0].ID); n != 0 {
+	if n := value[int](w,
+		`SELECT (SELECT count(*) FROM webhook_attempts) + (SELECT count(*) FROM jobs WHERE delivery_id = $1)`, all[0].ID); n != 0 {
 		t.Errorf("%d rows are left, want 0", n)
 	}
 }
@@ -340,7 +386,8 @@ func TestWebhookSecretsStaySecret(t *testing.T) {
 	for _, d := range w.deliveries(hook) {
 		_ = w.deliver(&d)
 	}
-	dump := value[string](w, `SELECT string_agg(r, E'\n') FROM (SELECT x::text r FROM webhooks x UNION ALL SELECT x::text FROM webhook_deliveries x
+	dump := value[string](w,
+		`SELECT string_agg(r, E'\n') FROM (SELECT x::text r FROM webhooks x UNION ALL SELECT x::text FROM webhook_deliveries x
 		UNION ALL SELECT x::text FROM webhook_attempts x UNION ALL SELECT x::text FROM audit_logs x UNION ALL SELECT x::text FROM jobs x) y`) + out.String()
 	for _, s := range []string{old, secret} {
 		if strings.Contains(dump, s) || strings.Contains(dump, strings.TrimPrefix(s, "whsec_")) {

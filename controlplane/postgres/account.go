@@ -12,12 +12,15 @@ import (
 // Account returns the account at the CA with the given directory, nil if the service has none
 // there. Accounts belong to the service, not to organizations.
 func (q queries) Account(ctx context.Context, directoryURL string) (*controlplane.Account, error) {
-	rows, err := q.db.Query(ctx, `SELECT id, directory_url, email, url, sealed_key, created_at, updated_at FROM acme_accounts WHERE directory_url = $1`, directoryURL)
+	rows, err := q.db.Query(ctx,
+		`SELECT id, directory_url, email, url, sealed_key, created_at, updated_at FROM acme_accounts WHERE directory_url = $1`, directoryURL)
 	if err != nil {
 		return nil, translate(err, "", "")
 	}
-	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (a controlplane.Account, err error) {
-		err = row.Scan(&a.ID, &a.DirectoryURL, &a.Email, &a.URL, &a.SealedKey, &a.CreatedAt, &a.UpdatedAt)
+	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (a controlplane.Account,
+		err error) {
+		err = row.Scan(&a.ID, &a.DirectoryURL, &a.Email, &a.URL, &a.SealedKey, &a.CreatedAt,
+			&a.UpdatedAt)
 		return a, err
 	})
 	if err != nil || len(found) == 0 {
@@ -28,11 +31,14 @@ func (q queries) Account(ctx context.Context, directoryURL string) (*controlplan
 
 // CreateAccount stores a unless its directory has an account already, and returns the stored
 // account: two workers that start at the same time use one key.
-func (q queries) CreateAccount(ctx context.Context, a *controlplane.Account) (*controlplane.Account, error) {
+func (q queries) CreateAccount(
+	ctx context.Context, a *controlplane.Account,
+) (*controlplane.Account, error) {
 	_, err := q.db.Exec(ctx, `
 		INSERT INTO acme_accounts (id, directory_url, email, url, sealed_key, created_at, updated_at)
 		VALUES (@id, @directory_url, @email, @url, @sealed_key, @created_at, @created_at) ON CONFLICT (directory_url) DO NOTHING`,
-		named{"id": a.ID, "directory_url": a.DirectoryURL, "email": a.Email, "url": a.URL, "sealed_key": a.SealedKey, "created_at": a.CreatedAt})
+		named{"id": a.ID, "directory_url": a.DirectoryURL, "email": a.Email, "url": a.URL,
+			"sealed_key": a.SealedKey, "created_at": a.CreatedAt})
 	if err != nil {
 		return nil, translate(err, "", "")
 	}
@@ -42,7 +48,9 @@ func (q queries) CreateAccount(ctx context.Context, a *controlplane.Account) (*c
 // SetAccountURL records the account's URL at the CA; "" means that the CA no longer knows the
 // account.
 func (q queries) SetAccountURL(ctx context.Context, directoryURL, url string) error {
-	_, err := q.db.Exec(ctx, `UPDATE acme_accounts SET url = $2, updated_at = now() WHERE directory_url = $1`, directoryURL, url)
+	_, err := q.db.Exec(ctx,
+		`UPDATE acme_accounts SET url = $2, updated_at = now() WHERE directory_url = $1`,
+		directoryURL, url)
 	return translate(err, "", "")
 }
 
@@ -50,7 +58,8 @@ func (q queries) SetAccountURL(ctx context.Context, directoryURL, url string) er
 // planned.
 func (q queries) PlannedAccountKey(ctx context.Context, directoryURL string) ([]byte, error) {
 	var next []byte
-	err := q.db.QueryRow(ctx, `SELECT next_sealed_key FROM acme_accounts WHERE directory_url = $1`, directoryURL).Scan(&next)
+	err := q.db.QueryRow(ctx, `SELECT next_sealed_key FROM acme_accounts WHERE directory_url = $1`,
+		directoryURL).Scan(&next)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}
@@ -59,7 +68,9 @@ func (q queries) PlannedAccountKey(ctx context.Context, directoryURL string) ([]
 
 // PlanAccountKey plans next as the account's key, if its current key is still sealed and no key is
 // planned. It returns the planned key, nil if the account has another current key by now.
-func (q queries) PlanAccountKey(ctx context.Context, directoryURL string, sealed, next []byte) ([]byte, error) {
+func (q queries) PlanAccountKey(
+	ctx context.Context, directoryURL string, sealed, next []byte,
+) ([]byte, error) {
 	var planned []byte
 	err := q.db.QueryRow(ctx, `
 		UPDATE acme_accounts SET next_sealed_key = coalesce(next_sealed_key, $3), updated_at = now()
@@ -72,7 +83,9 @@ func (q queries) PlanAccountKey(ctx context.Context, directoryURL string, sealed
 
 // TakeAccountKey makes the planned key the account's current key, if its current key is still
 // sealed.
-func (q queries) TakeAccountKey(ctx context.Context, directoryURL string, sealed []byte, url string) error {
+func (q queries) TakeAccountKey(
+	ctx context.Context, directoryURL string, sealed []byte, url string,
+) error {
 	_, err := q.db.Exec(ctx, `
 		UPDATE acme_accounts SET sealed_key = next_sealed_key, next_sealed_key = NULL, url = $3, updated_at = now()
 		WHERE directory_url = $1 AND sealed_key = $2 AND next_sealed_key IS NOT NULL`, directoryURL, sealed, url)

@@ -12,7 +12,8 @@ const auditColumns = `id, seq, org_id, actor_type, actor_id, ip, action, entity_
 
 func scanAudit(row pgx.CollectableRow) (controlplane.AuditEntry, error) {
 	var a controlplane.AuditEntry
-	err := row.Scan(&a.ID, &a.Seq, &a.OrgID, &a.Actor.Type, &a.Actor.ID, &a.Actor.IP, &a.Action, &a.EntityType, &a.EntityID,
+	err := row.Scan(&a.ID, &a.Seq, &a.OrgID, &a.Actor.Type, &a.Actor.ID, &a.Actor.IP, &a.Action,
+		&a.EntityType, &a.EntityID,
 		&a.Before, &a.After, &a.Details, &a.Actor.RequestID, &a.CreatedAt)
 	return a, err
 }
@@ -34,13 +35,19 @@ const insertEntry = `INSERT INTO audit_logs (id, org_id, actor_type, actor_id, i
 		@before, @after, @details, @entry_request_id, @entry_created_at`
 
 func entryArgs(a *controlplane.AuditEntry) named {
-	return named{"entry_id": a.ID, "entry_org_id": a.OrgID, "actor_type": a.Actor.Type, "actor_id": a.Actor.ID,
-		"actor_ip": a.Actor.IP, "action": a.Action, "entity_type": a.EntityType, "entity_id": a.EntityID,
-		"before": a.Before, "after": a.After, "details": a.Details,
+	return named{"entry_id": a.ID, "entry_org_id": a.OrgID, "actor_type": a.Actor.Type,
+		"actor_id": a.Actor.ID,
+		"actor_ip": a.Actor.IP, "action": a.Action, "entity_type": a.EntityType,
+		"entity_id": a.EntityID,
+		"before":    a.Before, "after": a.After, "details": a.Details,
 		"entry_request_id": a.Actor.RequestID, "entry_created_at": a.CreatedAt}
 }
 
 // AuditOfEntity returns the entries of the log about one object, newest first.
-func (q queries) AuditOfEntity(ctx context.Context, orgID, entityID string, limit int) ([]controlplane.AuditEntry, error) {
-	return all(ctx, q, scanAudit, `SELECT `+auditColumns+` FROM audit_logs WHERE org_id = $1 AND entity_id = $2 ORDER BY seq DESC LIMIT $3`, orgID, entityID, limit)
+func (q queries) AuditOfEntity(
+	ctx context.Context, orgID, entityID string, limit int,
+) ([]controlplane.AuditEntry, error) {
+	return all(ctx, q, scanAudit, `SELECT `+auditColumns+
+		` FROM audit_logs WHERE org_id = $1 AND entity_id = $2 ORDER BY seq DESC LIMIT $3`, orgID,
+		entityID, limit)
 }

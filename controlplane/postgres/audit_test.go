@@ -23,13 +23,16 @@ func TestAuditLogIsAppendOnly(t *testing.T) {
 	} {
 		if err := d.try(sql); err == nil {
 			t.Errorf("accepted: %s", sql)
-		} else if !strings.Contains(err.Error(), "append-only") && !strings.Contains(err.Error(), "non-DEFAULT") {
+		} else if !strings.Contains(err.Error(), "append-only") &&
+			!strings.Contains(err.Error(), "non-DEFAULT") {
 			t.Errorf("%s = %v, want an error that says append-only or non-DEFAULT", sql, err)
 		}
 	}
 	entries, err := d.AuditOfEntity(t.Context(), d.org, dom.ID, 10)
-	if err != nil || len(entries) != 1 || entries[0].Action != controlplane.ActionDomainCreated || entries[0].After["name"] != "example.com" {
-		t.Errorf("AuditOfEntity = %+v, %v, want one domain.created entry for example.com", entries, err)
+	if err != nil || len(entries) != 1 || entries[0].Action != controlplane.ActionDomainCreated ||
+		entries[0].After["name"] != "example.com" {
+		t.Errorf("AuditOfEntity = %+v, %v, want one domain.created entry for example.com", entries,
+			err)
 	}
 }
 
@@ -37,16 +40,19 @@ func TestAuditKeepsEveryField(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	want := controlplane.AuditEntry{ID: controlplane.NewID(controlplane.PrefixEvent), OrgID: d.org,
-		Actor:  controlplane.Actor{Type: controlplane.ActorToken, ID: "tok_x", IP: "192.0.2.1", RequestID: "req-1"},
+		Actor: controlplane.Actor{Type: controlplane.ActorToken,
+			ID: "tok_x", IP: "192.0.2.1", RequestID: "req-1"},
 		Action: controlplane.ActionTokenUpdated, EntityType: "token", EntityID: "tok_y",
-		Before: map[string]any{"name": "a"}, After: map[string]any{"name": "b"}, Details: map[string]any{"n": 1.0}, CreatedAt: start}
+		Before: map[string]any{"name": "a"}, After: map[string]any{"name": "b"},
+		Details: map[string]any{"n": 1.0}, CreatedAt: start}
 	d.must(d.Audit(t.Context(), want))
 	entries, err := d.AuditOfEntity(t.Context(), d.org, "tok_y", 10)
 	if err != nil || len(entries) != 1 {
 		t.Fatalf("AuditOfEntity = %+v, %v, want one entry", entries, err)
 	}
 	got := entries[0]
-	if got.Actor != want.Actor || got.Action != want.Action || got.EntityType != "token" || got.Before["name"] != "a" || got.After["name"] != "b" ||
+	if got.Actor != want.Actor || got.Action != want.Action || got.EntityType != "token" ||
+		got.Before["name"] != "a" || got.After["name"] != "b" ||
 		got.Details["n"] != 1.0 || !got.CreatedAt.Equal(start) || got.Seq == 0 {
 		t.Errorf("AuditOfEntity returned %+v, want %+v", got, want)
 	}
@@ -56,11 +62,15 @@ func TestAuditOfEntityIsNewestFirstAndBounded(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	for range 5 {
-		d.must(d.Audit(t.Context(), controlplane.AuditEntry{ID: controlplane.NewID(controlplane.PrefixEvent), OrgID: d.org, Actor: controlplane.System("test"),
-			Action: "domain.updated", EntityType: "domain", EntityID: "dom_x", CreatedAt: start}))
+		d.must(d.Audit(t.Context(),
+			controlplane.AuditEntry{ID: controlplane.NewID(controlplane.PrefixEvent), OrgID: d.org,
+				Actor:  controlplane.System("test"),
+				Action: "domain.updated", EntityType: "domain", EntityID: "dom_x",
+				CreatedAt: start}))
 	}
 	entries, err := d.AuditOfEntity(t.Context(), d.org, "dom_x", 3)
-	if err != nil || len(entries) != 3 || entries[0].Seq <= entries[1].Seq || entries[1].Seq <= entries[2].Seq {
+	if err != nil || len(entries) != 3 || entries[0].Seq <= entries[1].Seq ||
+		entries[1].Seq <= entries[2].Seq {
 		t.Errorf("AuditOfEntity = %+v, %v, want 3 entries, newest first", entries, err)
 	}
 }
@@ -73,10 +83,12 @@ func TestAuditOutlivesDomainAndOrganization(t *testing.T) {
 	d.must(d.DeleteDomain(t.Context(), d.org, dom.ID))
 	d.add(d.org, "other.example.com")
 	d.exec(`DELETE FROM organizations WHERE id = $1`, d.org)
-	if entries, err := d.AuditOfEntity(t.Context(), d.org, dom.ID, 10); err != nil || len(entries) != 1 {
+	if entries, err := d.AuditOfEntity(t.Context(), d.org, dom.ID, 10); err != nil ||
+		len(entries) != 1 {
 		t.Errorf("AuditOfEntity after the deletions = %+v, %v, want one entry", entries, err)
 	}
-	for _, table := range []string{"domains", "jobs", "certificates", "acme_orders", "challenges", "api_tokens"} {
+	for _, table := range []string{"domains", "jobs", "certificates", "acme_orders", "challenges",
+		"api_tokens"} {
 		if n := value[int](d, `SELECT count(*) FROM `+table); n != 0 {
 			t.Errorf("%d rows of %s are left", n, table)
 		}

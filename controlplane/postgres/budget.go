@@ -18,11 +18,17 @@ const budgetSpan = 5 * time.Minute
 // orders are used up by the orders that count and the orders that earlier jobs wait for. It returns
 // the time at which the order no longer counts, or false and the time at which to retry the job.
 // Calls for one organization run one at a time, so that no two spend the last order of the budget.
-func (s *Store) SpendOrder(ctx context.Context, j *controlplane.Job, most int, now time.Time) (ok bool, until time.Time, err error) {
-	b := &pgx.Batch{} // one transaction: the second statement sees what others spent before the first got the lock
-	b.Queue(`SELECT pg_advisory_xact_lock(hashtextextended('dcvaas-order-budget:' || $1, 0))`, j.OrgID)
-	b.Queue(spendOrder, named{"org_id": j.OrgID, "now": now, "job_created_at": j.CreatedAt, "job_id": j.ID,
-		"until": now.Add(controlplane.BudgetPeriod + budgetSpan).Truncate(budgetSpan), "most": most})
+func (s *Store) SpendOrder(
+	ctx context.Context, j *controlplane.Job, most int, now time.Time,
+) (ok bool, until time.Time, err error) {
+	// one transaction: the second statement sees what others spent before the first got the lock
+	b := &pgx.Batch{}
+	b.Queue(`SELECT pg_advisory_xact_lock(hashtextextended('dcvaas-order-budget:' || $1, 0))`,
+		j.OrgID)
+	b.Queue(spendOrder, named{"org_id": j.OrgID, "now": now, "job_created_at": j.CreatedAt,
+		"job_id": j.ID,
+		"until":  now.Add(controlplane.BudgetPeriod + budgetSpan).Truncate(budgetSpan),
+		"most":   most})
 	results := s.lazy.SendBatch(ctx, b)
 	_, lock := results.Exec()
 	err = errors.Join(lock, results.QueryRow().Scan(&until))
@@ -55,7 +61,9 @@ const (
 )
 
 // nextInBudget returns when to retry the job: earlier jobs take the orders that become free first.
-func (s *Store) nextInBudget(ctx context.Context, j *controlplane.Job, most int, now time.Time) (time.Time, error) {
+func (s *Store) nextInBudget(
+	ctx context.Context, j *controlplane.Job, most int, now time.Time,
+) (time.Time, error) {
 	rows, err := s.db.Query(ctx, `SELECT until, orders, `+aheadInBudget+` FROM order_budget
 		WHERE org_id = @org_id AND until > @now AND orders > 0 ORDER BY until`,
 		named{"org_id": j.OrgID, "now": now, "job_created_at": j.CreatedAt, "job_id": j.ID})
@@ -100,7 +108,8 @@ func turn(spans []span, needed int, now time.Time) time.Time {
 
 // UnspendOrder returns an order, which SpendOrder counted until the given time, to the budget.
 func (s *Store) UnspendOrder(ctx context.Context, orgID string, until time.Time) error {
-	_, err := s.lazy.Exec(ctx, `UPDATE order_budget SET orders = orders - 1 WHERE org_id = $1 AND until = $2 AND orders > 0`, orgID, until)
+	_, err := s.lazy.Exec(ctx,
+		`UPDATE order_budget SET orders = orders - 1 WHERE org_id = $1 AND until = $2 AND orders > 0`, orgID, until)
 	return translate(err, "", "")
 }
 

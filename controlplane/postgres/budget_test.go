@@ -56,7 +56,8 @@ func TestSpendOrderReturnsEachTurn(t *testing.T) {
 	const most = 3
 	spend := func(id string, created, now time.Time) (bool, time.Time) {
 		t.Helper()
-		ok, until, err := d.SpendOrder(t.Context(), &controlplane.Job{ID: id, OrgID: d.org, CreatedAt: created}, most, now)
+		ok, until, err := d.SpendOrder(t.Context(),
+			&controlplane.Job{ID: id, OrgID: d.org, CreatedAt: created}, most, now)
 		d.must(err)
 		return ok, until
 	}
@@ -79,9 +80,11 @@ func TestSpendOrderReturnsEachTurn(t *testing.T) {
 		d.exec(`UPDATE jobs SET created_at = $2 WHERE id = $1`, j.ID, j.CreatedAt)
 		ok, until := spend(j.ID, j.CreatedAt, now)
 		if ok || !until.Equal(want) {
-			t.Errorf("job %d of %s: SpendOrder = %v, %s, want false, %s", i, dom.Name, ok, until, want)
+			t.Errorf("job %d of %s: SpendOrder = %v, %s, want false, %s", i, dom.Name, ok, until,
+				want)
 		}
-		d.exec(`UPDATE jobs SET reason = $2, run_at = $3 WHERE id = $1`, j.ID, controlplane.ReasonOrderBudget, until)
+		d.exec(`UPDATE jobs SET reason = $2, run_at = $3 WHERE id = $1`, j.ID,
+			controlplane.ReasonOrderBudget, until)
 		jobs = append(jobs, j)
 	}
 	// At its time the first job gets its order, and no other job does.

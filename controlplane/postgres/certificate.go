@@ -14,14 +14,19 @@ const certificateColumns = `c.id, c.org_id, c.domain_id, c.order_id, c.names, c.
 
 func scanCertificate(row pgx.CollectableRow) (controlplane.Certificate, error) {
 	var c controlplane.Certificate
-	err := row.Scan(&c.ID, &c.OrgID, &c.DomainID, &c.OrderID, &c.Names, &c.Serial, &c.Issuer, &c.CA, &c.Profile, &c.KeyType, &c.NotBefore, &c.NotAfter,
-		&c.FingerprintSHA256, &c.ChainPEM, &c.SealedKey, &c.ARIID, &c.ReplacedBy, &c.RevokedAt, &c.RevocationReason, &c.CreatedAt)
+	err := row.Scan(&c.ID, &c.OrgID, &c.DomainID, &c.OrderID, &c.Names, &c.Serial, &c.Issuer, &c.CA,
+		&c.Profile, &c.KeyType, &c.NotBefore, &c.NotAfter,
+		&c.FingerprintSHA256, &c.ChainPEM, &c.SealedKey, &c.ARIID, &c.ReplacedBy, &c.RevokedAt,
+		&c.RevocationReason, &c.CreatedAt)
 	return c, err
 }
 
 // Certificate returns one certificate, with its sealed key.
-func (q queries) Certificate(ctx context.Context, orgID, id string) (*controlplane.Certificate, error) {
-	return one(ctx, q, scanCertificate, "certificate", id, `SELECT `+certificateColumns+` FROM certificates c WHERE c.org_id = $1 AND c.id = $2`, orgID, id)
+func (q queries) Certificate(
+	ctx context.Context, orgID, id string,
+) (*controlplane.Certificate, error) {
+	return one(ctx, q, scanCertificate, "certificate", id, `SELECT `+certificateColumns+
+		` FROM certificates c WHERE c.org_id = $1 AND c.id = $2`, orgID, id)
 }
 
 // CertificateFilter selects the certificates to list. The zero value lists all, newest first.
@@ -33,18 +38,25 @@ type CertificateFilter struct {
 }
 
 // ListCertificates returns one page, newest first, and the cursor of the next one, nil on the last.
-func (q queries) ListCertificates(ctx context.Context, orgID string, f CertificateFilter) ([]controlplane.Certificate, *Cursor, error) {
-	l := newList(`SELECT `+certificateColumns+` FROM certificates c`, "c.org_id = @org_id", named{"org_id": orgID})
+func (q queries) ListCertificates(
+	ctx context.Context, orgID string, f CertificateFilter,
+) ([]controlplane.Certificate, *Cursor, error) {
+	l := newList(`SELECT `+certificateColumns+` FROM certificates c`, "c.org_id = @org_id",
+		named{"org_id": orgID})
 	l.where(f.DomainID != "", "c.domain_id = @domain_id", named{"domain_id": f.DomainID})
 	l.where(f.DomainIDs != nil, "c.domain_id = ANY(@domain_ids)", named{"domain_ids": f.DomainIDs})
 	l.newest("c.created_at", "c.id", f.After, f.Limit)
-	return readPage(ctx, q, l, scanCertificate, func(c controlplane.Certificate) *Cursor { return at(c.CreatedAt, c.ID) })
+	return readPage(ctx, q, l, scanCertificate,
+		func(c controlplane.Certificate) *Cursor { return at(c.CreatedAt, c.ID) })
 }
 
 // ReplacedCertificate returns the ID of the domain's certificate that the given one replaced, "" if
 // it replaced none.
-func (q queries) ReplacedCertificate(ctx context.Context, orgID, domainID, id string) (string, error) {
-	found, err := all(ctx, q, pgx.RowTo[string], `SELECT id FROM certificates WHERE org_id = $1 AND domain_id = $2 AND replaced_by = $3
+func (q queries) ReplacedCertificate(
+	ctx context.Context, orgID, domainID, id string,
+) (string, error) {
+	found, err := all(ctx, q, pgx.RowTo[string],
+		`SELECT id FROM certificates WHERE org_id = $1 AND domain_id = $2 AND replaced_by = $3
 		ORDER BY created_at DESC, id DESC LIMIT 1`, orgID, domainID, id)
 	if err != nil || len(found) == 0 {
 		return "", err
@@ -53,10 +65,14 @@ func (q queries) ReplacedCertificate(ctx context.Context, orgID, domainID, id st
 }
 
 // AddCertificate stores a new certificate, and records it in the one that it replaces, if any.
-func (t *Tx) AddCertificate(ctx context.Context, c *controlplane.Certificate, replaces string) error {
+func (t *Tx) AddCertificate(
+	ctx context.Context, c *controlplane.Certificate, replaces string,
+) error {
 	_, err := t.db.Exec(ctx, insertCertificate, certificateArgs(c))
 	if err == nil && replaces != "" {
-		_, err = t.db.Exec(ctx, `UPDATE certificates SET replaced_by = $3 WHERE org_id = $1 AND id = $2`, c.OrgID, replaces, c.ID)
+		_, err = t.db.Exec(ctx,
+			`UPDATE certificates SET replaced_by = $3 WHERE org_id = $1 AND id = $2`, c.OrgID,
+			replaces, c.ID)
 	}
 	return translate(err, "domain", c.DomainID)
 }
@@ -68,8 +84,10 @@ const insertCertificate = `INSERT INTO certificates (id, org_id, domain_id, orde
 		@not_before, @not_after, @fingerprint, @chain_pem, @sealed_key, @ari_id, @cert_created_at`
 
 func certificateArgs(c *controlplane.Certificate) named {
-	return named{"cert_id": c.ID, "cert_org_id": c.OrgID, "cert_domain_id": c.DomainID, "cert_order_id": c.OrderID,
-		"names": c.Names, "serial": c.Serial, "issuer": c.Issuer, "cert_ca": c.CA, "cert_profile": c.Profile,
+	return named{"cert_id": c.ID, "cert_org_id": c.OrgID, "cert_domain_id": c.DomainID,
+		"cert_order_id": c.OrderID,
+		"names":         c.Names, "serial": c.Serial, "issuer": c.Issuer, "cert_ca": c.CA,
+		"cert_profile":  c.Profile,
 		"cert_key_type": c.KeyType, "not_before": c.NotBefore, "not_after": c.NotAfter,
 		"fingerprint": c.FingerprintSHA256, "chain_pem": c.ChainPEM, "sealed_key": c.SealedKey,
 		"ari_id": c.ARIID, "cert_created_at": c.CreatedAt}
@@ -78,7 +96,8 @@ func certificateArgs(c *controlplane.Certificate) named {
 // RequestRevocation records that a certificate is to be revoked, and the reason. The last reason
 // before the request to the CA counts.
 func (t *Tx) RequestRevocation(ctx context.Context, orgID, id, reason string) error {
-	_, err := t.db.Exec(ctx, `UPDATE certificates SET revocation_requested = $3 WHERE org_id = $1 AND id = $2 AND revoked_at IS NULL`, orgID, id, reason)
+	_, err := t.db.Exec(ctx,
+		`UPDATE certificates SET revocation_requested = $3 WHERE org_id = $1 AND id = $2 AND revoked_at IS NULL`, orgID, id, reason)
 	return translate(err, "certificate", id)
 }
 
@@ -86,20 +105,26 @@ func (t *Tx) RequestRevocation(ctx context.Context, orgID, id, reason string) er
 // renews none.
 func (q queries) RenewedAt(ctx context.Context, orgID, id string) (*time.Time, error) {
 	var at *time.Time
-	err := q.db.QueryRow(ctx, `SELECT max(c.created_at) FROM certificates c WHERE c.org_id = $1 AND c.id = $2
+	err := q.db.QueryRow(ctx,
+		`SELECT max(c.created_at) FROM certificates c WHERE c.org_id = $1 AND c.id = $2
 		AND EXISTS (SELECT FROM certificates b WHERE b.domain_id = c.domain_id AND b.replaced_by = c.id)`, orgID, id).Scan(&at)
 	return at, translate(err, "certificate", id)
 }
 
 // RevocationRequested returns the reason for which a certificate is to be revoked, "" if its
 // revocation was not requested.
-func (q queries) RevocationRequested(ctx context.Context, orgID, id string) (reason string, err error) {
-	err = q.db.QueryRow(ctx, `SELECT revocation_requested FROM certificates WHERE org_id = $1 AND id = $2`, orgID, id).Scan(&reason)
+func (q queries) RevocationRequested(
+	ctx context.Context, orgID, id string,
+) (reason string, err error) {
+	err = q.db.QueryRow(ctx,
+		`SELECT revocation_requested FROM certificates WHERE org_id = $1 AND id = $2`, orgID,
+		id).Scan(&reason)
 	return reason, translate(err, "certificate", id)
 }
 
 // CertificateRevoked records that the CA has revoked a certificate.
 func (t *Tx) CertificateRevoked(ctx context.Context, orgID, id, reason string, at time.Time) error {
-	_, err := t.db.Exec(ctx, `UPDATE certificates SET revoked_at = $4, revocation_reason = $3 WHERE org_id = $1 AND id = $2`, orgID, id, reason, at)
+	_, err := t.db.Exec(ctx,
+		`UPDATE certificates SET revoked_at = $4, revocation_reason = $3 WHERE org_id = $1 AND id = $2`, orgID, id, reason, at)
 	return translate(err, "certificate", id)
 }

@@ -10,14 +10,17 @@ import (
 // DER SubjectPublicKeyInfo) that was revoked, or is to be revoked, because the key is compromised.
 // It returns "" if the organization has none. It reads only certificates with a compromised key,
 // by index.
-func (q queries) CompromisedKey(ctx context.Context, orgID string, publicKey []byte) (certificateID string, err error) {
+func (q queries) CompromisedKey(
+	ctx context.Context, orgID string, publicKey []byte,
+) (certificateID string, err error) {
 	// The leaf certificate comes first in the chain and contains its key byte for byte.
 	err = q.db.QueryRow(ctx, `
 		SELECT id FROM certificates
 		WHERE org_id = $1 AND coalesce(nullif(revocation_reason, ''), revocation_requested) = 'keyCompromise'
 			AND position($2::bytea IN decode(split_part(chain_pem, '-----', 3), 'base64')) > 0
 		LIMIT 1`, orgID, publicKey).Scan(&certificateID)
-	if err = translate(err, "certificate", ""); controlplane.IsKind(err, controlplane.KindNotFound) {
+	if err = translate(err, "certificate", ""); controlplane.IsKind(err,
+		controlplane.KindNotFound) {
 		return "", nil
 	}
 	return certificateID, err

@@ -28,7 +28,8 @@ func (s *Store) DueWarnings(ctx context.Context, now time.Time, limit int) ([]Du
 		return nil, translate(err, "", "")
 	}
 	due, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (w DueWarning, err error) {
-		err = row.Scan(&w.OrgID, &w.DomainID, &w.CertificateID, &w.NotBefore, &w.NotAfter, &w.WarnAt)
+		err = row.Scan(&w.OrgID, &w.DomainID, &w.CertificateID, &w.NotBefore, &w.NotAfter,
+			&w.WarnAt)
 		return w, err
 	})
 	return due, translate(err, "", "")
@@ -37,7 +38,8 @@ func (s *Store) DueWarnings(ctx context.Context, now time.Time, limit int) ([]Du
 // RescheduleWarnings writes when each of the certificates is checked next, if it is still its
 // domain's current certificate.
 func (s *Store) RescheduleWarnings(ctx context.Context, due []DueWarning, next []time.Time) error {
-	orgs, domains, certs := make([]string, len(due)), make([]string, len(due)), make([]string, len(due))
+	orgs, domains, certs := make([]string, len(due)), make([]string, len(due)),
+		make([]string, len(due))
 	for i, w := range due {
 		orgs[i], domains[i], certs[i] = w.OrgID, w.DomainID, w.CertificateID
 	}
@@ -51,7 +53,9 @@ func (s *Store) RescheduleWarnings(ctx context.Context, due []DueWarning, next [
 // TakeWarning writes when the certificate is checked next and, with alarm, that it is inside the
 // alarm line. It returns false and writes nothing if another process has done so since w was read,
 // or the domain has another certificate.
-func (t *Tx) TakeWarning(ctx context.Context, w DueWarning, next time.Time, alarm bool) (bool, error) {
+func (t *Tx) TakeWarning(
+	ctx context.Context, w DueWarning, next time.Time, alarm bool,
+) (bool, error) {
 	tag, err := t.db.Exec(ctx, `
 		UPDATE domains SET warn_at = $5, expiring_certificate = CASE WHEN $6 THEN certificate_id ELSE expiring_certificate END
 		WHERE org_id = $1 AND id = $2 AND certificate_id = $3 AND warn_at IS NOT DISTINCT FROM $4`,

@@ -11,7 +11,9 @@ import (
 )
 
 // certified stores an active domain with a certificate that is valid from start.
-func (d *db) certified(org, name string, life time.Duration, watch postgres.RenewalWatch) (*controlplane.Domain, *controlplane.Certificate) {
+func (d *db) certified(
+	org, name string, life time.Duration, watch postgres.RenewalWatch,
+) (*controlplane.Domain, *controlplane.Certificate) {
 	d.t.Helper()
 	dom, j := d.add(org, name)
 	o := d.order(d.claim(j, "w"))
@@ -21,7 +23,8 @@ func (d *db) certified(org, name string, life time.Duration, watch postgres.Rene
 		if err := tx.AddCertificate(d.t.Context(), cert, ""); err != nil {
 			return err
 		}
-		if err := tx.CloseOrder(d.t.Context(), o, controlplane.StepStored, "", "", start); err != nil {
+		if err := tx.CloseOrder(d.t.Context(), o, controlplane.StepStored, "",
+			"", start); err != nil {
 			return err
 		}
 		dom, err := tx.LockDomain(d.t.Context(), org, dom.ID)
@@ -29,7 +32,8 @@ func (d *db) certified(org, name string, life time.Duration, watch postgres.Rene
 			return err
 		}
 		renewAt := controlplane.RenewAt(cert.NotBefore, cert.NotAfter)
-		dom.Status, dom.CertificateID, dom.ExpiresAt, dom.RenewAt = controlplane.DomainActive, cert.ID, &cert.NotAfter, &renewAt
+		dom.Status, dom.CertificateID, dom.ExpiresAt, dom.RenewAt = controlplane.DomainActive,
+			cert.ID, &cert.NotAfter, &renewAt
 		if err := tx.SaveDomain(d.t.Context(), dom, start); err != nil {
 			return err
 		}
@@ -46,10 +50,13 @@ const day = 24 * time.Hour
 func TestDueWarningsOfUnexpiredCertificates(t *testing.T) {
 	t.Parallel()
 	d := open(t)
-	for name, warn := range map[string]time.Duration{"later": 70 * day, "second": 69 * day, "first": 68 * day, "ended": 67 * day, "off": 66 * day} {
-		d.certified(d.org, name+".example.com", 90*day, postgres.RenewalWatch{WarnAt: start.Add(warn)})
+	for name, warn := range map[string]time.Duration{"later": 70 * day, "second": 69 * day,
+		"first": 68 * day, "ended": 67 * day, "off": 66 * day} {
+		d.certified(d.org, name+".example.com", 90*day,
+			postgres.RenewalWatch{WarnAt: start.Add(warn)})
 	}
-	d.exec(`UPDATE certificates SET not_after = $1 WHERE ari_id = 'ari-ended.example.com'`, start.Add(69*day))
+	d.exec(`UPDATE certificates SET not_after = $1 WHERE ari_id = 'ari-ended.example.com'`,
+		start.Add(69*day))
 	d.exec(`UPDATE domains SET auto_renew = false WHERE name = 'off.example.com'`)
 	d.certified(d.org, "unknown.example.com", 90*day, postgres.RenewalWatch{})
 	d.exec(`UPDATE domains SET warn_at = NULL WHERE name = 'unknown.example.com'`)
@@ -58,14 +65,18 @@ func TestDueWarningsOfUnexpiredCertificates(t *testing.T) {
 		d.must(err)
 		var out []string
 		for _, w := range due {
-			out = append(out, value[string](d, `SELECT name FROM domains WHERE org_id = $1 AND id = $2 AND certificate_id = $3`, w.OrgID, w.DomainID, w.CertificateID))
-			if !w.NotBefore.Equal(start) || !w.NotAfter.Equal(start.Add(90*day)) || (w.WarnAt == nil) != strings.HasPrefix(out[len(out)-1], "unknown") {
+			out = append(out, value[string](d,
+				`SELECT name FROM domains WHERE org_id = $1 AND id = $2 AND certificate_id = $3`,
+				w.OrgID, w.DomainID, w.CertificateID))
+			if !w.NotBefore.Equal(start) || !w.NotAfter.Equal(start.Add(90*day)) ||
+				(w.WarnAt == nil) != strings.HasPrefix(out[len(out)-1], "unknown") {
 				t.Errorf("DueWarnings returned %+v, want the times of its certificate", w)
 			}
 		}
 		return strings.Join(out, " ")
 	}
-	if got := names(10); got != "unknown.example.com off.example.com first.example.com second.example.com" {
+	if got := names(
+		10); got != "unknown.example.com off.example.com first.example.com second.example.com" {
 		t.Errorf("due are %s", got)
 	}
 	if got := names(2); got != "unknown.example.com off.example.com" {
@@ -101,8 +112,9 @@ func TestTakeWarningConcurrently(t *testing.T) {
 	}
 	next := start.Add(day)
 	for what, change := range map[string]func(*postgres.DueWarning){
-		"another certificate's": func(w *postgres.DueWarning) { w.CertificateID = "crt_x" }, "another organization's": func(w *postgres.DueWarning) { w.OrgID = "org_x" },
-		"an older reading": func(w *postgres.DueWarning) { w.WarnAt = nil },
+		"another certificate's":  func(w *postgres.DueWarning) { w.CertificateID = "crt_x" },
+		"another organization's": func(w *postgres.DueWarning) { w.OrgID = "org_x" },
+		"an older reading":       func(w *postgres.DueWarning) { w.WarnAt = nil },
 	} {
 		w := due[0]
 		w.WarnAt = &next
@@ -111,7 +123,9 @@ func TestTakeWarningConcurrently(t *testing.T) {
 			t.Errorf("%s was taken", what)
 		}
 	}
-	d.must(d.RescheduleWarnings(t.Context(), []postgres.DueWarning{{OrgID: d.org, DomainID: due[0].DomainID, CertificateID: "crt_x"}}, []time.Time{start}))
+	d.must(d.RescheduleWarnings(t.Context(),
+		[]postgres.DueWarning{{OrgID: d.org, DomainID: due[0].DomainID, CertificateID: "crt_x"}},
+		[]time.Time{start}))
 	if at := value[time.Time](d, `SELECT warn_at FROM domains`); !at.Equal(next) {
 		t.Errorf("looked at next at %s", at)
 	}
@@ -130,7 +144,9 @@ func TestCountExpiring(t *testing.T) {
 		dom, cert := d.certified(d.org, name, life, postgres.RenewalWatch{WarnAt: start})
 		d.exec(`UPDATE domains SET auto_renew = $2 WHERE id = $1`, dom.ID, renew)
 		d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error {
-			_, err := tx.TakeWarning(t.Context(), postgres.DueWarning{OrgID: d.org, DomainID: dom.ID, CertificateID: cert.ID, WarnAt: &start}, start.Add(day), alarm)
+			_, err := tx.TakeWarning(t.Context(),
+				postgres.DueWarning{OrgID: d.org, DomainID: dom.ID, CertificateID: cert.ID,
+					WarnAt: &start}, start.Add(day), alarm)
 			return err
 		}))
 	}
@@ -148,8 +164,12 @@ func TestCountExpiring(t *testing.T) {
 		for _, c := range counts {
 			got[c] = true
 		}
-		if !got[postgres.Expiring{AutoRenew: true, Count: long}] || !got[postgres.Expiring{Count: manual}] || short > 0 && !got[postgres.Expiring{ShortLived: true, AutoRenew: true, Count: short}] || len(counts) > 3 {
-			t.Errorf("CountExpiring = %+v, want %d renewed, %d manual, and %d short-lived", counts, long, manual, short)
+		if !got[postgres.Expiring{AutoRenew: true, Count: long}] ||
+			!got[postgres.Expiring{Count: manual}] || short > 0 &&
+			!got[postgres.Expiring{ShortLived: true, AutoRenew: true, Count: short}] ||
+			len(counts) > 3 {
+			t.Errorf("CountExpiring = %+v, want %d renewed, %d manual, and %d short-lived", counts,
+				long, manual, short)
 		}
 	}
 	want(2, 1, 1)

@@ -22,7 +22,9 @@ type RenewalCheck struct {
 // DueRenewalChecks returns up to limit certificates whose renewal information is due to be fetched
 // at now, and postpones each until the given time: meanwhile no other replica gets it, and if this
 // one dies, it is due again.
-func (s *Store) DueRenewalChecks(ctx context.Context, now, until time.Time, limit int) ([]RenewalCheck, error) {
+func (s *Store) DueRenewalChecks(
+	ctx context.Context, now, until time.Time, limit int,
+) ([]RenewalCheck, error) {
 	rows, err := s.db.Query(ctx, `
 		WITH due AS (
 			SELECT id FROM domains
@@ -37,7 +39,8 @@ func (s *Store) DueRenewalChecks(ctx context.Context, now, until time.Time, limi
 		return nil, translate(err, "", "")
 	}
 	due, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r RenewalCheck, err error) {
-		err = row.Scan(&r.OrgID, &r.DomainID, &r.CertificateID, &r.CA, &r.ARIID, &r.NotBefore, &r.NotAfter, &r.Draw, &r.RenewAt)
+		err = row.Scan(&r.OrgID, &r.DomainID, &r.CertificateID, &r.CA, &r.ARIID, &r.NotBefore,
+			&r.NotAfter, &r.Draw, &r.RenewAt)
 		return r, err
 	})
 	return due, translate(err, "", "")
@@ -45,7 +48,9 @@ func (s *Store) DueRenewalChecks(ctx context.Context, now, until time.Time, limi
 
 // SaveRenewalInfo records the renewal information of the domain's certificate. If it has no window,
 // an earlier window is kept.
-func (q queries) SaveRenewalInfo(ctx context.Context, r RenewalCheck, info controlplane.RenewalInfo) error {
+func (q queries) SaveRenewalInfo(
+	ctx context.Context, r RenewalCheck, info controlplane.RenewalInfo,
+) error {
 	var start, end *time.Time
 	if info.HasWindow() {
 		start, end = &info.WindowStart, &info.WindowEnd
@@ -54,23 +59,28 @@ func (q queries) SaveRenewalInfo(ctx context.Context, r RenewalCheck, info contr
 		UPDATE domains SET ari_start = coalesce(@start, ari_start), ari_end = coalesce(@end, ari_end),
 			ari_checked_at = @checked_at, ari_check_at = @check_at
 		WHERE org_id = @org_id AND id = @domain_id AND certificate_id = @certificate_id`,
-		named{"org_id": r.OrgID, "domain_id": r.DomainID, "certificate_id": r.CertificateID, "start": start, "end": end,
+		named{"org_id": r.OrgID, "domain_id": r.DomainID, "certificate_id": r.CertificateID,
+			"start": start, "end": end,
 			"checked_at": info.CheckedAt, "check_at": info.CheckAgainAt})
 	return translate(err, "domain", r.DomainID)
 }
 
 // RenewalWindowStart returns the start of the window in which the CA suggests to renew the domain's
 // certificate, nil if it has suggested none.
-func (q queries) RenewalWindowStart(ctx context.Context, orgID, domainID string) (*time.Time, error) {
+func (q queries) RenewalWindowStart(
+	ctx context.Context, orgID, domainID string,
+) (*time.Time, error) {
 	var start *time.Time
-	err := q.db.QueryRow(ctx, `SELECT ari_start FROM domains WHERE org_id = $1 AND id = $2`, orgID, domainID).Scan(&start)
+	err := q.db.QueryRow(ctx, `SELECT ari_start FROM domains WHERE org_id = $1 AND id = $2`, orgID,
+		domainID).Scan(&start)
 	return start, translate(err, "domain", domainID)
 }
 
 // StopRenewalChecks records that the renewal information of the domain's certificate is no longer
 // to be fetched.
 func (q queries) StopRenewalChecks(ctx context.Context, r RenewalCheck) error {
-	_, err := q.db.Exec(ctx, `UPDATE domains SET ari_check_at = NULL WHERE org_id = $1 AND id = $2 AND certificate_id = $3`, r.OrgID, r.DomainID, r.CertificateID)
+	_, err := q.db.Exec(ctx,
+		`UPDATE domains SET ari_check_at = NULL WHERE org_id = $1 AND id = $2 AND certificate_id = $3`, r.OrgID, r.DomainID, r.CertificateID)
 	return translate(err, "domain", r.DomainID)
 }
 

@@ -16,7 +16,8 @@ func TestDueRenewalChecksAreTakenOnce(t *testing.T) {
 	for _, name := range []string{"a.example.com", "b.example.com", "c.example.com"} {
 		d.certified(d.org, name, 90*day, postgres.RenewalWatch{Draw: 0.25, CheckAt: start})
 	}
-	d.certified(d.org, "later.example.com", 90*day, postgres.RenewalWatch{Draw: 0.25, CheckAt: start.Add(time.Second)})
+	d.certified(d.org, "later.example.com", 90*day,
+		postgres.RenewalWatch{Draw: 0.25, CheckAt: start.Add(time.Second)})
 	d.certified(d.org, "off.example.com", 90*day, postgres.RenewalWatch{CheckAt: start})
 	d.exec(`UPDATE domains SET auto_renew = false WHERE name = 'off.example.com'`)
 	var mu sync.Mutex
@@ -31,7 +32,8 @@ func TestDueRenewalChecksAreTakenOnce(t *testing.T) {
 		defer mu.Unlock()
 		for _, r := range due {
 			taken[r.ARIID]++
-			if r.OrgID != d.org || r.CA != "primary" || r.Draw != 0.25 || !r.NotBefore.Equal(start) || !r.NotAfter.Equal(start.Add(90*day)) {
+			if r.OrgID != d.org || r.CA != "primary" || r.Draw != 0.25 ||
+				!r.NotBefore.Equal(start) || !r.NotAfter.Equal(start.Add(90*day)) {
 				t.Errorf("DueRenewalChecks returned %+v, want the certificate of its domain", r)
 			}
 		}
@@ -40,7 +42,8 @@ func TestDueRenewalChecksAreTakenOnce(t *testing.T) {
 	atOnce(4, func(i int) { ask(stores[i%2], start) })
 	for ask(d.Store, start) > 0 {
 	}
-	if len(taken) != 3 || taken["ari-a.example.com"] != 1 || taken["ari-b.example.com"] != 1 || taken["ari-c.example.com"] != 1 {
+	if len(taken) != 3 || taken["ari-a.example.com"] != 1 || taken["ari-b.example.com"] != 1 ||
+		taken["ari-c.example.com"] != 1 {
 		t.Errorf("taken: %v", taken)
 	}
 	if n := ask(d.Store, start.Add(9*time.Minute)); n != 1 { // the later one
@@ -51,23 +54,29 @@ func TestDueRenewalChecksAreTakenOnce(t *testing.T) {
 func TestRenewalInfoIsForTheCurrentCertificate(t *testing.T) {
 	t.Parallel()
 	d := open(t)
-	dom, cert := d.certified(d.org, "example.com", 90*day, postgres.RenewalWatch{Draw: 0.5, CheckAt: start})
+	dom, cert := d.certified(d.org, "example.com", 90*day,
+		postgres.RenewalWatch{Draw: 0.5, CheckAt: start})
 	r := postgres.RenewalCheck{OrgID: d.org, DomainID: dom.ID, CertificateID: cert.ID}
-	window := controlplane.RenewalInfo{WindowStart: start.Add(50 * day), WindowEnd: start.Add(52 * day), CheckedAt: start, CheckAgainAt: start.Add(time.Hour)}
+	window := controlplane.RenewalInfo{WindowStart: start.Add(50 * day),
+		WindowEnd: start.Add(52 * day), CheckedAt: start, CheckAgainAt: start.Add(time.Hour)}
 	d.must(d.SaveRenewalInfo(t.Context(), r, window))
 	state := func() string {
-		return value[string](d, `SELECT concat_ws(' ', extract(day FROM ari_start - $1), extract(day FROM ari_end - $1), extract(hour FROM ari_checked_at - $1), extract(hour FROM ari_check_at - $1)) FROM domains`, start)
+		return value[string](d,
+			`SELECT concat_ws(' ', extract(day FROM ari_start - $1), extract(day FROM ari_end - $1), extract(hour FROM ari_checked_at - $1), extract(hour FROM ari_check_at - $1)) FROM domains`, start)
 	}
 	if got := state(); got != "50 52 0 1" {
 		t.Errorf("saved: %s", got)
 	}
 	// Renewal information without a window keeps the earlier window.
-	d.must(d.SaveRenewalInfo(t.Context(), r, controlplane.RenewalInfo{CheckedAt: start.Add(time.Hour), CheckAgainAt: start.Add(2 * time.Hour)}))
+	d.must(d.SaveRenewalInfo(t.Context(), r,
+		controlplane.RenewalInfo{CheckedAt: start.Add(time.Hour),
+			CheckAgainAt: start.Add(2 * time.Hour)}))
 	if got := state(); got != "50 52 1 2" {
 		t.Errorf("without a window: %s", got)
 	}
 	for what, other := range map[string]postgres.RenewalCheck{
-		"another certificate": {OrgID: d.org, DomainID: dom.ID, CertificateID: "crt_x"}, "another organization": {OrgID: "org_x", DomainID: dom.ID, CertificateID: cert.ID},
+		"another certificate":  {OrgID: d.org, DomainID: dom.ID, CertificateID: "crt_x"},
+		"another organization": {OrgID: "org_x", DomainID: dom.ID, CertificateID: cert.ID},
 	} {
 		d.must(d.SaveRenewalInfo(t.Context(), other, window))
 		d.must(d.StopRenewalChecks(t.Context(), other))
@@ -76,12 +85,14 @@ func TestRenewalInfoIsForTheCurrentCertificate(t *testing.T) {
 		}
 	}
 	d.must(d.StopRenewalChecks(t.Context(), r))
-	if due, err := d.DueRenewalChecks(t.Context(), start.Add(99*day), start, 10); len(due) != 0 || err != nil {
+	if due, err := d.DueRenewalChecks(t.Context(), start.Add(99*day), start, 10); len(due) != 0 ||
+		err != nil {
 		t.Errorf("DueRenewalChecks after StopRenewalChecks = %+v, %v, want none", due, err)
 	}
 	// The next certificate starts with empty renewal information.
 	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error {
-		return tx.BeginRenewalWatch(t.Context(), d.org, dom.ID, postgres.RenewalWatch{Draw: 0.1, CheckAt: start.Add(3 * time.Hour)})
+		return tx.BeginRenewalWatch(t.Context(), d.org, dom.ID,
+			postgres.RenewalWatch{Draw: 0.1, CheckAt: start.Add(3 * time.Hour)})
 	}))
 	if got := state(); got != "3" {
 		t.Errorf("the next one: %q", got)
@@ -92,22 +103,28 @@ func TestRenewalInfoIsForTheCurrentCertificate(t *testing.T) {
 func TestQueueRehearsalsAtTheirInterval(t *testing.T) {
 	t.Parallel()
 	d := open(t)
-	dom, _ := d.certified(d.org, "short.example.com", 6*day, postgres.RenewalWatch{RehearseAt: start, RehearseEvery: 12 * time.Hour})
-	d.certified(d.org, "long.example.com", 90*day, postgres.RenewalWatch{RehearseAt: start.Add(time.Hour), RehearseEvery: day})
+	dom, _ := d.certified(d.org, "short.example.com", 6*day,
+		postgres.RenewalWatch{RehearseAt: start, RehearseEvery: 12 * time.Hour})
+	d.certified(d.org, "long.example.com", 90*day,
+		postgres.RenewalWatch{RehearseAt: start.Add(time.Hour), RehearseEvery: day})
 	if n, err := d.QueueRehearsals(t.Context(), start, 10, 0); n != 1 || err != nil {
 		t.Fatalf("QueueRehearsals = %d, %v, want 1", n, err)
 	}
-	if at := value[time.Time](d, `SELECT rehearse_at FROM domains WHERE id = $1`, dom.ID); !at.Equal(start.Add(12 * time.Hour)) {
+	if at := value[time.Time](d, `SELECT rehearse_at FROM domains WHERE id = $1`,
+		dom.ID); !at.Equal(start.Add(12 * time.Hour)) {
 		t.Errorf("looked at next at %s", at)
 	}
-	if n := value[int](d, `SELECT count(*) FROM jobs WHERE type = 'dns_check' AND queue = 'bulk' AND status = 'queued' AND run_at = $1`, start); n != 1 {
+	if n := value[int](d,
+		`SELECT count(*) FROM jobs WHERE type = 'dns_check' AND queue = 'bulk' AND status = 'queued' AND run_at = $1`, start); n != 1 {
 		t.Errorf("%d jobs", n)
 	}
 	// A check that is still open is not queued twice.
-	if n, err := d.QueueRehearsals(t.Context(), start.Add(12*time.Hour), 10, 0); n != 2 || err != nil {
+	if n, err := d.QueueRehearsals(t.Context(), start.Add(12*time.Hour), 10, 0); n != 2 ||
+		err != nil {
 		t.Fatalf("QueueRehearsals 12 hours later = %d, %v, want 2", n, err)
 	}
-	if n := value[int](d, `SELECT count(*) FROM jobs WHERE type = 'dns_check' AND status = 'queued'`); n != 2 {
+	if n := value[int](d,
+		`SELECT count(*) FROM jobs WHERE type = 'dns_check' AND status = 'queued'`); n != 2 {
 		t.Errorf("%d jobs", n)
 	}
 }

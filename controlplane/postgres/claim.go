@@ -38,9 +38,13 @@ type Claim struct {
 // generation that was dispatched last can be claimed. Claims that arrive together are committed
 // together. It returns ErrStale if the task is obsolete, and ErrBusy, with the job in the returned
 // Claim, if another job holds the domain.
-func (s *Store) ClaimJob(ctx context.Context, id string, generation int, worker string, lease time.Duration, now time.Time) (*Claim, error) {
+func (s *Store) ClaimJob(
+	ctx context.Context, id string, generation int, worker string, lease time.Duration,
+	now time.Time,
+) (*Claim, error) {
 	args := named{"job": id, "generation": generation, "worker": worker, "lease": lease, "now": now}
-	c := &Claim{Job: new(controlplane.Job), Domain: new(controlplane.Domain), Worker: worker, Lease: lease}
+	c := &Claim{Job: new(controlplane.Job), Domain: new(controlplane.Domain), Worker: worker,
+		Lease: lease}
 	err := s.claiming.queryRow(ctx, id, c.scan, claimJob.grouped, args)
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = s.claiming.queryRow(ctx, id, c.scanAlone, claimWithoutDomain, args)
@@ -57,7 +61,9 @@ func (s *Store) ClaimJob(ctx context.Context, id string, generation int, worker 
 	// One of the two was not available. If the job is queued at this generation, its domain is
 	// held.
 	c.Domain = nil
-	c.Job, err = s.oneJob(ctx, id, `SELECT `+jobColumns+` FROM jobs j WHERE j.id = $1 AND j.generation = $2 AND j.status = 'queued'`, id, generation)
+	c.Job, err = s.oneJob(ctx, id, `SELECT `+jobColumns+
+		` FROM jobs j WHERE j.id = $1 AND j.generation = $2 AND j.status = 'queued'`, id,
+		generation)
 	switch {
 	case controlplane.IsKind(err, controlplane.KindNotFound):
 		return nil, ErrStale
@@ -126,7 +132,8 @@ func (s *Store) ExtendClaim(ctx context.Context, c *Claim) error {
 	}
 	return s.inLazyTx(ctx, func(t *Tx) error {
 		for _, sql := range extend {
-			tag, err := t.db.Exec(ctx, sql, named{"job": c.Job.ID, "worker": c.Worker, "lease": c.Lease})
+			tag, err := t.db.Exec(ctx, sql,
+				named{"job": c.Job.ID, "worker": c.Worker, "lease": c.Lease})
 			if err != nil {
 				return translate(err, "", "")
 			}
@@ -163,7 +170,9 @@ func (c *Claim) args() named {
 // underClaim runs a statement under the claim. A durable one is committed in a group with those of
 // other workers, and alone if a row was locked. Others do not wait for the disk. It returns
 // ErrClaimLost if the worker no longer holds the job.
-func (s *Store) underClaim(ctx context.Context, durable bool, c *Claim, sql locking, args named) error {
+func (s *Store) underClaim(
+	ctx context.Context, durable bool, c *Claim, sql locking, args named,
+) error {
 	read := func(row pgx.Row) error { return row.Scan(new(int)) }
 	args = merge(c.args(), args)
 	var err error
@@ -216,7 +225,9 @@ func (t *Tx) release(ctx context.Context, c *Claim, now time.Time, set string, a
 }
 
 // CompleteJob releases the claim with the outcome Completed.
-func (t *Tx) CompleteJob(ctx context.Context, c *Claim, now time.Time, result map[string]any) error {
+func (t *Tx) CompleteJob(
+	ctx context.Context, c *Claim, now time.Time, result map[string]any,
+) error {
 	return t.EndRun(ctx, c, Completed(result), now)
 }
 
@@ -232,16 +243,23 @@ func (t *Tx) AbandonJob(ctx context.Context, c *Claim, now time.Time, code, deta
 
 // FailJob counts a failure and releases the claim. Asynq retries the same task at runAt: the
 // generation stays. problem is the CA's problem document, if the CA caused the failure.
-func (t *Tx) FailJob(ctx context.Context, c *Claim, now, runAt time.Time, code, detail string, problem json.RawMessage) error {
-	return t.release(ctx, c, now, `status = 'queued', reason = 'retry', waited_for = '', attempts = attempts + 1, run_at = @run_at,
+func (t *Tx) FailJob(
+	ctx context.Context, c *Claim, now, runAt time.Time, code, detail string,
+	problem json.RawMessage,
+) error {
+	return t.release(ctx, c, now,
+		`status = 'queued', reason = 'retry', waited_for = '', attempts = attempts + 1, run_at = @run_at,
 		last_error_code = @code, last_error = @detail, last_error_acme = @problem`,
 		named{"run_at": runAt, "code": code, "detail": detail, "problem": problem})
 }
 
 // DeadLetterJob counts the last failure and releases the claim: the job stays failed until it is
 // restarted. problem is the CA's problem document, if the CA caused the failure.
-func (t *Tx) DeadLetterJob(ctx context.Context, c *Claim, now time.Time, code, detail string, problem json.RawMessage) error {
-	return t.release(ctx, c, now, `status = 'failed', reason = 'dead-lettered', attempts = attempts + 1, dead_lettered_at = @now,
+func (t *Tx) DeadLetterJob(
+	ctx context.Context, c *Claim, now time.Time, code, detail string, problem json.RawMessage,
+) error {
+	return t.release(ctx, c, now,
+		`status = 'failed', reason = 'dead-lettered', attempts = attempts + 1, dead_lettered_at = @now,
 		last_error_code = @code, last_error = @detail, last_error_acme = @problem`,
 		named{"code": code, "detail": detail, "problem": problem})
 }
@@ -260,6 +278,7 @@ func (s *Store) DeferBusyJob(ctx context.Context, j *controlplane.Job, now, runA
 // this worker is shutting down.
 func (s *Store) RequeueJob(ctx context.Context, c *Claim, now time.Time) error {
 	return s.InTx(ctx, func(t *Tx) error {
-		return t.release(ctx, c, now, `status = 'queued', reason = 'handed-back', generation = generation + 1, dispatched_at = NULL`, nil)
+		return t.release(ctx, c, now,
+			`status = 'queued', reason = 'handed-back', generation = generation + 1, dispatched_at = NULL`, nil)
 	})
 }

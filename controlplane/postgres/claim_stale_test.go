@@ -13,8 +13,10 @@ import (
 // blocked returns when n statements in the database wait for a lock.
 func (d *db) blocked(n int) {
 	d.t.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if value[int](d, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0`) == n {
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(
+		5 * time.Millisecond) {
+		if value[int](d,
+			`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0`) == n {
 			return
 		}
 	}
@@ -39,7 +41,8 @@ func TestStaleWorkerWritesNothing(t *testing.T) {
 			dom, j := d.add(d.org, "example.com")
 			stale := d.claim(j, "stale")
 			o := d.order(stale)
-			o.Step, o.OrderURL, o.Values = controlplane.StepOrdered, "https://ca.example/stale", []string{"stale"}
+			o.Step, o.OrderURL, o.Values = controlplane.StepOrdered,
+				"https://ca.example/stale", []string{"stale"}
 
 			// The other worker has claimed the job and saved the order, and is about to commit.
 			tx, err := d.conn().Begin(t.Context())
@@ -59,7 +62,8 @@ func TestStaleWorkerWritesNothing(t *testing.T) {
 			if err := soon(t, "the stale worker", done); !errors.Is(err, postgres.ErrClaimLost) {
 				t.Errorf("the stale worker got %v", err)
 			}
-			if url := value[string](d, `SELECT order_url FROM acme_orders`); url != "https://ca.example/other" {
+			if url := value[string](d,
+				`SELECT order_url FROM acme_orders`); url != "https://ca.example/other" {
 				t.Errorf("the order is %s", url)
 			}
 			if n := value[int](d, `SELECT count(*) FROM challenges`); n != 0 {
@@ -79,7 +83,8 @@ func TestClaimWaitsForWriteInProgress(t *testing.T) {
 	o.Step, o.OrderURL = controlplane.StepOrdered, "https://ca.example/first"
 	d.expire() // the first worker does not know it yet
 
-	tx, err := d.conn().Begin(t.Context()) // holds the order's row, and so the first worker's statement
+	// holds the order's row, and so the first worker's statement
+	tx, err := d.conn().Begin(t.Context())
 	d.must(err)
 	_, err = tx.Exec(t.Context(), `SELECT 1 FROM acme_orders WHERE id = $1 FOR UPDATE`, o.ID)
 	d.must(err)
@@ -95,7 +100,8 @@ func TestClaimWaitsForWriteInProgress(t *testing.T) {
 	d.must(tx.Commit(t.Context()))
 	d.must(soon(t, "the write", saved))
 	d.must(soon(t, "the claim", taken))
-	if got, err := d.OpenOrder(t.Context(), d.org, dom.ID); err != nil || got.OrderURL != o.OrderURL {
+	if got, err := d.OpenOrder(t.Context(), d.org, dom.ID); err != nil ||
+		got.OrderURL != o.OrderURL {
 		t.Errorf("OpenOrder = %+v, %v, want the URL %s", got, err, o.OrderURL)
 	}
 }

@@ -16,11 +16,13 @@ func TestOnlyTheLastGenerationCanBeClaimed(t *testing.T) {
 	d := open(t)
 	_, j := d.add(d.org, "example.com")
 	for _, g := range []int{0, 2, -1} {
-		if _, err := d.ClaimJob(t.Context(), j.ID, g, "w", time.Minute, start); !errors.Is(err, postgres.ErrStale) {
+		if _, err := d.ClaimJob(t.Context(), j.ID, g, "w", time.Minute, start); !errors.Is(err,
+			postgres.ErrStale) {
 			t.Errorf("generation %d: %v", g, err)
 		}
 	}
-	if _, err := d.ClaimJob(t.Context(), "job_none", 1, "w", time.Minute, start); !errors.Is(err, postgres.ErrStale) {
+	if _, err := d.ClaimJob(t.Context(), "job_none", 1, "w", time.Minute, start); !errors.Is(err,
+		postgres.ErrStale) {
 		t.Errorf("no such job: %v", err)
 	}
 	c := d.claim(j, "w")
@@ -28,7 +30,8 @@ func TestOnlyTheLastGenerationCanBeClaimed(t *testing.T) {
 		t.Errorf("ClaimJob returned the job %+v for worker %q, want it running, without a reason, for w", c.Job, c.Worker)
 	}
 	d.must(d.RequeueJob(t.Context(), c, start))
-	if _, err := d.ClaimJob(t.Context(), j.ID, j.Generation, "w", time.Minute, start); !errors.Is(err, postgres.ErrStale) {
+	if _, err := d.ClaimJob(t.Context(), j.ID, j.Generation, "w", time.Minute,
+		start); !errors.Is(err, postgres.ErrStale) {
 		t.Errorf("the generation that was requeued: %v", err)
 	}
 	again := d.claim(d.job(d.org, j.ID), "w2")
@@ -38,7 +41,8 @@ func TestOnlyTheLastGenerationCanBeClaimed(t *testing.T) {
 	if j = d.job(d.org, j.ID); j.Status != controlplane.JobSucceeded || j.Result["a"] != "b" {
 		t.Errorf("after CompleteJob the job is %+v, want succeeded with its result", j)
 	}
-	if _, err := d.ClaimJob(t.Context(), j.ID, j.Generation, "w", time.Minute, start); !errors.Is(err, postgres.ErrStale) {
+	if _, err := d.ClaimJob(t.Context(), j.ID, j.Generation, "w", time.Minute,
+		start); !errors.Is(err, postgres.ErrStale) {
 		t.Errorf("a finished job: %v", err)
 	}
 }
@@ -50,7 +54,8 @@ func TestConcurrentClaimsHaveOneWinner(t *testing.T) {
 	stores := []*postgres.Store{d.Store, d.replica()}
 	var won, stale count
 	atOnce(16, func(i int) {
-		_, err := stores[i%2].ClaimJob(t.Context(), j.ID, j.Generation, "w"+string(rune('a'+i)), time.Minute, start)
+		_, err := stores[i%2].ClaimJob(t.Context(), j.ID, j.Generation, "w"+string(rune('a'+i)),
+			time.Minute, start)
 		switch {
 		case err == nil:
 			won.Add(1)
@@ -61,7 +66,8 @@ func TestConcurrentClaimsHaveOneWinner(t *testing.T) {
 		}
 	})
 	if won.Load() != 1 || stale.Load() != 15 {
-		t.Errorf("%d workers hold the job and %d got ErrStale, want 1 and 15", won.Load(), stale.Load())
+		t.Errorf("%d workers hold the job and %d got ErrStale, want 1 and 15", won.Load(),
+			stale.Load())
 	}
 }
 
@@ -72,15 +78,22 @@ func TestDomainIsHeldByOneJob(t *testing.T) {
 	issue := d.newJobOf(dom, controlplane.JobStartIssuance)
 	held := d.claim(check, "w1")
 	busy, err := d.ClaimJob(t.Context(), issue.ID, issue.Generation, "w2", time.Minute, start)
-	if !errors.Is(err, postgres.ErrBusy) || busy == nil || busy.Job.ID != issue.ID || busy.Job.Status != controlplane.JobQueued {
+	if !errors.Is(err, postgres.ErrBusy) || busy == nil || busy.Job.ID != issue.ID ||
+		busy.Job.Status != controlplane.JobQueued {
 		t.Fatalf("ClaimJob = %+v, %v, want ErrBusy with the queued job %s", busy, err, issue.ID)
 	}
 	d.must(d.DeferBusyJob(t.Context(), busy.Job, start, start.Add(time.Second)))
-	d.must(d.DeferBusyJob(t.Context(), busy.Job, start, start.Add(time.Hour))) // of an earlier generation by now
-	if j := d.job(d.org, issue.ID); j.Status != controlplane.JobQueued || j.Reason != "domain-busy" || !j.RunAt.Equal(start.Add(time.Second)) || j.Generation != 2 || j.DispatchedAt != nil || j.Attempts != 0 {
+	// of an earlier generation by now
+	d.must(d.DeferBusyJob(t.Context(), busy.Job, start, start.Add(time.Hour)))
+	if j := d.job(d.org, issue.ID); j.Status != controlplane.JobQueued ||
+		j.Reason != "domain-busy" || !j.RunAt.Equal(start.Add(time.Second)) || j.Generation != 2 ||
+		j.DispatchedAt != nil || j.Attempts != 0 {
 		t.Errorf("after DeferBusyJob the job is %+v, want queued for domain-busy in a second, at generation 2", j)
 	}
-	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error { return tx.CompleteJob(t.Context(), held, start, nil) }))
+	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error {
+		return tx.CompleteJob(t.Context(),
+			held, start, nil)
+	}))
 	d.claim(d.job(d.org, issue.ID), "w2")
 }
 
@@ -91,7 +104,8 @@ func TestExpiredLeaseCanBeClaimed(t *testing.T) {
 	issue := d.newJobOf(dom, controlplane.JobStartIssuance)
 	first := d.claim(check, "w1")
 	d.must(d.ExtendClaim(t.Context(), first))
-	if _, err := d.ClaimJob(t.Context(), check.ID, check.Generation, "w2", time.Minute, start); !errors.Is(err, postgres.ErrStale) {
+	if _, err := d.ClaimJob(t.Context(), check.ID, check.Generation, "w2", time.Minute,
+		start); !errors.Is(err, postgres.ErrStale) {
 		t.Errorf("while the lease lasts: %v", err)
 	}
 	d.expire()
@@ -100,7 +114,8 @@ func TestExpiredLeaseCanBeClaimed(t *testing.T) {
 		t.Errorf("the first worker's heartbeat: %v", err)
 	}
 	d.must(d.ExtendClaim(t.Context(), second))
-	if _, err := d.ClaimJob(t.Context(), issue.ID, issue.Generation, "w3", time.Minute, start); !errors.Is(err, postgres.ErrBusy) {
+	if _, err := d.ClaimJob(t.Context(), issue.ID, issue.Generation, "w3", time.Minute,
+		start); !errors.Is(err, postgres.ErrBusy) {
 		t.Errorf("another job on the domain after the heartbeat: %v", err)
 	}
 	d.expire()
@@ -128,38 +143,69 @@ func TestLostClaimWritesNothing(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	losses := map[string]func(d *db, c *postgres.Claim){
-		"another worker claimed it": func(d *db, c *postgres.Claim) { d.expire(); d.claim(c.Job, "other") },
+		"another worker claimed it": func(d *db,
+			c *postgres.Claim) {
+			d.expire()
+			d.claim(c.Job, "other")
+		},
 		"it was requeued": func(d *db, _ *postgres.Claim) {
 			d.expire()
 			if n, err := d.RequeueLost(ctx, start, 10); n != 1 || err != nil {
 				d.t.Fatalf("RequeueLost = %d, %v, want 1", n, err)
 			}
 		},
-		"the domain was deleted": func(d *db, c *postgres.Claim) { d.must(d.DeleteDomain(ctx, d.org, c.Job.DomainID)) },
-		"the worker requeued it": func(d *db, c *postgres.Claim) { d.must(d.RequeueJob(ctx, c, start)) },
+		"the domain was deleted": func(d *db,
+			c *postgres.Claim) {
+			d.must(d.DeleteDomain(ctx, d.org, c.Job.DomainID))
+		},
+		"the worker requeued it": func(d *db,
+			c *postgres.Claim) {
+			d.must(d.RequeueJob(ctx, c, start))
+		},
 	}
 	inTx := func(d *db, fn func(tx *postgres.Tx) error) error { return d.InTx(ctx, fn) }
 	writes := map[string]func(d *db, c *postgres.Claim, o *controlplane.Order) error{
-		"ExtendClaim": func(d *db, c *postgres.Claim, _ *controlplane.Order) error { return d.ExtendClaim(ctx, c) },
+		"ExtendClaim": func(d *db, c *postgres.Claim,
+			_ *controlplane.Order) error {
+			return d.ExtendClaim(ctx, c)
+		},
 		"HoldClaim": func(d *db, c *postgres.Claim, _ *controlplane.Order) error {
 			return inTx(d, func(tx *postgres.Tx) error { return tx.HoldClaim(ctx, c) })
 		},
 		"CompleteJob": func(d *db, c *postgres.Claim, _ *controlplane.Order) error {
-			return inTx(d, func(tx *postgres.Tx) error { return tx.CompleteJob(ctx, c, start, nil) })
+			return inTx(d, func(tx *postgres.Tx) error {
+				return tx.CompleteJob(ctx, c, start,
+					nil)
+			})
 		},
 		"DeferJob": func(d *db, c *postgres.Claim, _ *controlplane.Order) error {
-			return inTx(d, func(tx *postgres.Tx) error { return tx.DeferJob(ctx, c, start, start, "x") })
+			return inTx(d, func(tx *postgres.Tx) error {
+				return tx.DeferJob(ctx, c, start, start,
+					"x")
+			})
 		},
 		"AbandonJob": func(d *db, c *postgres.Claim, _ *controlplane.Order) error {
-			return inTx(d, func(tx *postgres.Tx) error { return tx.AbandonJob(ctx, c, start, "x", "y") })
+			return inTx(d, func(tx *postgres.Tx) error {
+				return tx.AbandonJob(ctx, c, start, "x",
+					"y")
+			})
 		},
 		"FailJob": func(d *db, c *postgres.Claim, _ *controlplane.Order) error {
-			return inTx(d, func(tx *postgres.Tx) error { return tx.FailJob(ctx, c, start, start, "x", "y", nil) })
+			return inTx(d, func(tx *postgres.Tx) error {
+				return tx.FailJob(ctx, c, start, start,
+					"x", "y", nil)
+			})
 		},
 		"DeadLetterJob": func(d *db, c *postgres.Claim, _ *controlplane.Order) error {
-			return inTx(d, func(tx *postgres.Tx) error { return tx.DeadLetterJob(ctx, c, start, "x", "y", nil) })
+			return inTx(d, func(tx *postgres.Tx) error {
+				return tx.DeadLetterJob(ctx, c, start, "x",
+					"y", nil)
+			})
 		},
-		"RequeueJob": func(d *db, c *postgres.Claim, _ *controlplane.Order) error { return d.RequeueJob(ctx, c, start) },
+		"RequeueJob": func(d *db, c *postgres.Claim,
+			_ *controlplane.Order) error {
+			return d.RequeueJob(ctx, c, start)
+		},
 		"SaveOrder": func(d *db, c *postgres.Claim, o *controlplane.Order) error {
 			o.Step = controlplane.StepOrdered
 			return d.SaveOrder(ctx, c, o, start)
@@ -178,7 +224,8 @@ func TestLostClaimWritesNothing(t *testing.T) {
 			o := d.order(c)
 			lose(d, c)
 			state := func() string {
-				return value[string](d, `SELECT coalesce(string_agg(line, ' ' ORDER BY line), '') FROM (
+				return value[string](d,
+					`SELECT coalesce(string_agg(line, ' ' ORDER BY line), '') FROM (
 					SELECT d::text AS line FROM domains d UNION ALL SELECT j::text FROM jobs j UNION ALL SELECT o::text FROM acme_orders o UNION ALL SELECT c::text FROM challenges c) x`)
 			}
 			before := state()
@@ -205,34 +252,46 @@ func TestOutcomes(t *testing.T) {
 		"CompleteJob": {func(tx *postgres.Tx, c *postgres.Claim) error {
 			return tx.CompleteJob(ctx, c, later, map[string]any{"k": "v"})
 		}, func(j *controlplane.Job) bool {
-			return j.Status == controlplane.JobSucceeded && j.Result["k"] == "v" && j.Attempts == 0 && j.Reason == ""
+			return j.Status == controlplane.JobSucceeded && j.Result["k"] == "v" &&
+				j.Attempts == 0 && j.Reason == ""
 		}},
 		"DeferJob": {func(tx *postgres.Tx, c *postgres.Claim) error {
 			return tx.DeferJob(ctx, c, later, later, "cname-missing")
 		}, func(j *controlplane.Job) bool {
-			return j.Status == controlplane.JobQueued && j.Reason == "cname-missing" && j.WaitedFor == "cname-missing" && j.RunAt.Equal(later) && j.Generation == 2 && j.DispatchedAt == nil && j.Attempts == 0
+			return j.Status == controlplane.JobQueued && j.Reason == "cname-missing" &&
+				j.WaitedFor == "cname-missing" && j.RunAt.Equal(later) && j.Generation == 2 &&
+				j.DispatchedAt == nil && j.Attempts == 0
 		}},
 		"AbandonJob": {func(tx *postgres.Tx, c *postgres.Claim) error {
 			return tx.AbandonJob(ctx, c, later, "delegation-timeout", "d")
 		}, func(j *controlplane.Job) bool {
-			return j.Status == controlplane.JobFailed && j.Reason == "delegation-timeout" && j.LastErrorCode == "delegation-timeout" && j.LastError == "d" && j.LastErrorACME == nil && j.DeadLetteredAt == nil && j.Attempts == 0
+			return j.Status == controlplane.JobFailed && j.Reason == "delegation-timeout" &&
+				j.LastErrorCode == "delegation-timeout" && j.LastError == "d" &&
+				j.LastErrorACME == nil && j.DeadLetteredAt == nil && j.Attempts == 0
 		}},
 		"FailJob": {func(tx *postgres.Tx, c *postgres.Claim) error {
-			return tx.FailJob(ctx, c, start, later, "code", "detail", json.RawMessage(`{"type": "caa"}`))
+			return tx.FailJob(ctx, c, start, later, "code",
+				"detail", json.RawMessage(`{"type": "caa"}`))
 		}, func(j *controlplane.Job) bool {
-			return j.Status == controlplane.JobQueued && j.Reason == "retry" && j.Attempts == 1 && j.RunAt.Equal(later) && j.Generation == 1 && j.DispatchedAt != nil && j.LastErrorCode == "code" && j.LastError == "detail" && string(j.LastErrorACME) == `{"type": "caa"}`
+			return j.Status == controlplane.JobQueued && j.Reason == "retry" && j.Attempts == 1 &&
+				j.RunAt.Equal(later) && j.Generation == 1 && j.DispatchedAt != nil &&
+				j.LastErrorCode == "code" && j.LastError == "detail" &&
+				string(j.LastErrorACME) == `{"type": "caa"}`
 		}},
 		"DeadLetterJob": {func(tx *postgres.Tx, c *postgres.Claim) error {
 			return tx.DeadLetterJob(ctx, c, later, "code", "detail", nil)
 		}, func(j *controlplane.Job) bool {
-			return j.Status == controlplane.JobFailed && j.Reason == "dead-lettered" && j.Attempts == 1 && j.DeadLetteredAt != nil && j.DeadLetteredAt.Equal(later) && j.LastErrorCode == "code" && j.LastErrorACME == nil
+			return j.Status == controlplane.JobFailed && j.Reason == "dead-lettered" &&
+				j.Attempts == 1 && j.DeadLetteredAt != nil && j.DeadLetteredAt.Equal(later) &&
+				j.LastErrorCode == "code" && j.LastErrorACME == nil
 		}},
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			d := open(t)
 			_, j := d.add(d.org, "example.com")
-			if n, err := d.DispatchDue(ctx, start, room(10), func([]controlplane.Job) error { return nil }); n != 1 || err != nil {
+			if n, err := d.DispatchDue(ctx, start, room(10),
+				func([]controlplane.Job) error { return nil }); n != 1 || err != nil {
 				t.Fatalf("DispatchDue = %d, %v, want 1", n, err)
 			}
 			c := d.claim(j, "w")
@@ -240,7 +299,8 @@ func TestOutcomes(t *testing.T) {
 			if j := d.job(d.org, j.ID); !tt.check(j) {
 				t.Errorf("after %s the job is %+v", what, j)
 			}
-			if n := value[int](d, `SELECT (SELECT count(*) FROM jobs WHERE claimed_by <> '' OR claimed_until IS NOT NULL) + (SELECT count(*) FROM domains WHERE claimed_by <> '' OR claimed_until IS NOT NULL)`); n != 0 {
+			if n := value[int](d,
+				`SELECT (SELECT count(*) FROM jobs WHERE claimed_by <> '' OR claimed_until IS NOT NULL) + (SELECT count(*) FROM domains WHERE claimed_by <> '' OR claimed_until IS NOT NULL)`); n != 0 {
 				t.Error("the claim was not released")
 			}
 		})
@@ -268,7 +328,9 @@ func TestHeartbeatsDeletionsAndResultsDoNotDeadlock(t *testing.T) {
 			case 3:
 				err = d.DeleteDomain(ctx, d.org, c.Job.DomainID)
 			}
-			if err != nil && (controlplane.HasCode(err, "database-unavailable") || !errors.Is(err, postgres.ErrClaimLost) && !controlplane.IsKind(err, controlplane.KindNotFound)) {
+			if err != nil && (controlplane.HasCode(err, "database-unavailable") ||
+				!errors.Is(err, postgres.ErrClaimLost) &&
+					!controlplane.IsKind(err, controlplane.KindNotFound)) {
 				t.Errorf("writer %d: %v, want nil, ErrClaimLost, or KindNotFound", i, err)
 			}
 		})

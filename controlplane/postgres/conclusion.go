@@ -24,7 +24,9 @@ type Outcome struct {
 }
 
 // Completed is the outcome of a job that succeeded.
-func Completed(result map[string]any) Outcome { return Outcome{&completed, named{"result": result}} }
+func Completed(result map[string]any) Outcome {
+	return Outcome{&completed, named{"result": result}}
+}
 
 // Deferred is the outcome of a job that must wait until runAt, which is not a failure. The reason
 // is a stable code. The job leaves the critical queue, which is for work that was just requested.
@@ -48,9 +50,11 @@ type outcomeKind struct {
 
 var (
 	completed = newOutcomeKind(`status = 'succeeded', reason = '', result = @result`)
-	deferred  = newOutcomeKind(`status = 'queued', reason = @reason, waited_for = @reason, run_at = @run_at,
+	deferred  = newOutcomeKind(
+		`status = 'queued', reason = @reason, waited_for = @reason, run_at = @run_at,
 		generation = generation + 1, dispatched_at = NULL, queue = CASE queue WHEN 'critical' THEN 'default' ELSE queue END`)
-	abandoned = newOutcomeKind(`status = 'failed', reason = @code, last_error_code = @code, last_error = @detail, last_error_acme = NULL`)
+	abandoned = newOutcomeKind(
+		`status = 'failed', reason = @code, last_error_code = @code, last_error = @detail, last_error_acme = NULL`)
 )
 
 func newOutcomeKind(set string) outcomeKind {
@@ -73,7 +77,8 @@ const (
 			FOR NO KEY UPDATE SKIP LOCKED
 		)`
 
-	concludeDomain = `UPDATE domains d SET claimed_by = '', claimed_until = NULL, ` + setDomain + ` FROM job WHERE d.id = @domain_id`
+	concludeDomain = `UPDATE domains d SET claimed_by = '', claimed_until = NULL, ` + setDomain +
+		` FROM job WHERE d.id = @domain_id`
 )
 
 // endJob releases the job if the CTE named from has a row; set is the rest of its UPDATE.
@@ -130,7 +135,8 @@ func (t *Tx) Conclude(ctx context.Context, c *Claim, k Conclusion, now time.Time
 // false if the statement wrote nothing.
 func (s *Store) conclude(ctx context.Context, c *Claim, sql string, args named) (bool, error) {
 	var id string
-	err := s.concluding.queryRow(ctx, c.Job.ID, func(row pgx.Row) error { return row.Scan(&id) }, sql, args)
+	err := s.concluding.queryRow(ctx, c.Job.ID, func(row pgx.Row) error { return row.Scan(&id) },
+		sql, args)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return false, nil
 	}

@@ -26,11 +26,14 @@ var concludeFollowed = `
 // ConcludeFollowed is Conclude for a job that is completed, with one entry, and that another job of
 // its domain follows. It also writes nothing, and returns false, if the domain has an open job in
 // that slot.
-func (s *Store) ConcludeFollowed(ctx context.Context, c *Claim, k Conclusion, next *controlplane.Job, now time.Time) (bool, error) {
+func (s *Store) ConcludeFollowed(
+	ctx context.Context, c *Claim, k Conclusion, next *controlplane.Job, now time.Time,
+) (bool, error) {
 	if len(k.Entries) != 1 || k.Outcome.how != &completed {
 		return false, nil
 	}
-	args, err := concludeArgs(c, k.Domain, now, k.Outcome.args, entryArgs(&k.Entries[0]), jobArgs(next))
+	args, err := concludeArgs(c, k.Domain, now, k.Outcome.args, entryArgs(&k.Entries[0]),
+		jobArgs(next))
 	if err != nil {
 		return false, err
 	}

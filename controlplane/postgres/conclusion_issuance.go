@@ -38,12 +38,16 @@ var concludeIssuance = `
 	SELECT id FROM job`
 
 func (k *Issuance) args(c *Claim, now time.Time) (named, error) {
-	return concludeArgs(c, k.Domain, now, entryArgs(&k.Entry), watchArgs(k.Watch), certificateArgs(k.Certificate),
-		named{"result": k.Result, "replaces": k.Replaces, "order_id": k.Order.ID, "certificate_url": k.Order.CertificateURL})
+	return concludeArgs(c, k.Domain, now, entryArgs(&k.Entry), watchArgs(k.Watch),
+		certificateArgs(k.Certificate),
+		named{"result": k.Result, "replaces": k.Replaces, "order_id": k.Order.ID,
+			"certificate_url": k.Order.CertificateURL})
 }
 
 // ConcludeIssuance is Conclude for an issued certificate.
-func (s *Store) ConcludeIssuance(ctx context.Context, c *Claim, k Issuance, now time.Time) (bool, error) {
+func (s *Store) ConcludeIssuance(
+	ctx context.Context, c *Claim, k Issuance, now time.Time,
+) (bool, error) {
 	args, err := k.args(c, now)
 	if err != nil {
 		return false, err

@@ -14,9 +14,12 @@ func (d *db) issuanceOf(c *postgres.Claim, o *controlplane.Order) postgres.Issua
 	d.t.Helper()
 	dom := *c.Domain
 	cert := newCertificate(o)
-	dom.Status, dom.CertificateID, dom.ExpiresAt = controlplane.DomainActive, cert.ID, &cert.NotAfter
-	return postgres.Issuance{Domain: &dom, Certificate: cert, Replaces: c.Domain.CertificateID, Order: o,
-		Watch:  postgres.RenewalWatch{Draw: 0.5, CheckAt: start, RehearseAt: start, RehearseEvery: time.Hour, WarnAt: start},
+	dom.Status, dom.CertificateID, dom.ExpiresAt = controlplane.DomainActive, cert.ID,
+		&cert.NotAfter
+	return postgres.Issuance{Domain: &dom, Certificate: cert, Replaces: c.Domain.CertificateID,
+		Order: o,
+		Watch: postgres.RenewalWatch{Draw: 0.5, CheckAt: start, RehearseAt: start,
+			RehearseEvery: time.Hour, WarnAt: start},
 		Entry:  d.happened(controlplane.ActionCertificateIssued, "domain", dom.ID, nil),
 		Result: map[string]any{"certificate_id": cert.ID}}
 }
@@ -28,9 +31,15 @@ func TestConcludeIssuance(t *testing.T) {
 		before func(d *db, c *postgres.Claim)
 		want   bool
 	}{
-		"unchanged":                     {func(*db, *postgres.Claim) {}, true},
-		"the domain changed":            {func(d *db, _ *postgres.Claim) { d.exec(`UPDATE domains SET version = version + 1`) }, false},
-		"another worker has claimed it": {func(d *db, _ *postgres.Claim) { d.exec(`UPDATE jobs SET claimed_by = 'other'`) }, false},
+		"unchanged": {func(*db, *postgres.Claim) {}, true},
+		"the domain changed": {func(d *db,
+			_ *postgres.Claim) {
+			d.exec(`UPDATE domains SET version = version + 1`)
+		}, false},
+		"another worker has claimed it": {func(d *db,
+			_ *postgres.Claim) {
+			d.exec(`UPDATE jobs SET claimed_by = 'other'`)
+		}, false},
 		"the domain was deleted": {func(d *db, c *postgres.Claim) {
 			d.must(d.DeleteDomain(d.t.Context(), d.org, c.Domain.ID))
 		}, false},
@@ -45,16 +54,19 @@ func TestConcludeIssuance(t *testing.T) {
 			d.must(d.PublishChallenges(t.Context(), claim, o, start.Add(time.Hour), start))
 			k := d.issuanceOf(claim, o)
 			c.before(d, claim)
-			if ended, err := d.ConcludeIssuance(t.Context(), claim, k, start); err != nil || ended != c.want {
+			if ended, err := d.ConcludeIssuance(t.Context(), claim, k, start); err != nil ||
+				ended != c.want {
 				t.Fatalf("ConcludeIssuance = %v, %v, want %v", ended, err, c.want)
 			}
-			if n := value[int](d, `SELECT (SELECT count(*) FROM certificates) + (SELECT count(*) FROM audit_logs WHERE id = $1)`, k.Entry.ID); n != 0 != c.want {
+			if n := value[int](d,
+				`SELECT (SELECT count(*) FROM certificates) + (SELECT count(*) FROM audit_logs WHERE id = $1)`, k.Entry.ID); n != 0 != c.want {
 				t.Errorf("%d rows of certificate and log", n)
 			}
 			if !c.want {
 				return
 			}
-			n := value[int](d, `SELECT count(*) FROM domains d JOIN jobs j ON j.domain_id = d.id JOIN acme_orders o ON o.domain_id = d.id
+			n := value[int](d,
+				`SELECT count(*) FROM domains d JOIN jobs j ON j.domain_id = d.id JOIN acme_orders o ON o.domain_id = d.id
 				WHERE d.certificate_id = $1 AND d.status = 'active' AND d.claimed_by = '' AND d.renewal_draw = 0.5 AND d.version = $2 AND j.status = 'succeeded'
 				AND o.step = 'stored' AND o.certificate_url = $3 AND NOT EXISTS (SELECT FROM challenges)`, k.Certificate.ID, claim.Domain.Version+1, o.CertificateURL)
 			if n != 1 {
@@ -88,7 +100,8 @@ func TestConcludeIssuanceUnderLock(t *testing.T) {
 	if err := conclude(claim); !errors.Is(err, postgres.ErrClaimLost) {
 		t.Errorf("ConcludeIssuance for the second time = %v, want ErrClaimLost", err)
 	}
-	if n := value[int](d, `SELECT count(*) FROM certificates c JOIN domains d ON d.certificate_id = c.id WHERE d.renewal_draw = 0.5`); n != 1 {
+	if n := value[int](d,
+		`SELECT count(*) FROM certificates c JOIN domains d ON d.certificate_id = c.id WHERE d.renewal_draw = 0.5`); n != 1 {
 		t.Errorf("%d certificates are current", n)
 	}
 }
@@ -106,21 +119,26 @@ func TestConcludeFollowed(t *testing.T) {
 		}
 		next, changed := newJob(dom, controlplane.JobStartIssuance), *claim.Domain
 		changed.Status = controlplane.DomainIssuing
-		k := postgres.Conclusion{Domain: &changed, Outcome: postgres.Completed(map[string]any{"next_job_id": next.ID}),
-			Entries: []controlplane.AuditEntry{d.happened(controlplane.ActionDNSVerified, "domain", dom.ID, nil)}}
-		if ended, err := d.ConcludeFollowed(t.Context(), claim, k, next, start); err != nil || ended == taken {
+		k := postgres.Conclusion{Domain: &changed,
+			Outcome: postgres.Completed(map[string]any{"next_job_id": next.ID}),
+			Entries: []controlplane.AuditEntry{d.happened(controlplane.ActionDNSVerified,
+				"domain", dom.ID, nil)}}
+		if ended, err := d.ConcludeFollowed(t.Context(), claim, k, next, start); err != nil ||
+			ended == taken {
 			t.Fatalf("taken %v: %v, %v", taken, ended, err)
 		}
 		want := 1
 		if taken {
 			want = 0
 		}
-		if n := value[int](d, `SELECT count(*) FROM jobs n JOIN domains d ON d.id = n.domain_id JOIN jobs j ON j.domain_id = d.id AND j.id = $2
+		if n := value[int](d,
+			`SELECT count(*) FROM jobs n JOIN domains d ON d.id = n.domain_id JOIN jobs j ON j.domain_id = d.id AND j.id = $2
 			WHERE n.id = $1 AND n.status = 'queued' AND d.status = 'issuing' AND d.claimed_by = '' AND j.status = 'succeeded' AND j.result ->> 'next_job_id' = n.id`,
 			next.ID, j.ID); n != want {
 			t.Errorf("taken %v: %d followed", taken, n)
 		}
-		if n := value[int](d, `SELECT count(*) FROM audit_logs WHERE id = $1`, k.Entries[0].ID); n != want {
+		if n := value[int](d, `SELECT count(*) FROM audit_logs WHERE id = $1`,
+			k.Entries[0].ID); n != want {
 			t.Errorf("taken %v: %d entries", taken, n)
 		}
 	}

@@ -14,7 +14,8 @@ func conclusionOf(c *postgres.Claim, reason string) postgres.Conclusion {
 	dom.StatusReason = controlplane.Reason(reason)
 	_, _, entry := newDomain(dom.OrgID, dom.Name)
 	entry.Action, entry.EntityID = controlplane.ActionDNSVerified, dom.ID
-	return postgres.Conclusion{Domain: &dom, Entries: []controlplane.AuditEntry{entry}, Outcome: postgres.Completed(map[string]any{"by": reason})}
+	return postgres.Conclusion{Domain: &dom, Entries: []controlplane.AuditEntry{entry},
+		Outcome: postgres.Completed(map[string]any{"by": reason})}
 }
 
 func TestConcurrentConclusionsAreAllWritten(t *testing.T) {
@@ -42,25 +43,32 @@ func TestConcurrentConclusionsAreAllWritten(t *testing.T) {
 		dom, err := d.Domain(t.Context(), d.org, c.Domain.ID)
 		d.must(err)
 		if string(dom.StatusReason) != fmt.Sprint("by", i) || dom.Version != c.Domain.Version+1 {
-			t.Errorf("domain %d is %+v, want the reason by%d and version %d", i, dom, i, c.Domain.Version+1)
+			t.Errorf("domain %d is %+v, want the reason by%d and version %d", i, dom, i,
+				c.Domain.Version+1)
 		}
-		j, log := d.job(d.org, c.Job.ID), value[int](d, `SELECT count(*) FROM audit_logs WHERE action = 'domain.dns_verified' AND entity_id = $1`, dom.ID)
+		j, log := d.job(d.org, c.Job.ID),
+			value[int](d,
+				`SELECT count(*) FROM audit_logs WHERE action = 'domain.dns_verified' AND entity_id = $1`, dom.ID)
 		switch i % 4 {
 		case 1:
-			if j.Status != controlplane.JobQueued || j.Reason != "cname-missing" || !j.RunAt.Equal(start.Add(time.Hour)) || j.Generation != 2 || log != 0 {
+			if j.Status != controlplane.JobQueued || j.Reason != "cname-missing" ||
+				!j.RunAt.Equal(start.Add(time.Hour)) || j.Generation != 2 || log != 0 {
 				t.Errorf("%d: %+v, %d entries", i, j, log)
 			}
 		case 2:
-			if j.Status != controlplane.JobFailed || j.LastErrorCode != "delegation-timeout" || log != 0 {
+			if j.Status != controlplane.JobFailed || j.LastErrorCode != "delegation-timeout" ||
+				log != 0 {
 				t.Errorf("%d: %+v, %d entries", i, j, log)
 			}
 		default:
-			if j.Status != controlplane.JobSucceeded || j.Result["by"] != fmt.Sprint("by", i) || log != 1 {
+			if j.Status != controlplane.JobSucceeded || j.Result["by"] != fmt.Sprint("by", i) ||
+				log != 1 {
 				t.Errorf("%d: %+v, %d entries", i, j, log)
 			}
 		}
 	}
-	if n := value[int](d, `SELECT (SELECT count(*) FROM jobs WHERE claimed_by <> '') + (SELECT count(*) FROM domains WHERE claimed_by <> '')`); n != 0 {
+	if n := value[int](d,
+		`SELECT (SELECT count(*) FROM jobs WHERE claimed_by <> '') + (SELECT count(*) FROM domains WHERE claimed_by <> '')`); n != 0 {
 		t.Errorf("%d rows are still held", n)
 	}
 }
@@ -72,8 +80,10 @@ func TestConcludeAfterChangeWritesNothing(t *testing.T) {
 		sql  string // a concurrent change of the domain $1
 	}{
 		{"the domain was changed", `UPDATE domains SET version = version + 1 WHERE id = $1`},
-		{"another job holds the domain", `UPDATE domains SET claimed_by = 'job_other' WHERE id = $1`},
-		{"another worker holds the job", `UPDATE jobs SET claimed_by = 'other' WHERE domain_id = $1`},
+		{"another job holds the domain",
+			`UPDATE domains SET claimed_by = 'job_other' WHERE id = $1`},
+		{"another worker holds the job",
+			`UPDATE jobs SET claimed_by = 'other' WHERE domain_id = $1`},
 		{"the job was requeued", `UPDATE jobs SET status = 'queued' WHERE domain_id = $1`},
 		{"the domain was deleted", `DELETE FROM domains WHERE id = $1`},
 	} {
@@ -83,10 +93,12 @@ func TestConcludeAfterChangeWritesNothing(t *testing.T) {
 			dom, j := d.add(d.org, "example.com")
 			c := d.claim(j, "w")
 			d.exec(tt.sql, dom.ID)
-			if ended, err := d.Conclude(t.Context(), c, conclusionOf(c, "late"), start); err != nil || ended {
+			if ended, err := d.Conclude(t.Context(), c, conclusionOf(c, "late"),
+				start); err != nil || ended {
 				t.Errorf("Conclude = %v, %v, want false", ended, err)
 			}
-			if n := value[int](d, `SELECT (SELECT count(*) FROM domains WHERE status_reason = 'late') + (SELECT count(*) FROM jobs WHERE status = 'succeeded')
+			if n := value[int](d,
+				`SELECT (SELECT count(*) FROM domains WHERE status_reason = 'late') + (SELECT count(*) FROM jobs WHERE status = 'succeeded')
 				+ (SELECT count(*) FROM audit_logs WHERE action = 'domain.dns_verified')`); n != 0 {
 				t.Errorf("%d rows were written", n)
 			}
@@ -105,15 +117,18 @@ func TestConcludeSkipsLockedDomain(t *testing.T) {
 		if _, err := tx.LockDomain(t.Context(), d.org, dom.ID); err != nil {
 			return err
 		}
-		if ended, err := d.Conclude(t.Context(), locked, conclusionOf(locked, "x"), start); err != nil || ended {
+		if ended, err := d.Conclude(t.Context(), locked, conclusionOf(locked, "x"),
+			start); err != nil || ended {
 			t.Errorf("the domain is locked: %v, %v", ended, err)
 		}
-		if ended, err := d.Conclude(t.Context(), other, conclusionOf(other, "x"), start); err != nil || !ended {
+		if ended, err := d.Conclude(t.Context(), other, conclusionOf(other, "x"),
+			start); err != nil || !ended {
 			t.Errorf("another domain: %v, %v", ended, err)
 		}
 		return nil
 	}))
-	if ended, err := d.Conclude(t.Context(), locked, conclusionOf(locked, "x"), start); err != nil || !ended {
+	if ended, err := d.Conclude(t.Context(), locked, conclusionOf(locked, "x"),
+		start); err != nil || !ended {
 		t.Errorf("after the lock: %v, %v", ended, err)
 	}
 }
@@ -135,7 +150,8 @@ func TestFailedConclusionDoesNotFailItsGroup(t *testing.T) {
 		}
 		ended, err := d.Conclude(t.Context(), claims[i], k, start)
 		if bad := i%8 == 0; bad && (err == nil || ended) || !bad && (err != nil || !ended) {
-			t.Errorf("Conclude of job %d = %v, %v, want true, or an error for each eighth", i, ended, err)
+			t.Errorf("Conclude of job %d = %v, %v, want true, or an error for each eighth", i,
+				ended, err)
 		}
 	})
 	if n := value[int](d, `SELECT count(*) FROM jobs WHERE status = 'succeeded'`); n != 21 {

@@ -21,8 +21,10 @@ import (
 func decodeDirectly(_ context.Context, conn *pgx.Conn) error {
 	m := conn.TypeMap()
 	text, _ := m.TypeForOID(pgtype.TextOID)
-	m.RegisterType(&pgtype.Type{Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: timeCodec{&pgtype.TimestamptzCodec{}}})
-	m.RegisterType(&pgtype.Type{Name: "_text", OID: pgtype.TextArrayOID, Codec: textsCodec{&pgtype.ArrayCodec{ElementType: text}}})
+	m.RegisterType(&pgtype.Type{Name: "timestamptz", OID: pgtype.TimestamptzOID,
+		Codec: timeCodec{&pgtype.TimestamptzCodec{}}})
+	m.RegisterType(&pgtype.Type{Name: "_text", OID: pgtype.TextArrayOID,
+		Codec: textsCodec{&pgtype.ArrayCodec{ElementType: text}}})
 	return nil
 }
 

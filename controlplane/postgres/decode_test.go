@@ -27,7 +27,8 @@ func TestDecodeLikeTheDriver(t *testing.T) {
 	if err := postgres.DecodeDirectly(t.Context(), ours); err != nil {
 		t.Fatal(err)
 	}
-	times := []string{"'2026-02-28T23:59:59.999999Z'", "'1999-12-31T23:59:59.999999Z'", "'2000-01-01T00:00:00Z'", "'0001-01-01T00:00:00Z'",
+	times := []string{"'2026-02-28T23:59:59.999999Z'", "'1999-12-31T23:59:59.999999Z'",
+		"'2000-01-01T00:00:00Z'", "'0001-01-01T00:00:00Z'",
 		"'9999-12-31T23:59:59Z'", "'infinity'", "'-infinity'", "NULL"}
 	texts := []string{"'{}'", "'{domains:read}'", `'{"",ä,"a b","{}"}'`, "'{a,NULL}'", "NULL"}
 	for _, set := range []struct {
@@ -36,19 +37,22 @@ func TestDecodeLikeTheDriver(t *testing.T) {
 		into   []any // destinations of the columns
 	}{
 		{"::timestamptz", times, []any{new(time.Time), new(*time.Time), new(pgtype.Timestamptz)}},
-		{"::text[]", texts, []any{new([]string), new([]controlplane.Scope), new(pgtype.FlatArray[pgtype.Text])}},
+		{"::text[]", texts, []any{new([]string), new([]controlplane.Scope),
+			new(pgtype.FlatArray[pgtype.Text])}},
 	} {
 		for _, value := range set.values {
 			for _, target := range set.into {
 				read := func(conn *pgx.Conn) (any, error) {
 					into := reflect.New(reflect.TypeOf(target).Elem())
-					err := conn.QueryRow(t.Context(), `SELECT `+value+set.cast).Scan(into.Interface())
+					err := conn.QueryRow(t.Context(), `SELECT `+value+
+						set.cast).Scan(into.Interface())
 					return into.Elem().Interface(), err
 				}
 				want, wantErr := read(driver)
 				got, err := read(ours)
 				if (err != nil) != (wantErr != nil) || err == nil && !reflect.DeepEqual(got, want) {
-					t.Errorf("%s%s into %T: %v, %v; the driver: %v, %v", value, set.cast, target, got, err, want, wantErr)
+					t.Errorf("%s%s into %T: %v, %v; the driver: %v, %v", value, set.cast, target,
+						got, err, want, wantErr)
 				}
 			}
 		}
@@ -67,7 +71,8 @@ func TestMalformedListsAreRejected(t *testing.T) {
 	}
 	var list []string
 	plan := conn.TypeMap().PlanScan(pgtype.TextArrayOID, pgtype.BinaryFormatCode, &list)
-	whole := []byte("\x00\x00\x00\x01" + "\x00\x00\x00\x00" + "\x00\x00\x00\x19" + "\x00\x00\x00\x02" + "\x00\x00\x00\x01" + "\x00\x00\x00\x02ab" + "\x00\x00\x00\x01c")
+	whole := []byte("\x00\x00\x00\x01" + "\x00\x00\x00\x00" + "\x00\x00\x00\x19" +
+		"\x00\x00\x00\x02" + "\x00\x00\x00\x01" + "\x00\x00\x00\x02ab" + "\x00\x00\x00\x01c")
 	if err := plan.Scan(whole, &list); err != nil || !reflect.DeepEqual(list, []string{"ab", "c"}) {
 		t.Fatalf("Scan(%q) = %q, %v, want ab and c", whole, list, err)
 	}

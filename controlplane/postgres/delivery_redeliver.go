@@ -32,14 +32,17 @@ func (t *Tx) Redeliver(ctx context.Context, d *controlplane.Delivery, now time.T
 // subscribes to and that were not delivered, or all of them. It includes events that the webhook
 // missed while it was disabled. It takes the first events, up to limit, and returns how many, and
 // the time before which the range is complete. The caller has locked the webhook.
-func (t *Tx) RedeliverRange(ctx context.Context, w *controlplane.Webhook, since, until, now time.Time, all bool, limit int) (int, time.Time, error) {
+func (t *Tx) RedeliverRange(
+	ctx context.Context, w *controlplane.Webhook, since, until, now time.Time, all bool, limit int,
+) (int, time.Time, error) {
 	rows, err := t.db.Query(ctx, `
 		SELECT a.id, a.created_at FROM audit_logs a LEFT JOIN webhook_deliveries d ON d.id = 'dlv_' || webhook_suffix(a.id, @webhook_id)
 		WHERE a.org_id = @org_id AND a.created_at >= @since AND a.created_at < @until
 			AND webhook_wants(@webhook_id, @events, a.action, a.entity_id, a.details)
 			AND (@all OR d.status IS DISTINCT FROM 'succeeded')
 		ORDER BY a.created_at, a.id LIMIT @limit`,
-		named{"org_id": w.OrgID, "webhook_id": w.ID, "events": w.Events, "since": since, "until": until, "all": all, "limit": limit + 1})
+		named{"org_id": w.OrgID, "webhook_id": w.ID, "events": w.Events, "since": since,
+			"until": until, "all": all, "limit": limit + 1})
 	if err != nil {
 		return 0, until, translate(err, "", "")
 	}
@@ -81,7 +84,9 @@ func (t *Tx) RedeliverRange(ctx context.Context, w *controlplane.Webhook, since,
 
 // AbandonDeliveries marks the pending deliveries of a webhook as failed, except those with an
 // attempt in progress. The caller has locked the webhook.
-func (t *Tx) AbandonDeliveries(ctx context.Context, w *controlplane.Webhook, now time.Time, code, why string) error {
+func (t *Tx) AbandonDeliveries(
+	ctx context.Context, w *controlplane.Webhook, now time.Time, code, why string,
+) error {
 	_, err := t.db.Exec(ctx, `
 		WITH ended AS (
 			UPDATE webhook_deliveries d SET status = 'failed', next_attempt_at = NULL, last_error = $4, updated_at = $3
@@ -100,7 +105,9 @@ func (t *Tx) AbandonDeliveries(ctx context.Context, w *controlplane.Webhook, now
 }
 
 // AbandonDelivery marks one delivery as failed without an attempt.
-func (t *Tx) AbandonDelivery(ctx context.Context, d *controlplane.Delivery, now time.Time, why string) error {
+func (t *Tx) AbandonDelivery(
+	ctx context.Context, d *controlplane.Delivery, now time.Time, why string,
+) error {
 	_, err := t.db.Exec(ctx, `
 		UPDATE webhook_deliveries SET status = 'failed', next_attempt_at = NULL, last_error = $3, updated_at = $4
 		WHERE org_id = $1 AND id = $2`, d.OrgID, d.ID, why, now)
@@ -108,13 +115,18 @@ func (t *Tx) AbandonDelivery(ctx context.Context, d *controlplane.Delivery, now 
 }
 
 // DelayDelivery records when a delivery is attempted next.
-func (t *Tx) DelayDelivery(ctx context.Context, d *controlplane.Delivery, now, next time.Time) error {
-	_, err := t.db.Exec(ctx, `UPDATE webhook_deliveries SET next_attempt_at = $3, updated_at = $4 WHERE org_id = $1 AND id = $2`, d.OrgID, d.ID, next, now)
+func (t *Tx) DelayDelivery(
+	ctx context.Context, d *controlplane.Delivery, now, next time.Time,
+) error {
+	_, err := t.db.Exec(ctx,
+		`UPDATE webhook_deliveries SET next_attempt_at = $3, updated_at = $4 WHERE org_id = $1 AND id = $2`, d.OrgID, d.ID, next, now)
 	return translate(err, "delivery", d.ID)
 }
 
 // restartDelivery is RestartJob for the job of a delivery.
-func (t *Tx) restartDelivery(ctx context.Context, j *controlplane.Job, now time.Time) (*controlplane.Job, bool, error) {
+func (t *Tx) restartDelivery(
+	ctx context.Context, j *controlplane.Job, now time.Time,
+) (*controlplane.Job, bool, error) {
 	d, w, err := t.DeliveryWithWebhook(ctx, j.OrgID, j.DeliveryID)
 	if err != nil {
 		return nil, false, err

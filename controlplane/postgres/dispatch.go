@@ -15,24 +15,27 @@ import (
 // each lane the organizations take turns, each with its oldest jobs first, and enqueue gets the
 // jobs in that order. It returns how many it dispatched. Any number of replicas may call it at the
 // same time.
-func (s *Store) DispatchDue(ctx context.Context, now time.Time, lanes []Lane, enqueue func([]controlplane.Job) error) (int, error) {
+func (s *Store) DispatchDue(
+	ctx context.Context, now time.Time, lanes []Lane, enqueue func([]controlplane.Job) error,
+) (int, error) {
 	n := 0
-	err := pgx.BeginTxFunc(ctx, s.lazy, pgx.TxOptions{BeginQuery: beginByIndex}, func(tx pgx.Tx) error {
-		t := &Tx{queries{tx}}
-		next, err := t.turns(ctx, now, lanes)
-		if err != nil {
-			return err
-		}
-		jobs, err := t.dispatch(ctx, now, next)
-		if err != nil {
-			return err
-		}
-		next.tellNext(lanes, jobs, now)
-		if n = len(jobs); n == 0 {
-			return nil
-		}
-		return enqueue(jobs)
-	})
+	err := pgx.BeginTxFunc(ctx, s.lazy, pgx.TxOptions{BeginQuery: beginByIndex},
+		func(tx pgx.Tx) error {
+			t := &Tx{queries{tx}}
+			next, err := t.turns(ctx, now, lanes)
+			if err != nil {
+				return err
+			}
+			jobs, err := t.dispatch(ctx, now, next)
+			if err != nil {
+				return err
+			}
+			next.tellNext(lanes, jobs, now)
+			if n = len(jobs); n == 0 {
+				return nil
+			}
+			return enqueue(jobs)
+		})
 	return n, translate(err, "", "")
 }
 
@@ -81,7 +84,9 @@ func (s *Store) RequeueLost(ctx context.Context, now time.Time, limit int) (int,
 // Dispatched returns jobs that were dispatched more than age ago and after the given time, and are
 // due and not running, in the order of dispatch. The reconciler checks for each whether the queue
 // still has it.
-func (s *Store) Dispatched(ctx context.Context, now time.Time, age time.Duration, beyond time.Time, limit int) ([]controlplane.Job, error) {
+func (s *Store) Dispatched(
+	ctx context.Context, now time.Time, age time.Duration, beyond time.Time, limit int,
+) ([]controlplane.Job, error) {
 	return all(ctx, s.queries, scanJob, `SELECT `+jobColumns+` FROM jobs j
 		WHERE j.status = 'queued' AND j.dispatched_at IS NOT NULL AND j.dispatched_at > $3 AND j.dispatched_at < now() - $2::interval AND j.run_at < $1::timestamptz - $2::interval
 		ORDER BY j.dispatched_at LIMIT $4`, now, age, beyond, limit)

@@ -16,7 +16,8 @@ func TestRedispatchDeclined(t *testing.T) {
 	d.backlog(d.org, critical, 2, start.Add(-time.Hour))
 	jobs := d.batch(d.Store, room(10))
 	stale, running := jobs[0], jobs[1]
-	if _, err := d.ClaimJob(t.Context(), running.ID, running.Generation, "run", time.Minute, start); err != nil {
+	if _, err := d.ClaimJob(t.Context(), running.ID, running.Generation, "run", time.Minute,
+		start); err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range []struct {
@@ -26,7 +27,8 @@ func TestRedispatchDeclined(t *testing.T) {
 		if err := d.RedispatchDeclined(t.Context(), p.job.ID, p.generation); err != nil {
 			t.Fatal(err)
 		}
-		if now, err := d.Job(t.Context(), d.org, p.job.ID); err != nil || now.Generation != p.job.Generation || now.DispatchedAt == nil {
+		if now, err := d.Job(t.Context(), d.org, p.job.ID); err != nil ||
+			now.Generation != p.job.Generation || now.DispatchedAt == nil {
 			t.Errorf("generation %d: %+v, %v", p.generation, now, err)
 		}
 	}
@@ -34,8 +36,10 @@ func TestRedispatchDeclined(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := d.batch(d.Store, room(10))
-	if len(again) != 1 || again[0].ID != stale.ID || again[0].Generation != stale.Generation+1 || again[0].Attempts != 0 || !again[0].RunAt.Equal(stale.RunAt) {
-		t.Errorf("dispatched again: %+v, want %s at generation %d, due at %s", again, stale.ID, stale.Generation+1, stale.RunAt)
+	if len(again) != 1 || again[0].ID != stale.ID || again[0].Generation != stale.Generation+1 ||
+		again[0].Attempts != 0 || !again[0].RunAt.Equal(stale.RunAt) {
+		t.Errorf("dispatched again: %+v, want %s at generation %d, due at %s", again, stale.ID,
+			stale.Generation+1, stale.RunAt)
 	}
 }
 
@@ -49,7 +53,8 @@ func TestRedispatchDeclinedWaitsForTheDispatch(t *testing.T) {
 	_, err := d.DispatchDue(t.Context(), start, room(1), func(jobs []controlplane.Job) error {
 		id = jobs[0].ID
 		go func() { returned <- d.RedispatchDeclined(t.Context(), id, jobs[0].Generation) }()
-		for value[int](d, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) == 0 {
+		for value[int](d,
+			`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) == 0 {
 			if len(returned) > 0 {
 				t.Error("it did not wait")
 				break
@@ -64,7 +69,8 @@ func TestRedispatchDeclinedWaitsForTheDispatch(t *testing.T) {
 	if err := <-returned; err != nil {
 		t.Fatal(err)
 	}
-	if j, err := d.Job(t.Context(), d.org, id); err != nil || j.Generation != 2 || j.DispatchedAt != nil {
+	if j, err := d.Job(t.Context(), d.org, id); err != nil || j.Generation != 2 ||
+		j.DispatchedAt != nil {
 		t.Errorf("Job = %+v, %v, want generation 2, not dispatched", j, err)
 	}
 }
@@ -80,10 +86,12 @@ func TestThrottledOrganizationsGetFew(t *testing.T) {
 		held, other := d.org, d.organization(1000)
 		d.backlog(held, critical, 20, start.Add(-2*time.Hour))
 		d.backlog(other, critical, 20, start.Add(-time.Hour))
-		lane := postgres.Lane{Queue: critical, Room: tt.room, Throttled: []string{held}, Few: tt.few}
+		lane := postgres.Lane{Queue: critical, Room: tt.room, Throttled: []string{held},
+			Few: tt.few}
 		n := perOrganization(d.batch(d.Store, []postgres.Lane{lane}))
 		if n[held] != tt.held || n[other] != tt.other {
-			t.Errorf("%+v: %d jobs of the throttled organization, %d of the other", tt, n[held], n[other])
+			t.Errorf("%+v: %d jobs of the throttled organization, %d of the other", tt, n[held],
+				n[other])
 		}
 	}
 }

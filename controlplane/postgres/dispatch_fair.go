@@ -69,7 +69,8 @@ func (t *turns) add(l *Lane, org string, share int) {
 		share = min(share, l.Few)
 	}
 	if share > 0 {
-		t.queues, t.orgs, t.shares = append(t.queues, string(l.Queue)), append(t.orgs, org), append(t.shares, share)
+		t.queues, t.orgs, t.shares = append(t.queues, string(l.Queue)), append(t.orgs, org),
+			append(t.shares, share)
 	}
 }
 
@@ -187,10 +188,13 @@ const waitingIn = `j.queue = l.queue AND j.status = 'queued' AND j.dispatched_at
 // dueOrganizations returns the organizations that have a due job in a queue. It starts after the
 // lane's last organization and wraps around, and inspects at most turnScan of them. whole says that
 // these were all, and last is the organization inspected last.
-func (t *Tx) dueOrganizations(ctx context.Context, l Lane, now time.Time) (due []string, whole bool, last string, err error) {
+func (t *Tx) dueOrganizations(
+	ctx context.Context, l Lane, now time.Time,
+) (due []string, whole bool, last string, err error) {
 	looked := 0
 	scan := func(after string, until *string) error {
-		rows, err := t.db.Query(ctx, dueOrganizationsSQL, l.Queue, now, after, until, turnScan-looked)
+		rows, err := t.db.Query(ctx, dueOrganizationsSQL, l.Queue, now, after, until,
+			turnScan-looked)
 		if err != nil {
 			return err
 		}

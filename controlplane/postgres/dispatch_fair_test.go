@@ -13,11 +13,13 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-const defaultQueue, bulk, critical = controlplane.QueueDefault, controlplane.QueueBulk, controlplane.QueueCritical
+const defaultQueue, bulk, critical = controlplane.QueueDefault, controlplane.QueueBulk,
+	controlplane.QueueCritical
 
 // room returns a lane for each queue, with the given room.
 func room(n int) []postgres.Lane {
-	return []postgres.Lane{{Queue: critical, Room: n}, {Queue: defaultQueue, Room: n}, {Queue: bulk, Room: n}}
+	return []postgres.Lane{{Queue: critical, Room: n}, {Queue: defaultQueue, Room: n},
+		{Queue: bulk, Room: n}}
 }
 
 // backlog stores n jobs of an organization that have been due since the given time, one millisecond
@@ -38,7 +40,8 @@ func (d *db) backlog(org string, q controlplane.Queue, n int, since time.Time) {
 func (d *db) batch(s *postgres.Store, lanes []postgres.Lane) []controlplane.Job {
 	d.t.Helper()
 	var out []controlplane.Job
-	n, err := s.DispatchDue(d.t.Context(), start, lanes, func(jobs []controlplane.Job) error { out = jobs; return nil })
+	n, err := s.DispatchDue(d.t.Context(), start, lanes,
+		func(jobs []controlplane.Job) error { out = jobs; return nil })
 	if err != nil {
 		d.t.Error(err)
 	}
@@ -69,7 +72,10 @@ func TestBatchIncludesEveryOrganization(t *testing.T) {
 	}
 	jobs := d.batch(d.Store, room(20))
 	for _, q := range []controlplane.Queue{critical, bulk} {
-		at := slices.IndexFunc(jobs, func(j controlplane.Job) bool { return j.OrgID == other && j.Queue == q })
+		at := slices.IndexFunc(jobs, func(j controlplane.Job) bool {
+			return j.OrgID == other &&
+				j.Queue == q
+		})
 		if at < 0 || at > 3 {
 			t.Errorf("in %s the other organization's job is number %d of %d", q, at, len(jobs))
 		}

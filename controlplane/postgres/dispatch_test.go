@@ -26,14 +26,15 @@ func TestDispatchDueDispatchesEveryJobOnce(t *testing.T) {
 	seen := map[string]int{}
 	atOnce(len(replicas), func(i int) {
 		for idle := 0; idle < 3; {
-			n, err := replicas[i].DispatchDue(t.Context(), start, room(10), func(jobs []controlplane.Job) error {
-				mu.Lock()
-				defer mu.Unlock()
-				for _, j := range jobs {
-					seen[j.ID]++
-				}
-				return nil
-			})
+			n, err := replicas[i].DispatchDue(t.Context(), start, room(10),
+				func(jobs []controlplane.Job) error {
+					mu.Lock()
+					defer mu.Unlock()
+					for _, j := range jobs {
+						seen[j.ID]++
+					}
+					return nil
+				})
 			if err != nil {
 				t.Error(err)
 			}
@@ -53,7 +54,8 @@ func TestDispatchDueDispatchesEveryJobOnce(t *testing.T) {
 			t.Errorf("%s was dispatched %d times", id, n)
 		}
 	}
-	if n := value[int](d, `SELECT count(*) FROM jobs WHERE dispatched_at IS NULL OR generation <> 1`); n != 0 {
+	if n := value[int](d,
+		`SELECT count(*) FROM jobs WHERE dispatched_at IS NULL OR generation <> 1`); n != 0 {
 		t.Errorf("%d jobs are not marked", n)
 	}
 }
@@ -89,7 +91,8 @@ func TestDispatchDueInOrderOfTime(t *testing.T) {
 	}
 	d.exec(`UPDATE jobs SET status = 'succeeded'`)
 	lanes := room(1)
-	if _, err := d.DispatchDue(t.Context(), start, lanes, take); err != nil || !lanes[1].Next.IsZero() {
+	if _, err := d.DispatchDue(t.Context(), start, lanes, take); err != nil ||
+		!lanes[1].Next.IsZero() {
 		t.Errorf("next due with nothing to do: %s, %v", lanes[1].Next, err)
 	}
 }
@@ -101,16 +104,20 @@ func TestDispatchDueKeepsJobsDueIfTheQueueFails(t *testing.T) {
 		d.add(d.org, fmt.Sprintf("d%d.example.com", i))
 	}
 	down := errors.New("the queue is unavailable")
-	if _, err := d.DispatchDue(t.Context(), start, room(10), func([]controlplane.Job) error { return down }); !errors.Is(err, down) {
+	if _, err := d.DispatchDue(t.Context(), start, room(10),
+		func([]controlplane.Job) error { return down }); !errors.Is(err, down) {
 		t.Errorf("DispatchDue = %v, want %v", err, down)
 	}
-	if n := value[int](d, `SELECT count(*) FROM jobs WHERE dispatched_at IS NULL AND generation = 1`); n != 5 {
+	if n := value[int](d,
+		`SELECT count(*) FROM jobs WHERE dispatched_at IS NULL AND generation = 1`); n != 5 {
 		t.Errorf("%d of 5 jobs are still due", n)
 	}
 	if n, err := d.DispatchDue(t.Context(), start, room(10), nothing); n != 5 || err != nil {
 		t.Errorf("afterwards: %d, %v", n, err)
 	}
-	if n, err := d.DispatchDue(t.Context(), start, room(10), func([]controlplane.Job) error { t.Error("called for nothing"); return nil }); n != 0 || err != nil {
+	if n, err := d.DispatchDue(t.Context(), start, room(10),
+		func([]controlplane.Job) error { t.Error("called for nothing"); return nil }); n != 0 ||
+		err != nil {
 		t.Errorf("with nothing due: %d, %v", n, err)
 	}
 }
@@ -149,7 +156,9 @@ func TestRequeueLost(t *testing.T) {
 		t.Errorf("a job whose lease has not expired is %+v, want it running", j)
 	}
 	for _, c := range claims[1:] {
-		if j := d.job(d.org, c.Job.ID); j.Status != controlplane.JobQueued || j.Reason != "worker-lost" || j.Generation != 2 || j.DispatchedAt != nil || j.Attempts != 0 || !j.RunAt.Equal(later) {
+		if j := d.job(d.org, c.Job.ID); j.Status != controlplane.JobQueued ||
+			j.Reason != "worker-lost" || j.Generation != 2 || j.DispatchedAt != nil ||
+			j.Attempts != 0 || !j.RunAt.Equal(later) {
 			t.Errorf("after RequeueLost the job is %+v, want queued for worker-lost at generation 2, due at %s", j, later)
 		}
 		d.claim(d.job(d.org, c.Job.ID), "next")
@@ -220,7 +229,8 @@ func TestRedispatchAll(t *testing.T) {
 	if total.Load() != 5 {
 		t.Errorf("%d jobs were redispatched, want 5", total.Load())
 	}
-	if n := value[int](d, `SELECT count(*) FROM jobs WHERE generation = 2 AND dispatched_at IS NULL AND status = 'queued'`); n != 5 {
+	if n := value[int](d,
+		`SELECT count(*) FROM jobs WHERE generation = 2 AND dispatched_at IS NULL AND status = 'queued'`); n != 5 {
 		t.Errorf("%d jobs are due again", n)
 	}
 }
@@ -251,7 +261,8 @@ func TestDispatchedFindsStuckJobs(t *testing.T) {
 	d.exec(`UPDATE jobs SET run_at = $2 WHERE id = $1`, stuck[6].ID, now) // waits for its retry
 	got := list(time.Time{}, 3)
 	if len(got) != 3 || got[0].ID != stuck[0].ID || got[2].ID != stuck[2].ID {
-		t.Fatalf("Dispatched = %+v, want the three jobs from %s to %s", got, stuck[0].ID, stuck[2].ID)
+		t.Fatalf("Dispatched = %+v, want the three jobs from %s to %s", got, stuck[0].ID,
+			stuck[2].ID)
 	}
 	if rest := list(*got[2].DispatchedAt, 3); len(rest) != 1 || rest[0].ID != stuck[3].ID {
 		t.Errorf("Dispatched after the third job = %+v, want %s", rest, stuck[3].ID)
@@ -270,7 +281,8 @@ func TestQueueDepth(t *testing.T) {
 			d.exec(`UPDATE jobs SET run_at = $2 WHERE id = $1`, j.ID, start.Add(time.Hour))
 		}
 	}
-	if due, running, err := d.QueueDepth(t.Context(), start); due != 2 || running != 1 || err != nil {
+	if due, running, err := d.QueueDepth(t.Context(), start); due != 2 || running != 1 ||
+		err != nil {
 		t.Errorf("%d due, %d running, %v", due, running, err)
 	}
 }

@@ -25,9 +25,12 @@ func scanDomain(row pgx.CollectableRow) (controlplane.Domain, error) {
 
 // domainFields are the destinations for domainColumns.
 func domainFields(d *controlplane.Domain) []any {
-	return []any{&d.ID, &d.OrgID, &d.Name, &d.Target, (*string)(&d.Status), &d.StatusReason, &d.Wildcard, (*string)(&d.KeyType),
-		&d.CSRPEM, &d.Profile, &d.PreferredChain, &d.CA, &d.AutoIssue, &d.AutoRenew, &d.Labels, &d.Conditions, &d.CertificateID,
-		&d.ExpiresAt, &d.RenewAt, &d.LastIssuedAt, &d.CheckSince, &d.CheckAttempts, &d.ForbiddenCAs, &d.Version, &d.CreatedAt, &d.UpdatedAt}
+	return []any{&d.ID, &d.OrgID, &d.Name, &d.Target, (*string)(&d.Status), &d.StatusReason,
+		&d.Wildcard, (*string)(&d.KeyType),
+		&d.CSRPEM, &d.Profile, &d.PreferredChain, &d.CA, &d.AutoIssue, &d.AutoRenew, &d.Labels,
+		&d.Conditions, &d.CertificateID,
+		&d.ExpiresAt, &d.RenewAt, &d.LastIssuedAt, &d.CheckSince, &d.CheckAttempts, &d.ForbiddenCAs,
+		&d.Version, &d.CreatedAt, &d.UpdatedAt}
 }
 
 // Domain returns a domain by its ID or its canonical name.
@@ -37,7 +40,9 @@ func (q queries) Domain(ctx context.Context, orgID, ref string) (*controlplane.D
 
 // DomainIDs returns the IDs of the organization's domains among refs, each an ID or a canonical
 // name, by ref. A ref that names no domain is missing from the map.
-func (q queries) DomainIDs(ctx context.Context, orgID string, refs []string) (map[string]string, error) {
+func (q queries) DomainIDs(
+	ctx context.Context, orgID string, refs []string,
+) (map[string]string, error) {
 	found := make(map[string]string, len(refs))
 	if len(refs) == 0 {
 		return found, nil
@@ -60,12 +65,15 @@ func (t *Tx) LockDomain(ctx context.Context, orgID, ref string) (*controlplane.D
 	return t.domain(ctx, orgID, ref, " FOR NO KEY UPDATE")
 }
 
-func (q queries) domain(ctx context.Context, orgID, ref, lock string) (*controlplane.Domain, error) {
+func (q queries) domain(
+	ctx context.Context, orgID, ref, lock string,
+) (*controlplane.Domain, error) {
 	by := "name"
 	if strings.HasPrefix(ref, controlplane.PrefixDomain+"_") {
 		by = "id"
 	}
-	return one(ctx, q, scanDomain, "domain", ref, `SELECT `+domainColumns+` FROM domains d WHERE d.org_id = $1 AND d.`+by+` = $2`+lock, orgID, ref)
+	return one(ctx, q, scanDomain, "domain", ref, `SELECT `+domainColumns+
+		` FROM domains d WHERE d.org_id = $1 AND d.`+by+` = $2`+lock, orgID, ref)
 }
 
 // DomainFilter selects the domains to list. The zero value lists all, newest first.
@@ -86,18 +94,23 @@ var domainSorts = map[string]struct {
 	sortKey
 	position func(controlplane.Domain) *Cursor
 }{
-	"created_at": {sortKey{"d.created_at", "d.id", "timestamptz"}, func(d controlplane.Domain) *Cursor { return at(d.CreatedAt, d.ID) }},
-	"name":       {sortKey{"d.name", "d.id", "text"}, func(d controlplane.Domain) *Cursor { return &Cursor{d.Name, d.ID} }},
-	"expires_at": {sortKey{"coalesce(d.expires_at, 'infinity')", "d.id", "timestamptz"}, func(d controlplane.Domain) *Cursor {
-		if d.ExpiresAt == nil {
-			return &Cursor{"infinity", d.ID}
-		}
-		return at(*d.ExpiresAt, d.ID)
-	}},
+	"created_at": {sortKey{"d.created_at", "d.id", "timestamptz"},
+		func(d controlplane.Domain) *Cursor { return at(d.CreatedAt, d.ID) }},
+	"name": {sortKey{"d.name", "d.id", "text"},
+		func(d controlplane.Domain) *Cursor { return &Cursor{d.Name, d.ID} }},
+	"expires_at": {sortKey{"coalesce(d.expires_at, 'infinity')", "d.id", "timestamptz"},
+		func(d controlplane.Domain) *Cursor {
+			if d.ExpiresAt == nil {
+				return &Cursor{"infinity", d.ID}
+			}
+			return at(*d.ExpiresAt, d.ID)
+		}},
 }
 
 // ListDomains returns one page, and the cursor of the next one, nil on the last.
-func (q queries) ListDomains(ctx context.Context, orgID string, f DomainFilter) ([]controlplane.Domain, *Cursor, error) {
+func (q queries) ListDomains(
+	ctx context.Context, orgID string, f DomainFilter,
+) ([]controlplane.Domain, *Cursor, error) {
 	l, position, err := f.list(orgID)
 	if err != nil {
 		return nil, nil, err
@@ -111,13 +124,16 @@ func (f DomainFilter) list(orgID string) (*list, func(controlplane.Domain) *Curs
 	if !ok {
 		return nil, nil, fmt.Errorf("postgres: domains cannot be sorted by %q", f.Sort)
 	}
-	l := newList(`SELECT `+domainColumns+` FROM domains d`, "d.org_id = @org_id", named{"org_id": orgID})
-	l.where(f.Query != "", "position(@query in d.name) > 0", named{"query": strings.ToLower(f.Query)})
+	l := newList(`SELECT `+domainColumns+` FROM domains d`, "d.org_id = @org_id",
+		named{"org_id": orgID})
+	l.where(f.Query != "", "position(@query in d.name) > 0",
+		named{"query": strings.ToLower(f.Query)})
 	key, value, pair := strings.Cut(f.Label, "=")
 	l.where(pair, "d.labels ->> @label = @label_value", named{"label": key, "label_value": value})
 	l.where(!pair && key != "", "d.labels ->> @label IS NOT NULL", named{"label": key})
 	l.where(f.Status != "", "d.status = @status", named{"status": f.Status})
-	l.where(f.ExpiresBefore != nil, "d.expires_at < @expires_before", named{"expires_before": f.ExpiresBefore})
+	l.where(f.ExpiresBefore != nil, "d.expires_at < @expires_before",
+		named{"expires_before": f.ExpiresBefore})
 	l.where(f.IDs != nil, "d.id = ANY(@ids)", named{"ids": f.IDs})
 	l.sorted(sort.sortKey, descending, f.After, f.Limit)
 	return l, sort.position, nil
@@ -134,7 +150,8 @@ func (q queries) SaveDomain(ctx context.Context, d *controlplane.Domain, now tim
 }
 
 const (
-	saveDomain = `UPDATE domains d SET ` + setDomain + ` WHERE d.org_id = @org_id AND d.id = @domain_id RETURNING d.version, d.updated_at`
+	saveDomain = `UPDATE domains d SET ` + setDomain +
+		` WHERE d.org_id = @org_id AND d.id = @domain_id RETURNING d.version, d.updated_at`
 
 	// setDomain is the part of an UPDATE that writes what SaveDomain writes, with saveDomainArgs.
 	setDomain = `status = @status, status_reason = @status_reason, wildcard = @wildcard, key_type = @key_type,
@@ -151,9 +168,11 @@ func saveDomainArgs(d *controlplane.Domain, now time.Time) (named, error) {
 		d.ForbiddenCAs = []string{}
 	}
 	args, err := domainArgs(d)
-	return merge(args, named{"certificate_id": d.CertificateID, "expires_at": d.ExpiresAt, "renew_at": d.RenewAt,
-		"last_issued_at": d.LastIssuedAt, "check_since": d.CheckSince, "check_attempts": d.CheckAttempts,
-		"forbidden_cas": d.ForbiddenCAs, "now": now}), err
+	return merge(args, named{"certificate_id": d.CertificateID, "expires_at": d.ExpiresAt,
+		"renew_at":       d.RenewAt,
+		"last_issued_at": d.LastIssuedAt, "check_since": d.CheckSince,
+		"check_attempts": d.CheckAttempts,
+		"forbidden_cas":  d.ForbiddenCAs, "now": now}), err
 }
 
 // domainArgs returns the arguments that name a domain, and those that a new one has, too.
@@ -166,10 +185,13 @@ func domainArgs(d *controlplane.Domain) (named, error) {
 		return nil, err
 	}
 	conditions, err := json.Marshal(d.Conditions)
-	return named{"org_id": d.OrgID, "domain_id": d.ID, "status": d.Status, "status_reason": d.StatusReason,
-		"wildcard": d.Wildcard, "key_type": d.KeyType, "csr_pem": d.CSRPEM, "profile": d.Profile,
-		"preferred_chain": d.PreferredChain, "ca": d.CA, "auto_issue": d.AutoIssue, "auto_renew": d.AutoRenew,
-		"labels": labels, "conditions": conditions}, err
+	return named{"org_id": d.OrgID, "domain_id": d.ID, "status": d.Status,
+		"status_reason": d.StatusReason,
+		"wildcard":      d.Wildcard, "key_type": d.KeyType, "csr_pem": d.CSRPEM,
+		"profile":         d.Profile,
+		"preferred_chain": d.PreferredChain, "ca": d.CA, "auto_issue": d.AutoIssue,
+		"auto_renew": d.AutoRenew,
+		"labels":     labels, "conditions": conditions}, err
 }
 
 // DeleteDomain removes a domain with its jobs, orders, challenges, and certificates.

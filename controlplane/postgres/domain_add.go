@@ -16,7 +16,9 @@ type Addition struct {
 // AddDomain stores a new domain with its first job and its audit entry, and counts it against the
 // organization's limit. If the limit is reached, it stores nothing and returns false. It returns
 // KindConflict, with the existing domain, if the organization has a domain of that name.
-func (q queries) AddDomain(ctx context.Context, d *controlplane.Domain, j *controlplane.Job, a controlplane.AuditEntry) (bool, error) {
+func (q queries) AddDomain(
+	ctx context.Context, d *controlplane.Domain, j *controlplane.Job, a controlplane.AuditEntry,
+) (bool, error) {
 	args, err := (&Addition{d, j, a}).args()
 	if err != nil {
 		return false, err
@@ -56,7 +58,9 @@ const addDomain = `
 
 func (a *Addition) args() (named, error) {
 	domain, err := domainArgs(a.Domain)
-	return merge(domain, jobArgs(a.Job), entryArgs(&a.Entry), named{"name": a.Domain.Name, "target": a.Domain.Target,
-		"created_at": a.Domain.CreatedAt, "free": controlplane.TierFree.Domains(), "pro": controlplane.TierPro.Domains(),
-		"agency": controlplane.TierAgency.Domains()}), err
+	return merge(domain, jobArgs(a.Job), entryArgs(&a.Entry),
+		named{"name": a.Domain.Name, "target": a.Domain.Target,
+			"created_at": a.Domain.CreatedAt, "free": controlplane.TierFree.Domains(),
+			"pro":    controlplane.TierPro.Domains(),
+			"agency": controlplane.TierAgency.Domains()}), err
 }

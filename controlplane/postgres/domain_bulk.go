@@ -11,7 +11,9 @@ import (
 
 // LockDomains locks the organization's set of domains until the transaction ends, so that none is
 // added or removed, and returns those of the given names, by name.
-func (t *Tx) LockDomains(ctx context.Context, orgID string, names []string) (map[string]*controlplane.Domain, error) {
+func (t *Tx) LockDomains(
+	ctx context.Context, orgID string, names []string,
+) (map[string]*controlplane.Domain, error) {
 	var locked bool
 	found := make(map[string]*controlplane.Domain)
 	b := &pgx.Batch{}
@@ -19,7 +21,8 @@ func (t *Tx) LockDomains(ctx context.Context, orgID string, names []string) (map
 	b.Queue(`SELECT true FROM organizations WHERE id = $1 FOR NO KEY UPDATE`, orgID).
 		QueryRow(func(row pgx.Row) error { return row.Scan(&locked) })
 	// A separate statement: its snapshot is taken after the lock.
-	b.Queue(`SELECT `+domainColumns+` FROM domains d WHERE d.org_id = $1 AND d.name = ANY($2)`, orgID, names).
+	b.Queue(`SELECT `+domainColumns+` FROM domains d WHERE d.org_id = $1 AND d.name = ANY($2)`,
+		orgID, names).
 		Query(func(rows pgx.Rows) error {
 			all, err := pgx.CollectRows(rows, scanDomain)
 			for i := range all {

@@ -23,7 +23,9 @@ type EndingWeek struct {
 // EndingWeeks counts an organization's domains that have a certificate by the weeks in which it
 // expires and is renewed. The weeks are counted from start. Earlier dates are in the first week,
 // and dates after the last week are in one more.
-func (q queries) EndingWeeks(ctx context.Context, orgID string, now, start time.Time, weeks int) ([]EndingWeek, error) {
+func (q queries) EndingWeeks(
+	ctx context.Context, orgID string, now, start time.Time, weeks int,
+) ([]EndingWeek, error) {
 	ends := make([]time.Time, weeks)
 	for i := range ends {
 		ends[i] = start.Add(time.Duration(i+1) * Week)

@@ -39,7 +39,8 @@ func TestEndingWeeks(t *testing.T) {
 		if w.Renews != nil {
 			renews = fmt.Sprint(*w.Renews)
 		}
-		return fmt.Sprintf("%d in %d, renewed %s, ended %v, late %v", w.Count, w.Ends, renews, w.Ended, w.Late)
+		return fmt.Sprintf("%d in %d, renewed %s, ended %v, late %v", w.Count, w.Ends, renews,
+			w.Ended, w.Late)
 	}
 	want := []string{
 		"1 in 0, renewed 0, ended true, late true",
@@ -65,7 +66,8 @@ func TestEndingWeeksAgreeWithTheRule(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	dom, _ := d.add(d.org, "example.com")
-	for _, life := range []time.Duration{6 * day, 10*day - time.Second, 10 * day, 45 * day, 90 * day} {
+	for _, life := range []time.Duration{6 * day, 10*day - time.Second, 10 * day, 45 * day,
+		90 * day} {
 		late := controlplane.RenewalLateAt(start, start.Add(life))
 		d.exec(`UPDATE domains SET certificate_id = 'crt_x', expires_at = $2, last_issued_at = $3, renew_at = $2 WHERE id = $1`, dom.ID, start.Add(life), start)
 		for _, off := range []time.Duration{-time.Second, time.Second} {
@@ -104,10 +106,13 @@ func TestReplacedCertificate(t *testing.T) {
 	dom, first := d.certified(d.org, "example.com", 90*day, postgres.RenewalWatch{})
 	d.exec(`UPDATE certificates SET replaced_by = 'crt_next' WHERE id = $1`, first.ID)
 	for _, tt := range []struct{ org, domain, id, want string }{
-		{d.org, dom.ID, "crt_next", first.ID}, {d.org, dom.ID, first.ID, ""}, {d.organization(1), dom.ID, "crt_next", ""},
+		{d.org, dom.ID, "crt_next", first.ID}, {d.org, dom.ID, first.ID, ""},
+		{d.organization(1), dom.ID, "crt_next", ""},
 	} {
-		if got, err := d.ReplacedCertificate(t.Context(), tt.org, tt.domain, tt.id); err != nil || got != tt.want {
-			t.Errorf("ReplacedCertificate(%s, %s, %s) = %q, %v, want %q", tt.org, tt.domain, tt.id, got, err, tt.want)
+		if got, err := d.ReplacedCertificate(t.Context(), tt.org, tt.domain, tt.id); err != nil ||
+			got != tt.want {
+			t.Errorf("ReplacedCertificate(%s, %s, %s) = %q, %v, want %q", tt.org, tt.domain, tt.id,
+				got, err, tt.want)
 		}
 	}
 }

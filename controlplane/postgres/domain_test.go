@@ -15,19 +15,24 @@ func TestAddDomainStoresDomainJobAndEntryTogether(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	dom, j, a := newDomain(d.org, "example.com")
-	dom.Labels, dom.Profile, dom.CA, dom.Wildcard = map[string]string{"team": "a"}, "tlsserver", "primary", true
-	dom.SetCondition(controlplane.Condition{Type: controlplane.DNSReady, Status: "unknown", Reason: "cname-unchecked", NextCheckAt: &start})
+	dom.Labels, dom.Profile, dom.CA, dom.Wildcard = map[string]string{"team": "a"}, "tlsserver",
+		"primary", true
+	dom.SetCondition(controlplane.Condition{Type: controlplane.DNSReady,
+		Status: "unknown", Reason: "cname-unchecked", NextCheckAt: &start})
 	if ok, err := d.AddDomain(t.Context(), dom, j, a); err != nil || !ok {
 		t.Fatalf("AddDomain = %v, %v, want true", ok, err)
 	}
 	got, err := d.Domain(t.Context(), d.org, "example.com")
 	d.must(err)
-	if got.ID != dom.ID || got.Target != dom.Target || got.Labels["team"] != "a" || got.Profile != "tlsserver" || got.CA != "primary" || !got.Wildcard ||
-		got.Version != 1 || !got.CheckSince.Equal(start) || got.Condition(controlplane.DNSReady).Reason != "cname-unchecked" {
+	if got.ID != dom.ID || got.Target != dom.Target || got.Labels["team"] != "a" ||
+		got.Profile != "tlsserver" || got.CA != "primary" || !got.Wildcard ||
+		got.Version != 1 || !got.CheckSince.Equal(start) ||
+		got.Condition(controlplane.DNSReady).Reason != "cname-unchecked" {
 		t.Errorf("Domain = %+v, want %+v", got, dom)
 	}
 	job := d.job(d.org, j.ID)
-	if job.DomainID != dom.ID || job.Status != controlplane.JobQueued || job.Generation != 1 || job.Attempts != 0 || !job.RunAt.Equal(start) || job.DispatchedAt != nil {
+	if job.DomainID != dom.ID || job.Status != controlplane.JobQueued || job.Generation != 1 ||
+		job.Attempts != 0 || !job.RunAt.Equal(start) || job.DispatchedAt != nil {
 		t.Errorf("Job = %+v, want a queued job of %s, due at %s", job, dom.ID, start)
 	}
 	if n, err := d.DomainCount(t.Context(), d.org); err != nil || n != 1 {
@@ -41,7 +46,9 @@ func TestAddDomainTwiceReturnsTheFirstID(t *testing.T) {
 	first, _ := d.add(d.org, "example.com")
 	dom, j, a := newDomain(d.org, "example.com")
 	ok, err := d.AddDomain(t.Context(), dom, j, a)
-	if e, is := errors.AsType[*controlplane.Error](err); ok || !is || e.Kind != controlplane.KindConflict || e.Code != "domain-exists" || e.ExistingID != first.ID {
+	if e, is := errors.AsType[*controlplane.Error](err); ok || !is ||
+		e.Kind != controlplane.KindConflict || e.Code != "domain-exists" ||
+		e.ExistingID != first.ID {
 		t.Errorf("AddDomain = %v, %+v, want domain-exists with the domain %s", ok, err, first.ID)
 	}
 	if n, _ := d.DomainCount(t.Context(), d.org); n != 1 {
@@ -65,7 +72,8 @@ func TestAddDomainConcurrentlyStoresANameOnce(t *testing.T) {
 	atOnce(20, func(int) {
 		dom, j, a := newDomain(d.org, "example.com")
 		ok, err := d.AddDomain(t.Context(), dom, j, a)
-		if e, is := errors.AsType[*controlplane.Error](err); is && e.Code == "domain-exists" && e.ExistingID != "" {
+		if e, is := errors.AsType[*controlplane.Error](err); is && e.Code == "domain-exists" &&
+			e.ExistingID != "" {
 			told.Add(1)
 		} else if err != nil {
 			t.Error(err)
@@ -102,8 +110,10 @@ func TestPlanLimitHoldsUnderConcurrency(t *testing.T) {
 	if added.Load() != 17 || refused.Load() != 33 {
 		t.Errorf("%d added and %d rejected, want 17 and 33", added.Load(), refused.Load())
 	}
-	for _, sql := range []string{`SELECT count(*) FROM domains WHERE org_id = $1`, `SELECT count(*) FROM jobs WHERE org_id = $1`,
-		`SELECT count(*) FROM audit_logs WHERE org_id = $1`, `SELECT domain_count FROM organizations WHERE id = $1`} {
+	for _, sql := range []string{`SELECT count(*) FROM domains WHERE org_id = $1`,
+		`SELECT count(*) FROM jobs WHERE org_id = $1`,
+		`SELECT count(*) FROM audit_logs WHERE org_id = $1`,
+		`SELECT domain_count FROM organizations WHERE id = $1`} {
 		if n := value[int](d, sql, org); n != 17 {
 			t.Errorf("%s = %d, want 17", sql, n)
 		}
@@ -128,7 +138,8 @@ func TestLockedOrganizationBlocksNoOther(t *testing.T) {
 			}
 			added <- err
 		}()
-		for value[int](d, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) == 0 {
+		for value[int](d,
+			`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) == 0 {
 			select {
 			case err := <-added:
 				return fmt.Errorf("AddDomain did not wait, but returned %w", err)
@@ -147,8 +158,10 @@ func TestLockedOrganizationBlocksNoOther(t *testing.T) {
 func TestPlanLimitsOfTheTiers(t *testing.T) {
 	t.Parallel()
 	d := open(t)
-	for tier, limit := range map[controlplane.Tier]int{controlplane.TierFree: 3, controlplane.TierPro: 15, controlplane.TierAgency: 50} {
-		o := &controlplane.Organization{ID: controlplane.NewID(controlplane.PrefixOrganization), Name: "x", Tier: tier, CreatedAt: start}
+	for tier, limit := range map[controlplane.Tier]int{controlplane.TierFree: 3,
+		controlplane.TierPro: 15, controlplane.TierAgency: 50} {
+		o := &controlplane.Organization{ID: controlplane.NewID(controlplane.PrefixOrganization),
+			Name: "x", Tier: tier, CreatedAt: start}
 		d.must(d.AddOrganization(t.Context(), o))
 		for i := range limit {
 			d.add(o.ID, fmt.Sprintf("d%d.example.com", i))
@@ -173,7 +186,8 @@ func TestDomainCountIsRightUnderAddsAndDeletes(t *testing.T) {
 		name := fmt.Sprintf("d%d.example.com", i%4)
 		for range 15 {
 			dom, j, a := newDomain(org, name)
-			if _, err := d.AddDomain(t.Context(), dom, j, a); err != nil && !controlplane.HasCode(err, "domain-exists") {
+			if _, err := d.AddDomain(t.Context(), dom, j, a); err != nil &&
+				!controlplane.HasCode(err, "domain-exists") {
 				t.Errorf("adding: %v", err)
 			}
 			err := d.InTx(t.Context(), func(tx *postgres.Tx) error {
@@ -189,7 +203,8 @@ func TestDomainCountIsRightUnderAddsAndDeletes(t *testing.T) {
 		}
 	})
 	counted, err := d.DomainCount(t.Context(), org)
-	if stored := value[int](d, `SELECT count(*) FROM domains WHERE org_id = $1`, org); err != nil || counted != stored {
+	if stored := value[int](d, `SELECT count(*) FROM domains WHERE org_id = $1`, org); err != nil ||
+		counted != stored {
 		t.Errorf("%d counted, %d stored, %v", counted, stored, err)
 	}
 }
@@ -202,14 +217,18 @@ func TestDeleteDomainDeletesItsObjects(t *testing.T) {
 	o := d.order(c)
 	o.Values = []string{"v"}
 	d.must(d.PublishChallenges(t.Context(), c, o, start.Add(time.Hour), start))
-	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error { return tx.AddCertificate(t.Context(), newCertificate(o), "") }))
+	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error {
+		return tx.AddCertificate(t.Context(),
+			newCertificate(o), "")
+	}))
 	d.must(d.DeleteDomain(t.Context(), d.org, dom.ID))
 	for _, table := range []string{"domains", "jobs", "acme_orders", "challenges", "certificates"} {
 		if n := value[int](d, `SELECT count(*) FROM `+table); n != 0 {
 			t.Errorf("%d rows of %s are left", n, table)
 		}
 	}
-	wantKind(t, "deleting twice", d.DeleteDomain(t.Context(), d.org, dom.ID), controlplane.KindNotFound)
+	wantKind(t, "deleting twice", d.DeleteDomain(t.Context(), d.org, dom.ID),
+		controlplane.KindNotFound)
 }
 
 func TestSaveDomainRaisesTheVersion(t *testing.T) {
@@ -217,15 +236,19 @@ func TestSaveDomainRaisesTheVersion(t *testing.T) {
 	d := open(t)
 	dom, _ := d.add(d.org, "example.com")
 	later := start.Add(time.Hour)
-	dom.Status, dom.StatusReason, dom.Labels = controlplane.DomainError, "delegation-timeout", map[string]string{"a": "b"}
+	dom.Status, dom.StatusReason, dom.Labels = controlplane.DomainError,
+		"delegation-timeout", map[string]string{"a": "b"}
 	d.must(d.SaveDomain(t.Context(), dom, later))
 	got, err := d.Domain(t.Context(), d.org, dom.ID)
 	d.must(err)
-	if got.Version != 2 || dom.Version != 2 || !got.UpdatedAt.Equal(later) || !got.CreatedAt.Equal(start) || got.StatusReason != "delegation-timeout" || got.Labels["a"] != "b" {
+	if got.Version != 2 || dom.Version != 2 || !got.UpdatedAt.Equal(later) ||
+		!got.CreatedAt.Equal(start) || got.StatusReason != "delegation-timeout" ||
+		got.Labels["a"] != "b" {
 		t.Errorf("Domain = %+v, want version 2 with the new status and labels", got)
 	}
 	d.must(d.DeleteDomain(t.Context(), d.org, dom.ID))
-	wantKind(t, "saving a deleted domain", d.SaveDomain(t.Context(), dom, later), controlplane.KindNotFound)
+	wantKind(t, "saving a deleted domain", d.SaveDomain(t.Context(), dom, later),
+		controlplane.KindNotFound)
 }
 
 // A domain stays marked as queued by the sweep until its renewal time changes.
@@ -276,7 +299,8 @@ func TestLockDomainBlocksOthers(t *testing.T) {
 				close(locked)
 				now, err := tx.LockDomain(context.Background(), d.org, dom.ID)
 				if err == nil && now.Version != 2 {
-					err = fmt.Errorf("version %d was read before the first had finished", now.Version)
+					err = fmt.Errorf("version %d was read before the first had finished",
+						now.Version)
 				}
 				return err
 			})

@@ -37,48 +37,57 @@ func (s *Store) explain(ctx context.Context, l *list) (string, error) {
 // PlanDispatch plans the statements behind DispatchDue on a separate connection. The returned
 // function executes them with these plans, as for lanes that have more due than room, rolls back,
 // and returns the plans.
-func (s *Store) PlanDispatch(ctx context.Context, t *testing.T) func(now time.Time, lanes []Lane) (string, error) {
+func (s *Store) PlanDispatch(
+	ctx context.Context, t *testing.T,
+) func(now time.Time, lanes []Lane) (string, error) {
 	t.Helper()
 	conn, err := s.lazy.Acquire(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(conn.Release)
-	for name, sql := range map[string]string{"due_within": dueWithinSQL, "due_organizations": dueOrganizationsSQL, "dispatch": dispatchSQL} {
+	for name, sql := range map[string]string{"due_within": dueWithinSQL,
+		"due_organizations": dueOrganizationsSQL, "dispatch": dispatchSQL} {
 		if _, err := conn.Conn().Prepare(ctx, name, sql); err != nil {
 			t.Fatal(err)
 		}
 	}
 	explain := func(now time.Time, lanes []Lane) (string, error) {
 		var out []string
-		err := pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{BeginQuery: beginByIndex}, func(tx pgx.Tx) error {
-			next, err := (&Tx{queries{tx}}).turns(ctx, now, lanes)
-			if err != nil {
-				return err
-			}
-			explain := func(call string, args ...any) error {
-				// EXECUTE takes no parameters, so they are interpolated into the text.
-				rows, err := tx.Query(ctx, "EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) EXECUTE "+call, append([]any{pgx.QueryExecModeSimpleProtocol}, args...)...)
+		err := pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{BeginQuery: beginByIndex},
+			func(tx pgx.Tx) error {
+				next, err := (&Tx{queries{tx}}).turns(ctx, now, lanes)
 				if err != nil {
 					return err
 				}
-				lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
-				out = append(out, lines...)
-				return err
-			}
-			for _, l := range lanes {
-				if err := explain("due_within($1, $2, $3)", now, []string{string(l.Queue)}, []int{l.Room}); err != nil {
+				explain := func(call string, args ...any) error {
+					// EXECUTE takes no parameters, so they are interpolated into the text.
+					rows, err := tx.Query(ctx,
+						"EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) EXECUTE "+call,
+						append([]any{pgx.QueryExecModeSimpleProtocol}, args...)...)
+					if err != nil {
+						return err
+					}
+					lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+					out = append(out, lines...)
 					return err
 				}
-				if err := explain("due_organizations($1, $2, $3, NULL, $4)", string(l.Queue), now, "", turnScan); err != nil {
+				for _, l := range lanes {
+					if err := explain("due_within($1, $2, $3)", now, []string{string(l.Queue)},
+						[]int{l.Room}); err != nil {
+						return err
+					}
+					if err := explain("due_organizations($1, $2, $3, NULL, $4)", string(l.Queue),
+						now, "", turnScan); err != nil {
+						return err
+					}
+				}
+				if err := explain("dispatch($1, $2, $3, $4)", now, next.queues, next.orgs,
+					next.shares); err != nil {
 					return err
 				}
-			}
-			if err := explain("dispatch($1, $2, $3, $4)", now, next.queues, next.orgs, next.shares); err != nil {
-				return err
-			}
-			return errExplained
-		})
+				return errExplained
+			})
 		if !errors.Is(err, errExplained) {
 			return "", err
 		}
@@ -97,7 +106,8 @@ var DecodeDirectly = decodeDirectly
 
 // BeginRenewalWatch replaces what is known of the renewal of a domain's previous certificate.
 func (t *Tx) BeginRenewalWatch(ctx context.Context, orgID, domainID string, w RenewalWatch) error {
-	_, err := t.db.Exec(ctx, `UPDATE domains SET `+setWatch+` WHERE org_id = @org_id AND id = @domain_id`,
+	_, err := t.db.Exec(ctx, `UPDATE domains SET `+setWatch+
+		` WHERE org_id = @org_id AND id = @domain_id`,
 		merge(watchArgs(w), named{"org_id": orgID, "domain_id": domainID}))
 	return translate(err, "domain", domainID)
 }

@@ -61,7 +61,9 @@ func newLocking(grouped string) locking {
 // queryRow sends a statement in a group and reads its row, like QueryRow and Scan of a pool. The
 // key orders the statements of a group, so that all groups lock rows in one order. If ctx is
 // canceled, the statement may still be executed, and read may still be called.
-func (g *group) queryRow(ctx context.Context, key string, read func(pgx.Row) error, sql string, args named) error {
+func (g *group) queryRow(
+	ctx context.Context, key string, read func(pgx.Row) error, sql string, args named,
+) error {
 	s := &grouped{key: key, sql: sql, args: args, read: read, sent: make(chan struct{})}
 	g.add(s)
 	select {

@@ -20,17 +20,22 @@ func scanJob(row pgx.CollectableRow) (controlplane.Job, error) {
 
 // jobFields are the destinations for jobColumns.
 func jobFields(j *controlplane.Job) []any {
-	return []any{&j.ID, &j.OrgID, &j.DomainID, &j.CertificateID, &j.DeliveryID, &j.Type, &j.Status, &j.Queue, &j.Reason, &j.Attempts, &j.Generation, &j.RunAt, &j.DispatchedAt,
-		&j.LastErrorCode, &j.LastError, &j.LastErrorACME, &j.WaitedFor, &j.DeadLetteredAt, &j.Result, &j.RequestID, &j.CreatedAt, &j.UpdatedAt}
+	return []any{&j.ID, &j.OrgID, &j.DomainID, &j.CertificateID, &j.DeliveryID, &j.Type, &j.Status,
+		&j.Queue, &j.Reason, &j.Attempts, &j.Generation, &j.RunAt, &j.DispatchedAt,
+		&j.LastErrorCode, &j.LastError, &j.LastErrorACME, &j.WaitedFor, &j.DeadLetteredAt,
+		&j.Result, &j.RequestID, &j.CreatedAt, &j.UpdatedAt}
 }
 
-func (q queries) oneJob(ctx context.Context, id, sql string, args ...any) (*controlplane.Job, error) {
+func (q queries) oneJob(
+	ctx context.Context, id, sql string, args ...any,
+) (*controlplane.Job, error) {
 	return one(ctx, q, scanJob, "job", id, sql, args...)
 }
 
 // Job returns one job.
 func (q queries) Job(ctx context.Context, orgID, id string) (*controlplane.Job, error) {
-	return q.oneJob(ctx, id, `SELECT `+jobColumns+` FROM jobs j WHERE j.org_id = $1 AND j.id = $2`, orgID, id)
+	return q.oneJob(ctx, id, `SELECT `+jobColumns+` FROM jobs j WHERE j.org_id = $1 AND j.id = $2`,
+		orgID, id)
 }
 
 // JobFilter selects the jobs to list. The zero value lists all, newest first.
@@ -44,8 +49,11 @@ type JobFilter struct {
 }
 
 // ListJobs returns one page, newest first, and the cursor of the next one, nil on the last.
-func (q queries) ListJobs(ctx context.Context, orgID string, f JobFilter) ([]controlplane.Job, *Cursor, error) {
-	return readPage(ctx, q, f.list(orgID), scanJob, func(j controlplane.Job) *Cursor { return at(j.CreatedAt, j.ID) })
+func (q queries) ListJobs(
+	ctx context.Context, orgID string, f JobFilter,
+) ([]controlplane.Job, *Cursor, error) {
+	return readPage(ctx, q, f.list(orgID), scanJob,
+		func(j controlplane.Job) *Cursor { return at(j.CreatedAt, j.ID) })
 }
 
 func (f JobFilter) list(orgID string) *list {
@@ -90,20 +98,26 @@ const insertJob = `INSERT INTO jobs AS j (id, org_id, domain_id, certificate_id,
 		@job_request_id, @job_created_at, @job_created_at`
 
 func jobArgs(j *controlplane.Job) named {
-	return named{"new_job": j.ID, "job_org_id": j.OrgID, "job_domain_id": j.DomainID, "job_certificate_id": j.CertificateID,
-		"job_type": j.Type, "job_slot": j.Slot(), "job_queue": j.Queue, "job_reason": j.Reason, "job_run_at": j.RunAt,
+	return named{"new_job": j.ID, "job_org_id": j.OrgID, "job_domain_id": j.DomainID,
+		"job_certificate_id": j.CertificateID,
+		"job_type":           j.Type, "job_slot": j.Slot(), "job_queue": j.Queue,
+		"job_reason": j.Reason, "job_run_at": j.RunAt,
 		"job_request_id": j.RequestID, "job_created_at": j.CreatedAt}
 }
 
 // OpenJob returns the domain's queued or running job in the slot.
-func (q queries) OpenJob(ctx context.Context, orgID, domainID, slot string) (*controlplane.Job, error) {
+func (q queries) OpenJob(
+	ctx context.Context, orgID, domainID, slot string,
+) (*controlplane.Job, error) {
 	return q.oneJob(ctx, domainID, `SELECT `+jobColumns+` FROM jobs j
 		WHERE j.org_id = $1 AND j.domain_id = $2 AND j.slot = $3 AND j.status IN ('queued', 'running')`, orgID, domainID, slot)
 }
 
 // ExpediteJob makes a queued job that is scheduled for later due now, in the critical queue. It
 // returns false if the job is due already, running, or over.
-func (q queries) ExpediteJob(ctx context.Context, orgID, id string, now time.Time) (*controlplane.Job, bool, error) {
+func (q queries) ExpediteJob(
+	ctx context.Context, orgID, id string, now time.Time,
+) (*controlplane.Job, bool, error) {
 	j, err := q.oneJob(ctx, id, `
 		UPDATE jobs j SET run_at = $3, queue = 'critical', generation = generation + 1, dispatched_at = NULL, updated_at = $3
 		WHERE j.org_id = $1 AND j.id = $2 AND j.status = 'queued' AND j.run_at > $3
@@ -118,7 +132,9 @@ func (q queries) ExpediteJob(ctx context.Context, orgID, id string, now time.Tim
 // RestartJob restarts a failed job and resets its attempts. If the domain has another open job in
 // the same slot, it returns that job and false. If the job is not failed, it returns the job and
 // false.
-func (t *Tx) RestartJob(ctx context.Context, orgID, id string, now time.Time) (*controlplane.Job, bool, error) {
+func (t *Tx) RestartJob(
+	ctx context.Context, orgID, id string, now time.Time,
+) (*controlplane.Job, bool, error) {
 	j, err := t.Job(ctx, orgID, id)
 	if err != nil {
 		return nil, false, err

@@ -12,11 +12,13 @@ func TestDomainHasOneOpenJobPerSlot(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	dom, check := d.add(d.org, "example.com")
-	if j, added, err := d.AddJob(t.Context(), newJob(dom, controlplane.JobDNSCheck)); added || err != nil || j.ID != check.ID {
+	if j, added, err := d.AddJob(t.Context(), newJob(dom, controlplane.JobDNSCheck)); added ||
+		err != nil || j.ID != check.ID {
 		t.Errorf("AddJob = %+v, %v, %v, want the open job %s and false", j, added, err, check.ID)
 	}
 	issue := d.newJobOf(dom, controlplane.JobStartIssuance)
-	if j, added, err := d.AddJob(t.Context(), newJob(dom, controlplane.JobRenewal)); added || err != nil || j.ID != issue.ID {
+	if j, added, err := d.AddJob(t.Context(), newJob(dom, controlplane.JobRenewal)); added ||
+		err != nil || j.ID != issue.ID {
 		t.Errorf("a renewal beside an issuance: %+v, %v, %v", j, added, err)
 	}
 	d.finish(issue)
@@ -40,7 +42,8 @@ func TestExpediteJob(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	_, j := d.add(d.org, "example.com")
-	d.exec(`UPDATE jobs SET run_at = $1, dispatched_at = now(), queue = 'bulk', attempts = 2`, start.Add(time.Hour))
+	d.exec(`UPDATE jobs SET run_at = $1, dispatched_at = now(), queue = 'bulk', attempts = 2`,
+		start.Add(time.Hour))
 	var expedited count
 	atOnce(10, func(int) {
 		if _, ok, err := d.ExpediteJob(t.Context(), d.org, j.ID, start); err != nil {
@@ -53,11 +56,14 @@ func TestExpediteJob(t *testing.T) {
 		t.Errorf("%d of 10 calls expedited the job", expedited.Load())
 	}
 	got := d.job(d.org, j.ID)
-	if !got.RunAt.Equal(start) || got.Queue != controlplane.QueueCritical || got.Generation != 2 || got.DispatchedAt != nil || got.Attempts != 2 {
-		t.Errorf("after ExpediteJob the job is %+v, want critical at generation 2, due at %s", got, start)
+	if !got.RunAt.Equal(start) || got.Queue != controlplane.QueueCritical || got.Generation != 2 ||
+		got.DispatchedAt != nil || got.Attempts != 2 {
+		t.Errorf("after ExpediteJob the job is %+v, want critical at generation 2, due at %s", got,
+			start)
 	}
 	d.claim(got, "w")
-	if j, ok, err := d.ExpediteJob(t.Context(), d.org, j.ID, start.Add(-time.Hour)); ok || err != nil || j.Status != controlplane.JobRunning {
+	if j, ok, err := d.ExpediteJob(t.Context(), d.org, j.ID, start.Add(-time.Hour)); ok ||
+		err != nil || j.Status != controlplane.JobRunning {
 		t.Errorf("a job that runs: %+v, %v, %v", j, ok, err)
 	}
 }
@@ -68,24 +74,31 @@ func TestRestartJobConcurrentlyRestartsOnce(t *testing.T) {
 	_, j := d.add(d.org, "example.com")
 	for range 4 {
 		c := d.claim(d.job(d.org, j.ID), "w")
-		d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error { return tx.FailJob(t.Context(), c, start, start, "code", "detail", nil) }))
+		d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error {
+			return tx.FailJob(t.Context(), c,
+				start, start, "code", "detail", nil)
+		}))
 	}
 	c := d.claim(d.job(d.org, j.ID), "w")
-	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error { return tx.DeadLetterJob(t.Context(), c, start, "code", "detail", nil) }))
+	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error {
+		return tx.DeadLetterJob(t.Context(), c,
+			start, "code", "detail", nil)
+	}))
 	later := start.Add(time.Hour)
 	replica := d.replica()
 	var restarted count
 	atOnce(20, func(i int) {
-		err := []*postgres.Store{d.Store, replica}[i%2].InTx(t.Context(), func(tx *postgres.Tx) error {
-			got, ok, err := tx.RestartJob(t.Context(), d.org, j.ID, later)
-			if ok {
-				restarted.Add(1)
-			}
-			if err == nil && got.ID != j.ID {
-				t.Errorf("another job: %+v", got)
-			}
-			return err
-		})
+		err := []*postgres.Store{d.Store, replica}[i%2].InTx(t.Context(),
+			func(tx *postgres.Tx) error {
+				got, ok, err := tx.RestartJob(t.Context(), d.org, j.ID, later)
+				if ok {
+					restarted.Add(1)
+				}
+				if err == nil && got.ID != j.ID {
+					t.Errorf("another job: %+v", got)
+				}
+				return err
+			})
 		if err != nil {
 			t.Error(err)
 		}
@@ -94,7 +107,8 @@ func TestRestartJobConcurrentlyRestartsOnce(t *testing.T) {
 		t.Errorf("20 calls restarted the job %d times", restarted.Load())
 	}
 	got := d.job(d.org, j.ID)
-	if got.Status != controlplane.JobQueued || got.Attempts != 0 || got.Generation != 2 || got.DeadLetteredAt != nil || got.DispatchedAt != nil || !got.RunAt.Equal(later) ||
+	if got.Status != controlplane.JobQueued || got.Attempts != 0 || got.Generation != 2 ||
+		got.DeadLetteredAt != nil || got.DispatchedAt != nil || !got.RunAt.Equal(later) ||
 		got.Queue != controlplane.QueueCritical || got.Reason != "" || got.LastErrorCode != "code" {
 		t.Errorf("after RestartJob the job is %+v, want queued and critical at generation 2 without attempts, due at %s", got, later)
 	}
@@ -106,7 +120,10 @@ func TestRestartJobBesideAnOpenJob(t *testing.T) {
 	dom, _ := d.add(d.org, "example.com")
 	dead := d.newJobOf(dom, controlplane.JobStartIssuance)
 	c := d.claim(dead, "w")
-	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error { return tx.DeadLetterJob(t.Context(), c, start, "code", "detail", nil) }))
+	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error {
+		return tx.DeadLetterJob(t.Context(), c,
+			start, "code", "detail", nil)
+	}))
 	open := d.newJobOf(dom, controlplane.JobRenewal)
 	restart := func(id string) (j *controlplane.Job, ok bool) {
 		d.must(d.InTx(t.Context(), func(tx *postgres.Tx) (err error) {

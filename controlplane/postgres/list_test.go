@@ -17,7 +17,8 @@ import (
 // exactly once, in order, and no row twice.
 func TestListDomainsWhileRowsComeAndGo(t *testing.T) {
 	t.Parallel()
-	for _, sort := range []string{"created_at", "-created_at", "name", "-name", "expires_at", "-expires_at"} {
+	for _, sort := range []string{"created_at", "-created_at", "name", "-name", "expires_at",
+		"-expires_at"} {
 		t.Run(sort, func(t *testing.T) {
 			t.Parallel()
 			d := open(t)
@@ -144,7 +145,8 @@ func TestListDomainsFilters(t *testing.T) {
 		labels  map[string]string
 		expires *time.Time
 	}{
-		{"shop.example.com", controlplane.DomainActive, map[string]string{"team": "a", "env": "prod"}, &soonest},
+		{"shop.example.com", controlplane.DomainActive,
+			map[string]string{"team": "a", "env": "prod"}, &soonest},
 		{"www.example.com", controlplane.DomainActive, map[string]string{"team": "b"}, &later},
 		{"a_pi.example.org", controlplane.DomainError, map[string]string{"team": ""}, nil},
 		{"new.example.net", controlplane.DomainPendingCNAME, nil, nil},
@@ -168,22 +170,35 @@ func TestListDomainsFilters(t *testing.T) {
 		f    postgres.DomainFilter
 		want []string
 	}{
-		"all":                         {postgres.DomainFilter{}, []string{"a_pi.example.org", "new.example.net", "shop.example.com", "www.example.com"}},
-		"part of the name":            {postgres.DomainFilter{Query: "EXAMPLE.c"}, []string{"shop.example.com", "www.example.com"}},
-		"literal underscore":          {postgres.DomainFilter{Query: "a_p"}, []string{"a_pi.example.org"}},
-		"literal percent":             {postgres.DomainFilter{Query: "%"}, nil},
-		"literal quote":               {postgres.DomainFilter{Query: `'; DROP TABLE domains; --`}, nil},
-		"a question mark":             {postgres.DomainFilter{Query: "?", Label: "?=?"}, nil},
-		"status":                      {postgres.DomainFilter{Status: controlplane.DomainError}, []string{"a_pi.example.org"}},
-		"label and value":             {postgres.DomainFilter{Label: "team=a"}, []string{"shop.example.com"}},
-		"label":                       {postgres.DomainFilter{Label: "team"}, []string{"a_pi.example.org", "shop.example.com", "www.example.com"}},
-		"label with an empty value":   {postgres.DomainFilter{Label: "team="}, []string{"a_pi.example.org"}},
-		"label that no domain has":    {postgres.DomainFilter{Label: "0"}, nil},
-		"expires before":              {postgres.DomainFilter{ExpiresBefore: &before}, []string{"shop.example.com"}},
-		"ids":                         {postgres.DomainFilter{IDs: []string{id("www.example.com"), "dom_none"}}, []string{"www.example.com"}},
-		"no ids at all":               {postgres.DomainFilter{IDs: []string{}}, nil},
-		"all of them at once":         {postgres.DomainFilter{Query: "shop", Label: "env=prod", Status: controlplane.DomainActive, ExpiresBefore: &before, IDs: []string{id("shop.example.com")}}, []string{"shop.example.com"}},
-		"expires before, by that key": {postgres.DomainFilter{ExpiresBefore: &later, Sort: "-expires_at"}, []string{"shop.example.com"}},
+		"all": {postgres.DomainFilter{},
+			[]string{"a_pi.example.org", "new.example.net", "shop.example.com", "www.example.com"}},
+		"part of the name": {postgres.DomainFilter{Query: "EXAMPLE.c"},
+			[]string{"shop.example.com", "www.example.com"}},
+		"literal underscore": {postgres.DomainFilter{Query: "a_p"},
+			[]string{"a_pi.example.org"}},
+		"literal percent": {postgres.DomainFilter{Query: "%"}, nil},
+		"literal quote": {postgres.DomainFilter{Query: `'; DROP TABLE domains; --`},
+			nil},
+		"a question mark": {postgres.DomainFilter{Query: "?", Label: "?=?"}, nil},
+		"status": {postgres.DomainFilter{Status: controlplane.DomainError},
+			[]string{"a_pi.example.org"}},
+		"label and value": {postgres.DomainFilter{Label: "team=a"},
+			[]string{"shop.example.com"}},
+		"label": {postgres.DomainFilter{Label: "team"},
+			[]string{"a_pi.example.org", "shop.example.com", "www.example.com"}},
+		"label with an empty value": {postgres.DomainFilter{Label: "team="},
+			[]string{"a_pi.example.org"}},
+		"label that no domain has": {postgres.DomainFilter{Label: "0"}, nil},
+		"expires before": {postgres.DomainFilter{ExpiresBefore: &before},
+			[]string{"shop.example.com"}},
+		"ids": {postgres.DomainFilter{IDs: []string{id("www.example.com"),
+			"dom_none"}}, []string{"www.example.com"}},
+		"no ids at all": {postgres.DomainFilter{IDs: []string{}}, nil},
+		"all of them at once": {postgres.DomainFilter{Query: "shop", Label: "env=prod",
+			Status: controlplane.DomainActive, ExpiresBefore: &before,
+			IDs: []string{id("shop.example.com")}}, []string{"shop.example.com"}},
+		"expires before, by that key": {postgres.DomainFilter{ExpiresBefore: &later,
+			Sort: "-expires_at"}, []string{"shop.example.com"}},
 	} {
 		if tt.f.Sort == "" {
 			tt.f.Sort = "name"
@@ -199,7 +214,8 @@ func TestListDomainsFilters(t *testing.T) {
 			t.Errorf("%s: %v, %v, want %v", what, got, err, tt.want)
 		}
 	}
-	if _, _, err := d.ListDomains(t.Context(), d.org, postgres.DomainFilter{Sort: "id; DROP TABLE domains", Limit: 1}); err == nil {
+	if _, _, err := d.ListDomains(t.Context(), d.org,
+		postgres.DomainFilter{Sort: "id; DROP TABLE domains", Limit: 1}); err == nil {
 		t.Error("ListDomains with an unknown sort key = nil, want an error")
 	}
 	items, _, err := d.ListDomains(t.Context(), d.org, postgres.DomainFilter{Limit: 1})
@@ -220,7 +236,8 @@ func TestListDomainsReadsByIndex(t *testing.T) {
 	d.exec(`INSERT INTO domains (id, org_id, name, cname_target, status)
 		SELECT 'dom_o' || lpad(i::text, 25, '0'), 'org_other', 'd' || i || '.example.com', md5('o' || i), 'active' FROM generate_series(1, 10000) i`)
 	d.exec(`VACUUM ANALYZE domains`)
-	for _, sort := range []string{"-created_at", "created_at", "name", "-name", "expires_at", "-expires_at"} {
+	for _, sort := range []string{"-created_at", "created_at", "name", "-name", "expires_at",
+		"-expires_at"} {
 		filter := postgres.DomainFilter{Sort: sort, Limit: 50}
 		_, next, err := d.ListDomains(t.Context(), d.org, filter)
 		d.must(err)
@@ -240,7 +257,8 @@ func TestListDomainsReadsByIndex(t *testing.T) {
 				t.Errorf("%s does not read by index:\n%s", sort, plan)
 			}
 			// A name is unique, so "then by id" sorts groups of one.
-			if strings.Contains(plan, "->  Sort") || strings.Contains(sort, "created_at") && strings.Contains(plan, "Sort") {
+			if strings.Contains(plan, "->  Sort") || strings.Contains(sort, "created_at") &&
+				strings.Contains(plan, "Sort") {
 				t.Errorf("%s sorts:\n%s", sort, plan)
 			}
 			if n := blocks(plan); n > 150 {
@@ -280,11 +298,15 @@ func TestListJobsCertificatesAndTokensPageByPage(t *testing.T) {
 		order.ID = controlplane.NewID(controlplane.PrefixOrder)
 		c := newCertificate(order)
 		c.CreatedAt = at
-		d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error { return tx.AddCertificate(t.Context(), c, "") }))
-		d.must(d.AddToken(t.Context(), &controlplane.Token{ID: controlplane.NewID(controlplane.PrefixToken), OrgID: d.org, Name: "t", Scopes: controlplane.Scopes(),
-			Hash: controlplane.HashSecret(fmt.Sprint(i)), CreatedAt: at}))
+		d.must(d.InTx(t.Context(),
+			func(tx *postgres.Tx) error { return tx.AddCertificate(t.Context(), c, "") }))
+		d.must(d.AddToken(t.Context(),
+			&controlplane.Token{ID: controlplane.NewID(controlplane.PrefixToken), OrgID: d.org,
+				Name: "t", Scopes: controlplane.Scopes(),
+				Hash: controlplane.HashSecret(fmt.Sprint(i)), CreatedAt: at}))
 	}
-	walk := func(what string, want int, read func(after *postgres.Cursor) ([]string, *postgres.Cursor, error)) {
+	walk := func(what string, want int, read func(after *postgres.Cursor) ([]string,
+		*postgres.Cursor, error)) {
 		t.Helper()
 		var all []string
 		var after *postgres.Cursor
@@ -299,7 +321,8 @@ func TestListJobsCertificatesAndTokensPageByPage(t *testing.T) {
 		sorted := slices.Clone(all)
 		slices.Sort(sorted)
 		if len(all) != want || len(slices.Compact(sorted)) != want {
-			t.Errorf("%s: %d rows, %d different, want %d", what, len(all), len(slices.Compact(sorted)), want)
+			t.Errorf("%s: %d rows, %d different, want %d", what, len(all),
+				len(slices.Compact(sorted)), want)
 		}
 	}
 	walkJobs := func(what string, want int, f postgres.JobFilter) {
@@ -312,12 +335,15 @@ func TestListJobsCertificatesAndTokensPageByPage(t *testing.T) {
 	walkJobs("jobs", 26, postgres.JobFilter{})
 	walkJobs("jobs of a domain", 25, postgres.JobFilter{DomainID: dom.ID})
 	walkJobs("jobs of another domain", 1, postgres.JobFilter{DomainID: other.ID})
-	walkJobs("jobs of the domains of a token", 26, postgres.JobFilter{DomainIDs: []string{dom.ID, other.ID}})
+	walkJobs("jobs of the domains of a token", 26,
+		postgres.JobFilter{DomainIDs: []string{dom.ID, other.ID}})
 	walkJobs("jobs of no domain", 0, postgres.JobFilter{DomainIDs: []string{}})
 	walkJobs("jobs that succeeded", 24, postgres.JobFilter{Status: controlplane.JobSucceeded})
 	walkJobs("jobs of a type", 1, postgres.JobFilter{Type: controlplane.JobStartIssuance})
 	walk("certificates", 23, func(after *postgres.Cursor) ([]string, *postgres.Cursor, error) {
-		items, next, err := d.ListCertificates(t.Context(), d.org, postgres.CertificateFilter{DomainID: dom.ID, DomainIDs: []string{dom.ID}, After: after, Limit: 7})
+		items, next, err := d.ListCertificates(t.Context(), d.org,
+			postgres.CertificateFilter{DomainID: dom.ID, DomainIDs: []string{dom.ID}, After: after,
+				Limit: 7})
 		return ids(items, func(c controlplane.Certificate) string { return c.ID }), next, err
 	})
 	walk("tokens", 23, func(after *postgres.Cursor) ([]string, *postgres.Cursor, error) {

@@ -13,7 +13,8 @@ import (
 func (s *Store) RemoveOldLog(ctx context.Context, now time.Time, limit int) (int, error) {
 	n := 0
 	err := s.InTx(ctx, func(t *Tx) error {
-		if _, err := t.db.Exec(ctx, `SELECT set_config('dcvaas.retention', 'on', true)`); err != nil {
+		if _, err := t.db.Exec(ctx,
+			`SELECT set_config('dcvaas.retention', 'on', true)`); err != nil {
 			return err
 		}
 		tag, err := t.db.Exec(ctx, `
@@ -27,7 +28,8 @@ func (s *Store) RemoveOldLog(ctx context.Context, now time.Time, limit int) (int
 				LIMIT $1
 			)
 			DELETE FROM audit_logs WHERE id IN (SELECT id FROM of_gone UNION (SELECT id FROM of_tiers) LIMIT $1)`,
-			limit, controlplane.TierAgency.LogKept(), controlplane.TierFree.LogKept(), controlplane.TierPro.LogKept(), now)
+			limit, controlplane.TierAgency.LogKept(), controlplane.TierFree.LogKept(),
+			controlplane.TierPro.LogKept(), now)
 		n = int(tag.RowsAffected())
 		return err
 	})

@@ -11,13 +11,16 @@ import (
 // logged appends an entry that is age old to an organization's log.
 func (d *db) logged(org string, age time.Duration) {
 	d.t.Helper()
-	d.must(d.Audit(d.t.Context(), controlplane.AuditEntry{ID: controlplane.NewID(controlplane.PrefixEvent), OrgID: org, Actor: controlplane.System("test"),
-		Action: "domain.updated", CreatedAt: time.Now().Add(-age)}))
+	d.must(d.Audit(d.t.Context(),
+		controlplane.AuditEntry{ID: controlplane.NewID(controlplane.PrefixEvent), OrgID: org,
+			Actor:  controlplane.System("test"),
+			Action: "domain.updated", CreatedAt: time.Now().Add(-age)}))
 }
 
 func (d *db) tierOrg(tier controlplane.Tier) string {
 	d.t.Helper()
-	o := &controlplane.Organization{ID: controlplane.NewID(controlplane.PrefixOrganization), Name: string(tier), Tier: tier, CreatedAt: start}
+	o := &controlplane.Organization{ID: controlplane.NewID(controlplane.PrefixOrganization),
+		Name: string(tier), Tier: tier, CreatedAt: start}
 	d.must(d.AddOrganization(d.t.Context(), o))
 	return o.ID
 }
@@ -28,7 +31,8 @@ func TestRetention(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	orgs := map[string]time.Duration{"org_gone": controlplane.TierAgency.LogKept()}
-	for _, tier := range []controlplane.Tier{controlplane.TierFree, controlplane.TierPro, controlplane.TierAgency} {
+	for _, tier := range []controlplane.Tier{controlplane.TierFree, controlplane.TierPro,
+		controlplane.TierAgency} {
 		orgs[d.tierOrg(tier)] = tier.LogKept()
 	}
 	for org, kept := range orgs {
@@ -83,7 +87,8 @@ func TestRetentionPermitsNothingElse(t *testing.T) {
 		declare + `UPDATE audit_logs SET action = 'nothing.happened' WHERE org_id = '` + free + `'`,
 		declare + `TRUNCATE audit_logs`,
 		declare + `MERGE INTO audit_logs a USING (SELECT 1) AS x ON true WHEN MATCHED THEN DELETE`,
-		`DELETE FROM audit_logs WHERE created_at < now() - interval '90 days' AND org_id = '` + free + `'`,
+		`DELETE FROM audit_logs WHERE created_at < now() - interval '90 days' AND org_id = '` +
+			free + `'`,
 		`SET LOCAL dcvaas.retention = 'off'; DELETE FROM audit_logs WHERE created_at < now() - interval '90 days' AND org_id = '` + free + `'`,
 	} {
 		if err := d.try(sql); err == nil || !strings.Contains(err.Error(), "append-only") {
@@ -93,7 +98,9 @@ func TestRetentionPermitsNothingElse(t *testing.T) {
 	if n := value[int](d, `SELECT count(*) FROM audit_logs`); n != 4 {
 		t.Errorf("%d entries are left of 4", n)
 	}
-	d.exec(declare + `DELETE FROM audit_logs WHERE created_at < now() - interval '90 days' AND org_id = '` + free + `'`)
+	d.exec(declare +
+		`DELETE FROM audit_logs WHERE created_at < now() - interval '90 days' AND org_id = '` +
+		free + `'`)
 	if n := value[int](d, `SELECT count(*) FROM audit_logs WHERE org_id = $1`, free); n != 1 {
 		t.Errorf("%d entries are left of one that is young", n)
 	}

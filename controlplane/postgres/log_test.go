@@ -12,10 +12,14 @@ import (
 )
 
 // entry appends an entry to the log, dated the given time after start.
-func (d *db) entry(org, action, entityType, entityID string, after time.Duration, details map[string]any) string {
+func (d *db) entry(
+	org, action, entityType, entityID string, after time.Duration, details map[string]any,
+) string {
 	d.t.Helper()
-	a := controlplane.AuditEntry{ID: controlplane.NewID(controlplane.PrefixEvent), OrgID: org, Actor: controlplane.Actor{Type: controlplane.ActorUser, ID: "usr_" + entityType},
-		Action: action, EntityType: entityType, EntityID: entityID, Details: details, CreatedAt: start.Add(after)}
+	a := controlplane.AuditEntry{ID: controlplane.NewID(controlplane.PrefixEvent), OrgID: org,
+		Actor:  controlplane.Actor{Type: controlplane.ActorUser, ID: "usr_" + entityType},
+		Action: action, EntityType: entityType, EntityID: entityID, Details: details,
+		CreatedAt: start.Add(after)}
 	d.must(d.Audit(d.t.Context(), a))
 	return a.ID
 }
@@ -31,12 +35,14 @@ func (d *db) log() (names map[string]string) {
 		{d.org, "domain.created", "domain", "dom_a", nil},
 		{d.org, "domain.created", "domain", "dom_b", nil},
 		{d.org, "token.created", "token", "tok_a", nil},
-		{d.org, "certificate.revoked", "certificate", "crt_a", map[string]any{"domain_id": "dom_a"}},
+		{d.org, "certificate.revoked", "certificate",
+			"crt_a", map[string]any{"domain_id": "dom_a"}},
 		{d.org, "job.dead_lettered", "job", "job_b", map[string]any{"domain_id": "dom_b"}},
 		{d.org, "domain.certificate_expiring", "domain", "dom_a", nil},
 		{d.organization(1), "domain.created", "domain", "dom_a", nil},
 	} {
-		names[d.entry(e.org, e.action, e.kind, e.id, time.Duration(i)*time.Minute, e.details)] = fmt.Sprint(i)
+		names[d.entry(e.org, e.action, e.kind, e.id, time.Duration(i)*time.Minute,
+			e.details)] = fmt.Sprint(i)
 	}
 	return names
 }
@@ -45,22 +51,29 @@ func TestListLogFilters(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	names := d.log()
-	at := func(minutes int) *time.Time { v := start.Add(time.Duration(minutes) * time.Minute); return &v }
+	at := func(minutes int) *time.Time {
+		v := start.Add(time.Duration(minutes) * time.Minute)
+		return &v
+	}
 	for what, tt := range map[string]struct {
 		filter postgres.LogFilter
 		want   []string
 	}{
-		"all":                    {postgres.LogFilter{}, []string{"5", "4", "3", "2", "1", "0"}},
-		"oldest first":           {postgres.LogFilter{Oldest: true}, []string{"0", "1", "2", "3", "4", "5"}},
-		"by action":              {postgres.LogFilter{Action: "domain.created"}, []string{"1", "0"}},
-		"by actor":               {postgres.LogFilter{ActorID: "usr_token"}, []string{"2"}},
-		"of an entity":           {postgres.LogFilter{EntityID: "dom_a"}, []string{"5", "0"}},
-		"about a domain":         {postgres.LogFilter{DomainID: "dom_a"}, []string{"5", "3", "0"}},
-		"about some":             {postgres.LogFilter{DomainIDs: []string{"dom_b", "dom_c"}}, []string{"4", "1"}},
-		"about none":             {postgres.LogFilter{DomainIDs: []string{}}, nil},
-		"since, inclusive":       {postgres.LogFilter{Since: at(4)}, []string{"5", "4"}},
-		"until, exclusive":       {postgres.LogFilter{Until: at(1)}, []string{"0"}},
-		"between, about, oldest": {postgres.LogFilter{Since: at(1), Until: at(5), DomainID: "dom_b", Oldest: true}, []string{"1", "4"}},
+		"all": {postgres.LogFilter{}, []string{"5", "4", "3", "2", "1", "0"}},
+		"oldest first": {postgres.LogFilter{Oldest: true},
+			[]string{"0", "1", "2", "3", "4", "5"}},
+		"by action": {postgres.LogFilter{Action: "domain.created"},
+			[]string{"1", "0"}},
+		"by actor":       {postgres.LogFilter{ActorID: "usr_token"}, []string{"2"}},
+		"of an entity":   {postgres.LogFilter{EntityID: "dom_a"}, []string{"5", "0"}},
+		"about a domain": {postgres.LogFilter{DomainID: "dom_a"}, []string{"5", "3", "0"}},
+		"about some": {postgres.LogFilter{DomainIDs: []string{"dom_b", "dom_c"}},
+			[]string{"4", "1"}},
+		"about none":       {postgres.LogFilter{DomainIDs: []string{}}, nil},
+		"since, inclusive": {postgres.LogFilter{Since: at(4)}, []string{"5", "4"}},
+		"until, exclusive": {postgres.LogFilter{Until: at(1)}, []string{"0"}},
+		"between, about, oldest": {postgres.LogFilter{Since: at(1), Until: at(5),
+			DomainID: "dom_b", Oldest: true}, []string{"1", "4"}},
 	} {
 		for _, limit := range []int{1, 2, 10} {
 			f, got := tt.filter, []string(nil)
@@ -74,7 +87,8 @@ func TestListLogFilters(t *testing.T) {
 					break
 				}
 				if len(items) != limit {
-					t.Errorf("%s: a page of %d that is not the last has %d", what, limit, len(items))
+					t.Errorf("%s: a page of %d that is not the last has %d", what, limit,
+						len(items))
 				}
 			}
 			if !slices.Equal(got, tt.want) {
@@ -103,13 +117,18 @@ func TestEventsInTheOrderOfTheLog(t *testing.T) {
 		filter postgres.EventFilter
 		want   []string
 	}{
-		"all":            {postgres.EventFilter{UpTo: horizon}, []string{"0", "1", "3", "4", "5"}},
-		"newest first":   {postgres.EventFilter{UpTo: horizon, Newest: true}, []string{"5", "4", "3", "1", "0"}},
-		"after":          {postgres.EventFilter{UpTo: horizon, After: second}, []string{"3", "4", "5"}},
-		"up to":          {postgres.EventFilter{UpTo: second}, []string{"0", "1"}},
-		"of a type":      {postgres.EventFilter{UpTo: horizon, Type: controlplane.ActionCertificateEnding}, []string{"5"}},
-		"about a domain": {postgres.EventFilter{UpTo: horizon, DomainID: "dom_b"}, []string{"1", "4"}},
-		"about some":     {postgres.EventFilter{UpTo: horizon, DomainIDs: []string{"dom_a"}}, []string{"0", "3", "5"}},
+		"all": {postgres.EventFilter{UpTo: horizon}, []string{"0", "1", "3", "4", "5"}},
+		"newest first": {postgres.EventFilter{UpTo: horizon, Newest: true},
+			[]string{"5", "4", "3", "1", "0"}},
+		"after": {postgres.EventFilter{UpTo: horizon, After: second},
+			[]string{"3", "4", "5"}},
+		"up to": {postgres.EventFilter{UpTo: second}, []string{"0", "1"}},
+		"of a type": {postgres.EventFilter{UpTo: horizon,
+			Type: controlplane.ActionCertificateEnding}, []string{"5"}},
+		"about a domain": {postgres.EventFilter{UpTo: horizon, DomainID: "dom_b"},
+			[]string{"1", "4"}},
+		"about some": {postgres.EventFilter{UpTo: horizon, DomainIDs: []string{"dom_a"}},
+			[]string{"0", "3", "5"}},
 	} {
 		tt.filter.Limit = 10
 		items, err := d.Events(t.Context(), d.org, tt.filter)
@@ -133,13 +152,15 @@ func TestLogHorizonWaitsForWriters(t *testing.T) {
 	before := d.entry(d.org, "domain.created", "domain", "dom_a", 0, nil)
 	slow, err := d.conn().Begin(t.Context())
 	d.must(err)
-	_, err = slow.Exec(t.Context(), `INSERT INTO audit_logs (id, org_id, actor_type, action) VALUES ('evt_slow', $1, 'system', 'domain.updated')`, d.org)
+	_, err = slow.Exec(t.Context(),
+		`INSERT INTO audit_logs (id, org_id, actor_type, action) VALUES ('evt_slow', $1, 'system', 'domain.updated')`, d.org)
 	d.must(err)
 	after := d.entry(d.org, "domain.deleted", "domain", "dom_a", 0, nil)
 	ids := func() (out []string) {
 		horizon, _, err := d.LogHorizon(t.Context())
 		d.must(err)
-		items, err := d.Events(context.Background(), d.org, postgres.EventFilter{UpTo: horizon, Limit: 10})
+		items, err := d.Events(context.Background(), d.org,
+			postgres.EventFilter{UpTo: horizon, Limit: 10})
 		d.must(err)
 		for _, a := range items {
 			out = append(out, a.ID)

@@ -53,23 +53,30 @@ func (d *db) replica() *postgres.Store {
 
 func (d *db) organization(limit int) string {
 	d.t.Helper()
-	o := &controlplane.Organization{ID: controlplane.NewID(controlplane.PrefixOrganization), Name: "Example", Tier: controlplane.TierPro, DomainLimit: &limit, CreatedAt: start}
+	o := &controlplane.Organization{ID: controlplane.NewID(controlplane.PrefixOrganization),
+		Name: "Example", Tier: controlplane.TierPro, DomainLimit: &limit, CreatedAt: start}
 	d.must(d.AddOrganization(d.t.Context(), o))
 	return o.ID
 }
 
-func newDomain(org, name string) (*controlplane.Domain, *controlplane.Job, controlplane.AuditEntry) {
+func newDomain(
+	org, name string,
+) (*controlplane.Domain, *controlplane.Job, controlplane.AuditEntry) {
 	h := fmt.Sprintf("%x", sha256.Sum256([]byte(org+name)))
-	d := &controlplane.Domain{ID: controlplane.NewID(controlplane.PrefixDomain), OrgID: org, Name: name, Target: h[:32], Status: controlplane.DomainPendingCNAME,
-		Options: controlplane.Options{KeyType: controlplane.KeyEC256, AutoIssue: true, AutoRenew: true}, CreatedAt: start, UpdatedAt: start, Version: 1}
+	d := &controlplane.Domain{ID: controlplane.NewID(controlplane.PrefixDomain), OrgID: org,
+		Name: name, Target: h[:32], Status: controlplane.DomainPendingCNAME,
+		Options: controlplane.Options{KeyType: controlplane.KeyEC256, AutoIssue: true,
+			AutoRenew: true}, CreatedAt: start, UpdatedAt: start, Version: 1}
 	j := newJob(d, controlplane.JobDNSCheck)
-	a := controlplane.AuditEntry{ID: controlplane.NewID(controlplane.PrefixEvent), OrgID: org, Actor: controlplane.System("test"), Action: controlplane.ActionDomainCreated,
+	a := controlplane.AuditEntry{ID: controlplane.NewID(controlplane.PrefixEvent), OrgID: org,
+		Actor: controlplane.System("test"), Action: controlplane.ActionDomainCreated,
 		EntityType: "domain", EntityID: d.ID, After: map[string]any{"name": name}, CreatedAt: start}
 	return d, j, a
 }
 
 func newJob(d *controlplane.Domain, typ controlplane.JobType) *controlplane.Job {
-	return &controlplane.Job{ID: controlplane.NewID(controlplane.PrefixJob), OrgID: d.OrgID, DomainID: d.ID, Type: typ, Queue: controlplane.QueueDefault, RunAt: start, CreatedAt: start}
+	return &controlplane.Job{ID: controlplane.NewID(controlplane.PrefixJob), OrgID: d.OrgID,
+		DomainID: d.ID, Type: typ, Queue: controlplane.QueueDefault, RunAt: start, CreatedAt: start}
 }
 
 // add stores a domain with its first job.
@@ -86,7 +93,8 @@ func (d *db) add(org, name string) (*controlplane.Domain, *controlplane.Job) {
 func (d *db) active(dom *controlplane.Domain, renewAt time.Time) {
 	d.t.Helper()
 	expires := renewAt.Add(30 * 24 * time.Hour)
-	dom.Status, dom.CertificateID, dom.RenewAt, dom.ExpiresAt = controlplane.DomainActive, "crt_x", &renewAt, &expires
+	dom.Status, dom.CertificateID, dom.RenewAt, dom.ExpiresAt = controlplane.DomainActive,
+		"crt_x", &renewAt, &expires
 	d.must(d.SaveDomain(d.t.Context(), dom, start))
 }
 
@@ -172,7 +180,10 @@ func (d *db) exec(sql string, args ...any) {
 func value[T any](d *db, sql string, args ...any) T {
 	d.t.Helper()
 	var v T
-	if err := d.do(func(c *pgx.Conn) error { return c.QueryRow(d.t.Context(), sql, args...).Scan(&v) }); err != nil {
+	if err := d.do(func(c *pgx.Conn) error {
+		return c.QueryRow(d.t.Context(), sql,
+			args...).Scan(&v)
+	}); err != nil {
 		d.t.Fatalf("QueryRow(%s) = %v", sql, err)
 	}
 	return v

@@ -20,7 +20,8 @@ const memberColumns = `m.org_id, m.role, m.created_at, m.created_by, m.expires_a
 
 func scanMember(row pgx.CollectableRow) (controlplane.Member, error) {
 	var m controlplane.Member
-	err := row.Scan(append([]any{&m.OrgID, &m.Role, &m.Since, &m.InvitedBy, &m.ExpiresAt, &m.DeclinedAt}, userFields(&m.User)...)...)
+	err := row.Scan(append([]any{&m.OrgID, &m.Role, &m.Since, &m.InvitedBy, &m.ExpiresAt,
+		&m.DeclinedAt}, userFields(&m.User)...)...)
 	return m, err
 }
 
@@ -30,28 +31,37 @@ func (q queries) Member(ctx context.Context, orgID, ref string) (*controlplane.M
 	if controlplane.IsID(controlplane.PrefixUser, ref) {
 		by = "u.id = $2"
 	}
-	return one(ctx, q, scanMember, "member", ref, `SELECT `+memberColumns+` FROM `+people+` WHERE m.org_id = $1 AND `+by, orgID, ref)
+	return one(ctx, q, scanMember, "member", ref, `SELECT `+memberColumns+` FROM `+people+
+		` WHERE m.org_id = $1 AND `+by, orgID, ref)
 }
 
 // ListMembers returns one page of members of every state, oldest first, and the cursor of the next
 // one, nil on the last.
-func (q queries) ListMembers(ctx context.Context, orgID string, after *Cursor, limit int) ([]controlplane.Member, *Cursor, error) {
-	l := newList(`SELECT `+memberColumns+` FROM `+people, "m.org_id = @org_id", named{"org_id": orgID})
+func (q queries) ListMembers(
+	ctx context.Context, orgID string, after *Cursor, limit int,
+) ([]controlplane.Member, *Cursor, error) {
+	l := newList(`SELECT `+memberColumns+` FROM `+people, "m.org_id = @org_id",
+		named{"org_id": orgID})
 	l.sorted(sortKey{"m.created_at", "m.user_id", "timestamptz"}, false, after, limit)
-	return readPage(ctx, q, l, scanMember, func(m controlplane.Member) *Cursor { return at(m.Since, m.User.ID) })
+	return readPage(ctx, q, l, scanMember,
+		func(m controlplane.Member) *Cursor { return at(m.Since, m.User.ID) })
 }
 
 // Memberships returns the organizations that a user belongs to: the one that they used last, and
 // then the others by age. It takes the user instead of an organization: the caller learns the
 // organizations from it.
-func (q queries) Memberships(ctx context.Context, userID string) ([]controlplane.Membership, error) {
-	rows, err := q.db.Query(ctx, `SELECT m.role, o.id, o.name, o.subscription_tier, o.domain_limit, o.domain_count, o.created_at
+func (q queries) Memberships(
+	ctx context.Context, userID string,
+) ([]controlplane.Membership, error) {
+	rows, err := q.db.Query(ctx,
+		`SELECT m.role, o.id, o.name, o.subscription_tier, o.domain_limit, o.domain_count, o.created_at
 		FROM organization_members m JOIN organizations o ON o.id = m.org_id JOIN users u ON u.id = m.user_id
 		WHERE m.user_id = $1 ORDER BY o.id = u.last_org_id DESC, m.created_at, o.id`, userID)
 	if err != nil {
 		return nil, translate(err, "", "")
 	}
-	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (controlplane.Membership, error) {
+	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (controlplane.Membership,
+		error) {
 		var m controlplane.Membership
 		o := &m.Organization
 		err := row.Scan(&m.Role, &o.ID, &o.Name, &o.Tier, &o.DomainLimit, &o.Domains, &o.CreatedAt)
@@ -80,7 +90,8 @@ func (t *Tx) AddMember(ctx context.Context, m *controlplane.Member) (bool, error
 
 // SetRole changes the role of an active member, or the role in an invitation by login.
 func (t *Tx) SetRole(ctx context.Context, m *controlplane.Member, r controlplane.Role) error {
-	tag, err := t.db.Exec(ctx, `UPDATE `+memberTable(m)+` SET role = $3 WHERE org_id = $1 AND user_id = $2`, m.OrgID, m.User.ID, r)
+	tag, err := t.db.Exec(ctx, `UPDATE `+memberTable(m)+
+		` SET role = $3 WHERE org_id = $1 AND user_id = $2`, m.OrgID, m.User.ID, r)
 	if err == nil && tag.RowsAffected() == 0 {
 		return controlplane.NotFound("member", m.User.ID)
 	}
@@ -89,7 +100,8 @@ func (t *Tx) SetRole(ctx context.Context, m *controlplane.Member, r controlplane
 
 // RemoveMember ends a membership with the sessions in it, or an invitation by login.
 func (t *Tx) RemoveMember(ctx context.Context, m *controlplane.Member) error {
-	tag, err := t.db.Exec(ctx, `DELETE FROM `+memberTable(m)+` WHERE org_id = $1 AND user_id = $2`, m.OrgID, m.User.ID)
+	tag, err := t.db.Exec(ctx, `DELETE FROM `+memberTable(m)+` WHERE org_id = $1 AND user_id = $2`,
+		m.OrgID, m.User.ID)
 	if err == nil && tag.RowsAffected() == 0 {
 		return controlplane.NotFound("member", m.User.ID)
 	}
@@ -107,15 +119,20 @@ func memberTable(m *controlplane.Member) string {
 // the organization first (LockOrganization).
 func (q queries) Owners(ctx context.Context, orgID string) (int, error) {
 	var n int
-	err := q.db.QueryRow(ctx, `SELECT count(*) FROM organization_members WHERE org_id = $1 AND role = 'owner'`, orgID).Scan(&n)
+	err := q.db.QueryRow(ctx,
+		`SELECT count(*) FROM organization_members WHERE org_id = $1 AND role = 'owner'`,
+		orgID).Scan(&n)
 	return n, translate(err, "", "")
 }
 
 // Counts returns how many webhooks, members, and tokens the organization has, and how many
 // certificates were issued for it since the given time.
-func (q queries) Counts(ctx context.Context, orgID string, since time.Time) (controlplane.Counts, error) {
+func (q queries) Counts(
+	ctx context.Context, orgID string, since time.Time,
+) (controlplane.Counts, error) {
 	var c controlplane.Counts
-	err := q.db.QueryRow(ctx, `SELECT (SELECT count(*) FROM webhooks WHERE org_id = $1), (SELECT count(*) FROM organization_members WHERE org_id = $1),
+	err := q.db.QueryRow(ctx,
+		`SELECT (SELECT count(*) FROM webhooks WHERE org_id = $1), (SELECT count(*) FROM organization_members WHERE org_id = $1),
 		(SELECT count(*) FROM api_tokens WHERE org_id = $1), (SELECT count(*) FROM certificates WHERE org_id = $1 AND created_at >= $2)`,
 		orgID, since).Scan(&c.Webhooks, &c.Members, &c.Tokens, &c.Certificates)
 	return c, translate(err, "", "")

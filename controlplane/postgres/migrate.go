@@ -45,7 +45,9 @@ func (s *Store) provider() (*goose.Provider, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300), lock.WithUnlockTimeout(1, 60)) // seconds, tries
+	// seconds, tries
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300),
+		lock.WithUnlockTimeout(1, 60))
 	if err != nil {
 		return nil, nil, err
 	}

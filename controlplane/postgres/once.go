@@ -43,7 +43,10 @@ const inProgressRetry = time.Second
 //     Store with that context is part of it. An error of fn rolls everything back.
 //  3. The answer is inserted and the transaction is committed. So after a crash either nothing was
 //     done and no answer is stored, or everything was done and the answer is stored.
-func (s *Store) Once(ctx context.Context, k AnswerKey, since, now time.Time, fn func(context.Context) (*Answer, error)) (*Answer, error) {
+func (s *Store) Once(
+	ctx context.Context, k AnswerKey, since, now time.Time,
+	fn func(context.Context) (*Answer, error),
+) (*Answer, error) {
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
 		return nil, translate(err, "", "")
@@ -60,7 +63,8 @@ func (s *Store) Once(ctx context.Context, k AnswerKey, since, now time.Time, fn 
 	var kept *keptAnswer
 	b := &pgx.Batch{}
 	b.Queue("BEGIN")
-	b.Queue("SET LOCAL idle_in_transaction_session_timeout = '2min'") // an unreachable process must not hold its key forever
+	// an unreachable process must not hold its key forever
+	b.Queue("SET LOCAL idle_in_transaction_session_timeout = '2min'")
 	b.Queue(`SELECT pg_try_advisory_xact_lock(hashtextextended($1, 1))`, k.OrgID+" "+k.Key).
 		QueryRow(func(row pgx.Row) error { return row.Scan(&locked) })
 	// A separate statement: its snapshot is taken after the lock, so it sees what the last holder
@@ -78,13 +82,16 @@ func (s *Store) Once(ctx context.Context, k AnswerKey, since, now time.Time, fn 
 	}
 	switch {
 	case kept != nil && !kept.of(k):
-		return nil, controlplane.Invalid("/Idempotency-Key", "idempotency-key-reused", "The Idempotency-Key was sent before with a different request.",
+		return nil, controlplane.Invalid("/Idempotency-Key", "idempotency-key-reused",
+			"The Idempotency-Key was sent before with a different request.",
 			"Use a new key for each request, and the same key only to retry the same request.")
 	case kept != nil:
 		return &kept.Answer, nil
 	case !locked:
-		return nil, &controlplane.Error{Kind: controlplane.KindConflict, Code: "idempotency-in-progress", RetryAt: now.Add(inProgressRetry),
-			Message: "The first request with this Idempotency-Key is still in progress.", Fix: "Retry in a second to get its response."}
+		return nil, &controlplane.Error{Kind: controlplane.KindConflict,
+			Code: "idempotency-in-progress", RetryAt: now.Add(inProgressRetry),
+			Message: "The first request with this Idempotency-Key is still in progress.",
+			Fix:     "Retry in a second to get its response."}
 	}
 	a, err := fn(join(ctx, conn))
 	if err != nil {

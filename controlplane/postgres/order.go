@@ -15,8 +15,10 @@ const orderColumns = `o.id, o.org_id, o.domain_id, o.job_id, o.ca, o.step, o.nam
 func scanOrder(row pgx.CollectableRow) (controlplane.Order, error) {
 	var o controlplane.Order
 	var expires *time.Time
-	err := row.Scan(&o.ID, &o.OrgID, &o.DomainID, &o.JobID, &o.CA, &o.Step, &o.Names, &o.Target, &o.KeyType, &o.Profile, &o.PreferredChain,
-		&o.Replaces, &o.CSR, &o.SealedKey, &o.OrderURL, &o.CertificateURL, &o.Values, &o.ErrorCode, &o.ErrorDetail, &expires, &o.CreatedAt, &o.UpdatedAt)
+	err := row.Scan(&o.ID, &o.OrgID, &o.DomainID, &o.JobID, &o.CA, &o.Step, &o.Names, &o.Target,
+		&o.KeyType, &o.Profile, &o.PreferredChain,
+		&o.Replaces, &o.CSR, &o.SealedKey, &o.OrderURL, &o.CertificateURL, &o.Values, &o.ErrorCode,
+		&o.ErrorDetail, &expires, &o.CreatedAt, &o.UpdatedAt)
 	if expires != nil {
 		o.ExpiresAt = *expires
 	}
@@ -24,7 +26,9 @@ func scanOrder(row pgx.CollectableRow) (controlplane.Order, error) {
 }
 
 // OpenOrder returns the domain's order in progress, nil if it has none.
-func (q queries) OpenOrder(ctx context.Context, orgID, domainID string) (*controlplane.Order, error) {
+func (q queries) OpenOrder(
+	ctx context.Context, orgID, domainID string,
+) (*controlplane.Order, error) {
 	orders, err := all(ctx, q, scanOrder, `SELECT `+orderColumns+` FROM acme_orders o
 		WHERE o.org_id = $1 AND o.domain_id = $2 AND o.step NOT IN ('stored', 'failed')`, orgID, domainID)
 	if err != nil || len(orders) == 0 {
@@ -35,15 +39,20 @@ func (q queries) OpenOrder(ctx context.Context, orgID, domainID string) (*contro
 
 // Order returns one order.
 func (q queries) Order(ctx context.Context, orgID, id string) (*controlplane.Order, error) {
-	return one(ctx, q, scanOrder, "order", id, `SELECT `+orderColumns+` FROM acme_orders o WHERE o.org_id = $1 AND o.id = $2`, orgID, id)
+	return one(ctx, q, scanOrder, "order", id, `SELECT `+orderColumns+
+		` FROM acme_orders o WHERE o.org_id = $1 AND o.id = $2`, orgID, id)
 }
 
 // BeginOrder stores a new order with its audit entry, under the claim. A domain can have one order
 // in progress at a time. It returns ErrClaimLost if the worker no longer holds the job.
-func (s *Store) BeginOrder(ctx context.Context, c *Claim, o *controlplane.Order, a controlplane.AuditEntry) error {
+func (s *Store) BeginOrder(
+	ctx context.Context, c *Claim, o *controlplane.Order, a controlplane.AuditEntry,
+) error {
 	return s.underClaim(ctx, true, c, beginOrder, merge(entryArgs(&a), named{
-		"order_id": o.ID, "org_id": o.OrgID, "job_id": o.JobID, "ca": o.CA, "step": o.Step, "names": o.Names, "target": o.Target,
-		"key_type": o.KeyType, "profile": o.Profile, "preferred_chain": o.PreferredChain, "replaces": o.Replaces, "csr": o.CSR,
+		"order_id": o.ID, "org_id": o.OrgID, "job_id": o.JobID, "ca": o.CA, "step": o.Step,
+		"names": o.Names, "target": o.Target,
+		"key_type": o.KeyType, "profile": o.Profile, "preferred_chain": o.PreferredChain,
+		"replaces": o.Replaces, "csr": o.CSR,
 		"sealed_key": o.SealedKey, "created_at": o.CreatedAt}))
 }
 
@@ -61,7 +70,9 @@ var beginOrder = newUnderClaim(`, added AS (
 // SaveOrder records the progress of an order, under the claim. When it returns for the step
 // ordered, the step is on disk. Later steps need not be: the CA reports them again if the server
 // crashes. It returns ErrClaimLost if the worker no longer holds the job.
-func (s *Store) SaveOrder(ctx context.Context, c *Claim, o *controlplane.Order, now time.Time) error {
+func (s *Store) SaveOrder(
+	ctx context.Context, c *Claim, o *controlplane.Order, now time.Time,
+) error {
 	err := s.underClaim(ctx, o.Step == controlplane.StepOrdered, c, saveOrder, orderArgs(o, now))
 	if err == nil {
 		o.UpdatedAt = now
@@ -88,15 +99,19 @@ func orderArgs(o *controlplane.Order, now time.Time) named {
 	if o.Values == nil {
 		o.Values = []string{}
 	}
-	return named{"org_id": o.OrgID, "order_id": o.ID, "step": o.Step, "order_url": o.OrderURL, "certificate_url": o.CertificateURL,
-		"values": o.Values, "replaces": o.Replaces, "error_code": o.ErrorCode, "error_detail": o.ErrorDetail,
-		"expires_at": expires, "now": now}
+	return named{"org_id": o.OrgID, "order_id": o.ID, "step": o.Step, "order_url": o.OrderURL,
+		"certificate_url": o.CertificateURL,
+		"values":          o.Values, "replaces": o.Replaces, "error_code": o.ErrorCode,
+		"error_detail": o.ErrorDetail,
+		"expires_at":   expires, "now": now}
 }
 
 // PublishChallenges records an order like SaveOrder and publishes its TXT values in the zone, under
 // the claim. The commit notifies every replica of the name server. It returns ErrClaimLost if the
 // worker no longer holds the job.
-func (s *Store) PublishChallenges(ctx context.Context, c *Claim, o *controlplane.Order, expires, now time.Time) error {
+func (s *Store) PublishChallenges(
+	ctx context.Context, c *Claim, o *controlplane.Order, expires, now time.Time,
+) error {
 	err := s.underClaim(ctx, false, c, publishChallenges,
 		merge(orderArgs(o, now), named{"target": o.Target, "challenge_expires_at": expires}))
 	if err == nil {
@@ -113,13 +128,17 @@ var publishChallenges = newUnderClaim(recordOrder + `, published AS (
 	SELECT 1 FROM saved`)
 
 // CloseOrder closes an order, so that the domain can have another one, and removes its challenges.
-func (t *Tx) CloseOrder(ctx context.Context, o *controlplane.Order, step controlplane.OrderStep, code, detail string, now time.Time) error {
+func (t *Tx) CloseOrder(
+	ctx context.Context, o *controlplane.Order, step controlplane.OrderStep, code, detail string,
+	now time.Time,
+) error {
 	_, err := t.db.Exec(ctx, `
 		WITH removed AS (DELETE FROM challenges WHERE org_id = @org_id AND order_id = @order_id)
 		UPDATE acme_orders SET step = @step, certificate_url = @certificate_url, error_code = @error_code,
 			error_detail = @error_detail, updated_at = @now
 		WHERE org_id = @org_id AND id = @order_id`,
-		named{"org_id": o.OrgID, "order_id": o.ID, "step": step, "certificate_url": o.CertificateURL,
-			"error_code": code, "error_detail": detail, "now": now})
+		named{"org_id": o.OrgID, "order_id": o.ID, "step": step,
+			"certificate_url": o.CertificateURL,
+			"error_code":      code, "error_detail": detail, "now": now})
 	return translate(err, "", "")
 }

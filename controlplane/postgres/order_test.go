@@ -10,8 +10,10 @@ import (
 )
 
 func newOrder(c *postgres.Claim) *controlplane.Order {
-	return &controlplane.Order{ID: controlplane.NewID(controlplane.PrefixOrder), OrgID: c.Job.OrgID, DomainID: c.Job.DomainID, JobID: c.Job.ID, CA: "primary",
-		Step: controlplane.StepCreated, Names: []string{"example.com"}, KeyType: controlplane.KeyEC256, CSR: []byte{1}, SealedKey: []byte{2}, CreatedAt: start}
+	return &controlplane.Order{ID: controlplane.NewID(controlplane.PrefixOrder), OrgID: c.Job.OrgID,
+		DomainID: c.Job.DomainID, JobID: c.Job.ID, CA: "primary",
+		Step: controlplane.StepCreated, Names: []string{"example.com"},
+		KeyType: controlplane.KeyEC256, CSR: []byte{1}, SealedKey: []byte{2}, CreatedAt: start}
 }
 
 // order starts an order of the claim's job.
@@ -26,13 +28,18 @@ func (d *db) order(c *postgres.Claim) *controlplane.Order {
 }
 
 func (d *db) begin(c *postgres.Claim, o *controlplane.Order) error {
-	return d.BeginOrder(d.t.Context(), c, o, controlplane.AuditEntry{ID: controlplane.NewID(controlplane.PrefixEvent), OrgID: o.OrgID, Actor: controlplane.System("test"),
-		Action: controlplane.ActionOrderCreated, EntityType: "domain", EntityID: o.DomainID, CreatedAt: start})
+	return d.BeginOrder(d.t.Context(), c, o,
+		controlplane.AuditEntry{ID: controlplane.NewID(controlplane.PrefixEvent), OrgID: o.OrgID,
+			Actor:  controlplane.System("test"),
+			Action: controlplane.ActionOrderCreated, EntityType: "domain", EntityID: o.DomainID,
+			CreatedAt: start})
 }
 
 func newCertificate(o *controlplane.Order) *controlplane.Certificate {
-	return &controlplane.Certificate{ID: controlplane.NewID(controlplane.PrefixCertificate), OrgID: o.OrgID, DomainID: o.DomainID, OrderID: o.ID, Names: o.Names,
-		Serial: "0a", Issuer: "Test CA", CA: o.CA, KeyType: o.KeyType, NotBefore: start, NotAfter: start.Add(90 * 24 * time.Hour),
+	return &controlplane.Certificate{ID: controlplane.NewID(controlplane.PrefixCertificate),
+		OrgID: o.OrgID, DomainID: o.DomainID, OrderID: o.ID, Names: o.Names,
+		Serial: "0a", Issuer: "Test CA", CA: o.CA, KeyType: o.KeyType, NotBefore: start,
+		NotAfter:          start.Add(90 * 24 * time.Hour),
 		FingerprintSHA256: "ab", ChainPEM: "pem", SealedKey: o.SealedKey, CreatedAt: start}
 }
 
@@ -46,7 +53,8 @@ func TestDomainHasOneOpenOrder(t *testing.T) {
 		t.Error("BeginOrder of a second order = nil, want an error")
 	}
 	d.must(d.begin(c, first)) // sent again
-	if n := value[int](d, `SELECT count(*) FROM audit_logs WHERE action = $1`, controlplane.ActionOrderCreated); n != 1 {
+	if n := value[int](d, `SELECT count(*) FROM audit_logs WHERE action = $1`,
+		controlplane.ActionOrderCreated); n != 1 {
 		t.Errorf("the log has %d orders, want 1", n)
 	}
 	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error {
@@ -56,7 +64,8 @@ func TestDomainHasOneOpenOrder(t *testing.T) {
 		t.Errorf("OpenOrder after CloseOrder = %+v, %v, want nil", open, err)
 	}
 	second := d.order(c)
-	if open, err := d.OpenOrder(t.Context(), d.org, dom.ID); err != nil || open == nil || open.ID != second.ID {
+	if open, err := d.OpenOrder(t.Context(), d.org, dom.ID); err != nil || open == nil ||
+		open.ID != second.ID {
 		t.Errorf("OpenOrder = %+v, %v, want the second order %s", open, err, second.ID)
 	}
 }
@@ -71,13 +80,16 @@ func TestSaveOrderStoresWhatResumingNeeds(t *testing.T) {
 	d.must(d.SaveOrder(t.Context(), c, o, start.Add(time.Minute)))
 	got, err := d.OpenOrder(t.Context(), d.org, dom.ID)
 	d.must(err)
-	if got.Step != o.Step || got.OrderURL != o.OrderURL || got.CertificateURL != o.CertificateURL || !slices.Equal(got.Values, o.Values) || got.Replaces != "ari" ||
-		!got.ExpiresAt.Equal(o.ExpiresAt) || !slices.Equal(got.CSR, o.CSR) || !slices.Equal(got.SealedKey, o.SealedKey) || !got.UpdatedAt.Equal(start.Add(time.Minute)) {
+	if got.Step != o.Step || got.OrderURL != o.OrderURL || got.CertificateURL != o.CertificateURL ||
+		!slices.Equal(got.Values, o.Values) || got.Replaces != "ari" ||
+		!got.ExpiresAt.Equal(o.ExpiresAt) || !slices.Equal(got.CSR, o.CSR) ||
+		!slices.Equal(got.SealedKey, o.SealedKey) || !got.UpdatedAt.Equal(start.Add(time.Minute)) {
 		t.Errorf("OpenOrder = %+v, want %+v", got, o)
 	}
 	o.ExpiresAt, o.Values = time.Time{}, nil
 	d.must(d.SaveOrder(t.Context(), c, o, start))
-	if got, err := d.OpenOrder(t.Context(), d.org, dom.ID); err != nil || !got.ExpiresAt.IsZero() || len(got.Values) != 0 {
+	if got, err := d.OpenOrder(t.Context(), d.org, dom.ID); err != nil || !got.ExpiresAt.IsZero() ||
+		len(got.Values) != 0 {
 		t.Errorf("OpenOrder = %+v, %v, want no expiry and no values", got, err)
 	}
 }
@@ -89,16 +101,21 @@ func TestCloseOrderRemovesItsChallenges(t *testing.T) {
 	c := d.claim(j, "w")
 	o := d.order(c)
 	o.Values = []string{"a", "b"}
-	publish := func() { d.must(d.PublishChallenges(t.Context(), c, o, start.Add(time.Hour), start)) }
+	publish := func() {
+		d.must(d.PublishChallenges(t.Context(), c, o, start.Add(time.Hour),
+			start))
+	}
 	publish()
 	publish() // a resumed order publishes again
-	if exists, values, err := d.LookupTarget(t.Context(), dom.Target, start); !exists || len(values) != 2 || err != nil {
+	if exists, values, err := d.LookupTarget(t.Context(), dom.Target, start); !exists ||
+		len(values) != 2 || err != nil {
 		t.Errorf("LookupTarget = %v, %+v, %v, want two values", exists, values, err)
 	}
 	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error {
 		return tx.CloseOrder(t.Context(), o, controlplane.StepStored, "", "", start)
 	}))
-	if exists, values, err := d.LookupTarget(t.Context(), dom.Target, start); !exists || len(values) != 0 || err != nil {
+	if exists, values, err := d.LookupTarget(t.Context(), dom.Target, start); !exists ||
+		len(values) != 0 || err != nil {
 		t.Errorf("LookupTarget after CloseOrder = %v, %+v, %v, want no values", exists, values, err)
 	}
 }
@@ -110,20 +127,24 @@ func TestOrderHasOneCertificate(t *testing.T) {
 	o := d.order(d.claim(j, "w"))
 	add := func(replaces string) (*controlplane.Certificate, error) {
 		c := newCertificate(o)
-		return c, d.InTx(t.Context(), func(tx *postgres.Tx) error { return tx.AddCertificate(t.Context(), c, replaces) })
+		return c, d.InTx(t.Context(),
+			func(tx *postgres.Tx) error { return tx.AddCertificate(t.Context(), c, replaces) })
 	}
 	first, err := add("")
 	d.must(err)
 	if _, err := add(first.ID); err == nil {
 		t.Error("AddCertificate for the same order = nil, want an error")
 	}
-	if got, err := d.Certificate(t.Context(), d.org, first.ID); err != nil || got.ReplacedBy != "" || string(got.SealedKey) != string(first.SealedKey) || !got.NotAfter.Equal(first.NotAfter) {
+	if got, err := d.Certificate(t.Context(), d.org, first.ID); err != nil ||
+		got.ReplacedBy != "" || string(got.SealedKey) != string(first.SealedKey) ||
+		!got.NotAfter.Equal(first.NotAfter) {
 		t.Errorf("Certificate = %+v, %v, want %+v", got, err, first)
 	}
 	o.ID = controlplane.NewID(controlplane.PrefixOrder)
 	second, err := add(first.ID)
 	d.must(err)
-	if got, err := d.Certificate(t.Context(), d.org, first.ID); err != nil || got.ReplacedBy != second.ID {
+	if got, err := d.Certificate(t.Context(), d.org, first.ID); err != nil ||
+		got.ReplacedBy != second.ID {
 		t.Errorf("Certificate = %+v, %v, want it replaced by %s", got, err, second.ID)
 	}
 }
@@ -137,7 +158,9 @@ func TestConcurrentAccountsAreOne(t *testing.T) {
 	}
 	var keys [8]string
 	atOnce(len(keys), func(i int) {
-		a, err := d.CreateAccount(t.Context(), &controlplane.Account{ID: controlplane.NewID(controlplane.PrefixAccount), DirectoryURL: dir, SealedKey: []byte{byte(i)}, CreatedAt: start})
+		a, err := d.CreateAccount(t.Context(),
+			&controlplane.Account{ID: controlplane.NewID(controlplane.PrefixAccount),
+				DirectoryURL: dir, SealedKey: []byte{byte(i)}, CreatedAt: start})
 		if err != nil {
 			t.Error(err)
 			return

@@ -17,28 +17,37 @@ func scanOrganization(row pgx.CollectableRow) (controlplane.Organization, error)
 }
 
 // Organization returns one organization.
-func (q queries) Organization(ctx context.Context, orgID string) (*controlplane.Organization, error) {
+func (q queries) Organization(
+	ctx context.Context, orgID string,
+) (*controlplane.Organization, error) {
 	return q.organization(ctx, orgID, "")
 }
 
 // LockOrganization is Organization, with the row locked until the transaction ends. Changes of its
 // members lock it, so that they run one at a time.
-func (t *Tx) LockOrganization(ctx context.Context, orgID string) (*controlplane.Organization, error) {
+func (t *Tx) LockOrganization(
+	ctx context.Context, orgID string,
+) (*controlplane.Organization, error) {
 	return t.organization(ctx, orgID, " FOR NO KEY UPDATE")
 }
 
-func (q queries) organization(ctx context.Context, orgID, lock string) (*controlplane.Organization, error) {
-	return one(ctx, q, scanOrganization, "organization", orgID, `SELECT `+organizationColumns+` FROM organizations WHERE id = $1`+lock, orgID)
+func (q queries) organization(
+	ctx context.Context, orgID, lock string,
+) (*controlplane.Organization, error) {
+	return one(ctx, q, scanOrganization, "organization", orgID, `SELECT `+organizationColumns+
+		` FROM organizations WHERE id = $1`+lock, orgID)
 }
 
 // Organizations returns every organization, oldest first, for the operator's commands.
 func (q queries) Organizations(ctx context.Context) ([]controlplane.Organization, error) {
-	return all(ctx, q, scanOrganization, `SELECT `+organizationColumns+` FROM organizations ORDER BY created_at, id`)
+	return all(ctx, q, scanOrganization, `SELECT `+organizationColumns+
+		` FROM organizations ORDER BY created_at, id`)
 }
 
 // AddOrganization stores a new organization.
 func (q queries) AddOrganization(ctx context.Context, o *controlplane.Organization) error {
-	_, err := q.db.Exec(ctx, `INSERT INTO organizations (id, name, subscription_tier, domain_limit, created_at) VALUES ($1, $2, $3, $4, $5)`,
+	_, err := q.db.Exec(ctx,
+		`INSERT INTO organizations (id, name, subscription_tier, domain_limit, created_at) VALUES ($1, $2, $3, $4, $5)`,
 		o.ID, o.Name, o.Tier, o.DomainLimit, o.CreatedAt)
 	return translate(err, "organization", o.ID)
 }
@@ -59,6 +68,7 @@ func (t *Tx) DeleteOrganization(ctx context.Context, orgID string) error {
 // DomainCount returns how many domains the organization has.
 func (q queries) DomainCount(ctx context.Context, orgID string) (int, error) {
 	var n int
-	err := q.db.QueryRow(ctx, `SELECT domain_count FROM organizations WHERE id = $1`, orgID).Scan(&n)
+	err := q.db.QueryRow(ctx, `SELECT domain_count FROM organizations WHERE id = $1`,
+		orgID).Scan(&n)
 	return n, translate(err, "organization", orgID)
 }

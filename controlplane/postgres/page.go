@@ -63,7 +63,8 @@ func (l *list) sorted(s sortKey, descending bool, after *Cursor, limit int) {
 		direction, beyond = "DESC", "<"
 	}
 	if after != nil {
-		l.where(true, fmt.Sprintf("(%s, %s) %s (@after_key::text::%s, @after_id::text)", s.key, s.id, beyond, s.cast),
+		l.where(true, fmt.Sprintf("(%s, %s) %s (@after_key::text::%s, @after_id::text)", s.key,
+			s.id, beyond, s.cast),
 			named{"after_key": after.Key, "after_id": after.ID})
 	}
 	l.order, l.limit = fmt.Sprintf("%s %s, %s %s", s.key, direction, s.id, direction), limit
@@ -71,12 +72,15 @@ func (l *list) sorted(s sortKey, descending bool, after *Cursor, limit int) {
 
 // statement returns the statement that reads the list's first page.
 func (l *list) statement() (string, named) {
-	return l.sql + ` WHERE ` + strings.Join(l.conds, " AND ") + ` ORDER BY ` + l.order + ` LIMIT @limit`,
+	return l.sql + ` WHERE ` + strings.Join(l.conds, " AND ") + ` ORDER BY ` + l.order +
+			` LIMIT @limit`,
 		merge(l.args, named{"limit": l.limit + 1})
 }
 
 // readPage reads the list's first page. It returns the cursor of the next page, nil on the last.
-func readPage[T any](ctx context.Context, q queries, l *list, scan pgx.RowToFunc[T], position func(T) *Cursor) ([]T, *Cursor, error) {
+func readPage[T any](
+	ctx context.Context, q queries, l *list, scan pgx.RowToFunc[T], position func(T) *Cursor,
+) ([]T, *Cursor, error) {
 	sql, args := l.statement()
 	items, err := all(ctx, q, scan, sql, args)
 	if err != nil {

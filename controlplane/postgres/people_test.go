@@ -13,9 +13,11 @@ import (
 // member stores a user and makes them a member.
 func (d *db) member(org string, n int64, role controlplane.Role) *controlplane.Member {
 	d.t.Helper()
-	m := &controlplane.Member{OrgID: org, Role: role, Since: start.Add(time.Duration(n) * time.Second)}
+	m := &controlplane.Member{OrgID: org, Role: role,
+		Since: start.Add(time.Duration(n) * time.Second)}
 	d.must(d.InTx(d.t.Context(), func(t *postgres.Tx) error {
-		u, err := t.UserOf(d.t.Context(), controlplane.GitHubAccount{ID: n, Login: fmt.Sprintf("user-%d", n)}, start)
+		u, err := t.UserOf(d.t.Context(),
+			controlplane.GitHubAccount{ID: n, Login: fmt.Sprintf("user-%d", n)}, start)
 		if err != nil {
 			return err
 		}
@@ -29,9 +31,13 @@ func (d *db) member(org string, n int64, role controlplane.Role) *controlplane.M
 // session stores a session that starts at start.
 func (d *db) session(m *controlplane.Member) *controlplane.Session {
 	d.t.Helper()
-	s := &controlplane.Session{ID: controlplane.NewID(controlplane.PrefixSession), Hash: controlplane.HashSecret(controlplane.NewRandomSecret()), User: m.User, OrgID: m.OrgID,
+	s := &controlplane.Session{ID: controlplane.NewID(controlplane.PrefixSession),
+		Hash: controlplane.HashSecret(controlplane.NewRandomSecret()), User: m.User, OrgID: m.OrgID,
 		CreatedAt: start, LastSeenAt: start, ExpiresAt: start.Add(controlplane.SessionIdle)}
-	d.must(d.InTx(d.t.Context(), func(t *postgres.Tx) error { return t.AddSession(d.t.Context(), s) }))
+	d.must(d.InTx(d.t.Context(), func(t *postgres.Tx) error {
+		return t.AddSession(d.t.Context(),
+			s)
+	}))
 	return s
 }
 
@@ -42,23 +48,42 @@ func TestPeopleOfOtherTenants(t *testing.T) {
 	other := d.organization(10)
 	m := d.member(d.org, 1, controlplane.RoleOwner)
 	s := d.session(m)
-	i := &controlplane.Invitation{ID: controlplane.NewID(controlplane.PrefixInvitation), OrgID: d.org, Role: controlplane.RoleAdmin, Hash: controlplane.HashSecret("x"),
+	i := &controlplane.Invitation{ID: controlplane.NewID(controlplane.PrefixInvitation),
+		OrgID: d.org, Role: controlplane.RoleAdmin, Hash: controlplane.HashSecret("x"),
 		ExpiresAt: start.Add(time.Hour), CreatedBy: m.User.ID, CreatedAt: start}
 	d.must(d.InTx(ctx, func(t *postgres.Tx) error { return t.AddInvitation(ctx, i) }))
 	in := func(fn func(t *postgres.Tx) error) error { return d.InTx(ctx, fn) }
 	elsewhere, elsewhereMember := *s, *m
 	elsewhere.OrgID, elsewhereMember.OrgID = other, other
 	for what, err := range map[string]error{
-		"Member by id":    func() error { _, err := d.Member(ctx, other, m.User.ID); return err }(),
-		"Member by login": func() error { _, err := d.Member(ctx, other, m.User.Login); return err }(),
-		"SetRole":         in(func(t *postgres.Tx) error { return t.SetRole(ctx, &elsewhereMember, controlplane.RoleMember) }),
-		"RemoveMember":    in(func(t *postgres.Tx) error { return t.RemoveMember(ctx, &elsewhereMember) }),
-		"SwitchSession":   in(func(t *postgres.Tx) error { return t.SwitchSession(ctx, s, other) }),
+		"Member by id": func() error { _, err := d.Member(ctx, other, m.User.ID); return err }(),
+		"Member by login": func() error {
+			_,
+				err := d.Member(ctx, other, m.User.Login)
+			return err
+		}(),
+		"SetRole": in(func(t *postgres.Tx) error {
+			return t.SetRole(ctx, &elsewhereMember,
+				controlplane.RoleMember)
+		}),
+		"RemoveMember": in(func(t *postgres.Tx) error {
+			return t.RemoveMember(ctx,
+				&elsewhereMember)
+		}),
+		"SwitchSession": in(func(t *postgres.Tx) error { return t.SwitchSession(ctx, s, other) }),
 		"another's session": in(func(t *postgres.Tx) error {
 			return t.SwitchSession(ctx, &elsewhere, d.org)
 		}),
-		"DeleteInvitation": in(func(t *postgres.Tx) error { _, err := t.DeleteInvitation(ctx, other, i.ID); return err }),
-		"LockOrganization": in(func(t *postgres.Tx) error { _, err := t.LockOrganization(ctx, "org_none"); return err }),
+		"DeleteInvitation": in(func(t *postgres.Tx) error {
+			_,
+				err := t.DeleteInvitation(ctx, other, i.ID)
+			return err
+		}),
+		"LockOrganization": in(func(t *postgres.Tx) error {
+			_,
+				err := t.LockOrganization(ctx, "org_none")
+			return err
+		}),
 	} {
 		wantKind(t, what, err, controlplane.KindNotFound)
 	}
@@ -76,9 +101,11 @@ func TestPeopleOfOtherTenants(t *testing.T) {
 	members, _, err := d.ListMembers(ctx, other, nil, 10)
 	open, _, err2 := d.ListInvitations(ctx, other, start, nil, 10)
 	if len(members)+len(open) > 0 || err != nil || err2 != nil {
-		t.Errorf("another organization lists %v and %v (%v, %v), want none", members, open, err, err2)
+		t.Errorf("another organization lists %v and %v (%v, %v), want none", members, open, err,
+			err2)
 	}
-	if got, err := d.Session(ctx, s.Hash, start); err != nil || got.OrgID != d.org || !got.LastSeenAt.Equal(start) || got.Role != controlplane.RoleOwner {
+	if got, err := d.Session(ctx, s.Hash, start); err != nil || got.OrgID != d.org ||
+		!got.LastSeenAt.Equal(start) || got.Role != controlplane.RoleOwner {
 		t.Errorf("Session = %+v, %v, want the owner's in %s", got, err, d.org)
 	}
 	if got, err := d.InvitationByHash(ctx, i.Hash, start); err != nil || got.ID != i.ID {
@@ -97,7 +124,8 @@ func TestPeopleOfOtherTenants(t *testing.T) {
 func TestLastSeen(t *testing.T) {
 	t.Parallel()
 	d := open(t)
-	m, away := d.member(d.org, 1, controlplane.RoleMember), d.member(d.org, 2, controlplane.RoleMember)
+	m, away := d.member(d.org, 1, controlplane.RoleMember),
+		d.member(d.org, 2, controlplane.RoleMember)
 	d.session(m)
 	s := d.session(m)
 	d.must(d.TouchSession(t.Context(), s, start.Add(time.Hour)))
@@ -118,13 +146,15 @@ func TestTouchSessionExtends(t *testing.T) {
 		{59 * time.Second, 0, controlplane.SessionIdle},
 		{time.Minute, time.Minute, time.Minute + controlplane.SessionIdle},
 		{10 * time.Hour, 10 * time.Hour, 10*time.Hour + controlplane.SessionIdle},
-		{controlplane.SessionLife - time.Hour, controlplane.SessionLife - time.Hour, controlplane.SessionLife},
+		{controlplane.SessionLife - time.Hour, controlplane.SessionLife - time.Hour,
+			controlplane.SessionLife},
 	} {
 		d.must(d.TouchSession(ctx, s, start.Add(tt.at)))
 		got, err := d.Session(ctx, s.Hash, start)
 		d.must(err)
 		if got.LastSeenAt.Sub(start) != tt.seen || got.ExpiresAt.Sub(start) != tt.ends {
-			t.Errorf("used after %s: seen after %s, ends after %s", tt.at, got.LastSeenAt.Sub(start), got.ExpiresAt.Sub(start))
+			t.Errorf("used after %s: seen after %s, ends after %s", tt.at,
+				got.LastSeenAt.Sub(start), got.ExpiresAt.Sub(start))
 		}
 	}
 	_, err := d.Session(ctx, s.Hash, start.Add(controlplane.SessionLife))
@@ -160,14 +190,18 @@ func TestMemberships(t *testing.T) {
 		d.member(org, 1, controlplane.RoleMember)
 	}
 	s := d.session(m)
-	d.must(d.InTx(t.Context(), func(t *postgres.Tx) error { return t.SwitchSession(d.t.Context(), s, third) }))
+	d.must(d.InTx(t.Context(), func(t *postgres.Tx) error {
+		return t.SwitchSession(d.t.Context(), s,
+			third)
+	}))
 	all, err := d.Memberships(t.Context(), m.User.ID)
 	d.must(err)
 	var got []string
 	for _, m := range all {
 		got = append(got, m.Organization.ID)
 	}
-	if len(got) != 3 || got[0] != third || !slices.Contains(got, d.org) || !slices.Contains(got, second) {
+	if len(got) != 3 || got[0] != third || !slices.Contains(got, d.org) ||
+		!slices.Contains(got, second) {
 		t.Errorf("%q, of %q, %q, %q", got, d.org, second, third)
 	}
 }
@@ -178,7 +212,8 @@ func TestListSessions(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	ctx := t.Context()
-	m, stranger := d.member(d.org, 1, controlplane.RoleMember), d.member(d.org, 2, controlplane.RoleMember)
+	m, stranger := d.member(d.org, 1, controlplane.RoleMember),
+		d.member(d.org, 2, controlplane.RoleMember)
 	d.session(stranger)
 	var want []string
 	for range 5 {
@@ -195,7 +230,8 @@ func TestListSessions(t *testing.T) {
 		d.must(err)
 		for i := range page {
 			got = append(got, page[i].ID)
-			if s := page[i]; s.OrgID != d.org || s.OrgName == "" || !s.CreatedAt.Equal(start) || !s.ExpiresAt.Equal(start.Add(controlplane.SessionIdle)) {
+			if s := page[i]; s.OrgID != d.org || s.OrgName == "" || !s.CreatedAt.Equal(start) ||
+				!s.ExpiresAt.Equal(start.Add(controlplane.SessionIdle)) {
 				t.Errorf("ListSessions has %+v, want organization and times", s)
 			}
 		}

@@ -60,7 +60,8 @@ type Tx struct{ queries }
 func Open(ctx context.Context, c Config) (*Store, error) {
 	pc, err := pgxpool.ParseConfig(c.DSN)
 	if err != nil {
-		return nil, errors.New("postgres: malformed DSN") // the driver's error may contain the password
+		// the driver's error may contain the password
+		return nil, errors.New("postgres: malformed DSN")
 	}
 	pc.MaxConns = 12
 	if c.MaxConns > 0 {
@@ -119,21 +120,25 @@ func (s *Store) inLazyTx(ctx context.Context, fn func(*Tx) error) error {
 
 // TryLocked runs fn while this process holds the advisory lock of the given name. It returns false
 // without running fn if another process holds the lock.
-func (s *Store) TryLocked(ctx context.Context, name string, fn func(context.Context) error) (bool, error) {
+func (s *Store) TryLocked(
+	ctx context.Context, name string, fn func(context.Context) error,
+) (bool, error) {
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
 		return false, translate(err, "", "")
 	}
 	defer conn.Release()
 	var got bool
-	if err := conn.QueryRow(ctx, `SELECT pg_try_advisory_lock(hashtextextended($1, 0))`, name).Scan(&got); err != nil || !got {
+	if err := conn.QueryRow(ctx, `SELECT pg_try_advisory_lock(hashtextextended($1, 0))`,
+		name).Scan(&got); err != nil || !got {
 		return false, translate(err, "", "")
 	}
 	err = fn(ctx)
 	// The lock belongs to the connection: if it cannot be released, the connection is closed.
 	unlock, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
-	if _, uerr := conn.Exec(unlock, `SELECT pg_advisory_unlock(hashtextextended($1, 0))`, name); uerr != nil {
+	if _, uerr := conn.Exec(unlock, `SELECT pg_advisory_unlock(hashtextextended($1, 0))`,
+		name); uerr != nil {
 		_ = conn.Conn().Close(unlock)
 	}
 	return true, err
@@ -157,12 +162,15 @@ func translate(err error, noun, id string) error {
 	}
 	if pe, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch pe.Code[:2] {
-		case "08", "40", "53", "57": // connection, transaction rollback, resources, operator intervention
+		// connection, transaction rollback, resources, operator intervention
+		case "08", "40", "53", "57":
 			return unavailable(err)
 		}
 		if pe.Code == "22021" || pe.Code == "22P05" {
-			return &controlplane.Error{Kind: controlplane.KindInvalid, Code: "invalid-character", Err: err,
-				Message: "A text contains a character that can't be stored.", Fix: "Remove NUL characters (U+0000) from the text."}
+			return &controlplane.Error{Kind: controlplane.KindInvalid,
+				Code: "invalid-character", Err: err,
+				Message: "A text contains a character that can't be stored.",
+				Fix:     "Remove NUL characters (U+0000) from the text."}
 		}
 		return err
 	}
@@ -175,5 +183,6 @@ func translate(err error, noun, id string) error {
 
 func unavailable(err error) error {
 	return &controlplane.Error{Kind: controlplane.KindUnavailable, Code: "database-unavailable",
-		Message: "The database is temporarily unavailable.", Fix: "Retry in a few seconds.", Err: err}
+		Message: "The database is temporarily unavailable.", Fix: "Retry in a few seconds.",
+		Err: err}
 }

@@ -52,7 +52,9 @@ func everyCall(ctx context.Context, s *postgres.Store) map[string]error {
 func TestUnreachableServerIsUnavailable(t *testing.T) {
 	t.Parallel()
 	var logs safeBuffer
-	s, err := postgres.Open(t.Context(), postgres.Config{DSN: "postgres://someone:" + password + "@" + closedPort(t) + "/db", Logger: slog.New(slog.NewTextHandler(&logs, nil))})
+	s, err := postgres.Open(t.Context(),
+		postgres.Config{DSN: "postgres://someone:" + password + "@" + closedPort(t) +
+			"/db", Logger: slog.New(slog.NewTextHandler(&logs, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +76,8 @@ func TestUnreachableServerIsUnavailable(t *testing.T) {
 	}
 	_, stop := s.Watch("x")
 	defer stop()
-	for end := time.Now().Add(20 * time.Second); !strings.Contains(logs.String(), "lost the connection that listens"); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); !strings.Contains(logs.String(),
+		"lost the connection that listens"); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("the listener logged no lost connection")
 		}
@@ -104,7 +107,8 @@ func TestNoErrorShowsTheDSN(t *testing.T) {
 		if err == nil {
 			s.Close()
 			t.Errorf("Open(%s) = nil, want an error", dsn)
-		} else if strings.Contains(err.Error(), password) || strings.Contains(err.Error(), "someone") {
+		} else if strings.Contains(err.Error(), password) ||
+			strings.Contains(err.Error(), "someone") {
 			t.Errorf("Open = %v, want an error without user and password", err)
 		}
 	}
@@ -167,13 +171,21 @@ func TestInTxKeepsAllOrNothing(t *testing.T) {
 		t.Errorf("Domain after an error = %+v, %v, want version 1", now, err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	err = d.InTx(ctx, func(tx *postgres.Tx) error { cancel(); return tx.SaveDomain(ctx, dom, start) })
+	err = d.InTx(ctx, func(tx *postgres.Tx) error {
+		cancel()
+		return tx.SaveDomain(ctx, dom,
+			start)
+	})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("InTx with a canceled context = %v, want context.Canceled", err)
 	}
 	func() {
 		defer func() { _ = recover() }()
-		_ = d.InTx(t.Context(), func(tx *postgres.Tx) error { _ = tx.SaveDomain(t.Context(), dom, start); panic("x") })
+		_ = d.InTx(t.Context(), func(tx *postgres.Tx) error {
+			_ = tx.SaveDomain(t.Context(), dom,
+				start)
+			panic("x")
+		})
 	}()
 	if now, err := d.Domain(t.Context(), d.org, dom.ID); err != nil || now.Version != 1 {
 		t.Errorf("Domain after a cancellation and a panic = %+v, %v, want version 1", now, err)

@@ -16,11 +16,16 @@ func TestRevocationIsRequestedThenDone(t *testing.T) {
 	other := d.organization(10)
 	request := func(org, reason string) {
 		t.Helper()
-		d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error { return tx.RequestRevocation(t.Context(), org, cert.ID, reason) }))
+		d.must(d.InTx(t.Context(),
+			func(tx *postgres.Tx) error {
+				return tx.RequestRevocation(t.Context(), org, cert.ID,
+					reason)
+			}))
 	}
 	requested := func(want string) {
 		t.Helper()
-		if got, err := d.RevocationRequested(t.Context(), d.org, cert.ID); got != want || err != nil {
+		if got, err := d.RevocationRequested(t.Context(), d.org, cert.ID); got != want ||
+			err != nil {
 			t.Errorf("requested for %q, %v, want %q", got, err, want)
 		}
 	}
@@ -40,7 +45,8 @@ func TestRevocationIsRequestedThenDone(t *testing.T) {
 		}))
 		got, err := d.Certificate(t.Context(), d.org, cert.ID)
 		d.must(err)
-		if mine := org == d.org; mine != (got.RevokedAt != nil && got.RevokedAt.Equal(at) && got.RevocationReason == "keyCompromise") || !mine && got.RevokedAt != nil {
+		if mine := org == d.org; mine != (got.RevokedAt != nil && got.RevokedAt.Equal(at) &&
+			got.RevocationReason == "keyCompromise") || !mine && got.RevokedAt != nil {
 			t.Errorf("by %s: %+v", org, got)
 		}
 	}

@@ -13,7 +13,9 @@ import (
 // spread is not delayed and keeps the time at which it was due, so that the most urgent comes
 // first. That happens when a CA requests the renewal of certificates that it will revoke (RFC 9773
 // §4.2). It reads only domains that are due, by index.
-func (s *Store) QueueRenewals(ctx context.Context, now time.Time, limit int, spread time.Duration) (int, error) {
+func (s *Store) QueueRenewals(
+	ctx context.Context, now time.Time, limit int, spread time.Duration,
+) (int, error) {
 	ids := make([]string, limit)
 	for i := range ids {
 		ids[i] = controlplane.NewID(controlplane.PrefixJob)
@@ -41,7 +43,9 @@ func (s *Store) QueueRenewals(ctx context.Context, now time.Time, limit int, spr
 // QueueRehearsals creates a job that checks the delegation for up to limit active domains whose
 // check is due at now, and returns how many. The next check is due after the interval of the
 // RenewalWatch.
-func (s *Store) QueueRehearsals(ctx context.Context, now time.Time, limit int, spread time.Duration) (int, error) {
+func (s *Store) QueueRehearsals(
+	ctx context.Context, now time.Time, limit int, spread time.Duration,
+) (int, error) {
 	ids := make([]string, limit)
 	for i := range ids {
 		ids[i] = controlplane.NewID(controlplane.PrefixJob)
@@ -65,8 +69,11 @@ func (s *Store) QueueRehearsals(ctx context.Context, now time.Time, limit int, s
 }
 
 // Expired returns up to limit active domains whose certificate has expired at now.
-func (s *Store) Expired(ctx context.Context, now time.Time, limit int) ([]controlplane.Domain, error) {
-	return all(ctx, s.queries, scanDomain, `SELECT `+domainColumns+` FROM domains d WHERE d.status = 'active' AND d.expires_at <= $1 ORDER BY d.expires_at LIMIT $2`, now, limit)
+func (s *Store) Expired(
+	ctx context.Context, now time.Time, limit int,
+) ([]controlplane.Domain, error) {
+	return all(ctx, s.queries, scanDomain, `SELECT `+domainColumns+
+		` FROM domains d WHERE d.status = 'active' AND d.expires_at <= $1 ORDER BY d.expires_at LIMIT $2`, now, limit)
 }
 
 // ResetRenewals is the daily backstop: domains that are marked as having a renewal queued, and have

@@ -45,7 +45,8 @@ func TestQueueRenewalsConcurrently(t *testing.T) {
 	if total.Load() != 60 {
 		t.Errorf("%d renewals were counted", total.Load())
 	}
-	if n := value[int](d, `SELECT count(DISTINCT domain_id) FROM jobs WHERE type = 'renewal' AND status = 'queued' AND queue = 'bulk' AND id LIKE 'job_%'`); n != 60 {
+	if n := value[int](d,
+		`SELECT count(DISTINCT domain_id) FROM jobs WHERE type = 'renewal' AND status = 'queued' AND queue = 'bulk' AND id LIKE 'job_%'`); n != 60 {
 		t.Errorf("%d domains have a job", n)
 	}
 	if n := value[int](d, renewals); n != 60 {
@@ -62,7 +63,8 @@ func TestQueueRenewalsInBatchesAndOrderOfUrgency(t *testing.T) {
 			t.Fatalf("a batch of %d, %v, want %d", n, err, want)
 		}
 		if want == 4 {
-			if n := value[int](d, `SELECT count(*) FROM domains a JOIN domains b ON a.renewal_queued AND NOT b.renewal_queued AND a.renew_at > b.renew_at`); n != 0 {
+			if n := value[int](d,
+				`SELECT count(*) FROM domains a JOIN domains b ON a.renewal_queued AND NOT b.renewal_queued AND a.renew_at > b.renew_at`); n != 0 {
 				t.Error("something less urgent was taken first")
 			}
 		}
@@ -80,10 +82,12 @@ func TestQueueRenewalsKeepsTheOrderOfOverdueRenewals(t *testing.T) {
 	if n, err := d.QueueRenewals(t.Context(), start, 100, 15*time.Minute); n != 10 || err != nil {
 		t.Fatalf("QueueRenewals = %d, %v, want 10", n, err)
 	}
-	if n := value[int](d, `SELECT count(*) FROM jobs j JOIN domains d ON d.id = j.domain_id WHERE j.type = 'renewal' AND j.run_at = d.renew_at`); n != 6 {
+	if n := value[int](d,
+		`SELECT count(*) FROM jobs j JOIN domains d ON d.id = j.domain_id WHERE j.type = 'renewal' AND j.run_at = d.renew_at`); n != 6 {
 		t.Errorf("%d of the 6 that are late run at their own time", n)
 	}
-	if n := value[int](d, `SELECT count(*) FROM jobs WHERE type = 'renewal' AND run_at >= $1`, start); n != 4 {
+	if n := value[int](d, `SELECT count(*) FROM jobs WHERE type = 'renewal' AND run_at >= $1`,
+		start); n != 4 {
 		t.Errorf("%d of the 4 others are put off", n)
 	}
 }
@@ -96,10 +100,12 @@ func TestQueueRenewalsIsSpread(t *testing.T) {
 	if n, err := d.QueueRenewals(t.Context(), start, 100, spread); n != 60 || err != nil {
 		t.Fatalf("QueueRenewals = %d, %v, want 60", n, err)
 	}
-	if n := value[int](d, renewals+` AND run_at BETWEEN $1 AND $1::timestamptz + $2::interval`, start, spread); n != 60 {
+	if n := value[int](d, renewals+` AND run_at BETWEEN $1 AND $1::timestamptz + $2::interval`,
+		start, spread); n != 60 {
 		t.Errorf("%d of 60 jobs run within the spread", n)
 	}
-	if s := value[time.Duration](d, `SELECT max(run_at) - min(run_at) FROM jobs WHERE type = 'renewal'`); s < spread/2 {
+	if s := value[time.Duration](d,
+		`SELECT max(run_at) - min(run_at) FROM jobs WHERE type = 'renewal'`); s < spread/2 {
 		t.Errorf("the jobs lie within %s", s)
 	}
 }
@@ -120,12 +126,19 @@ func TestQueueRenewalsTakesOnlyDueDomains(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	for name, change := range map[string]func(*controlplane.Domain){
-		"not due yet": func(dom *controlplane.Domain) { d.active(dom, start.Add(time.Microsecond)) },
+		"not due yet": func(dom *controlplane.Domain) {
+			d.active(dom,
+				start.Add(time.Microsecond))
+		},
 		"waiting for its CNAME": func(dom *controlplane.Domain) {
 			d.active(dom, start)
 			d.exec(`UPDATE domains SET status = 'pending_cname' WHERE id = $1`, dom.ID)
 		},
-		"renewal off":  func(dom *controlplane.Domain) { dom.AutoRenew = false; d.active(dom, start) },
+		"renewal off": func(dom *controlplane.Domain) {
+			dom.AutoRenew = false
+			d.active(dom,
+				start)
+		},
 		"never issued": func(*controlplane.Domain) {},
 	} {
 		dom, _ := d.add(d.org, strings.ReplaceAll(name, " ", "-")+".example.com")
@@ -150,9 +163,11 @@ func TestResetRenewals(t *testing.T) {
 	if n, err := d.QueueRenewals(t.Context(), start, 100, 0); n != 4 || err != nil {
 		t.Fatalf("QueueRenewals = %d, %v, want 4", n, err)
 	}
-	d.exec(`UPDATE jobs SET status = 'failed' WHERE type = 'renewal' AND domain_id = $1`, doms[0].ID)
+	d.exec(`UPDATE jobs SET status = 'failed' WHERE type = 'renewal' AND domain_id = $1`,
+		doms[0].ID)
 	d.exec(`DELETE FROM jobs WHERE type = 'renewal' AND domain_id = $1`, doms[1].ID)
-	d.exec(`UPDATE domains SET status = 'error' WHERE id = $1`, doms[1].ID) // its certificate has expired
+	// its certificate has expired
+	d.exec(`UPDATE domains SET status = 'error' WHERE id = $1`, doms[1].ID)
 	d.exec(`UPDATE domains SET auto_renew = false WHERE id = $1`, doms[2].ID)
 	d.exec(`DELETE FROM jobs WHERE type = 'renewal' AND domain_id = $1`, doms[2].ID)
 	if n, err := d.ResetRenewals(t.Context(), start); n != 2 || err != nil {
@@ -177,7 +192,8 @@ func TestSweepChallengesRemovesWhatExpired(t *testing.T) {
 		d.must(d.PublishChallenges(t.Context(), c, o, start.Add(ttl), start))
 	}
 	at := start.Add(time.Minute)
-	if _, values, err := d.LookupTarget(t.Context(), dom.Target, at); len(values) != 1 || values[0].Value != "live" || err != nil {
+	if _, values, err := d.LookupTarget(t.Context(), dom.Target, at); len(values) != 1 ||
+		values[0].Value != "live" || err != nil {
 		t.Errorf("an expired value is answered: %+v, %v", values, err)
 	}
 	d.must(d.SweepChallenges(t.Context(), at))
@@ -192,7 +208,8 @@ func TestTryLockedRunsInOneReplica(t *testing.T) {
 	replica := d.replica()
 	inside, leave, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	go func() {
-		ran, err := d.TryLocked(context.Background(), "sweep", func(context.Context) error { close(inside); <-leave; return nil })
+		ran, err := d.TryLocked(context.Background(),
+			"sweep", func(context.Context) error { close(inside); <-leave; return nil })
 		if err == nil && !ran {
 			err = fmt.Errorf("it did not run")
 		}
@@ -206,17 +223,21 @@ func TestTryLockedRunsInOneReplica(t *testing.T) {
 		}
 	}
 	other := false
-	if ran, err := replica.TryLocked(t.Context(), "scan", func(context.Context) error { other = true; return nil }); !ran || !other || err != nil {
+	if ran, err := replica.TryLocked(t.Context(),
+		"scan", func(context.Context) error { other = true; return nil }); !ran || !other ||
+		err != nil {
 		t.Errorf("a lock of another name: %v, %v", ran, err)
 	}
 	close(leave)
 	d.must(soon(t, "the first to end", done))
 	// The lock is released even if the caller's context was canceled meanwhile.
 	ctx, cancel := context.WithCancel(t.Context())
-	if _, err := d.TryLocked(ctx, "sweep", func(context.Context) error { cancel(); return ctx.Err() }); err == nil {
+	if _, err := d.TryLocked(ctx, "sweep",
+		func(context.Context) error { cancel(); return ctx.Err() }); err == nil {
 		t.Error("the error of what ran is lost")
 	}
-	if ran, err := replica.TryLocked(t.Context(), "sweep", func(context.Context) error { return nil }); !ran || err != nil {
+	if ran, err := replica.TryLocked(t.Context(),
+		"sweep", func(context.Context) error { return nil }); !ran || err != nil {
 		t.Errorf("afterwards: %v, %v", ran, err)
 	}
 }

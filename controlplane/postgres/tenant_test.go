@@ -20,7 +20,9 @@ func TestQueriesOfOtherTenants(t *testing.T) {
 	cert := newCertificate(o)
 	d.must(d.InTx(ctx, func(tx *postgres.Tx) error { return tx.AddCertificate(ctx, cert, "") }))
 	d.exec(`UPDATE jobs SET status = 'failed', run_at = now() + interval '1 hour'`)
-	token := &controlplane.Token{ID: controlplane.NewID(controlplane.PrefixToken), OrgID: d.org, Name: "t", Hash: controlplane.HashSecret("x"), Scopes: controlplane.Scopes(), CreatedAt: start}
+	token := &controlplane.Token{ID: controlplane.NewID(controlplane.PrefixToken), OrgID: d.org,
+		Name: "t", Hash: controlplane.HashSecret("x"), Scopes: controlplane.Scopes(),
+		CreatedAt: start}
 	d.must(d.AddToken(ctx, token))
 
 	state := func() string {
@@ -35,24 +37,44 @@ func TestQueriesOfOtherTenants(t *testing.T) {
 		"Domain by id":   func() error { _, err := d.Domain(ctx, other, dom.ID); return err },
 		"Domain by name": func() error { _, err := d.Domain(ctx, other, dom.Name); return err },
 		"LockDomain": func() error {
-			return d.InTx(ctx, func(tx *postgres.Tx) error { _, err := tx.LockDomain(ctx, other, dom.ID); return err })
+			return d.InTx(ctx, func(tx *postgres.Tx) error {
+				_,
+					err := tx.LockDomain(ctx, other, dom.ID)
+				return err
+			})
 		},
 		"SaveDomain":   func() error { return d.SaveDomain(ctx, &stranger, start) },
 		"DeleteDomain": func() error { return d.DeleteDomain(ctx, other, dom.ID) },
 		"Job":          func() error { _, err := d.Job(ctx, other, j.ID); return err },
-		"OpenJob":      func() error { _, err := d.OpenJob(ctx, other, dom.ID, "check"); return err },
-		"ExpediteJob":  func() error { _, _, err := d.ExpediteJob(ctx, other, j.ID, start); return err },
-		"RestartJob": func() error {
-			return d.InTx(ctx, func(tx *postgres.Tx) error { _, _, err := tx.RestartJob(ctx, other, j.ID, start); return err })
+		"OpenJob": func() error {
+			_,
+				err := d.OpenJob(ctx, other, dom.ID, "check")
+			return err
 		},
-		"Order":              func() error { _, err := d.Order(ctx, other, o.ID); return err },
-		"RenewalWindowStart": func() error { _, err := d.RenewalWindowStart(ctx, other, dom.ID); return err },
-		"Certificate":        func() error { _, err := d.Certificate(ctx, other, cert.ID); return err },
-		"Token":              func() error { _, err := d.Token(ctx, other, token.ID); return err },
-		"RenameToken":        func() error { return d.RenameToken(ctx, other, token.ID, "mine") },
-		"DeleteToken":        func() error { return d.DeleteToken(ctx, other, token.ID) },
-		"Organization":       func() error { _, err := d.Organization(ctx, "org_none"); return err },
-		"DomainCount":        func() error { _, err := d.DomainCount(ctx, "org_none"); return err },
+		"ExpediteJob": func() error {
+			_, _,
+				err := d.ExpediteJob(ctx, other, j.ID, start)
+			return err
+		},
+		"RestartJob": func() error {
+			return d.InTx(ctx, func(tx *postgres.Tx) error {
+				_, _,
+					err := tx.RestartJob(ctx, other, j.ID, start)
+				return err
+			})
+		},
+		"Order": func() error { _, err := d.Order(ctx, other, o.ID); return err },
+		"RenewalWindowStart": func() error {
+			_,
+				err := d.RenewalWindowStart(ctx, other, dom.ID)
+			return err
+		},
+		"Certificate":  func() error { _, err := d.Certificate(ctx, other, cert.ID); return err },
+		"Token":        func() error { _, err := d.Token(ctx, other, token.ID); return err },
+		"RenameToken":  func() error { return d.RenameToken(ctx, other, token.ID, "mine") },
+		"DeleteToken":  func() error { return d.DeleteToken(ctx, other, token.ID) },
+		"Organization": func() error { _, err := d.Organization(ctx, "org_none"); return err },
+		"DomainCount":  func() error { _, err := d.DomainCount(ctx, "org_none"); return err },
 	}
 	for what, call := range refused {
 		wantKind(t, what, call(), controlplane.KindNotFound)
@@ -61,8 +83,10 @@ func TestQueriesOfOtherTenants(t *testing.T) {
 	if found, err := d.DomainIDs(ctx, other, refs); err != nil || len(found) > 0 {
 		t.Errorf("DomainIDs(%s, %q) = %v, %v, want none", other, refs, found, err)
 	}
-	if found, err := d.DomainIDs(ctx, d.org, refs); err != nil || len(found) != 2 || found[dom.ID] != dom.ID || found[dom.Name] != dom.ID {
-		t.Errorf("DomainIDs(%s, %q) = %v, %v, want %s for the first two", d.org, refs, found, err, dom.ID)
+	if found, err := d.DomainIDs(ctx, d.org, refs); err != nil || len(found) != 2 ||
+		found[dom.ID] != dom.ID || found[dom.Name] != dom.ID {
+		t.Errorf("DomainIDs(%s, %q) = %v, %v, want %s for the first two", d.org, refs, found, err,
+			dom.ID)
 	}
 	d.must(d.TouchToken(ctx, other, token.ID, start))
 	if after := state(); after != before {
@@ -71,7 +95,8 @@ func TestQueriesOfOtherTenants(t *testing.T) {
 
 	empty := map[string]func() (int, error){
 		"ListDomains": func() (int, error) {
-			items, _, err := d.ListDomains(ctx, other, postgres.DomainFilter{Limit: 10, IDs: []string{dom.ID}})
+			items, _, err := d.ListDomains(ctx, other,
+				postgres.DomainFilter{Limit: 10, IDs: []string{dom.ID}})
 			return len(items), err
 		},
 		"ListJobs": func() (int, error) {
@@ -79,10 +104,15 @@ func TestQueriesOfOtherTenants(t *testing.T) {
 			return len(items), err
 		},
 		"ListCertificates": func() (int, error) {
-			items, _, err := d.ListCertificates(ctx, other, postgres.CertificateFilter{Limit: 10, DomainID: dom.ID})
+			items, _, err := d.ListCertificates(ctx, other,
+				postgres.CertificateFilter{Limit: 10, DomainID: dom.ID})
 			return len(items), err
 		},
-		"ListTokens": func() (int, error) { items, _, err := d.ListTokens(ctx, other, "", nil, 10); return len(items), err },
+		"ListTokens": func() (int, error) {
+			items, _,
+				err := d.ListTokens(ctx, other, "", nil, 10)
+			return len(items), err
+		},
 		"TokenNames": func() (int, error) {
 			names, err := d.TokenNames(ctx, other, []string{token.ID})
 			return len(names), err
@@ -111,18 +141,24 @@ func TestTokens(t *testing.T) {
 	d := open(t)
 	ctx := t.Context()
 	expires := start.Add(time.Hour)
-	in := &controlplane.Token{ID: controlplane.NewID(controlplane.PrefixToken), OrgID: d.org, Name: "ci", Hash: controlplane.HashSecret("secret"), Prefix: "dcv_abc",
-		Scopes: []controlplane.Scope{controlplane.ScopeDomainsRead}, DomainIDs: []string{"dom_x"}, ExpiresAt: &expires, CreatedBy: "usr_x", CreatedAt: start}
+	in := &controlplane.Token{ID: controlplane.NewID(controlplane.PrefixToken), OrgID: d.org,
+		Name: "ci", Hash: controlplane.HashSecret("secret"), Prefix: "dcv_abc",
+		Scopes: []controlplane.Scope{controlplane.ScopeDomainsRead}, DomainIDs: []string{"dom_x"},
+		ExpiresAt: &expires, CreatedBy: "usr_x", CreatedAt: start}
 	d.must(d.AddToken(ctx, in))
 	got, err := d.TokenByHash(ctx, controlplane.HashSecret("secret"))
 	d.must(err)
-	if got.ID != in.ID || got.OrgID != d.org || !got.Grant().Allows(controlplane.ScopeDomainsRead) || got.Grant().Allows(controlplane.ScopeDomainsWrite) || !got.Grant().AllowsDomain("dom_x") ||
-		got.Grant().AllowsDomain("dom_y") || !got.ExpiresAt.Equal(expires) || got.LastUsedAt != nil || got.Tier != controlplane.TierPro || got.SecretUntil != nil {
+	if got.ID != in.ID || got.OrgID != d.org ||
+		!got.Grant().Allows(controlplane.ScopeDomainsRead) ||
+		got.Grant().Allows(controlplane.ScopeDomainsWrite) || !got.Grant().AllowsDomain("dom_x") ||
+		got.Grant().AllowsDomain("dom_y") || !got.ExpiresAt.Equal(expires) ||
+		got.LastUsedAt != nil || got.Tier != controlplane.TierPro || got.SecretUntil != nil {
 		t.Errorf("TokenByHash = %+v, want the grant, expiry, and tier of %+v", got, in)
 	}
 	whole, err := d.Token(ctx, d.org, in.ID)
 	d.must(err)
-	if whole.Name != "ci" || whole.CreatedBy != "usr_x" || whole.Prefix != "dcv_abc" || !whole.CreatedAt.Equal(start) || !whole.ExpiresAt.Equal(expires) {
+	if whole.Name != "ci" || whole.CreatedBy != "usr_x" || whole.Prefix != "dcv_abc" ||
+		!whole.CreatedAt.Equal(start) || !whole.ExpiresAt.Equal(expires) {
 		t.Errorf("Token = %+v, want %+v", whole, in)
 	}
 	_, err = d.TokenByHash(ctx, controlplane.HashSecret("other"))
@@ -133,7 +169,8 @@ func TestTokens(t *testing.T) {
 		d.must(err)
 		return *tok.LastUsedAt
 	}
-	for _, tt := range []struct{ at, want time.Duration }{{0, 0}, {30 * time.Second, 0}, {time.Minute, 0}, {61 * time.Second, 61 * time.Second}, {0, 61 * time.Second}} {
+	for _, tt := range []struct{ at, want time.Duration }{{0, 0}, {30 * time.Second, 0},
+		{time.Minute, 0}, {61 * time.Second, 61 * time.Second}, {0, 61 * time.Second}} {
 		d.must(d.TouchToken(ctx, d.org, in.ID, start.Add(tt.at)))
 		if got := used().Sub(start); got != tt.want {
 			t.Errorf("after a use at %s the last one is %s, want %s", tt.at, got, tt.want)
@@ -143,7 +180,8 @@ func TestTokens(t *testing.T) {
 	if got, err := d.Token(ctx, d.org, in.ID); err != nil || got.Name != "deploy" {
 		t.Errorf("Token = %+v, %v, want the name deploy", got, err)
 	}
-	if names, err := d.TokenNames(ctx, d.org, []string{in.ID, "tok_gone"}); err != nil || len(names) != 1 || names[in.ID] != "deploy" {
+	if names, err := d.TokenNames(ctx, d.org, []string{in.ID, "tok_gone"}); err != nil ||
+		len(names) != 1 || names[in.ID] != "deploy" {
 		t.Errorf("TokenNames = %v, %v, want deploy for %s only", names, err, in.ID)
 	}
 	d.must(d.DeleteToken(ctx, d.org, in.ID))
@@ -155,10 +193,13 @@ func TestOrganizations(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	limit := 7
-	o := &controlplane.Organization{ID: controlplane.NewID(controlplane.PrefixOrganization), Name: "Second", Tier: controlplane.TierAgency, DomainLimit: &limit, CreatedAt: start.Add(time.Hour)}
+	o := &controlplane.Organization{ID: controlplane.NewID(controlplane.PrefixOrganization),
+		Name: "Second", Tier: controlplane.TierAgency, DomainLimit: &limit,
+		CreatedAt: start.Add(time.Hour)}
 	d.must(d.AddOrganization(t.Context(), o))
 	got, err := d.Organization(t.Context(), o.ID)
-	if err != nil || got.Name != "Second" || got.Tier != controlplane.TierAgency || got.MaxDomains() != 7 || !got.CreatedAt.Equal(o.CreatedAt) {
+	if err != nil || got.Name != "Second" || got.Tier != controlplane.TierAgency ||
+		got.MaxDomains() != 7 || !got.CreatedAt.Equal(o.CreatedAt) {
 		t.Errorf("Organization = %+v, %v, want %+v", got, err, o)
 	}
 	if all, err := d.Organizations(t.Context()); err != nil || len(all) != 2 || all[1].ID != o.ID {

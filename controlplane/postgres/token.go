@@ -19,7 +19,8 @@ func scanToken(row pgx.CollectableRow) (controlplane.Token, error) {
 
 // tokenFields are the destinations for tokenColumns.
 func tokenFields(t *controlplane.Token) []any {
-	return []any{&t.ID, &t.OrgID, &t.Name, &t.Hash, &t.Prefix, &t.Scopes, &t.DomainIDs, &t.ExpiresAt, &t.LastUsedAt, &t.CreatedBy, &t.CreatedAt,
+	return []any{&t.ID, &t.OrgID, &t.Name, &t.Hash, &t.Prefix, &t.Scopes, &t.DomainIDs,
+		&t.ExpiresAt, &t.LastUsedAt, &t.CreatedBy, &t.CreatedAt,
 		&t.RotatedAt, &t.PreviousUntil}
 }
 
@@ -37,7 +38,8 @@ func (q queries) TokenByHash(ctx context.Context, hash []byte) (*controlplane.To
 			SELECT id, org_id, scopes, domain_ids, expires_at, last_used_at, created_by, previous_until FROM api_tokens WHERE previous_hash = $1
 			LIMIT 1) t
 		JOIN organizations o ON o.id = t.org_id`, hash).
-		Scan(&t.ID, &t.OrgID, &t.Scopes, &t.DomainIDs, &t.ExpiresAt, &t.LastUsedAt, &t.CreatedBy, &t.SecretUntil, (*string)(&t.Tier))
+		Scan(&t.ID, &t.OrgID, &t.Scopes, &t.DomainIDs, &t.ExpiresAt, &t.LastUsedAt, &t.CreatedBy,
+			&t.SecretUntil, (*string)(&t.Tier))
 	if err != nil {
 		return nil, translate(err, "token", "")
 	}
@@ -46,23 +48,31 @@ func (q queries) TokenByHash(ctx context.Context, hash []byte) (*controlplane.To
 
 // Token returns one token.
 func (q queries) Token(ctx context.Context, orgID, id string) (*controlplane.Token, error) {
-	return one(ctx, q, scanToken, "token", id, `SELECT `+tokenColumns+` FROM api_tokens WHERE org_id = $1 AND id = $2`, orgID, id)
+	return one(ctx, q, scanToken, "token", id, `SELECT `+tokenColumns+
+		` FROM api_tokens WHERE org_id = $1 AND id = $2`, orgID, id)
 }
 
 // ListTokens returns one page, newest first, and the cursor of the next one, nil on the last. With
 // a creator, it returns only the tokens that this user created, and those that such a token
 // created.
-func (q queries) ListTokens(ctx context.Context, orgID, creator string, after *Cursor, limit int) ([]controlplane.Token, *Cursor, error) {
-	l := newList(`SELECT `+tokenColumns+` FROM api_tokens`, "org_id = @org_id", named{"org_id": orgID})
+func (q queries) ListTokens(
+	ctx context.Context, orgID, creator string, after *Cursor, limit int,
+) ([]controlplane.Token, *Cursor, error) {
+	l := newList(`SELECT `+tokenColumns+` FROM api_tokens`, "org_id = @org_id",
+		named{"org_id": orgID})
 	l.where(creator != "", "creator_user_id = @creator", named{"creator": creator})
 	l.newest("created_at", "id", after, limit)
-	return readPage(ctx, q, l, scanToken, func(t controlplane.Token) *Cursor { return at(t.CreatedAt, t.ID) })
+	return readPage(ctx, q, l, scanToken,
+		func(t controlplane.Token) *Cursor { return at(t.CreatedAt, t.ID) })
 }
 
 // TokenNames returns the names of tokens, by their IDs. A token that was deleted is missing from
 // the map.
-func (q queries) TokenNames(ctx context.Context, orgID string, ids []string) (map[string]string, error) {
-	rows, err := q.db.Query(ctx, `SELECT id, name FROM api_tokens WHERE org_id = $1 AND id = ANY($2)`, orgID, ids)
+func (q queries) TokenNames(
+	ctx context.Context, orgID string, ids []string,
+) (map[string]string, error) {
+	rows, err := q.db.Query(ctx,
+		`SELECT id, name FROM api_tokens WHERE org_id = $1 AND id = ANY($2)`, orgID, ids)
 	if err != nil {
 		return nil, translate(err, "", "")
 	}
@@ -97,8 +107,10 @@ func (q queries) AddToken(ctx context.Context, t *controlplane.Token) error {
 	_, err := q.db.Exec(ctx, `
 		INSERT INTO api_tokens (id, org_id, name, token_hash, token_prefix, scopes, domain_ids, expires_at, created_by, created_at)
 		VALUES (@id, @org_id, @name, @hash, @prefix, @scopes, @domain_ids, @expires_at, @created_by, @created_at)`,
-		named{"id": t.ID, "org_id": t.OrgID, "name": t.Name, "hash": t.Hash, "prefix": t.Prefix, "scopes": t.Scopes,
-			"domain_ids": t.DomainIDs, "expires_at": t.ExpiresAt, "created_by": t.CreatedBy, "created_at": t.CreatedAt})
+		named{"id": t.ID, "org_id": t.OrgID, "name": t.Name, "hash": t.Hash, "prefix": t.Prefix,
+			"scopes":     t.Scopes,
+			"domain_ids": t.DomainIDs, "expires_at": t.ExpiresAt, "created_by": t.CreatedBy,
+			"created_at": t.CreatedAt})
 	if violates(err) == "api_tokens_org_id_fkey" {
 		return controlplane.NotFound("organization", t.OrgID)
 	}
@@ -107,7 +119,8 @@ func (q queries) AddToken(ctx context.Context, t *controlplane.Token) error {
 
 // RenameToken changes a token's name.
 func (q queries) RenameToken(ctx context.Context, orgID, id, name string) error {
-	tag, err := q.db.Exec(ctx, `UPDATE api_tokens SET name = $3 WHERE org_id = $1 AND id = $2`, orgID, id, name)
+	tag, err := q.db.Exec(ctx, `UPDATE api_tokens SET name = $3 WHERE org_id = $1 AND id = $2`,
+		orgID, id, name)
 	if err == nil && tag.RowsAffected() == 0 {
 		return controlplane.NotFound("token", id)
 	}
@@ -117,12 +130,16 @@ func (q queries) RenameToken(ctx context.Context, orgID, id, name string) error 
 // RotateToken gives a token a new secret, by its hash and prefix, and a new expiry. The secret that
 // it replaces remains valid until previousUntil, and the one before that is no longer valid. It
 // returns the token as it is then.
-func (q queries) RotateToken(ctx context.Context, orgID, id string, hash []byte, prefix string, expiresAt *time.Time, previousUntil, now time.Time) (*controlplane.Token, error) {
+func (q queries) RotateToken(
+	ctx context.Context, orgID, id string, hash []byte, prefix string, expiresAt *time.Time,
+	previousUntil, now time.Time,
+) (*controlplane.Token, error) {
 	return one(ctx, q, scanToken, "token", id, `
 		UPDATE api_tokens SET previous_hash = token_hash, previous_until = @previous_until, token_hash = @hash, token_prefix = @prefix,
 			expires_at = @expires_at, rotated_at = @now
 		WHERE org_id = @org_id AND id = @id RETURNING `+tokenColumns,
-		named{"org_id": orgID, "id": id, "hash": hash, "prefix": prefix, "expires_at": expiresAt, "previous_until": previousUntil, "now": now})
+		named{"org_id": orgID, "id": id, "hash": hash, "prefix": prefix, "expires_at": expiresAt,
+			"previous_until": previousUntil, "now": now})
 }
 
 // TouchToken records a token's use, at most once a minute.

@@ -18,7 +18,9 @@ func userFields(u *controlplane.User) []any {
 
 // UserOf stores or updates the user of a GitHub account and returns it. If another user had the
 // login, that user loses it: the login belongs to this account now.
-func (t *Tx) UserOf(ctx context.Context, a controlplane.GitHubAccount, now time.Time) (*controlplane.User, error) {
+func (t *Tx) UserOf(
+	ctx context.Context, a controlplane.GitHubAccount, now time.Time,
+) (*controlplane.User, error) {
 	var u controlplane.User
 	b := &pgx.Batch{}
 	// One at a time until the transaction ends: two accounts may have exchanged their logins.
@@ -26,7 +28,8 @@ func (t *Tx) UserOf(ctx context.Context, a controlplane.GitHubAccount, now time.
 	b.Queue(`UPDATE users SET login = '' WHERE lower(login) = lower($2) AND github_id IS DISTINCT FROM $1`, a.ID, a.Login)
 	b.Queue(`INSERT INTO users AS u (id, github_id, login, name, created_at) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (github_id) DO UPDATE SET login = $3, name = $4 RETURNING `+userColumns,
-		controlplane.NewID(controlplane.PrefixUser), a.ID, a.Login, a.Name, now).QueryRow(func(row pgx.Row) error {
+		controlplane.NewID(controlplane.PrefixUser), a.ID, a.Login, a.Name,
+		now).QueryRow(func(row pgx.Row) error {
 		return row.Scan(userFields(&u)...)
 	})
 	return &u, translate(t.db.SendBatch(ctx, b).Close(), "user", a.Login)
@@ -34,7 +37,8 @@ func (t *Tx) UserOf(ctx context.Context, a controlplane.GitHubAccount, now time.
 
 // Join records that a user signed in. It returns whether it was for the first time.
 func (t *Tx) Join(ctx context.Context, userID string, now time.Time) (bool, error) {
-	tag, err := t.db.Exec(ctx, `UPDATE users SET joined_at = $2 WHERE id = $1 AND joined_at IS NULL`, userID, now)
+	tag, err := t.db.Exec(ctx,
+		`UPDATE users SET joined_at = $2 WHERE id = $1 AND joined_at IS NULL`, userID, now)
 	return tag.RowsAffected() > 0, translate(err, "user", userID)
 }
 

@@ -78,7 +78,9 @@ func (w *watcher) start() {
 			if w.ctx.Err() != nil {
 				return
 			}
-			w.store.logger.Warn("postgres: lost the connection that listens for changes; reconnecting", "error", err)
+			w.store.logger.Warn(
+				"postgres: lost the connection that listens for changes; reconnecting",
+				"error", err)
 			w.wakeAll()
 			select {
 			case <-w.ctx.Done():

@@ -19,8 +19,10 @@ func drain(ch <-chan struct{}) {
 // listening waits until the store's listener is connected and returns its process ID.
 func (d *db) listening(channel string) int {
 	d.t.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-		if pid := value[int](d, `SELECT coalesce(max(pid), 0) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%' || $1 || '%' AND state = 'idle'`, channel); pid != 0 {
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(
+		10 * time.Millisecond) {
+		if pid := value[int](d,
+			`SELECT coalesce(max(pid), 0) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%' || $1 || '%' AND state = 'idle'`, channel); pid != 0 {
 			return pid
 		}
 	}
@@ -51,7 +53,10 @@ func TestWatchWakesOnChangeAndDeletion(t *testing.T) {
 	stopAgain()
 	c := d.claim(j, "w")
 	soon(t, "the job's start", job)
-	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error { return tx.CompleteJob(t.Context(), c, start, nil) }))
+	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error {
+		return tx.CompleteJob(t.Context(), c,
+			start, nil)
+	}))
 	soon(t, "the job's end", job)
 	d.must(d.DeleteDomain(t.Context(), d.org, dom.ID))
 	soon(t, "the domain's deletion", domain)

@@ -20,8 +20,10 @@ func scanWebhook(row pgx.CollectableRow) (controlplane.Webhook, error) {
 
 // webhookFields are the destinations for webhookColumns.
 func webhookFields(w *controlplane.Webhook) []any {
-	return []any{&w.ID, &w.OrgID, &w.URL, &w.Description, &w.Events, &w.Enabled, &w.DisabledReason, &w.FailingSince,
-		&w.SealedSecret, &w.PreviousSecret, &w.PreviousUntil, &w.CreatedBy, &w.CreatedAt, &w.UpdatedAt}
+	return []any{&w.ID, &w.OrgID, &w.URL, &w.Description, &w.Events, &w.Enabled, &w.DisabledReason,
+		&w.FailingSince,
+		&w.SealedSecret, &w.PreviousSecret, &w.PreviousUntil, &w.CreatedBy, &w.CreatedAt,
+		&w.UpdatedAt}
 }
 
 // Webhook returns one webhook.
@@ -35,9 +37,13 @@ func (t *Tx) LockWebhook(ctx context.Context, orgID, id string) (*controlplane.W
 	return t.webhook(ctx, orgID, id, " FOR NO KEY UPDATE")
 }
 
-func (q queries) webhook(ctx context.Context, orgID, id, lock string) (*controlplane.Webhook, error) {
+func (q queries) webhook(
+	ctx context.Context, orgID, id, lock string,
+) (*controlplane.Webhook, error) {
 	var w controlplane.Webhook
-	err := q.db.QueryRow(ctx, `SELECT `+webhookColumns+` FROM webhooks w WHERE w.org_id = $1 AND w.id = $2`+lock, orgID, id).Scan(webhookFields(&w)...)
+	err := q.db.QueryRow(ctx, `SELECT `+webhookColumns+
+		` FROM webhooks w WHERE w.org_id = $1 AND w.id = $2`+lock, orgID,
+		id).Scan(webhookFields(&w)...)
 	if err != nil {
 		return nil, translate(err, "webhook", id)
 	}
@@ -45,10 +51,14 @@ func (q queries) webhook(ctx context.Context, orgID, id, lock string) (*controlp
 }
 
 // ListWebhooks returns one page, newest first, and the cursor of the next one, nil on the last.
-func (q queries) ListWebhooks(ctx context.Context, orgID string, after *Cursor, limit int) ([]controlplane.Webhook, *Cursor, error) {
-	l := newList(`SELECT `+webhookColumns+` FROM webhooks w`, "w.org_id = @org_id", named{"org_id": orgID})
+func (q queries) ListWebhooks(
+	ctx context.Context, orgID string, after *Cursor, limit int,
+) ([]controlplane.Webhook, *Cursor, error) {
+	l := newList(`SELECT `+webhookColumns+` FROM webhooks w`, "w.org_id = @org_id",
+		named{"org_id": orgID})
 	l.newest("w.created_at", "w.id", after, limit)
-	return readPage(ctx, q, l, scanWebhook, func(w controlplane.Webhook) *Cursor { return at(w.CreatedAt, w.ID) })
+	return readPage(ctx, q, l, scanWebhook,
+		func(w controlplane.Webhook) *Cursor { return at(w.CreatedAt, w.ID) })
 }
 
 // WebhookCount returns how many webhooks the organization has.
@@ -62,7 +72,9 @@ func (q queries) WebhookCount(ctx context.Context, orgID string) (int, error) {
 // webhook is added or removed.
 func (t *Tx) LockTier(ctx context.Context, orgID string) (controlplane.Tier, error) {
 	var tier controlplane.Tier
-	err := t.db.QueryRow(ctx, `SELECT subscription_tier FROM organizations WHERE id = $1 FOR NO KEY UPDATE`, orgID).Scan(&tier)
+	err := t.db.QueryRow(ctx,
+		`SELECT subscription_tier FROM organizations WHERE id = $1 FOR NO KEY UPDATE`,
+		orgID).Scan(&tier)
 	return tier, translate(err, "organization", orgID)
 }
 
@@ -71,7 +83,8 @@ func (t *Tx) AddWebhook(ctx context.Context, w *controlplane.Webhook) error {
 	_, err := t.db.Exec(ctx, `
 		INSERT INTO webhooks (id, org_id, url, description, events, enabled, sealed_secret, created_by, created_at, updated_at)
 		VALUES (@id, @org_id, @url, @description, @events, @enabled, @sealed_secret, @created_by, @created_at, @created_at)`,
-		named{"id": w.ID, "org_id": w.OrgID, "url": w.URL, "description": w.Description, "events": w.Events, "enabled": w.Enabled,
+		named{"id": w.ID, "org_id": w.OrgID, "url": w.URL, "description": w.Description,
+			"events": w.Events, "enabled": w.Enabled,
 			"sealed_secret": w.SealedSecret, "created_by": w.CreatedBy, "created_at": w.CreatedAt})
 	return translate(err, "organization", w.OrgID)
 }
@@ -83,15 +96,19 @@ func (t *Tx) SaveWebhook(ctx context.Context, w *controlplane.Webhook) error {
 			disabled_reason = @disabled_reason, failing_since = @failing_since, sealed_secret = @sealed_secret,
 			previous_sealed_secret = @previous_secret, previous_until = @previous_until, updated_at = @updated_at
 		WHERE org_id = @org_id AND id = @id`,
-		named{"id": w.ID, "org_id": w.OrgID, "url": w.URL, "description": w.Description, "events": w.Events, "enabled": w.Enabled,
-			"disabled_reason": w.DisabledReason, "failing_since": w.FailingSince, "sealed_secret": w.SealedSecret,
-			"previous_secret": w.PreviousSecret, "previous_until": w.PreviousUntil, "updated_at": w.UpdatedAt})
+		named{"id": w.ID, "org_id": w.OrgID, "url": w.URL, "description": w.Description,
+			"events": w.Events, "enabled": w.Enabled,
+			"disabled_reason": w.DisabledReason, "failing_since": w.FailingSince,
+			"sealed_secret":   w.SealedSecret,
+			"previous_secret": w.PreviousSecret, "previous_until": w.PreviousUntil,
+			"updated_at": w.UpdatedAt})
 	return translate(err, "webhook", w.ID)
 }
 
 // WebhookSucceeded records that an attempt succeeded. It locks only a webhook that was failing.
 func (t *Tx) WebhookSucceeded(ctx context.Context, orgID, id string) error {
-	_, err := t.db.Exec(ctx, `UPDATE webhooks SET failing_since = NULL WHERE org_id = $1 AND id = $2 AND failing_since IS NOT NULL`, orgID, id)
+	_, err := t.db.Exec(ctx,
+		`UPDATE webhooks SET failing_since = NULL WHERE org_id = $1 AND id = $2 AND failing_since IS NOT NULL`, orgID, id)
 	return translate(err, "webhook", id)
 }
 
@@ -103,6 +120,7 @@ func (t *Tx) DeleteWebhook(ctx context.Context, orgID, id string) error {
 
 // SweepSecrets removes the previous secrets whose grace period has ended at now.
 func (q queries) SweepSecrets(ctx context.Context, now time.Time) error {
-	_, err := q.db.Exec(ctx, `UPDATE webhooks SET previous_sealed_secret = NULL, previous_until = NULL WHERE previous_until <= $1`, now)
+	_, err := q.db.Exec(ctx,
+		`UPDATE webhooks SET previous_sealed_secret = NULL, previous_until = NULL WHERE previous_until <= $1`, now)
 	return translate(err, "", "")
 }

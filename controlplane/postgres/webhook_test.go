@@ -16,19 +16,28 @@ func (d *db) webhook(org string, events ...string) *controlplane.Webhook {
 	if events == nil {
 		events = []string{}
 	}
-	w := &controlplane.Webhook{ID: controlplane.NewID(controlplane.PrefixWebhook), OrgID: org, URL: "https://example.com", Events: events, Enabled: true, SealedSecret: []byte("x"), CreatedAt: start}
-	d.must(d.InTx(d.t.Context(), func(t *postgres.Tx) error { return t.AddWebhook(d.t.Context(), w) }))
+	w := &controlplane.Webhook{ID: controlplane.NewID(controlplane.PrefixWebhook), OrgID: org,
+		URL: "https://example.com", Events: events, Enabled: true, SealedSecret: []byte("x"),
+		CreatedAt: start}
+	d.must(d.InTx(d.t.Context(), func(t *postgres.Tx) error {
+		return t.AddWebhook(d.t.Context(),
+			w)
+	}))
 	return w
 }
 
-func (d *db) happened(action, entityType, entityID string, details map[string]any) controlplane.AuditEntry {
-	return controlplane.AuditEntry{ID: controlplane.NewID(controlplane.PrefixEvent), OrgID: d.org, Actor: controlplane.System("test"), Action: action,
+func (d *db) happened(
+	action, entityType, entityID string, details map[string]any,
+) controlplane.AuditEntry {
+	return controlplane.AuditEntry{ID: controlplane.NewID(controlplane.PrefixEvent), OrgID: d.org,
+		Actor: controlplane.System("test"), Action: action,
 		EntityType: entityType, EntityID: entityID, Details: details, CreatedAt: start}
 }
 
 func (d *db) deliveries(w *controlplane.Webhook) (events []string) {
 	d.t.Helper()
-	all, _, err := d.ListDeliveries(d.t.Context(), w.OrgID, w.ID, postgres.DeliveryFilter{Limit: 1000})
+	all, _, err := d.ListDeliveries(d.t.Context(), w.OrgID, w.ID,
+		postgres.DeliveryFilter{Limit: 1000})
 	d.must(err)
 	for _, x := range all {
 		events = append(events, x.EventID)
@@ -48,10 +57,12 @@ func TestLastDeliveries(t *testing.T) {
 	ids := []string{told.ID, quiet.ID, controlplane.NewID(controlplane.PrefixWebhook)}
 	last, err := d.LastDeliveries(t.Context(), d.org, ids)
 	d.must(err)
-	if got := last[told.ID]; len(last) != 1 || !got.CreatedAt.Equal(start.Add(2*time.Minute)) || got.EventID != d.deliveries(told)[0] {
+	if got := last[told.ID]; len(last) != 1 || !got.CreatedAt.Equal(start.Add(2*time.Minute)) ||
+		got.EventID != d.deliveries(told)[0] {
 		t.Errorf("LastDeliveries = %+v, want only the newest of %s", last, told.ID)
 	}
-	if last, err := d.LastDeliveries(t.Context(), d.organization(1), ids); err != nil || len(last) != 0 {
+	if last, err := d.LastDeliveries(t.Context(), d.organization(1), ids); err != nil ||
+		len(last) != 0 {
 		t.Errorf("another organization sees %+v: %v", last, err)
 	}
 }
@@ -68,16 +79,22 @@ func TestAuditCreatesDeliveriesOfEvents(t *testing.T) {
 	}{
 		{d.happened("domain.renewed", "domain", "dom_x", nil), true, true},
 		{d.happened("domain.created", "domain", "dom_x", nil), true, false},
-		{d.happened("job.dead_lettered", "job", "job_x", map[string]any{"type": "renewal"}), true, false},
-		{d.happened("job.dead_lettered", "job", "job_x", map[string]any{"type": "webhook_delivery"}), false, false},
+		{d.happened("job.dead_lettered", "job", "job_x", map[string]any{"type": "renewal"}), true,
+			false},
+		{d.happened("job.dead_lettered", "job",
+			"job_x", map[string]any{"type": "webhook_delivery"}), false, false},
 		{d.happened("webhook.disabled", "webhook", chosen.ID, nil), true, false},
 		{d.happened("webhook.disabled", "webhook", all.ID, nil), false, false},
 		{d.happened("token.created", "token", "tok_x", nil), false, false},
 		{d.happened("organization.renamed", "organization", d.org, nil), false, false},
 	} {
 		d.must(d.Audit(t.Context(), tt.entry))
-		if slices.Contains(d.deliveries(all), tt.entry.ID) != tt.all || slices.Contains(d.deliveries(chosen), tt.entry.ID) != tt.few || len(d.deliveries(theirs)) != 0 {
-			t.Errorf("%s of %s: %v and %v", tt.entry.Action, tt.entry.EntityID, slices.Contains(d.deliveries(all), tt.entry.ID), slices.Contains(d.deliveries(chosen), tt.entry.ID))
+		if slices.Contains(d.deliveries(all), tt.entry.ID) != tt.all ||
+			slices.Contains(d.deliveries(chosen), tt.entry.ID) != tt.few ||
+			len(d.deliveries(theirs)) != 0 {
+			t.Errorf("%s of %s: %v and %v", tt.entry.Action, tt.entry.EntityID,
+				slices.Contains(d.deliveries(all), tt.entry.ID),
+				slices.Contains(d.deliveries(chosen), tt.entry.ID))
 		}
 	}
 	for _, kind := range controlplane.EventKinds() {
@@ -86,10 +103,13 @@ func TestAuditCreatesDeliveriesOfEvents(t *testing.T) {
 			t.Errorf("%s is not delivered", kind)
 		}
 	}
-	made, _, err := d.ListDeliveries(t.Context(), d.org, all.ID, postgres.DeliveryFilter{Limit: 1000})
+	made, _, err := d.ListDeliveries(t.Context(), d.org, all.ID,
+		postgres.DeliveryFilter{Limit: 1000})
 	d.must(err)
 	for _, x := range made {
-		if job := "job_" + x.ID[4:]; !controlplane.IsID(controlplane.PrefixDelivery, x.ID) || !controlplane.IsID(controlplane.PrefixJob, job) || d.job(d.org, job).DeliveryID != x.ID || x.ID[4:14] != x.EventID[4:14] {
+		if job := "job_" + x.ID[4:]; !controlplane.IsID(controlplane.PrefixDelivery, x.ID) ||
+			!controlplane.IsID(controlplane.PrefixJob, job) ||
+			d.job(d.org, job).DeliveryID != x.ID || x.ID[4:14] != x.EventID[4:14] {
 			t.Errorf("the delivery is %+v, want IDs derived from its event, and its job", x)
 		}
 	}
@@ -105,7 +125,8 @@ func TestDeliveriesRollBackWithTheirEntry(t *testing.T) {
 		d.must(tx.Audit(t.Context(), d.happened("domain.created", "domain", "dom_x", nil)))
 		return undo
 	}); !controlplane.HasCode(err, "undo") || len(d.deliveries(w)) != 0 {
-		t.Errorf("InTx = %v with the deliveries %v, want the error undo and none", err, d.deliveries(w))
+		t.Errorf("InTx = %v with the deliveries %v, want the error undo and none", err,
+			d.deliveries(w))
 	}
 }
 
@@ -121,7 +142,8 @@ func TestEventsWhileWebhooksAreDeleted(t *testing.T) {
 	}
 	atOnce(3*n, func(i int) {
 		if i%3 > 0 {
-			if err := d.Audit(t.Context(), d.happened("domain.created", "domain", "dom_x", nil)); err != nil {
+			if err := d.Audit(t.Context(),
+				d.happened("domain.created", "domain", "dom_x", nil)); err != nil {
 				t.Errorf("an event: %v", err)
 			}
 			return
@@ -133,12 +155,14 @@ func TestEventsWhileWebhooksAreDeleted(t *testing.T) {
 			if err := tx.DeleteWebhook(t.Context(), d.org, hooks[i/3].ID); err != nil {
 				return err
 			}
-			return tx.Audit(t.Context(), d.happened("webhook.deleted", "webhook", hooks[i/3].ID, nil))
+			return tx.Audit(t.Context(), d.happened("webhook.deleted", "webhook", hooks[i/3].ID,
+				nil))
 		}); err != nil {
 			t.Errorf("a deletion: %v", err)
 		}
 	})
-	if left := value[int](d, `SELECT (SELECT count(*) FROM webhooks) + (SELECT count(*) FROM webhook_deliveries) + (SELECT count(*) FROM jobs WHERE delivery_id IS NOT NULL)`); left != 0 {
+	if left := value[int](d,
+		`SELECT (SELECT count(*) FROM webhooks) + (SELECT count(*) FROM webhook_deliveries) + (SELECT count(*) FROM jobs WHERE delivery_id IS NOT NULL)`); left != 0 {
 		t.Errorf("%d rows are left", left)
 	}
 }
@@ -152,12 +176,14 @@ func TestClaimOfADelivery(t *testing.T) {
 	made, _, err := d.ListDeliveries(t.Context(), d.org, w.ID, postgres.DeliveryFilter{Limit: 1})
 	d.must(err)
 	j := d.job(d.org, "job_"+made[0].ID[4:])
-	if j.DomainID != "" || j.Type != controlplane.JobDelivery || j.Queue != controlplane.QueueDefault {
+	if j.DomainID != "" || j.Type != controlplane.JobDelivery ||
+		j.Queue != controlplane.QueueDefault {
 		t.Errorf("the job is %+v, want a delivery without a domain in the default queue", j)
 	}
 	var claims count
 	atOnce(8, func(int) {
-		if c, err := d.ClaimJob(t.Context(), j.ID, j.Generation, controlplane.NewID("run"), time.Minute, start); err == nil && c.Domain == nil {
+		if c, err := d.ClaimJob(t.Context(), j.ID, j.Generation, controlplane.NewID("run"),
+			time.Minute, start); err == nil && c.Domain == nil {
 			claims.Add(1)
 		}
 	})

@@ -15,10 +15,11 @@ import (
 
 // ZoneFeed receives the contents of the validation zone.
 type ZoneFeed struct {
-	Begin           func()                       // a snapshot starts
-	SnapshotTarget  func(label string)           // one of its targets
-	SnapshotValue   func(controlplane.Challenge) // one of its live challenges
-	Commit          func()                       // the snapshot is complete and replaces the previous contents
+	Begin          func()                       // a snapshot starts
+	SnapshotTarget func(label string)           // one of its targets
+	SnapshotValue  func(controlplane.Challenge) // one of its live challenges
+	// the snapshot is complete and replaces the previous contents
+	Commit          func()
 	AddTarget       func(label string)
 	RemoveTarget    func(label string)
 	AddChallenge    func(controlplane.Challenge)
@@ -85,15 +86,18 @@ func snapshotZone(ctx context.Context, conn *pgx.Conn, now time.Time, f ZoneFeed
 		return err
 	}
 	var label string
-	if _, err := pgx.ForEachRow(rows, []any{&label}, func() error { f.SnapshotTarget(label); return nil }); err != nil {
+	if _, err := pgx.ForEachRow(rows, []any{&label},
+		func() error { f.SnapshotTarget(label); return nil }); err != nil {
 		return err
 	}
-	rows, err = conn.Query(ctx, `SELECT target, value, expires_at FROM challenges WHERE expires_at > $1`, now)
+	rows, err = conn.Query(ctx,
+		`SELECT target, value, expires_at FROM challenges WHERE expires_at > $1`, now)
 	if err != nil {
 		return err
 	}
 	var c controlplane.Challenge
-	if _, err := pgx.ForEachRow(rows, []any{&c.Target, &c.Value, &c.ExpiresAt}, func() error { f.SnapshotValue(c); return nil }); err != nil {
+	if _, err := pgx.ForEachRow(rows, []any{&c.Target, &c.Value, &c.ExpiresAt},
+		func() error { f.SnapshotValue(c); return nil }); err != nil {
 		return err
 	}
 	f.Commit()
@@ -114,7 +118,8 @@ func applyZone(payload string, f ZoneFeed) error {
 		if err != nil {
 			return fmt.Errorf("postgres: invalid time in a zone notification: %w", err)
 		}
-		f.AddChallenge(controlplane.Challenge{Target: p[1], Value: p[2], ExpiresAt: time.Unix(sec, 0)})
+		f.AddChallenge(controlplane.Challenge{Target: p[1], Value: p[2],
+			ExpiresAt: time.Unix(sec, 0)})
 	case len(p) == 3 && p[0] == "-c":
 		f.RemoveChallenge(p[1], p[2])
 	default:
@@ -125,7 +130,9 @@ func applyZone(payload string, f ZoneFeed) error {
 
 // LookupTarget returns whether a target of the zone exists, and its live challenges. It takes no
 // organization: DNS queries are not authenticated.
-func (s *Store) LookupTarget(ctx context.Context, label string, now time.Time) (exists bool, values []controlplane.Challenge, err error) {
+func (s *Store) LookupTarget(
+	ctx context.Context, label string, now time.Time,
+) (exists bool, values []controlplane.Challenge, err error) {
 	rows, err := s.db.Query(ctx, `
 		SELECT coalesce(c.value, ''), coalesce(c.expires_at, 'epoch')
 		FROM domains d LEFT JOIN challenges c ON c.target = d.cname_target AND c.expires_at > $2

@@ -37,10 +37,13 @@ func (z *zone) feed() postgres.ZoneFeed {
 	return postgres.ZoneFeed{
 		Begin:          func() { z.add("begin") },
 		SnapshotTarget: func(l string) { z.add("target %s", l) },
-		SnapshotValue:  func(c controlplane.Challenge) { z.add("value %s %s %d", c.Target, c.Value, c.ExpiresAt.Unix()) },
-		Commit:         func() { z.add("commit") },
-		AddTarget:      func(l string) { z.add("+t %s", l) },
-		RemoveTarget:   func(l string) { z.add("-t %s", l) },
+		SnapshotValue: func(c controlplane.Challenge) {
+			z.add("value %s %s %d", c.Target, c.Value,
+				c.ExpiresAt.Unix())
+		},
+		Commit:       func() { z.add("commit") },
+		AddTarget:    func(l string) { z.add("+t %s", l) },
+		RemoveTarget: func(l string) { z.add("-t %s", l) },
 		AddChallenge: func(c controlplane.Challenge) {
 			z.add("+c %s %s %d", c.Target, c.Value, c.ExpiresAt.Unix())
 		},
@@ -94,7 +97,8 @@ func TestFollowZonePassesSnapshotThenChangesInOrder(t *testing.T) {
 		t.Errorf("the snapshot: %q", snapshot)
 	}
 	targets := slices.Sorted(slices.Values(snapshot[1:3]))
-	if want := slices.Sorted(slices.Values([]string{"target " + first.Target, "target " + second.Target})); !slices.Equal(targets, want) {
+	if want := slices.Sorted(slices.Values([]string{"target " + first.Target, "target " +
+		second.Target})); !slices.Equal(targets, want) {
 		t.Errorf("targets %q, want %q", targets, want)
 	}
 	if want := fmt.Sprintf("value %s live %d", first.Target, expires.Unix()); snapshot[3] != want {
@@ -121,8 +125,11 @@ func TestFollowZonePassesSnapshotThenChangesInOrder(t *testing.T) {
 			break
 		}
 	}
-	want := []string{"+t " + third.Target, fmt.Sprintf("+c %s new %d", first.Target, expires.Unix()), fmt.Sprintf("+c %s new %d", first.Target, expires.Add(time.Hour).Unix()),
-		"-c " + first.Target + " expired", "-c " + first.Target + " live", "-c " + first.Target + " new",
+	want := []string{"+t " + third.Target,
+		fmt.Sprintf("+c %s new %d", first.Target, expires.Unix()),
+		fmt.Sprintf("+c %s new %d", first.Target, expires.Add(time.Hour).Unix()),
+		"-c " + first.Target + " expired", "-c " + first.Target + " live", "-c " + first.Target +
+			" new",
 		"-t " + second.Target, "+t " + second.Target, "+t " + last.Target}
 	if !slices.Equal(changes, want) {
 		t.Errorf("told\n%s\nwant\n%s", strings.Join(changes, "\n"), strings.Join(want, "\n"))
@@ -152,7 +159,8 @@ func TestFollowZoneMissesNothingWhileItStarts(t *testing.T) {
 	last, _ := d.add(d.org, "last.example.com")
 	for n, z := range zones {
 		lines := z.until(t, "commit")
-		if !slices.Contains(lines, "target "+last.Target) { // it started before the last domain was added
+		// it started before the last domain was added
+		if !slices.Contains(lines, "target "+last.Target) {
 			lines = z.until(t, "+t "+last.Target)
 		}
 		for i, target := range targets {
@@ -219,8 +227,10 @@ func TestLookupTarget(t *testing.T) {
 	if len(values) == 2 && values[0].Value > values[1].Value {
 		slices.Reverse(values)
 	}
-	if !exists || len(values) != 2 || values[0].Value != "a" || values[1].Value != "b" || values[0].Target != dom.Target || !values[0].ExpiresAt.Equal(start.Add(time.Hour)) {
-		t.Errorf("LookupTarget = %v, %+v, want a and b until %s", exists, values, start.Add(time.Hour))
+	if !exists || len(values) != 2 || values[0].Value != "a" || values[1].Value != "b" ||
+		values[0].Target != dom.Target || !values[0].ExpiresAt.Equal(start.Add(time.Hour)) {
+		t.Errorf("LookupTarget = %v, %+v, want a and b until %s", exists, values,
+			start.Add(time.Hour))
 	}
 	d.must(d.DeleteDomain(t.Context(), d.org, dom.ID))
 	if exists, _ := look(dom.Target); exists {

@@ -43,7 +43,8 @@ func (w *world) hook() (*receiver, *controlplane.Webhook) {
 		w.WriteHeader(r.status)
 	}))
 	w.t.Cleanup(r.Close)
-	hook, _, err := w.CreateWebhook(w.t.Context(), controlplane.System("test"), w.org, lifecycle.NewWebhook{URL: r.URL, Enabled: true})
+	hook, _, err := w.CreateWebhook(w.t.Context(), controlplane.System("test"), w.org,
+		lifecycle.NewWebhook{URL: r.URL, Enabled: true})
 	must(w.t, err)
 	return r, hook
 }
@@ -62,7 +63,8 @@ func (r *receiver) counts() (events, requests int) {
 
 func (w *world) delivered(hook *controlplane.Webhook, status controlplane.DeliveryStatus) int {
 	w.t.Helper()
-	all, _, err := w.Store.ListDeliveries(w.t.Context(), w.org, hook.ID, postgres.DeliveryFilter{Status: status, Limit: 1000})
+	all, _, err := w.Store.ListDeliveries(w.t.Context(), w.org, hook.ID,
+		postgres.DeliveryFilter{Status: status, Limit: 1000})
 	must(w.t, err)
 	return len(all)
 }
@@ -75,15 +77,19 @@ func TestTwoReplicasDeliverOnce(t *testing.T) {
 		w.run(w.queue())
 		w.run(w.queue())
 		var all []*controlplane.Domain
-		for _, name := range []string{"a.example.com", "b.example.com", "c.example.com", "d.example.com", "e.example.com"} {
+		for _, name := range []string{"a.example.com", "b.example.com", "c.example.com",
+			"d.example.com", "e.example.com"} {
 			all = append(all, w.add(name))
 		}
 		for _, d := range all {
 			w.waitDomain(d, controlplane.DomainActive)
 		}
-		w.eventually("nothing to be pending", func() bool { return w.delivered(hook, controlplane.DeliveryPending) == 0 })
-		want := w.count(`SELECT count(*) FROM audit_logs WHERE org_id = $1 AND split_part(action, '.', 1) = 'domain'`, w.org)
-		if events, requests := r.counts(); events != want || requests != want || w.delivered(hook, controlplane.DeliverySucceeded) != want {
+		w.eventually("nothing to be pending",
+			func() bool { return w.delivered(hook, controlplane.DeliveryPending) == 0 })
+		want := w.count(
+			`SELECT count(*) FROM audit_logs WHERE org_id = $1 AND split_part(action, '.', 1) = 'domain'`, w.org)
+		if events, requests := r.counts(); events != want || requests != want ||
+			w.delivered(hook, controlplane.DeliverySucceeded) != want {
 			t.Errorf("received %d events in %d requests, want %d of each", events, requests, want)
 		}
 	})
@@ -106,17 +112,23 @@ func TestHangingWebhooksDelayNoOtherOrganization(t *testing.T) {
 	t.Cleanup(slow.Close)
 	t.Cleanup(func() { close(silent) })
 	limit := 1000
-	noisy, err := w.CreateOrganization(t.Context(), controlplane.System("test"), lifecycle.NewOrganization{Name: "noisy", DomainLimit: &limit, Tier: controlplane.TierFree})
+	noisy, err := w.CreateOrganization(t.Context(), controlplane.System("test"),
+		lifecycle.NewOrganization{Name: "noisy", DomainLimit: &limit, Tier: controlplane.TierFree})
 	must(t, err)
 	for range 5 {
-		_, _, err := w.CreateWebhook(t.Context(), controlplane.System("test"), noisy.ID, lifecycle.NewWebhook{URL: slow.URL, Events: []string{controlplane.ActionDomainCreated}, Enabled: true})
+		_, _, err := w.CreateWebhook(t.Context(), controlplane.System("test"), noisy.ID,
+			lifecycle.NewWebhook{URL: slow.URL, Events: []string{controlplane.ActionDomainCreated},
+				Enabled: true})
 		must(t, err)
 	}
 	for i := range 8 { // 40 deliveries
-		_, err := w.AddDomain(t.Context(), controlplane.System("test"), noisy.ID, lifecycle.NewDomain{Name: fmt.Sprintf("noisy%d.example.com", i)})
+		_, err := w.AddDomain(t.Context(), controlplane.System("test"), noisy.ID,
+			lifecycle.NewDomain{Name: fmt.Sprintf("noisy%d.example.com", i)})
 		must(t, err)
 	}
-	q, err := New(Config{Store: w.Store, Lifecycle: w.Service, RedisURL: w.redis.URL(), SweepEvery: time.Hour}) // 32 workers, 16 slots
+	// 32 workers, 16 slots
+	q, err := New(Config{Store: w.Store, Lifecycle: w.Service, RedisURL: w.redis.URL(),
+		SweepEvery: time.Hour})
 	must(t, err)
 	w.run(q)
 	w.eventually("the silent receiver's attempts", func() bool { return held.Load() >= 4 })
@@ -124,12 +136,16 @@ func TestHangingWebhooksDelayNoOtherOrganization(t *testing.T) {
 	for i := range n {
 		w.add(fmt.Sprintf("quiet%d.example.com", i))
 	}
-	w.eventually("the quiet organization's events", func() bool { events, _ := r.counts(); return events == n })
-	w.eventually("the quiet organization's deliveries", func() bool { return w.delivered(hook, controlplane.DeliverySucceeded) == n })
+	w.eventually("the quiet organization's events",
+		func() bool { events, _ := r.counts(); return events == n })
+	w.eventually("the quiet organization's deliveries",
+		func() bool { return w.delivered(hook, controlplane.DeliverySucceeded) == n })
 	if now := held.Load(); now != 4 || most.Load() != 4 {
-		t.Errorf("the silent receiver holds %d attempts, %d at most; want a quarter of 16", now, most.Load())
+		t.Errorf("the silent receiver holds %d attempts, %d at most; want a quarter of 16", now,
+			most.Load())
 	}
-	if failed := w.count(`SELECT coalesce(sum(attempts), 0) FROM jobs WHERE type = 'webhook_delivery'`); failed != 0 {
+	if failed := w.count(
+		`SELECT coalesce(sum(attempts), 0) FROM jobs WHERE type = 'webhook_delivery'`); failed != 0 {
 		t.Errorf("%d failures were counted, want 0: waiting for a slot is not a failure", failed)
 	}
 }
@@ -145,29 +161,37 @@ func TestDeliveriesSurviveALostRedis(t *testing.T) {
 		w.exec(`UPDATE webhooks SET events = '{domain.created}'`)
 		w.add("example.com")
 		w.eventually("a failure", func() bool {
-			return w.count(`SELECT count(*) FROM jobs WHERE type = 'webhook_delivery' AND attempts = 1 AND status = 'queued'`) == 1
+			return w.count(
+				`SELECT count(*) FROM jobs WHERE type = 'webhook_delivery' AND attempts = 1 AND status = 'queued'`) == 1
 		})
 		stop()
 		must(t, w.redis.Flush(t.Context()))
 		next := w.queue()
 		must(t, next.checkEpoch(t.Context()))
 		w.exec(`UPDATE jobs SET run_at = now() - interval '1 second' WHERE type = 'webhook_delivery'`)
-		_, err := w.Store.DispatchDue(t.Context(), next.Now(), everything(), func(jobs []controlplane.Job) error { return next.enqueue(t.Context(), jobs) })
+		_, err := w.Store.DispatchDue(t.Context(), next.Now(), everything(),
+			func(jobs []controlplane.Job) error { return next.enqueue(t.Context(), jobs) })
 		must(t, err)
-		jobs, _, err := w.Store.ListJobs(t.Context(), w.org, postgres.JobFilter{Type: controlplane.JobDelivery, Limit: 10})
+		jobs, _, err := w.Store.ListJobs(t.Context(), w.org,
+			postgres.JobFilter{Type: controlplane.JobDelivery, Limit: 10})
 		must(t, err)
-		if info := w.task(next, &jobs[0]); len(jobs) != 1 || info == nil || info.MaxRetry != controlplane.DeliveryAttempts-2 || info.Queue != string(controlplane.QueueDefault) {
-			t.Errorf("jobs %+v with the task %+v, want one job with %d retries", jobs, info, controlplane.DeliveryAttempts-2)
+		if info := w.task(next, &jobs[0]); len(jobs) != 1 || info == nil ||
+			info.MaxRetry != controlplane.DeliveryAttempts-2 ||
+			info.Queue != string(controlplane.QueueDefault) {
+			t.Errorf("jobs %+v with the task %+v, want one job with %d retries", jobs, info,
+				controlplane.DeliveryAttempts-2)
 		}
 		r.respond(http.StatusOK)
 		w.run(next)
-		w.eventually("it to be delivered", func() bool { return w.delivered(hook, controlplane.DeliverySucceeded) == 1 })
+		w.eventually("it to be delivered",
+			func() bool { return w.delivered(hook, controlplane.DeliverySucceeded) == 1 })
 		if events, requests := r.counts(); events != 1 || requests != 2 {
 			t.Errorf("received %d events in %d requests, want 1 event in 2", events, requests)
 		}
 		for _, bodies := range r.bodies {
 			if bodies[0] != bodies[1] {
-				t.Errorf("the second attempt sent %s, want the bytes of the first, %s", bodies[1], bodies[0])
+				t.Errorf("the second attempt sent %s, want the bytes of the first, %s", bodies[1],
+					bodies[0])
 			}
 		}
 	})

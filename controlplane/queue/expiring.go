@@ -20,7 +20,8 @@ func (q *Queue) countExpiring(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	// Without certificates, the gauges are set to 0.
-	seen := map[[2]string]int{{"long", "true"}: 0, {"long", "false"}: 0, {"short", "true"}: 0, {"short", "false"}: 0}
+	seen := map[[2]string]int{{"long", "true"}: 0, {"long", "false"}: 0, {"short", "true"}: 0,
+		{"short", "false"}: 0}
 	for _, c := range counts {
 		key := [2]string{"long", "false"}
 		if c.ShortLived {

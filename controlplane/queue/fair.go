@@ -25,7 +25,8 @@ const (
 )
 
 // queues lists all queues, most urgent first.
-var queues = [...]controlplane.Queue{controlplane.QueueCritical, controlplane.QueueDefault, controlplane.QueueBulk}
+var queues = [...]controlplane.Queue{controlplane.QueueCritical, controlplane.QueueDefault,
+	controlplane.QueueBulk}
 
 // lanes holds the organization that had the last turn in each queue.
 type lanes [len(queues)]string
@@ -58,7 +59,8 @@ func (q *Queue) dispatch(ctx context.Context, last *lanes) (n int, wait time.Dur
 			q.crowded[i].Store(true)
 			continue
 		}
-		open = append(open, postgres.Lane{Queue: name, Room: min(enough-pending[i], relayBatch), After: last[i],
+		open = append(open, postgres.Lane{Queue: name, Room: min(enough-pending[i], relayBatch),
+			After:     last[i],
 			Throttled: throttled, Few: max(free-pending[i], 0)})
 	}
 	if len(open) == 0 {
@@ -92,7 +94,9 @@ func (q *Queue) dispatch(ctx context.Context, last *lanes) (n int, wait time.Dur
 
 // demand returns how many tasks are pending in each queue, and the throttled organizations (see
 // throttle).
-func (q *Queue) demand(ctx context.Context) (pending [len(queues)]int, throttled []string, err error) {
+func (q *Queue) demand(
+	ctx context.Context,
+) (pending [len(queues)]int, throttled []string, err error) {
 	var lengths [len(queues)]*redis.IntCmd
 	var marked *redis.ZSliceCmd
 	_, err = q.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
@@ -143,7 +147,8 @@ func urgentShare(concurrency int) int {
 // urgentWeights returns the weights of the urgent queues. They are weights and not priorities, so
 // that no queue starves.
 func urgentWeights() map[string]int {
-	return map[string]int{string(controlplane.QueueCritical): 6, string(controlplane.QueueDefault): 3}
+	return map[string]int{string(controlplane.QueueCritical): 6,
+		string(controlplane.QueueDefault): 3}
 }
 
 // newServers returns the Asynq servers that share the workers of this process. The contexts of

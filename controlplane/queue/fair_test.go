@@ -19,7 +19,8 @@ import (
 func (w *world) organization() string {
 	w.t.Helper()
 	limit := 1000
-	o, err := w.CreateOrganization(w.t.Context(), controlplane.System("test"), lifecycle.NewOrganization{Name: "y", Tier: controlplane.TierPro, DomainLimit: &limit})
+	o, err := w.CreateOrganization(w.t.Context(), controlplane.System("test"),
+		lifecycle.NewOrganization{Name: "y", Tier: controlplane.TierPro, DomainLimit: &limit})
 	must(w.t, err)
 	return o.ID
 }
@@ -62,7 +63,8 @@ func (w *world) hang(jobs func(*controlplane.Order) bool) (hanging func() int, r
 		n++
 		return opened
 	}
-	return func() int { mu.Lock(); defer mu.Unlock(); return n }, sync.OnceFunc(func() { close(opened) })
+	return func() int { mu.Lock(); defer mu.Unlock(); return n },
+		sync.OnceFunc(func() { close(opened) })
 }
 
 // One organization has 10,000 due jobs. The single jobs of two other organizations run after a few
@@ -88,7 +90,9 @@ func TestBacklogOfOneOrganizationDelaysNoOther(t *testing.T) {
 		w.run(w.queue())
 	}
 	w.eventually("100 jobs of the backlog to run", func() bool { return len(since(0)) > 100 })
-	for kind, q := range map[controlplane.JobType]controlplane.Queue{controlplane.JobStartIssuance: controlplane.QueueCritical, controlplane.JobRenewal: controlplane.QueueBulk} {
+	for kind, q := range map[controlplane.JobType]controlplane.Queue{
+		controlplane.JobStartIssuance: controlplane.QueueCritical,
+		controlplane.JobRenewal:       controlplane.QueueBulk} {
 		org, before := w.organization(), len(since(0))
 		w.backlog(org, kind, q, 1)
 		var jobs []string // that ran before it
@@ -123,21 +127,25 @@ func TestHangingRenewalsLeaveWorkersFree(t *testing.T) {
 		q := w.queue()
 		w.run(q)
 		free := urgentShare(q.Concurrency)
-		w.eventually("renewals to hang on all workers of bulk", func() bool { return hanging() == q.Concurrency-free })
+		w.eventually("renewals to hang on all workers of bulk",
+			func() bool { return hanging() == q.Concurrency-free })
 		for i := range 3 {
 			w.waitDomain(w.add(fmt.Sprintf("urgent%d.example.com", i)), controlplane.DomainActive)
 		}
 		if n := hanging(); n != q.Concurrency-free || free < 1 {
-			t.Errorf("renewals hold %d of %d workers, want %d", n, q.Concurrency, q.Concurrency-free)
+			t.Errorf("renewals hold %d of %d workers, want %d", n, q.Concurrency,
+				q.Concurrency-free)
 		}
 		pending, _, err := q.demand(t.Context())
 		must(t, err)
 		if n := pending[len(queues)-1]; n == 0 || n > pendingPerWorker*q.Concurrency {
-			t.Errorf("Asynq holds %d renewals for %d workers, want 1 to %d", n, q.Concurrency, pendingPerWorker*q.Concurrency)
+			t.Errorf("Asynq holds %d renewals for %d workers, want 1 to %d", n, q.Concurrency,
+				pendingPerWorker*q.Concurrency)
 		}
 		release()
 		w.eventually("all to be renewed", func() bool {
-			jobs, _, err := w.Store.ListJobs(t.Context(), org, postgres.JobFilter{Status: controlplane.JobSucceeded, Limit: 200})
+			jobs, _, err := w.Store.ListJobs(t.Context(), org,
+				postgres.JobFilter{Status: controlplane.JobSucceeded, Limit: 200})
 			must(t, err)
 			return len(jobs) == 100
 		})
@@ -159,23 +167,29 @@ func TestFailedJobsAreRedispatched(t *testing.T) {
 	must(t, w.RunJob(t.Context(), check.ID, check.Generation))
 	j := w.dispatched(q, d, controlplane.JobStartIssuance)
 	failed := w.RunJob(t.Context(), j.ID, j.Generation)
-	if err := q.redispatchFailed(t.Context(), string(j.Queue), payload{j.ID, j.Generation, j.OrgID}, failed); failed == nil || !errors.Is(err, failed) {
+	if err := q.redispatchFailed(t.Context(), string(j.Queue), payload{j.ID, j.Generation, j.OrgID},
+		failed); failed == nil || !errors.Is(err, failed) {
 		t.Errorf("redispatchFailed in a queue with room = %v, want %v", err, failed)
 	}
 	q.crowded[0].Store(true)
-	if err := q.redispatchFailed(t.Context(), string(j.Queue), payload{j.ID, j.Generation, j.OrgID}, failed); err != nil {
+	if err := q.redispatchFailed(t.Context(), string(j.Queue), payload{j.ID, j.Generation, j.OrgID},
+		failed); err != nil {
 		t.Errorf("redispatchFailed in a crowded queue = %v, want nil", err)
 	}
-	if now := w.job(d, j.Type); now.Generation != j.Generation+1 || now.DispatchedAt != nil || now.Attempts != 1 || now.Status != controlplane.JobQueued {
+	if now := w.job(d, j.Type); now.Generation != j.Generation+1 || now.DispatchedAt != nil ||
+		now.Attempts != 1 || now.Status != controlplane.JobQueued {
 		t.Errorf("job = %+v, want it queued after 1 failure, with a new generation, and not dispatched", now)
 	}
-	if err := q.redispatchFailed(t.Context(), string(j.Queue), payload{j.ID, j.Generation, j.OrgID}, failed); !errors.Is(err, failed) {
+	if err := q.redispatchFailed(t.Context(), string(j.Queue), payload{j.ID, j.Generation, j.OrgID},
+		failed); !errors.Is(err, failed) {
 		t.Errorf("redispatchFailed of a stale generation = %v, want %v", err, failed)
 	}
 	w.run(q)
 	w.waitDomain(d, controlplane.DomainError)
-	if dead := w.job(d, j.Type); dead.Attempts != controlplane.MaxAttempts || w.ca.count() != controlplane.MaxAttempts {
-		t.Errorf("dead-lettered job = %+v after %d orders, want %d attempts and orders", dead, w.ca.count(), controlplane.MaxAttempts)
+	if dead := w.job(d, j.Type); dead.Attempts != controlplane.MaxAttempts ||
+		w.ca.count() != controlplane.MaxAttempts {
+		t.Errorf("dead-lettered job = %+v after %d orders, want %d attempts and orders", dead,
+			w.ca.count(), controlplane.MaxAttempts)
 	}
 }
 
@@ -186,7 +200,8 @@ func TestDemandCountsPendingTasks(t *testing.T) {
 		q := w.queue()
 		for i, name := range queues {
 			for n := range i + 2 {
-				_, err := q.client.Enqueue(asynq.NewTask("x", []byte(fmt.Sprint(n))), asynq.Queue(string(name)))
+				_, err := q.client.Enqueue(asynq.NewTask("x", []byte(fmt.Sprint(n))),
+					asynq.Queue(string(name)))
 				must(t, err)
 			}
 		}

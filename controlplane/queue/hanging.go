@@ -24,7 +24,8 @@ type hanging struct {
 }
 
 func newHanging(after time.Duration, workers int) *hanging {
-	h := &hanging{after: after, workers: workers, call: make(chan struct{}, 1), freed: make(chan struct{}, 1),
+	h := &hanging{after: after, workers: workers, call: make(chan struct{}, 1),
+		freed:   make(chan struct{}, 1),
 		running: map[string]int{}, hang: map[string]int{}}
 	if urgent := urgentShare(workers); urgent > 0 {
 		h.share = workers - urgent

@@ -55,11 +55,15 @@ func newWorld(t *testing.T, embedded bool) *world {
 	store, err := postgres.Open(t.Context(), postgres.Config{DSN: w.dsn, MaxConns: 12})
 	must(t, err)
 	t.Cleanup(store.Close)
-	w.Service, err = lifecycle.New(lifecycle.Config{Store: store, Zone: "acme.example.net", TargetKey: []byte("0123456789abcdef"), Issuer: w.ca, Doctor: healthy{},
-		Visible: func(context.Context, string, []string) error { return nil }, SweepSpread: -1, Lease: 2 * time.Second, Backoff: controlplane.Backoff{Base: time.Millisecond, Factor: 1}})
+	w.Service, err = lifecycle.New(lifecycle.Config{Store: store,
+		Zone: "acme.example.net", TargetKey: []byte("0123456789abcdef"), Issuer: w.ca,
+		Doctor:  healthy{},
+		Visible: func(context.Context, string, []string) error { return nil }, SweepSpread: -1,
+		Lease: 2 * time.Second, Backoff: controlplane.Backoff{Base: time.Millisecond, Factor: 1}})
 	must(t, err)
 	limit := 1000
-	o, err := w.CreateOrganization(t.Context(), controlplane.System("test"), lifecycle.NewOrganization{Name: "x", Tier: controlplane.TierPro, DomainLimit: &limit})
+	o, err := w.CreateOrganization(t.Context(), controlplane.System("test"),
+		lifecycle.NewOrganization{Name: "x", Tier: controlplane.TierPro, DomainLimit: &limit})
 	must(t, err)
 	w.org = o.ID
 	return w
@@ -67,7 +71,8 @@ func newWorld(t *testing.T, embedded bool) *world {
 
 func (w *world) startRedis(embedded bool, port int) *devstack.Redis {
 	w.t.Helper()
-	r, err := devstack.StartRedis(w.t.Context(), devstack.RedisConfig{Embedded: embedded, Port: port, Password: "known"})
+	r, err := devstack.StartRedis(w.t.Context(),
+		devstack.RedisConfig{Embedded: embedded, Port: port, Password: "known"})
 	must(w.t, err)
 	w.t.Cleanup(func() { _ = r.Stop(context.Background()) })
 	return r
@@ -76,7 +81,9 @@ func (w *world) startRedis(embedded bool, port int) *devstack.Redis {
 // queue returns the Queue of one process.
 func (w *world) queue() *Queue {
 	w.t.Helper()
-	q, err := New(Config{Store: w.Store, Lifecycle: w.Service, RedisURL: w.redis.URL(), Concurrency: 4, SweepEvery: time.Hour, ReconcileEvery: 50 * time.Millisecond, StuckAfter: time.Minute})
+	q, err := New(Config{Store: w.Store, Lifecycle: w.Service, RedisURL: w.redis.URL(),
+		Concurrency: 4, SweepEvery: time.Hour, ReconcileEvery: 50 * time.Millisecond,
+		StuckAfter: time.Minute})
 	must(w.t, err)
 	w.t.Cleanup(func() { _ = q.redis.Close() })
 	return q
@@ -94,7 +101,9 @@ func (w *world) run(q *Queue) (stop func()) {
 
 func (w *world) add(name string) *controlplane.Domain {
 	w.t.Helper()
-	d, err := w.AddDomain(w.t.Context(), controlplane.System("test"), w.org, lifecycle.NewDomain{Name: name, Options: controlplane.Options{AutoIssue: true, AutoRenew: true}})
+	d, err := w.AddDomain(w.t.Context(), controlplane.System("test"), w.org,
+		lifecycle.NewDomain{Name: name, Options: controlplane.Options{AutoIssue: true,
+			AutoRenew: true}})
 	must(w.t, err)
 	return d
 }
@@ -102,7 +111,8 @@ func (w *world) add(name string) *controlplane.Domain {
 // job returns the domain's newest job of the type, nil without one.
 func (w *world) job(d *controlplane.Domain, kind controlplane.JobType) *controlplane.Job {
 	w.t.Helper()
-	jobs, _, err := w.Store.ListJobs(w.t.Context(), w.org, postgres.JobFilter{DomainID: d.ID, Type: kind, Limit: 1})
+	jobs, _, err := w.Store.ListJobs(w.t.Context(), w.org,
+		postgres.JobFilter{DomainID: d.ID, Type: kind, Limit: 1})
 	must(w.t, err)
 	if len(jobs) == 0 {
 		return nil
@@ -111,9 +121,12 @@ func (w *world) job(d *controlplane.Domain, kind controlplane.JobType) *controlp
 }
 
 // dispatched dispatches all due jobs and returns the domain's job of the type.
-func (w *world) dispatched(q *Queue, d *controlplane.Domain, kind controlplane.JobType) *controlplane.Job {
+func (w *world) dispatched(
+	q *Queue, d *controlplane.Domain, kind controlplane.JobType,
+) *controlplane.Job {
 	w.t.Helper()
-	_, err := w.Store.DispatchDue(w.t.Context(), time.Now(), everything(), func(jobs []controlplane.Job) error { return q.enqueue(w.t.Context(), jobs) })
+	_, err := w.Store.DispatchDue(w.t.Context(), time.Now(), everything(),
+		func(jobs []controlplane.Job) error { return q.enqueue(w.t.Context(), jobs) })
 	must(w.t, err)
 	j := w.job(d, kind)
 	if j == nil || j.DispatchedAt == nil {
@@ -132,7 +145,9 @@ func everything() []postgres.Lane {
 }
 
 // waitDomain waits until the domain has the status, notified by Postgres.
-func (w *world) waitDomain(d *controlplane.Domain, status controlplane.DomainStatus) *controlplane.Domain {
+func (w *world) waitDomain(
+	d *controlplane.Domain, status controlplane.DomainStatus,
+) *controlplane.Domain {
 	w.t.Helper()
 	moved, stop := w.Store.Watch(d.ID)
 	defer stop()
@@ -146,7 +161,8 @@ func (w *world) waitDomain(d *controlplane.Domain, status controlplane.DomainSta
 		select {
 		case <-moved:
 		case <-end:
-			w.t.Fatalf("%s after 30 s: status = %s (%s), want %s; job %+v", d.Name, now.Status, now.StatusReason, status, w.job(d, controlplane.JobStartIssuance))
+			w.t.Fatalf("%s after 30 s: status = %s (%s), want %s; job %+v", d.Name, now.Status,
+				now.StatusReason, status, w.job(d, controlplane.JobStartIssuance))
 		}
 	}
 }
@@ -207,8 +223,11 @@ func must(t testing.TB, err error) {
 type healthy struct{}
 
 // Examine implements lifecycle.Doctor.
-func (healthy) Examine(context.Context, string, string, bool, []controlplane.CAIdentity) (controlplane.Examination, error) {
-	return controlplane.Examination{Delegation: controlplane.Diagnosis{Code: controlplane.CauseOK, Summary: "Right.", CheckedAt: time.Now()}}, nil
+func (healthy) Examine(
+	context.Context, string, string, bool, []controlplane.CAIdentity,
+) (controlplane.Examination, error) {
+	return controlplane.Examination{Delegation: controlplane.Diagnosis{Code: controlplane.CauseOK,
+		Summary: "Right.", CheckedAt: time.Now()}}, nil
 }
 
 // rejected is the error of a CA that rejects an order until the time again.
@@ -218,7 +237,8 @@ func (rejected) Error() string { return "rejected" }
 
 // Verdict implements controlplane.Judged.
 func (r rejected) Verdict() controlplane.Verdict {
-	return controlplane.Verdict{Class: controlplane.VerdictRejected, CA: "test", Code: "ca-malformed", Message: "No.", Fix: "None.", RetryAt: r.again}
+	return controlplane.Verdict{Class: controlplane.VerdictRejected,
+		CA: "test", Code: "ca-malformed", Message: "No.", Fix: "None.", RetryAt: r.again}
 }
 
 // ca is an Issuer that issues unless it rejects or blocks.
@@ -228,7 +248,8 @@ type ca struct {
 	patient int           // the run whose rejection asks for a retry after an hour
 	blocks  chan struct{} // closed when a run started that ends only with its context
 	runs    int
-	hold    func(*controlplane.Order) <-chan struct{} // a run continues when the channel is closed; may be nil
+	// a run continues when the channel is closed; may be nil
+	hold func(*controlplane.Order) <-chan struct{}
 }
 
 func (c *ca) refuse(yes bool) { c.mu.Lock(); defer c.mu.Unlock(); c.refuses = yes }
@@ -250,11 +271,14 @@ func (c *ca) Prepare(_ context.Context, o *controlplane.Order, _ []byte) error {
 	if o.ID == "" {
 		o.ID = controlplane.NewID(controlplane.PrefixOrder)
 	}
-	o.Step, o.CSR, o.SealedKey, o.CreatedAt = controlplane.StepCreated, []byte("x"), []byte("x"), time.Now()
+	o.Step, o.CSR, o.SealedKey, o.CreatedAt = controlplane.StepCreated, []byte("x"), []byte("x"),
+		time.Now()
 	return nil
 }
 
-func (c *ca) Run(ctx context.Context, o *controlplane.Order, _ controlplane.Journal) (*controlplane.Certificate, error) {
+func (c *ca) Run(
+	ctx context.Context, o *controlplane.Order, _ controlplane.Journal,
+) (*controlplane.Certificate, error) {
 	c.mu.Lock()
 	c.runs++
 	refuses, blocks, hold := c.refuses, c.blocks, c.hold
@@ -280,7 +304,9 @@ func (c *ca) Run(ctx context.Context, o *controlplane.Order, _ controlplane.Jour
 		return nil, rejected{again}
 	}
 	now := time.Now().UTC().Truncate(time.Second)
-	return &controlplane.Certificate{Names: o.Names, Serial: fmt.Sprint(c.count()), Issuer: "Test CA", CA: o.CA, KeyType: o.KeyType, NotBefore: now, NotAfter: now.Add(90 * 24 * time.Hour),
+	return &controlplane.Certificate{Names: o.Names, Serial: fmt.Sprint(c.count()),
+		Issuer: "Test CA", CA: o.CA, KeyType: o.KeyType, NotBefore: now,
+		NotAfter:          now.Add(90 * 24 * time.Hour),
 		FingerprintSHA256: "x", ChainPEM: "x", SealedKey: o.SealedKey}, nil
 }
 

@@ -25,15 +25,18 @@ type metrics struct {
 func newMetrics(r prometheus.Registerer) *metrics {
 	m := &metrics{
 		jobs: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "dcvaas_jobs_total",
-			Help: "Runs of jobs, by type and outcome: ok (done or waiting), failed, dead, away."}, []string{"type", "outcome"}),
+			Help: "Runs of jobs, by type and outcome: ok (done or waiting), failed, dead, away."},
+			[]string{"type", "outcome"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "dcvaas_job_seconds",
-			Help: "Duration of the runs of jobs.", Buckets: prometheus.ExponentialBuckets(0.005, 3, 10)}, []string{"type"}),
+			Help:    "Duration of the runs of jobs.",
+			Buckets: prometheus.ExponentialBuckets(0.005, 3, 10)}, []string{"type"}),
 		due: prometheus.NewGauge(prometheus.GaugeOpts{Name: "dcvaas_jobs_due",
 			Help: "Jobs that are queued and due, in the whole database."}),
 		running: prometheus.NewGauge(prometheus.GaugeOpts{Name: "dcvaas_jobs_running",
 			Help: "Jobs that a worker holds, in the whole database."}),
-		declined: prometheus.NewCounter(prometheus.CounterOpts{Name: "dcvaas_jobs_handed_back_total",
-			Help: "Jobs that were requeued because other jobs of their organization are stuck."}),
+		declined: prometheus.NewCounter(
+			prometheus.CounterOpts{Name: "dcvaas_jobs_handed_back_total",
+				Help: "Jobs that were requeued because other jobs of their organization are stuck."}),
 		expiring: newExpiring(),
 	}
 	// Prometheus does not see the first increment of a counter that did not exist before.

@@ -44,8 +44,9 @@ type Config struct {
 
 	SweepEvery     time.Duration // default 1 min
 	ReconcileEvery time.Duration // default 2 s
-	StuckAfter     time.Duration // age at which Asynq is queried about a dispatched job that did not move; default 30 s
-	HangsAfter     time.Duration // runtime from which a job counts as hanging; default 5 s
+	// age at which Asynq is queried about a dispatched job that did not move; default 30 s
+	StuckAfter time.Duration
+	HangsAfter time.Duration // runtime from which a job counts as hanging; default 5 s
 }
 
 // Queue dispatches jobs and runs the workers of one process.

@@ -16,14 +16,16 @@ func TestNewRejectsIncompleteConfigs(t *testing.T) {
 	for name, c := range map[string]Config{
 		"no store":     {Lifecycle: w.Service, RedisURL: "redis://localhost"},
 		"no lifecycle": {Store: w.Store, RedisURL: "redis://localhost"},
-		"invalid URL":  {Store: w.Store, Lifecycle: w.Service, RedisURL: "redis://:hunter2@host:port"},
-		"no URL":       {Store: w.Store, Lifecycle: w.Service},
+		"invalid URL": {Store: w.Store, Lifecycle: w.Service,
+			RedisURL: "redis://:hunter2@host:port"},
+		"no URL": {Store: w.Store, Lifecycle: w.Service},
 	} {
 		if _, err := New(c); err == nil || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("New(%s): error = %v, want one without the password", name, err)
 		}
 	}
-	if _, err := MonitorOpt("redis://:hunter2@host:port"); err == nil || strings.Contains(err.Error(), "hunter2") {
+	if _, err := MonitorOpt("redis://:hunter2@host:port"); err == nil ||
+		strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("MonitorOpt(invalid URL): error = %v, want one without the password", err)
 	}
 	if _, err := MonitorOpt(w.redis.URL()); err != nil {
@@ -60,8 +62,10 @@ func TestShutdownRequeuesJobs(t *testing.T) {
 		<-blocked
 		stop()
 		j := w.job(d, controlplane.JobStartIssuance)
-		if j.Status != controlplane.JobQueued || j.Reason != "handed-back" || j.Generation < 2 || j.DispatchedAt != nil || j.Attempts != 0 {
-			t.Errorf("job after the shutdown = %+v, want one that is requeued and not dispatched", j)
+		if j.Status != controlplane.JobQueued || j.Reason != "handed-back" || j.Generation < 2 ||
+			j.DispatchedAt != nil || j.Attempts != 0 {
+			t.Errorf("job after the shutdown = %+v, want one that is requeued and not dispatched",
+				j)
 		}
 		w.run(w.queue())
 		w.waitDomain(d, controlplane.DomainActive)
@@ -99,7 +103,8 @@ func TestCommitWakesTheRelay(t *testing.T) {
 	t.Cleanup(wg.Wait)
 	for i := range 5 {
 		d := w.add(fmt.Sprintf("d%d.example.com", i))
-		w.eventually("its dispatch", func() bool { return w.job(d, controlplane.JobDNSCheck).DispatchedAt != nil })
+		w.eventually("its dispatch",
+			func() bool { return w.job(d, controlplane.JobDNSCheck).DispatchedAt != nil })
 		if w.task(q, w.job(d, controlplane.JobDNSCheck)) == nil {
 			t.Error("the dispatched job has no task in Asynq")
 		}
@@ -118,7 +123,8 @@ func TestRelayDispatchesScheduledJobs(t *testing.T) {
 	ctx := t.Context()
 	wg.Go(func() { q.relay(ctx) })
 	t.Cleanup(wg.Wait)
-	w.eventually("its dispatch", func() bool { return w.job(d, controlplane.JobDNSCheck).DispatchedAt != nil })
+	w.eventually("its dispatch",
+		func() bool { return w.job(d, controlplane.JobDNSCheck).DispatchedAt != nil })
 	if time.Now().Before(due) {
 		t.Error("the job was dispatched before it was due")
 	}
@@ -131,7 +137,8 @@ func TestUntil(t *testing.T) {
 	if got := q.until(time.Time{}); got != relayIdle {
 		t.Errorf("until(zero time) = %s, want %s", got, relayIdle)
 	}
-	for in, want := range map[time.Duration]time.Duration{-time.Hour: relayBusy, 0: relayBusy, time.Second: time.Second, time.Hour: relayIdle} {
+	for in, want := range map[time.Duration]time.Duration{-time.Hour: relayBusy, 0: relayBusy,
+		time.Second: time.Second, time.Hour: relayIdle} {
 		if got := q.until(now.Add(in)); got != want {
 			t.Errorf("until(now + %s) = %s, want %s", in, got, want)
 		}

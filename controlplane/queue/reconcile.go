@@ -24,7 +24,8 @@ func (q *Queue) reconcile(ctx context.Context) {
 	lastWalk := q.Now()
 	for {
 		if err := q.requeueLost(ctx); err != nil && ctx.Err() == nil {
-			q.Logger.WarnContext(ctx, "queue: requeueing jobs from lost workers failed", "error", err)
+			q.Logger.WarnContext(ctx, "queue: requeueing jobs from lost workers failed",
+				"error", err)
 		}
 		if err := q.checkEpoch(ctx); err != nil && ctx.Err() == nil {
 			q.Logger.WarnContext(ctx, "queue: Redis unreachable", "error", err)
@@ -77,7 +78,8 @@ func (q *Queue) checkEpoch(ctx context.Context) error {
 		_ = q.redis.Del(context.WithoutCancel(ctx), epochKey).Err() // retried in the next run
 	}
 	if n > 0 {
-		q.Logger.WarnContext(ctx, "queue: redispatched all jobs because Redis lost its data", "jobs", n)
+		q.Logger.WarnContext(ctx, "queue: redispatched all jobs because Redis lost its data",
+			"jobs", n)
 	}
 	return err
 }

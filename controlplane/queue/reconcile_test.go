@@ -84,17 +84,22 @@ func TestWalkRedispatchesLostTasks(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, w *world) {
 		q := w.queue()
-		deleted, archived, kept, fresh := w.add("deleted.example.com"), w.add("archived.example.com"), w.add("kept.example.com"), w.add("fresh.example.com")
+		deleted, archived, kept, fresh := w.add("deleted.example.com"),
+			w.add("archived.example.com"), w.add("kept.example.com"), w.add("fresh.example.com")
 		kind := controlplane.JobDNSCheck
 		w.dispatched(q, deleted, kind)
 		w.exec(`UPDATE jobs SET dispatched_at = now() - interval '1 hour', run_at = now() - interval '1 hour' WHERE domain_id <> $1`, fresh.ID)
-		for d, remove := range map[*controlplane.Domain]func(string, string) error{deleted: q.inspector.DeleteTask, fresh: q.inspector.DeleteTask, archived: q.inspector.ArchiveTask} {
+		for d, remove := range map[*controlplane.Domain]func(string,
+			string) error{deleted: q.inspector.DeleteTask, fresh: q.inspector.DeleteTask,
+			archived: q.inspector.ArchiveTask} {
 			j := w.job(d, kind)
 			must(t, remove(string(j.Queue), taskID(j)))
 		}
 		w.walkAll(q)
-		for d, generation := range map[*controlplane.Domain]int{deleted: 2, archived: 2, kept: 1, fresh: 1} {
-			if j := w.job(d, kind); j.Generation != generation || (j.DispatchedAt == nil) != (generation == 2) {
+		for d, generation := range map[*controlplane.Domain]int{deleted: 2, archived: 2, kept: 1,
+			fresh: 1} {
+			if j := w.job(d, kind); j.Generation != generation ||
+				(j.DispatchedAt == nil) != (generation == 2) {
 				t.Errorf("job of %s = %+v, want generation %d", d.Name, j, generation)
 			}
 		}
@@ -113,7 +118,9 @@ func TestWalkSkipsNothing(t *testing.T) {
 	w.exec(`INSERT INTO domains (id, org_id, name, cname_target, status) SELECT 'dom_' || lpad(i::text, 26, '0'), $1, 'd' || i || '.example.com', md5(i::text), 'pending_cname' FROM generate_series(1, 260) i`, w.org)
 	w.exec(`INSERT INTO jobs (id, org_id, domain_id, type, slot, queue, run_at) SELECT 'job_' || substr(id, 5), org_id, id, 'dns_check', 'check', 'bulk', now() - interval '1 hour' FROM domains`)
 	for range 3 {
-		_, err := w.Store.DispatchDue(t.Context(), time.Now(), []postgres.Lane{{Queue: controlplane.QueueBulk, Room: relayBatch}}, func(jobs []controlplane.Job) error { return q.enqueue(t.Context(), jobs) })
+		_, err := w.Store.DispatchDue(t.Context(), time.Now(),
+			[]postgres.Lane{{Queue: controlplane.QueueBulk, Room: relayBatch}},
+			func(jobs []controlplane.Job) error { return q.enqueue(t.Context(), jobs) })
 		must(t, err)
 	}
 	w.exec(`UPDATE jobs SET dispatched_at = now() - interval '1 hour' + (substr(id, 5)::int / 70) * interval '1 minute'`)
@@ -135,7 +142,8 @@ func TestReconcileRequeuesTheJobOfALostWorker(t *testing.T) {
 	q := w.queue()
 	d := w.add("example.com")
 	j := w.dispatched(q, d, controlplane.JobDNSCheck)
-	if _, err := w.Store.ClaimJob(t.Context(), j.ID, j.Generation, "killed", time.Millisecond, time.Now()); err != nil {
+	if _, err := w.Store.ClaimJob(t.Context(), j.ID, j.Generation, "killed", time.Millisecond,
+		time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	must(t, w.redis.Flush(t.Context()))

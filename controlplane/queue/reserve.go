@@ -55,7 +55,8 @@ func (q *Queue) reserve(ctx, base context.Context) {
 func (q *Queue) redispatchDeclined(ctx context.Context, p payload) error {
 	q.metrics.declined.Inc()
 	if q.hanging.isFull() && q.throttle(ctx, p.Org) {
-		q.Logger.WarnContext(ctx, "queue: throttled an organization whose jobs hang", "organization", p.Org)
+		q.Logger.WarnContext(ctx, "queue: throttled an organization whose jobs hang",
+			"organization", p.Org)
 	}
 	sleep(ctx, declineEvery)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requeueTimeout)
@@ -71,7 +72,8 @@ func (q *Queue) throttle(ctx context.Context, org string) bool {
 	var added *redis.IntCmd
 	_, err := q.redis.TxPipelined(ctx, func(p redis.Pipeliner) error {
 		p.ZRemRangeByScore(ctx, throttledKey, "-inf", strconv.FormatInt(now.UnixMilli(), 10))
-		added = p.ZAdd(ctx, throttledKey, redis.Z{Score: float64(now.Add(throttledFor).UnixMilli()), Member: org})
+		added = p.ZAdd(ctx, throttledKey, redis.Z{Score: float64(now.Add(throttledFor).UnixMilli()),
+			Member: org})
 		p.Expire(ctx, throttledKey, 2*throttledFor)
 		return nil
 	})

@@ -61,9 +61,11 @@ func (h *orders) releaseAll(from int) {
 func (w *world) ranOnce(org string, h *orders, n int) {
 	w.t.Helper()
 	w.eventually("all jobs to succeed", func() bool {
-		return w.count(`SELECT count(*) FROM jobs WHERE org_id = $1 AND status = 'succeeded'`, org) == n
+		return w.count(`SELECT count(*) FROM jobs WHERE org_id = $1 AND status = 'succeeded'`,
+			org) == n
 	})
-	if failures := w.count(`SELECT coalesce(sum(attempts), 0) FROM jobs WHERE org_id = $1`, org); failures != 0 {
+	if failures := w.count(`SELECT coalesce(sum(attempts), 0) FROM jobs WHERE org_id = $1`,
+		org); failures != 0 {
 		w.t.Errorf("%d failures of %s, want 0", failures, org)
 	}
 	times := map[string]int{}
@@ -97,10 +99,12 @@ func TestHangingJobsDelayNoOtherOrganization(t *testing.T) {
 		q := w.queue()
 		q.hanging = newHanging(20*time.Millisecond, q.Concurrency)
 		w.run(q)
-		w.eventually("jobs to hang on every worker", func() bool { return h.count() == q.Concurrency })
+		w.eventually("jobs to hang on every worker",
+			func() bool { return h.count() == q.Concurrency })
 		w.waitDomain(w.add("passes.example.com"), controlplane.DomainActive)
 		w.eventually("the jobs ahead of it to be declined", func() bool {
-			return w.count(`SELECT count(*) FROM jobs WHERE org_id = $1 AND status = 'queued' AND dispatched_at IS NOT NULL`, org) == 0
+			return w.count(
+				`SELECT count(*) FROM jobs WHERE org_id = $1 AND status = 'queued' AND dispatched_at IS NOT NULL`, org) == 0
 		})
 		before := w.declined(q)
 		for i := range 3 {
@@ -112,7 +116,8 @@ func TestHangingJobsDelayNoOtherOrganization(t *testing.T) {
 		if n := w.declined(q); n != before || n == 0 {
 			t.Errorf("%d tasks were declined, and %d more while the organization was throttled, want 0 more", before, n-before)
 		}
-		if n := w.count(`SELECT count(*) FROM jobs WHERE org_id = $1 AND run_at > now()`, org); n != 0 {
+		if n := w.count(`SELECT count(*) FROM jobs WHERE org_id = $1 AND run_at > now()`,
+			org); n != 0 {
 			t.Errorf("%d declined jobs lost their place, want 0", n)
 		}
 		h.releaseAll(0)
@@ -140,7 +145,8 @@ func TestHangingJobsDelayNoOtherOrganizationInTwoProcesses(t *testing.T) {
 	if n := h.count(); n != workers {
 		t.Errorf("%d hanging jobs, want %d, one per worker", n, workers)
 	}
-	if _, known, err := w.queue().demand(t.Context()); err != nil || len(known) != 1 || known[0] != org {
+	if _, known, err := w.queue().demand(t.Context()); err != nil || len(known) != 1 ||
+		known[0] != org {
 		t.Errorf("demand() in another process: throttled %v, error %v, want [%s]", known, err, org)
 	}
 	h.releaseAll(0)
@@ -214,7 +220,9 @@ func TestTasksWithoutAnOrganizationRun(t *testing.T) {
 	d := w.add("example.com")
 	w.exec(`UPDATE jobs SET dispatched_at = now()`)
 	j := w.job(d, controlplane.JobDNSCheck)
-	_, err := q.client.Enqueue(asynq.NewTask(string(j.Type), fmt.Appendf(nil, `{"job":%q,"generation":%d}`, j.ID, j.Generation)), asynq.Queue(string(j.Queue)))
+	_, err := q.client.Enqueue(asynq.NewTask(string(j.Type),
+		fmt.Appendf(nil, `{"job":%q,"generation":%d}`, j.ID, j.Generation)),
+		asynq.Queue(string(j.Queue)))
 	must(t, err)
 	w.run(q)
 	w.waitDomain(d, controlplane.DomainActive)

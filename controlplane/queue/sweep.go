@@ -22,7 +22,8 @@ func (q *Queue) sweep(ctx context.Context) {
 			n, err = q.Lifecycle.DailyScan(ctx)
 			scan = lifecycle.NextScan(now)
 		}
-		for _, task := range []func(context.Context) (int, error){q.Lifecycle.Expire, q.Lifecycle.Warn, q.countExpiring, q.Lifecycle.Rehearse, q.tidy} {
+		for _, task := range []func(context.Context) (int, error){q.Lifecycle.Expire,
+			q.Lifecycle.Warn, q.countExpiring, q.Lifecycle.Rehearse, q.tidy} {
 			_, terr := task(ctx)
 			err = errors.Join(err, terr)
 		}
@@ -30,7 +31,8 @@ func (q *Queue) sweep(ctx context.Context) {
 			q.Logger.WarnContext(ctx, "queue: sweep failed; the next one continues", "error", err)
 		}
 		if n > 0 {
-			q.Logger.InfoContext(ctx, "queue: queued renewals", "jobs", n, "took", q.Now().Sub(start))
+			q.Logger.InfoContext(ctx, "queue: queued renewals", "jobs", n,
+				"took", q.Now().Sub(start))
 		}
 		if !sleep(ctx, q.SweepEvery) {
 			return
@@ -43,7 +45,8 @@ func (q *Queue) sweep(ctx context.Context) {
 func (q *Queue) checkRenewals(ctx context.Context) {
 	for {
 		if _, err := q.Lifecycle.CheckRenewals(ctx); err != nil && ctx.Err() == nil {
-			q.Logger.WarnContext(ctx, "queue: fetching renewal information failed; retried in the next run", "error", err)
+			q.Logger.WarnContext(ctx,
+				"queue: fetching renewal information failed; retried in the next run", "error", err)
 		}
 		if !sleep(ctx, q.SweepEvery) {
 			return
@@ -62,7 +65,9 @@ func (q *Queue) retain(ctx context.Context) {
 			case err == nil:
 				next = lifecycle.NextScan(now)
 			case ctx.Err() == nil:
-				q.Logger.WarnContext(ctx, "queue: removing expired audit log entries failed; retried in the next run", "error", err)
+				q.Logger.WarnContext(ctx,
+					"queue: removing expired audit log entries failed; retried in the next run",
+					"error", err)
 			}
 			if n > 0 {
 				q.Logger.InfoContext(ctx, "queue: removed expired audit log entries", "entries", n)

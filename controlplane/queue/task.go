@@ -32,7 +32,8 @@ func newTask(j *controlplane.Job) (*asynq.Task, error) {
 	if err != nil {
 		return nil, err
 	}
-	return asynq.NewTask(string(j.Type), body, asynq.TaskID(taskID(j)), asynq.Queue(string(j.Queue)),
+	return asynq.NewTask(string(j.Type), body, asynq.TaskID(taskID(j)),
+		asynq.Queue(string(j.Queue)),
 		asynq.MaxRetry(max(j.Type.MaxAttempts()-1-j.Attempts, 0)), asynq.Timeout(taskTimeout)), nil
 }
 

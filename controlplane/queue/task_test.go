@@ -20,14 +20,20 @@ func TestTaskHoldsOnlyIDs(t *testing.T) {
 	both(t, func(t *testing.T, w *world) {
 		q := w.queue()
 		for attempts, retries := range map[int]int{0: 3, 1: 2, 2: 1, 3: 0, 9: 0} {
-			j := &controlplane.Job{ID: controlplane.NewID(controlplane.PrefixJob), Type: controlplane.JobRenewal, Queue: controlplane.QueueBulk, Generation: 7, Attempts: attempts, OrgID: w.org}
+			j := &controlplane.Job{ID: controlplane.NewID(controlplane.PrefixJob),
+				Type: controlplane.JobRenewal, Queue: controlplane.QueueBulk, Generation: 7,
+				Attempts: attempts, OrgID: w.org}
 			must(t, q.enqueue(t.Context(), []controlplane.Job{*j}))
-			must(t, q.enqueue(t.Context(), []controlplane.Job{*j})) // again, as after a crash in between
+			// again, as after a crash in between
+			must(t, q.enqueue(t.Context(), []controlplane.Job{*j}))
 			info := w.task(q, j)
-			if info == nil || info.ID != j.ID+":7" || info.MaxRetry != retries || info.Queue != "bulk" || info.Type != "renewal" || info.Timeout != taskTimeout {
-				t.Errorf("task after %d failures = %+v, want ID %s:7 and %d retries", attempts, info, j.ID, retries)
+			if info == nil || info.ID != j.ID+":7" || info.MaxRetry != retries ||
+				info.Queue != "bulk" || info.Type != "renewal" || info.Timeout != taskTimeout {
+				t.Errorf("task after %d failures = %+v, want ID %s:7 and %d retries", attempts,
+					info, j.ID, retries)
 			}
-			if want := fmt.Sprintf(`{"job":%q,"generation":7,"org":%q}`, j.ID, w.org); info != nil && string(info.Payload) != want {
+			if want := fmt.Sprintf(`{"job":%q,"generation":7,"org":%q}`, j.ID,
+				w.org); info != nil && string(info.Payload) != want {
 				t.Errorf("payload %s, want %s", info.Payload, want)
 			}
 		}
@@ -41,7 +47,8 @@ func TestReadTaskRejectsUnknownPayloads(t *testing.T) {
 			t.Errorf("readTask(%q): error = %v, want asynq.SkipRetry", body, err)
 		}
 	}
-	if p, err := readTask(asynq.NewTask("x", []byte(`{"job":"job_x","generation":3}`))); err != nil || p != (payload{"job_x", 3, ""}) {
+	if p, err := readTask(asynq.NewTask("x",
+		[]byte(`{"job":"job_x","generation":3}`))); err != nil || p != (payload{"job_x", 3, ""}) {
 		t.Errorf("readTask without an organization = %+v, %v, want job_x at generation 3", p, err)
 	}
 }
@@ -79,7 +86,9 @@ func TestMetricsCountOutcomes(t *testing.T) {
 	t.Parallel()
 	r := prometheus.NewRegistry()
 	m := newMetrics(r)
-	for outcome, err := range map[string]error{"ok": nil, "failed": &lifecycle.RetryLater{Err: io.EOF}, "dead": &lifecycle.DeadLettered{Err: io.EOF}, "away": io.EOF} {
+	for outcome, err := range map[string]error{"ok": nil,
+		"failed": &lifecycle.RetryLater{Err: io.EOF}, "dead": &lifecycle.DeadLettered{Err: io.EOF},
+		"away": io.EOF} {
 		m.ran("renewal", err, time.Second)
 		families, gerr := r.Gather()
 		must(t, gerr)
@@ -108,7 +117,12 @@ func TestRetriesFollowTheRowAfterALostRedis(t *testing.T) {
 		q := w.queue()
 		stop := w.run(q)
 		d := w.add("example.com")
-		w.eventually("two failures", func() bool { j := w.job(d, controlplane.JobStartIssuance); return j != nil && j.Attempts == 2 })
+		w.eventually("two failures",
+			func() bool {
+				j := w.job(d, controlplane.JobStartIssuance)
+				return j != nil &&
+					j.Attempts == 2
+			})
 		stop()
 		failed := w.job(d, controlplane.JobStartIssuance)
 		must(t, w.redis.Flush(t.Context()))
@@ -116,7 +130,8 @@ func TestRetriesFollowTheRowAfterALostRedis(t *testing.T) {
 		must(t, next.checkEpoch(t.Context()))
 		w.exec(`UPDATE jobs SET run_at = now() - interval '1 second'`)
 		j := w.dispatched(next, d, controlplane.JobStartIssuance)
-		if info := w.task(next, j); j.Generation <= failed.Generation || info == nil || info.MaxRetry != controlplane.MaxAttempts-1-j.Attempts {
+		if info := w.task(next, j); j.Generation <= failed.Generation || info == nil ||
+			info.MaxRetry != controlplane.MaxAttempts-1-j.Attempts {
 			t.Errorf("generation = %d after %d with %d failures and the task %+v, want a later one with the retries left", j.Generation, failed.Generation, j.Attempts, info)
 		}
 		w.run(next)
@@ -125,7 +140,12 @@ func TestRetriesFollowTheRowAfterALostRedis(t *testing.T) {
 		if dead.Attempts != 4 || dead.DeadLetteredAt == nil || w.ca.count() != 4 {
 			t.Errorf("job = %+v after %d orders, want dead-lettered after 4", dead, w.ca.count())
 		}
-		w.eventually("the task to be archived", func() bool { i := w.task(next, dead); return i != nil && i.State == asynq.TaskStateArchived })
+		w.eventually("the task to be archived",
+			func() bool {
+				i := w.task(next, dead)
+				return i != nil &&
+					i.State == asynq.TaskStateArchived
+			})
 	})
 }
 
@@ -146,13 +166,18 @@ func TestDeadLetteredIsArchivedAtOnce(t *testing.T) {
 		}
 		w.run(q)
 		w.waitDomain(d, controlplane.DomainError)
-		w.eventually("the task to be archived", func() bool { i := w.task(q, j); return i != nil && i.State == asynq.TaskStateArchived })
+		w.eventually("the task to be archived", func() bool {
+			i := w.task(q, j)
+			return i != nil &&
+				i.State == asynq.TaskStateArchived
+		})
 		if info := w.task(q, j); info.Retried != 0 || w.ca.count() != 1 {
 			t.Errorf("task = %+v after %d orders, want no retry and 1 order", info, w.ca.count())
 		}
 		// After a restart the job has another task beside the archived one.
 		w.ca.refuse(false)
-		if _, started, err := w.RestartJob(t.Context(), controlplane.System("test"), w.org, j.ID); err != nil || !started {
+		if _, started, err := w.RestartJob(t.Context(), controlplane.System("test"), w.org,
+			j.ID); err != nil || !started {
 			t.Fatalf("RestartJob(%s) = %v, %v, want true", j.ID, started, err)
 		}
 		w.waitDomain(d, controlplane.DomainActive)

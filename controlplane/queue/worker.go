@@ -17,7 +17,9 @@ const unavailablePause = 2 * time.Second
 
 // newServer returns an Asynq server that takes tasks from the queues by their weights. The contexts
 // of its jobs end with base. A shutdown waits for running jobs for at most the given patience.
-func (q *Queue) newServer(base context.Context, concurrency int, weights map[string]int, patience time.Duration) *asynq.Server {
+func (q *Queue) newServer(
+	base context.Context, concurrency int, weights map[string]int, patience time.Duration,
+) *asynq.Server {
 	return asynq.NewServerFromRedisClient(q.redis, asynq.Config{
 		Concurrency:              concurrency,
 		Queues:                   weights,

@@ -58,7 +58,8 @@ func TestOpenRejects(t *testing.T) {
 		"empty":          {s, nil, "ord_1"},
 	}
 	for name, tt := range tests {
-		if plain, err := tt.sealer.Open(tt.sealed, tt.associated); !errors.Is(err, seal.ErrOpen) || plain != nil {
+		if plain, err := tt.sealer.Open(tt.sealed, tt.associated); !errors.Is(err, seal.ErrOpen) ||
+			plain != nil {
 			t.Errorf("%s: Open = %q, %v, want ErrOpen", name, plain, err)
 		}
 	}

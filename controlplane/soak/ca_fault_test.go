@@ -8,7 +8,8 @@ import (
 
 // Probabilities of faults per request, in addition to outages.
 const (
-	oddsCut        = 0.0005 // connection closed before processing, and with equal probability after it
+	// connection closed before processing, and with equal probability after it
+	oddsCut        = 0.0005
 	oddsError      = 0.0005 // 503
 	oddsBusy       = 0.0002 // 429 without a known limit
 	oddsNonce      = 0.002
@@ -58,7 +59,8 @@ func (a *ca) troubled(next http.Handler) http.Handler {
 // out returns the current outage. It starts in the middle of orders: some requests succeed.
 func (a *ca) out() *fault {
 	now := a.clock.Now()
-	f := a.scenario.during(now, bothOut, map[string]kind{"primary": primaryOut, "backup": backupOut}[a.name])
+	f := a.scenario.during(now, bothOut,
+		map[string]kind{"primary": primaryOut, "backup": backupOut}[a.name])
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if f != a.outage {

@@ -39,30 +39,40 @@ func newSigner(t testing.TB, name string) signer {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(t, err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name + " intermediate"}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageCertSign, NotBefore: start.Add(-day), NotAfter: start.Add(20 * 365 * day)}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1),
+		Subject: pkix.Name{CommonName: name + " intermediate"}, IsCA: true,
+		BasicConstraintsValid: true,
+		KeyUsage:              x509.KeyUsageCertSign, NotBefore: start.Add(-day),
+		NotAfter: start.Add(20 * 365 * day)}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	must(t, err)
 	cert, err := x509.ParseCertificate(der)
 	must(t, err)
-	return signer{cert: cert, key: key, pem: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})}
+	return signer{cert: cert, key: key,
+		pem: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})}
 }
 
 // sign issues a certificate that is valid from an hour before now for the lifetime of the profile,
 // and returns its chain and its ARI certificate ID.
-func (s signer) sign(csr *x509.CertificateRequest, profile string, now time.Time) (cert *issued, chain, ariID string, err error) {
+func (s signer) sign(
+	csr *x509.CertificateRequest, profile string, now time.Time,
+) (cert *issued, chain, ariID string, err error) {
 	serial := make([]byte, 16)
 	_, _ = rand.Read(serial)
 	serial[0] = serial[0]&0x3f | 0x40
-	cert = &issued{names: slices.Sorted(slices.Values(csr.DNSNames)), at: now, notBefore: now.Add(-backdated).Truncate(time.Second)}
+	cert = &issued{names: slices.Sorted(slices.Values(csr.DNSNames)), at: now,
+		notBefore: now.Add(-backdated).Truncate(time.Second)}
 	cert.notAfter = cert.notBefore.Add(lives[profile])
-	template := &x509.Certificate{SerialNumber: new(big.Int).SetBytes(serial), DNSNames: csr.DNSNames, NotBefore: cert.notBefore, NotAfter: cert.notAfter,
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+	template := &x509.Certificate{SerialNumber: new(big.Int).SetBytes(serial),
+		DNSNames: csr.DNSNames, NotBefore: cert.notBefore, NotAfter: cert.notAfter,
+		KeyUsage:    x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
 	der, err := x509.CreateCertificate(rand.Reader, template, s.cert, csr.PublicKey, s.key)
 	var text bytes.Buffer
 	_ = pem.Encode(&text, &pem.Block{Type: "CERTIFICATE", Bytes: der})
 	text.Write(s.pem)
-	return cert, text.String(), b64.EncodeToString(s.cert.SubjectKeyId) + "." + b64.EncodeToString(serial), err
+	return cert, text.String(), b64.EncodeToString(s.cert.SubjectKeyId) + "." +
+		b64.EncodeToString(serial), err
 }
 
 func (a *ca) finalize(r *request) answer {
@@ -76,7 +86,8 @@ func (a *ca) finalize(r *request) answer {
 	}
 	der, _ := b64.DecodeString(in.CSR)
 	csr, err := x509.ParseCertificateRequest(der)
-	if err != nil || csr.CheckSignature() != nil || !slices.Equal(slices.Sorted(slices.Values(csr.DNSNames)), o.names) {
+	if err != nil || csr.CheckSignature() != nil ||
+		!slices.Equal(slices.Sorted(slices.Values(csr.DNSNames)), o.names) {
 		return problem(400, "badCSR", "the CSR's names differ from the order's")
 	}
 	now := a.clock.Now()

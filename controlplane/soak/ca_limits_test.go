@@ -45,7 +45,8 @@ func (c *counts) bucket(limit acme.Limit, subject string, now time.Time) *tokens
 		b = &tokens{float64(limit.Count), now}
 		c.buckets[subject] = b
 	}
-	b.left = math.Min(b.left+now.Sub(b.at).Seconds()/limit.Per.Seconds()*float64(limit.Count), float64(limit.Count))
+	b.left = math.Min(b.left+now.Sub(b.at).Seconds()/limit.Per.Seconds()*float64(limit.Count),
+		float64(limit.Count))
 	b.at = now
 	return b
 }
@@ -60,8 +61,10 @@ const (
 
 // period is how long a limit's count matters.
 func (c *counts) period(limit string) time.Duration {
-	return map[string]acme.Limit{ordersLimit: c.limits.NewOrdersPerAccount, domainLimit: c.limits.CertificatesPerRegisteredDomain,
-		setLimit: c.limits.DuplicateCertificates, failuresLimit: c.limits.FailedAuthorizations}[limit].Per
+	return map[string]acme.Limit{ordersLimit: c.limits.NewOrdersPerAccount,
+		domainLimit:   c.limits.CertificatesPerRegisteredDomain,
+		setLimit:      c.limits.DuplicateCertificates,
+		failuresLimit: c.limits.FailedAuthorizations}[limit].Per
 }
 
 // certificates returns the buckets from which a certificate for the order takes a token.
@@ -72,7 +75,8 @@ func (c *counts) certificates(now time.Time, o *order) map[string]*tokens {
 	registered, _ := publicsuffix.EffectiveTLDPlusOne(o.proofs[0].name)
 	return map[string]*tokens{
 		domainLimit: c.bucket(c.limits.CertificatesPerRegisteredDomain, "domain "+registered, now),
-		setLimit:    c.bucket(c.limits.DuplicateCertificates, "set "+strings.Join(o.names, " "), now),
+		setLimit: c.bucket(c.limits.DuplicateCertificates, "set "+strings.Join(o.names, " "),
+			now),
 	}
 }
 
@@ -85,7 +89,9 @@ func (c *counts) admit(now time.Time, o *order) (string, time.Duration) {
 	}
 	for limit, b := range c.certificates(now, o) {
 		if b.left < 1 {
-			return limit, time.Duration((1 - b.left) * float64(c.period(limit)) / float64(c.limits.CertificatesPerRegisteredDomain.Count))
+			return limit,
+				time.Duration((1 - b.left) * float64(c.period(limit)) / float64(
+					c.limits.CertificatesPerRegisteredDomain.Count))
 		}
 	}
 	if o.replaces != nil {
@@ -93,7 +99,9 @@ func (c *counts) admit(now time.Time, o *order) (string, time.Duration) {
 	}
 	b := c.bucket(c.limits.NewOrdersPerAccount, "account "+o.account.url, now)
 	if b.left < 1 {
-		return ordersLimit, time.Duration((1 - b.left) * float64(c.limits.NewOrdersPerAccount.Per) / float64(c.limits.NewOrdersPerAccount.Count))
+		return ordersLimit,
+			time.Duration((1 - b.left) * float64(c.limits.NewOrdersPerAccount.Per) / float64(
+				c.limits.NewOrdersPerAccount.Count))
 	}
 	b.left--
 	return "", 0
@@ -113,7 +121,9 @@ func (c *counts) failures(now time.Time, by *account, name string) *tokens {
 	return c.bucket(c.limits.FailedAuthorizations, "failures "+by.url+" "+name, now)
 }
 
-func (c *counts) failed(now time.Time, by *account, name string) { c.failures(now, by, name).left-- }
+func (c *counts) failed(now time.Time, by *account, name string) {
+	c.failures(now, by, name).left--
+}
 
 // refuse rejects an order over a limit (RFC 8555 §6.6). The caller holds the lock.
 func (a *ca) refuse(limit string, wait time.Duration) answer {

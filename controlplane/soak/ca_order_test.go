@@ -42,13 +42,15 @@ func (a *ca) newOrder(r *request) answer {
 	if json.Unmarshal(r.payload, &in) != nil || len(in.Identifiers) == 0 {
 		return problem(400, "malformed", "no order")
 	}
-	o := &order{id: strings.ToLower(rand.Text()), account: r.account, profile: in.Profile, status: "pending", expires: a.clock.Now().Add(orderLife)}
+	o := &order{id: strings.ToLower(rand.Text()), account: r.account, profile: in.Profile,
+		status: "pending", expires: a.clock.Now().Add(orderLife)}
 	for _, id := range in.Identifiers {
 		if id.Type != "dns" || a.dns.subjects[base(id.Value)] == nil {
 			return problem(400, "rejectedIdentifier", "%q is not a domain of this test", id.Value)
 		}
 		o.names = append(o.names, id.Value)
-		o.proofs = append(o.proofs, &proof{name: base(id.Value), token: rand.Text(), status: "pending"})
+		o.proofs = append(o.proofs, &proof{name: base(id.Value), token: rand.Text(),
+			status: "pending"})
 	}
 	slices.Sort(o.names)
 	if lives[o.profile] == 0 {
@@ -57,7 +59,8 @@ func (a *ca) newOrder(r *request) answer {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if in.Replaces != "" {
-		if o.replaces = a.certs[in.Replaces]; o.replaces == nil || !slices.Equal(o.replaces.names, o.names) {
+		if o.replaces = a.certs[in.Replaces]; o.replaces == nil ||
+			!slices.Equal(o.replaces.names, o.names) {
 			return problem(404, "malformed", "no such certificate to replace")
 		}
 		if o.replaces.replaced {
@@ -83,7 +86,8 @@ func (a *ca) newOrder(r *request) answer {
 // instead of a new one. The caller holds the lock.
 func (a *ca) pending(o *order) *order {
 	known := a.open[o.key()]
-	if known == nil || known.replaces != o.replaces || known.status != "pending" && known.status != "ready" || !a.clock.Now().Before(known.expires) {
+	if known == nil || known.replaces != o.replaces || known.status != "pending" &&
+		known.status != "ready" || !a.clock.Now().Before(known.expires) {
 		return nil
 	}
 	return known
@@ -96,14 +100,16 @@ func (o *order) key() string {
 
 // shown returns the order as the CA sends it. The caller holds the lock.
 func (a *ca) shown(o *order, status int) answer {
-	body := map[string]any{"status": o.status, "expires": o.expires.Format(time.RFC3339), "profile": o.profile, "finalize": a.server.URL + "/finalize/" + o.id}
+	body := map[string]any{"status": o.status, "expires": o.expires.Format(time.RFC3339),
+		"profile": o.profile, "finalize": a.server.URL + "/finalize/" + o.id}
 	var identifiers []map[string]string
 	var authorizations []string
 	for _, name := range o.names {
 		identifiers = append(identifiers, map[string]string{"type": "dns", "value": name})
 	}
 	for n := range o.proofs {
-		authorizations = append(authorizations, fmt.Sprintf("%s/authorization/%s/%d", a.server.URL, o.id, n))
+		authorizations = append(authorizations,
+			fmt.Sprintf("%s/authorization/%s/%d", a.server.URL, o.id, n))
 	}
 	body["identifiers"], body["authorizations"] = identifiers, authorizations
 	if o.problem != nil {
@@ -159,7 +165,8 @@ func (a *ca) getAuthorization(r *request) answer {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return answer{status: 200, body: map[string]any{"status": p.status, "identifier": map[string]string{"type": "dns", "value": p.name},
+	return answer{status: 200, body: map[string]any{"status": p.status,
+		"identifier": map[string]string{"type": "dns", "value": p.name},
 		"challenges": []any{a.challenge(r, p)}}}
 }
 
@@ -187,7 +194,8 @@ func (a *ca) validate(r *request) answer {
 	case a.happens("validation failed", oddsValidation):
 		wrong = problem(400, "dns", "looking up TXT for _acme-challenge.%s: SERVFAIL", p.name)
 	case !slices.Contains(values, b64.EncodeToString(sum[:])):
-		wrong = problem(403, "unauthorized", "the TXT record for _acme-challenge.%s is missing", p.name)
+		wrong = problem(403, "unauthorized", "the TXT record for _acme-challenge.%s is missing",
+			p.name)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -19,7 +19,9 @@ func (a *ca) renewalInfo(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	life := cert.notAfter.Sub(cert.notBefore)
-	from := dueAt(cert.notBefore, life).Add(time.Duration(float64(life) * (float64(pick(id, int(now.Sub(start)/(2*day)), 101))/1e4 - 0.01)))
+	from := dueAt(cert.notBefore, life).Add(
+		time.Duration(float64(life) * (float64(pick(id, int(now.Sub(start)/(2*day)),
+			101))/1e4 - 0.01)))
 	to := from.Add(life / 100)
 	if at := a.scenario.forced(base(cert.names[0]), now); cert.at.Before(at) {
 		from, to = cert.notBefore.Add(-2*day), cert.notBefore.Add(time.Minute)
@@ -34,7 +36,8 @@ func (a *ca) renewalInfo(w http.ResponseWriter, r *http.Request) {
 		write(w, problem(404, "malformed", "no such certificate"))
 		return
 	}
-	write(w, answer{status: 200, retryAfter: 6 * time.Hour, body: map[string]any{"suggestedWindow": window}})
+	write(w, answer{status: 200, retryAfter: 6 * time.Hour,
+		body: map[string]any{"suggestedWindow": window}})
 }
 
 // dueAt returns when a certificate is due for renewal by its lifetime alone.

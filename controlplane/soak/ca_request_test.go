@@ -46,7 +46,10 @@ func (a *ca) read(r *http.Request) (*request, answer) {
 		Alg, KID, Nonce, URL string
 		JWK                  *struct{ Crv, Kty, X, Y string }
 	}
-	malformed := func(what string) (*request, answer) { return nil, problem(400, "malformed", "%s", what) }
+	malformed := func(what string) (*request, answer) {
+		return nil,
+			problem(400, "malformed", "%s", what)
+	}
 	if json.NewDecoder(r.Body).Decode(&jws) != nil {
 		return malformed("not a JWS")
 	}
@@ -89,11 +92,13 @@ func readKey(x, y string) *account {
 	if xerr != nil || yerr != nil {
 		return nil
 	}
-	key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), append(append([]byte{4}, xb...), yb...))
+	key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(),
+		append(append([]byte{4}, xb...), yb...))
 	if err != nil {
 		return nil
 	}
-	sum := sha256.Sum256(fmt.Appendf(nil, `{"crv":"P-256","kty":"EC","x":%q,"y":%q}`, x, y)) // RFC 7638 §3
+	// RFC 7638 §3
+	sum := sha256.Sum256(fmt.Appendf(nil, `{"crv":"P-256","kty":"EC","x":%q,"y":%q}`, x, y))
 	return &account{key: key, thumbprint: b64.EncodeToString(sum[:])}
 }
 
@@ -104,5 +109,6 @@ func verify(key *ecdsa.PublicKey, text, signature string) bool {
 		return false
 	}
 	sum := sha256.Sum256([]byte(text))
-	return ecdsa.Verify(key, sum[:], new(big.Int).SetBytes(raw[:32]), new(big.Int).SetBytes(raw[32:]))
+	return ecdsa.Verify(key, sum[:], new(big.Int).SetBytes(raw[:32]),
+		new(big.Int).SetBytes(raw[32:]))
 }

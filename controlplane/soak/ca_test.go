@@ -54,10 +54,14 @@ type account struct {
 	thumbprint string
 }
 
-func startCA(t testing.TB, name string, c *clock, d *dns, s *scenario, dice *dice, limits acme.Limits) *ca {
+func startCA(
+	t testing.TB, name string, c *clock, d *dns, s *scenario, dice *dice, limits acme.Limits,
+) *ca {
 	t.Helper()
-	a := &ca{name: name, clock: c, dns: d, scenario: s, dice: dice, signer: newSigner(t, name), limits: newCounts(limits),
-		nonces: map[string]bool{}, accounts: map[string]*account{}, orders: map[string]*order{}, open: map[string]*order{}, certs: map[string]*issued{},
+	a := &ca{name: name, clock: c, dns: d, scenario: s, dice: dice, signer: newSigner(t, name),
+		limits: newCounts(limits),
+		nonces: map[string]bool{}, accounts: map[string]*account{}, orders: map[string]*order{},
+		open: map[string]*order{}, certs: map[string]*issued{},
 		tally: tally{faults: map[string]int{}, refused: map[string]int{}}}
 	a.server = httptest.NewTLSServer(a.handler())
 	t.Cleanup(a.server.Close)
@@ -68,13 +72,17 @@ func startCA(t testing.TB, name string, c *clock, d *dns, s *scenario, dice *dic
 func (a *ca) configure(limits acme.Limits) acme.CA {
 	roots := x509.NewCertPool()
 	roots.AddCert(a.server.Certificate())
-	return acme.CA{Name: a.name, DirectoryURL: a.server.URL + "/directory", RootCAs: roots, Limits: &limits}
+	return acme.CA{Name: a.name, DirectoryURL: a.server.URL + "/directory", RootCAs: roots,
+		Limits: &limits}
 }
 
 func (a *ca) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /directory", a.directory)
-	mux.HandleFunc("HEAD /nonce", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Replay-Nonce", a.nonce()) })
+	mux.HandleFunc("HEAD /nonce", func(w http.ResponseWriter,
+		_ *http.Request) {
+		w.Header().Set("Replay-Nonce", a.nonce())
+	})
 	mux.HandleFunc("GET /renewal/{id}", a.renewalInfo)
 	for path, fn := range map[string]func(*request) answer{
 		"POST /account": a.newAccount, "POST /order": a.newOrder, "POST /order/{id}": a.getOrder,
@@ -89,8 +97,10 @@ func (a *ca) handler() http.Handler {
 func (a *ca) directory(w http.ResponseWriter, _ *http.Request) {
 	at := func(path string) string { return a.server.URL + path }
 	body := map[string]any{
-		"newNonce": at("/nonce"), "newAccount": at("/account"), "newOrder": at("/order"), "revokeCert": at("/revoke"), "keyChange": at("/key-change"),
-		"meta": map[string]any{"profiles": map[string]string{"classic": "90 days", "tlsserver": "45 days", "shortlived": "6 days"}},
+		"newNonce": at("/nonce"), "newAccount": at("/account"), "newOrder": at("/order"),
+		"revokeCert": at("/revoke"), "keyChange": at("/key-change"),
+		"meta": map[string]any{"profiles": map[string]string{"classic": "90 days",
+			"tlsserver": "45 days", "shortlived": "6 days"}},
 	}
 	if a.name == "primary" {
 		body["renewalInfo"] = at("/renewal")
@@ -108,7 +118,8 @@ type answer struct {
 
 // problem returns a problem document (RFC 8555 §6.7).
 func problem(status int, kind, format string, args ...any) answer {
-	return answer{status: status, body: map[string]any{"type": "urn:ietf:params:acme:error:" + kind, "detail": fmt.Sprintf(format, args...), "status": status}}
+	return answer{status: status, body: map[string]any{"type": "urn:ietf:params:acme:error:" + kind,
+		"detail": fmt.Sprintf(format, args...), "status": status}}
 }
 
 func write(w http.ResponseWriter, a answer) {

@@ -20,12 +20,14 @@ func (w *world) report() {
 	w.t.Logf("faults: %s", listed(w.seen.kinds))
 	for _, a := range w.cas {
 		w.t.Logf("%s: %d orders (%d replace a certificate, %d more were reused), %d certificates, %d failed authorizations; %s; rejected over a limit after Redis lost its data: %s",
-			a.name, a.tally.orders, a.tally.replaced, a.tally.reused, a.tally.issued, a.tally.failed, listed(a.tally.faults), listed(a.tally.refused))
+			a.name, a.tally.orders, a.tally.replaced, a.tally.reused, a.tally.issued,
+			a.tally.failed, listed(a.tally.faults), listed(a.tally.refused))
 	}
 	orders, minimum := w.orders()
 	w.t.Logf("%d orders, minimum %d, ratio %.4f", orders, minimum, float64(orders)/float64(minimum))
 	for _, p := range w.margins() {
-		w.t.Logf("%s: %d renewals, the latest with %s left", p.Profile, p.Renewals, p.Least.Round(time.Minute))
+		w.t.Logf("%s: %d renewals, the latest with %s left", p.Profile, p.Renewals,
+			p.Least.Round(time.Minute))
 	}
 }
 
@@ -39,7 +41,8 @@ func (w *world) progress() {
 			orders += a.tally.orders
 			a.mu.Unlock()
 		}
-		w.t.Logf("%s: day %d, %d orders, %d job runs", time.Now().Format(time.TimeOnly), int(w.clock.Now().Sub(start)/day), orders, w.seen.runs)
+		w.t.Logf("%s: day %d, %d orders, %d job runs", time.Now().Format(time.TimeOnly),
+			int(w.clock.Now().Sub(start)/day), orders, w.seen.runs)
 	}
 }
 
@@ -51,7 +54,8 @@ func (w *world) check() {
 		}
 	}
 	if orders, minimum := w.orders(); float64(orders) > mostOverMinimum*float64(minimum) {
-		w.t.Errorf("orders = %d with a minimum of %d: %.1f%% more", orders, minimum, 100*(float64(orders)/float64(minimum)-1))
+		w.t.Errorf("orders = %d with a minimum of %d: %.1f%% more", orders, minimum,
+			100*(float64(orders)/float64(minimum)-1))
 	}
 	if w.seen.ended > 0 {
 		w.t.Errorf("domains with an expired certificate = %d, want 0", w.seen.ended)
@@ -60,7 +64,8 @@ func (w *world) check() {
 		w.t.Errorf("unexpected error of %d job runs: %s", n, text)
 	}
 	if w.added != len(w.scenario.subjects) || w.started == 0 {
-		w.t.Errorf("added %d of %d domains with %d faults, want all of them and at least one fault", w.added, len(w.scenario.subjects), w.started)
+		w.t.Errorf("added %d of %d domains with %d faults, want all of them and at least one fault",
+			w.added, len(w.scenario.subjects), w.started)
 	}
 	w.wantNone("domains without a valid certificate and a renewal time", `
 		SELECT name || ' ' || status || ' ' || conditions::text FROM domains
@@ -85,7 +90,8 @@ func (w *world) wantNone(what, sql string, args ...any) {
 	found, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	must(w.t, err)
 	if len(found) > 0 {
-		w.t.Errorf("%d %s, want 0; for example: %s", len(found), what, strings.Join(found[:min(len(found), 5)], "; "))
+		w.t.Errorf("%d %s, want 0; for example: %s", len(found), what,
+			strings.Join(found[:min(len(found), 5)], "; "))
 	}
 }
 

@@ -22,7 +22,8 @@ type dns struct {
 }
 
 func newDNS(c *clock, s *scenario, store *postgres.Store) *dns {
-	d := &dns{clock: c, scenario: s, store: store, subjects: map[string]*subject{}, targets: map[string]string{}}
+	d := &dns{clock: c, scenario: s, store: store, subjects: map[string]*subject{},
+		targets: map[string]string{}}
 	for i := range s.subjects {
 		d.subjects[s.subjects[i].name] = &s.subjects[i]
 	}
@@ -30,7 +31,11 @@ func newDNS(c *clock, s *scenario, store *postgres.Store) *dns {
 }
 
 // delegate creates the customer's CNAME.
-func (d *dns) delegate(name, label string) { d.mu.Lock(); defer d.mu.Unlock(); d.targets[name] = label }
+func (d *dns) delegate(name, label string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.targets[name] = label
+}
 
 // target returns the target of the name's CNAME, or "" if it is missing.
 func (d *dns) target(name string) string {
@@ -46,16 +51,20 @@ func (d *dns) target(name string) string {
 }
 
 // Examine implements lifecycle.Doctor.
-func (d *dns) Examine(ctx context.Context, domain, target string, _ bool, _ []controlplane.CAIdentity) (controlplane.Examination, error) {
+func (d *dns) Examine(
+	ctx context.Context, domain, target string, _ bool, _ []controlplane.CAIdentity,
+) (controlplane.Examination, error) {
 	step(ctx)
 	now := d.clock.Now()
-	g := controlplane.Diagnosis{Code: controlplane.CauseOK, Summary: "The CNAME exists.", CheckedAt: now, Expected: target}
+	g := controlplane.Diagnosis{Code: controlplane.CauseOK, Summary: "The CNAME exists.",
+		CheckedAt: now, Expected: target}
 	label, _, _ := strings.Cut(target, ".")
 	switch {
 	case d.scenario.during(now, resolversAway) != nil:
 		g.Code, g.Summary = controlplane.CauseResolverUnreachable, "No resolver answered."
 	case d.target(domain) != label:
-		g.Code, g.Summary, g.Fix = controlplane.CauseCNAMEMissing, "The CNAME is missing.", "Create it."
+		g.Code, g.Summary, g.Fix = controlplane.CauseCNAMEMissing, "The CNAME is missing.",
+			"Create it."
 	}
 	e := controlplane.Examination{Delegation: g}
 	if !g.OK() {

@@ -40,7 +40,9 @@ func step(ctx context.Context) {
 type mortalIssuer struct{ *acme.Engine }
 
 // Run implements lifecycle.Issuer.
-func (i mortalIssuer) Run(ctx context.Context, o *controlplane.Order, j controlplane.Journal) (*controlplane.Certificate, error) {
+func (i mortalIssuer) Run(
+	ctx context.Context, o *controlplane.Order, j controlplane.Journal,
+) (*controlplane.Certificate, error) {
 	cert, err := i.Engine.Run(ctx, o, mortalJournal{j})
 	step(ctx)
 	return cert, err
@@ -74,7 +76,9 @@ func (j mortalJournal) Ready(ctx context.Context, o *controlplane.Order) error {
 type mortalGovernor struct{ *acme.Governor }
 
 // Reserve implements lifecycle.Governor.
-func (g mortalGovernor) Reserve(ctx context.Context, q controlplane.QuotaRequest) (controlplane.QuotaDecision, error) {
+func (g mortalGovernor) Reserve(
+	ctx context.Context, q controlplane.QuotaRequest,
+) (controlplane.QuotaDecision, error) {
 	d, err := g.Governor.Reserve(ctx, q)
 	step(ctx)
 	return d, err

@@ -104,7 +104,8 @@ func (w *world) sweep() {
 		return
 	}
 	w.lastSweep = now
-	sweeps := []func(context.Context) (int, error){w.workers.CheckRenewals, w.workers.Sweep, w.workers.Rehearse, w.workers.Warn}
+	sweeps := []func(context.Context) (int, error){w.workers.CheckRenewals, w.workers.Sweep,
+		w.workers.Rehearse, w.workers.Warn}
 	if daily {
 		w.scan = lifecycle.NextScan(now)
 		sweeps = append(sweeps, w.workers.DailyScan)
@@ -143,7 +144,8 @@ func (w *world) deliver() {
 func (w *world) dispatch() {
 	for !w.transport.away {
 		now := w.clock.Now()
-		n, err := w.store.DispatchDue(w.t.Context(), now, w.lanes, func(jobs []controlplane.Job) error { return w.transport.enqueue(now, jobs) })
+		n, err := w.store.DispatchDue(w.t.Context(), now, w.lanes,
+			func(jobs []controlplane.Job) error { return w.transport.enqueue(now, jobs) })
 		must(w.t, err)
 		if n < laneRoom {
 			return // no lane is full
@@ -186,7 +188,8 @@ func (w *world) expireKilled() {
 	if len(w.killed) == 0 {
 		return
 	}
-	for _, table := range []string{`UPDATE domains SET claimed_until = now() - interval '1 second' WHERE claimed_by = ANY($1)`,
+	for _, table := range []string{
+		`UPDATE domains SET claimed_until = now() - interval '1 second' WHERE claimed_by = ANY($1)`,
 		`UPDATE jobs SET claimed_until = now() - interval '1 second' WHERE id = ANY($1) AND status = 'running'`} {
 		_, err := w.own.Exec(w.t.Context(), table, w.killed)
 		must(w.t, err)
@@ -204,8 +207,10 @@ func (w *world) serveCustomers() {
 		if s := &w.scenario.subjects[i]; !s.added.After(now) && !s.done {
 			s.done = true
 			w.added++
-			d, err := w.workers.AddDomain(ctx, controlplane.System("customer"), w.org, lifecycle.NewDomain{Name: s.name,
-				Options: controlplane.Options{AutoIssue: true, AutoRenew: true, Profile: s.profile, CA: s.ca, Wildcard: s.wildcard}})
+			d, err := w.workers.AddDomain(ctx, controlplane.System("customer"), w.org,
+				lifecycle.NewDomain{Name: s.name,
+					Options: controlplane.Options{AutoIssue: true, AutoRenew: true,
+						Profile: s.profile, CA: s.ca, Wildcard: s.wildcard}})
 			must(w.t, err)
 			w.dns.delegate(d.Name, d.Target)
 		}
@@ -219,7 +224,8 @@ func (w *world) serveCustomers() {
 		d, err := w.store.Domain(ctx, w.org, j.DomainID)
 		must(w.t, err)
 		if d.CertificateID == "" {
-			_, started, err := w.workers.RestartJob(ctx, controlplane.System("customer"), w.org, a.job)
+			_, started, err := w.workers.RestartJob(ctx, controlplane.System("customer"), w.org,
+				a.job)
 			must(w.t, err)
 			if started {
 				w.seen.asked++

@@ -12,7 +12,8 @@ func (w *world) orders() (made, minimum int) {
 	for _, a := range w.cas {
 		made += a.tally.orders
 	}
-	rows, err := w.own.Query(w.t.Context(), `SELECT d.name, d.profile, min(c.created_at) AS first FROM domains d JOIN certificates c ON c.domain_id = d.id GROUP BY d.name, d.profile`)
+	rows, err := w.own.Query(w.t.Context(),
+		`SELECT d.name, d.profile, min(c.created_at) AS first FROM domains d JOIN certificates c ON c.domain_id = d.id GROUP BY d.name, d.profile`)
 	must(w.t, err)
 	type domain struct {
 		Name, Profile string
@@ -46,7 +47,8 @@ func (s *scenario) fewest(d *subject, first time.Time) int {
 // immediate renewal, or the zero time.
 func (s *scenario) call(d *subject, from, to time.Time) time.Time {
 	for _, f := range s.faults {
-		if f.kind == renewNow && d.ca == "primary" && f.from.After(from) && f.from.Before(to) && s.forced(d.name, f.from).Equal(f.from) {
+		if f.kind == renewNow && d.ca == "primary" && f.from.After(from) && f.from.Before(to) &&
+			s.forced(d.name, f.from).Equal(f.from) {
 			return f.from
 		}
 	}
@@ -55,7 +57,8 @@ func (s *scenario) call(d *subject, from, to time.Time) time.Time {
 
 func TestFewest(t *testing.T) {
 	t.Parallel()
-	s := scenario{end: start.Add(400 * day), faults: []fault{{renewNow, span{start.Add(10 * day), start.Add(10 * day)}}}}
+	s := scenario{end: start.Add(400 * day),
+		faults: []fault{{renewNow, span{start.Add(10 * day), start.Add(10 * day)}}}}
 	called, spared := "a.example", "b.example"
 	for pick(called, 0, 3) != 0 {
 		called = "a" + called
@@ -67,14 +70,18 @@ func TestFewest(t *testing.T) {
 		name, profile, ca string
 		want              int
 	}{
-		{spared, "classic", "primary", 1 + 6},                    // after 60, 120, … 360 days, each an hour earlier
-		{called, "classic", "backup", 1 + 6},                     // the backup never requests renewals
-		{spared, "tlsserver", "primary", 1 + 13},                 // after 30, … 390
-		{spared, "shortlived", "primary", 1 + 400*24/71},         // every three days, less an hour
-		{called, "classic", "primary", 1 + 1 + 6},                // after 10, and 70, … 370
-		{called, "shortlived", "primary", 1 + 3 + 1 + 390*24/71}, // three until day 9, one on day 10, and every 71 hours from then on
+		// after 60, 120, … 360 days, each an hour earlier
+		{spared, "classic", "primary", 1 + 6},
+		// the backup never requests renewals
+		{called, "classic", "backup", 1 + 6},
+		{spared, "tlsserver", "primary", 1 + 13},         // after 30, … 390
+		{spared, "shortlived", "primary", 1 + 400*24/71}, // every three days, less an hour
+		{called, "classic", "primary", 1 + 1 + 6},        // after 10, and 70, … 370
+		// three until day 9, one on day 10, and every 71 hours from then on
+		{called, "shortlived", "primary", 1 + 3 + 1 + 390*24/71},
 	} {
-		if got := s.fewest(&subject{name: tt.name, profile: tt.profile, ca: tt.ca}, start); got != tt.want {
+		if got := s.fewest(&subject{name: tt.name, profile: tt.profile, ca: tt.ca},
+			start); got != tt.want {
 			t.Errorf("fewest(%s, %s, %s) = %d, want %d", tt.name, tt.profile, tt.ca, got, tt.want)
 		}
 	}

@@ -55,14 +55,17 @@ func newScenario(domains, days int, dice *dice) scenario {
 		if i%2 == 1 {
 			at = at.Add(dice.between(0, settled))
 		}
-		one := subject{name: subjectName(i, domains), profile: profiles[i%3], ca: preferred[i%3], wildcard: i%9 == 4, added: at}
-		for from := at.Add(dice.between(-30*day, 60*day)); from.Before(s.end); from = from.Add(dice.between(20*day, 100*day)) {
+		one := subject{name: subjectName(i, domains), profile: profiles[i%3], ca: preferred[i%3],
+			wildcard: i%9 == 4, added: at}
+		for from := at.Add(dice.between(-30*day, 60*day)); from.Before(s.end); from = from.Add(
+			dice.between(20*day, 100*day)) {
 			one.broken = append(one.broken, span{from, from.Add(dice.between(time.Hour, day))})
 		}
 		s.subjects = append(s.subjects, one)
 	}
 	var deck []kind
-	for at := start.Add(dice.between(2*time.Hour, day)); at.Before(s.end); at = at.Add(dice.between(3*day, 6*day)) {
+	for at := start.Add(dice.between(2*time.Hour, day)); at.Before(s.end); at = at.Add(
+		dice.between(3*day, 6*day)) {
 		if len(deck) == 0 {
 			deck = newDeck(dice)
 		}
@@ -74,7 +77,8 @@ func newScenario(domains, days int, dice *dice) scenario {
 
 // newDeck returns all kinds of faults in random order, so that each recurs soon.
 func newDeck(dice *dice) []kind {
-	deck := []kind{primaryOut, primaryOut, backupOut, bothOut, renewNow, redisAway, redisEmptied, resolversAway, workersDie, workersDie}
+	deck := []kind{primaryOut, primaryOut, backupOut, bothOut, renewNow, redisAway, redisEmptied,
+		resolversAway, workersDie, workersDie}
 	for i := range deck {
 		j := i + dice.below(len(deck)-i)
 		deck[i], deck[j] = deck[j], deck[i]
@@ -156,7 +160,8 @@ func subjectName(i, domains int) string {
 }
 
 // lives are the lifetimes of the CAs' profiles.
-var lives = map[string]time.Duration{"shortlived": 6 * day, "tlsserver": 45 * day, "classic": 90 * day}
+var lives = map[string]time.Duration{"shortlived": 6 * day, "tlsserver": 45 * day,
+	"classic": 90 * day}
 
 // The domains' profiles and preferred CAs, in rotation. The backup CA does not offer renewal
 // information (RFC 9773), like some real CAs.

@@ -7,7 +7,8 @@ import (
 // startFaults starts the faults that are due. Lasting faults are read from the scenario; this
 // starts the immediate ones.
 func (w *world) startFaults() {
-	for ; w.started < len(w.scenario.faults) && !w.scenario.faults[w.started].from.After(w.clock.Now()); w.started++ {
+	for ; w.started < len(w.scenario.faults) &&
+		!w.scenario.faults[w.started].from.After(w.clock.Now()); w.started++ {
 		f := w.scenario.faults[w.started]
 		w.seen.kinds[f.kind]++
 		switch f.kind {
@@ -48,14 +49,16 @@ func (w *world) emptyRedis() {
 
 // noneExpired checks the most important assertion: no domain has an expired certificate.
 func (w *world) noneExpired() {
-	rows, err := w.own.Query(w.t.Context(), `SELECT name, profile, expires_at, conditions::text FROM domains WHERE certificate_id <> '' AND expires_at <= $1`, w.clock.Now())
+	rows, err := w.own.Query(w.t.Context(),
+		`SELECT name, profile, expires_at, conditions::text FROM domains WHERE certificate_id <> '' AND expires_at <= $1`, w.clock.Now())
 	must(w.t, err)
 	defer rows.Close()
 	for rows.Next() {
 		var name, profile, conditions string
 		var ended time.Time
 		must(w.t, rows.Scan(&name, &profile, &ended, &conditions))
-		w.t.Errorf("at %s: the certificate of %s (%s) expired at %s: %s", w.clock.Now(), name, profile, ended, conditions)
+		w.t.Errorf("at %s: the certificate of %s (%s) expired at %s: %s", w.clock.Now(), name,
+			profile, ended, conditions)
 	}
 	must(w.t, rows.Err())
 }

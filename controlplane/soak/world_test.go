@@ -65,9 +65,13 @@ type record struct {
 
 func newWorld(t testing.TB, domains, days int, seed uint64) *world {
 	t.Helper()
-	w := &world{t: t, clock: &clock{now: start}, dice: newDice(seed), transport: newTransport(), limits: limitsFor(domains),
-		lanes: []postgres.Lane{{Queue: controlplane.QueueCritical, Room: laneRoom}, {Queue: controlplane.QueueDefault, Room: laneRoom}, {Queue: controlplane.QueueBulk, Room: laneRoom}},
-		scan:  lifecycle.NextScan(start), seen: record{kinds: map[kind]int{}, unexpected: map[string]int{}}}
+	w := &world{t: t, clock: &clock{now: start}, dice: newDice(seed), transport: newTransport(),
+		limits: limitsFor(domains),
+		lanes: []postgres.Lane{{Queue: controlplane.QueueCritical, Room: laneRoom},
+			{Queue: controlplane.QueueDefault, Room: laneRoom},
+			{Queue: controlplane.QueueBulk, Room: laneRoom}},
+		scan: lifecycle.NextScan(start),
+		seen: record{kinds: map[kind]int{}, unexpected: map[string]int{}}}
 	s := newScenario(domains, days, w.dice)
 	w.scenario = &s
 	dsn := postgrestest.DSN(t)
@@ -91,7 +95,9 @@ func newWorld(t testing.TB, domains, days int, seed uint64) *world {
 	}
 	w.startWorkers()
 	t.Cleanup(func() { w.engine.Close(); _ = w.client.Close() })
-	o, err := w.workers.CreateOrganization(t.Context(), controlplane.System("test"), lifecycle.NewOrganization{Name: "Soak", Tier: controlplane.TierAgency, DomainLimit: &domains})
+	o, err := w.workers.CreateOrganization(t.Context(), controlplane.System("test"),
+		lifecycle.NewOrganization{Name: "Soak", Tier: controlplane.TierAgency,
+			DomainLimit: &domains})
 	must(t, err)
 	w.org = o.ID
 	return w
@@ -107,13 +113,18 @@ func (w *world) startWorkers() {
 	for _, a := range w.cas {
 		cas = append(cas, a.configure(w.limits))
 	}
-	w.client = redis.NewClient(&redis.Options{Addr: w.redis.Addr(), MaxRetries: -1, DialTimeout: time.Second})
-	governor, err := acme.NewGovernor(acme.GovernorConfig{Redis: w.client, CAs: cas, Now: w.clock.Now, Timeout: 10 * time.Second})
+	w.client = redis.NewClient(&redis.Options{Addr: w.redis.Addr(), MaxRetries: -1,
+		DialTimeout: time.Second})
+	governor, err := acme.NewGovernor(acme.GovernorConfig{Redis: w.client, CAs: cas,
+		Now: w.clock.Now, Timeout: 10 * time.Second})
 	must(w.t, err)
-	w.engine, err = acme.New(acme.Config{CAs: cas, Accounts: w.store, Sealer: w.sealer, Now: w.clock.Now, Poll: acme.Schedule{First: time.Millisecond}})
+	w.engine, err = acme.New(acme.Config{CAs: cas, Accounts: w.store, Sealer: w.sealer,
+		Now: w.clock.Now, Poll: acme.Schedule{First: time.Millisecond}})
 	must(w.t, err)
-	w.workers, err = lifecycle.New(lifecycle.Config{Store: w.store, Zone: "acme.example.net", TargetKey: []byte("0123456789abcdef"), Sealer: w.sealer,
-		Issuer: mortalIssuer{w.engine}, Governor: mortalGovernor{governor}, Doctor: w.dns, Now: w.clock.Now, Rand: w.dice.float, Lease: lease, SweepSpread: -1,
+	w.workers, err = lifecycle.New(lifecycle.Config{Store: w.store,
+		Zone: "acme.example.net", TargetKey: []byte("0123456789abcdef"), Sealer: w.sealer,
+		Issuer: mortalIssuer{w.engine}, Governor: mortalGovernor{governor}, Doctor: w.dns,
+		Now: w.clock.Now, Rand: w.dice.float, Lease: lease, SweepSpread: -1,
 		Visible: func(context.Context, string, []string) error { return nil }})
 	must(w.t, err)
 }

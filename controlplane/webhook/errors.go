@@ -34,9 +34,11 @@ func describe(err error) string {
 		return "The host does not use TLS on this port."
 	case isAlert(err):
 		return "The TLS handshake failed: TLS 1.2 or 1.3 is required."
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.EOF),
+		errors.Is(err, io.ErrUnexpectedEOF):
 		return "The connection was closed before a response was received."
-	case strings.Contains(err.Error(), "malformed HTTP"), strings.Contains(err.Error(), "server response headers exceeded"):
+	case strings.Contains(err.Error(), "malformed HTTP"),
+		strings.Contains(err.Error(), "server response headers exceeded"):
 		return "The response is not HTTP/1.1 with headers of at most 64 KiB."
 	}
 	return "The connection failed."

@@ -76,7 +76,8 @@ func (r *receiver) port() string {
 
 func message(t *testing.T, url string, secrets ...string) controlplane.Message {
 	t.Helper()
-	m := controlplane.Message{URL: url, ID: controlplane.NewID(controlplane.PrefixEvent), At: time.Now(), Body: []byte(`{"type":"domain.renewed"}`)}
+	m := controlplane.Message{URL: url, ID: controlplane.NewID(controlplane.PrefixEvent),
+		At: time.Now(), Body: []byte(`{"type":"domain.renewed"}`)}
 	for _, s := range secrets {
 		key, err := controlplane.WebhookKey(s)
 		if err != nil {
@@ -96,13 +97,16 @@ func nameServer(t *testing.T, answers ...[]string) *net.Resolver {
 		t.Fatal(err)
 	}
 	var mu sync.Mutex
-	s := &dns.Server{PacketConn: pc, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+	s := &dns.Server{PacketConn: pc, Handler: dns.HandlerFunc(func(w dns.ResponseWriter,
+		q *dns.Msg) {
 		mu.Lock()
 		defer mu.Unlock()
 		m := new(dns.Msg).SetReply(q)
 		if q.Question[0].Qtype == dns.TypeA {
 			for _, a := range answers[0] {
-				m.Answer = append(m.Answer, &dns.A{Hdr: dns.RR_Header{Name: q.Question[0].Name, Rrtype: dns.TypeA, Class: dns.ClassINET}, A: net.ParseIP(a)})
+				m.Answer = append(m.Answer,
+					&dns.A{Hdr: dns.RR_Header{Name: q.Question[0].Name, Rrtype: dns.TypeA,
+						Class: dns.ClassINET}, A: net.ParseIP(a)})
 			}
 			answers = answers[min(1, len(answers)-1):]
 		}
@@ -113,7 +117,8 @@ func nameServer(t *testing.T, answers ...[]string) *net.Resolver {
 	go func() { _ = s.ActivateAndServe() }()
 	t.Cleanup(func() { _ = s.Shutdown() })
 	addr := pc.LocalAddr().String()
-	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn,
+		error) {
 		var d net.Dialer
 		return d.DialContext(ctx, "udp", addr)
 	}}

@@ -66,7 +66,10 @@ func New(c Config) *Poster {
 				DisableCompression:     true,
 				MaxResponseHeaderBytes: maxHeaders,
 			},
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+			CheckRedirect: func(*http.Request,
+				[]*http.Request) error {
+				return http.ErrUseLastResponse
+			},
 		},
 	}
 }
@@ -129,7 +132,8 @@ func failure(code int, late bool) string {
 // retryAfter returns how long a busy receiver asks not to be contacted (RFC 9110 §10.2.3), or 0
 // without such a header.
 func (p *Poster) retryAfter(resp *http.Response) time.Duration {
-	if resp.StatusCode != http.StatusTooManyRequests && resp.StatusCode != http.StatusServiceUnavailable {
+	if resp.StatusCode != http.StatusTooManyRequests &&
+		resp.StatusCode != http.StatusServiceUnavailable {
 		return 0
 	}
 	value := strings.TrimSpace(resp.Header.Get("Retry-After"))

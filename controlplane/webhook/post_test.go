@@ -25,10 +25,12 @@ func TestPostIsVerifiedByTheReferenceLibrary(t *testing.T) {
 		}, secrets[:n]...)
 		m := message(t, r.URL+"/hook?x=1", secrets[:n]...)
 		a := New(Config{Loopback: true, Roots: r.roots()}).Post(t.Context(), m)
-		if !a.Delivered() || a.StatusCode != http.StatusAccepted || a.ResponseBody != "thanks" || a.ResponseHeaders["x-trace"] != "abc" || a.ResponseHeaders["set-cookie"] != "" {
+		if !a.Delivered() || a.StatusCode != http.StatusAccepted || a.ResponseBody != "thanks" ||
+			a.ResponseHeaders["x-trace"] != "abc" || a.ResponseHeaders["set-cookie"] != "" {
 			t.Errorf("Post with %d keys = %+v, want it delivered without Set-Cookie", n, a)
 		}
-		if r.count() != 1 || a.RequestHeaders[headerID] != m.ID || r.got[0].Get(headerID) != m.ID || len(strings.Fields(a.RequestHeaders[headerSignature])) != n {
+		if r.count() != 1 || a.RequestHeaders[headerID] != m.ID || r.got[0].Get(headerID) != m.ID ||
+			len(strings.Fields(a.RequestHeaders[headerSignature])) != n {
 			t.Errorf("Post with %d keys: RequestHeaders = %v, sent %v", n, a.RequestHeaders, r.got)
 		}
 	}
@@ -49,7 +51,10 @@ func TestSign(t *testing.T) {
 
 func TestPostReturnsTheReason(t *testing.T) {
 	t.Parallel()
-	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("a redirect was followed") }))
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter,
+		*http.Request) {
+		t.Error("a redirect was followed")
+	}))
 	t.Cleanup(other.Close)
 	cut := func(w http.ResponseWriter, _ *http.Request) {
 		if c, _, err := http.NewResponseController(w).Hijack(); err == nil {
@@ -62,20 +67,35 @@ func TestPostReturnsTheReason(t *testing.T) {
 		error  string
 		retry  time.Duration
 	}{
-		"500": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }, 500, "HTTP status 500", 0},
-		"410": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(410) }, 410, "HTTP status 410", 0},
+		"500": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }, 500,
+			"HTTP status 500", 0},
+		"410": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(410) }, 410,
+			"HTTP status 410", 0},
 		"a redirect": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, other.URL, http.StatusTemporaryRedirect)
 		}, 307, "redirects are not followed", 0},
-		"busy": {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Retry-After", "7"); w.WriteHeader(503) }, 503, "503", 7 * time.Second},
+		"busy": {func(w http.ResponseWriter,
+			_ *http.Request) {
+			w.Header().Set("Retry-After", "7")
+			w.WriteHeader(503)
+		}, 503, "503", 7 * time.Second},
 		"busy, overflow": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Retry-After", "99999999999")
 			w.WriteHeader(429)
 		}, 429, "429", 1 << 30 * time.Second},
-		"busy, negative":    {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Retry-After", "-5"); w.WriteHeader(429) }, 429, "429", 0},
-		"not busy":          {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Retry-After", "7"); w.WriteHeader(500) }, 500, "500", 0},
+		"busy, negative": {func(w http.ResponseWriter,
+			_ *http.Request) {
+			w.Header().Set("Retry-After", "-5")
+			w.WriteHeader(429)
+		}, 429, "429", 0},
+		"not busy": {func(w http.ResponseWriter,
+			_ *http.Request) {
+			w.Header().Set("Retry-After", "7")
+			w.WriteHeader(500)
+		}, 500, "500", 0},
 		"closed connection": {cut, 0, "closed before a response", 0},
-		"no response":       {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 0, "The request timed out.", 0},
+		"no response": {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+			0, "The request timed out.", 0},
 		"a slow body": {func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(200)
 			_ = http.NewResponseController(w).Flush()
@@ -95,8 +115,10 @@ func TestPostReturnsTheReason(t *testing.T) {
 			if strings.Contains(tt.error, "timed out") {
 				limit = 3 * time.Second
 			}
-			a := New(Config{Loopback: true, Roots: r.roots(), Timeout: limit}).Post(t.Context(), message(t, r.URL, secret))
-			if a.Delivered() || a.StatusCode != tt.status || !strings.Contains(a.Error, tt.error) || a.RetryAfter != tt.retry || r.count() != 1 {
+			a := New(Config{Loopback: true, Roots: r.roots(), Timeout: limit}).Post(t.Context(),
+				message(t, r.URL, secret))
+			if a.Delivered() || a.StatusCode != tt.status || !strings.Contains(a.Error, tt.error) ||
+				a.RetryAfter != tt.retry || r.count() != 1 {
 				t.Errorf("Post = %+v after %d requests, want status %d, %q, and RetryAfter %s after 1", a, r.count(), tt.status, tt.error, tt.retry)
 			}
 		})
@@ -110,7 +132,8 @@ func TestPostParsesARetryAfterDate(t *testing.T) {
 		w.Header().Set("Retry-After", now.Add(90*time.Second).Format(http.TimeFormat))
 		w.WriteHeader(http.StatusServiceUnavailable)
 	})
-	a := New(Config{Loopback: true, Roots: r.roots(), Now: func() time.Time { return now }}).Post(t.Context(), message(t, r.URL))
+	a := New(Config{Loopback: true, Roots: r.roots(), Now: func() time.Time { return now }}).Post(
+		t.Context(), message(t, r.URL))
 	if a.RetryAfter != 90*time.Second {
 		t.Errorf("RetryAfter = %s, want 1m30s", a.RetryAfter)
 	}
@@ -125,20 +148,26 @@ func TestPostKeepsTheBeginningOfAnAnswer(t *testing.T) {
 		_, _ = w.Write([]byte("a\x00b\xff" + strings.Repeat("ü", 1<<20)))
 	})
 	a := New(Config{Loopback: true, Roots: r.roots()}).Post(t.Context(), message(t, r.URL))
-	if !a.Delivered() || !utf8.ValidString(a.ResponseBody) || !strings.HasPrefix(a.ResponseBody, "a\uFFFDb\uFFFDü") ||
+	if !a.Delivered() || !utf8.ValidString(a.ResponseBody) ||
+		!strings.HasPrefix(a.ResponseBody, "a\uFFFDb\uFFFDü") ||
 		len(a.ResponseBody) > keptBody+9 || len(a.ResponseHeaders["x-long"]) != keptHeader {
-		t.Errorf("Post kept %d bytes of the body and %d of a header, error %q", len(a.ResponseBody), len(a.ResponseHeaders["x-long"]), a.Error)
+		t.Errorf("Post kept %d bytes of the body and %d of a header, error %q", len(a.ResponseBody),
+			len(a.ResponseHeaders["x-long"]), a.Error)
 	}
 }
 
 func TestPostTrustsOnlyCertificatesOfTheHost(t *testing.T) {
 	t.Parallel()
-	r := newReceiver(t, func(http.ResponseWriter, *http.Request) { t.Error("the receiver got a request") })
+	r := newReceiver(t, func(http.ResponseWriter,
+		*http.Request) {
+		t.Error("the receiver got a request")
+	})
 	a := New(Config{Loopback: true}).Post(t.Context(), message(t, r.URL))
 	if a.StatusCode != 0 || !strings.Contains(a.Error, "trusted CA") {
 		t.Errorf("Post with an unknown CA = %+v, want no connection", a)
 	}
-	a = New(Config{Roots: r.roots(), Resolver: nameServer(t, []string{"127.0.0.1"}), Allowed: only("127.0.0.1")}).
+	a = New(Config{Roots: r.roots(), Resolver: nameServer(t, []string{"127.0.0.1"}),
+		Allowed: only("127.0.0.1")}).
 		Post(t.Context(), message(t, "https://other.test:"+r.port()))
 	if a.StatusCode != 0 || !strings.Contains(a.Error, "not valid for this name") {
 		t.Errorf("Post to another name = %+v, want no connection", a)
@@ -149,10 +178,15 @@ func TestPostTrustsOnlyCertificatesOfTheHost(t *testing.T) {
 func TestPostEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	came := make(chan struct{})
-	r := newReceiver(t, func(_ http.ResponseWriter, r *http.Request) { close(came); <-r.Context().Done() })
+	r := newReceiver(t, func(_ http.ResponseWriter,
+		r *http.Request) {
+		close(came)
+		<-r.Context().Done()
+	})
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-came; cancel() }()
-	if a := New(Config{Loopback: true, Roots: r.roots()}).Post(ctx, message(t, r.URL)); a.Delivered() {
+	if a := New(Config{Loopback: true, Roots: r.roots()}).Post(ctx,
+		message(t, r.URL)); a.Delivered() {
 		t.Errorf("Post with a canceled context = %+v, want it not delivered", a)
 	}
 }

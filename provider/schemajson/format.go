@@ -80,7 +80,8 @@ type (
 
 func newSchema(s *tfprotov6.Schema) schema {
 	return schema{Version: s.Version, Block: block{
-		described:  described{s.Block.Description, kind(s.Block.DescriptionKind), s.Block.Deprecated},
+		described: described{s.Block.Description, kind(s.Block.DescriptionKind),
+			s.Block.Deprecated},
 		Attributes: newAttributes(s.Block.Attributes),
 	}}
 }
@@ -89,9 +90,11 @@ func newAttributes(in []*tfprotov6.SchemaAttribute) map[string]attribute {
 	out := make(map[string]attribute, len(in))
 	for _, a := range in {
 		v := attribute{described: described{a.Description, kind(a.DescriptionKind), a.Deprecated},
-			Type: a.Type, Required: a.Required, Optional: a.Optional, Computed: a.Computed, Sensitive: a.Sensitive, WriteOnly: a.WriteOnly}
+			Type: a.Type, Required: a.Required, Optional: a.Optional, Computed: a.Computed,
+			Sensitive: a.Sensitive, WriteOnly: a.WriteOnly}
 		if a.NestedType != nil {
-			v.Nested = &nested{newAttributes(a.NestedType.Attributes), strings.ToLower(a.NestedType.Nesting.String())}
+			v.Nested = &nested{newAttributes(a.NestedType.Attributes),
+				strings.ToLower(a.NestedType.Nesting.String())}
 		}
 		out[a.Name] = v
 	}
@@ -99,7 +102,8 @@ func newAttributes(in []*tfprotov6.SchemaAttribute) map[string]attribute {
 }
 
 func newFunction(f *tfprotov6.Function) function {
-	out := function{Description: f.Description, Summary: f.Summary, Deprecation: f.DeprecationMessage, Return: f.Return.Type}
+	out := function{Description: f.Description, Summary: f.Summary,
+		Deprecation: f.DeprecationMessage, Return: f.Return.Type}
 	for _, p := range f.Parameters {
 		out.Parameters = append(out.Parameters, newParameter(p))
 	}
@@ -111,13 +115,16 @@ func newFunction(f *tfprotov6.Function) function {
 }
 
 func newParameter(p *tfprotov6.FunctionParameter) parameter {
-	return parameter{Name: p.Name, Description: p.Description, Nullable: p.AllowNullValue, Type: p.Type}
+	return parameter{Name: p.Name, Description: p.Description, Nullable: p.AllowNullValue,
+		Type: p.Type}
 }
 
 func newIdentity(s *tfprotov6.ResourceIdentitySchema) identity {
-	out := identity{Version: s.Version, Attributes: make(map[string]identityAttribute, len(s.IdentityAttributes))}
+	out := identity{Version: s.Version, Attributes: make(map[string]identityAttribute,
+		len(s.IdentityAttributes))}
 	for _, a := range s.IdentityAttributes {
-		out.Attributes[a.Name] = identityAttribute{a.Type, a.Description, a.RequiredForImport, a.OptionalForImport}
+		out.Attributes[a.Name] = identityAttribute{a.Type, a.Description, a.RequiredForImport,
+			a.OptionalForImport}
 	}
 	return out
 }

@@ -28,7 +28,8 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	identities, err := server.GetResourceIdentitySchemas(ctx, &tfprotov6.GetResourceIdentitySchemasRequest{})
+	identities, err := server.GetResourceIdentitySchemas(ctx,
+		&tfprotov6.GetResourceIdentitySchemasRequest{})
 	if err != nil {
 		return err
 	}
@@ -47,9 +48,10 @@ func run(ctx context.Context) error {
 			DataSources:        each(schemas.DataSourceSchemas, newSchema),
 			EphemeralResources: each(schemas.EphemeralResourceSchemas, newSchema),
 			ListResources:      each(schemas.ListResourceSchemas, newSchema),
-			Actions:            each(schemas.ActionSchemas, func(a *tfprotov6.ActionSchema) schema { return newSchema(a.Schema) }),
-			Functions:          each(schemas.Functions, newFunction),
-			Identities:         each(identities.IdentitySchemas, newIdentity),
+			Actions: each(schemas.ActionSchemas,
+				func(a *tfprotov6.ActionSchema) schema { return newSchema(a.Schema) }),
+			Functions:  each(schemas.Functions, newFunction),
+			Identities: each(identities.IdentitySchemas, newIdentity),
 		}},
 	})
 }

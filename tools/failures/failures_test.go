@@ -26,13 +26,15 @@ func TestCheckFile(t *testing.T) {
 	}
 	for name, tt := range tests {
 		set := token.NewFileSet()
-		file, err := parser.ParseFile(set, "a_test.go", "package a\n\nfunc f() { "+tt.call+" }\n", 0)
+		file, err := parser.ParseFile(set, "a_test.go", "package a\n\nfunc f() { "+tt.call+" }\n",
+			0)
 		if err != nil {
 			t.Fatal(err)
 		}
 		bare, _ := checkFile(set, file)
 		if got := len(bare) > 0; got != tt.bare {
-			t.Errorf("%s: checkFile(%s) found a bare failure = %v, want %v", name, tt.call, got, tt.bare)
+			t.Errorf("%s: checkFile(%s) found a bare failure = %v, want %v", name, tt.call, got,
+				tt.bare)
 		}
 	}
 }

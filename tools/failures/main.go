@@ -19,7 +19,8 @@ import (
 )
 
 func main() {
-	count := flag.Bool("counts", false, "print the number of failures and of bare ones by directory")
+	count := flag.Bool("counts", false,
+		"print the number of failures and of bare ones by directory")
 	flag.Parse()
 	root := "."
 	if flag.NArg() > 0 {
@@ -58,7 +59,8 @@ func checkTree(root string) (bare []token.Position, all int, err error) {
 			return err
 		}
 		if d.IsDir() {
-			if name := d.Name(); path != root && (strings.HasPrefix(name, ".") || name == "testdata") {
+			if name := d.Name(); path != root &&
+				(strings.HasPrefix(name, ".") || name == "testdata") {
 				return filepath.SkipDir
 			}
 			return nil

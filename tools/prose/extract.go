@@ -14,7 +14,8 @@ import (
 func extractorOf(name string) func([]byte) ([]passage, error) {
 	base := path.Base(name)
 	switch {
-	case strings.HasPrefix(name, "tools/prose/"), base == "LICENSE", strings.Contains(base, "LICENSE"):
+	case strings.HasPrefix(name, "tools/prose/"),
+		base == "LICENSE", strings.Contains(base, "LICENSE"):
 		return nil
 	case strings.HasSuffix(name, "_gen.go"), base == "go.sum", base == "go.mod":
 		return nil
@@ -28,7 +29,8 @@ func extractorOf(name string) func([]byte) ([]passage, error) {
 		return markdownPassages
 	case ".tmpl":
 		return markdownPassages
-	case ".html", ".js", ".css", ".yaml", ".yml", ".sql", ".sh", ".tf", ".service", ".example", ".dockerignore":
+	case ".html", ".js", ".css", ".yaml", ".yml", ".sql", ".sh", ".tf", ".service", ".example",
+		".dockerignore":
 		return textPassages
 	}
 	switch base {
@@ -56,7 +58,8 @@ func goPassages(source []byte) ([]passage, error) {
 		case token.COMMENT:
 			text, ok := strings.CutPrefix(lit, "//")
 			if !ok {
-				passages = append(passages, passage{line: line, lines: strings.Split(strings.Trim(lit, "/*"), "\n")})
+				passages = append(passages,
+					passage{line: line, lines: strings.Split(strings.Trim(lit, "/*"), "\n")})
 				continue
 			}
 			if isDirective(text) {
@@ -64,11 +67,13 @@ func goPassages(source []byte) ([]passage, error) {
 			}
 			whole := strings.HasPrefix(strings.TrimSpace(lines[line-1]), "//")
 			w := 0
-			if whole && strings.Contains(strings.TrimSpace(text), " ") && !strings.Contains(text, "://") {
+			if whole && strings.Contains(strings.TrimSpace(text), " ") &&
+				!strings.Contains(text, "://") {
 				w = columns(lines[line-1])
 			}
 			text = strings.TrimSpace(text)
-			if n := len(passages) - 1; whole && n >= 0 && passages[n].width != nil && passages[n].line+len(passages[n].lines) == line {
+			if n := len(passages) - 1; whole && n >= 0 && passages[n].width != nil &&
+				passages[n].line+len(passages[n].lines) == line {
 				passages[n].lines = append(passages[n].lines, text)
 				passages[n].width = append(passages[n].width, w)
 				continue
@@ -126,7 +131,8 @@ func markdownPassages(source []byte) ([]passage, error) {
 			passages[n].width = append(passages[n].width, w)
 			continue
 		}
-		passages = append(passages, passage{line: i + 1, lines: []string{strings.TrimLeft(l, "#|*-> 0123456789.")}, width: []int{w}})
+		passages = append(passages, passage{line: i + 1,
+			lines: []string{strings.TrimLeft(l, "#|*-> 0123456789.")}, width: []int{w}})
 		fresh = strings.HasPrefix(l, "#")
 	}
 	return passages, nil
@@ -141,7 +147,8 @@ func textPassages(source []byte) ([]passage, error) {
 	var passages []passage
 	for i, l := range strings.Split(string(source), "\n") {
 		if t := strings.TrimSpace(l); strings.Contains(t, " ") {
-			passages = append(passages, passage{line: i + 1, lines: []string{strings.TrimLeft(t, "/#-* ")}})
+			passages = append(passages, passage{line: i + 1,
+				lines: []string{strings.TrimLeft(t, "/#-* ")}})
 		}
 	}
 	return passages, nil

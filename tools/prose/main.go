@@ -20,7 +20,8 @@ import (
 )
 
 func main() {
-	counts := flag.Bool("counts", false, "print the number of phrases by directory instead of checking")
+	counts := flag.Bool("counts", false,
+		"print the number of phrases by directory instead of checking")
 	list := flag.Bool("allow", false, "print the allow list that the repository needs now")
 	flag.Parse()
 	root := "."
@@ -92,7 +93,10 @@ func checkRepository(root string) ([]finding, error) {
 			findings = append(findings, p.check(path)...)
 		}
 	}
-	slices.SortStableFunc(findings, func(a, b finding) int { return strings.Compare(a.path, b.path) })
+	slices.SortStableFunc(findings, func(a,
+		b finding) int {
+		return strings.Compare(a.path, b.path)
+	})
 	return findings, nil
 }
 

@@ -65,7 +65,8 @@ func apiRequests(b *bench, items []string) error {
 			return err
 		}
 	}
-	b.table.note("api: %d keep-alive connections from the same process, Postgres durable; limit: handwritten handlers on mux and pgx with the same SQL (token, then the domain, or the statement that stores domain, job, and audit entry and counts the organization's domains), on the same tables; without NOTIFY: the same handler on tables with disabled triggers. CPU includes client and server, but not Postgres.", apiConns)
+	b.table.note(
+		"api: %d keep-alive connections from the same process, Postgres durable; limit: handwritten handlers on mux and pgx with the same SQL (token, then the domain, or the statement that stores domain, job, and audit entry and counts the organization's domains), on the same tables; without NOTIFY: the same handler on tables with disabled triggers. CPU includes client and server, but not Postgres.", apiConns)
 	return nil
 }
 
@@ -77,12 +78,16 @@ func (b *bench) startQuietAPI(dev *program.Dev) (addr string, stop func(), err e
 		return "", nil, err
 	}
 	defer t.close()
-	err = t.store.AddToken(b.ctx, &controlplane.Token{ID: controlplane.NewID(controlplane.PrefixToken), OrgID: t.orgID, Name: "bench",
-		Hash: controlplane.HashSecret(dev.Token), Prefix: controlplane.SecretPrefix(dev.Token), Scopes: controlplane.Scopes(), CreatedAt: time.Now()})
+	err = t.store.AddToken(b.ctx,
+		&controlplane.Token{ID: controlplane.NewID(controlplane.PrefixToken), OrgID: t.orgID,
+			Name: "bench",
+			Hash: controlplane.HashSecret(dev.Token), Prefix: controlplane.SecretPrefix(dev.Token),
+			Scopes: controlplane.Scopes(), CreatedAt: time.Now()})
 	if err != nil {
 		return "", nil, err
 	}
-	if _, err := t.db.Exec(b.ctx, `ALTER TABLE domains DISABLE TRIGGER USER; ALTER TABLE jobs DISABLE TRIGGER USER`); err != nil {
+	if _, err := t.db.Exec(b.ctx,
+		`ALTER TABLE domains DISABLE TRIGGER USER; ALTER TABLE jobs DISABLE TRIGGER USER`); err != nil {
 		return "", nil, err
 	}
 	pool, err := pgxpool.New(b.ctx, t.dsn+barePool)
@@ -108,8 +113,10 @@ type apiCaller struct {
 }
 
 func (a *apiCaller) get() error {
-	raw := []byte("GET /api/domains/" + a.domain + " HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer " + a.token + "\r\n\r\n")
-	return a.measure("authenticated GET of a domain", http.StatusOK, ratioAtLeast(0.8), func() []byte { return raw }, "")
+	raw := []byte("GET /api/domains/" + a.domain +
+		" HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer " + a.token + "\r\n\r\n")
+	return a.measure("authenticated GET of a domain", http.StatusOK, ratioAtLeast(0.8),
+		func() []byte { return raw }, "")
 }
 
 func (a *apiCaller) create() error {
@@ -119,13 +126,16 @@ func (a *apiCaller) create() error {
 // newDomain returns a request that adds a new domain.
 func (a *apiCaller) newDomain() []byte {
 	body := fmt.Sprintf(`{"name":"n%d.example.com"}`, a.serial.Add(1))
-	return fmt.Appendf(nil, "POST /api/domains HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+	return fmt.Appendf(nil,
+		"POST /api/domains HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
 		a.token, len(body), body)
 }
 
 // measure calls our API and the limit in alternating rounds, and quiet after the limit if it is
 // set.
-func (a *apiCaller) measure(what string, status int, want target, request func() []byte, quiet string) error {
+func (a *apiCaller) measure(
+	what string, status int, want target, request func() []byte, quiet string,
+) error {
 	length := pick(a.b.options.quick, time.Second, 1500*time.Millisecond)
 	var rate, took, cpu [3][]float64
 	turn := func(side int, addr string) func(int) error {
@@ -188,7 +198,8 @@ func (a *apiCaller) createOne() (string, error) {
 		id = d.ID
 	}
 	// Both sides must find the domain that the limit created.
-	get := []byte("GET /api/domains/" + id + " HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer " + a.token + "\r\n\r\n")
+	get := []byte("GET /api/domains/" + id + " HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer " +
+		a.token + "\r\n\r\n")
 	var sizes []int
 	for _, addr := range []string{a.ours, a.limit} {
 		c, err := dialHTTP(a.b.ctx, addr)

@@ -81,9 +81,11 @@ func (a *bareAPI) authenticate(r *http.Request) (org string, err error) {
 	var scopes, domains []string
 	var expires, used *time.Time
 	var created time.Time
-	err = a.pool.QueryRow(r.Context(), `SELECT id, org_id, name, token_hash, token_prefix, scopes, domain_ids, expires_at, last_used_at, created_by, created_at
+	err = a.pool.QueryRow(r.Context(),
+		`SELECT id, org_id, name, token_hash, token_prefix, scopes, domain_ids, expires_at, last_used_at, created_by, created_at
 		FROM api_tokens WHERE token_hash = $1`, controlplane.HashSecret(secret)).
-		Scan(&id, &org, &name, &hash, &prefix, &scopes, &domains, &expires, &used, &createdBy, &created)
+		Scan(&id, &org, &name, &hash, &prefix, &scopes, &domains, &expires, &used, &createdBy,
+			&created)
 	return org, err
 }
 
@@ -93,7 +95,8 @@ func (a *bareAPI) get(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "unauthorized", http.StatusUnauthorized)
 		return
 	}
-	rows, err := a.pool.Query(r.Context(), `SELECT `+bareDomainColumns+` FROM domains WHERE org_id = $1 AND id = $2`, org, mux.Vars(r)["domain"])
+	rows, err := a.pool.Query(r.Context(), `SELECT `+bareDomainColumns+
+		` FROM domains WHERE org_id = $1 AND id = $2`, org, mux.Vars(r)["domain"])
 	if err != nil {
 		http.Error(w, "error", http.StatusInternalServerError)
 		return
@@ -118,12 +121,19 @@ func (a *bareAPI) create(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	now := time.Now().UTC().Truncate(time.Microsecond)
-	d := bareDomain{ID: controlplane.NewID(controlplane.PrefixDomain), OrgID: org, Name: in.Name, Target: controlplane.Target(make([]byte, 32), org, in.Name),
-		Status: string(controlplane.DomainPendingCNAME), StatusReason: "cname-unchecked", KeyType: "ec256", AutoIssue: true, AutoRenew: true,
+	d := bareDomain{ID: controlplane.NewID(controlplane.PrefixDomain), OrgID: org, Name: in.Name,
+		Target:       controlplane.Target(make([]byte, 32), org, in.Name),
+		Status:       string(controlplane.DomainPendingCNAME),
+		StatusReason: "cname-unchecked", KeyType: "ec256", AutoIssue: true, AutoRenew: true,
 		Labels: map[string]string{}, CheckSince: now, Version: 1, CreatedAt: now, UpdatedAt: now}
-	for _, c := range []controlplane.ConditionType{controlplane.DNSReady, controlplane.CertificateReady} {
-		d.Conditions = append(d.Conditions, controlplane.Condition{Type: c, Status: "unknown", Reason: "cname-unchecked", Message: "The CNAME has not been checked yet.",
-			Expected: "_acme-challenge." + d.Name + " CNAME " + d.Target + "." + benchZone, NextCheckAt: &now})
+	for _, c := range []controlplane.ConditionType{controlplane.DNSReady,
+		controlplane.CertificateReady} {
+		d.Conditions = append(d.Conditions,
+			controlplane.Condition{Type: c,
+				Status: "unknown", Reason: "cname-unchecked",
+				Message:     "The CNAME has not been checked yet.",
+				Expected:    "_acme-challenge." + d.Name + " CNAME " + d.Target + "." + benchZone,
+				NextCheckAt: &now})
 	}
 	if err := a.store(r.Context(), &d, now); err != nil {
 		http.Error(w, "error", http.StatusInternalServerError)
@@ -137,7 +147,8 @@ func (a *bareAPI) store(ctx context.Context, d *bareDomain, now time.Time) error
 	if err != nil {
 		return err
 	}
-	after, err := json.Marshal(map[string]any{"name": d.Name, "status": d.Status, "wildcard": false, "key_type": d.KeyType, "auto_issue": true, "auto_renew": true})
+	after, err := json.Marshal(map[string]any{"name": d.Name, "status": d.Status, "wildcard": false,
+		"key_type": d.KeyType, "auto_issue": true, "auto_renew": true})
 	if err != nil {
 		return err
 	}
@@ -158,7 +169,8 @@ func (a *bareAPI) store(ctx context.Context, d *bareDomain, now time.Time) error
 		INSERT INTO audit_logs (id, org_id, actor_type, actor_id, ip, action, entity_type, entity_id, after, request_id, created_at)
 		SELECT $11, dom.org_id, 'token', '', '127.0.0.1', 'domain.created', 'domain', dom.id, $12, '', $9 FROM dom`,
 		d.OrgID, d.ID, d.Name, d.Target, d.Status, d.StatusReason, d.KeyType, conditions, now,
-		controlplane.NewID(controlplane.PrefixJob), controlplane.NewID(controlplane.PrefixEvent), after)
+		controlplane.NewID(controlplane.PrefixJob), controlplane.NewID(controlplane.PrefixEvent),
+		after)
 	return err
 }
 

@@ -41,14 +41,17 @@ func findDNSLimit() dnsLimit {
 		{"nsd", "NSD", nsdConfig, func(c string) []string { return []string{"-d", "-c", c} }},
 	} {
 		if path, err := exec.LookPath(p.program); err == nil {
-			return dnsLimit{describe: p.name + ", a zone file with the same names and values", peer: true, start: func(b *bench, targets int) (*child, error) {
-				return b.startPeer(path, targets, p.config, p.args)
-			}}
+			return dnsLimit{describe: p.name + ", a zone file with the same names and values",
+				peer: true, start: func(b *bench, targets int) (*child, error) {
+					return b.startPeer(path, targets, p.config, p.args)
+				}}
 		}
 	}
-	return dnsLimit{describe: "a minimal Go server that answers from a map, one packet per system call", start: func(b *bench, targets int) (*child, error) {
-		return b.startChild("bare", targets, targets)
-	}}
+	return dnsLimit{
+		describe: "a minimal Go server that answers from a map, one packet per system call",
+		start: func(b *bench, targets int) (*child, error) {
+			return b.startChild("bare", targets, targets)
+		}}
 }
 
 func knotConfig(dir, port string) string {
@@ -94,7 +97,10 @@ zone:
 }
 
 // startPeer starts an established name server and returns when it answers.
-func (b *bench) startPeer(path string, targets int, config func(dir, port string) string, args func(config string) []string) (*child, error) {
+func (b *bench) startPeer(
+	path string, targets int, config func(dir, port string) string,
+	args func(config string) []string,
+) (*child, error) {
 	dir, err := os.MkdirTemp(b.dir, "peer-")
 	if err != nil {
 		return nil, err
@@ -112,7 +118,8 @@ func (b *bench) startPeer(path string, targets int, config func(dir, port string
 	}
 	cmd := exec.Command(path, args(file)...)
 	cmd.Stderr = b.log
-	c := &child{cmd: cmd, addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), end: func() { _ = cmd.Process.Signal(syscall.SIGTERM) }}
+	c := &child{cmd: cmd, addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)),
+		end: func() { _ = cmd.Process.Signal(syscall.SIGTERM) }}
 	if err := c.start(); err != nil {
 		return nil, err
 	}
@@ -144,7 +151,8 @@ func answersTXT(addr string) bool {
 
 func writeZoneFile(path string, targets int) error {
 	var s strings.Builder
-	fmt.Fprintf(&s, "$ORIGIN %s.\n@ 3600 SOA ns1 hostmaster 1 3600 600 604800 5\n@ 3600 NS ns1\nns1 3600 A 127.0.0.1\n", benchZone)
+	fmt.Fprintf(&s,
+		"$ORIGIN %s.\n@ 3600 SOA ns1 hostmaster 1 3600 600 604800 5\n@ 3600 NS ns1\nns1 3600 A 127.0.0.1\n", benchZone)
 	for i := range targets {
 		s.WriteString(targetLabel(i) + " 0 TXT " + targetValue(i) + "\n")
 	}
@@ -177,7 +185,8 @@ func serveBareDNS(targets, _ int) (addr string, stop func(), err error) {
 				if end+5 > n {
 					continue
 				}
-				if _, err := conn.WriteToUDPAddrPort(packTXT(out[:0], in[:end+5], values[string(in[dnsHeader:end+1])]), from); err != nil {
+				if _, err := conn.WriteToUDPAddrPort(packTXT(out[:0], in[:end+5],
+					values[string(in[dnsHeader:end+1])]), from); err != nil {
 					return
 				}
 			}

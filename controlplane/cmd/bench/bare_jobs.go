@@ -22,7 +22,8 @@ func openBareJobs(ctx context.Context, dsn string) (*bareJobs, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err = pool.Exec(ctx, `CREATE TABLE bare_jobs (id text PRIMARY KEY, status text NOT NULL, claimed_by text NOT NULL DEFAULT '', result jsonb)`); err != nil {
+	if _, err = pool.Exec(ctx,
+		`CREATE TABLE bare_jobs (id text PRIMARY KEY, status text NOT NULL, claimed_by text NOT NULL DEFAULT '', result jsonb)`); err != nil {
 		pool.Close()
 		return nil, err
 	}
@@ -30,7 +31,8 @@ func openBareJobs(ctx context.Context, dsn string) (*bareJobs, error) {
 }
 
 func (j *bareJobs) add(ctx context.Context, prefix string, n int) error {
-	_, err := j.pool.Exec(ctx, `INSERT INTO bare_jobs (id, status) SELECT $1 || i, 'queued' FROM generate_series(0, $2 - 1) i`, prefix, n)
+	_, err := j.pool.Exec(ctx,
+		`INSERT INTO bare_jobs (id, status) SELECT $1 || i, 'queued' FROM generate_series(0, $2 - 1) i`, prefix, n)
 	return err
 }
 

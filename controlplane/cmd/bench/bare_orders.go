@@ -45,7 +45,8 @@ func startBareOrders() (*bareOrders, error) {
 
 func (b *bareOrders) start() error {
 	var err error
-	if b.ca, err = devstack.StartCA(devstack.CAConfig{Name: "bare", Resolver: b.txt.listener.Addr().String()}); err != nil {
+	if b.ca, err = devstack.StartCA(devstack.CAConfig{Name: "bare",
+		Resolver: b.txt.listener.Addr().String()}); err != nil {
 		return err
 	}
 	keyset, err := seal.New()
@@ -59,7 +60,8 @@ func (b *bareOrders) start() error {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(b.ca.TLSRootPEM())
 	b.engine, err = acme.New(acme.Config{Accounts: new(memoryAccounts), Sealer: sealer,
-		CAs: []acme.CA{{Name: "bare", DirectoryURL: b.ca.DirectoryURL(), Profile: "classic", RootCAs: roots}}})
+		CAs: []acme.CA{{Name: "bare", DirectoryURL: b.ca.DirectoryURL(),
+			Profile: "classic", RootCAs: roots}}})
 	return err
 }
 
@@ -77,7 +79,9 @@ func (b *bareOrders) stop() {
 
 // issue gets n certificates with limited concurrency. It returns the certificates per second and
 // the milliseconds that each took.
-func (b *bareOrders) issue(ctx context.Context, n, parallel int) (perSecond float64, took []float64, err error) {
+func (b *bareOrders) issue(
+	ctx context.Context, n, parallel int,
+) (perSecond float64, took []float64, err error) {
 	took = make([]float64, n)
 	start := time.Now()
 	g, ctx := errgroup.WithContext(ctx)
@@ -85,7 +89,9 @@ func (b *bareOrders) issue(ctx context.Context, n, parallel int) (perSecond floa
 	for i := range n {
 		g.Go(func() error {
 			at := time.Now()
-			o := &controlplane.Order{CA: "bare", Names: []string{fmt.Sprintf("n%d.example.com", b.serial.Add(1))}, KeyType: controlplane.KeyEC256}
+			o := &controlplane.Order{CA: "bare",
+				Names:   []string{fmt.Sprintf("n%d.example.com", b.serial.Add(1))},
+				KeyType: controlplane.KeyEC256}
 			if err := b.engine.Prepare(ctx, o, nil); err != nil {
 				return err
 			}
@@ -124,7 +130,9 @@ func (m *memoryAccounts) Account(context.Context, string) (*controlplane.Account
 }
 
 // CreateAccount implements acme.Accounts.
-func (m *memoryAccounts) CreateAccount(_ context.Context, a *controlplane.Account) (*controlplane.Account, error) {
+func (m *memoryAccounts) CreateAccount(
+	_ context.Context, a *controlplane.Account,
+) (*controlplane.Account, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.account == nil {

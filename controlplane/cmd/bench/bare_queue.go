@@ -22,21 +22,26 @@ const (
 type bareQueue struct {
 	client *asynq.Client
 	server *asynq.Server
-	work   func(ctx context.Context, payload []byte) error // called for each drained task if not nil
-	ran    chan time.Time                                  // start time of the awaited task, if waits is set
-	waits  atomic.Bool
-	left   atomic.Int64
-	empty  chan struct{}
-	once   sync.Once
+	// called for each drained task if not nil
+	work  func(ctx context.Context, payload []byte) error
+	ran   chan time.Time // start time of the awaited task, if waits is set
+	waits atomic.Bool
+	left  atomic.Int64
+	empty chan struct{}
+	once  sync.Once
 }
 
-func startBareQueue(redisURL string, work func(ctx context.Context, payload []byte) error) (*bareQueue, error) {
+func startBareQueue(
+	redisURL string, work func(ctx context.Context, payload []byte) error,
+) (*bareQueue, error) {
 	opt, err := asynq.ParseRedisURI(redisURL)
 	if err != nil {
 		return nil, err
 	}
-	q := &bareQueue{client: asynq.NewClient(opt), work: work, ran: make(chan time.Time, 1), empty: make(chan struct{}, 1)}
-	q.server = asynq.NewServer(opt, asynq.Config{Concurrency: bareWorkers, TaskCheckInterval: 50 * time.Millisecond, LogLevel: asynq.FatalLevel,
+	q := &bareQueue{client: asynq.NewClient(opt), work: work, ran: make(chan time.Time, 1),
+		empty: make(chan struct{}, 1)}
+	q.server = asynq.NewServer(opt, asynq.Config{Concurrency: bareWorkers,
+		TaskCheckInterval: 50 * time.Millisecond, LogLevel: asynq.FatalLevel,
 		Queues: map[string]int{"critical": 6, "default": 3, "bulk": 1}})
 	if err := q.server.Start(asynq.HandlerFunc(q.handle)); err != nil {
 		_ = q.client.Close()
@@ -109,7 +114,8 @@ func bareEnqueue(ctx context.Context, client *asynq.Client, queue, prefix string
 	for i := range n {
 		g.Go(func() error {
 			payload := fmt.Appendf(nil, `{"job":"%s%d","generation":1}`, prefix, i)
-			_, err := client.EnqueueContext(ctx, asynq.NewTask(bareTask, payload, asynq.Queue(queue)))
+			_, err := client.EnqueueContext(ctx,
+				asynq.NewTask(bareTask, payload, asynq.Queue(queue)))
 			return err
 		})
 	}

@@ -24,10 +24,12 @@ func TestMemoryFigure(t *testing.T) {
 	}
 	file := filepath.Join(t.TempDir(), "table.json")
 	var out, log strings.Builder
-	if code := run(t.Context(), []string{"-quick", "-rounds", "1", "-only", "^dns/memory$", "-json", file}, &out, &log); code != 0 {
+	if code := run(t.Context(), []string{"-quick", "-rounds", "1", "-only", "^dns/memory$",
+		"-json", file}, &out, &log); code != 0 {
 		t.Fatalf("run() = %d, want 0\n%s", code, &log)
 	}
-	for _, want := range []string{"Machine: ", "| figure ", "memory of the name server", "≤ 100 MB"} {
+	for _, want := range []string{"Machine: ", "| figure ", "memory of the name server",
+		"≤ 100 MB"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("table lacks %q:\n%s", want, &out)
 		}
@@ -51,7 +53,8 @@ func TestStatistics(t *testing.T) {
 		p      float64
 		want   float64
 	}{
-		{nil, 50, 0}, {[]float64{3}, 99, 3}, {[]float64{4, 1, 3, 2}, 50, 2.5}, {[]float64{3, 1, 2}, 50, 2}, {[]float64{3, 1, 2}, 99, 3}, {[]float64{5, 1, 2, 3, 4}, 20, 1},
+		{nil, 50, 0}, {[]float64{3}, 99, 3}, {[]float64{4, 1, 3, 2}, 50, 2.5},
+		{[]float64{3, 1, 2}, 50, 2}, {[]float64{3, 1, 2}, 99, 3}, {[]float64{5, 1, 2, 3, 4}, 20, 1},
 	} {
 		if got := percentile(c.values, c.p); got != c.want {
 			t.Errorf("percentile %g of %v = %g, want %g", c.p, c.values, got, c.want)
@@ -94,8 +97,10 @@ func TestNoises(t *testing.T) {
 			}
 		}
 	}
-	for size, want := range map[int]string{4: "[]!", 9: "[0,1,2,]!", 10: "[0,1,2,]!", 11: "[0,1,2,3,]!"} {
-		if got := string(filled(size, "[", func(i int) string { return strconv.Itoa(i) + "," }, "]!")); got != want {
+	for size, want := range map[int]string{4: "[]!", 9: "[0,1,2,]!", 10: "[0,1,2,]!",
+		11: "[0,1,2,3,]!"} {
+		if got := string(filled(size, "[", func(i int) string { return strconv.Itoa(i) + "," },
+			"]!")); got != want {
 			t.Errorf("filled(%d) = %q, want %q", size, got, want)
 		}
 	}

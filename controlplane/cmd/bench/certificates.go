@@ -65,8 +65,10 @@ func certificates(b *bench, items []string) error {
 			return err
 		}
 	}
-	b.table.note("certificates: from POST /api/domains to the response of ?wait= with the active domain, CNAMEs created before; limit: only our order engine (acme.Engine on lego's acme/api: key, CSR, and account are sealed, accounts and journal in memory) with a separate Pebble, same version and settings, TXT answers from memory. CPU is that of this process: program, test CA, playground, and client.")
-	b.table.note("CNAME seen → active: from the times in the audit log; limit: one order of only the engine, at the same concurrency.")
+	b.table.note(
+		"certificates: from POST /api/domains to the response of ?wait= with the active domain, CNAMEs created before; limit: only our order engine (acme.Engine on lego's acme/api: key, CSR, and account are sealed, accounts and journal in memory) with a separate Pebble, same version and settings, TXT answers from memory. CPU is that of this process: program, test CA, playground, and client.")
+	b.table.note(
+		"CNAME seen → active: from the times in the audit log; limit: one order of only the engine, at the same concurrency.")
 	return nil
 }
 
@@ -75,8 +77,10 @@ func (b *bench) newPipeline(dev *program.Dev) (*pipeline, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &pipeline{ctx: b.ctx, dev: dev, db: db, endpoint: dev.Env()["DCVAAS_ENDPOINT"], token: dev.Token,
-		http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, Timeout: time.Minute}}, nil
+	return &pipeline{ctx: b.ctx, dev: dev, db: db, endpoint: dev.Env()["DCVAAS_ENDPOINT"],
+		token: dev.Token,
+		http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64},
+			Timeout: time.Minute}}, nil
 }
 
 func (p *pipeline) close() {
@@ -93,7 +97,10 @@ func (b *bench) certificatesAtATime(p *pipeline, bare *bareOrders, item string) 
 	var ours, limit, seen, alone []float64
 	var cpu [2][]float64 // of this process
 	var database []float64
-	used := func(into *[]float64, before time.Duration) { *into = append(*into, ms(cpuTime()-before)/float64(n)) }
+	used := func(into *[]float64, before time.Duration) {
+		*into = append(*into,
+			ms(cpuTime()-before)/float64(n))
+	}
 	err = b.interleave("certificates/"+item,
 		func(int) error {
 			if err := p.delegate(n); err != nil {
@@ -125,7 +132,8 @@ func (b *bench) certificatesAtATime(p *pipeline, bare *bareOrders, item string) 
 	}
 	b.table.add("certificates, "+item+" at a time", "/s", ours, limit, rate)
 	b.table.add("certificates, "+item+" at a time, CPU each", "ms", cpu[0], cpu[1], target{})
-	b.table.add("certificates, "+item+" at a time, CPU of Postgres each", "ms", database, nil, target{})
+	b.table.add("certificates, "+item+" at a time, CPU of Postgres each", "ms", database, nil,
+		target{})
 	b.table.addPooled("CNAME seen → active, "+item+" at a time, p50", 50, seen, alone, p50)
 	b.table.addPooled("CNAME seen → active, "+item+" at a time, p99", 99, seen, alone, p99)
 	return nil
@@ -138,10 +146,12 @@ func (p *pipeline) delegate(n int) error {
 		p.serial++
 		p.names[i] = fmt.Sprintf("n%d.example.com", p.serial)
 		var record controlplane.Delegation
-		if _, err := p.call(p.ctx, http.MethodGet, "/api/delegation?name="+url.QueryEscape(p.names[i]), nil, nil, &record); err != nil {
+		if _, err := p.call(p.ctx, http.MethodGet, "/api/delegation?name="+
+			url.QueryEscape(p.names[i]), nil, nil, &record); err != nil {
 			return err
 		}
-		if err := p.dev.Playground.Set(record.Name, record.Type, []string{record.Target}, 60); err != nil {
+		if err := p.dev.Playground.Set(record.Name, record.Type, []string{record.Target},
+			60); err != nil {
 			return err
 		}
 	}
@@ -212,13 +222,16 @@ func (p *pipeline) waitActive(ctx context.Context, name string, d *addedDomain) 
 		if d.Status == string(controlplane.DomainError) {
 			return fmt.Errorf("%s failed: %s", name, d.StatusReason)
 		}
-		d.etag, err = p.call(ctx, http.MethodGet, "/api/domains/"+d.ID+"?wait=20s", http.Header{"If-None-Match": {d.etag}}, nil, d)
+		d.etag, err = p.call(ctx, http.MethodGet, "/api/domains/"+d.ID+
+			"?wait=20s", http.Header{"If-None-Match": {d.etag}}, nil, d)
 	}
 	return err
 }
 
 // call sends a request and returns the response's ETag.
-func (p *pipeline) call(ctx context.Context, method, path string, header http.Header, body, into any) (etag string, err error) {
+func (p *pipeline) call(
+	ctx context.Context, method, path string, header http.Header, body, into any,
+) (etag string, err error) {
 	var sent io.Reader
 	if body != nil {
 		raw, err := json.Marshal(body)

@@ -37,9 +37,11 @@ func dnsAnswers(b *bench, items []string) error {
 			return err
 		}
 	}
-	b.table.note("dns: our server with EDNS, rate limiting (loopback exempt, as in the program) and metrics enabled, fed from memory, every target with a pending challenge, NXDOMAIN for invented targets; limit: %s; queried by %s. CPU is only that of the server, user and system.", limit.describe, asker.describe)
+	b.table.note(
+		"dns: our server with EDNS, rate limiting (loopback exempt, as in the program) and metrics enabled, fed from memory, every target with a pending challenge, NXDOMAIN for invented targets; limit: %s; queried by %s. CPU is only that of the server, user and system.", limit.describe, asker.describe)
 	if !limit.peer {
-		b.table.note("dns: the targets refer to Knot. Neither Knot nor NSD is installed, so those rows have no target.")
+		b.table.note(
+			"dns: the targets refer to Knot. Neither Knot nor NSD is installed, so those rows have no target.")
 	}
 	return nil
 }
@@ -51,7 +53,8 @@ func (b *bench) dnsOverUDP(limit dnsLimit, asker dnsAsker, items []string) error
 		return err
 	}
 	defer small.stop()
-	if err := b.dnsZone(limit, asker, small, smallZone, items); err != nil || !slices.Contains(items, "txt") {
+	if err := b.dnsZone(limit, asker, small, smallZone, items); err != nil ||
+		!slices.Contains(items, "txt") {
 		return err
 	}
 	large, err := b.startChild("ours", largeZone, largeZone)
@@ -62,12 +65,15 @@ func (b *bench) dnsOverUDP(limit dnsLimit, asker dnsAsker, items []string) error
 	if err := b.dnsZone(limit, asker, large, largeZone, []string{"txt"}); err != nil {
 		return err
 	}
-	r, err := b.dnsRounds("dns/flatness", [2]*child{large, small}, asker, [2][]string{liveNames(largeZone), liveNames(smallZone)}, [2]bool{})
+	r, err := b.dnsRounds("dns/flatness", [2]*child{large, small}, asker,
+		[2][]string{liveNames(largeZone), liveNames(smallZone)}, [2]bool{})
 	if err != nil {
 		return err
 	}
-	b.table.add("TXT over UDP, ours: 1,000,000 targets beside 1,000", "/s", r[0].rate, r[1].rate, ratioAtLeast(0.85))
-	b.table.add("TXT over UDP, ours: 1,000,000 targets beside 1,000, CPU", "µs", r[0].cpu, r[1].cpu, target{})
+	b.table.add("TXT over UDP, ours: 1,000,000 targets beside 1,000", "/s", r[0].rate, r[1].rate,
+		ratioAtLeast(0.85))
+	b.table.add("TXT over UDP, ours: 1,000,000 targets beside 1,000, CPU", "µs", r[0].cpu, r[1].cpu,
+		target{})
 	return nil
 }
 
@@ -82,26 +88,34 @@ func (b *bench) dnsZone(limit dnsLimit, asker dnsAsker, ours *child, n int, item
 	size := thousands(fmt.Sprint(n)) + " targets"
 	if slices.Contains(items, "txt") {
 		names := liveNames(n)
-		r, err := b.dnsRounds("dns/txt-"+fmt.Sprint(n), sides, asker, [2][]string{names, names}, [2]bool{})
+		r, err := b.dnsRounds("dns/txt-"+fmt.Sprint(n), sides, asker, [2][]string{names, names},
+			[2]bool{})
 		if err != nil {
 			return err
 		}
-		b.table.add("TXT over UDP, "+size, "/s", r[0].rate, r[1].rate, limit.judge(ratioAtLeast(0.9)))
-		b.table.add("TXT over UDP, "+size+", CPU an answer", "µs", r[0].cpu, r[1].cpu, limit.judge(ratioAtMost(1.2)))
+		b.table.add("TXT over UDP, "+size, "/s", r[0].rate, r[1].rate,
+			limit.judge(ratioAtLeast(0.9)))
+		b.table.add("TXT over UDP, "+size+", CPU an answer", "µs", r[0].cpu, r[1].cpu,
+			limit.judge(ratioAtMost(1.2)))
 	}
 	if slices.Contains(items, "nxdomain") {
 		invented := inventedNames()
-		r, err := b.dnsRounds("dns/nxdomain", sides, asker, [2][]string{invented, invented}, [2]bool{true, true})
+		r, err := b.dnsRounds("dns/nxdomain", sides, asker, [2][]string{invented, invented},
+			[2]bool{true, true})
 		if err != nil {
 			return err
 		}
-		b.table.add("NXDOMAIN over UDP, "+size, "/s", r[0].rate, r[1].rate, limit.judge(ratioAtLeast(0.9)))
-		b.table.add("NXDOMAIN over UDP, "+size+", CPU an answer", "µs", r[0].cpu, r[1].cpu, target{})
+		b.table.add("NXDOMAIN over UDP, "+size, "/s", r[0].rate, r[1].rate,
+			limit.judge(ratioAtLeast(0.9)))
+		b.table.add("NXDOMAIN over UDP, "+size+", CPU an answer", "µs", r[0].cpu, r[1].cpu,
+			target{})
 		live := liveNames(n)
-		if r, err = b.dnsRounds("dns/nxdomain-beside-txt", [2]*child{ours, ours}, asker, [2][]string{invented, live}, [2]bool{true, false}); err != nil {
+		if r, err = b.dnsRounds("dns/nxdomain-beside-txt", [2]*child{ours, ours}, asker,
+			[2][]string{invented, live}, [2]bool{true, false}); err != nil {
 			return err
 		}
-		b.table.add("NXDOMAIN over UDP, ours: beside TXT", "/s", r[0].rate, r[1].rate, ratioAtLeast(0.9))
+		b.table.add("NXDOMAIN over UDP, ours: beside TXT", "/s", r[0].rate, r[1].rate,
+			ratioAtLeast(0.9))
 	}
 	return nil
 }
@@ -111,7 +125,9 @@ type dnsSide struct{ rate, cpu []float64 }
 
 // dnsRounds queries two servers in alternating rounds, each for its names. absent states for each
 // whether every answer must be NXDOMAIN.
-func (b *bench) dnsRounds(name string, servers [2]*child, asker dnsAsker, names [2][]string, absent [2]bool) ([2]dnsSide, error) {
+func (b *bench) dnsRounds(
+	name string, servers [2]*child, asker dnsAsker, names [2][]string, absent [2]bool,
+) ([2]dnsSide, error) {
 	var sides [2]dnsSide
 	var turns [2]func(int) error
 	length := pick(b.options.quick, time.Second, 1500*time.Millisecond)
@@ -137,7 +153,8 @@ func (b *bench) dnsRounds(name string, servers [2]*child, asker dnsAsker, names 
 				b.say("%s: %d of %d queries were lost", name, got.lost, got.answers+got.lost)
 			}
 			sides[i].rate = append(sides[i].rate, float64(got.answers)/got.elapsed.Seconds())
-			sides[i].cpu = append(sides[i].cpu, float64((after-before).Microseconds())/float64(got.answers))
+			sides[i].cpu = append(sides[i].cpu,
+				float64((after-before).Microseconds())/float64(got.answers))
 			return nil
 		}
 	}
@@ -156,7 +173,8 @@ func (b *bench) dnsMemory() error {
 	if err != nil {
 		return err
 	}
-	b.table.add("memory of the name server, 1,000,000 targets, 1,000 live", "MB", []float64{resident}, nil, atMost(100, "MB"))
+	b.table.add("memory of the name server, 1,000,000 targets, 1,000 live",
+		"MB", []float64{resident}, nil, atMost(100, "MB"))
 	return nil
 }
 

@@ -23,7 +23,8 @@ type dnsAsker struct {
 	prepare func(names []string) (any, error)
 	// ask sends queries for a duration. With absent, every answer must be NXDOMAIN; otherwise,
 	// every answer must have a record.
-	ask func(ctx context.Context, addr string, questions any, length time.Duration, absent bool) (dnsResult, error)
+	ask func(ctx context.Context, addr string, questions any, length time.Duration,
+		absent bool) (dnsResult, error)
 }
 
 type dnsResult struct {
@@ -44,7 +45,9 @@ func findDNSAsker(dir string) dnsAsker {
 		return dnsperf(path, dir)
 	}
 	return dnsAsker{
-		describe: fmt.Sprintf("%d sockets of a Go program with %d queries in flight each, on the same processors", askSockets, askWindow),
+		describe: fmt.Sprintf(
+			"%d sockets of a Go program with %d queries in flight each, on the same processors",
+			askSockets, askWindow),
 		prepare: func(names []string) (any, error) {
 			all := make([][]byte, len(names))
 			for i, name := range names {
@@ -52,14 +55,17 @@ func findDNSAsker(dir string) dnsAsker {
 			}
 			return all, nil
 		},
-		ask: func(ctx context.Context, addr string, questions any, length time.Duration, absent bool) (dnsResult, error) {
+		ask: func(ctx context.Context, addr string, questions any, length time.Duration,
+			absent bool) (dnsResult, error) {
 			return askUDP(ctx, addr, questions.([][]byte), length, absent)
 		},
 	}
 }
 
 // askUDP sends queries from several sockets, each with a window of queries in flight.
-func askUDP(ctx context.Context, addr string, questions [][]byte, length time.Duration, absent bool) (dnsResult, error) {
+func askUDP(
+	ctx context.Context, addr string, questions [][]byte, length time.Duration, absent bool,
+) (dnsResult, error) {
 	var mu sync.Mutex
 	var total dnsResult
 	var errs []error
@@ -67,7 +73,8 @@ func askUDP(ctx context.Context, addr string, questions [][]byte, length time.Du
 	var wg sync.WaitGroup
 	for i := range askSockets {
 		wg.Go(func() {
-			r, err := askSocket(ctx, addr, questions, i*len(questions)/askSockets, start.Add(length), absent)
+			r, err := askSocket(ctx, addr, questions, i*len(questions)/askSockets,
+				start.Add(length), absent)
 			mu.Lock()
 			defer mu.Unlock()
 			total.answers += r.answers
@@ -86,7 +93,9 @@ func askUDP(ctx context.Context, addr string, questions [][]byte, length time.Du
 	return total, ctx.Err()
 }
 
-func askSocket(ctx context.Context, addr string, questions [][]byte, at int, end time.Time, absent bool) (r dnsResult, err error) {
+func askSocket(
+	ctx context.Context, addr string, questions [][]byte, at int, end time.Time, absent bool,
+) (r dnsResult, err error) {
 	conn, err := net.Dial("udp", addr)
 	if err != nil {
 		return r, err
@@ -144,8 +153,9 @@ func checkAnswer(m []byte, absent bool) error {
 }
 
 var (
-	dnsperfLines = regexp.MustCompile(`(?m)^\s*(Queries completed|Queries lost|Run time \(s\)|Response codes):\s+(.*)$`)
-	firstNumber  = regexp.MustCompile(`^[\d.]+`)
+	dnsperfLines = regexp.MustCompile(
+		`(?m)^\s*(Queries completed|Queries lost|Run time \(s\)|Response codes):\s+(.*)$`)
+	firstNumber = regexp.MustCompile(`^[\d.]+`)
 )
 
 // dnsperf sends queries with DNS-OARC's dnsperf.
@@ -160,13 +170,15 @@ func dnsperf(path, dir string) dnsAsker {
 			_, err = f.WriteString(strings.Join(names, " TXT\n") + " TXT\n")
 			return f.Name(), errors.Join(err, f.Close())
 		},
-		ask: func(ctx context.Context, addr string, questions any, length time.Duration, absent bool) (dnsResult, error) {
+		ask: func(ctx context.Context, addr string, questions any, length time.Duration,
+			absent bool) (dnsResult, error) {
 			host, port, err := net.SplitHostPort(addr)
 			if err != nil {
 				return dnsResult{}, err
 			}
 			seconds := strconv.FormatFloat(length.Seconds(), 'f', -1, 64)
-			out, err := exec.CommandContext(ctx, path, "-s", host, "-p", port, "-d", questions.(string), "-l", seconds, "-e", "-q", "100", "-c", "8").Output()
+			out, err := exec.CommandContext(ctx, path, "-s", host, "-p", port,
+				"-d", questions.(string), "-l", seconds, "-e", "-q", "100", "-c", "8").Output()
 			if err != nil {
 				return dnsResult{}, fmt.Errorf("dnsperf: %w", err)
 			}
@@ -194,7 +206,8 @@ func readDNSPerf(out, rcode string) (r dnsResult, err error) {
 		}
 	}
 	r.elapsed = time.Duration(seconds * float64(time.Second))
-	if r.answers == 0 || seconds == 0 || !strings.HasPrefix(codes, rcode+" ") || strings.Contains(codes, ",") {
+	if r.answers == 0 || seconds == 0 || !strings.HasPrefix(codes, rcode+" ") ||
+		strings.Contains(codes, ",") {
 		return r, fmt.Errorf("dnsperf: expected only %s answers:\n%s", rcode, out)
 	}
 	return r, nil

@@ -62,9 +62,12 @@ func serveChild(args []string, stdin io.Reader, stdout io.Writer) error {
 
 // serveOurs runs our server as the program does, except for its source.
 func serveOurs(targets, live int) (addr string, stop func(), err error) {
-	s, err := dnsserver.New(dnsserver.Config{Zone: benchZone, Listen: []string{"127.0.0.1:0"}, Source: numberedSource{targets, live},
-		NameServers: []dnsserver.NameServer{{Host: "ns1." + benchZone, IPv4: netip.MustParseAddr("127.0.0.1")}},
-		RateLimit:   100, RateLimitExempt: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
+	s, err := dnsserver.New(dnsserver.Config{Zone: benchZone, Listen: []string{"127.0.0.1:0"},
+		Source: numberedSource{targets, live},
+		NameServers: []dnsserver.NameServer{{Host: "ns1." + benchZone,
+			IPv4: netip.MustParseAddr("127.0.0.1")}},
+		RateLimit: 100, RateLimitExempt: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"),
+			netip.MustParsePrefix("::1/128")},
 		Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()})
 	if err != nil {
 		return "", nil, err
@@ -101,7 +104,8 @@ func (n numberedSource) Follow(ctx context.Context, f dnsserver.Feed) error {
 		label := targetLabel(i)
 		snap.Target(label)
 		if i < n.live {
-			snap.Challenge(dnsserver.Challenge{Label: label, Value: targetValue(i), ExpiresAt: expires})
+			snap.Challenge(dnsserver.Challenge{Label: label, Value: targetValue(i),
+				ExpiresAt: expires})
 		}
 	}
 	snap.Commit()

@@ -55,7 +55,10 @@ type httpResult struct {
 
 // httpLoad sends requests over several connections for a duration, one at a time on each
 // connection. A response with another status is an error.
-func httpLoad(ctx context.Context, addr string, conns int, length time.Duration, status int, request func() []byte) (httpResult, error) {
+func httpLoad(
+	ctx context.Context, addr string, conns int, length time.Duration, status int,
+	request func() []byte,
+) (httpResult, error) {
 	open := make([]*httpConn, conns)
 	for i := range open {
 		var err error

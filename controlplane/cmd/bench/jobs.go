@@ -47,7 +47,8 @@ func jobs(b *bench, items []string) error {
 			return err
 		}
 	}
-	b.table.note("jobs: dns_check jobs whose lookup returns immediately, so that each is dispatched, claimed, run, and concluded durably in Postgres; limit: tasks without work in Asynq alone, with the same Redis, concurrency, and check interval. By hand: those tasks, each with two durable updates of a bare row.")
+	b.table.note(
+		"jobs: dns_check jobs whose lookup returns immediately, so that each is dispatched, claimed, run, and concluded durably in Postgres; limit: tasks without work in Asynq alone, with the same Redis, concurrency, and check interval. By hand: those tasks, each with two durable updates of a bare row.")
 	return nil
 }
 
@@ -59,7 +60,8 @@ func (b *bench) pickup(t *tenant, doctor *instantDoctor, bare *bareQueue) error 
 	one := func(round, i int) (time.Duration, error) {
 		name := fmt.Sprintf("p%d-%d.example.com", round, i)
 		ran := doctor.expect(name)
-		_, err := t.lifecycle.AddDomain(b.ctx, controlplane.System("bench"), t.orgID, lifecycle.NewDomain{Name: name, Options: controlplane.Options{AutoRenew: true}})
+		_, err := t.lifecycle.AddDomain(b.ctx, controlplane.System("bench"), t.orgID,
+			lifecycle.NewDomain{Name: name, Options: controlplane.Options{AutoRenew: true}})
 		committed := time.Now()
 		if err != nil {
 			return 0, err
@@ -87,7 +89,8 @@ func (b *bench) pickup(t *tenant, doctor *instantDoctor, bare *bareQueue) error 
 			return nil
 		}
 	}
-	err := b.interleave("jobs/pickup", each(&ours, one), each(&limit, func(int, int) (time.Duration, error) { return bare.pickup(b.ctx) }))
+	err := b.interleave("jobs/pickup", each(&ours, one),
+		each(&limit, func(int, int) (time.Duration, error) { return bare.pickup(b.ctx) }))
 	if err != nil {
 		return err
 	}
@@ -122,7 +125,11 @@ func (b *bench) drain(s *stores, t *tenant, bare *bareQueue) error {
 			})
 		},
 		func(round int) error {
-			if err := limit.measure(s, n, func() error { return bare.drain(b.ctx, "job_01h455vb4pex5vsknk084", n) }); err != nil {
+			if err := limit.measure(s, n,
+				func() error {
+					return bare.drain(b.ctx,
+						"job_01h455vb4pex5vsknk084", n)
+				}); err != nil {
 				return err
 			}
 			prefix := fmt.Sprintf("job_by_hand_%d_", round)
@@ -136,9 +143,12 @@ func (b *bench) drain(s *stores, t *tenant, bare *bareQueue) error {
 	}
 	many := thousands(fmt.Sprint(n)) + " at once"
 	b.table.add("jobs drained, "+many, "/s", ours.rate, limit.rate, ratioAtLeast(0.7))
-	b.table.add("the same, limit: one durable claim and one durable conclusion by hand", "/s", ours.rate, hand.rate, target{})
-	b.table.add("CPU of a drained job in this process, limit: by hand", "µs", ours.process, hand.process, target{})
-	b.table.add("CPU of a drained job in Postgres, limit: by hand", "µs", ours.postgres, hand.postgres, target{})
+	b.table.add("the same, limit: one durable claim and one durable conclusion by hand",
+		"/s", ours.rate, hand.rate, target{})
+	b.table.add("CPU of a drained job in this process, limit: by hand", "µs", ours.process,
+		hand.process, target{})
+	b.table.add("CPU of a drained job in Postgres, limit: by hand", "µs", ours.postgres,
+		hand.postgres, target{})
 	return nil
 }
 
@@ -156,7 +166,9 @@ func (d *drains) measure(s *stores, n int, work func() error) error {
 	}
 	took, used := time.Since(start), cpuTime()-process
 	after, err := cpuOf(s.postgres.PID())
-	each := func(cpu time.Duration) float64 { return float64(cpu) / float64(time.Microsecond) / float64(n) }
+	each := func(cpu time.Duration) float64 {
+		return float64(cpu) / float64(time.Microsecond) / float64(n)
+	}
 	d.rate = append(d.rate, float64(n)/took.Seconds())
 	d.process, d.postgres = append(d.process, each(used)), append(d.postgres, each(after-postgres))
 	return err
@@ -185,12 +197,15 @@ func (t *tenant) drained(ctx context.Context, n int, add func() error) error {
 	}
 	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); {
 		var left bool
-		if err := t.db.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM jobs WHERE status IN ('queued', 'running'))`).Scan(&left); err != nil || !left {
+		if err := t.db.QueryRow(ctx,
+			`SELECT EXISTS (SELECT 1 FROM jobs WHERE status IN ('queued', 'running'))`).Scan(
+			&left); err != nil || !left {
 			return err
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
-	rows, err := t.db.Query(ctx, `SELECT status || ' ' || reason || ' ' || last_error_code || ': ' || count(*) FROM jobs GROUP BY status, reason, last_error_code`)
+	rows, err := t.db.Query(ctx,
+		`SELECT status || ' ' || reason || ' ' || last_error_code || ': ' || count(*) FROM jobs GROUP BY status, reason, last_error_code`)
 	if err != nil {
 		return err
 	}
@@ -216,7 +231,9 @@ func (d *instantDoctor) expect(name string) <-chan time.Time {
 }
 
 // Examine implements lifecycle.Doctor.
-func (d *instantDoctor) Examine(_ context.Context, domain, _ string, _ bool, _ []controlplane.CAIdentity) (controlplane.Examination, error) {
+func (d *instantDoctor) Examine(
+	_ context.Context, domain, _ string, _ bool, _ []controlplane.CAIdentity,
+) (controlplane.Examination, error) {
 	now := time.Now()
 	d.mu.Lock()
 	ch := d.start[domain]
@@ -225,5 +242,6 @@ func (d *instantDoctor) Examine(_ context.Context, domain, _ string, _ bool, _ [
 	if ch != nil {
 		ch <- now
 	}
-	return controlplane.Examination{Delegation: controlplane.Diagnosis{Code: controlplane.CauseOK, Summary: "in place", CheckedAt: now}}, nil
+	return controlplane.Examination{Delegation: controlplane.Diagnosis{Code: controlplane.CauseOK,
+		Summary: "in place", CheckedAt: now}}, nil
 }

@@ -89,7 +89,8 @@ func (b *bench) newAudience(dev *program.Dev) (*audience, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &audience{ctx: b.ctx, db: db, org: dev.OrgID, url: dev.Env()["DCVAAS_ENDPOINT"] + "/api/events", token: dev.Token}, nil
+	return &audience{ctx: b.ctx, db: db, org: dev.OrgID, url: dev.Env()["DCVAAS_ENDPOINT"] +
+		"/api/events", token: dev.Token}, nil
 }
 
 func (a *audience) close() {
@@ -151,7 +152,8 @@ func (a *audience) write() (time.Time, error) {
 	id := controlplane.NewID(controlplane.PrefixEvent)
 	a.written = append(a.written, id)
 	start := time.Now()
-	_, err := a.db.Exec(a.ctx, `INSERT INTO audit_logs (id, org_id, actor_type, action, entity_type, entity_id, created_at)
+	_, err := a.db.Exec(a.ctx,
+		`INSERT INTO audit_logs (id, org_id, actor_type, action, entity_type, entity_id, created_at)
 		VALUES ($1, $2, 'system', $3, 'domain', 'dom_bench', now())`, id, a.org, controlplane.ActionCheckRequested)
 	return start, err
 }

@@ -45,8 +45,10 @@ func lists(b *bench, _ []string) error {
 	if err := b.interleave("lists/last", turn(0, last), turn(1, first+"50")); err != nil {
 		return err
 	}
-	b.table.add(fmt.Sprintf("last page of %s domains, beside the first", thousands(fmt.Sprint(n))), "ms", took[0], took[1], ratioAtMost(1.2))
-	b.table.note("lists: pages of 50 from the API, newest first, one call at a time; limit: the first page.")
+	b.table.add(fmt.Sprintf("last page of %s domains, beside the first", thousands(fmt.Sprint(n))),
+		"ms", took[0], took[1], ratioAtMost(1.2))
+	b.table.note(
+		"lists: pages of 50 from the API, newest first, one call at a time; limit: the first page.")
 	return nil
 }
 
@@ -59,7 +61,8 @@ func addManyDomains(ctx context.Context, dsn, org string, n int) error {
 	defer func() { _ = db.Close(context.WithoutCancel(ctx)) }()
 	for _, sql := range []string{
 		`ALTER TABLE domains DISABLE TRIGGER USER`,
-		fmt.Sprintf(`INSERT INTO domains (id, org_id, name, cname_target, status, created_at) SELECT 'dom_' || lpad(i::text, 26, '0'), '%s',
+		fmt.Sprintf(
+			`INSERT INTO domains (id, org_id, name, cname_target, status, created_at) SELECT 'dom_' || lpad(i::text, 26, '0'), '%s',
 			'n' || i || '.example.com', md5(i::text), 'pending_cname', now() - i * interval '1 second' FROM generate_series(1, %d) i`, org, n),
 		`ALTER TABLE domains ENABLE TRIGGER USER`,
 		`ANALYZE domains`,

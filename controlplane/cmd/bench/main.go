@@ -78,7 +78,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		return 2
 	}
-	b := &bench{ctx: ctx, options: o, log: stderr, table: table{Machine: describeMachine(), Rounds: o.rounds}}
+	b := &bench{ctx: ctx, options: o, log: stderr,
+		table: table{Machine: describeMachine(), Rounds: o.rounds}}
 	err = b.measure()
 	if len(b.table.Rows) > 0 {
 		b.table.print(stdout)
@@ -97,11 +98,13 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	var o options
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.SetOutput(stderr)
-	only := fs.String("only", "", "measure only the figures that match this `regexp`, such as ^api/get or dns/txt")
+	only := fs.String("only", "",
+		"measure only the figures that match this `regexp`, such as ^api/get or dns/txt")
 	fs.IntVar(&o.rounds, "rounds", 0, "rounds of each figure (default 5, or 3 with -quick)")
 	fs.BoolVar(&o.quick, "quick", false, "short rounds: about a minute in total, with more noise")
 	fs.StringVar(&o.json, "json", "", "also write the table to this `file`")
-	fs.StringVar(&o.profile, "profile", "", "write a CPU profile of our side of the first round of each figure to this `directory`")
+	fs.StringVar(&o.profile, "profile", "",
+		"write a CPU profile of our side of the first round of each figure to this `directory`")
 	if err := fs.Parse(args); err != nil {
 		return o, err
 	}

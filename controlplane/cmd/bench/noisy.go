@@ -49,7 +49,8 @@ func noisy(b *bench, items []string) error {
 		return err
 	}
 	defer q.close()
-	if _, err := q.measure(2 * time.Second); err != nil { // registers the account, and fills the first page of the list
+	// registers the account, and fills the first page of the list
+	if _, err := q.measure(2 * time.Second); err != nil {
 		return err
 	}
 	for _, item := range items {
@@ -57,7 +58,8 @@ func noisy(b *bench, items []string) error {
 			return fmt.Errorf("%s: %w", item, err)
 		}
 	}
-	b.table.note("noisy: together with a noisy tenant or network, with all limits enabled; limit: the same on the quiet system. An organization on the pro plan sends GET of a page of domains every %s and POST of a delegated domain every %s; certificate: from POST to active; webhook: from the event's time to its arrival at a receiver that responds immediately. p50 and p95 of each round.", quietGetEvery, quietPostEvery)
+	b.table.note(
+		"noisy: together with a noisy tenant or network, with all limits enabled; limit: the same on the quiet system. An organization on the pro plan sends GET of a page of domains every %s and POST of a delegated domain every %s; certificate: from POST to active; webhook: from the event's time to its arrival at a receiver that responds immediately. p50 and p95 of each round.", quietGetEvery, quietPostEvery)
 	return nil
 }
 
@@ -70,7 +72,9 @@ func (b *bench) noisyBeside(o *operator, q *quiet, item string) error {
 	measure := func(side int) error {
 		at, before := time.Now(), othersUsed(q)
 		e, err := q.measure(length)
-		others[side] = append(others[side], 100*float64(othersUsed(q)-before)/float64(time.Since(at))/float64(runtime.GOMAXPROCS(0)))
+		others[side] = append(others[side],
+			100*float64(othersUsed(q)-before)/float64(time.Since(at))/float64(
+				runtime.GOMAXPROCS(0)))
 		sides[side] = append(sides[side], e)
 		return err
 	}
@@ -90,7 +94,8 @@ func (b *bench) noisyBeside(o *operator, q *quiet, item string) error {
 			}
 			err = measure(0)
 			n.stop()
-			sent, refused, failed = sent+n.sent.Load(), refused+n.refused.Load(), failed+n.failed.Load()
+			sent, refused, failed = sent+n.sent.Load(), refused+n.refused.Load(),
+				failed+n.failed.Load()
 			return err
 		},
 		func(int) error {
@@ -111,11 +116,14 @@ func (b *bench) noisyBeside(o *operator, q *quiet, item string) error {
 				}
 				return out
 			}
-			b.table.add(fmt.Sprintf("beside %s: %s, p%g", kind.what, f.name, p), "ms", per(0), per(1), ratioAtMost(2))
+			b.table.add(fmt.Sprintf("beside %s: %s, p%g", kind.what, f.name, p), "ms", per(0),
+				per(1), ratioAtMost(2))
 		}
 	}
-	b.table.note("noisy/%s: %s requests, of which %s were rejected with 429, and %s got no complete response. Other processes used %.0f%% of the processors in the noisy rounds, and %.0f%% in the quiet ones: above about 10%%, they affect the high percentiles.", item,
-		thousands(fmt.Sprint(sent)), thousands(fmt.Sprint(refused)), thousands(fmt.Sprint(failed)), median(others[0]), median(others[1]))
+	b.table.note(
+		"noisy/%s: %s requests, of which %s were rejected with 429, and %s got no complete response. Other processes used %.0f%% of the processors in the noisy rounds, and %.0f%% in the quiet ones: above about 10%%, they affect the high percentiles.", item,
+		thousands(fmt.Sprint(sent)), thousands(fmt.Sprint(refused)), thousands(fmt.Sprint(failed)),
+		median(others[0]), median(others[1]))
 	return nil
 }
 
@@ -155,7 +163,8 @@ func (b *bench) newOperator(dev *program.Dev) (*operator, error) {
 		return nil, err
 	}
 	o := &operator{b: b, dev: dev, store: store}
-	o.lifecycle, err = lifecycle.New(lifecycle.Config{Store: store, Zone: dev.Config.Zone, TargetKey: make([]byte, 32), Doctor: &instantDoctor{}, Issuer: noIssuer{}})
+	o.lifecycle, err = lifecycle.New(lifecycle.Config{Store: store, Zone: dev.Config.Zone,
+		TargetKey: make([]byte, 32), Doctor: &instantDoctor{}, Issuer: noIssuer{}})
 	if err != nil {
 		store.Close()
 		return nil, err

@@ -8,10 +8,11 @@ import (
 )
 
 const (
-	floodTick      = 10 * time.Millisecond
-	floodSources   = 24      // networks, each in a separate /24
-	floodUDP       = 2_000   // queries per second, from all networks
-	floodSpoofed   = 400     // additional queries per second from the test CA's /24: four times the rate limit
+	floodTick    = 10 * time.Millisecond
+	floodSources = 24    // networks, each in a separate /24
+	floodUDP     = 2_000 // queries per second, from all networks
+	// additional queries per second from the test CA's /24: four times the rate limit
+	floodSpoofed   = 400
 	floodTCP       = 200     // connections per second
 	floodTCPOpen   = 3_000   // open connections: more than the server's 2,048
 	floodTCPAtOnce = 2_500   // connections opened before the round
@@ -33,13 +34,15 @@ func (n *noise) dnsFloods() error {
 	connect := func() error {
 		serial++
 		n.sent.Add(1)
-		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 90, byte(serial%floodSources), 1)}, Timeout: time.Second}
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 90, byte(serial%floodSources),
+			1)}, Timeout: time.Second}
 		c, err := d.DialContext(n.ctx, "tcp", server)
 		if err != nil {
 			n.failed.Add(1)
 			return err
 		}
-		if _, err := c.Write([]byte{0, 40}); err != nil { // the length of a query that is never sent
+		// the length of a query that is never sent
+		if _, err := c.Write([]byte{0, 40}); err != nil {
 			n.failed.Add(1)
 		}
 		if len(open) == floodTCPOpen {
@@ -55,7 +58,8 @@ func (n *noise) dnsFloods() error {
 		if i == 0 {
 			from = net.IPv4(127, 0, 0, 9) // in the network of the CA's resolver
 		}
-		conn, err := (&net.Dialer{LocalAddr: &net.UDPAddr{IP: from}}).DialContext(n.ctx, "udp", server)
+		conn, err := (&net.Dialer{LocalAddr: &net.UDPAddr{IP: from}}).DialContext(n.ctx,
+			"udp", server)
 		if err != nil {
 			return fmt.Errorf("open a socket on another loopback address: %w", err)
 		}

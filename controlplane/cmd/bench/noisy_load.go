@@ -47,15 +47,19 @@ func (o *operator) newNoise() (*noise, error) {
 	o.noises++
 	n := &noise{o: o, number: o.noises}
 	n.ctx, n.cancel = context.WithTimeout(o.b.ctx, noiseTurn)
-	account := controlplane.GitHubAccount{ID: int64(1_000_000 + n.number), Login: fmt.Sprint("noisy-", n.number)}
-	session, cookie, err := o.lifecycle.SignIn(n.ctx, controlplane.System("bench"), "bench", account)
+	account := controlplane.GitHubAccount{ID: int64(1_000_000 + n.number),
+		Login: fmt.Sprint("noisy-", n.number)}
+	session, cookie, err := o.lifecycle.SignIn(n.ctx, controlplane.System("bench"),
+		"bench", account)
 	if err != nil {
 		n.stop()
 		return nil, err
 	}
 	n.org, n.cookie = session.OrgID, cookie
 	for i := range n.tokens {
-		if _, n.tokens[i], err = o.lifecycle.CreateToken(n.ctx, controlplane.System("bench"), nil, n.org, lifecycle.NewToken{Name: fmt.Sprint("noisy ", i), Scopes: controlplane.Scopes()}); err != nil {
+		if _, n.tokens[i], err = o.lifecycle.CreateToken(n.ctx, controlplane.System("bench"), nil,
+			n.org, lifecycle.NewToken{Name: fmt.Sprint("noisy ", i),
+				Scopes: controlplane.Scopes()}); err != nil {
 			n.stop()
 			return nil, err
 		}
@@ -72,8 +76,12 @@ func (o *operator) newNoise() (*noise, error) {
 // are local addresses.
 func clientFrom(ip net.IP) *http.Client {
 	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: ip}, Timeout: 5 * time.Second}
-	return &http.Client{Transport: &http.Transport{DialContext: dialer.DialContext, MaxIdleConnsPerHost: 64}, Timeout: time.Minute,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return &http.Client{Transport: &http.Transport{DialContext: dialer.DialContext,
+		MaxIdleConnsPerHost: 64}, Timeout: time.Minute,
+		CheckRedirect: func(*http.Request,
+			[]*http.Request) error {
+			return http.ErrUseLastResponse
+		}}
 }
 
 // stop stops the noise and deletes the organization.
@@ -96,7 +104,8 @@ func (n *noise) stop() {
 		defer cancel()
 		org, err := n.o.store.Organization(ctx, n.org)
 		if err == nil {
-			err = n.o.lifecycle.DeleteOrganization(ctx, controlplane.System("bench"), n.org, org.Name)
+			err = n.o.lifecycle.DeleteOrganization(ctx, controlplane.System("bench"), n.org,
+				org.Name)
 		}
 		if err != nil {
 			n.o.b.say("deleting the noisy organization: %v", err)
@@ -112,7 +121,8 @@ func (n *noise) repeat(goroutines int, f func(i int) (status int)) {
 		n.done.Go(func() {
 			for n.ctx.Err() == nil && n.sent.Load() < noiseRequests {
 				pause := noisePause
-				if status := f(int(next.Add(1) - 1)); status != 0 && status != http.StatusTooManyRequests {
+				if status := f(int(next.Add(1) - 1)); status != 0 &&
+					status != http.StatusTooManyRequests {
 					pause = noiseSoon
 				}
 				n.sleep(pause)

@@ -46,11 +46,13 @@ var experienceFigures = []struct {
 
 func (b *bench) newQuiet(o *operator) (*quiet, error) {
 	limit := quietDomainLimit
-	org, err := o.lifecycle.CreateOrganization(b.ctx, controlplane.System("bench"), lifecycle.NewOrganization{Name: "Quiet", Tier: controlplane.TierPro, DomainLimit: &limit})
+	org, err := o.lifecycle.CreateOrganization(b.ctx, controlplane.System("bench"),
+		lifecycle.NewOrganization{Name: "Quiet", Tier: controlplane.TierPro, DomainLimit: &limit})
 	if err != nil {
 		return nil, err
 	}
-	_, token, err := o.lifecycle.CreateToken(b.ctx, controlplane.System("bench"), nil, org.ID, lifecycle.NewToken{Name: "bench", Scopes: controlplane.Scopes()})
+	_, token, err := o.lifecycle.CreateToken(b.ctx, controlplane.System("bench"), nil, org.ID,
+		lifecycle.NewToken{Name: "bench", Scopes: controlplane.Scopes()})
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +64,9 @@ func (b *bench) newQuiet(o *operator) (*quiet, error) {
 	q := &quiet{pipeline: p, hooks: newHookReceiver()}
 	var made json.RawMessage
 	_, err = q.call(b.ctx, http.MethodPost, "/api/webhooks", nil,
-		map[string]any{"url": q.hooks.server.URL, "events": []string{controlplane.ActionDomainCreated, controlplane.ActionCertificateIssued}}, &made)
+		map[string]any{"url": q.hooks.server.URL,
+			"events": []string{controlplane.ActionDomainCreated,
+				controlplane.ActionCertificateIssued}}, &made)
 	if err != nil {
 		q.close()
 		return nil, err
@@ -123,7 +127,9 @@ func (q *quiet) measure(length time.Duration) (experience, error) {
 }
 
 // atIntervals starts n calls of f at fixed intervals, each in a goroutine of g.
-func atIntervals(ctx context.Context, g *errgroup.Group, every time.Duration, n int, f func(i int) error) error {
+func atIntervals(
+	ctx context.Context, g *errgroup.Group, every time.Duration, n int, f func(i int) error,
+) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for i := range n {
@@ -176,7 +182,8 @@ func (h *hookReceiver) take() []float64 {
 // await waits until n events have arrived and returns their delays.
 func (h *hookReceiver) await(ctx context.Context, n int) ([]float64, error) {
 	var all []float64
-	for deadline := time.Now().Add(webhookPatience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(webhookPatience); time.Now().Before(deadline); time.Sleep(
+		5 * time.Millisecond) {
 		if all = append(all, h.take()...); len(all) >= n {
 			return all, nil
 		}

@@ -23,7 +23,9 @@ func (n *noise) work() error {
 	n.after = append(n.after, func() { close(ended); silent.Close() })
 	hooks := make([]struct{ ID string }, controlplane.TierFree.Webhooks())
 	for i := range hooks {
-		if err := n.mustCall(http.MethodPost, "/api/webhooks", map[string]any{"url": fmt.Sprintf("%s/%d", silent.URL, i)}, &hooks[i]); err != nil {
+		if err := n.mustCall(http.MethodPost,
+			"/api/webhooks", map[string]any{"url": fmt.Sprintf("%s/%d", silent.URL, i)},
+			&hooks[i]); err != nil {
 			return err
 		}
 	}
@@ -31,10 +33,12 @@ func (n *noise) work() error {
 	for i := range names {
 		names[i] = fmt.Sprintf("n%d-%d.example.org", n.number, i)
 		var record controlplane.Delegation
-		if err := n.mustCall(http.MethodGet, "/api/delegation?name="+url.QueryEscape(names[i]), nil, &record); err != nil {
+		if err := n.mustCall(http.MethodGet, "/api/delegation?name="+url.QueryEscape(names[i]), nil,
+			&record); err != nil {
 			return err
 		}
-		if err := n.o.dev.Playground.Set(record.Name, record.Type, []string{record.Target}, 60); err != nil {
+		if err := n.o.dev.Playground.Set(record.Name, record.Type, []string{record.Target},
+			60); err != nil {
 			return err
 		}
 	}
@@ -42,13 +46,18 @@ func (n *noise) work() error {
 		n.repeat(1, func(int) int { return n.domainLoop(name, i == 0) })
 	}
 	n.repeat(1, func(i int) int {
-		return n.call(http.MethodPatch, "/api/domains/"+names[0], map[string]any{"labels": map[string]any{"n": fmt.Sprint(i)}}, nil)
+		return n.call(http.MethodPatch, "/api/domains/"+names[0],
+			map[string]any{"labels": map[string]any{"n": fmt.Sprint(i)}}, nil)
 	})
 	since := time.Now().Add(-time.Hour)
 	n.repeat(1, func(i int) int {
-		return n.call(http.MethodPost, "/api/webhooks/"+hooks[i%len(hooks)].ID+"/redeliver", map[string]any{"since": since, "all": true}, nil)
+		return n.call(http.MethodPost, "/api/webhooks/"+hooks[i%len(hooks)].ID+
+			"/redeliver", map[string]any{"since": since, "all": true}, nil)
 	})
-	n.repeat(6, func(int) int { return n.call(http.MethodGet, "/api/domains/"+names[1]+"/diagnosis", nil, nil) })
+	n.repeat(6, func(int) int {
+		return n.call(http.MethodGet, "/api/domains/"+names[1]+
+			"/diagnosis", nil, nil)
+	})
 	n.repeat(3, func(int) int { return n.call(http.MethodGet, "/api/audit-logs/export", nil, nil) })
 	n.sleep(noiseReady)
 	return nil
@@ -58,11 +67,13 @@ func (n *noise) work() error {
 // returns the status of the last call.
 func (n *noise) domainLoop(name string, renews bool) int {
 	var d addedDomain
-	status := n.call(http.MethodPost, "/api/domains", map[string]any{"name": name, "key_type": "rsa4096"}, &d)
+	status := n.call(http.MethodPost, "/api/domains", map[string]any{"name": name,
+		"key_type": "rsa4096"}, &d)
 	if status != http.StatusCreated && status != http.StatusConflict {
 		return status
 	}
-	for n.ctx.Err() == nil && status != http.StatusTooManyRequests && d.Status != string(controlplane.DomainActive) {
+	for n.ctx.Err() == nil && status != http.StatusTooManyRequests &&
+		d.Status != string(controlplane.DomainActive) {
 		status = n.call(http.MethodGet, "/api/domains/"+name+"?wait=10s", nil, &d)
 		n.sleep(10 * noisePause)
 	}

@@ -52,7 +52,8 @@ func cpuOf(leader int) (time.Duration, error) {
 		ticks += user + system
 		return errors.Join(err1, err2)
 	})
-	return time.Duration(ticks) * (time.Second / 100), err // USER_HZ is 100 on all Linux platforms that Go supports
+	// USER_HZ is 100 on all Linux platforms that Go supports
+	return time.Duration(ticks) * (time.Second / 100), err
 }
 
 // resident returns the resident memory of the process and its children, in MB.
@@ -90,7 +91,8 @@ func eachStat(leader int, f func(pid string, fields []string) error) error {
 			continue // the process has exited
 		}
 		stat := string(raw)
-		fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:]) // a name may contain any character
+		// a name may contain any character
+		fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
 		if len(fields) < 13 || fields[1] != group && fields[2] != group {
 			continue
 		}
@@ -100,7 +102,8 @@ func eachStat(leader int, f func(pid string, fields []string) error) error {
 		}
 	}
 	if !found {
-		return fmt.Errorf("process %s not found in /proc: it has exited, or the system is not Linux", group)
+		return fmt.Errorf(
+			"process %s not found in /proc: it has exited, or the system is not Linux", group)
 	}
 	return nil
 }
@@ -115,7 +118,8 @@ func busyTime() time.Duration {
 	line, _, _ := strings.Cut(string(raw), "\n")
 	var ticks int64
 	for i, field := range strings.Fields(line) {
-		if i < 1 || i == 4 || i == 5 || i > 8 { // the name; idle and iowait; guest times, which user includes
+		// the name; idle and iowait; guest times, which user includes
+		if i < 1 || i == 4 || i == 5 || i > 8 {
 			continue
 		}
 		n, err := strconv.ParseInt(field, 10, 64)

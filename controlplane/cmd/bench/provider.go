@@ -39,14 +39,18 @@ type terraformRun struct {
 // terraform measures an apply of many domains, and a refresh. The limits are the bare calls.
 func terraform(b *bench, _ []string) error {
 	t := &terraformRun{b: b, plugin: filepath.Join(b.dir, "plugin"),
-		http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: terraformParallel}, Timeout: time.Minute}}
+		http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: terraformParallel},
+			Timeout: time.Minute}}
 	defer t.http.CloseIdleConnections()
-	build := exec.CommandContext(b.ctx, "go", "build", "-buildvcs=false", "-o", filepath.Join(t.plugin, "terraform-provider-dcvaas"), "github.com/dcvaas/terraform-provider-dcvaas")
+	build := exec.CommandContext(b.ctx, "go", "build", "-buildvcs=false",
+		"-o", filepath.Join(t.plugin, "terraform-provider-dcvaas"),
+		"github.com/dcvaas/terraform-provider-dcvaas")
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w: %s", err, out)
 	}
 	var err error
-	if t.dev, err = b.startDev("terraform", false); err != nil { // no workers: the jobs of new domains stay queued
+	// no workers: the jobs of new domains stay queued
+	if t.dev, err = b.startDev("terraform", false); err != nil {
 		return err
 	}
 	defer stopDev(t.dev)
@@ -105,12 +109,16 @@ func (t *terraformRun) measure(n int) error {
 	}
 	what := fmt.Sprintf("terraform, %d domains: ", n)
 	t.b.table.add(what+"apply", "s", apply, bare, ratioAtMost(1.5))
-	t.b.table.add(what+"apply, beside terraform_data and the bare calls", "s", apply, own, ratioAtMost(1.5))
-	t.b.table.add(what+"apply, API calls", "", calls, repeated(float64(3*n), len(calls)), ratioAtMost(1))
+	t.b.table.add(what+"apply, beside terraform_data and the bare calls", "s", apply, own,
+		ratioAtMost(1.5))
+	t.b.table.add(what+"apply, API calls", "", calls, repeated(float64(3*n), len(calls)),
+		ratioAtMost(1))
 	t.b.table.add(what+"apply, peak memory of the provider", "MB", memory, nil, target{})
 	t.b.table.add(what+"plan without changes", "s", refresh, pages, target{})
-	t.b.table.add(what+"plan without changes, API calls", "", reads, repeated(float64(n), len(reads)), ratioAtMost(0.5))
-	t.b.table.note("terraform: the command and the provider as users run them, -parallelism=%d, one dcvaas_domain with for_each; limit of the apply: the same calls (two delegations, because Terraform plans twice, and one creation each) with net/http at the same concurrency; of the plan: only the list's pages, and one call for each domain. Terraform's own work is measured with as many terraform_data, which need no provider and no calls.", terraformParallel)
+	t.b.table.add(what+"plan without changes, API calls", "", reads,
+		repeated(float64(n), len(reads)), ratioAtMost(0.5))
+	t.b.table.note(
+		"terraform: the command and the provider as users run them, -parallelism=%d, one dcvaas_domain with for_each; limit of the apply: the same calls (two delegations, because Terraform plans twice, and one creation each) with net/http at the same concurrency; of the plan: only the list's pages, and one call for each domain. Terraform's own work is measured with as many terraform_data, which need no provider and no calls.", terraformParallel)
 	return nil
 }
 
@@ -137,8 +145,10 @@ resource %q "all" {
   %s = each.key
 }
 `, kind, n, t.serial, attribute)
-	rc := fmt.Sprintf("provider_installation {\n  dev_overrides {\n    \"dcvaas/dcvaas\" = %q\n  }\n  direct {}\n}\n", t.plugin)
-	return dir, errors.Join(os.Mkdir(dir, 0o755), os.WriteFile(filepath.Join(dir, "main.tf"), []byte(config), 0o600),
+	rc := fmt.Sprintf(
+		"provider_installation {\n  dev_overrides {\n    \"dcvaas/dcvaas\" = %q\n  }\n  direct {}\n}\n", t.plugin)
+	return dir, errors.Join(os.Mkdir(dir, 0o755),
+		os.WriteFile(filepath.Join(dir, "main.tf"), []byte(config), 0o600),
 		os.WriteFile(filepath.Join(dir, "rc"), []byte(rc), 0o600))
 }
 
@@ -147,7 +157,8 @@ resource %q "all" {
 func (t *terraformRun) run(dir string, args ...string) (seconds, calls, peak float64, err error) {
 	cmd := exec.CommandContext(t.b.ctx, "terraform", append(args, "-no-color")...)
 	cmd.Dir = dir
-	cmd.Env = append(cmd.Environ(), "TF_CLI_CONFIG_FILE="+filepath.Join(dir, "rc"), "CHECKPOINT_DISABLE=1", "TF_IN_AUTOMATION=1",
+	cmd.Env = append(cmd.Environ(), "TF_CLI_CONFIG_FILE="+filepath.Join(dir, "rc"),
+		"CHECKPOINT_DISABLE=1", "TF_IN_AUTOMATION=1",
 		"DCVAAS_ENDPOINT="+t.front.URL, "DCVAAS_API_TOKEN="+t.dev.Token)
 	var out strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -186,7 +197,8 @@ func peakOfProvider(terraform int) (peak float64) {
 			name, value, _ := strings.Cut(line, ":")
 			fields[name] = strings.TrimSpace(value)
 		}
-		if fields["PPid"] != strconv.Itoa(terraform) || !strings.HasPrefix("terraform-provider-dcvaas", fields["Name"]) {
+		if fields["PPid"] != strconv.Itoa(terraform) ||
+			!strings.HasPrefix("terraform-provider-dcvaas", fields["Name"]) {
 			continue
 		}
 		kB, _ := strconv.ParseFloat(strings.TrimSuffix(fields["VmHWM"], " kB"), 64)
@@ -207,7 +219,9 @@ func (t *terraformRun) bareApply(n int) (float64, error) {
 		}
 	}
 	err := t.each(n, func(ctx context.Context, name string) error {
-		return t.call(ctx, http.MethodPost, "/api/domains", map[string]any{"name": name, "wildcard": false, "key_type": "ec256", "auto_issue": true, "auto_renew": true})
+		return t.call(ctx, http.MethodPost,
+			"/api/domains", map[string]any{"name": name, "wildcard": false, "key_type": "ec256",
+				"auto_issue": true, "auto_renew": true})
 	})
 	return time.Since(start).Seconds(), err
 }
@@ -234,6 +248,7 @@ func (t *terraformRun) each(n int, f func(ctx context.Context, name string) erro
 
 func (t *terraformRun) call(ctx context.Context, method, path string, body any) error {
 	var answer struct{}
-	_, err := (&pipeline{http: t.http, endpoint: t.front.URL, dev: t.dev}).call(ctx, method, path, nil, body, &answer)
+	_, err := (&pipeline{http: t.http, endpoint: t.front.URL, dev: t.dev}).call(ctx, method, path,
+		nil, body, &answer)
 	return err
 }

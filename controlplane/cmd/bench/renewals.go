@@ -45,7 +45,8 @@ func renewals(b *bench, _ []string) error {
 	if err := b.interleave("renewals/sweep", w.ours, w.limit); err != nil {
 		return err
 	}
-	what := fmt.Sprintf("renewal sweep, %s due of %s", thousands(fmt.Sprint(size.due)), thousands(fmt.Sprint(size.domains)))
+	what := fmt.Sprintf("renewal sweep, %s due of %s", thousands(fmt.Sprint(size.due)),
+		thousands(fmt.Sprint(size.domains)))
 	b.table.add(what+": rows written", "ms", w.written, w.statement, ratioAtMost(2))
 	allowed := 2*median(w.statement) + median(w.enqueue)
 	want := atMost(allowed, "ms")
@@ -55,7 +56,8 @@ func renewals(b *bench, _ []string) error {
 		both[i] = w.statement[i] + w.enqueue[i]
 	}
 	b.table.add(what+": rows written and dispatched", "ms", w.dispatched, both, want)
-	b.table.note("renewal sweep: lifecycle.Sweep, while the relay dispatches the jobs to Asynq, from which the benchmark removes them immediately instead of running them; limit: one statement that claims and enqueues all, on the same tables, followed by Asynq's Enqueue with %d concurrent calls (%.0f ms). Target: twice the statement, plus Asynq's enqueueing.", bareEnqueues, median(w.enqueue))
+	b.table.note(
+		"renewal sweep: lifecycle.Sweep, while the relay dispatches the jobs to Asynq, from which the benchmark removes them immediately instead of running them; limit: one statement that claims and enqueues all, on the same tables, followed by Asynq's Enqueue with %d concurrent calls (%.0f ms). Target: twice the statement, plus Asynq's enqueueing.", bareEnqueues, median(w.enqueue))
 	return nil
 }
 
@@ -113,7 +115,8 @@ func (w *sweeps) ours(int) error {
 	}
 	// Asynq gets only as many tasks as its workers need: remove them immediately.
 	taken := 0
-	for deadline := time.Now().Add(time.Minute); taken < w.size.due; time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); taken < w.size.due; time.Sleep(
+		2 * time.Millisecond) {
 		n, err := w.take()
 		if taken += n; err != nil {
 			return err
@@ -132,7 +135,8 @@ func (w *sweeps) ours(int) error {
 // take removes the pending tasks from Asynq and returns their number.
 func (w *sweeps) take() (int, error) {
 	queues, err := w.inspector.Queues()
-	if err != nil || !slices.Contains(queues, "bulk") { // the queue does not exist before its first task
+	// the queue does not exist before its first task
+	if err != nil || !slices.Contains(queues, "bulk") {
 		return 0, err
 	}
 	return w.inspector.DeleteAllPendingTasks("bulk")
@@ -160,7 +164,8 @@ func (w *sweeps) limit(int) error {
 		return fmt.Errorf("the statement enqueued %d jobs, want %d", n, w.size.due)
 	}
 	start = time.Now()
-	if err := bareEnqueue(ctx, w.client, "bulk", "job_01h455vb4pex5vsknk084", w.size.due); err != nil {
+	if err := bareEnqueue(ctx, w.client, "bulk",
+		"job_01h455vb4pex5vsknk084", w.size.due); err != nil {
 		return err
 	}
 	w.enqueue = append(w.enqueue, ms(time.Since(start)))
@@ -191,7 +196,8 @@ func (t *tenant) addActive(ctx context.Context, size sweepSize) error {
 	for _, sql := range []string{
 		`SET session_replication_role = replica`,
 		`SET synchronous_commit = off`,
-		fmt.Sprintf(`INSERT INTO domains (id, org_id, name, cname_target, status, renewal_queued, expires_at, renew_at)
+		fmt.Sprintf(
+			`INSERT INTO domains (id, org_id, name, cname_target, status, renewal_queued, expires_at, renew_at)
 			SELECT 'dom_' || lpad(i::text, 26, '0'), '%s', 'n' || i || '.example.com', md5(i::text), 'active', due,
 				now() + interval '60 days', CASE WHEN due THEN now() - interval '1 hour' * random() ELSE now() + interval '1 day' * (1 + 30 * random()) END
 			FROM (SELECT i, i * 11 %% 1000 < 11 AS due FROM generate_series(1, %d) i) n`, t.orgID, size.domains),

@@ -47,7 +47,8 @@ func revocation(b *bench, _ []string) error {
 		return err
 	}
 	defer p.close()
-	m := &massRevocation{pipeline: p, n: pick(b.options.quick, 300, 10_000), idle: pick(b.options.quick, 20, 100), busy: pick(b.options.quick, 20, 400)}
+	m := &massRevocation{pipeline: p, n: pick(b.options.quick, 300, 10_000),
+		idle: pick(b.options.quick, 20, 100), busy: pick(b.options.quick, 20, 400)}
 	b.say("revocation: issuing %s certificates", thousands(fmt.Sprint(m.n)))
 	if err := m.issueAll(); err != nil {
 		return err
@@ -79,8 +80,10 @@ func revocation(b *bench, _ []string) error {
 	b.table.add(what+": renewed", "/s", []float64{perSecond}, []float64{revocationPace}, target{})
 	b.table.addPooled(what+": new domain → active meanwhile, p50", 50, busy, idle, target{})
 	b.table.addPooled(what+": new domain → active meanwhile, p95", 95, busy, idle, target{})
-	b.table.add(what+": places from the order of urgency, p95", "", []float64{percentile(displaced, 95)}, nil, target{})
-	b.table.note("mass revocation: one round. Pebble issued all certificates before; its renewal information then suggests the renewal of each, and each is renewed once, with an order that names it; limit of the rate: the governor's configured pace of %d orders per second. New domains: one at a time, %s apart, from POST /api/domains to active, %d of them during the renewals; limit: the same on the idle system.", revocationPace, revocationPause, len(busy))
+	b.table.add(what+": places from the order of urgency, p95",
+		"", []float64{percentile(displaced, 95)}, nil, target{})
+	b.table.note(
+		"mass revocation: one round. Pebble issued all certificates before; its renewal information then suggests the renewal of each, and each is renewed once, with an order that names it; limit of the rate: the governor's configured pace of %d orders per second. New domains: one at a time, %s apart, from POST /api/domains to active, %d of them during the renewals; limit: the same on the idle system.", revocationPace, revocationPause, len(busy))
 	return nil
 }
 
@@ -105,13 +108,15 @@ func (m *massRevocation) issueAll() error {
 		SELECT 'dom_' || lpad(i::text, 26, '0'), $1, 'revoked' || i || '.example.com', translate(md5(i::text), '0189', 'ghij'), 'pending_cname' FROM generate_series(1, $2::int) i`, m.dev.OrgID, m.n); err != nil {
 		return err
 	}
-	rows, err := m.db.Query(m.ctx, `SELECT name, cname_target FROM domains WHERE name LIKE 'revoked%'`)
+	rows, err := m.db.Query(m.ctx,
+		`SELECT name, cname_target FROM domains WHERE name LIKE 'revoked%'`)
 	if err != nil {
 		return err
 	}
 	var name, target string
 	if _, err := pgx.ForEachRow(rows, []any{&name, &target}, func() error {
-		return m.dev.Playground.Set(rules.ChallengeName(name), "CNAME", []string{target + "." + m.dev.Config.Zone}, 60)
+		return m.dev.Playground.Set(rules.ChallengeName(name),
+			"CNAME", []string{target + "." + m.dev.Config.Zone}, 60)
 	}); err != nil {
 		return err
 	}
@@ -120,13 +125,15 @@ func (m *massRevocation) issueAll() error {
 		SELECT 'job_' || substr(id, 5), org_id, id, 'start_issuance', 'certificate', 'bulk' FROM domains WHERE name LIKE 'revoked%'`); err != nil {
 		return err
 	}
-	return m.wait("the certificates", `SELECT count(*) FROM domains WHERE certificate_id <> '' AND name LIKE 'revoked%'`, m.n)
+	return m.wait("the certificates",
+		`SELECT count(*) FROM domains WHERE certificate_id <> '' AND name LIKE 'revoked%'`, m.n)
 }
 
 // wait waits until the query returns the wanted number.
 func (m *massRevocation) wait(what, sql string, want int) error {
 	n := 0
-	for deadline := time.Now().Add(revocationPatience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(revocationPatience); time.Now().Before(deadline); time.Sleep(
+		50 * time.Millisecond) {
 		if err := m.db.QueryRow(m.ctx, sql).Scan(&n); err != nil || n == want {
 			return err
 		}
@@ -163,7 +170,8 @@ func (m *massRevocation) holdSweep() (let func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := conn.Exec(m.ctx, `SELECT pg_advisory_lock(hashtextextended('dcvaas-sweep', 0))`); err != nil {
+	if _, err := conn.Exec(m.ctx,
+		`SELECT pg_advisory_lock(hashtextextended('dcvaas-sweep', 0))`); err != nil {
 		return nil, err
 	}
 	return func() { _ = conn.Close(m.ctx) }, nil // the lock ends with its connection
@@ -196,19 +204,22 @@ func (m *massRevocation) announce() error {
 		}
 	}
 	for _, sql := range []string{
-		`UPDATE certificates SET not_before = not_before - interval '10 days'`, // suggestions are ignored in the first hours
+		// suggestions are ignored in the first hours
+		`UPDATE certificates SET not_before = not_before - interval '10 days'`,
 		`UPDATE domains SET ari_check_at = now() WHERE ` + calledFor,
 	} {
 		if _, err := m.db.Exec(m.ctx, sql); err != nil {
 			return err
 		}
 	}
-	return m.wait("the renewals", `SELECT count(*) FROM domains WHERE renew_at < now() AND `+calledFor, m.n)
+	return m.wait("the renewals", `SELECT count(*) FROM domains WHERE renew_at < now() AND `+
+		calledFor, m.n)
 }
 
 // setWindow sets the renewal window that the CA suggests for a certificate.
 func (m *massRevocation) setWindow(client *http.Client, chain string, start, end time.Time) error {
-	window, err := json.Marshal(map[string]any{"suggestedWindow": map[string]any{"start": start.UTC(), "end": end.UTC()}})
+	window, err := json.Marshal(map[string]any{
+		"suggestedWindow": map[string]any{"start": start.UTC(), "end": end.UTC()}})
 	if err != nil {
 		return err
 	}
@@ -216,7 +227,8 @@ func (m *massRevocation) setWindow(client *http.Client, chain string, start, end
 	if err != nil {
 		return err
 	}
-	resp, err := client.Post(m.dev.Primary.ManagementURL()+"/set-renewal-info/", "application/json", bytes.NewReader(body))
+	resp, err := client.Post(m.dev.Primary.ManagementURL()+"/set-renewal-info/",
+		"application/json", bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -237,7 +249,8 @@ func (m *massRevocation) renewAll(letSweep func()) (perSecond float64, busy []fl
 		busy, err = m.newDomains(m.busy, done)
 		return err
 	})
-	err = m.wait("the renewals", `SELECT count(*) FROM domains d JOIN asked USING (id) WHERE d.certificate_id <> asked.certificate_id`, m.n)
+	err = m.wait("the renewals",
+		`SELECT count(*) FROM domains d JOIN asked USING (id) WHERE d.certificate_id <> asked.certificate_id`, m.n)
 	perSecond = float64(m.n) / time.Since(start).Seconds()
 	close(done)
 	return perSecond, busy, errors.Join(err, g.Wait())

@@ -43,7 +43,8 @@ func (b *bench) profiled(name string, f func(int) error) func(int) error {
 		if err := os.MkdirAll(b.options.profile, 0o755); err != nil {
 			return err
 		}
-		out, err := os.Create(filepath.Join(b.options.profile, strings.NewReplacer("/", "-", " ", "-").Replace(name)+".pprof"))
+		out, err := os.Create(filepath.Join(b.options.profile,
+			strings.NewReplacer("/", "-", " ", "-").Replace(name)+".pprof"))
 		if err != nil {
 			return err
 		}

@@ -32,10 +32,12 @@ type stores struct {
 func (b *bench) startStores(name string) (*stores, error) {
 	s := new(stores)
 	var err error
-	if s.postgres, err = devstack.StartPostgres(b.ctx, devstack.PostgresConfig{Dir: filepath.Join(b.dir, name, "postgres")}); err != nil {
+	if s.postgres, err = devstack.StartPostgres(b.ctx,
+		devstack.PostgresConfig{Dir: filepath.Join(b.dir, name, "postgres")}); err != nil {
 		return nil, err
 	}
-	if s.redis, err = devstack.StartRedis(b.ctx, devstack.RedisConfig{Dir: filepath.Join(b.dir, name, "redis")}); err == nil {
+	if s.redis, err = devstack.StartRedis(b.ctx,
+		devstack.RedisConfig{Dir: filepath.Join(b.dir, name, "redis")}); err == nil {
 		err = b.noteVersions(s.postgres, s.redis)
 	}
 	if err != nil {
@@ -56,8 +58,11 @@ func (s *stores) stop() {
 
 // startDev starts the whole system on free ports, with a durable Postgres and production logging,
 // which is discarded. configure can override the configuration.
-func (b *bench) startDev(name string, work bool, configure ...func(*program.Config)) (*program.Dev, error) {
-	d, err := program.StartDev(b.ctx, program.DevConfig{Dir: filepath.Join(b.dir, name), FreePorts: true, NoWork: !work,
+func (b *bench) startDev(
+	name string, work bool, configure ...func(*program.Config),
+) (*program.Dev, error) {
+	d, err := program.StartDev(b.ctx, program.DevConfig{Dir: filepath.Join(b.dir, name),
+		FreePorts: true, NoWork: !work,
 		Configure: func(c *program.Config) {
 			c.LogFormat = "json"
 			c.HTTP.RateLimits = false // one organization sends all calls
@@ -88,7 +93,9 @@ func (b *bench) noteVersions(pg *devstack.Postgres, rd *devstack.Redis) error {
 		return err
 	}
 	defer func() { _ = conn.Close(b.ctx) }()
-	if err := conn.QueryRow(b.ctx, `SELECT split_part(current_setting('server_version'), ' ', 1)`).Scan(&b.table.Machine.Postgres); err != nil {
+	if err := conn.QueryRow(b.ctx,
+		`SELECT split_part(current_setting('server_version'), ' ', 1)`).Scan(
+		&b.table.Machine.Postgres); err != nil {
 		return err
 	}
 	if rd.Embedded() {
@@ -148,12 +155,15 @@ func (t *tenant) open(ctx context.Context, d lifecycle.Doctor) error {
 	if t.db, err = pgx.Connect(ctx, t.dsn); err != nil {
 		return err
 	}
-	t.lifecycle, err = lifecycle.New(lifecycle.Config{Store: t.store, Zone: benchZone, TargetKey: make([]byte, 32), Doctor: d, Issuer: noIssuer{}, SweepSpread: -1})
+	t.lifecycle, err = lifecycle.New(lifecycle.Config{Store: t.store, Zone: benchZone,
+		TargetKey: make([]byte, 32), Doctor: d, Issuer: noIssuer{}, SweepSpread: -1})
 	if err != nil {
 		return err
 	}
 	limit := 10_000_000
-	org, err := t.lifecycle.CreateOrganization(ctx, controlplane.System("bench"), lifecycle.NewOrganization{Name: "Bench", Tier: controlplane.TierAgency, DomainLimit: &limit})
+	org, err := t.lifecycle.CreateOrganization(ctx, controlplane.System("bench"),
+		lifecycle.NewOrganization{Name: "Bench", Tier: controlplane.TierAgency,
+			DomainLimit: &limit})
 	if err == nil {
 		t.orgID = org.ID
 	}
@@ -163,7 +173,8 @@ func (t *tenant) open(ctx context.Context, d lifecycle.Doctor) error {
 // startQueue runs the queue of one worker process on a Redis database until stop is called. It does
 // not sweep automatically.
 func (t *tenant) startQueue(ctx context.Context, redisURL string) (stop func(), err error) {
-	q, err := queue.New(queue.Config{Store: t.store, Lifecycle: t.lifecycle, RedisURL: redisURL, SweepEvery: 24 * time.Hour})
+	q, err := queue.New(queue.Config{Store: t.store, Lifecycle: t.lifecycle, RedisURL: redisURL,
+		SweepEvery: 24 * time.Hour})
 	if err != nil {
 		return nil, err
 	}

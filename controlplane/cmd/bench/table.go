@@ -24,7 +24,8 @@ type row struct {
 	Unit   string  `json:"unit"`
 	Ours   float64 `json:"ours"`
 	Limit  float64 `json:"limit,omitempty"` // 0: no limit
-	Ratio  float64 `json:"ratio,omitempty"` // our value divided by the limit: the median of all rounds
+	// our value divided by the limit: the median of all rounds
+	Ratio  float64 `json:"ratio,omitempty"`
 	Low    float64 `json:"ratio_low,omitempty"`
 	High   float64 `json:"ratio_high,omitempty"`
 	Target string  `json:"target,omitempty"`
@@ -108,7 +109,8 @@ func (t *table) print(w io.Writer) {
 		}
 	}
 	_, _ = fmt.Fprintln(w, t.Machine)
-	_, _ = fmt.Fprintf(w, "Medians of %d alternating rounds; ratio: ours divided by the limit, per round; range: the lowest and highest ratio.\n\n", t.Rounds)
+	_, _ = fmt.Fprintf(w,
+		"Medians of %d alternating rounds; ratio: ours divided by the limit, per round; range: the lowest and highest ratio.\n\n", t.Rounds)
 	for n, line := range lines {
 		for i, cell := range line {
 			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
@@ -122,7 +124,8 @@ func (t *table) print(w io.Writer) {
 		_, _ = fmt.Fprintln(w, "|")
 		if n == 0 {
 			for i, width := range widths {
-				_, _ = fmt.Fprint(w, "|", strings.Repeat("-", width+1), pick(i > 0 && i < 5, ":", "-"))
+				_, _ = fmt.Fprint(w, "|", strings.Repeat("-", width+1),
+					pick(i > 0 && i < 5, ":", "-"))
 			}
 			_, _ = fmt.Fprintln(w, "|")
 		}

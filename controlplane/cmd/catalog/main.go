@@ -112,5 +112,6 @@ func replace(file, name, text string) error {
 	if !section.Match(old) {
 		return fmt.Errorf("%s has no markers %q", file, name)
 	}
-	return os.WriteFile(file, section.ReplaceAll(old, []byte("${1}\n"+strings.ReplaceAll(text, "$", "$$")+"\n${2}")), 0o644)
+	return os.WriteFile(file, section.ReplaceAll(old,
+		[]byte("${1}\n"+strings.ReplaceAll(text, "$", "$$")+"\n${2}")), 0o644)
 }

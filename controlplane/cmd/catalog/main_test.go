@@ -18,6 +18,7 @@ func TestAlertRulesAreUpToDate(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("deploy/prometheus-rules.yaml is stale, run make generate (-catalog +file):\n%s", diff)
+		t.Errorf("deploy/prometheus-rules.yaml is stale, run make generate (-catalog +file):\n%s",
+			diff)
 	}
 }

@@ -40,7 +40,9 @@ func (c *createOrgCommand) Run(r *run) error {
 		return err
 	}
 	defer done()
-	org, err := service.CreateOrganization(r.ctx, adminActor(), lifecycle.NewOrganization{Name: c.Name, Tier: controlplane.Tier(c.Tier), DomainLimit: c.DomainLimit})
+	org, err := service.CreateOrganization(r.ctx, adminActor(),
+		lifecycle.NewOrganization{Name: c.Name, Tier: controlplane.Tier(c.Tier),
+			DomainLimit: c.DomainLimit})
 	if err != nil {
 		return forPeople(err)
 	}
@@ -117,11 +119,13 @@ func (c *inviteCommand) Run(r *run) error {
 		return err
 	}
 	defer done()
-	_, secret, err := service.CreateInvitation(r.ctx, adminActor(), nil, c.Org, controlplane.Role(c.Role), c.ExpiresIn)
+	_, secret, err := service.CreateInvitation(r.ctx, adminActor(), nil, c.Org,
+		controlplane.Role(c.Role), c.ExpiresIn)
 	if err != nil {
 		return forPeople(err)
 	}
-	_, err = fmt.Fprintln(r.stdout, strings.TrimSuffix(c.PublicURL, "/")+controlplane.InvitationPath(secret))
+	_, err = fmt.Fprintln(r.stdout, strings.TrimSuffix(c.PublicURL, "/")+
+		controlplane.InvitationPath(secret))
 	return err
 }
 
@@ -163,7 +167,8 @@ func adminService(r *run, c Config) (*lifecycle.Service, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	service, err := lifecycle.New(lifecycle.Config{Store: store, Zone: c.Zone, TargetKey: k.target, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	service, err := lifecycle.New(lifecycle.Config{Store: store, Zone: c.Zone, TargetKey: k.target,
+		Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	if err != nil {
 		store.Close()
 		return nil, nil, err

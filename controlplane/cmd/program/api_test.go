@@ -15,7 +15,8 @@ func (s *stack) call(method, path, body string, headers ...string) (*http.Respon
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), 30*time.Second)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, method, s.Env()["DCVAAS_ENDPOINT"]+path, strings.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, method, s.Env()["DCVAAS_ENDPOINT"]+path,
+		strings.NewReader(body))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -42,11 +43,14 @@ func TestAPIOfTheStack(t *testing.T) {
 	t.Parallel()
 	s := startStack(t, DevConfig{NoWork: true})
 	resp, body := s.call("GET", "/api/organization", "")
-	if resp.StatusCode != 200 || resp.Header.Get("RateLimit-Policy") != `"organization";q=5000;w=60` || !strings.Contains(resp.Header.Get("RateLimit"), ";r=49") {
+	if resp.StatusCode != 200 ||
+		resp.Header.Get("RateLimit-Policy") != `"organization";q=5000;w=60` ||
+		!strings.Contains(resp.Header.Get("RateLimit"), ";r=49") {
 		t.Errorf("GET /api/organization = %s with headers %v: %s, want 200 with the limit of the agency plan", resp.Status, resp.Header, body)
 	}
 
-	r, err := http.NewRequestWithContext(t.Context(), "GET", s.Env()["DCVAAS_ENDPOINT"]+"/api/events", nil)
+	r, err := http.NewRequestWithContext(t.Context(), "GET", s.Env()["DCVAAS_ENDPOINT"]+
+		"/api/events", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +78,8 @@ func TestAPIOfTheStack(t *testing.T) {
 		t.Fatal(err)
 	}
 	again, body := s.call("POST", "/api/domains", domain, "Idempotency-Key", "stack")
-	if again.StatusCode != http.StatusCreated || body != made || again.Header.Get("Idempotency-Replayed") != "true" {
+	if again.StatusCode != http.StatusCreated || body != made ||
+		again.Header.Get("Idempotency-Replayed") != "true" {
 		t.Errorf("repeated POST /api/domains = %s with headers %v: %s, want the replayed response %s", again.Status, again.Header, body, made)
 	}
 	metrics, err := http.Get(s.Env()["DCVAAS_OPS_URL"] + "/metrics")

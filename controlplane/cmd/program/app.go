@@ -63,9 +63,12 @@ func NewApp(ctx context.Context, c Config, parts Parts, logTo io.Writer) (*App, 
 	if err != nil {
 		return nil, err
 	}
-	a := &App{config: c, parts: parts, log: log, metrics: prometheus.NewRegistry(), failed: make(chan error, 4)}
-	a.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	if a.store, err = postgres.Open(ctx, postgres.Config{DSN: c.Database, Logger: log}); err != nil {
+	a := &App{config: c, parts: parts, log: log, metrics: prometheus.NewRegistry(),
+		failed: make(chan error, 4)}
+	a.metrics.MustRegister(collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if a.store, err = postgres.Open(ctx,
+		postgres.Config{DSN: c.Database, Logger: log}); err != nil {
 		return nil, err
 	}
 	if err := a.build(); err != nil {
@@ -92,12 +95,15 @@ func (a *App) build() error {
 	if c.Redis != "" {
 		opt, err := redis.ParseURL(c.Redis)
 		if err != nil {
-			return errors.New("redis-url (DCVAAS_REDIS_URL): invalid URL, expected one such as redis://localhost:6379/0")
+			return errors.New(
+				"redis-url (DCVAAS_REDIS_URL): invalid URL, expected one such as redis://localhost:6379/0")
 		}
 		a.redis = redis.NewClient(opt)
 	}
 	if a.parts.Serve && c.Redis != "" && c.HTTP.RateLimits {
-		if a.limiter, err = edge.NewLimiter(edge.LimiterConfig{RedisURL: c.Redis, Key: a.keys.limits, Limits: c.HTTP.limits, Logger: a.log, Registerer: a.metrics}); err != nil {
+		if a.limiter, err = edge.NewLimiter(edge.LimiterConfig{RedisURL: c.Redis,
+			Key: a.keys.limits, Limits: c.HTTP.limits, Logger: a.log,
+			Registerer: a.metrics}); err != nil {
 			return err
 		}
 	}
@@ -106,12 +112,15 @@ func (a *App) build() error {
 	}
 	if a.parts.Work {
 		if len(c.DNS.Servers) == 0 && !a.parts.DNS {
-			return errors.New("dns-servers (DCVAAS_DNS_SERVERS) is required: list every replica of dcvaas dns as host:port, because a challenge is reported to the CA only after all of them serve it")
+			return errors.New(
+				"dns-servers (DCVAAS_DNS_SERVERS) is required: list every replica of dcvaas dns as host:port, because a challenge is reported to the CA only after all of them serve it")
 		}
 		if c.Redis == "" {
-			return errors.New("redis-url (DCVAAS_REDIS_URL) is required, such as redis://localhost:6379/0")
+			return errors.New(
+				"redis-url (DCVAAS_REDIS_URL) is required, such as redis://localhost:6379/0")
 		}
-		if a.queue, err = queue.New(queue.Config{Store: a.store, Lifecycle: a.lifecycle, RedisURL: c.Redis, Concurrency: c.Work.Concurrency,
+		if a.queue, err = queue.New(queue.Config{Store: a.store, Lifecycle: a.lifecycle,
+			RedisURL: c.Redis, Concurrency: c.Work.Concurrency,
 			Logger: a.log, Registerer: a.metrics, SweepEvery: c.Work.SweepEvery}); err != nil {
 			return err
 		}

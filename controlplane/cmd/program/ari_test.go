@@ -36,14 +36,19 @@ func TestRenewalSuggestedByCA(t *testing.T) {
 	if got, err := s.App.lifecycle.CheckRenewals(t.Context()); err != nil || got != n {
 		t.Fatalf("CheckRenewals() = %d, %v, want %d", got, err, n)
 	}
-	if got := query[int](s, `SELECT count(*) FROM domains WHERE renew_at < now()`); got != len(suggested) {
+	if got := query[int](s, `SELECT count(*) FROM domains WHERE renew_at < now()`); got != len(
+		suggested) {
 		t.Fatalf("due renewals = %d, want %d", got, len(suggested))
 	}
 	if got, err := s.App.lifecycle.Sweep(t.Context()); err != nil || got != len(suggested) {
 		t.Fatalf("Sweep() = %d, %v, want %d", got, err, len(suggested))
 	}
 	for _, d := range suggested {
-		s.waitDomain(d.Id, "renewed", func(now *client.Domain) bool { return toJSON(now.CertificateId) != toJSON(d.CertificateId) })
+		s.waitDomain(d.Id,
+			"renewed", func(now *client.Domain) bool {
+				return toJSON(now.CertificateId) != toJSON(
+					d.CertificateId)
+			})
 	}
 	if got, err := s.App.lifecycle.Sweep(t.Context()); err != nil || got != 0 {
 		t.Errorf("second Sweep() = %d, %v, want 0", got, err)
@@ -53,8 +58,10 @@ func TestRenewalSuggestedByCA(t *testing.T) {
 	}
 	// Pebble does not recognize a serial number whose DER starts with a zero byte (1 in 256). The
 	// renewals of those certificates are ordered without replaces.
-	known := query[int](s, `SELECT count(*) FROM certificates WHERE replaced_by <> '' AND split_part(ari_id, '.', 2) !~ '^A[A-P]'`)
-	if got := query[int](s, `SELECT count(*) FROM acme_orders WHERE replaces <> ''`); known < len(suggested)/2 || got != known {
+	known := query[int](s,
+		`SELECT count(*) FROM certificates WHERE replaced_by <> '' AND split_part(ari_id, '.', 2) !~ '^A[A-P]'`)
+	if got := query[int](s, `SELECT count(*) FROM acme_orders WHERE replaces <> ''`); known < len(
+		suggested)/2 || got != known {
 		t.Errorf("orders with replaces = %d, want %d of %d", got, known, len(suggested))
 	}
 }
@@ -67,13 +74,16 @@ func (s *stack) setRenewalWindow(d *client.Domain, start, end time.Time) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	chain, err := s.api.CertificatePEM(s.t.Context(), id, client.DownloadCertificateParamsFormat("leaf"))
+	chain, err := s.api.CertificatePEM(s.t.Context(), id,
+		client.DownloadCertificateParamsFormat("leaf"))
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	window, _ := json.Marshal(map[string]any{"suggestedWindow": map[string]any{"start": start.UTC(), "end": end.UTC()}})
+	window, _ := json.Marshal(map[string]any{"suggestedWindow": map[string]any{"start": start.UTC(),
+		"end": end.UTC()}})
 	body, _ := json.Marshal(map[string]any{"Certificate": chain, "ARIResponse": string(window)})
-	resp, err := s.Primary.HTTPClient().Post(s.Primary.ManagementURL()+"/set-renewal-info/", "application/json", bytes.NewReader(body))
+	resp, err := s.Primary.HTTPClient().Post(s.Primary.ManagementURL()+"/set-renewal-info/",
+		"application/json", bytes.NewReader(body))
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -25,11 +25,13 @@ func TestAddIssueDeleteIsBounded(t *testing.T) {
 	t.Parallel()
 	s := startStack(t, DevConfig{EmbeddedRedis: true})
 	limit := 3
-	org, err := s.App.lifecycle.CreateOrganization(t.Context(), controlplane.System("test"), lifecycle.NewOrganization{Name: "Noisy", Tier: controlplane.TierFree, DomainLimit: &limit})
+	org, err := s.App.lifecycle.CreateOrganization(t.Context(), controlplane.System("test"),
+		lifecycle.NewOrganization{Name: "Noisy", Tier: controlplane.TierFree, DomainLimit: &limit})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, secret, err := s.App.lifecycle.CreateToken(t.Context(), controlplane.System("test"), nil, org.ID, lifecycle.NewToken{Name: "noisy", Scopes: controlplane.Scopes()})
+	_, secret, err := s.App.lifecycle.CreateToken(t.Context(), controlplane.System("test"), nil,
+		org.ID, lifecycle.NewToken{Name: "noisy", Scopes: controlplane.Scopes()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,9 +48,12 @@ func TestAddIssueDeleteIsBounded(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		d := noisy.waitDomain(noisy.add(fmt.Sprintf("noisy%d.example.com", n)).Id, "active or waiting", func(d *client.Domain) bool {
-			return d.Status == client.DomainStatusActive || conditionOf(d, client.ConditionTypeCertificateReady).Reason == controlplane.ReasonOrderBudget
-		})
+		d := noisy.waitDomain(noisy.add(fmt.Sprintf("noisy%d.example.com", n)).Id,
+			"active or waiting", func(d *client.Domain) bool {
+				return d.Status == client.DomainStatusActive ||
+					conditionOf(d,
+						client.ConditionTypeCertificateReady).Reason == controlplane.ReasonOrderBudget
+			})
 		if last = d; d.Status != client.DomainStatusActive {
 			break
 		}
@@ -61,8 +66,10 @@ func TestAddIssueDeleteIsBounded(t *testing.T) {
 		t.Errorf("issued certificates = %d, orders = %d, want 12 each", issued, s.Primary.Orders())
 	}
 	job := noisy.latestJob(last.Id, "start_issuance")
-	if job.Status != client.JobStatusQueued || job.Reason != controlplane.ReasonOrderBudget || job.RunAt.Before(time.Now().Add(23*time.Hour)) {
-		t.Errorf("job over budget = %s, want queued for %s in about 24 hours", toJSON(job), controlplane.ReasonOrderBudget)
+	if job.Status != client.JobStatusQueued || job.Reason != controlplane.ReasonOrderBudget ||
+		job.RunAt.Before(time.Now().Add(23*time.Hour)) {
+		t.Errorf("job over budget = %s, want queued for %s in about 24 hours", toJSON(job),
+			controlplane.ReasonOrderBudget)
 	}
 	s.waitActive(s.add("quiet.example.com").Id)
 }

@@ -43,10 +43,12 @@ func (c ACMEConfig) list() ([]acme.CA, error) {
 	}
 	cas := []acme.CA{{Name: "letsencrypt", DirectoryURL: directory, Email: c.Email}}
 	if (c.ZeroSSLKeyID == "") != (c.ZeroSSLHMACKey == "") {
-		return nil, errors.New("zerossl-eab-kid (DCVAAS_ZEROSSL_EAB_KID) and zerossl-eab-hmac (DCVAAS_ZEROSSL_EAB_HMAC) must be set together")
+		return nil, errors.New(
+			"zerossl-eab-kid (DCVAAS_ZEROSSL_EAB_KID) and zerossl-eab-hmac (DCVAAS_ZEROSSL_EAB_HMAC) must be set together")
 	}
 	if c.ZeroSSLKeyID != "" {
-		cas = append(cas, acme.CA{Name: "zerossl", DirectoryURL: zeroSSL, Email: c.Email, EABKeyID: c.ZeroSSLKeyID, EABHMAC: c.ZeroSSLHMACKey})
+		cas = append(cas, acme.CA{Name: "zerossl", DirectoryURL: zeroSSL, Email: c.Email,
+			EABKeyID: c.ZeroSSLKeyID, EABHMAC: c.ZeroSSLHMACKey})
 	}
 	return cas, nil
 }
@@ -56,11 +58,13 @@ func (c ACMEConfig) parse() ([]acme.CA, error) {
 	dec := json.NewDecoder(bytes.NewReader([]byte(c.CAs)))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&list); err != nil || len(list) == 0 {
-		return nil, errors.New("cas (DCVAAS_CAS): must be a JSON list of CAs, each with name and directory")
+		return nil, errors.New(
+			"cas (DCVAAS_CAS): must be a JSON list of CAs, each with name and directory")
 	}
 	cas := make([]acme.CA, len(list))
 	for i, ca := range list {
-		cas[i] = acme.CA{Name: ca.Name, DirectoryURL: ca.Directory, Email: ca.Email, EABKeyID: ca.EABKeyID, EABHMAC: ca.EABHMAC, Profile: ca.Profile}
+		cas[i] = acme.CA{Name: ca.Name, DirectoryURL: ca.Directory, Email: ca.Email,
+			EABKeyID: ca.EABKeyID, EABHMAC: ca.EABHMAC, Profile: ca.Profile}
 		if cas[i].Email == "" {
 			cas[i].Email = c.Email
 		}
@@ -76,7 +80,8 @@ func (c ACMEConfig) parse() ([]acme.CA, error) {
 			return nil, fmt.Errorf("cas (DCVAAS_CAS): roots_file of %s: %w", ca.Name, err)
 		}
 		if cas[i].RootCAs = x509.NewCertPool(); !cas[i].RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("cas (DCVAAS_CAS): roots_file of %s contains no certificates", ca.Name)
+			return nil, fmt.Errorf("cas (DCVAAS_CAS): roots_file of %s contains no certificates",
+				ca.Name)
 		}
 	}
 	return cas, nil

@@ -44,8 +44,9 @@ type HTTPConfig struct {
 	RateLimits   bool   `env:"DCVAAS_RATE_LIMITS" default:"true" negatable:"" help:"Limit requests: API calls and open streams of an organization according to its plan, and requests of a session, person, and client network. Requires Redis; without Redis, requests are not limited."`
 	TrustedProxy bool   `env:"DCVAAS_TRUSTED_PROXY" help:"Take the client's address from the last entry of X-Forwarded-For, which your own proxy must set."`
 
-	devSignIn *controlplane.GitHubAccount // set by dev: the account that signs in without a password
-	limits    controlplane.Limits         // set by tests; zero: controlplane.DefaultLimits
+	// set by dev: the account that signs in without a password
+	devSignIn *controlplane.GitHubAccount
+	limits    controlplane.Limits // set by tests; zero: controlplane.DefaultLimits
 }
 
 // GitHubConfig configures sign-in with GitHub. Without a client ID, sign-in is disabled.
@@ -95,7 +96,8 @@ type ACMEConfig struct {
 	CAs            string `name:"cas" env:"DCVAAS_CAS" placeholder:"JSON" help:"CAs in order of preference; replaces the two CAs above: [{\"name\", \"directory\", \"email\", \"eab_key_id\", \"eab_hmac\", \"profile\", \"roots_file\", \"limits\"}]. A secret."`
 }
 
-var errNoDatabase = errors.New("database-url (DCVAAS_DATABASE_URL) is required, such as postgres://dcvaas@localhost/dcvaas")
+var errNoDatabase = errors.New(
+	"database-url (DCVAAS_DATABASE_URL) is required, such as postgres://dcvaas@localhost/dcvaas")
 
 // check returns an error that names the first invalid setting.
 func (c *Config) check() error {
@@ -105,23 +107,33 @@ func (c *Config) check() error {
 	case c.Zone == "":
 		return errors.New("zone (DCVAAS_ZONE) is required")
 	case (c.GitHub.ClientID == "") != (c.GitHub.ClientSecret == ""):
-		return errors.New("github-client-id (DCVAAS_GITHUB_CLIENT_ID) and github-client-secret (DCVAAS_GITHUB_CLIENT_SECRET) must be set together")
+		return errors.New(
+			"github-client-id (DCVAAS_GITHUB_CLIENT_ID) and github-client-secret (DCVAAS_GITHUB_CLIENT_SECRET) must be set together")
 	case c.GitHub.ClientID != "" && !isWebURL(c.GitHub.URL):
-		return errors.New("github-url (DCVAAS_GITHUB_URL): invalid URL, expected one such as https://github.com")
+		return errors.New(
+			"github-url (DCVAAS_GITHUB_URL): invalid URL, expected one such as https://github.com")
 	case c.GitHub.ClientID != "" && !isWebURL(c.GitHub.APIURL):
-		return errors.New("github-api-url (DCVAAS_GITHUB_API_URL): invalid URL, expected one such as https://api.github.com")
+		return errors.New(
+			"github-api-url (DCVAAS_GITHUB_API_URL): invalid URL, expected one such as https://api.github.com")
 	case c.Work.Concurrency < 1:
-		return fmt.Errorf("concurrency (DCVAAS_CONCURRENCY): invalid number %d: must be at least 1", c.Work.Concurrency)
+		return fmt.Errorf("concurrency (DCVAAS_CONCURRENCY): invalid number %d: must be at least 1",
+			c.Work.Concurrency)
 	case c.Work.Lease < time.Second:
-		return fmt.Errorf("lease (DCVAAS_LEASE): invalid duration %s: must be at least 1s", c.Work.Lease)
+		return fmt.Errorf("lease (DCVAAS_LEASE): invalid duration %s: must be at least 1s",
+			c.Work.Lease)
 	case c.Work.SweepEvery <= 0:
-		return fmt.Errorf("sweep-every (DCVAAS_SWEEP_EVERY): invalid duration %s: must be positive", c.Work.SweepEvery)
+		return fmt.Errorf("sweep-every (DCVAAS_SWEEP_EVERY): invalid duration %s: must be positive",
+			c.Work.SweepEvery)
 	case c.Work.SweepSpread < 0:
-		return fmt.Errorf("sweep-spread (DCVAAS_SWEEP_SPREAD): invalid duration %s: must not be negative", c.Work.SweepSpread)
+		return fmt.Errorf(
+			"sweep-spread (DCVAAS_SWEEP_SPREAD): invalid duration %s: must not be negative",
+			c.Work.SweepSpread)
 	case c.Work.RetryBase <= 0:
-		return fmt.Errorf("retry-base (DCVAAS_RETRY_BASE): invalid duration %s: must be positive", c.Work.RetryBase)
+		return fmt.Errorf("retry-base (DCVAAS_RETRY_BASE): invalid duration %s: must be positive",
+			c.Work.RetryBase)
 	case c.HTTP.SignUp != signUpOpen && c.HTTP.SignUp != signUpInvited:
-		return fmt.Errorf("sign-up (DCVAAS_SIGN_UP): invalid value %q: must be open or invited", c.HTTP.SignUp)
+		return fmt.Errorf("sign-up (DCVAAS_SIGN_UP): invalid value %q: must be open or invited",
+			c.HTTP.SignUp)
 	}
 	return nil
 }

@@ -19,7 +19,8 @@ func TestDeadLetterAndRetry(t *testing.T) {
 	s.Primary.SetDown(true)
 	s.Backup.SetDown(true)
 	d := s.add("dead.example.com")
-	s.waitDomain(d.Id, "in error", func(d *client.Domain) bool { return d.Status == client.DomainStatusError })
+	s.waitDomain(d.Id, "in error",
+		func(d *client.Domain) bool { return d.Status == client.DomainStatusError })
 	job := s.latestJob(d.Id, "start_issuance")
 	if job.Status != client.JobStatusFailed || job.Attempts != 4 || job.DeadLetteredAt.IsNull() {
 		t.Errorf("job = %s, want dead-lettered after 4 attempts", toJSON(job))
@@ -27,7 +28,9 @@ func TestDeadLetterAndRetry(t *testing.T) {
 	if e, err := job.LastError.Get(); err != nil || e.Code != "ca-unreachable" {
 		t.Errorf("last_error = %s, want ca-unreachable", toJSON(job.LastError))
 	}
-	if n := query[int](s, `SELECT count(*) FROM audit_logs WHERE action = 'job.dead_lettered' AND entity_id = $1`, job.Id); n != 1 {
+	if n := query[int](s,
+		`SELECT count(*) FROM audit_logs WHERE action = 'job.dead_lettered' AND entity_id = $1`,
+		job.Id); n != 1 {
 		t.Errorf("job.dead_lettered events = %d, want 1", n)
 	}
 	if archive := s.archived(); !strings.Contains(archive, job.Id) {
@@ -54,7 +57,8 @@ func TestDeadLetterAndRetry(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again.Status != client.JobStatusSucceeded || again.Attempts != 0 || !again.DeadLetteredAt.IsNull() {
+	if again.Status != client.JobStatusSucceeded || again.Attempts != 0 ||
+		!again.DeadLetteredAt.IsNull() {
 		t.Errorf("job after the retry = %s, want succeeded without failed attempts", toJSON(again))
 	}
 	if _, err := s.api.RetryJob(t.Context(), job.Id); !conflict(err) {
@@ -66,12 +70,14 @@ var errNotYet = errors.New("not yet")
 
 // archived returns the archived tasks of the queue monitor, as JSON.
 func (s *stack) archived() string {
-	return string(s.get(s.Env()["DCVAAS_OPS_URL"]+"/queues/api/queues/critical/archived_tasks", nil))
+	return string(s.get(s.Env()["DCVAAS_OPS_URL"]+"/queues/api/queues/critical/archived_tasks",
+		nil))
 }
 
 // retry requests a retry of the job and returns the response status.
 func (s *stack) retry(id string) (int, error) {
-	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.Env()["DCVAAS_ENDPOINT"]+"/api/jobs/"+id+"/retry", nil)
+	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost,
+		s.Env()["DCVAAS_ENDPOINT"]+"/api/jobs/"+id+"/retry", nil)
 	if err != nil {
 		return 0, err
 	}

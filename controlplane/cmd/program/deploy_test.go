@@ -32,12 +32,14 @@ func TestDeployImagesArePinned(t *testing.T) {
 	t.Parallel()
 	images := regexp.MustCompile(`(?m)^(?:FROM|\s+image:) +(\S+)`)
 	exact := map[string]*regexp.Regexp{
-		"golang":   regexp.MustCompile(`^golang:\d+\.\d+\.\d+-[a-z]+(@sha256:[0-9a-f]{64})?$`),
-		"redis":    regexp.MustCompile(`^redis:\d+\.\d+\.\d+-[a-z]+(@sha256:[0-9a-f]{64})?$`),
-		"postgres": regexp.MustCompile(`^postgres:\d\d\.\d+-[a-z]+(@sha256:[0-9a-f]{64})?$`), // has no patch version
+		"golang": regexp.MustCompile(`^golang:\d+\.\d+\.\d+-[a-z]+(@sha256:[0-9a-f]{64})?$`),
+		"redis":  regexp.MustCompile(`^redis:\d+\.\d+\.\d+-[a-z]+(@sha256:[0-9a-f]{64})?$`),
+		// has no patch version
+		"postgres": regexp.MustCompile(`^postgres:\d\d\.\d+-[a-z]+(@sha256:[0-9a-f]{64})?$`),
 	}
 	found := 0
-	for _, file := range []string{"controlplane/deploy/Dockerfile", "controlplane/deploy/compose.yaml"} {
+	for _, file := range []string{"controlplane/deploy/Dockerfile",
+		"controlplane/deploy/compose.yaml"} {
 		for _, m := range images.FindAllStringSubmatch(readText(t, file), -1) {
 			image := m[1]
 			if image == "scratch" || image == "dcvaas" { // empty, and built here
@@ -63,10 +65,15 @@ func TestDeployImagesArePinned(t *testing.T) {
 func TestDeploySecretsAreIgnored(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	git := func(args ...string) error { return exec.Command("git", append([]string{"-C", dir}, args...)...).Run() }
+	git := func(args ...string) error {
+		return exec.Command("git", append([]string{"-C", dir},
+			args...)...).Run()
+	}
 	must(t, git("init", "-q"))
-	must(t, os.WriteFile(filepath.Join(dir, ".gitignore"), []byte(readText(t, ".gitignore")), 0o600))
-	for _, file := range []string{"controlplane/deploy/secrets/keyset", "controlplane/deploy/.env", ".env", "dcvaas.env", "secret-key", "keyset"} {
+	must(t, os.WriteFile(filepath.Join(dir, ".gitignore"), []byte(readText(t, ".gitignore")),
+		0o600))
+	for _, file := range []string{"controlplane/deploy/secrets/keyset", "controlplane/deploy/.env",
+		".env", "dcvaas.env", "secret-key", "keyset"} {
 		if git("check-ignore", "-q", file) != nil {
 			t.Errorf("git does not ignore %s", file)
 		}
@@ -75,7 +82,8 @@ func TestDeploySecretsAreIgnored(t *testing.T) {
 		t.Error("git ignores controlplane/deploy/compose.yaml")
 	}
 	ignored := readText(t, "controlplane/deploy/Dockerfile.dockerignore")
-	for _, line := range []string{"controlplane/deploy/secrets", "**/.env", "secret-key", "keyset"} {
+	for _, line := range []string{"controlplane/deploy/secrets", "**/.env", "secret-key",
+		"keyset"} {
 		if !strings.Contains("\n"+ignored, "\n"+line+"\n") {
 			t.Errorf("Dockerfile.dockerignore lacks %s", line)
 		}
@@ -86,15 +94,17 @@ func TestDeploySecretsAreIgnored(t *testing.T) {
 // file set the umask first, so that only the owner can ever read the file.
 func TestDeploySecretsAreWrittenPrivately(t *testing.T) {
 	t.Parallel()
-	writes := regexp.MustCompile(`>\s*\S*(secret-key|keyset|database-url|postgres-password|staff-login|\.env\b)`)
+	writes := regexp.MustCompile(
+		`>\s*\S*(secret-key|keyset|database-url|postgres-password|staff-login|\.env\b)`)
 	var files []string
 	for _, top := range []string{"README.md", "controlplane/deploy", "provider/templates/guides"} {
-		must(t, filepath.WalkDir(filepath.Join(repository, top), func(path string, d fs.DirEntry, err error) error {
-			if err == nil && !d.IsDir() {
-				files = append(files, path)
-			}
-			return err
-		}))
+		must(t, filepath.WalkDir(filepath.Join(repository, top),
+			func(path string, d fs.DirEntry, err error) error {
+				if err == nil && !d.IsDir() {
+					files = append(files, path)
+				}
+				return err
+			}))
 	}
 	found := 0
 	for _, file := range files {
@@ -152,7 +162,8 @@ func TestDeployComposeCommands(t *testing.T) {
 	if files != 7 { // secrets/, its five files, and .env
 		t.Errorf("the commands wrote %d files, want 7", files)
 	}
-	if !strings.Contains(text, "DCVAAS_TRUSTED_PROXY: ${DCVAAS_TRUSTED_PROXY:-true}") || !strings.Contains(text, `"127.0.0.1:8080:8080"`) {
+	if !strings.Contains(text, "DCVAAS_TRUSTED_PROXY: ${DCVAAS_TRUSTED_PROXY:-true}") ||
+		!strings.Contains(text, `"127.0.0.1:8080:8080"`) {
 		t.Error("compose.yaml must set DCVAAS_TRUSTED_PROXY, because it expects a proxy, and publish port 8080 only on loopback")
 	}
 }

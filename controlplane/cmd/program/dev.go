@@ -85,7 +85,8 @@ func StartDev(ctx context.Context, c DevConfig) (_ *Dev, err error) {
 	if err := os.MkdirAll(d.dir, 0o755); err != nil {
 		return nil, err
 	}
-	for _, start := range []func(context.Context, DevConfig) error{d.startStores, d.startPlayground, d.startGitHub, d.startCAs, d.startConfigured, d.startTenant} {
+	for _, start := range []func(context.Context, DevConfig) error{d.startStores, d.startPlayground,
+		d.startGitHub, d.startCAs, d.startConfigured, d.startTenant} {
 		if err := start(ctx, c); err != nil {
 			return nil, err
 		}
@@ -103,7 +104,9 @@ func (d *Dev) startStores(ctx context.Context, c DevConfig) error {
 	if err != nil {
 		return err
 	}
-	if d.Redis, err = devstack.StartRedis(ctx, devstack.RedisConfig{Dir: filepath.Join(d.dir, "redis"), Port: redisPort, Embedded: c.EmbeddedRedis}); err != nil {
+	if d.Redis, err = devstack.StartRedis(ctx,
+		devstack.RedisConfig{Dir: filepath.Join(d.dir, "redis"), Port: redisPort,
+			Embedded: c.EmbeddedRedis}); err != nil {
 		return err
 	}
 	d.onStop(func(ctx context.Context) { _ = d.Redis.Stop(ctx) })
@@ -115,7 +118,9 @@ func (d *Dev) startPostgres(ctx context.Context, c DevConfig) error {
 	if err != nil {
 		return err
 	}
-	if d.Postgres, err = devstack.StartPostgres(ctx, devstack.PostgresConfig{Dir: filepath.Join(d.dir, "postgres"), Port: port, Fast: c.Fast}); err != nil {
+	if d.Postgres, err = devstack.StartPostgres(ctx,
+		devstack.PostgresConfig{Dir: filepath.Join(d.dir, "postgres"), Port: port,
+			Fast: c.Fast}); err != nil {
 		return err
 	}
 	d.onStop(func(ctx context.Context) {
@@ -137,8 +142,9 @@ func (d *Dev) startPlayground(ctx context.Context, c DevConfig) error {
 	if err != nil {
 		return err
 	}
-	d.Playground, err = devstack.StartPlayground(context.WithoutCancel(ctx), devstack.PlaygroundConfig{DNSListen: loopback(dnsPort), HTTPListen: loopback(httpPort),
-		Zone: devZone, StateFile: filepath.Join(d.dir, "playground.json")})
+	d.Playground, err = devstack.StartPlayground(context.WithoutCancel(ctx),
+		devstack.PlaygroundConfig{DNSListen: loopback(dnsPort), HTTPListen: loopback(httpPort),
+			Zone: devZone, StateFile: filepath.Join(d.dir, "playground.json")})
 	if err != nil {
 		return err
 	}
@@ -156,7 +162,8 @@ func (d *Dev) startCAs(_ context.Context, c DevConfig) error {
 		if err != nil {
 			return err
 		}
-		cfg := devstack.CAConfig{Name: ca.name, Listen: loopback(port), Management: loopback(0), Resolver: d.Playground.DNSAddr(), StateDir: d.dir, Strict: c.StrictCA, Reuse: c.ReuseCA}
+		cfg := devstack.CAConfig{Name: ca.name, Listen: loopback(port), Management: loopback(0),
+			Resolver: d.Playground.DNSAddr(), StateDir: d.dir, Strict: c.StrictCA, Reuse: c.ReuseCA}
 		if c.WrapCA != nil {
 			cfg.Wrap = c.WrapCA(ca.name)
 		}
@@ -207,12 +214,15 @@ func (d *Dev) configure(c DevConfig) error {
 		}
 	}
 	tls := filepath.Join(d.dir, "ca-tls.pem")
-	if err := os.WriteFile(tls, append(d.Primary.TLSRootPEM(), d.Backup.TLSRootPEM()...), 0o644); err != nil {
+	if err := os.WriteFile(tls, append(d.Primary.TLSRootPEM(), d.Backup.TLSRootPEM()...),
+		0o644); err != nil {
 		return err
 	}
 	cas, err := json.Marshal([]caConfig{
-		{Name: "primary", Directory: d.Primary.DirectoryURL(), Email: "developer@example.com", Profile: "classic", RootsFile: tls},
-		{Name: "backup", Directory: d.Backup.DirectoryURL(), Email: "developer@example.com", Profile: "classic", RootsFile: tls},
+		{Name: "primary", Directory: d.Primary.DirectoryURL(),
+			Email: "developer@example.com", Profile: "classic", RootsFile: tls},
+		{Name: "backup", Directory: d.Backup.DirectoryURL(),
+			Email: "developer@example.com", Profile: "classic", RootsFile: tls},
 	})
 	if err != nil {
 		return err
@@ -223,11 +233,14 @@ func (d *Dev) configure(c DevConfig) error {
 	cfg.Redis = d.Redis.URL() + "/0"
 	cfg.SecretKey, cfg.Keyset = secrets.SecretKey, secrets.Keyset
 	cfg.Zone, cfg.ACME.CAs = devZone, string(cas)
-	cfg.HTTP.Listen, cfg.OpsListen, cfg.DNS.Listen = loopback(ports[0]), loopback(ports[1]), []string{loopback(ports[2])}
+	cfg.HTTP.Listen, cfg.OpsListen, cfg.DNS.Listen = loopback(ports[0]), loopback(ports[1]),
+		[]string{loopback(ports[2])}
 	cfg.PublicURL = "http://" + cfg.HTTP.Listen
 	cfg.DNS.Servers = cfg.DNS.Listen
-	cfg.Check = CheckConfig{Resolvers: []string{"playground=" + d.Playground.DoHURL()}, AskAuthority: true, Authority: d.Playground.DNSAddr()}
-	cfg.GitHub = GitHubConfig{ClientID: devGitHubClient, ClientSecret: devGitHubSecret, URL: d.GitHub.URL(), APIURL: d.GitHub.URL()}
+	cfg.Check = CheckConfig{Resolvers: []string{"playground=" + d.Playground.DoHURL()},
+		AskAuthority: true, Authority: d.Playground.DNSAddr()}
+	cfg.GitHub = GitHubConfig{ClientID: devGitHubClient, ClientSecret: devGitHubSecret,
+		URL: d.GitHub.URL(), APIURL: d.GitHub.URL()}
 	cfg.LogFormat, cfg.Hooks.Loopback = "text", true
 	if c.LogLevel != "" {
 		cfg.LogLevel = c.LogLevel
@@ -257,7 +270,8 @@ func (d *Dev) startApp(ctx context.Context, c DevConfig) error {
 		return err
 	}
 	d.Config.HTTP.devSignIn = &account
-	if d.App, err = NewApp(ctx, d.Config, Parts{Serve: true, Work: !c.NoWork, DNS: true}, d.log); err != nil {
+	if d.App, err = NewApp(ctx, d.Config, Parts{Serve: true, Work: !c.NoWork, DNS: true},
+		d.log); err != nil {
 		return err
 	}
 	d.onStop(d.App.Stop)
@@ -274,7 +288,9 @@ func devOrganization(ctx context.Context, a *App) (string, error) {
 		return all[0].ID, nil
 	}
 	limit := 1_000_000
-	org, err := a.lifecycle.CreateOrganization(ctx, controlplane.System("dev"), lifecycle.NewOrganization{Name: "Development", Tier: controlplane.TierAgency, DomainLimit: &limit})
+	org, err := a.lifecycle.CreateOrganization(ctx, controlplane.System("dev"),
+		lifecycle.NewOrganization{Name: "Development", Tier: controlplane.TierAgency,
+			DomainLimit: &limit})
 	if err != nil {
 		return "", err
 	}
@@ -286,12 +302,14 @@ func devOrganization(ctx context.Context, a *App) (string, error) {
 func (d *Dev) startTenant(ctx context.Context, _ DevConfig) error {
 	path := filepath.Join(d.dir, "token")
 	if b, err := os.ReadFile(path); err == nil {
-		if t, err := d.App.store.TokenByHash(ctx, controlplane.HashSecret(string(b))); err == nil && len(t.Scopes) == len(controlplane.Scopes()) {
+		if t, err := d.App.store.TokenByHash(ctx, controlplane.HashSecret(string(b))); err == nil &&
+			len(t.Scopes) == len(controlplane.Scopes()) {
 			d.Token = string(b)
 			return nil
 		}
 	}
-	_, secret, err := d.App.lifecycle.CreateToken(ctx, controlplane.System("dev"), nil, d.OrgID, lifecycle.NewToken{Name: "development", Scopes: controlplane.Scopes()})
+	_, secret, err := d.App.lifecycle.CreateToken(ctx, controlplane.System("dev"), nil, d.OrgID,
+		lifecycle.NewToken{Name: "development", Scopes: controlplane.Scopes()})
 	if err != nil {
 		return err
 	}
@@ -342,7 +360,8 @@ type devCommand struct {
 // Run starts the development stack, prints its addresses, and stops it on an interrupt.
 func (c *devCommand) Run(r *run) error {
 	start := time.Now()
-	d, err := StartDev(r.ctx, DevConfig{Dir: c.Dir, LogLevel: c.LogLevel, FreePorts: c.FreePorts, StrictCA: c.StrictCA, EmbeddedRedis: c.Embedded, Logs: r.stderr})
+	d, err := StartDev(r.ctx, DevConfig{Dir: c.Dir, LogLevel: c.LogLevel, FreePorts: c.FreePorts,
+		StrictCA: c.StrictCA, EmbeddedRedis: c.Embedded, Logs: r.stderr})
 	if err != nil {
 		return err
 	}
@@ -353,7 +372,8 @@ func (c *devCommand) Run(r *run) error {
 	case <-r.ctx.Done():
 	case err = <-d.App.Failed():
 	case <-d.Postgres.Exited():
-		err = errors.New("postgres exited unexpectedly; see the log in " + filepath.Join(d.dir, "postgres"))
+		err = errors.New("postgres exited unexpectedly; see the log in " +
+			filepath.Join(d.dir, "postgres"))
 	}
 	stop, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), 10*time.Second)
 	defer cancel()

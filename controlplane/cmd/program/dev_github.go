@@ -18,8 +18,10 @@ func (d *Dev) startGitHub(ctx context.Context, c DevConfig) error {
 	if err != nil {
 		return err
 	}
-	if d.GitHub, err = devstack.StartGitHub(ctx, devstack.GitHubConfig{Listen: loopback(port), ClientID: devGitHubClient, Secret: devGitHubSecret,
-		Logins: []string{devLogin, "alice", "bob"}}); err != nil {
+	if d.GitHub, err = devstack.StartGitHub(ctx,
+		devstack.GitHubConfig{Listen: loopback(port), ClientID: devGitHubClient,
+			Secret: devGitHubSecret,
+			Logins: []string{devLogin, "alice", "bob"}}); err != nil {
 		return err
 	}
 	d.onStop(func(context.Context) { d.GitHub.Stop() })
@@ -28,7 +30,8 @@ func (d *Dev) startGitHub(ctx context.Context, c DevConfig) error {
 
 // devOwner adds the developer as an owner of the organization, unless they are already a member.
 func devOwner(ctx context.Context, a *App, orgID string, account controlplane.GitHubAccount) error {
-	_, err := a.lifecycle.AddMember(ctx, controlplane.System("dev"), orgID, account, controlplane.RoleOwner)
+	_, err := a.lifecycle.AddMember(ctx, controlplane.System("dev"), orgID, account,
+		controlplane.RoleOwner)
 	if controlplane.HasCode(err, "member-exists") {
 		return nil
 	}

@@ -17,7 +17,8 @@ func TestDevKeepsItsState(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	start := func() *Dev {
-		d, err := StartDev(t.Context(), DevConfig{Dir: dir, FreePorts: true, Fast: true, Logs: &testLog{t: t}})
+		d, err := StartDev(t.Context(), DevConfig{Dir: dir, FreePorts: true, Fast: true,
+			Logs: &testLog{t: t}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -29,14 +30,16 @@ func TestDevKeepsItsState(t *testing.T) {
 		d.Stop(ctx)
 	}
 	first := start()
-	api, err := client.New(client.Options{Endpoint: first.Env()["DCVAAS_ENDPOINT"], Token: first.Token})
+	api, err := client.New(client.Options{Endpoint: first.Env()["DCVAAS_ENDPOINT"],
+		Token: first.Token})
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &stack{Dev: first, t: t, api: api}
 	d := s.waitActive(s.add("kept.example.com").Id)
 	for _, printed := range []string{first.Config.Database, first.Config.Redis} {
-		if u, err := url.Parse(printed); err != nil || u.User == nil || !strings.Contains(first.describe(0), printed) {
+		if u, err := url.Parse(printed); err != nil || u.User == nil ||
+			!strings.Contains(first.describe(0), printed) {
 			t.Errorf("describe() lacks the URL %s with its password: %v", u.Redacted(), err)
 		}
 	}
@@ -44,15 +47,20 @@ func TestDevKeepsItsState(t *testing.T) {
 
 	second := start()
 	defer stop(second)
-	for what, stays := range map[string]bool{"Postgres": passwordIn(first.Config.Database) == passwordIn(second.Config.Database), "Redis": passwordIn(first.Config.Redis) == passwordIn(second.Config.Redis)} {
+	for what, stays := range map[string]bool{
+		"Postgres": passwordIn(first.Config.Database) == passwordIn(second.Config.Database),
+		"Redis":    passwordIn(first.Config.Redis) == passwordIn(second.Config.Redis)} {
 		if !stays {
-			t.Errorf("the password of %s changed after a restart, so copied URLs no longer work", what)
+			t.Errorf("the password of %s changed after a restart, so copied URLs no longer work",
+				what)
 		}
 	}
 	if second.Token != first.Token || second.OrgID != first.OrgID {
-		t.Errorf("organization %s and token changed after a restart, want %s and the same token", second.OrgID, first.OrgID)
+		t.Errorf("organization %s and token changed after a restart, want %s and the same token",
+			second.OrgID, first.OrgID)
 	}
-	if s.api, err = client.New(client.Options{Endpoint: second.Env()["DCVAAS_ENDPOINT"], Token: first.Token}); err != nil {
+	if s.api, err = client.New(client.Options{Endpoint: second.Env()["DCVAAS_ENDPOINT"],
+		Token: first.Token}); err != nil {
 		t.Fatal(err)
 	}
 	s.Dev = second
@@ -61,13 +69,18 @@ func TestDevKeepsItsState(t *testing.T) {
 		t.Fatal(err)
 	}
 	if toJSON(again.CertificateId) != toJSON(d.CertificateId) {
-		t.Errorf("certificate after a restart = %s, want %s", toJSON(again.CertificateId), toJSON(d.CertificateId))
+		t.Errorf("certificate after a restart = %s, want %s", toJSON(again.CertificateId),
+			toJSON(d.CertificateId))
 	}
 	// The restarted test CAs have lost the account. A renewal must still work.
 	if _, err := s.api.RenewDomain(t.Context(), d.Id); err != nil {
 		t.Fatal(err)
 	}
-	s.waitDomain(d.Id, "renewed", func(now *client.Domain) bool { return toJSON(now.CertificateId) != toJSON(d.CertificateId) })
+	s.waitDomain(d.Id,
+		"renewed", func(now *client.Domain) bool {
+			return toJSON(now.CertificateId) != toJSON(
+				d.CertificateId)
+		})
 }
 
 func passwordIn(address string) string {

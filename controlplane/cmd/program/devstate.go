@@ -69,7 +69,8 @@ func (d *Dev) CARoots() string { return filepath.Join(d.dir, "ca-roots.pem") }
 
 // writeEnv writes dev.env, which shells can source, and the CAs' roots.
 func (d *Dev) writeEnv() error {
-	if err := os.WriteFile(d.CARoots(), append(d.Primary.RootsPEM(), d.Backup.RootsPEM()...), 0o644); err != nil {
+	if err := os.WriteFile(d.CARoots(), append(d.Primary.RootsPEM(), d.Backup.RootsPEM()...),
+		0o644); err != nil {
 		return err
 	}
 	env := d.Env()
@@ -88,7 +89,8 @@ func (d *Dev) writeEnv() error {
 // shellQuote quotes a value for a shell if it contains special characters.
 func shellQuote(s string) string {
 	if strings.IndexFunc(s, func(r rune) bool {
-		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:/._-", r)
+		return !strings.ContainsRune(
+			"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:/._-", r)
 	}) < 0 {
 		return s
 	}
@@ -102,7 +104,8 @@ func (d *Dev) describe(took time.Duration) string {
 		redis = "in-process"
 	}
 	env := d.Env()
-	return fmt.Sprintf(`dcvaas dev is running (started in %s). Press Ctrl-C to stop; state is kept in %s.
+	return fmt.Sprintf(
+		`dcvaas dev is running (started in %s). Press Ctrl-C to stop; state is kept in %s.
 
   API and dashboard   %s
   Operator            %s   metrics, health, /queues
@@ -116,8 +119,10 @@ func (d *Dev) describe(took time.Duration) string {
 
   For a shell:        . %s
 `, took.Round(time.Millisecond), d.dir, env["DCVAAS_ENDPOINT"], env["DCVAAS_OPS_URL"],
-		env["DCVAAS_DNS_ADDR"], digArgs(env["DCVAAS_DNS_ADDR"]), env["DCVAAS_PLAYGROUND_DNS_ADDR"], env["DCVAAS_PLAYGROUND_URL"],
-		d.Primary.DirectoryURL(), d.Backup.DirectoryURL(), d.GitHub.URL(), d.Config.Database, d.Config.Redis, redis, filepath.Join(d.dir, "dev.env"))
+		env["DCVAAS_DNS_ADDR"], digArgs(env["DCVAAS_DNS_ADDR"]), env["DCVAAS_PLAYGROUND_DNS_ADDR"],
+		env["DCVAAS_PLAYGROUND_URL"],
+		d.Primary.DirectoryURL(), d.Backup.DirectoryURL(), d.GitHub.URL(), d.Config.Database,
+		d.Config.Redis, redis, filepath.Join(d.dir, "dev.env"))
 }
 
 func digArgs(addr string) string {

@@ -31,11 +31,12 @@ var (
 	docSpan     = regexp.MustCompile("`([^`\n]+)`")
 	docLink     = regexp.MustCompile(`\]\(([^)#\s]+)(?:#[^)]*)?\)`)
 	docMake     = regexp.MustCompile(`(?m)(?:^ *|[;&(] *)make ([a-z][a-z-]*)`)
-	docCommand  = regexp.MustCompile(`(?m)(?:^ *|\$\(|exec )(?:\S*/)?dcvaas ((?:admin )?[a-z][a-z-]*)`)
-	docName     = regexp.MustCompile(`dcvaas_[a-z0-9_]*[a-z0-9]`)
-	docChannel  = regexp.MustCompile(`pg_notify\('(dcvaas_[a-z]+)'`)
-	docFile     = regexp.MustCompile(`^[A-Za-z0-9_./*-]+\.(?:go|sql|sh|yaml|md)$`)
-	makeHelp    = regexp.MustCompile(`(?m)^([a-z-]+):.*?## (.*)$`)
+	docCommand  = regexp.MustCompile(
+		`(?m)(?:^ *|\$\(|exec )(?:\S*/)?dcvaas ((?:admin )?[a-z][a-z-]*)`)
+	docName    = regexp.MustCompile(`dcvaas_[a-z0-9_]*[a-z0-9]`)
+	docChannel = regexp.MustCompile(`pg_notify\('(dcvaas_[a-z]+)'`)
+	docFile    = regexp.MustCompile(`^[A-Za-z0-9_./*-]+\.(?:go|sql|sh|yaml|md)$`)
+	makeHelp   = regexp.MustCompile(`(?m)^([a-z-]+):.*?## (.*)$`)
 )
 
 // documents returns the handwritten documents. Generated pages are derived from them and from the
@@ -57,7 +58,8 @@ func documents(t *testing.T) []document {
 			if d.name, err = filepath.Rel(repository, name); err != nil {
 				t.Fatal(err)
 			}
-			for _, m := range docSpan.FindAllStringSubmatch(docFence.ReplaceAllString(d.text, ""), -1) {
+			for _, m := range docSpan.FindAllStringSubmatch(docFence.ReplaceAllString(d.text, ""),
+				-1) {
 				d.code = append(d.code, m[1])
 			}
 			all = append(all, d)
@@ -86,7 +88,8 @@ func TestDocumentsNameVariables(t *testing.T) {
 	s := startStack(t, DevConfig{EmbeddedRedis: true})
 	settings := map[string]bool{}
 	variablesOf(reflect.TypeFor[Config](), settings)
-	known := map[string]bool{"DCVAAS_PLAN_TOKEN": true, "DCVAAS_APPLY_TOKEN": true} // secrets of the reader's CI, in ci.md
+	// secrets of the reader's CI, in ci.md
+	known := map[string]bool{"DCVAAS_PLAN_TOKEN": true, "DCVAAS_APPLY_TOKEN": true}
 	for name := range settings {
 		known[name], known[name+"_FILE"] = true, true
 	}
@@ -99,7 +102,8 @@ func TestDocumentsNameVariables(t *testing.T) {
 	addTypesAndChannels(t, known)
 	guided := map[string]bool{}
 	for _, d := range documents(t) {
-		for _, name := range append(docVariable.FindAllString(d.text, -1), docName.FindAllString(d.text, -1)...) {
+		for _, name := range append(docVariable.FindAllString(d.text, -1),
+			docName.FindAllString(d.text, -1)...) {
 			if !known[name] {
 				t.Errorf("%s names %s, which does not exist", d.name, name)
 			}
@@ -150,7 +154,8 @@ func TestDocumentsNameTheTargets(t *testing.T) {
 		for _, code := range d.code {
 			for _, m := range docMake.FindAllStringSubmatch(code, -1) {
 				if targets[m[1]] == "" {
-					t.Errorf("%s names the make target %s, which does not exist: %s", d.name, m[1], m[0])
+					t.Errorf("%s names the make target %s, which does not exist: %s", d.name, m[1],
+						m[0])
 				}
 			}
 		}
@@ -158,7 +163,8 @@ func TestDocumentsNameTheTargets(t *testing.T) {
 			continue
 		}
 		for name, help := range targets {
-			if line := regexp.MustCompile(`(?m)^  make ` + name + ` +` + regexp.QuoteMeta(help) + `$`); !line.MatchString(d.text) {
+			if line := regexp.MustCompile(`(?m)^  make ` + name + ` +` + regexp.QuoteMeta(help) +
+				`$`); !line.MatchString(d.text) {
 				t.Errorf("README.md does not list: make %s  %s", name, help)
 			}
 		}
@@ -202,12 +208,14 @@ func TestDocumentsNameTheFiles(t *testing.T) {
 			if strings.Contains(m[1], ":") || strings.HasPrefix(d.name, "provider/") {
 				continue // the guides' links are for the Registry
 			}
-			if _, err := os.Stat(filepath.Join(repository, filepath.Dir(d.name), m[1])); err != nil {
+			if _, err := os.Stat(filepath.Join(repository, filepath.Dir(d.name),
+				m[1])); err != nil {
 				t.Errorf("%s links to %s, which does not exist", d.name, m[1])
 			}
 		}
 		for _, code := range d.code {
-			if docFile.MatchString(code) && strings.HasPrefix(d.name, "docs/") && !isFile(files, code) {
+			if docFile.MatchString(code) && strings.HasPrefix(d.name, "docs/") &&
+				!isFile(files, code) {
 				t.Errorf("%s names the file %s, which does not exist", d.name, code)
 			}
 		}
@@ -219,7 +227,8 @@ func filesOf(t *testing.T) map[string]bool {
 	t.Helper()
 	files := map[string]bool{}
 	err := fs.WalkDir(os.DirFS(repository), ".", func(name string, e fs.DirEntry, err error) error {
-		if err == nil && e.IsDir() && name != "." && (strings.HasPrefix(e.Name(), ".") || name == "bin" || name == "dist") {
+		if err == nil && e.IsDir() && name != "." &&
+			(strings.HasPrefix(e.Name(), ".") || name == "bin" || name == "dist") {
 			return fs.SkipDir
 		}
 		if err == nil && !e.IsDir() {

@@ -24,7 +24,8 @@ func TestCertificateExpires(t *testing.T) {
 	s.waitDomain(d.Id, "in error", func(d *client.Domain) bool {
 		return d.Status == client.DomainStatusError && d.StatusReason == "certificate-expired"
 	})
-	if n := query[int](s, `SELECT count(*) FROM audit_logs WHERE action = 'domain.certificate_expired'`); n != 1 {
+	if n := query[int](s,
+		`SELECT count(*) FROM audit_logs WHERE action = 'domain.certificate_expired'`); n != 1 {
 		t.Errorf("domain.certificate_expired events = %d, want 1", n)
 	}
 	if n, err := s.App.lifecycle.Sweep(t.Context()); err != nil || n != 1 {
@@ -36,7 +37,8 @@ func TestCertificateExpires(t *testing.T) {
 		}
 		return nil
 	})
-	if again := query[bool](s, `SELECT renew_at > now() AND NOT renewal_queued FROM domains`); !again {
+	if again := query[bool](s,
+		`SELECT renew_at > now() AND NOT renewal_queued FROM domains`); !again {
 		t.Error("the failed renewal is not scheduled again")
 	}
 	s.Primary.SetDown(false)

@@ -35,9 +35,11 @@ func TestFirstCAFailsDuringHundredOrders(t *testing.T) {
 	backup := query[int](s, `SELECT count(*) FROM certificates WHERE ca = 'backup'`)
 	t.Logf("certificates from the first CA: %d, from the second: %d", primary, backup)
 	if primary == 0 || backup == 0 {
-		t.Errorf("certificates from the first CA: %d, from the second: %d, want some from each", primary, backup)
+		t.Errorf("certificates from the first CA: %d, from the second: %d, want some from each",
+			primary, backup)
 	}
-	if dead := query[int](s, `SELECT count(*) FROM jobs WHERE dead_lettered_at IS NOT NULL`); dead != 0 {
+	if dead := query[int](s,
+		`SELECT count(*) FROM jobs WHERE dead_lettered_at IS NOT NULL`); dead != 0 {
 		t.Errorf("dead-lettered jobs = %d, want 0", dead)
 	}
 }

@@ -22,7 +22,8 @@ func TestMassRevocation(t *testing.T) {
 	t.Parallel()
 	const n, workers = 60, 4
 	g := &renewalGate{opened: make(chan struct{})}
-	s := startStack(t, DevConfig{EmbeddedRedis: true, Configure: func(c *Config) { c.Work.Concurrency = workers },
+	s := startStack(t, DevConfig{EmbeddedRedis: true,
+		Configure: func(c *Config) { c.Work.Concurrency = workers },
 		WrapCA: func(ca string) func(http.Handler) http.Handler {
 			if ca == "primary" {
 				return g.wrap
@@ -38,9 +39,11 @@ func TestMassRevocation(t *testing.T) {
 	}
 	past := time.Now().Add(-24 * time.Hour)
 	for i, d := range domains { // the last one added is the most urgent
-		s.setRenewalWindow(d, past.Add(-time.Duration(i)*time.Minute-time.Second), past.Add(-time.Duration(i)*time.Minute))
+		s.setRenewalWindow(d, past.Add(-time.Duration(i)*time.Minute-time.Second),
+			past.Add(-time.Duration(i)*time.Minute))
 	}
-	s.exec(`UPDATE certificates SET not_before = not_before - interval '10 days'`) // suggestions are ignored in the first hours
+	// suggestions are ignored in the first hours
+	s.exec(`UPDATE certificates SET not_before = not_before - interval '10 days'`)
 	s.exec(`UPDATE domains SET ari_check_at = now()`)
 	if got, err := s.App.lifecycle.CheckRenewals(t.Context()); err != nil || got != n {
 		t.Fatalf("CheckRenewals() = %d, %v, want %d", got, err, n)
@@ -59,17 +62,24 @@ func TestMassRevocation(t *testing.T) {
 	for i := range 5 {
 		s.waitActive(s.add(fmt.Sprintf("foreground%d.example.com", i)).Id)
 	}
-	if got := query[int](s, `SELECT count(*) FROM jobs WHERE type = 'renewal' AND status IN ('queued', 'running')`); got < n-1 {
-		t.Errorf("pending renewals = %d, want at least %d: the new domains were not served first", got, n-1)
+	if got := query[int](s,
+		`SELECT count(*) FROM jobs WHERE type = 'renewal' AND status IN ('queued', 'running')`); got < n-1 {
+		t.Errorf("pending renewals = %d, want at least %d: the new domains were not served first",
+			got, n-1)
 	}
 	close(g.opened)
 	for _, d := range domains {
-		s.waitDomain(d.Id, "renewed", func(now *client.Domain) bool { return toJSON(now.CertificateId) != toJSON(d.CertificateId) })
+		s.waitDomain(d.Id,
+			"renewed", func(now *client.Domain) bool {
+				return toJSON(now.CertificateId) != toJSON(
+					d.CertificateId)
+			})
 	}
 	if got := query[int](s, `SELECT count(*) FROM certificates`); got != 2*n+5 {
 		t.Errorf("certificates = %d, want %d", got, 2*n+5)
 	}
-	if got := query[int](s, `SELECT count(*) FROM (SELECT domain_id FROM certificates GROUP BY domain_id HAVING count(*) > 2) twice`); got != 0 {
+	if got := query[int](s,
+		`SELECT count(*) FROM (SELECT domain_id FROM certificates GROUP BY domain_id HAVING count(*) > 2) twice`); got != 0 {
 		t.Errorf("domains renewed twice = %d, want 0", got)
 	}
 
@@ -147,7 +157,8 @@ func replaced(jws []byte) string {
 		return ""
 	}
 	payload, err := base64.RawURLEncoding.DecodeString(signed.Payload)
-	if err != nil || json.Unmarshal(payload, &order) != nil || order.Replaces == "" || len(order.Identifiers) == 0 {
+	if err != nil || json.Unmarshal(payload, &order) != nil || order.Replaces == "" ||
+		len(order.Identifiers) == 0 {
 		return ""
 	}
 	return order.Identifiers[0].Value

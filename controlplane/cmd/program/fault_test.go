@@ -51,12 +51,14 @@ func cut(times int, late bool) fault {
 
 // reject responds to the first times requests with a problem document.
 func reject(times, status int, document string, header ...string) fault {
-	return respondWith(times, status, document, append([]string{"Content-Type", "application/problem+json"}, header...)...)
+	return respondWith(times, status, document,
+		append([]string{"Content-Type", "application/problem+json"}, header...)...)
 }
 
 // page responds to the first times requests with an HTML page, like a proxy in front of the CA.
 func page(times, status int, header ...string) fault {
-	return respondWith(times, status, "<html><body><h1>Service unavailable</h1></body></html>", append([]string{"Content-Type", "text/html"}, header...)...)
+	return respondWith(times, status, "<html><body><h1>Service unavailable</h1></body></html>",
+		append([]string{"Content-Type", "text/html"}, header...)...)
 }
 
 func respondWith(times, status int, body string, header ...string) fault {
@@ -75,7 +77,8 @@ func respondWith(times, status int, body string, header ...string) fault {
 
 // problemOf returns a problem document as CAs send it.
 func problemOf(kind, detail string, more ...string) string {
-	return `{"type":"` + acmeErrors + kind + `","detail":"` + detail + `","status":403` + strings.Join(append([]string{""}, more...), ",") + `}`
+	return `{"type":"` + acmeErrors + kind + `","detail":"` + detail + `","status":403` +
+		strings.Join(append([]string{""}, more...), ",") + `}`
 }
 
 // rewrite changes the JSON objects in the CA's responses.
@@ -134,7 +137,8 @@ func (u *unruly) mistakes(domain, name string, anotherKey bool) fault {
 		if anotherKey {
 			key = own.Public()
 		}
-		leaf := &x509.Certificate{SerialNumber: big.NewInt(7), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
+		leaf := &x509.Certificate{SerialNumber: big.NewInt(7), Subject: pkix.Name{CommonName: name},
+			DNSNames:  []string{name},
 			NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour)}
 		der, err := x509.CreateCertificate(rand.Reader, leaf, leaf, key, own)
 		if err != nil {

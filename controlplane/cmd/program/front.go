@@ -15,7 +15,10 @@ const hsts = "max-age=31536000"
 // withFront configures what all responses of the public listener have in common, and returns the
 // listener to serve. If secure, responses have HSTS. When net/http rejects a request before it
 // calls a handler, the client gets the response from unparsed instead of net/http's plain text.
-func withFront(server *http.Server, l net.Listener, secure bool, unparsed func(status int, peer string) *http.Response) net.Listener {
+func withFront(
+	server *http.Server, l net.Listener, secure bool,
+	unparsed func(status int, peer string) *http.Response,
+) net.Listener {
 	next := server.Handler
 	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if c, ok := r.Context().Value(frontConnKey{}).(*frontConn); ok {

@@ -63,7 +63,8 @@ func (c *rawConn) isClosed() {
 // public listener have HSTS.
 func TestRequestsThatCannotBeParsed(t *testing.T) {
 	t.Parallel()
-	s := startStack(t, DevConfig{NoWork: true, Configure: func(c *Config) { c.PublicURL = "https://dcvaas.test" }})
+	s := startStack(t, DevConfig{NoWork: true,
+		Configure: func(c *Config) { c.PublicURL = "https://dcvaas.test" }})
 	addr := strings.TrimPrefix(s.Env()["DCVAAS_ENDPOINT"], "http://")
 	const good = "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
 	for what, c := range map[string]struct {
@@ -71,14 +72,18 @@ func TestRequestsThatCannotBeParsed(t *testing.T) {
 		status  int
 		code    string
 	}{
-		"not HTTP":          {"hello\r\n\r\n", 400, "malformed-http"},
-		"no Host":           {"GET / HTTP/1.1\r\n\r\n", 400, "malformed-http"},
-		"malformed header":  {"GET / HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n", 400, "malformed-http"},
-		"header too large":  {"GET / HTTP/1.1\r\nHost: x\r\nCookie: " + strings.Repeat("a", 128<<10) + "\r\n\r\n", 431, "headers-too-large"},
-		"query too long":    {"GET /livez?" + strings.Repeat("a&", 64<<10) + " HTTP/1.1\r\nHost: x\r\n\r\n", 431, "headers-too-large"},
+		"not HTTP": {"hello\r\n\r\n", 400, "malformed-http"},
+		"no Host":  {"GET / HTTP/1.1\r\n\r\n", 400, "malformed-http"},
+		"malformed header": {"GET / HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n", 400,
+			"malformed-http"},
+		"header too large": {"GET / HTTP/1.1\r\nHost: x\r\nCookie: " +
+			strings.Repeat("a", 128<<10) + "\r\n\r\n", 431, "headers-too-large"},
+		"query too long": {"GET /livez?" + strings.Repeat("a&", 64<<10) +
+			" HTTP/1.1\r\nHost: x\r\n\r\n", 431, "headers-too-large"},
 		"transfer encoding": {"POST /api/domains HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", 501, "transfer-encoding-unsupported"},
-		"expectation":       {"GET /livez HTTP/1.1\r\nHost: x\r\nExpect: miracles\r\n\r\n", 417, "expectation-failed"},
-		"version":           {"GET / HTTP/3.7\r\nHost: x\r\n\r\n", 505, "http-version-unsupported"},
+		"expectation": {"GET /livez HTTP/1.1\r\nHost: x\r\nExpect: miracles\r\n\r\n", 417,
+			"expectation-failed"},
+		"version": {"GET / HTTP/3.7\r\nHost: x\r\n\r\n", 505, "http-version-unsupported"},
 	} {
 		for _, before := range []bool{false, true} {
 			conn := dialRaw(t, addr)
@@ -97,13 +102,17 @@ func TestRequestsThatCannotBeParsed(t *testing.T) {
 				t.Errorf("%s: the body is not JSON: %v: %q", what, err, body)
 				continue
 			}
-			if resp.StatusCode != c.status || doc.Status != c.status || doc.Code != c.code || doc.Type != "https://dcvaas.test/problems/"+c.code {
+			if resp.StatusCode != c.status || doc.Status != c.status || doc.Code != c.code ||
+				doc.Type != "https://dcvaas.test/problems/"+c.code {
 				t.Errorf("%s: %s %s, want %d %s", what, resp.Status, body, c.status, c.code)
 			}
-			if doc.Title == "" || doc.Detail == "" || doc.Fix == "" || doc.RequestID == "" || doc.RequestID != resp.Header.Get("Request-Id") {
+			if doc.Title == "" || doc.Detail == "" || doc.Fix == "" || doc.RequestID == "" ||
+				doc.RequestID != resp.Header.Get("Request-Id") {
 				t.Errorf("%s: problem %s with Request-Id %q lacks a title, detail, fix, or the same request_id", what, body, resp.Header.Get("Request-Id"))
 			}
-			for name, want := range map[string]string{"Content-Type": "application/problem+json", "DCVaaS-API": "1", "Strict-Transport-Security": hsts, "X-Content-Type-Options": "nosniff"} {
+			for name, want := range map[string]string{"Content-Type": "application/problem+json",
+				"DCVaaS-API": "1", "Strict-Transport-Security": hsts,
+				"X-Content-Type-Options": "nosniff"} {
 				if got := resp.Header.Get(name); got != want {
 					t.Errorf("%s: %s is %q, want %q", what, name, got, want)
 				}
@@ -114,12 +123,15 @@ func TestRequestsThatCannotBeParsed(t *testing.T) {
 			conn.isClosed()
 		}
 	}
-	for _, path := range []string{"/livez", "/api/domains", "/api/nothing", "/problems/not-found", "/login", "/no/page"} {
-		resp, _ := dialRaw(t, addr).send("GET " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+	for _, path := range []string{"/livez", "/api/domains", "/api/nothing", "/problems/not-found",
+		"/login", "/no/page"} {
+		resp, _ := dialRaw(t, addr).send("GET " + path +
+			" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 		if got := resp.Header.Get("Strict-Transport-Security"); got != hsts {
 			t.Errorf("GET %s: Strict-Transport-Security is %q, want %q", path, got, hsts)
 		}
-		if got, isAPI := resp.Header.Get("DCVaaS-API"), !strings.HasPrefix(path, "/login") && !strings.HasPrefix(path, "/no"); (got == "1") != isAPI {
+		if got, isAPI := resp.Header.Get("DCVaaS-API"), !strings.HasPrefix(path, "/login") &&
+			!strings.HasPrefix(path, "/no"); (got == "1") != isAPI {
 			t.Errorf("GET %s: DCVaaS-API is %q, want it only from the API", path, got)
 		}
 	}
@@ -152,7 +164,8 @@ func TestFrontPassesHandlerOutput(t *testing.T) {
 		}
 	}), slog.New(slog.DiscardHandler))
 	front := withFront(server, l, false, func(status int, _ string) *http.Response {
-		return &http.Response{StatusCode: status, ProtoMajor: 1, ProtoMinor: 1, Close: true, Header: http.Header{}}
+		return &http.Response{StatusCode: status, ProtoMajor: 1, ProtoMinor: 1, Close: true,
+			Header: http.Header{}}
 	})
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(front) }()
@@ -163,16 +176,19 @@ func TestFrontPassesHandlerOutput(t *testing.T) {
 		}
 	})
 	conn := dialRaw(t, l.Addr().String())
-	for path, want := range map[string]string{"/large": large, "/flushed": strings.Repeat(looks, 3), "/copied": large, "/error": "mine\n"} {
+	for path, want := range map[string]string{"/large": large, "/flushed": strings.Repeat(looks, 3),
+		"/copied": large, "/error": "mine\n"} {
 		resp, body := conn.send("GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n")
 		if body != want {
-			t.Errorf("GET %s = %s with %d bytes, want %d as the handler sent them", path, resp.Status, len(body), len(want))
+			t.Errorf("GET %s = %s with %d bytes, want %d as the handler sent them", path,
+				resp.Status, len(body), len(want))
 		}
 		if got := resp.Header.Get("Strict-Transport-Security"); got != "" {
 			t.Errorf("GET %s without HTTPS: Strict-Transport-Security is %q, want none", path, got)
 		}
 	}
-	if resp, body := conn.send("nonsense\r\n\r\n"); resp.StatusCode != http.StatusBadRequest || body != "" {
+	if resp, body := conn.send("nonsense\r\n\r\n"); resp.StatusCode != http.StatusBadRequest ||
+		body != "" {
 		t.Errorf("nonsense after these = %s %q, want the replaced 400", resp.Status, body)
 	}
 }
@@ -182,7 +198,8 @@ func TestErrorStatus(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]int{
 		"HTTP/1.1 400 Bad Request\r\n": 400, "HTTP/1.0 505 x": 505, "HTTP/1.1 431": 431,
-		"HTTP/1.1 200 OK\r\n": 0, "HTTP/1.1 100 Continue\r\n\r\n": 0, "HTTP/1.1 4": 0, "": 0, "HTTP/1.1 abc": 0, "\x16\x03\x01 400 400": 0,
+		"HTTP/1.1 200 OK\r\n": 0, "HTTP/1.1 100 Continue\r\n\r\n": 0, "HTTP/1.1 4": 0, "": 0,
+		"HTTP/1.1 abc": 0, "\x16\x03\x01 400 400": 0,
 	} {
 		if got, ok := errorStatus([]byte(in)); ok != (want != 0) || ok && got != want {
 			t.Errorf("errorStatus(%q) = %d, %v, want %d", in, got, ok, want)

@@ -79,10 +79,14 @@ func (s *stack) startWorker() *worker {
 	c := s.Config
 	cmd := exec.Command(exe, "work", "--ops-listen=", "--log-format=text")
 	cmd.Env = append(os.Environ(), asProgram+"=1",
-		"DCVAAS_DATABASE_URL="+c.Database, "DCVAAS_REDIS_URL="+c.Redis, "DCVAAS_SECRET_KEY="+c.SecretKey, "DCVAAS_KEYSET="+c.Keyset,
-		"DCVAAS_CAS="+c.ACME.CAs, "DCVAAS_DNS_SERVERS="+strings.Join(c.DNS.Servers, ","), "DCVAAS_RESOLVERS="+strings.Join(c.Check.Resolvers, ","),
-		"DCVAAS_AUTHORITY="+c.Check.Authority, "DCVAAS_LEASE="+c.Work.Lease.String(), "DCVAAS_RETRY_BASE="+c.Work.RetryBase.String(),
-		"DCVAAS_SWEEP_EVERY=1s", "DCVAAS_SWEEP_SPREAD=0s", "DCVAAS_CONCURRENCY=8", "DCVAAS_WEBHOOK_LOOPBACK=true")
+		"DCVAAS_DATABASE_URL="+c.Database, "DCVAAS_REDIS_URL="+c.Redis, "DCVAAS_SECRET_KEY="+
+			c.SecretKey, "DCVAAS_KEYSET="+c.Keyset,
+		"DCVAAS_CAS="+c.ACME.CAs, "DCVAAS_DNS_SERVERS="+strings.Join(c.DNS.Servers, ","),
+		"DCVAAS_RESOLVERS="+strings.Join(c.Check.Resolvers, ","),
+		"DCVAAS_AUTHORITY="+c.Check.Authority, "DCVAAS_LEASE="+c.Work.Lease.String(),
+		"DCVAAS_RETRY_BASE="+c.Work.RetryBase.String(),
+		"DCVAAS_SWEEP_EVERY=1s", "DCVAAS_SWEEP_SPREAD=0s", "DCVAAS_CONCURRENCY=8",
+		"DCVAAS_WEBHOOK_LOOPBACK=true")
 	out := &testLog{t: s.t, prefix: "worker: "}
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
@@ -142,14 +146,16 @@ func (s *stack) waitDomain(id string, want string, ok func(*client.Domain) bool)
 
 func (s *stack) waitActive(id string) *client.Domain {
 	s.t.Helper()
-	return s.waitDomain(id, "active", func(d *client.Domain) bool { return d.Status == client.DomainStatusActive })
+	return s.waitDomain(id,
+		"active", func(d *client.Domain) bool { return d.Status == client.DomainStatusActive })
 }
 
 // eventually calls check until it returns nil, for at most a minute.
 func (s *stack) eventually(what string, check func() error) {
 	s.t.Helper()
 	var err error
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(
+		50 * time.Millisecond) {
 		if err = check(); err == nil {
 			return
 		}
@@ -191,7 +197,8 @@ func (s *stack) latestJob(domain, kind string) *client.Job {
 	jt := client.JobType(kind)
 	jobs, err := s.api.Jobs(s.t.Context(), client.ListJobsParams{Domain: &domain, Type: &jt})
 	if err != nil || len(jobs.Data) == 0 {
-		s.t.Fatalf("Jobs() of domain %s with type %s = %v, want at least one job", domain, kind, err)
+		s.t.Fatalf("Jobs() of domain %s with type %s = %v, want at least one job", domain, kind,
+			err)
 	}
 	return &jobs.Data[0]
 }
@@ -248,7 +255,8 @@ type gate struct {
 }
 
 func newGate(after bool, matches func(*http.Request) bool) *gate {
-	return &gate{matches: matches, after: after, reached: make(chan struct{}), opened: make(chan struct{})}
+	return &gate{matches: matches, after: after, reached: make(chan struct{}),
+		opened: make(chan struct{})}
 }
 
 func (g *gate) wrap(next http.Handler) http.Handler {
@@ -328,5 +336,7 @@ func pathAfter(before, part string) func(*http.Request) bool {
 
 // orderStep returns the step of the domain's newest order.
 func (s *stack) orderStep(domainID string) controlplane.OrderStep {
-	return query[controlplane.OrderStep](s, `SELECT step FROM acme_orders WHERE domain_id = $1 ORDER BY created_at DESC LIMIT 1`, domainID)
+	return query[controlplane.OrderStep](s,
+		`SELECT step FROM acme_orders WHERE domain_id = $1 ORDER BY created_at DESC LIMIT 1`,
+		domainID)
 }

@@ -39,22 +39,26 @@ func TestOtherHostsAreRejected(t *testing.T) {
 		{"GET", ops + "/queues", 200},
 		{"GET", ops + "/", 303},
 		{"POST", web + "/login", 303},
-		{"GET", s.GitHub.URL() + "/login/oauth/authorize?response_type=code&client_id=" + devGitHubClient + "&redirect_uri=http%3A%2F%2Flocalhost%2F", 200},
+		{"GET", s.GitHub.URL() + "/login/oauth/authorize?response_type=code&client_id=" +
+			devGitHubClient + "&redirect_uri=http%3A%2F%2Flocalhost%2F", 200},
 		{"GET", s.Playground.URL() + "/records", 200},
 	} {
 		u, err := url.Parse(c.address)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for host, want := range map[string]int{u.Host: c.want, "localhost:" + u.Port(): c.want, "evil.example:" + u.Port(): 421, "127.0.0.1.evil.example": 421} {
+		for host, want := range map[string]int{u.Host: c.want, "localhost:" + u.Port(): c.want,
+			"evil.example:" + u.Port(): 421, "127.0.0.1.evil.example": 421} {
 			if got := send(c.method, c.address, host); got != want {
-				t.Errorf("%s %s with Host %s: status %d, want %d", c.method, c.address, host, got, want)
+				t.Errorf("%s %s with Host %s: status %d, want %d", c.method, c.address, host, got,
+					want)
 			}
 		}
 	}
 	for _, path := range []string{"/livez", "/readyz"} {
 		if got := send("GET", ops+path, "probe.example"); got != 200 {
-			t.Errorf("GET %s with Host probe.example: status %d, want 200: probes send any host", path, got)
+			t.Errorf("GET %s with Host probe.example: status %d, want 200: probes send any host",
+				path, got)
 		}
 	}
 }
@@ -84,7 +88,8 @@ func TestOperatorHosts(t *testing.T) {
 		w := httptest.NewRecorder()
 		opsHosts(&Config{OpsListen: c.listen, OpsHosts: c.hosts}, served).ServeHTTP(w, r)
 		if w.Code != c.want {
-			t.Errorf("ops-listen %s, ops-hosts %v, Host %s: status %d, want %d", c.listen, c.hosts, c.host, w.Code, c.want)
+			t.Errorf("ops-listen %s, ops-hosts %v, Host %s: status %d, want %d", c.listen, c.hosts,
+				c.host, w.Code, c.want)
 		}
 	}
 }
@@ -111,7 +116,8 @@ func TestLimitsOfTheStack(t *testing.T) {
 	if resp, body := s.call("GET", "/api/organization", ""); resp.StatusCode != 200 {
 		t.Errorf("GET /api/organization with the valid token = %s: %s, want 200", resp.Status, body)
 	}
-	r, err := http.NewRequestWithContext(t.Context(), "GET", s.Env()["DCVAAS_ENDPOINT"]+"/domains", nil)
+	r, err := http.NewRequestWithContext(t.Context(), "GET", s.Env()["DCVAAS_ENDPOINT"]+
+		"/domains", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +135,8 @@ func TestLimitsOfTheStack(t *testing.T) {
 			t.Fatalf("status of the 50th page with an invalid session = %s, want 429", resp.Status)
 		}
 	}
-	if all := string(s.get(s.Env()["DCVAAS_OPS_URL"]+"/metrics", nil)); !strings.Contains(all, `dcvaas_rate_limited_total{policy="failed-authentication"}`) {
+	if all := string(s.get(s.Env()["DCVAAS_OPS_URL"]+"/metrics", nil)); !strings.Contains(all,
+		`dcvaas_rate_limited_total{policy="failed-authentication"}`) {
 		t.Error("the metrics lack dcvaas_rate_limited_total of the policy failed-authentication")
 	}
 }

@@ -45,7 +45,8 @@ func (a *App) newLifecycle() (*lifecycle.Service, *acme.Engine, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	doctor := dnscheck.New(dnscheck.Config{Resolvers: resolvers, AskAuthority: c.Check.AskAuthority, Authority: c.Check.Authority, Logger: a.log})
+	doctor := dnscheck.New(dnscheck.Config{Resolvers: resolvers, AskAuthority: c.Check.AskAuthority,
+		Authority: c.Check.Authority, Logger: a.log})
 	servers := c.DNS.Servers
 	if len(servers) == 0 {
 		servers = c.DNS.Listen
@@ -60,24 +61,36 @@ func (a *App) newLifecycle() (*lifecycle.Service, *acme.Engine, error) {
 	}
 	var mayCreate func(context.Context, string) error
 	if l := a.limiter; l != nil {
-		mayCreate = func(ctx context.Context, userID string) error { return l.Check(ctx, l.NewOrganizations, userID) }
+		mayCreate = func(ctx context.Context,
+			userID string) error {
+			return l.Check(ctx, l.NewOrganizations, userID)
+		}
 	}
-	service, err := lifecycle.New(lifecycle.Config{Store: a.store, Zone: c.Zone, TargetKey: a.keys.target, Issuer: engine, Doctor: doctor, Sealer: sealer, Governor: governor,
-		Poster: webhook.New(webhook.Config{Loopback: c.Hooks.Loopback}), WebhookLoopback: c.Hooks.Loopback, InvitedOnly: c.HTTP.SignUp == signUpInvited, MayCreate: mayCreate, Deliveries: max(c.Work.Concurrency/2, 1),
+	service, err := lifecycle.New(lifecycle.Config{Store: a.store, Zone: c.Zone,
+		TargetKey: a.keys.target, Issuer: engine, Doctor: doctor, Sealer: sealer,
+		Governor:        governor,
+		Poster:          webhook.New(webhook.Config{Loopback: c.Hooks.Loopback}),
+		WebhookLoopback: c.Hooks.Loopback, InvitedOnly: c.HTTP.SignUp == signUpInvited,
+		MayCreate: mayCreate, Deliveries: max(c.Work.Concurrency/2, 1),
 		Visible: func(ctx context.Context, name string, values []string) error {
 			ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 			defer cancel()
 			return dnscheck.WaitTXT(ctx, servers, name, values)
 		},
-		Logger: a.log, Backoff: controlplane.Backoff{Base: c.Work.RetryBase}, Lease: c.Work.Lease, SweepSpread: spread})
+		Logger: a.log, Backoff: controlplane.Backoff{Base: c.Work.RetryBase}, Lease: c.Work.Lease,
+		SweepSpread: spread})
 	return service, engine, err
 }
 
-var errNoKeyset = errors.New("keyset (DCVAAS_KEYSET) is required; generate it with: dcvaas admin new-keyset")
+var errNoKeyset = errors.New(
+	"keyset (DCVAAS_KEYSET) is required; generate it with: dcvaas admin new-keyset")
 
 // newEngine returns the ACME engine for the CAs.
-func newEngine(cas []acme.CA, store *postgres.Store, sealer *seal.Sealer, log *slog.Logger) (*acme.Engine, error) {
-	return acme.New(acme.Config{CAs: cas, Accounts: store, Sealer: sealer, UserAgent: "dcvaas", Logger: log, Proxy: http.ProxyFromEnvironment})
+func newEngine(
+	cas []acme.CA, store *postgres.Store, sealer *seal.Sealer, log *slog.Logger,
+) (*acme.Engine, error) {
+	return acme.New(acme.Config{CAs: cas, Accounts: store, Sealer: sealer,
+		UserAgent: "dcvaas", Logger: log, Proxy: http.ProxyFromEnvironment})
 }
 
 // resolvers parses resolvers of the form NAME=URL.
@@ -86,7 +99,8 @@ func (c CheckConfig) resolvers() ([]dnscheck.Resolver, error) {
 	for _, s := range c.Resolvers {
 		name, url, ok := strings.Cut(s, "=")
 		if !ok || !strings.HasPrefix(url, "http") {
-			return nil, fmt.Errorf("resolvers (DCVAAS_RESOLVERS): invalid resolver %q: expected NAME=URL", s)
+			return nil, fmt.Errorf(
+				"resolvers (DCVAAS_RESOLVERS): invalid resolver %q: expected NAME=URL", s)
 		}
 		out = append(out, dnscheck.Resolver{Name: name, URL: url})
 	}
@@ -100,8 +114,9 @@ func (a *App) newGovernor(cas []acme.CA) (lifecycle.Governor, error) {
 	if a.redis == nil {
 		return nil, nil // this process places no orders
 	}
-	decisions := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "dcvaas_quota_decisions_total",
-		Help: "Orders that were allowed by the CA's limits (ok), delayed by them (wait), or not counted because Redis was unavailable (bypassed)."}, []string{"ca", "decision"})
+	decisions := prometheus.NewCounterVec(
+		prometheus.CounterOpts{Name: "dcvaas_quota_decisions_total",
+			Help: "Orders that were allowed by the CA's limits (ok), delayed by them (wait), or not counted because Redis was unavailable (bypassed)."}, []string{"ca", "decision"})
 	a.metrics.MustRegister(decisions)
 	return acme.NewGovernor(acme.GovernorConfig{Redis: a.redis, CAs: cas,
 		Observe: func(ca string, d controlplane.QuotaDecision, _ error) {
@@ -118,8 +133,9 @@ func (a *App) newGovernor(cas []acme.CA) (lifecycle.Governor, error) {
 // showCAs registers a metric for each CA that shows whether it is available to this process.
 func (a *App) showCAs(engine *acme.Engine) {
 	for _, ca := range engine.CAs() {
-		a.metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "dcvaas_ca_up", ConstLabels: prometheus.Labels{"ca": ca},
-			Help: "1 while the CA is available to this worker. 0 after several orders in a row got no response, until an order or the check of its directory each minute succeeds."},
+		a.metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "dcvaas_ca_up",
+			ConstLabels: prometheus.Labels{"ca": ca},
+			Help:        "1 while the CA is available to this worker. 0 after several orders in a row got no response, until an order or the check of its directory each minute succeeds."},
 			func() float64 {
 				if engine.Answering(ca) {
 					return 1

@@ -16,21 +16,31 @@ func TestWorkerKilledAtEachStep(t *testing.T) {
 		gate  *gate
 		extra int // extra orders that the CA may get
 	}{
-		"created, order not requested": {controlplane.StepCreated, newGate(false, pathHas("/order-plz")), 0},
-		"created, response lost":       {controlplane.StepCreated, newGate(true, pathHas("/order-plz")), 1},
-		"ordered":                      {controlplane.StepOrdered, newGate(false, pathHas("/authZ/")), 0},
-		"published":                    {controlplane.StepAuthorized, newGate(false, pathHas("/chalZ/")), 0},
-		"published, response lost":     {controlplane.StepAuthorized, newGate(true, pathHas("/chalZ/")), 0},
-		"accepted":                     {controlplane.StepAuthorized, newGate(false, pathAfter("/chalZ/", "/authZ/")), 0},
-		"ready":                        {controlplane.StepReady, newGate(false, pathHas("/finalize-order/")), 0},
-		"ready, response lost":         {controlplane.StepReady, newGate(true, pathHas("/finalize-order/")), 0},
-		"finalized":                    {controlplane.StepReady, newGate(false, pathAfter("/finalize-order/", "/my-order/")), 0},
-		"issued":                       {controlplane.StepReady, newGate(false, pathHas("/certZ/")), 0},
-		"issued, response lost":        {controlplane.StepReady, newGate(true, pathHas("/certZ/")), 0},
+		"created, order not requested": {controlplane.StepCreated,
+			newGate(false, pathHas("/order-plz")), 0},
+		"created, response lost": {controlplane.StepCreated, newGate(true, pathHas("/order-plz")),
+			1},
+		"ordered": {controlplane.StepOrdered, newGate(false, pathHas("/authZ/")),
+			0},
+		"published": {controlplane.StepAuthorized,
+			newGate(false, pathHas("/chalZ/")), 0},
+		"published, response lost": {controlplane.StepAuthorized, newGate(true, pathHas("/chalZ/")),
+			0},
+		"accepted": {controlplane.StepAuthorized,
+			newGate(false, pathAfter("/chalZ/", "/authZ/")), 0},
+		"ready": {controlplane.StepReady,
+			newGate(false, pathHas("/finalize-order/")), 0},
+		"ready, response lost": {controlplane.StepReady,
+			newGate(true, pathHas("/finalize-order/")), 0},
+		"finalized": {controlplane.StepReady,
+			newGate(false, pathAfter("/finalize-order/", "/my-order/")), 0},
+		"issued":                {controlplane.StepReady, newGate(false, pathHas("/certZ/")), 0},
+		"issued, response lost": {controlplane.StepReady, newGate(true, pathHas("/certZ/")), 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := startStack(t, DevConfig{EmbeddedRedis: true, NoWork: true, WrapCA: primaryOnly(c.gate)})
+			s := startStack(t, DevConfig{EmbeddedRedis: true, NoWork: true,
+				WrapCA: primaryOnly(c.gate)})
 			first := s.startWorker()
 			d := s.add("killed.example.com")
 			select {
@@ -49,7 +59,8 @@ func TestWorkerKilledAtEachStep(t *testing.T) {
 			if got := s.Backup.Orders(); got != 0 {
 				t.Errorf("orders at the backup CA = %d, want 0", got)
 			}
-			if n := query[int](s, `SELECT count(*) FROM certificates WHERE domain_id = $1`, d.Id); n != 1 {
+			if n := query[int](s, `SELECT count(*) FROM certificates WHERE domain_id = $1`,
+				d.Id); n != 1 {
 				t.Errorf("certificates = %d, want 1", n)
 			}
 			if n := query[int](s, `SELECT count(*) FROM challenges`); n != 0 {

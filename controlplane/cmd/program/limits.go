@@ -14,11 +14,15 @@ import (
 // "none". Omitted limits default to acme.DefaultLimits of the directory. For most directories, that
 // means no limit until the CA rejects an order.
 type caLimits struct {
-	NewOrders           string `json:"new_orders,omitempty"`            // of the account, including failed ones
-	PerRegisteredDomain string `json:"per_registered_domain,omitempty"` // certificates for one registered domain and its subdomains
-	PerNameSet          string `json:"per_name_set,omitempty"`          // certificates for exactly the same names
-	FailedValidations   string `json:"failed_validations,omitempty"`    // of one name
-	Pace                string `json:"pace,omitempty"`                  // all orders, including those that the others do not count
+	// of the account, including failed ones
+	NewOrders string `json:"new_orders,omitempty"`
+	// certificates for one registered domain and its subdomains
+	PerRegisteredDomain string `json:"per_registered_domain,omitempty"`
+	// certificates for exactly the same names
+	PerNameSet        string `json:"per_name_set,omitempty"`
+	FailedValidations string `json:"failed_validations,omitempty"` // of one name
+	// all orders, including those that the others do not count
+	Pace string `json:"pace,omitempty"`
 	// ReplacesExempt: renewals that name their predecessor (RFC 9773 §5) count only toward
 	// FailedValidations and Pace.
 	ReplacesExempt *bool `json:"replaces_exempt,omitempty"`
@@ -45,7 +49,8 @@ func (l *caLimits) of(directory string) (*acme.Limits, error) {
 		}
 		var ok bool
 		if *f.into, ok = parseLimit(f.text); !ok {
-			return nil, fmt.Errorf("limits.%s: invalid limit %q: expected COUNT/TIME, such as 300/3h or 50/7d, or none", f.name, f.text)
+			return nil, fmt.Errorf(
+				"limits.%s: invalid limit %q: expected COUNT/TIME, such as 300/3h or 50/7d, or none", f.name, f.text)
 		}
 	}
 	if l.ReplacesExempt != nil {

@@ -15,7 +15,8 @@ func TestRedisEmptied(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			g := newGate(false, pathHas("/finalize-order/"))
-			s := startStack(t, DevConfig{EmbeddedRedis: embedded, WrapCA: func(string) func(http.Handler) http.Handler { return g.wrap }})
+			s := startStack(t, DevConfig{EmbeddedRedis: embedded,
+				WrapCA: func(string) func(http.Handler) http.Handler { return g.wrap }})
 			if s.Redis.Embedded() != embedded {
 				t.Fatal("redis-server not found; this test requires it")
 			}
@@ -54,7 +55,8 @@ func (s *stack) emptyRedis() {
 func TestPostgresRestarted(t *testing.T) {
 	t.Parallel()
 	g := newGate(false, pathHas("/chalZ/"))
-	s := startStack(t, DevConfig{EmbeddedRedis: true, Database: "own", WrapCA: func(string) func(http.Handler) http.Handler { return g.wrap }})
+	s := startStack(t, DevConfig{EmbeddedRedis: true,
+		Database: "own", WrapCA: func(string) func(http.Handler) http.Handler { return g.wrap }})
 	var ids []string
 	for i := range 10 {
 		ids = append(ids, s.add(fmt.Sprintf("restarted%d.example.com", i)).Id)
@@ -115,7 +117,8 @@ func TestTwoWorkersTwoSweeps(t *testing.T) {
 	if got := s.Primary.Orders(); got != 2*n {
 		t.Errorf("orders at the CA = %d, want %d", got, 2*n)
 	}
-	if got := query[int](s, `SELECT count(*) FROM domains d JOIN certificates c ON c.id = d.certificate_id
+	if got := query[int](s,
+		`SELECT count(*) FROM domains d JOIN certificates c ON c.id = d.certificate_id
 		WHERE c.replaced_by = '' AND d.renew_at > now() AND NOT d.renewal_queued AND d.status = 'active'`); got != n {
 		t.Errorf("domains with the newest certificate as the current one = %d, want %d", got, n)
 	}

@@ -26,10 +26,12 @@ func at(asked request, f fault) func(*unruly, string) {
 }
 
 var (
-	badCSR       = problemOf("badCSR", "the key is of a weak kind")
-	dnsProblem   = problemOf("dns", "SERVFAIL looking up TXT")
-	caaProblem   = problemOf("caa", "CAA record prevents issuance")
-	subProblems  = problemOf("unauthorized", "several names were not validated", `"subproblems":[{"type":"`+acmeErrors+`unauthorized","detail":"wrong TXT found","identifier":{"type":"dns","value":"x.example.com"}}]`)
+	badCSR      = problemOf("badCSR", "the key is of a weak kind")
+	dnsProblem  = problemOf("dns", "SERVFAIL looking up TXT")
+	caaProblem  = problemOf("caa", "CAA record prevents issuance")
+	subProblems = problemOf("unauthorized", "several names were not validated",
+		`"subproblems":[{"type":"`+acmeErrors+
+			`unauthorized","detail":"wrong TXT found","identifier":{"type":"dns","value":"x.example.com"}}]`)
 	badNonce     = problemOf("badNonce", "stale")
 	noAccount    = problemOf("accountDoesNotExist", "no such account")
 	unstorable   = problemOf("badCSR", `a\u0000b \ud800`)
@@ -45,39 +47,71 @@ var (
 func misbehaviors() map[string]misbehavior {
 	fails := func(code string) outcome { return outcome{failed: code} }
 	all := map[string]misbehavior{
-		"nothing": {by: func(*unruly, string) {}, alone: primary, backed: primary, asked: map[request]int{forNewOrder: 1, forChallenge: 1, forFinalize: 1}},
+		"nothing": {by: func(*unruly, string) {}, alone: primary, backed: primary,
+			asked: map[request]int{forNewOrder: 1, forChallenge: 1, forFinalize: 1}},
 		"nonces rejected": {by: func(u *unruly, domain string) {
-			for _, asked := range []request{forNewOrder, forAuthz, forChallenge, forFinalize, forOrder, forCertificate} {
+			for _, asked := range []request{forNewOrder, forAuthz, forChallenge, forFinalize,
+				forOrder, forCertificate} {
 				u.on(domain, asked, reject(3, 400, badNonce))
 			}
-		}, alone: primary, backed: primary, asked: map[request]int{forNewOrder: 4, forChallenge: 4, forFinalize: 4}},
-		"503 with HTML, twice": {by: at(forFinalize, page(2, 503)), alone: primary, backed: primary, asked: map[request]int{forNewOrder: 1, forFinalize: 3}},
-		"503 with HTML and Retry-After": {by: at(forNewOrder, page(always, 503, "Retry-After", "120")), backed: backup,
-			alone: outcome{waits: "ca-unreachable", retry: true, wait: 2 * time.Minute}, asked: map[request]int{forNewOrder: 1}},
-		"short Retry-After":             {by: at(forFinalize, reject(1, 429, rateLimited, "Retry-After", "1")), alone: primary, backed: primary, asked: map[request]int{forNewOrder: 1, forFinalize: 2}},
-		"badCSR":                        {by: at(forFinalize, reject(always, 400, badCSR)), alone: fails("ca-bad-csr"), backed: fails("ca-bad-csr"), acme: badCSR, orders: 4, asked: allFourTimes, details: "weak kind"},
-		"badCSR with unstorable text":   {by: at(forFinalize, reject(always, 400, unstorable)), alone: fails("ca-bad-csr"), backed: fails("ca-bad-csr"), orders: 4, asked: allFourTimes},
-		"dns":                           {by: at(forAuthz, invalidates(dnsProblem)), alone: fails("ca-dns"), backed: fails("ca-dns"), acme: dnsProblem, orders: 4, asked: allFourTimes, details: "SERVFAIL"},
-		"unauthorized with subproblems": {by: at(forAuthz, invalidates(subProblems)), alone: fails("ca-unauthorized"), backed: fails("ca-unauthorized"), acme: subProblems, orders: 4, asked: allFourTimes, details: "not validated"},
-		"caa":                           {by: at(forAuthz, invalidates(caaProblem)), alone: fails("ca-caa"), acme: caaProblem, orders: 4, asked: allFourTimes, details: "prevents issuance"},
-		"caa of one CA":                 {by: at(forAuthz, invalidates(caaProblem)), backed: backup, acme: caaProblem, asked: map[request]int{forNewOrder: 1, forChallenge: 1, forFinalize: 0}},
-		"wrong key": {by: func(u *unruly, domain string) { u.on(domain, forCertificate, u.mistakes(domain, domain, true)) },
-			alone: fails("certificate-mismatch"), backed: fails("certificate-mismatch"), orders: 4, asked: allFourTimes, details: "key does not match the CSR"},
+		}, alone: primary, backed: primary, asked: map[request]int{forNewOrder: 4, forChallenge: 4,
+			forFinalize: 4}},
+		"503 with HTML, twice": {by: at(forFinalize, page(2, 503)), alone: primary, backed: primary,
+			asked: map[request]int{forNewOrder: 1, forFinalize: 3}},
+		"503 with HTML and Retry-After": {by: at(forNewOrder,
+			page(always, 503, "Retry-After", "120")), backed: backup,
+			alone: outcome{waits: "ca-unreachable", retry: true, wait: 2 * time.Minute},
+			asked: map[request]int{forNewOrder: 1}},
+		"short Retry-After": {by: at(forFinalize,
+			reject(1, 429, rateLimited, "Retry-After", "1")), alone: primary, backed: primary,
+			asked: map[request]int{forNewOrder: 1, forFinalize: 2}},
+		"badCSR": {by: at(forFinalize, reject(always, 400, badCSR)),
+			alone: fails("ca-bad-csr"), backed: fails("ca-bad-csr"), acme: badCSR, orders: 4,
+			asked: allFourTimes, details: "weak kind"},
+		"badCSR with unstorable text": {by: at(forFinalize, reject(always, 400, unstorable)),
+			alone: fails("ca-bad-csr"), backed: fails("ca-bad-csr"), orders: 4,
+			asked: allFourTimes},
+		"dns": {by: at(forAuthz, invalidates(dnsProblem)),
+			alone: fails("ca-dns"), backed: fails("ca-dns"), acme: dnsProblem, orders: 4,
+			asked: allFourTimes, details: "SERVFAIL"},
+		"unauthorized with subproblems": {by: at(forAuthz, invalidates(subProblems)),
+			alone: fails("ca-unauthorized"), backed: fails("ca-unauthorized"), acme: subProblems,
+			orders: 4, asked: allFourTimes, details: "not validated"},
+		"caa": {by: at(forAuthz, invalidates(caaProblem)), alone: fails("ca-caa"),
+			acme: caaProblem, orders: 4, asked: allFourTimes, details: "prevents issuance"},
+		"caa of one CA": {by: at(forAuthz, invalidates(caaProblem)), backed: backup,
+			acme: caaProblem, asked: map[request]int{forNewOrder: 1, forChallenge: 1,
+				forFinalize: 0}},
+		"wrong key": {by: func(u *unruly,
+			domain string) {
+			u.on(domain, forCertificate, u.mistakes(domain, domain, true))
+		},
+			alone: fails("certificate-mismatch"), backed: fails("certificate-mismatch"), orders: 4,
+			asked: allFourTimes, details: "key does not match the CSR"},
 		"wrong names": {by: func(u *unruly, domain string) {
 			u.on(domain, forCertificate, u.mistakes(domain, "other.example.net", false))
 		},
-			alone: fails("certificate-mismatch"), backed: fails("certificate-mismatch"), orders: 4, asked: allFourTimes, details: "other.example.net"},
-		"account unknown at newOrder": {by: at(forNewOrder, reject(1, 400, noAccount)), alone: primary, backed: primary, asked: map[request]int{forNewOrder: 2, forFinalize: 1}},
-		"account unknown at finalize": {by: at(forFinalize, reject(1, 400, noAccount)), alone: primary, backed: primary, asked: map[request]int{forNewOrder: 1, forFinalize: 2}},
-		"account always unknown":      {by: at(forNewOrder, reject(always, 400, noAccount)), alone: fails("ca-account"), backed: fails("ca-account"), acme: noAccount, asked: map[request]int{forNewOrder: 8}},
+			alone: fails("certificate-mismatch"), backed: fails("certificate-mismatch"), orders: 4,
+			asked: allFourTimes, details: "other.example.net"},
+		"account unknown at newOrder": {by: at(forNewOrder, reject(1, 400, noAccount)),
+			alone: primary, backed: primary,
+			asked: map[request]int{forNewOrder: 2, forFinalize: 1}},
+		"account unknown at finalize": {by: at(forFinalize, reject(1, 400, noAccount)),
+			alone: primary, backed: primary,
+			asked: map[request]int{forNewOrder: 1, forFinalize: 2}},
+		"account always unknown": {by: at(forNewOrder, reject(always, 400, noAccount)),
+			alone: fails("ca-account"), backed: fails("ca-account"), acme: noAccount,
+			asked: map[request]int{forNewOrder: 8}},
 	}
-	for _, asked := range []request{forNewOrder, forAuthz, forChallenge, forFinalize, forOrder, forCertificate} {
+	for _, asked := range []request{forNewOrder, forAuthz, forChallenge, forFinalize, forOrder,
+		forCertificate} {
 		early := misbehavior{by: at(asked, cut(1, false)), backed: primary, asked: twice}
 		late := misbehavior{by: at(asked, cut(1, true)), backed: primary, asked: twice}
 		if asked == forNewOrder {
 			late.orders = 2 // the response to the first newOrder request was lost
 		}
-		all["connection closed before "+string(asked)], all["connection closed during "+string(asked)] = early, late
+		all["connection closed before "+string(asked)], all["connection closed during "+
+			string(asked)] = early, late
 	}
 	return all
 }
@@ -114,7 +148,8 @@ func testMisbehaviors(t *testing.T, alone bool) {
 			s.wantOutcome(d.Id, want, m)
 			s.wantOrders(u, d.Name, m)
 			if want != backup && s.Backup.OrdersFor(d.Name) > 0 {
-				t.Errorf("orders for %s at the backup CA = %d, want 0", d.Name, s.Backup.OrdersFor(d.Name))
+				t.Errorf("orders for %s at the backup CA = %d, want 0", d.Name,
+					s.Backup.OrdersFor(d.Name))
 			}
 		})
 	}

@@ -23,11 +23,15 @@ import (
 func (a *App) startOps() error {
 	c := &a.config
 	if c.StaffLogin == "" && !isLoopback(c.OpsListen) {
-		return errors.New("staff-login (DCVAAS_STAFF_LOGIN) is required, because ops-listen (DCVAAS_OPS_LISTEN) is not on a loopback address")
+		return errors.New(
+			"staff-login (DCVAAS_STAFF_LOGIN) is required, because ops-listen (DCVAAS_OPS_LISTEN) is not on a loopback address")
 	}
 	r := mux.NewRouter()
 	r.Path("/metrics").Handler(promhttp.HandlerFor(a.metrics, promhttp.HandlerOpts{}))
-	r.Path("/livez").HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	r.Path("/livez").HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_,
+			_ = w.Write([]byte("ok\n"))
+	})
 	r.Path("/readyz").HandlerFunc(a.opsReady)
 	if c.Redis != "" {
 		monitor, err := queueMonitor(c.Redis, !c.QueueWrite)
@@ -69,13 +73,15 @@ func queueMonitor(redisURL string, readOnly bool) (http.Handler, error) {
 		return nil, err
 	}
 	ui := asynqmon.New(asynqmon.Options{RootPath: "/queues", RedisConnOpt: opt, ReadOnly: readOnly})
-	return http.NewCrossOriginProtection().Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Content-Security-Policy", "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; frame-ancestors 'none'")
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "no-referrer")
-		ui.ServeHTTP(w, r)
-	})), nil
+	return http.NewCrossOriginProtection().Handler(
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			h := w.Header()
+			h.Set("Content-Security-Policy",
+				"default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; frame-ancestors 'none'")
+			h.Set("X-Content-Type-Options", "nosniff")
+			h.Set("Referrer-Policy", "no-referrer")
+			ui.ServeHTTP(w, r)
+		})), nil
 }
 
 // opsHosts rejects requests for hosts that do not belong to the operator listener. This prevents

@@ -49,40 +49,51 @@ func (s *stack) wantIssuer(d *client.Domain, ca string) {
 		s.t.Errorf("CA of the certificate = %s, want %s", cert.Ca, ca)
 	}
 	failed := s.timeline(d.Id, controlplane.ActionOrderFailed)
-	if ca == "backup" && (len(failed) != 1 || failed[0]["ca"] != "primary" || failed[0]["code"] == "") {
+	if ca == "backup" && (len(failed) != 1 || failed[0]["ca"] != "primary" ||
+		failed[0]["code"] == "") {
 		s.t.Errorf("failed orders in the timeline = %s, want one at the primary CA", toJSON(failed))
 	}
 	if ca == "primary" && len(failed) > 0 {
 		s.t.Errorf("failed orders in the timeline = %s, want none", toJSON(failed))
 	}
-	if issued := s.timeline(d.Id, controlplane.ActionCertificateIssued); len(issued) != 1 || issued[0]["ca"] != ca {
-		s.t.Errorf("issued certificates in the timeline = %s, want one from the %s CA", toJSON(issued), ca)
+	if issued := s.timeline(d.Id, controlplane.ActionCertificateIssued); len(issued) != 1 ||
+		issued[0]["ca"] != ca {
+		s.t.Errorf("issued certificates in the timeline = %s, want one from the %s CA",
+			toJSON(issued), ca)
 	}
 }
 
 // wantFailure waits until issuance has failed permanently, and checks everything that reports it.
 func (s *stack) wantFailure(id, code string, m misbehavior) {
 	s.t.Helper()
-	d := s.waitDomain(id, "in error", func(d *client.Domain) bool { return d.Status == client.DomainStatusError })
+	d := s.waitDomain(id, "in error",
+		func(d *client.Domain) bool { return d.Status == client.DomainStatusError })
 	c := conditionOf(d, client.ConditionTypeCertificateReady)
-	if d.StatusReason != code || c.Reason != code || !strings.Contains(c.Message, m.details) || c.Fix == nil || c.NextCheckAt != nil {
-		s.t.Errorf("domain in error: reason %s, condition %s, want %s with %q and a fix", d.StatusReason, toJSON(c), code, m.details)
+	if d.StatusReason != code || c.Reason != code || !strings.Contains(c.Message, m.details) ||
+		c.Fix == nil || c.NextCheckAt != nil {
+		s.t.Errorf("domain in error: reason %s, condition %s, want %s with %q and a fix",
+			d.StatusReason, toJSON(c), code, m.details)
 	}
 	if m.acme != "" && (c.Acme == nil || !reflect.DeepEqual(*c.Acme, parsed(s.t, m.acme))) {
 		s.t.Errorf("condition = %s, want the problem %s", toJSON(c), m.acme)
 	}
 	job := s.latestJob(id, "start_issuance")
-	if e, err := job.LastError.Get(); err != nil || job.Status != client.JobStatusFailed || job.Attempts != controlplane.MaxAttempts || e.Code != code || !strings.Contains(e.Detail, m.details) {
-		s.t.Errorf("job = %s, want failed after %d attempts with %s and %q", toJSON(job), controlplane.MaxAttempts, code, m.details)
+	if e, err := job.LastError.Get(); err != nil || job.Status != client.JobStatusFailed ||
+		job.Attempts != controlplane.MaxAttempts || e.Code != code ||
+		!strings.Contains(e.Detail, m.details) {
+		s.t.Errorf("job = %s, want failed after %d attempts with %s and %q", toJSON(job),
+			controlplane.MaxAttempts, code, m.details)
 	}
 	s.get(s.Env()["DCVAAS_ENDPOINT"]+"/problems/"+code, nil)
 	if n := query[int](s, `SELECT count(*) FROM certificates WHERE domain_id = $1`, id); n != 0 {
 		s.t.Errorf("stored certificates = %d, want 0", n)
 	}
-	if n := query[int](s, `SELECT count(*) FROM acme_orders WHERE domain_id = $1 AND step <> 'failed'`, id); n != 0 {
+	if n := query[int](s,
+		`SELECT count(*) FROM acme_orders WHERE domain_id = $1 AND step <> 'failed'`, id); n != 0 {
 		s.t.Errorf("open orders = %d, want 0", n)
 	}
-	for action, n := range map[string]int{controlplane.ActionOrderCreated: 4, controlplane.ActionOrderFailed: 4, controlplane.ActionIssuanceFailed: 1} {
+	for action, n := range map[string]int{controlplane.ActionOrderCreated: 4,
+		controlplane.ActionOrderFailed: 4, controlplane.ActionIssuanceFailed: 1} {
 		got := s.timeline(id, action)
 		if len(got) != n {
 			s.t.Errorf("events %s in the timeline = %d, want %d", action, len(got), n)
@@ -106,13 +117,16 @@ func (s *stack) wantWait(id string, want outcome) *client.Job {
 		failures, reason = 1, "retry"
 	}
 	if job.Status != client.JobStatusQueued || job.Reason != reason || job.Attempts != failures {
-		s.t.Errorf("job = %s, want queued with reason %s after %d failures", toJSON(job), reason, failures)
+		s.t.Errorf("job = %s, want queued with reason %s after %d failures", toJSON(job), reason,
+			failures)
 	}
 	if c.Message == "" || c.Fix == nil || c.NextCheckAt == nil || !c.NextCheckAt.Equal(job.RunAt) {
-		s.t.Errorf("condition = %s, want a message, a fix, and the next check at %s", toJSON(c), job.RunAt)
+		s.t.Errorf("condition = %s, want a message, a fix, and the next check at %s", toJSON(c),
+			job.RunAt)
 	}
 	// Retry-After has whole seconds, and the response is a moment old.
-	if wait := job.RunAt.Sub(job.UpdatedAt); wait < want.wait-2*time.Second || wait > want.wait*3/2+time.Second {
+	if wait := job.RunAt.Sub(job.UpdatedAt); wait < want.wait-2*time.Second || wait > want.wait*3/2+
+		time.Second {
 		s.t.Errorf("delay of the job = %s, want about %s", wait, want.wait)
 	}
 	return job
@@ -123,7 +137,8 @@ func (s *stack) wantProblem(id, document string) {
 	s.t.Helper()
 	failed := s.timeline(id, controlplane.ActionOrderFailed)
 	if len(failed) == 0 || !reflect.DeepEqual(failed[0]["acme"], any(parsed(s.t, document))) {
-		s.t.Errorf("failed orders in the timeline = %s, want the problem %s", toJSON(failed), document)
+		s.t.Errorf("failed orders in the timeline = %s, want the problem %s", toJSON(failed),
+			document)
 	}
 }
 
@@ -168,7 +183,8 @@ func conditionOf(d *client.Domain, kind client.ConditionType) client.Condition {
 // timeline returns the data of the events of an action in the domain's timeline, newest first.
 func (s *stack) timeline(id, action string) []map[string]any {
 	s.t.Helper()
-	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.Env()["DCVAAS_ENDPOINT"]+"/api/domains/"+id+"/timeline?limit=200", nil)
+	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet,
+		s.Env()["DCVAAS_ENDPOINT"]+"/api/domains/"+id+"/timeline?limit=200", nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -184,7 +200,8 @@ func (s *stack) timeline(id, action string) []map[string]any {
 			Data map[string]any
 		}
 	}
-	if err := json.NewDecoder(resp.Body).Decode(&list); err != nil || resp.StatusCode != http.StatusOK {
+	if err := json.NewDecoder(resp.Body).Decode(&list); err != nil ||
+		resp.StatusCode != http.StatusOK {
 		s.t.Fatalf("GET timeline of %s = %s, %v, want 200", id, resp.Status, err)
 	}
 	var found []map[string]any

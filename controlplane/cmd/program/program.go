@@ -43,9 +43,12 @@ func Main(version string, args []string, stdout, stderr io.Writer) int {
 	var c cli
 	exited := -1
 	parser, err := kong.New(&c, kong.Name("dcvaas"),
-		kong.Description("Domain control validation and TLS certificates as a service. Every flag can also be set with the environment variable next to it. To read a value from a file, append _FILE to the variable's name."),
-		kong.UsageOnError(), kong.Writers(stdout, stderr), kong.Exit(func(code int) { exited = code }),
-		kong.Resolvers(secretFiles(os.LookupEnv)), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+		kong.Description(
+			"Domain control validation and TLS certificates as a service. Every flag can also be set with the environment variable next to it. To read a value from a file, append _FILE to the variable's name."),
+		kong.UsageOnError(), kong.Writers(stdout, stderr),
+		kong.Exit(func(code int) { exited = code }),
+		kong.Resolvers(secretFiles(os.LookupEnv)),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
 	if err != nil {
 		_, _ = fmt.Fprintln(stderr, "dcvaas:", err)
 		return 1
@@ -58,7 +61,8 @@ func Main(version string, args []string, stdout, stderr io.Writer) int {
 		_, _ = fmt.Fprintln(stderr, "dcvaas:", err)
 		return 2
 	}
-	if err := k.Run(&run{ctx, version, stdout, stderr}); err != nil && !errors.Is(err, context.Canceled) {
+	if err := k.Run(&run{ctx, version, stdout, stderr}); err != nil &&
+		!errors.Is(err, context.Canceled) {
 		_, _ = fmt.Fprintln(stderr, "dcvaas:", err)
 		return 1
 	}
@@ -77,7 +81,9 @@ func (versionCommand) Run(r *run) error {
 func newLogger(w io.Writer, level, format string) (*slog.Logger, error) {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
-		return nil, fmt.Errorf("log-level (DCVAAS_LOG_LEVEL): invalid level %q: must be debug, info, warn, or error", level)
+		return nil, fmt.Errorf(
+			"log-level (DCVAAS_LOG_LEVEL): invalid level %q: must be debug, info, warn, or error",
+			level)
 	}
 	opts := &slog.HandlerOptions{Level: l}
 	if format == "text" {

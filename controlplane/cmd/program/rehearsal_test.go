@@ -24,7 +24,8 @@ func TestRehearsalFindsDrift(t *testing.T) {
 		return func(d *client.Domain) bool {
 			for _, c := range d.Conditions {
 				if c.Type == "RenewalOnTrack" {
-					return d.Status == client.DomainStatusActive && string(c.Status) == status && c.Reason == reason
+					return d.Status == client.DomainStatusActive && string(c.Status) == status &&
+						c.Reason == reason
 				}
 			}
 			return false
@@ -43,7 +44,8 @@ func TestRehearsalFindsDrift(t *testing.T) {
 			return nil
 		})
 	}
-	if n := query[int](s, `SELECT count(*) FROM audit_logs WHERE action = 'domain.delegation_broken' AND entity_id = $1`, d.Id); n != 1 {
+	if n := query[int](s,
+		`SELECT count(*) FROM audit_logs WHERE action = 'domain.delegation_broken' AND entity_id = $1`, d.Id); n != 1 {
 		t.Errorf("domain.delegation_broken events = %d, want 1", n)
 	}
 	s.delegate("drift.example.com")

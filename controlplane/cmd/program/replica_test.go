@@ -22,7 +22,8 @@ func startDeafReplica(t *testing.T) *deafReplica {
 	t.Helper()
 	r := &deafReplica{asked: make(chan struct{})}
 	started := make(chan struct{})
-	s := &dns.Server{Addr: "127.0.0.1:0", Net: "udp", Handler: r, NotifyStartedFunc: func() { close(started) }}
+	s := &dns.Server{Addr: "127.0.0.1:0", Net: "udp", Handler: r,
+		NotifyStartedFunc: func() { close(started) }}
 	go func() { _ = s.ListenAndServe() }()
 	<-started
 	r.addr = s.PacketConn.LocalAddr().String()

@@ -24,7 +24,8 @@ func TestRevokeCompromisedKey(t *testing.T) {
 	}
 	started := 0
 	for range 3 {
-		_, ok, err := s.App.lifecycle.RevokeCertificate(t.Context(), controlplane.System("test"), s.OrgID, old, "keyCompromise", false)
+		_, ok, err := s.App.lifecycle.RevokeCertificate(t.Context(), controlplane.System("test"),
+			s.OrgID, old, "keyCompromise", false)
 		if err == nil && ok {
 			started++
 		}
@@ -32,9 +33,11 @@ func TestRevokeCompromisedKey(t *testing.T) {
 	if started != 1 {
 		t.Errorf("three requests started the revocation %d times, want 1", started)
 	}
-	s.waitDomain(d.Id, "with a new certificate", func(d *client.Domain) bool { return toJSON(d.CertificateId) != toJSON(old) })
+	s.waitDomain(d.Id, "with a new certificate",
+		func(d *client.Domain) bool { return toJSON(d.CertificateId) != toJSON(old) })
 	s.eventually("the revocation", func() error {
-		_, _, err := s.App.lifecycle.RevokeCertificate(t.Context(), controlplane.System("test"), s.OrgID, old, "superseded", false)
+		_, _, err := s.App.lifecycle.RevokeCertificate(t.Context(), controlplane.System("test"),
+			s.OrgID, old, "superseded", false)
 		if !controlplane.HasCode(err, "certificate-revoked") {
 			return errNotYet
 		}
@@ -48,7 +51,8 @@ func TestRevokeCompromisedKey(t *testing.T) {
 // statusAtCA returns the primary CA's status of a certificate.
 func (s *stack) statusAtCA(serial string) string {
 	s.t.Helper()
-	resp, err := s.Primary.HTTPClient().Get(s.Primary.ManagementURL() + "/cert-status-by-serial/" + serial)
+	resp, err := s.Primary.HTTPClient().Get(s.Primary.ManagementURL() + "/cert-status-by-serial/" +
+		serial)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -28,7 +28,8 @@ func (c *rollAccountKeyCommand) Run(r *run) error {
 	}
 	i := slices.IndexFunc(cas, func(ca acme.CA) bool { return ca.Name == c.CA })
 	if i < 0 {
-		return fmt.Errorf("ca: unknown CA %q: must be one of %s", c.CA, strings.Join(names(cas), ", "))
+		return fmt.Errorf("ca: unknown CA %q: must be one of %s", c.CA,
+			strings.Join(names(cas), ", "))
 	}
 	if c.Keyset == "" {
 		return errNoKeyset

@@ -17,7 +17,8 @@ func (s *stack) admin(args ...string) *exec.Cmd {
 	}
 	c := s.Config
 	cmd := exec.Command(exe, append([]string{"admin"}, args...)...)
-	cmd.Env = append(os.Environ(), asProgram+"=1", "DCVAAS_DATABASE_URL="+c.Database, "DCVAAS_KEYSET="+c.Keyset, "DCVAAS_CAS="+c.ACME.CAs,
+	cmd.Env = append(os.Environ(), asProgram+"=1", "DCVAAS_DATABASE_URL="+c.Database,
+		"DCVAAS_KEYSET="+c.Keyset, "DCVAAS_CAS="+c.ACME.CAs,
 		"DCVAAS_SECRET_KEY="+c.SecretKey, "DCVAAS_PUBLIC_URL="+c.PublicURL)
 	return cmd
 }
@@ -42,7 +43,8 @@ func TestRollAccountKey(t *testing.T) {
 	s := startStack(t, DevConfig{EmbeddedRedis: true, WrapCA: primaryOnly(g)})
 	s.waitActive(s.add("before.example.com").Id)
 	key := func() []byte {
-		return query[[]byte](s, `SELECT sealed_key FROM acme_accounts WHERE directory_url = $1`, s.Primary.DirectoryURL())
+		return query[[]byte](s, `SELECT sealed_key FROM acme_accounts WHERE directory_url = $1`,
+			s.Primary.DirectoryURL())
 	}
 	planned := func() bool {
 		return query[bool](s, `SELECT bool_or(next_sealed_key IS NOT NULL) FROM acme_accounts`)
@@ -61,7 +63,8 @@ func TestRollAccountKey(t *testing.T) {
 	if !planned() || !bytes.Equal(key(), first) {
 		t.Error("the rollover was not interrupted")
 	}
-	if out := s.adminOutput(true, "roll-account-key", "--ca", "primary"); !strings.Contains(out, "an interrupted rollover") {
+	if out := s.adminOutput(true, "roll-account-key", "--ca", "primary"); !strings.Contains(out,
+		"an interrupted rollover") {
 		t.Errorf("roll-account-key after an interruption = %q, want a message about it", out)
 	}
 	second := key()
@@ -70,7 +73,8 @@ func TestRollAccountKey(t *testing.T) {
 	}
 	s.waitActive(s.add("between.example.com").Id)
 
-	if out := s.adminOutput(true, "roll-account-key", "--ca", "primary"); out != "The account at primary has a new key.\n" {
+	if out := s.adminOutput(true, "roll-account-key", "--ca",
+		"primary"); out != "The account at primary has a new key.\n" {
 		t.Errorf("roll-account-key = %q, want a message about the new key", out)
 	}
 	if planned() || bytes.Equal(key(), second) {
@@ -80,15 +84,19 @@ func TestRollAccountKey(t *testing.T) {
 	if n := query[int](s, `SELECT count(*) FROM certificates WHERE ca <> 'primary'`); n != 0 {
 		t.Errorf("certificates from other CAs = %d, want 0", n)
 	}
-	if n := query[int](s, `SELECT count(*) FROM acme_accounts WHERE directory_url = $1`, s.Primary.DirectoryURL()); n != 1 {
+	if n := query[int](s, `SELECT count(*) FROM acme_accounts WHERE directory_url = $1`,
+		s.Primary.DirectoryURL()); n != 1 {
 		t.Errorf("accounts at the primary CA = %d, want 1", n)
 	}
 
-	if out := s.adminOutput(false, "roll-account-key", "--ca", "elsewhere"); !strings.Contains(out, "primary, backup") {
+	if out := s.adminOutput(false, "roll-account-key", "--ca", "elsewhere"); !strings.Contains(out,
+		"primary, backup") {
 		t.Errorf("roll-account-key of an unknown CA = %q, want the configured CAs", out)
 	}
 	s.Primary.SetDown(true)
-	if out := s.adminOutput(false, "roll-account-key", "--ca", "primary"); !strings.Contains(out, "primary") || strings.Contains(out, "acme:") {
-		t.Errorf("roll-account-key of an unavailable CA = %q, want its name and no prefix acme:", out)
+	if out := s.adminOutput(false, "roll-account-key", "--ca", "primary"); !strings.Contains(out,
+		"primary") || strings.Contains(out, "acme:") {
+		t.Errorf("roll-account-key of an unavailable CA = %q, want its name and no prefix acme:",
+			out)
 	}
 }

@@ -14,7 +14,8 @@ var (
 	ruleExpr   = regexp.MustCompile(`(?s)expr: (.*?)\n +(?:for|labels|annotations):`)
 	ruleMetric = regexp.MustCompile(`\b(dcvaas_\w+)(?:\{([^}]*)\})?`)
 	ruleLabel  = regexp.MustCompile(`(\w+) *(?:=~|!~|!=|=)`)
-	descParts  = regexp.MustCompile(`(?s)fqName: "(\w+)", .*constLabels: \{(.*)\}, variableLabels: \{(.*)\}\}$`)
+	descParts  = regexp.MustCompile(
+		`(?s)fqName: "(\w+)", .*constLabels: \{(.*)\}, variableLabels: \{(.*)\}\}$`)
 )
 
 // TestAlertRulesNameMetrics tests that the alert rules name only metrics and labels that exist.
@@ -50,7 +51,8 @@ func TestAlertRulesNameMetrics(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{"dcvaas_jobs_due", "dcvaas_jobs_total", "dcvaas_certificates_expiring", "dcvaas_ca_up", "dcvaas_dns_in_sync"} {
+	for _, name := range []string{"dcvaas_jobs_due", "dcvaas_jobs_total",
+		"dcvaas_certificates_expiring", "dcvaas_ca_up", "dcvaas_dns_in_sync"} {
 		if !used[name] {
 			t.Errorf("no alert rule uses %s", name)
 		}

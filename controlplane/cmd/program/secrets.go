@@ -39,14 +39,17 @@ type keys struct{ target, cursor, session, limits []byte }
 
 func deriveKeys(secret string) (keys, error) {
 	if secret == "" {
-		return keys{}, errors.New("secret-key (DCVAAS_SECRET_KEY) is required; generate it with: openssl rand -base64 32")
+		return keys{},
+			errors.New("secret-key (DCVAAS_SECRET_KEY) is required; generate it with: openssl rand -base64 32")
 	}
 	master, err := base64.StdEncoding.DecodeString(secret)
 	if err != nil || len(master) < 32 {
-		return keys{}, errors.New("secret-key (DCVAAS_SECRET_KEY): must be at least 32 bytes in base64; generate it with: openssl rand -base64 32")
+		return keys{},
+			errors.New("secret-key (DCVAAS_SECRET_KEY): must be at least 32 bytes in base64; generate it with: openssl rand -base64 32")
 	}
 	var k keys
-	for purpose, into := range map[string]*[]byte{"dcvaas target": &k.target, "dcvaas cursor": &k.cursor, "dcvaas session": &k.session, "dcvaas limits": &k.limits} {
+	for purpose, into := range map[string]*[]byte{"dcvaas target": &k.target,
+		"dcvaas cursor": &k.cursor, "dcvaas session": &k.session, "dcvaas limits": &k.limits} {
 		if *into, err = hkdf.Key(sha256.New, master, nil, purpose, 32); err != nil {
 			return keys{}, err
 		}

@@ -19,7 +19,10 @@ func TestSignInOfTheStack(t *testing.T) {
 	endpoint := s.Env()["DCVAAS_ENDPOINT"]
 	var ids []string
 	for _, signIn := range []func(*http.Client) (*http.Response, error){
-		func(c *http.Client) (*http.Response, error) { return c.PostForm(endpoint+"/login", url.Values{}) },
+		func(c *http.Client) (*http.Response,
+			error) {
+			return c.PostForm(endpoint+"/login", url.Values{})
+		},
 		func(c *http.Client) (*http.Response, error) { return c.Get(endpoint + "/login/github") },
 	} {
 		browser := newBrowser(t, devLogin)
@@ -39,8 +42,10 @@ func TestSignInOfTheStack(t *testing.T) {
 		}
 		err = json.NewDecoder(resp.Body).Decode(&list)
 		_ = resp.Body.Close()
-		if err != nil || len(list.Data) != 1 || list.Data[0].Login != devLogin || list.Data[0].Role != "owner" {
-			t.Fatalf("GET /api/members = %s: %+v, %v, want the owner %s", resp.Status, list, err, devLogin)
+		if err != nil || len(list.Data) != 1 || list.Data[0].Login != devLogin ||
+			list.Data[0].Role != "owner" {
+			t.Fatalf("GET /api/members = %s: %+v, %v, want the owner %s", resp.Status, list, err,
+				devLogin)
 		}
 		ids = append(ids, list.Data[0].ID)
 	}
@@ -48,10 +53,12 @@ func TestSignInOfTheStack(t *testing.T) {
 		t.Errorf("users of both sign-ins = %q, want the same", ids)
 	}
 	// The API looks up logins at the stand-in.
-	if resp, body := s.call("POST", "/api/members", `{"login":"no-such-person","role":"admin"}`); resp.StatusCode != http.StatusUnprocessableEntity {
+	if resp, body := s.call("POST", "/api/members",
+		`{"login":"no-such-person","role":"admin"}`); resp.StatusCode != http.StatusUnprocessableEntity {
 		t.Errorf("POST /api/members with an unknown login = %s: %s, want 422", resp.Status, body)
 	}
-	if resp, body := s.call("POST", "/api/members", `{"login":"alice","role":"admin"}`); resp.StatusCode != http.StatusCreated {
+	if resp, body := s.call("POST", "/api/members",
+		`{"login":"alice","role":"admin"}`); resp.StatusCode != http.StatusCreated {
 		t.Errorf("POST /api/members with a known login = %s: %s, want 201", resp.Status, body)
 	}
 }
@@ -75,7 +82,8 @@ func newBrowser(t *testing.T, login string) *http.Client {
 // only with an invitation.
 func TestSignUpByInvitation(t *testing.T) {
 	t.Parallel()
-	s := startStack(t, DevConfig{NoWork: true, Configure: func(c *Config) { c.HTTP.SignUp = signUpInvited }})
+	s := startStack(t, DevConfig{NoWork: true,
+		Configure: func(c *Config) { c.HTTP.SignUp = signUpInvited }})
 	mallory := newBrowser(t, "mallory")
 	read := func(resp *http.Response, err error) (*http.Response, string) {
 		t.Helper()
@@ -89,8 +97,11 @@ func TestSignUpByInvitation(t *testing.T) {
 		}
 		return resp, string(body)
 	}
-	if resp, body := read(mallory.Get(s.Env()["DCVAAS_ENDPOINT"] + "/login/github")); resp.StatusCode != http.StatusForbidden || !strings.Contains(body, "mallory is not a member of an organization") {
-		t.Fatalf("sign-in without an invitation = %s at %s: %s, want 403", resp.Status, resp.Request.URL, body)
+	if resp, body := read(mallory.Get(s.Env()["DCVAAS_ENDPOINT"] +
+		"/login/github")); resp.StatusCode != http.StatusForbidden ||
+		!strings.Contains(body, "mallory is not a member of an organization") {
+		t.Fatalf("sign-in without an invitation = %s at %s: %s, want 403", resp.Status,
+			resp.Request.URL, body)
 	}
 	// The operator invites the first owner.
 	link, err := s.admin("invite", "--org="+s.OrgID).Output()
@@ -99,18 +110,22 @@ func TestSignUpByInvitation(t *testing.T) {
 	}
 	resp, _ := read(mallory.PostForm(strings.TrimSpace(string(link))+"/github", url.Values{}))
 	_, to, _ := strings.Cut(resp.Header.Get("Refresh"), "url=")
-	if resp, body := read(mallory.Get(to + "&login=mallory")); resp.StatusCode != http.StatusOK || !strings.Contains(body, "You joined this organization") {
-		t.Fatalf("sign-in with an invitation = %s at %s: %s, want 200", resp.Status, resp.Request.URL, body)
+	if resp, body := read(mallory.Get(to + "&login=mallory")); resp.StatusCode != http.StatusOK ||
+		!strings.Contains(body, "You joined this organization") {
+		t.Fatalf("sign-in with an invitation = %s at %s: %s, want 200", resp.Status,
+			resp.Request.URL, body)
 	}
 }
 
 func TestSignUpConfiguration(t *testing.T) {
 	t.Parallel()
-	for value, valid := range map[string]bool{signUpOpen: true, signUpInvited: true, "closed": false, "": false} {
+	for value, valid := range map[string]bool{signUpOpen: true, signUpInvited: true,
+		"closed": false, "": false} {
 		c := Config{Database: "postgres://x", Zone: "x"}
 		c.Work = WorkConfig{Concurrency: 1, Lease: time.Second, SweepEvery: 1, RetryBase: 1}
 		c.HTTP.SignUp = value
-		if err := c.check(); (err == nil) != valid || !valid && !strings.Contains(err.Error(), "DCVAAS_SIGN_UP") {
+		if err := c.check(); (err == nil) != valid || !valid &&
+			!strings.Contains(err.Error(), "DCVAAS_SIGN_UP") {
 			t.Errorf("check() with sign-up %q = %v, want valid %v", value, err, valid)
 		}
 	}
@@ -118,7 +133,8 @@ func TestSignUpConfiguration(t *testing.T) {
 
 func TestGitHubConfiguration(t *testing.T) {
 	t.Parallel()
-	valid := GitHubConfig{ClientID: "id", ClientSecret: "secret", URL: "https://github.com", APIURL: "https://api.github.com"}
+	valid := GitHubConfig{ClientID: "id", ClientSecret: "secret", URL: "https://github.com",
+		APIURL: "https://api.github.com"}
 	for name, change := range map[string]func(*GitHubConfig){
 		"DCVAAS_GITHUB_CLIENT_SECRET": func(c *GitHubConfig) { c.ClientSecret = "" },
 		"DCVAAS_GITHUB_CLIENT_ID":     func(c *GitHubConfig) { c.ClientID = "" },

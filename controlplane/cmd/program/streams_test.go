@@ -14,7 +14,8 @@ func TestStreamLimitOfTheStack(t *testing.T) {
 	t.Parallel()
 	s := startStack(t, DevConfig{NoWork: true})
 	s.exec(`UPDATE organizations SET subscription_tier = 'free' WHERE id = $1`, s.OrgID)
-	if resp, body := s.call("POST", "/api/domains", `{"name":"streams.example.com"}`); resp.StatusCode != http.StatusCreated {
+	if resp, body := s.call("POST", "/api/domains",
+		`{"name":"streams.example.com"}`); resp.StatusCode != http.StatusCreated {
 		t.Fatalf("POST /api/domains = %s: %s, want 201", resp.Status, body)
 	}
 	endpoint := s.Env()["DCVAAS_ENDPOINT"]

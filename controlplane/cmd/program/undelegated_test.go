@@ -22,7 +22,8 @@ func (s *stack) wantUndelegated(d *client.Domain, certificates int) {
 	s.waitDomain(d.Id, "without its CNAME", func(d *client.Domain) bool {
 		return conditionOf(d, client.ConditionTypeDNSReady).Reason == controlplane.CauseCNAMEMissing
 	})
-	if n := query[int](s, `SELECT count(*) FROM certificates WHERE domain_id = $1`, d.Id); n != certificates {
+	if n := query[int](s, `SELECT count(*) FROM certificates WHERE domain_id = $1`,
+		d.Id); n != certificates {
 		s.t.Errorf("certificates of %s = %d, want %d", d.Name, n, certificates)
 	}
 }
@@ -43,7 +44,8 @@ func TestNoCertificateWithoutTheCNAME(t *testing.T) {
 		t.Errorf("orders at the CA = %d, want 1", n)
 	}
 	s.eventually("the job to wait for the CNAME", func() error {
-		if j, err := s.api.Job(t.Context(), job.Id); err != nil || j.Status != client.JobStatusQueued || j.Reason != controlplane.CauseCNAMEMissing {
+		if j, err := s.api.Job(t.Context(), job.Id); err != nil ||
+			j.Status != client.JobStatusQueued || j.Reason != controlplane.CauseCNAMEMissing {
 			return errNotYet
 		}
 		return nil
@@ -54,7 +56,10 @@ func TestNoCertificateWithoutTheCNAME(t *testing.T) {
 	if _, err := s.api.RenewDomain(t.Context(), d.Id); err != nil {
 		t.Fatal(err)
 	}
-	s.waitDomain(d.Id, "renewed", func(now *client.Domain) bool { return now.CertificateId.MustGet() != d.CertificateId.MustGet() })
+	s.waitDomain(d.Id,
+		"renewed", func(now *client.Domain) bool {
+			return now.CertificateId.MustGet() != d.CertificateId.MustGet()
+		})
 	if _, err := s.api.RenewDomain(t.Context(), d.Id); !isCode(err, "renewed-recently") {
 		t.Errorf("second RenewDomain() = %v, want renewed-recently", err)
 	}

@@ -32,8 +32,10 @@ const (
 
 // paths has the requests to Pebble's endpoints by path prefix.
 var paths = map[string]request{
-	"/dir": forDirectory, "/nonce-plz": forNonce, "/sign-me-up": forAccount, "/order-plz": forNewOrder, "/authZ/": forAuthz,
-	"/chalZ/": forChallenge, "/finalize-order/": forFinalize, "/my-order/": forOrder, "/certZ/": forCertificate,
+	"/dir": forDirectory, "/nonce-plz": forNonce, "/sign-me-up": forAccount,
+	"/order-plz": forNewOrder, "/authZ/": forAuthz,
+	"/chalZ/": forChallenge, "/finalize-order/": forFinalize, "/my-order/": forOrder,
+	"/certZ/": forCertificate,
 }
 
 const acmeErrors = "urn:ietf:params:acme:error:"
@@ -57,7 +59,8 @@ type concern struct {
 }
 
 func newUnruly() *unruly {
-	return &unruly{seen: map[concern]int{}, faults: map[concern]fault{}, owners: map[string]string{}, csrs: map[string]*x509.CertificateRequest{}}
+	return &unruly{seen: map[concern]int{}, faults: map[concern]fault{},
+		owners: map[string]string{}, csrs: map[string]*x509.CertificateRequest{}}
 }
 
 func (u *unruly) wrap(next http.Handler) http.Handler {
@@ -137,7 +140,8 @@ func (u *unruly) learn(domain string, response *httptest.ResponseRecorder) {
 		Challenges            []struct{ URL string }
 	}
 	_ = json.Unmarshal(response.Body.Bytes(), &body)
-	addresses := append(body.Authorizations, body.Finalize, body.Certificate, response.Header().Get("Location"))
+	addresses := append(body.Authorizations, body.Finalize, body.Certificate,
+		response.Header().Get("Location"))
 	for _, c := range body.Challenges {
 		addresses = append(addresses, c.URL)
 	}

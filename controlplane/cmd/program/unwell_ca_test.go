@@ -22,7 +22,8 @@ func TestConnectionCutBeforeTheFirstOrder(t *testing.T) {
 				u := newUnruly()
 				times := 1
 				if asked == forDirectory {
-					times = 2 // the doctor sends the first request, to learn the CA's name for CAA checks
+					// the doctor sends the first request, to learn the CA's name for CAA checks
+					times = 2
 				}
 				u.on("", asked, cut(times, late))
 				s := startUnruly(t, u, false)
@@ -57,7 +58,8 @@ func TestUnavailableCAWithBackup(t *testing.T) {
 		{"all nonces rejected", forNewOrder, reject(always, 400, badNonce), 10},
 		{"newOrder without a response", forNewOrder, cut(always, true), 2},
 	} {
-		t.Run(c.what, func(t *testing.T) { // in sequence, because the breaker counts consecutive failures
+		// in sequence, because the breaker counts consecutive failures
+		t.Run(c.what, func(t *testing.T) {
 			s := s.in(t)
 			s.wantIssuer(s.waitActive(s.add(fmt.Sprintf("well%d.example.com", i)).Id), "primary")
 			name := fmt.Sprintf("away%d.example.com", i)
@@ -90,7 +92,8 @@ func TestUnavailableCAAlone(t *testing.T) {
 // then, even if a user requests issuance. If there is a backup, the backup issues.
 func TestRateLimitedCA(t *testing.T) {
 	t.Parallel()
-	for form, after := range map[string]string{"seconds": "3600", "date": time.Now().Add(time.Hour).UTC().Format(http.TimeFormat)} {
+	for form, after := range map[string]string{"seconds": "3600",
+		"date": time.Now().Add(time.Hour).UTC().Format(http.TimeFormat)} {
 		for _, alone := range []bool{true, false} {
 			t.Run(form+", alone: "+strconv.FormatBool(alone), func(t *testing.T) {
 				t.Parallel()
@@ -108,7 +111,9 @@ func TestRateLimitedCA(t *testing.T) {
 					}
 					s.eventually("the job to wait again", func() error {
 						again, err := s.api.Job(t.Context(), job.Id)
-						if err != nil || again.Status != client.JobStatusQueued || !again.RunAt.After(time.Now().Add(time.Minute)) || again.UpdatedAt.Equal(job.UpdatedAt) {
+						if err != nil || again.Status != client.JobStatusQueued ||
+							!again.RunAt.After(time.Now().Add(time.Minute)) ||
+							again.UpdatedAt.Equal(job.UpdatedAt) {
 							return errNotYet
 						}
 						return nil
@@ -128,7 +133,10 @@ func TestRateLimitedForAMoment(t *testing.T) {
 	t.Parallel()
 	for form, after := range map[string]func() string{
 		"seconds": func() string { return "6" },
-		"date":    func() string { return time.Now().Add(7 * time.Second).UTC().Format(http.TimeFormat) },
+		"date": func() string {
+			return time.Now().Add(7 * time.Second).UTC().Format(
+				http.TimeFormat)
+		},
 	} {
 		t.Run(form, func(t *testing.T) {
 			t.Parallel()
@@ -136,7 +144,8 @@ func TestRateLimitedForAMoment(t *testing.T) {
 			s := startUnruly(t, u, false)
 			const name = "moment.example.com"
 			asked := make(chan time.Time, 10)
-			u.on(name, forNewOrder, func(n int, w http.ResponseWriter, r *http.Request, next http.Handler) {
+			u.on(name, forNewOrder, func(n int, w http.ResponseWriter, r *http.Request,
+				next http.Handler) {
 				asked <- time.Now()
 				reject(1, 429, rateLimited, "Retry-After", after())(n, w, r, next)
 			})
@@ -147,7 +156,8 @@ func TestRateLimitedForAMoment(t *testing.T) {
 			}
 			first, second := <-asked, <-asked
 			if len(asked) != 0 || second.Sub(first) < 5900*time.Millisecond {
-				t.Errorf("newOrder requests = %d, the second after %s, want 2, the second after 6s", 2+len(asked), second.Sub(first))
+				t.Errorf("newOrder requests = %d, the second after %s, want 2, the second after 6s",
+					2+len(asked), second.Sub(first))
 			}
 			if n := s.Backup.OrderRequests(); n != 0 {
 				t.Errorf("newOrder requests at the backup CA = %d, want 0", n)
@@ -164,13 +174,16 @@ func TestRateLimitThatEndsAnOrder(t *testing.T) {
 	s := startUnruly(t, u, true)
 	const name = "ended.example.com"
 	invalid := rewrite(func(order map[string]any, _ http.Header) {
-		order["status"], order["error"] = "invalid", map[string]any{"type": acmeErrors + "rateLimited", "detail": "too late"}
+		order["status"], order["error"] = "invalid", map[string]any{"type": acmeErrors +
+			"rateLimited", "detail": "too late"}
 	})
 	u.on(name, forFinalize, invalid)
 	u.on(name, forOrder, invalid)
 	d := s.add(name)
 	s.wantWait(d.Id, outcome{waits: "ca-rate-limited", wait: 30 * time.Second})
-	if n := query[int](s, `SELECT count(*) FROM acme_orders WHERE domain_id = $1 AND step <> 'failed'`, d.Id); n != 0 {
+	if n := query[int](s,
+		`SELECT count(*) FROM acme_orders WHERE domain_id = $1 AND step <> 'failed'`,
+		d.Id); n != 0 {
 		t.Errorf("open orders = %d, want 0", n)
 	}
 	if n := len(s.timeline(d.Id, controlplane.ActionOrderFailed)); n != 1 {
@@ -197,7 +210,8 @@ func TestOrderStuckInProcessing(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.wantIssuer(s.waitActive(d.Id), "primary")
-	s.wantOrders(u, name, misbehavior{asked: map[request]int{forNewOrder: 1, forChallenge: 1, forFinalize: 1}})
+	s.wantOrders(u, name, misbehavior{asked: map[request]int{forNewOrder: 1, forChallenge: 1,
+		forFinalize: 1}})
 }
 
 // TestAlreadyReplaced tests a CA that rejects an order because the certificate was already
@@ -208,17 +222,25 @@ func TestAlreadyReplaced(t *testing.T) {
 	s := startUnruly(t, u, false)
 	const name = "replaced.example.com"
 	d := s.waitActive(s.add(name).Id)
-	u.on(name, forNewOrder, only(func(s signed) bool { return s.Replaces != "" }, reject(always, 409, problemOf("alreadyReplaced", "has been replaced"))))
+	u.on(name, forNewOrder, only(func(s signed) bool { return s.Replaces != "" },
+		reject(always, 409, problemOf("alreadyReplaced", "has been replaced"))))
 	if _, err := s.api.RenewDomain(t.Context(), d.Id); err != nil {
 		t.Fatal(err)
 	}
-	s.waitDomain(d.Id, "renewed", func(now *client.Domain) bool { return toJSON(now.CertificateId) != toJSON(d.CertificateId) })
-	s.wantOrders(u, name, misbehavior{orders: 2, asked: map[request]int{forNewOrder: 3, forFinalize: 2}})
+	s.waitDomain(d.Id,
+		"renewed", func(now *client.Domain) bool {
+			return toJSON(now.CertificateId) != toJSON(
+				d.CertificateId)
+		})
+	s.wantOrders(u, name, misbehavior{orders: 2,
+		asked: map[request]int{forNewOrder: 3, forFinalize: 2}})
 	old, err := s.api.Certificate(t.Context(), d.CertificateId.MustGet())
 	if err != nil || old.ReplacedBy.IsNull() {
-		t.Errorf("Certificate() of the old certificate = %s, %v, want replaced_by set", toJSON(old), err)
+		t.Errorf("Certificate() of the old certificate = %s, %v, want replaced_by set", toJSON(old),
+			err)
 	}
-	if renewed := s.timeline(d.Id, controlplane.ActionRenewed); len(renewed) != 1 || renewed[0]["ca"] != "primary" {
+	if renewed := s.timeline(d.Id, controlplane.ActionRenewed); len(renewed) != 1 ||
+		renewed[0]["ca"] != "primary" {
 		t.Errorf("renewals in the timeline = %s, want one from the primary CA", toJSON(renewed))
 	}
 	if n := s.Backup.OrderRequests(); n != 0 {

@@ -11,12 +11,14 @@ import (
 // and that its renewal resets the metric. It also tests the metric for an unavailable CA.
 func TestCertificateExpiringSoon(t *testing.T) {
 	t.Parallel()
-	s := startStack(t, DevConfig{EmbeddedRedis: true, Configure: func(c *Config) { c.Work.SweepEvery = 100 * time.Millisecond }})
+	s := startStack(t, DevConfig{EmbeddedRedis: true,
+		Configure: func(c *Config) { c.Work.SweepEvery = 100 * time.Millisecond }})
 	d := s.waitActive(s.add("ending.example.com").Id)
 	metric := func(want string) {
 		t.Helper()
 		s.eventually(want, func() error {
-			if all := string(s.get(s.Env()["DCVAAS_OPS_URL"]+"/metrics", nil)); !strings.Contains(all, "\n"+want+"\n") {
+			if all := string(s.get(s.Env()["DCVAAS_OPS_URL"]+"/metrics", nil)); !strings.Contains(
+				all, "\n"+want+"\n") {
 				return fmt.Errorf("not in %s", all)
 			}
 			return nil
@@ -28,7 +30,8 @@ func TestCertificateExpiringSoon(t *testing.T) {
 	metric(`dcvaas_certificates_expiring{auto_renew="true",lifetime="long"} 1`)
 	metric(`dcvaas_certificates_expiring{auto_renew="false",lifetime="long"} 0`)
 	metric(`dcvaas_certificates_expiring{auto_renew="true",lifetime="short"} 0`)
-	if days := query[float64](s, `SELECT (details ->> 'days_left')::float8 FROM audit_logs WHERE action = 'domain.certificate_expiring' AND entity_id = $1`, d.Id); days != 4 {
+	if days := query[float64](s,
+		`SELECT (details ->> 'days_left')::float8 FROM audit_logs WHERE action = 'domain.certificate_expiring' AND entity_id = $1`, d.Id); days != 4 {
 		t.Errorf("days_left of the event = %v, want 4", days)
 	}
 	if _, err := s.api.RenewDomain(t.Context(), d.Id); err != nil {

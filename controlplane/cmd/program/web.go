@@ -28,13 +28,16 @@ func (a *App) startWeb() error {
 	if c.HTTP.RateLimits {
 		streams = edge.NewStreams()
 	}
-	config := api.Config{Store: a.store, Lifecycle: a.lifecycle, Sealer: sealer, Limiter: a.limiter, Streams: streams, CursorKey: a.keys.cursor, PublicURL: c.PublicURL,
+	config := api.Config{Store: a.store, Lifecycle: a.lifecycle, Sealer: sealer, Limiter: a.limiter,
+		Streams: streams, CursorKey: a.keys.cursor, PublicURL: c.PublicURL,
 		Ready: a.ready, TrustedProxy: c.HTTP.TrustedProxy, Logger: a.log, Registerer: a.metrics}
-	pages := dashboard.Config{Store: a.store, Lifecycle: a.lifecycle, SessionKey: a.keys.session, Streams: streams, PublicURL: c.PublicURL,
+	pages := dashboard.Config{Store: a.store, Lifecycle: a.lifecycle, SessionKey: a.keys.session,
+		Streams: streams, PublicURL: c.PublicURL,
 		Secure: secure, TrustedProxy: c.HTTP.TrustedProxy, Logger: a.log}
 	pages.DevSignIn, pages.Limiter = c.HTTP.devSignIn, a.limiter
 	if c.GitHub.ClientID != "" {
-		client := &github.Client{ID: c.GitHub.ClientID, Secret: c.GitHub.ClientSecret, WebURL: c.GitHub.URL, APIURL: c.GitHub.APIURL,
+		client := &github.Client{ID: c.GitHub.ClientID, Secret: c.GitHub.ClientSecret,
+			WebURL: c.GitHub.URL, APIURL: c.GitHub.APIURL,
 			RedirectURL: strings.TrimSuffix(c.PublicURL, "/") + dashboard.CallbackPath}
 		config.GitHub, pages.GitHub = client, client
 	}
@@ -60,7 +63,8 @@ func (a *App) startWeb() error {
 func split(api, pages http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p := r.URL.Path
-		if p == "/api" || strings.HasPrefix(p, "/api/") || p == "/livez" || p == "/readyz" || strings.HasPrefix(p, "/problems") {
+		if p == "/api" || strings.HasPrefix(p, "/api/") || p == "/livez" || p == "/readyz" ||
+			strings.HasPrefix(p, "/problems") {
 			api.ServeHTTP(w, r)
 			return
 		}
@@ -91,8 +95,10 @@ func (a *App) ready(ctx context.Context) map[string]error {
 // newServer returns a server with time limits. Handlers that wait longer, such as those with
 // ?wait=, extend their own deadlines.
 func newServer(h http.Handler, log *slog.Logger) *http.Server {
-	return &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 90 * time.Second,
-		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+	return &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout: 30 * time.Second, WriteTimeout: 90 * time.Second,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 }
 
 func (a *App) serve(err error) {

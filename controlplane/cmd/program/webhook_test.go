@@ -37,7 +37,9 @@ func TestWorkerKilledDuringDelivery(t *testing.T) {
 	}))
 	t.Cleanup(receiver.Close)
 	var hook struct{ ID, Secret string }
-	if resp, body := s.call("POST", "/api/webhooks", `{"events":["domain.created"],"url":"`+receiver.URL+`"}`); resp.StatusCode != http.StatusCreated || json.Unmarshal([]byte(body), &hook) != nil {
+	if resp, body := s.call("POST", "/api/webhooks", `{"events":["domain.created"],"url":"`+
+		receiver.URL+`"}`); resp.StatusCode != http.StatusCreated ||
+		json.Unmarshal([]byte(body), &hook) != nil {
 		t.Fatalf("POST /api/webhooks = %s: %s, want 201", resp.Status, body)
 	}
 	verifier, err := standardwebhooks.NewWebhook(hook.Secret)
@@ -56,11 +58,14 @@ func TestWorkerKilledDuringDelivery(t *testing.T) {
 			t.Errorf("Verify() = %v, want a valid signature", err)
 		}
 	}
-	if id := first.header.Get("webhook-id"); id != second.header.Get("webhook-id") || !bytes.Equal(first.body, second.body) {
-		t.Errorf("second attempt = %s with ID %s, want the first again: %s with ID %s", second.body, second.header.Get("webhook-id"), first.body, id)
+	if id := first.header.Get("webhook-id"); id != second.header.Get("webhook-id") ||
+		!bytes.Equal(first.body, second.body) {
+		t.Errorf("second attempt = %s with ID %s, want the first again: %s with ID %s", second.body,
+			second.header.Get("webhook-id"), first.body, id)
 	}
 	s.eventually("the delivery to have succeeded", func() error {
-		if _, body := s.call("GET", "/api/webhooks/"+hook.ID+"/deliveries?status=succeeded", ""); !strings.Contains(body, first.header.Get("webhook-id")) {
+		if _, body := s.call("GET", "/api/webhooks/"+hook.ID+"/deliveries?status=succeeded",
+			""); !strings.Contains(body, first.header.Get("webhook-id")) {
 			return errors.New(body)
 		}
 		return nil

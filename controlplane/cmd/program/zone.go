@@ -17,7 +17,9 @@ import (
 )
 
 // newZone returns the name server of the validation zone, which reads its data from Postgres.
-func newZone(c *Config, store *postgres.Store, log *slog.Logger, metrics prometheus.Registerer) (*dnsserver.Server, error) {
+func newZone(
+	c *Config, store *postgres.Store, log *slog.Logger, metrics prometheus.Registerer,
+) (*dnsserver.Server, error) {
 	servers, err := parseNameServers(c.DNS.NameServers, c.Zone)
 	if err != nil {
 		return nil, err
@@ -26,11 +28,13 @@ func newZone(c *Config, store *postgres.Store, log *slog.Logger, metrics prometh
 	for _, s := range c.DNS.RateExempt {
 		p, err := netip.ParsePrefix(s)
 		if err != nil {
-			return nil, fmt.Errorf("dns-rate-exempt (DCVAAS_DNS_RATE_EXEMPT): invalid network %q: expected one such as 10.0.0.0/8", s)
+			return nil, fmt.Errorf(
+				"dns-rate-exempt (DCVAAS_DNS_RATE_EXEMPT): invalid network %q: expected one such as 10.0.0.0/8", s)
 		}
 		exempt = append(exempt, p)
 	}
-	return dnsserver.New(dnsserver.Config{Zone: c.Zone, NameServers: servers, Listen: c.DNS.Listen, Source: zoneSource{store},
+	return dnsserver.New(dnsserver.Config{Zone: c.Zone, NameServers: servers, Listen: c.DNS.Listen,
+		Source:    zoneSource{store},
 		RateLimit: c.DNS.RateLimit, RateLimitExempt: exempt,
 		Logger: log, Registerer: metrics})
 }
@@ -51,7 +55,8 @@ func parseNameServers(list []string, zone string) ([]dnsserver.NameServer, error
 			}
 			ip, err := netip.ParseAddr(a)
 			if err != nil {
-				return nil, fmt.Errorf("name-servers (DCVAAS_NAME_SERVERS): invalid IP address %q", a)
+				return nil, fmt.Errorf("name-servers (DCVAAS_NAME_SERVERS): invalid IP address %q",
+					a)
 			}
 			if ip.Is4() {
 				ns.IPv4 = ip

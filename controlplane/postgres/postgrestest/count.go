@@ -37,7 +37,8 @@ func Counted(t testing.TB, dsn string) (string, func() int64) {
 			go relay(client, network, address, &statements)
 		}
 	}()
-	relayed := url.URL{Scheme: "postgres", User: url.UserPassword(server.User, server.Password), Host: l.Addr().String(), Path: "/" + server.Database, RawQuery: "sslmode=disable"}
+	relayed := url.URL{Scheme: "postgres", User: url.UserPassword(server.User, server.Password),
+		Host: l.Addr().String(), Path: "/" + server.Database, RawQuery: "sslmode=disable"}
 	return relayed.String(), statements.Load
 }
 

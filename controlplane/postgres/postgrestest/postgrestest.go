@@ -28,14 +28,16 @@ var server = sync.OnceValues(func() (*devstack.Postgres, error) {
 	if err != nil {
 		return nil, err
 	}
-	pg, err := devstack.StartPostgres(context.Background(), devstack.PostgresConfig{Dir: dir, Fast: true})
+	pg, err := devstack.StartPostgres(context.Background(),
+		devstack.PostgresConfig{Dir: dir, Fast: true})
 	if err != nil {
 		return nil, err
 	}
 	if err := exec(pg.DSN(), "CREATE DATABASE "+template); err != nil {
 		return nil, err
 	}
-	s, err := postgres.Open(context.Background(), postgres.Config{DSN: withDatabase(pg.DSN(), template)})
+	s, err := postgres.Open(context.Background(),
+		postgres.Config{DSN: withDatabase(pg.DSN(), template)})
 	if err != nil {
 		return nil, err
 	}

@@ -27,7 +27,8 @@ func RowsOf(t testing.TB, dsn, orgID string) Rows {
 		t.Fatalf("postgrestest: %v", err)
 	}
 	defer func() { _ = conn.Close(ctx) }()
-	found, err := conn.Query(ctx, `SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+	found, err := conn.Query(ctx,
+		`SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
 		WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relnamespace = 'public'::regnamespace AND a.attname = 'org_id' AND NOT a.attisdropped`)
 	if err != nil {
 		t.Fatalf("postgrestest: %v", err)
@@ -45,7 +46,9 @@ func RowsOf(t testing.TB, dsn, orgID string) Rows {
 		case "sessions":
 			moves = ` - 'expires_at'` // changed by a use a minute after the last one
 		}
-		found, err := conn.Query(ctx, fmt.Sprintf(`SELECT (to_jsonb(r) - 'last_used_at' - 'last_seen_at'%s)::text FROM %s r WHERE %s = $1 ORDER BY 1`, moves, pgx.Identifier{table}.Sanitize(), column), orgID)
+		found, err := conn.Query(ctx,
+			fmt.Sprintf(
+				`SELECT (to_jsonb(r) - 'last_used_at' - 'last_seen_at'%s)::text FROM %s r WHERE %s = $1 ORDER BY 1`, moves, pgx.Identifier{table}.Sanitize(), column), orgID)
 		if err != nil {
 			t.Fatalf("postgrestest: %v", err)
 		}
