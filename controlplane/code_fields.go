@@ -4,7 +4,7 @@ package controlplane
 var fieldCodes = appearIn(InProblem, []Code{
 	{Code: "invalid-fields", Title: "Several invalid fields",
 		Cause: "Several fields of the request have invalid values.",
-		Fix:   "Correct the fields that errors lists."},
+		Fix:   "Fix the fields in errors."},
 	{Code: "field-required", Title: "Missing field",
 		Cause: "The operation needs this field.",
 		Fix:   "Send the field."},

@@ -60,7 +60,7 @@ func TestProblemBecomesDiagnostics(t *testing.T) {
 			[]string{"No.\n\nTake a token with domains:write."}},
 		"a fix of the list of fields": {problem{doing: "x", schema: schema.Schema},
 			&client.Error{Status: 422, Code: "invalid-fields",
-				Fix: "Correct the fields that errors lists.", Fields: field("/name").Fields,
+				Fix: "Fix the fields in errors.", Fields: field("/name").Fields,
 				RequestID: "r"}, path.Root("name"), []string{"It is wrong.\n\nStatus: 422"}},
 		"a conflict": {problem{doing: "x", kind: "dcvaas_domain"},
 			&client.Error{Status: 409, Code: "domain-exists", Detail: "It exists.",
