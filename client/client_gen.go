@@ -1104,7 +1104,7 @@ type Domain struct {
 	// KeyType Type of the private key: ECDSA on P-256 or P-384, or RSA of 2048 or 4096 bits.
 	KeyType KeyType `json:"key_type"`
 
-	// Labels At most 64; keys of 1 to 63 letters, digits and `._/-`.
+	// Labels At most 64. A key has 1 to 63 letters, digits, and `._/-`, and starts and ends with a letter or digit. A value has at most 255 bytes.
 	Labels Labels `json:"labels"`
 
 	// LastIssuedAt When the last certificate was issued.
@@ -1170,7 +1170,7 @@ type DomainCreate struct {
 	// KeyType Type of the private key: ECDSA on P-256 or P-384, or RSA of 2048 or 4096 bits.
 	KeyType *KeyType `json:"key_type,omitempty"`
 
-	// Labels At most 64; keys of 1 to 63 letters, digits and `._/-`.
+	// Labels At most 64. A key has 1 to 63 letters, digits, and `._/-`, and starts and ends with a letter or digit. A value has at most 255 bytes.
 	Labels *Labels `json:"labels,omitempty"`
 
 	// Name Any case, a trailing dot, and Unicode are accepted. Wildcards, IP addresses, public suffixes, and names reserved for special use (.alt, .arpa, .internal, .invalid, .local, .localhost, .onion) are not allowed.
@@ -1230,7 +1230,7 @@ type DomainUpdate struct {
 	// KeyType Type of the private key: ECDSA on P-256 or P-384, or RSA of 2048 or 4096 bits.
 	KeyType *KeyType `json:"key_type,omitempty"`
 
-	// Labels At most 64; keys of 1 to 63 letters, digits and `._/-`.
+	// Labels At most 64. A key has 1 to 63 letters, digits, and `._/-`, and starts and ends with a letter or digit. A value has at most 255 bytes.
 	Labels *Labels `json:"labels,omitempty"`
 
 	// PreferredChain Common name of the preferred root if the CA offers several chains; null for its default.
@@ -1537,7 +1537,7 @@ type JobType string
 // KeyType Type of the private key: ECDSA on P-256 or P-384, or RSA of 2048 or 4096 bits.
 type KeyType string
 
-// Labels At most 64; keys of 1 to 63 letters, digits and `._/-`.
+// Labels At most 64. A key has 1 to 63 letters, digits, and `._/-`, and starts and ends with a letter or digit. A value has at most 255 bytes.
 type Labels map[string]string
 
 // Member A person who belongs to the organization, or is invited to it by login.

@@ -190,7 +190,7 @@ func TestAccAPIToken_import(t *testing.T) {
 		resource.TestStep{ResourceName: tokenAddress, ImportState: true,
 			ImportStateId: "renamed", ExpectError: message("is not the ID of a token")},
 		resource.TestStep{ResourceName: tokenAddress, ImportState: true, ImportStateId: made.Token,
-			ExpectError: regexp.MustCompile(`(?s)"dcv_…"\s+is\s+not\s+the\s+id`)},
+			ExpectError: regexp.MustCompile(`(?s)"dcv_…"\s+is\s+not\s+the\s+ID`)},
 		resource.TestStep{ResourceName: tokenAddress, ImportState: true,
 			ImportStateId: "tok_01k9z5w7r8e4bs6v0q1d2m3n4p",
 			ExpectError:   message("Cannot import non-existent remote object")},

@@ -129,7 +129,7 @@ func TestAccMember_import(t *testing.T) {
 		strings.ToUpper(login))
 	a.run(
 		resource.TestStep{Config: a.memberConfig(login, "member"),
-			ExpectError: regexp.MustCompile(`(?s)import it by its ID ` + made.Id +
+			ExpectError: regexp.MustCompile(`(?s)import it by its ID\s+` + made.Id +
 				`.*Status: 409 member-exists`)},
 		resource.TestStep{
 			Config:           a.memberConfig(login, "member") + block,
