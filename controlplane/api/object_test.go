@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
 func TestDomainFromCreationToDeletion(t *testing.T) {
@@ -168,7 +169,8 @@ func TestDownloads(t *testing.T) {
 	if strings.Contains(w.log.String(), "PRIVATE KEY") {
 		t.Error("a key was logged")
 	}
-	log, err := w.store.AuditOfEntity(t.Context(), w.org, c.ID, 10)
+	log, _, err := w.store.ListLog(t.Context(), w.org,
+		postgres.LogFilter{EntityID: c.ID, Limit: 10})
 	if err != nil || len(log) != 1 || log[0].Action != controlplane.ActionKeyDownloaded {
 		t.Fatalf("audit %v %v", log, err)
 	}

@@ -53,10 +53,11 @@ func TestSessionActs(t *testing.T) {
 	p := w.person(w.org, controlplane.RoleAdmin)
 	d := w.do("POST", "/api/domains", map[string]any{"name": "mine.example.com"},
 		p.cookie).is(201).string("id")
-	entries, err := w.store.AuditOfEntity(t.Context(), w.org, d, 1)
+	entries, _, err := w.store.ListLog(t.Context(), w.org,
+		postgres.LogFilter{EntityID: d, Limit: 1})
 	if err != nil || entries[0].Actor.Type != controlplane.ActorUser ||
 		entries[0].Actor.ID != p.id {
-		t.Errorf("AuditOfEntity(%s) = %+v, %v, want user %s as the actor", d, entries, err, p.id)
+		t.Errorf("ListLog(%s) = %+v, %v, want user %s as the actor", d, entries, err, p.id)
 	}
 	a := w.do("POST", "/api/tokens", map[string]any{"name": "x",
 		"scopes": []string{"domains:write", "members:write"}}, p.cookie).problem(422,

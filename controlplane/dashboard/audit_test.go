@@ -15,6 +15,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/api"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
 // record adds an entry to the organization's audit log.
@@ -51,7 +52,8 @@ func TestAuditLog(t *testing.T) {
 	d, err := s.store.Domain(t.Context(), s.org.ID, "example.com")
 	s.must(err)
 	token, _ := s.token(s.org, lifecycle.NewToken{Name: "ci"})
-	log, err := s.store.AuditOfEntity(t.Context(), s.org.ID, d.ID, 1)
+	log, _, err := s.store.ListLog(t.Context(), s.org.ID,
+		postgres.LogFilter{EntityID: d.ID, Limit: 1})
 	s.must(err)
 	page := s.get("/settings/audit").want(http.StatusOK, "Kept for 365 days on the pro plan",
 		"Organization created", "Member added", "Signed in").
@@ -84,7 +86,8 @@ func TestAuditLog(t *testing.T) {
 
 	// A deleted object has the name from the log and is not a link.
 	s.must(s.life.DeleteToken(t.Context(), controlplane.System("admin"), s.org.ID, token.ID))
-	gone, err := s.store.AuditOfEntity(t.Context(), s.org.ID, token.ID, 1)
+	gone, _, err := s.store.ListLog(t.Context(), s.org.ID,
+		postgres.LogFilter{EntityID: token.ID, Limit: 1})
 	s.must(err)
 	page = s.get("/settings/audit")
 	page.entryOf(gone[0].ID).want(http.StatusOK, "Token deleted ci", "Operator ·").hasNot(`href="` +

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
 func TestNoDomains(t *testing.T) {
@@ -31,7 +32,8 @@ func TestAddDomain(t *testing.T) {
 	if d.Wildcard || !d.AutoIssue || !d.AutoRenew {
 		t.Errorf("options = %+v, want auto-issue and auto-renew without a wildcard", d.Options)
 	}
-	log, err := s.store.AuditOfEntity(t.Context(), s.org.ID, d.ID, 10)
+	log, _, err := s.store.ListLog(t.Context(), s.org.ID,
+		postgres.LogFilter{EntityID: d.ID, Limit: 10})
 	s.must(err)
 	if len(log) != 1 || log[0].Actor.Type != controlplane.ActorUser ||
 		log[0].Actor.ID != s.sessionOf(s).User.ID || log[0].Actor.IP != "127.0.0.1" ||

@@ -146,7 +146,8 @@ func TestAddWebhook(t *testing.T) {
 		"Certificate renewed", "No deliveries yet"); strings.Contains(shown.text, secret) {
 		t.Error("the page shows the secret again")
 	}
-	log, err := s.store.AuditOfEntity(t.Context(), s.org.ID, hooks[0].ID, 10)
+	log, _, err := s.store.ListLog(t.Context(), s.org.ID,
+		postgres.LogFilter{EntityID: hooks[0].ID, Limit: 10})
 	s.must(err)
 	if len(log) != 1 || log[0].Actor.ID != s.sessionOf(s.site).User.ID ||
 		log[0].Actor.IP != "127.0.0.1" {

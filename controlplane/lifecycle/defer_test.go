@@ -11,10 +11,8 @@ import (
 // waits returns the logged reasons for which the job was deferred, oldest first.
 func (w *world) waits(j *controlplane.Job) []string {
 	w.t.Helper()
-	entries, err := w.Store.AuditOfEntity(w.t.Context(), w.org, j.ID, 1000)
-	must(w.t, err)
 	var out []string
-	for _, e := range slices.Backward(entries) {
+	for _, e := range w.entries(w.org, j.ID) {
 		if e.Action == controlplane.ActionJobWaiting {
 			out = append(out, e.Details["code"].(string))
 		}

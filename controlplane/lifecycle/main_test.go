@@ -1,6 +1,7 @@
 package lifecycle_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -172,13 +173,22 @@ func (w *world) tryDue(
 // events returns the logged actions of the object, oldest first.
 func (w *world) events(id string) []string {
 	w.t.Helper()
-	entries, err := w.Store.AuditOfEntity(w.t.Context(), w.org, id, 1000)
-	must(w.t, err)
 	var out []string
-	for _, e := range slices.Backward(entries) {
+	for _, e := range w.entries(w.org, id) {
 		out = append(out, e.Action)
 	}
 	return out
+}
+
+// entries returns the audit entries of the object, in the order of the log.
+func (w *world) entries(orgID, id string) []controlplane.AuditEntry {
+	w.t.Helper()
+	entries, _, err := w.Store.ListLog(w.t.Context(), orgID,
+		postgres.LogFilter{EntityID: id, Limit: 1000})
+	must(w.t, err)
+	slices.SortFunc(entries,
+		func(a, b controlplane.AuditEntry) int { return cmp.Compare(a.Seq, b.Seq) })
+	return entries
 }
 
 func (w *world) count(id, action string) int {
@@ -195,12 +205,11 @@ func (w *world) count(id, action string) int {
 // last returns the newest audit entry of the object.
 func (w *world) last(id string) controlplane.AuditEntry {
 	w.t.Helper()
-	entries, err := w.Store.AuditOfEntity(w.t.Context(), w.org, id, 1)
-	must(w.t, err)
+	entries := w.entries(w.org, id)
 	if len(entries) == 0 {
 		w.t.Fatalf("%s has no audit entries", id)
 	}
-	return entries[0]
+	return entries[len(entries)-1]
 }
 
 func (w *world) do(fn func(*pgx.Conn) error) {

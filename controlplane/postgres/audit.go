@@ -42,12 +42,3 @@ func entryArgs(a *controlplane.AuditEntry) named {
 		"before":    a.Before, "after": a.After, "details": a.Details,
 		"entry_request_id": a.Actor.RequestID, "entry_created_at": a.CreatedAt}
 }
-
-// AuditOfEntity returns the entries of the log about one object, newest first.
-func (q queries) AuditOfEntity(
-	ctx context.Context, orgID, entityID string, limit int,
-) ([]controlplane.AuditEntry, error) {
-	return all(ctx, q, scanAudit, `SELECT `+auditColumns+
-		` FROM audit_logs WHERE org_id = $1 AND entity_id = $2 ORDER BY seq DESC LIMIT $3`, orgID,
-		entityID, limit)
-}

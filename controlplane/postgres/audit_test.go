@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
 func TestAuditLogIsAppendOnly(t *testing.T) {
@@ -28,10 +29,11 @@ func TestAuditLogIsAppendOnly(t *testing.T) {
 			t.Errorf("%s = %v, want an error that says append-only or non-DEFAULT", sql, err)
 		}
 	}
-	entries, err := d.AuditOfEntity(t.Context(), d.org, dom.ID, 10)
+	entries, _, err := d.ListLog(t.Context(), d.org,
+		postgres.LogFilter{EntityID: dom.ID, Limit: 10})
 	if err != nil || len(entries) != 1 || entries[0].Action != controlplane.ActionDomainCreated ||
 		entries[0].After["name"] != "example.com" {
-		t.Errorf("AuditOfEntity = %+v, %v, want one domain.created entry for example.com", entries,
+		t.Errorf("ListLog = %+v, %v, want one domain.created entry for example.com", entries,
 			err)
 	}
 }
@@ -46,32 +48,16 @@ func TestAuditKeepsEveryField(t *testing.T) {
 		Before: map[string]any{"name": "a"}, After: map[string]any{"name": "b"},
 		Details: map[string]any{"n": 1.0}, CreatedAt: start}
 	d.must(d.Audit(t.Context(), want))
-	entries, err := d.AuditOfEntity(t.Context(), d.org, "tok_y", 10)
+	entries, _, err := d.ListLog(t.Context(), d.org,
+		postgres.LogFilter{EntityID: "tok_y", Limit: 10})
 	if err != nil || len(entries) != 1 {
-		t.Fatalf("AuditOfEntity = %+v, %v, want one entry", entries, err)
+		t.Fatalf("ListLog = %+v, %v, want one entry", entries, err)
 	}
 	got := entries[0]
 	if got.Actor != want.Actor || got.Action != want.Action || got.EntityType != "token" ||
 		got.Before["name"] != "a" || got.After["name"] != "b" ||
 		got.Details["n"] != 1.0 || !got.CreatedAt.Equal(start) || got.Seq == 0 {
-		t.Errorf("AuditOfEntity returned %+v, want %+v", got, want)
-	}
-}
-
-func TestAuditOfEntityIsNewestFirstAndBounded(t *testing.T) {
-	t.Parallel()
-	d := open(t)
-	for range 5 {
-		d.must(d.Audit(t.Context(),
-			controlplane.AuditEntry{ID: controlplane.NewID(controlplane.PrefixEvent), OrgID: d.org,
-				Actor:  controlplane.System("test"),
-				Action: "domain.updated", EntityType: "domain", EntityID: "dom_x",
-				CreatedAt: start}))
-	}
-	entries, err := d.AuditOfEntity(t.Context(), d.org, "dom_x", 3)
-	if err != nil || len(entries) != 3 || entries[0].Seq <= entries[1].Seq ||
-		entries[1].Seq <= entries[2].Seq {
-		t.Errorf("AuditOfEntity = %+v, %v, want 3 entries, newest first", entries, err)
+		t.Errorf("ListLog returned %+v, want %+v", got, want)
 	}
 }
 
@@ -83,9 +69,10 @@ func TestAuditOutlivesDomainAndOrganization(t *testing.T) {
 	d.must(d.DeleteDomain(t.Context(), d.org, dom.ID))
 	d.add(d.org, "other.example.com")
 	d.exec(`DELETE FROM organizations WHERE id = $1`, d.org)
-	if entries, err := d.AuditOfEntity(t.Context(), d.org, dom.ID, 10); err != nil ||
+	if entries, _, err := d.ListLog(t.Context(), d.org,
+		postgres.LogFilter{EntityID: dom.ID, Limit: 10}); err != nil ||
 		len(entries) != 1 {
-		t.Errorf("AuditOfEntity after the deletions = %+v, %v, want one entry", entries, err)
+		t.Errorf("ListLog after the deletions = %+v, %v, want one entry", entries, err)
 	}
 	for _, table := range []string{"domains", "jobs", "certificates", "acme_orders", "challenges",
 		"api_tokens"} {

@@ -117,8 +117,9 @@ func TestQueriesOfOtherTenants(t *testing.T) {
 			names, err := d.TokenNames(ctx, other, []string{token.ID})
 			return len(names), err
 		},
-		"AuditOfEntity": func() (int, error) {
-			items, err := d.AuditOfEntity(ctx, other, dom.ID, 10)
+		"ListLog": func() (int, error) {
+			items, _, err := d.ListLog(ctx, other,
+				postgres.LogFilter{EntityID: dom.ID, Limit: 10})
 			return len(items), err
 		},
 		"OpenOrder": func() (int, error) {
