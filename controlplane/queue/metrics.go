@@ -25,7 +25,7 @@ type metrics struct {
 func newMetrics(r prometheus.Registerer) *metrics {
 	m := &metrics{
 		jobs: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "dcvaas_jobs_total",
-			Help: "Runs of jobs, by type and outcome: ok (done or waiting), failed, dead, away."},
+			Help: "Runs of jobs, by type and outcome: ok (completed or deferred), failed, dead (dead-lettered), away (not recorded)."},
 			[]string{"type", "outcome"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "dcvaas_job_seconds",
 			Help:    "Duration of the runs of jobs.",
