@@ -68,7 +68,7 @@ func newOutcomeKind(set string) outcomeKind {
 // The statements that conclude a run are assembled from these parts, with concludeArgs. Each gives
 // a row, and writes anything at all, only if the domain is still at the version that the conclusion
 // was derived from, and the worker holds it and the job.
-const (
+var (
 	// holdDomain skips a domain that is locked by others: a group must not wait for it, and what
 	// holds the lock is likely to change the domain. A domain that its own transaction has locked
 	// is not skipped.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,9 +14,22 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-const domainColumns = `d.id, d.org_id, d.name, d.cname_target, d.status, d.status_reason, d.wildcard, d.key_type,
-	d.csr_pem, d.profile, d.preferred_chain, d.ca, d.auto_issue, d.auto_renew, d.labels, d.conditions, d.certificate_id,
-	d.expires_at, d.renew_at, d.last_issued_at, d.check_since, d.check_attempts, d.forbidden_cas, d.version, d.created_at, d.updated_at`
+// domainOptions are the options of a domain. Every statement that reads or writes domains has them.
+var domainOptions = columns[controlplane.Domain]{
+	{"wildcard", func(d *controlplane.Domain) any { return &d.Wildcard }},
+	{"key_type", func(d *controlplane.Domain) any { return (*string)(&d.KeyType) }},
+	{"csr_pem", func(d *controlplane.Domain) any { return &d.CSRPEM }},
+	{"profile", func(d *controlplane.Domain) any { return &d.Profile }},
+	{"preferred_chain", func(d *controlplane.Domain) any { return &d.PreferredChain }},
+	{"ca", func(d *controlplane.Domain) any { return &d.CA }},
+	{"auto_issue", func(d *controlplane.Domain) any { return &d.AutoIssue }},
+	{"auto_renew", func(d *controlplane.Domain) any { return &d.AutoRenew }},
+	{"labels", func(d *controlplane.Domain) any { return &d.Labels }},
+}
+
+var domainColumns = `d.id, d.org_id, d.name, d.cname_target, d.status, d.status_reason, ` + domainOptions.list("d.") + `,
+	d.conditions, d.certificate_id, d.expires_at, d.renew_at, d.last_issued_at, d.check_since, d.check_attempts,
+	d.forbidden_cas, d.version, d.created_at, d.updated_at`
 
 func scanDomain(row pgx.CollectableRow) (controlplane.Domain, error) {
 	var d controlplane.Domain
@@ -25,12 +39,11 @@ func scanDomain(row pgx.CollectableRow) (controlplane.Domain, error) {
 
 // domainFields are the destinations for domainColumns.
 func domainFields(d *controlplane.Domain) []any {
-	return []any{&d.ID, &d.OrgID, &d.Name, &d.Target, (*string)(&d.Status), &d.StatusReason,
-		&d.Wildcard, (*string)(&d.KeyType),
-		&d.CSRPEM, &d.Profile, &d.PreferredChain, &d.CA, &d.AutoIssue, &d.AutoRenew, &d.Labels,
-		&d.Conditions, &d.CertificateID,
-		&d.ExpiresAt, &d.RenewAt, &d.LastIssuedAt, &d.CheckSince, &d.CheckAttempts, &d.ForbiddenCAs,
-		&d.Version, &d.CreatedAt, &d.UpdatedAt}
+	return slices.Concat(
+		[]any{&d.ID, &d.OrgID, &d.Name, &d.Target, (*string)(&d.Status), &d.StatusReason},
+		domainOptions.fields(d),
+		[]any{&d.Conditions, &d.CertificateID, &d.ExpiresAt, &d.RenewAt, &d.LastIssuedAt,
+			&d.CheckSince, &d.CheckAttempts, &d.ForbiddenCAs, &d.Version, &d.CreatedAt, &d.UpdatedAt})
 }
 
 // Domain returns a domain by its ID or its canonical name.
@@ -149,14 +162,12 @@ func (q queries) SaveDomain(ctx context.Context, d *controlplane.Domain, now tim
 	return translate(err, "domain", d.ID)
 }
 
-const (
+var (
 	saveDomain = `UPDATE domains d SET ` + setDomain +
 		` WHERE d.org_id = @org_id AND d.id = @domain_id RETURNING d.version, d.updated_at`
 
 	// setDomain is the part of an UPDATE that writes what SaveDomain writes, with saveDomainArgs.
-	setDomain = `status = @status, status_reason = @status_reason, wildcard = @wildcard, key_type = @key_type,
-		csr_pem = @csr_pem, profile = @profile, preferred_chain = @preferred_chain, ca = @ca,
-		auto_issue = @auto_issue, auto_renew = @auto_renew, labels = @labels, conditions = @conditions,
+	setDomain = `status = @status, status_reason = @status_reason, ` + domainOptions.set() + `, conditions = @conditions,
 		certificate_id = @certificate_id, expires_at = @expires_at, renew_at = @renew_at,
 		renewal_queued = d.renewal_queued AND d.renew_at IS NOT DISTINCT FROM @renew_at,
 		last_issued_at = @last_issued_at, check_since = @check_since, check_attempts = @check_attempts,
@@ -180,18 +191,9 @@ func domainArgs(d *controlplane.Domain) (named, error) {
 	if d.Labels == nil {
 		d.Labels = map[string]string{}
 	}
-	labels, err := json.Marshal(d.Labels)
-	if err != nil {
-		return nil, err
-	}
 	conditions, err := json.Marshal(d.Conditions)
-	return named{"org_id": d.OrgID, "domain_id": d.ID, "status": d.Status,
-		"status_reason": d.StatusReason,
-		"wildcard":      d.Wildcard, "key_type": d.KeyType, "csr_pem": d.CSRPEM,
-		"profile":         d.Profile,
-		"preferred_chain": d.PreferredChain, "ca": d.CA, "auto_issue": d.AutoIssue,
-		"auto_renew": d.AutoRenew,
-		"labels":     labels, "conditions": conditions}, err
+	return merge(domainOptions.args(d), named{"org_id": d.OrgID, "domain_id": d.ID,
+		"status": d.Status, "status_reason": d.StatusReason, "conditions": conditions}), err
 }
 
 // DeleteDomain removes a domain with its jobs, orders, challenges, and certificates.

@@ -41,17 +41,17 @@ func (q queries) AddDomain(
 	return tag.RowsAffected() == 1, nil
 }
 
-const addDomain = `
+var addDomain = `
 	WITH org AS (
 		UPDATE organizations SET domain_count = domain_count + 1
 		WHERE id = @org_id AND domain_count < coalesce(domain_limit,
 			CASE subscription_tier WHEN 'free' THEN @free::int WHEN 'pro' THEN @pro::int ELSE @agency::int END)
 		RETURNING id
 	), dom AS (
-		INSERT INTO domains (id, org_id, name, cname_target, status, status_reason, wildcard, key_type, csr_pem, profile,
-			preferred_chain, ca, auto_issue, auto_renew, labels, conditions, check_since, created_at, updated_at)
-		SELECT @domain_id, org.id, @name, @target, @status, @status_reason, @wildcard, @key_type, @csr_pem, @profile,
-			@preferred_chain, @ca, @auto_issue, @auto_renew, @labels, @conditions, @created_at, @created_at, @created_at FROM org
+		INSERT INTO domains (id, org_id, name, cname_target, status, status_reason, ` + domainOptions.list("") + `,
+			conditions, check_since, created_at, updated_at)
+		SELECT @domain_id, org.id, @name, @target, @status, @status_reason, ` + domainOptions.places() + `,
+			@conditions, @created_at, @created_at, @created_at FROM org
 		RETURNING id
 	), job AS (` + insertJob + ` FROM dom)
 	` + insertEntry + ` FROM dom`
