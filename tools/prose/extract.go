@@ -40,7 +40,8 @@ func extractorOf(name string) func([]byte) ([]passage, error) {
 	return nil
 }
 
-// goPassages returns the comments and the string literals of a Go file.
+// goPassages returns the comments and the string literals of a Go file, and its wide lines of code.
+// Lines with a string literal may be wide.
 func goPassages(source []byte) ([]passage, error) {
 	set := token.NewFileSet()
 	file := set.AddFile("", set.Base(), len(source))
@@ -48,12 +49,18 @@ func goPassages(source []byte) ([]passage, error) {
 	var s scanner.Scanner
 	s.Init(file, source, nil, scanner.ScanComments)
 	var passages []passage
+	exempt := make([]bool, len(lines)+1) // by line number
 	for {
 		pos, tok, lit := s.Scan()
 		if tok == token.EOF {
-			return passages, nil
+			return append(passages, wideCode(lines, exempt)...), nil
 		}
 		line := file.Line(pos)
+		if tok == token.STRING || tok == token.COMMENT {
+			for i := range strings.Count(lit, "\n") + 1 {
+				exempt[line+i] = true
+			}
+		}
 		switch tok {
 		case token.COMMENT:
 			text, ok := strings.CutPrefix(lit, "//")
@@ -89,6 +96,18 @@ func goPassages(source []byte) ([]passage, error) {
 			}
 		}
 	}
+}
+
+// wideCode returns the lines of code that are too wide.
+func wideCode(lines []string, exempt []bool) []passage {
+	var passages []passage
+	for i, l := range lines {
+		if w := columns(l); w > maxWidth && !exempt[i+1] {
+			passages = append(passages, passage{line: i + 1, lines: []string{strings.TrimSpace(l)},
+				width: []int{w}, code: true})
+		}
+	}
+	return passages
 }
 
 func isDirective(comment string) bool {

@@ -48,6 +48,7 @@ type passage struct {
 	line  int      // of its first line, from 1
 	lines []string // without comment markers
 	width []int    // columns of each line in the file; nil: not checked
+	code  bool     // a line of code: only its width is checked
 }
 
 // check returns what the rules find in the passage.
@@ -58,6 +59,9 @@ func (p passage) check(path string) []finding {
 			findings = append(findings, finding{path, p.line + i, ruleWidth, ellipsis(p.lines[i]),
 				"break the line at 100 columns"})
 		}
+	}
+	if p.code {
+		return findings
 	}
 	text := strings.Join(p.lines, " ")
 	text = codeSpan.ReplaceAllStringFunc(text,

@@ -50,9 +50,9 @@ func TestAddIssueDeleteIsBounded(t *testing.T) {
 		}
 		d := noisy.waitDomain(noisy.add(fmt.Sprintf("noisy%d.example.com", n)).Id,
 			"active or waiting", func(d *client.Domain) bool {
+				c := conditionOf(d, client.ConditionTypeCertificateReady)
 				return d.Status == client.DomainStatusActive ||
-					conditionOf(d,
-						client.ConditionTypeCertificateReady).Reason == controlplane.ReasonOrderBudget
+					c.Reason == controlplane.ReasonOrderBudget
 			})
 		if last = d; d.Status != client.DomainStatusActive {
 			break

@@ -41,7 +41,8 @@ func startStack(t *testing.T, c DevConfig) *stack {
 	c.LogLevel, c.Logs = "info", &testLog{t: t}
 	configure := c.Configure
 	c.Configure = func(cfg *Config) {
-		cfg.Work.Lease, cfg.Work.RetryBase, cfg.Work.SweepEvery, cfg.Work.SweepSpread = 2*time.Second, 100*time.Millisecond, time.Hour, 0
+		cfg.Work.Lease, cfg.Work.RetryBase = 2*time.Second, 100*time.Millisecond
+		cfg.Work.SweepEvery, cfg.Work.SweepSpread = time.Hour, 0
 		cfg.Work.Concurrency = 8
 		if configure != nil {
 			configure(cfg)
