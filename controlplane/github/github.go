@@ -37,6 +37,8 @@ type Client struct {
 	WebURL      string // https://github.com
 	APIURL      string // https://api.github.com; https://HOST/api/v3 of an Enterprise Server
 	RedirectURL string // receives the user after the sign-in
+
+	Now func() time.Time // default time.Now
 }
 
 // AuthURL returns the sign-in URL. GitHub returns state to RedirectURL. verifier is the PKCE secret
@@ -116,7 +118,7 @@ func (c *Client) account(
 	case http.StatusNotFound:
 		return a, errNone
 	default:
-		return a, unavailable(fmt.Errorf("github: %s", resp.Status), retryAt(resp.Header))
+		return a, unavailable(fmt.Errorf("github: %s", resp.Status), c.retryAt(resp.Header))
 	}
 	var body struct {
 		ID    int64  `json:"id"`
@@ -153,9 +155,13 @@ func tidy(name string) string {
 
 // retryAt returns when GitHub's rate limit permits the next request, or zero if the response does
 // not contain that time.
-func retryAt(h http.Header) time.Time {
+func (c *Client) retryAt(h http.Header) time.Time {
 	if s, err := strconv.Atoi(h.Get("Retry-After")); err == nil && s > 0 {
-		return time.Now().Add(time.Duration(s) * time.Second)
+		now := time.Now
+		if c.Now != nil {
+			now = c.Now
+		}
+		return now().Add(time.Duration(s) * time.Second)
 	}
 	if at, err := strconv.ParseInt(h.Get("X-RateLimit-Reset"), 10, 64); err == nil &&
 		h.Get("X-RateLimit-Remaining") == "0" {

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/devstack"
@@ -191,5 +192,17 @@ func TestGitHubUnavailable(t *testing.T) {
 	if e := controlplane.AsError(err); e.Code != "github-unavailable" ||
 		e.RetryAt.Unix() != 4102444800 {
 		t.Errorf("LookUp when rate-limited: error = %+v, want github-unavailable with RetryAt", e)
+	}
+
+	busy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "60")
+		w.WriteHeader(http.StatusForbidden)
+	}))
+	t.Cleanup(busy.Close)
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	c = &github.Client{APIURL: busy.URL, Now: func() time.Time { return now }}
+	_, err = c.LookUp(t.Context(), "alice")
+	if got, want := controlplane.AsError(err).RetryAt, now.Add(time.Minute); !got.Equal(want) {
+		t.Errorf("LookUp with Retry-After 60: RetryAt = %s, want %s", got, want)
 	}
 }
