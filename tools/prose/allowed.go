@@ -3,7 +3,6 @@ package main
 import (
 	_ "embed"
 	"fmt"
-	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -69,5 +68,3 @@ func compare(findings []finding, allowed map[place]int) []string {
 	}
 	return problems
 }
-
-func mapKeys(m map[string]int) iter.Seq[string] { return maps.Keys(m) }

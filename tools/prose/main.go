@@ -9,9 +9,9 @@ package main
 
 import (
 	"bytes"
-	_ "embed"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -108,7 +108,7 @@ func printCounts(findings []finding) {
 			byDir["total"]++
 		}
 	}
-	for _, dir := range slices.Sorted(mapKeys(byDir)) {
+	for _, dir := range slices.Sorted(maps.Keys(byDir)) {
 		fmt.Printf("%5d %s\n", byDir[dir], dir)
 	}
 }
