@@ -230,8 +230,7 @@ func TestForeignResponses(t *testing.T) {
 			http.Redirect(w, r, "https://elsewhere.example.com/login", http.StatusFound)
 		}, "redirects to https://elsewhere.example.com/login"},
 		"a page with 200": {func(w http.ResponseWriter, _ *http.Request) {
-			_,
-				_ = io.WriteString(w, "<html>secret</html>")
+			_, _ = io.WriteString(w, "<html>secret</html>")
 		}, "malformed response"},
 	} {
 		t.Run(name, func(t *testing.T) {

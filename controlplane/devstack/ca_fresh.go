@@ -22,8 +22,11 @@ func (f *freshAuthorizations) hide(body []byte) (show func()) {
 	hidden := make(map[*core.Authorization]time.Time)
 	account, names := newOrder(body)
 	for _, name := range names {
-		for a := f.store.FindValidAuthorization(account,
-			name); a != nil; a = f.store.FindValidAuthorization(account, name) {
+		for {
+			a := f.store.FindValidAuthorization(account, name)
+			if a == nil {
+				break
+			}
 			a.Lock()
 			hidden[a], a.ExpiresDate = a.ExpiresDate, time.Time{}
 			a.Unlock()

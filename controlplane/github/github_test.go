@@ -136,8 +136,7 @@ func TestGitHubUnavailable(t *testing.T) {
 	t.Parallel()
 	answers := map[string]func(http.ResponseWriter){
 		"HTML": func(w http.ResponseWriter) {
-			_,
-				_ = w.Write([]byte("<html>unicorn gho_secret"))
+			_, _ = w.Write([]byte("<html>unicorn gho_secret"))
 		},
 		"500": func(w http.ResponseWriter) {
 			http.Error(w,
@@ -155,12 +154,10 @@ func TestGitHubUnavailable(t *testing.T) {
 		},
 		"no account": func(w http.ResponseWriter) { _, _ = w.Write([]byte(`{"type":"User"}`)) },
 		"too large": func(w http.ResponseWriter) {
-			_,
-				_ = w.Write([]byte(`{"name":"` + strings.Repeat("a", 1<<20) + `"}`))
+			_, _ = w.Write([]byte(`{"name":"` + strings.Repeat("a", 1<<20) + `"}`))
 		},
 		"invalid login": func(w http.ResponseWriter) {
-			_,
-				_ = w.Write([]byte(`{"id":7,"login":"a b","type":"User"}`))
+			_, _ = w.Write([]byte(`{"id":7,"login":"a b","type":"User"}`))
 		},
 	}
 	for what, answer := range answers {

@@ -20,8 +20,8 @@ func (c columns[T]) list(prefix string) string {
 	return c.join(func(name string) string { return prefix + name })
 }
 
-// places returns the arguments for the VALUES of an INSERT.
-func (c columns[T]) places() string {
+// placeholders returns the arguments for an INSERT, in the order of list.
+func (c columns[T]) placeholders() string {
 	return c.join(func(name string) string { return "@" + name })
 }
 

@@ -50,7 +50,7 @@ var addDomain = `
 	), dom AS (
 		INSERT INTO domains (id, org_id, name, cname_target, status, status_reason, ` + domainOptions.list("") + `,
 			conditions, check_since, created_at, updated_at)
-		SELECT @domain_id, org.id, @name, @target, @status, @status_reason, ` + domainOptions.places() + `,
+		SELECT @domain_id, org.id, @name, @target, @status, @status_reason, ` + domainOptions.placeholders() + `,
 			@conditions, @created_at, @created_at, @created_at FROM org
 		RETURNING id
 	), job AS (` + insertJob + ` FROM dom)

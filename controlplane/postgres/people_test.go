@@ -58,8 +58,7 @@ func TestPeopleOfOtherTenants(t *testing.T) {
 	for what, err := range map[string]error{
 		"Member by id": func() error { _, err := d.Member(ctx, other, m.User.ID); return err }(),
 		"Member by login": func() error {
-			_,
-				err := d.Member(ctx, other, m.User.Login)
+			_, err := d.Member(ctx, other, m.User.Login)
 			return err
 		}(),
 		"SetRole": in(func(t *postgres.Tx) error {
@@ -75,13 +74,11 @@ func TestPeopleOfOtherTenants(t *testing.T) {
 			return t.SwitchSession(ctx, &elsewhere, d.org)
 		}),
 		"DeleteInvitation": in(func(t *postgres.Tx) error {
-			_,
-				err := t.DeleteInvitation(ctx, other, i.ID)
+			_, err := t.DeleteInvitation(ctx, other, i.ID)
 			return err
 		}),
 		"LockOrganization": in(func(t *postgres.Tx) error {
-			_,
-				err := t.LockOrganization(ctx, "org_none")
+			_, err := t.LockOrganization(ctx, "org_none")
 			return err
 		}),
 	} {

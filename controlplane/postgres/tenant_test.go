@@ -38,8 +38,7 @@ func TestQueriesOfOtherTenants(t *testing.T) {
 		"Domain by name": func() error { _, err := d.Domain(ctx, other, dom.Name); return err },
 		"LockDomain": func() error {
 			return d.InTx(ctx, func(tx *postgres.Tx) error {
-				_,
-					err := tx.LockDomain(ctx, other, dom.ID)
+				_, err := tx.LockDomain(ctx, other, dom.ID)
 				return err
 			})
 		},
@@ -47,26 +46,22 @@ func TestQueriesOfOtherTenants(t *testing.T) {
 		"DeleteDomain": func() error { return d.DeleteDomain(ctx, other, dom.ID) },
 		"Job":          func() error { _, err := d.Job(ctx, other, j.ID); return err },
 		"OpenJob": func() error {
-			_,
-				err := d.OpenJob(ctx, other, dom.ID, "check")
+			_, err := d.OpenJob(ctx, other, dom.ID, "check")
 			return err
 		},
 		"ExpediteJob": func() error {
-			_, _,
-				err := d.ExpediteJob(ctx, other, j.ID, start)
+			_, _, err := d.ExpediteJob(ctx, other, j.ID, start)
 			return err
 		},
 		"RestartJob": func() error {
 			return d.InTx(ctx, func(tx *postgres.Tx) error {
-				_, _,
-					err := tx.RestartJob(ctx, other, j.ID, start)
+				_, _, err := tx.RestartJob(ctx, other, j.ID, start)
 				return err
 			})
 		},
 		"Order": func() error { _, err := d.Order(ctx, other, o.ID); return err },
 		"RenewalWindowStart": func() error {
-			_,
-				err := d.RenewalWindowStart(ctx, other, dom.ID)
+			_, err := d.RenewalWindowStart(ctx, other, dom.ID)
 			return err
 		},
 		"Certificate":  func() error { _, err := d.Certificate(ctx, other, cert.ID); return err },
@@ -109,8 +104,7 @@ func TestQueriesOfOtherTenants(t *testing.T) {
 			return len(items), err
 		},
 		"ListTokens": func() (int, error) {
-			items, _,
-				err := d.ListTokens(ctx, other, "", nil, 10)
+			items, _, err := d.ListTokens(ctx, other, "", nil, 10)
 			return len(items), err
 		},
 		"TokenNames": func() (int, error) {

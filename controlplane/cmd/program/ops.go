@@ -29,8 +29,7 @@ func (a *App) startOps() error {
 	r := mux.NewRouter()
 	r.Path("/metrics").Handler(promhttp.HandlerFor(a.metrics, promhttp.HandlerOpts{}))
 	r.Path("/livez").HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_,
-			_ = w.Write([]byte("ok\n"))
+		_, _ = w.Write([]byte("ok\n"))
 	})
 	r.Path("/readyz").HandlerFunc(a.opsReady)
 	if c.Redis != "" {
