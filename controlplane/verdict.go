@@ -6,23 +6,46 @@ import (
 	"time"
 )
 
-// VerdictClass says what to do about an order that gave no certificate.
+// VerdictClass is the party or the state that an order without a certificate is due to. It decides
+// what follows: which party acts, whether another CA may issue, and whether the order stays open.
 type VerdictClass string
 
 // The classes of verdicts.
 const (
-	// the CA does not respond, or returns 5xx or no ACME: retry with another CA, or later
+	// the CA does not respond, returns 5xx, or sends what RFC 8555 does not allow: wait, or use
+	// another CA
 	VerdictUnreachable VerdictClass = "unreachable"
-	// over a limit of the CA: wait until RetryAt, if it is set
+	// over a limit of the CA: wait until RetryAt, if it is set, or use another CA
 	VerdictRateLimited VerdictClass = "rate-limited"
 	// CAA records forbid this CA; another may be allowed
 	VerdictCAAForbids VerdictClass = "caa-forbids"
-	VerdictRejected   VerdictClass = "rejected" // permanent: the CA rejects the order
+	// the customer's DNS: a challenge failed
+	VerdictDNS VerdictClass = "dns"
+	// the request: its names, CSR, or options, which only the customer can change
+	VerdictRequest VerdictClass = "request"
+	// the CA's policy; another CA may issue
+	VerdictPolicy VerdictClass = "policy"
+	// our account at the CA, which only the operator can repair; another CA may issue
+	VerdictAccount VerdictClass = "account"
+	// the CA has paused orders of our account for the name; another CA may issue
+	VerdictPaused VerdictClass = "paused"
 	// the CA no longer has the order: start a new one
-	VerdictOrderGone   VerdictClass = "order-gone"
+	VerdictOrderGone VerdictClass = "order-gone"
+	// the CA has not finished the order: run it again at RetryAt
+	VerdictSlow        VerdictClass = "slow"
 	VerdictInterrupted VerdictClass = "interrupted" // the run was stopped: resume the order
 	VerdictInternal    VerdictClass = "internal"    // a fault in this service
 )
+
+// Refusal reports whether the CA understood the request and refused it: repeating it gives the same
+// answer until a party acts.
+func (c VerdictClass) Refusal() bool {
+	switch c {
+	case VerdictDNS, VerdictRequest, VerdictPolicy, VerdictAccount, VerdictPaused:
+		return true
+	}
+	return false
+}
 
 // Verdict is why an order gave no certificate, in words for users. It contains no secrets.
 type Verdict struct {
@@ -34,6 +57,8 @@ type Verdict struct {
 	RetryAt time.Time       // earliest retry according to the CA; zero if unknown
 	Problem json.RawMessage // the CA's problem document (RFC 7807), verbatim; nil if there was none
 	Over    bool            // this order can no longer give a certificate
+	// FailedValidation reports that the CA counts a failed authorization for the order's names.
+	FailedValidation bool
 }
 
 // Judged is an error that carries a verdict.

@@ -123,7 +123,7 @@ func (a *authority) register(ctx context.Context, key crypto.Signer) (string, er
 		return "", err
 	}
 	if dir.Meta.ExternalAccountRequired && a.EABKeyID == "" {
-		return "", &Error{Class: Rejected, Code: "ca-account", CA: a.Name, Over: true,
+		return "", &Error{Class: BadAccount, Code: "ca-account", CA: a.Name, Over: true,
 			Message: a.Name + " requires an external account binding.",
 			Fix:     "Ask the operator to get a key ID and an HMAC key from the CA and to configure them."}
 	}

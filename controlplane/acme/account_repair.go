@@ -16,7 +16,7 @@ import (
 // maybeBadKey reports whether a rejection may be caused by the account's key. Most CAs report an
 // invalid signature as "malformed" or "unauthorized", as they do for many other errors.
 func maybeBadKey(e *Error) bool {
-	return e.Class == Rejected && slices.Contains([]int{http.StatusBadRequest,
+	return e.Class.Refusal() && slices.Contains([]int{http.StatusBadRequest,
 		http.StatusUnauthorized, http.StatusForbidden}, e.Status) &&
 		slices.Contains([]string{"malformed", "unauthorized"}, e.problemType) ||
 		e.Class == OrderGone && e.Err != nil && hasMaybeBadKey(e.Err)
@@ -26,13 +26,13 @@ func maybeBadKey(e *Error) bool {
 // key.
 func hasMaybeBadKey(err error) bool {
 	e, ok := errors.AsType[*Error](err)
-	return ok && e.Class == Rejected && maybeBadKey(e)
+	return ok && e.Class.Refusal() && maybeBadKey(e)
 }
 
 // isAccountRejected reports whether the CA rejected the account itself (RFC 8555 §7.3.6).
 func isAccountRejected(err error) bool {
 	e, ok := errors.AsType[*Error](err)
-	return ok && e.Class == Rejected && e.problemType == "unauthorized" &&
+	return ok && e.Class.Refusal() && e.problemType == "unauthorized" &&
 		(e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden)
 }
 

@@ -36,8 +36,8 @@ func TestExternalAccountBinding(t *testing.T) {
 		o := w.order(t, e, "eab.example.com")
 		_, err := e.Run(t.Context(), o, w.journal(o))
 		got, ok := errors.AsType[*acme.Error](err)
-		if !ok || got.Class != acme.Rejected || !got.Over {
-			t.Errorf("%s: Run error = %v, want class Rejected", name, err)
+		if !ok || !got.Class.Refusal() || !got.Over {
+			t.Errorf("%s: Run error = %v, want a refusal", name, err)
 		}
 		if name == "none" && got.Code != "ca-account" {
 			t.Errorf("%s: code = %s, want ca-account", name, got.Code)
@@ -115,7 +115,7 @@ func TestAccountNeverKnown(t *testing.T) {
 	e := w.engine(t, nil)
 	o := w.order(t, e, "who.example.com")
 	_, err := e.Run(t.Context(), o, w.journal(o))
-	wantError(t, err, acme.Rejected, "ca-account")
+	wantError(t, err, acme.BadAccount, "ca-account")
 	if n := f.requests(pathAccount); n > 2 {
 		t.Errorf("account requests = %d, want at most the first and one retry", n)
 	}

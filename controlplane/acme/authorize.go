@@ -110,7 +110,7 @@ func (r *run) dnsChallenge(url string, authz lego.Authorization) (pending, error
 	i := slices.IndexFunc(authz.Challenges,
 		func(c lego.Challenge) bool { return c.Type == "dns-01" })
 	if i < 0 {
-		return pending{}, &Error{Class: Rejected, Code: "ca-no-dns-01", CA: r.order.CA, Over: true,
+		return pending{}, &Error{Class: Policy, Code: "ca-no-dns-01", CA: r.order.CA, Over: true,
 			Message: fmt.Sprintf("%s offers no DNS-01 challenge for %s.", r.order.CA,
 				clip(authz.Identifier.Value, 253)),
 			Fix: controlplane.FixOf("ca-no-dns-01")}
@@ -134,7 +134,7 @@ func (r *run) accept(p pending) error {
 		return err
 	})
 	e, ok := errors.AsType[*Error](err)
-	if !ok || e.Class != Rejected || e.problemType == "accountDoesNotExist" {
+	if !ok || !e.Class.Refusal() || e.problemType == "accountDoesNotExist" {
 		return err
 	}
 	authz, again := r.fetchAuthorization(p.url)

@@ -125,7 +125,7 @@ func outcome(err error) result {
 		return inconclusive
 	case e.Class == Unreachable:
 		return failed
-	case e.Class == Interrupted || e.Class == Internal:
+	case e.Class == Interrupted || e.Class == Slow || e.Class == Internal:
 		return inconclusive
 	}
 	return answered

@@ -114,7 +114,7 @@ func TestWrongCertificate(t *testing.T) {
 			t.Errorf("%s: Run = nil error, want certificate-mismatch", tt.name)
 			continue
 		}
-		if e := wantError(t, err, acme.Rejected, "certificate-mismatch"); !e.Over {
+		if e := wantError(t, err, acme.Policy, "certificate-mismatch"); !e.Over {
 			t.Errorf("%s: Over = false, want true", tt.name)
 		}
 	}
@@ -137,7 +137,7 @@ func TestRevoke(t *testing.T) {
 		t.Errorf("second Revoke error = %v, want nil", err)
 	}
 	wantError(t, e.Revoke(t.Context(), block.Bytes, "nobody", 4), acme.OrderGone, "ca-unknown")
-	wantError(t, e.Revoke(t.Context(), newTestCA(t, "x").der, "pebble", 4), acme.Rejected,
+	wantError(t, e.Revoke(t.Context(), newTestCA(t, "x").der, "pebble", 4), acme.Policy,
 		"ca-malformed")
 	w.ca.SetDown(true)
 	wantError(t, e.Revoke(t.Context(), block.Bytes, "pebble", 4), acme.Unreachable,

@@ -37,7 +37,7 @@ func (r *run) download() (*controlplane.Certificate, error) {
 		err = checkChain(chain, r.order, r.engine.cfg.Now())
 	}
 	if err != nil {
-		return nil, &Error{Class: Rejected, Code: "certificate-mismatch", CA: r.order.CA,
+		return nil, &Error{Class: Policy, Code: "certificate-mismatch", CA: r.order.CA,
 			Over: true, Err: err,
 			Message: r.order.CA + " issued a certificate that does not match the order: " +
 				err.Error() + ".",

@@ -18,7 +18,12 @@ const (
 	Unreachable = controlplane.VerdictUnreachable
 	RateLimited = controlplane.VerdictRateLimited
 	CAAForbids  = controlplane.VerdictCAAForbids
-	Rejected    = controlplane.VerdictRejected
+	FailedDNS   = controlplane.VerdictDNS
+	BadRequest  = controlplane.VerdictRequest
+	Policy      = controlplane.VerdictPolicy
+	BadAccount  = controlplane.VerdictAccount
+	Paused      = controlplane.VerdictPaused
+	Slow        = controlplane.VerdictSlow
 	OrderGone   = controlplane.VerdictOrderGone
 	Interrupted = controlplane.VerdictInterrupted
 	Internal    = controlplane.VerdictInternal
@@ -77,7 +82,7 @@ func (a *authority) interrupted(ctx context.Context) *Error {
 // slow returns the Error for a CA that has not finished an order within RunTimeout.
 func (a *authority) slow(retryAfter time.Duration) *Error {
 	retryAfter = max(retryAfter, 30*time.Second)
-	return &Error{Class: Interrupted, Code: "ca-slow", CA: a.Name, Err: errSlow,
+	return &Error{Class: Slow, Code: "ca-slow", CA: a.Name, Err: errSlow,
 		RetryAfter: retryAfter, RetryAt: a.now().Add(retryAfter),
 		Message: a.Name + " has not finished processing the order.",
 		Fix:     controlplane.FixOf("ca-slow")}

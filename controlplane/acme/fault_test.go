@@ -152,27 +152,27 @@ func TestProblems(t *testing.T) {
 		{"caa", 403, "", acme.CAAForbids, "ca-caa", true},
 		{"compound", 403, sub("dns", "caa"), acme.CAAForbids, "ca-caa", true},
 		{"rejectedIdentifier", 400, sub("caa"), acme.CAAForbids, "ca-caa", true},
-		{"compound", 400, sub("rejectedIdentifier", "dns"), acme.Rejected,
+		{"compound", 400, sub("rejectedIdentifier", "dns"), acme.Policy,
 			"ca-rejected-identifier", true},
-		{"rejectedIdentifier", 400, "", acme.Rejected, "ca-rejected-identifier", true},
-		{"unsupportedIdentifier", 400, "", acme.Rejected, "ca-rejected-identifier", true},
-		{"badCSR", 400, "", acme.Rejected, "ca-bad-csr", true},
-		{"badPublicKey", 400, "", acme.Rejected, "ca-bad-key", true},
-		{"dns", 400, "", acme.Rejected, "ca-dns", true},
-		{"connection", 400, "", acme.Rejected, "ca-connection", true},
-		{"unauthorized", 403, "", acme.Rejected, "ca-unauthorized", true},
-		{"incorrectResponse", 403, "", acme.Rejected, "ca-unauthorized", true},
-		{"malformed", 400, "", acme.Rejected, "ca-malformed", true},
-		{"userActionRequired", 403, `,"instance":"https://ca.test/terms"`, acme.Rejected,
+		{"rejectedIdentifier", 400, "", acme.Policy, "ca-rejected-identifier", true},
+		{"unsupportedIdentifier", 400, "", acme.Policy, "ca-rejected-identifier", true},
+		{"badCSR", 400, "", acme.BadRequest, "ca-bad-csr", true},
+		{"badPublicKey", 400, "", acme.BadRequest, "ca-bad-key", true},
+		{"dns", 400, "", acme.FailedDNS, "ca-dns", true},
+		{"connection", 400, "", acme.FailedDNS, "ca-connection", true},
+		{"unauthorized", 403, "", acme.FailedDNS, "ca-unauthorized", true},
+		{"incorrectResponse", 403, "", acme.FailedDNS, "ca-unauthorized", true},
+		{"malformed", 400, "", acme.Policy, "ca-malformed", true},
+		{"userActionRequired", 403, `,"instance":"https://ca.test/terms"`, acme.BadAccount,
 			"ca-account", true},
-		{"invalidProfile", 400, "", acme.Rejected, "ca-profile", true},
-		{"somethingNew", 400, "", acme.Rejected, "ca-malformed", true},
+		{"invalidProfile", 400, "", acme.Policy, "ca-profile", true},
+		{"somethingNew", 400, "", acme.Policy, "ca-malformed", true},
 		{"somethingNew", 500, "", acme.Unreachable, "ca-unreachable", false},
 		{"serverInternal", 500, "", acme.Unreachable, "ca-unreachable", false},
 		{"rateLimited", 429, "", acme.RateLimited, "ca-rate-limited", false},
 		{"rateLimited", 503, "", acme.RateLimited, "ca-rate-limited", false},
 		{"rateLimited", 429, sub("caa"), acme.RateLimited, "ca-rate-limited", false},
-		{"accountDoesNotExist", 400, "", acme.Rejected, "ca-account", true},
+		{"accountDoesNotExist", 400, "", acme.BadAccount, "ca-account", true},
 	}
 	w, f := newFaultyWorld(t, devstack.CAConfig{})
 	e := w.engine(t, nil)
@@ -324,7 +324,7 @@ func TestStuckInProcessing(t *testing.T) {
 	f.rewrite(pathFinalize, processing(""))
 	f.rewrite(pathOrder, processing(""))
 	_, err := e.Run(t.Context(), o, j)
-	if e := wantError(t, err, acme.Interrupted, "ca-slow"); e.Over || e.RetryAfter < time.Second ||
+	if e := wantError(t, err, acme.Slow, "ca-slow"); e.Over || e.RetryAfter < time.Second ||
 		e.RetryAt.IsZero() {
 		t.Errorf("Over = %v, RetryAfter = %s, RetryAt = %s; want false and at least 30s", e.Over,
 			e.RetryAfter, e.RetryAt)
@@ -338,7 +338,7 @@ func TestStuckInProcessing(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	_, err = patient.Run(ctx, o, j)
-	if e := wantError(t, err, acme.Interrupted, "ca-slow"); e.RetryAfter != 10*time.Minute ||
+	if e := wantError(t, err, acme.Slow, "ca-slow"); e.RetryAfter != 10*time.Minute ||
 		ctx.Err() != nil {
 		t.Errorf("RetryAfter = %s, want the CA's 10 minutes, without waiting for the deadline",
 			e.RetryAfter)
@@ -446,7 +446,7 @@ func TestValidationFails(t *testing.T) {
 		o := w.order(t, e, name+".example.com")
 		j := w.journal(o)
 		_, err := e.Run(t.Context(), o, liar{j, values})
-		got := wantError(t, err, acme.Rejected, "ca-unauthorized")
+		got := wantError(t, err, acme.FailedDNS, "ca-unauthorized")
 		var document struct{ Type, Detail string }
 		if !got.Over || json.Unmarshal(got.Problem, &document) != nil || document.Type != urn+
 			"unauthorized" || !strings.Contains(got.Message, document.Detail) {
@@ -459,7 +459,7 @@ func TestValidationFails(t *testing.T) {
 		}
 		left := j.stored
 		_, err = w.engine(t, nil).Run(t.Context(), &left, &journal{zone: w.zone, stored: left})
-		if e := wantError(t, err, acme.Rejected, "ca-unauthorized"); !e.Over {
+		if e := wantError(t, err, acme.FailedDNS, "ca-unauthorized"); !e.Over {
 			t.Errorf("%s: Over of the resumed run = false, want true", name)
 		}
 	}
@@ -512,7 +512,7 @@ func TestFinalizeFails(t *testing.T) {
 	f.answer(pathFinalize, 0, 400, nil, fmt.Sprintf(`{"type":"%sbadCSR","detail":"weak key"}`, urn))
 	o := w.order(t, e, "csr.example.com")
 	_, err := e.Run(t.Context(), o, w.journal(o))
-	if e := wantError(t, err, acme.Rejected, "ca-bad-csr"); !e.Over {
+	if e := wantError(t, err, acme.BadRequest, "ca-bad-csr"); !e.Over {
 		t.Error("Over = false, want true")
 	}
 

@@ -126,7 +126,7 @@ func (r *run) fetchOrder() (lego.Order, error) {
 	switch {
 	case !ok:
 		return got.Order, err
-	case e.Class == Rejected && e.problemType != "accountDoesNotExist":
+	case e.Class.Refusal() && e.problemType != "accountDoesNotExist":
 		return lego.Order{}, gone(r.order.CA, e)
 	}
 	return lego.Order{}, e

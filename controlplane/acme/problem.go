@@ -80,7 +80,7 @@ func problemError(ca string, raw json.RawMessage, status int) *Error {
 	if p.Instance != "" && e.problemType == "userActionRequired" {
 		e.Fix = "Ask the operator to visit " + p.Instance + "."
 	}
-	e.Over = e.Class == Rejected || e.Class == CAAForbids
+	e.Over = e.Class.Refusal() || e.Class == CAAForbids
 	return e
 }
 
@@ -94,7 +94,7 @@ func statusError(ca string, status int, contentType string) *Error {
 		e = meaning("rateLimited", status)
 		e.Message = ca + " " + e.Message + "."
 	case status == http.StatusNotFound || status == http.StatusGone:
-		e = &Error{Class: Rejected, Code: "ca-malformed", Over: true,
+		e = &Error{Class: Policy, Code: "ca-malformed", Over: true,
 			Message: ca + " does not know the requested resource.",
 			Fix:     controlplane.FixOf("ca-malformed")}
 	default:
@@ -116,39 +116,39 @@ type caError struct {
 var caErrors = map[string]caError{
 	"rateLimited": {RateLimited, "ca-rate-limited", "rate-limited the request", true},
 	"caa":         {CAAForbids, "ca-caa", "is not authorized by the name's CAA records", false},
-	"dns":         {Rejected, "ca-dns", "could not look up the challenge record", false},
+	"dns":         {FailedDNS, "ca-dns", "could not look up the challenge record", false},
 
-	"connection": {Rejected, "ca-connection", "could not connect to validate the name", false},
-	"tls":        {Rejected, "ca-connection", "could not connect to validate the name", false},
+	"connection": {FailedDNS, "ca-connection", "could not connect to validate the name", false},
+	"tls":        {FailedDNS, "ca-connection", "could not connect to validate the name", false},
 
-	"unauthorized": {Rejected, "ca-unauthorized", "did not find the expected TXT record",
+	"unauthorized": {FailedDNS, "ca-unauthorized", "did not find the expected TXT record",
 		false},
-	"incorrectResponse": {Rejected, "ca-unauthorized", "did not find the expected TXT record",
+	"incorrectResponse": {FailedDNS, "ca-unauthorized", "did not find the expected TXT record",
 		false},
 
-	"badCSR":                {Rejected, "ca-bad-csr", "rejected the CSR", false},
-	"badPublicKey":          {Rejected, "ca-bad-key", "rejected the key", false},
-	"badSignatureAlgorithm": {Rejected, "ca-bad-key", "rejected the key", false},
+	"badCSR":                {BadRequest, "ca-bad-csr", "rejected the CSR", false},
+	"badPublicKey":          {BadRequest, "ca-bad-key", "rejected the key", false},
+	"badSignatureAlgorithm": {BadRequest, "ca-bad-key", "rejected the key", false},
 
-	"rejectedIdentifier": {Rejected, "ca-rejected-identifier", "does not issue for this name",
+	"rejectedIdentifier": {Policy, "ca-rejected-identifier", "does not issue for this name",
 		false},
-	"unsupportedIdentifier": {Rejected, "ca-rejected-identifier", "does not issue for this name",
+	"unsupportedIdentifier": {Policy, "ca-rejected-identifier", "does not issue for this name",
 		false},
-	"invalidProfile": {Rejected, "ca-profile", "does not offer the profile", false},
+	"invalidProfile": {Policy, "ca-profile", "does not offer the profile", false},
 
-	"accountDoesNotExist":     {Rejected, "ca-account", "rejected the ACME account", false},
-	"externalAccountRequired": {Rejected, "ca-account", "rejected the ACME account", false},
-	"invalidContact":          {Rejected, "ca-account", "rejected the ACME account", false},
-	"unsupportedContact":      {Rejected, "ca-account", "rejected the ACME account", false},
-	"userActionRequired":      {Rejected, "ca-account", "rejected the ACME account", false},
+	"accountDoesNotExist":     {BadAccount, "ca-account", "rejected the ACME account", false},
+	"externalAccountRequired": {BadAccount, "ca-account", "rejected the ACME account", false},
+	"invalidContact":          {BadAccount, "ca-account", "rejected the ACME account", false},
+	"unsupportedContact":      {BadAccount, "ca-account", "rejected the ACME account", false},
+	"userActionRequired":      {BadAccount, "ca-account", "rejected the ACME account", false},
 
-	"alreadyRevoked": {Rejected, "ca-already-revoked", "has already revoked the certificate",
+	"alreadyRevoked": {BadRequest, "ca-already-revoked", "has already revoked the certificate",
 		false},
 	"badRevocationReason": {
-		Rejected, "ca-bad-revocation-reason", "does not accept the revocation reason", false},
+		BadRequest, "ca-bad-revocation-reason", "does not accept the revocation reason", false},
 	"alreadyReplaced": {
-		Rejected, "ca-already-replaced", "has already replaced the certificate", false},
-	"orderNotReady": {Rejected, "ca-order-not-ready", "is not ready for the CSR", false},
+		BadRequest, "ca-already-replaced", "has already replaced the certificate", false},
+	"orderNotReady": {Policy, "ca-order-not-ready", "is not ready for the CSR", false},
 
 	"serverInternal": {Unreachable, "ca-unreachable", "returned an internal error", true},
 	"badNonce":       {Unreachable, "ca-unreachable", "returned an internal error", true},
@@ -164,7 +164,7 @@ func meaning(kind string, status int) *Error {
 	case status >= http.StatusInternalServerError:
 		known = caErrors["serverInternal"]
 	default:
-		known = caError{class: Rejected, code: "ca-malformed", message: "rejected the request"}
+		known = caError{class: Policy, code: "ca-malformed", message: "rejected the request"}
 	}
 	return &Error{Class: known.class, Code: known.code, Message: known.message,
 		Fix: controlplane.FixOf(known.code), passing: known.passing}

@@ -55,7 +55,7 @@ func (e *Engine) RenewalInfo(
 		blank.CheckAgainAt = a.now().Add(maxCheck)
 	case ok && refused.RetryAfter > 0:
 		blank.CheckAgainAt = a.now().Add(min(max(refused.RetryAfter, minCheck), maxCheck))
-	case ok && (refused.Status >= 400 && refused.Status < 500 || refused.Class == Rejected ||
+	case ok && (refused.Status >= 400 && refused.Status < 500 || refused.Class.Refusal() ||
 		refused.Class == Internal):
 		blank.CheckAgainAt = a.now().Add(usualCheck)
 	}
@@ -78,7 +78,7 @@ func (a *authority) renewalInfo(
 		return asked, noInfo(err)
 	}
 	if dir.RenewalInfo == "" {
-		return asked, &Error{Class: Rejected, Code: "ca-no-ari", CA: a.Name,
+		return asked, &Error{Class: Policy, Code: "ca-no-ari", CA: a.Name,
 			Err:     controlplane.ErrRenewalInfoNotOffered,
 			Message: a.Name + " does not offer renewal information.",
 			Fix:     controlplane.FixOf("ca-no-ari")}
@@ -101,7 +101,7 @@ func (a *authority) renewalInfo(
 	}
 	info, err := a.readRenewalInfo(body)
 	if err != nil {
-		invalid := &Error{Class: Rejected, Code: "ca-ari-invalid", CA: a.Name,
+		invalid := &Error{Class: Policy, Code: "ca-ari-invalid", CA: a.Name,
 			Status: resp.StatusCode, Err: err, RetryAfter: retryAfter(resp.Header, a.now()),
 			Message: a.Name + " returned invalid renewal information.",
 			Fix:     controlplane.FixOf("ca-ari-invalid")}

@@ -249,7 +249,7 @@ func TestRenewalInfoNotOffered(t *testing.T) {
 		delete(dir, "renewalInfo")
 	})
 	info, err := e.RenewalInfo(t.Context(), "pebble", someARIID)
-	wantError(t, err, acme.Rejected, "ca-no-ari")
+	wantError(t, err, acme.Policy, "ca-no-ari")
 	if !errors.Is(err, controlplane.ErrRenewalInfoNotOffered) ||
 		errors.Is(err, controlplane.ErrNoRenewalInfo) ||
 		time.Until(info.CheckAgainAt) < 23*time.Hour {

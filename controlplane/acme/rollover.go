@@ -202,7 +202,7 @@ func (a *authority) changeKey(ctx context.Context, acct *account, next crypto.Si
 		return err
 	}
 	if dir.KeyChangeURL == "" {
-		return &Error{Class: Rejected, Code: "ca-account", CA: a.Name, Message: a.Name +
+		return &Error{Class: BadAccount, Code: "ca-account", CA: a.Name, Message: a.Name +
 			" does not support account key changes.",
 			Fix: "No action needed. The account keeps its key."}
 	}

@@ -327,7 +327,7 @@ func TestRollOverRefused(t *testing.T) {
 	before := store.only(t)
 	f.answer(pathKeyChange, 0, 403, nil,
 		fmt.Sprintf(`{"type":"%sunauthorized","detail":"no"}`, urn))
-	wantError(t, e.RollOver(t.Context(), "pebble"), acme.Rejected, "ca-unauthorized")
+	wantError(t, e.RollOver(t.Context(), "pebble"), acme.FailedDNS, "ca-unauthorized")
 	if now := store.only(t); !bytes.Equal(now.SealedKey, before.SealedKey) {
 		t.Error("the key changed although the CA rejected it")
 	}
@@ -338,7 +338,7 @@ func TestRollOverRefused(t *testing.T) {
 		_ http.Header) {
 		delete(dir, "keyChange")
 	})
-	wantError(t, engine().RollOver(t.Context(), "pebble"), acme.Rejected, "ca-account")
+	wantError(t, engine().RollOver(t.Context(), "pebble"), acme.BadAccount, "ca-account")
 	wantError(t, e.RollOver(t.Context(), "gone"), acme.OrderGone, "ca-unknown")
 	wantError(t, w.engine(t, nil).RollOver(t.Context(), "pebble"), acme.Internal, "internal")
 }

@@ -205,7 +205,7 @@ func TestProfiles(t *testing.T) {
 	o = w.order(t, e, "none.example.com")
 	o.Profile = "eternal"
 	_, err = e.Run(t.Context(), o, w.journal(o))
-	if e := wantError(t, err, acme.Rejected, "ca-profile"); !e.Over ||
+	if e := wantError(t, err, acme.Policy, "ca-profile"); !e.Over ||
 		!strings.Contains(string(e.Problem), "eternal") {
 		t.Errorf("Over = %v, Problem = %s; want true and the CA's problem", e.Over, e.Problem)
 	}

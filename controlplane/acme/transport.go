@@ -130,7 +130,7 @@ func (a *authority) failure(resp *http.Response, body []byte) *Error {
 // unreachable.
 func (a *authority) unusable(resp *http.Response, body []byte) *Error {
 	e := a.failure(resp, body)
-	if e.Class == Rejected {
+	if e.Class.Refusal() {
 		e.Class, e.Code, e.Over = Unreachable, "ca-unreachable", false
 	}
 	return e

@@ -57,7 +57,7 @@ func TestWaitIsLoggedOnce(t *testing.T) {
 	w.doctor.finds("")
 	step("limits again", "ca-quota")
 	g.set(func(g *governor) { g.waits = nil })
-	v := verdictOf(controlplane.VerdictRejected)
+	v := verdictOf(controlplane.VerdictRequest)
 	v.Over = true
 	w.ca.reject(map[string]verdict{"primary": v, "backup": v})
 	step("failure", "")
@@ -87,7 +87,7 @@ func TestRetryTimeOfACAIsLogged(t *testing.T) {
 	t.Parallel()
 	for class, reason := range map[controlplane.VerdictClass]controlplane.Reason{
 		controlplane.VerdictRateLimited: "ca-rate-limited",
-		controlplane.VerdictUnreachable: "retry", controlplane.VerdictRejected: "retry"} {
+		controlplane.VerdictUnreachable: "retry", controlplane.VerdictRequest: "retry"} {
 		t.Run(string(class), func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)

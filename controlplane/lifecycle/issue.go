@@ -164,7 +164,7 @@ func (w *work) fresh() bool {
 func (w *work) loseDNS(ctx context.Context, o *controlplane.Order) error {
 	if !w.lost.Transient() {
 		cause := w.lost.Cause()
-		v := controlplane.Verdict{Class: controlplane.VerdictRejected, CA: o.CA, Code: cause.Code,
+		v := controlplane.Verdict{Class: controlplane.VerdictDNS, CA: o.CA, Code: cause.Code,
 			Message: cause.Summary, Fix: cause.Fix, Over: true}
 		w.reportToGovernor(ctx, o, v)
 		if err := w.failOrder(ctx, o, v); err != nil {

@@ -207,7 +207,7 @@ func TestFailover(t *testing.T) {
 			"primary": verdictOf(controlplane.VerdictRateLimited)}, "", []string{"primary"},
 			controlplane.JobQueued, "ca-rate-limited", 30 * time.Second, 0},
 		"rejected": {map[string]verdict{
-			"primary": verdictOf(controlplane.VerdictRejected)}, "", []string{"primary"},
+			"primary": verdictOf(controlplane.VerdictRequest)}, "", []string{"primary"},
 			controlplane.JobQueued, "retry", 0, 1},
 		"interrupted": {map[string]verdict{
 			"primary": verdictOf(controlplane.VerdictInterrupted)}, "", []string{"primary"},
@@ -337,7 +337,7 @@ func TestFailedOrderIsNotResumed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.issuing("example.com")
-	over := verdictOf(controlplane.VerdictRejected)
+	over := verdictOf(controlplane.VerdictRequest)
 	over.Over, over.Problem = true, []byte(`{"type":"urn:ietf:params:acme:error:unauthorized"}`)
 	w.ca.reject(map[string]verdict{"primary": over})
 	j := w.run(d, controlplane.JobStartIssuance)
@@ -362,7 +362,7 @@ func TestInterruptedOrderIsResumed(t *testing.T) {
 	for name, err := range map[string]error{
 		"interrupted":        verdictOf(controlplane.VerdictInterrupted),
 		"internal error":     errors.New("disk full"),
-		"rejected, and open": verdictOf(controlplane.VerdictRejected)} {
+		"rejected, and open": verdictOf(controlplane.VerdictRequest)} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
@@ -441,7 +441,7 @@ func TestFailuresAreShownAndDeadLettered(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.issuing("example.com")
-	w.ca.reject(map[string]verdict{"primary": verdictOf(controlplane.VerdictRejected)})
+	w.ca.reject(map[string]verdict{"primary": verdictOf(controlplane.VerdictRequest)})
 	for n := 1; n <= controlplane.MaxAttempts; n++ {
 		now := w.clock.Now()
 		j, err := w.try(d, controlplane.JobStartIssuance)
@@ -455,8 +455,8 @@ func TestFailuresAreShownAndDeadLettered(t *testing.T) {
 			}
 			wantStatus(t, w.domain(d), controlplane.DomainIssuing, "")
 			if c := wantCondition(t, w.domain(d), controlplane.CertificateReady, "false",
-				"ca-rejected"); !c.NextCheckAt.Equal(j.RunAt) ||
-				c.Message != "The CA says rejected." {
+				"ca-request"); !c.NextCheckAt.Equal(j.RunAt) ||
+				c.Message != "The CA says request." {
 				t.Errorf("CertificateReady = %+v, want the CA's message and the next check at %s",
 					c, j.RunAt)
 			}
@@ -468,7 +468,7 @@ func TestFailuresAreShownAndDeadLettered(t *testing.T) {
 		}
 		wantJob(t, j, controlplane.JobFailed, "dead-lettered", n)
 		if j.DeadLetteredAt == nil || !j.DeadLetteredAt.Equal(now) ||
-			j.LastErrorCode != "ca-rejected" || j.LastError != "The CA says rejected." {
+			j.LastErrorCode != "ca-request" || j.LastError != "The CA says request." {
 			t.Errorf("job = %+v, want it dead-lettered at %s with the CA's error", j, now)
 		}
 		if diff := cmp.Diff([]string{controlplane.ActionJobDeadLettered},
@@ -477,9 +477,9 @@ func TestFailuresAreShownAndDeadLettered(t *testing.T) {
 		}
 	}
 	got := w.domain(d)
-	wantStatus(t, got, controlplane.DomainError, "ca-rejected")
+	wantStatus(t, got, controlplane.DomainError, "ca-request")
 	if c := wantCondition(t, got, controlplane.CertificateReady, "false",
-		"ca-rejected"); c.NextCheckAt != nil || !strings.HasPrefix(c.Message, "Failed 4 times") {
+		"ca-request"); c.NextCheckAt != nil || !strings.HasPrefix(c.Message, "Failed 4 times") {
 		t.Errorf("CertificateReady = %+v, want 4 failures and no next check", c)
 	}
 	if n := w.count(d.ID, controlplane.ActionIssuanceFailed); n != 1 {
@@ -498,7 +498,7 @@ func TestFailedRenewalKeepsTheDomainActive(t *testing.T) {
 			w.ca.lives(life)
 			d := w.active("example.com")
 			first := d.CertificateID
-			w.ca.reject(map[string]verdict{"primary": verdictOf(controlplane.VerdictRejected)})
+			w.ca.reject(map[string]verdict{"primary": verdictOf(controlplane.VerdictRequest)})
 			for range 3 {
 				due := *w.domain(d).RenewAt
 				w.clock.set(due)
@@ -516,7 +516,7 @@ func TestFailedRenewalKeepsTheDomainActive(t *testing.T) {
 					t.Error("the domain lost its certificate")
 				}
 				wantCondition(t, d, controlplane.CertificateReady, "true", "issued")
-				c := wantCondition(t, d, controlplane.RenewalOnTrack, "false", "ca-rejected")
+				c := wantCondition(t, d, controlplane.RenewalOnTrack, "false", "ca-request")
 				left, wait := d.ExpiresAt.Sub(w.clock.Now()), d.RenewAt.Sub(w.clock.Now())
 				if wait <= 0 || wait > day || wait > left/4+time.Second || c.NextCheckAt == nil ||
 					c.NextCheckAt.Sub(*d.RenewAt).Abs() > time.Microsecond {
@@ -682,7 +682,7 @@ func TestRestartedJobChecksTheDNSFirst(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.active("example.com")
-	over := verdictOf(controlplane.VerdictRejected)
+	over := verdictOf(controlplane.VerdictRequest)
 	over.Over = true
 	w.ca.reject(map[string]verdict{"primary": over})
 	_, _, err := w.RequestRenew(t.Context(), alice, w.org, d.ID)

@@ -156,12 +156,12 @@ func (w *work) reportToGovernor(
 		if o.OrderURL == "" {
 			err = cmp.Or(err, w.Governor.Refund(ctx, q, false))
 		}
-	case controlplane.VerdictUnreachable, controlplane.VerdictCAAForbids,
-		controlplane.VerdictOrderGone, controlplane.VerdictRejected:
-		if v.Over && isValidation(v.Code) {
+	case controlplane.VerdictSlow, controlplane.VerdictInterrupted, controlplane.VerdictInternal:
+	default:
+		if v.FailedValidation {
 			err = w.Governor.AuthorizationFailed(ctx, q)
 		}
-		if (v.Over || v.Class != controlplane.VerdictRejected) && !mayBeIssued(o, v) {
+		if (v.Over || !v.Class.Refusal()) && !mayBeIssued(o, v) {
 			err = cmp.Or(w.Governor.Refund(ctx, q,
 				o.OrderURL != "" || v.Class == controlplane.VerdictUnreachable), err)
 		}
@@ -182,15 +182,6 @@ func mayBeIssued(o *controlplane.Order, v controlplane.Verdict) bool {
 			o.Step == controlplane.StepIssued
 	}
 	return o.Step == controlplane.StepIssued
-}
-
-// isValidation reports whether the code of a CA's error means that an authorization failed.
-func isValidation(code string) bool {
-	switch code {
-	case "ca-caa", "ca-dns", "ca-connection", "ca-unauthorized":
-		return true
-	}
-	return false
 }
 
 // deferForQuota defers the job until the CA's limits allow the order.

@@ -211,7 +211,7 @@ func TestBudgetCountsCreatedOrders(t *testing.T) {
 		"both unreachable": {nil, map[string]verdict{"primary": away, "backup": away},
 			false, controlplane.JobQueued, 0},
 		"the first fails with an order": {made(away), nil, false, controlplane.JobSucceeded, 1},
-		"rejected with an order": {made(verdictOf(controlplane.VerdictRejected)), nil, false,
+		"rejected with an order": {made(verdictOf(controlplane.VerdictRequest)), nil, false,
 			controlplane.JobQueued, 1},
 		"the CAs' limits are reached": {nil, nil, true, controlplane.JobQueued, 0},
 	} {
@@ -303,7 +303,7 @@ func TestRestartWithinTheHour(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.active("example.com")
-	over := verdictOf(controlplane.VerdictRejected)
+	over := verdictOf(controlplane.VerdictRequest)
 	over.Over = true
 	w.ca.reject(map[string]verdict{"primary": over})
 	_, _, err := w.RequestRenew(t.Context(), alice, w.org, d.ID)
@@ -332,7 +332,7 @@ func TestBudgetCountsRequestsAfterADeadLetter(t *testing.T) {
 	w.clock.set(d.ExpiresAt.Add(day))
 	w.ca.answer(func(ctx context.Context, o *controlplane.Order, j controlplane.Journal) error {
 		o.Step, o.OrderURL = controlplane.StepOrdered, "https://ca.example/order/"+o.ID
-		over := verdictOf(controlplane.VerdictRejected)
+		over := verdictOf(controlplane.VerdictRequest)
 		over.CA, over.Over = o.CA, true
 		return errors.Join(j.Save(ctx, o), over)
 	})

@@ -208,8 +208,9 @@ func TestChooseWithoutTrackedLimits(t *testing.T) {
 func TestGovernorTracksFailedOrders(t *testing.T) {
 	t.Parallel()
 	over := func(code string) verdict {
-		v := verdictOf(controlplane.VerdictRejected)
+		v := verdictOf(controlplane.VerdictRequest)
 		v.Code, v.Over = code, true
+		v.FailedValidation = code == "ca-unauthorized" || code == "ca-caa"
 		return v
 	}
 	for name, tt := range map[string]struct {
@@ -227,7 +228,7 @@ func TestGovernorTracksFailedOrders(t *testing.T) {
 			[]string{"failed primary", "refund primary false"}, []string{"primary"}},
 		"bad CSR": {over("ca-bad-csr"), []string{"refund primary false"},
 			[]string{"primary"}},
-		"rejected, order open": {verdictOf(controlplane.VerdictRejected), nil,
+		"rejected, order open": {verdictOf(controlplane.VerdictRequest), nil,
 			[]string{"primary"}},
 		"interrupted": {verdictOf(controlplane.VerdictInterrupted), nil,
 			[]string{"primary"}},
@@ -254,7 +255,7 @@ func TestGovernorTracksFailedOrders(t *testing.T) {
 // A failed order whose certificate may have been issued is not refunded: the CA counted it.
 func TestGovernorCountsOrdersThatMayBeIssued(t *testing.T) {
 	t.Parallel()
-	mismatch := verdictOf(controlplane.VerdictRejected)
+	mismatch := verdictOf(controlplane.VerdictRequest)
 	mismatch.Code, mismatch.Over = "certificate-mismatch", true
 	invalid := mismatch
 	invalid.Code = "ca-bad-csr"

@@ -30,7 +30,7 @@ func (w *work) judge(
 		"class", v.Class, "code", v.Code, "error", e)
 	w.reportToGovernor(ctx, o, v)
 	switch v.Class {
-	case controlplane.VerdictInterrupted:
+	case controlplane.VerdictInterrupted, controlplane.VerdictSlow:
 		return false, w.deferForCA(ctx, v)
 	case controlplane.VerdictRateLimited:
 		if w.Governor != nil && !w.uncounted && o.OrderURL == "" {
@@ -54,11 +54,10 @@ func (w *work) judge(
 		return true, w.failOrder(ctx, o, v)
 	case controlplane.VerdictOrderGone:
 		return true, w.failOrder(ctx, o, v)
-	case controlplane.VerdictRejected:
-		if v.Over {
-			if err := w.failOrder(ctx, o, v); err != nil {
-				return false, err
-			}
+	}
+	if v.Class.Refusal() && v.Over {
+		if err := w.failOrder(ctx, o, v); err != nil {
+			return false, err
 		}
 	}
 	return false, e

@@ -153,7 +153,7 @@ func TestDeletedDomainEndsItsJob(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for name, fail := range map[string]error{"well.example.com": nil,
-		"rejected.example.com": verdictOf(controlplane.VerdictRejected),
+		"rejected.example.com": verdictOf(controlplane.VerdictRequest),
 		"ours.example.com":     errors.New("x")} {
 		d := w.issuing(name)
 		w.ca.answer(func(ctx context.Context, _ *controlplane.Order, _ controlplane.Journal) error {
@@ -225,8 +225,8 @@ func TestTextsOfACAAreStorable(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.issuing("example.com")
-	w.ca.reject(map[string]verdict{"primary": {Class: controlplane.VerdictRejected,
-		Code: "ca-rejected", Message: "a\x00b\xffc", Fix: "\x00"}})
+	w.ca.reject(map[string]verdict{"primary": {Class: controlplane.VerdictRequest,
+		Code: "ca-request", Message: "a\x00b\xffc", Fix: "\x00"}})
 	j := w.run(d, controlplane.JobStartIssuance)
 	wantJob(t, j, controlplane.JobQueued, "retry", 1)
 	if j.LastError != "ab\uFFFDc" {
@@ -239,7 +239,7 @@ func TestRetryTimeOfACAExtendsTheBackoff(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.issuing("example.com")
-	v := verdictOf(controlplane.VerdictRejected)
+	v := verdictOf(controlplane.VerdictRequest)
 	v.RetryAt = start.Add(2 * time.Hour)
 	w.ca.reject(map[string]verdict{"primary": v})
 	j, err := w.try(d, controlplane.JobStartIssuance)

@@ -96,7 +96,7 @@ func TestWarnShowsTheReasonUntilTheRenewal(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.active("example.com")
-	w.ca.reject(map[string]verdict{"primary": verdictOf(controlplane.VerdictRejected)})
+	w.ca.reject(map[string]verdict{"primary": verdictOf(controlplane.VerdictRequest)})
 	w.clock.set(d.ExpiresAt.Add(-7 * day))
 	if n, err := w.Sweep(t.Context()); n != 1 || err != nil {
 		t.Fatalf("Sweep = %d, %v, want 1", n, err)
@@ -105,13 +105,13 @@ func TestWarnShowsTheReasonUntilTheRenewal(t *testing.T) {
 	if n := w.warnAt(d, 7*day); n != 1 {
 		t.Errorf("Warn = %d, want 1", n)
 	}
-	c := wantCondition(t, w.domain(d), controlplane.RenewalOnTrack, "false", "ca-rejected")
-	if want := "The CA says rejected."; c.Message != want {
+	c := wantCondition(t, w.domain(d), controlplane.RenewalOnTrack, "false", "ca-request")
+	if want := "The CA says request."; c.Message != want {
 		t.Errorf("RenewalOnTrack: message = %q, want %q", c.Message, want)
 	}
-	message := "The CA says rejected. The certificate expires at " +
+	message := "The CA says request. The certificate expires at " +
 		d.ExpiresAt.Format("15:04 MST, 2 January 2006") + "."
-	if e := w.last(d.ID); e.Details["reason"] != "ca-rejected" || e.Details["message"] != message {
+	if e := w.last(d.ID); e.Details["reason"] != "ca-request" || e.Details["message"] != message {
 		t.Errorf("last entry = %s, want the reason ca-rejected and the message %q", toJSON(e),
 			message)
 	}

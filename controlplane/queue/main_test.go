@@ -237,7 +237,7 @@ func (rejected) Error() string { return "rejected" }
 
 // Verdict implements controlplane.Judged.
 func (r rejected) Verdict() controlplane.Verdict {
-	return controlplane.Verdict{Class: controlplane.VerdictRejected,
+	return controlplane.Verdict{Class: controlplane.VerdictRequest,
 		CA: "test", Code: "ca-malformed", Message: "No.", Fix: "None.", RetryAt: r.again}
 }
 
