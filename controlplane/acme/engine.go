@@ -66,14 +66,19 @@ type Config struct {
 	Sealer *seal.Sealer
 	// UserAgent precedes lego's own (RFC 8555 §6.1). Default "dcvaas".
 	UserAgent string
-	// Now returns the current time for validity, expiry, and Retry-After. Default time.Now. Waiting
-	// uses the real clock.
+	// Now returns the current time for validity, expiry, Retry-After, and the limits of a run.
+	// Default time.Now.
 	Now func() time.Time
+	// Sleep waits for d, or returns the context's error when the context is done first. All waiting
+	// for a CA goes through it. A test whose Sleep advances the clock of Now runs days in
+	// milliseconds. Default: a timer.
+	Sleep func(ctx context.Context, d time.Duration) error
 	// Logger receives messages for operators. Default: no logging.
 	Logger *slog.Logger
 	// Poll configures the intervals at which the status of an order is polled.
 	Poll Schedule
-	// RunTimeout is the limit for one Run, including waiting for the CA. Default 5 minutes.
+	// RunTimeout is the limit for one Run, including waiting for the CA, by the clock of Now and by
+	// the real one. Default 5 minutes.
 	RunTimeout time.Duration
 	// RequestTimeout is the limit for one request, including its response. Default 30 seconds.
 	RequestTimeout time.Duration
@@ -130,6 +135,9 @@ func setDefaults(cfg *Config) {
 	cfg.UserAgent = cmp.Or(cfg.UserAgent, "dcvaas")
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.Sleep == nil {
+		cfg.Sleep = sleep
 	}
 	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
 	cfg.RunTimeout = cmp.Or(max(cfg.RunTimeout, 0), 5*time.Minute)

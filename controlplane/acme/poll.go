@@ -37,16 +37,26 @@ func (r *run) poll(look func() (bool, error)) error {
 				return err
 			}
 		}
-		if deadline, ok := r.ctx.Deadline(); ok && time.Until(deadline) < pause {
+		if r.remaining() < pause {
 			return r.ca.slow(pause)
 		}
-		if err := sleep(r.ctx, pause); err != nil {
+		if err := r.engine.cfg.Sleep(r.ctx, pause); err != nil {
 			return r.ca.interrupted(r.ctx)
 		}
 		if done, err := look(); done || err != nil {
 			return err
 		}
 	}
+}
+
+// remaining returns how much of the run's time is left, by the engine's clock or the real one,
+// whichever is less.
+func (r *run) remaining() time.Duration {
+	left := r.deadline.Sub(r.engine.cfg.Now())
+	if deadline, ok := r.ctx.Deadline(); ok {
+		left = min(left, time.Until(deadline))
+	}
+	return left
 }
 
 // sleep waits for d, or returns ctx's error when ctx is done.

@@ -38,7 +38,8 @@ func (e *Engine) Run(
 	outer := ctx
 	ctx, cancel := context.WithTimeoutCause(ctx, e.cfg.RunTimeout, errSlow)
 	defer cancel()
-	r := &run{engine: e, ctx: ctx, ca: ca, order: o, journal: j}
+	r := &run{engine: e, ctx: ctx, ca: ca, order: o, journal: j,
+		deadline: e.cfg.Now().Add(e.cfg.RunTimeout)}
 	var cert *controlplane.Certificate
 	err = ca.guarded(ctx, func() (err error) {
 		cert, err = r.runAttempts()
@@ -64,7 +65,10 @@ func (r *run) runAttempts() (*controlplane.Certificate, error) {
 		}
 		r.engine.cfg.Logger.InfoContext(r.ctx, "acme: resuming order after a transient fault",
 			"ca", o.CA, "order", o.ID, "step", o.Step, "pause", pause, "error", err)
-		if sleep(r.ctx, pause) != nil {
+		if r.remaining() < pause {
+			return nil, r.ca.slow(pause)
+		}
+		if r.engine.cfg.Sleep(r.ctx, pause) != nil {
 			return nil, r.ca.interrupted(r.ctx)
 		}
 	}
@@ -72,13 +76,14 @@ func (r *run) runAttempts() (*controlplane.Certificate, error) {
 
 // run is one call of Run.
 type run struct {
-	engine  *Engine
-	ctx     context.Context // with the deadline of the run
-	ca      *authority
-	order   *controlplane.Order
-	journal Journal
-	session *session
-	unsaved bool // the order is further than its record
+	engine   *Engine
+	ctx      context.Context // with the deadline of the run in real time
+	deadline time.Time       // of the run, by the engine's clock
+	ca       *authority
+	order    *controlplane.Order
+	journal  Journal
+	session  *session
+	unsaved  bool // the order is further than its record
 
 	forgotten   string // URL of the account that the CA reported as unknown
 	repaired    bool   // the account was checked, because the CA rejected it

@@ -63,7 +63,8 @@ func (s *session) do(request func() error) error {
 		}
 		if retry > 0 {
 			s.ca.nonces.clear()
-			if sleep(s.wire.ctx, s.ca.cfg.Poll.First<<(retry-1)) != nil {
+			pause := s.ca.cfg.Poll.First << (retry - 1)
+			if s.ca.cfg.Sleep(s.wire.ctx, pause) != nil {
 				return s.ca.interrupted(s.wire.ctx)
 			}
 		}
