@@ -136,7 +136,7 @@ func (a *authority) register(ctx context.Context, key crypto.Signer) (string, er
 		request.Contact = []string{"mailto:" + a.Email}
 	}
 	var got lego.ExtendedAccount
-	err = s.do(func() (err error) {
+	err = s.do(atAccount, func() (err error) {
 		if a.EABKeyID != "" {
 			got, err = s.core.Accounts.NewEAB(request, a.EABKeyID, a.EABHMAC)
 		} else {

@@ -85,7 +85,7 @@ func (a *authority) deactivated(ctx context.Context, acct *account) (bool, error
 		return false, err
 	}
 	var got lego.Account
-	err = s.do(func() (err error) {
+	err = s.do(atAccount, func() (err error) {
 		got, err = s.core.Accounts.Get(acct.url)
 		return err
 	})

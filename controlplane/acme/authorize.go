@@ -97,7 +97,7 @@ func (r *run) pendingAuthorizations(urls []string) ([]pending, error) {
 }
 
 func (r *run) fetchAuthorization(url string) (authz lego.Authorization, err error) {
-	err = r.session.do(func() (err error) {
+	err = r.session.do(atAuthorization, func() (err error) {
 		authz, err = r.session.core.Authorizations.Get(url)
 		return err
 	})
@@ -129,7 +129,7 @@ func (r *run) dnsChallenge(url string, authz lego.Authorization) (pending, error
 // pending: a previous worker's request may have reached the CA, and the validation may finish at
 // any moment.
 func (r *run) accept(p pending) error {
-	err := r.session.do(func() error {
+	err := r.session.do(atChallenge, func() error {
 		_, err := r.session.core.Challenges.New(p.challenge.URL)
 		return err
 	})
@@ -196,7 +196,7 @@ func (r *run) challengeError(authz lego.Authorization) *Error {
 		return nil
 	}
 	for _, c := range raw.Challenges {
-		if e := r.final(c.Error); e != nil {
+		if e := r.final(inChallenge, c.Error); e != nil {
 			return e
 		}
 	}

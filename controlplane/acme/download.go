@@ -24,7 +24,7 @@ const clockSkew = 5 * time.Minute
 // download fetches the chain (RFC 8555 §7.4.2), checks it, and returns it as a certificate.
 func (r *run) download() (*controlplane.Certificate, error) {
 	var got []byte
-	err := r.session.do(func() (err error) {
+	err := r.session.do(atCertificate, func() (err error) {
 		got, _, err = r.session.core.Certificates.Get(r.order.CertificateURL, true)
 		return err
 	})
@@ -55,7 +55,7 @@ func (r *run) preferred(chain []*x509.Certificate) []*x509.Certificate {
 		return chain
 	}
 	var all map[string]*lego.RawCertificate
-	err := r.session.do(func() (err error) {
+	err := r.session.do(atCertificate, func() (err error) {
 		all, err = r.session.core.Certificates.GetAll(r.order.CertificateURL, true)
 		return err
 	})

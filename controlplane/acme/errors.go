@@ -50,6 +50,7 @@ type Error struct {
 	Status int
 	Err    error
 
+	step        step   // where the problem occurred; empty without a problem document
 	problemType string // last part of the problem's type, such as "badNonce"
 	passing     bool   // resuming at once, or after RetryAfter, may succeed
 }

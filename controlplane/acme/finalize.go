@@ -19,7 +19,7 @@ func (r *run) finalize(state *lego.Order) error {
 		return err
 	}
 	var got lego.ExtendedOrder
-	err := r.session.do(func() (err error) {
+	err := r.session.do(atFinalize, func() (err error) {
 		got, err = r.session.core.Orders.UpdateForCSR(state.Finalize, r.order.CSR)
 		return err
 	})

@@ -77,7 +77,7 @@ func (r *run) placeOrder() (lego.Order, error) {
 }
 
 func (r *run) newOrder(profile string) (got lego.ExtendedOrder, err error) {
-	err = r.session.do(func() (err error) {
+	err = r.session.do(atNewOrder, func() (err error) {
 		got, err = r.session.core.Orders.NewWithOptions(r.order.Names,
 			&api.OrderOptions{Profile: profile, ReplacesCertID: r.order.Replaces})
 		return err
@@ -118,7 +118,7 @@ func (r *run) profile() (string, error) {
 // gone.
 func (r *run) fetchOrder() (lego.Order, error) {
 	var got lego.ExtendedOrder
-	err := r.session.do(func() (err error) {
+	err := r.session.do(atOrder, func() (err error) {
 		got, err = r.session.core.Orders.Get(r.order.OrderURL)
 		return err
 	})
@@ -193,12 +193,12 @@ func (r *run) embedded(body []byte, p *lego.ProblemDetails) *Error {
 	if p == nil || json.Unmarshal(body, &order) != nil {
 		return nil
 	}
-	return r.final(order.Error)
+	return r.final(inOrder, order.Error)
 }
 
-// final returns an Error for a problem that ended the order.
-func (r *run) final(raw json.RawMessage) *Error {
-	e := problemError(r.order.CA, raw, 0)
+// final returns an Error for a problem inside an object, which ended the order.
+func (r *run) final(at step, raw json.RawMessage) *Error {
+	e := problemError(r.order.CA, at, raw, 0)
 	if e != nil {
 		e.Over, e.passing, e.Status = true, false, 0
 	}

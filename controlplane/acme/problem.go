@@ -63,7 +63,7 @@ func (p problem) text() string {
 
 // problemError returns an Error for a problem document. status is the HTTP status, or 0 for a
 // problem inside another object. It returns nil if raw is not a problem document.
-func problemError(ca string, raw json.RawMessage, status int) *Error {
+func problemError(ca string, at step, raw json.RawMessage, status int) *Error {
 	var p problem
 	if json.Unmarshal(raw, &p) != nil || p.Type == "" && p.Detail == "" {
 		return nil
@@ -74,7 +74,7 @@ func problemError(ca string, raw json.RawMessage, status int) *Error {
 	}
 	e := meaning(decisive.kind(), status)
 	e.CA, e.Status, e.Problem = ca, status, slices.Clone(raw)
-	e.problemType = decisive.kind()
+	e.step, e.problemType = at, decisive.kind()
 	e.Message = fmt.Sprintf("%s %s: %s", ca, e.Message, strings.TrimSuffix(decisive.text(), "."))
 	e.Message = clip(e.Message, 1000) + "."
 	if p.Instance != "" && e.problemType == "userActionRequired" {

@@ -95,7 +95,7 @@ func (a *authority) renewalInfo(
 		return asked, noInfo(err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		refused := a.failure(resp, body)
+		refused := a.failure(atRenewalInfo, resp, body)
 		refused.Over = false // not an order's error
 		return asked, noInfo(refused)
 	}

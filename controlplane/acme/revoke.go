@@ -48,7 +48,7 @@ func (a *authority) revoke(ctx context.Context, acct *account, certDER []byte, r
 	if err != nil {
 		return err
 	}
-	return s.do(func() error {
+	return s.do(atRevocation, func() error {
 		return s.core.Certificates.Revoke(
 			lego.RevokeCertMessage{Certificate: base64.RawURLEncoding.EncodeToString(certDER),
 				Reason: &reason})

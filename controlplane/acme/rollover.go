@@ -184,7 +184,7 @@ func (a *authority) owner(ctx context.Context, key crypto.Signer) (string, error
 		return "", err
 	}
 	var got lego.ExtendedAccount
-	err = s.do(func() (err error) {
+	err = s.do(atAccount, func() (err error) {
 		got, err = s.core.Accounts.New(lego.Account{OnlyReturnExisting: true})
 		return err
 	})
@@ -225,7 +225,9 @@ func (a *authority) changeKey(ctx context.Context, acct *account, next crypto.Si
 	if err != nil {
 		return internal(a.Name, err)
 	}
-	err = s.do(func() error { return s.post(dir.NewNonceURL, dir.KeyChangeURL, acct, inner) })
+	err = s.do(atKeyChange, func() error {
+		return s.post(dir.NewNonceURL, dir.KeyChangeURL, acct, inner)
+	})
 	if e, ok := errors.AsType[*Error](err); ok && e.Class != Interrupted {
 		if owner, bad := a.owner(ctx, next); bad == nil && owner == acct.url {
 			return nil

@@ -40,13 +40,14 @@ func (a *authority) open(ctx context.Context, key crypto.Signer, kid string) (*s
 	return &session{ca: a, core: core, wire: w}, nil
 }
 
-// do sends one request through lego, and repeats it with a new nonce if the CA rejects the nonce.
+// do sends one request of the given step through lego, and repeats it with a new nonce if the CA rejects the nonce.
 // It returns an *Error.
 //
 // The response to a rejected nonce contains a new one, so the first repeat is immediate. If that is
 // rejected too, all cached nonces are dropped, and repeats wait with a doubling interval. If the CA
 // rejects all of them, the error is not transient: resuming would only repeat the same requests.
-func (s *session) do(request func() error) error {
+func (s *session) do(at step, request func() error) error {
+	s.wire.step = at
 	for retry := 0; ; retry++ {
 		s.wire.err = nil
 		err := request()

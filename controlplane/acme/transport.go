@@ -34,6 +34,7 @@ type wire struct {
 	ctx context.Context // of the run: lego does not pass one to its requests
 	ca  *authority
 
+	step       step          // of the current request
 	retryAfter time.Duration // of the last response
 	body       []byte        // of the last response
 	answered   bool          // the CA has responded to a request of this session
@@ -85,9 +86,9 @@ func (w *wire) send(req *http.Request) (*http.Response, error) {
 	case resp.StatusCode < 300:
 		return resp, nil
 	case req.Method == http.MethodHead:
-		return nil, w.ca.unusable(resp, body)
+		return nil, w.ca.unusable(atNonce, resp, body)
 	}
-	return nil, w.ca.failure(resp, body)
+	return nil, w.ca.failure(w.step, resp, body)
 }
 
 // exchange sends one request and reads the whole response. It returns an *Error.
@@ -115,8 +116,8 @@ func (a *authority) exchange(
 
 // failure returns an Error for a response that is not a success. A redirect is a failure: ACME does
 // not use redirects.
-func (a *authority) failure(resp *http.Response, body []byte) *Error {
-	e := problemError(a.Name, body, resp.StatusCode)
+func (a *authority) failure(at step, resp *http.Response, body []byte) *Error {
+	e := problemError(a.Name, at, body, resp.StatusCode)
 	if e == nil {
 		e = statusError(a.Name, resp.StatusCode, resp.Header.Get("Content-Type"))
 	}
@@ -128,8 +129,8 @@ func (a *authority) failure(resp *http.Response, body []byte) *Error {
 
 // unusable is failure for the directory and for nonces. A CA that rejects these requests counts as
 // unreachable.
-func (a *authority) unusable(resp *http.Response, body []byte) *Error {
-	e := a.failure(resp, body)
+func (a *authority) unusable(at step, resp *http.Response, body []byte) *Error {
+	e := a.failure(at, resp, body)
 	if e.Class.Refusal() {
 		e.Class, e.Code, e.Over = Unreachable, "ca-unreachable", false
 	}
