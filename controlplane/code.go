@@ -15,6 +15,9 @@ type Code struct {
 
 	DashboardFix string // replaces every fix on the dashboard; empty where theirs suit it
 	Pending      bool   // as a reason: nothing is wrong, the state is part of the normal course
+	// Resumes says that the service continues once the fix is applied. After other fixes, work that
+	// has stopped must be requested again.
+	Resumes bool
 }
 
 // Party is who acts on a code or an alert.
@@ -25,7 +28,15 @@ const (
 	PartyCustomer Party = iota // who sends the request, or manages the domain's DNS
 	PartyService               // no one: the service continues automatically
 	PartyOperator              // who runs the installation
+	PartyCA                    // the CA; the service continues automatically when the CA allows it
+	PartyNone                  // no one, because nothing is wrong or pending
 )
+
+// Name returns the party as the API names it.
+func (p Party) Name() string {
+	return [...]string{PartyCustomer: "customer", PartyService: "service", PartyOperator: "operator",
+		PartyCA: "ca", PartyNone: "none"}[p]
+}
 
 // String returns the answer to the question who acts.
 func (p Party) String() string {
@@ -34,6 +45,10 @@ func (p Party) String() string {
 		return "No one: the service continues automatically"
 	case PartyOperator:
 		return "The operator of the installation"
+	case PartyCA:
+		return "No one: the service continues automatically when the CA allows it"
+	case PartyNone:
+		return "No one"
 	}
 	return "You"
 }
@@ -99,6 +114,9 @@ func CodeOf[T ~string](code T) (c Code, ok bool) {
 	c, ok = codesByName[string(code)]
 	return c, ok
 }
+
+// noAction starts every fix that requires no action.
+const noAction = "No action needed."
 
 // FixOf returns the fix of a code, "" where the catalog has no such code.
 func FixOf[T ~string](code T) string {

@@ -76,7 +76,7 @@ var objectCodes = appearIn(InProblem, []Code{
 			"the exponent 65537.",
 		Fix: "Create a CSR with one of these keys."},
 	{Code: ReasonCSRKeyCompromised, Title: "Compromised CSR key",
-		In: InProblem | InCondition | InJob,
+		In: InProblem | InCondition | InJob, Resumes: true,
 		Cause: "A certificate of the organization with the key of this CSR was revoked, " +
 			"or is being revoked, because the key is compromised. Nothing is ordered with this " +
 			"key, and no renewal is scheduled.",

@@ -69,6 +69,7 @@ const (
 	ReasonIssuing             = "issuing"
 	ReasonIssued              = "issued"
 	ReasonScheduled           = "scheduled"
+	ReasonRenewing            = "renewing" // by request, before it is due
 	ReasonCAAsksNow           = "ca-asks-now"
 	ReasonAutoRenewOff        = "auto-renew-off"
 	ReasonRevoked             = "revoked"
