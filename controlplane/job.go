@@ -113,8 +113,15 @@ type Job struct {
 	Queue         Queue
 	Reason        Reason // why it waits; empty when it does not
 	// the last reason for which it was deferred since it started or failed; empty for none
-	WaitedFor      Reason
-	Attempts       int // failures since it was created or last retried by request
+	WaitedFor Reason
+	Attempts  int // failures since it was created or last retried by request
+	// deferrals in a row for an unavailable dependency, since it was created, last retried by
+	// request, or failed
+	Waits int
+	// why and until when CAs are not tried for it, by name
+	CAs            map[string]CAWait
+	Round          int        // dead-lettered jobs in a row that it follows
+	RoundSince     *time.Time // when the first of these was dead-lettered; nil if it follows none
 	Generation     int
 	RunAt          time.Time
 	DispatchedAt   *time.Time
@@ -147,9 +154,26 @@ type Backoff struct {
 	Jitter float64       // share of the wait, in both directions; 0.2 if zero
 }
 
-// After returns the wait after the given number of failures. draw, in [0,1), picks its place
+const (
+	maxBackoff = 24 * time.Hour   // after a failure
+	maxPause   = 15 * time.Minute // while a dependency is unavailable
+)
+
+// Pause returns the wait before the next attempt after the given number of attempts in a row that
+// found a dependency unavailable: the base, doubled each time, up to 15 min. draw, in [0,1), picks
+// its place within the jitter.
+func (b Backoff) Pause(waits int, draw float64) time.Duration {
+	b.Factor = 2
+	return b.within(maxPause, waits, draw)
+}
+
+// After returns the wait after the given number of failures, at most a day. draw, in [0,1), picks its place
 // within the jitter.
 func (b Backoff) After(failures int, draw float64) time.Duration {
+	return b.within(maxBackoff, failures, draw)
+}
+
+func (b Backoff) within(most time.Duration, failures int, draw float64) time.Duration {
 	base, factor, jitter := b.Base, b.Factor, b.Jitter
 	if base == 0 {
 		base = 10 * time.Second
@@ -160,6 +184,7 @@ func (b Backoff) After(failures int, draw float64) time.Duration {
 	if jitter == 0 {
 		jitter = 0.2
 	}
-	d := float64(base) * math.Pow(factor, float64(max(failures-1, 0)))
+	d := float64(base) * math.Pow(factor, float64(min(max(failures-1, 0), 30)))
+	d = min(d, float64(most)/(1+jitter))
 	return time.Duration(d * (1 - jitter + 2*jitter*draw))
 }

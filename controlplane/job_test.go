@@ -144,3 +144,22 @@ func TestMaxDomains(t *testing.T) {
 		}
 	}
 }
+
+// Pauses while a dependency is unavailable double from 10 s to at most 15 min, with jitter.
+func TestPause(t *testing.T) {
+	t.Parallel()
+	var b controlplane.Backoff
+	for waits, middle := range map[int]time.Duration{1: 10 * time.Second, 2: 20 * time.Second,
+		4: 80 * time.Second, 7: 640 * time.Second, 8: 750 * time.Second, 500: 750 * time.Second} {
+		for _, draw := range []float64{0, 0.5, 0.999} {
+			got := b.Pause(waits, draw)
+			want := time.Duration(float64(middle) * (0.8 + 0.4*draw))
+			if (got-want).Abs() > time.Second || got > 15*time.Minute {
+				t.Errorf("Pause(%d, %v) = %s, want %s", waits, draw, got, want)
+			}
+		}
+	}
+	if got := (controlplane.Backoff{}).After(40, 0.999); got > 24*time.Hour {
+		t.Errorf("After(40, 0.999) = %s, want at most a day", got)
+	}
+}

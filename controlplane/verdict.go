@@ -61,6 +61,18 @@ type Verdict struct {
 	FailedValidation bool
 }
 
+// Temporary reports whether the verdict says that the CA is unavailable to us for now: a reason to
+// wait, not a failure.
+func (v Verdict) Temporary() bool {
+	switch v.Class {
+	case VerdictUnreachable, VerdictRateLimited, VerdictSlow, VerdictInterrupted:
+		return true
+	case VerdictPaused:
+		return !v.RetryAt.IsZero()
+	}
+	return false
+}
+
 // Judged is an error that carries a verdict.
 type Judged interface {
 	error

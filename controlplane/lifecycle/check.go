@@ -8,12 +8,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// Delays of a check if all resolvers are unreachable: resolverPause for a requested check, and
-// rehearsalPause for a rehearsal.
-const (
-	resolverPause  = 15 * time.Second
-	rehearsalPause = 5 * time.Minute
-)
+// rehearsalPause is the shortest delay of a rehearsal if all resolvers are unreachable.
+const rehearsalPause = 5 * time.Minute
 
 // Examine checks everything in DNS that the CAs will check for a domain.
 func (s *Service) Examine(
@@ -155,18 +151,22 @@ func (w *work) deferForDNS(
 	d *controlplane.Domain, seen controlplane.Examination, now time.Time,
 ) postgres.Conclusion {
 	cause := seen.Cause()
-	pause := resolverPause
-	if !seen.Transient() {
+	waits := 0
+	var pause time.Duration
+	if seen.Transient() {
+		waits = w.claim.Job.Waits + 1
+		pause = w.Backoff.Pause(waits, w.Rand())
+	} else {
 		d.CheckAttempts++
 		pause = controlplane.NextCheck(d.CheckAttempts, w.Rand())
 	}
-	next := now.Add(pause).Truncate(time.Microsecond)
+	next := w.within(now.Add(pause), now)
 	if next.After(d.CheckSince.Add(controlplane.CheckFor)) && !d.HasCertificate(now) &&
 		!seen.Transient() {
 		return w.abandonChecks(d, seen, now)
 	}
 	k := postgres.Conclusion{Domain: d, Entries: w.broken(d, seen, now),
-		Outcome: postgres.Deferred(next, cause.Code)}
+		Outcome: postgres.DeferredBy(next, cause.Code, waits, nil)}
 	if entry := w.newDeferralEntry(next, deferReason{code: cause.Code, message: cause.Summary},
 		now); entry != nil {
 		k.Entries = append(k.Entries, *entry)
@@ -192,12 +192,15 @@ func (w *work) deferForDNS(
 func (w *work) deferRehearsal(
 	d *controlplane.Domain, seen controlplane.Examination, now time.Time,
 ) postgres.Conclusion {
-	next := now.Add(resolverPause)
+	waits := w.claim.Job.Waits + 1
+	pause := w.Backoff.Pause(waits, w.Rand())
 	if w.claim.Job.Queue == controlplane.QueueBulk {
-		next = now.Add(rehearsalPause)
+		pause = max(pause, rehearsalPause)
 	}
+	next := now.Add(pause).Truncate(time.Microsecond)
 	showDNS(d, seen, &next)
-	return postgres.Conclusion{Domain: d, Outcome: postgres.Deferred(next, seen.Cause().Code)}
+	return postgres.Conclusion{Domain: d,
+		Outcome: postgres.DeferredBy(next, seen.Cause().Code, waits, nil)}
 }
 
 // rehearsalFailed records that an active domain's renewal would fail. Its certificate stays valid.

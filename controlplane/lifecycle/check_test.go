@@ -124,8 +124,8 @@ func TestCheckWithoutAResultChangesNothing(t *testing.T) {
 	j, err := w.tryDue(d, controlplane.JobDNSCheck)
 	must(t, err)
 	wantJob(t, j, controlplane.JobQueued, controlplane.CauseResolverUnreachable, 0)
-	if wait := j.RunAt.Sub(w.clock.Now()); wait != 15*time.Second {
-		t.Errorf("check is deferred for %s, want 15s", wait)
+	if wait := j.RunAt.Sub(w.clock.Now()); wait != 8*time.Second {
+		t.Errorf("check is deferred for %s, want 8s", wait)
 	}
 	got := w.domain(d)
 	wantStatus(t, got, controlplane.DomainPendingCNAME, controlplane.CauseCNAMEMismatch)

@@ -87,7 +87,7 @@ func TestRetryTimeOfACAIsLogged(t *testing.T) {
 	t.Parallel()
 	for class, reason := range map[controlplane.VerdictClass]controlplane.Reason{
 		controlplane.VerdictRateLimited: "ca-rate-limited",
-		controlplane.VerdictUnreachable: "retry", controlplane.VerdictRequest: "retry"} {
+		controlplane.VerdictUnreachable: "ca-unreachable", controlplane.VerdictRequest: "retry"} {
 		t.Run(string(class), func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)

@@ -106,8 +106,8 @@ func TestPreflightPlacesNoOrder(t *testing.T) {
 	wantStatus(t, w.domain(d), controlplane.DomainPendingCNAME, controlplane.CauseCNAMEMissing)
 	w.doctor.finds(controlplane.CauseResolverUnreachable)
 	if j, err := w.tryDue(d, controlplane.JobStartIssuance); err != nil ||
-		j.RunAt.Sub(w.clock.Now()) != 15*time.Second {
-		t.Errorf("issuance = %+v, %v, want a retry in 15 s", j, err)
+		j.RunAt.Sub(w.clock.Now()) != 8*time.Second {
+		t.Errorf("issuance = %+v, %v, want a retry in 8 s", j, err)
 	}
 	w.doctor.finds(controlplane.CauseOK)
 	if j, err := w.tryDue(d, controlplane.JobStartIssuance); err != nil ||
@@ -213,13 +213,17 @@ func TestFailover(t *testing.T) {
 			"primary": verdictOf(controlplane.VerdictInterrupted)}, "", []string{"primary"},
 			controlplane.JobQueued, "ca-interrupted", 30 * time.Second, 0},
 		"both unreachable": {map[string]verdict{"primary": away, "backup": away},
-			"", []string{"primary", "backup"}, controlplane.JobQueued, "retry", 0, 1},
-		"both limited": {map[string]verdict{"primary": limited(3 * time.Hour),
+			"", []string{"primary", "backup"}, controlplane.JobQueued, "ca-unreachable",
+			8 * time.Second, 0},
+		"both limited": {map[string]verdict{"primary": limited(30 * time.Minute),
 			"backup": limited(7 * day)}, "", []string{"primary", "backup"}, controlplane.JobQueued,
-			"ca-rate-limited", 3 * time.Hour, 0},
+			"ca-rate-limited", 30 * time.Minute, 0},
 		"both limited, backup sooner": {map[string]verdict{"primary": limited(7 * day),
+			"backup": limited(30 * time.Minute)}, "", []string{"primary", "backup"},
+			controlplane.JobQueued, "ca-rate-limited", 30 * time.Minute, 0},
+		"both limited for long, a person waits": {map[string]verdict{"primary": limited(7 * day),
 			"backup": limited(3 * time.Hour)}, "", []string{"primary", "backup"},
-			controlplane.JobQueued, "ca-rate-limited", 3 * time.Hour, 0},
+			controlplane.JobQueued, "ca-rate-limited", time.Hour, 0},
 		"unreachable, limited": {map[string]verdict{"primary": away,
 			"backup": limited(7 * day)}, "", []string{"primary", "backup"}, controlplane.JobQueued,
 			"ca-rate-limited", 15 * time.Minute, 0},
@@ -227,15 +231,15 @@ func TestFailover(t *testing.T) {
 			"backup": away}, "", []string{"primary", "backup"}, controlplane.JobQueued,
 			"ca-rate-limited", 15 * time.Minute, 0},
 		"forbidden, limited": {map[string]verdict{"primary": caa,
-			"backup": limited(2 * time.Hour)}, "", []string{"primary", "backup"},
-			controlplane.JobQueued, "ca-rate-limited", 2 * time.Hour, 0},
+			"backup": limited(20 * time.Minute)}, "", []string{"primary", "backup"},
+			controlplane.JobQueued, "ca-rate-limited", 20 * time.Minute, 0},
 		"forbidden by both": {map[string]verdict{"primary": caa, "backup": caa},
 			"", []string{"primary", "backup"}, controlplane.JobQueued, "retry", 0, 1},
 		"unreachable, with a time": {map[string]verdict{
 			"primary": {Class: controlplane.VerdictUnreachable,
 				Code: "ca-unreachable", Message: "x", Fix: "y", RetryAt: start.Add(time.Hour)},
 			"backup": away}, "", []string{"primary", "backup"}, controlplane.JobQueued,
-			"retry", time.Hour, 1},
+			"ca-unreachable", 0, 0},
 		"no verdict": {map[string]verdict{}, "", []string{"primary"}, controlplane.JobSucceeded,
 			"", 0, 0},
 	} {
@@ -579,7 +583,9 @@ func TestCertificateIsStoredAtomically(t *testing.T) {
 	}
 }
 
-func TestUnavailableZoneIsAnInternalFailure(t *testing.T) {
+// A name server that does not serve the challenge is a wait with growing pauses. The order stays
+// open and is resumed.
+func TestUnavailableZoneIsAWait(t *testing.T) {
 	t.Parallel()
 	var requests []string
 	fail := true
@@ -593,11 +599,14 @@ func TestUnavailableZoneIsAnInternalFailure(t *testing.T) {
 		}
 	})
 	d := w.issuing("example.com")
-	j := w.run(d, controlplane.JobStartIssuance)
-	wantJob(t, j, controlplane.JobQueued, "retry", 1)
-	if j.LastErrorCode != "zone-not-answering" || strings.Contains(j.LastError, "192.0.2.1") {
-		t.Errorf("last error = %s: %s, want zone-not-answering without an address", j.LastErrorCode,
-			j.LastError)
+	for range 6 {
+		j := w.runDue(d, controlplane.JobStartIssuance)
+		wantJob(t, j, controlplane.JobQueued, "zone-not-answering", 0)
+		c := wantCondition(t, w.domain(d), controlplane.CertificateReady, "false",
+			"zone-not-answering")
+		if strings.Contains(c.Message, "192.0.2.1") || !c.NextCheckAt.Equal(j.RunAt) {
+			t.Errorf("CertificateReady = %+v, want the next check at %s and no address", c, j.RunAt)
+		}
 	}
 	if want := []string{d.Target + "." + zone, "value-of-" +
 		w.ca.order(0).ID}; !slices.Equal(requests, want) {

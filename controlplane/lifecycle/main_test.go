@@ -516,3 +516,13 @@ func soon[T any](t testing.TB, name string, ch <-chan T) T {
 		panic("unreachable")
 	}
 }
+
+// noneVisible returns a Config.Visible that fails while *fail is true.
+func noneVisible(fail *bool) func(context.Context, string, []string) error {
+	return func(context.Context, string, []string) error {
+		if *fail {
+			return errors.New("192.0.2.1:53 answers NXDOMAIN")
+		}
+		return nil
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
@@ -186,8 +185,10 @@ func mayBeIssued(o *controlplane.Order, v controlplane.Verdict) bool {
 
 // deferForQuota defers the job until the CA's limits allow the order.
 func (w *work) deferForQuota(ctx context.Context, p place) error {
-	next := p.wait.WaitUntil.UTC().Truncate(time.Microsecond)
-	return w.deferUntil(ctx, next, deferReason{controlplane.ReasonCAQuota, p.wait.Message, p.by},
-		"No action needed. The order is placed when the CA's limit ("+p.wait.Limit+") allows it.",
-		nil)
+	return w.postpone(ctx, deferral{
+		why: deferReason{controlplane.ReasonCAQuota, p.wait.Message, p.by},
+		shown: text{controlplane.ReasonCAQuota, p.wait.Message,
+			"No action needed. The order is placed when the CA's limit (" + p.wait.Limit +
+				") allows it."},
+		next: w.within(p.wait.WaitUntil, w.now())})
 }

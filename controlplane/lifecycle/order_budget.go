@@ -52,10 +52,11 @@ func (w *work) deferForBudget(
 	if at := w.domain.RenewAt; at != nil && at.After(w.now()) && at.Before(until) {
 		until = *at
 	}
-	return w.deferUntil(ctx, until.UTC(),
-		deferReason{code: controlplane.ReasonOrderBudget, message: message},
-		"No action needed. The order is placed automatically. A larger plan has a higher limit.",
-		nil)
+	return w.postpone(ctx, deferral{
+		why: deferReason{code: controlplane.ReasonOrderBudget, message: message},
+		shown: text{controlplane.ReasonOrderBudget, message,
+			"No action needed. The order is placed automatically. A larger plan has a higher limit."},
+		next: until.UTC(), silent: true})
 }
 
 // refund returns the spent unit if no CA created an order. If it fails, the order counts.

@@ -2,7 +2,6 @@ package lifecycle
 
 import (
 	"context"
-	"encoding/json"
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
@@ -75,44 +74,13 @@ func (w *work) patience() time.Duration {
 
 // deferForCA defers the job until the CA accepts requests again. The order is kept.
 func (w *work) deferForCA(ctx context.Context, v controlplane.Verdict) error {
-	next := v.RetryAt
-	if now := w.now(); next.Before(now.Add(time.Second)) {
+	now, next := w.now(), v.RetryAt
+	if next.Before(now.Add(time.Second)) {
 		next = now.Add(30 * time.Second)
 	}
-	return w.deferUntil(ctx, next.Truncate(time.Microsecond), deferReason{v.Code, v.Message, v.CA},
-		v.Fix, v.Problem)
-}
-
-// deferUntil defers the job and shows the reason and time in the domain. problem is the CA's
-// problem document, if the CA caused the wait.
-func (w *work) deferUntil(
-	ctx context.Context, next time.Time, why deferReason, fix string, problem json.RawMessage,
-) error {
-	return w.Store.InTx(ctx, func(t *postgres.Tx) error {
-		now := w.now()
-		d, err := t.LockDomain(ctx, w.domain.OrgID, w.domain.ID)
-		if err != nil {
-			return err
-		}
-		c := controlplane.Condition{Type: controlplane.CertificateReady,
-			Status: controlplane.ConditionFalse, Reason: controlplane.Reason(why.code),
-			Message: why.message, Fix: fix, ACME: problem, LastCheckedAt: &now, NextCheckAt: &next}
-		if d.HasCertificate(now) {
-			c.Type = controlplane.RenewalOnTrack
-		}
-		if why.code != controlplane.ReasonOrderBudget || c.Type != controlplane.RenewalOnTrack {
-			d.SetCondition(c) // otherwise the renewal is on track: a due one needs no budget
-		}
-		if err := t.SaveDomain(ctx, d, now); err != nil {
-			return err
-		}
-		if entry := w.newDeferralEntry(next, why, now); entry != nil {
-			if err := t.Audit(ctx, *entry); err != nil {
-				return err
-			}
-		}
-		return t.DeferJob(ctx, w.claim, now, next, why.code)
-	})
+	return w.postpone(ctx, deferral{why: deferReason{v.Code, v.Message, v.CA},
+		shown: text{v.Code, v.Message, v.Fix}, next: w.within(next, now),
+		waits: w.claim.Job.Waits, problem: v.Problem})
 }
 
 // failOrder ends an order without a certificate, so that another one can be placed.
@@ -171,10 +139,12 @@ func (w *work) noneLeft(ctx context.Context, tried map[string]controlplane.Verdi
 			return judgment(v)
 		}
 	}
-	return &controlplane.Error{Kind: controlplane.KindUnavailable, Code: "orders-exhausted",
+	return &controlplane.Error{Kind: controlplane.KindUnavailable, Code: ordersExhausted,
 		Message: "Several orders in a row gave no certificate.",
 		Fix:     "No action needed. The order is retried automatically."}
 }
+
+const ordersExhausted = "orders-exhausted"
 
 // judgment is a verdict as an error.
 type judgment controlplane.Verdict

@@ -293,11 +293,11 @@ func TestRevocationThatFailsLeavesTheDomain(t *testing.T) {
 		"superseded", false)
 	must(t, err)
 	before := w.domain(d)
-	ca.fails(verdictOf(controlplane.VerdictUnreachable))
+	ca.fails(verdictOf(controlplane.VerdictAccount))
 	for n := 1; n <= controlplane.MaxAttempts; n++ {
 		if j := w.runDue(d, controlplane.JobRevocation); j.Attempts != n ||
-			j.LastErrorCode != "ca-unreachable" {
-			t.Errorf("revocation = %+v, want %d failures with ca-unreachable", j, n)
+			j.LastErrorCode != "ca-account" {
+			t.Errorf("revocation = %+v, want %d failures with ca-account", j, n)
 		}
 	}
 	wantJob(t, w.job(d, controlplane.JobRevocation), controlplane.JobFailed,

@@ -136,7 +136,18 @@ func (w *work) conclude(ctx, held context.Context, err error) error {
 	case controlplane.HasCode(err, "database-unavailable"):
 		return err // the lease expires, and the job is requeued
 	}
+	if a, ok := absent(err); ok && w.claim.Job.Type != controlplane.JobDelivery {
+		return unlessGone(w.await(ctx, a))
+	}
 	return w.fail(ctx, err)
+}
+
+// unlessGone returns nil for the error of a job that was lost or whose domain was deleted.
+func unlessGone(err error) error {
+	if errors.Is(err, postgres.ErrClaimLost) || controlplane.IsKind(err, controlplane.KindNotFound) {
+		return nil
+	}
+	return err
 }
 
 // recorded reports whether the run recorded its failure.
@@ -156,12 +167,13 @@ func (w *work) fail(ctx context.Context, cause error) error {
 	failures := j.Attempts + 1
 	last := failures >= j.Type.MaxAttempts()
 	wait := w.Backoff.After(failures, w.Rand())
+	runAt := now.Add(wait).Truncate(time.Microsecond)
 	var waitFor string // the CA that asked for a longer wait
 	if j, ok := errors.AsType[controlplane.Judged](cause); ok &&
-		j.Verdict().RetryAt.Sub(now) > wait {
-		wait, waitFor = j.Verdict().RetryAt.Sub(now), j.Verdict().CA
+		j.Verdict().RetryAt.After(runAt) {
+		runAt, waitFor = j.Verdict().RetryAt, j.Verdict().CA
 	}
-	runAt := now.Add(wait).Truncate(time.Microsecond)
+	runAt = w.within(runAt, now)
 	w.Logger.WarnContext(ctx, "lifecycle: job failed", "job", j.ID, "type", j.Type,
 		"failures", failures, "dead", last, "code", code, "error", cause)
 	err := w.Store.InTx(ctx, func(t *postgres.Tx) error {
@@ -199,10 +211,8 @@ func (w *work) fail(ctx context.Context, cause error) error {
 		return t.Audit(ctx, entry)
 	})
 	switch {
-	case errors.Is(err, postgres.ErrClaimLost), controlplane.IsKind(err, controlplane.KindNotFound):
-		return nil
 	case err != nil:
-		return err
+		return unlessGone(err)
 	case last:
 		return &DeadLettered{cause}
 	}

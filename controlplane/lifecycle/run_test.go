@@ -240,11 +240,12 @@ func TestRetryTimeOfACAExtendsTheBackoff(t *testing.T) {
 	w := newWorld(t)
 	d := w.issuing("example.com")
 	v := verdictOf(controlplane.VerdictRequest)
-	v.RetryAt = start.Add(2 * time.Hour)
-	w.ca.reject(map[string]verdict{"primary": v})
+	v.RetryAt = start.Add(40 * time.Minute)
+	w.ca.reject(map[string]verdict{"primary": v, "backup": v})
 	j, err := w.try(d, controlplane.JobStartIssuance)
 	wantJob(t, j, controlplane.JobQueued, "retry", 1)
-	if later, ok := errors.AsType[*lifecycle.RetryLater](err); !ok || later.After != 2*time.Hour ||
+	if later, ok := errors.AsType[*lifecycle.RetryLater](err); !ok ||
+		later.After != 40*time.Minute ||
 		!j.RunAt.Equal(v.RetryAt) {
 		t.Errorf("RunJob = %v, and the retry is at %s, want it at the time of the CA", err, j.RunAt)
 	}

@@ -241,16 +241,17 @@ func (t *Tx) AbandonJob(ctx context.Context, c *Claim, now time.Time, code, deta
 	return t.EndRun(ctx, c, Abandoned(code, detail), now)
 }
 
-// FailJob counts a failure and releases the claim. Asynq retries the same task at runAt: the
-// generation stays. problem is the CA's problem document, if the CA caused the failure.
+// FailJob counts a failure and releases the claim, with what the claim's job knows of the CAs.
+// Asynq retries the same task at runAt: the generation stays. problem is the CA's problem document, if the CA caused the failure.
 func (t *Tx) FailJob(
 	ctx context.Context, c *Claim, now, runAt time.Time, code, detail string,
 	problem json.RawMessage,
 ) error {
 	return t.release(ctx, c, now,
-		`status = 'queued', reason = 'retry', waited_for = '', attempts = attempts + 1, run_at = @run_at,
-		last_error_code = @code, last_error = @detail, last_error_acme = @problem`,
-		named{"run_at": runAt, "code": code, "detail": detail, "problem": problem})
+		`status = 'queued', reason = 'retry', waited_for = '', waits = 0, attempts = attempts + 1, run_at = @run_at,
+		cas = coalesce(@cas, jobs.cas), last_error_code = @code, last_error = @detail, last_error_acme = @problem`,
+		named{"run_at": runAt, "code": code, "detail": detail, "problem": problem,
+			"cas": c.Job.CAs})
 }
 
 // DeadLetterJob counts the last failure and releases the claim: the job stays failed until it is

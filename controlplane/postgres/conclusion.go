@@ -31,7 +31,15 @@ func Completed(result map[string]any) Outcome {
 // Deferred is the outcome of a job that must wait until runAt, which is not a failure. The reason
 // is a stable code. The job leaves the critical queue, which is for work that was just requested.
 func Deferred(runAt time.Time, reason string) Outcome {
-	return Outcome{&deferred, named{"reason": reason, "run_at": runAt}}
+	return DeferredBy(runAt, reason, 0, nil)
+}
+
+// DeferredBy is Deferred with the number of deferrals in a row for an unavailable dependency, and
+// with what is known of the CAs; nil keeps that.
+func DeferredBy(
+	runAt time.Time, reason string, waits int, cas map[string]controlplane.CAWait,
+) Outcome {
+	return Outcome{&deferred, named{"reason": reason, "run_at": runAt, "waits": waits, "cas": cas}}
 }
 
 // Abandoned is the outcome of a job that failed without a dead letter: there is nothing to inspect
@@ -51,7 +59,7 @@ type outcomeKind struct {
 var (
 	completed = newOutcomeKind(`status = 'succeeded', reason = '', result = @result`)
 	deferred  = newOutcomeKind(
-		`status = 'queued', reason = @reason, waited_for = @reason, run_at = @run_at,
+		`status = 'queued', reason = @reason, waited_for = @reason, run_at = @run_at, waits = @waits, cas = coalesce(@cas, jobs.cas),
 		generation = generation + 1, dispatched_at = NULL, queue = CASE queue WHEN 'critical' THEN 'default' ELSE queue END`)
 	abandoned = newOutcomeKind(
 		`status = 'failed', reason = @code, last_error_code = @code, last_error = @detail, last_error_acme = NULL`)

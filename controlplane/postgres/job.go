@@ -10,7 +10,8 @@ import (
 )
 
 const jobColumns = `j.id, j.org_id, coalesce(j.domain_id, '') AS domain_id, j.certificate_id, coalesce(j.delivery_id, '') AS delivery_id, j.type, j.status, j.queue, j.reason, j.attempts, j.generation, j.run_at, j.dispatched_at,
-	j.last_error_code, j.last_error, j.last_error_acme, j.waited_for, j.dead_lettered_at, j.result, j.request_id, j.created_at, j.updated_at`
+	j.last_error_code, j.last_error, j.last_error_acme, j.waited_for, j.dead_lettered_at, j.result, j.request_id, j.created_at, j.updated_at,
+	j.waits, j.cas, j.round, j.round_since`
 
 func scanJob(row pgx.CollectableRow) (controlplane.Job, error) {
 	var j controlplane.Job
@@ -23,7 +24,8 @@ func jobFields(j *controlplane.Job) []any {
 	return []any{&j.ID, &j.OrgID, &j.DomainID, &j.CertificateID, &j.DeliveryID, &j.Type, &j.Status,
 		&j.Queue, &j.Reason, &j.Attempts, &j.Generation, &j.RunAt, &j.DispatchedAt,
 		&j.LastErrorCode, &j.LastError, &j.LastErrorACME, &j.WaitedFor, &j.DeadLetteredAt,
-		&j.Result, &j.RequestID, &j.CreatedAt, &j.UpdatedAt}
+		&j.Result, &j.RequestID, &j.CreatedAt, &j.UpdatedAt, &j.Waits, &j.CAs, &j.Round,
+		&j.RoundSince}
 }
 
 func (q queries) oneJob(
@@ -113,13 +115,13 @@ func (q queries) OpenJob(
 		WHERE j.org_id = $1 AND j.domain_id = $2 AND j.slot = $3 AND j.status IN ('queued', 'running')`, orgID, domainID, slot)
 }
 
-// ExpediteJob makes a queued job that is scheduled for later due now, in the critical queue. It
-// returns false if the job is due already, running, or over.
+// ExpediteJob makes a queued job that is scheduled for later due now, in the critical queue, and
+// forgets what it waited for. It returns false if the job is due already, running, or over.
 func (q queries) ExpediteJob(
 	ctx context.Context, orgID, id string, now time.Time,
 ) (*controlplane.Job, bool, error) {
 	j, err := q.oneJob(ctx, id, `
-		UPDATE jobs j SET run_at = $3, queue = 'critical', generation = generation + 1, dispatched_at = NULL, updated_at = $3
+		UPDATE jobs j SET run_at = $3, queue = 'critical', generation = generation + 1, dispatched_at = NULL, waits = 0, cas = '{}', updated_at = $3
 		WHERE j.org_id = $1 AND j.id = $2 AND j.status = 'queued' AND j.run_at > $3
 		RETURNING `+jobColumns, orgID, id, now)
 	if controlplane.IsKind(err, controlplane.KindNotFound) {
@@ -159,7 +161,7 @@ func (t *Tx) RestartJob(
 	}
 	j, err = t.oneJob(ctx, id, `
 		UPDATE jobs j SET status = 'queued', attempts = 0, generation = generation + 1, dispatched_at = NULL, run_at = $3,
-			queue = 'critical', reason = '', waited_for = '', dead_lettered_at = NULL, result = NULL, claimed_by = '', claimed_until = NULL, updated_at = $3
+			queue = 'critical', reason = '', waited_for = '', waits = 0, cas = '{}', round = 0, round_since = NULL, dead_lettered_at = NULL, result = NULL, claimed_by = '', claimed_until = NULL, updated_at = $3
 		WHERE j.org_id = $1 AND j.id = $2
 		RETURNING `+jobColumns, orgID, id, now)
 	return j, err == nil, err
