@@ -86,6 +86,11 @@ var issuanceCodes = appearIn(InCondition|InJob, []Code{
 		Cause: "The CA's lookup of the challenge record failed.",
 		Fix: "Check that the domain's DNS is reachable from everywhere, and that the CNAME is " +
 			"in place."},
+	{Code: "ca-dns-lookup", Title: "DNS lookup failure when the CA processed the order",
+		Cause: "The CA could not look up DNS records of the name, such as CAA, when it created " +
+			"or finalized the order.",
+		Fix: "Check that all name servers of the domain answer CAA queries, and that DNSSEC " +
+			"validates."},
 	{Code: "ca-connection", Title: "Connection failure at the CA",
 		Cause: "The CA could not connect to what it validates.",
 		Fix: "Check that the name servers of the domain and of the validation zone are " +
@@ -107,10 +112,19 @@ var issuanceCodes = appearIn(InCondition|InJob, []Code{
 	{Code: "ca-profile", Title: "Profile not offered by the CA",
 		Cause: "The CA does not offer the profile that the domain requests.",
 		Fix:   "Choose one of the CA's profiles, or none."},
-	{Code: "ca-account", Title: "ACME account rejected by the CA", Actor: PartyOperator,
+	{Code: ReasonCAAccount, Title: "ACME account rejected by the CA", Actor: PartyOperator,
 		Cause: "The CA does not accept the account that places the orders.",
 		Fix: "Ask the operator to check the contact address and the external account binding " +
-			"of this CA."},
+			"of this CA. Other configured CAs are used meanwhile."},
+	{Code: ReasonCAPaused, Title: "Name paused by the CA",
+		Cause: "The CA has paused orders for this name, usually because many validations failed. " +
+			"No further orders for the name are placed with this CA.",
+		Fix: "Fix the cause of the failed validations, ask the operator to unpause the name at " +
+			"the CA, and then retry the job or request the certificate again."},
+	{Code: ReasonCAHeld, Title: "CA on hold", Actor: PartyOperator,
+		Cause: "The operator has put the CA on hold: no new orders are placed with it.",
+		Fix: "No action needed. Another configured CA is used, or the order is placed when the " +
+			"hold ends."},
 	{Code: "ca-already-revoked", Title: "Certificate already revoked",
 		Actor: PartyService, In: InJob,
 		Cause: "The CA has already revoked the certificate.",
@@ -134,8 +148,10 @@ var issuanceCodes = appearIn(InCondition|InJob, []Code{
 		Cause: "The CA is not ready for the CSR.",
 		Fix:   "No action needed. The order is polled again."},
 	{Code: "ca-malformed", Title: "Request rejected by the CA", Actor: PartyOperator,
-		Cause: "The CA does not know, or does not accept, the request.",
-		Fix:   "Wait for the next order. If the error repeats, report it to the operator."},
+		Cause: "The CA rejected the request for the reason in the message, or does not know what " +
+			"it concerns.",
+		Fix: "Ask the operator to resolve the reason in the message with the CA. Other " +
+			"configured CAs are used meanwhile."},
 	{Code: "ca-unreachable", Title: "CA unreachable", Actor: PartyCA,
 		Cause: "The CA cannot be reached, or has an internal error.",
 		Fix: "No action needed. The order is retried automatically, with another CA if one is " +

@@ -84,6 +84,9 @@ const (
 	ReasonDeadLettered = "dead-lettered"
 	ReasonCAQuota      = "ca-quota"     // the CA's limits, as counted here
 	ReasonOrderBudget  = "order-budget" // the organization's orders within BudgetPeriod
+	ReasonCAHeld       = "ca-held"      // an operator stopped new orders at the CA
+	ReasonCAPaused     = "ca-paused"    // the CA stopped orders of our account for the name
+	ReasonCAAccount    = "ca-account"   // the CA rejects our account
 )
 
 // Condition says whether one thing is true of a domain, why, and when it is checked again.

@@ -78,7 +78,7 @@ func (a *authority) fetchDirectory(ctx context.Context) (*directory, error) {
 		return nil, err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return nil, a.unusable(atDirectory, resp, body)
+		return nil, a.failure(atDirectory, resp, body)
 	}
 	dir := &directory{raw: body, at: a.now()}
 	if err := json.Unmarshal(body, &dir.Directory); err != nil {

@@ -198,7 +198,7 @@ func (r *run) embedded(body []byte, p *lego.ProblemDetails) *Error {
 
 // final returns an Error for a problem inside an object, which ended the order.
 func (r *run) final(at step, raw json.RawMessage) *Error {
-	e := problemError(r.order.CA, at, raw, 0)
+	e := problemError(r.ca.CA, at, raw, 0)
 	if e != nil {
 		e.Over, e.passing, e.Status = true, false, 0
 	}

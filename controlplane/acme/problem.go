@@ -1,6 +1,7 @@
 package acme
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -48,22 +49,21 @@ func (p problem) deciding() problem {
 	return p
 }
 
-// text returns the CA's description of the problem.
+// text returns the CA's description of the problem, without a final period, and its link to more
+// information: the type of RFC 7807, if it is one.
 func (p problem) text() string {
-	switch {
-	case p.Detail != "":
-		return p.Detail
-	case p.Title != "":
-		return p.Title
-	case p.Type != "":
-		return p.Type
+	text := strings.TrimSuffix(cmp.Or(p.Detail, p.Title, p.Type, "no reason given"), ".")
+	if link := pageURL(p.Type); link != "" && !strings.Contains(text, p.Type) {
+		text += " (" + link + ")"
 	}
-	return "no reason given"
+	return text
 }
 
 // problemError returns an Error for a problem document. status is the HTTP status, or 0 for a
 // problem inside another object. It returns nil if raw is not a problem document.
-func problemError(ca string, at step, raw json.RawMessage, status int) *Error {
+//
+// Over is set where the problem ends the order: a failed read does not.
+func problemError(ca CA, at step, raw json.RawMessage, status int) *Error {
 	var p problem
 	if json.Unmarshal(raw, &p) != nil || p.Type == "" && p.Detail == "" {
 		return nil
@@ -72,28 +72,37 @@ func problemError(ca string, at step, raw json.RawMessage, status int) *Error {
 	if status == 0 {
 		status = p.Status
 	}
-	e := meaning(decisive.kind(), status)
-	e.CA, e.Status, e.Problem = ca, status, slices.Clone(raw)
-	e.step, e.problemType = at, decisive.kind()
-	e.Message = fmt.Sprintf("%s %s: %s", ca, e.Message, strings.TrimSuffix(decisive.text(), "."))
-	e.Message = clip(e.Message, 1000) + "."
-	if p.Instance != "" && e.problemType == "userActionRequired" {
-		e.Fix = "Ask the operator to visit " + p.Instance + "."
+	m := meaningOf(at, decisive.kind(), status)
+	text, fix := decisive.text(), controlplane.FixOf(m.code)
+	switch {
+	case at == atNewOrder && decisive.kind() == "unauthorized" &&
+		strings.Contains(text, "certificate profile"):
+		// Let's Encrypt limits some profiles to some accounts.
+		m = problems["invalidProfile"].other
+		fix = controlplane.FixOf(m.code)
+	case m.class == RateLimited && p.isPause():
+		m = paused
+		text, fix = p.pause(ca)
+	case decisive.kind() == "userActionRequired" && pageURL(p.Instance) != "":
+		fix = "Ask the operator to visit " + pageURL(p.Instance) + "."
 	}
-	e.Over = e.Class.Refusal() || e.Class == CAAForbids
-	return e
+	return &Error{Class: m.class, Code: m.code, CA: ca.Name, Fix: fix, Status: status,
+		Message: clip(fmt.Sprintf("%s %s: %s", ca.Name, m.message, text), 1000) + ".",
+		Problem: slices.Clone(raw), step: at, problemType: decisive.kind(), passing: m.passing,
+		Over: (m.class.Refusal() || m.class == CAAForbids) && !at.isRead()}
 }
 
 // statusError returns an Error for a response without a problem document.
-func statusError(ca string, status int, contentType string) *Error {
+func statusError(ca string, at step, status int, contentType string) *Error {
 	err := fmt.Errorf("status %d with content type %q instead of a problem document", status,
 		clip(contentType, 100))
 	var e *Error
 	switch {
 	case status == http.StatusTooManyRequests:
-		e = meaning("rateLimited", status)
-		e.Message = ca + " " + e.Message + "."
-	case status == http.StatusNotFound || status == http.StatusGone:
+		m := meaningOf(at, "rateLimited", status)
+		e = &Error{Class: m.class, Code: m.code, Message: ca + " " + m.message + ".",
+			Fix: controlplane.FixOf(m.code), passing: m.passing}
+	case at.isOfOrder() && (status == http.StatusNotFound || status == http.StatusGone):
 		e = &Error{Class: Policy, Code: "ca-malformed", Over: true,
 			Message: ca + " does not know the requested resource.",
 			Fix:     controlplane.FixOf("ca-malformed")}
@@ -101,73 +110,8 @@ func statusError(ca string, status int, contentType string) *Error {
 		e = unreachable(ca, err)
 		e.passing = status >= 500
 	}
-	e.CA, e.Status, e.Err = ca, status, err
+	e.CA, e.Status, e.Err, e.step = ca, status, err, at
 	return e
-}
-
-// caError is how an error of a CA is reported. The message follows the CA's name.
-type caError struct {
-	class         Class
-	code, message string
-	passing       bool
-}
-
-// caErrors maps the error types of RFC 8555 §6.7, RFC 9773 §7.4, and the profiles draft.
-var caErrors = map[string]caError{
-	"rateLimited": {RateLimited, "ca-rate-limited", "rate-limited the request", true},
-	"caa":         {CAAForbids, "ca-caa", "is not authorized by the name's CAA records", false},
-	"dns":         {FailedDNS, "ca-dns", "could not look up the challenge record", false},
-
-	"connection": {FailedDNS, "ca-connection", "could not connect to validate the name", false},
-	"tls":        {FailedDNS, "ca-connection", "could not connect to validate the name", false},
-
-	"unauthorized": {FailedDNS, "ca-unauthorized", "did not find the expected TXT record",
-		false},
-	"incorrectResponse": {FailedDNS, "ca-unauthorized", "did not find the expected TXT record",
-		false},
-
-	"badCSR":                {BadRequest, "ca-bad-csr", "rejected the CSR", false},
-	"badPublicKey":          {BadRequest, "ca-bad-key", "rejected the key", false},
-	"badSignatureAlgorithm": {BadRequest, "ca-bad-key", "rejected the key", false},
-
-	"rejectedIdentifier": {Policy, "ca-rejected-identifier", "does not issue for this name",
-		false},
-	"unsupportedIdentifier": {Policy, "ca-rejected-identifier", "does not issue for this name",
-		false},
-	"invalidProfile": {Policy, "ca-profile", "does not offer the profile", false},
-
-	"accountDoesNotExist":     {BadAccount, "ca-account", "rejected the ACME account", false},
-	"externalAccountRequired": {BadAccount, "ca-account", "rejected the ACME account", false},
-	"invalidContact":          {BadAccount, "ca-account", "rejected the ACME account", false},
-	"unsupportedContact":      {BadAccount, "ca-account", "rejected the ACME account", false},
-	"userActionRequired":      {BadAccount, "ca-account", "rejected the ACME account", false},
-
-	"alreadyRevoked": {BadRequest, "ca-already-revoked", "has already revoked the certificate",
-		false},
-	"badRevocationReason": {
-		BadRequest, "ca-bad-revocation-reason", "does not accept the revocation reason", false},
-	"alreadyReplaced": {
-		BadRequest, "ca-already-replaced", "has already replaced the certificate", false},
-	"orderNotReady": {Policy, "ca-order-not-ready", "is not ready for the CSR", false},
-
-	"serverInternal": {Unreachable, "ca-unreachable", "returned an internal error", true},
-	"badNonce":       {Unreachable, "ca-unreachable", "returned an internal error", true},
-}
-
-// meaning returns an Error for an error type, or for the HTTP status of an unknown type.
-func meaning(kind string, status int) *Error {
-	known, ok := caErrors[kind]
-	switch {
-	case ok:
-	case status == http.StatusTooManyRequests:
-		known = caErrors["rateLimited"]
-	case status >= http.StatusInternalServerError:
-		known = caErrors["serverInternal"]
-	default:
-		known = caError{class: Policy, code: "ca-malformed", message: "rejected the request"}
-	}
-	return &Error{Class: known.class, Code: known.code, Message: known.message,
-		Fix: controlplane.FixOf(known.code), passing: known.passing}
 }
 
 // maxRetryAfter is the upper bound for a CA's Retry-After.

@@ -327,7 +327,7 @@ func TestRollOverRefused(t *testing.T) {
 	before := store.only(t)
 	f.answer(pathKeyChange, 0, 403, nil,
 		fmt.Sprintf(`{"type":"%sunauthorized","detail":"no"}`, urn))
-	wantError(t, e.RollOver(t.Context(), "pebble"), acme.FailedDNS, "ca-unauthorized")
+	wantError(t, e.RollOver(t.Context(), "pebble"), acme.BadAccount, "ca-account")
 	if now := store.only(t); !bytes.Equal(now.SealedKey, before.SealedKey) {
 		t.Error("the key changed although the CA rejected it")
 	}

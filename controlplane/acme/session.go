@@ -40,8 +40,8 @@ func (a *authority) open(ctx context.Context, key crypto.Signer, kid string) (*s
 	return &session{ca: a, core: core, wire: w}, nil
 }
 
-// do sends one request of the given step through lego, and repeats it with a new nonce if the CA rejects the nonce.
-// It returns an *Error.
+// do sends one request of the given step through lego, and repeats it with a new nonce if the CA
+// rejects the nonce. It returns an *Error.
 //
 // The response to a rejected nonce contains a new one, so the first repeat is immediate. If that is
 // rejected too, all cached nonces are dropped, and repeats wait with a doubling interval. If the CA

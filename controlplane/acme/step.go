@@ -22,3 +22,23 @@ const (
 	atRenewalInfo   step = "renewal-info"
 	atKeyChange     step = "key-change"
 )
+
+// isRead reports whether the request only reads an object. A refused read says nothing about the
+// order: the object may not have reached the CA's replica yet.
+func (s step) isRead() bool {
+	switch s {
+	case atOrder, atAuthorization, atCertificate, atRenewalInfo:
+		return true
+	}
+	return false
+}
+
+// isOfOrder reports whether the request concerns an object of an order, which the CA may no longer
+// have. The URLs of other requests are in the directory.
+func (s step) isOfOrder() bool {
+	switch s {
+	case atOrder, atAuthorization, atChallenge, atFinalize, atCertificate:
+		return true
+	}
+	return false
+}

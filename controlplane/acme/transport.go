@@ -86,7 +86,7 @@ func (w *wire) send(req *http.Request) (*http.Response, error) {
 	case resp.StatusCode < 300:
 		return resp, nil
 	case req.Method == http.MethodHead:
-		return nil, w.ca.unusable(atNonce, resp, body)
+		return nil, w.ca.failure(atNonce, resp, body)
 	}
 	return nil, w.ca.failure(w.step, resp, body)
 }
@@ -117,22 +117,12 @@ func (a *authority) exchange(
 // failure returns an Error for a response that is not a success. A redirect is a failure: ACME does
 // not use redirects.
 func (a *authority) failure(at step, resp *http.Response, body []byte) *Error {
-	e := problemError(a.Name, at, body, resp.StatusCode)
+	e := problemError(a.CA, at, body, resp.StatusCode)
 	if e == nil {
-		e = statusError(a.Name, resp.StatusCode, resp.Header.Get("Content-Type"))
+		e = statusError(a.Name, at, resp.StatusCode, resp.Header.Get("Content-Type"))
 	}
 	if e.RetryAfter = retryAfter(resp.Header, a.now()); e.RetryAfter > 0 {
 		e.RetryAt = a.now().Add(e.RetryAfter)
-	}
-	return e
-}
-
-// unusable is failure for the directory and for nonces. A CA that rejects these requests counts as
-// unreachable.
-func (a *authority) unusable(at step, resp *http.Response, body []byte) *Error {
-	e := a.failure(at, resp, body)
-	if e.Class.Refusal() {
-		e.Class, e.Code, e.Over = Unreachable, "ca-unreachable", false
 	}
 	return e
 }

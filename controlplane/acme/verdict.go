@@ -8,14 +8,5 @@ var _ controlplane.Judged = (*Error)(nil)
 func (e *Error) Verdict() controlplane.Verdict {
 	return controlplane.Verdict{Class: e.Class, CA: e.CA, Code: e.Code, Message: e.Message,
 		Fix: e.Fix, RetryAt: e.RetryAt, Problem: e.Problem, Over: e.Over,
-		FailedValidation: e.Over && isValidation(e.Code)}
-}
-
-// isValidation reports whether the code means that an authorization failed.
-func isValidation(code string) bool {
-	switch code {
-	case "ca-caa", "ca-dns", "ca-connection", "ca-unauthorized":
-		return true
-	}
-	return false
+		FailedValidation: e.step == inChallenge}
 }

@@ -18,22 +18,22 @@ import (
 )
 
 // errorTypes has the ACME error types (RFC 8555 §6.7, RFC 9773 §7.4, and draft-ietf-acme-profiles),
-// each with its code here.
+// each with its code at newOrder.
 var errorTypes = map[string]string{
 	"accountDoesNotExist":     "ca-account",
 	"alreadyReplaced":         "ca-already-replaced",
 	"alreadyRevoked":          "ca-already-revoked",
 	"badCSR":                  "ca-bad-csr",
 	"badNonce":                "ca-unreachable",
-	"badPublicKey":            "ca-bad-key",
+	"badPublicKey":            "ca-account",
 	"badRevocationReason":     "ca-bad-revocation-reason",
-	"badSignatureAlgorithm":   "ca-bad-key",
+	"badSignatureAlgorithm":   "ca-account",
 	"caa":                     "ca-caa",
 	"compound":                "ca-malformed", // of nothing
-	"connection":              "ca-connection",
-	"dns":                     "ca-dns",
+	"connection":              "ca-malformed",
+	"dns":                     "ca-dns-lookup",
 	"externalAccountRequired": "ca-account",
-	"incorrectResponse":       "ca-unauthorized",
+	"incorrectResponse":       "ca-malformed",
 	"invalidContact":          "ca-account",
 	"invalidProfile":          "ca-profile",
 	"malformed":               "ca-malformed",
@@ -41,8 +41,8 @@ var errorTypes = map[string]string{
 	"rateLimited":             "ca-rate-limited",
 	"rejectedIdentifier":      "ca-rejected-identifier",
 	"serverInternal":          "ca-unreachable",
-	"tls":                     "ca-connection",
-	"unauthorized":            "ca-unauthorized",
+	"tls":                     "ca-malformed",
+	"unauthorized":            "ca-account",
 	"unsupportedContact":      "ca-account",
 	"unsupportedIdentifier":   "ca-rejected-identifier",
 	"userActionRequired":      "ca-account",
