@@ -11,7 +11,8 @@ import (
 
 // steps are the columns of meanings.
 var steps = []step{atDirectory, atNonce, atAccount, atNewOrder, atOrder, atAuthorization,
-	atChallenge, inChallenge, atFinalize, inOrder, atCertificate, atRevocation, atRenewalInfo, atKeyChange}
+	atChallenge,
+	inChallenge, atFinalize, inOrder, atCertificate, atRevocation, atRenewalInfo, atKeyChange}
 
 // meanings states what each problem type means at each step, one letter per step.
 const meanings = `
