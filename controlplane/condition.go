@@ -82,6 +82,7 @@ const (
 	ReasonHandedBack   = "handed-back"
 	ReasonWorkerLost   = "worker-lost"
 	ReasonDeadLettered = "dead-lettered"
+	ReasonFollowUp     = "follow-up"    // it follows a dead-lettered job automatically
 	ReasonCAQuota      = "ca-quota"     // the CA's limits, as counted here
 	ReasonOrderBudget  = "order-budget" // the organization's orders within BudgetPeriod
 	ReasonCAHeld       = "ca-held"      // an operator stopped new orders at the CA

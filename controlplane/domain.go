@@ -51,6 +51,9 @@ type Domain struct {
 	CertificateID string
 	ExpiresAt     *time.Time
 	RenewAt       *time.Time
+	// RetryAt is the earliest automatic renewal after one was dead-lettered; nil if the last one
+	// was not.
+	RetryAt       *time.Time
 	LastIssuedAt  *time.Time
 	CheckSince    time.Time // start of the current round of checks; its 30 days count from here
 	CheckAttempts int       // checks in the current round

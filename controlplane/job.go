@@ -147,6 +147,21 @@ func (j *Job) Slot() string {
 	return j.Type.Slot()
 }
 
+// The schedule of the jobs that follow a dead-lettered one.
+const (
+	FollowUpFirst   = time.Hour
+	FollowUpCeiling = 24 * time.Hour
+	FollowUpFor     = 30 * 24 * time.Hour // from the first dead letter
+)
+
+// FollowUpAfter returns the wait before the job that follows a dead-lettered one, which itself
+// followed the given number of others: an hour, doubled each time, up to 24 h, less up to 10%.
+// draw, in [0,1), picks its place within these bounds.
+func FollowUpAfter(round int, draw float64) time.Duration {
+	wait := float64(min(FollowUpFirst<<min(round, 10), FollowUpCeiling))
+	return time.Duration(wait * (1 - 0.1*draw))
+}
+
 // Backoff is the schedule of a failed job's retries.
 type Backoff struct {
 	Base   time.Duration // before the first retry; 10 s if zero

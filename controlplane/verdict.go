@@ -73,6 +73,23 @@ func (v Verdict) Temporary() bool {
 	return false
 }
 
+// Actor returns who acts on the verdict, according to the catalog of codes, or to its class where
+// the catalog has no such code.
+func (v Verdict) Actor() Party {
+	if c, ok := CodeOf(v.Code); ok {
+		return c.Actor
+	}
+	switch v.Class {
+	case VerdictDNS, VerdictRequest, VerdictPolicy, VerdictCAAForbids:
+		return PartyCustomer
+	case VerdictAccount:
+		return PartyOperator
+	case VerdictInternal:
+		return PartyService
+	}
+	return PartyCA
+}
+
 // Judged is an error that carries a verdict.
 type Judged interface {
 	error

@@ -70,7 +70,8 @@ func awaitsDNS(d *controlplane.Domain) bool {
 	return d.Status == controlplane.DomainPendingCNAME || d.Status == controlplane.DomainError
 }
 
-// startIssuance expedites a certificate's job that was deferred for DNS, and adds a job if the
+// startIssuance expedites a certificate's job that was deferred for DNS or follows a dead-lettered
+// one, and adds a job if the
 // domain awaits its first certificate, unless auto-issue is off. It returns the added job, nil
 // without one.
 func (w *work) startIssuance(
@@ -82,7 +83,7 @@ func (w *work) startIssuance(
 		open = nil
 	case err != nil:
 		return nil, err
-	case controlplane.IsCause(open.Reason):
+	case controlplane.IsCause(open.Reason), open.Reason == controlplane.ReasonFollowUp:
 		if open, _, err = t.ExpediteJob(ctx, d.OrgID, open.ID, now); err != nil {
 			return nil, err
 		}

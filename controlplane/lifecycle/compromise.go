@@ -85,7 +85,7 @@ func (s *Service) resumeOrders(
 	ctx context.Context, t *postgres.Tx, d *controlplane.Domain, requestID string, now time.Time,
 ) error {
 	if d.CertificateID != "" {
-		d.RenewAt = &now
+		d.RenewAt, d.RetryAt = &now, nil
 		d.SetCondition(renewalPlan(d, now))
 		return nil
 	}

@@ -54,55 +54,47 @@ func condition(
 		LastCheckedAt: &now, NextCheckAt: next}
 }
 
-// showFailure writes a job's failure into the domain. A domain with a valid certificate stays
-// active, and its renewal is not on track.
+// showFailure writes a job's failure into the domain. next is the next attempt, nil if none is
+// scheduled. A domain with a valid certificate stays active, and its renewal is not on track.
 func (w *work) showFailure(
-	d *controlplane.Domain, cause error, runAt time.Time, last bool, now time.Time,
+	d *controlplane.Domain, cause error, next *time.Time, last bool, now time.Time,
 ) {
 	code, detail, fix := explain(cause)
-	next := &runAt
-	if w.claim.Job.Type == controlplane.JobRevocation {
+	switch w.claim.Job.Type {
+	case controlplane.JobRevocation:
 		return // only the job shows it
-	}
-	if w.claim.Job.Type == controlplane.JobDNSCheck {
+	case controlplane.JobDNSCheck:
 		c := d.Condition(controlplane.DNSReady)
 		c.LastCheckedAt, c.NextCheckAt = &now, next
+		d.SetCondition(c)
 		if last {
-			c.NextCheckAt = nil
 			if d.Status = controlplane.DomainActive; !d.HasCertificate(now) {
 				d.Status, d.StatusReason = controlplane.DomainError, controlplane.Reason(code)
 			}
 		}
-		d.SetCondition(c)
 		return
 	}
-	message := detail
-	if last {
-		message = fmt.Sprintf("Failed %d times, and no retry is scheduled: %s",
+	c := controlplane.Condition{Type: controlplane.CertificateReady,
+		Status: controlplane.ConditionFalse, Reason: controlplane.Reason(code),
+		Message: failureMessage(detail, next, last), Fix: fix, ACME: problemOf(cause),
+		LastCheckedAt: &now, NextCheckAt: next}
+	switch {
+	case d.HasCertificate(now):
+		c.Type = controlplane.RenewalOnTrack
+	case last:
+		d.Status, d.StatusReason = controlplane.DomainError, controlplane.Reason(code)
+	}
+	d.SetCondition(c)
+}
+
+func failureMessage(detail string, next *time.Time, last bool) string {
+	switch {
+	case !last:
+		return detail
+	case next == nil:
+		return fmt.Sprintf("Failed %d times, and no retry is scheduled: %s",
 			controlplane.MaxAttempts, detail)
-		next = nil
 	}
-	if !d.HasCertificate(now) {
-		d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady,
-			Status: controlplane.ConditionFalse, Reason: controlplane.Reason(code),
-			Message: message,
-			Fix:     fix, ACME: problemOf(cause), LastCheckedAt: &now, NextCheckAt: next})
-		if last {
-			d.Status, d.StatusReason = controlplane.DomainError, controlplane.Reason(code)
-		}
-		if last && d.CertificateID != "" {
-			// a domain that had a certificate gets a new order then
-			again := now.Add(24 * time.Hour)
-			d.RenewAt = &again
-		}
-		return
-	}
-	if last {
-		// The certificate is still valid: the renewal is due again well before it expires.
-		again := now.Add(min(24*time.Hour, d.ExpiresAt.Sub(now)/4))
-		d.RenewAt, next = &again, &again
-	}
-	d.SetCondition(controlplane.Condition{Type: controlplane.RenewalOnTrack,
-		Status: controlplane.ConditionFalse, Reason: controlplane.Reason(code), Message: message,
-		Fix: fix, ACME: problemOf(cause), LastCheckedAt: &now, NextCheckAt: next})
+	return fmt.Sprintf("Failed %d times, and retried automatically at %s: %s",
+		controlplane.MaxAttempts, next.UTC().Format("15:04 MST, 2 January 2006"), detail)
 }

@@ -11,13 +11,9 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-const (
-	// freshCheck is how old a successful DNS check can be to replace the preflight, unless the
-	// order was requested after it.
-	freshCheck = time.Minute
-	// maxOrders is how many orders one run of a job can place.
-	maxOrders = 4
-)
+// freshCheck is how old a successful DNS check can be to replace the preflight, unless the order was
+// requested after it.
+const freshCheck = time.Minute
 
 // issue gets a certificate for the domain: it resumes the order that is in progress, or checks the
 // DNS and places an order at the first CA that responds.
@@ -40,30 +36,14 @@ func (w *work) issue(ctx context.Context) error {
 		order = nil
 	}
 	w.resumed = order != nil
-	tried := map[string]controlplane.Verdict{} // CAs that issued no certificate in this run
-	for range maxOrders {
+	r := &round{orders: map[string]int{}, draw: w.Rand()}
+	for {
 		if ready, err := w.preflight(ctx, order != nil); err != nil || !ready {
 			return err
 		}
 		if order == nil {
-			w.resumed = false
-			if ok, err := w.spend(ctx); err != nil || !ok {
+			if order, err = w.place(ctx, r); err != nil || order == nil {
 				return err
-			}
-			place, err := w.choose(ctx, tried)
-			if err == nil && place.wait == nil && place.quota.CA != "" {
-				order, err = w.createOrder(ctx, place.quota)
-			}
-			switch {
-			case err != nil:
-				w.refund(ctx)
-				return err
-			case place.wait != nil:
-				w.refund(ctx)
-				return w.deferForQuota(ctx, place)
-			case order == nil:
-				w.refund(ctx)
-				return w.noneLeft(ctx, tried)
 			}
 		}
 		cert, err := w.Issuer.Run(ctx, order, &journal{w})
@@ -80,13 +60,33 @@ func (w *work) issue(ctx context.Context) error {
 		if !ok {
 			return err // an internal error: the order is kept and resumed
 		}
-		again, err := w.judge(ctx, order, judged, tried)
+		again, err := w.judge(ctx, order, judged, r)
 		if err != nil || !again {
 			return err
 		}
 		order = nil
 	}
-	return w.noneLeft(ctx, tried)
+}
+
+// place stores a new order at the CA that is chosen for it. It returns nil if it deferred the job.
+func (w *work) place(ctx context.Context, r *round) (*controlplane.Order, error) {
+	w.resumed = false
+	if ok, err := w.spend(ctx); err != nil || !ok {
+		return nil, err
+	}
+	p, err := w.choose(ctx, r)
+	if err == nil && p.quota.CA != "" {
+		var o *controlplane.Order
+		if o, err = w.createOrder(ctx, p.quota); err == nil {
+			r.orders[o.CA]++
+			return o, nil
+		}
+	}
+	w.refund(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return nil, w.noneLeft(ctx, p, r)
 }
 
 // outdated is the verdict on an order that was placed before the domain's options changed.
@@ -166,8 +166,7 @@ func (w *work) loseDNS(ctx context.Context, o *controlplane.Order) error {
 		cause := w.lost.Cause()
 		v := controlplane.Verdict{Class: controlplane.VerdictDNS, CA: o.CA, Code: cause.Code,
 			Message: cause.Summary, Fix: cause.Fix, Over: true}
-		w.reportToGovernor(ctx, o, v)
-		if err := w.failOrder(ctx, o, v); err != nil {
+		if err := w.giveUp(ctx, o, v); err != nil {
 			return err
 		}
 	}

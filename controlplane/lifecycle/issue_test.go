@@ -204,11 +204,36 @@ func TestFailover(t *testing.T) {
 			"", []string{"primary"}, controlplane.JobQueued, "ca-rate-limited", 30 * time.Second,
 			0},
 		"limited, no time": {map[string]verdict{
-			"primary": verdictOf(controlplane.VerdictRateLimited)}, "", []string{"primary"},
-			controlplane.JobQueued, "ca-rate-limited", 30 * time.Second, 0},
-		"rejected": {map[string]verdict{
-			"primary": verdictOf(controlplane.VerdictRequest)}, "", []string{"primary"},
-			controlplane.JobQueued, "retry", 0, 1},
+			"primary": verdictOf(controlplane.VerdictRateLimited)}, "",
+			[]string{"primary", "backup"}, controlplane.JobSucceeded, "", 0, 0},
+		"limited by both, no time": {map[string]verdict{
+			"primary": verdictOf(controlplane.VerdictRateLimited),
+			"backup":  verdictOf(controlplane.VerdictRateLimited)}, "",
+			[]string{"primary", "backup"}, controlplane.JobQueued, "ca-rate-limited",
+			8 * time.Second, 0},
+		"failed challenge": {map[string]verdict{"primary": refuses(controlplane.VerdictDNS)},
+			"", []string{"primary", "backup"}, controlplane.JobSucceeded, "", 0, 0},
+		"rejected request": {map[string]verdict{
+			"primary": refuses(controlplane.VerdictRequest)}, "", []string{"primary", "backup"},
+			controlplane.JobSucceeded, "", 0, 0},
+		"policy": {map[string]verdict{"primary": refuses(controlplane.VerdictPolicy)},
+			"", []string{"primary", "backup"}, controlplane.JobSucceeded, "", 0, 0},
+		"account": {map[string]verdict{"primary": refuses(controlplane.VerdictAccount)},
+			"", []string{"primary", "backup"}, controlplane.JobSucceeded, "", 0, 0},
+		"paused": {map[string]verdict{"primary": refuses(controlplane.VerdictPaused)},
+			"", []string{"primary", "backup"}, controlplane.JobSucceeded, "", 0, 0},
+		"order lost": {map[string]verdict{"primary": refuses(controlplane.VerdictOrderGone)},
+			"", []string{"primary", "primary", "backup"}, controlplane.JobSucceeded, "", 0, 0},
+		"rejected by both": {map[string]verdict{"primary": refuses(controlplane.VerdictPolicy),
+			"backup": refuses(controlplane.VerdictDNS)}, "", []string{"primary", "backup"},
+			controlplane.JobQueued, "retry", 8 * time.Second, 1},
+		"rejected, unreachable": {map[string]verdict{
+			"primary": refuses(controlplane.VerdictRequest), "backup": away}, "",
+			[]string{"primary", "backup"}, controlplane.JobQueued, "ca-unreachable",
+			8 * time.Second, 0},
+		"our fault": {map[string]verdict{
+			"primary": verdictOf(controlplane.VerdictInternal)}, "", []string{"primary"},
+			controlplane.JobQueued, "retry", 8 * time.Second, 1},
 		"interrupted": {map[string]verdict{
 			"primary": verdictOf(controlplane.VerdictInterrupted)}, "", []string{"primary"},
 			controlplane.JobQueued, "ca-interrupted", 30 * time.Second, 0},
@@ -226,10 +251,10 @@ func TestFailover(t *testing.T) {
 			controlplane.JobQueued, "ca-rate-limited", time.Hour, 0},
 		"unreachable, limited": {map[string]verdict{"primary": away,
 			"backup": limited(7 * day)}, "", []string{"primary", "backup"}, controlplane.JobQueued,
-			"ca-rate-limited", 15 * time.Minute, 0},
+			"ca-unreachable", 8 * time.Second, 0},
 		"limited, unreachable": {map[string]verdict{"primary": limited(7 * day),
 			"backup": away}, "", []string{"primary", "backup"}, controlplane.JobQueued,
-			"ca-rate-limited", 15 * time.Minute, 0},
+			"ca-unreachable", 8 * time.Second, 0},
 		"forbidden, limited": {map[string]verdict{"primary": caa,
 			"backup": limited(20 * time.Minute)}, "", []string{"primary", "backup"},
 			controlplane.JobQueued, "ca-rate-limited", 20 * time.Minute, 0},
@@ -343,7 +368,7 @@ func TestFailedOrderIsNotResumed(t *testing.T) {
 	d := w.issuing("example.com")
 	over := verdictOf(controlplane.VerdictRequest)
 	over.Over, over.Problem = true, []byte(`{"type":"urn:ietf:params:acme:error:unauthorized"}`)
-	w.ca.reject(map[string]verdict{"primary": over})
+	w.ca.rejectAll(over)
 	j := w.run(d, controlplane.JobStartIssuance)
 	wantJob(t, j, controlplane.JobQueued, "retry", 1)
 	if e := w.last(d.ID); e.Action != controlplane.ActionOrderFailed ||
@@ -354,8 +379,8 @@ func TestFailedOrderIsNotResumed(t *testing.T) {
 	}
 	w.ca.answer(nil)
 	w.runDue(d, controlplane.JobStartIssuance)
-	if w.ca.order(0).ID == w.ca.order(1).ID {
-		t.Error("the failed order was resumed")
+	if w.ca.order(0).ID == w.ca.order(2).ID || w.ca.order(1).ID == w.ca.order(2).ID {
+		t.Error("a failed order was resumed")
 	}
 	wantStatus(t, w.domain(d), controlplane.DomainActive, "")
 }
@@ -364,9 +389,9 @@ func TestFailedOrderIsNotResumed(t *testing.T) {
 func TestInterruptedOrderIsResumed(t *testing.T) {
 	t.Parallel()
 	for name, err := range map[string]error{
-		"interrupted":        verdictOf(controlplane.VerdictInterrupted),
-		"internal error":     errors.New("disk full"),
-		"rejected, and open": verdictOf(controlplane.VerdictRequest)} {
+		"interrupted":    verdictOf(controlplane.VerdictInterrupted),
+		"internal error": errors.New("disk full"),
+		"our fault":      verdictOf(controlplane.VerdictInternal)} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
@@ -445,7 +470,7 @@ func TestFailuresAreShownAndDeadLettered(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.issuing("example.com")
-	w.ca.reject(map[string]verdict{"primary": verdictOf(controlplane.VerdictRequest)})
+	w.ca.rejectAll(verdictOf(controlplane.VerdictRequest))
 	for n := 1; n <= controlplane.MaxAttempts; n++ {
 		now := w.clock.Now()
 		j, err := w.try(d, controlplane.JobStartIssuance)
@@ -502,7 +527,7 @@ func TestFailedRenewalKeepsTheDomainActive(t *testing.T) {
 			w.ca.lives(life)
 			d := w.active("example.com")
 			first := d.CertificateID
-			w.ca.reject(map[string]verdict{"primary": verdictOf(controlplane.VerdictRequest)})
+			w.ca.rejectAll(verdictOf(controlplane.VerdictRequest))
 			for range 3 {
 				due := *w.domain(d).RenewAt
 				w.clock.set(due)
@@ -693,7 +718,7 @@ func TestRestartedJobChecksTheDNSFirst(t *testing.T) {
 	d := w.active("example.com")
 	over := verdictOf(controlplane.VerdictRequest)
 	over.Over = true
-	w.ca.reject(map[string]verdict{"primary": over})
+	w.ca.rejectAll(over)
 	_, _, err := w.RequestRenew(t.Context(), alice, w.org, d.ID)
 	must(t, err)
 	for range controlplane.MaxAttempts {

@@ -313,6 +313,13 @@ func verdictOf(class controlplane.VerdictClass) verdict {
 		string(class) + ".", Fix: "Wait."}
 }
 
+// refuses returns a verdict that ended its order.
+func refuses(class controlplane.VerdictClass) verdict {
+	v := verdictOf(class)
+	v.Over = true
+	return v
+}
+
 // issuer is an Issuer with several CAs. It issues unless answers returns an error.
 type issuer struct {
 	clock  *clock
@@ -343,6 +350,15 @@ func (i *issuer) reject(by map[string]verdict) {
 		}
 		return nil
 	})
+}
+
+// rejectAll makes every CA return the verdict.
+func (i *issuer) rejectAll(v verdict) {
+	by := map[string]verdict{}
+	for _, ca := range i.names {
+		by[ca] = v
+	}
+	i.reject(by)
 }
 
 func (i *issuer) lives(life time.Duration) { i.mu.Lock(); defer i.mu.Unlock(); i.life = life }

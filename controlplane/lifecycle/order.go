@@ -1,76 +1,147 @@
 package lifecycle
 
 import (
-	"cmp"
 	"context"
+	"encoding/json"
 	"slices"
+	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
 // place is the result of choosing a CA: a reservation at a CA, or the wait for the first of the
-// remaining CAs. Both are empty if no CA remains.
+// candidates. Both are empty if there is no candidate.
 type place struct {
 	quota controlplane.QuotaRequest
-	wait  *controlplane.QuotaDecision
-	by    string // the CA that it waits for
+	next  controlplane.NextAttempt
+	known map[string]obstacle // why each candidate is ruled out
+	order []string            // the candidates, in order of preference
 }
 
-// choose returns the CA to order from: the first one, in order of preference and without those that
-// were tried or that CAA forbids, whose limits allow the order now or within the job's patience.
-func (w *work) choose(ctx context.Context, tried map[string]controlplane.Verdict) (place, error) {
-	left := w.healthy(w.left(tried))
-	var p place
-	for i, ca := range left {
-		q, err := w.quota(ctx, ca)
-		if err != nil {
-			return p, err
-		}
-		if i+1 < len(left) {
-			q.Patience = w.patience() // another CA is used instead of a longer wait
-		}
-		if w.Governor == nil {
-			return place{quota: q}, nil
-		}
-		d, err := w.Governor.Reserve(ctx, q)
-		if err != nil {
-			return p, err
-		}
-		if d.OK {
-			w.uncounted = d.Bypassed
-			return place{quota: q}, nil
-		}
-		if p.wait == nil || d.WaitUntil.Before(p.wait.WaitUntil) {
-			p.wait, p.by = &d, ca
-		}
-		if d.WaitUntil.Sub(w.now()) <= q.Patience {
+// obstacle is why a CA is not used now.
+type obstacle struct {
+	text
+	ca      string
+	party   controlplane.Party
+	problem json.RawMessage
+	passes  bool // it is a reason to wait, not a failure
+	until   time.Time
+}
+
+// choose returns the CA to order from: the first candidate, in order of preference, that no source
+// rules out and whose limits allow the order now. A preferred CA's limits are waited for within the
+// job's patience.
+func (w *work) choose(ctx context.Context, r *round) (place, error) {
+	look, p, err := w.outlook(ctx)
+	if err != nil {
+		return p, err
+	}
+	for {
+		p.next = look.Next()
+		if p.next.CA == "" || p.next.At.After(look.Now) {
 			return p, nil
 		}
-	}
-	return p, nil
-}
-
-// left returns the CAs that remain for this run.
-func (w *work) left(tried map[string]controlplane.Verdict) []string {
-	var left []string
-	for _, ca := range w.preference() {
-		if _, done := tried[ca]; !done && !slices.Contains(w.domain.ForbiddenCAs, ca) {
-			left = append(left, ca)
+		i := slices.IndexFunc(look.Candidates,
+			func(c controlplane.Candidate) bool { return c.CA == p.next.CA })
+		ok, err := w.reserve(ctx, look, i, &p, r)
+		if err != nil || ok {
+			return p, err
 		}
 	}
-	return left
 }
 
-// healthy returns the CAs that responded to their last request, or all if none did.
-func (w *work) healthy(cas []string) []string {
-	up := slices.DeleteFunc(slices.Clone(cas), func(ca string) bool {
-		ok, _ := w.Issuer.Healthy(ca)
-		return !ok
-	})
-	if len(up) == 0 {
-		return cas
+// reserve reserves an order at the candidate that was chosen. If it returns false, it has recorded
+// in the candidate what rules it out.
+func (w *work) reserve(
+	ctx context.Context, look controlplane.Outlook, i int, p *place, r *round,
+) (bool, error) {
+	c := &look.Candidates[i]
+	q, err := w.quota(ctx, c.CA)
+	if err != nil {
+		return false, err
 	}
-	return up
+	if p.next.Forced {
+		ok, err := w.Store.TakeForced(ctx, c.CA, look.Now)
+		if err != nil || !ok {
+			c.NoForce = true
+			return false, err
+		}
+		w.Logger.WarnContext(ctx, "lifecycle: order forced despite the counted limits",
+			"forced", true, "ca", c.CA, "job", w.claim.Job.ID)
+		r.forced, p.quota = true, q
+		return true, nil
+	}
+	if slices.ContainsFunc(look.Candidates[i+1:],
+		func(c controlplane.Candidate) bool { return !c.Ready().After(look.Now) }) {
+		q.Patience = look.Patience // another CA is used instead of a longer wait
+	}
+	if w.Governor == nil {
+		p.quota = q
+		return true, nil
+	}
+	d, err := w.Governor.Reserve(ctx, q)
+	if err != nil {
+		return false, err
+	}
+	if d.OK {
+		w.uncounted, p.quota = d.Bypassed, q
+		return true, nil
+	}
+	until := &c.Quota
+	if d.Limit == controlplane.LimitByCA {
+		until = &c.Held
+	}
+	*until = later(d.WaitUntil, look.Now.Add(time.Second))
+	p.known[c.CA] = obstacle{ca: c.CA, party: controlplane.PartyService, passes: true,
+		until: *until, text: text{controlplane.ReasonCAQuota, d.Message,
+			"No action needed. The order is placed when the CA's limit (" + d.Limit +
+				") allows it."}}
+	return false, nil
+}
+
+// outlook returns what is known of the candidates before the governor is asked: what their CAs said
+// to this job, and which are unreachable.
+func (w *work) outlook(ctx context.Context) (controlplane.Outlook, place, error) {
+	now := w.now()
+	look := controlplane.Outlook{Now: now, Person: w.personWaits(now), Patience: w.patience()}
+	p := place{known: map[string]obstacle{}}
+	if w.domain.HasCertificate(now) {
+		look.Expires = *w.domain.ExpiresAt
+		cert, err := w.current(ctx)
+		if err != nil {
+			return look, p, err
+		}
+		look.Lifetime = cert.NotAfter.Sub(cert.NotBefore)
+	}
+	for _, ca := range w.preference() {
+		if slices.Contains(w.domain.ForbiddenCAs, ca) {
+			continue
+		}
+		c := controlplane.Candidate{CA: ca, Backoff: w.claim.Job.CAs[ca].Until}
+		ok, until := w.Issuer.Healthy(ca)
+		if !ok && until.After(now) {
+			c.Breaker = until
+			v := controlplane.Verdict{Class: controlplane.VerdictUnreachable, CA: ca,
+				Code: "ca-unreachable", Message: ca + " is unreachable.",
+				Fix: controlplane.FixOf("ca-unreachable")}
+			p.known[ca] = obstacleOf(v, true, until)
+		}
+		if wait := w.claim.Job.CAs[ca]; wait.Until.After(now) {
+			p.known[ca] = obstacleOf(wait.Verdict(ca), wait.Passes, wait.Until)
+		}
+		look.Candidates, p.order = append(look.Candidates, c), append(p.order, ca)
+	}
+	return look, p, nil
+}
+
+func obstacleOf(v controlplane.Verdict, passes bool, until time.Time) obstacle {
+	return obstacle{text: text{v.Code, v.Message, v.Fix}, ca: v.CA, party: v.Actor(),
+		problem: v.Problem, passes: passes, until: until}
+}
+
+func (o obstacle) verdict() controlplane.Verdict {
+	return controlplane.Verdict{CA: o.ca, Code: o.code, Message: o.message, Fix: o.fix,
+		Problem: o.problem}
 }
 
 // preference returns the CAs in the domain's order of preference.
@@ -138,57 +209,54 @@ func (w *work) createOrder(
 	return o, w.Store.BeginOrder(ctx, w.claim, o, entry)
 }
 
-// reportToGovernor updates the tracked limits of a CA after an order failed. A failed update is
-// harmless: the CA enforces its limits itself.
-func (w *work) reportToGovernor(
-	ctx context.Context, o *controlplane.Order, v controlplane.Verdict,
-) {
+// learn updates the tracked limits of a CA after its verdict. A failed update is harmless: the CA
+// enforces its limits itself.
+func (w *work) learn(ctx context.Context, o *controlplane.Order, v controlplane.Verdict) {
 	if w.Governor == nil {
 		return
 	}
-	q := controlplane.QuotaRequest{CA: o.CA, Names: o.Names,
-		Replaces: o.Replaces != "", OrderID: o.ID}
 	var err error
 	switch v.Class {
 	case controlplane.VerdictRateLimited:
-		err = w.Governor.Learn(ctx, q, v)
-		if o.OrderURL == "" {
-			err = cmp.Or(err, w.Governor.Refund(ctx, q, false))
-		}
+		err = w.Governor.Learn(ctx, quotaOf(o), v)
 	case controlplane.VerdictSlow, controlplane.VerdictInterrupted, controlplane.VerdictInternal:
 	default:
 		if v.FailedValidation {
-			err = w.Governor.AuthorizationFailed(ctx, q)
-		}
-		if (v.Over || !v.Class.Refusal()) && !mayBeIssued(o, v) {
-			err = cmp.Or(w.Governor.Refund(ctx, q,
-				o.OrderURL != "" || v.Class == controlplane.VerdictUnreachable), err)
+			err = w.Governor.AuthorizationFailed(ctx, quotaOf(o))
 		}
 	}
+	w.logUpdate(ctx, o, err)
+}
+
+// giveBack stops counting an order that is closed without a certificate, unless the CA may have
+// counted it.
+func (w *work) giveBack(ctx context.Context, o *controlplane.Order, v controlplane.Verdict) {
+	if w.Governor == nil || mayBeIssued(o, v) ||
+		v.Class == controlplane.VerdictRateLimited && o.OrderURL != "" {
+		return
+	}
+	w.logUpdate(ctx, o, w.Governor.Refund(ctx, quotaOf(o),
+		o.OrderURL != "" || v.Class == controlplane.VerdictUnreachable))
+}
+
+func quotaOf(o *controlplane.Order) controlplane.QuotaRequest {
+	return controlplane.QuotaRequest{CA: o.CA, Names: o.Names, Replaces: o.Replaces != "",
+		OrderID: o.ID}
+}
+
+func (w *work) logUpdate(ctx context.Context, o *controlplane.Order, err error) {
 	if err != nil {
 		w.Logger.InfoContext(ctx, "lifecycle: updating the tracked CA limits failed", "order", o.ID,
 			"error", err)
 	}
 }
 
-// mayBeIssued reports whether the CA may have issued the certificate of a failed order, and counted
+// mayBeIssued reports whether the CA may have issued the certificate of a closed order, and counted
 // it against its limits. It did if it returned a chain, and it may have if the response to the CSR
 // is unknown.
 func mayBeIssued(o *controlplane.Order, v controlplane.Verdict) bool {
-	switch v.Class {
-	case controlplane.VerdictUnreachable, controlplane.VerdictOrderGone:
-		return o.Step == controlplane.StepReady || o.Step == controlplane.StepFinalized ||
-			o.Step == controlplane.StepIssued
+	if !v.Over || v.Class == controlplane.VerdictOrderGone {
+		return sentCSR(o.Step)
 	}
 	return o.Step == controlplane.StepIssued
-}
-
-// deferForQuota defers the job until the CA's limits allow the order.
-func (w *work) deferForQuota(ctx context.Context, p place) error {
-	return w.postpone(ctx, deferral{
-		why: deferReason{controlplane.ReasonCAQuota, p.wait.Message, p.by},
-		shown: text{controlplane.ReasonCAQuota, p.wait.Message,
-			"No action needed. The order is placed when the CA's limit (" + p.wait.Limit +
-				") allows it."},
-		next: w.within(p.wait.WaitUntil, w.now())})
 }

@@ -305,7 +305,7 @@ func TestRestartWithinTheHour(t *testing.T) {
 	d := w.active("example.com")
 	over := verdictOf(controlplane.VerdictRequest)
 	over.Over = true
-	w.ca.reject(map[string]verdict{"primary": over})
+	w.ca.rejectAll(over)
 	_, _, err := w.RequestRenew(t.Context(), alice, w.org, d.ID)
 	must(t, err)
 	for range controlplane.MaxAttempts {

@@ -51,6 +51,7 @@ func (w *work) issuance(
 	d.Status, d.StatusReason = controlplane.DomainActive, ""
 	d.CertificateID, d.ExpiresAt, d.RenewAt, d.LastIssuedAt = cert.ID, &cert.NotAfter, &renewAt,
 		&now
+	d.RetryAt = nil
 	d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady,
 		Status: controlplane.ConditionTrue, Reason: controlplane.ReasonIssued,
 		Message: "A certificate of " + cert.Issuer + " is valid until " +

@@ -195,7 +195,7 @@ func TestChooseWithoutTrackedLimits(t *testing.T) {
 	}
 
 	other := w.issuing("other.example.com")
-	w.ca.reject(map[string]verdict{"primary": limited, "backup": limited})
+	w.ca.rejectAll(limited)
 	j := w.run(other, controlplane.JobStartIssuance)
 	wantJob(t, j, controlplane.JobQueued, "ca-rate-limited", 0)
 	if !j.RunAt.Equal(limited.RetryAt) {
@@ -225,18 +225,18 @@ func TestGovernorTracksFailedOrders(t *testing.T) {
 		"forbidden by CAA": {verdictOf(controlplane.VerdictCAAForbids),
 			[]string{"refund primary false"}, []string{"primary", "backup"}},
 		"not validated": {over("ca-unauthorized"),
-			[]string{"failed primary", "refund primary false"}, []string{"primary"}},
+			[]string{"failed primary", "refund primary false"}, []string{"primary", "backup"}},
 		"bad CSR": {over("ca-bad-csr"), []string{"refund primary false"},
-			[]string{"primary"}},
-		"rejected, order open": {verdictOf(controlplane.VerdictRequest), nil,
-			[]string{"primary"}},
+			[]string{"primary", "backup"}},
+		"rejected, order open": {verdictOf(controlplane.VerdictRequest),
+			[]string{"refund primary false"}, []string{"primary", "backup"}},
 		"interrupted": {verdictOf(controlplane.VerdictInterrupted), nil,
 			[]string{"primary"}},
 		"missing, placed again": {verdictOf(controlplane.VerdictOrderGone),
-			[]string{"refund primary false", "refund primary false", "refund primary false",
-				"refund primary false"}, []string{"primary", "primary", "primary", "primary"}},
+			[]string{"refund primary false", "refund primary false"},
+			[]string{"primary", "primary", "backup"}},
 		"forbidden by CAA later": {over("ca-caa"),
-			[]string{"failed primary", "refund primary false"}, []string{"primary"}},
+			[]string{"failed primary", "refund primary false"}, []string{"primary", "backup"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

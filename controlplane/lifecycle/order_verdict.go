@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
@@ -14,52 +15,110 @@ const (
 	// longWait is the same for a renewal that is not urgent: at the CA of the certificate that it
 	// replaces, an order may be exempt from rate limits (RFC 9773 §5).
 	longWait = time.Hour
-	// unreachableWait is the retry delay of an unreachable CA if the others are over their limits.
-	unreachableWait = 15 * time.Minute
 )
 
-// judge acts on a CA's verdict. It returns true if this run should place another order. Otherwise
-// it deferred the job, or returns the error with which the job fails.
+// maxOrders is how many orders one run of a job places at a CA.
+const maxOrders = 2
+
+// longestPoll is the longest time between two polls of an order in progress, whatever its CA asks
+// for.
+const longestPoll = time.Minute
+
+// round is what one run of a job has tried.
+type round struct {
+	orders  map[string]int // placed, by CA
+	away    bool           // a CA was unavailable
+	refused bool           // a CA refused
+	forced  bool           // the order was forced despite the counted limits
+	draw    float64        // places the pauses within their jitter
+}
+
+// judge acts on a CA's verdict. It returns true if this run should use another CA, or place another
+// order at this one. Otherwise it deferred the job, or returns the error with which the job fails.
 func (w *work) judge(
-	ctx context.Context, o *controlplane.Order, e controlplane.Judged,
-	tried map[string]controlplane.Verdict,
+	ctx context.Context, o *controlplane.Order, e controlplane.Judged, r *round,
 ) (bool, error) {
 	v := storableVerdict(e.Verdict())
+	v.CA = o.CA
 	w.Logger.InfoContext(ctx, "lifecycle: order issued no certificate", "order", o.ID, "ca", o.CA,
-		"class", v.Class, "code", v.Code, "error", e)
-	w.reportToGovernor(ctx, o, v)
+		"class", v.Class, "code", v.Code, "forced", r.forced, "error", e)
+	w.learn(ctx, o, v)
 	switch v.Class {
+	case controlplane.VerdictInternal:
+		return false, e // the order is kept and resumed
 	case controlplane.VerdictInterrupted, controlplane.VerdictSlow:
 		return false, w.deferForCA(ctx, v)
-	case controlplane.VerdictRateLimited:
-		if w.Governor != nil && !w.uncounted && o.OrderURL == "" {
-			// The governor knows the limit now: it selects another CA, or spreads the waiting jobs.
-			return true, w.failOrder(ctx, o, v)
-		}
-		tried[o.CA] = v
-		wait := v.RetryAt.IsZero() || v.RetryAt.Sub(w.now()) < w.patience() ||
-			len(w.left(tried)) == 0
-		if v.Over || !wait {
-			if err := w.failOrder(ctx, o, v); err != nil {
-				return false, err
-			}
-		}
-		if wait {
-			return false, w.deferForCA(ctx, soonest(v, tried, w.now()))
-		}
-		return true, nil
-	case controlplane.VerdictUnreachable, controlplane.VerdictCAAForbids:
-		tried[o.CA] = v
-		return true, w.failOrder(ctx, o, v)
 	case controlplane.VerdictOrderGone:
-		return true, w.failOrder(ctx, o, v)
-	}
-	if v.Class.Refusal() && v.Over {
-		if err := w.failOrder(ctx, o, v); err != nil {
-			return false, err
+		if r.orders[o.CA] < maxOrders {
+			return true, w.giveUp(ctx, o, v)
+		}
+		v.Code, v.Message = ordersExhausted, o.CA+" gave no certificate for several orders in a row."
+		v.Fix = controlplane.FixOf(ordersExhausted)
+	case controlplane.VerdictRateLimited:
+		if w.Governor != nil && !w.uncounted && o.OrderURL == "" && r.orders[o.CA] < maxOrders {
+			// The governor knows the limit now: it selects another CA, or spreads the waiting jobs.
+			return true, w.giveUp(ctx, o, v)
+		}
+		if w.worthWaiting(v) {
+			w.record(v, r)
+			if v.Over {
+				if err := w.giveUp(ctx, o, v); err != nil {
+					return false, err
+				}
+			}
+			return false, w.deferForCA(ctx, v)
 		}
 	}
-	return false, e
+	w.record(v, r)
+	if w.keeps(o, v) {
+		return true, nil
+	}
+	return true, w.giveUp(ctx, o, v)
+}
+
+// worthWaiting reports whether the job waits for a CA over its limit, once, instead of using
+// another CA.
+func (w *work) worthWaiting(v controlplane.Verdict) bool {
+	return !v.RetryAt.IsZero() && v.RetryAt.Sub(w.now()) < w.patience() &&
+		w.claim.Job.CAs[v.CA].Code == ""
+}
+
+// keeps reports whether an order stays open although its CA is unavailable: its certificate can
+// still arrive, or no other CA is left.
+func (w *work) keeps(o *controlplane.Order, v controlplane.Verdict) bool {
+	if v.Over || !v.Temporary() || o.OrderURL == "" {
+		return false
+	}
+	return sentCSR(o.Step) || !slices.ContainsFunc(w.preference(), func(ca string) bool {
+		return !slices.Contains(w.domain.ForbiddenCAs, ca) &&
+			!w.claim.Job.CAs[ca].Until.After(w.now())
+	})
+}
+
+// sentCSR reports whether the CSR of an order at the step may have been sent.
+func sentCSR(step controlplane.OrderStep) bool {
+	return step == controlplane.StepReady || step == controlplane.StepFinalized ||
+		step == controlplane.StepIssued
+}
+
+// record remembers a CA's verdict, and until when the job does not use the CA.
+func (w *work) record(v controlplane.Verdict, r *round) {
+	now, j := w.now(), w.claim.Job
+	c := controlplane.CAWait{Class: v.Class, Code: v.Code, Message: v.Message, Fix: v.Fix,
+		Problem: v.Problem, Passes: v.Temporary(), Failures: j.CAs[v.CA].Failures}
+	wait := w.Backoff.Pause(j.Waits+1, r.draw)
+	if c.Passes {
+		r.away = true
+	} else {
+		r.refused = true
+		c.Failures++
+		wait = w.Backoff.After(max(c.Failures, j.Attempts+1), r.draw)
+	}
+	c.Until = w.within(later(now.Add(wait), v.RetryAt), now)
+	if j.CAs == nil {
+		j.CAs = map[string]controlplane.CAWait{}
+	}
+	j.CAs[v.CA] = c
 }
 
 // patience returns how long the job waits for a CA before it uses another one: for a renewal of the
@@ -72,15 +131,24 @@ func (w *work) patience() time.Duration {
 	return min(max(d.ExpiresAt.Sub(w.now())/24, shortWait), longWait)
 }
 
-// deferForCA defers the job until the CA accepts requests again. The order is kept.
+// deferForCA defers the job until the next poll of its order, which is kept.
 func (w *work) deferForCA(ctx context.Context, v controlplane.Verdict) error {
 	now, next := w.now(), v.RetryAt
 	if next.Before(now.Add(time.Second)) {
-		next = now.Add(30 * time.Second)
+		next = now.Add(longestPoll / 2)
+	}
+	if most := now.Add(longestPoll); next.After(most) && v.Class != controlplane.VerdictRateLimited {
+		next = most
 	}
 	return w.postpone(ctx, deferral{why: deferReason{v.Code, v.Message, v.CA},
 		shown: text{v.Code, v.Message, v.Fix}, next: w.within(next, now),
 		waits: w.claim.Job.Waits, problem: v.Problem})
+}
+
+// giveUp closes an order that gave no certificate, and returns its share of the CA's limits.
+func (w *work) giveUp(ctx context.Context, o *controlplane.Order, v controlplane.Verdict) error {
+	w.giveBack(ctx, o, v)
+	return w.failOrder(ctx, o, v)
 }
 
 // failOrder ends an order without a certificate, so that another one can be placed.
@@ -109,45 +177,76 @@ func (w *work) failOrder(ctx context.Context, o *controlplane.Order, v controlpl
 	})
 }
 
-// soonest returns the verdict v of a CA over its limit, with the earliest time at which any CA can
-// be retried: another limit may end sooner, and an unreachable CA may be available again.
-func soonest(
-	v controlplane.Verdict, tried map[string]controlplane.Verdict, now time.Time,
-) controlplane.Verdict {
-	for _, other := range tried {
-		at := other.RetryAt
-		if other.Class == controlplane.VerdictUnreachable && at.IsZero() {
-			at = now.Add(unreachableWait)
-		}
-		if other.Class != controlplane.VerdictCAAForbids && !at.IsZero() && at.Before(v.RetryAt) {
-			v.RetryAt = at
-		}
+// noneLeft ends a run in which no CA issued a certificate. If a CA is only unavailable or over its
+// limit, it defers the job. Otherwise it returns the error with which the job fails. Both show the
+// verdict of the party that must act.
+func (w *work) noneLeft(ctx context.Context, p place, r *round) error {
+	shown, found := w.decisive(p)
+	if !found {
+		return &controlplane.Error{Kind: controlplane.KindUnavailable, Code: ordersExhausted,
+			Message: "No CA can issue the certificate.", Fix: controlplane.FixOf(ordersExhausted)}
 	}
-	return v
+	why, passes := firstToPass(p)
+	if !passes {
+		if r.refused {
+			return &refusal{verdict: shown.verdict(), at: p.next.At, customer: onlyCustomer(p)}
+		}
+		why = shown // the job ran early
+	}
+	waits := w.claim.Job.Waits
+	if r.away {
+		waits++
+	}
+	return w.postpone(ctx, deferral{why: deferReason{why.code, why.message, why.ca},
+		shown: shown.text, problem: shown.problem, waits: waits,
+		next: p.next.At.UTC().Truncate(time.Microsecond)})
 }
 
-// noneLeft ends a run in which no CA issued a certificate. If a CA is over its limit, it defers the
-// job. Otherwise it returns the verdict of the most preferred CA, with which the job fails.
-func (w *work) noneLeft(ctx context.Context, tried map[string]controlplane.Verdict) error {
-	for _, ca := range w.preference() {
-		if v, ok := tried[ca]; ok && v.Class == controlplane.VerdictRateLimited {
-			return w.deferForCA(ctx, soonest(v, tried, w.now()))
+// decisive returns the obstacle of the party that must act: a customer before the operator, and the
+// operator before a CA. If several must, it is that of the most preferred CA, or of the CA that
+// becomes available first.
+func (w *work) decisive(p place) (found obstacle, ok bool) {
+	rank := map[controlplane.Party]int{controlplane.PartyCustomer: 2, controlplane.PartyOperator: 1}
+	for _, ca := range p.order {
+		o, known := p.known[ca]
+		better := rank[o.party] > rank[found.party] || rank[o.party] == 0 &&
+			rank[found.party] == 0 && o.until.Before(found.until)
+		if known && (!ok || better) {
+			found, ok = o, true
 		}
 	}
-	for _, ca := range w.preference() {
-		if v, ok := tried[ca]; ok {
-			return judgment(v)
+	return found, ok
+}
+
+// firstToPass returns the obstacle that is expected to pass first.
+func firstToPass(p place) (found obstacle, ok bool) {
+	for _, ca := range p.order {
+		if o := p.known[ca]; o.passes && (!ok || o.until.Before(found.until)) {
+			found, ok = o, true
 		}
 	}
-	return &controlplane.Error{Kind: controlplane.KindUnavailable, Code: ordersExhausted,
-		Message: "Several orders in a row gave no certificate.",
-		Fix:     "No action needed. The order is retried automatically."}
+	return found, ok
+}
+
+// onlyCustomer reports whether only the customer can remove the obstacles.
+func onlyCustomer(p place) bool {
+	return !slices.ContainsFunc(p.order, func(ca string) bool {
+		return p.known[ca].code == "" || p.known[ca].party != controlplane.PartyCustomer
+	})
 }
 
 const ordersExhausted = "orders-exhausted"
 
-// judgment is a verdict as an error.
-type judgment controlplane.Verdict
+// refusal is the error of a run in which every CA refused.
+type refusal struct {
+	verdict  controlplane.Verdict
+	at       time.Time // of the next attempt
+	customer bool      // only the customer can remove the causes
+}
 
-func (j judgment) Error() string                 { return j.CA + ": " + j.Code + ": " + j.Message }
-func (j judgment) Verdict() controlplane.Verdict { return controlplane.Verdict(j) }
+func (r *refusal) Error() string {
+	return r.verdict.CA + ": " + r.verdict.Code + ": " + r.verdict.Message
+}
+
+// Verdict implements controlplane.Judged.
+func (r *refusal) Verdict() controlplane.Verdict { return r.verdict }

@@ -103,6 +103,9 @@ func (s *Service) moveRenewal(
 		if err != nil || d.CertificateID != r.CertificateID {
 			return err
 		}
+		if d.RetryAt != nil {
+			at = later(at, *d.RetryAt) // the CA's window does not shorten the pause of a failure
+		}
 		if err := t.SaveRenewalInfo(ctx, r, info); err != nil || isSuspended(d) ||
 			d.RenewAt != nil && d.RenewAt.Equal(at) {
 			return err

@@ -112,6 +112,15 @@ func (s *Service) RestartJob(
 			return err
 		}
 		if !started {
+			if job.ID != id {
+				// Another job continues the work: if it waits, it becomes due now.
+				job, started, err = t.ExpediteJob(ctx, orgID, job.ID, now)
+				if err != nil {
+					return err
+				}
+			}
+		}
+		if !started {
 			if job.Status == controlplane.JobSucceeded {
 				return &controlplane.Error{Kind: controlplane.KindConflict,
 					Code: "job-succeeded", ExistingID: job.ID,

@@ -118,7 +118,7 @@ func TestRestartJobIsIdempotent(t *testing.T) {
 	w := newWorld(t)
 	d := w.add("example.com")
 	w.run(d, controlplane.JobDNSCheck)
-	w.ca.reject(map[string]verdict{"primary": verdictOf(controlplane.VerdictRequest)})
+	w.ca.rejectAll(verdictOf(controlplane.VerdictRequest))
 	for range controlplane.MaxAttempts {
 		w.runDue(d, controlplane.JobStartIssuance)
 	}
@@ -161,7 +161,7 @@ func TestRestartJobReturnsAnotherOpenJob(t *testing.T) {
 	w := newWorld(t)
 	d := w.add("example.com")
 	w.run(d, controlplane.JobDNSCheck)
-	w.ca.reject(map[string]verdict{"primary": verdictOf(controlplane.VerdictRequest)})
+	w.ca.rejectAll(verdictOf(controlplane.VerdictRequest))
 	for range controlplane.MaxAttempts {
 		w.runDue(d, controlplane.JobStartIssuance)
 	}

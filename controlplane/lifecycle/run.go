@@ -169,7 +169,12 @@ func (w *work) fail(ctx context.Context, cause error) error {
 	wait := w.Backoff.After(failures, w.Rand())
 	runAt := now.Add(wait).Truncate(time.Microsecond)
 	var waitFor string // the CA that asked for a longer wait
-	if j, ok := errors.AsType[controlplane.Judged](cause); ok &&
+	if r, ok := errors.AsType[*refusal](cause); ok {
+		if r.at.After(now.Add(w.Backoff.After(failures, 1))) {
+			waitFor = r.verdict.CA
+		}
+		runAt = r.at
+	} else if j, ok := errors.AsType[controlplane.Judged](cause); ok &&
 		j.Verdict().RetryAt.After(runAt) {
 		runAt, waitFor = j.Verdict().RetryAt, j.Verdict().CA
 	}
@@ -181,15 +186,19 @@ func (w *work) fail(ctx context.Context, cause error) error {
 		if err != nil {
 			return err
 		}
+		next := &runAt
 		if last {
 			err = t.DeadLetterJob(ctx, w.claim, now, code, detail, problemOf(cause))
+			if err == nil {
+				next, err = w.follow(ctx, t, d, cause, now)
+			}
 		} else {
 			err = t.FailJob(ctx, w.claim, now, runAt, code, detail, problemOf(cause))
 		}
 		if err != nil {
 			return err
 		}
-		w.showFailure(d, cause, runAt, last, now)
+		w.showFailure(d, cause, next, last, now)
 		if err := t.SaveDomain(ctx, d, now); err != nil {
 			return err
 		}

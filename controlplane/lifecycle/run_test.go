@@ -225,8 +225,8 @@ func TestTextsOfACAAreStorable(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.issuing("example.com")
-	w.ca.reject(map[string]verdict{"primary": {Class: controlplane.VerdictRequest,
-		Code: "ca-request", Message: "a\x00b\xffc", Fix: "\x00"}})
+	w.ca.rejectAll(verdict{Class: controlplane.VerdictRequest, Code: "ca-request",
+		Message: "a\x00b\xffc", Fix: "\x00"})
 	j := w.run(d, controlplane.JobStartIssuance)
 	wantJob(t, j, controlplane.JobQueued, "retry", 1)
 	if j.LastError != "ab\uFFFDc" {

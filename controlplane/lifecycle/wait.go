@@ -73,6 +73,13 @@ func (w *work) latest(now time.Time) time.Time {
 	return controlplane.LatestAttempt(now, expires, w.personWaits(now))
 }
 
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
+
 // personPatience is how long after a request a person is assumed to wait for its result.
 const personPatience = time.Hour
 

@@ -95,16 +95,17 @@ func (q queries) AddJob(ctx context.Context, j *controlplane.Job) (*controlplane
 
 // insertJob stores one job, with jobArgs. A FROM clause may follow it.
 const insertJob = `INSERT INTO jobs AS j (id, org_id, domain_id, certificate_id, type, slot, queue, reason, run_at, request_id,
-		created_at, updated_at)
+		created_at, updated_at, round, round_since)
 	SELECT @new_job, @job_org_id, @job_domain_id, @job_certificate_id, @job_type, @job_slot, @job_queue, @job_reason, @job_run_at,
-		@job_request_id, @job_created_at, @job_created_at`
+		@job_request_id, @job_created_at, @job_created_at, @job_round, @job_round_since`
 
 func jobArgs(j *controlplane.Job) named {
 	return named{"new_job": j.ID, "job_org_id": j.OrgID, "job_domain_id": j.DomainID,
 		"job_certificate_id": j.CertificateID,
 		"job_type":           j.Type, "job_slot": j.Slot(), "job_queue": j.Queue,
 		"job_reason": j.Reason, "job_run_at": j.RunAt,
-		"job_request_id": j.RequestID, "job_created_at": j.CreatedAt}
+		"job_request_id": j.RequestID, "job_created_at": j.CreatedAt, "job_round": j.Round,
+		"job_round_since": j.RoundSince}
 }
 
 // OpenJob returns the domain's queued or running job in the slot.
@@ -121,7 +122,7 @@ func (q queries) ExpediteJob(
 	ctx context.Context, orgID, id string, now time.Time,
 ) (*controlplane.Job, bool, error) {
 	j, err := q.oneJob(ctx, id, `
-		UPDATE jobs j SET run_at = $3, queue = 'critical', generation = generation + 1, dispatched_at = NULL, waits = 0, cas = '{}', updated_at = $3
+		UPDATE jobs j SET run_at = $3, queue = 'critical', generation = generation + 1, dispatched_at = NULL, waits = 0, cas = '{}', round = 0, round_since = NULL, updated_at = $3
 		WHERE j.org_id = $1 AND j.id = $2 AND j.status = 'queued' AND j.run_at > $3
 		RETURNING `+jobColumns, orgID, id, now)
 	if controlplane.IsKind(err, controlplane.KindNotFound) {
@@ -131,8 +132,9 @@ func (q queries) ExpediteJob(
 	return j, err == nil, err
 }
 
-// RestartJob restarts a failed job and resets its attempts. If the domain has another open job in
-// the same slot, it returns that job and false. If the job is not failed, it returns the job and
+// RestartJob restarts a failed job and resets its attempts, in place of a job that follows it and
+// has not started. If the domain has another open job in the same slot, it returns that job and
+// false. If the job is not failed, it returns the job and
 // false.
 func (t *Tx) RestartJob(
 	ctx context.Context, orgID, id string, now time.Time,
@@ -154,9 +156,10 @@ func (t *Tx) RestartJob(
 	}
 	open, err := t.OpenJob(ctx, orgID, j.DomainID, j.Slot())
 	if err == nil {
-		return open, false, nil
-	}
-	if !controlplane.IsKind(err, controlplane.KindNotFound) {
+		if replaced, err := t.dropFollowUp(ctx, open); err != nil || !replaced {
+			return open, false, err
+		}
+	} else if !controlplane.IsKind(err, controlplane.KindNotFound) {
 		return nil, false, err
 	}
 	j, err = t.oneJob(ctx, id, `
@@ -165,4 +168,13 @@ func (t *Tx) RestartJob(
 		WHERE j.org_id = $1 AND j.id = $2
 		RETURNING `+jobColumns, orgID, id, now)
 	return j, err == nil, err
+}
+
+// dropFollowUp removes a job that follows a dead-lettered one, unless it has started. It returns
+// whether it did.
+func (t *Tx) dropFollowUp(ctx context.Context, j *controlplane.Job) (bool, error) {
+	tag, err := t.db.Exec(ctx,
+		`DELETE FROM jobs WHERE org_id = $1 AND id = $2 AND status = 'queued' AND reason = $3`,
+		j.OrgID, j.ID, controlplane.ReasonFollowUp)
+	return tag.RowsAffected() > 0, translate(err, "job", j.ID)
 }
