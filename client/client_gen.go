@@ -239,6 +239,7 @@ const (
 	KeyTypeEc256   KeyType = "ec256"
 	KeyTypeEc384   KeyType = "ec384"
 	KeyTypeRsa2048 KeyType = "rsa2048"
+	KeyTypeRsa3072 KeyType = "rsa3072"
 	KeyTypeRsa4096 KeyType = "rsa4096"
 )
 
@@ -250,6 +251,8 @@ func (e KeyType) Valid() bool {
 	case KeyTypeEc384:
 		return true
 	case KeyTypeRsa2048:
+		return true
+	case KeyTypeRsa3072:
 		return true
 	case KeyTypeRsa4096:
 		return true
@@ -857,7 +860,7 @@ type Certificate struct {
 	// Example: E7
 	Issuer string `json:"issuer"`
 
-	// KeyType Type of the private key: ECDSA on P-256 or P-384, or RSA of 2048 or 4096 bits.
+	// KeyType Type of the private key: ECDSA on P-256 or P-384, or RSA of 2048, 3072, or 4096 bits.
 	KeyType KeyType `json:"key_type"`
 
 	// Names Names in the certificate, as A-labels.
@@ -1101,7 +1104,7 @@ type Domain struct {
 	// Example: dom_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
-	// KeyType Type of the private key: ECDSA on P-256 or P-384, or RSA of 2048 or 4096 bits.
+	// KeyType Type of the private key: ECDSA on P-256 or P-384, or RSA of 2048, 3072, or 4096 bits.
 	KeyType KeyType `json:"key_type"`
 
 	// Labels At most 64. A key has 1 to 63 letters, digits, and `._/-`, and starts and ends with a letter or digit. A value has at most 255 bytes.
@@ -1117,7 +1120,7 @@ type Domain struct {
 	// Example: example.com
 	Name string `json:"name"`
 
-	// PreferredChain Common name of the preferred root if the CA offers several chains; null for its default.
+	// PreferredChain Common name of the preferred root if the CA offers several chains; null for its default. If the CA does not offer it, the certificate has the default chain, and CertificateReady has the reason `preferred-chain-not-offered`.
 	//
 	// Example: ISRG Root X1
 	PreferredChain nullable.Nullable[string] `json:"preferred_chain"`
@@ -1162,23 +1165,23 @@ type DomainCreate struct {
 	// Example: letsencrypt
 	Ca nullable.Nullable[string] `json:"ca,omitempty"`
 
-	// CsrPem PKCS#10 CSR. With a CSR, no private key is stored here, and the CSR determines `key_type`.
+	// CsrPem PKCS#10 CSR in PEM, with exactly the certificate's names. CAs must accept its key, signature, and extensions: RSASSA-PSS and OCSP must-staple are rejected. With a CSR, no private key is stored here, and the CSR determines `key_type`.
 	//
 	// Example: -----BEGIN CERTIFICATE REQUEST-----…
 	CsrPem nullable.Nullable[string] `json:"csr_pem,omitempty"`
 
-	// KeyType Type of the private key: ECDSA on P-256 or P-384, or RSA of 2048 or 4096 bits.
+	// KeyType Type of the private key: ECDSA on P-256 or P-384, or RSA of 2048, 3072, or 4096 bits.
 	KeyType *KeyType `json:"key_type,omitempty"`
 
 	// Labels At most 64. A key has 1 to 63 letters, digits, and `._/-`, and starts and ends with a letter or digit. A value has at most 255 bytes.
 	Labels *Labels `json:"labels,omitempty"`
 
-	// Name Any case, a trailing dot, and Unicode are accepted. Wildcards, IP addresses, public suffixes, and names reserved for special use (.alt, .arpa, .internal, .invalid, .local, .localhost, .onion) are not allowed.
+	// Name Any case, a trailing dot, and Unicode are accepted, with at most 10 labels. Not allowed: wildcards, IP addresses, suffixes of the Public Suffix List's ICANN section (those of its private section, such as github.io, are allowed), unknown top-level domains, and names reserved for special use (.alt, .arpa, .internal, .invalid, .local, .localhost, .onion).
 	//
 	// Example: example.com
 	Name string `json:"name"`
 
-	// PreferredChain Common name of the preferred root if the CA offers several chains; null for its default.
+	// PreferredChain Common name of the preferred root if the CA offers several chains; null for its default. If the CA does not offer it, the certificate has the default chain, and CertificateReady has the reason `preferred-chain-not-offered`.
 	//
 	// Example: ISRG Root X1
 	PreferredChain nullable.Nullable[string] `json:"preferred_chain,omitempty"`
@@ -1227,13 +1230,13 @@ type DomainUpdate struct {
 	// Example: -----BEGIN CERTIFICATE REQUEST-----…
 	CsrPem nullable.Nullable[string] `json:"csr_pem,omitempty"`
 
-	// KeyType Type of the private key: ECDSA on P-256 or P-384, or RSA of 2048 or 4096 bits.
+	// KeyType Type of the private key: ECDSA on P-256 or P-384, or RSA of 2048, 3072, or 4096 bits.
 	KeyType *KeyType `json:"key_type,omitempty"`
 
 	// Labels At most 64. A key has 1 to 63 letters, digits, and `._/-`, and starts and ends with a letter or digit. A value has at most 255 bytes.
 	Labels *Labels `json:"labels,omitempty"`
 
-	// PreferredChain Common name of the preferred root if the CA offers several chains; null for its default.
+	// PreferredChain Common name of the preferred root if the CA offers several chains; null for its default. If the CA does not offer it, the certificate has the default chain, and CertificateReady has the reason `preferred-chain-not-offered`.
 	//
 	// Example: ISRG Root X1
 	PreferredChain nullable.Nullable[string] `json:"preferred_chain,omitempty"`
@@ -1534,7 +1537,7 @@ type JobStatus string
 // JobType Type of the job.
 type JobType string
 
-// KeyType Type of the private key: ECDSA on P-256 or P-384, or RSA of 2048 or 4096 bits.
+// KeyType Type of the private key: ECDSA on P-256 or P-384, or RSA of 2048, 3072, or 4096 bits.
 type KeyType string
 
 // Labels At most 64. A key has 1 to 63 letters, digits, and `._/-`, and starts and ends with a letter or digit. A value has at most 255 bytes.
@@ -2686,7 +2689,7 @@ type ListDomainsParams struct {
 	// Cursor `next_cursor` of the previous page. It is valid only for the same filters and order.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// Q Substring of the name.
+	// Q Part of the name, in A-labels or Unicode.
 	Q      *string       `form:"q,omitempty" json:"q,omitempty"`
 	Status *DomainStatus `form:"status,omitempty" json:"status,omitempty"`
 

@@ -16,6 +16,7 @@ const (
 	KeyEC256   KeyType = rules.KeyEC256
 	KeyEC384   KeyType = rules.KeyEC384
 	KeyRSA2048 KeyType = rules.KeyRSA2048
+	KeyRSA3072 KeyType = rules.KeyRSA3072
 	KeyRSA4096 KeyType = rules.KeyRSA4096
 )
 

@@ -9,7 +9,7 @@ import (
 func TestKeyType_Valid(t *testing.T) {
 	t.Parallel()
 	for kt, want := range map[controlplane.KeyType]bool{controlplane.KeyEC256: true,
-		controlplane.KeyRSA4096: true, "": false, "rsa3072": false} {
+		controlplane.KeyRSA4096: true, controlplane.KeyRSA3072: true, "": false, "rsa1024": false} {
 		if got := kt.Valid(); got != want {
 			t.Errorf("KeyType(%q).Valid() = %v, want %v", kt, got, want)
 		}

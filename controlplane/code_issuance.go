@@ -19,6 +19,11 @@ var issuanceCodes = appearIn(InCondition|InJob, []Code{
 	{Code: ReasonIssued, Title: "Certificate issued", Actor: PartyService, In: InCondition,
 		Cause: "The domain has a valid certificate.",
 		Fix:   "No action needed."},
+	{Code: ReasonChainNotOffered, Title: "Preferred chain not offered", In: InCondition,
+		Cause: "The domain has a valid certificate with the CA's default chain, because the CA " +
+			"does not offer a chain to the root in preferred_chain.",
+		Fix: "Set preferred_chain to a root that the CA offers, or to null for the CA's default. " +
+			"The next certificate then has that chain."},
 	{Code: ReasonScheduled, Title: "Renewal scheduled", Actor: PartyService, In: InCondition,
 		Cause: "The renewal is scheduled for renew_at.",
 		Fix:   "No action needed."},

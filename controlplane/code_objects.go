@@ -15,6 +15,10 @@ var objectCodes = appearIn(InProblem, []Code{
 		Cause: "With the prefix _acme-challenge., a name must fit into the 253 characters that " +
 			"DNS allows.",
 		Fix: "Use a name of at most 237 characters."},
+	{Code: "name-too-many-labels", Title: "Too many labels in the name",
+		Cause: "CAs issue certificates for names of at most 10 labels, not counting a wildcard's " +
+			"\"*\".",
+		Fix: "Use a name of at most 10 labels."},
 	{Code: "name-wildcard", Title: "Wildcard in name",
 		Cause: "A wildcard is an option of the domain, not part of its name.",
 		Fix: "Send the name without \"*.\" and set wildcard to true: the certificate " +
@@ -25,8 +29,22 @@ var objectCodes = appearIn(InProblem, []Code{
 		Cause: "A DNS-01 challenge proves control of names only.",
 		Fix:   "Send a domain name."},
 	{Code: "name-public-suffix", Title: "Public suffix",
-		Cause: "Only the registry controls a public suffix, so CAs issue no certificates for it.",
-		Fix:   "Send a name below it, such as example.com rather than com."},
+		Cause: "Only the registry controls a suffix in the ICANN section of the Public Suffix " +
+			"List, so CAs issue no certificates for it, and no wildcards directly below it. " +
+			"Suffixes of the private section, such as github.io, are accepted for their owners.",
+		Fix: "Send a name below it, such as example.com rather than com."},
+	{Code: "name-unknown-tld", Title: "Unknown top-level domain",
+		Cause: "The name does not end in a top-level domain of the public DNS, so CAs issue no " +
+			"certificates for it. The list of top-level domains is that of the service's version.",
+		Fix: "Send a name that is registered in the public DNS, such as example.com. A private " +
+			"name needs a private CA. For a new top-level domain, ask the operator for an update."},
+	{Code: "names-too-many", Title: "Too many names in the certificate",
+		Cause: "CAs issue certificates for at most 100 names, and with the profiles tlsserver " +
+			"and shortlived for at most 25.",
+		Fix: "Divide the names among several certificates, or choose another profile."},
+	{Code: "names-too-long", Title: "Names too long in total",
+		Cause: "CAs limit the total length of the names in a certificate.",
+		Fix:   "Divide the names among several certificates."},
 	{Code: "name-special-use", Title: "Special-use name",
 		Cause: "Names under .alt, .arpa, .internal, .invalid, .local, .localhost, and .onion are " +
 			"not on the public Internet, so CAs issue no certificates for them.",
@@ -59,7 +77,7 @@ var objectCodes = appearIn(InProblem, []Code{
 		Fix: "Delete objects that are no longer needed, or move the organization to a larger " +
 			"plan."},
 	{Code: "key-type-unknown", Title: "Unknown key type",
-		Cause: "The key types are ec256, ec384, rsa2048, and rsa4096.",
+		Cause: "The key types are ec256, ec384, rsa2048, rsa3072, and rsa4096.",
 		Fix:   "Choose one of these key types."},
 	{Code: "key-type-mismatch", Title: "Key type does not match the CSR",
 		Cause: "The key of the CSR has a type other than key_type.",
@@ -72,8 +90,8 @@ var objectCodes = appearIn(InProblem, []Code{
 		Cause: "A private key was sent with the CSR. It was not stored, but it was transmitted.",
 		Fix:   "Generate a new key, and send only the CERTIFICATE REQUEST block."},
 	{Code: "csr-key", Title: "Unsupported CSR key",
-		Cause: "CSRs need an EC key on P-256 or P-384, or an RSA key of 2048 or 4096 bits with " +
-			"the exponent 65537.",
+		Cause: "CSRs need an EC key on P-256 or P-384, or an RSA key of 2048, 3072, or 4096 bits " +
+			"with the exponent 65537. Keys that are known to be weak are rejected.",
 		Fix: "Create a CSR with one of these keys."},
 	{Code: ReasonCSRKeyCompromised, Title: "Compromised CSR key",
 		In: InProblem | InCondition | InJob, Resumes: true,
@@ -85,14 +103,22 @@ var objectCodes = appearIn(InProblem, []Code{
 		DashboardFix: "Send a CSR with another key as csr_pem, through the API or Terraform; the " +
 			"certificate is then renewed. You can revoke it now without ordering a new one."},
 	{Code: "csr-signature", Title: "Invalid CSR signature",
-		Cause: "The signature does not match the key, or uses an algorithm that CAs reject.",
-		Fix:   "Create a CSR signed with SHA-256 and send it unchanged."},
+		Cause: "The signature does not match the key, or uses an algorithm that CAs reject, such " +
+			"as SHA-1 or RSASSA-PSS.",
+		Fix: "Create a CSR signed with SHA-256, and with PKCS#1 v1.5 padding for an RSA key, and " +
+			"send it unchanged."},
+	{Code: "csr-extension", Title: "Extension that CAs reject",
+		Cause: "The CSR requests OCSP must-staple, which ended with OCSP, or something that only " +
+			"CA certificates have. CAs ignore all other extensions, except for the names.",
+		Fix: "Create a CSR without the extension."},
 	{Code: "csr-names", Title: "CSR names do not match the domain",
 		Cause: "The CSR must contain exactly the names of the domain's certificate, as DNS " +
-			"subject alternative names.",
+			"subject alternative names in A-labels. A common name must be one of them, and have " +
+			"at most 64 characters.",
 		Fix: "Create a CSR with the names that fix lists."},
 	{Code: "profile-invalid", Title: "Invalid profile",
-		Cause: "A profile is a word by which a CA names a kind of certificate.",
+		Cause: "A profile is a word by which a CA names a kind of certificate. tlsclient ended " +
+			"on July 8, 2026.",
 		Fix: "Send a profile such as classic, tlsserver, or shortlived, or null for the CA's " +
 			"default."},
 	{Code: "chain-invalid", Title: "Invalid root name",

@@ -66,7 +66,7 @@ var (
 	codeFields = map[string]bool{"Code": true, "Reason": true, "StatusReason": true}
 	// codeArguments are the functions that take a code, by its place among the arguments.
 	codeArguments = map[string]int{
-		"Invalid": 1, "invalidCSR": 0, "bad": 0, "add": 1, "malformed": 0, "httpError": 1,
+		"Invalid": 1, "bad": 0, "add": 1, "malformed": 0, "httpError": 1,
 		"unauthorized": 0, "is": 1,
 		"GaveUp": 0, "JobGaveUp": 3, "JobWaits": 4,
 	}

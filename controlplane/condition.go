@@ -3,6 +3,8 @@ package controlplane
 import (
 	"encoding/json"
 	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 )
 
 // ConditionType names one thing that can be true or false of a domain.
@@ -68,6 +70,7 @@ const (
 	ReasonAwaitingIssue       = "awaiting-issue" // auto_issue is off
 	ReasonIssuing             = "issuing"
 	ReasonIssued              = "issued"
+	ReasonChainNotOffered     = rules.CodeChainNotOffered // issued, with the CA's default chain
 	ReasonScheduled           = "scheduled"
 	ReasonRenewing            = "renewing" // by request, before it is due
 	ReasonCAAsksNow           = "ca-asks-now"

@@ -12,15 +12,17 @@ import (
 func TestParseName(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{"Example.COM.": "example.com",
-		"a.b.example.co.uk": "a.b.example.co.uk", "me.github.io": "me.github.io"} {
+		"a.b.example.co.uk": "a.b.example.co.uk", "me.github.io": "me.github.io",
+		"github.io": "github.io"} {
 		if got, err := controlplane.ParseName("/name", in); err != nil || got != want {
 			t.Errorf("ParseName(%q) = %q, %v, want %q", in, got, err, want)
 		}
 	}
 	for in, code := range map[string]string{
 		"": "name-empty", "*.example.com": "name-wildcard", "com": "name-public-suffix",
-		"co.uk": "name-public-suffix", "github.io": "name-public-suffix",
-		"foo.ck": "name-public-suffix", "公司.cn": "name-public-suffix",
+		"co.uk": "name-public-suffix", "nas.lan": "name-unknown-tld",
+		"1.2.3.4.5.6.7.8.9.example.com": "name-too-many-labels",
+		"foo.ck":                        "name-public-suffix", "公司.cn": "name-public-suffix",
 		"xn--55qx5d.cn": "name-public-suffix",
 	} {
 		got, err := controlplane.ParseName("/name", in)
@@ -44,16 +46,6 @@ func TestCertificateNames(t *testing.T) {
 		true: {"example.com", "*.example.com"}} {
 		if got := controlplane.CertificateNames("example.com", wildcard); !slices.Equal(got, want) {
 			t.Errorf("CertificateNames(example.com, %v) = %q, want %q", wildcard, got, want)
-		}
-	}
-}
-
-func TestRegisteredDomain(t *testing.T) {
-	t.Parallel()
-	for in, want := range map[string]string{"a.b.example.com": "example.com",
-		"example.co.uk": "example.co.uk", "www.me.github.io": "me.github.io", "com": "com"} {
-		if got := controlplane.RegisteredDomain(in); got != want {
-			t.Errorf("RegisteredDomain(%s) = %s, want %s", in, got, want)
 		}
 	}
 }

@@ -34,7 +34,7 @@ var lives = []life{
 // plainReasons are the states of a certificate and its renewal, other than failures of an order.
 var plainReasons = []controlplane.Reason{controlplane.ReasonNotIssued,
 	controlplane.ReasonAwaitingIssue, controlplane.ReasonIssuing, controlplane.ReasonIssued,
-	controlplane.ReasonScheduled, controlplane.ReasonRenewing, controlplane.ReasonCAAsksNow,
+	controlplane.ReasonChainNotOffered, controlplane.ReasonScheduled, controlplane.ReasonRenewing, controlplane.ReasonCAAsksNow,
 	controlplane.ReasonAutoRenewOff, controlplane.ReasonRevoked,
 	controlplane.ReasonCertificateExpiring, controlplane.ReasonCertificateExpired,
 	controlplane.ReasonCNAMEUnchecked, controlplane.ReasonDelegated,
@@ -97,7 +97,7 @@ func (l life) possible() (statuses []controlplane.DomainStatus, dns, cert, track
 	pending := []controlplane.DomainStatus{controlplane.DomainPendingCNAME,
 		controlplane.DomainIssuing, controlplane.DomainError}
 	active := []controlplane.DomainStatus{controlplane.DomainActive}
-	issued := parts("true", controlplane.ReasonIssued)
+	issued := parts("true", controlplane.ReasonIssued, controlplane.ReasonChainNotOffered)
 	failing := slices.Concat(planned, parts("false", causes...), parts("false", failures...))
 	switch {
 	case l.issued == 0:
@@ -180,7 +180,7 @@ func settle(d *controlplane.Domain) bool {
 		track.Reason == controlplane.ReasonCSRKeyCompromised && track.NextCheckAt != nil,
 		cert.Reason == controlplane.ReasonCSRKeyCompromised && cert.NextCheckAt != nil,
 		cert.Reason == controlplane.ReasonIssuing && d.Status == controlplane.DomainError,
-		cert.Reason == controlplane.ReasonIssued && d.CertificateID == "":
+		cert.Status == controlplane.ConditionTrue && d.CertificateID == "":
 		return false
 	}
 	if track.Reason == controlplane.ReasonCSRKeyCompromised ||

@@ -40,7 +40,7 @@ func (f *challengeNameFunction) Run(
 	if resp.Error = req.Arguments.Get(ctx, &in); resp.Error != nil {
 		return
 	}
-	name, err := rules.ParseName(in)
+	name, err := parseName(in)
 	if err != nil {
 		// Terraform adds a period
 		resp.Error = function.NewArgumentFuncError(0, strings.TrimSuffix(err.Error(), "."))

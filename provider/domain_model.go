@@ -9,6 +9,7 @@ import (
 	"github.com/oapi-codegen/nullable"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/client"
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 )
 
 type domainModel struct {
@@ -104,7 +105,7 @@ func (m *domainModel) fromAPI(d *client.Domain) {
 	m.Wildcard = types.BoolValue(d.Wildcard)
 	m.KeyType = types.StringValue(string(d.KeyType))
 	if csr := fromNullable(d.CsrPem); m.CSRPEM.IsNull() || csr.IsNull() ||
-		!sameCSR(m.CSRPEM.ValueString(), csr.ValueString()) {
+		!rules.SameCSR(m.CSRPEM.ValueString(), csr.ValueString()) {
 		m.CSRPEM = csr
 	}
 	m.Profile = fromNullable(d.Profile)

@@ -57,7 +57,7 @@ func (r *domainResource) planDelegation(
 	if plan.Name.IsUnknown() || r.configured == nil {
 		return
 	}
-	name, err := rules.ParseName(plan.Name.ValueString())
+	name, err := rules.CanonicalName(plan.Name.ValueString())
 	if err != nil {
 		return // the validator reports it
 	}
@@ -91,7 +91,7 @@ func (m *domainModel) planUpdate(state *domainModel) {
 	m.ID, m.CreatedAt, m.Delegation = state.ID, state.CreatedAt, state.Delegation
 	m.Name = state.Name
 	if !m.CSRPEM.IsUnknown() && !m.CSRPEM.IsNull() && !state.CSRPEM.IsNull() &&
-		sameCSR(m.CSRPEM.ValueString(), state.CSRPEM.ValueString()) {
+		rules.SameCSR(m.CSRPEM.ValueString(), state.CSRPEM.ValueString()) {
 		m.CSRPEM = state.CSRPEM
 	}
 	if _, changed := m.toUpdateRequest(state); !changed {

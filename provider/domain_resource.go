@@ -15,10 +15,11 @@ import (
 )
 
 var (
-	_ resource.ResourceWithConfigure   = (*domainResource)(nil)
-	_ resource.ResourceWithModifyPlan  = (*domainResource)(nil)
-	_ resource.ResourceWithImportState = (*domainResource)(nil)
-	_ resource.ResourceWithIdentity    = (*domainResource)(nil)
+	_ resource.ResourceWithConfigure      = (*domainResource)(nil)
+	_ resource.ResourceWithModifyPlan     = (*domainResource)(nil)
+	_ resource.ResourceWithValidateConfig = (*domainResource)(nil)
+	_ resource.ResourceWithImportState    = (*domainResource)(nil)
+	_ resource.ResourceWithIdentity       = (*domainResource)(nil)
 )
 
 type domainResource struct {
@@ -78,6 +79,7 @@ func (r *domainResource) Read(
 		return
 	}
 	state.fromAPI(d)
+	warnOfChain(d, path.Root("preferred_chain"), &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: state.ID})...)
 }
@@ -167,7 +169,7 @@ func importRef(
 // findDomain returns a domain by ID or any spelling of its name.
 func findDomain(ctx context.Context, c *client.Client, ref string) (*client.Domain, error) {
 	if !domainID.MatchString(ref) {
-		name, err := rules.ParseName(ref)
+		name, err := rules.CanonicalName(ref)
 		if err != nil {
 			return nil, fmt.Errorf(
 				"%q is neither the ID of a domain (dom_ and 26 characters) nor its name: %w", ref,

@@ -502,11 +502,10 @@ func TestAccDomain_rejectedField(t *testing.T) {
 		}
 	}
 	a.run(
-		refused(`  name = "co.uk"`, "name", `public\s+suffix`),
+		refused(`  name = "nas.lan"`, "name", `top-level\s+domain`),
 		refused(fmt.Sprintf("  name = %q\n  ca = \"nobody\"", name), "ca", ``),
 		resource.TestStep{Config: a.config(`resource "dcvaas_domain" "test" { name = %q }`, name)},
-		refused(fmt.Sprintf("  name = %q\n  csr_pem = <<-E\n%sE\n", name,
-			makeCSR(t, "ec256", "other.example")), "csr_pem", ``),
+		refused(fmt.Sprintf("  name = %q\n  ca = \"nobody\"", name), "ca", ``),
 		resource.TestStep{Config: a.config(`resource "dcvaas_domain" "test" { name = %q }`, name)},
 	)
 }

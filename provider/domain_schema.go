@@ -43,7 +43,7 @@ func (r *domainResource) Schema(
 			},
 			"name": schema.StringAttribute{
 				Required:            true,
-				MarkdownDescription: "Domain name. Case, a trailing dot, and Unicode or A-labels make no difference. A different name replaces the domain.",
+				MarkdownDescription: "Domain name of at most 10 labels. Case, a trailing dot, and Unicode or A-labels make no difference. A different name replaces the domain.",
 				Validators:          []validator.String{nameValidator},
 				PlanModifiers: []planmodifier.String{stringplanmodifier.RequiresReplaceIf(otherName,
 					"A different name replaces the domain; a different spelling does not.",
@@ -58,7 +58,7 @@ func (r *domainResource) Schema(
 			"key_type": schema.StringAttribute{
 				Optional:            true,
 				Computed:            true,
-				MarkdownDescription: "Key type of the certificate: `ec256` (default), `ec384`, `rsa2048`, or `rsa4096`. With `csr_pem`, it is that of the CSR.",
+				MarkdownDescription: "Key type of the certificate: `ec256` (default), `ec384`, `rsa2048`, `rsa3072`, or `rsa4096`. With `csr_pem`, it is that of the CSR.",
 				Validators: []validator.String{
 					stringvalidator.OneOf(rules.KeyTypes()...),
 					stringvalidator.ConflictsWith(path.MatchRoot("csr_pem")),
@@ -66,7 +66,7 @@ func (r *domainResource) Schema(
 			},
 			"csr_pem": schema.StringAttribute{
 				Optional:            true,
-				MarkdownDescription: "CSR (PKCS#10, PEM). You keep the private key.",
+				MarkdownDescription: "CSR (PKCS#10, PEM) with exactly the certificate's names. You keep the private key. Keys, signatures, and extensions that CAs reject, such as RSASSA-PSS and OCSP must-staple, are rejected at plan time.",
 				Validators:          []validator.String{csrValidator},
 			},
 			"profile": schema.StringAttribute{
@@ -76,7 +76,7 @@ func (r *domainResource) Schema(
 			},
 			"preferred_chain": schema.StringAttribute{
 				Optional:            true,
-				MarkdownDescription: "Common name of the preferred root certificate, if the CA offers several chains.",
+				MarkdownDescription: "Common name of the preferred root certificate, if the CA offers several chains. If it does not offer this one, the certificate has the default chain, and a refresh shows a warning.",
 				Validators:          []validator.String{chainValidator},
 			},
 			"ca": schema.StringAttribute{

@@ -50,6 +50,9 @@ func (r *domainValidationResource) wait(
 	}
 	switch {
 	case err == nil:
+		if w.certificate {
+			warnOfChain(d, path.Root("domain_id"), diags)
+		}
 	case ctx.Err() != nil:
 		problem{doing: "wait for the domain " + w.label(d)}.add(ctx, diags, ctx.Err())
 	case within.Err() != nil:

@@ -54,8 +54,9 @@ func TestAccDelegationDataSource(t *testing.T) {
 	)
 	a.run(
 		resource.TestStep{Config: config("*." + name), ExpectError: message("is a wildcard")},
-		// a public suffix, which only the API checks
-		resource.TestStep{Config: config("co.uk"), ExpectError: message("Status: 422")},
+		resource.TestStep{Config: config("co.uk"), ExpectError: message("is a public suffix")},
+		// the list of top-level domains is that of the API
+		resource.TestStep{Config: config("nas.lan"), ExpectError: message("Status: 422")},
 		resource.TestStep{Config: a.config("# an error must not come last")},
 	)
 }

@@ -1,18 +1,29 @@
 package provider
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 )
+
+// parseName is rules.ParseName without the list of top-level domains: that of the service may be
+// newer.
+func parseName(s string) (string, error) {
+	name, err := rules.ParseName(s)
+	if rule, ok := errors.AsType[*rules.Error](err); ok && rule.Code == rules.CodeUnknownTLD {
+		return rules.CanonicalName(s)
+	}
+	return name, err
+}
 
 // sameName reports whether two spellings name the same domain.
 func sameName(a, b string) bool {
 	if a == b {
 		return true
 	}
-	ca, errA := rules.ParseName(a)
-	cb, errB := rules.ParseName(b)
+	ca, errA := rules.CanonicalName(a)
+	cb, errB := rules.CanonicalName(b)
 	return errA == nil && errB == nil && ca == cb
 }
 

@@ -5,8 +5,6 @@ import (
 	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/function"
-
-	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 )
 
 var _ function.Function = (*normalizeDomainFunction)(nil)
@@ -40,7 +38,7 @@ func (f *normalizeDomainFunction) Run(
 	if resp.Error = req.Arguments.Get(ctx, &in); resp.Error != nil {
 		return
 	}
-	name, err := rules.ParseName(in)
+	name, err := parseName(in)
 	if err != nil {
 		// Terraform adds a period
 		resp.Error = function.NewArgumentFuncError(0, strings.TrimSuffix(err.Error(), "."))

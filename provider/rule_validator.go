@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"errors"
 
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 
@@ -22,7 +23,7 @@ var (
 		func(s string) error { _, err := rules.ParseName(s); return err },
 	}
 	csrValidator = ruleValidator{
-		"must be one PKCS#10 CSR in PEM, with a key on P-256 or P-384, or an RSA key of 2048 or 4096 bits", "Invalid CSR",
+		"must be one PKCS#10 CSR in PEM, with a key on P-256 or P-384, or an RSA key of 2048, 3072, or 4096 bits", "Invalid CSR",
 		func(s string) error { _, err := rules.ParseCSR(s); return err },
 	}
 	profileValidator = ruleValidator{"must be the name of an ACME profile", "Invalid profile",
@@ -59,7 +60,11 @@ func (v ruleValidator) ValidateString(
 	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
 		return
 	}
-	if err := v.check(req.ConfigValue.ValueString()); err != nil {
+	err := v.check(req.ConfigValue.ValueString())
+	if rule, ok := errors.AsType[*rules.Error](err); ok && rule.Code == rules.CodeUnknownTLD {
+		// The service may have a newer list, and rejects the name itself.
+		resp.Diagnostics.AddAttributeWarning(req.Path, v.summary, sentence(err.Error()))
+	} else if err != nil {
 		resp.Diagnostics.AddAttributeError(req.Path, v.summary, sentence(err.Error()))
 	}
 }

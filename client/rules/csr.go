@@ -1,93 +1,129 @@
 package rules
 
 import (
-	"crypto/ecdsa"
-	"crypto/rsa"
+	"bytes"
 	"crypto/x509"
 	"encoding/pem"
-	"slices"
-	"strconv"
 	"strings"
 )
 
-// Key types of certificates.
-const (
-	KeyEC256   = "ec256"
-	KeyEC384   = "ec384"
-	KeyRSA2048 = "rsa2048"
-	KeyRSA4096 = "rsa4096"
-)
-
-// DefaultKeyType is the key type of a domain that has neither a key type nor a CSR.
-const DefaultKeyType = KeyEC256
-
-// maxCSRLength is far above the length of a CSR for two names; with RSA 4096 it has 1.8 kB.
+// maxCSRLength is far above the length of a CSR for 100 names.
 const maxCSRLength = 64 << 10
 
-// KeyTypes returns the supported key types.
-func KeyTypes() []string { return []string{KeyEC256, KeyEC384, KeyRSA2048, KeyRSA4096} }
-
-// KeyTypeOf returns the key type of an *ecdsa.PublicKey or *rsa.PublicKey, or "" if the type is
-// not supported. CAs accept only 65537 as the exponent of an RSA key.
-func KeyTypeOf(key any) string {
-	t := ""
-	switch k := key.(type) {
-	case *ecdsa.PublicKey:
-		t = "ec" + strconv.Itoa(k.Curve.Params().BitSize)
-	case *rsa.PublicKey:
-		if k.E == 65537 {
-			t = "rsa" + strconv.Itoa(k.N.BitLen())
+// ParseCSR parses one PKCS#10 request (RFC 2986) in PEM, and checks it against what CAs accept,
+// except for the names, which CheckCSRNames checks. It returns an *Error, which contains nothing
+// from a private key.
+func ParseCSR(text string) (*x509.CertificateRequest, error) {
+	der, e := csrDER(text)
+	if e != nil {
+		return nil, e
+	}
+	raw, err := readCSR(der)
+	if err != nil {
+		return nil, malformedCSR("The PEM block contains no readable PKCS#10 request.",
+			"Create a CSR with: "+CSRCommand([]string{"example.com"}))
+	}
+	req, err := x509.ParseCertificateRequest(der)
+	if err != nil {
+		return nil, raw.explain()
+	}
+	for _, e := range []*Error{checkCSRKey(req, raw), checkSignature(req, raw),
+		checkExtensions(req)} {
+		if e != nil {
+			return nil, e
 		}
 	}
-	if !slices.Contains(KeyTypes(), t) {
-		return ""
-	}
-	return t
+	return req, nil
 }
 
-// ParseCSR parses one PKCS#10 request (RFC 2986) in PEM, and checks that its key type is supported
-// and its signature is valid. It does not check the names. It returns an *Error, which contains
-// nothing from a private key.
-func ParseCSR(text string) (*x509.CertificateRequest, error) {
-	bad := func(code, message, fix string) (*x509.CertificateRequest, error) {
-		return nil, &Error{Code: code, Message: message, Fix: fix}
+// SameCSR reports whether two texts contain the same CSR, however it is wrapped.
+func SameCSR(a, b string) bool {
+	if a == b {
+		return true
 	}
-	create := "Create a CSR with: " + CSRCommand([]string{"example.com"})
+	pa, errA := csrDER(a)
+	pb, errB := csrDER(b)
+	return errA == nil && errB == nil && bytes.Equal(pa, pb)
+}
+
+// DecodeCSR returns the PKCS#10 request in a text that ParseCSR has accepted before, perhaps by
+// older rules.
+func DecodeCSR(text string) (*x509.CertificateRequest, error) {
+	der, e := csrDER(text)
+	if e != nil {
+		return nil, e
+	}
+	return x509.ParseCertificateRequest(der)
+}
+
+// csrDER returns the content of the only PEM block in a text. It accepts a byte order mark and
+// indented lines, as editors and configuration languages add them.
+func csrDER(text string) ([]byte, *Error) {
+	const whole = "Use everything from -----BEGIN CERTIFICATE REQUEST----- through the END line, with its line breaks."
 	if len(text) > maxCSRLength {
-		return bad("csr-malformed", "The CSR has more than 64 KiB.",
-			"Use one PKCS#10 request in PEM.")
+		return nil, malformedCSR("The CSR has more than 64 KiB.", "Use one PKCS#10 request in PEM.")
 	}
 	if strings.Contains(text, "PRIVATE KEY-----") {
-		return bad("csr-has-private-key", "The text contains a private key.",
-			"Use only the CERTIFICATE REQUEST block, and keep the private key.")
+		return nil, &Error{Code: "csr-has-private-key",
+			Message: "The text contains a private key.",
+			Fix:     "Use only the CERTIFICATE REQUEST block, and keep the private key."}
 	}
-	block, rest := pem.Decode([]byte(text))
+	block, rest := pem.Decode([]byte(unindented(text)))
 	switch {
+	case block == nil && strings.Contains(text, `-----\n`):
+		return nil, malformedCSR(`The text contains the characters \n in place of line breaks.`,
+			"Use a text with line breaks. In JSON, escape them once.")
+	case block == nil && strings.Contains(text, "-----BEGIN "):
+		return nil, malformedCSR("The PEM block is incomplete or damaged.", whole)
 	case block == nil:
-		return bad("csr-malformed", "The text contains no PEM block.",
-			"Use everything from -----BEGIN CERTIFICATE REQUEST----- through the END line, with its line breaks.")
+		return nil, malformedCSR("The text contains no PEM block.", whole)
 	case block.Type != "CERTIFICATE REQUEST" && block.Type != "NEW CERTIFICATE REQUEST":
-		return bad("csr-malformed", "The PEM block has the type "+Quote(block.Type)+
-			", not CERTIFICATE REQUEST.", create)
+		return nil, malformedCSR("The PEM block has the type "+Quote(block.Type)+
+			", not CERTIFICATE REQUEST.",
+			"Create a CSR with: "+CSRCommand([]string{"example.com"}))
 	case strings.TrimSpace(string(rest)) != "":
-		return bad("csr-malformed", "The text contains more than the CSR.",
+		return nil, malformedCSR("The text contains more than the CSR.",
 			"Use one CERTIFICATE REQUEST block and nothing else.")
 	}
-	req, err := x509.ParseCertificateRequest(block.Bytes)
-	switch {
-	case err != nil:
-		return bad("csr-malformed", "The PEM block contains no readable PKCS#10 request.", create)
-	case KeyTypeOf(req.PublicKey) == "":
-		return bad("csr-key", "The CSR has a key of an unsupported type or size.",
-			"Use an EC key on P-256 or P-384, or an RSA key of 2048 or 4096 bits with the exponent 65537.")
-	case !isStrong(req.SignatureAlgorithm):
-		return bad("csr-signature", "The CSR is signed with "+req.SignatureAlgorithm.String()+
-			", which CAs reject.", "Sign it with SHA-256. "+create)
-	case req.CheckSignature() != nil:
-		return bad("csr-signature", "The CSR's signature does not match its key.",
-			"Use the CSR unchanged, as the tool created it.")
+	return block.Bytes, nil
+}
+
+// unindented returns a text without a byte order mark and without white space around its lines.
+func unindented(text string) string {
+	lines := strings.Split(strings.TrimPrefix(text, "\ufeff"), "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimSpace(line)
 	}
-	return req, nil
+	return strings.Join(lines, "\n")
+}
+
+// checkSignature returns an *Error if the CSR is not signed with its key, by an accepted algorithm.
+func checkSignature(req *x509.CertificateRequest, raw *rawCSR) *Error {
+	switch {
+	case !isAccepted(req.SignatureAlgorithm):
+		return &Error{Code: "csr-signature", Message: "The CSR is signed with " +
+			nameOf(signatureNames, raw.Signature.Algorithm) + ", which CAs reject.",
+			Fix: "Sign it with SHA-256, and with PKCS#1 v1.5 padding if the key is an RSA key. Create a CSR with: " +
+				CSRCommand([]string{"example.com"})}
+	case req.CheckSignature() != nil:
+		return &Error{Code: "csr-signature", Message: "The CSR's signature does not match its key.",
+			Fix: "Use the CSR unchanged, as the tool created it."}
+	}
+	return nil
+}
+
+// checkExtensions returns an *Error if the CSR requests an extension that CAs do not issue.
+func checkExtensions(req *x509.CertificateRequest) *Error {
+	for _, ext := range req.Extensions {
+		for _, r := range refusedExtensions {
+			if ext.Id.Equal(r.id) && (r.refused == nil || r.refused(ext.Value)) {
+				return &Error{Code: "csr-extension",
+					Message: "The CSR requests " + r.reason + ".",
+					Fix:     "Create a CSR without this extension."}
+			}
+		}
+	}
+	return nil
 }
 
 // CSRCommand returns an openssl command that creates a CSR for names.
@@ -96,12 +132,6 @@ func CSRCommand(names []string) string {
 		strings.Join(names, ",DNS:") + `" -out request.pem`
 }
 
-func isStrong(alg x509.SignatureAlgorithm) bool {
-	switch alg {
-	case x509.SHA256WithRSA, x509.SHA384WithRSA, x509.SHA512WithRSA,
-		x509.SHA256WithRSAPSS, x509.SHA384WithRSAPSS, x509.SHA512WithRSAPSS,
-		x509.ECDSAWithSHA256, x509.ECDSAWithSHA384, x509.ECDSAWithSHA512:
-		return true
-	}
-	return false
+func malformedCSR(message, fix string) *Error {
+	return &Error{Code: "csr-malformed", Message: message, Fix: fix}
 }

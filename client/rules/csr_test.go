@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
 	"slices"
@@ -25,13 +26,17 @@ func TestParseCSR(t *testing.T) {
 		return csrPEM(t, &x509.CertificateRequest{DNSNames: []string{"example.com"}}, key)
 	}
 	plain := request(p256)
-	pss := csrPEM(t, &x509.CertificateRequest{SignatureAlgorithm: x509.SHA256WithRSAPSS}, rsa2048)
 	for name, tt := range map[string]struct{ text, keyType string }{
 		"P-256":    {plain, rules.KeyEC256},
 		"P-384":    {request(ecKey(t, elliptic.P384())), rules.KeyEC384},
 		"RSA 2048": {request(rsa2048), rules.KeyRSA2048},
 		"RSA 4096": {request(rsaKey(t, 4096)), rules.KeyRSA4096},
-		"RSA-PSS":  {pss, rules.KeyRSA2048},
+		"RSA 3072": {request(rsaKey(t, 3072)), rules.KeyRSA3072},
+		"SHA-512": {csrPEM(t, &x509.CertificateRequest{SignatureAlgorithm: x509.SHA512WithRSA},
+			rsa2048), rules.KeyRSA2048},
+		"byte order mark":  {"\ufeff" + plain, rules.KeyEC256},
+		"indented":         {"  " + strings.ReplaceAll(plain, "\n", "\n\t "), rules.KeyEC256},
+		"other extensions": {withExtensions(t, caFalse, keyUsage), rules.KeyEC256},
 		"old PEM label": {strings.ReplaceAll(plain, "CERTIFICATE REQUEST",
 			"NEW CERTIFICATE REQUEST"), rules.KeyEC256},
 		"surrounding text": {"Certificate Request:\n  Data:\n\n" + plain + "\n  \n",
@@ -46,17 +51,14 @@ func TestParseCSR(t *testing.T) {
 		if got := rules.KeyTypeOf(req.PublicKey); got != tt.keyType {
 			t.Errorf("%s: KeyTypeOf(ParseCSR) = %q, want %q", name, got, tt.keyType)
 		}
-		if block, _ := pem.Decode([]byte(tt.text)); !bytes.Equal(req.Raw, block.Bytes) {
+		if block, _ := pem.Decode([]byte(tt.text)); block != nil &&
+			!bytes.Equal(req.Raw, block.Bytes) {
 			t.Errorf("%s: ParseCSR returns other DER than the PEM block contains", name)
 		}
 	}
 
 	damaged, _ := pem.Decode([]byte(plain))
 	damaged.Bytes[len(damaged.Bytes)-3] ^= 0x55
-	_, edKey, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
 	keyDER, err := x509.MarshalPKCS8PrivateKey(p256)
 	if err != nil {
 		t.Fatal(err)
@@ -76,10 +78,16 @@ func TestParseCSR(t *testing.T) {
 		"key after CSR":  {plain + key, "csr-has-private-key"},
 		"SEC 1 key": {strings.ReplaceAll(key, "PRIVATE", "EC PRIVATE") + plain,
 			"csr-has-private-key"},
-		"Ed25519":           {request(edKey), "csr-key"},
-		"P-521":             {request(ecKey(t, elliptic.P521())), "csr-key"},
-		"P-224":             {request(ecKey(t, elliptic.P224())), "csr-key"},
-		"RSA 3072":          {request(rsaKey(t, 3072)), "csr-key"},
+		"Ed25519":    {request(edKey(t)), "csr-key"},
+		"P-521":      {request(ecKey(t, elliptic.P521())), "csr-key"},
+		"P-224":      {request(ecKey(t, elliptic.P224())), "csr-key"},
+		"RSA 1024":   {request(weakKey(t, 1024)), "csr-key"},
+		"RSA 2056":   {request(rsaKey(t, 2056)), "csr-key"},
+		"incomplete": {strings.TrimSuffix(plain, "-----\n"), "csr-malformed"},
+		"one line":   {strings.ReplaceAll(plain, "\n", " "), "csr-malformed"},
+		"escaped":    {strings.ReplaceAll(plain, "\n", `\n`), "csr-malformed"},
+		"trailing data": {string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST",
+			Bytes: append(pemBytes(plain), 0)})), "csr-malformed"},
 		"damaged signature": {string(pem.EncodeToMemory(damaged)), "csr-signature"},
 		"SHA-1":             {sha1Request, "csr-signature"},
 	} {
@@ -88,6 +96,95 @@ func TestParseCSR(t *testing.T) {
 		if !ok || req != nil || e.Code != tt.code || e.Fix == "" {
 			t.Errorf("%s: ParseCSR = %v, %#v, want the code %s and a fix", name, req, err, tt.code)
 		}
+	}
+}
+
+// The message names what CAs reject.
+func TestParseCSR_message(t *testing.T) {
+	t.Parallel()
+	p256, rsa2048 := ecKey(t, elliptic.P256()), rsaKey(t, 2048)
+	signed := func(alg x509.SignatureAlgorithm) string {
+		return csrPEM(t, &x509.CertificateRequest{SignatureAlgorithm: alg}, rsa2048)
+	}
+	plain := csrPEM(t, &x509.CertificateRequest{DNSNames: []string{"muller.example"}}, p256)
+	replaced := func(old, replacement string) string { return replaceDER(t, plain, old, replacement) }
+	pss := signed(x509.SHA256WithRSAPSS)
+	for name, tt := range map[string]struct{ text, code, message string }{
+		"RSA-PSS":         {pss, "csr-signature", "signed with RSASSA-PSS"},
+		"RSA-PSS SHA-512": {signed(x509.SHA512WithRSAPSS), "csr-signature", "RSASSA-PSS"},
+		// crypto/x509 knows only one salt length per hash, and names others 0
+		"RSA-PSS, long salt": {replaceDER(t, pss, "\xa2\x03\x02\x01\x20", "\xa2\x03\x02\x01\x40"),
+			"csr-signature", "signed with RSASSA-PSS"},
+		"SHA-1": {sha1Request, "csr-signature", "signed with SHA-1 and RSA"},
+		"unknown algorithm": {replaced("\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02",
+			"\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x7f"), "csr-signature",
+			"the algorithm 1.2.840.10045.4.3.127"},
+		"P-521": {csrPEM(t, nil, ecKey(t, elliptic.P521())), "csr-key", "EC on P-521"},
+		"curve of unknown name": {replaced("\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07",
+			"\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x01"), "csr-key", "EC on P-192"},
+		"Ed25519": {csrPEM(t, nil, edKey(t)), "csr-key", "CAs reject: Ed25519."},
+		"RSA 1024": {csrPEM(t, nil, weakKey(t, 1024)), "csr-key",
+			"RSA of 1024 bits with the exponent 65537"},
+		"RSA exponent": {csrPEM(t, nil, exponent3Key(t)), "csr-key",
+			"RSA of 2048 bits with the exponent 3"},
+		"must-staple": {withExtensions(t, mustStaple), "csr-extension", "OCSP must-staple"},
+		"must-staple v2": {withExtensions(t, mustStapleV2), "csr-extension",
+			"OCSP must-staple"},
+		"critical must-staple, after others": {withExtensions(t, caFalse, keyUsage,
+			pkix.Extension{Id: mustStaple.Id, Value: mustStaple.Value, Critical: true}),
+			"csr-extension", "OCSP must-staple"},
+		"CA certificate":        {withExtensions(t, caTrue), "csr-extension", "CA:TRUE"},
+		"malformed constraints": {withExtensions(t, caMalformed), "csr-extension", "CA:TRUE"},
+		"name constraints": {withExtensions(t, nameConstraints), "csr-extension",
+			"name constraints"},
+		"U-label": {replaced("muller.example", "m\xc3\xbcler.example"), "csr-names",
+			`contains "müler.example" in Unicode`},
+		"U-label in Latin-1": {replaced("muller.example", "m\xfcller.example"), "csr-names",
+			`contains "müller.example" in Unicode`},
+		"incomplete": {strings.TrimSuffix(plain, "-----\n"), "csr-malformed", "incomplete"},
+		"escaped": {strings.ReplaceAll(plain, "\n", `\n`), "csr-malformed",
+			`the characters \n`},
+	} {
+		_, err := rules.ParseCSR(tt.text)
+		if !hasCode(err, tt.code) || !strings.Contains(err.Error(), tt.message) {
+			t.Errorf("%s: ParseCSR = %v, want the code %s and a message with %q", name, err,
+				tt.code, tt.message)
+		}
+	}
+	_, err := rules.ParseCSR(replaced("muller.example", "m\xfcller.example"))
+	if e, _ := errors.AsType[*rules.Error](err); e == nil ||
+		!strings.Contains(e.Fix, "DNS:xn--mller-kva.example") {
+		t.Errorf("U-label: ParseCSR = %v, want a fix with the A-label", err)
+	}
+}
+
+func TestSameCSR(t *testing.T) {
+	t.Parallel()
+	a := csrPEM(t, &x509.CertificateRequest{}, ecKey(t, elliptic.P256()))
+	b := csrPEM(t, &x509.CertificateRequest{}, ecKey(t, elliptic.P256()))
+	for _, tt := range []struct {
+		a, b string
+		want bool
+	}{
+		{a, a, true}, {a, b, false}, {a, "\ufeff" + a, true}, {a, "x", false}, {"x", "x", true},
+		{a, "\n" + strings.ReplaceAll(a, "\n", "\r\n"), true}, {a, "  " + a, true}, {"", a, false},
+	} {
+		if got := rules.SameCSR(tt.a, tt.b); got != tt.want {
+			t.Errorf("SameCSR(%.40q, %.40q) = %v, want %v", tt.a, tt.b, got, tt.want)
+		}
+	}
+}
+
+func TestDecodeCSR(t *testing.T) {
+	t.Parallel()
+	// accepted by older rules
+	pss := csrPEM(t, &x509.CertificateRequest{SignatureAlgorithm: x509.SHA256WithRSAPSS},
+		rsaKey(t, 2048))
+	if req, err := rules.DecodeCSR("\ufeff" + pss); err != nil || !bytes.Equal(req.Raw, pemBytes(pss)) {
+		t.Errorf("DecodeCSR = %v, %v, want the request", req, err)
+	}
+	if req, err := rules.DecodeCSR("x"); err == nil {
+		t.Errorf("DecodeCSR(x) = %v, want an error", req)
 	}
 }
 
@@ -133,8 +230,12 @@ qwOLCVYIXREHdA4L/WPE/lU=
 -----END CERTIFICATE REQUEST-----
 `
 
+// csrPEM returns a CSR. The zero template stands for one with the name example.com.
 func csrPEM(t *testing.T, template *x509.CertificateRequest, key crypto.Signer) string {
 	t.Helper()
+	if template == nil {
+		template = &x509.CertificateRequest{DNSNames: []string{"example.com"}}
+	}
 	der, err := x509.CreateCertificateRequest(rand.Reader, template, key)
 	if err != nil {
 		t.Fatal(err)
@@ -158,4 +259,29 @@ func rsaKey(t *testing.T, bits int) *rsa.PrivateKey {
 		t.Fatal(err)
 	}
 	return key
+}
+
+func edKey(t *testing.T) ed25519.PrivateKey {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func pemBytes(text string) []byte {
+	block, _ := pem.Decode([]byte(text))
+	return block.Bytes
+}
+
+// replaceDER replaces bytes of a CSR's DER by as many others. Its signature no longer matches.
+func replaceDER(t *testing.T, text, old, replacement string) string {
+	t.Helper()
+	der := pemBytes(text)
+	if len(old) != len(replacement) || !bytes.Contains(der, []byte(old)) {
+		t.Fatalf("the CSR does not contain %q, or %q has another length", old, replacement)
+	}
+	der = bytes.ReplaceAll(der, []byte(old), []byte(replacement))
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
 }

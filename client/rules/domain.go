@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 	"unicode/utf8"
@@ -11,6 +12,10 @@ const (
 	MaxLabels           = 64
 	maxLabelValueLength = 255 // bytes
 )
+
+// CodeChainNotOffered is the reason of a condition: the certificate has another chain than the
+// preferred one.
+const CodeChainNotOffered = "preferred-chain-not-offered"
 
 var (
 	labelKey    = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$`)
@@ -36,14 +41,46 @@ func CheckLabelValue(value string) error {
 		Fix: "Use at most 255 bytes."}
 }
 
-// CheckProfile returns an *Error if name is not the name of an ACME profile.
+// CheckProfile returns an *Error if name is not the name of an ACME profile, or that of a profile
+// that its CA no longer offers.
 func CheckProfile(name string) error {
+	if ended, ok := endedProfiles[name]; ok {
+		return &Error{Code: "profile-invalid", Message: "Let's Encrypt ended the profile " +
+			Quote(name) + " on " + ended + ".",
+			Fix: "Use a profile that the CA offers, such as classic, tlsserver, or shortlived."}
+	}
 	if profileName.MatchString(name) {
 		return nil
 	}
 	return &Error{Code: "profile-invalid", Message: "The profile " + Quote(name) +
 		" is not a profile name.",
 		Fix: "Use a profile that the CA offers, such as classic, tlsserver, or shortlived."}
+}
+
+// CheckNames returns an *Error if a certificate with a profile can't have all of the names. "" is
+// the CA's default profile.
+func CheckNames(names []string, profile string) error {
+	total := 0
+	for _, name := range names {
+		total += len(name)
+	}
+	of := ""
+	if profile != "" {
+		of = " with the profile " + Quote(profile)
+	}
+	switch limit := MaxNamesOf(profile); {
+	case len(names) > limit:
+		return &Error{Code: "names-too-many", Message: fmt.Sprintf(
+			"The certificate would have %d names. CAs issue certificates%s for at most %d.",
+			len(names), of, limit),
+			Fix: "Divide the names among several certificates, or choose a profile for more names."}
+	case total > maxNamesLength:
+		return &Error{Code: "names-too-long", Message: fmt.Sprintf(
+			"The certificate's names have %d bytes in total. CAs accept at most %d.", total,
+			maxNamesLength),
+			Fix: "Divide the names among several certificates."}
+	}
+	return nil
 }
 
 // CheckPreferredChain returns an *Error if name can't be the common name of a root certificate.

@@ -1,6 +1,7 @@
 package rules_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,7 +23,7 @@ func TestDomainOptions(t *testing.T) {
 			[]string{strings.Repeat("v", 256), strings.Repeat("ü", 128)}},
 		{"CheckProfile", "profile-invalid", rules.CheckProfile,
 			[]string{"classic", "tlsserver", "a.b_c-1"},
-			[]string{"", "Classic", "-a", "a b", strings.Repeat("p", 65)}},
+			[]string{"", "Classic", "-a", "a b", strings.Repeat("p", 65), "tlsclient"}},
 		{"CheckPreferredChain", "chain-invalid", rules.CheckPreferredChain,
 			[]string{"ISRG Root X1", strings.Repeat("ü", 255)},
 			[]string{"", " ", " X1", "X1 ", strings.Repeat("x", 256)}},
@@ -36,6 +37,31 @@ func TestDomainOptions(t *testing.T) {
 			if err := rule.check(s); !hasCode(err, rule.code) {
 				t.Errorf("%s(%q) = %v, want the code %s", rule.name, s, err, rule.code)
 			}
+		}
+	}
+}
+
+func TestCheckNames(t *testing.T) {
+	t.Parallel()
+	names := func(n, length int) []string {
+		return slices.Repeat([]string{strings.Repeat("a", length)}, n)
+	}
+	for _, tt := range []struct {
+		profile   string
+		n, length int
+		code      string
+	}{
+		{"", 100, 20, ""}, {"", 101, 20, "names-too-many"},
+		{"classic", 100, 20, ""}, {"classic", 101, 20, "names-too-many"},
+		{"tlsserver", 25, 20, ""}, {"tlsserver", 26, 20, "names-too-many"},
+		{"shortlived", 25, 237, ""}, {"shortlived", 26, 20, "names-too-many"},
+		{"other", 100, 100, ""}, {"other", 101, 1, "names-too-many"},
+		{"", 100, 100, ""}, {"", 99, 102, "names-too-long"}, {"", 0, 0, ""},
+	} {
+		err := rules.CheckNames(names(tt.n, tt.length), tt.profile)
+		if tt.code == "" && err != nil || tt.code != "" && !hasCode(err, tt.code) {
+			t.Errorf("CheckNames(%d names of %d bytes, %q) = %v, want the code %q", tt.n,
+				tt.length, tt.profile, err, tt.code)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -12,8 +13,9 @@ import (
 // ChallengeLabel is the label of the DNS-01 challenge record (RFC 8555 §8.4).
 const ChallengeLabel = "_acme-challenge"
 
-// maxNameLength leaves room for the challenge label within the 253 characters of a DNS name.
-const maxNameLength = 253 - len(ChallengeLabel) - 1
+// CodeUnknownTLD is the code of a name under an unknown top-level domain. The list is that of the
+// build, so a newer version may accept the name.
+const CodeUnknownTLD = "name-unknown-tld"
 
 // profile is IDNA2008 for lookups (RFC 5891), with the mapping of UTS 46, LDH rules, and length
 // limits. It rejects labels with hyphens at either end, and those with hyphens in the third and
@@ -32,9 +34,33 @@ var profile = idna.New(
 func ChallengeName(name string) string { return ChallengeLabel + "." + name }
 
 // ParseName returns a domain name in canonical form: lowercase, A-labels, no trailing dot. It
-// accepts any case, a trailing dot, and Unicode. It does not check for public suffixes. It
-// returns an *Error if s is not the name of a domain that can have a certificate.
+// accepts any case, a trailing dot, and Unicode. It returns an *Error if s is not the name of a
+// domain that can have a certificate.
 func ParseName(s string) (string, error) {
+	name, err := CanonicalName(s)
+	if err != nil {
+		return "", err
+	}
+	last := lastLabel(name)
+	switch {
+	case strings.Count(name, ".") >= maxNameLabels:
+		return "", &Error{Code: "name-too-many-labels",
+			Message: Quote(s) + " has more than 10 labels.",
+			Fix:     "Use a name of at most 10 labels: CAs reject longer ones."}
+	case slices.Contains(specialUse, last):
+		return "", &Error{Code: "name-special-use", Message: Quote(s) + " ends in ." + last +
+			", which is reserved for special use: CAs don't issue certificates for such names.",
+			Fix: "Use a name that is registered in public DNS, such as example.com."}
+	}
+	if err := checkSuffix(name); err != nil {
+		return "", err
+	}
+	return name, nil
+}
+
+// CanonicalName is ParseName without the rules that depend on the registry or on the CAs. It is for
+// comparing and finding names.
+func CanonicalName(s string) (string, error) {
 	const maxLength = "Use a name of at most 237 characters: the challenge record prepends _acme-challenge."
 	bad := func(code, message, fix string) (string, error) {
 		return "", &Error{Code: code, Message: message, Fix: fix}
@@ -79,6 +105,9 @@ func ParseName(s string) (string, error) {
 		return bad("name-invalid", Quote(s)+" has an empty label.", "Remove the extra dot.")
 	case err != nil && len(ascii) > 253:
 		return bad("name-too-long", "The name has more than 253 characters.", maxLength)
+	case err != nil && strings.Contains(name, "_"):
+		return bad("name-invalid", Quote(s)+" contains an underscore.",
+			"Use a name without underscores: certificates can't contain them.")
 	case err != nil:
 		return bad("name-invalid", Quote(s)+" is not a valid domain name.",
 			"Use labels of 1 to 63 letters, digits, and hyphens that neither start nor end with a hyphen. "+
@@ -98,31 +127,15 @@ func ParseName(s string) (string, error) {
 	case isNumeric(last):
 		return bad("name-ip", Quote(s)+" ends in a number, like an IP address.",
 			"Use a domain name: DNS-01 validates names only.")
-	case isSpecialUse(last):
-		return bad("name-special-use",
-			Quote(s)+" ends in ."+last+
-				", which is reserved for special use: CAs don't issue certificates for such names.",
-			"Use a name that is registered in public DNS, such as example.com.")
 	}
 	return ascii, nil
 }
 
-// isSpecialUse reports whether names under a top-level label are never on the public Internet, so
-// that CAs don't issue for them: those in IANA's Special-Use Domain Names registry (RFC 6761), and
-// .internal, which ICANN reserves for private use. The registry's names for documentation and
-// tests (.test, .example) are accepted, because test CAs issue for them.
-func isSpecialUse(topLevel string) bool {
-	switch topLevel {
-	case "alt", // RFC 9476
-		"arpa",      // RFC 3172: home.arpa, in-addr.arpa, ip6.arpa, resolver.arpa, and others
-		"internal",  // ICANN Board resolution 2024.07.29.06
-		"invalid",   // RFC 6761 §6.4
-		"local",     // RFC 6762
-		"localhost", // RFC 6761 §6.3
-		"onion":     // RFC 7686: not in DNS, so DNS-01 proves nothing
-		return true
-	}
-	return false
+// UnicodeName returns a name, or a part of one, as people read and type it: lowercase, with
+// A-labels in Unicode. It is for searching, and returns anything that it can't convert as it is.
+func UnicodeName(s string) string {
+	name, _ := profile.ToUnicode(s)
+	return strings.ToLower(name)
 }
 
 func lastLabel(name string) string { return name[strings.LastIndexByte(name, '.')+1:] }

@@ -41,7 +41,14 @@ func TestParseName(t *testing.T) {
 		"local.example.com":            "local.example.com",
 		"arpa.example.org":             "arpa.example.org",
 		"straße.example":               "xn--strae-oqa.example",
-		"co.uk":                        "co.uk", // a public suffix
+		"a.test":                       "a.test",    // for test CAs
+		"github.io":                    "github.io", // the list's private section
+		"compute.amazonaws.com":        "compute.amazonaws.com",
+		"www.ck":                       "www.ck", // an exception of *.ck
+		"city.kawasaki.jp":             "city.kawasaki.jp",
+		"example.公司.cn":                "example.xn--55qx5d.cn",
+		"1.2.3.4.5.6.7.8.example.com":  "1.2.3.4.5.6.7.8.example.com", // 10 labels
+		"my-host.xn--p1ai":             "my-host.xn--p1ai",
 	} {
 		if got, err := rules.ParseName(in); err != nil || got != want {
 			t.Errorf("ParseName(%q) = %q, %v, want %q", in, got, err, want)
@@ -57,11 +64,17 @@ func TestParseName_rejects(t *testing.T) {
 		"name-ip": {"192.0.2.1", "192.0.2.1.", "2001:db8::1", "[2001:db8::1]", "::1",
 			"fe80::1%eth0", "::ffff:192.0.2.1",
 			"192.0.2", "1.2.3.4.5", "１.２.３.４", "example.123"},
+		"name-too-many-labels": {"1.2.3.4.5.6.7.8.9.example.com",
+			"1.2.3.4.5.6.7.8.9.example.com.", strings.Repeat("a.", 40) + "example.com",
+			"1.2.3.4.5.6.7.8.9.example.co.uk"},
+		"name-public-suffix": {"com", "COM.", "localhost", "onion", "arpa", "co.uk", "CO.UK.", "foo.ck", "公司.cn",
+			"xn--55qx5d.cn", "foo.kawasaki.jp"},
+		"name-unknown-tld": {"nas.lan", "host.corp", "a.b.home", "server.localdomain",
+			"example.comm"},
 		"name-special-use": {"shop.onion", "a.b.onion", "SHOP.Onion.", "shop。onion", "shop.ｏｎｉｏｎ",
 			"printer.local", "x.invalid", "app.localhost", "db.internal", "x.alt",
 			"home.arpa", "nas.home.arpa", "in-addr.arpa", "2.0.192.in-addr.arpa",
 			"8.b.d.0.1.0.0.2.ip6.arpa", "resolver.arpa", "ipv4only.arpa"},
-		"name-public-suffix": {"onion", "arpa", "com", "COM.", "localhost"},
 		"name-too-long": {longName(238), longName(253), longName(254), longName(300),
 			strings.Repeat("a", 300),
 			strings.Repeat("a", 300) + ".com", strings.Repeat("x", 1<<20),
@@ -100,10 +113,55 @@ func TestParseName_fix(t *testing.T) {
 		"me@example.com":                   "its domain: example.com.",
 		"https://me@example.com":           "only the host name",
 		"*.example.com":                    "set wildcard to true",
+		"under_score.example.com":          "without underscores",
+		"co.uk":                            "such as example.co.uk",
 	} {
 		_, err := rules.ParseName(in)
 		if e, ok := errors.AsType[*rules.Error](err); !ok || !strings.Contains(e.Fix, want) {
 			t.Errorf("ParseName(%q) = %v, want a fix with %q", in, err, want)
+		}
+	}
+}
+
+// CanonicalName accepts names that no certificate can have, so that stored ones are found.
+func TestCanonicalName(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{"Bücher.Example.": "xn--bcher-kva.example",
+		"CO.UK": "co.uk", "nas.LAN": "nas.lan", "shop.onion": "shop.onion",
+		"1.2.3.4.5.6.7.8.9.Example.com": "1.2.3.4.5.6.7.8.9.example.com"} {
+		if got, err := rules.CanonicalName(in); err != nil || got != want {
+			t.Errorf("CanonicalName(%q) = %q, %v, want %q", in, got, err, want)
+		}
+	}
+	for _, in := range []string{"", "com", "*.example.com", "a b.com", "192.0.2.1"} {
+		if got, err := rules.CanonicalName(in); err == nil {
+			t.Errorf("CanonicalName(%q) = %q, want an error", in, got)
+		}
+	}
+}
+
+func TestUnicodeName(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"xn--mller-kva.de": "müller.de", "Müll": "müll", "MU\u0308LLER": "müller",
+		"shop.xn--mller-kva.de": "shop.müller.de", "Example.COM": "example.com",
+		"": "", "a_b": "a_b", "-ü": "-ü", ".de": ".de", "*.ü": "*.ü",
+	} {
+		if got := rules.UnicodeName(in); got != want {
+			t.Errorf("UnicodeName(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+// Let's Encrypt counts by the whole list, and a public suffix by itself.
+func TestRegisteredDomain(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{"a.b.example.com": "example.com",
+		"example.co.uk": "example.co.uk", "www.me.github.io": "me.github.io",
+		"me.github.io": "me.github.io", "github.io": "github.io", "com": "com",
+		"a.b.c.test": "c.test", "a.b.www.ck": "www.ck"} {
+		if got := rules.RegisteredDomain(in); got != want {
+			t.Errorf("RegisteredDomain(%s) = %s, want %s", in, got, want)
 		}
 	}
 }

@@ -23,6 +23,8 @@ func newKey(kt controlplane.KeyType) (crypto.Signer, error) {
 		return ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	case controlplane.KeyRSA2048:
 		return rsa.GenerateKey(rand.Reader, 2048)
+	case controlplane.KeyRSA3072:
+		return rsa.GenerateKey(rand.Reader, 3072)
 	case controlplane.KeyRSA4096:
 		return rsa.GenerateKey(rand.Reader, 4096)
 	}

@@ -33,7 +33,7 @@ func TestKeyTypesAndNames(t *testing.T) {
 	w := newWorld(t, devstack.CAConfig{})
 	e := w.engine(t, nil)
 	for i, kt := range []controlplane.KeyType{controlplane.KeyEC256, controlplane.KeyEC384,
-		controlplane.KeyRSA2048, controlplane.KeyRSA4096} {
+		controlplane.KeyRSA2048, controlplane.KeyRSA3072, controlplane.KeyRSA4096} {
 		t.Run(string(kt), func(t *testing.T) {
 			t.Parallel()
 			apex := fmt.Sprintf("k%d.example.com", i)

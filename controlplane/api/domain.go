@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"slices"
 
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
@@ -183,7 +184,7 @@ func canonicalRef(ref string) (string, error) {
 	if controlplane.IsID(controlplane.PrefixDomain, ref) {
 		return ref, nil
 	}
-	name, err := controlplane.ParseName("", ref)
+	name, err := rules.CanonicalName(ref)
 	if err != nil {
 		return "", controlplane.NotFound("domain", ref)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gorilla/mux"
 
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
@@ -80,7 +81,7 @@ func (d *Dashboard) domain(v *visit) (*controlplane.Domain, error) {
 // domainBy returns a domain by its ID or name.
 func (d *Dashboard) domainBy(v *visit, ref string) (*controlplane.Domain, error) {
 	if !controlplane.IsID(controlplane.PrefixDomain, ref) {
-		name, err := controlplane.ParseName("/name", ref)
+		name, err := rules.CanonicalName(ref)
 		if err != nil {
 			return nil, controlplane.NotFound("domain", ref)
 		}

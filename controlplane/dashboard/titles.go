@@ -31,6 +31,7 @@ var keyTitles = map[controlplane.KeyType]string{
 	controlplane.KeyEC256:   "EC P-256",
 	controlplane.KeyEC384:   "EC P-384",
 	controlplane.KeyRSA2048: "RSA 2048",
+	controlplane.KeyRSA3072: "RSA 3072",
 	controlplane.KeyRSA4096: "RSA 4096",
 }
 

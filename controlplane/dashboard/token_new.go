@@ -102,7 +102,7 @@ func (d *Dashboard) createToken(w http.ResponseWriter, v *visit) error {
 func (d *Dashboard) domainIDs(v *visit, named []string) ([]string, error) {
 	names := make([]string, len(named))
 	for i, line := range named {
-		names[i], _ = controlplane.ParseName("/name", line) // "" if invalid
+		names[i], _ = rules.CanonicalName(line) // "" if invalid
 	}
 	known, err := d.store.DomainIDs(v.Context(), v.org.ID, names)
 	if err != nil {

@@ -46,7 +46,7 @@ func (s *Service) addition(
 		e := controlplane.AsError(err)
 		problem.Fields, problem.Fix = e.Fields, e.Fix
 	}
-	s.checkOptions(name, &in.Options, in.Options.KeyType != "", problem)
+	s.checkOptions(name, &in.Options, in.Options.KeyType != "", true, problem)
 	if err := checkKey(ctx, s.Store, orgID, in.Options.CSRPEM, problem); err != nil {
 		return nil, err
 	}

@@ -2,10 +2,9 @@ package lifecycle
 
 import (
 	"context"
-	"crypto/x509"
-	"encoding/pem"
 	"time"
 
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
@@ -25,11 +24,7 @@ type compromisedKeys interface {
 // isCompromised reports whether the key of a CSR is known as compromised in the organization. It
 // returns false for a missing or unreadable CSR.
 func isCompromised(ctx context.Context, q compromisedKeys, orgID, csrPEM string) (bool, error) {
-	block, _ := pem.Decode([]byte(csrPEM))
-	if block == nil {
-		return false, nil
-	}
-	request, err := x509.ParseCertificateRequest(block.Bytes)
+	request, err := rules.DecodeCSR(csrPEM)
 	if err != nil {
 		return false, nil
 	}

@@ -101,9 +101,9 @@ func (w *work) outdated(o *controlplane.Order) bool {
 	d := w.domain
 	names := controlplane.CertificateNames(d.Name, d.Wildcard)
 	if d.CSRPEM != "" {
-		der, _, err := controlplane.ValidateCSR(d.CSRPEM, names)
-		return err != nil || !bytes.Equal(der, o.CSR) || o.Profile != d.Profile ||
-			o.PreferredChain != d.PreferredChain
+		der, _, err := controlplane.StoredCSR(d.CSRPEM)
+		return err != nil || !bytes.Equal(der, o.CSR) || !slices.Equal(o.Names, names) ||
+			o.Profile != d.Profile || o.PreferredChain != d.PreferredChain
 	}
 	return !slices.Equal(o.Names, names) || len(o.SealedKey) == 0 || o.KeyType != d.KeyType ||
 		o.Profile != d.Profile || o.PreferredChain != d.PreferredChain

@@ -13,9 +13,10 @@ import (
 )
 
 // checkOptions validates a domain's options, and sets the key type from the CSR if there is a CSR.
-// It adds every invalid field to e.
+// It adds every invalid field to e. A CSR is checked only if newCSR is set: the rules may have
+// changed since it was stored.
 func (s *Service) checkOptions(
-	name string, o *controlplane.Options, keyTypeChosen bool, e *controlplane.Error,
+	name string, o *controlplane.Options, keyTypeChosen, newCSR bool, e *controlplane.Error,
 ) {
 	add := func(pointer, code, detail string) {
 		e.Fields = append(e.Fields, controlplane.FieldError{Pointer: pointer, Code: code,
@@ -33,9 +34,10 @@ func (s *Service) checkOptions(
 		add("/key_type", "key-type-unknown", "The key type must be one of "+
 			strings.Join(rules.KeyTypes(), ", ")+".")
 	}
-	if o.CSRPEM != "" && name != "" {
-		_, kt, err := controlplane.ValidateCSR(o.CSRPEM,
-			controlplane.CertificateNames(name, o.Wildcard))
+	names := controlplane.CertificateNames(name, o.Wildcard)
+	check("/name", rules.CheckNames(names, o.Profile))
+	if o.CSRPEM != "" && name != "" && newCSR {
+		_, kt, err := controlplane.ValidateCSR(o.CSRPEM, names)
 		switch {
 		case err != nil:
 			e.Fields = append(e.Fields, controlplane.AsError(err).Fields...)

@@ -193,7 +193,7 @@ func (w *work) createOrder(
 	var err error
 	var csr []byte
 	if d.CSRPEM != "" {
-		if csr, o.KeyType, err = controlplane.ValidateCSR(d.CSRPEM, o.Names); err != nil {
+		if csr, o.KeyType, err = controlplane.StoredCSR(d.CSRPEM); err != nil {
 			return nil, err
 		}
 	}

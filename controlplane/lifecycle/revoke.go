@@ -8,6 +8,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
@@ -172,12 +173,11 @@ func (w *work) revoke(ctx context.Context) error {
 
 // holdsKeyOf reports whether a CSR, which may be empty, has the certificate's key.
 func holdsKeyOf(csrPEM string, cert *controlplane.Certificate) bool {
-	request, _ := pem.Decode([]byte(csrPEM))
 	leaf, _ := pem.Decode([]byte(cert.ChainPEM))
-	if request == nil || leaf == nil {
+	if leaf == nil {
 		return false
 	}
-	r, rerr := x509.ParseCertificateRequest(request.Bytes)
+	r, rerr := rules.DecodeCSR(csrPEM)
 	l, lerr := x509.ParseCertificate(leaf.Bytes)
 	return rerr == nil && lerr == nil &&
 		bytes.Equal(r.RawSubjectPublicKeyInfo, l.RawSubjectPublicKeyInfo)

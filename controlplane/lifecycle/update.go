@@ -47,7 +47,8 @@ func (s *Service) UpdateDomain(
 		set(&d.AutoRenew, p.AutoRenew)
 		set(&d.Labels, p.Labels)
 		problem := &controlplane.Error{}
-		s.checkOptions(d.Name, &d.Options, p.KeyType != nil, problem)
+		s.checkOptions(d.Name, &d.Options, p.KeyType != nil,
+			p.CSRPEM != nil || p.KeyType != nil || d.Wildcard != old.Wildcard, problem)
 		if p.CSRPEM != nil {
 			if err := checkKey(ctx, t, orgID, d.CSRPEM, problem); err != nil {
 				return err

@@ -1,0 +1,57 @@
+package provider
+
+import (
+	"context"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/client"
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
+)
+
+// ValidateConfig rejects what CAs reject because of several attributes: a CSR without the
+// certificate's names, and more names than the profile allows.
+func (r *domainResource) ValidateConfig(
+	ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse,
+) {
+	var m domainModel
+	if resp.Diagnostics.Append(req.Config.Get(ctx, &m)...); resp.Diagnostics.HasError() {
+		return
+	}
+	name, err := rules.CanonicalName(m.Name.ValueString())
+	if err != nil || m.Wildcard.IsUnknown() {
+		return // not known yet, or the validator reports it
+	}
+	names := []string{name}
+	if m.Wildcard.ValueBool() {
+		names = append(names, "*."+name)
+	}
+	if !m.Profile.IsUnknown() {
+		addRule(&resp.Diagnostics, path.Root("profile"), "Too many names",
+			rules.CheckNames(names, m.Profile.ValueString()))
+	}
+	if csr, err := rules.ParseCSR(m.CSRPEM.ValueString()); err == nil {
+		addRule(&resp.Diagnostics, path.Root("csr_pem"), csrValidator.summary,
+			rules.CheckCSRNames(csr, names))
+	}
+}
+
+// addRule adds the error of a rule, if any, to the diagnostics of an attribute.
+func addRule(diags *diag.Diagnostics, at path.Path, summary string, err error) {
+	if err != nil {
+		diags.AddAttributeError(at, summary, sentence(err.Error()))
+	}
+}
+
+// warnOfChain adds a warning if the current certificate does not have the preferred chain, because
+// its CA does not offer it.
+func warnOfChain(d *client.Domain, at path.Path, diags *diag.Diagnostics) {
+	for _, c := range d.Conditions {
+		if c.Reason == rules.CodeChainNotOffered {
+			diags.AddAttributeWarning(at, "The certificate of "+d.Name+
+				" has another chain than the preferred one", explainCondition(c))
+		}
+	}
+}
