@@ -111,6 +111,13 @@ type Condition struct {
 	ACME json.RawMessage `json:"acme,omitempty"`
 }
 
+// IsRequested reports whether the renewal was requested, and is in progress or waits for the
+// organization's budget, without a problem.
+func (c Condition) IsRequested() bool {
+	return c.Type == RenewalOnTrack && c.Status == ConditionTrue &&
+		(c.Reason == ReasonRenewing || c.Reason == ReasonOrderBudget)
+}
+
 // Condition returns the domain's condition of type t, unknown if it was never set.
 func (d *Domain) Condition(t ConditionType) Condition {
 	for _, c := range d.Conditions {

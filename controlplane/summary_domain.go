@@ -50,7 +50,7 @@ func (d *Domain) lateAt() time.Time {
 
 func (d *Domain) summary(now time.Time) Summary {
 	switch {
-	case d.CertificateID == "":
+	case d.CertificateID == "" || d.ExpiresAt == nil:
 		return d.unissued()
 	case !d.HasCertificate(now):
 		return d.expired()
@@ -110,7 +110,7 @@ func (d *Domain) revoked(now time.Time) Summary {
 		f = d.find(track)
 		why += " " + f.message
 	case d.isRenewing(now):
-		f = d.find(Condition{Type: RenewalOnTrack, Reason: ReasonRenewing})
+		f = d.find(d.renewal())
 	}
 	s := f.summary(SummaryRevoked)
 	entry, _ := CodeOf(ReasonRevoked)
@@ -135,10 +135,7 @@ func (d *Domain) issued(now time.Time) Summary {
 	case late:
 		c = Condition{Type: RenewalOnTrack, Reason: ReasonCertificateExpiring}
 	case d.isRenewing(now):
-		state, c = SummaryRenewing, Condition{Type: RenewalOnTrack, Reason: ReasonRenewing}
-		if track := d.Condition(RenewalOnTrack); track.Reason == ReasonCAAsksNow {
-			c = track
-		}
+		state, c = SummaryRenewing, d.renewal()
 	default:
 		state = SummaryActive
 		issued, _ := CodeOf(ReasonIssued)
@@ -213,7 +210,20 @@ func (d *Domain) isDue(now time.Time) bool {
 
 // isRenewing reports whether the certificate is being renewed, as far as no problem is known.
 func (d *Domain) isRenewing(now time.Time) bool {
-	return d.isDue(now) || d.Condition(RenewalOnTrack).Reason == ReasonRenewing
+	return d.isDue(now) || d.Condition(RenewalOnTrack).IsRequested()
+}
+
+// renewal returns the condition of a renewal without a problem. The time at which it became due is
+// not that of its next attempt.
+func (d *Domain) renewal() Condition {
+	c := d.Condition(RenewalOnTrack)
+	if c.Status != ConditionTrue || c.Reason == ReasonScheduled {
+		return Condition{Type: RenewalOnTrack, Reason: ReasonRenewing}
+	}
+	if c.Reason == ReasonCAAsksNow {
+		c.NextCheckAt = nil
+	}
+	return c
 }
 
 // finding is a condition with what the catalog knows about its reason.
@@ -266,7 +276,8 @@ func (d *Domain) nextEvent(c Condition) *SummaryEvent {
 // isScheduled reports whether the automatic renewal is the next attempt. It is not while an order
 // is in progress.
 func (d *Domain) isScheduled(c Condition) bool {
-	return c.Reason != ReasonRenewing && c.Reason != ReasonIssuing && c.Reason != ReasonCAAsksNow
+	return c.Reason != ReasonIssuing && c.Reason != ReasonCAAsksNow && !c.IsRequested() &&
+		c.Reason != ReasonRenewing
 }
 
 // summary returns the summary of the domain if this finding decides it.
@@ -285,9 +296,8 @@ func (f finding) summary(state SummaryState) Summary {
 			}
 			break
 		}
-		s.NextStep = sentence(s.NextStep) + " " + restart.Fix
-		s.DashboardStep = sentence(s.DashboardStep) + " " +
-			cmp.Or(restart.DashboardFix, restart.Fix)
+		s.NextStep = join(s.NextStep, restart.Fix)
+		s.DashboardStep = join(s.DashboardStep, cmp.Or(restart.DashboardFix, restart.Fix))
 	case idle && s.Actor == PartyCustomer:
 		s.Actor = PartyService
 	case !idle && (s.Actor == PartyService || s.Actor == PartyCA):
@@ -328,10 +338,13 @@ func (f finding) request() JobType {
 // isIdle reports whether a fix requires no action.
 func isIdle(fix string) bool { return strings.HasPrefix(fix, noAction) }
 
-// sentence returns text with a period at its end.
-func sentence(text string) string {
-	if text == "" || strings.ContainsRune(".!?", rune(text[len(text)-1])) {
-		return text
+// join returns two sentences. The first may be empty, or without its period.
+func join(first, second string) string {
+	switch {
+	case first == "":
+		return second
+	case strings.ContainsRune(".!?", rune(first[len(first)-1])):
+		return first + " " + second
 	}
-	return text + "."
+	return first + ". " + second
 }

@@ -160,3 +160,19 @@ func falseReasons(d *controlplane.Domain) (r []controlplane.Reason) {
 	}
 	return r
 }
+
+// A domain of which hardly anything is known has a summary, too.
+func TestSummaryOfIncompleteDomain(t *testing.T) {
+	t.Parallel()
+	expires := summaryNow.Add(day)
+	for _, d := range []controlplane.Domain{
+		{}, {CertificateID: "crt_x"}, {CertificateID: "crt_x", ExpiresAt: &expires},
+		{ExpiresAt: &expires}, {Status: controlplane.DomainError},
+		{Status: controlplane.DomainActive, CertificateID: "crt_x", ExpiresAt: &expires},
+		{Status: controlplane.DomainError, StatusReason: "unknown-code"},
+	} {
+		if s := d.Summary(summaryNow); s.State == "" || s.Headline == "" || s.NextStep == "" {
+			t.Errorf("Summary(%+v) = %+v, want a state, a headline, and a next step", d, s)
+		}
+	}
+}

@@ -42,6 +42,36 @@ func showIssuing(d *controlplane.Domain, now time.Time) {
 		Message: "The certificate is being ordered.", LastCheckedAt: &now})
 }
 
+// showRequested shows that a requested job is due now, instead of at the time that was shown. The
+// job itself shows its progress and its failure.
+func showRequested(d *controlplane.Domain, kind controlplane.JobType, now time.Time) {
+	t := controlplane.CertificateReady
+	switch {
+	case isSuspended(d):
+		return
+	case kind == controlplane.JobDNSCheck:
+		t = controlplane.DNSReady
+	case kind.Slot() != controlplane.JobRenewal.Slot():
+		return
+	case d.HasCertificate(now):
+		t = controlplane.RenewalOnTrack
+	}
+	c := d.Condition(t)
+	switch planned := c.Status != controlplane.ConditionFalse || planned(d); {
+	case t == controlplane.RenewalOnTrack && planned:
+		c = controlplane.Condition{Type: t, Status: controlplane.ConditionTrue,
+			Reason: controlplane.ReasonRenewing, Message: "The certificate is being renewed.",
+			LastCheckedAt: &now}
+	case c.Reason == controlplane.ReasonAwaitingIssue:
+		c = controlplane.Condition{Type: t, Status: controlplane.ConditionFalse,
+			Reason: controlplane.ReasonIssuing, Message: "The certificate is being ordered.",
+			LastCheckedAt: &now}
+	case c.Status != controlplane.ConditionTrue && c.Reason != controlplane.ReasonNotIssued:
+		c.NextCheckAt = &now
+	}
+	d.SetCondition(c)
+}
+
 // condition returns a false condition for a cause that the doctor found. prefix precedes its
 // summary.
 func condition(

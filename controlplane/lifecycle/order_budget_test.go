@@ -158,7 +158,7 @@ func TestBudgetOfDueRenewals(t *testing.T) {
 		!j.RunAt.Equal(soon) {
 		t.Errorf("renewal is deferred until %s (%s), want %s", j.RunAt, j.Reason, soon)
 	}
-	wantCondition(t, w.domain(d), controlplane.RenewalOnTrack, "true", "scheduled")
+	wantCondition(t, w.domain(d), controlplane.RenewalOnTrack, "true", "order-budget")
 	wantJob(t, w.runDue(d, controlplane.JobRenewal), controlplane.JobSucceeded, "", 0)
 
 	replaced := 0

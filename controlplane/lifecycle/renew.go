@@ -111,7 +111,8 @@ func (s *Service) moveRenewal(
 			return err
 		}
 		d.RenewAt = &at
-		if c := d.Condition(controlplane.RenewalOnTrack); c.Status == controlplane.ConditionTrue {
+		if c := d.Condition(controlplane.RenewalOnTrack); c.Status == controlplane.ConditionTrue &&
+			!c.IsRequested() {
 			c.Message, c.NextCheckAt = plannedRenewal(at), &at
 			if urgent {
 				c.Reason, c.Message = controlplane.ReasonCAAsksNow,

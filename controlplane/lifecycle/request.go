@@ -86,6 +86,7 @@ func (s *Service) request(
 				controlplane.ReasonCNAMEUnchecked
 		}
 		d.CheckSince, d.CheckAttempts = now, 0 // the 30 days of checks start over
+		showRequested(d, kind, now)
 		if err := t.SaveDomain(ctx, d, now); err != nil {
 			return err
 		}
@@ -148,6 +149,7 @@ func (s *Service) RestartJob(
 				controlplane.ReasonCNAMEUnchecked
 		}
 		d.CheckSince, d.CheckAttempts = now, 0
+		showRequested(d, job.Type, now)
 		if err := t.SaveDomain(ctx, d, now); err != nil {
 			return err
 		}

@@ -77,6 +77,7 @@ func (s *Service) RevokeCertificate(
 			return nil
 		}
 		d.CheckSince, d.CheckAttempts = now, 0 // the DNS is checked before the order
+		showRequested(d, controlplane.JobStartIssuance, now)
 		if err := t.SaveDomain(ctx, d, now); err != nil {
 			return err
 		}

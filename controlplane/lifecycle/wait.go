@@ -131,8 +131,20 @@ func (w *work) showWait(d *controlplane.Domain, f deferral, now time.Time) bool 
 		c.Type = controlplane.RenewalOnTrack
 	}
 	if f.silent && c.Type == controlplane.RenewalOnTrack {
-		return false // the renewal is on track: a due one needs no budget
+		c = shownBudget(d, c)
 	}
 	d.SetCondition(c)
 	return true
+}
+
+// shownBudget returns the condition of a requested renewal that waits for the organization's
+// budget. It is on track, because it needs no budget when it is due; a problem stays shown.
+func shownBudget(d *controlplane.Domain, c controlplane.Condition) controlplane.Condition {
+	old := d.Condition(c.Type)
+	if old.Status == controlplane.ConditionFalse {
+		old.NextCheckAt = c.NextCheckAt
+		return old
+	}
+	c.Status = controlplane.ConditionTrue
+	return c
 }
