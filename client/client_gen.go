@@ -393,6 +393,93 @@ func (e Scope) Valid() bool {
 	}
 }
 
+// Defines values for StatusEventWhat.
+const (
+	StatusEventWhatDnsCheck StatusEventWhat = "dns_check"
+	StatusEventWhatExpiry   StatusEventWhat = "expiry"
+	StatusEventWhatOrder    StatusEventWhat = "order"
+	StatusEventWhatRenewal  StatusEventWhat = "renewal"
+)
+
+// Valid indicates whether the value is a known member of the StatusEventWhat enum.
+func (e StatusEventWhat) Valid() bool {
+	switch e {
+	case StatusEventWhatDnsCheck:
+		return true
+	case StatusEventWhatExpiry:
+		return true
+	case StatusEventWhatOrder:
+		return true
+	case StatusEventWhatRenewal:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for StatusSummaryActor.
+const (
+	StatusSummaryActorCa       StatusSummaryActor = "ca"
+	StatusSummaryActorCustomer StatusSummaryActor = "customer"
+	StatusSummaryActorNone     StatusSummaryActor = "none"
+	StatusSummaryActorOperator StatusSummaryActor = "operator"
+	StatusSummaryActorService  StatusSummaryActor = "service"
+)
+
+// Valid indicates whether the value is a known member of the StatusSummaryActor enum.
+func (e StatusSummaryActor) Valid() bool {
+	switch e {
+	case StatusSummaryActorCa:
+		return true
+	case StatusSummaryActorCustomer:
+		return true
+	case StatusSummaryActorNone:
+		return true
+	case StatusSummaryActorOperator:
+		return true
+	case StatusSummaryActorService:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for StatusSummaryState.
+const (
+	StatusSummaryStateActive     StatusSummaryState = "active"
+	StatusSummaryStateAtRisk     StatusSummaryState = "at_risk"
+	StatusSummaryStateBlocked    StatusSummaryState = "blocked"
+	StatusSummaryStateExpired    StatusSummaryState = "expired"
+	StatusSummaryStateInProgress StatusSummaryState = "in_progress"
+	StatusSummaryStateRenewing   StatusSummaryState = "renewing"
+	StatusSummaryStateRevoked    StatusSummaryState = "revoked"
+	StatusSummaryStateWaiting    StatusSummaryState = "waiting"
+)
+
+// Valid indicates whether the value is a known member of the StatusSummaryState enum.
+func (e StatusSummaryState) Valid() bool {
+	switch e {
+	case StatusSummaryStateActive:
+		return true
+	case StatusSummaryStateAtRisk:
+		return true
+	case StatusSummaryStateBlocked:
+		return true
+	case StatusSummaryStateExpired:
+		return true
+	case StatusSummaryStateInProgress:
+		return true
+	case StatusSummaryStateRenewing:
+		return true
+	case StatusSummaryStateRevoked:
+		return true
+	case StatusSummaryStateWaiting:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Tier.
 const (
 	TierAgency Tier = "agency"
@@ -1142,6 +1229,9 @@ type Domain struct {
 	//
 	// Example: cname-missing
 	StatusReason string `json:"status_reason"`
+
+	// StatusSummary The state of a domain, its cause, and the next step, ranked from everything that is known about the domain at the time of the response. Of several problems, it states the one to solve first.
+	StatusSummary StatusSummary `json:"status_summary"`
 
 	// UpdatedAt Time of the last change.
 	//
@@ -1936,6 +2026,58 @@ type SessionsEnded struct {
 	// Example: 3
 	Ended int `json:"ended"`
 }
+
+// StatusEvent Next event of a domain that happens automatically.
+type StatusEvent struct {
+	// At When it happens; due now if it has passed.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	At time.Time `json:"at"`
+
+	// What A DNS check, the next attempt to get the first certificate, the renewal or its next attempt, or the expiry of the certificate.
+	What StatusEventWhat `json:"what"`
+}
+
+// StatusEventWhat A DNS check, the next attempt to get the first certificate, the renewal or its next attempt, or the expiry of the certificate.
+type StatusEventWhat string
+
+// StatusSummary The state of a domain, its cause, and the next step, ranked from everything that is known about the domain at the time of the response. Of several problems, it states the one to solve first.
+type StatusSummary struct {
+	// Actor The party that acts next: you, the service, the CA, or the operator of the service; `none` if nothing is wrong or pending.
+	Actor StatusSummaryActor `json:"actor"`
+
+	// Cause Finding behind the state.
+	//
+	// Example: The CNAME of _acme-challenge.example.com points to old.example.net.
+	Cause string `json:"cause"`
+
+	// Headline The state or its cause in a few words.
+	//
+	// Example: CNAME points elsewhere
+	Headline string `json:"headline"`
+
+	// NextEvent Null while work is in progress, or if nothing is scheduled.
+	NextEvent nullable.Nullable[StatusEvent] `json:"next_event"`
+
+	// NextStep Next step of `actor`; starts with `No action needed.` if the service continues automatically.
+	//
+	// Example: In the zone example.com, set the CNAME of _acme-challenge to the target.
+	NextStep string `json:"next_step"`
+
+	// Reason Stable code behind the headline, described at `/problems/{code}`.
+	//
+	// Example: cname-mismatch
+	Reason string `json:"reason"`
+
+	// State With a valid certificate: `active`; `renewing`, its renewal is in progress or waits for the CA; or `at_risk`, its renewal would fail, fails, or is late. Before the first certificate: `waiting` for a step of the setup; `in_progress`; or `blocked` by a problem. Otherwise `expired` or `revoked`.
+	State StatusSummaryState `json:"state"`
+}
+
+// StatusSummaryActor The party that acts next: you, the service, the CA, or the operator of the service; `none` if nothing is wrong or pending.
+type StatusSummaryActor string
+
+// StatusSummaryState With a valid certificate: `active`; `renewing`, its renewal is in progress or waits for the CA; or `at_risk`, its renewal would fail, fails, or is late. Before the first certificate: `waiting` for a step of the setup; `in_progress`; or `blocked` by a problem. Otherwise `expired` or `revoked`.
+type StatusSummaryState string
 
 // Tier The plan: free has 3 domains, pro 15, agency 50.
 type Tier string

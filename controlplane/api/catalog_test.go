@@ -19,9 +19,10 @@ func TestContractListsTheCatalogs(t *testing.T) {
 	schemas := doc.Components.Schemas
 	condition := schemas["Condition"].Value.Properties
 	got := map[string][]any{
-		"JobType":          schemas["JobType"].Value.Enum,
-		"Condition.type":   condition["type"].Value.Enum,
-		"Condition.status": condition["status"].Value.Enum,
+		"JobType":             schemas["JobType"].Value.Enum,
+		"Condition.type":      condition["type"].Value.Enum,
+		"Condition.status":    condition["status"].Value.Enum,
+		"StatusSummary.state": schemas["StatusSummary"].Value.Properties["state"].Value.Enum,
 	}
 	want := map[string][]any{"Condition.status": {
 		string(controlplane.ConditionTrue), string(controlplane.ConditionFalse),
@@ -32,6 +33,9 @@ func TestContractListsTheCatalogs(t *testing.T) {
 	}
 	for _, k := range controlplane.ConditionKinds() {
 		want["Condition.type"] = append(want["Condition.type"], string(k.Type))
+	}
+	for _, k := range controlplane.SummaryKinds() {
+		want["StatusSummary.state"] = append(want["StatusSummary.state"], string(k.State))
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the enums of openapi.yaml differ from the catalogs (-catalogs +openapi.yaml):\n%s", diff)

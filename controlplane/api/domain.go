@@ -57,7 +57,7 @@ func (a *API) CreateDomain(
 	}
 	return CreateDomain201JSONResponse{Body: a.domainBody(d),
 		Headers: CreateDomain201ResponseHeaders{Location: "/api/domains/" + d.ID,
-			ETag: domainETag(d)}}, nil
+			ETag: a.domainETag(d)}}, nil
 }
 
 // newDomain converts the body to the input of lifecycle.AddDomain.
@@ -80,11 +80,12 @@ func (a *API) GetDomain(
 	if err != nil {
 		return nil, err
 	}
-	if noneMatch(known, domainETag(d)) {
-		return GetDomain304Response{Headers: GetDomain304ResponseHeaders{ETag: domainETag(d)}}, nil
+	tag := a.domainETag(d)
+	if noneMatch(known, tag) {
+		return GetDomain304Response{Headers: GetDomain304ResponseHeaders{ETag: tag}}, nil
 	}
 	return GetDomain200JSONResponse{Body: a.domainBody(d),
-		Headers: GetDomain200ResponseHeaders{ETag: domainETag(d)}}, nil
+		Headers: GetDomain200ResponseHeaders{ETag: tag}}, nil
 }
 
 // awaitDomain returns a domain immediately or, if the caller already knows its state, after it has
@@ -103,7 +104,7 @@ func (a *API) awaitDomain(
 	return held(ctx, a, wait, ref, func(d *controlplane.Domain) bool {
 		if first == 0 {
 			first = d.Version
-			return known != nil && !noneMatch(known, domainETag(d))
+			return known != nil && !noneMatch(known, a.domainETag(d))
 		}
 		return d.Version != first
 	}, func(ctx context.Context) (*controlplane.Domain, error) { return a.domain(ctx, ref) })
@@ -129,7 +130,7 @@ func (a *API) UpdateDomain(
 		return nil, err
 	}
 	return UpdateDomain200JSONResponse{Body: a.domainBody(d),
-		Headers: UpdateDomain200ResponseHeaders{ETag: domainETag(d)}}, nil
+		Headers: UpdateDomain200ResponseHeaders{ETag: a.domainETag(d)}}, nil
 }
 
 // DeleteDomain implements DELETE /api/domains/{domain}.
@@ -232,7 +233,8 @@ func (a *API) domainBody(d *controlplane.Domain) Domain {
 	}
 	return Domain{
 		Id: d.ID, Name: d.Name, Status: DomainStatus(d.Status),
-		StatusReason: string(d.StatusReason), Delegation: delegationBody(record),
+		StatusReason: string(d.StatusReason), StatusSummary: summaryBody(d.Summary(a.now())),
+		Delegation: delegationBody(record),
 		Conditions: conditions, Wildcard: d.Wildcard, KeyType: KeyType(d.KeyType),
 		CsrPem: orNull(d.CSRPEM), Profile: orNull(d.Profile),
 		PreferredChain: orNull(d.PreferredChain), Ca: orNull(d.CA), AutoIssue: d.AutoIssue,
@@ -242,4 +244,16 @@ func (a *API) domainBody(d *controlplane.Domain) Domain {
 		LastIssuedAt: timeOrNull(d.LastIssuedAt), CreatedAt: d.CreatedAt.UTC(),
 		UpdatedAt: d.UpdatedAt.UTC(),
 	}
+}
+
+// summaryBody converts the summary of a domain to its API representation.
+func summaryBody(s controlplane.Summary) StatusSummary {
+	body := StatusSummary{State: StatusSummaryState(s.State), Headline: s.Headline,
+		Reason: string(s.Reason), Cause: s.Cause, NextStep: s.NextStep,
+		Actor: StatusSummaryActor(s.Actor.Name())}
+	body.NextEvent.SetNull()
+	if s.Next != nil {
+		body.NextEvent.Set(StatusEvent{What: StatusEventWhat(s.Next.What), At: s.Next.At.UTC()})
+	}
+	return body
 }

@@ -7,9 +7,10 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// domainETag is the entity tag of a domain: its version.
-func domainETag(d *controlplane.Domain) string {
-	return `"` + strconv.FormatInt(d.Version, 10) + `"`
+// domainETag is the entity tag of a domain: its version, and the state of its summary, which
+// changes by time alone.
+func (a *API) domainETag(d *controlplane.Domain) string {
+	return `"` + strconv.FormatInt(d.Version, 10) + "-" + string(d.Summary(a.now()).State) + `"`
 }
 
 // jobETag is the entity tag of a job: its generation and last change.
@@ -52,7 +53,8 @@ func readIfMatch(header *IfMatch) ifMatch {
 		if !ok {
 			continue // weak tags never match strongly
 		}
-		version, err := strconv.ParseInt(strings.TrimSuffix(quoted, `"`), 10, 64)
+		number, _, _ := strings.Cut(strings.TrimSuffix(quoted, `"`), "-")
+		version, err := strconv.ParseInt(number, 10, 64)
 		if err == nil && version > 0 {
 			m.versions = append(m.versions, version)
 		}
