@@ -182,8 +182,8 @@ func (b Backoff) Pause(waits int, draw float64) time.Duration {
 	return b.within(maxPause, waits, draw)
 }
 
-// After returns the wait after the given number of failures, at most a day. draw, in [0,1), picks its place
-// within the jitter.
+// After returns the wait after the given number of failures, at most a day. draw, in [0,1), picks
+// its place within the jitter.
 func (b Backoff) After(failures int, draw float64) time.Duration {
 	return b.within(maxBackoff, failures, draw)
 }

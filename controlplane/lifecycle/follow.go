@@ -19,8 +19,12 @@ func (w *work) follow(
 	switch {
 	case j.Type == controlplane.JobRevocation:
 		return nil, nil
-	case j.Slot() == controlplane.JobRenewal.Slot() && d.CertificateID != "" && d.AutoRenew:
-		return w.renewAgain(d, now), nil
+	case j.Slot() == controlplane.JobRenewal.Slot() && d.CertificateID != "":
+		if again := w.renewAgain(d, now); d.AutoRenew {
+			return again, nil
+		}
+	}
+	switch {
 	case d.HasCertificate(now), needsCustomer(cause):
 		return nil, nil
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// freshCheck is how old a successful DNS check can be to replace the preflight, unless the order was
-// requested after it.
+// freshCheck is how old a successful DNS check can be to replace the preflight, unless the order
+// was requested after it.
 const freshCheck = time.Minute
 
 // issue gets a certificate for the domain: it resumes the order that is in progress, or checks the

@@ -257,7 +257,7 @@ func TestFailover(t *testing.T) {
 			"ca-unreachable", 8 * time.Second, 0},
 		"forbidden, limited": {map[string]verdict{"primary": caa,
 			"backup": limited(20 * time.Minute)}, "", []string{"primary", "backup"},
-			controlplane.JobQueued, "ca-rate-limited", 20 * time.Minute, 0},
+			controlplane.JobQueued, "ca-rate-limited", 8 * time.Second, 0},
 		"forbidden by both": {map[string]verdict{"primary": caa, "backup": caa},
 			"", []string{"primary", "backup"}, controlplane.JobQueued, "retry", 0, 1},
 		"unreachable, with a time": {map[string]verdict{

@@ -10,7 +10,7 @@ import (
 )
 
 // place is the result of choosing a CA: a reservation at a CA, or the wait for the first of the
-// candidates. Both are empty if there is no candidate.
+// candidates. Both are empty without a candidate.
 type place struct {
 	quota controlplane.QuotaRequest
 	next  controlplane.NextAttempt

@@ -211,8 +211,8 @@ func TestBudgetCountsCreatedOrders(t *testing.T) {
 		"both unreachable": {nil, map[string]verdict{"primary": away, "backup": away},
 			false, controlplane.JobQueued, 0},
 		"the first fails with an order": {made(away), nil, false, controlplane.JobSucceeded, 1},
-		"rejected with an order": {made(verdictOf(controlplane.VerdictRequest)), nil, false,
-			controlplane.JobQueued, 1},
+		"rejected with an order": {made(refuses(controlplane.VerdictRequest)), nil, false,
+			controlplane.JobSucceeded, 1},
 		"the CAs' limits are reached": {nil, nil, true, controlplane.JobQueued, 0},
 	} {
 		t.Run(name, func(t *testing.T) {

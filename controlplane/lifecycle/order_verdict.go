@@ -20,8 +20,8 @@ const (
 // maxOrders is how many orders one run of a job places at a CA.
 const maxOrders = 2
 
-// longestPoll is the longest time between two polls of an order in progress, whatever its CA asks
-// for.
+// longestPoll is the longest time between two polls of an order in progress. A CA that requests a
+// longer one is polled sooner.
 const longestPoll = time.Minute
 
 // round is what one run of a job has tried.
@@ -137,7 +137,8 @@ func (w *work) deferForCA(ctx context.Context, v controlplane.Verdict) error {
 	if next.Before(now.Add(time.Second)) {
 		next = now.Add(longestPoll / 2)
 	}
-	if most := now.Add(longestPoll); next.After(most) && v.Class != controlplane.VerdictRateLimited {
+	most := now.Add(longestPoll)
+	if next.After(most) && v.Class != controlplane.VerdictRateLimited {
 		next = most
 	}
 	return w.postpone(ctx, deferral{why: deferReason{v.Code, v.Message, v.CA},

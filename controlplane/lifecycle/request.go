@@ -113,7 +113,7 @@ func (s *Service) RestartJob(
 			return err
 		}
 		if !started {
-			if job.ID != id {
+			if job.ID != id || job.Reason == controlplane.ReasonFollowUp {
 				// Another job continues the work: if it waits, it becomes due now.
 				job, started, err = t.ExpediteJob(ctx, orgID, job.ID, now)
 				if err != nil {

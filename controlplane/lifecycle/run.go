@@ -144,7 +144,8 @@ func (w *work) conclude(ctx, held context.Context, err error) error {
 
 // unlessGone returns nil for the error of a job that was lost or whose domain was deleted.
 func unlessGone(err error) error {
-	if errors.Is(err, postgres.ErrClaimLost) || controlplane.IsKind(err, controlplane.KindNotFound) {
+	if errors.Is(err, postgres.ErrClaimLost) ||
+		controlplane.IsKind(err, controlplane.KindNotFound) {
 		return nil
 	}
 	return err

@@ -96,7 +96,7 @@ func TestWarnShowsTheReasonUntilTheRenewal(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.active("example.com")
-	w.ca.reject(map[string]verdict{"primary": verdictOf(controlplane.VerdictRequest)})
+	w.ca.rejectAll(verdictOf(controlplane.VerdictRequest))
 	w.clock.set(d.ExpiresAt.Add(-7 * day))
 	if n, err := w.Sweep(t.Context()); n != 1 || err != nil {
 		t.Fatalf("Sweep = %d, %v, want 1", n, err)

@@ -242,7 +242,8 @@ func (t *Tx) AbandonJob(ctx context.Context, c *Claim, now time.Time, code, deta
 }
 
 // FailJob counts a failure and releases the claim, with what the claim's job knows of the CAs.
-// Asynq retries the same task at runAt: the generation stays. problem is the CA's problem document, if the CA caused the failure.
+// Asynq retries the same task at runAt: the generation stays. problem is the CA's problem
+// document, if the CA caused the failure.
 func (t *Tx) FailJob(
 	ctx context.Context, c *Claim, now, runAt time.Time, code, detail string,
 	problem json.RawMessage,

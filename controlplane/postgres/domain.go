@@ -42,8 +42,8 @@ func domainFields(d *controlplane.Domain) []any {
 	return slices.Concat(
 		[]any{&d.ID, &d.OrgID, &d.Name, &d.Target, (*string)(&d.Status), &d.StatusReason},
 		domainOptions.fields(d),
-		[]any{&d.Conditions, &d.CertificateID, &d.ExpiresAt, &d.RenewAt, &d.RetryAt, &d.LastIssuedAt,
-			&d.CheckSince, &d.CheckAttempts, &d.ForbiddenCAs, &d.Version, &d.CreatedAt,
+		[]any{&d.Conditions, &d.CertificateID, &d.ExpiresAt, &d.RenewAt, &d.RetryAt,
+			&d.LastIssuedAt, &d.CheckSince, &d.CheckAttempts, &d.ForbiddenCAs, &d.Version, &d.CreatedAt,
 			&d.UpdatedAt})
 }
 

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/oapi-codegen/nullable"
+
 	"github.com/dcvaas/terraform-provider-dcvaas/client"
 )
 
@@ -16,17 +18,20 @@ import (
 func TestDeadLetterAndRetry(t *testing.T) {
 	t.Parallel()
 	s := startStack(t, DevConfig{EmbeddedRedis: true})
-	s.Primary.SetDown(true)
-	s.Backup.SetDown(true)
-	d := s.add("dead.example.com")
+	s.delegate("dead.example.com")
+	d, err := s.api.CreateDomain(t.Context(), client.DomainCreate{Name: "dead.example.com",
+		Profile: nullable.NewNullableWithValue("unknown")})
+	if err != nil {
+		t.Fatal(err)
+	}
 	s.waitDomain(d.Id, "in error",
 		func(d *client.Domain) bool { return d.Status == client.DomainStatusError })
 	job := s.latestJob(d.Id, "start_issuance")
 	if job.Status != client.JobStatusFailed || job.Attempts != 4 || job.DeadLetteredAt.IsNull() {
 		t.Errorf("job = %s, want dead-lettered after 4 attempts", toJSON(job))
 	}
-	if e, err := job.LastError.Get(); err != nil || e.Code != "ca-unreachable" {
-		t.Errorf("last_error = %s, want ca-unreachable", toJSON(job.LastError))
+	if e, err := job.LastError.Get(); err != nil || e.Code != "ca-profile" {
+		t.Errorf("last_error = %s, want ca-profile", toJSON(job.LastError))
 	}
 	if n := query[int](s,
 		`SELECT count(*) FROM audit_logs WHERE action = 'job.dead_lettered' AND entity_id = $1`,
@@ -37,8 +42,10 @@ func TestDeadLetterAndRetry(t *testing.T) {
 		t.Errorf("archive of the queue monitor lacks job %s: %s", job.Id, archive)
 	}
 
-	s.Primary.SetDown(false)
-	s.Backup.SetDown(false)
+	if _, err := s.api.UpdateDomain(t.Context(), d.Id,
+		client.DomainUpdate{Profile: nullable.NewNullNullable[string]()}); err != nil {
+		t.Fatal(err)
+	}
 	started := 0
 	for range 3 {
 		resp, err := s.retry(job.Id)
