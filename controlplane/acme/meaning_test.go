@@ -61,8 +61,8 @@ var letters = map[string]struct {
 	code  string
 	party controlplane.Party
 }{
-	"L": {RateLimited, "ca-rate-limited", controlplane.PartyService},
-	"U": {Unreachable, "ca-unreachable", controlplane.PartyService},
+	"L": {RateLimited, "ca-rate-limited", controlplane.PartyCA},
+	"U": {Unreachable, "ca-unreachable", controlplane.PartyCA},
 	"C": {CAAForbids, "ca-caa", controlplane.PartyCustomer},
 	"D": {FailedDNS, "ca-dns", controlplane.PartyCustomer},
 	"N": {FailedDNS, "ca-dns-lookup", controlplane.PartyCustomer},
@@ -77,7 +77,7 @@ var letters = map[string]struct {
 	"1": {BadRequest, "ca-already-revoked", controlplane.PartyService},
 	"2": {BadRequest, "ca-bad-revocation-reason", controlplane.PartyCustomer},
 	"3": {Policy, "ca-already-replaced", controlplane.PartyService},
-	"4": {Policy, "ca-order-not-ready", controlplane.PartyService},
+	"4": {Policy, "ca-order-not-ready", controlplane.PartyCA},
 }
 
 // TestProblemsAtSteps states the class, the code, the party, and the text of every problem type at

@@ -25,6 +25,10 @@ func (w *world) wantSummary(
 	}
 }
 
+// noProfile is the verdict of a CA that does not offer the domain's profile.
+var noProfile = verdict{Class: controlplane.VerdictPolicy, Code: "ca-profile",
+	Message: "No such profile.", Fix: "Choose another profile."}
+
 // A requested renewal is shown from the request on, until it succeeds or shows its failure.
 func TestRequestedRenewalIsShown(t *testing.T) {
 	t.Parallel()
@@ -38,8 +42,7 @@ func TestRequestedRenewalIsShown(t *testing.T) {
 	w.wantSummary(d, controlplane.SummaryActive, "scheduled", 60*day)
 
 	w.clock.add(2 * time.Hour)
-	w.ca.reject(map[string]verdict{"primary": {Class: controlplane.VerdictRequest,
-		Code: "ca-profile", Message: "No such profile.", Fix: "Choose another profile."}})
+	w.ca.reject(map[string]verdict{"primary": noProfile, "backup": noProfile})
 	_, _, err = w.RequestRenew(t.Context(), alice, w.org, d.ID)
 	must(t, err)
 	retry := w.run(d, controlplane.JobRenewal).RunAt.Sub(w.clock.Now())
@@ -55,8 +58,7 @@ func TestRestartIsShown(t *testing.T) {
 	w := newWorld(t)
 	d := w.add("example.com")
 	w.run(d, controlplane.JobDNSCheck)
-	w.ca.reject(map[string]verdict{"primary": {Class: controlplane.VerdictRequest,
-		Code: "ca-profile", Message: "No such profile.", Fix: "Choose another profile."}})
+	w.ca.reject(map[string]verdict{"primary": noProfile, "backup": noProfile})
 	for range controlplane.MaxAttempts {
 		w.runDue(d, controlplane.JobStartIssuance)
 	}
