@@ -4,7 +4,7 @@ package controlplane
 // waits for its delegation or for CAA.
 var delegationCodes = appearIn(InCondition|InJob|InDiagnosis, []Code{
 	{Code: CauseOK, Title: "Delegation verified", Actor: PartyService,
-		Cause: "The CNAME points to the target.",
+		Cause: "TXT queries at the challenge name, as CAs send them, lead to the target.",
 		Fix:   "No action needed."},
 	{Code: ReasonCNAMEUnchecked, Title: "Not checked yet", In: InCondition, Pending: true,
 		Cause: "The CNAME has not been checked yet.",
@@ -14,7 +14,7 @@ var delegationCodes = appearIn(InCondition|InJob|InDiagnosis, []Code{
 		Fix:   "No action needed."},
 	{Code: CauseCNAMEMissing, Title: "CNAME not found", Pending: true,
 		Cause: "Neither the resolvers nor the zone's name servers return a CNAME at the " +
-			"challenge name.",
+			"challenge name, to TXT or to CNAME queries.",
 		Fix: "Create the record in delegation at your DNS host. It is checked automatically; " +
 			"POST …/verify checks it immediately."},
 	{Code: CauseCNAMEMismatch, Title: "CNAME points elsewhere",
@@ -35,10 +35,29 @@ var delegationCodes = appearIn(InCondition|InJob|InDiagnosis, []Code{
 	{Code: CauseCNAMEChainTooLong, Title: "CNAME chain too long",
 		Cause: "CAs follow only a few CNAMEs.",
 		Fix:   "Point the challenge name directly to the target in delegation."},
+	{Code: CauseCNAMEMultiple, Title: "Several CNAMEs at one name",
+		Cause: "The challenge name, or a name to which it points, has more than one CNAME. Their " +
+			"order varies, and a CA follows any of them.",
+		Fix: "Delete all of them except the CNAME to the target in delegation."},
 	{Code: CauseTXTConflict, Title: "Conflicting TXT record",
 		Cause: "The challenge name has a TXT record, usually from another ACME client, and a " +
-			"CNAME cannot be next to it.",
-		Fix: "Delete the TXT record, then create the CNAME."},
+			"CNAME cannot be next to it. A CA finds the TXT record instead of the CNAME.",
+		Fix: "Delete the TXT record. If the CNAME is missing, create it."},
+	{Code: CauseTXTOmitsCNAME, Title: "CNAME missing from TXT answers",
+		Cause: "The zone's name servers return the CNAME to CNAME queries only. To TXT queries, " +
+			"as CAs send them, they return no records or NXDOMAIN.",
+		Fix: "Update or replace the name servers: they must return the CNAME to queries of every " +
+			"type (RFC 1034 §4.3.2)."},
+	{Code: CauseTXTLookupFailed, Title: "TXT lookup failure",
+		Cause: "TXT queries at the challenge name fail or are not answered, although CNAME " +
+			"queries are. CAs send TXT queries.",
+		Fix: "Check that every name server of the zone answers TXT queries at the challenge " +
+			"name. Update name servers, firewalls, and load balancers that fail on this type."},
+	{Code: CauseTargetNotServed, Title: "Target not served", Actor: PartyService, Pending: true,
+		Cause: "The CNAME points to the target, but the name servers of the validation zone do " +
+			"not answer for it, so the check has no result, and the previous one remains valid.",
+		Fix: "No action needed. The check is retried automatically. If the cause remains, the " +
+			"operator checks the validation zone's name servers and its delegation."},
 	{Code: CauseZoneNotFound, Title: "DNS zone not found",
 		Cause: "No name server answers for the domain: it is not registered, or not delegated.",
 		Fix:   "Check the spelling, the registration, and the name servers at the registrar."},
@@ -46,10 +65,25 @@ var delegationCodes = appearIn(InCondition|InJob|InDiagnosis, []Code{
 		Cause: "Some of the zone's name servers have the CNAME, and others do not.",
 		Fix: "Wait a few minutes. If the cause remains, check that all name servers serve the " +
 			"same zone."},
+	{Code: CauseNameserverInconsistent, Title: "Contradictory answers of a name server",
+		Cause: "A name server answers differently over UDP and over TCP, or to CNAME and to TXT " +
+			"queries. A CA may get any of the answers.",
+		Fix: "Wait a few minutes. If the cause remains, report it to the DNS host, or serve the " +
+			"same zone on every server behind the address."},
 	{Code: CauseNameserverLame, Title: "Name server does not serve the zone",
 		Cause: "The zone is delegated to a name server that does not answer for it.",
 		Fix: "Remove the name server from the delegation at the registrar, or set up the zone " +
 			"there."},
+	{Code: CauseNameserverNoUDP, Title: "Name server unreachable over UDP",
+		Cause: "A name server of the zone answers over TCP but not over UDP, which resolvers use " +
+			"first. If other name servers answer, this is a warning.",
+		Fix: "Allow UDP port 53 to the name server. If every domain has this warning, the operator " +
+			"allows outgoing UDP port 53."},
+	{Code: CauseNameserverNoTCP, Title: "Name server unreachable over TCP",
+		Cause: "A name server of the zone does not answer over TCP, which resolvers use if an " +
+			"answer over UDP is truncated. While answers over UDP are complete, this is a warning.",
+		Fix: "Allow TCP port 53 to the name server. If every domain has this warning, the operator " +
+			"allows outgoing TCP port 53."},
 	{Code: CauseNegativeCached, Title: "Negative answer cached", Actor: PartyService, Pending: true,
 		Cause: "The zone's name servers have the CNAME, but resolvers still cache the answer " +
 			"that it is missing.",

@@ -4,26 +4,33 @@ import "time"
 
 // The causes that the doctor distinguishes, by stable code.
 const (
-	CauseOK                  = "ok"
-	CauseCNAMEMissing        = "cname-missing"
-	CauseCNAMEMismatch       = "cname-mismatch"
-	CauseCNAMEDoubledLabel   = "cname-doubled-label"
-	CauseCNAMEProxied        = "cname-proxied"
-	CauseCNAMEChainLoop      = "cname-chain-loop"
-	CauseCNAMEChainTooLong   = "cname-chain-too-long"
-	CauseTXTConflict         = "txt-conflict"
-	CauseZoneNotFound        = "zone-not-found"
-	CauseNameserversDisagree = "nameservers-disagree"
-	CauseNameserverLame      = "nameserver-lame"
-	CauseNegativeCached      = "negative-cached"
-	CauseDNSSECBogus         = "dnssec-bogus"
-	CauseCAAForbids          = "caa-forbids"
-	CauseCAALookupFailed     = "caa-lookup-failed"
-	CauseResolverUnreachable = "resolver-unreachable"
+	CauseOK                     = "ok"
+	CauseCNAMEMissing           = "cname-missing"
+	CauseCNAMEMismatch          = "cname-mismatch"
+	CauseCNAMEDoubledLabel      = "cname-doubled-label"
+	CauseCNAMEProxied           = "cname-proxied"
+	CauseCNAMEChainLoop         = "cname-chain-loop"
+	CauseCNAMEChainTooLong      = "cname-chain-too-long"
+	CauseCNAMEMultiple          = "cname-multiple"
+	CauseTXTConflict            = "txt-conflict"
+	CauseTXTOmitsCNAME          = "txt-omits-cname"
+	CauseTXTLookupFailed        = "txt-lookup-failed"
+	CauseTargetNotServed        = "target-not-served"
+	CauseZoneNotFound           = "zone-not-found"
+	CauseNameserversDisagree    = "nameservers-disagree"
+	CauseNameserverInconsistent = "nameserver-inconsistent"
+	CauseNameserverLame         = "nameserver-lame"
+	CauseNameserverNoUDP        = "nameserver-no-udp"
+	CauseNameserverNoTCP        = "nameserver-no-tcp"
+	CauseNegativeCached         = "negative-cached"
+	CauseDNSSECBogus            = "dnssec-bogus"
+	CauseCAAForbids             = "caa-forbids"
+	CauseCAALookupFailed        = "caa-lookup-failed"
+	CauseResolverUnreachable    = "resolver-unreachable"
 )
 
 // IsCause reports whether a code is one of the doctor's causes: a misconfiguration in DNS, or
-// resolvers that are unreachable.
+// resolvers or a validation zone that are unreachable.
 func IsCause[T ~string](code T) bool {
 	c, _ := CodeOf(code)
 	return c.In&InDiagnosis != 0 && c.Code != CauseOK
@@ -52,8 +59,11 @@ type Diagnosis struct {
 // OK reports whether the delegation is verified.
 func (d Diagnosis) OK() bool { return d.Code == CauseOK }
 
-// Transient reports whether the check had no result, so that the previous one remains valid.
-func (d Diagnosis) Transient() bool { return d.Code == CauseResolverUnreachable }
+// Transient reports whether the check had no result, so that the previous one remains valid: the
+// resolvers or the validation zone are unreachable.
+func (d Diagnosis) Transient() bool {
+	return d.Code == CauseResolverUnreachable || d.Code == CauseTargetNotServed
+}
 
 // Observation is one answer of a resolver or name server.
 type Observation struct {
@@ -120,8 +130,8 @@ type Examination struct {
 	// Causes are the findings that prevent every CA from issuing, the most likely first. If the
 	// list is empty, an order may be started at one of Allowed.
 	Causes []Diagnosis `json:"causes"`
-	// Warnings are the findings that prevent some of the CAs from issuing: a failover to them would
-	// fail.
+	// Warnings are the findings that do not prevent the order: some CAs may not issue, so that a
+	// failover to them would fail, or some of the zone's name servers fail where others answer.
 	Warnings []Diagnosis `json:"warnings"`
 }
 

@@ -47,6 +47,10 @@ func (z *playgroundZone) ask(ctx context.Context, m *dns.Msg, name string, qtype
 			why = "truncated"
 			continue
 		}
+		if r.Rcode != dns.RcodeSuccess && r.Rcode != dns.RcodeNameError {
+			return failed(m, dns.ExtendedErrorCodeNoReachableAuthority,
+				"the validation zone's DNS server answered "+dns.RcodeToString[r.Rcode])
+		}
 		m.Rcode = r.Rcode
 		m.Answer = append(m.Answer, r.Answer...)
 		m.Ns = append(m.Ns, r.Ns...)

@@ -40,7 +40,9 @@ func (l *lookup) authorities(ctx context.Context, z zone) []source {
 			addr, err := l.addressOf(ctx, host)
 			if err != nil {
 				out[i] = source{label: display(host), address: display(host), authoritative: true,
-					exchange: func(context.Context, *dns.Msg) (*dns.Msg, error) { return nil, err }}
+					exchange: func(context.Context, string, *dns.Msg) (*dns.Msg, error) {
+						return nil, err
+					}}
 				return
 			}
 			out[i] = l.authoritySource(display(host), net.JoinHostPort(addr, "53"))
@@ -52,8 +54,13 @@ func (l *lookup) authorities(ctx context.Context, z zone) []source {
 
 func (l *lookup) authoritySource(label, addr string) source {
 	return source{label: label, address: label + " (" + addr + ")", authoritative: true,
-		exchange: func(ctx context.Context, q *dns.Msg) (*dns.Msg,
-			error) {
+		exchange: func(ctx context.Context, network string, q *dns.Msg) (*dns.Msg, error) {
+			switch network {
+			case overUDP:
+				return exchangeUDP(ctx, l.dial, addr, q)
+			case overTCP:
+				return exchangeTCP(ctx, l.dial, addr, q)
+			}
 			return exchange(ctx, l.dial, addr, q)
 		}}
 }
@@ -85,7 +92,7 @@ func exchange(ctx context.Context, dial DialFunc, addr string, q *dns.Msg) (*dns
 	if deadline, ok := ctx.Deadline(); ok {
 		udp, cancel = context.WithTimeout(ctx, time.Until(deadline)/2)
 	}
-	r, err := exchangeBy(udp, dial, "udp", addr, q)
+	r, err := exchangeUDP(udp, dial, addr, q)
 	cancel()
 	if err == nil && !r.Truncated {
 		return r, nil
@@ -93,25 +100,88 @@ func exchange(ctx context.Context, dial DialFunc, addr string, q *dns.Msg) (*dns
 	if ctx.Err() != nil || errors.Is(err, errPrivate) {
 		return r, err
 	}
-	return exchangeBy(ctx, dial, "tcp", addr, q)
+	return exchangeTCP(ctx, dial, addr, q)
 }
 
-func exchangeBy(
-	ctx context.Context, dial DialFunc, network, addr string, q *dns.Msg,
+// exchangeUDP sends a query over UDP, and again after half of the time until ctx's deadline,
+// because a packet may be lost.
+func exchangeUDP(
+	ctx context.Context, dial DialFunc, addr string, q *dns.Msg,
 ) (*dns.Msg, error) {
+	raw, err := q.Pack()
+	if err != nil {
+		return nil, err
+	}
+	conn, err := open(ctx, dial, overUDP, addr)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.close()
+	if deadline, ok := ctx.Deadline(); ok {
+		again := time.AfterFunc(time.Until(deadline)/2, func() { _, _ = conn.Conn.Conn.Write(raw) })
+		defer again.Stop()
+	}
+	r, err := conn.ask(q)
+	for err == nil && r.Id != q.Id {
+		r, err = conn.ReadMsg() // a forged answer, or one to an earlier query
+	}
+	return r, conn.reason(ctx, err)
+}
+
+// exchangeTCP sends a query over TCP.
+func exchangeTCP(
+	ctx context.Context, dial DialFunc, addr string, q *dns.Msg,
+) (*dns.Msg, error) {
+	conn, err := open(ctx, dial, overTCP, addr)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.close()
+	r, err := conn.ask(q)
+	if err == nil && r.Id != q.Id {
+		err = dns.ErrId
+	}
+	return r, conn.reason(ctx, err)
+}
+
+// connection is a connection to a name server until a context is done.
+type connection struct {
+	dns.Conn
+	stop func() bool
+}
+
+func open(ctx context.Context, dial DialFunc, network, addr string) (*connection, error) {
 	conn, err := dial(ctx, network, addr)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = conn.Close() }()
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
-	c := &dns.Client{Net: network, Timeout: time.Minute} // ctx is done sooner
-	r, _, err := c.ExchangeWithConnContext(ctx, q, &dns.Conn{Conn: conn, UDPSize: udpSize})
-	if err != nil && ctx.Err() != nil {
-		return nil, ctx.Err()
+	c := &connection{Conn: dns.Conn{Conn: conn, UDPSize: udpSize}}
+	c.stop = context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	return c, nil
+}
+
+func (c *connection) close() {
+	c.stop()
+	_ = c.Close()
+}
+
+// ask sends a query and returns the first answer.
+func (c *connection) ask(q *dns.Msg) (*dns.Msg, error) {
+	if err := c.WriteMsg(q); err != nil {
+		return nil, err
 	}
-	return r, err
+	return c.ReadMsg()
+}
+
+// reason returns the error of an exchange: the context's, if that interrupted the connection.
+func (c *connection) reason(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if malformed, ok := errors.AsType[*dns.Error](err); ok {
+		return fmt.Errorf("%w: %w", errUnreadable, malformed)
+	}
+	return err
 }
 
 // publicDial connects only to public addresses. It checks the address of the actual connection.

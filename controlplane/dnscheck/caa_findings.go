@@ -2,7 +2,6 @@ package dnscheck
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 
@@ -147,8 +146,8 @@ func (l *lookup) lookupFailed(
 ) (bogusAt string) {
 	f.Allowed = false
 	i := slices.IndexFunc(sets, func(s relevantSet) bool {
-		upstream := timedOut(s.reply.err) || errors.Is(s.reply.err, errUnreadable)
-		return !s.source.authoritative && (s.reply.msg != nil || (upstream && l.resolverAnswered()))
+		return !s.source.authoritative && (s.reply.msg != nil ||
+			(isUpstream(s.reply.err) && l.resolverAnswered()))
 	})
 	if i < 0 {
 		f.Code = controlplane.CauseResolverUnreachable
@@ -188,15 +187,8 @@ func (l *lookup) lookupFailed(
 func (s relevantSet) seen() []string {
 	who := []string{s.source.label}
 	switch {
-	case s.failedAt != "" && s.reply.msg == nil:
-		return []string{controlplane.SeenBy(display(s.failedAt)+" CAA: "+plainError(s.reply.err),
-			who)}
 	case s.failedAt != "":
-		why := dns.RcodeToString[s.reply.msg.Rcode]
-		if more := extendedError(s.reply.msg); more != "" {
-			why += ": " + more
-		}
-		return []string{controlplane.SeenBy(display(s.failedAt)+" CAA: "+why, who)}
+		return []string{controlplane.SeenBy(display(s.failedAt)+" CAA: "+s.reply.failure(), who)}
 	case s.at == "":
 		return []string{controlplane.SeenBy("no CAA records", who)}
 	}

@@ -10,7 +10,6 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
-	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/devstack"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/dnscheck"
 )
 
@@ -108,12 +107,8 @@ func TestExamineAsDelegation(t *testing.T) {
 
 func TestExamineInPlayground(t *testing.T) {
 	t.Parallel()
-	p, err := devstack.StartPlayground(context.Background(),
-		devstack.PlaygroundConfig{Zone: "acme.dcvaas-verify.com"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = p.Stop(context.Background()) })
+	p := playground(t)
+	p.SetZoneDNS(serveDNS(t, targetZone))
 	d := dnscheck.New(
 		dnscheck.Config{Resolvers: []dnscheck.Resolver{{Name: "playground", URL: p.DoHURL()}},
 			Authority: p.DNSAddr(), AskAuthority: true})

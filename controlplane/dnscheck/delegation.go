@@ -39,38 +39,58 @@ func (l *lookup) collect(ctx context.Context) findings {
 	servers := l.zoneServers(ctx)
 	f.servers = make([]chain, len(servers))
 	for i, s := range servers {
-		wg.Go(func() {
-			c := l.follow(ctx, s, l.challenge)
-			if c.broken() {
-				c.end = endUnreachable // it does not serve the zone, so its answer does not count
-			}
-			f.servers[i] = c
-		})
+		wg.Go(func() { f.servers[i] = l.interview(ctx, s) })
 	}
 	wg.Wait()
 	return f
 }
 
 // diagnose ranks the causes. Answers of the zone's servers take precedence over cached answers of
-// resolvers, and records found take precedence over missing ones.
+// resolvers, and records found take precedence over missing ones. A server that fails does not
+// count while others answer, because a CA's resolver then queries those.
 func (l *lookup) diagnose(ctx context.Context, f findings) controlplane.Diagnosis {
-	right := count(f.resolvers, endTarget)
-	atServers := count(f.servers, endTarget)
+	current := slices.ContainsFunc(f.servers, chain.delegated)
 	contradicted := slices.ContainsFunc(f.servers, chain.wrong)
 	switch {
 	case count(f.resolvers, endUnreachable) == len(f.resolvers):
 		return l.unreachable(f)
-	case atServers > 0 && contradicted:
+	case slices.ContainsFunc(f.servers, chain.divergent):
+		return l.misdelegated(ctx, f, only(f.servers, chain.divergent))
+	case current && contradicted:
 		return l.disagree(f)
-	case right > 0 && !contradicted:
-		return l.healthy(f)
-	case atServers > 0:
-		return l.stale(ctx, f)
 	case contradicted:
 		return l.misdelegated(ctx, f, f.servers)
+	case !current && count(f.servers, endTXTFailed) > 0:
+		return l.failsForTXTQueries(f, f.servers)
+	case count(f.resolvers, endTarget) > 0:
+		return l.pointsToTarget(f)
+	case count(f.resolvers, endNotServed) > 0:
+		return l.notServed(f)
+	case current:
+		return l.stale(ctx, f)
 	default:
 		return l.misdelegated(ctx, f, f.resolvers)
 	}
+}
+
+// divergent reports whether a CA gets another answer from the source than the CNAME there: the
+// cause is at this source, whatever the others show.
+func (c chain) divergent() bool {
+	switch c.end {
+	case endSeveral, endInconsistent, endConflict, endOmitted:
+		return true
+	}
+	return false
+}
+
+// pointsToTarget returns the result if a resolver gets to the target. The target needs no record
+// until a challenge is pending, but it must exist.
+func (l *lookup) pointsToTarget(f findings) controlplane.Diagnosis {
+	if slices.ContainsFunc(f.resolvers,
+		func(c chain) bool { return c.end == endTarget && !c.last.nxdomain() }) {
+		return l.healthy(f)
+	}
+	return l.notServed(f)
 }
 
 // misdelegated returns the cause if no decisive source has the record.
@@ -79,6 +99,14 @@ func (l *lookup) misdelegated(
 ) controlplane.Diagnosis {
 	c := mostSpecific(chains)
 	switch c.end {
+	case endSeveral:
+		return l.severalCNAMEs(f, c)
+	case endInconsistent:
+		return l.inconsistent(f, chains, c)
+	case endConflict, endOmitted:
+		return l.hiddenFromTXT(ctx, f, chains, c)
+	case endTXTFailed:
+		return l.failsForTXTQueries(f, chains)
 	case endLoop:
 		return l.chainCause(f, c, controlplane.CauseCNAMEChainLoop,
 			"The CNAME records starting at %s form a loop.")
@@ -87,19 +115,20 @@ func (l *lookup) misdelegated(
 			fmt.Sprintf(
 				"The chain from %%s to its target has more than %d CNAME records, which CAs do not follow.", maxHops))
 	case endElsewhere:
-		if l.byWildcard(ctx, f, question{name: l.challenge, qtype: dns.TypeCNAME}) {
+		if l.byWildcard(ctx, l.probeSource(f), dns.TypeCNAME) {
 			return l.absent(f, " A wildcard record of the zone answers instead.")
 		}
 		return l.mismatch(f, c)
 	case endFailed:
 		return l.failed(ctx, f, c)
 	default:
-		return l.missing(ctx, f)
+		return l.missing(ctx, f, c)
 	}
 }
 
-// missing returns the cause if the challenge name has no CNAME.
-func (l *lookup) missing(ctx context.Context, f findings) controlplane.Diagnosis {
+// missing returns the cause if the challenge name has no CNAME. c is the chain of a source that
+// shows it.
+func (l *lookup) missing(ctx context.Context, f findings, c chain) controlplane.Diagnosis {
 	if f.zone.missing {
 		return l.noZone(f)
 	}
@@ -109,11 +138,14 @@ func (l *lookup) missing(ctx context.Context, f findings) controlplane.Diagnosis
 		if _, ok := dns.IsDomainName(doubled); !ok {
 			continue
 		}
-		if c := l.follow(ctx, who, doubled); c.end == endTarget {
+		if c := l.follow(ctx, who, doubled); c.delegated() {
 			return l.doubled(f, c)
 		}
 	}
-	if d, ok := l.otherRecord(ctx, f, who); ok {
+	if c.end == endTXT && !l.byWildcard(ctx, c.source, dns.TypeTXT) {
+		return l.conflict(f, c.txt)
+	}
+	if d, ok := l.addresses(ctx, f, who); ok {
 		return d
 	}
 	if servers := l.subZone(ctx, f); len(servers) > 0 {
@@ -124,47 +156,51 @@ func (l *lookup) missing(ctx context.Context, f findings) controlplane.Diagnosis
 
 // byWildcard reports whether a name that does not exist also has records of the type. Then the
 // records at the challenge name come from a wildcard, and a CNAME there replaces them (RFC 4592
-// §3.3).
-func (l *lookup) byWildcard(ctx context.Context, f findings, q question) bool {
-	q.name = "_dcvaas-wildcard-probe." + l.domain
-	return len(l.ask(ctx, l.probeSource(f), q).records(q.name, q.qtype)) > 0
+// §3.3). CNAMEs are those in the answer to a TXT query.
+func (l *lookup) byWildcard(ctx context.Context, who source, t uint16) bool {
+	q := question{name: "_dcvaas-wildcard-probe." + l.domain, qtype: t}
+	if t == dns.TypeCNAME {
+		q.qtype = dns.TypeTXT
+	}
+	return len(l.ask(ctx, who, q).records(q.name, t)) > 0
 }
 
-// otherRecord finds a record at the challenge name that is not a CNAME.
-func (l *lookup) otherRecord(
+// addresses returns the cause if the challenge name has addresses in place of the CNAME.
+func (l *lookup) addresses(
 	ctx context.Context, f findings, who source,
 ) (controlplane.Diagnosis, bool) {
-	for _, t := range []uint16{dns.TypeTXT, dns.TypeA, dns.TypeAAAA} {
+	for _, t := range []uint16{dns.TypeA, dns.TypeAAAA} {
 		q := question{name: l.challenge, qtype: t}
-		there := l.ask(ctx, who, q).records(l.challenge, t)
-		if len(there) == 0 || l.byWildcard(ctx, f, q) {
-			continue
+		found := l.ask(ctx, who, q).records(l.challenge, t)
+		if len(found) > 0 && !l.byWildcard(ctx, who, t) {
+			return l.proxied(f, found), true
 		}
-		if t == dns.TypeTXT {
-			return l.conflict(f, there), true
-		}
-		return l.proxied(f, there), true
 	}
 	return controlplane.Diagnosis{}, false
 }
 
 // failed returns the cause if a name does not resolve: its DNSSEC signatures or its servers.
 func (l *lookup) failed(ctx context.Context, f findings, c chain) controlplane.Diagnosis {
-	name := c.path[len(c.path)-1]
+	name := c.at()
 	if l.validationFails(ctx, question{name: name, qtype: dns.TypeCNAME}) {
 		return l.bogus(f, name)
+	}
+	if d, ok := l.oneNetwork(f); ok && name == l.challenge {
+		return d
 	}
 	return l.lame(f, name, l.subZone(ctx, f))
 }
 
 // stale returns the cause if all of the zone's servers have the record and no resolver does.
 func (l *lookup) stale(ctx context.Context, f findings) controlplane.Diagnosis {
-	negative := slices.DeleteFunc(slices.Clone(f.resolvers),
-		func(c chain) bool { return c.end != endNoCNAME })
+	negative := only(f.resolvers, func(c chain) bool { return c.end == endNoCNAME })
 	if len(negative) == 0 {
 		c := mostSpecific(f.resolvers)
-		if c.end == endFailed {
+		switch c.end {
+		case endFailed:
 			return l.failed(ctx, f, c)
+		case endTXTFailed:
+			return l.failsForTXTQueries(f, f.resolvers)
 		}
 		return l.positiveCached(f, c)
 	}
@@ -211,4 +247,14 @@ func count(chains []chain, e ending) int {
 		}
 	}
 	return n
+}
+
+func only(chains []chain, condition func(chain) bool) []chain {
+	var out []chain
+	for _, c := range chains {
+		if condition(c) {
+			out = append(out, c)
+		}
+	}
+	return out
 }

@@ -7,19 +7,32 @@ import (
 	"testing"
 	"time"
 
+	"github.com/miekg/dns"
+
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/devstack"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/dnscheck"
 )
 
-func TestDelegationInPlayground(t *testing.T) {
-	t.Parallel()
+// targetZone is the validation zone. The target exists and has no records.
+var targetZone = view{apex: "acme.dcvaas-verify.com.", negTTL: 5,
+	records: []string{"_." + target + `. 0 IN TXT "x"`}}
+
+func playground(t *testing.T) *devstack.Playground {
+	t.Helper()
 	p, err := devstack.StartPlayground(context.Background(),
 		devstack.PlaygroundConfig{Zone: "acme.dcvaas-verify.com"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = p.Stop(context.Background()) })
+	return p
+}
+
+func TestDelegationInPlayground(t *testing.T) {
+	t.Parallel()
+	p := playground(t)
+	p.SetZoneDNS(serveDNS(t, targetZone))
 	d := dnscheck.New(
 		dnscheck.Config{Resolvers: []dnscheck.Resolver{{Name: "playground", URL: p.DoHURL()}},
 			Authority: p.DNSAddr(), AskAuthority: true})
@@ -56,6 +69,14 @@ func TestDelegationInPlayground(t *testing.T) {
 	set("else.example.net", "CNAME", target)
 	check("example.com", controlplane.CauseOK)
 	set("_acme-challenge.example.com", "CNAME", target)
+	check("example.com", controlplane.CauseOK)
+	p.SetZoneDNS(serveDNS(t, view{}))
+	check("example.com", controlplane.CauseTargetNotServed)
+	p.SetZoneDNS(serveDNS(t, view{rcode: dns.RcodeRefused}))
+	check("example.com", controlplane.CauseTargetNotServed)
+	p.SetZoneDNS("")
+	check("example.com", controlplane.CauseTargetNotServed)
+	p.SetZoneDNS(serveDNS(t, targetZone.with(target+`. 0 IN TXT "pending"`)))
 	check("example.com", controlplane.CauseOK)
 	check("shop.invalid", controlplane.CauseZoneNotFound)
 	if got := delegation(t, d, "new.co.uk"); got.DNSHost != "the playground DNS" ||

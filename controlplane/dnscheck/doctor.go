@@ -40,7 +40,7 @@ type Config struct {
 	HTTPClient *http.Client // for the resolvers; default a new client
 
 	// AskAuthority also queries the zone's name servers, as found by its NS records, to distinguish
-	// cached answers from current ones. It requires outbound access to port 53.
+	// cached answers from current ones. It requires outbound access to port 53 over UDP and TCP.
 	AskAuthority bool
 
 	// Authority is the host:port of a server that stands in for all customers' name servers. In
@@ -95,8 +95,8 @@ func New(cfg Config) *Doctor {
 	return d
 }
 
-// Delegation checks whether the challenge name of domain points to target by CNAME, and reports the
-// cause if it does not. domain is in A-label form, without the challenge label; target is a full
+// Delegation checks whether the question of a CA, TXT at the challenge name of domain, leads to
+// target by CNAMEs, and reports the cause if it does not. domain is in A-label form, without the challenge label; target is a full
 // name. DNS failures are returned as a diagnosis. An error means that ctx is done or that an
 // argument is not a domain name.
 func (d *Doctor) Delegation(
@@ -111,6 +111,7 @@ func (d *Doctor) Delegation(
 	bounded, cancel := context.WithTimeout(ctx, 5*d.timeout)
 	defer cancel()
 	found := l.collect(bounded)
+	l.explain(bounded, &found)
 	diagnosis := l.diagnose(bounded, found)
 	if err := ctx.Err(); err != nil {
 		return controlplane.Diagnosis{}, err

@@ -34,6 +34,7 @@ func (d *Doctor) Examine(
 		wg.Go(func() { sets = l.relevantSets(bounded) })
 	}
 	wg.Wait()
+	l.explain(bounded, &f)
 	e := controlplane.Examination{Delegation: l.diagnose(bounded, f)}
 	var bogusAt string
 	e.CAA, bogusAt = l.caaFindings(bounded, sets, wildcard, known(cas))
@@ -53,10 +54,12 @@ func (d *Doctor) Examine(
 }
 
 // rank orders the causes. Without the delegation nothing else matters. Invalid signatures make all
-// other checks fail. CAA is last, because another CA may still issue.
+// other checks fail. Then follows CAA, because another CA may still issue, and a target that is not
+// served, which the customer cannot fix.
 func (l *lookup) rank(e *controlplane.Examination, f findings, bogusAt string) {
 	e.Causes, e.Warnings = []controlplane.Diagnosis{}, []controlplane.Diagnosis{}
-	if !e.Delegation.OK() {
+	notServed := e.Delegation.Code == controlplane.CauseTargetNotServed
+	if !e.Delegation.OK() && !notServed {
 		e.Causes = append(e.Causes, e.Delegation)
 	}
 	if bogusAt != "" && e.Delegation.Code != controlplane.CauseDNSSECBogus {
@@ -75,6 +78,12 @@ func (l *lookup) rank(e *controlplane.Examination, f findings, bogusAt string) {
 			d.Zone, d.DNSHost = e.Delegation.Zone, e.Delegation.DNSHost
 			*caaCauses = append(*caaCauses, d)
 		}
+	}
+	if notServed {
+		e.Causes = append(e.Causes, e.Delegation)
+	}
+	if e.Delegation.OK() {
+		e.Warnings = append(e.Warnings, l.warnings(f)...)
 	}
 	for _, list := range [][]controlplane.Diagnosis{e.Causes, e.Warnings} {
 		for i := range list {

@@ -29,7 +29,11 @@ func (l *lookup) report(f findings, code, summary, fix string) controlplane.Diag
 }
 
 func (l *lookup) healthy(f findings) controlplane.Diagnosis {
-	return l.report(f, controlplane.CauseOK, display(l.challenge)+" points to its target.", "")
+	summary := display(l.challenge) + " points to its target."
+	for _, w := range l.warnings(f) {
+		summary += " Warning: " + w.Summary
+	}
+	return l.report(f, controlplane.CauseOK, summary, "")
 }
 
 func (l *lookup) unreachable(f findings) controlplane.Diagnosis {
@@ -184,8 +188,12 @@ func (l *lookup) negativeCached(f findings, until time.Time) controlplane.Diagno
 }
 
 func (l *lookup) positiveCached(f findings, c chain) controlplane.Diagnosis {
-	until := l.now().UTC().Add(c.first.ttl(l.challenge, dns.TypeCNAME)).Truncate(time.Second)
-	d := l.report(f, controlplane.CauseCNAMEMismatch,
+	code, t := controlplane.CauseCNAMEMismatch, dns.TypeCNAME
+	if c.end == endTXT {
+		code, t = controlplane.CauseTXTConflict, dns.TypeTXT
+	}
+	until := l.now().UTC().Add(c.first.ttl(l.challenge, t)).Truncate(time.Second)
+	d := l.report(f, code,
 		"The record is correct now, but resolvers cache the previous one until "+
 			until.Format(time.RFC3339)+".",
 		controlplane.FixOf(controlplane.CauseNegativeCached))

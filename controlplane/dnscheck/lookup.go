@@ -23,14 +23,20 @@ type source struct {
 	label         string // shown in sentences
 	address       string // shown in the evidence
 	authoritative bool   // its answers count only for its own zone
-	exchange      func(ctx context.Context, q *dns.Msg) (*dns.Msg, error)
+	// network is that of the question. Resolvers ignore it.
+	exchange func(ctx context.Context, network string, q *dns.Msg) (*dns.Msg, error)
 }
 
 type question struct {
 	name             string // canonical FQDN
 	qtype            uint16
 	checkingDisabled bool // without DNSSEC validation (RFC 4035 §3.2.2)
+	// network is how to send it to a name server: only over overUDP, only over overTCP, or, if
+	// empty, over UDP, and over TCP if UDP does not return a complete answer.
+	network string
 }
+
+const overUDP, overTCP = "udp", "tcp"
 
 // lookup is one check of a domain: what it queries, and the answers so far. It queries each source
 // only once per question.
@@ -96,17 +102,28 @@ func (l *lookup) askAny(ctx context.Context, q question) reply {
 	return best.reply
 }
 
-// exchange sends one query, with the timeout of one query.
+// exchange sends one query, with the timeout of one query. Over one network, that is half of it,
+// which exchange (in authority.go) grants to UDP too.
 func (l *lookup) exchange(ctx context.Context, s source, q question) reply {
-	ctx, cancel := context.WithTimeout(ctx, l.timeout)
+	timeout := l.timeout
+	if q.network != "" {
+		timeout /= 2
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	m := new(dns.Msg)
 	m.SetQuestion(q.name, q.qtype)
 	m.RecursionDesired = !s.authoritative
 	m.AuthenticatedData = !s.authoritative // requests the validation state (RFC 6840 §5.7)
 	m.CheckingDisabled = q.checkingDisabled
-	m.SetEdns0(udpSize, false)
-	answer, err := s.exchange(ctx, m)
+	// A name server gets the query of a validating resolver, as CAs use, with signatures.
+	m.SetEdns0(udpSize, s.authoritative)
+	answer, err := s.exchange(ctx, q.network, m)
+	if err == nil && s.authoritative && (answer.Rcode == dns.RcodeFormatError ||
+		answer.Rcode == dns.RcodeNotImplemented) {
+		m.Extra = nil // a server without EDNS (RFC 6891 §7)
+		answer, err = s.exchange(ctx, q.network, m)
+	}
 	if err == nil && (len(answer.Question) != 1 ||
 		!strings.EqualFold(answer.Question[0].Name, q.name) ||
 		answer.Question[0].Qtype != q.qtype) {
@@ -118,16 +135,23 @@ func (l *lookup) exchange(ctx context.Context, s source, q question) reply {
 		return reply{err: err}
 	}
 	r := reply{msg: answer}
-	if s.authoritative && r.usable() && !answer.Authoritative {
+	switch {
+	case answer.Truncated:
+		r.err = errTruncated
+	case s.authoritative && r.usable() && !answer.Authoritative:
 		r.err = errLame
 	}
 	return r
 }
 
-var errLame = errors.New("not authoritative for the zone")
+var (
+	errLame = errors.New("not authoritative for the zone")
+	// errTruncated means that records are missing. A CA does not use such an answer either.
+	errTruncated = errors.New("truncated answer")
+)
 
 func (q question) key(s source) string {
-	return fmt.Sprint(s.address, "|", q.name, "|", q.qtype, "|", q.checkingDisabled)
+	return fmt.Sprint(s.address, "|", q.name, "|", q.qtype, "|", q.checkingDisabled, q.network)
 }
 
 func (l *lookup) cached(s source, q question) (reply, bool) {
@@ -148,11 +172,15 @@ func (l *lookup) record(s source, q question, r reply) {
 	}
 	o := controlplane.Observation{Source: s.address, Name: display(q.name),
 		Type: dns.TypeToString[q.qtype], Answer: []string{}}
+	if q.network == overTCP {
+		o.Source += " over TCP"
+	}
 	if r.msg != nil {
 		o.RCode = dns.RcodeToString[r.msg.Rcode]
 		o.Error = extendedError(r.msg)
-		o.Count = len(r.msg.Answer)
-		for _, rr := range r.msg.Answer[:min(len(r.msg.Answer), controlplane.MaxObserved)] {
+		answer := unsigned(r.msg.Answer)
+		o.Count = len(answer)
+		for _, rr := range answer[:min(len(answer), controlplane.MaxObserved)] {
 			o.Answer = append(o.Answer, controlplane.Shorten(strings.ReplaceAll(rr.String(), "\t",
 				" ")))
 		}
@@ -187,7 +215,7 @@ func plainError(err error) string {
 		return status.Error()
 	}
 	switch {
-	case errors.Is(err, errLame), errors.Is(err, errPrivate):
+	case errors.Is(err, errLame), errors.Is(err, errPrivate), errors.Is(err, errTruncated):
 		return err.Error()
 	case timedOut(err):
 		return "timed out"
@@ -196,6 +224,12 @@ func plainError(err error) string {
 	default:
 		return "unreachable"
 	}
+}
+
+// isUpstream reports whether a resolver's failure may be that of the name servers that it queries:
+// their silence, or their answer.
+func isUpstream(err error) bool {
+	return timedOut(err) || errors.Is(err, errUnreadable) || errors.Is(err, errTruncated)
 }
 
 func timedOut(err error) bool {

@@ -1,6 +1,8 @@
 package dnscheck
 
 import (
+	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,6 +24,9 @@ func (r reply) usable() bool {
 		(r.msg.Rcode == dns.RcodeSuccess || r.msg.Rcode == dns.RcodeNameError)
 }
 
+// validated reports whether a resolver has validated the answer's signatures (RFC 6840 §5.8).
+func (r reply) validated() bool { return r.usable() && r.msg.AuthenticatedData }
+
 // nxdomain reports whether the name does not exist.
 func (r reply) nxdomain() bool { return r.usable() && r.msg.Rcode == dns.RcodeNameError }
 
@@ -39,12 +44,44 @@ func (r reply) records(name string, t uint16) []dns.RR {
 	return out
 }
 
+// targets returns the targets of the name's CNAMEs in canonical form, sorted, each once. More than
+// one is an error (RFC 2181 §10.1).
+func (r reply) targets(name string) []string {
+	var out []string
+	for _, rr := range r.records(name, dns.TypeCNAME) {
+		out = append(out, dns.CanonicalName(rr.(*dns.CNAME).Target))
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
 // cname returns the target of the name's CNAME in canonical form, or "".
 func (r reply) cname(name string) string {
-	for _, rr := range r.records(name, dns.TypeCNAME) {
-		return dns.CanonicalName(rr.(*dns.CNAME).Target)
+	for _, target := range r.targets(name) {
+		return target
 	}
 	return ""
+}
+
+// truncated reports whether the answer is incomplete.
+func (r reply) truncated() bool { return errors.Is(r.err, errTruncated) }
+
+// failure returns why a reply is not usable, as part of a sentence.
+func (r reply) failure() string {
+	if r.err != nil {
+		return plainError(r.err)
+	}
+	why := dns.RcodeToString[r.msg.Rcode]
+	if more := extendedError(r.msg); more != "" {
+		why += ": " + more
+	}
+	return why
+}
+
+// unsigned returns records without their signatures.
+func unsigned(rrs []dns.RR) []dns.RR {
+	return slices.DeleteFunc(slices.Clone(rrs),
+		func(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeRRSIG })
 }
 
 // soa returns the SOA of a negative answer (RFC 2308 §3), or nil.

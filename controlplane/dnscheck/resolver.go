@@ -27,7 +27,7 @@ func (e httpStatusError) Error() string { return fmt.Sprintf("returned HTTP %d",
 
 func resolverSource(client *http.Client, r Resolver) source {
 	return source{label: cmp.Or(r.Name, r.URL), address: r.URL,
-		exchange: func(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
+		exchange: func(ctx context.Context, _ string, q *dns.Msg) (*dns.Msg, error) {
 			return askDoH(ctx, client, r.URL, q)
 		}}
 }

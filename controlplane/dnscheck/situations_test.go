@@ -52,7 +52,8 @@ func two(v view) []view { return []view{v, v} }
 func TestSituations(t *testing.T) {
 	t.Parallel()
 	var met []string
-	for _, tt := range slices.Concat(delegationSituations(), zoneSituations(), caaSituations()) {
+	for _, tt := range slices.Concat(delegationSituations(), zoneSituations(), caaSituations(),
+		txtSituations()) {
 		met = append(met, tt.code)
 		t.Run(tt.what, func(t *testing.T) {
 			t.Parallel()
@@ -68,6 +69,10 @@ func TestSituations(t *testing.T) {
 		controlplane.CauseNameserverLame, controlplane.CauseNegativeCached,
 		controlplane.CauseDNSSECBogus, controlplane.CauseResolverUnreachable,
 		controlplane.CauseCAAForbids, controlplane.CauseCAALookupFailed,
+		controlplane.CauseCNAMEMultiple, controlplane.CauseTXTOmitsCNAME,
+		controlplane.CauseTXTLookupFailed, controlplane.CauseTargetNotServed,
+		controlplane.CauseNameserverInconsistent, controlplane.CauseNameserverNoUDP,
+		controlplane.CauseNameserverNoTCP,
 	} {
 		if !slices.Contains(met, code) {
 			t.Errorf("no situation covers the code %s", code)

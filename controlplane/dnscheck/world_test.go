@@ -8,7 +8,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,7 +23,7 @@ import (
 const target = "abc234.acme.dcvaas-verify.com"
 
 // silence is how long a silent server delays a test.
-const silence = 800 * time.Millisecond
+const silence = 1600 * time.Millisecond
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
@@ -39,6 +41,9 @@ type view struct {
 	noUDP   bool   // truncates over UDP
 	failAt  string // prefix of names that are answered with SERVFAIL
 
+	rules    []rule   // exceptions, the first that applies
+	served   int      // rcode of the target's zone, unless 0; as a resolver
+	live     bool     // the target has a TXT record
 	failOn   uint16   // type of queries that are answered with SERVFAIL
 	bogusOn  uint16   // type of queries whose answers have invalid signatures
 	silentOn uint16   // type of queries that are not answered
@@ -48,6 +53,64 @@ type view struct {
 	refer    []string // NS records of delegated zones
 	shout    bool     // returns names in upper case
 	extra    []dns.RR // of answers to CAA queries for example.com
+}
+
+// rule is how a server treats some queries. It has one of the effects.
+type rule struct {
+	qtype   uint16 // of the queries; 0 is any
+	at      string // prefix of their names
+	network string // over which they arrive: udp, tcp, or doh; empty is any
+
+	silent    bool
+	rcode     int
+	truncated bool     // without records
+	answer    []string // only these records
+	nothing   bool     // NODATA
+	noEDNS    bool     // FORMERR for queries with EDNS
+	lame      bool     // not authoritative
+}
+
+// except returns the view with more rules.
+func (v view) except(rules ...rule) view {
+	v.rules = append(append([]rule{}, v.rules...), rules...)
+	return v
+}
+
+// rule returns the rule for a query, or nil.
+func (v view) rule(r *dns.Msg, network string) *rule {
+	for i, x := range v.rules {
+		q := r.Question[0]
+		if (x.qtype == 0 || x.qtype == q.Qtype) && (x.network == "" || x.network == network) &&
+			strings.HasPrefix(dns.CanonicalName(q.Name), x.at) {
+			return &v.rules[i]
+		}
+	}
+	return nil
+}
+
+// delays reports whether a doctor that queries the server waits for its timeout.
+func (v view) delays() bool {
+	return v.silent || v.silentOn != 0 ||
+		slices.ContainsFunc(v.rules, func(r rule) bool { return r.silent })
+}
+
+// by returns the answer under a rule.
+func (x rule) by(v view, r *dns.Msg) *dns.Msg {
+	m := new(dns.Msg)
+	m.SetReply(r)
+	m.Authoritative = !v.notAA
+	m.Rcode, m.Truncated = x.rcode, x.truncated
+	for _, s := range x.answer {
+		m.Answer = append(m.Answer, record(s))
+	}
+	switch {
+	case x.noEDNS && r.IsEdns0() != nil:
+		m.Rcode, m.Question = dns.RcodeFormatError, nil
+	case x.noEDNS, x.lame:
+		m = v.answer(r)
+		m.Authoritative = m.Authoritative && !x.lame
+	}
+	return m
 }
 
 // with returns the view with more records.
@@ -63,7 +126,9 @@ func (v view) answer(r *dns.Msg) *dns.Msg {
 	q := r.Question[0]
 	fails := (v.failAt != "" && strings.HasPrefix(q.Name, v.failAt)) || v.failOn == q.Qtype
 	bogus := (v.bogus || v.bogusOn == q.Qtype) && !r.CheckingDisabled
-	m.AuthenticatedData = r.AuthenticatedData && (v.signed || (v.validate && q.Name == "."))
+	// The target's zone is not signed.
+	m.AuthenticatedData = r.AuthenticatedData && q.Qtype != dns.TypeTXT &&
+		(v.signed || (v.validate && q.Name == "."))
 	if v.rcode != 0 || fails || bogus {
 		m.Rcode = v.rcode
 		if bogus || fails {
@@ -129,6 +194,43 @@ func (v view) answer(r *dns.Msg) *dns.Msg {
 	return m
 }
 
+// resolve returns the answer of a resolver: it follows CNAMEs, and fails if that fails.
+func (v view) resolve(r *dns.Msg) *dns.Msg {
+	m := v.answer(r)
+	q := r.Question[0]
+	if q.Qtype == dns.TypeCNAME || m.Rcode == dns.RcodeServerFailure {
+		return m
+	}
+	end := dns.CanonicalName(q.Name)
+	for _, rr := range m.Answer {
+		if cname, ok := rr.(*dns.CNAME); ok {
+			end = dns.CanonicalName(cname.Target)
+			if v.failAt != "" && strings.HasPrefix(end, v.failAt) {
+				return servfail(r)
+			}
+		}
+	}
+	if end != target+"." {
+		return m
+	}
+	switch {
+	case v.served == dns.RcodeServerFailure:
+		return servfail(r)
+	case v.live && q.Qtype == dns.TypeTXT:
+		m.Answer = append(m.Answer, record(target+`. 0 IN TXT "value of a pending challenge"`))
+		return m
+	}
+	m.Rcode = v.served
+	m.Ns = []dns.RR{record("acme.dcvaas-verify.com. 5 IN SOA ns. h. 1 2 3 4 5")}
+	return m
+}
+
+func servfail(r *dns.Msg) *dns.Msg {
+	m := new(dns.Msg)
+	m.SetRcode(r, dns.RcodeServerFailure)
+	return m
+}
+
 // chase adds the records at the targets of the answer's CNAMEs.
 func (v view) chase(m *dns.Msg, qtype uint16) {
 	if qtype == dns.TypeCNAME || len(m.Answer) == 0 {
@@ -158,7 +260,13 @@ func record(s string) dns.RR {
 
 // ServeDNS implements dns.Handler: the view is a name server.
 func (v view) ServeDNS(w dns.ResponseWriter, r *dns.Msg) {
-	if v.silent || v.silentOn == r.Question[0].Qtype {
+	network := w.LocalAddr().Network()
+	x := v.rule(r, network)
+	if v.silent || v.silentOn == r.Question[0].Qtype || (x != nil && x.silent) {
+		return
+	}
+	if x != nil {
+		_ = w.WriteMsg(x.by(v, r))
 		return
 	}
 	m := v.answer(r)
@@ -182,7 +290,8 @@ func (v view) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "not an RFC 8484 query", http.StatusBadRequest)
 		return
 	}
-	if v.silentOn == q.Question[0].Qtype {
+	x := v.rule(q, "doh")
+	if v.silentOn == q.Question[0].Qtype || (x != nil && x.silent) {
 		<-r.Context().Done()
 		return
 	}
@@ -190,7 +299,11 @@ func (v view) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "no", v.status)
 		return
 	}
-	out, err := v.answer(q).Pack()
+	m := v.resolve(q)
+	if x != nil {
+		m = x.by(v, q)
+	}
+	out, err := m.Pack()
 	if err != nil {
 		panic(err)
 	}
@@ -234,18 +347,45 @@ func serveDoH(t *testing.T, h http.Handler) *httptest.Server {
 	return srv
 }
 
+// tally counts the queries that servers received.
+type tally struct{ doh, udp, tcp atomic.Int32 }
+
+func (c *tally) http(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c.doh.Add(1)
+		h.ServeHTTP(w, r)
+	})
+}
+
+func (c *tally) dns(h dns.Handler) dns.Handler {
+	return dns.HandlerFunc(func(w dns.ResponseWriter, r *dns.Msg) {
+		if w.LocalAddr().Network() == "udp" {
+			c.udp.Add(1)
+		} else {
+			c.tcp.Add(1)
+		}
+		h.ServeDNS(w, r)
+	})
+}
+
 // doctor returns a Doctor that queries these resolvers, and name servers at 192.0.2.1, 192.0.2.2,
 // and so on.
 func doctor(t *testing.T, resolvers, servers []view) *dnscheck.Doctor {
 	t.Helper()
+	return counted(t, new(tally), resolvers, servers)
+}
+
+// counted is doctor with servers that count the queries in c.
+func counted(t *testing.T, c *tally, resolvers, servers []view) *dnscheck.Doctor {
+	t.Helper()
 	cfg := dnscheck.Config{AskAuthority: len(servers) > 0, Timeout: 10 * time.Second,
 		Now: func() time.Time { return noon }}
 	for i, v := range resolvers {
-		srv := serveDoH(t, v)
+		srv := serveDoH(t, c.http(v))
 		if i == 0 {
 			cfg.HTTPClient = srv.Client() // all servers use httptest's certificate
 		}
-		if v.silent || v.silentOn != 0 {
+		if v.delays() {
 			cfg.Timeout = silence
 		}
 		cfg.Resolvers = append(cfg.Resolvers,
@@ -253,10 +393,10 @@ func doctor(t *testing.T, resolvers, servers []view) *dnscheck.Doctor {
 	}
 	addrs := map[string]string{}
 	for i, v := range servers {
-		if v.silent || v.silentOn != 0 {
+		if v.delays() {
 			cfg.Timeout = silence
 		}
-		addrs[fmt.Sprintf("192.0.2.%d:53", i+1)] = serveDNS(t, v)
+		addrs[fmt.Sprintf("192.0.2.%d:53", i+1)] = serveDNS(t, c.dns(v))
 	}
 	cfg.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, addrs[address])

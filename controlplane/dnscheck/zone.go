@@ -14,6 +14,7 @@ type zone struct {
 	apex    string   // canonical; a guess if known is false
 	servers []string // of its NS records, sorted
 	known   bool
+	secure  bool // a resolver has validated that
 	missing bool // the zone does not exist: the name is not delegated by its registry
 }
 
@@ -68,7 +69,7 @@ func (l *lookup) findZone(ctx context.Context) zone {
 	for name := l.domain; !isRegistry(name); {
 		r := l.askAny(ctx, question{name: name, qtype: dns.TypeNS})
 		if rrs := r.records(name, dns.TypeNS); len(rrs) > 0 {
-			z := zone{apex: name, known: true}
+			z := zone{apex: name, known: true, secure: r.validated()}
 			for _, rr := range rrs {
 				z.servers = append(z.servers, dns.CanonicalName(rr.(*dns.NS).Ns))
 			}
@@ -81,7 +82,7 @@ func (l *lookup) findZone(ctx context.Context) zone {
 			apex := dns.CanonicalName(soa.Hdr.Name)
 			switch {
 			case apex == name:
-				return zone{apex: apex, known: true}
+				return zone{apex: apex, known: true, secure: r.validated()}
 			case dns.IsSubDomain(apex, name):
 				parent = apex
 			}

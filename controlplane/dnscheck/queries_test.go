@@ -1,0 +1,39 @@
+package dnscheck_test
+
+import "testing"
+
+// TestQueriesAreBounded counts the queries of one check, with two resolvers and two name servers.
+func TestQueriesAreBounded(t *testing.T) {
+	t.Parallel()
+	fine := zone.with(fineAt)
+	for _, tt := range []struct {
+		what               string
+		resolvers, servers view
+		doh, udp, tcp      int32 // the largest number
+	}{
+		{"delegated", fine, fine, 100, 100, 100},
+		{"delegated, by a chain of 4", zone.with(hops(3)...), zone.with(hops(1)[0]), 100, 100, 100},
+		{"missing", zone, zone, 100, 100, 100},
+		{"TXT in its place", zone.with(`_acme-challenge.example.com. 60 IN TXT "old"`),
+			zone.with(`_acme-challenge.example.com. 60 IN TXT "old"`), 100, 100, 100},
+		{"other target", zone.with("_acme-challenge.example.com. 60 IN CNAME other.example.net."),
+			zone.with("_acme-challenge.example.com. 60 IN CNAME other.example.net."), 100, 100, 100},
+		{"negative cached", zone, fine, 100, 100, 100},
+	} {
+		t.Run(tt.what, func(t *testing.T) {
+			t.Parallel()
+			c := new(tally)
+			d := counted(t, c, two(tt.resolvers), two(tt.servers))
+			if _, err := d.Examine(t.Context(), "example.com", target, false,
+				bothCAs); err != nil {
+				t.Fatal(err)
+			}
+			doh, udp, tcp := c.doh.Load(), c.udp.Load(), c.tcp.Load()
+			t.Logf("%d over DoH, %d over UDP, %d over TCP", doh, udp, tcp)
+			if doh > tt.doh || udp > tt.udp || tcp > tt.tcp {
+				t.Errorf("Examine sent %d queries over DoH, %d over UDP, %d over TCP, want at most %d, %d, %d",
+					doh, udp, tcp, tt.doh, tt.udp, tt.tcp)
+			}
+		})
+	}
+}
