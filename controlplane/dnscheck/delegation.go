@@ -59,7 +59,7 @@ func (l *lookup) diagnose(ctx context.Context, f findings) controlplane.Diagnosi
 	case current && contradicted:
 		return l.disagree(f)
 	case contradicted:
-		return l.misdelegated(ctx, f, f.servers)
+		return l.misdelegated(ctx, f, only(f.servers, chain.wrong))
 	case !current && count(f.servers, endTXTFailed) > 0:
 		return l.failsForTXTQueries(f, f.servers)
 	case count(f.resolvers, endTarget) > 0:

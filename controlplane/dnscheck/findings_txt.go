@@ -45,21 +45,21 @@ func (l *lookup) hiddenFromTXT(
 ) controlplane.Diagnosis {
 	who := labels(chains, func(o chain) bool { return o.end == c.end })
 	name := display(c.at())
-	why := ", although they return the CNAME to CNAME queries. A CA sends TXT queries, so it does not find the target."
+	what := "a TXT record"
+	switch {
+	case c.end == endConflict && len(c.path) == 1 && l.byWildcard(ctx, c.source, dns.TypeTXT):
+		c.end, what = endOmitted, "a wildcard record"
+	case c.end == endOmitted && c.last.nxdomain():
+		what = "NXDOMAIN"
+	case c.end == endOmitted:
+		what = "no records"
+	}
+	summary := "At " + who + ", TXT queries for " + name + " return " + what +
+		", although CNAME queries return the CNAME. A CA sends TXT queries, so it does not find the target."
 	if c.end == endOmitted {
-		what := "no records"
-		if c.last.nxdomain() {
-			what = "NXDOMAIN"
-		}
-		return l.report(f, controlplane.CauseTXTOmitsCNAME, "To TXT queries for "+name+", "+who+
-			" return "+what+why, l.returnCNAME(c, name))
+		return l.report(f, controlplane.CauseTXTOmitsCNAME, summary, l.returnCNAME(c, name))
 	}
-	if len(c.path) == 1 && l.byWildcard(ctx, c.source, dns.TypeTXT) {
-		return l.report(f, controlplane.CauseTXTOmitsCNAME, "To TXT queries for "+name+", "+who+
-			" return a wildcard record"+why, l.returnCNAME(c, name))
-	}
-	d := l.report(f, controlplane.CauseTXTConflict, "To TXT queries for "+name+", "+who+
-		" return a TXT record"+why, "Remove the TXT record at "+name+
+	d := l.report(f, controlplane.CauseTXTConflict, summary, "Remove the TXT record at "+name+
 		", which another ACME client or the DNS host created, and keep the CNAME: they cannot coexist (RFC 1034 §3.6.2).")
 	observe(&d, data(c.txt))
 	return d
@@ -78,18 +78,19 @@ func (l *lookup) returnCNAME(c chain, name string) string {
 // failsForTXTQueries is the diagnosis for a name that does not resolve for TXT queries, but does for
 // CNAME queries.
 func (l *lookup) failsForTXTQueries(f findings, chains []chain) controlplane.Diagnosis {
-	failing := only(chains, func(o chain) bool { return o.end == endTXTFailed })
+	failed := func(o chain) bool { return o.end == endTXTFailed }
+	failing := only(chains, failed)
 	c := failing[0]
 	name := display(c.at())
-	who, list := "The name servers of "+display(registrable(c.at())), ""
+	at, list := "the name servers of "+display(registrable(c.at())), ""
 	if c.at() == l.challenge {
-		who, list = "The name servers of "+display(f.zone.apex), serverList(f.zone)
+		at, list = "the name servers of "+display(f.zone.apex), serverList(f.zone)
 	}
 	if c.source.authoritative {
-		who = upper(labels(failing, func(chain) bool { return true }))
+		at = labels(failing, failed)
 	}
-	d := l.report(f, controlplane.CauseTXTLookupFailed, who+" do not answer TXT queries for "+name+
-		" ("+c.last.failure()+"), although they answer CNAME queries. A CA sends TXT queries.",
+	d := l.report(f, controlplane.CauseTXTLookupFailed, "At "+at+", TXT queries for "+name+
+		" fail ("+c.last.failure()+"), although CNAME queries succeed. A CA sends TXT queries.",
 		"Check that every name server"+list+" answers TXT queries for "+name+
 			" with the CNAME. Update name servers, firewalls, and load balancers that fail on this record type.")
 	observe(&d, seen(failing))
@@ -132,7 +133,7 @@ func (l *lookup) withoutNetwork(f findings, code string) (d controlplane.Diagnos
 	who := labels(failing, without)
 	d = l.report(f, code, "Queries over "+network+" to "+who+" fail."+why,
 		"Allow "+network+" port 53 in the firewalls of "+who+
-			", and let the server answer there as it does over "+other+".")
+			", and check that the server answers there as it does over "+other+".")
 	d.Expected = "the same answer over UDP and TCP"
 	observe(&d, seen(failing))
 	return d, true
@@ -156,8 +157,8 @@ func (l *lookup) warnings(f findings) []controlplane.Diagnosis {
 	}
 	if failing := only(f.servers, lame); len(failing) > 0 {
 		who := labels(failing, lame)
-		d := l.report(f, controlplane.CauseNameserverLame, "The name server "+who+
-			" does not answer for "+display(f.zone.apex)+" ("+failing[0].last.failure()+").",
+		d := l.report(f, controlplane.CauseNameserverLame, "At "+who+", queries for "+
+			display(f.zone.apex)+" fail ("+failing[0].last.failure()+").",
 			"Remove "+who+" from the zone's name servers at the registrar, or set up the zone there.")
 		observe(&d, seen(failing))
 		out = append(out, d)

@@ -29,7 +29,7 @@ func delegationSituations() []situation {
 		{what: "delegated, one server lame", resolvers: two(fine), servers: []view{fine, refused},
 			code: controlplane.CauseOK, warns: controlplane.CauseNameserverLame,
 			contains: []string{
-				"Warning: The name server bob.ns.cloudflare.com does not answer for example.com (REFUSED"}},
+				"Warning: At bob.ns.cloudflare.com, queries for example.com fail (REFUSED"}},
 		{what: "delegated, one server not authoritative", resolvers: two(fine),
 			servers: []view{fine, {notAA: true}}, code: controlplane.CauseOK,
 			warns: controlplane.CauseNameserverLame},
