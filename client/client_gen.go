@@ -1136,7 +1136,7 @@ type Diagnosis struct {
 	// Example: The CNAME points to another target.
 	Summary string `json:"summary"`
 
-	// Until When it resolves automatically (`negative-cached`).
+	// Until When it resolves automatically, because cached answers expire (such as `negative-cached`).
 	//
 	// Example: 2026-11-22T09:30:00Z
 	Until nullable.Nullable[time.Time] `json:"until"`
@@ -1395,7 +1395,7 @@ type Examination struct {
 	// Causes Problems that prevent every CA from issuing, the most likely one first; empty if a certificate can be ordered.
 	Causes []Diagnosis `json:"causes"`
 
-	// Delegation Whether the challenge name points to the target. Its evidence is that of all checks.
+	// Delegation Whether TXT queries at the challenge name, as CAs send them, lead to the target. Its evidence is that of all checks.
 	Delegation Diagnosis `json:"delegation"`
 
 	// Dnssec Validation result of the domain (RFC 4035 §4.3). `secure`: validly signed up to the
@@ -1403,7 +1403,7 @@ type Examination struct {
 	// that resolvers reject its answers. `unknown`: no validating resolver was reachable.
 	Dnssec ExaminationDnssec `json:"dnssec"`
 
-	// Warnings Problems that prevent only some of the CAs from issuing, so that a failover to them would fail.
+	// Warnings Problems that do not prevent an order: some of the CAs cannot issue, so that a failover to them would fail, or some of the zone's name servers fail where others answer.
 	Warnings []Diagnosis `json:"warnings"`
 }
 
@@ -1742,14 +1742,14 @@ type Observation struct {
 	// Example: NXDOMAIN
 	Rcode string `json:"rcode"`
 
-	// Source The queried server: a resolver, or a name server with its address.
+	// Source The queried server: a resolver, or a name server with its address, and `over TCP` if it was queried so.
 	//
 	// Example: Cloudflare
 	Source string `json:"source"`
 
 	// Type Queried type.
 	//
-	// Example: CNAME
+	// Example: TXT
 	Type string `json:"type"`
 }
 

@@ -73,8 +73,8 @@ func (l *lookup) diagnose(ctx context.Context, f findings) controlplane.Diagnosi
 	}
 }
 
-// divergent reports whether a CA gets another answer from the source than the CNAME there: the
-// cause is at this source, whatever the others show.
+// divergent reports whether a CA gets another answer from the source than the CNAME there. Then the
+// cause is at this source, and the others do not matter.
 func (c chain) divergent() bool {
 	switch c.end {
 	case endSeveral, endInconsistent, endConflict, endOmitted:

@@ -96,9 +96,9 @@ func New(cfg Config) *Doctor {
 }
 
 // Delegation checks whether the question of a CA, TXT at the challenge name of domain, leads to
-// target by CNAMEs, and reports the cause if it does not. domain is in A-label form, without the challenge label; target is a full
-// name. DNS failures are returned as a diagnosis. An error means that ctx is done or that an
-// argument is not a domain name.
+// target by CNAMEs, and reports the cause if it does not. domain is in A-label form, without the
+// challenge label; target is a full name. DNS failures are returned as a diagnosis. An error means
+// that ctx is done or that an argument is not a domain name.
 func (d *Doctor) Delegation(
 	ctx context.Context, domain, target string,
 ) (controlplane.Diagnosis, error) {

@@ -13,8 +13,8 @@ import (
 // The functions in this file write the texts of the diagnoses in which the answer to the question
 // of a CA is not the one that CNAME queries, other networks, or other servers show.
 
-// severalCNAMEs is the diagnosis for a name with several CNAMEs. Their order in an answer varies, so
-// it does not matter which one is the target.
+// severalCNAMEs is the diagnosis for a name with several CNAMEs. Their order in an answer varies,
+// so it does not matter which one is the target.
 func (l *lookup) severalCNAMEs(f findings, c chain) controlplane.Diagnosis {
 	name := display(c.at())
 	fix := l.instruct("Remove every CNAME at "+name+", then create only this record", f.zone)
@@ -75,8 +75,8 @@ func (l *lookup) returnCNAME(c chain, name string) string {
 		"To check, run: " + command
 }
 
-// failsForTXTQueries is the diagnosis for a name that does not resolve for TXT queries, but does for
-// CNAME queries.
+// failsForTXTQueries is the diagnosis for a name that does not resolve for TXT queries, but does
+// for CNAME queries.
 func (l *lookup) failsForTXTQueries(f findings, chains []chain) controlplane.Diagnosis {
 	failed := func(o chain) bool { return o.end == endTXTFailed }
 	failing := only(chains, failed)

@@ -247,7 +247,7 @@ func networkSituations() []situation {
 	refuses := func(network string) view {
 		return fine.except(rule{network: network, rcode: dns.RcodeRefused})
 	}
-	fails := lameFor("_acme-challenge.", zone)
+	broken := lameFor("_acme-challenge.", zone)
 	cut := fine.except(rule{network: "udp", truncated: true}, rule{network: "tcp", silent: true})
 	old := zone.with(challenge + ` 90 IN TXT "old"`)
 	wildcard := fine.except(rule{qtype: dns.TypeTXT, at: "_",
@@ -275,33 +275,33 @@ func networkSituations() []situation {
 			fine}, code: ok, warns: noUDP},
 		{what: "name servers without UDP", resolvers: two(fine), servers: two(deaf("udp")),
 			code: ok, warns: noUDP},
-		{what: "name servers without UDP, resolvers fail", resolvers: two(fails),
+		{what: "name servers without UDP, resolvers fail", resolvers: two(broken),
 			servers: two(deaf("udp")), code: noUDP,
 			contains: []string{"Allow UDP port 53", "timed out"}},
-		{what: "name servers that refuse over UDP, resolvers fail", resolvers: two(fails),
+		{what: "name servers that refuse over UDP, resolvers fail", resolvers: two(broken),
 			servers: two(refuses("udp")), code: noUDP, contains: []string{"REFUSED"}},
 		{what: "truncated over UDP, without TCP", resolvers: two(fine), servers: two(cut), code: ok,
 			warns: noTCP},
-		{what: "truncated over UDP, without TCP, resolvers fail", resolvers: two(fails),
+		{what: "truncated over UDP, without TCP, resolvers fail", resolvers: two(broken),
 			servers: two(cut), code: noTCP,
 			contains: []string{"Allow TCP port 53", "over TCP: timed out"}},
 		{what: "one truncated over UDP, without TCP", resolvers: two(fine),
 			servers: []view{cut, fine}, code: ok, warns: noTCP},
 
 		{what: "TXT fails at the name servers and the resolvers",
-			resolvers: two(fine.except(txtFails)), servers: two(fine.except(txtFails)), code: controlplane.CauseTXTLookupFailed},
+			resolvers: two(fine.except(txtFails)), servers: two(fine.except(txtFails)), code: fails},
 		{what: "TXT fails at the resolvers only", resolvers: two(fine.except(txtFails)),
-			servers: two(fine), code: controlplane.CauseTXTLookupFailed},
+			servers: two(fine), code: fails},
 		{what: "TXT fails at one name server, missing at the other", resolvers: two(zone),
 			servers: []view{fine.except(txtFails), zone}, code: missing},
 		{what: "TXT fails at one name server, the other lame", resolvers: two(fine),
-			servers: []view{fine.except(txtFails), {rcode: dns.RcodeRefused}}, code: controlplane.CauseTXTLookupFailed},
+			servers: []view{fine.except(txtFails), {rcode: dns.RcodeRefused}}, code: fails},
 		{what: "TXT fails, and the CNAME is another", resolvers: two(zone), servers: two(
 			zone.with(challenge + " 60 IN CNAME other.example.net.").except(txtFails)),
 			code: mismatch},
 		{what: "TXT fails, and the CNAME is missing", resolvers: two(zone.except(txtFails)),
 			code: missing},
-		{what: "TXT fails at the second name", resolvers: two(thirdFails), code: controlplane.CauseTXTLookupFailed,
+		{what: "TXT fails at the second name", resolvers: two(thirdFails), code: fails,
 			contains: []string{
 				"At the name servers of example.net, TXT queries for h1.example.net fail (SERVFAIL)"}},
 		{what: "TXT answered by a wildcard", resolvers: two(fine), servers: two(wildcard),

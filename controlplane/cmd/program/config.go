@@ -78,7 +78,7 @@ type DNSConfig struct {
 // CheckConfig configures the checks of customers' delegations.
 type CheckConfig struct {
 	Resolvers    []string `env:"DCVAAS_RESOLVERS" placeholder:"NAME=URL" help:"DNS-over-HTTPS resolvers (RFC 8484). Default: Cloudflare's and Google's."`
-	AskAuthority bool     `env:"DCVAAS_ASK_AUTHORITY" default:"true" negatable:"" help:"Also query the zones' authoritative name servers. Requires outgoing port 53."`
+	AskAuthority bool     `env:"DCVAAS_ASK_AUTHORITY" default:"true" negatable:"" help:"Also query the zones' authoritative name servers. Requires outgoing port 53 (UDP and TCP)."`
 	Authority    string   `env:"DCVAAS_AUTHORITY" placeholder:"HOST:PORT" help:"For tests: a server to query instead of the customers' name servers."`
 }
 
