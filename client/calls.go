@@ -178,8 +178,8 @@ func discard(resp *http.Response, err error) error {
 	return err
 }
 
-// read returns a response and its body. It returns an *Error unless the status is 2xx or one of
-// expected.
+// read returns a response and its body. It returns an *Error unless the API itself responded with
+// the status 2xx or one of expected.
 func read(resp *http.Response, err error, expected ...int) ([]byte, *http.Response, error) {
 	if err != nil {
 		return nil, nil, err
@@ -193,7 +193,8 @@ func read(resp *http.Response, err error, expected ...int) ([]byte, *http.Respon
 	if len(body) > maxBody {
 		return nil, nil, errors.New("the response is larger than any response of the API")
 	}
-	if resp.StatusCode/100 != 2 && !slices.Contains(expected, resp.StatusCode) {
+	if !isAPI(resp) ||
+		resp.StatusCode/100 != 2 && !slices.Contains(expected, resp.StatusCode) {
 		return nil, nil, newError(resp, body)
 	}
 	return body, resp, nil

@@ -36,6 +36,13 @@ type Options struct {
 	// Token is an API token, "dcv_…". Surrounding white space is ignored.
 	Token string
 
+	// TokenSource names the source of Token in errors, such as "the file /etc/dcvaas/token".
+	TokenSource string
+
+	// OrganizationID, if set, is the only organization that the client acts for: before its first
+	// other request, it checks that the token belongs to it.
+	OrganizationID string
+
 	// MaxRetries is the maximum number of retries of a call; 0 disables retries. Otherwise, retries
 	// after a rate limit are not counted.
 	MaxRetries int
@@ -58,6 +65,7 @@ type Options struct {
 type Client struct {
 	raw      *rawClient
 	endpoint string
+	acting   *acting
 }
 
 // OptionError states which option is invalid, and why. It never contains the token.
@@ -102,7 +110,10 @@ func New(o Options) (*Client, error) {
 	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	h.Transport = &logged{next: h.Transport, log: o.Log}
 
-	raw, err := NewClient(endpoint, WithHTTPClient(newRetrier(&h, o.MaxRetries)),
+	c := &Client{endpoint: endpoint}
+	c.acting = &acting{next: newRetrier(&h, o.MaxRetries), guard: o.OrganizationID,
+		source: o.TokenSource, identify: c.Identify}
+	c.raw, err = NewClient(endpoint, WithHTTPClient(c.acting),
 		WithRequestEditorFn(func(_ context.Context, r *http.Request) error {
 			r.Header.Set("Authorization", "Bearer "+token)
 			if r.Method == http.MethodPost && r.Header.Get(idempotencyKey) == "" {
@@ -117,7 +128,7 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{raw: raw, endpoint: endpoint}, nil
+	return c, nil
 }
 
 // Endpoint returns the base URL, without a trailing slash.

@@ -17,12 +17,19 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-const testToken = "dcv_0123456789abcdefghijklmnopqrstuvwxyz"
+const (
+	testToken        = "dcv_0123456789abcdefghijklmnopqrstuvwxyz"
+	testOrganization = "org_1"
+)
 
 // serve starts an API with one handler and returns a client of it.
 func serve(t *testing.T, o Options, h http.HandlerFunc) *Client {
 	t.Helper()
-	s := httptest.NewServer(h)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set(headerAPI, "1")
+		w.Header().Set(headerOrganization, testOrganization)
+		h(w, r)
+	}))
 	t.Cleanup(s.Close)
 	o.Endpoint = s.URL
 	if o.Token == "" {
@@ -165,8 +172,8 @@ func TestError(t *testing.T) {
 	if !errors.As(err, &e) {
 		t.Fatalf("CreateDomain returns %v, want an *Error", err)
 	}
-	want := Error{Method: "POST", Path: "/api/domains", Status: 422,
-		Code: "invalid", Title: "Invalid", Detail: "Two fields are wrong.", Fix: "Fix them.",
+	want := Error{Method: "POST", Path: "/api/domains", Status: 422, API: true,
+		OrganizationID: testOrganization, Code: "invalid", Title: "Invalid", Detail: "Two fields are wrong.", Fix: "Fix them.",
 		RequestID: "req_1", ExistingID: "dom_2",
 		RetryAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 		Fields: []FieldError{{Pointer: "/name", Code: "name-ip", Detail: "It is an IP address."},
@@ -187,17 +194,24 @@ func TestErrorKinds(t *testing.T) {
 		is     func(error) bool
 	}{{404, "not-found", IsNotFound}, {409, "x", IsConflict}, {401, "x", IsUnauthorized},
 		{403, "x", IsForbidden}} {
-		err := error(&Error{Status: c.status, Code: c.code})
-		if !c.is(fmt.Errorf("wrapped: %w", err)) || c.is(&Error{Status: 400, Code: c.code}) ||
+		err := error(&Error{API: true, OrganizationID: "org_1", Status: c.status, Code: c.code})
+		if !c.is(fmt.Errorf("wrapped: %w", err)) ||
+			c.is(&Error{API: true, OrganizationID: "org_1", Status: 400, Code: c.code}) ||
 			c.is(errors.New("x")) || c.is(nil) {
 			t.Errorf("the check for %d accepts other errors, or rejects its own", c.status)
 		}
-		if c.is(&Error{Status: c.status}) {
+		if c.is(&Error{Status: c.status, Code: c.code}) ||
+			c.is(&Error{API: true, OrganizationID: "org_1", Status: c.status}) {
 			t.Errorf("the check for %d accepts a proxy's response", c.status)
 		}
 	}
-	if err := (&Error{Status: 404, Code: "no-such-path"}); IsNotFound(err) {
-		t.Errorf("IsNotFound(%v) = true, want false: the path is missing, not the object", err)
+	for _, e := range []Error{
+		{API: true, OrganizationID: "org_1", Status: 404, Code: "no-such-path"},
+		{API: true, Status: 404, Code: "not-found"}, // not authenticated
+	} {
+		if IsNotFound(&e) {
+			t.Errorf("IsNotFound(%+v) = true, want false: it is not about an object", e)
+		}
 	}
 }
 
@@ -219,22 +233,33 @@ func TestForeignResponses(t *testing.T) {
 		}, "returned 404 Not Found"},
 		"another service's JSON": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
+			w.Header().Set("Server", "gateway/1")
 			w.WriteHeader(404)
 			_, _ = io.WriteString(w, `{"code":"not-found","message":"secret"}`)
-		}, "returned 404 Not Found"},
-		"malformed problem": {func(w http.ResponseWriter,
-			_ *http.Request) {
-			problemJSON(w, 422, `{"secret`)
-		}, "returned 422"},
+		}, `returned 404 Not Found with application/json and the header Server: "gateway/1", without the header DCVaaS-API`},
+		"a gateway's problem": {func(w http.ResponseWriter, _ *http.Request) {
+			problemJSON(w, 404, `{"code":"not-found","detail":"secret"}`)
+		}, "returned 404 Not Found with application/problem+json, without the header DCVaaS-API"},
 		"a redirect": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "https://elsewhere.example.com/login", http.StatusFound)
 		}, "redirects to https://elsewhere.example.com/login"},
 		"a page with 200": {func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, "<html>secret</html>")
-		}, "malformed response"},
+		}, "returned 200 OK with text/html"},
+		"an empty success": {func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusNoContent)
+		}, "returned 204 No Content with no content type, without the header DCVaaS-API"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := serve(t, Options{}, c.h).Domain(t.Context(), "example.com")
+			client := serve(t, Options{}, func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Del(headerAPI)
+				w.Header().Del(headerOrganization)
+				c.h(w, r)
+			})
+			if err := client.DeleteDomain(t.Context(), "dom_1"); err == nil || IsNotFound(err) {
+				t.Errorf("DeleteDomain returns %v, want an error other than IsNotFound", err)
+			}
+			_, err := client.Domain(t.Context(), "example.com")
 			if err == nil || !strings.Contains(err.Error(), c.want) ||
 				strings.Contains(err.Error(), "secret") {
 				t.Errorf("Domain returns %v, want an error with %q and without the body", err,
@@ -244,6 +269,24 @@ func TestForeignResponses(t *testing.T) {
 				t.Errorf("IsNotFound(%v) = true, want false", err)
 			}
 		})
+	}
+}
+
+// A response of the API that is malformed is an error without the body.
+func TestMalformedResponses(t *testing.T) {
+	for want, h := range map[string]http.HandlerFunc{
+		"returned 422 Unprocessable Entity": func(w http.ResponseWriter, _ *http.Request) {
+			problemJSON(w, 422, `{"secret`)
+		},
+		"malformed response": func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, "<html>secret</html>")
+		},
+	} {
+		_, err := serve(t, Options{}, h).Domain(t.Context(), "example.com")
+		if err == nil || !strings.Contains(err.Error(), want) ||
+			strings.Contains(err.Error(), "secret") {
+			t.Errorf("Domain returns %v, want an error with %q and without the body", err, want)
+		}
 	}
 }
 

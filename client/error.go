@@ -17,6 +17,10 @@ type Error struct {
 	Method, Path string // of the call
 
 	Status int // HTTP status
+	// API reports whether the API itself responded, and not a proxy or another service.
+	API            bool
+	OrganizationID string // organization that the API acted for; empty if not authenticated
+	TokenSource    string // Options.TokenSource
 	// stable, e.g. "domain-exists"; empty if the response is not a problem document
 	Code        string
 	Title       string
@@ -51,11 +55,12 @@ func (e *Error) Message() string {
 	return e.Title
 }
 
-// IsNotFound reports whether the API states that the object does not exist. Other 404s
-// (no-such-path, a proxy's page) state nothing about the object.
+// IsNotFound reports whether the API states that the organization in the error does not have the
+// object. Other 404s (no-such-path, a proxy's page) state nothing about the object.
 func IsNotFound(err error) bool {
 	var e *Error
-	return errors.As(err, &e) && e.Status == http.StatusNotFound && e.Code == "not-found"
+	return errors.As(err, &e) && e.API && e.OrganizationID != "" &&
+		e.Status == http.StatusNotFound && e.Code == "not-found"
 }
 
 // IsConflict reports whether the call conflicts with an existing object.
@@ -70,7 +75,7 @@ func IsForbidden(err error) bool { return hasStatus(err, http.StatusForbidden) }
 // hasStatus reports whether the API itself, not a proxy, returned the status.
 func hasStatus(err error, status int) bool {
 	var e *Error
-	return errors.As(err, &e) && e.Status == status && e.Code != ""
+	return errors.As(err, &e) && e.API && e.Status == status && e.Code != ""
 }
 
 // newError converts a response with the given body to an error.
@@ -82,6 +87,10 @@ func newError(resp *http.Response, body []byte) *Error {
 		Title:     http.StatusText(resp.StatusCode),
 		RequestID: resp.Header.Get("Request-Id"),
 	}
+	e.TokenSource, _ = resp.Request.Context().Value(sourceKey{}).(string)
+	if e.API = isAPI(resp); e.API {
+		e.OrganizationID = resp.Header.Get(headerOrganization)
+	}
 	now := time.Now()
 	if d, ok := retryAfter(resp.Header.Get("Retry-After"), now); ok {
 		e.RetryAt = now.Add(d)
@@ -89,7 +98,8 @@ func newError(resp *http.Response, body []byte) *Error {
 
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	var p Problem
-	if kind != "application/problem+json" || json.Unmarshal(body, &p) != nil || p.Code == "" {
+	if !e.API || kind != "application/problem+json" || json.Unmarshal(body, &p) != nil ||
+		p.Code == "" {
 		e.Detail = foreignDetail(resp, kind)
 		return e
 	}
@@ -119,9 +129,16 @@ func foreignDetail(resp *http.Response, kind string) string {
 	if kind == "" {
 		kind = "no content type"
 	}
-	return fmt.Sprintf(
-		"%s returned %d %s with %s instead of a problem document: a proxy responded, or the endpoint is not a DCVaaS API.",
-		resp.Request.URL.Host, resp.StatusCode, http.StatusText(resp.StatusCode), kind)
+	returned := fmt.Sprintf("%s returned %d %s with %s", resp.Request.URL.Host, resp.StatusCode,
+		http.StatusText(resp.StatusCode), kind)
+	if isAPI(resp) {
+		return returned + " instead of a problem document."
+	}
+	if server := resp.Header.Get("Server"); server != "" {
+		returned += fmt.Sprintf(" and the header Server: %.64q", server)
+	}
+	return returned + ", without the header " + headerAPI +
+		": a gateway or another service responded, or the DCVaaS API is older than this client."
 }
 
 // retryAfter parses a Retry-After header (RFC 9110 §10.2.3): seconds or a date. The result is never
