@@ -30,7 +30,7 @@ func (a *asset) write(w http.ResponseWriter, takesGzip bool) error {
 	h := w.Header()
 	h.Set("Content-Type", a.contentType)
 	h.Set("Cache-Control", a.cacheControl)
-	h.Set("Vary", "Accept-Encoding")
+	h.Add("Vary", "Accept-Encoding")
 	if a.policy != "" {
 		h.Set("Content-Security-Policy", a.policy)
 	}

@@ -8,10 +8,10 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 )
 
-// fromSession authenticates the user by the session cookie. Browsers send the cookie with requests
-// from any site, so a state-changing request must come from one of our pages.
+// fromSession authenticates the user by the session cookie. Browsers can send the cookie with
+// requests from any site, so the request must come from one of our pages.
 func (a *API) fromSession(w http.ResponseWriter, r *http.Request, c *call, secret string) error {
-	if err := a.origins.Check(r); err != nil {
+	if err := a.sameOrigin(r); err != nil {
 		return &controlplane.Error{Kind: controlplane.KindForbidden, Code: "cross-origin",
 			Message: "The call comes from a page of another site, so the session cookie is not accepted."}
 	}

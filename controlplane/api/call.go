@@ -53,6 +53,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		takesGzip: acceptsGzip(r.Header)}
 	out := &writer{ResponseWriter: w}
 	setHeaders(out.Header(), c.requestID)
+	preflight := a.cors.Allow(out.Header(), r)
 
 	ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), callKey{}, c), callTimeout+
 		waitOf(r))
@@ -69,6 +70,10 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		edge.Recovered(ctx, a.log, c.requestID, recover(), func() { a.problem(out, r, errPanic) })
 		a.done(ctx, c, method, r.URL.Path, out)
 	}()
+	if preflight {
+		out.WriteHeader(http.StatusNoContent)
+		return
+	}
 	a.router.ServeHTTP(out, r)
 }
 

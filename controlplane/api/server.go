@@ -51,6 +51,10 @@ type Config struct {
 	// error starts with it.
 	PublicURL string
 
+	// CORSOrigins are the origins whose pages can call the API with a token, such as
+	// https://app.example.com; "*" is any origin. Empty: none.
+	CORSOrigins []string
+
 	// GitHub finds accounts by login, for invitations. Nil: users cannot be invited by login.
 	GitHub GitHub
 
@@ -82,6 +86,7 @@ type API struct {
 	pages      problemPages
 	cookie     string                      // name of the session cookie
 	origins    *http.CrossOriginProtection // for calls with a session
+	cors       *edge.CORS
 	sessions   edge.Sessions
 	cursors    edge.Cursors
 	touched    touched
@@ -133,6 +138,9 @@ func New(c Config) (*API, error) {
 	table, contract, err := readContract()
 	if err != nil {
 		return nil, fmt.Errorf("api: contract: %w", err)
+	}
+	if a.cors, err = newCORS(c.CORSOrigins, table); err != nil {
+		return nil, fmt.Errorf("api: CORSOrigins: %w", err)
 	}
 	if c.GitHub != nil {
 		a.lookups = edge.NewLookups(c.Limiter, a.now, c.GitHub.LookUp)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 )
 
 // Config has all settings. An invalid value is rejected at startup, with the name of its setting.
@@ -43,6 +44,8 @@ type HTTPConfig struct {
 	SignUp       string `name:"sign-up" env:"DCVAAS_SIGN_UP" default:"open" placeholder:"open|invited" help:"Who can sign in. open, the default: anyone with a GitHub account; a person without an organization gets a new one. invited: only members and people with an invitation."`
 	RateLimits   bool   `env:"DCVAAS_RATE_LIMITS" default:"true" negatable:"" help:"Limit requests: API calls and open streams of an organization according to its plan, and requests of a session, person, and client network. Requires Redis; without Redis, requests are not limited."`
 	TrustedProxy bool   `env:"DCVAAS_TRUSTED_PROXY" help:"Take the client's address from the last entry of X-Forwarded-For, which your own proxy must set."`
+
+	CORSOrigins []string `name:"cors-origins" env:"DCVAAS_CORS_ORIGINS" default:"*" placeholder:"ORIGIN" help:"Origins whose pages can call the API with a token, such as https://app.example.com; * is any origin, empty is none. Session cookies are never accepted from other origins."`
 
 	// set by dev: the account that signs in without a password
 	devSignIn *controlplane.GitHubAccount
@@ -134,6 +137,9 @@ func (c *Config) check() error {
 	case c.HTTP.SignUp != signUpOpen && c.HTTP.SignUp != signUpInvited:
 		return fmt.Errorf("sign-up (DCVAAS_SIGN_UP): invalid value %q: must be open or invited",
 			c.HTTP.SignUp)
+	}
+	if _, err := edge.NewCORS(c.HTTP.CORSOrigins, nil, nil, nil); err != nil {
+		return fmt.Errorf("cors-origins (DCVAAS_CORS_ORIGINS): %w", err)
 	}
 	return nil
 }

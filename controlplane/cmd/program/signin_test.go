@@ -148,3 +148,17 @@ func TestGitHubConfiguration(t *testing.T) {
 		}
 	}
 }
+
+func TestCORSConfiguration(t *testing.T) {
+	t.Parallel()
+	for value, valid := range map[string]bool{"*": true, "": true,
+		"https://app.example.com": true, "https://app.example.com/x": false} {
+		c := Config{Database: "postgres://x", Zone: "x"}
+		c.Work = WorkConfig{Concurrency: 1, Lease: time.Second, SweepEvery: 1, RetryBase: 1}
+		c.HTTP.SignUp, c.HTTP.CORSOrigins = signUpOpen, []string{value}
+		if err := c.check(); (err == nil) != valid || !valid &&
+			!strings.Contains(err.Error(), "DCVAAS_CORS_ORIGINS") {
+			t.Errorf("check() with the CORS origin %q = %v, want valid %v", value, err, valid)
+		}
+	}
+}
