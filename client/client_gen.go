@@ -2682,6 +2682,9 @@ type BadRequest = Problem
 // Conflict A problem document (RFC 9457).
 type Conflict = Problem
 
+// EventExpired A problem document (RFC 9457).
+type EventExpired = Problem
+
 // Forbidden A problem document (RFC 9457).
 type Forbidden = Problem
 
@@ -2959,7 +2962,7 @@ type ListEventsParams struct {
 	// Domain Only events of this domain, by ID or name.
 	Domain *string `form:"domain,omitempty" json:"domain,omitempty"`
 
-	// LastEventID ID of the last received event; the stream resumes after it.
+	// LastEventID Last `id` that was received; the stream resumes after it, and the list has only events after it.
 	LastEventID *string `json:"Last-Event-ID,omitempty"`
 }
 
@@ -3614,7 +3617,10 @@ type ClientInterface interface {
 	// Lists events, newest first. With `Accept: text/event-stream`, the response is a stream
 	// (WHATWG HTML §9.2) of new events, or of the events after `Last-Event-ID`: each exactly once,
 	// in order, without gaps. `id` is the event's ID, `event` its type, `data` an Event in JSON.
-	// The server sends a comment every 15 seconds. The stream ends after half an hour, within 15
+	// At the start and every 15 seconds, the server sends an `id` without an event: the position
+	// of the stream, with which a reader that has received no event can resume. If the ID is
+	// older than the log, the first event is `reset`, with a Problem in `data` whose code is
+	// `event-id-expired`: read the current state, because events are missing. The stream ends after half an hour, within 15
 	// seconds after the secret or session that opened it becomes invalid, and if the reader is too
 	// slow: reconnect with the last ID. `limit` and `cursor` apply only to the list. To follow a
 	// list, start the stream after its first event.
@@ -4689,7 +4695,10 @@ func (c *rawClient) VerifyDomain(ctx context.Context, domain DomainRef, params *
 // Lists events, newest first. With `Accept: text/event-stream`, the response is a stream
 // (WHATWG HTML §9.2) of new events, or of the events after `Last-Event-ID`: each exactly once,
 // in order, without gaps. `id` is the event's ID, `event` its type, `data` an Event in JSON.
-// The server sends a comment every 15 seconds. The stream ends after half an hour, within 15
+// At the start and every 15 seconds, the server sends an `id` without an event: the position
+// of the stream, with which a reader that has received no event can resume. If the ID is
+// older than the log, the first event is `reset`, with a Problem in `data` whose code is
+// `event-id-expired`: read the current state, because events are missing. The stream ends after half an hour, within 15
 // seconds after the secret or session that opened it becomes invalid, and if the reader is too
 // slow: reconnect with the last ID. `limit` and `cursor` apply only to the list. To follow a
 // list, start the stream after its first event.
@@ -9851,7 +9860,10 @@ type ClientWithResponsesInterface interface {
 	// Lists events, newest first. With `Accept: text/event-stream`, the response is a stream
 	// (WHATWG HTML §9.2) of new events, or of the events after `Last-Event-ID`: each exactly once,
 	// in order, without gaps. `id` is the event's ID, `event` its type, `data` an Event in JSON.
-	// The server sends a comment every 15 seconds. The stream ends after half an hour, within 15
+	// At the start and every 15 seconds, the server sends an `id` without an event: the position
+	// of the stream, with which a reader that has received no event can resume. If the ID is
+	// older than the log, the first event is `reset`, with a Problem in `data` whose code is
+	// `event-id-expired`: read the current state, because events are missing. The stream ends after half an hour, within 15
 	// seconds after the secret or session that opened it becomes invalid, and if the reader is too
 	// slow: reconnect with the last ID. `limit` and `cursor` apply only to the list. To follow a
 	// list, start the stream after its first event.
@@ -13172,6 +13184,8 @@ type ListEventsResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON410 the response for an HTTP 410 `application/problem+json` response
+	ApplicationproblemJSON410 *EventExpired
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -13209,6 +13223,11 @@ func (r ListEventsResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r ListEventsResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON410 returns the response for an HTTP 410 `application/problem+json` response
+func (r ListEventsResponse) GetApplicationproblemJSON410() *EventExpired {
+	return r.ApplicationproblemJSON410
 }
 
 // GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -18472,7 +18491,10 @@ func (c *ClientWithResponses) VerifyDomainWithResponse(ctx context.Context, doma
 // Lists events, newest first. With `Accept: text/event-stream`, the response is a stream
 // (WHATWG HTML §9.2) of new events, or of the events after `Last-Event-ID`: each exactly once,
 // in order, without gaps. `id` is the event's ID, `event` its type, `data` an Event in JSON.
-// The server sends a comment every 15 seconds. The stream ends after half an hour, within 15
+// At the start and every 15 seconds, the server sends an `id` without an event: the position
+// of the stream, with which a reader that has received no event can resume. If the ID is
+// older than the log, the first event is `reset`, with a Problem in `data` whose code is
+// `event-id-expired`: read the current state, because events are missing. The stream ends after half an hour, within 15
 // seconds after the secret or session that opened it becomes invalid, and if the reader is too
 // slow: reconnect with the last ID. `limit` and `cursor` apply only to the list. To follow a
 // list, start the stream after its first event.
@@ -22413,6 +22435,13 @@ func ParseListEventsResponse(rsp *http.Response) (*ListEventsResponse, error) {
 			return nil, err
 		}
 		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 410:
+		var dest EventExpired
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON410 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests

@@ -172,12 +172,22 @@ func EventTypes() []string {
 	return types
 }
 
+// ActionNames returns the actions of the catalog.
+func ActionNames() []string {
+	all := Actions()
+	names := make([]string, len(all))
+	for i := range all {
+		names[i] = all[i].Action
+	}
+	return names
+}
+
 // NearestEvent returns the event type that s is most likely a misspelling of.
-func NearestEvent(s string) string {
-	return slices.MinFunc(EventTypes(), func(a,
-		b string) int {
-		return distance(s, a) - distance(s, b)
-	})
+func NearestEvent(s string) string { return Nearest(s, EventTypes()) }
+
+// Nearest returns the one of names that s is most likely a misspelling of.
+func Nearest(s string, names []string) string {
+	return slices.MinFunc(names, func(a, b string) int { return distance(s, a) - distance(s, b) })
 }
 
 // distance returns the number of characters to change, add, or remove to turn a into b

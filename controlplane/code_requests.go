@@ -81,6 +81,11 @@ var requestCodes = appearIn(InProblem, []Code{
 			"organization, filters, and order.",
 		Fix: "Send next_cursor of the previous page with the same parameters, or start over " +
 			"without cursor."},
+	{Code: "event-id-expired", Title: "Event ID older than the log",
+		Cause: "The log is kept for the retention period of the organization's plan. The ID in " +
+			"Last-Event-ID is older, so events after it may have been removed. An event stream " +
+			"sends this as the event reset, and continues with new events.",
+		Fix: "Read the current state of the domains, then follow events without Last-Event-ID."},
 	{Code: "unknown-field", Title: "Unknown field",
 		Cause: "The request has a field that the operation does not know. It is rejected rather " +
 			"than ignored, so that a misspelled field is not lost.",

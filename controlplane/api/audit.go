@@ -68,6 +68,10 @@ type logQuery struct {
 // logFilter converts the filters for the store. An entity that is not the ID of another type of
 // object names a domain.
 func (a *API) logFilter(ctx context.Context, q logQuery) (postgres.LogFilter, error) {
+	if err := knownType("action", deref(q.action), "an action",
+		controlplane.ActionNames()); err != nil {
+		return postgres.LogFilter{}, err
+	}
 	f := postgres.LogFilter{ActorID: deref(q.actor), Action: deref(q.action), Since: q.since,
 		Until: q.until, DomainIDs: principalOf(ctx).onlyDomains()}
 	var err error

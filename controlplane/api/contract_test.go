@@ -97,6 +97,9 @@ func (op *operation) lists(t testing.TB, status int) bool {
 // drawRefusals produces rejections before the call starts.
 func (w *world) drawRefusals() {
 	e := w.newEstate(w.org, "refused.example.com")
+	w.do("GET", "/api/events", nil,
+		header("Last-Event-ID", controlplane.NewID(controlplane.PrefixEvent))).problem(
+		http.StatusGone, "event-id-expired")
 	for _, op := range w.secured() {
 		path, body := op.request(e)
 		with := func(more string) string {

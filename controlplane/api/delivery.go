@@ -17,6 +17,10 @@ func (a *API) ListWebhookDeliveries(
 	if err != nil {
 		return nil, err
 	}
+	if err := knownType("type", deref(r.Params.Type), "an event type",
+		append(controlplane.EventTypes(), controlplane.EventTest)); err != nil {
+		return nil, err
+	}
 	f := postgres.DeliveryFilter{Status: controlplane.DeliveryStatus(deref(r.Params.Status)),
 		EventType: deref(r.Params.Type), Limit: limitOf(r.Params.Limit)}
 	l := listing{Operation: "listWebhookDeliveries", Org: w.OrgID,

@@ -89,8 +89,17 @@ func (a *API) problem(w http.ResponseWriter, r *http.Request, err error) {
 	if e.status >= http.StatusInternalServerError || p.Err != nil {
 		a.logError(r.Context(), c, err)
 	}
+	doc := a.document(c, e)
+	a.problemHeaders(w.Header(), c, e)
+	w.WriteHeader(e.status)
+	_ = json.NewEncoder(w).Encode(doc) // fails only if the client disconnected
+}
+
+// document returns the problem document of an error.
+func (a *API) document(c *call, e *statusError) *document {
+	p := e.problem
 	entry, _ := controlplane.CodeOf(p.Code)
-	doc := document{
+	doc := &document{
 		Type: a.config.PublicURL + "/problems/" + p.Code, Title: entry.Title, Status: e.status,
 		Detail: p.Message,
 		Code:   p.Code, RequestID: c.requestID, Fix: p.Fix, ExistingID: p.ExistingID,
@@ -109,9 +118,7 @@ func (a *API) problem(w http.ResponseWriter, r *http.Request, err error) {
 	if json.Valid(p.ACME) {
 		doc.ACME = p.ACME
 	}
-	a.problemHeaders(w.Header(), c, e)
-	w.WriteHeader(e.status)
-	_ = json.NewEncoder(w).Encode(doc) // fails only if the client disconnected
+	return doc
 }
 
 func (a *API) problemHeaders(h http.Header, c *call, e *statusError) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
@@ -12,6 +13,10 @@ func (a *API) ListEvents(
 	ctx context.Context, r ListEventsRequestObject,
 ) (ListEventsResponseObject, error) {
 	p, q := principalOf(ctx), r.Params
+	if err := knownType("type", deref(q.Type), "an event type",
+		controlplane.EventTypes()); err != nil {
+		return nil, err
+	}
 	filter := postgres.EventFilter{Type: deref(q.Type), DomainIDs: p.onlyDomains()}
 	if ref := deref(q.Domain); ref != "" {
 		var err error
@@ -23,8 +28,19 @@ func (a *API) ListEvents(
 		return a.streamEvents(ctx, filter, deref(q.LastEventID))
 	}
 	filter.Newest, filter.Limit = true, limitOf(q.Limit)+1
-	l := listing{Operation: "listEvents", Org: p.org(),
-		Filters: []any{filter.Type, filter.DomainID}}
+	filters := []any{filter.Type, filter.DomainID}
+	if lastID := deref(q.LastEventID); lastID != "" {
+		var expired bool
+		var err error
+		if filter.After, expired, err = a.eventPosition(ctx, lastID); err != nil {
+			return nil, err
+		}
+		if expired {
+			return nil, errEventExpired
+		}
+		filters = append(filters, filter.After)
+	}
+	l := listing{Operation: "listEvents", Org: p.org(), Filters: filters}
 	after, err := a.position(l, q.Cursor)
 	if err != nil {
 		return nil, err

@@ -22,8 +22,12 @@ type eventStream struct {
 	ctx    context.Context // of the call
 	filter postgres.EventFilter
 	sub    *subscription
-	last   int64 // seq of the last event that was sent or skipped
+	last   int64  // seq of the last event that was sent or skipped
+	id     string // of the last event that was sent, or the one to resume after
+	live   bool   // caught up: last is the current position
 	beat   *time.Ticker
+
+	expired bool // the position to resume at: the stream starts at the current one
 
 	out *edge.EventStream
 }
@@ -34,25 +38,18 @@ func (a *API) streamEvents(
 	ctx context.Context, f postgres.EventFilter, lastID string,
 ) (*eventStream, error) {
 	org := principalOf(ctx).org()
-	s := &eventStream{a: a, ctx: ctx, filter: f}
+	s := &eventStream{a: a, ctx: ctx, filter: f, id: lastID}
+	var err error
 	if lastID != "" {
-		var err error
-		s.last, err = a.store.EntrySeq(ctx, org, lastID)
-		if controlplane.IsKind(err, controlplane.KindNotFound) {
-			const detail = "Last-Event-ID is not an event in the log."
-			return nil, fieldsError([]controlplane.FieldError{{Pointer: "/Last-Event-ID",
-				Code: codeInvalidParameter, Detail: detail}}, nil)
-		}
-		if err != nil {
+		if s.last, s.expired, err = a.eventPosition(ctx, lastID); err != nil {
 			return nil, err
 		}
 	}
-	var err error
 	if s.sub, err = a.feeds.subscribe(ctx, org); err != nil {
 		return nil, err
 	}
-	if lastID == "" {
-		s.last = s.sub.from
+	if lastID == "" || s.expired {
+		s.last, s.live = s.sub.from, true
 	}
 	return s, nil
 }
@@ -67,7 +64,7 @@ func (s *eventStream) VisitListEventsResponse(w http.ResponseWriter) error {
 	defer stop()
 	s.out = edge.NewEventStream(w)
 	w.WriteHeader(http.StatusOK)
-	if c.head || s.out.Send("retry: 2000\n\n") != nil {
+	if c.head || s.start() != nil {
 		return nil
 	}
 	s.beat = time.NewTicker(s.a.heartbeat)
@@ -93,6 +90,29 @@ func (s *eventStream) VisitListEventsResponse(w http.ResponseWriter) error {
 	}
 }
 
+// start sends the position at which the stream starts, so that a reader that has received nothing
+// else can resume there. Instead of an error, on which EventSource gives up, a reader whose position
+// is older than the log gets the event reset.
+func (s *eventStream) start() error {
+	text := "retry: 2000\n"
+	if s.expired {
+		data, err := json.Marshal(s.a.document(callOf(s.ctx), asHTTPError(errEventExpired)))
+		if err != nil {
+			return err
+		}
+		text += "event: reset\ndata: " + string(data) + "\n"
+	}
+	return s.out.Send(text + "id: " + s.position() + "\n\n")
+}
+
+// position returns the ID with which a reader resumes after everything that was sent or skipped.
+func (s *eventStream) position() string {
+	if !s.live { // a position between two events would claim to be current
+		return s.id
+	}
+	return s.a.positionID(callOf(s.ctx).principal.org(), s.last)
+}
+
 // catchUp sends the events of the log up to the start of the feed.
 func (s *eventStream) catchUp(ctx context.Context) bool {
 	f := s.filter
@@ -112,6 +132,7 @@ func (s *eventStream) catchUp(ctx context.Context) bool {
 			s.last = f.UpTo
 		}
 	}
+	s.live = true
 	return true
 }
 
@@ -131,6 +152,7 @@ func (s *eventStream) sendEvent(e *controlplane.AuditEntry) error {
 	if err != nil {
 		return err
 	}
+	s.id = e.ID
 	return s.out.Send("id: " + e.ID + "\nevent: " + e.Action + "\ndata: " + string(data) + "\n\n")
 }
 
@@ -145,10 +167,12 @@ func (s *eventStream) keepsGoing(ctx context.Context) bool {
 	}
 }
 
-// heartbeat sends a heartbeat. It returns false if the credential is no longer valid or the client
+// heartbeat sends a heartbeat with the position, which a reader of few events would otherwise keep
+// until it is older than the log. It returns false if the credential is no longer valid or the client
 // disconnected.
 func (s *eventStream) heartbeat(ctx context.Context) bool {
-	return s.a.stillAdmitted(ctx, callOf(s.ctx)) && s.out.SendHeartbeat() == nil
+	return s.a.stillAdmitted(ctx, callOf(s.ctx)) &&
+		s.out.Send(": heartbeat\nid: "+s.position()+"\n\n") == nil
 }
 
 // acceptsStream reports whether the caller requests a stream instead of a list.

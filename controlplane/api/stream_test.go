@@ -79,7 +79,7 @@ func (f *follower) next() (id, kind string, data map[string]any) {
 				if err := json.Unmarshal([]byte(value), &data); err != nil {
 					f.t.Fatalf("%v in %s", err, value)
 				}
-			case line == "" && id != "":
+			case line == "" && kind != "":
 				return id, kind, data
 			}
 		case <-over:
@@ -95,7 +95,7 @@ func (f *follower) quiet(d time.Duration) {
 	for {
 		select {
 		case line := <-f.lines:
-			if strings.HasPrefix(line, "id: ") {
+			if strings.HasPrefix(line, "event: ") {
 				f.t.Errorf("%s came", line)
 			}
 		case <-over:
@@ -147,8 +147,8 @@ func TestStream(t *testing.T) {
 	}
 	g.quiet(100 * time.Millisecond)
 
-	if f := w.follow("", controlplane.NewID("evt")); f.status != 400 {
-		t.Errorf("stream after an unknown ID = %d, want 400", f.status)
+	if f := w.follow("", "evt_x"); f.status != 400 {
+		t.Errorf("stream after a malformed ID = %d, want 400", f.status)
 	}
 	w.newDomain(theirs, "theirs2.example.com")
 	entries, _, err := w.store.ListLog(t.Context(), theirs,
@@ -156,8 +156,8 @@ func TestStream(t *testing.T) {
 	if err != nil || len(entries) != 1 {
 		t.Fatalf("ListLog = %v, %v, want 1 entry", entries, err)
 	}
-	if f := w.follow("", entries[0].ID); f.status != 400 {
-		t.Errorf("%d for another organization's id", f.status)
+	if _, kind, data := w.follow("", entries[0].ID).next(); kind != "reset" {
+		t.Errorf("stream after another organization's ID starts with %s %v, want reset", kind, data)
 	}
 	if f := w.follow("",
 		"", as(w.newTokenElsewhere([]controlplane.Scope{"domains:read"}))); f.status != 403 {

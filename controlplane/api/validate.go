@@ -1,8 +1,10 @@
 package api
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -126,6 +128,17 @@ func (p *parameter) wrong(detail string) controlplane.FieldError {
 		code = codeInvalidCursor
 	}
 	return controlplane.FieldError{Pointer: pointer(p.name), Code: code, Detail: detail}
+}
+
+// knownType returns an error that a value is not what, unless the value of a filter is empty, which
+// means no filter, or one of known. A misspelled filter would otherwise return an empty list.
+func knownType(name, value, what string, known []string) error {
+	if value == "" || slices.Contains(known, value) {
+		return nil
+	}
+	return fieldsError([]controlplane.FieldError{{Pointer: pointer(name),
+		Code: codeInvalidParameter, Detail: fmt.Sprintf("%s is not %s; did you mean %s?", name, what,
+			controlplane.Nearest(value[:min(len(value), 64)], known))}}, nil)
 }
 
 // visitOptions report all violations of a schema. Details are disabled so that no error text
