@@ -57,6 +57,7 @@ func (r *apiTokenResource) Create(
 	plan.Token = types.StringValue(t.Token)
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: plan.ID})...)
+	resp.Diagnostics.Append(r.record(ctx, resp.Private)...)
 }
 
 func (r *apiTokenResource) Read(
@@ -69,15 +70,20 @@ func (r *apiTokenResource) Read(
 	// The framework requires an identity even if the resource is gone. Older Terraform versions
 	// stored none.
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: state.ID})...)
+	p := problem{doing: "read the API token " + state.label()}
+	owner, ok := r.owner(ctx, req.Private, p, &resp.Diagnostics)
+	if !ok {
+		return
+	}
 	t, err := r.client.Token(ctx, state.ID.ValueString())
-	if client.IsNotFound(err) {
+	if owner.isGone(err) {
 		resp.Diagnostics.AddWarning("The API token "+state.label()+" is gone",
 			"It was revoked outside Terraform. The next apply recreates it with a new secret.")
 		resp.State.RemoveResource(ctx)
 		return
 	}
 	if err != nil {
-		problem{doing: "read the API token " + state.label()}.add(ctx, &resp.Diagnostics, err)
+		owner.add(ctx, p, &resp.Diagnostics, err)
 		return
 	}
 	now := r.now()
@@ -100,6 +106,7 @@ func (r *apiTokenResource) Read(
 			detail+" The next apply rotates it again, so that the state contains the current secret.")
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
+	resp.Diagnostics.Append(r.record(ctx, resp.Private)...)
 }
 
 // Update renames the token, and rotates it if the plan says so. All other changes in the API
@@ -113,19 +120,24 @@ func (r *apiTokenResource) Update(
 	if resp.Diagnostics.Append(req.State.Get(ctx, &state)...); resp.Diagnostics.HasError() {
 		return
 	}
+	p := problem{doing: "update the API token " + state.label()}
+	owner, ok := r.owner(ctx, req.Private, p, &resp.Diagnostics)
+	if !ok {
+		return
+	}
 	if !plan.Name.Equal(state.Name) {
 		if _, err := r.client.UpdateToken(ctx, state.ID.ValueString(),
 			client.TokenUpdate{Name: plan.Name.ValueString()}); err != nil {
-			problem{doing: "rename the API token " + state.label(),
-				schema: req.Plan.Schema}.add(ctx, &resp.Diagnostics, err)
+			owner.add(ctx, problem{doing: "rename the API token " + state.label(),
+				schema: req.Plan.Schema}, &resp.Diagnostics, err)
 			return
 		}
 	}
 	if plan.Token.IsUnknown() {
 		t, err := r.client.RotateToken(ctx, state.ID.ValueString(), plan.toRotateRequest(r.now()))
 		if err != nil {
-			problem{doing: "rotate the API token " + state.label(), schema: req.Plan.Schema,
-				rename: plan.rename()}.add(ctx, &resp.Diagnostics, err)
+			owner.add(ctx, problem{doing: "rotate the API token " + state.label(),
+				schema: req.Plan.Schema, rename: plan.rename()}, &resp.Diagnostics, err)
 			return
 		}
 		plan.fromAPI(withoutSecret(t), r.now())
@@ -142,9 +154,13 @@ func (r *apiTokenResource) Delete(
 	if resp.Diagnostics.Append(req.State.Get(ctx, &state)...); resp.Diagnostics.HasError() {
 		return
 	}
-	if err := r.client.DeleteToken(ctx, state.ID.ValueString()); err != nil &&
-		!client.IsNotFound(err) {
-		problem{doing: "revoke the API token " + state.label()}.add(ctx, &resp.Diagnostics, err)
+	p := problem{doing: "revoke the API token " + state.label()}
+	owner, ok := r.owner(ctx, req.Private, p, &resp.Diagnostics)
+	if !ok {
+		return
+	}
+	if err := r.client.DeleteToken(ctx, state.ID.ValueString()); err != nil && !owner.isGone(err) {
+		owner.add(ctx, p, &resp.Diagnostics, err)
 	}
 }
 
@@ -152,13 +168,18 @@ func (r *apiTokenResource) Delete(
 func (r *apiTokenResource) ImportState(
 	ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse,
 ) {
+	p := problem{doing: "import the API token"}
 	if req.ID != "" && !tokenID.MatchString(req.ID) {
-		problem{doing: "import the API token"}.add(ctx, &resp.Diagnostics,
+		p.add(ctx, &resp.Diagnostics,
 			fmt.Errorf("%q is not the ID of a token (tok_ and 26 characters); names are not unique",
 				maskSecret(req.ID)))
 		return
 	}
+	if _, ok := r.owner(ctx, resp.Private, p, &resp.Diagnostics); !ok {
+		return
+	}
 	resource.ImportStatePassthroughWithIdentity(ctx, path.Root("id"), path.Root("id"), req, resp)
+	resp.Diagnostics.Append(r.record(ctx, resp.Private)...)
 }
 
 // maskSecret hides a secret that was passed as an ID.

@@ -1,7 +1,6 @@
 package provider
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -22,82 +21,146 @@ const (
 )
 
 type providerModel struct {
-	Endpoint     types.String `tfsdk:"endpoint"`
-	APIToken     types.String `tfsdk:"api_token"`
-	APITokenFile types.String `tfsdk:"api_token_file"`
-	MaxRetries   types.Int64  `tfsdk:"max_retries"`
+	Endpoint       types.String `tfsdk:"endpoint"`
+	APIToken       types.String `tfsdk:"api_token"`
+	APITokenFile   types.String `tfsdk:"api_token_file"`
+	OrganizationID types.String `tfsdk:"organization_id"`
+	MaxRetries     types.Int64  `tfsdk:"max_retries"`
 }
 
-// options reads the provider's configuration: attribute, then environment, then file, then default.
-// An unknown value is an error: a fallback to the environment could act on another organization.
-func (p *dcvaasProvider) options(
+// texts returns the attributes that must not be empty.
+func (m *providerModel) texts() map[string]types.String {
+	return map[string]types.String{"endpoint": m.Endpoint, "api_token": m.APIToken,
+		"api_token_file": m.APITokenFile, "organization_id": m.OrganizationID}
+}
+
+// settings are the provider's configuration, with the sources of its values.
+type settings struct {
+	client.Options
+	tokenAttribute string // that the token's errors are about
+	endpointSource string
+}
+
+// settings reads the provider's configuration. Any attribute that is set has precedence over the
+// environment. An unknown value or an empty text is an error: a fallback to the environment could
+// act on another organization.
+func (p *dcvaasProvider) settings(
 	ctx context.Context, req provider.ConfigureRequest, resp *provider.ConfigureResponse,
-) client.Options {
+) settings {
 	var m providerModel
 	resp.Diagnostics.Append(req.Config.Get(ctx, &m)...)
-	for name, unknown := range map[string]bool{
-		"endpoint":       m.Endpoint.IsUnknown(),
-		"api_token":      m.APIToken.IsUnknown(),
-		"api_token_file": m.APITokenFile.IsUnknown(),
-		"max_retries":    m.MaxRetries.IsUnknown(),
-	} {
-		if unknown {
-			resp.Diagnostics.AddAttributeError(path.Root(name), "Unknown provider configuration",
-				"The value of "+name+
-					" is known only after apply. Use a value that is known at plan time, or first apply the resources that it depends on with -target.")
-		}
-	}
+	m.check(&resp.Diagnostics)
 	if resp.Diagnostics.HasError() {
-		return client.Options{}
+		return settings{}
 	}
-
-	o := client.Options{
-		Endpoint:   cmp.Or(m.Endpoint.ValueString(), os.Getenv(envEndpoint)),
-		Token:      cmp.Or(m.APIToken.ValueString(), os.Getenv(envAPIToken)),
-		MaxRetries: client.DefaultMaxRetries,
-		UserAgent:  p.userAgent(req.TerraformVersion),
-	}
+	s := settings{Options: client.Options{MaxRetries: client.DefaultMaxRetries,
+		OrganizationID: m.OrganizationID.ValueString(),
+		UserAgent:      p.userAgent(req.TerraformVersion)}}
 	if !m.MaxRetries.IsNull() {
-		o.MaxRetries = int(m.MaxRetries.ValueInt64())
+		s.MaxRetries = int(m.MaxRetries.ValueInt64())
 	}
-	if file := m.APITokenFile.ValueString(); o.Token == "" && file != "" {
-		b, err := os.ReadFile(file)
-		if err != nil {
-			resp.Diagnostics.AddAttributeError(path.Root("api_token_file"),
-				"Cannot read the API token", sentence(err.Error()))
-			return o
-		}
-		if o.Token = strings.TrimSpace(string(b)); o.Token == "" {
-			resp.Diagnostics.AddAttributeError(path.Root("api_token_file"),
-				"Cannot read the API token", "The file "+file+" is empty.")
-			return o
+	s.readEndpoint(&m, &resp.Diagnostics)
+	s.readToken(&m, &resp.Diagnostics)
+	s.Log = logTo(s.Token)
+	return s
+}
+
+// check adds an error for each attribute that is unknown or empty.
+func (m *providerModel) check(diags *diag.Diagnostics) {
+	if m.MaxRetries.IsUnknown() {
+		addUnknown(diags, "max_retries")
+	}
+	for name, v := range m.texts() {
+		switch {
+		case v.IsUnknown():
+			addUnknown(diags, name)
+		case !v.IsNull() && v.ValueString() == "":
+			diags.AddAttributeError(path.Root(name), "Empty provider configuration",
+				"The value of "+name+
+					" is an empty string. Set a value, or set it to null or remove it to use the default.")
 		}
 	}
-	if o.Endpoint == "" {
-		resp.Diagnostics.AddAttributeError(path.Root("endpoint"), "Missing API endpoint",
+}
+
+func addUnknown(diags *diag.Diagnostics, name string) {
+	diags.AddAttributeError(path.Root(name), "Unknown provider configuration",
+		"The value of "+name+
+			" is known only after apply. Use a value that is known at plan time, or first apply the resources that it depends on with -target.")
+}
+
+func (s *settings) readEndpoint(m *providerModel, diags *diag.Diagnostics) {
+	s.Endpoint, s.endpointSource = m.Endpoint.ValueString(), "the attribute endpoint"
+	if m.Endpoint.IsNull() {
+		s.Endpoint = os.Getenv(envEndpoint)
+		s.endpointSource = "the environment variable " + envEndpoint
+	}
+	if s.Endpoint == "" {
+		diags.AddAttributeError(path.Root("endpoint"), "Missing API endpoint",
 			"Set the attribute endpoint or the environment variable "+envEndpoint+
 				" to the base URL of the API, such as https://dcvaas.example.com.")
 	}
-	if o.Token == "" {
-		resp.Diagnostics.AddAttributeError(path.Root("api_token"), "Missing API token",
-			"Set the attribute api_token, the environment variable "+envAPIToken+
-				", or the attribute api_token_file.")
-	}
-	o.Log = logTo(o.Token)
-	return o
 }
 
-// addOptionError adds an error of client.New at the attribute that it is about.
-func addOptionError(diags *diag.Diagnostics, err error) {
+func (s *settings) readToken(m *providerModel, diags *diag.Diagnostics) {
+	s.tokenAttribute = "api_token"
+	switch {
+	case !m.APIToken.IsNull():
+		s.Token, s.TokenSource = m.APIToken.ValueString(), "the attribute api_token"
+	case !m.APITokenFile.IsNull():
+		s.tokenAttribute = "api_token_file"
+		file := m.APITokenFile.ValueString()
+		s.TokenSource = "the file " + file + " (attribute api_token_file)"
+		var err error
+		if s.Token, err = readTokenFile(file); err != nil {
+			diags.AddAttributeError(path.Root(s.tokenAttribute), "Cannot read the API token",
+				sentence(err.Error()))
+		}
+	default:
+		s.Token = os.Getenv(envAPIToken)
+		s.TokenSource = "the environment variable " + envAPIToken
+		if s.Token == "" {
+			diags.AddAttributeError(path.Root(s.tokenAttribute), "Missing API token",
+				"Set the attribute api_token, the attribute api_token_file, or the environment variable "+
+					envAPIToken+".")
+		}
+	}
+}
+
+// readTokenFile returns the token in a file, without white space around it and without the byte
+// order mark that some editors write.
+func readTokenFile(file string) (string, error) {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	token := strings.TrimSpace(strings.TrimPrefix(string(b), "\ufeff"))
+	if token == "" {
+		return "", errors.New("the file " + file + " is empty")
+	}
+	return token, nil
+}
+
+// addOptionError adds an error of client.New at the attribute that it is about. It names the source
+// of the value.
+func (s *settings) addOptionError(diags *diag.Diagnostics, err error) {
 	const summary = "Invalid provider configuration"
 	var e *client.OptionError
 	if !errors.As(err, &e) {
 		diags.AddError(summary, sentence(err.Error()))
 		return
 	}
-	attribute := map[string]string{"Endpoint": "endpoint", "Token": "api_token",
-		"MaxRetries": "max_retries"}[e.Option]
-	diags.AddAttributeError(path.Root(attribute), summary, sentence(e.Reason))
+	attribute, source := "max_retries", ""
+	switch e.Option {
+	case "Endpoint":
+		attribute, source = "endpoint", s.endpointSource
+	case "Token":
+		attribute, source = s.tokenAttribute, s.TokenSource
+	}
+	detail := sentence(e.Reason)
+	if source != "" {
+		detail += "\n\nThe value is from " + source + "."
+	}
+	diags.AddAttributeError(path.Root(attribute), summary, detail)
 }
 
 func (p *dcvaasProvider) userAgent(terraform string) string {

@@ -55,6 +55,7 @@ func (r *domainResource) Create(
 	plan.fromAPI(d)
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: plan.ID})...)
+	resp.Diagnostics.Append(r.record(ctx, resp.Private)...)
 }
 
 func (r *domainResource) Read(
@@ -69,19 +70,26 @@ func (r *domainResource) Read(
 	resp.Diagnostics.Append(resp.Identity.Set(ctx,
 		idIdentity{ID: types.StringValue(cmp.Or(state.ID.ValueString(),
 			state.Name.ValueString()))})...)
+	p := problem{doing: "read the domain " + state.label()}
+	owner, ok := r.owner(ctx, req.Private, p, &resp.Diagnostics)
+	if !ok {
+		return
+	}
 	d, err := r.find(ctx, &state)
-	if client.IsNotFound(err) {
+	// A domain that was moved from another provider and never read may not exist yet.
+	if owner.isGone(err) || client.IsNotFound(err) && state.ID.IsNull() {
 		resp.State.RemoveResource(ctx)
 		return
 	}
 	if err != nil {
-		problem{doing: "read the domain " + state.label()}.add(ctx, &resp.Diagnostics, err)
+		owner.add(ctx, p, &resp.Diagnostics, err)
 		return
 	}
 	state.fromAPI(d)
 	warnOfChain(d, path.Root("preferred_chain"), &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: state.ID})...)
+	resp.Diagnostics.Append(r.record(ctx, resp.Private)...)
 }
 
 // find returns the domain of a state, by name if it was moved from another provider's certificate.
@@ -103,11 +111,15 @@ func (r *domainResource) Update(
 	// If only values outside the API differ, such as deletion_protection, the plan is already
 	// complete.
 	if in, changed := plan.toUpdateRequest(&state); changed {
+		p := problem{doing: "update the domain " + state.label(), schema: req.Plan.Schema}
+		owner, ok := r.owner(ctx, req.Private, p, &resp.Diagnostics)
+		if !ok {
+			return
+		}
 		d, err := r.client.UpdateDomain(ctx, state.ID.ValueString(), in)
 		r.domains.forget()
 		if err != nil {
-			problem{doing: "update the domain " + state.label(), schema: req.Plan.Schema}.add(ctx,
-				&resp.Diagnostics, err)
+			owner.add(ctx, p, &resp.Diagnostics, err)
 			return
 		}
 		plan.fromAPI(d)
@@ -130,10 +142,15 @@ func (r *domainResource) Delete(
 	if state.ID.IsNull() { // moved from another provider's certificate, and not read since
 		return
 	}
+	p := problem{doing: "delete the domain " + state.label()}
+	owner, ok := r.owner(ctx, req.Private, p, &resp.Diagnostics)
+	if !ok {
+		return
+	}
 	err := r.client.DeleteDomain(ctx, state.ID.ValueString())
 	r.domains.forget()
-	if err != nil && !client.IsNotFound(err) {
-		problem{doing: "delete the domain " + state.label()}.add(ctx, &resp.Diagnostics, err)
+	if err != nil && !owner.isGone(err) {
+		owner.add(ctx, p, &resp.Diagnostics, err)
 	}
 }
 
@@ -152,6 +169,7 @@ func (r *domainResource) ImportState(
 	}
 	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("id"), d.Id)...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: types.StringValue(d.Id)})...)
+	resp.Diagnostics.Append(r.record(ctx, resp.Private)...)
 }
 
 // importRef returns the reference to import, from the import ID or the identity.

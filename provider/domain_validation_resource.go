@@ -17,8 +17,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
-
-	"github.com/dcvaas/terraform-provider-dcvaas/client"
 )
 
 var (
@@ -141,6 +139,7 @@ func (r *domainValidationResource) Create(
 	plan.ID = plan.DomainID
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: plan.ID})...)
+	resp.Diagnostics.Append(r.record(ctx, resp.Private)...)
 }
 
 // Read removes the wait from the state if its domain is gone.
@@ -154,14 +153,18 @@ func (r *domainValidationResource) Read(
 	// The framework requires an identity even if the domain is gone. Older Terraform versions
 	// stored none.
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: state.DomainID})...)
+	p := problem{doing: "read the domain " + state.DomainID.ValueString()}
+	owner, ok := r.owner(ctx, req.Private, p, &resp.Diagnostics)
+	if !ok {
+		return
+	}
 	_, err := r.domains.get(ctx, state.DomainID.ValueString())
-	if client.IsNotFound(err) {
+	if owner.isGone(err) {
 		resp.State.RemoveResource(ctx)
 		return
 	}
 	if err != nil {
-		problem{doing: "read the domain " + state.DomainID.ValueString()}.add(ctx,
-			&resp.Diagnostics, err)
+		owner.add(ctx, p, &resp.Diagnostics, err)
 		return
 	}
 	state.ID = state.DomainID
@@ -169,6 +172,7 @@ func (r *domainValidationResource) Read(
 		state.WaitFor = types.StringValue(waitForDelegation)
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
+	resp.Diagnostics.Append(r.record(ctx, resp.Private)...)
 }
 
 // Update waits again if the record or wait_for has changed.
@@ -185,6 +189,10 @@ func (r *domainValidationResource) Update(
 		if resp.Diagnostics.Append(diags...); resp.Diagnostics.HasError() {
 			return
 		}
+		p := problem{doing: "wait for the domain " + plan.DomainID.ValueString()}
+		if _, ok := r.owner(ctx, req.Private, p, &resp.Diagnostics); !ok {
+			return
+		}
 		if r.wait(ctx, &plan, limit, &resp.Diagnostics); resp.Diagnostics.HasError() {
 			return
 		}
@@ -193,10 +201,20 @@ func (r *domainValidationResource) Update(
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: plan.DomainID})...)
 }
 
-// Delete does nothing, because a wait has nothing to undo.
+// Delete calls nothing, because a wait has nothing to undo. But it keeps the wait in the state if
+// the provider acts for another organization, like the domain, whose deletion fails.
 func (r *domainValidationResource) Delete(
-	context.Context, resource.DeleteRequest, *resource.DeleteResponse,
+	ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse,
 ) {
+	var state domainValidationModel
+	if resp.Diagnostics.Append(req.State.Get(ctx, &state)...); resp.Diagnostics.HasError() {
+		return
+	}
+	if _, err := r.client.Identify(ctx); err != nil {
+		return
+	}
+	p := problem{doing: "delete the wait for the domain " + state.DomainID.ValueString()}
+	r.owner(ctx, req.Private, p, &resp.Diagnostics)
 }
 
 func (r *domainValidationResource) IdentitySchema(
@@ -225,4 +243,5 @@ func (r *domainValidationResource) ImportState(
 	}
 	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("domain_id"), d.Id)...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: types.StringValue(d.Id)})...)
+	resp.Diagnostics.Append(r.record(ctx, resp.Private)...)
 }

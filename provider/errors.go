@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,8 +50,14 @@ func (p problem) add(ctx context.Context, diags *diag.Diagnostics, err error) {
 	}
 	summary := "Cannot " + p.doing
 	var e *client.Error
+	var other *client.OrganizationError
 	switch {
 	case errors.As(err, &e):
+	case errors.As(err, &other):
+		p.put(diags, p.at, summary, sentence(err.Error())+
+			"\n\nNothing was changed. Use a token of "+other.Want+
+			", or set organization_id to the organization to act on.")
+		return
 	case errors.Is(err, context.Canceled):
 		diags.AddError(summary, "The operation was interrupted.")
 		return
@@ -60,7 +67,11 @@ func (p problem) add(ctx context.Context, diags *diag.Diagnostics, err error) {
 	}
 
 	if len(e.Fields) == 0 {
-		p.put(diags, p.at, summary, p.detail(e, e.Message()))
+		text := sentence(e.Message())
+		if _, ok := errors.AsType[unrecorded](err); ok {
+			text += "\n\n" + unrecordedFix
+		}
+		p.put(diags, p.at, summary, p.detail(e, text))
 		return
 	}
 	for _, f := range e.Fields {
@@ -96,12 +107,18 @@ func (p problem) detail(e *client.Error, text string) string {
 		parts = append(parts, sentence(e.Fix))
 	}
 	switch {
-	case e.Status == 401:
-		parts = append(parts, "The API rejected the provider's token (api_token, "+envAPIToken+
-			", or api_token_file): it is mistyped, expired, or revoked.")
+	case !e.API:
+		parts = append(parts, "The response says nothing about the object, so Terraform's state is unchanged. Check the provider's endpoint ("+
+			fromEndpoint+"), and the gateway or proxy in front of it.")
+	case e.Status == http.StatusUnauthorized:
+		parts = append(parts, "The API rejected the provider's token"+fromToken(e)+
+			": it is mistyped, expired, or revoked.")
 	case e.Code == "no-such-path":
-		parts = append(parts, "The provider's endpoint (endpoint or "+envEndpoint+
+		parts = append(parts, "The provider's endpoint ("+fromEndpoint+
 			") must be the base URL without /api, and the service must not be older than the provider.")
+	case client.IsNotFound(e):
+		parts = append(parts, "The provider acts for the organization "+e.OrganizationID+
+			", to which its token"+fromToken(e)+" belongs.")
 	case imports:
 		parts = append(parts,
 			fmt.Sprintf(
@@ -117,6 +134,17 @@ func (p problem) detail(e *client.Error, text string) string {
 		status += "\nRequest ID: " + e.RequestID
 	}
 	return strings.Join(append(parts, status), "\n\n")
+}
+
+// fromEndpoint names the sources of the endpoint.
+const fromEndpoint = "endpoint or " + envEndpoint
+
+// fromToken returns ", from" and the source of the token, "" if that is unknown.
+func fromToken(e *client.Error) string {
+	if e.TokenSource == "" {
+		return ""
+	}
+	return ", from " + e.TokenSource + ","
 }
 
 // attribute converts a JSON pointer (RFC 6901) to the path of an attribute. The path of an element

@@ -24,7 +24,7 @@ func TestProblemBecomesDiagnostics(t *testing.T) {
 	(&apiTokenResource{}).Schema(t.Context(), resource.SchemaRequest{}, &tokenSchema)
 
 	field := func(pointer string) *client.Error {
-		return &client.Error{Status: 422, Code: "invalid", Title: "Invalid", RequestID: "req_1",
+		return &client.Error{API: true, Status: 422, Code: "invalid", Title: "Invalid", RequestID: "req_1",
 			Fields: []client.FieldError{{Pointer: pointer, Detail: "It is wrong"}}}
 	}
 	for name, c := range map[string]struct {
@@ -52,29 +52,41 @@ func TestProblemBecomesDiagnostics(t *testing.T) {
 		"no schema": {problem{doing: "x"}, field("/name"), path.Empty(),
 			[]string{"/name: It is wrong."}},
 		"no fields": {problem{doing: "x"},
-			&client.Error{Status: 500, Title: "Internal Server Error", RequestID: "req_2"},
+			&client.Error{API: true, Status: 500, Title: "Internal Server Error", RequestID: "req_2"},
 			path.Empty(), []string{"Internal Server Error.", "Request ID: req_2"}},
 		"a fix": {problem{doing: "x"},
-			&client.Error{Status: 403, Code: "scope-missing", Detail: "No.",
+			&client.Error{API: true, Status: 403, Code: "scope-missing", Detail: "No.",
 				Fix: "Take a token with domains:write", RequestID: "r"}, path.Empty(),
 			[]string{"No.\n\nTake a token with domains:write."}},
 		"a fix of the list of fields": {problem{doing: "x", schema: schema.Schema},
-			&client.Error{Status: 422, Code: "invalid-fields",
+			&client.Error{API: true, Status: 422, Code: "invalid-fields",
 				Fix: "Fix the fields in errors.", Fields: field("/name").Fields,
 				RequestID: "r"}, path.Root("name"), []string{"It is wrong.\n\nStatus: 422"}},
 		"a conflict": {problem{doing: "x", kind: "dcvaas_domain"},
-			&client.Error{Status: 409, Code: "domain-exists", Detail: "It exists.",
+			&client.Error{API: true, Status: 409, Code: "domain-exists", Detail: "It exists.",
 				Fix: "Delete it.", ExistingID: "dom_7"}, path.Empty(),
 			[]string{"It exists.\n\nTo manage", "import {", `id = "dom_7"`,
 				"to = dcvaas_domain.NAME"}},
 		"another base": {problem{doing: "x"},
-			&client.Error{Status: 404, Code: "no-such-path", Detail: "There is nothing here."},
+			&client.Error{API: true, Status: 404, Code: "no-such-path", Detail: "There is nothing here."},
 			path.Empty(), []string{"without /api"}},
 		"401": {problem{doing: "x"},
-			&client.Error{Status: 401, Code: "token-unknown", Detail: "Who?"}, path.Empty(),
-			[]string{"DCVAAS_API_TOKEN"}},
+			&client.Error{API: true, Status: 401, Code: "token-unknown", Detail: "Who?",
+				TokenSource: "the file /t"}, path.Empty(),
+			[]string{"rejected the provider's token, from the file /t,"}},
+		"another organization": {problem{doing: "x"},
+			&client.Error{API: true, OrganizationID: "org_2", Status: 404, Code: "not-found",
+				Detail: "No.", TokenSource: "the file /t"}, path.Empty(),
+			[]string{"acts for the organization org_2, to which its token, from the file /t, belongs"}},
+		"not the API": {problem{doing: "x"},
+			&client.Error{Status: 404, Detail: "A gateway responded."}, path.Empty(),
+			[]string{"A gateway responded.\n\n", "state is unchanged", "DCVAAS_ENDPOINT"}},
+		"a guard": {problem{doing: "x"},
+			&client.OrganizationError{Want: "org_1", Got: "org_2", Guard: true, Source: "the file /t"},
+			path.Empty(), []string{"token from the file /t belongs to the organization org_2, not to org_1.",
+				"Nothing was changed. Use a token of org_1"}},
 		"429": {problem{doing: "x"},
-			&client.Error{Status: 429, Code: "rate-limited", RetryAt: time.Date(2026, 1, 2, 3, 4, 5,
+			&client.Error{API: true, Status: 429, Code: "rate-limited", RetryAt: time.Date(2026, 1, 2, 3, 4, 5,
 				0, time.UTC)}, path.Empty(), []string{"2026-01-02T03:04:05Z"}},
 		"wrapped": {problem{doing: "x"}, fmt.Errorf("outside: %w", field("")), path.Empty(),
 			[]string{"It is wrong."}},
@@ -112,14 +124,14 @@ func TestProblemBecomesDiagnostics(t *testing.T) {
 
 	var diags diag.Diagnostics
 	problem{doing: "x", schema: schema.Schema}.add(t.Context(), &diags,
-		&client.Error{Status: 422, Fields: []client.FieldError{{Pointer: "/name", Detail: "a"},
+		&client.Error{API: true, Status: 422, Fields: []client.FieldError{{Pointer: "/name", Detail: "a"},
 			{Pointer: "/ca", Detail: "b"}}})
 	if len(diags) != 2 {
 		t.Errorf("two fields become %v, want two diagnostics", diags)
 	}
 	diags = nil
 	problem{doing: "x", schema: schema.Schema}.add(t.Context(), &diags,
-		&client.Error{Status: 422, RequestID: "req_1", FieldsTotal: 60,
+		&client.Error{API: true, Status: 422, RequestID: "req_1", FieldsTotal: 60,
 			Fields: []client.FieldError{{Pointer: "/name", Detail: "a"}}})
 	if want := "59 more fields are invalid.\n\nStatus: 422\nRequest ID: req_1"; len(diags) != 2 ||
 		diags[1].Detail() != want {

@@ -8,6 +8,8 @@ var (
 	tokenID       = idForm("tok")
 	webhookID     = idForm("whk")
 	certificateID = idForm("crt")
+
+	organizationID = idForm("org")
 )
 
 // idForm matches the TypeIDs with a prefix.

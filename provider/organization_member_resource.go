@@ -78,6 +78,7 @@ func (r *memberResource) Create(
 	plan.fromAPI(m)
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: plan.ID})...)
+	resp.Diagnostics.Append(r.record(ctx, resp.Private)...)
 }
 
 func (r *memberResource) Read(
@@ -90,13 +91,18 @@ func (r *memberResource) Read(
 	// The framework requires an identity even if the resource is gone. Older Terraform versions
 	// stored none.
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: state.ID})...)
+	p := problem{doing: "read the member " + state.label()}
+	owner, ok := r.owner(ctx, req.Private, p, &resp.Diagnostics)
+	if !ok {
+		return
+	}
 	m, err := r.client.Member(ctx, state.ID.ValueString())
-	if client.IsNotFound(err) {
+	if owner.isGone(err) {
 		resp.State.RemoveResource(ctx)
 		return
 	}
 	if err != nil {
-		problem{doing: "read the member " + state.label()}.add(ctx, &resp.Diagnostics, err)
+		owner.add(ctx, p, &resp.Diagnostics, err)
 		return
 	}
 	if known := state.Login.ValueString(); known != "" && !strings.EqualFold(known, m.Login) {
@@ -108,6 +114,7 @@ func (r *memberResource) Read(
 	state.fromAPI(m)
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
 	warnOfConsent(&state, &resp.Diagnostics)
+	resp.Diagnostics.Append(r.record(ctx, resp.Private)...)
 }
 
 // warnOfConsent warns about a person who did not accept. They are not invited again automatically.
@@ -131,11 +138,16 @@ func (r *memberResource) Update(
 	if resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...); resp.Diagnostics.HasError() {
 		return
 	}
+	p := problem{doing: "change the role of the member " + plan.label(), schema: req.Plan.Schema,
+		at: path.Root("role")}
+	owner, ok := r.owner(ctx, req.Private, p, &resp.Diagnostics)
+	if !ok {
+		return
+	}
 	m, err := r.client.UpdateMember(ctx, plan.ID.ValueString(),
 		client.MemberUpdate{Role: client.Role(plan.Role.ValueString())})
 	if err != nil {
-		problem{doing: "change the role of the member " + plan.label(), schema: req.Plan.Schema,
-			at: path.Root("role")}.add(ctx, &resp.Diagnostics, err)
+		owner.add(ctx, p, &resp.Diagnostics, err)
 		return
 	}
 	plan.fromAPI(m)
@@ -150,9 +162,14 @@ func (r *memberResource) Delete(
 	if resp.Diagnostics.Append(req.State.Get(ctx, &state)...); resp.Diagnostics.HasError() {
 		return
 	}
+	p := problem{doing: "remove the member " + state.label()}
+	owner, ok := r.owner(ctx, req.Private, p, &resp.Diagnostics)
+	if !ok {
+		return
+	}
 	if err := r.client.RemoveMember(ctx, state.ID.ValueString()); err != nil &&
-		!client.IsNotFound(err) {
-		problem{doing: "remove the member " + state.label()}.add(ctx, &resp.Diagnostics, err)
+		!owner.isGone(err) {
+		owner.add(ctx, p, &resp.Diagnostics, err)
 	}
 }
 
@@ -177,4 +194,5 @@ func (r *memberResource) ImportState(
 	}
 	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("id"), m.Id)...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: types.StringValue(m.Id)})...)
+	resp.Diagnostics.Append(r.record(ctx, resp.Private)...)
 }

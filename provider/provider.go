@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/action"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/ephemeral"
@@ -38,9 +39,10 @@ type dcvaasProvider struct {
 // configured is the provider data that Configure passes to resources, data sources, and the other
 // types.
 type configured struct {
-	client  *client.Client
-	domains *domainReads
-	now     func() time.Time
+	client      *client.Client
+	domains     *domainReads
+	now         func() time.Time
+	tokenSource string // for errors
 }
 
 // New returns a factory of the provider. The User-Agent contains version.
@@ -66,16 +68,22 @@ func (p *dcvaasProvider) Schema(
 		Attributes: map[string]schema.Attribute{
 			"endpoint": schema.StringAttribute{
 				Optional:            true,
-				MarkdownDescription: "Base URL of the API: `https://…`, or `http://…` for a loopback address. Default: the environment variable `DCVAAS_ENDPOINT`.",
+				MarkdownDescription: "Base URL of the API without `/api`: `https://…`, or `http://…` for a loopback address. Default: the environment variable `DCVAAS_ENDPOINT`.",
 			},
 			"api_token": schema.StringAttribute{
 				Optional:            true,
 				Sensitive:           true,
-				MarkdownDescription: "API token, `dcv_…`. Default: the environment variable `DCVAAS_API_TOKEN`, then the file `api_token_file`.",
+				MarkdownDescription: "API token, `dcv_…`. Default: the file `api_token_file`, then the environment variable `DCVAAS_API_TOKEN`.",
 			},
 			"api_token_file": schema.StringAttribute{
 				Optional:            true,
-				MarkdownDescription: "Path of a file that contains the API token. It is read if neither `api_token` nor `DCVAAS_API_TOKEN` is set.",
+				MarkdownDescription: "Path of a file that contains the API token. It is read if `api_token` is not set, and has precedence over the environment variable `DCVAAS_API_TOKEN`.",
+			},
+			"organization_id": schema.StringAttribute{
+				Optional:            true,
+				MarkdownDescription: "ID of the only organization that the provider may act on, `org_…`. A token of another organization is an error before anything is read or changed.",
+				Validators: []validator.String{stringvalidator.RegexMatches(organizationID,
+					"must be the ID of an organization, org_ and 26 characters")},
 			},
 			"max_retries": schema.Int64Attribute{
 				Optional:            true,
@@ -89,16 +97,20 @@ func (p *dcvaasProvider) Schema(
 func (p *dcvaasProvider) Configure(
 	ctx context.Context, req provider.ConfigureRequest, resp *provider.ConfigureResponse,
 ) {
-	opts := p.options(ctx, req, resp)
+	s := p.settings(ctx, req, resp)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	c, err := client.New(opts)
+	c, err := client.New(s.Options)
 	if err != nil {
-		addOptionError(&resp.Diagnostics, err)
+		s.addOptionError(&resp.Diagnostics, err)
 		return
 	}
-	data := &configured{client: c, domains: &domainReads{client: c, now: p.now}, now: p.now}
+	if s.identify(ctx, c, &resp.Diagnostics); resp.Diagnostics.HasError() {
+		return
+	}
+	data := &configured{client: c, domains: &domainReads{client: c, now: p.now}, now: p.now,
+		tokenSource: s.TokenSource}
 	resp.ResourceData = data
 	resp.DataSourceData = data
 	resp.EphemeralResourceData = data

@@ -23,11 +23,16 @@ type rpc struct {
 // rpc returns the provider, configured for the control plane.
 func (a *acc) rpc() *rpc {
 	a.Helper()
-	ctx := context.Background()
+	return a.rpcAt(a.endpoint, a.token)
+}
+
+// rpcAt returns the provider, configured for an endpoint and a token.
+func (a *acc) rpcAt(endpoint, token string) *rpc {
+	a.Helper()
 	r := newRPC(a)
 	config := r.value(r.schemas.Provider.ValueType(),
-		map[string]any{"endpoint": a.endpoint, "api_token": a.token})
-	resp, err := r.ConfigureProvider(ctx,
+		map[string]any{"endpoint": endpoint, "api_token": token})
+	resp, err := r.ConfigureProvider(context.Background(),
 		&tfprotov6.ConfigureProviderRequest{TerraformVersion: "1.12.0", Config: config})
 	if err != nil {
 		a.Fatal(err)
@@ -170,6 +175,18 @@ func TestImportByIdentity(t *testing.T) {
 	}
 }
 
+// imported imports a resource by its ID.
+func (r *rpc) imported(kind, id string) *tfprotov6.ImportedResource {
+	r.Helper()
+	resp, err := r.ImportResourceState(r.Context(),
+		&tfprotov6.ImportResourceStateRequest{TypeName: kind, ID: id})
+	if err != nil {
+		r.Fatal(err)
+	}
+	r.ok(resp.Diagnostics)
+	return resp.ImportedResources[0]
+}
+
 // A stop by Terraform interrupts a wait immediately.
 func TestWaitIsInterrupted(t *testing.T) {
 	a := newAcc(t)
@@ -224,12 +241,14 @@ func TestTokenWarnings(t *testing.T) {
 	}
 	a.now = func() time.Time { return time.Now().Add(2 * time.Hour) }
 	r := a.rpc()
+	private := r.imported("dcvaas_api_token", token.Id).Private
 	read := func() *tfprotov6.ReadResourceResponse {
 		state := r.value(r.schemas.ResourceSchemas["dcvaas_api_token"].ValueType(),
 			map[string]any{"id": token.Id, "name": "ends", "expires_in": "1h",
 				"token": token.Token})
 		resp, err := r.ReadResource(ctx,
-			&tfprotov6.ReadResourceRequest{TypeName: "dcvaas_api_token", CurrentState: state})
+			&tfprotov6.ReadResourceRequest{TypeName: "dcvaas_api_token", CurrentState: state,
+				Private: private})
 		if err != nil {
 			t.Fatal(err)
 		}

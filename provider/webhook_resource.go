@@ -59,6 +59,7 @@ func (r *webhookResource) Create(
 	plan.fromAPI(withoutWebhookSecret(w))
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: plan.ID})...)
+	resp.Diagnostics.Append(r.record(ctx, resp.Private)...)
 }
 
 func (r *webhookResource) Read(
@@ -71,17 +72,23 @@ func (r *webhookResource) Read(
 	// The framework requires an identity even if the resource is gone. Older Terraform versions
 	// stored none.
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: state.ID})...)
+	p := problem{doing: "read the webhook " + state.label()}
+	owner, ok := r.owner(ctx, req.Private, p, &resp.Diagnostics)
+	if !ok {
+		return
+	}
 	w, err := r.client.Webhook(ctx, state.ID.ValueString())
-	if client.IsNotFound(err) {
+	if owner.isGone(err) {
 		resp.State.RemoveResource(ctx)
 		return
 	}
 	if err != nil {
-		problem{doing: "read the webhook " + state.label()}.add(ctx, &resp.Diagnostics, err)
+		owner.add(ctx, p, &resp.Diagnostics, err)
 		return
 	}
 	state.fromAPI(w)
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
+	resp.Diagnostics.Append(r.record(ctx, resp.Private)...)
 }
 
 func (r *webhookResource) Update(
@@ -99,6 +106,12 @@ func (r *webhookResource) Update(
 	if resp.Diagnostics.Append(diags...); resp.Diagnostics.HasError() {
 		return
 	}
+	p := problem{doing: "update the webhook " + state.label(), schema: req.Plan.Schema,
+		rename: webhookRename}
+	owner, ok := r.owner(ctx, req.Private, p, &resp.Diagnostics)
+	if !ok {
+		return
+	}
 	update := func() (*client.Webhook, error) {
 		return r.client.UpdateWebhook(ctx,
 			state.ID.ValueString(), in)
@@ -111,8 +124,7 @@ func (r *webhookResource) Update(
 	}
 	w, err := update()
 	if err != nil {
-		problem{doing: "update the webhook " + state.label(), schema: req.Plan.Schema,
-			rename: webhookRename}.add(ctx, &resp.Diagnostics, err)
+		owner.add(ctx, p, &resp.Diagnostics, err)
 		return
 	}
 	plan.fromAPI(w)
@@ -127,9 +139,14 @@ func (r *webhookResource) Delete(
 	if resp.Diagnostics.Append(req.State.Get(ctx, &state)...); resp.Diagnostics.HasError() {
 		return
 	}
+	p := problem{doing: "delete the webhook " + state.label()}
+	owner, ok := r.owner(ctx, req.Private, p, &resp.Diagnostics)
+	if !ok {
+		return
+	}
 	if err := r.client.DeleteWebhook(ctx, state.ID.ValueString()); err != nil &&
-		!client.IsNotFound(err) {
-		problem{doing: "delete the webhook " + state.label()}.add(ctx, &resp.Diagnostics, err)
+		!owner.isGone(err) {
+		owner.add(ctx, p, &resp.Diagnostics, err)
 	}
 }
 
@@ -138,10 +155,15 @@ func (r *webhookResource) Delete(
 func (r *webhookResource) ImportState(
 	ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse,
 ) {
+	p := problem{doing: "import the webhook"}
 	if req.ID != "" && !webhookID.MatchString(req.ID) {
-		problem{doing: "import the webhook"}.add(ctx, &resp.Diagnostics,
+		p.add(ctx, &resp.Diagnostics,
 			fmt.Errorf("%q is not the ID of a webhook (whk_ and 26 characters); URLs are not unique", req.ID))
 		return
 	}
+	if _, ok := r.owner(ctx, resp.Private, p, &resp.Diagnostics); !ok {
+		return
+	}
 	resource.ImportStatePassthroughWithIdentity(ctx, path.Root("id"), path.Root("id"), req, resp)
+	resp.Diagnostics.Append(r.record(ctx, resp.Private)...)
 }
