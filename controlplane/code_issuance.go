@@ -166,6 +166,11 @@ var issuanceCodes = appearIn(InCondition|InJob, []Code{
 		Cause: "The CA cannot be reached, or has an internal error.",
 		Fix: "No action needed. The order is retried automatically, with another CA if one is " +
 			"configured."},
+	{Code: "ca-protocol", Title: "Invalid response from the CA", Actor: PartyCA,
+		Cause: "The CA sent a response that the ACME protocol (RFC 8555) does not allow, or does " +
+			"not show an order that it has accepted.",
+		Fix: "No action needed. The order is retried automatically, with another CA if one is " +
+			"configured."},
 	{Code: "ca-slow", Title: "CA slow to respond", Actor: PartyCA,
 		Cause: "The CA did not finish within the time for one attempt.",
 		Fix:   "No action needed. The same order is polled again."},

@@ -144,12 +144,11 @@ func (a *authority) register(ctx context.Context, key crypto.Signer) (string, er
 		}
 		return err
 	})
-	if err != nil {
+	if err != nil && (got.Location == "" || s.wire.status/100 != 2) {
 		return "", err
 	}
 	if got.Location == "" {
-		return "", unreachable(a.Name,
-			errors.New("the new-account response has no Location header"))
+		return "", malformed(a.Name, errors.New("the new-account response has no Location header"))
 	}
 	a.cfg.Logger.InfoContext(ctx, "registered an ACME account", "ca", a.Name,
 		"account", got.Location)

@@ -180,10 +180,12 @@ func TestDirectory(t *testing.T) {
 	if n := f.requests(pathDirectory); n != 0 {
 		t.Errorf("directory requests while cached = %d, want 0", n)
 	}
-	for _, body := range []string{"<html>", "{}", `{"newOrder":"https://x.test/"}`} {
+	for _, body := range []string{"", "null", "<html>", "{}", `{"newOrder":"https://x.test/"}`,
+		`{"newNonce":"http://x.test/","newAccount":"https://x.test/","newOrder":"https://x.test/"}`,
+		`{"newNonce":"/nonce","newAccount":"https://x.test/","newOrder":"https://x.test/"}`} {
 		f.answer(pathDirectory, 0, 200, nil, body)
 		_, err := w.engine(t, nil).Directory(t.Context(), "pebble")
-		wantError(t, err, acme.Unreachable, "ca-unreachable")
+		wantError(t, err, acme.Unreachable, "ca-protocol")
 	}
 	f.answer(pathDirectory, 0, 404, nil, "")
 	_, err := w.engine(t, nil).Directory(t.Context(), "pebble")

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
@@ -82,11 +83,13 @@ func (a *authority) fetchDirectory(ctx context.Context) (*directory, error) {
 	}
 	dir := &directory{raw: body, at: a.now()}
 	if err := json.Unmarshal(body, &dir.Directory); err != nil {
-		return nil, unreachable(a.Name, err)
+		return nil, malformed(a.Name, err)
 	}
-	if dir.NewNonceURL == "" || dir.NewAccountURL == "" || dir.NewOrderURL == "" {
-		return nil, unreachable(a.Name,
-			errors.New("the directory lacks newNonce, newAccount, or newOrder"))
+	for _, endpoint := range []string{dir.NewNonceURL, dir.NewAccountURL, dir.NewOrderURL} {
+		if u, err := url.Parse(endpoint); err != nil || u.Scheme != "https" || u.Host == "" {
+			return nil, malformed(a.Name, errors.New(
+				"newNonce, newAccount, or newOrder is not an https URL in the directory"))
+		}
 	}
 	a.dirMu.Lock()
 	a.dir = dir

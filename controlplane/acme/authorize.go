@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 
 	lego "github.com/go-acme/lego/v4/acme"
@@ -40,14 +41,15 @@ func (r *run) authorize(state *lego.Order) error {
 func (r *run) prove(open []pending) error {
 	unaccepted := slices.DeleteFunc(slices.Clone(open),
 		func(p pending) bool { return p.challenge.Status != lego.StatusPending })
-	if len(unaccepted) > 0 {
+	if len(unaccepted) > 0 || !r.published {
+		// The CA may query the values for as long as it validates: each run publishes them.
 		if err := r.publish(open); err != nil {
 			return err
 		}
-		for _, p := range unaccepted {
-			if err := r.accept(p); err != nil {
-				return err
-			}
+	}
+	for _, p := range unaccepted {
+		if err := r.accept(p); err != nil {
+			return err
 		}
 	}
 	r.reach(controlplane.StepAccepted)
@@ -68,7 +70,7 @@ func (r *run) publish(open []pending) error {
 	if err := r.journal.Publish(r.ctx, r.order); err != nil {
 		return r.journalError("publish", err)
 	}
-	r.unsaved = false
+	r.unsaved, r.published = false, true
 	r.reach(controlplane.StepPublished)
 	return nil
 }
@@ -85,21 +87,29 @@ func (r *run) pendingAuthorizations(urls []string) ([]pending, error) {
 		case lego.StatusValid:
 		case lego.StatusPending:
 			p, err := r.dnsChallenge(url, authz)
+			if err == nil && p.challenge.Status == lego.StatusInvalid {
+				err = r.failedAuthorization(url, authz)
+			}
 			if err != nil {
 				return nil, err
 			}
 			open = append(open, p)
 		default:
-			return nil, r.failedAuthorization(authz)
+			return nil, r.failedAuthorization(url, authz)
 		}
 	}
 	return open, nil
 }
 
 func (r *run) fetchAuthorization(url string) (authz lego.Authorization, err error) {
-	err = r.session.do(atAuthorization, func() (err error) {
-		authz, err = r.session.core.Authorizations.Get(url)
-		return err
+	err = r.read(atAuthorization, func() (err error) {
+		if authz, err = r.session.core.Authorizations.Get(url); err != nil {
+			return err
+		}
+		if err = checkAuthorization(r.session.wire.url, &authz); err != nil {
+			return malformed(r.order.CA, err)
+		}
+		return nil
 	})
 	return authz, err
 }
@@ -127,28 +137,44 @@ func (r *run) dnsChallenge(url string, authz lego.Authorization) (pending, error
 
 // accept requests validation from the CA. A rejection is returned only if the challenge is still
 // pending: a previous worker's request may have reached the CA, and the validation may finish at
-// any moment.
+// any moment. Status 409 means that the CA validates already, even if the challenge is pending.
 func (r *run) accept(p pending) error {
-	err := r.session.do(atChallenge, func() error {
-		_, err := r.session.core.Challenges.New(p.challenge.URL)
-		return err
+	r.acted()
+	err := r.repeat(func() error {
+		return r.session.change(atChallenge, func() error {
+			_, err := r.session.core.Challenges.New(p.challenge.URL)
+			return err
+		})
+	}, func(e *Error) bool {
+		return isMissing(e) || !isRefused(e) && !r.isProtocol(e)
 	})
 	e, ok := errors.AsType[*Error](err)
-	if !ok || !e.Class.Refusal() || e.problemType == "accountDoesNotExist" {
+	switch {
+	case !ok || e.restart:
+		return err
+	case r.isProtocol(e), e.Status == http.StatusConflict:
+		return nil
+	case !isRefused(e) || e.problemType == "accountDoesNotExist":
 		return err
 	}
-	authz, again := r.fetchAuthorization(p.url)
-	if again != nil {
-		return again
+	for range 2 {
+		if open, again := r.isPending(p); again != nil || !open {
+			return again
+		}
+		if again := r.pause(confirmPause); again != nil {
+			return again
+		}
 	}
-	waits := func(c lego.Challenge) bool {
-		return c.URL == p.challenge.URL &&
-			c.Status == lego.StatusPending
-	}
-	if authz.Status == lego.StatusPending && slices.ContainsFunc(authz.Challenges, waits) {
-		return err
-	}
-	return nil
+	return err
+}
+
+// isPending reports whether the CA has not started to validate the authorization.
+func (r *run) isPending(p pending) (bool, error) {
+	authz, err := r.fetchAuthorization(p.url)
+	return err == nil && authz.Status == lego.StatusPending &&
+		slices.ContainsFunc(authz.Challenges, func(c lego.Challenge) bool {
+			return c.URL == p.challenge.URL && c.Status == lego.StatusPending
+		}), err
 }
 
 // awaitAuthorizations polls until all authorizations are valid or one is invalid.
@@ -159,10 +185,10 @@ func (r *run) awaitAuthorizations(open []pending) error {
 			switch {
 			case err != nil:
 				return false, err
-			case authz.Status == lego.StatusPending:
+			case authz.Status == lego.StatusPending && !hasFailed(authz):
 				return false, nil
 			case authz.Status != lego.StatusValid:
-				return false, r.failedAuthorization(authz)
+				return false, r.failedAuthorization(open[0].url, authz)
 			}
 			open = open[1:]
 		}
@@ -170,9 +196,31 @@ func (r *run) awaitAuthorizations(open []pending) error {
 	})
 }
 
-// failedAuthorization returns the reason why an authorization failed. Call it right after the
-// request that fetched the authorization.
-func (r *run) failedAuthorization(authz lego.Authorization) error {
+// hasFailed reports whether the DNS-01 challenge of an authorization is invalid. The CA does not
+// validate it again, even if the authorization is still pending.
+func hasFailed(authz lego.Authorization) bool {
+	return slices.ContainsFunc(authz.Challenges, func(c lego.Challenge) bool {
+		return c.Type == "dns-01" && c.Status == lego.StatusInvalid
+	})
+}
+
+// failedAuthorization returns the reason why an authorization cannot become valid. Call it right
+// after the request that fetched the authorization. Unless the authorization is invalid and the CA
+// states the reason, it reads the authorization again, in case a replica of the CA was wrong.
+func (r *run) failedAuthorization(url string, authz lego.Authorization) error {
+	if authz.Status != lego.StatusInvalid || r.challengeError(authz) == nil {
+		if err := r.pause(confirmPause); err != nil {
+			return err
+		}
+		var err error
+		if authz, err = r.fetchAuthorization(url); err != nil {
+			return err
+		}
+		if authz.Status == lego.StatusValid ||
+			authz.Status == lego.StatusPending && !hasFailed(authz) {
+			return r.disagreement()
+		}
+	}
 	if e := r.challengeError(authz); e != nil {
 		return e
 	}

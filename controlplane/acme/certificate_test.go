@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"math/big"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -23,7 +24,7 @@ import (
 func TestWrongCertificate(t *testing.T) {
 	t.Parallel()
 	w, f := newFaultyWorld(t, devstack.CAConfig{})
-	e := w.engine(t, nil)
+	e := w.engine(t, newVirtual().use)
 	mine, other := newECKey(t), newECKey(t)
 	issuer, stranger := newTestCA(t, "Test CA"), newTestCA(t, "Test CA") // same name, other key
 	const name = "wrong.example.com"
@@ -93,7 +94,9 @@ func TestWrongCertificate(t *testing.T) {
 		{"no PEM", []byte("hello"), false},
 		{"a key", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("x")}), false},
 		{"damaged", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("x")}), false},
+		{"truncated", join(leaf(mine, nil), issuer.pem[:len(issuer.pem)/2]), false},
 	}
+	unreadable := []string{"no PEM", "a key", "damaged", "truncated"}
 	for _, tt := range tests {
 		f.rewriteBytes(pathCert, func(int, []byte, http.Header) []byte { return tt.chain })
 		o := &controlplane.Order{OrgID: "org_1", DomainID: "dom_1", CA: "pebble",
@@ -112,6 +115,13 @@ func TestWrongCertificate(t *testing.T) {
 		}
 		if err == nil {
 			t.Errorf("%s: Run = nil error, want certificate-mismatch", tt.name)
+			continue
+		}
+		if slices.Contains(unreadable, tt.name) {
+			// The certificate may have been issued: the order stays open.
+			if e := wantError(t, err, acme.Unreachable, "ca-protocol"); e.Over {
+				t.Errorf("%s: Over = true, want false", tt.name)
+			}
 			continue
 		}
 		if e := wantError(t, err, acme.Policy, "certificate-mismatch"); !e.Over {

@@ -23,20 +23,22 @@ const clockSkew = 5 * time.Minute
 
 // download fetches the chain (RFC 8555 §7.4.2), checks it, and returns it as a certificate.
 func (r *run) download() (*controlplane.Certificate, error) {
-	var got []byte
-	err := r.session.do(atCertificate, func() (err error) {
-		got, _, err = r.session.core.Certificates.Get(r.order.CertificateURL, true)
-		return err
+	var chain []*x509.Certificate
+	err := r.read(atCertificate, func() error {
+		got, _, err := r.session.core.Certificates.Get(r.order.CertificateURL, true)
+		if err != nil {
+			return err
+		}
+		if chain, err = parseChain(got); err != nil {
+			return malformed(r.order.CA, err)
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	chain, err := parseChain(got)
-	if err == nil {
-		chain = r.preferred(chain)
-		err = checkChain(chain, r.order, r.engine.cfg.Now())
-	}
-	if err != nil {
+	chain = r.preferred(chain)
+	if err := checkChain(chain, r.order, r.engine.cfg.Now()); err != nil {
 		return nil, &Error{Class: Policy, Code: "certificate-mismatch", CA: r.order.CA,
 			Over: true, Err: err,
 			Message: r.order.CA + " issued a certificate that does not match the order: " +
@@ -82,10 +84,11 @@ func endsAt(chain []*x509.Certificate, root string) bool {
 func parseChain(text []byte) ([]*x509.Certificate, error) {
 	var chain []*x509.Certificate
 	for {
-		var block *pem.Block
-		if block, text = pem.Decode(text); block == nil {
+		block, rest := pem.Decode(text)
+		if block == nil {
 			break
 		}
+		text = rest
 		if block.Type != "CERTIFICATE" {
 			return nil, fmt.Errorf("the chain has a PEM block of type %q, want CERTIFICATE",
 				clip(block.Type, 50))
@@ -96,8 +99,11 @@ func parseChain(text []byte) ([]*x509.Certificate, error) {
 		}
 		chain = append(chain, cert)
 	}
-	if len(chain) == 0 {
+	switch {
+	case len(chain) == 0:
 		return nil, errors.New("the response contains no certificate")
+	case bytes.Contains(text, []byte("-----BEGIN")):
+		return nil, errors.New("the chain is truncated")
 	}
 	return chain, nil
 }

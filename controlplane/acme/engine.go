@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/x509"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -161,10 +162,18 @@ func (ca CA) check() error {
 		return fmt.Errorf(
 			"acme: CA %s: an external account binding requires both a key ID and an HMAC key",
 			ca.Name)
+	case !isBase64URL(ca.EABHMAC):
+		return fmt.Errorf("acme: CA %s: invalid EAB HMAC key: must be base64url", ca.Name)
 	case strings.ContainsAny(ca.Email, " \t\r\n,;"):
 		return fmt.Errorf("acme: CA %s: invalid contact: must be one email address", ca.Name)
 	}
 	return nil
+}
+
+// isBase64URL reports whether s is base64url, with or without padding.
+func isBase64URL(s string) bool {
+	_, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(s, "="))
+	return err == nil
 }
 
 // authority returns the state of the CA with the given name.

@@ -1,6 +1,7 @@
 package acme
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -53,6 +54,7 @@ type Error struct {
 	step        step   // where the problem occurred; empty without a problem document
 	problemType string // last part of the problem's type, such as "badNonce"
 	passing     bool   // resuming at once, or after RetryAfter, may succeed
+	restart     bool   // the run must start another attempt
 }
 
 // Error returns the code, the message, and the cause if there is one.
@@ -80,9 +82,10 @@ func (a *authority) interrupted(ctx context.Context) *Error {
 		Message: "The order was interrupted.", Fix: controlplane.FixOf("order-interrupted")}
 }
 
-// slow returns the Error for a CA that has not finished an order within RunTimeout.
+// slow returns the Error for a CA that has not finished an order within a run. The order is polled
+// after the given time, or after 30 s if it is 0, but not later than after maxPoll.
 func (a *authority) slow(retryAfter time.Duration) *Error {
-	retryAfter = max(retryAfter, 30*time.Second)
+	retryAfter = min(max(cmp.Or(retryAfter, 30*time.Second), time.Second), maxPoll)
 	return &Error{Class: Slow, Code: "ca-slow", CA: a.Name, Err: errSlow,
 		RetryAfter: retryAfter, RetryAt: a.now().Add(retryAfter),
 		Message: a.Name + " has not finished processing the order.",
@@ -102,7 +105,7 @@ func gone(ca string, err *Error) *Error {
 }
 
 // asError returns err as an *Error. It drops lego's wrapping of the transport's errors, which
-// quotes URLs.
+// quotes URLs. lego's other errors are about what the CA has sent.
 func (a *authority) asError(ctx context.Context, err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
@@ -110,18 +113,7 @@ func (a *authority) asError(ctx context.Context, err error) *Error {
 	if ctx.Err() != nil {
 		return a.interrupted(ctx)
 	}
-	if isBadJSON(err) {
-		return unreachable(a.Name, err)
-	}
-	return internal(a.Name, err)
-}
-
-func isBadJSON(err error) bool {
-	if _, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return true
-	}
-	_, ok := errors.AsType[*json.UnmarshalTypeError](err)
-	return ok
+	return malformed(a.Name, err)
 }
 
 func unreachable(ca string, err error) *Error {

@@ -86,7 +86,7 @@ func TestCADown(t *testing.T) {
 func TestCADownInTheMiddle(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, devstack.CAConfig{})
-	e := w.engine(t, nil)
+	e := w.engine(t, newVirtual().use)
 	for i, step := range intents {
 		o := w.order(t, e, fmt.Sprintf("mid%d.example.com", i))
 		j := w.journal(o)
@@ -232,15 +232,25 @@ func TestRetryAfter(t *testing.T) {
 			4},
 		{"502, HTML", 502, "", page, html, acme.Unreachable, "ca-unreachable", 0, 4},
 		{"403 of a firewall", 403, "", page, html, acme.Unreachable, "ca-unreachable", 0, 1},
-		{"200, HTML", 200, "", page, html, acme.Unreachable, "ca-unreachable", 0, 1},
-		{"redirect", 307, "", "", html, acme.Unreachable, "ca-unreachable", 0, 1},
+		{"503, overflow", 503, "99999999999999999999", page, html, acme.Unreachable,
+			"ca-unreachable", 30 * 24 * time.Hour, 1},
+		{"503, negative", 503, "-1", page, html, acme.Unreachable, "ca-unreachable", 0, 4},
+		{"200, HTML", 200, "", page, html, acme.Unreachable, "ca-protocol", 0, 1},
+		{"200, null", 200, "", "null", "", acme.Unreachable, "ca-protocol", 0, 1},
+		{"204, nothing", 204, "", "", "", acme.Unreachable, "ca-protocol", 0, 1},
+		{"redirect", 301, "", "", html, acme.Unreachable, "ca-protocol", 0, 1},
+		{"redirect of POST", 307, "", "", html, acme.Unreachable, "ca-protocol", 0, 1},
+		{"permanent redirect", 308, "", "", html, acme.Unreachable, "ca-protocol", 0, 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			w, f := newFaultyWorld(t, devstack.CAConfig{})
 			e := w.engine(t, func(cfg *acme.Config) { cfg.Now = func() time.Time { return now } })
-			header := map[string]string{"Location": w.ca.DirectoryURL()}
+			header := map[string]string{}
+			if tt.status/100 == 3 {
+				header["Location"] = w.ca.DirectoryURL()
+			}
 			if tt.after != "" {
 				header["Retry-After"] = tt.after
 			}
@@ -318,30 +328,33 @@ func processing(retryAfter string) func(int, map[string]any, http.Header) {
 func TestStuckInProcessing(t *testing.T) {
 	t.Parallel()
 	w, f := newFaultyWorld(t, devstack.CAConfig{})
-	e := w.engine(t, func(cfg *acme.Config) { cfg.RunTimeout = 3 * time.Second })
+	c := newVirtual()
+	e := w.engine(t, c.use)
 	o := w.order(t, e, "stuck.example.com")
 	j := w.journal(o)
 	f.rewrite(pathFinalize, processing(""))
 	f.rewrite(pathOrder, processing(""))
 	_, err := e.Run(t.Context(), o, j)
 	if e := wantError(t, err, acme.Slow, "ca-slow"); e.Over || e.RetryAfter < time.Second ||
-		e.RetryAt.IsZero() {
-		t.Errorf("Over = %v, RetryAfter = %s, RetryAt = %s; want false and at least 30s", e.Over,
+		e.RetryAfter > 10*time.Second || !e.RetryAt.Equal(c.now().Add(e.RetryAfter)) {
+		t.Errorf("Over = %v, RetryAfter = %s, RetryAt = %s; want false and some seconds", e.Over,
 			e.RetryAfter, e.RetryAt)
 	}
-	if n := f.requests(pathOrder); n > 25 {
-		t.Errorf("polls in 3 s = %d, want a growing interval", n)
+	if n, waited := f.requests(pathOrder), c.passed(); n > 12 || waited > 10*time.Second {
+		t.Errorf("polls = %d in %s, want a growing interval", n, waited)
 	}
 
-	f.rewrite(pathOrder, processing("600"))
-	patient := w.engine(t, func(cfg *acme.Config) { cfg.RunTimeout = 5 * time.Minute })
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	_, err = patient.Run(ctx, o, j)
-	if e := wantError(t, err, acme.Slow, "ca-slow"); e.RetryAfter != 10*time.Minute ||
-		ctx.Err() != nil {
-		t.Errorf("RetryAfter = %s, want the CA's 10 minutes, without waiting for the deadline",
-			e.RetryAfter)
+	// The older the order, the less often it is polled, and never less than once a minute.
+	for _, age := range []time.Duration{time.Minute, 10 * time.Minute, 10 * time.Hour} {
+		c.advance(age)
+		f.rewrite(pathOrder, processing(""))
+		start := c.now()
+		_, err = e.Run(t.Context(), o, j)
+		if e := wantError(t, err, acme.Slow, "ca-slow"); e.RetryAfter < min(age/4, time.Minute) ||
+			e.RetryAfter > time.Minute || f.requests(pathOrder) != 1 || c.now() != start {
+			t.Errorf("RetryAfter after %s = %s with %d polls in %s, want one poll and at most 1m",
+				age, e.RetryAfter, f.requests(pathOrder), c.now().Sub(start))
+		}
 	}
 
 	f.on(pathOrder, nil)
@@ -352,6 +365,48 @@ func TestStuckInProcessing(t *testing.T) {
 	w.verify(t, cert, o)
 	if w.ca.Orders() != 1 {
 		t.Error("the resumed run placed a second order")
+	}
+}
+
+// TestPollsIgnoreLongRetryAfter has the CA request a pause of a day once, in each place where an
+// order is polled. The order is polled again within a minute.
+func TestPollsIgnoreLongRetryAfter(t *testing.T) {
+	t.Parallel()
+	pendingOnce := func(n int, authz map[string]any, header http.Header) {
+		if n == 2 { // the first poll
+			authz["status"] = "pending"
+			header.Set("Retry-After", "86400")
+		}
+	}
+	for name, prepare := range map[string]func(f *faulty){
+		"authorization": func(f *faulty) { f.rewrite(pathAuthz, pendingOnce) },
+		"order": func(f *faulty) {
+			f.rewrite(pathFinalize, processing("2592000"))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, f := newFaultyWorld(t, devstack.CAConfig{})
+			prepare(f)
+			c := newVirtual()
+			e := w.engine(t, c.use)
+			o := w.order(t, e, "day.example.com")
+			j := w.journal(o)
+			_, err := e.Run(t.Context(), o, j)
+			if e := wantError(t, err, acme.Slow, "ca-slow"); e.RetryAfter != time.Minute ||
+				e.Over {
+				t.Errorf("RetryAfter = %s, Over = %v; want 1m, false", e.RetryAfter, e.Over)
+			}
+			if c.passed() > time.Second {
+				t.Errorf("the run held its worker for %s", c.passed())
+			}
+			c.advance(time.Minute)
+			cert, err := e.Run(t.Context(), o, j)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.verify(t, cert, o)
+		})
 	}
 }
 
@@ -386,7 +441,7 @@ func TestCancelStopsAtOnce(t *testing.T) {
 		}
 	}
 	for name, prepare := range map[string]func(){
-		"in a request":            func() { f.on(pathNewOrder, hang) },
+		"in a request":            func() { f.on(pathAuthz, hang) },
 		"in the body":             func() { f.on(pathCert, hang) },
 		"waiting to be validated": func() { f.rewrite(pathAuthz, pending) },
 		"waiting for the order":   func() { f.rewrite(pathFinalize, processing("3")) },
@@ -419,11 +474,56 @@ func TestCancelStopsAtOnce(t *testing.T) {
 	}
 }
 
+// TestCancelFinishesTheRequest cancels a run while the CA works on a request that changes state.
+// The run waits for the response, records it, and sends nothing more. Another run resumes the order
+// without a second one.
+func TestCancelFinishesTheRequest(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]controlplane.OrderStep{
+		pathNewOrder:  controlplane.StepOrdered,
+		pathChallenge: controlplane.StepAccepted,
+		pathFinalize:  controlplane.StepFinalized,
+	} {
+		t.Run(strings.Trim(path, "/"), func(t *testing.T) {
+			t.Parallel()
+			w, f := newFaultyWorld(t, devstack.CAConfig{})
+			e := w.engine(t, nil)
+			w.issue(t, e, "first.example.com") // registers the account
+			ctx, cancel := context.WithCancel(t.Context())
+			f.on(path, func(n int, rw http.ResponseWriter, r *http.Request, next http.Handler) {
+				cancel()
+				time.Sleep(50 * time.Millisecond) // in which the client could close the connection
+				next.ServeHTTP(rw, r)
+			})
+			o := w.order(t, e, "stop.example.com")
+			j := w.journal(o)
+			_, err := e.Run(ctx, o, j)
+			if e := wantError(t, err, acme.Interrupted, "order-interrupted"); e.Over {
+				t.Error("Over = true, want false")
+			}
+			if j.stored.Step != want || j.stored.OrderURL == "" || f.requests(path) != 1 {
+				t.Errorf("recorded step %s with URL %q after %d requests, want %s after 1",
+					j.stored.Step, j.stored.OrderURL, f.requests(path), want)
+			}
+			f.on(path, nil)
+			left := j.stored
+			cert, err := w.engine(t, nil).Run(t.Context(), &left, w.journal(&left))
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.verify(t, cert, &left)
+			if got := w.ca.OrdersFor("stop.example.com"); got != 1 {
+				t.Errorf("orders at the CA = %d, want 1", got)
+			}
+		})
+	}
+}
+
 func TestNonceRefusedAgainAndAgain(t *testing.T) {
 	t.Parallel()
 	w, f := newFaultyWorld(t, devstack.CAConfig{})
 	for _, path := range []string{pathAccount, pathNewOrder, pathChallenge, pathFinalize} {
-		f.answer(path, 3, 400, nil, fmt.Sprintf(`{"type":"%sbadNonce","detail":"stale"}`, urn))
+		f.answer(path, 1, 400, nil, fmt.Sprintf(`{"type":"%sbadNonce","detail":"stale"}`, urn))
 	}
 	w.issue(t, w.engine(t, nil), "nonce.example.com")
 	f.answer(pathNewOrder, 0, 400, nil, fmt.Sprintf(`{"type":"%sbadNonce","detail":"stale"}`, urn))
@@ -580,7 +680,8 @@ func TestOrderGone(t *testing.T) {
 		t.Run(string(at), func(t *testing.T) {
 			t.Parallel()
 			w, f := newFaultyWorld(t, devstack.CAConfig{})
-			e := w.engine(t, nil)
+			c := newVirtual()
+			e := w.engine(t, c.use)
 			o := w.order(t, e, "gone.example.com")
 			j := w.journal(o)
 			j.killAt, j.written = at, true
@@ -591,9 +692,22 @@ func TestOrderGone(t *testing.T) {
 			f.answer(pathCert, 0, 404, nil,
 				fmt.Sprintf(`{"type":"%smalformed","detail":"no such certificate"}`, urn))
 			left := j.stored
+			start := c.now()
 			_, err := e.Run(t.Context(), &left, &journal{zone: w.zone, stored: left})
+			if at == controlplane.StepReady {
+				// The CSR may have been accepted: only the order's expiry ends it.
+				if e := wantError(t, err, acme.Unreachable, "ca-protocol"); e.Over {
+					t.Error("Over = true, want false")
+				}
+				c.advance(8 * 24 * time.Hour)
+				start = c.now()
+				_, err = e.Run(t.Context(), &left, &journal{zone: w.zone, stored: left})
+			}
 			if e := wantError(t, err, acme.OrderGone, "order-expired"); !e.Over {
 				t.Error("Over = false, want true")
+			}
+			if waited := c.now().Sub(start); waited < 30*time.Second {
+				t.Errorf("the order was abandoned after %s, want 30s or more", waited)
 			}
 		})
 	}
@@ -603,10 +717,10 @@ func TestHugeAnswer(t *testing.T) {
 	t.Parallel()
 	w, f := newFaultyWorld(t, devstack.CAConfig{})
 	f.answer(pathCert, 0, 200, nil, strings.Repeat("x", 2<<20))
-	e := w.engine(t, nil)
+	e := w.engine(t, newVirtual().use)
 	o := w.order(t, e, "huge.example.com")
 	_, err := e.Run(t.Context(), o, w.journal(o))
-	if e := wantError(t, err, acme.Unreachable, "ca-unreachable"); e.Over {
+	if e := wantError(t, err, acme.Unreachable, "ca-protocol"); e.Over {
 		t.Error("Over = true, want false")
 	}
 }

@@ -84,6 +84,39 @@ func (f *faulty) requests(path string) int {
 	return f.seen[path]
 }
 
+// total returns the number of requests to all paths since their faults were set.
+func (f *faulty) total() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := 0
+	for _, seen := range f.seen {
+		n += seen
+	}
+	return n
+}
+
+// reset removes all faults, and counts from 0.
+func (f *faulty) reset() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	clear(f.seen)
+	clear(f.fault)
+}
+
+// while injects a fault into the requests of a path for which active returns true.
+func (f *faulty) while(
+	path string, active func(n int) bool,
+	fault func(w http.ResponseWriter, r *http.Request, next http.Handler),
+) {
+	f.on(path, func(n int, w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if active(n) {
+			fault(w, r, next)
+		} else {
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
 // cut breaks the connection of the first times requests, before or after the CA processes them.
 func (f *faulty) cut(path string, times int, after bool) {
 	f.on(path, func(n int, w http.ResponseWriter, r *http.Request, next http.Handler) {

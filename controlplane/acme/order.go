@@ -31,7 +31,7 @@ func (r *run) advance() (*controlplane.Certificate, error) {
 		case lego.StatusValid:
 			err = r.issued(&state)
 		default:
-			err = r.invalidOrder(state)
+			err = r.confirmInvalid(&state)
 		}
 	}
 	if err != nil {
@@ -63,29 +63,70 @@ func (r *run) placeOrder() (lego.Order, error) {
 		r.order.Replaces = ""
 		got, err = r.newOrder(profile)
 	}
-	if err != nil {
+	if err != nil && r.order.OrderURL == "" {
 		return lego.Order{}, err
 	}
-	if got.Location == "" {
-		return lego.Order{}, unreachable(r.order.CA,
-			errors.New("the new-order response has no Location header"))
+	if r.order.Profile = cmp.Or(got.Profile, profile); err == nil {
+		r.see(got)
 	}
-	r.order.OrderURL = got.Location
-	r.order.Profile = cmp.Or(got.Profile, profile)
-	r.order.ExpiresAt = parseTime(got.Expires)
-	return got.Order, r.save(controlplane.StepOrdered)
+	if failed := r.save(controlplane.StepOrdered); failed != nil || err == nil {
+		return got, failed
+	}
+	return r.fetchOrder() // the response was unusable, except for the order's URL
 }
 
-func (r *run) newOrder(profile string) (got lego.ExtendedOrder, err error) {
-	err = r.session.do(atNewOrder, func() (err error) {
-		got, err = r.session.core.Orders.NewWithOptions(r.order.Names,
+// newOrder places an order and sets its URL. It can fail although it sets the URL.
+func (r *run) newOrder(profile string) (state lego.Order, err error) {
+	r.acted()
+	err = r.session.change(atNewOrder, func() error {
+		got, err := r.session.core.Orders.NewWithOptions(r.order.Names,
 			&api.OrderOptions{Profile: profile, ReplacesCertID: r.order.Replaces})
-		return err
+		state = got.Order
+		return r.checked(&state, err)
 	})
-	if e, ok := errors.AsType[*Error](err); ok && e.Class == Unreachable && e.Status == 0 {
+	e, ok := errors.AsType[*Error](err)
+	if wire := r.session.wire; err == nil || ok && r.isProtocol(e) {
+		if r.order.OrderURL = wire.header.Get("Location"); r.order.OrderURL == "" {
+			err = malformed(r.order.CA, errors.New("the new-order response has no Location header"))
+		}
+		return state, err
+	}
+	if ok && e.Class == Unreachable && e.Status == 0 {
 		r.unconfirmed++
 	}
-	return got, err
+	return state, err
+}
+
+// checked returns err, or an *Error if the order in the last response is unusable.
+func (r *run) checked(state *lego.Order, err error) error {
+	if err != nil {
+		return err
+	}
+	if err := checkOrder(r.session.wire.url, state, r.order.Names); err != nil {
+		return malformed(r.order.CA, err)
+	}
+	return nil
+}
+
+// see notes an order from the last response.
+func (r *run) see(state lego.Order) {
+	r.body = r.session.wire.body
+	r.meter.limit = max(r.meter.limit, limitOf(len(state.Authorizations)))
+	if at := parseTime(state.Expires); at.After(r.engine.cfg.Now()) {
+		r.order.ExpiresAt = at // a new order that has expired is an error of the CA's clock
+	}
+}
+
+// orderLife is how long an order is expected to live if the CA does not say so.
+const orderLife = 7 * 24 * time.Hour
+
+// expired reports whether the order has expired.
+func (r *run) expired() bool {
+	end := r.order.ExpiresAt
+	if end.IsZero() {
+		end = r.order.CreatedAt.Add(orderLife)
+	}
+	return !r.order.CreatedAt.IsZero() && r.engine.cfg.Now().After(end.Add(clockSkew))
 }
 
 // refusesReplacement reports whether the order may succeed if it replaces no certificate: it
@@ -114,22 +155,17 @@ func (r *run) profile() (string, error) {
 	return r.ca.Profile, nil
 }
 
-// fetchOrder fetches the order. An order that the CA does not have, or not for this account, is
-// gone.
-func (r *run) fetchOrder() (lego.Order, error) {
-	var got lego.ExtendedOrder
-	err := r.session.do(atOrder, func() (err error) {
-		got, err = r.session.core.Orders.Get(r.order.OrderURL)
-		return err
+// fetchOrder fetches the order.
+func (r *run) fetchOrder() (state lego.Order, err error) {
+	err = r.read(atOrder, func() error {
+		got, err := r.session.core.Orders.Get(r.order.OrderURL)
+		state = got.Order
+		return r.checked(&state, err)
 	})
-	e, ok := errors.AsType[*Error](err)
-	switch {
-	case !ok:
-		return got.Order, err
-	case e.Class.Refusal() && e.problemType != "accountDoesNotExist":
-		return lego.Order{}, gone(r.order.CA, e)
+	if err == nil {
+		r.see(state)
 	}
-	return lego.Order{}, e
+	return state, err
 }
 
 // awaitOrder polls the order until its status is no longer leave.
@@ -161,14 +197,33 @@ func (r *run) issued(state *lego.Order) error {
 	return nil
 }
 
+// confirmInvalid reads an invalid order again, in case a replica of the CA was wrong. Then it
+// returns the reason why the order is invalid.
+func (r *run) confirmInvalid(state *lego.Order) error {
+	if r.confirmed {
+		return r.invalidOrder(*state)
+	}
+	r.confirmed = true
+	if err := r.pause(confirmPause); err != nil {
+		return err
+	}
+	got, err := r.fetchOrder()
+	*state = got
+	return err
+}
+
 // invalidOrder returns the reason why an order is invalid: the first failed challenge, or the
 // order's own error.
 func (r *run) invalidOrder(state lego.Order) error {
-	own := r.embedded(r.session.wire.body, state.Error)
+	own := r.embedded(r.body, state.Error)
 	for _, url := range state.Authorizations {
-		authz, err := r.fetchAuthorization(url)
+		var authz lego.Authorization
+		err := r.session.do(atAuthorization, func() (err error) {
+			authz, err = r.session.core.Authorizations.Get(url)
+			return err
+		})
 		if e, ok := errors.AsType[*Error](err); ok && (e.Class == Interrupted ||
-			e.Class == RateLimited) {
+			e.Class == RateLimited || e.Class == Slow) {
 			return err
 		}
 		if err == nil && authz.Status == lego.StatusInvalid {

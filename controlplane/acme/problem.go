@@ -3,6 +3,7 @@ package acme
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -106,6 +107,8 @@ func statusError(ca string, at step, status int, contentType string) *Error {
 		e = &Error{Class: Policy, Code: "ca-malformed", Over: true,
 			Message: ca + " does not know the requested resource.",
 			Fix:     controlplane.FixOf("ca-malformed")}
+	case status < http.StatusBadRequest: // ACME does not use redirects
+		e = malformed(ca, err)
 	default:
 		e = unreachable(ca, err)
 		e.passing = status >= 500
@@ -121,7 +124,8 @@ const maxRetryAfter = 30 * 24 * time.Hour
 // without one, and at most 30 days.
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	value := strings.TrimSpace(h.Get("Retry-After"))
-	if seconds, err := strconv.ParseUint(value, 10, 63); err == nil {
+	seconds, err := strconv.ParseUint(value, 10, 63)
+	if err == nil || errors.Is(err, strconv.ErrRange) { // then seconds is the largest value
 		return time.Duration(min(seconds, uint64(maxRetryAfter/time.Second))) * time.Second
 	}
 	if at, err := http.ParseTime(value); err == nil {

@@ -86,7 +86,10 @@ func rollWorld(t *testing.T) (*world, *faulty, *changeable, func() *acme.Engine)
 	}})
 	store := &changeable{accounts: w.accounts, planned: map[string][]byte{}}
 	return w, f, store, func() *acme.Engine {
-		return w.engine(t, func(cfg *acme.Config) { cfg.Accounts = store })
+		return w.engine(t, func(cfg *acme.Config) {
+			newVirtual().use(cfg)
+			cfg.Accounts = store
+		})
 	}
 }
 

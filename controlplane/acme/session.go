@@ -44,8 +44,9 @@ func (a *authority) open(ctx context.Context, key crypto.Signer, kid string) (*s
 // rejects the nonce. It returns an *Error.
 //
 // The response to a rejected nonce contains a new one, so the first repeat is immediate. If that is
-// rejected too, all cached nonces are dropped, and repeats wait with a doubling interval. If the CA
-// rejects all of them, the error is not transient: resuming would only repeat the same requests.
+// rejected too, repeats wait with a doubling interval, and every second one fetches a nonce, in
+// case those of rejections are invalid. If the CA rejects all of them, the error is not transient:
+// resuming would only repeat the same requests.
 func (s *session) do(at step, request func() error) error {
 	s.wire.step = at
 	for retry := 0; ; retry++ {
@@ -63,11 +64,21 @@ func (s *session) do(at step, request func() error) error {
 			return e
 		}
 		if retry > 0 {
-			s.ca.nonces.clear()
+			if retry%2 == 1 {
+				s.ca.nonces.clear()
+			}
 			pause := s.ca.cfg.Poll.First << (retry - 1)
 			if s.ca.cfg.Sleep(s.wire.ctx, pause) != nil {
 				return s.ca.interrupted(s.wire.ctx)
 			}
 		}
 	}
+}
+
+// change is do for a request that may change state at the CA. If the context of the run ends while
+// the request is in flight, the request is finished.
+func (s *session) change(at step, request func() error) error {
+	s.wire.finish = true
+	defer func() { s.wire.finish = false }()
+	return s.do(at, request)
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"syscall"
 	"time"
@@ -34,8 +35,15 @@ type wire struct {
 	ctx context.Context // of the run: lego does not pass one to its requests
 	ca  *authority
 
+	// finish completes POST requests that are in flight when ctx ends, because they may change
+	// state at the CA: their results must be recorded
+	finish bool
+
 	step       step          // of the current request
 	retryAfter time.Duration // of the last response
+	url        *url.URL      // of the last response
+	status     int           // of the last response; 0 if there was none
+	header     http.Header   // of the last response
 	body       []byte        // of the last response
 	answered   bool          // the CA has responded to a request of this session
 	// of the last request: if signing fails for lack of a nonce, go-jose keeps only the error's
@@ -71,18 +79,35 @@ func (w *wire) send(req *http.Request) (*http.Response, error) {
 			return answer(req, http.Header{"Content-Type": {"application/json"}}, dir.raw), nil
 		}
 	}
-	resp, body, err := w.ca.exchange(w.ctx, req)
+	ctx := w.ctx
+	if w.finish && req.Method == http.MethodPost {
+		ctx = context.WithoutCancel(ctx)
+	}
+	w.status = 0
+	resp, body, err := w.ca.exchange(ctx, req)
 	if err != nil {
 		return nil, err
 	}
 	w.answered = true
+	if ref := resp.Header.Get("Location"); ref != "" {
+		if location, err := absolute(req.URL, ref); err == nil {
+			resp.Header.Set("Location", location)
+		} else {
+			resp.Header.Del("Location")
+		}
+	}
 	if value := resp.Header.Get("Replay-Nonce"); value != "" && req.Method != http.MethodHead {
 		w.ca.nonces.push(value, w.ca.now())
 		resp.Header.Del("Replay-Nonce") // otherwise lego would store it
 	}
 	w.retryAfter = retryAfter(resp.Header, w.ca.now())
-	w.body = body
+	w.url, w.status, w.header, w.body = req.URL, resp.StatusCode, resp.Header, body
 	switch {
+	case resp.StatusCode < 300 && req.Method == http.MethodHead &&
+		resp.Header.Get("Replay-Nonce") == "":
+		e := protocol(w.ca.Name, "sent no nonce", errors.New("no Replay-Nonce header"))
+		e.passing = true
+		return nil, e
 	case resp.StatusCode < 300:
 		return resp, nil
 	case req.Method == http.MethodHead:
@@ -95,6 +120,11 @@ func (w *wire) send(req *http.Request) (*http.Response, error) {
 func (a *authority) exchange(
 	ctx context.Context, req *http.Request,
 ) (*http.Response, []byte, error) {
+	if !spend(ctx) {
+		e := a.slow(budgetPause)
+		e.Err = errManyRequests
+		return nil, nil, e
+	}
 	reqCtx, cancel := context.WithTimeout(ctx, a.cfg.RequestTimeout)
 	defer cancel()
 	resp, err := a.transport.RoundTrip(req.WithContext(reqCtx))
@@ -107,7 +137,7 @@ func (a *authority) exchange(
 		return nil, nil, a.netError(ctx, err)
 	}
 	if len(body) > maxAnswer {
-		return nil, nil, unreachable(a.Name,
+		return nil, nil, malformed(a.Name,
 			fmt.Errorf("the response has more than %d bytes", maxAnswer))
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(body))

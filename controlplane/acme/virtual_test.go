@@ -10,8 +10,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/devstack"
 )
 
-// virtual is a clock that moves only while an engine sleeps. Real time passes for a moment per sleep,
-// so that the CA can work.
+// virtual is a clock that moves only while an engine sleeps. Real time passes for a moment per
+// sleep, so that the CA can work.
 type virtual struct {
 	mu    sync.Mutex
 	start time.Time
@@ -41,6 +41,12 @@ func (c *virtual) sleep(ctx context.Context, d time.Duration) error {
 	case <-time.After(min(d, 10*time.Millisecond)):
 		return nil
 	}
+}
+
+func (c *virtual) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(d)
 }
 
 func (c *virtual) passed() time.Duration { return c.now().Sub(c.start) }
