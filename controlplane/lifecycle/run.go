@@ -69,9 +69,11 @@ func (s *Service) RunJob(ctx context.Context, id string, generation int) error {
 	return w.conclude(ctx, held, err)
 }
 
-// heartbeat extends the claim until stop is called. The returned context ends if the claim is lost.
+// heartbeat extends the claim until stop is called, even after ctx ends: a worker that shuts down
+// finishes a request to a CA first. The returned context ends with ctx, or if the claim is lost.
 func (w *work) heartbeat(ctx context.Context) (held context.Context, stop func()) {
 	held, cancel := context.WithCancelCause(ctx)
+	beating, end := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -79,18 +81,18 @@ func (w *work) heartbeat(ctx context.Context) (held context.Context, stop func()
 		defer tick.Stop()
 		for {
 			select {
-			case <-held.Done():
+			case <-beating.Done():
 				return
 			case <-tick.C:
 			}
 			// If the database is unavailable, the claim may still hold: every write checks it.
-			if err := w.Store.ExtendClaim(held, w.claim); errors.Is(err, postgres.ErrClaimLost) {
+			if err := w.Store.ExtendClaim(beating, w.claim); errors.Is(err, postgres.ErrClaimLost) {
 				cancel(err)
 				return
 			}
 		}
 	}()
-	return held, func() { cancel(nil); <-done }
+	return held, func() { cancel(nil); end(); <-done }
 }
 
 // run runs the job. A panic counts as a failure: otherwise the job would be requeued forever.

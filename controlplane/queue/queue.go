@@ -28,8 +28,13 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// requeueTimeout is how long interrupted jobs have to be requeued at a shutdown.
-const requeueTimeout = 5 * time.Second
+const (
+	// requeueTimeout is how long a job has to be requeued.
+	requeueTimeout = 5 * time.Second
+	// finishTimeout is how long interrupted jobs have at a shutdown to finish the request that they
+	// have sent to a CA, which takes up to acme.Config.RequestTimeout, and to be requeued.
+	finishTimeout = 30*time.Second + requeueTimeout
+)
 
 // Config configures a Queue. Store, Lifecycle, and RedisURL are required.
 type Config struct {
@@ -109,7 +114,8 @@ func MonitorOpt(redisURL string) (asynq.RedisConnOpt, error) {
 	return opt, nil
 }
 
-// Run dispatches and runs jobs until ctx ends. Then it requeues the jobs in progress and returns.
+// Run dispatches and runs jobs until ctx ends. Then the jobs in progress finish the requests that
+// they have sent to a CA, are requeued, and Run returns.
 func (q *Queue) Run(ctx context.Context) error {
 	base, stopWorking := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWorking()
@@ -165,7 +171,7 @@ func (h *handlers) done() {
 	}
 }
 
-// wait returns when no handler runs, but after requeueTimeout at the latest.
+// wait returns when no handler runs, but after finishTimeout at the latest.
 func (h *handlers) wait() {
 	h.mu.Lock()
 	if h.running == 0 {
@@ -177,7 +183,7 @@ func (h *handlers) wait() {
 	h.mu.Unlock()
 	select {
 	case <-idle:
-	case <-time.After(requeueTimeout):
+	case <-time.After(finishTimeout):
 	}
 }
 

@@ -169,6 +169,9 @@ func (a *App) fail(err error) {
 	}
 }
 
+// stopTimeout is how long a shutdown may take. Jobs finish the requests that they have sent to CAs.
+const stopTimeout = 45 * time.Second
+
 // Run starts the App, and stops it when ctx is canceled or a part fails.
 func (a *App) Run(ctx context.Context) error {
 	err := a.Start(ctx)
@@ -178,7 +181,7 @@ func (a *App) Run(ctx context.Context) error {
 		case err = <-a.failed:
 		}
 	}
-	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
 	a.Stop(stop)
 	return err

@@ -201,7 +201,7 @@ func TestOrderStuckInProcessing(t *testing.T) {
 	u.on(name, forFinalize, rewrite(processing))
 	u.on(name, forOrder, rewrite(processing))
 	d := s.add(name)
-	s.wantWait(d.Id, outcome{waits: "ca-slow", wait: 10 * time.Minute})
+	s.wantWait(d.Id, outcome{waits: "ca-slow", wait: time.Minute})
 	if step := s.orderStep(d.Id); step != controlplane.StepFinalized {
 		t.Errorf("step of the order = %s, want %s", step, controlplane.StepFinalized)
 	}
