@@ -1,6 +1,12 @@
 package controlplane
 
-import "github.com/dcvaas/terraform-provider-dcvaas/client/rules"
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
+)
 
 // ParseName returns a domain name in stored form, see rules.ParseName. It returns a KindInvalid
 // *Error for the field at pointer.
@@ -22,3 +28,13 @@ func CertificateNames(name string, wildcard bool) []string {
 
 // RegisteredDomain returns the name by which CAs count their limits, see rules.RegisteredDomain.
 func RegisteredDomain(name string) string { return rules.RegisteredDomain(name) }
+
+// Identifiers returns the names that need an authorization for a certificate with the given names,
+// sorted: in lowercase, with "*." removed from wildcards.
+func Identifiers(names []string) []string {
+	seen := map[string]bool{}
+	for _, name := range names {
+		seen[strings.ToLower(strings.TrimPrefix(name, "*."))] = true
+	}
+	return slices.Sorted(maps.Keys(seen))
+}

@@ -31,8 +31,9 @@ type QuotaRequest struct {
 	// Renewal reports whether the order is a renewal that is due. A share of the orders per account
 	// is reserved for these, and a share of the pace for the others.
 	Renewal bool
-	// Replaces reports whether the order names the certificate that it replaces (RFC 9773 §5).
-	// Let's Encrypt does not count such orders.
+	// Replaces reports whether the order names the certificate that it replaces (RFC 9773 §5) and
+	// is placed within the renewal window that the CA suggests for it. Let's Encrypt does not count
+	// such orders, if the same account ordered the certificate.
 	Replaces bool
 	// Waiter is the job's ID, which keeps its place in the queue of a limit over repeated requests.
 	// Empty takes no place.

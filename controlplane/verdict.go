@@ -59,6 +59,9 @@ type Verdict struct {
 	Over    bool            // this order can no longer give a certificate
 	// FailedValidation reports that the CA counts a failed authorization for the order's names.
 	FailedValidation bool
+	// AccountUnusable reports that the CA rejects our account for every order, not only for what
+	// this order requested.
+	AccountUnusable bool
 }
 
 // Temporary reports whether the verdict says that the CA is unavailable to us for now: a reason to

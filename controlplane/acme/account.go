@@ -124,6 +124,7 @@ func (a *authority) register(ctx context.Context, key crypto.Signer) (string, er
 	}
 	if dir.Meta.ExternalAccountRequired && a.EABKeyID == "" {
 		return "", &Error{Class: BadAccount, Code: "ca-account", CA: a.Name, Over: true,
+			step:    atAccount,
 			Message: a.Name + " requires an external account binding.",
 			Fix:     "Ask the operator to get a key ID and an HMAC key from the CA and to configure them."}
 	}

@@ -140,6 +140,9 @@ func (g *Governor) Reserve(
 		return d, ctx.Err()
 	case err == nil && len(got) == 4:
 		d = g.decision(q, buckets, now, got)
+		if !d.OK && got[2] == pausedNames {
+			d.Message = cmp.Or(g.pauseText(ctx, ca, q), d.Message)
+		}
 	default:
 		d.OK, d.Bypassed = true, true
 		if err == nil {
@@ -148,6 +151,22 @@ func (g *Governor) Reserve(
 	}
 	g.cfg.Observe(q.CA, d, err)
 	return d, nil
+}
+
+// pausedNames is reserveScript's number for a pause of the order's names.
+const pausedNames = -2
+
+// pauseText returns what the CA said when it requested a pause of the order's names, or "".
+func (g *Governor) pauseText(
+	ctx context.Context, ca governed, q controlplane.QuotaRequest,
+) string {
+	ctx, cancel := context.WithTimeout(ctx, g.cfg.Timeout)
+	defer cancel()
+	text, err := g.cfg.Redis.HGet(ctx, ca.keys(q, nil)[1], "text").Result()
+	if err != nil {
+		return ""
+	}
+	return text
 }
 
 var errScript = errors.New("acme: the governor's script returned an unexpected number of values")
@@ -246,7 +265,7 @@ func (g *Governor) buckets(ca governed, q controlplane.QuotaRequest) []bucket {
 		}
 		add(controlplane.LimitDuplicates, ca.limits.DuplicateCertificates, setOf(q.Names), 0)
 	}
-	for _, name := range identifiers(q.Names) {
+	for _, name := range controlplane.Identifiers(q.Names) {
 		b := add(controlplane.LimitFailedAuthorizations, ca.limits.FailedAuthorizations, name, 0)
 		b.check, b.key = true, b.key+":"+digest(q.Account)
 	}
@@ -277,18 +296,9 @@ func (g *Governor) share(
 	return len(*buckets), i + 1, int(min(all.keep+float64(int(rest/2)), all.burst-1))
 }
 
-// identifiers returns the names that need an authorization, with "*." removed from wildcards.
-func identifiers(names []string) []string {
-	seen := map[string]bool{}
-	for _, name := range names {
-		seen[strings.ToLower(strings.TrimPrefix(name, "*."))] = true
-	}
-	return slices.Sorted(maps.Keys(seen))
-}
-
 func registeredDomains(names []string) []string {
 	seen := map[string]bool{}
-	for _, name := range identifiers(names) {
+	for _, name := range controlplane.Identifiers(names) {
 		seen[controlplane.RegisteredDomain(name)] = true
 	}
 	return slices.Sorted(maps.Keys(seen))

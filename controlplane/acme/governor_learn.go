@@ -3,14 +3,28 @@ package acme
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// firstPause is the first pause of an account after the CA rejected an order over an unknown limit.
-const firstPause = time.Minute
+const (
+	// firstPause is the first pause of an account after the CA rejected orders for several
+	// unrelated names over unknown limits. It doubles up to lastPause.
+	firstPause = time.Minute
+	lastPause  = 15 * time.Minute
+	// unrelatedNames is how many of them it must reject within unrelatedFor.
+	unrelatedNames = 3
+	unrelatedFor   = 10 * time.Minute
+	// longestPause is the longest pause of names over an unknown limit.
+	longestPause = 24 * time.Hour
+	// pauseMemory is how long a pause is remembered after its end, so that the next one is longer.
+	pauseMemory = 10 * time.Minute
+	// maxPauseText is how much of the CA's text is kept with a pause, in bytes.
+	maxPauseText = 1000
+)
 
 // Refund returns the tokens that Reserve took for the order, at most once. If the order reached the
 // CA without producing a certificate, it returns only the tokens of the certificate limits, because
@@ -51,10 +65,29 @@ func (g *Governor) AuthorizationFailed(ctx context.Context, q controlplane.Quota
 	return err
 }
 
+// Count counts an order against the limits from which Reserve exempted it, because the CA has
+// rejected the replacement that exempted it. Callers may ignore its error.
+func (g *Governor) Count(ctx context.Context, q controlplane.QuotaRequest) error {
+	ca, ok := g.cas[q.CA]
+	if !ok || q.OrderID == "" {
+		return nil
+	}
+	q.Replaces = false
+	counted := slices.DeleteFunc(g.buckets(ca, q), func(b bucket) bool {
+		return b.check || b.name == controlplane.LimitPace
+	})
+	_, err := g.eval(ctx, countScript, ca.keys(q, counted),
+		append([]any{g.cfg.Now().UnixMicro(), len(counted)}, append(bucketArgs(counted),
+			orderMemory.Milliseconds())...)...)
+	return err
+}
+
 // Learn records that the CA rejected an order with VerdictRateLimited. If the CA names a known
-// limit, that bucket stays empty until the time that the CA stated. Otherwise the order's names
-// wait until then, and other orders of the account wait one minute, doubled with each consecutive
-// rejection. If the CA states no time, one minute applies. Callers may ignore its error.
+// limit, that bucket stays empty until the time that the CA stated, at most for the limit's period.
+// Otherwise only the order's names wait until then, at most a day: the limit may be theirs alone.
+// The account waits too if the CA names its limit, or after the CA has rejected several unrelated
+// names within a short time: for a minute, doubled with each consecutive rejection. If the CA states no time, a minute applies.
+// Callers may ignore its error.
 func (g *Governor) Learn(
 	ctx context.Context, q controlplane.QuotaRequest, v controlplane.Verdict,
 ) error {
@@ -66,15 +99,26 @@ func (g *Governor) Learn(
 	if !until.After(now) {
 		until = now.Add(firstPause)
 	}
-	until = minTime(until, now.Add(maxRetryAfter))
 	q.Replaces = false // the rejection shows that the CA counts this order
-	if empty := named(g.buckets(ca, q), LimitOf(v.Problem)); len(empty) > 0 {
+	limit := LimitOf(v.Problem)
+	if empty := named(g.buckets(ca, q), limit); len(empty) > 0 {
+		until = minTime(until, now.Add(empty[0].limit.Per))
 		_, err := g.eval(ctx, emptyScript, ca.keys(q, empty),
 			append([]any{now.UnixMicro(), len(empty), until.UnixMicro()}, bucketArgs(empty)...)...)
 		return err
 	}
-	_, err := g.eval(ctx, pauseScript, ca.keys(q, nil), now.UnixMicro(), until.UnixMicro(),
-		firstPause.Microseconds(), (10 * time.Minute).Microseconds())
+	until = minTime(until, now.Add(longestPause))
+	unrelated := unrelatedNames
+	if limit == controlplane.LimitNewOrders {
+		unrelated = 1 // the CA says that it is the account's limit
+	}
+	args := []any{now.UnixMicro(), until.UnixMicro(), firstPause.Microseconds(),
+		lastPause.Microseconds(), pauseMemory.Microseconds(), unrelated,
+		unrelatedFor.Microseconds(), clip(v.Message, maxPauseText)}
+	for _, domain := range registeredDomains(q.Names) {
+		args = append(args, digest(domain))
+	}
+	_, err := g.eval(ctx, pauseScript, ca.keys(q, nil), args...)
 	return err
 }
 

@@ -205,20 +205,61 @@ end
 return {n}
 `)
 
+// countScript takes a token from every bucket, even from an empty one, unless the order is counted
+// already.
+var countScript = redis.NewScript(`
+local now, n = tonumber(ARGV[1]), tonumber(ARGV[2])
+if redis.call('GET', KEYS[3]) == 'counted' then return {0} end
+for i = 1, n do
+  local bucket, arg = KEYS[2 + 2 * i], 4 * i - 2
+  local every, burst = tonumber(ARGV[arg + 1]), tonumber(ARGV[arg + 2])
+  local full = math.min(math.max(tonumber(redis.call('GET', bucket) or 0), now) + every, now + every * burst)
+  redis.call('SET', bucket, string.format('%.0f', full), 'PX', string.format('%.0f', math.ceil((full - now) / 1000) + 60000))
+end
+redis.call('SET', KEYS[3], 'counted', 'PX', ARGV[3 + 4 * n])
+return {1}
+`)
+
 // pauseScript records a pause that the CA requested without naming a limit. The names pause until
-// the stated time. The account, which the limit may not concern, pauses for a period that doubles
-// with each consecutive rejection.
+// the stated time. The account, which the limit may not concern, pauses only after rejections of
+// several groups of names that share no registered domain, for a period that doubles with each
+// consecutive rejection. A group is known by one of its domains, its leader. The script returns the
+// number of groups.
 var pauseScript = redis.NewScript(`
-local now, at, first, memory = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local now, at, first, last = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local memory, most, window = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local function int(x) return string.format('%.0f', x) end
 local function pause(key, at, times)
   at = math.max(at, tonumber(redis.call('HGET', key, 'until') or 0))
-  redis.call('HSET', key, 'until', string.format('%.0f', at), 'times', times)
-  redis.call('PEXPIRE', key, string.format('%.0f', math.ceil((at - now + memory) / 1000)))
+  redis.call('HSET', key, 'until', int(at), 'times', times)
+  redis.call('PEXPIRE', key, int(math.ceil((at - now + memory) / 1000)))
 end
 pause(KEYS[2], at, 1)
-local before = tonumber(redis.call('HGET', KEYS[1], 'until') or 0)
-local times = tonumber(redis.call('HGET', KEYS[1], 'times') or 0)
-if before <= now then times = math.min(times + 1, 12) end
-pause(KEYS[1], math.min(at, now + first * 2 ^ math.max(times - 1, 0)), times)
-return {times}
+redis.call('HSET', KEYS[2], 'text', ARGV[8])
+
+local domains, groups, leaders, leader = KEYS[1] .. ':domains', KEYS[1] .. ':groups', KEYS[1] .. ':leaders', false
+local old = redis.call('ZRANGEBYSCORE', domains, '-inf', int(now - window), 'LIMIT', 0, 1000)
+if #old > 0 then
+  redis.call('ZREM', domains, unpack(old))
+  redis.call('HDEL', leaders, unpack(old))
+end
+redis.call('ZREMRANGEBYSCORE', groups, '-inf', int(now - window))
+for i = 9, #ARGV do leader = leader or redis.call('HGET', leaders, ARGV[i]) end
+leader = leader or ARGV[9]
+for i = 9, #ARGV do
+  redis.call('ZADD', domains, int(now), ARGV[i])
+  redis.call('HSET', leaders, ARGV[i], leader)
+end
+redis.call('ZADD', groups, int(now), leader)
+for _, key in ipairs({domains, groups, leaders}) do
+  redis.call('PEXPIRE', key, int(math.ceil(window / 1000)))
+end
+local count = redis.call('ZCARD', groups)
+if count >= most then
+  local before = tonumber(redis.call('HGET', KEYS[1], 'until') or 0)
+  local times = tonumber(redis.call('HGET', KEYS[1], 'times') or 0)
+  if before <= now then times = math.min(times + 1, 12) end
+  pause(KEYS[1], math.min(at, now + math.min(first * 2 ^ math.max(times - 1, 0), last)), times)
+end
+return {count}
 `)

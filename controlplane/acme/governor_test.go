@@ -462,17 +462,19 @@ func TestGovernorRefund(t *testing.T) {
 	})
 }
 
+// refused returns the verdict of a CA that rejected an order because of a limit.
+func refused(c *clock, after time.Duration, detail string) controlplane.Verdict {
+	v := controlplane.Verdict{Class: controlplane.VerdictRateLimited,
+		Problem: json.RawMessage(fmt.Sprintf(
+			`{"type":"urn:ietf:params:acme:error:rateLimited","detail":%q}`, detail))}
+	if after > 0 {
+		v.RetryAt = c.now().Add(after)
+	}
+	return v
+}
+
 func TestGovernorLearns(t *testing.T) {
 	t.Parallel()
-	refused := func(c *clock, after time.Duration, detail string) controlplane.Verdict {
-		v := controlplane.Verdict{Class: controlplane.VerdictRateLimited,
-			Problem: json.RawMessage(fmt.Sprintf(
-				`{"type":"urn:ietf:params:acme:error:rateLimited","detail":%q}`, detail))}
-		if after > 0 {
-			v.RetryAt = c.now().Add(after)
-		}
-		return v
-	}
 	le := func(names ...string) controlplane.QuotaRequest {
 		return controlplane.QuotaRequest{CA: "letsencrypt", Names: names, Renewal: true}
 	}
@@ -510,16 +512,24 @@ func TestGovernorLearns(t *testing.T) {
 			[]controlplane.QuotaRequest{le("a.example.com"), le("*.a.example.com")},
 			[]controlplane.QuotaRequest{le("b.example.com")},
 			controlplane.LimitFailedAuthorizations, 12 * time.Minute, 12 * time.Minute},
-		{"unnamed limit: its names", "Service busy; retry later.", free("a.example"), time.Hour,
-			[]controlplane.QuotaRequest{free("a.example")}, nil, controlplane.LimitByCA, time.Hour,
-			75 * time.Minute},
-		{"unnamed limit: the account", "slow down", free("a.example"), time.Hour,
-			[]controlplane.QuotaRequest{free("b.example")},
-			[]controlplane.QuotaRequest{le("a.example")}, controlplane.LimitByCA, time.Minute,
-			75 * time.Second},
+		{"unnamed limit: only its names", "Service busy; retry later.", free("a.example"),
+			time.Hour, []controlplane.QuotaRequest{free("a.example")},
+			[]controlplane.QuotaRequest{free("b.example"), le("a.example")},
+			controlplane.LimitByCA, time.Hour, 75 * time.Minute},
+		{"unnamed limit: at most a day", "slow down", free("a.example"), 30 * 24 * time.Hour,
+			[]controlplane.QuotaRequest{free("a.example")},
+			[]controlplane.QuotaRequest{free("b.example")}, controlplane.LimitByCA, 24 * time.Hour,
+			25 * time.Hour},
 		{"no time given", "slow down", free("a.example"), 0,
-			[]controlplane.QuotaRequest{free("a.example"), free("b.example")}, nil,
+			[]controlplane.QuotaRequest{free("a.example")},
+			[]controlplane.QuotaRequest{free("b.example")},
 			controlplane.LimitByCA, time.Minute, 75 * time.Second},
+		{"known limit: at most its period",
+			`too many failed authorizations (5) for "a.example.com" in the last 1h0m0s`,
+			le("a.example.com"), 30 * 24 * time.Hour,
+			[]controlplane.QuotaRequest{le("a.example.com")},
+			[]controlplane.QuotaRequest{le("b.example.com")},
+			controlplane.LimitFailedAuthorizations, time.Hour, time.Hour},
 		{"limit that is not counted", "too many new orders", free("a.example"), 10 * time.Second,
 			[]controlplane.QuotaRequest{free("a.example"), free("b.example")}, nil,
 			controlplane.LimitByCA, 10 * time.Second, 13 * time.Second},
@@ -557,20 +567,22 @@ func TestGovernorLearns(t *testing.T) {
 	})
 }
 
-// TestGovernorPauseGrows has a CA reject orders repeatedly without naming a limit: the account's
-// pauses grow, and become short again after a period without rejections.
+// TestGovernorPauseGrows has a CA reject orders for unrelated names repeatedly without naming a
+// limit: the account's pauses grow.
 func TestGovernorPauseGrows(t *testing.T) {
 	t.Parallel()
 	bothRedis(t, func(t *testing.T, server *devstack.Redis) {
 		c := newClock()
 		g := governor(t, server, c, nil)
-		q := controlplane.QuotaRequest{CA: "free", Names: []string{"a.example"}}
+		rejected := []controlplane.QuotaRequest{{CA: "free", Names: []string{"a.example.com"}},
+			{CA: "free", Names: []string{"a.example.net"}},
+			{CA: "free", Names: []string{"a.example.org"}}}
 		other := controlplane.QuotaRequest{CA: "free", Names: []string{"b.example"}}
 		for _, want := range []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute,
-			8 * time.Minute} {
+			8 * time.Minute, 15 * time.Minute, 15 * time.Minute} {
 			v := controlplane.Verdict{Class: controlplane.VerdictRateLimited,
 				RetryAt: c.now().Add(24 * time.Hour)}
-			for range 3 { // concurrent rejections count as one
+			for _, q := range append(rejected, rejected...) { // concurrent rejections count as one
 				if err := g.Learn(t.Context(), q, v); err != nil {
 					t.Fatal(err)
 				}
@@ -583,6 +595,114 @@ func TestGovernorPauseGrows(t *testing.T) {
 			if !reserve(t, g, other).OK {
 				t.Error("Reserve after the wait = wait, want OK")
 			}
+		}
+	})
+}
+
+// TestGovernorUnrelatedNames states which rejections without a named limit hold the account.
+func TestGovernorUnrelatedNames(t *testing.T) {
+	t.Parallel()
+	const apart = 5 * time.Minute
+	tests := map[string]struct {
+		names  [][]string
+		apart  time.Duration
+		detail string
+		held   bool
+	}{
+		"one name, often":       {[][]string{{"a.example"}, {"a.example"}, {"a.example"}, {"a.example"}}, 0, "", false},
+		"names of one domain":   {[][]string{{"a.example"}, {"www.a.example"}, {"*.a.example"}}, 0, "", false},
+		"two domains":           {[][]string{{"a.example"}, {"b.example"}}, 0, "", false},
+		"three domains":         {[][]string{{"a.example"}, {"b.example"}, {"c.example"}}, 0, "", true},
+		"three, over long":      {[][]string{{"a.example"}, {"b.example"}, {"c.example"}}, apart + time.Second, "", false},
+		"three, within reach":   {[][]string{{"a.example"}, {"b.example"}, {"c.example"}}, apart - time.Second, "", true},
+		"three in one order":    {[][]string{{"a.example", "b.example", "c.example"}}, 0, "", false},
+		"orders that overlap":   {[][]string{{"a.example", "b.example"}, {"b.example", "c.example"}, {"c.example", "d.example"}}, 0, "", false},
+		"private suffixes":      {[][]string{{"a.github.io"}, {"b.github.io"}, {"c.github.io"}}, 0, "", true},
+		"the account's limit":   {[][]string{{"a.example"}}, 0, "too many new orders recently", true},
+		"a limit of the domain": {[][]string{{"a.example"}}, 0, "already issued for a.example", false},
+	}
+	bothRedis(t, func(t *testing.T, server *devstack.Redis) {
+		for name, tt := range tests {
+			if err := server.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			c := newClock()
+			g := governor(t, server, c, nil)
+			for i, names := range tt.names {
+				if i > 0 {
+					c.advance(tt.apart)
+				}
+				q := controlplane.QuotaRequest{CA: "free", Names: names}
+				if err := g.Learn(t.Context(), q, refused(c, time.Hour, tt.detail)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			d := reserve(t, g, controlplane.QuotaRequest{CA: "free", Names: []string{"z.example"}})
+			if d.OK == tt.held {
+				t.Errorf("%s: Reserve of another name = %+v, want held = %v", name, d, tt.held)
+			}
+			if wait := d.WaitUntil.Sub(c.now()); tt.held && wait > 75*time.Second {
+				t.Errorf("%s: the account is held for %s, want about a minute", name, wait)
+			}
+		}
+	})
+}
+
+// TestGovernorShowsWhatTheCASaid shows the CA's text with a pause of the names it is about.
+func TestGovernorShowsWhatTheCASaid(t *testing.T) {
+	t.Parallel()
+	bothRedis(t, func(t *testing.T, server *devstack.Redis) {
+		c := newClock()
+		g := governor(t, server, c, nil)
+		const text = "free rate-limited the request: no more, see https://ca.test/limits."
+		v := refused(c, time.Hour, "no more, see https://ca.test/limits")
+		v.Message = text
+		for _, name := range []string{"a.example", "b.example", "c.example"} {
+			q := controlplane.QuotaRequest{CA: "free", Names: []string{name}}
+			if err := g.Learn(t.Context(), q, v); err != nil {
+				t.Fatal(err)
+			}
+			if d := reserve(t, g, q); d.OK || d.Message != text {
+				t.Errorf("Reserve(%s) = %+v, want the CA's text", name, d)
+			}
+		}
+		d := reserve(t, g, controlplane.QuotaRequest{CA: "free", Names: []string{"z.example"}})
+		if d.OK || d.Message == "" || strings.Contains(d.Message, "ca.test") {
+			t.Errorf("Reserve(z.example) = %+v, want no text about other names", d)
+		}
+	})
+}
+
+// TestGovernorCount counts an order that was exempt as a replacement, after the CA rejected the
+// replacement: once, and so that it can be refunded.
+func TestGovernorCount(t *testing.T) {
+	t.Parallel()
+	bothRedis(t, func(t *testing.T, server *devstack.Redis) {
+		c := newClock()
+		g := governor(t, server, c, nil)
+		q := controlplane.QuotaRequest{CA: "letsencrypt", Names: []string{"a.example.com"},
+			Renewal: true, Replaces: true}
+		for i := range 5 {
+			q.OrderID = fmt.Sprintf("ord_%d", i)
+			if d := reserve(t, g, q); !d.OK {
+				t.Fatalf("Reserve(%s) = %+v, want OK", q.OrderID, d)
+			}
+			for range 2 {
+				if err := g.Count(t.Context(), q); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c.advance(time.Second)
+		}
+		next := controlplane.QuotaRequest{CA: "letsencrypt", Names: q.Names, OrderID: "ord_next"}
+		if d := reserve(t, g, next); d.OK || d.Limit != controlplane.LimitDuplicates {
+			t.Errorf("Reserve after 5 orders = %+v, want the limit of duplicates", d)
+		}
+		if err := g.Refund(t.Context(), q, true); err != nil {
+			t.Fatal(err)
+		}
+		if d := reserve(t, g, next); !d.OK {
+			t.Errorf("Reserve after a refund = %+v, want OK", d)
 		}
 	})
 }

@@ -25,7 +25,8 @@ type Limits struct {
 	// for.
 	Pace Limit
 	// ReplacesExempt means that the first three limits do not count an order with replaces (RFC
-	// 9773 §5).
+	// 9773 §5), if it is placed within the renewal window that the CA suggests for the replaced
+	// certificate, by the account that ordered it. Let's Encrypt has these two conditions.
 	ReplacesExempt bool
 }
 

@@ -46,7 +46,7 @@ func (w *work) issue(ctx context.Context) error {
 				return err
 			}
 		}
-		cert, err := w.Issuer.Run(ctx, order, &journal{w})
+		cert, err := w.runOrder(ctx, order)
 		if err == nil {
 			return w.store(ctx, order, cert)
 		}

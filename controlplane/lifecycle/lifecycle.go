@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
@@ -50,6 +51,8 @@ type Governor interface {
 	Refund(ctx context.Context, q controlplane.QuotaRequest, reachedCA bool) error
 	// AuthorizationFailed counts a failed authorization.
 	AuthorizationFailed(ctx context.Context, q controlplane.QuotaRequest) error
+	// Count counts an order that Reserve exempted and the CA counts.
+	Count(ctx context.Context, q controlplane.QuotaRequest) error
 	// Learn records that a CA rejected an order because of a limit.
 	Learn(ctx context.Context, q controlplane.QuotaRequest, v controlplane.Verdict) error
 }
@@ -108,6 +111,8 @@ type Config struct {
 type Service struct {
 	Config
 	slots slots
+	// the CAs that have rejected our account or may have done so, when last read
+	suspected sync.Map
 }
 
 // New returns a Service, or an error that names the missing configuration.

@@ -167,9 +167,8 @@ func (w *work) quota(ctx context.Context, ca string) (controlplane.QuotaRequest,
 	if err != nil || replaces == "" {
 		return q, err
 	}
-	// A CA exempts a renewal from its limits once the renewal window that it suggested starts.
-	start, err := w.Store.RenewalWindowStart(ctx, w.domain.OrgID, w.domain.ID)
-	q.Replaces = start != nil && !start.After(w.now())
+	// A CA exempts a renewal from its limits only within the renewal window that it suggested.
+	q.Replaces, err = w.Store.InRenewalWindow(ctx, w.domain.OrgID, w.domain.ID, w.now())
 	return q, err
 }
 

@@ -57,6 +57,12 @@ func (g *governor) AuthorizationFailed(_ context.Context, q controlplane.QuotaRe
 	return nil
 }
 
+// Count implements lifecycle.Governor.
+func (g *governor) Count(_ context.Context, q controlplane.QuotaRequest) error {
+	g.set(func(g *governor) { g.calls = append(g.calls, "count "+q.CA) })
+	return nil
+}
+
 // Learn implements lifecycle.Governor: later orders wait as long as the verdict says.
 func (g *governor) Learn(
 	_ context.Context, q controlplane.QuotaRequest, v controlplane.Verdict,

@@ -65,15 +65,16 @@ func (q queries) SaveRenewalInfo(
 	return translate(err, "domain", r.DomainID)
 }
 
-// RenewalWindowStart returns the start of the window in which the CA suggests to renew the domain's
-// certificate, nil if it has suggested none.
-func (q queries) RenewalWindowStart(
-	ctx context.Context, orgID, domainID string,
-) (*time.Time, error) {
-	var start *time.Time
-	err := q.db.QueryRow(ctx, `SELECT ari_start FROM domains WHERE org_id = $1 AND id = $2`, orgID,
-		domainID).Scan(&start)
-	return start, translate(err, "domain", domainID)
+// InRenewalWindow reports whether now is in the window in which the CA suggests to renew the
+// domain's certificate (RFC 9773 §4.2).
+func (q queries) InRenewalWindow(
+	ctx context.Context, orgID, domainID string, now time.Time,
+) (bool, error) {
+	var in bool
+	err := q.db.QueryRow(ctx, `
+		SELECT coalesce(ari_start <= $3 AND ari_end > $3, false) FROM domains WHERE org_id = $1 AND id = $2`,
+		orgID, domainID, now).Scan(&in)
+	return in, translate(err, "domain", domainID)
 }
 
 // StopRenewalChecks records that the renewal information of the domain's certificate is no longer

@@ -60,8 +60,8 @@ func TestQueriesOfOtherTenants(t *testing.T) {
 			})
 		},
 		"Order": func() error { _, err := d.Order(ctx, other, o.ID); return err },
-		"RenewalWindowStart": func() error {
-			_, err := d.RenewalWindowStart(ctx, other, dom.ID)
+		"InRenewalWindow": func() error {
+			_, err := d.InRenewalWindow(ctx, other, dom.ID, start)
 			return err
 		},
 		"Certificate":  func() error { _, err := d.Certificate(ctx, other, cert.ID); return err },

@@ -1,0 +1,45 @@
+package controlplane
+
+import "time"
+
+// CAHold is a CA that an operator has put on hold: no new orders are placed there.
+type CAHold struct {
+	CA     string // name in the configured list
+	Until  *time.Time
+	Reason string // in the operator's words; may be empty
+	By     string // the operator
+	Since  time.Time
+}
+
+// CAAccount is the state of the service's account at a CA that has rejected it.
+type CAAccount struct {
+	CA       string
+	Unusable bool // otherwise the CA may have rejected the names of single orders
+	Since    time.Time
+	ProbeAt  time.Time // next order, to see whether the account is usable again
+	Code     string
+	Message  string
+	Fix      string
+}
+
+// CAObstacle is why no order for certain names is placed at a CA now.
+type CAObstacle struct {
+	Code    string // ReasonCAHeld, ReasonCAPaused, or a code of the CA's rejection of the account
+	Message string // as recorded: an operator's reason, or the CA's text
+	Fix     string
+	Until   *time.Time // nil: until released
+}
+
+// The evidence and the pauses of an account that a CA rejects.
+const (
+	// AccountEvidence is how many orders of unrelated domains a CA must reject because of the
+	// account before the account counts as unusable.
+	AccountEvidence = 3
+	// AccountEvidenceFor is the period in which it must reject them.
+	AccountEvidenceFor = time.Hour
+
+	// FirstAccountProbe is the time until an order is placed to see whether the account is usable
+	// again. It doubles with each such order, up to LastAccountProbe.
+	FirstAccountProbe = time.Minute
+	LastAccountProbe  = time.Hour
+)

@@ -1,0 +1,92 @@
+package lifecycle
+
+import (
+	"context"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+)
+
+// untilReleased is the end of an obstacle without one.
+var untilReleased = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// standing returns until when no order of the organization for the names is placed at the CA, and
+// why: an operator's hold, a name that the CA has paused, or an account that the CA rejects. until
+// is far in the future if only a person ends the obstacle. The code is empty if there is none.
+func (s *Service) standing(
+	ctx context.Context, orgID, ca string, names []string,
+) (until time.Time, code, message, fix string, err error) {
+	o, err := s.obstacle(ctx, orgID, ca, names)
+	if o == nil || err != nil {
+		return time.Time{}, "", "", "", err
+	}
+	return *o.Until, o.Code, o.Message, o.Fix, nil
+}
+
+// obstacle returns the obstacle of standing in words for users, with its end, or nil.
+func (s *Service) obstacle(
+	ctx context.Context, orgID, ca string, names []string,
+) (*controlplane.CAObstacle, error) {
+	o, suspected, err := s.Store.CAObstacle(ctx, orgID, ca, controlplane.Identifiers(names),
+		s.now())
+	if suspected {
+		s.suspected.Store(ca, true)
+	} else if err == nil {
+		s.suspected.Delete(ca)
+	}
+	if o == nil || err != nil {
+		return nil, err
+	}
+	if o.Code == controlplane.ReasonCAHeld {
+		reason := o.Message
+		if o.Message = "The operator has put " + ca + " on hold."; reason != "" {
+			o.Message = "The operator has put " + ca + " on hold: " + reason
+		}
+	}
+	if o.Fix == "" {
+		o.Fix = controlplane.FixOf(o.Code)
+	}
+	if o.Until == nil {
+		o.Until = &untilReleased
+	}
+	return o, nil
+}
+
+// HoldCA puts a CA on hold: no new orders are placed there until the hold is released or, if it is
+// not nil, until the given time. Open orders, revocations, and renewal information continue. It
+// returns KindInvalid for a time that has passed.
+func (s *Service) HoldCA(
+	ctx context.Context, actor controlplane.Actor, ca, reason string, until *time.Time,
+) error {
+	now := s.now()
+	if until != nil && !until.After(now) {
+		return &controlplane.Error{Kind: controlplane.KindInvalid, Code: "validation-failed",
+			Message: "The hold would end at " + until.UTC().Format(time.RFC3339) +
+				", which has passed.",
+			Fix: "State a time in the future."}
+	}
+	err := s.Store.HoldCA(ctx, controlplane.CAHold{CA: ca, Until: until, Reason: storable(reason),
+		By: actor.ID, Since: now})
+	if err == nil {
+		s.Logger.InfoContext(ctx, "lifecycle: CA put on hold", "ca", ca, "until", until,
+			"reason", reason, "by", actor.ID)
+	}
+	return err
+}
+
+// ReleaseCA ends the hold of a CA. It returns false if the CA was not on hold. Jobs that wait for
+// it become due.
+func (s *Service) ReleaseCA(ctx context.Context, actor controlplane.Actor, ca string) (bool, error) {
+	var held bool
+	err := s.Store.InTx(ctx, func(t *postgres.Tx) (err error) {
+		if held, err = t.ReleaseCA(ctx, ca, s.now()); err != nil {
+			return err
+		}
+		return t.ExpediteHeld(ctx, s.now())
+	})
+	if err == nil && held {
+		s.Logger.InfoContext(ctx, "lifecycle: CA released", "ca", ca, "by", actor.ID)
+	}
+	return held, err
+}
