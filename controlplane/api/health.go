@@ -16,6 +16,13 @@ const readyTimeout = 3 * time.Second
 // errPartTimeout is reported for a part that did not respond in time.
 var errPartTimeout = errors.New("timed out")
 
+// Degraded is the state of a part that works only in part, in public words. As an error of
+// Config.Ready, it is shown and does not affect readiness.
+type Degraded string
+
+// Error implements error.
+func (d Degraded) Error() string { return string(d) }
+
 // Livez implements GET /livez. Any response means that the process is running.
 func (a *API) Livez(context.Context, LivezRequestObject) (LivezResponseObject, error) {
 	return Livez200JSONResponse{Status: HealthStatusOk}, nil
@@ -36,6 +43,10 @@ func (a *API) Readyz(ctx context.Context, r ReadyzRequestObject) (ReadyzResponse
 	for part, err := range parts {
 		checks[part] = "ok"
 		if err == nil {
+			continue
+		}
+		if state, ok := errors.AsType[Degraded](err); ok {
+			checks[part] = string(state)
 			continue
 		}
 		ready = false

@@ -24,6 +24,26 @@ func (s *Service) standing(
 	return *o.Until, o.Code, o.Message, o.Fix, nil
 }
 
+// held returns what keeps the domain's orders from the CA, or nil. A name that the CA has paused is
+// a failure until the customer acts; the others end without the customer.
+func (w *work) held(ctx context.Context, ca string) (*obstacle, error) {
+	until, code, message, fix, err := w.standing(ctx, w.domain.OrgID, ca,
+		controlplane.CertificateNames(w.domain.Name, w.domain.Wildcard))
+	if code == "" || err != nil {
+		return nil, err
+	}
+	v := controlplane.Verdict{CA: ca, Code: code, Message: message, Fix: fix}
+	o := obstacleOf(v, code != controlplane.ReasonCAPaused, until)
+	return &o, nil
+}
+
+// unpause forgets that CAs have paused the domain's names, because a person requests its
+// certificate: they may have unpaused them at the CA.
+func unpause(ctx context.Context, t *postgres.Tx, d *controlplane.Domain) error {
+	return t.UnpauseNames(ctx, d.OrgID,
+		controlplane.Identifiers(controlplane.CertificateNames(d.Name, d.Wildcard)))
+}
+
 // obstacle returns the obstacle of standing in words for users, with its end, or nil.
 func (s *Service) obstacle(
 	ctx context.Context, orgID, ca string, names []string,

@@ -100,7 +100,7 @@ func (w *work) reserve(
 }
 
 // outlook returns what is known of the candidates before the governor is asked: what their CAs said
-// to this job, and which are unreachable.
+// to this job, and which are unreachable or held.
 func (w *work) outlook(ctx context.Context) (controlplane.Outlook, place, error) {
 	now := w.now()
 	look := controlplane.Outlook{Now: now, Person: w.personWaits(now), Patience: w.patience()}
@@ -128,6 +128,13 @@ func (w *work) outlook(ctx context.Context) (controlplane.Outlook, place, error)
 		}
 		if wait := w.claim.Job.CAs[ca]; wait.Until.After(now) {
 			p.known[ca] = obstacleOf(wait.Verdict(ca), wait.Passes, wait.Until)
+		}
+		held, err := w.held(ctx, ca)
+		if err != nil {
+			return look, p, err
+		}
+		if held != nil {
+			c.Held, p.known[ca] = held.until, *held
 		}
 		look.Candidates, p.order = append(look.Candidates, c), append(p.order, ca)
 	}

@@ -63,6 +63,9 @@ func (s *Service) request(
 			if err := invalid(problem); err != nil {
 				return err
 			}
+			if err := unpause(ctx, t, d); err != nil {
+				return err
+			}
 			_, err := t.OpenJob(ctx, orgID, d.ID, kind.Slot())
 			if controlplane.IsKind(err, controlplane.KindNotFound) {
 				err = renewedRecently(ctx, t, d, now)
@@ -141,6 +144,9 @@ func (s *Service) RestartJob(
 		}
 		if job.Slot() == controlplane.JobRenewal.Slot() {
 			if err := renewedRecently(ctx, t, d, now); err != nil {
+				return err
+			}
+			if err := unpause(ctx, t, d); err != nil {
 				return err
 			}
 		}

@@ -22,6 +22,7 @@ type adminCommand struct {
 	Invite       inviteCommand       `cmd:"" help:"Create an invitation to an organization and print its link. The link is shown only once."`
 	NewKeyset    newKeysetCommand    `cmd:"" help:"Print a new keyset for DCVAAS_KEYSET."`
 	RotateKeyset rotateKeysetCommand `cmd:"" help:"Print the keyset with a new primary key. Data sealed with the old keys can still be opened."`
+	CA           caCommand           `cmd:"" name:"ca" help:"Put CAs on hold, release them, and show their states."`
 
 	RollAccountKey rollAccountKeyCommand `cmd:"" help:"Change the key of the account at a CA, or complete an interrupted rollover."`
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/hibiken/asynqmon"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/api"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/queue"
 )
@@ -55,7 +56,7 @@ func (a *App) startOps() error {
 
 func (a *App) opsReady(w http.ResponseWriter, r *http.Request) {
 	for part, err := range a.ready(r.Context()) {
-		if err != nil {
+		if _, degraded := errors.AsType[api.Degraded](err); err != nil && !degraded {
 			http.Error(w, part+" is not ready", http.StatusServiceUnavailable)
 			return
 		}

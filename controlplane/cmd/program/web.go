@@ -82,6 +82,9 @@ func (a *App) ready(ctx context.Context) map[string]error {
 			err = errors.New("the database schema is older than this program; run dcvaas migrate")
 		}
 		checks["schema"] = err
+		if err == nil {
+			checks["acme_accounts"] = a.accounts(ctx)
+		}
 	}
 	if a.zone != nil {
 		checks["dns"] = nil

@@ -1,0 +1,179 @@
+package program
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/acme"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+)
+
+type caCommand struct {
+	Hold    holdCACommand    `cmd:"" help:"Place no new orders with a CA, in all workers. Open orders, revocations, and renewal information continue."`
+	Release releaseCACommand `cmd:"" help:"End the hold of a CA. Jobs that wait for it run now."`
+	List    listCAsCommand   `cmd:"" help:"List the CAs in order of preference: holds, unusable accounts, and the number of names that the CA has paused."`
+}
+
+type holdCACommand struct {
+	Config
+	CA     string `arg:"" name:"ca" help:"The CA's name, as configured."`
+	Reason string `help:"Reason, shown to the customers whose orders wait."`
+	Until  string `placeholder:"TIME" help:"End of the hold: a time (RFC 3339) or a duration, such as 4h. Default: until released."`
+}
+
+// Run puts the CA on hold.
+func (c *holdCACommand) Run(r *run) error {
+	if err := c.ACME.has(c.CA); err != nil {
+		return err
+	}
+	var until *time.Time
+	if c.Until != "" {
+		at, err := parseUntil(c.Until, time.Now())
+		if err != nil {
+			return err
+		}
+		until = &at
+	}
+	service, done, err := adminService(r, c.Config)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if err := service.HoldCA(r.ctx, adminActor(), c.CA, c.Reason, until); err != nil {
+		return forPeople(err)
+	}
+	_, err = fmt.Fprintf(r.stdout, "%s is on hold %s.\n", c.CA, untilText(until))
+	return err
+}
+
+// parseUntil parses a time or a duration from now.
+func parseUntil(s string, now time.Time) (time.Time, error) {
+	if d, err := time.ParseDuration(s); err == nil && d > 0 {
+		return now.Add(d), nil
+	}
+	at, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		return at, fmt.Errorf(
+			"until: invalid value %q: must be a time, such as 2026-05-01T12:00:00Z, or a positive duration, such as 4h", s)
+	}
+	return at, nil
+}
+
+func untilText(until *time.Time) string {
+	if until == nil {
+		return "until released"
+	}
+	return "until " + until.UTC().Format(time.RFC3339)
+}
+
+type releaseCACommand struct {
+	Config
+	CA string `arg:"" name:"ca" help:"The CA's name."`
+}
+
+// Run ends the hold. The CA need not be configured any more.
+func (c *releaseCACommand) Run(r *run) error {
+	service, done, err := adminService(r, c.Config)
+	if err != nil {
+		return err
+	}
+	defer done()
+	held, err := service.ReleaseCA(r.ctx, adminActor(), c.CA)
+	if err != nil {
+		return forPeople(err)
+	}
+	if !held {
+		return errors.New(strconv.Quote(c.CA) + " is not on hold")
+	}
+	_, err = fmt.Fprintf(r.stdout, "%s is released.\n", c.CA)
+	return err
+}
+
+type listCAsCommand struct{ Config }
+
+// Run lists the CAs. Whether a CA is reachable is a matter of each worker: dcvaas_ca_up.
+func (c *listCAsCommand) Run(r *run) error {
+	cas, err := c.ACME.list()
+	if err != nil {
+		return err
+	}
+	store, err := postgres.Open(r.ctx, postgres.Config{DSN: c.Database})
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	holds, err := store.CAHolds(r.ctx, time.Now())
+	if err != nil {
+		return forPeople(err)
+	}
+	accounts, err := store.CAAccounts(r.ctx)
+	if err != nil {
+		return forPeople(err)
+	}
+	paused, err := store.PausedNames(r.ctx)
+	if err != nil {
+		return forPeople(err)
+	}
+	out := tabwriter.NewWriter(r.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(out, "CA\tORDERS\tACCOUNT\tPAUSED NAMES")
+	for _, ca := range listed(names(cas), holds) {
+		fmt.Fprintf(out, "%s\t%s\t%s\t%d\n", ca, ordersText(ca, holds), accountText(ca, accounts),
+			paused[ca])
+	}
+	return out.Flush()
+}
+
+// listed returns the configured CAs, and those on hold that are not configured.
+func listed(configured []string, holds []controlplane.CAHold) []string {
+	for _, h := range holds {
+		if !slices.Contains(configured, h.CA) {
+			configured = append(configured, h.CA)
+		}
+	}
+	return configured
+}
+
+func ordersText(ca string, holds []controlplane.CAHold) string {
+	i := slices.IndexFunc(holds, func(h controlplane.CAHold) bool { return h.CA == ca })
+	if i < 0 {
+		return "allowed"
+	}
+	h := holds[i]
+	return fmt.Sprintf("on hold %s, since %s by %s (%s)", untilText(h.Until),
+		h.Since.UTC().Format(time.RFC3339), h.By, cmp.Or(oneLine(h.Reason), "no reason given"))
+}
+
+func accountText(ca string, accounts []controlplane.CAAccount) string {
+	i := slices.IndexFunc(accounts,
+		func(a controlplane.CAAccount) bool { return a.CA == ca && a.Unusable })
+	if i < 0 {
+		return "usable"
+	}
+	a := accounts[i]
+	return fmt.Sprintf("unusable since %s, next attempt at %s: %s",
+		a.Since.UTC().Format(time.RFC3339), a.ProbeAt.UTC().Format(time.RFC3339),
+		oneLine(a.Message))
+}
+
+// oneLine returns the text with its white space reduced, so that it fits a table.
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// has returns an error that names the configured CAs if the CA is not one of them.
+func (c ACMEConfig) has(ca string) error {
+	cas, err := c.list()
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(cas, func(one acme.CA) bool { return one.Name == ca }) {
+		return fmt.Errorf("ca: unknown CA %q: must be one of %s", ca,
+			strings.Join(names(cas), ", "))
+	}
+	return nil
+}

@@ -1,0 +1,173 @@
+package postgres_test
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// A hold applies until it ends or is released, to every replica.
+func TestCAHolds(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	ctx := t.Context()
+	until := start.Add(time.Hour)
+	for _, h := range []controlplane.CAHold{
+		{CA: "one", Reason: "first", By: "admin:a", Since: start},
+		{CA: "one", Reason: "second", By: "admin:b", Since: start, Until: &until},
+		{CA: "two", By: "admin:a", Since: start}} {
+		d.must(d.HoldCA(ctx, h))
+	}
+	for at, want := range map[time.Time]int{start: 2, until.Add(-time.Second): 2, until: 1} {
+		holds, err := d.replica().CAHolds(ctx, at)
+		if err != nil || len(holds) != want || want == 2 && (holds[0].Reason != "second" ||
+			!holds[0].Until.Equal(until) || holds[0].By != "admin:b") {
+			t.Errorf("CAHolds(%s) = %+v, %v, want %d", at, holds, err, want)
+		}
+	}
+	obstacle := func(ca string, at time.Time) string {
+		t.Helper()
+		o, _, err := d.CAObstacle(ctx, d.org, ca, []string{"a.example"}, at)
+		d.must(err)
+		if o == nil {
+			return ""
+		}
+		return o.Code + " " + o.Message
+	}
+	for _, tt := range []struct {
+		ca, want string
+		at       time.Time
+	}{{"one", "ca-held second", start}, {"one", "", until}, {"two", "ca-held ", until},
+		{"three", "", start}} {
+		if got := obstacle(tt.ca, tt.at); got != tt.want {
+			t.Errorf("CAObstacle(%s, %s) = %q, want %q", tt.ca, tt.at, got, tt.want)
+		}
+	}
+}
+
+// A paused name concerns its organization, its CA, and itself.
+func TestPausedNames(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	ctx := t.Context()
+	other := d.organization(10)
+	d.must(d.PauseNames(ctx, d.org, "one", []string{"a.example", "b.example"}, "m", "f", start))
+	d.must(d.PauseNames(ctx, d.org, "one", []string{"a.example"}, "again", "f2", start))
+	find := func(org, ca string, names ...string) string {
+		t.Helper()
+		o, _, err := d.CAObstacle(ctx, org, ca, names, start)
+		d.must(err)
+		if o == nil {
+			return ""
+		}
+		return o.Code + " " + o.Message + " " + o.Fix
+	}
+	for _, tt := range []struct {
+		org, ca, name, want string
+	}{{d.org, "one", "a.example", "ca-paused again f2"}, {d.org, "one", "b.example", "ca-paused m f"},
+		{d.org, "one", "c.example", ""}, {d.org, "two", "a.example", ""},
+		{other, "one", "a.example", ""}} {
+		if got := find(tt.org, tt.ca, "z.example", tt.name); got != tt.want {
+			t.Errorf("CAObstacle(%s, %s, %s) = %q, want %q", tt.org, tt.ca, tt.name, got, tt.want)
+		}
+	}
+	d.must(d.UnpauseNames(ctx, other, []string{"a.example"}))
+	if n, err := d.PausedNames(ctx); err != nil || n["one"] != 2 || len(n) != 1 {
+		t.Errorf("PausedNames = %v, %v, want 2 at one", n, err)
+	}
+	d.must(d.UnpauseNames(ctx, d.org, []string{"a.example", "x.example"}))
+	if find(d.org, "one", "a.example") != "" || find(d.org, "one", "b.example") == "" {
+		t.Error("UnpauseNames did not remove exactly the given names")
+	}
+	d.must(d.HoldCA(ctx, controlplane.CAHold{CA: "one", Since: start}))
+	if got := find(d.org, "one", "b.example"); got != "ca-held  " {
+		t.Errorf("CAObstacle = %q, want the hold before the pause", got)
+	}
+	d.exec(`DELETE FROM organizations WHERE id = $1`, d.org)
+	if n, err := d.PausedNames(ctx); err != nil || len(n) != 0 {
+		t.Errorf("PausedNames after the organization's deletion = %v, %v, want none", n, err)
+	}
+}
+
+// Workers that find an account unusable at the same time report it once, and one of them probes it.
+func TestAccountsUnderConcurrency(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	ctx := t.Context()
+	v := controlplane.Verdict{Code: "ca-account", Message: "m", Fix: "f"}
+	var news atomic.Int32
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() {
+			first, err := d.RejectAccount(ctx, "one", fmt.Sprintf("%d.example", i), true, v, start)
+			if err != nil {
+				t.Error(err)
+			}
+			if first {
+				news.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if n := news.Load(); n < 1 {
+		t.Errorf("RejectAccount returned true %d times, want at least once", n)
+	}
+	at := start.Add(controlplane.FirstAccountProbe)
+	for range 20 {
+		wg.Go(func() {
+			if err := d.ProbeAccount(ctx, "one", at); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	accounts, err := d.CAAccounts(ctx)
+	d.must(err)
+	if len(accounts) != 1 || !accounts[0].ProbeAt.Equal(at.Add(2*controlplane.FirstAccountProbe)) {
+		t.Errorf("CAAccounts = %+v, want one that was probed once", accounts)
+	}
+	for range 10 { // the pauses grow up to an hour
+		d.must(d.ProbeAccount(ctx, "one", accounts[0].ProbeAt))
+		before := accounts[0].ProbeAt
+		accounts, err = d.CAAccounts(ctx)
+		d.must(err)
+		if wait := accounts[0].ProbeAt.Sub(before); wait > controlplane.LastAccountProbe {
+			t.Errorf("next probe after %s, want at most %s", wait, controlplane.LastAccountProbe)
+		}
+	}
+	if usable, err := d.AcceptAccount(ctx, "one"); !usable || err != nil {
+		t.Errorf("AcceptAccount = %v, %v, want true", usable, err)
+	}
+	if usable, err := d.AcceptAccount(ctx, "one"); usable || err != nil {
+		t.Errorf("AcceptAccount again = %v, %v, want false", usable, err)
+	}
+}
+
+// Evidence against an account is forgotten after a while.
+func TestAccountEvidence(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	v := controlplane.Verdict{Code: "ca-account"}
+	reject := func(domain string, at time.Time) bool {
+		t.Helper()
+		news, err := d.RejectAccount(t.Context(), "one", domain, false, v, at)
+		d.must(err)
+		return news
+	}
+	later := start.Add(controlplane.AccountEvidenceFor)
+	for _, tt := range []struct {
+		domain string
+		at     time.Time
+		want   bool
+	}{{"a.example", start, false}, {"a.example", start, false}, {"b.example", start, false},
+		{"c.example", later, false}, {"d.example", later, false}, {"d.example", later, false},
+		{"e.example", later, true}, {"f.example", later, false}} {
+		if got := reject(tt.domain, tt.at); got != tt.want {
+			t.Errorf("RejectAccount(%s, %s) = %v, want %v", tt.domain, tt.at, got, tt.want)
+		}
+	}
+}
