@@ -86,8 +86,8 @@ func (g *Governor) Count(ctx context.Context, q controlplane.QuotaRequest) error
 // limit, that bucket stays empty until the time that the CA stated, at most for the limit's period.
 // Otherwise only the order's names wait until then, at most a day: the limit may be theirs alone.
 // The account waits too if the CA names its limit, or after the CA has rejected several unrelated
-// names within a short time: for a minute, doubled with each consecutive rejection. If the CA states no time, a minute applies.
-// Callers may ignore its error.
+// names within a short time. It waits for a minute, doubled with each consecutive rejection. If the
+// CA states no time, a minute applies. Callers may ignore its error.
 func (g *Governor) Learn(
 	ctx context.Context, q controlplane.QuotaRequest, v controlplane.Verdict,
 ) error {

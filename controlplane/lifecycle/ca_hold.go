@@ -13,7 +13,7 @@ var untilReleased = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // standing returns until when no order of the organization for the names is placed at the CA, and
 // why: an operator's hold, a name that the CA has paused, or an account that the CA rejects. until
-// is far in the future if only a person ends the obstacle. The code is empty if there is none.
+// is far in the future if only a person ends the obstacle. The code is empty without an obstacle.
 func (s *Service) standing(
 	ctx context.Context, orgID, ca string, names []string,
 ) (until time.Time, code, message, fix string, err error) {
@@ -97,7 +97,9 @@ func (s *Service) HoldCA(
 
 // ReleaseCA ends the hold of a CA. It returns false if the CA was not on hold. Jobs that wait for
 // it become due.
-func (s *Service) ReleaseCA(ctx context.Context, actor controlplane.Actor, ca string) (bool, error) {
+func (s *Service) ReleaseCA(
+	ctx context.Context, actor controlplane.Actor, ca string,
+) (bool, error) {
 	var held bool
 	err := s.Store.InTx(ctx, func(t *postgres.Tx) (err error) {
 		if held, err = t.ReleaseCA(ctx, ca, s.now()); err != nil {

@@ -222,7 +222,7 @@ func TestAccountIsUnusableByEvidence(t *testing.T) {
 		}
 	}
 	if n := order("fine.example.com"); n != 1 || w.ca.runs()[6] != "primary" {
-		t.Errorf("%d orders at %q, want the CA: two domains are no evidence", n, w.ca.runs())
+		t.Errorf("%d orders at %q, want the CA: two domains are not enough", n, w.ca.runs())
 	}
 	// The accepted order disproved it: it takes three unrelated domains again.
 	for _, name := range []string{"www.example.net", "example.org"} {
@@ -238,6 +238,12 @@ func TestAccountIsUnusableByEvidence(t *testing.T) {
 	if n := order("good.example.com"); n != 1 || w.ca.runs()[len(w.ca.runs())-1] != "backup" {
 		t.Errorf("orders at %q, want the last at the backup", w.ca.runs())
 	}
+}
+
+// withoutReplacement is a CA that rejects the replacement and accepts the order without it.
+func withoutReplacement(_ context.Context, o *controlplane.Order, _ controlplane.Journal) error {
+	o.Replaces = ""
+	return nil
 }
 
 // A replacement that the CA rejects is counted against the limits that it was exempt from. Only
@@ -265,10 +271,7 @@ func TestExemptionsOfReplacements(t *testing.T) {
 			_, _, err := w.RequestRenew(t.Context(), alice, w.org, d.ID)
 			must(t, err)
 			g.set(func(g *governor) { g.requests, g.calls = nil, nil })
-			w.ca.answer(func(_ context.Context, o *controlplane.Order, _ controlplane.Journal) error {
-				o.Replaces = "" // the CA rejected it
-				return nil
-			})
+			w.ca.answer(withoutReplacement)
 			w.run(d, controlplane.JobRenewal)
 			if len(g.requests) != 1 || g.requests[0].Replaces != tt.exempt {
 				t.Errorf("Reserve was called with %+v, want Replaces %v", g.requests, tt.exempt)
