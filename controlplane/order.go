@@ -24,7 +24,15 @@ const (
 	StepIssued     OrderStep = "issued"    // the certificate URL is stored; it can be downloaded
 	StepStored     OrderStep = "stored"    // the certificate is stored; the order is over
 	StepFailed     OrderStep = "failed"    // the order is over without a certificate
+	// another CA is used, and this one is polled until the order expires
+	StepSetAside OrderStep = "set-aside"
 )
+
+// SentCSR reports whether the CSR of an order at the step may have been sent: the CA can issue its
+// certificate.
+func (s OrderStep) SentCSR() bool {
+	return s == StepReady || s == StepFinalized || s == StepIssued
+}
 
 // Over reports whether the order is over.
 func (s OrderStep) Over() bool { return s == StepStored || s == StepFailed }
@@ -51,6 +59,8 @@ type Order struct {
 	Values         []string // TXT values, one per pending authorization
 	ErrorCode      string
 	ErrorDetail    string
+	ResumeStep     OrderStep // that an order that is set aside had reached
+	Polls          int       // of an order that is set aside
 	CreatedAt      time.Time
 	UpdatedAt      time.Time
 	ExpiresAt      time.Time // according to the CA; zero if unknown

@@ -101,7 +101,7 @@ func (w *work) rejectKey(ctx context.Context, order *controlplane.Order) (bool, 
 		return false, err
 	}
 	if order != nil {
-		if err := w.failOrder(ctx, order,
+		if err := w.discard(ctx, order,
 			controlplane.Verdict{Code: controlplane.ReasonCSRKeyCompromised,
 				Message: whyCompromised}); err != nil {
 			return true, err
@@ -114,7 +114,7 @@ func (w *work) rejectKey(ctx context.Context, order *controlplane.Order) (bool, 
 			return err
 		}
 		if d.CSRPEM != w.domain.CSRPEM { // it was replaced meanwhile
-			return t.DeferJob(ctx, w.claim, now, now.Add(busyPause), controlplane.ReasonHandedBack)
+			return w.handBackIn(ctx, t, now)
 		}
 		suspendOrders(d, now)
 		if err := t.SaveDomain(ctx, d, now); err != nil {

@@ -29,11 +29,16 @@ func (w *work) issue(ctx context.Context) error {
 	if ended, err := w.rejectKey(ctx, order); ended || err != nil {
 		return err
 	}
-	if order != nil && w.outdated(order) {
-		if err := w.failOrder(ctx, order, outdated); err != nil {
+	if order != nil && outdatedFor(w.domain, order) {
+		if err := w.discard(ctx, order, outdated); err != nil {
 			return err
 		}
 		order = nil
+	}
+	if order == nil {
+		if done, err := w.issued(ctx); done || err != nil {
+			return err
+		}
 	}
 	w.resumed = order != nil
 	r := &round{orders: map[string]int{}, draw: w.Rand()}
@@ -42,13 +47,24 @@ func (w *work) issue(ctx context.Context) error {
 			return err
 		}
 		if order == nil {
-			if order, err = w.place(ctx, r); err != nil || order == nil {
+			order, err = w.place(ctx, r)
+			if errors.Is(err, errCollected) {
+				return w.handBack(ctx)
+			}
+			if err != nil || order == nil {
 				return err
 			}
 		}
+		if err := w.keepChallenges(ctx, order); err != nil {
+			return err
+		}
+		url, step := order.OrderURL, order.Step
 		cert, err := w.runOrder(ctx, order)
 		if err == nil {
 			return w.store(ctx, order, cert)
+		}
+		if order.OrderURL != url || order.Step != step {
+			w.claim.Job.Waits = 0 // the order proceeded: the pauses start over
 		}
 		if ctx.Err() != nil || errors.Is(err, postgres.ErrClaimLost) {
 			return err
@@ -68,17 +84,31 @@ func (w *work) issue(ctx context.Context) error {
 	}
 }
 
-// place stores a new order at the CA that is chosen for it. It returns nil if it deferred the job.
+// keepChallenges publishes the challenges of a resumed order for longer: the CA may validate them
+// at any time, and they expire.
+func (w *work) keepChallenges(ctx context.Context, o *controlplane.Order) error {
+	if !w.resumed || len(o.Values) == 0 || o.Step.SentCSR() {
+		return nil
+	}
+	now := w.now()
+	return w.Store.ExtendChallenges(ctx, w.claim, o, now.Add(w.ChallengeTTL), now)
+}
+
+// place returns an order at the CA that is chosen for it: a new one, or one that was set aside. It
+// returns nil if it deferred the job.
 func (w *work) place(ctx context.Context, r *round) (*controlplane.Order, error) {
 	w.resumed = false
+	aside, err := w.asideOrders(ctx)
+	if err != nil {
+		return nil, err
+	}
 	if ok, err := w.spend(ctx); err != nil || !ok {
 		return nil, err
 	}
-	p, err := w.choose(ctx, r)
+	p, err := w.choose(ctx, r, aside)
 	if err == nil && p.quota.CA != "" {
 		var o *controlplane.Order
-		if o, err = w.createOrder(ctx, p.quota); err == nil {
-			r.orders[o.CA]++
+		if o, err = w.startOrder(ctx, p.quota, aside[p.quota.CA], r); o != nil {
 			return o, nil
 		}
 	}
@@ -89,6 +119,58 @@ func (w *work) place(ctx context.Context, r *round) (*controlplane.Order, error)
 	return nil, w.noneLeft(ctx, p, r)
 }
 
+// startOrder resumes the order that was set aside at the chosen CA, or stores a new one.
+func (w *work) startOrder(
+	ctx context.Context, q controlplane.QuotaRequest, aside *controlplane.Order, r *round,
+) (*controlplane.Order, error) {
+	if aside == nil {
+		o, err := w.createOrder(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		r.orders[o.CA]++
+		return o, nil
+	}
+	ok, err := w.reopen(ctx, aside)
+	switch {
+	case err != nil:
+		return nil, err
+	case !ok:
+		return nil, errCollected
+	}
+	w.resumed = true
+	w.refund(ctx) // it was counted when it was placed
+	return aside, nil
+}
+
+// errCollected is the error of a run whose order gave its certificate to CollectOrders.
+var errCollected = errors.New("lifecycle: the certificate was collected")
+
+// issued completes the job if an order that it placed and set aside gave the domain its current
+// certificate. It returns false if it did not.
+func (w *work) issued(ctx context.Context) (bool, error) {
+	d, j := w.domain, w.claim.Job
+	if d.LastIssuedAt == nil || !d.LastIssuedAt.After(j.CreatedAt) {
+		return false, nil
+	}
+	cert, err := w.current(ctx)
+	if err != nil || cert == nil {
+		return false, err
+	}
+	o, err := w.Store.Order(ctx, d.OrgID, cert.OrderID)
+	if controlplane.IsKind(err, controlplane.KindNotFound) || err == nil &&
+		(o.JobID != j.ID || outdatedFor(d, o)) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, w.Store.InTx(ctx, func(t *postgres.Tx) error {
+		return t.CompleteJob(ctx, w.claim, w.now(),
+			map[string]any{"certificate_id": cert.ID, "ca": cert.CA})
+	})
+}
+
 // outdated is the verdict on an order that was placed before the domain's options changed.
 var outdated = controlplane.Verdict{Code: optionsChanged,
 	Message: "The domain's options changed after the order was placed."}
@@ -96,9 +178,8 @@ var outdated = controlplane.Verdict{Code: optionsChanged,
 // optionsChanged is an error code of stored orders. No API response contains it.
 const optionsChanged = "options-changed"
 
-// outdated reports whether the order's certificate would differ from the domain's options.
-func (w *work) outdated(o *controlplane.Order) bool {
-	d := w.domain
+// outdatedFor reports whether the order's certificate would differ from the domain's options.
+func outdatedFor(d *controlplane.Domain, o *controlplane.Order) bool {
 	names := controlplane.CertificateNames(d.Name, d.Wildcard)
 	if d.CSRPEM != "" {
 		der, _, err := controlplane.StoredCSR(d.CSRPEM)
@@ -160,13 +241,13 @@ func (w *work) fresh() bool {
 }
 
 // loseDNS defers the job of an order that was not finalized because the DNS no longer works. It
-// fails the order, unless the resolvers were unreachable: then the order is kept and resumed.
+// discards the order, unless the resolvers were unreachable: then the order is kept and resumed.
 func (w *work) loseDNS(ctx context.Context, o *controlplane.Order) error {
 	if !w.lost.Transient() {
 		cause := w.lost.Cause()
 		v := controlplane.Verdict{Class: controlplane.VerdictDNS, CA: o.CA, Code: cause.Code,
-			Message: cause.Summary, Fix: cause.Fix, Over: true}
-		if err := w.giveUp(ctx, o, v); err != nil {
+			Message: cause.Summary, Fix: cause.Fix, Over: !o.Step.SentCSR()}
+		if err := w.discard(ctx, o, v); err != nil {
 			return err
 		}
 	}

@@ -33,6 +33,9 @@ type Issuer interface {
 	Run(
 		ctx context.Context, o *controlplane.Order, j controlplane.Journal,
 	) (*controlplane.Certificate, error)
+	// Collect polls an order once that was set aside. It publishes, accepts, and finalizes nothing.
+	// Its error is or wraps a controlplane.Judged, with Over if the order gives no certificate.
+	Collect(ctx context.Context, o *controlplane.Order) (*controlplane.Certificate, error)
 	// Revoke revokes a certificate at the CA, with a reason code of RFC 5280 §5.3.1. It is
 	// idempotent.
 	Revoke(ctx context.Context, certDER []byte, ca string, reason int) error

@@ -331,6 +331,9 @@ type issuer struct {
 	life   time.Duration
 	// nil: issue
 	answers func(ctx context.Context, o *controlplane.Order, j controlplane.Journal) error
+
+	collected []controlplane.Order // copies from Collect
+	collects  func(o *controlplane.Order) (*controlplane.Certificate, error)
 }
 
 func (i *issuer) answer(
@@ -429,12 +432,43 @@ func (i *issuer) Run(
 	if life == 0 {
 		life = 90 * day
 	}
+	return i.issue(o, life), nil
+}
+
+// issue returns the certificate of an order.
+func (i *issuer) issue(o *controlplane.Order, life time.Duration) *controlplane.Certificate {
 	now := i.clock.Now()
 	return &controlplane.Certificate{Names: o.Names, Serial: "0a1b", Issuer: "Test CA", CA: o.CA,
 		Profile: o.Profile, KeyType: o.KeyType, NotBefore: now, NotAfter: now.Add(life),
 		FingerprintSHA256: "ab", ChainPEM: "chain", SealedKey: o.SealedKey, ARIID: "ari-of-" +
-			o.ID}, nil
+			o.ID}
 }
+
+// collect sets what the CA answers about orders that were set aside; nil: they are in progress.
+func (i *issuer) collect(
+	fn func(o *controlplane.Order) (*controlplane.Certificate, error),
+) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.collects = fn
+}
+
+// Collect implements lifecycle.Issuer.
+func (i *issuer) Collect(
+	_ context.Context, o *controlplane.Order,
+) (*controlplane.Certificate, error) {
+	i.mu.Lock()
+	i.collected = append(i.collected, *o)
+	collects := i.collects
+	i.mu.Unlock()
+	if collects == nil {
+		return nil, verdictOf(controlplane.VerdictSlow)
+	}
+	return collects(o)
+}
+
+// polls returns the number of polls of orders that were set aside.
+func (i *issuer) polls() int { i.mu.Lock(); defer i.mu.Unlock(); return len(i.collected) }
 
 // Revoke implements lifecycle.Issuer.
 func (i *issuer) Revoke(context.Context, []byte, string, int) error { return nil }

@@ -31,7 +31,9 @@ type obstacle struct {
 // choose returns the CA to order from: the first candidate, in order of preference, that no source
 // rules out and whose limits allow the order now. A preferred CA's limits are waited for within the
 // job's patience.
-func (w *work) choose(ctx context.Context, r *round) (place, error) {
+func (w *work) choose(
+	ctx context.Context, r *round, aside map[string]*controlplane.Order,
+) (place, error) {
 	look, p, err := w.outlook(ctx)
 	if err != nil {
 		return p, err
@@ -43,22 +45,30 @@ func (w *work) choose(ctx context.Context, r *round) (place, error) {
 		}
 		i := slices.IndexFunc(look.Candidates,
 			func(c controlplane.Candidate) bool { return c.CA == p.next.CA })
-		ok, err := w.reserve(ctx, look, i, &p, r)
+		ok, err := w.reserve(ctx, look, i, &p, r, aside[p.next.CA])
 		if err != nil || ok {
 			return p, err
 		}
 	}
 }
 
-// reserve reserves an order at the candidate that was chosen. If it returns false, it has recorded
-// in the candidate what rules it out.
+// reserve reserves an order at the candidate that was chosen, unless the CA already has one that
+// was set aside. If it returns false, it has recorded in the candidate what rules it out.
 func (w *work) reserve(
 	ctx context.Context, look controlplane.Outlook, i int, p *place, r *round,
+	aside *controlplane.Order,
 ) (bool, error) {
 	c := &look.Candidates[i]
 	q, err := w.quota(ctx, c.CA)
 	if err != nil {
 		return false, err
+	}
+	if aside != nil {
+		q.OrderID = aside.ID
+	}
+	if aside != nil && aside.OrderURL != "" {
+		p.quota = q
+		return true, nil
 	}
 	if p.next.Forced {
 		ok, err := w.Store.TakeForced(ctx, c.CA, look.Now)
@@ -262,7 +272,7 @@ func (w *work) logUpdate(ctx context.Context, o *controlplane.Order, err error) 
 // is unknown.
 func mayBeIssued(o *controlplane.Order, v controlplane.Verdict) bool {
 	if !v.Over || v.Class == controlplane.VerdictOrderGone {
-		return sentCSR(o.Step)
+		return o.Step.SentCSR()
 	}
 	return o.Step == controlplane.StepIssued
 }

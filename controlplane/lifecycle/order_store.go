@@ -8,14 +8,17 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// store stores the certificate, which becomes the domain's current one.
+// store stores the certificate, which becomes the domain's current one, unless another order gave
+// one since this order was placed.
 func (w *work) store(
 	ctx context.Context, o *controlplane.Order, cert *controlplane.Certificate,
 ) error {
 	now, d := w.now(), *w.domain
-	if stored, err := w.Store.ConcludeIssuance(ctx, w.claim, w.issuance(&d, o, cert, now),
-		now); stored || err != nil {
-		return err
+	if !isSuperseded(&d, o) {
+		if stored, err := w.Store.ConcludeIssuance(ctx, w.claim,
+			w.issuance(&d, o, cert, w.actor(), now), now); stored || err != nil {
+			return err
+		}
 	}
 	// The domain changed during the order.
 	return w.Store.InTx(ctx, func(t *postgres.Tx) error {
@@ -24,27 +27,40 @@ func (w *work) store(
 		if err != nil {
 			return err
 		}
-		return t.ConcludeIssuance(ctx, w.claim, w.issuance(d, o, cert, now), now)
+		if !isSuperseded(d, o) {
+			return t.ConcludeIssuance(ctx, w.claim, w.issuance(d, o, cert, w.actor(), now), now)
+		}
+		if err := keepAsHistory(ctx, t, d, o, cert, now); err != nil {
+			return err
+		}
+		return t.CompleteJob(ctx, w.claim, now,
+			map[string]any{"certificate_id": d.CertificateID, "ca": cert.CA})
 	})
 }
 
-// issuance returns the changes to the domain, the order, and the job.
-func (w *work) issuance(
-	d *controlplane.Domain, o *controlplane.Order, cert *controlplane.Certificate, now time.Time,
-) postgres.Issuance {
+// own fills in what a certificate of the order belongs to.
+func own(cert *controlplane.Certificate, o *controlplane.Order, now time.Time) {
 	cert.ID, cert.OrgID, cert.DomainID, cert.OrderID, cert.CreatedAt = controlplane.NewID(
 		controlplane.PrefixCertificate), o.OrgID, o.DomainID, o.ID, now
-	draw, suspended := w.Rand(), isSuspended(d)
+}
+
+// issuance returns the changes to the domain, the order, and the job.
+func (s *Service) issuance(
+	d *controlplane.Domain, o *controlplane.Order, cert *controlplane.Certificate,
+	actor controlplane.Actor, now time.Time,
+) postgres.Issuance {
+	own(cert, o, now)
+	draw, suspended := s.Rand(), isSuspended(d)
 	k := postgres.Issuance{Domain: d, Certificate: cert, Replaces: d.CertificateID, Order: o,
-		Watch:  w.renewalWatch(cert, draw, now),
+		Watch:  s.renewalWatch(cert, draw, now),
 		Result: map[string]any{"certificate_id": cert.ID, "ca": cert.CA}}
 	action := controlplane.ActionCertificateIssued
 	if k.Replaces != "" {
 		action = controlplane.ActionRenewed
 	}
-	k.Entry = w.audit(d.OrgID, w.actor(), action, "domain", d.ID, now)
+	k.Entry = s.audit(d.OrgID, actor, action, "domain", d.ID, now)
 	k.Entry.Details = map[string]any{"certificate_id": cert.ID, "order_id": o.ID,
-		"job_id": w.claim.Job.ID, "ca": cert.CA, "serial": cert.Serial,
+		"job_id": o.JobID, "ca": cert.CA, "serial": cert.Serial,
 		"names": cert.Names, "not_after": cert.NotAfter, "replaces": k.Replaces}
 	renewAt, _ := controlplane.RenewTime(cert.NotBefore, cert.NotAfter, nil, draw)
 	renewAt = renewAt.Truncate(time.Microsecond)

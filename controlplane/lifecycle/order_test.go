@@ -1,6 +1,7 @@
 package lifecycle_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,7 @@ type governor struct {
 
 	mu       sync.Mutex
 	waits    map[string]time.Duration // by CA
+	limit    string                   // default LimitNewOrders
 	bypassed bool
 	err      error
 	requests []controlplane.QuotaRequest
@@ -37,7 +39,7 @@ func (g *governor) Reserve(
 	g.requests = append(g.requests, q)
 	if wait, ok := g.waits[q.CA]; ok && !g.bypassed {
 		return controlplane.QuotaDecision{WaitUntil: g.clock.Now().Add(wait),
-			Limit: controlplane.LimitNewOrders, Message: q.CA + " takes no more."}, g.err
+			Limit: cmp.Or(g.limit, controlplane.LimitNewOrders), Message: q.CA + " takes no more."}, g.err
 	}
 	return controlplane.QuotaDecision{OK: true, Bypassed: g.bypassed}, g.err
 }
@@ -226,8 +228,8 @@ func TestGovernorTracksFailedOrders(t *testing.T) {
 	}{
 		"rejected for a limit": {verdictOf(controlplane.VerdictRateLimited),
 			[]string{"learn primary", "refund primary false"}, []string{"primary", "backup"}},
-		"unreachable": {verdictOf(controlplane.VerdictUnreachable),
-			[]string{"refund primary true"}, []string{"primary", "backup"}},
+		"unreachable, set aside": {verdictOf(controlplane.VerdictUnreachable), nil,
+			[]string{"primary", "backup"}},
 		"forbidden by CAA": {verdictOf(controlplane.VerdictCAAForbids),
 			[]string{"refund primary false"}, []string{"primary", "backup"}},
 		"not validated": {over("ca-unauthorized"),
@@ -272,7 +274,7 @@ func TestGovernorCountsOrdersThatMayBeIssued(t *testing.T) {
 		calls []string
 	}{
 		"unreachable before the CSR": {controlplane.StepAccepted,
-			verdictOf(controlplane.VerdictUnreachable), back},
+			verdictOf(controlplane.VerdictUnreachable), nil},
 		"unreachable after the CSR": {controlplane.StepReady,
 			verdictOf(controlplane.VerdictUnreachable), nil},
 		"unreachable at the download": {controlplane.StepIssued,

@@ -31,6 +31,9 @@ type round struct {
 	refused bool           // a CA refused
 	forced  bool           // the order was forced despite the counted limits
 	draw    float64        // places the pauses within their jitter
+
+	slow    *controlplane.Order // set aside because its CA is slow; nil if none
+	verdict controlplane.Verdict
 }
 
 // judge acts on a CA's verdict. It returns true if this run should use another CA, or place another
@@ -47,10 +50,14 @@ func (w *work) judge(
 	case controlplane.VerdictInternal:
 		return false, e // the order is kept and resumed
 	case controlplane.VerdictInterrupted, controlplane.VerdictSlow:
-		return false, w.deferForCA(ctx, v)
+		if !w.isSlow(o) || !w.othersReady(o.CA) {
+			return false, w.deferForCA(ctx, v)
+		}
+		r.slow, r.verdict = o, v
+		v.RetryAt = w.now().Add(slowOrder)
 	case controlplane.VerdictOrderGone:
 		if r.orders[o.CA] < maxOrders {
-			return true, w.giveUp(ctx, o, v)
+			return true, w.discard(ctx, o, v)
 		}
 		v.Code, v.Message = ordersExhausted, o.CA+" gave no certificate for several orders in a row."
 		v.Fix = controlplane.FixOf(ordersExhausted)
@@ -70,10 +77,10 @@ func (w *work) judge(
 		}
 	}
 	w.record(v, r)
-	if w.keeps(o, v) {
-		return true, nil
+	if v.Over || !v.Temporary() || v.Class == controlplane.VerdictRateLimited && o.OrderURL == "" {
+		return true, w.discard(ctx, o, v)
 	}
-	return true, w.giveUp(ctx, o, v)
+	return true, w.setAside(ctx, o, v)
 }
 
 // worthWaiting reports whether the job waits for a CA over its limit, once, instead of using
@@ -83,22 +90,13 @@ func (w *work) worthWaiting(v controlplane.Verdict) bool {
 		w.claim.Job.CAs[v.CA].Code == ""
 }
 
-// keeps reports whether an order stays open although its CA is unavailable: its certificate can
-// still arrive, or no other CA is left.
-func (w *work) keeps(o *controlplane.Order, v controlplane.Verdict) bool {
-	if v.Over || !v.Temporary() || o.OrderURL == "" {
-		return false
-	}
-	return sentCSR(o.Step) || !slices.ContainsFunc(w.preference(), func(ca string) bool {
-		return !slices.Contains(w.domain.ForbiddenCAs, ca) &&
-			!w.claim.Job.CAs[ca].Until.After(w.now())
+// othersReady reports whether another CA than the given one can be used now, apart from its limits.
+func (w *work) othersReady(ca string) bool {
+	return slices.ContainsFunc(w.preference(), func(other string) bool {
+		up, _ := w.Issuer.Healthy(other)
+		return up && other != ca && !slices.Contains(w.domain.ForbiddenCAs, other) &&
+			!w.claim.Job.CAs[other].Until.After(w.now())
 	})
-}
-
-// sentCSR reports whether the CSR of an order at the step may have been sent.
-func sentCSR(step controlplane.OrderStep) bool {
-	return step == controlplane.StepReady || step == controlplane.StepFinalized ||
-		step == controlplane.StepIssued
 }
 
 // record remembers a CA's verdict, and until when the job does not use the CA.
@@ -152,6 +150,18 @@ func (w *work) giveUp(ctx context.Context, o *controlplane.Order, v controlplane
 	return w.failOrder(ctx, o, v)
 }
 
+// discard ends the work on an order. It closes the order, or sets it aside if its certificate can
+// still arrive.
+func (w *work) discard(ctx context.Context, o *controlplane.Order, v controlplane.Verdict) error {
+	if o.Step.SentCSR() && !v.Over {
+		return w.setAside(ctx, o, v)
+	}
+	if v.Class == "" {
+		return w.failOrder(ctx, o, v)
+	}
+	return w.giveUp(ctx, o, v)
+}
+
 // failOrder ends an order without a certificate, so that another one can be placed.
 func (w *work) failOrder(ctx context.Context, o *controlplane.Order, v controlplane.Verdict) error {
 	if w.unit != nil {
@@ -182,6 +192,17 @@ func (w *work) failOrder(ctx context.Context, o *controlplane.Order, v controlpl
 // limit, it defers the job. Otherwise it returns the error with which the job fails. Both show the
 // verdict of the party that must act.
 func (w *work) noneLeft(ctx context.Context, p place, r *round) error {
+	if r.slow != nil {
+		delete(w.claim.Job.CAs, r.slow.CA)
+		ok, err := w.reopen(ctx, r.slow)
+		switch {
+		case err != nil:
+			return err
+		case !ok:
+			return w.handBack(ctx)
+		}
+		return w.deferForCA(ctx, r.verdict) // it is polled, because no other CA is available
+	}
 	shown, found := w.decisive(p)
 	if !found {
 		return &controlplane.Error{Kind: controlplane.KindUnavailable, Code: ordersExhausted,

@@ -144,6 +144,16 @@ func (w *work) conclude(ctx, held context.Context, err error) error {
 	return w.fail(ctx, err)
 }
 
+// handBack defers the job briefly, because what it was based on changed.
+func (w *work) handBack(ctx context.Context) error {
+	return w.Store.InTx(ctx,
+		func(t *postgres.Tx) error { return w.handBackIn(ctx, t, w.now()) })
+}
+
+func (w *work) handBackIn(ctx context.Context, t *postgres.Tx, now time.Time) error {
+	return t.DeferJob(ctx, w.claim, now, now.Add(busyPause), controlplane.ReasonHandedBack)
+}
+
 // unlessGone returns nil for the error of a job that was lost or whose domain was deleted.
 func unlessGone(err error) error {
 	if errors.Is(err, postgres.ErrClaimLost) ||

@@ -85,6 +85,25 @@ func TestRevocationWaitsForItsCA(t *testing.T) {
 	wantJob(t, w.runDue(d, controlplane.JobRevocation), controlplane.JobSucceeded, "", 0)
 }
 
+// The pauses start over when an order proceeds.
+func TestProgressStartsThePausesOver(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.ca.names = w.ca.names[:1]
+	d := w.issuing("example.com")
+	away := verdictOf(controlplane.VerdictUnreachable)
+	w.ca.rejectAll(away)
+	for range 4 {
+		w.runDue(d, controlplane.JobStartIssuance)
+	}
+	w.ca.stuck("primary", controlplane.StepAccepted, away)
+	for want := 1; want <= 3; want++ {
+		if j := w.runDue(d, controlplane.JobStartIssuance); j.Waits != want {
+			t.Errorf("job after the order proceeded = %+v, want %d waits", j, want)
+		}
+	}
+}
+
 // A failure, a restart, and a request each start the pauses over.
 func TestPausesStartOver(t *testing.T) {
 	t.Parallel()

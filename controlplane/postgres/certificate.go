@@ -70,11 +70,16 @@ func (t *Tx) AddCertificate(
 ) error {
 	_, err := t.db.Exec(ctx, insertCertificate, certificateArgs(c))
 	if err == nil && replaces != "" {
-		_, err = t.db.Exec(ctx,
-			`UPDATE certificates SET replaced_by = $3 WHERE org_id = $1 AND id = $2`, c.OrgID,
-			replaces, c.ID)
+		return t.ReplaceCertificate(ctx, c.OrgID, replaces, c.ID)
 	}
 	return translate(err, "domain", c.DomainID)
+}
+
+// ReplaceCertificate records the certificate that replaced another one.
+func (t *Tx) ReplaceCertificate(ctx context.Context, orgID, id, by string) error {
+	_, err := t.db.Exec(ctx,
+		`UPDATE certificates SET replaced_by = $3 WHERE org_id = $1 AND id = $2`, orgID, id, by)
+	return translate(err, "certificate", id)
 }
 
 // insertCertificate stores one certificate, with certificateArgs. A FROM clause may follow it.

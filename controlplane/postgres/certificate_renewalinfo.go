@@ -103,3 +103,11 @@ func watchArgs(w RenewalWatch) named {
 	return named{"draw": w.Draw, "ari_check_at": w.CheckAt, "rehearse_at": w.RehearseAt,
 		"rehearse_every": w.RehearseEvery, "warn_at": w.WarnAt}
 }
+
+// BeginRenewalWatch replaces what is known of the renewal of a domain's previous certificate.
+func (t *Tx) BeginRenewalWatch(ctx context.Context, orgID, domainID string, w RenewalWatch) error {
+	_, err := t.db.Exec(ctx, `UPDATE domains SET `+setWatch+
+		` WHERE org_id = @org_id AND id = @domain_id`,
+		merge(watchArgs(w), named{"org_id": orgID, "domain_id": domainID}))
+	return translate(err, "domain", domainID)
+}

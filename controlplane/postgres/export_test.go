@@ -103,11 +103,3 @@ var errExplained = errors.New("rolled back on purpose")
 
 // DecodeDirectly configures a connection like those of the store.
 var DecodeDirectly = decodeDirectly
-
-// BeginRenewalWatch replaces what is known of the renewal of a domain's previous certificate.
-func (t *Tx) BeginRenewalWatch(ctx context.Context, orgID, domainID string, w RenewalWatch) error {
-	_, err := t.db.Exec(ctx, `UPDATE domains SET `+setWatch+
-		` WHERE org_id = @org_id AND id = @domain_id`,
-		merge(watchArgs(w), named{"org_id": orgID, "domain_id": domainID}))
-	return translate(err, "domain", domainID)
-}

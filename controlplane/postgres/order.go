@@ -10,7 +10,7 @@ import (
 )
 
 const orderColumns = `o.id, o.org_id, o.domain_id, o.job_id, o.ca, o.step, o.names, o.target, o.key_type, o.profile, o.preferred_chain,
-	o.replaces, o.csr, o.sealed_key, o.order_url, o.certificate_url, o.txt_values, o.error_code, o.error_detail, o.expires_at, o.created_at, o.updated_at`
+	o.replaces, o.csr, o.sealed_key, o.order_url, o.certificate_url, o.txt_values, o.error_code, o.error_detail, o.expires_at, o.created_at, o.updated_at, o.resume_step, o.polls`
 
 func scanOrder(row pgx.CollectableRow) (controlplane.Order, error) {
 	var o controlplane.Order
@@ -18,7 +18,7 @@ func scanOrder(row pgx.CollectableRow) (controlplane.Order, error) {
 	err := row.Scan(&o.ID, &o.OrgID, &o.DomainID, &o.JobID, &o.CA, &o.Step, &o.Names, &o.Target,
 		&o.KeyType, &o.Profile, &o.PreferredChain,
 		&o.Replaces, &o.CSR, &o.SealedKey, &o.OrderURL, &o.CertificateURL, &o.Values, &o.ErrorCode,
-		&o.ErrorDetail, &expires, &o.CreatedAt, &o.UpdatedAt)
+		&o.ErrorDetail, &expires, &o.CreatedAt, &o.UpdatedAt, &o.ResumeStep, &o.Polls)
 	if expires != nil {
 		o.ExpiresAt = *expires
 	}
@@ -30,7 +30,7 @@ func (q queries) OpenOrder(
 	ctx context.Context, orgID, domainID string,
 ) (*controlplane.Order, error) {
 	orders, err := all(ctx, q, scanOrder, `SELECT `+orderColumns+` FROM acme_orders o
-		WHERE o.org_id = $1 AND o.domain_id = $2 AND o.step NOT IN ('stored', 'failed')`, orgID, domainID)
+		WHERE o.org_id = $1 AND o.domain_id = $2 AND o.step NOT IN ('stored', 'failed', 'set-aside')`, orgID, domainID)
 	if err != nil || len(orders) == 0 {
 		return nil, err
 	}
@@ -83,11 +83,14 @@ func (s *Store) SaveOrder(
 // recordOrder records the progress of an order, with orderArgs; its CTE saved has a row if the
 // claim holds.
 const recordOrder = `, saved AS (
-		UPDATE acme_orders o SET step = @step, order_url = @order_url, certificate_url = @certificate_url, txt_values = @values,
-			replaces = @replaces, error_code = @error_code, error_detail = @error_detail, expires_at = @expires_at, updated_at = @now
+		UPDATE acme_orders o SET ` + setOrder + `
 		FROM held WHERE o.org_id = @org_id AND o.id = @order_id
 		RETURNING o.id
 	)`
+
+// setOrder is the part of an UPDATE that writes the progress of an order, with orderArgs.
+const setOrder = `step = @step, order_url = @order_url, certificate_url = @certificate_url, txt_values = @values,
+			replaces = @replaces, error_code = @error_code, error_detail = @error_detail, expires_at = @expires_at, updated_at = @now`
 
 var saveOrder = newUnderClaim(recordOrder + ` SELECT 1 FROM saved`)
 
@@ -123,9 +126,12 @@ func (s *Store) PublishChallenges(
 var publishChallenges = newUnderClaim(recordOrder + `, published AS (
 		INSERT INTO challenges (target, value, org_id, domain_id, order_id, expires_at, created_at)
 		SELECT @target, v, @org_id, @domain, saved.id, @challenge_expires_at, @now FROM saved, unnest(@values::text[]) v
-		ON CONFLICT (target, value) DO UPDATE SET expires_at = excluded.expires_at, order_id = excluded.order_id
+		` + republish + `
 	)
 	SELECT 1 FROM saved`)
+
+// republish extends the life of challenges that are already published.
+const republish = `ON CONFLICT (target, value) DO UPDATE SET expires_at = excluded.expires_at, order_id = excluded.order_id`
 
 // CloseOrder closes an order, so that the domain can have another one, and removes its challenges.
 func (t *Tx) CloseOrder(

@@ -179,3 +179,139 @@ func TestConcurrentAccountsAreOne(t *testing.T) {
 		}
 	}
 }
+
+// An order that is set aside leaves room for another one, keeps its step, and can be resumed once.
+func TestSetOrderAside(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	dom, j := d.add(d.org, "example.com")
+	c := d.claim(j, "w")
+	first := d.order(c)
+	first.Step, first.OrderURL, first.Values = controlplane.StepFinalized, "https://ca/1",
+		[]string{"v"}
+	d.must(d.PublishChallenges(t.Context(), c, first, start.Add(time.Minute), start))
+	pollAt := start.Add(time.Minute)
+	for range 2 { // sent again
+		d.must(d.SetOrderAside(t.Context(), c, first,
+			controlplane.Verdict{Code: "ca-slow", Message: "slow"}, pollAt, start))
+	}
+	second := d.order(c)
+	aside, err := d.SetAsideOrders(t.Context(), d.org, dom.ID)
+	if err != nil || len(aside) != 1 || aside[0].ID != first.ID ||
+		aside[0].Step != controlplane.StepSetAside ||
+		aside[0].ResumeStep != controlplane.StepFinalized || aside[0].ErrorCode != "ca-slow" {
+		t.Fatalf("SetAsideOrders = %+v, %v, want the first order", aside, err)
+	}
+	if open, err := d.OpenOrder(t.Context(), d.org, dom.ID); err != nil || open == nil ||
+		open.ID != second.ID {
+		t.Errorf("OpenOrder = %+v, %v, want the second order", open, err)
+	}
+
+	due := func(now time.Time) int {
+		t.Helper()
+		orders, err := d.DueSetAside(t.Context(), now, now.Add(time.Hour), now.Add(2*time.Hour), 10)
+		d.must(err)
+		return len(orders)
+	}
+	if n := due(start); n != 0 {
+		t.Errorf("%d orders are due before their poll, want 0", n)
+	}
+	var taken count
+	atOnce(8, func(int) { taken.Add(int64(due(pollAt))) })
+	if taken.Load() != 1 {
+		t.Errorf("%d replicas got the order, want 1", taken.Load())
+	}
+	if at := value[time.Time](d, `SELECT expires_at FROM challenges`); !at.Equal(
+		pollAt.Add(2 * time.Hour)) {
+		t.Errorf("challenge expires at %s, want 2 h after the poll", at)
+	}
+	d.must(d.PollSetAside(t.Context(), d.org, first.ID, pollAt))
+	if n := due(pollAt); n != 1 {
+		t.Errorf("%d orders are due at the scheduled poll, want 1", n)
+	}
+
+	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error {
+		return tx.CloseOrder(t.Context(), second, controlplane.StepFailed, "", "", start)
+	}))
+	reopened := 0
+	for range 2 {
+		d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error {
+			ok, err := tx.ReopenOrder(t.Context(), &aside[0], start)
+			if ok {
+				reopened++
+			}
+			return err
+		}))
+	}
+	open, err := d.OpenOrder(t.Context(), d.org, dom.ID)
+	if err != nil || open == nil || open.ID != first.ID ||
+		open.Step != controlplane.StepFinalized || reopened != 1 {
+		t.Errorf("OpenOrder = %+v, %v after %d ReopenOrder, want the first order at its step", open,
+			err, reopened)
+	}
+	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error {
+		if ok, err := tx.TakeSetAside(t.Context(), d.org, first.ID); ok || err != nil {
+			t.Errorf("TakeSetAside of an open order = %v, %v, want false", ok, err)
+		}
+		return nil
+	}))
+	if n := due(pollAt.Add(24 * time.Hour)); n != 0 {
+		t.Errorf("%d orders are due after the order was reopened, want 0", n)
+	}
+}
+
+// The challenges of an order are published again, even if they were removed meanwhile.
+func TestExtendChallenges(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	dom, j := d.add(d.org, "example.com")
+	c := d.claim(j, "w")
+	o := d.order(c)
+	o.Values = []string{"a", "b"}
+	d.must(d.PublishChallenges(t.Context(), c, o, start.Add(time.Minute), start))
+	for _, remove := range []bool{false, true} {
+		if remove {
+			d.must(d.SweepChallenges(t.Context(), start.Add(time.Hour)))
+		}
+		d.must(d.ExtendChallenges(t.Context(), c, o, start.Add(time.Hour), start))
+		_, values, err := d.LookupTarget(t.Context(), dom.Target, start.Add(30*time.Minute))
+		if err != nil || len(values) != 2 {
+			t.Errorf("LookupTarget after the removal %v = %+v, %v, want 2 values", remove, values,
+				err)
+		}
+	}
+}
+
+// At most one attempt is forced at a CA in 5 minutes, by all workers.
+func TestTakeForced(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	var taken count
+	atOnce(10, func(int) {
+		ok, err := d.TakeForced(t.Context(), "primary", start)
+		if err != nil {
+			t.Error(err)
+		}
+		if ok {
+			taken.Add(1)
+		}
+	})
+	if taken.Load() != 1 {
+		t.Errorf("%d of 10 workers got the attempt, want 1", taken.Load())
+	}
+	for _, tt := range []struct {
+		ca    string
+		after time.Duration
+		want  bool
+	}{{"primary", 5*time.Minute - 1, false}, {"backup", 0, true},
+		{"primary", controlplane.ForcedEvery, true}, {"primary", 6 * time.Minute, false}} {
+		if ok, err := d.TakeForced(t.Context(), tt.ca, start.Add(tt.after)); ok != tt.want ||
+			err != nil {
+			t.Errorf("TakeForced(%s) after %s = %v, %v, want %v", tt.ca, tt.after, ok, err, tt.want)
+		}
+	}
+	if got, err := d.ForcedAttempts(t.Context()); err != nil || got["primary"] != 2 ||
+		got["backup"] != 1 {
+		t.Errorf("ForcedAttempts = %v, %v, want 2 at primary and 1 at backup", got, err)
+	}
+}

@@ -84,6 +84,7 @@ func TestQueriesOfOtherTenants(t *testing.T) {
 			dom.ID)
 	}
 	d.must(d.TouchToken(ctx, other, token.ID, start))
+	d.must(d.PollSetAside(ctx, other, o.ID, start))
 	if after := state(); after != before {
 		t.Errorf("something changed:\n%s\nwas\n%s", after, before)
 	}
@@ -115,6 +116,10 @@ func TestQueriesOfOtherTenants(t *testing.T) {
 			items, _, err := d.ListLog(ctx, other,
 				postgres.LogFilter{EntityID: dom.ID, Limit: 10})
 			return len(items), err
+		},
+		"SetAsideOrders": func() (int, error) {
+			orders, err := d.SetAsideOrders(ctx, other, dom.ID)
+			return len(orders), err
 		},
 		"OpenOrder": func() (int, error) {
 			o, err := d.OpenOrder(ctx, other, dom.ID)

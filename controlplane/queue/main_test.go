@@ -314,6 +314,10 @@ func (c *ca) Revoke(context.Context, []byte, string, int) error { return nil }
 
 func (c *ca) Identities(context.Context) []controlplane.CAIdentity { return nil }
 
+func (c *ca) Collect(context.Context, *controlplane.Order) (*controlplane.Certificate, error) {
+	return nil, rejected{time.Time{}}
+}
+
 func (c *ca) RenewalInfo(context.Context, string, string) (controlplane.RenewalInfo, error) {
 	return controlplane.RenewalInfo{}, controlplane.ErrRenewalInfoNotOffered
 }

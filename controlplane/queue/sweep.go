@@ -54,6 +54,21 @@ func (q *Queue) checkRenewals(ctx context.Context) {
 	}
 }
 
+// collectOrders polls the orders that were set aside. It is separate from the sweep, which a slow
+// CA must not delay.
+func (q *Queue) collectOrders(ctx context.Context) {
+	for {
+		if _, err := q.Lifecycle.CollectOrders(ctx); err != nil && ctx.Err() == nil {
+			q.Logger.WarnContext(ctx,
+				"queue: polling orders that were set aside failed; retried in the next run",
+				"error", err)
+		}
+		if !sleep(ctx, q.SweepEvery) {
+			return
+		}
+	}
+}
+
 // retain removes expired audit log entries once a day. It is separate from the sweep, which a long
 // removal must not delay.
 func (q *Queue) retain(ctx context.Context) {
