@@ -100,7 +100,8 @@ func TestHasCertificate(t *testing.T) {
 func TestDiagnosisKinds(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[string][2]bool{controlplane.CauseOK: {true, false},
-		controlplane.CauseCNAMEMissing: {}, controlplane.CauseResolverUnreachable: {false, true}} {
+		controlplane.CauseCNAMEMissing: {}, controlplane.CauseResolverUnreachable: {false, true},
+		controlplane.CauseTargetNotServed: {false, true}, controlplane.CauseTXTLookupFailed: {}} {
 		d := controlplane.Diagnosis{Code: code}
 		if got := [2]bool{d.OK(), d.Transient()}; got != want {
 			t.Errorf("Diagnosis with code %s: OK(), Transient() = %v, want %v", code, got, want)

@@ -140,15 +140,22 @@ func TestCheckWithoutAResultChangesNothing(t *testing.T) {
 	}
 }
 
-// The first check without a reachable resolver shows that. It has no previous result.
-func TestFirstCheckWithoutAResolver(t *testing.T) {
+// The first check without a result, of a resolver or of the validation zone, shows that. It has no
+// previous result.
+func TestFirstCheckWithoutAResult(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.doctor.finds(controlplane.CauseResolverUnreachable)
-	d := w.add("example.com")
-	w.run(d, controlplane.JobDNSCheck)
-	wantCondition(t, w.domain(d), controlplane.DNSReady,
-		"unknown", controlplane.CauseResolverUnreachable)
+	for name, code := range map[string]controlplane.Reason{
+		"resolver.example": controlplane.CauseResolverUnreachable,
+		"target.example":   controlplane.CauseTargetNotServed} {
+		w.doctor.finds(string(code))
+		d := w.add(name)
+		wantJob(t, w.run(d, controlplane.JobDNSCheck), controlplane.JobQueued, code, 0)
+		wantCondition(t, w.domain(d), controlplane.DNSReady, "unknown", code)
+		if runs := w.ca.runs(); len(runs) > 0 {
+			t.Errorf("%s: %d orders, want 0", code, len(runs))
+		}
+	}
 }
 
 func TestCheckWithoutAutoIssue(t *testing.T) {
