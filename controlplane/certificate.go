@@ -49,6 +49,17 @@ type Certificate struct {
 	RevokedAt         *time.Time
 	RevocationReason  string
 	CreatedAt         time.Time
+
+	// NotOffered is set if the CA did not offer the preferred chain. It is not stored with the
+	// certificate, but shown in the domain's condition CertificateReady.
+	NotOffered *ChainNotOffered
+}
+
+// ChainNotOffered says which chains a CA offered in place of the preferred one.
+type ChainNotOffered struct {
+	Wanted  string   // common name of the preferred root
+	Offered []string // common names of the roots of the chains, that of the certificate first
+	Unread  bool     // some chains could not be downloaded
 }
 
 // HasKey reports whether the private key is stored.

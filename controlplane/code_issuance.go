@@ -174,9 +174,14 @@ var issuanceCodes = appearIn(InCondition|InJob, []Code{
 	{Code: "ca-slow", Title: "CA slow to respond", Actor: PartyCA,
 		Cause: "The CA did not finish within the time for one attempt.",
 		Fix:   "No action needed. The same order is polled again."},
+	{Code: "ca-chain", Title: "Incomplete chain from the CA", Actor: PartyCA,
+		Cause: "The CA has issued the certificate without its issuer's certificate, or with " +
+			"certificates that do not belong together, so it was not stored.",
+		Fix: "No action needed. The download is repeated, and then another CA is used if one is " +
+			"configured."},
 	{Code: "certificate-mismatch", Title: "Certificate does not match the order",
 		Actor: PartyOperator,
-		Cause: "The names, key, or signatures of the issued certificate are wrong, so it was not " +
+		Cause: "The names, key, or validity of the issued certificate are wrong, so it was not " +
 			"stored.",
 		Fix: "Wait for the next order. If the error repeats, report it to the operator."},
 	{Code: "order-expired", Title: "Order expired", Actor: PartyService,

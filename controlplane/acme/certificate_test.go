@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"net/http"
 	"slices"
@@ -24,7 +25,10 @@ import (
 func TestWrongCertificate(t *testing.T) {
 	t.Parallel()
 	w, f := newFaultyWorld(t, devstack.CAConfig{})
-	e := w.engine(t, newVirtual().use)
+	e := w.engine(t, func(cfg *acme.Config) {
+		newVirtual().use(cfg)
+		cfg.Breaker.Failures = 1000
+	})
 	mine, other := newECKey(t), newECKey(t)
 	issuer, stranger := newTestCA(t, "Test CA"), newTestCA(t, "Test CA") // same name, other key
 	const name = "wrong.example.com"
@@ -41,62 +45,88 @@ func TestWrongCertificate(t *testing.T) {
 		}
 		return issuer.sign(t, template, key.Public())
 	}
+	const accepted, mismatch, badChain = "", "certificate-mismatch", "ca-chain"
+	expired := newTestCA(t, "Test CA", func(c *x509.Certificate) {
+		c.NotAfter = time.Now().Add(-time.Minute)
+	})
+	root, other2 := newTestCA(t, "Test Root"), newTestCA(t, "Test Root")
+	sub := root.intermediate(t, "Test Sub")
+	subLeaf := sub.sign(t, &x509.Certificate{SerialNumber: big.NewInt(4711),
+		DNSNames: []string{name}, NotBefore: time.Now().Add(-time.Hour),
+		NotAfter: time.Now().Add(time.Hour)}, mine.Public())
+	subPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: sub.der})
+	forged := slices.Clone(root.der)
+	forged[len(forged)-1] ^= 1 // the end of the signature
+	forgedPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: forged})
 	tests := []struct {
 		name  string
 		chain []byte
-		ok    bool
+		code  string
 	}{
-		{"right", join(leaf(mine, nil), issuer.pem), true},
+		{"without the root", join(subLeaf, subPEM), accepted},
+		{"with the root", join(subLeaf, subPEM, root.pem), accepted},
+		{"only the leaf", leaf(mine, nil), badChain},
+		{"gap", join(subLeaf, root.pem), badChain},
+		{"root twice", join(subLeaf, subPEM, root.pem, root.pem), accepted},
+		{"other root of the same name", join(subLeaf, subPEM, other2.pem), badChain},
+		{"forged root", join(subLeaf, subPEM, forgedPEM), badChain},
+		{"leaf as issuer", join(subLeaf, subLeaf), badChain},
+		{"expired issuer", join(expired.sign(t, &x509.Certificate{SerialNumber: big.NewInt(4711),
+			DNSNames: []string{name}, NotBefore: time.Now().Add(-time.Hour),
+			NotAfter: time.Now().Add(time.Hour)}, mine.Public()), expired.pem), badChain},
+		{"truncated", join(leaf(mine, nil), issuer.pem[:len(issuer.pem)/2]), badChain},
+		{"truncated after the issuer", join(subLeaf, subPEM, root.pem[:len(root.pem)-10]),
+			badChain},
+		{"empty", nil, badChain},
+		{"right", join(leaf(mine, nil), issuer.pem), accepted},
 		{"upper-case name",
 			join(leaf(mine,
 				func(c *x509.Certificate) { c.DNSNames = []string{"WRONG.example.com"} }),
-				issuer.pem), true},
+				issuer.pem), accepted},
 		{"other name",
 			join(leaf(mine,
 				func(c *x509.Certificate) { c.DNSNames = []string{"evil.example.com"} }),
-				issuer.pem), false},
+				issuer.pem), mismatch},
 		{"extra name",
 			join(leaf(mine, func(c *x509.Certificate) {
 				c.DNSNames = append(c.DNSNames,
 					"*."+name)
-			}), issuer.pem), false},
+			}), issuer.pem), mismatch},
 		{"no name", join(leaf(mine, func(c *x509.Certificate) { c.DNSNames = nil }), issuer.pem),
-			false},
+			mismatch},
 		{"extra email address",
 			join(leaf(mine,
 				func(c *x509.Certificate) { c.EmailAddresses = []string{"a@example.com"} }),
-				issuer.pem), false},
+				issuer.pem), mismatch},
 		{"other common name",
 			join(leaf(mine,
 				func(c *x509.Certificate) { c.Subject.CommonName = "evil.example.com" }),
-				issuer.pem), false},
-		{"other key", join(leaf(other, nil), issuer.pem), false},
+				issuer.pem), mismatch},
+		{"other key", join(leaf(other, nil), issuer.pem), mismatch},
 		{"expired", join(leaf(mine,
 			func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }), issuer.pem),
-			false},
+			mismatch},
 		{"not valid yet",
 			join(leaf(mine,
 				func(c *x509.Certificate) { c.NotBefore = time.Now().Add(10 * time.Minute) }),
-				issuer.pem), false},
+				issuer.pem), mismatch},
 		{"CA clock slightly ahead",
 			join(leaf(mine,
 				func(c *x509.Certificate) { c.NotBefore = time.Now().Add(2 * time.Minute) }),
-				issuer.pem), true},
+				issuer.pem), accepted},
 		{"a CA certificate",
 			join(leaf(mine, func(c *x509.Certificate) {
 				c.IsCA, c.BasicConstraintsValid = true,
 					true
-			}), issuer.pem), false},
-		{"other issuer of the same name", join(leaf(mine, nil), stranger.pem), false},
-		{"chain in wrong order", join(issuer.pem, leaf(mine, nil)), false},
+			}), issuer.pem), mismatch},
+		{"other issuer of the same name", join(leaf(mine, nil), stranger.pem), badChain},
+		{"chain in wrong order", join(issuer.pem, leaf(mine, nil)), badChain},
 		{"extra certificate after the chain", join(leaf(mine, nil), issuer.pem, leaf(mine, nil)),
-			false},
-		{"no PEM", []byte("hello"), false},
-		{"a key", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("x")}), false},
-		{"damaged", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("x")}), false},
-		{"truncated", join(leaf(mine, nil), issuer.pem[:len(issuer.pem)/2]), false},
+			badChain},
+		{"no PEM", []byte("hello"), badChain},
+		{"a key", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("x")}), badChain},
+		{"damaged", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("x")}), badChain},
 	}
-	unreadable := []string{"no PEM", "a key", "damaged", "truncated"}
 	for _, tt := range tests {
 		f.rewriteBytes(pathCert, func(int, []byte, http.Header) []byte { return tt.chain })
 		o := &controlplane.Order{OrgID: "org_1", DomainID: "dom_1", CA: "pebble",
@@ -105,27 +135,63 @@ func TestWrongCertificate(t *testing.T) {
 			t.Fatal(err)
 		}
 		cert, err := e.Run(t.Context(), o, w.journal(o))
-		if tt.ok {
+		if tt.code == accepted {
 			if err != nil || !bytes.Equal([]byte(cert.ChainPEM), tt.chain) ||
-				cert.Serial != "1267" || cert.Issuer != "Test CA" {
+				cert.Serial != "1267" || cert.NotOffered != nil {
 				t.Errorf("%s: Run = %+v, %v; want the certificate with the chain", tt.name, cert,
 					err)
 			}
 			continue
 		}
 		if err == nil {
-			t.Errorf("%s: Run = nil error, want certificate-mismatch", tt.name)
+			t.Errorf("%s: Run = nil error, want the code %s", tt.name, tt.code)
 			continue
 		}
-		if slices.Contains(unreadable, tt.name) {
-			// The certificate may have been issued: the order stays open.
-			if e := wantError(t, err, acme.Unreachable, "ca-protocol"); e.Over {
-				t.Errorf("%s: Over = true, want false", tt.name)
+		class, over := acme.Policy, true
+		if tt.code == badChain {
+			class, over = acme.Unreachable, false // the same order may still give a whole chain
+		}
+		if e := wantError(t, err, class, tt.code); e.Over != over {
+			t.Errorf("%s: Over = %v, want %v", tt.name, e.Over, over)
+		}
+	}
+}
+
+// TestBadChainOnce has the CA return a bad chain at first: the download is repeated in the same
+// order.
+func TestBadChainOnce(t *testing.T) {
+	t.Parallel()
+	w, f := newFaultyWorld(t, devstack.CAConfig{})
+	e := w.engine(t, nil)
+	for i, spoil := range []func([]byte) []byte{
+		func(chain []byte) []byte { // only the leaf
+			_, rest := pem.Decode(chain)
+			return chain[:len(chain)-len(rest)]
+		},
+		func(chain []byte) []byte { // only the issuers
+			_, rest := pem.Decode(chain)
+			return rest
+		},
+		func(chain []byte) []byte { return chain[:len(chain)-20] },
+		func([]byte) []byte { return nil },
+		func([]byte) []byte { return []byte("<html>try again</html>") },
+	} {
+		f.rewriteBytes(pathCert, func(n int, chain []byte, _ http.Header) []byte {
+			if n == 1 {
+				return spoil(chain)
 			}
+			return chain
+		})
+		name := fmt.Sprintf("once%d.example.com", i)
+		o := w.order(t, e, name)
+		cert, err := e.Run(t.Context(), o, w.journal(o))
+		if err != nil {
+			t.Errorf("%d: Run after one bad chain = %v, want a certificate", i, err)
 			continue
 		}
-		if e := wantError(t, err, acme.Policy, "certificate-mismatch"); !e.Over {
-			t.Errorf("%s: Over = false, want true", tt.name)
+		w.verify(t, cert, o)
+		if got := w.ca.OrdersFor(name); got != 1 {
+			t.Errorf("%d: CA.OrdersFor(%s) = %d, want 1", i, name, got)
 		}
 	}
 }
@@ -160,13 +226,16 @@ type testCA struct {
 	der, pem []byte
 }
 
-func newTestCA(t *testing.T, name string) *testCA {
+func newTestCA(t *testing.T, name string, change ...func(*x509.Certificate)) *testCA {
 	t.Helper()
 	ca := &testCA{key: newECKey(t)}
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name},
 		NotBefore: time.Now().Add(-time.Hour),
 		NotAfter:  time.Now().Add(24 * time.Hour), IsCA: true, BasicConstraintsValid: true,
 		KeyUsage: x509.KeyUsageCertSign, SubjectKeyId: []byte{1, 2, 3}}
+	for _, c := range change {
+		c(template)
+	}
 	var err error
 	if ca.der, err = x509.CreateCertificate(rand.Reader, template, template, &ca.key.PublicKey,
 		ca.key); err != nil {
@@ -177,6 +246,20 @@ func newTestCA(t *testing.T, name string) *testCA {
 	}
 	ca.pem = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.der})
 	return ca
+}
+
+// intermediate returns a CA whose certificate ca has signed.
+func (ca *testCA) intermediate(t *testing.T, name string) *testCA {
+	t.Helper()
+	sub := newTestCA(t, name)
+	sub.cert.SignatureAlgorithm = x509.UnknownSignatureAlgorithm
+	block, _ := pem.Decode(ca.sign(t, sub.cert, sub.key.Public()))
+	sub.der = block.Bytes
+	var err error
+	if sub.cert, err = x509.ParseCertificate(sub.der); err != nil {
+		t.Fatal(err)
+	}
+	return sub
 }
 
 func (ca *testCA) sign(t *testing.T, template *x509.Certificate, key crypto.PublicKey) []byte {

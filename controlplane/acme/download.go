@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	lego "github.com/go-acme/lego/v4/acme"
 	"github.com/go-acme/lego/v4/certificate"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
@@ -24,60 +23,24 @@ const clockSkew = 5 * time.Minute
 // download fetches the chain (RFC 8555 §7.4.2), checks it, and returns it as a certificate.
 func (r *run) download() (*controlplane.Certificate, error) {
 	var chain []*x509.Certificate
-	err := r.read(atCertificate, func() error {
-		got, _, err := r.session.core.Certificates.Get(r.order.CertificateURL, true)
-		if err != nil {
-			return err
-		}
-		if chain, err = parseChain(got); err != nil {
-			return malformed(r.order.CA, err)
-		}
-		return nil
+	err := r.read(atCertificate, func() (err error) {
+		chain, err = r.fetchChain(r.order.CertificateURL)
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	chain = r.preferred(chain)
-	if err := checkChain(chain, r.order, r.engine.cfg.Now()); err != nil {
+	if err := checkLeaf(chain[0], r.order, r.engine.cfg.Now()); err != nil {
 		return nil, &Error{Class: Policy, Code: "certificate-mismatch", CA: r.order.CA,
 			Over: true, Err: err,
 			Message: r.order.CA + " issued a certificate that does not match the order: " +
 				err.Error() + ".",
 			Fix: controlplane.FixOf("certificate-mismatch")}
 	}
-	return r.certificate(chain), nil
-}
-
-// preferred returns the alternate chain that ends at the preferred root. If the CA offers no such
-// chain, it returns the CA's default chain, because a certificate with another chain is better than
-// no certificate.
-func (r *run) preferred(chain []*x509.Certificate) []*x509.Certificate {
-	want := r.order.PreferredChain
-	if want == "" || endsAt(chain, want) {
-		return chain
-	}
-	var all map[string]*lego.RawCertificate
-	err := r.session.do(atCertificate, func() (err error) {
-		all, err = r.session.core.Certificates.GetAll(r.order.CertificateURL, true)
-		return err
-	})
-	for _, alternate := range all {
-		if parsed, bad := parseChain(alternate.Cert); bad == nil && endsAt(parsed, want) &&
-			checkChain(parsed, r.order, r.engine.cfg.Now()) == nil {
-			return parsed
-		}
-	}
-	r.engine.cfg.Logger.WarnContext(r.ctx, "acme: CA offers no chain to the preferred root",
-		"ca", r.order.CA, "order", r.order.ID, "root", want, "error", err)
-	return chain
-}
-
-// endsAt reports whether a chain ends at the root with the given common name. The root itself is
-// usually not in the chain.
-func endsAt(chain []*x509.Certificate, root string) bool {
-	last := chain[len(chain)-1]
-	return strings.EqualFold(last.Issuer.CommonName, root) || len(chain) > 1 &&
-		strings.EqualFold(last.Subject.CommonName, root)
+	chain, missing := r.preferred(chain, r.session.wire.header)
+	cert := r.certificate(chain)
+	cert.NotOffered = missing
+	return cert, nil
 }
 
 // parseChain parses one or more PEM certificates.
@@ -108,10 +71,9 @@ func parseChain(text []byte) ([]*x509.Certificate, error) {
 	return chain, nil
 }
 
-// checkChain returns an error if the leaf's names or key differ from the order, if the leaf is not
-// valid now, or if a certificate is not signed by the next one.
-func checkChain(chain []*x509.Certificate, o *controlplane.Order, now time.Time) error {
-	leaf := chain[0]
+// checkLeaf returns an error if the certificate's names or key differ from the order, or if it is
+// not valid now.
+func checkLeaf(leaf *x509.Certificate, o *controlplane.Order, now time.Time) error {
 	if err := checkNames(leaf, o.Names); err != nil {
 		return err
 	}
@@ -128,13 +90,6 @@ func checkChain(chain []*x509.Certificate, o *controlplane.Order, now time.Time)
 	if now.Add(clockSkew).Before(leaf.NotBefore) || !now.Before(leaf.NotAfter) {
 		return fmt.Errorf("it is not valid now, only from %s to %s",
 			leaf.NotBefore.UTC().Format(time.RFC3339), leaf.NotAfter.UTC().Format(time.RFC3339))
-	}
-	for i, cert := range chain[:len(chain)-1] {
-		if !bytes.Equal(cert.RawIssuer, chain[i+1].RawSubject) ||
-			cert.CheckSignatureFrom(chain[i+1]) != nil {
-			return fmt.Errorf("certificate %d of the chain is not signed by the next certificate",
-				i+1)
-		}
 	}
 	return nil
 }

@@ -211,49 +211,6 @@ func TestProfiles(t *testing.T) {
 	}
 }
 
-func TestPreferredChain(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, devstack.CAConfig{})
-	e := w.engine(t, nil)
-	var roots []string
-	for rest := w.ca.RootsPEM(); ; {
-		block, more := pem.Decode(rest)
-		if block == nil {
-			break
-		}
-		root, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			t.Fatal(err)
-		}
-		roots, rest = append(roots, root.Subject.CommonName), more
-	}
-	if len(roots) != 2 || roots[0] == roots[1] {
-		t.Fatalf("roots = %q, want two", roots)
-	}
-	for i, want := range []string{roots[0], roots[1], "No Such Root"} {
-		o := w.order(t, e, fmt.Sprintf("chain%d.example.com", i))
-		o.PreferredChain = want
-		cert, err := e.Run(t.Context(), o, w.journal(o))
-		if err != nil {
-			t.Fatal(err)
-		}
-		w.verify(t, cert, o)
-		rest := []byte(cert.ChainPEM)
-		var last *x509.Certificate
-		for block, more := pem.Decode(rest); block != nil; block, more = pem.Decode(more) {
-			if last, err = x509.ParseCertificate(block.Bytes); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if i == 2 {
-			want = roots[0]
-		}
-		if last.Issuer.CommonName != want {
-			t.Errorf("the chain ends at %q, want %q", last.Issuer.CommonName, want)
-		}
-	}
-}
-
 func TestReplaces(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, devstack.CAConfig{})

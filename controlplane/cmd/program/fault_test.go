@@ -137,15 +137,39 @@ func (u *unruly) mistakes(domain, name string, anotherKey bool) fault {
 		if anotherKey {
 			key = own.Public()
 		}
-		leaf := &x509.Certificate{SerialNumber: big.NewInt(7), Subject: pkix.Name{CommonName: name},
-			DNSNames:  []string{name},
+		issuer := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "CA"},
+			IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 			NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour)}
-		der, err := x509.CreateCertificate(rand.Reader, leaf, leaf, key, own)
-		if err != nil {
-			panic(err)
-		}
+		leaf := &x509.Certificate{SerialNumber: big.NewInt(7), Subject: pkix.Name{CommonName: name},
+			DNSNames: []string{name}, NotBefore: issuer.NotBefore, NotAfter: issuer.NotAfter}
 		w.Header().Set("Content-Type", "application/pem-certificate-chain")
-		_ = pem.Encode(w, &pem.Block{Type: "CERTIFICATE", Bytes: der})
+		for _, c := range []struct {
+			template *x509.Certificate
+			key      any
+		}{{leaf, key}, {issuer, own.Public()}} {
+			der, err := x509.CreateCertificate(rand.Reader, c.template, issuer, c.key, own)
+			if err != nil {
+				panic(err)
+			}
+			_ = pem.Encode(w, &pem.Block{Type: "CERTIFICATE", Bytes: der})
+		}
+	}
+}
+
+// leafOnly drops the issuers from the first times responses with a chain.
+func leafOnly(times int) fault {
+	return func(n int, w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if n > times {
+			next.ServeHTTP(w, r)
+			return
+		}
+		rec := httptest.NewRecorder()
+		next.ServeHTTP(rec, r)
+		chain := rec.Body.Bytes()
+		_, issuers := pem.Decode(chain)
+		maps.Copy(w.Header(), rec.Header())
+		w.WriteHeader(rec.Code)
+		_, _ = w.Write(chain[:len(chain)-len(issuers)])
 	}
 }
 
