@@ -34,7 +34,8 @@ var lives = []life{
 // plainReasons are the states of a certificate and its renewal, other than failures of an order.
 var plainReasons = []controlplane.Reason{controlplane.ReasonNotIssued,
 	controlplane.ReasonAwaitingIssue, controlplane.ReasonIssuing, controlplane.ReasonIssued,
-	controlplane.ReasonChainNotOffered, controlplane.ReasonScheduled, controlplane.ReasonRenewing, controlplane.ReasonCAAsksNow,
+	controlplane.ReasonChainNotOffered,
+	controlplane.ReasonScheduled, controlplane.ReasonRenewing, controlplane.ReasonCAAsksNow,
 	controlplane.ReasonAutoRenewOff, controlplane.ReasonRevoked,
 	controlplane.ReasonCertificateExpiring, controlplane.ReasonCertificateExpired,
 	controlplane.ReasonCNAMEUnchecked, controlplane.ReasonDelegated,

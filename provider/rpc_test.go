@@ -303,3 +303,42 @@ func TestMemberRenameWarning(t *testing.T) {
 		}
 	}
 }
+
+// A certificate without the preferred chain is a warning at each refresh.
+func TestChainWarning(t *testing.T) {
+	a := newAcc(t)
+	name := a.domain()
+	a.delegate(name)
+	d, err := a.client.CreateDomain(t.Context(), client.DomainCreate{Name: name,
+		PreferredChain: nullable.NewNullableWithValue("No Such Root")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.activate(d.Id)
+	r := a.rpc()
+	typ := r.schemas.ResourceSchemas["dcvaas_domain"].ValueType()
+	resp, err := r.ReadResource(t.Context(), &tfprotov6.ReadResourceRequest{
+		TypeName: "dcvaas_domain", CurrentState: r.value(typ, map[string]any{"id": d.Id})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.ok(resp.Diagnostics)
+	if len(resp.Diagnostics) != 1 ||
+		resp.Diagnostics[0].Severity != tfprotov6.DiagnosticSeverityWarning ||
+		!strings.Contains(resp.Diagnostics[0].Detail, "offers no chain to the root No Such Root") ||
+		!strings.Contains(resp.Diagnostics[0].Detail, "Fix: Set preferred_chain to one of") {
+		t.Errorf("reading the domain returns %v, want one warning about the chain",
+			resp.Diagnostics)
+	}
+	none := nullable.NewNullNullable[string]()
+	if _, err := a.client.UpdateDomain(t.Context(), d.Id,
+		client.DomainUpdate{PreferredChain: none}); err != nil {
+		t.Fatal(err)
+	}
+	r = a.rpc()
+	resp, err = r.ReadResource(t.Context(), &tfprotov6.ReadResourceRequest{
+		TypeName: "dcvaas_domain", CurrentState: r.value(typ, map[string]any{"id": d.Id})})
+	if err != nil || len(resp.Diagnostics) != 0 {
+		t.Errorf("reading a domain without a preference returns %v, %v, want no warning", resp, err)
+	}
+}

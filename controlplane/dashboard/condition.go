@@ -30,7 +30,7 @@ func (v *visit) conditions(d *controlplane.Domain) []conditionView {
 			Observed: c.Observed, Expected: c.Expected, Fix: conditionFix(d, c),
 			ACME: newACMEProblem(string(k.Type), c.ACME), Checked: v.maybeAt(c.LastCheckedAt),
 			Next: v.nextCheck(d, c)}
-		if c.Status != "false" { // no problem
+		if c.Status != "false" && c.Reason != controlplane.ReasonChainNotOffered { // no problem
 			view.Observed, view.Expected, view.Fix, view.ACME = "", "", "", nil
 		}
 		if view.Message == "" {

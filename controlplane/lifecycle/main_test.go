@@ -331,6 +331,7 @@ type issuer struct {
 	life   time.Duration
 	// nil: issue
 	answers func(ctx context.Context, o *controlplane.Order, j controlplane.Journal) error
+	missing *controlplane.ChainNotOffered // of the next certificates
 
 	collected []controlplane.Order // copies from Collect
 	collects  func(o *controlplane.Order) (*controlplane.Certificate, error)
@@ -362,6 +363,13 @@ func (i *issuer) rejectAll(v verdict) {
 		by[ca] = v
 	}
 	i.reject(by)
+}
+
+// lacks makes the CAs not offer the preferred chain.
+func (i *issuer) lacks(missing *controlplane.ChainNotOffered) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.missing = missing
 }
 
 func (i *issuer) lives(life time.Duration) { i.mu.Lock(); defer i.mu.Unlock(); i.life = life }
@@ -407,7 +415,7 @@ func (i *issuer) Run(
 ) (*controlplane.Certificate, error) {
 	i.mu.Lock()
 	i.orders = append(i.orders, *o)
-	answers, life := i.answers, i.life
+	answers, life, missing := i.answers, i.life, i.missing
 	i.mu.Unlock()
 	if answers != nil {
 		if err := answers(ctx, o, j); err != nil {
@@ -432,13 +440,16 @@ func (i *issuer) Run(
 	if life == 0 {
 		life = 90 * day
 	}
-	return i.issue(o, life), nil
+	cert := i.issue(o, life)
+	cert.NotOffered = missing
+	return cert, nil
 }
 
 // issue returns the certificate of an order.
 func (i *issuer) issue(o *controlplane.Order, life time.Duration) *controlplane.Certificate {
 	now := i.clock.Now()
-	return &controlplane.Certificate{Names: o.Names, Serial: "0a1b", Issuer: "Test CA", CA: o.CA,
+	return &controlplane.Certificate{Names: o.Names, Serial: "0a1b",
+		Issuer: "Test CA", CA: o.CA,
 		Profile: o.Profile, KeyType: o.KeyType, NotBefore: now, NotAfter: now.Add(life),
 		FingerprintSHA256: "ab", ChainPEM: "chain", SealedKey: o.SealedKey, ARIID: "ari-of-" +
 			o.ID}

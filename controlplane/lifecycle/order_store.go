@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
@@ -68,14 +69,55 @@ func (s *Service) issuance(
 	d.CertificateID, d.ExpiresAt, d.RenewAt, d.LastIssuedAt = cert.ID, &cert.NotAfter, &renewAt,
 		&now
 	d.RetryAt = nil
-	d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady,
-		Status: controlplane.ConditionTrue, Reason: controlplane.ReasonIssued,
-		Message: "A certificate of " + cert.Issuer + " is valid until " +
-			cert.NotAfter.Format("2 January 2006 15:04 MST") + ".", LastCheckedAt: &now})
+	d.SetCondition(issuedCondition(cert, now))
 	if d.SetCondition(renewalPlan(d, now)); suspended && holdsKeyOf(d.CSRPEM, cert) {
 		suspendOrders(d, now) // the key was reported as compromised during the order
 	}
 	return k
+}
+
+// issuedCondition returns CertificateReady of a domain with a new certificate. It says if the CA
+// did not offer the preferred chain.
+func issuedCondition(cert *controlplane.Certificate, now time.Time) controlplane.Condition {
+	c := controlplane.Condition{Type: controlplane.CertificateReady,
+		Status: controlplane.ConditionTrue, Reason: controlplane.ReasonIssued,
+		Message: "A certificate of " + cert.Issuer + " is valid until " +
+			cert.NotAfter.Format("2 January 2006 15:04 MST") + ".", LastCheckedAt: &now}
+	missing := cert.NotOffered
+	if missing == nil {
+		return c
+	}
+	offered := make([]string, len(missing.Offered))
+	for i, root := range missing.Offered {
+		offered[i] = storable(root)
+	}
+	c.Reason = controlplane.ReasonChainNotOffered
+	c.Message += " It has the CA's default chain, because " + cert.CA +
+		" offers no chain to the root " + missing.Wanted + "."
+	c.Expected = missing.Wanted
+	c.Observed = controlplane.Observed(offered, ", ")
+	c.ObservedCount = len(offered)
+	c.Fix = "Set preferred_chain to one of these roots, or to null for the CA's default: " +
+		c.Observed + "."
+	if missing.Unread {
+		c.Message = strings.TrimSuffix(c.Message, ".") + ", or its chains could not be downloaded."
+		c.Fix = "The next renewal tries again. " + c.Fix
+	}
+	return c
+}
+
+// forgetChain removes what a domain says about a chain that it no longer prefers.
+func forgetChain(ctx context.Context, t *postgres.Tx, d *controlplane.Domain) error {
+	c := d.Condition(controlplane.CertificateReady)
+	if c.Reason != controlplane.ReasonChainNotOffered {
+		return nil
+	}
+	cert, err := t.Certificate(ctx, d.OrgID, d.CertificateID)
+	if err != nil {
+		return err
+	}
+	d.SetCondition(issuedCondition(cert, *c.LastCheckedAt))
+	return nil
 }
 
 // renewalPlan returns the condition of a domain whose renewal has no problem.

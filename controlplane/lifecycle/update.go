@@ -65,6 +65,11 @@ func (s *Service) UpdateDomain(
 				return err
 			}
 		}
+		if d.PreferredChain != old.PreferredChain {
+			if err := forgetChain(ctx, t, d); err != nil {
+				return err
+			}
+		}
 		if otherCertificate(d.Options, old) {
 			d.CheckSince = now // the DNS is checked before the next order
 		}
