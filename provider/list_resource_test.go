@@ -90,6 +90,8 @@ func TestDomainListResource(t *testing.T) {
 		names = append(names, fmt.Sprintf("%c.%s", 'a'+i, a.domain()))
 		a.added(names[i])
 	}
+	accented := "d.münchen." + a.domain()
+	idn := a.added(accented)
 	labels := client.Labels{"team": "shop"}
 	marked, err := a.client.UpdateDomain(t.Context(), names[1],
 		client.DomainUpdate{Labels: &labels, Wildcard: new(true)})
@@ -103,10 +105,11 @@ func TestDomainListResource(t *testing.T) {
 		limit int64
 		want  []string
 	}{
-		"all":    {nil, 1000, names},
+		"all":    {nil, 1000, append(slices.Clone(names), idn.Name)},
 		"some":   {nil, 2, names[:2]},
 		"label":  {map[string]any{"label": "team=shop"}, 100, names[1:2]},
 		"part":   {map[string]any{"q": "c.d"}, 100, names[2:]},
+		"IDN":    {map[string]any{"q": "Münch"}, 100, []string{idn.Name}},
 		"status": {map[string]any{"status": "active"}, 100, nil},
 	} {
 		if got := displayNames(r.list(kind, c.given, c.limit, false)); !slices.Equal(got, c.want) {

@@ -75,7 +75,7 @@ func (d *Dashboard) showDomains(w http.ResponseWriter, v *visit, status int, for
 		return err
 	}
 	domains, next, err := d.store.ListDomains(v.Context(), v.org.ID, postgres.DomainFilter{
-		Query: l.search(), Status: controlplane.DomainStatus(l.Status), Sort: l.Sort, After: after,
+		Query: l.Query, Status: controlplane.DomainStatus(l.Status), Sort: l.Sort, After: after,
 		Limit: domainsPerPage})
 	if err != nil {
 		return err
@@ -133,16 +133,6 @@ func (l domainList) check() error {
 			"The search text contains characters that a domain name can’t contain.")
 	}
 	return nil
-}
-
-// search returns the query in A-label form, as names are stored.
-func (l domainList) search() string {
-	if strings.ContainsFunc(l.Query, func(r rune) bool { return r > unicode.MaxASCII }) {
-		if name, err := controlplane.ParseName("/q", l.Query); err == nil {
-			return name
-		}
-	}
-	return l.Query
 }
 
 // url returns the URL of this list at a cursor.

@@ -62,6 +62,9 @@ func TestAddInvalidDomain(t *testing.T) {
 			"select “Include all subdomains one level down”"},
 		{"10.0.0.1", http.StatusUnprocessableEntity, "is an IP address"},
 		{"co.uk", http.StatusUnprocessableEntity, "is a public suffix"},
+		{"nas.lan", http.StatusUnprocessableEntity, "not a top-level domain"},
+		{"1.2.3.4.5.6.7.8.9.example.org", http.StatusUnprocessableEntity, "more than 10 labels"},
+		{"a_b.example.org", http.StatusUnprocessableEntity, "contains an underscore"},
 		{"exa mple.com", http.StatusUnprocessableEntity, "contains white space"},
 		{"https://example.org/", http.StatusUnprocessableEntity, "Use only the host name"},
 		{"😀.example", http.StatusUnprocessableEntity, "😀.example"},
@@ -126,8 +129,10 @@ func TestSearchUnicodeName(t *testing.T) {
 	s := newSignedIn(t)
 	s.add(s.org, "münchen.example")
 	s.add(s.org, "berlin.example")
-	s.get("/domains?q="+url.QueryEscape("münchen.example")).want(http.StatusOK,
-		"xn--mnchen-3ya.example").hasNot("berlin.example")
+	for _, query := range []string{"münchen.example", "München", "ünch"} {
+		s.get("/domains?q="+url.QueryEscape(query)).want(http.StatusOK,
+			"xn--mnchen-3ya.example").hasNot("berlin.example")
+	}
 }
 
 var nextDomainsLink = regexp.MustCompile(`href="(/domains\?[^"]*cursor=[^"]*)"`)

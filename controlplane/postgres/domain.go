@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
@@ -92,7 +93,7 @@ func (q queries) domain(
 
 // DomainFilter selects the domains to list. The zero value lists all, newest first.
 type DomainFilter struct {
-	Query         string // part of the name
+	Query         string // part of the name, in A-labels or Unicode
 	Label         string // "key=value", or "key"
 	Status        controlplane.DomainStatus
 	ExpiresBefore *time.Time
@@ -125,9 +126,23 @@ var domainSorts = map[string]struct {
 func (q queries) ListDomains(
 	ctx context.Context, orgID string, f DomainFilter,
 ) ([]controlplane.Domain, *Cursor, error) {
+	text := ""
+	if !isASCII(f.Query) {
+		text = rules.UnicodeName(f.Query)
+		if isASCII(text) { // such as full-width letters
+			f.Query, text = text, ""
+		}
+	}
 	l, position, err := f.list(orgID)
 	if err != nil {
 		return nil, nil, err
+	}
+	if text != "" {
+		ids, err := q.domainsInUnicode(ctx, orgID, text)
+		if err != nil {
+			return nil, nil, err
+		}
+		l.where(true, "d.id = ANY(@unicode_ids)", named{"unicode_ids": ids})
 	}
 	return readPage(ctx, q, l, scanDomain, position)
 }
@@ -140,7 +155,7 @@ func (f DomainFilter) list(orgID string) (*list, func(controlplane.Domain) *Curs
 	}
 	l := newList(`SELECT `+domainColumns+` FROM domains d`, "d.org_id = @org_id",
 		named{"org_id": orgID})
-	l.where(f.Query != "", "position(@query in d.name) > 0",
+	l.where(f.Query != "" && isASCII(f.Query), "position(@query in d.name) > 0",
 		named{"query": strings.ToLower(f.Query)})
 	key, value, pair := strings.Cut(f.Label, "=")
 	l.where(pair, "d.labels ->> @label = @label_value", named{"label": key, "label_value": value})

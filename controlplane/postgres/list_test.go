@@ -159,6 +159,11 @@ func TestListDomainsFilters(t *testing.T) {
 		dom.Status, dom.ExpiresAt = c.status, c.expires
 		d.must(d.SaveDomain(t.Context(), dom, start))
 	}
+	idn := d.organization(5)
+	for _, name := range []string{"xn--mller-kva.de", "shop.xn--mller-kva.de",
+		"xn--mnchen-3ya.example", "muller.example", "xn--r8jz45g.xn--zckzah.example"} {
+		d.add(idn, name)
+	}
 	d.add(d.organization(5), "shop.example.com")
 	id := func(name string) string {
 		dom, err := d.Domain(t.Context(), d.org, name)
@@ -169,42 +174,67 @@ func TestListDomainsFilters(t *testing.T) {
 	for what, tt := range map[string]struct {
 		f    postgres.DomainFilter
 		want []string
+		idn  bool
 	}{
-		"all": {postgres.DomainFilter{},
-			[]string{"a_pi.example.org", "new.example.net", "shop.example.com", "www.example.com"}},
-		"part of the name": {postgres.DomainFilter{Query: "EXAMPLE.c"},
-			[]string{"shop.example.com", "www.example.com"}},
-		"literal underscore": {postgres.DomainFilter{Query: "a_p"},
-			[]string{"a_pi.example.org"}},
-		"literal percent": {postgres.DomainFilter{Query: "%"}, nil},
-		"literal quote": {postgres.DomainFilter{Query: `'; DROP TABLE domains; --`},
-			nil},
-		"a question mark": {postgres.DomainFilter{Query: "?", Label: "?=?"}, nil},
-		"status": {postgres.DomainFilter{Status: controlplane.DomainError},
-			[]string{"a_pi.example.org"}},
-		"label and value": {postgres.DomainFilter{Label: "team=a"},
-			[]string{"shop.example.com"}},
-		"label": {postgres.DomainFilter{Label: "team"},
-			[]string{"a_pi.example.org", "shop.example.com", "www.example.com"}},
-		"label with an empty value": {postgres.DomainFilter{Label: "team="},
-			[]string{"a_pi.example.org"}},
-		"label that no domain has": {postgres.DomainFilter{Label: "0"}, nil},
-		"expires before": {postgres.DomainFilter{ExpiresBefore: &before},
-			[]string{"shop.example.com"}},
-		"ids": {postgres.DomainFilter{IDs: []string{id("www.example.com"),
-			"dom_none"}}, []string{"www.example.com"}},
-		"no ids at all": {postgres.DomainFilter{IDs: []string{}}, nil},
-		"all of them at once": {postgres.DomainFilter{Query: "shop", Label: "env=prod",
+		"Unicode": {postgres.DomainFilter{Query: "müller"},
+			[]string{"shop.xn--mller-kva.de", "xn--mller-kva.de"}, true},
+		"Unicode, whole name": {postgres.DomainFilter{Query: "SHOP.Müller.de"},
+			[]string{"shop.xn--mller-kva.de"}, true},
+		"Unicode, decomposed": {postgres.DomainFilter{Query: "mu\u0308ll"},
+			[]string{"shop.xn--mller-kva.de", "xn--mller-kva.de"}, true},
+		"Unicode, one letter": {postgres.DomainFilter{Query: "ü"}, []string{
+			"shop.xn--mller-kva.de", "xn--mller-kva.de", "xn--mnchen-3ya.example"}, true},
+		"Unicode, across labels": {postgres.DomainFilter{Query: "op.mü"},
+			[]string{"shop.xn--mller-kva.de"}, true},
+		"Unicode, another script": {postgres.DomainFilter{Query: "例え.テ"},
+			[]string{"xn--r8jz45g.xn--zckzah.example"}, true},
+		"Unicode in no name": {postgres.DomainFilter{Query: "é"}, nil, true},
+		"full-width letters": {postgres.DomainFilter{Query: "ＭＵＬＬＥＲ"},
+			[]string{"muller.example"}, true},
+		"A-label": {postgres.DomainFilter{Query: "XN--MLLER"},
+			[]string{"shop.xn--mller-kva.de", "xn--mller-kva.de"}, true},
+		"Unicode of another organization": {postgres.DomainFilter{Query: "müller"}, nil, false},
+		"Unicode and ids": {postgres.DomainFilter{Query: "ü", IDs: []string{"dom_none"}}, nil,
+			true},
+		"all": {f: postgres.DomainFilter{},
+			want: []string{"a_pi.example.org", "new.example.net", "shop.example.com", "www.example.com"}},
+		"part of the name": {f: postgres.DomainFilter{Query: "EXAMPLE.c"},
+			want: []string{"shop.example.com", "www.example.com"}},
+		"literal underscore": {f: postgres.DomainFilter{Query: "a_p"},
+			want: []string{"a_pi.example.org"}},
+		"literal percent": {f: postgres.DomainFilter{Query: "%"}, want: nil},
+		"literal quote": {f: postgres.DomainFilter{Query: `'; DROP TABLE domains; --`},
+			want: nil},
+		"a question mark": {f: postgres.DomainFilter{Query: "?", Label: "?=?"}, want: nil},
+		"status": {f: postgres.DomainFilter{Status: controlplane.DomainError},
+			want: []string{"a_pi.example.org"}},
+		"label and value": {f: postgres.DomainFilter{Label: "team=a"},
+			want: []string{"shop.example.com"}},
+		"label": {f: postgres.DomainFilter{Label: "team"},
+			want: []string{"a_pi.example.org", "shop.example.com", "www.example.com"}},
+		"label with an empty value": {f: postgres.DomainFilter{Label: "team="},
+			want: []string{"a_pi.example.org"}},
+		"label that no domain has": {f: postgres.DomainFilter{Label: "0"}, want: nil},
+		"expires before": {f: postgres.DomainFilter{ExpiresBefore: &before},
+			want: []string{"shop.example.com"}},
+		"ids": {f: postgres.DomainFilter{IDs: []string{id("www.example.com"),
+			"dom_none"}}, want: []string{"www.example.com"}},
+		"no ids at all": {f: postgres.DomainFilter{IDs: []string{}}, want: nil},
+		"all of them at once": {f: postgres.DomainFilter{Query: "shop", Label: "env=prod",
 			Status: controlplane.DomainActive, ExpiresBefore: &before,
-			IDs: []string{id("shop.example.com")}}, []string{"shop.example.com"}},
-		"expires before, by that key": {postgres.DomainFilter{ExpiresBefore: &later,
-			Sort: "-expires_at"}, []string{"shop.example.com"}},
+			IDs: []string{id("shop.example.com")}}, want: []string{"shop.example.com"}},
+		"expires before, by that key": {f: postgres.DomainFilter{ExpiresBefore: &later,
+			Sort: "-expires_at"}, want: []string{"shop.example.com"}},
 	} {
 		if tt.f.Sort == "" {
 			tt.f.Sort = "name"
 		}
 		tt.f.Limit = 10
-		items, next, err := d.ListDomains(t.Context(), d.org, tt.f)
+		org := d.org
+		if tt.idn {
+			org = idn
+		}
+		items, next, err := d.ListDomains(t.Context(), org, tt.f)
 		var got []string
 		for _, dom := range items {
 			got = append(got, dom.Name)
