@@ -107,7 +107,9 @@ func TestParseCSR_message(t *testing.T) {
 		return csrPEM(t, &x509.CertificateRequest{SignatureAlgorithm: alg}, rsa2048)
 	}
 	plain := csrPEM(t, &x509.CertificateRequest{DNSNames: []string{"muller.example"}}, p256)
-	replaced := func(old, replacement string) string { return replaceDER(t, plain, old, replacement) }
+	replaced := func(old, replacement string) string {
+		return replaceDER(t, plain, old, replacement)
+	}
 	pss := signed(x509.SHA256WithRSAPSS)
 	for name, tt := range map[string]struct{ text, code, message string }{
 		"RSA-PSS":         {pss, "csr-signature", "signed with RSASSA-PSS"},

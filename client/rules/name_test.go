@@ -153,7 +153,7 @@ func TestUnicodeName(t *testing.T) {
 	}
 }
 
-// Let's Encrypt counts by the whole list, and a public suffix by itself.
+// Let's Encrypt counts by the whole list, and a public suffix alone.
 func TestRegisteredDomain(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{"a.b.example.com": "example.com",

@@ -104,8 +104,8 @@ var refusedExtensions = []struct {
 }
 
 // nameKinds are the kinds of subject alternative names by their tags (RFC 5280 §4.2.1.6). A CSR may
-// contain DNS names only: BR §7.1.2.7.12 permits IP addresses, too, which DNS-01 can't validate, and
-// Boulder csr/csr.go rejects email addresses and URIs.
+// contain DNS names only: BR §7.1.2.7.12 also permits IP addresses, which DNS-01 can't validate,
+// and Boulder csr/csr.go rejects email addresses and URIs.
 var nameKinds = []string{"another name (otherName)", "an email address", nameKindDNS,
 	"an X.400 address", "a directory name", "an EDI party name", "a URI", "an IP address",
 	"a registered ID"}

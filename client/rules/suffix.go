@@ -43,7 +43,7 @@ func icannSuffix(name string) (suffix string, ok bool) {
 }
 
 // RegisteredDomain returns the name by which CAs count their limits: the public suffix, of either
-// section, and one more label. A public suffix counts by itself (Boulder ratelimits/utilities.go,
+// section, and one more label. A public suffix counts alone (Boulder ratelimits/utilities.go,
 // coveringIdentifier).
 func RegisteredDomain(name string) string {
 	d, err := publicsuffix.EffectiveTLDPlusOne(name)

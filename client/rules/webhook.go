@@ -86,7 +86,8 @@ func CheckWebhookURL(raw string, loopback bool) error {
 	if err != nil {
 		return bad("The URL's host is not a valid name.", "Check its spelling.")
 	}
-	if last := lastLabel(ascii); last == ascii || slices.Contains(specialUse, last) || isNumeric(last) {
+	if last := lastLabel(ascii); last == ascii || isNumeric(last) ||
+		slices.Contains(specialUse, last) {
 		return bad("The URL's host is not a name on the public Internet.",
 			"Use a name that resolves everywhere.")
 	}
