@@ -234,9 +234,12 @@ func TestBrowserLiveDomain(t *testing.T) {
 	s.misconfigure(d)
 	b.eventually(`document.getElementById("record-state").textContent.includes("Misconfigured")`)
 	if got := b.js(`document.getElementById("conditions").innerText`); !strings.Contains(got,
-		"old-target.example.net") || !strings.Contains(got, d.Target) ||
-		!strings.Contains(got, "Replace the record") {
-		t.Errorf("checks = %s, want the found value, the expected value, and the fix", got)
+		"old-target.example.net") || !strings.Contains(got, d.Target) {
+		t.Errorf("checks = %s, want the found value and the expected value", got)
+	}
+	if got := b.js(`document.getElementById("status").innerText`); !strings.Contains(got,
+		"CNAME points elsewhere") || !strings.Contains(got, "Replace the record") {
+		t.Errorf("status = %s, want the cause and the fix", got)
 	}
 	b.screenshot("mismatch")
 
@@ -247,9 +250,13 @@ func TestBrowserLiveDomain(t *testing.T) {
 		d.SetCondition(controlplane.Condition{Type: controlplane.DNSReady,
 			Status: "true", Reason: "ok", Message: "The CNAME points to its target.",
 			LastCheckedAt: &now})
+		d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady,
+			Status: "false", Reason: "issuing", Message: "The certificate is being ordered.",
+			LastCheckedAt: &now})
 	})
-	b.eventually(`document.getElementById("pill").textContent.includes("Issuing")`)
-	b.eventually(`document.getElementById("announce").textContent === "Status: Issuing"`)
+	b.eventually(`document.getElementById("pill").textContent.includes("In progress")`)
+	b.eventually(`document.getElementById("announce").textContent ===
+		"Status: In progress Issuance in progress"`)
 	if got := b.js(`document.activeElement.id`); got != "do-check" {
 		t.Errorf("focus after the update = %q, want do-check", got)
 	}
@@ -273,13 +280,14 @@ func TestBrowserLiveDomain(t *testing.T) {
 	s.server.CloseClientConnections()
 	b.eventually(`document.getElementById("live-note").textContent.includes("Connection lost")`)
 	s.change(d, func(d *controlplane.Domain) {
-		d.Status, d.StatusReason = controlplane.DomainError, "delegation-timeout"
+		now := time.Now()
+		d.ExpiresAt = &now
 	})
 	b.run(chromedp.ActionFunc(func(ctx context.Context) error {
 		return emulateOffline(ctx,
 			false)
 	}))
-	b.eventually(`document.getElementById("pill").textContent.includes("Error")`)
+	b.eventually(`document.getElementById("pill").textContent.includes("Expired")`)
 }
 
 func TestBrowserWithoutJavaScript(t *testing.T) {

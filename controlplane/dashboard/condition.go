@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"cmp"
+	"strings"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
@@ -21,20 +22,28 @@ type conditionView struct {
 	Next     step // always has a text
 }
 
-func (v *visit) conditions(d *controlplane.Domain) []conditionView {
+// conditions returns the conditions of a domain. Texts that the summary states are not repeated.
+func (v *visit) conditions(d *controlplane.Domain, s controlplane.Summary) []conditionView {
 	var views []conditionView
 	for _, k := range controlplane.ConditionKinds() {
 		c := d.Condition(k.Type)
 		view := conditionView{ID: "condition-" + string(k.Type), Title: k.Title,
-			Pill: conditionPill(c), Reason: string(c.Reason), Message: c.Message,
+			Pill: conditionPill(d, k.Type, s.State), Reason: string(c.Reason), Message: c.Message,
 			Observed: c.Observed, Expected: c.Expected, Fix: conditionFix(d, c),
 			ACME: newACMEProblem(string(k.Type), c.ACME), Checked: v.maybeAt(c.LastCheckedAt),
-			Next: v.nextCheck(d, c)}
-		if c.Status != "false" && c.Reason != controlplane.ReasonChainNotOffered { // no problem
+			Next: v.nextCheck(d, c, s)}
+		if c.Status != controlplane.ConditionFalse &&
+			c.Reason != controlplane.ReasonChainNotOffered { // no problem
 			view.Observed, view.Expected, view.Fix, view.ACME = "", "", "", nil
 		}
 		if view.Message == "" {
 			view.Message = "Available after the first certificate is issued."
+		}
+		if strings.Contains(s.Cause, view.Message) {
+			view.Message = ""
+		}
+		if strings.Contains(s.DashboardStep, view.Fix) {
+			view.Fix = ""
 		}
 		views = append(views, view)
 	}
@@ -56,23 +65,26 @@ func isHeldBack(d *controlplane.Domain) bool {
 }
 
 // nextCheck returns the next check of a condition, or the action that causes it.
-func (v *visit) nextCheck(d *controlplane.Domain, c controlplane.Condition) step {
-	if c.NextCheckAt != nil {
-		return v.due("Next check", c.NextCheckAt, "")
-	}
+func (v *visit) nextCheck(
+	d *controlplane.Domain, c controlplane.Condition, s controlplane.Summary,
+) step {
+	verified := d.Condition(controlplane.DNSReady).Status == controlplane.ConditionTrue
+	first := d.CertificateID == ""
 	switch {
-	case c.Type == controlplane.DNSReady && d.Status == controlplane.DomainError:
+	case c.NextCheckAt != nil:
+		return v.due("Next check", c.NextCheckAt, "")
+	case c.Type == controlplane.DNSReady && d.Status == controlplane.DomainError && !verified:
 		return step{Text: "Not checked again until you press “Check now”"}
 	case c.Type == controlplane.DNSReady:
 		return step{Text: "Checked again before every order"}
-	case c.Type == controlplane.CertificateReady && d.Status == controlplane.DomainIssuing:
-		return step{Text: "Order in progress"}
-	case c.Type == controlplane.CertificateReady && d.CertificateID == "" && d.AutoIssue:
-		return step{Text: "Ordered after DNS verification"}
-	case d.CertificateID == "" && d.AutoIssue:
+	case first && c.Type == controlplane.RenewalOnTrack:
 		return step{Text: "Checked after the first certificate is issued"}
-	case d.CertificateID == "":
-		return step{Text: "No action until you press “Issue now”"}
+	case s.Reason == controlplane.ReasonIssuing, c.IsRequested():
+		return step{Text: "Order in progress"}
+	case first && !verified && d.AutoIssue:
+		return step{Text: "Ordered after DNS verification"}
+	case first:
+		return step{Text: "No order until you press “Issue now”"}
 	case !d.AutoRenew:
 		return step{Text: "No renewal until you press “Renew now”"}
 	}

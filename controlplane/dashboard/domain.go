@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/gorilla/mux"
 
@@ -27,10 +28,7 @@ type domainView struct {
 	Events      string // URL of the event stream
 	State       string // liveState of the shown data; the stream sends the current one
 	Name        string
-	Pill        pill
-	Warning     *pill
-	Summary     string
-	Next        step
+	Summary     summaryView
 	Actions     []action
 	Record      recordView
 	Conditions  []conditionView
@@ -108,13 +106,13 @@ func (d *Dashboard) domainView(
 	if err != nil {
 		return nil, err
 	}
+	summary := domain.Summary(v.now)
 	view := &domainView{URL: "/domains/" + domain.ID, Events: "/domains/" + domain.ID +
-		"/events", State: liveState(domain, jobs), Name: domain.Name,
-		Pill: statusPill(domain), Warning: warningPill(domain), Summary: summary(domain),
-		Next:   v.nextStep(domain),
-		Record: d.recordView(domain), Conditions: v.conditions(domain), Options: options(domain)}
+		"/events", State: liveState(domain, jobs, v.now), Name: domain.Name,
+		Summary: v.summaryView(summary), Record: d.recordView(domain, summary),
+		Conditions: v.conditions(domain, summary), Options: options(domain)}
 	if v.may(controlplane.ScopeDomainsWrite) {
-		view.Actions = actions(domain)
+		view.Actions = actions(domain, summary)
 	}
 	for i := range certificates {
 		c := v.certificateView(&certificates[i], domain)
@@ -143,8 +141,9 @@ func (d *Dashboard) domainView(
 
 // liveState returns a fingerprint of the data on a domain's page. It changes whenever the page
 // would.
-func liveState(d *controlplane.Domain, jobs []controlplane.Job) string {
+func liveState(d *controlplane.Domain, jobs []controlplane.Job, now time.Time) string {
 	h := fnv.New64a()
+	fmt.Fprintln(h, d.Summary(now).State)
 	for i := range jobs {
 		j := &jobs[i]
 		fmt.Fprintf(h, "%s %s %s %d %d %v\n", j.ID, j.Status, j.Reason, j.Attempts,
@@ -153,64 +152,21 @@ func liveState(d *controlplane.Domain, jobs []controlplane.Job) string {
 	return fmt.Sprintf("%d-%x", d.Version, h.Sum64())
 }
 
-// summary returns a sentence that states the domain's status and the reason for it.
-func summary(d *controlplane.Domain) string {
-	dns, cert, renewal := d.Condition(controlplane.DNSReady),
-		d.Condition(controlplane.CertificateReady), d.Condition(controlplane.RenewalOnTrack)
-	message := func(c controlplane.Condition, otherwise string) string {
-		if c.Message != "" {
-			return c.Message
-		}
-		return otherwise
-	}
-	switch d.Status {
-	case controlplane.DomainPendingCNAME:
-		if d.StatusReason == controlplane.ReasonAwaitingIssue {
-			return message(cert,
-				"The DNS record is verified. Press “Issue now” to order the certificate.")
-		}
-		return message(dns, "The CNAME was not found yet.")
-	case controlplane.DomainIssuing:
-		if cert.Reason == controlplane.ReasonNotIssued {
-			return "The DNS record is verified. The certificate is being ordered."
-		}
-		return message(cert, "The DNS record is verified. The certificate is being ordered.")
-	case controlplane.DomainActive:
-		switch {
-		case cert.Reason == controlplane.ReasonRevoked:
-			return message(cert, "The certificate was revoked.")
-		case renewal.Status == "false" && renewal.Reason != controlplane.ReasonAutoRenewOff:
-			return message(renewal, "The certificate is valid, but its renewal is failing.")
-		case d.AutoRenew:
-			return "The certificate is valid and renews automatically. No action needed."
-		}
-		return "The certificate is valid. It is renewed only on request."
-	}
-	for _, c := range []controlplane.Condition{dns, cert} {
-		if c.Status == "false" && c.Message != "" {
-			return c.Message
-		}
-	}
-	return reason(d.StatusReason)
-}
-
-// actions returns the buttons of a domain's page. The first is the one most likely to help.
-func actions(d *controlplane.Domain) []action {
+// actions returns the buttons of a domain's page. The first is the one most likely to help; it is
+// primary if it takes the next step, or follows it.
+func actions(d *controlplane.Domain, s controlplane.Summary) []action {
 	base := "/domains/" + d.ID
 	check := action{ID: "check", URL: base + "/check", Label: "Check now", Icon: "search"}
 	order := action{ID: "issue", URL: base + "/issue", Label: "Issue now", Icon: "lock"}
 	if d.CertificateID != "" {
 		order = action{ID: "renew", URL: base + "/renew", Label: "Renew now", Icon: "cycle"}
 	}
-	pending := d.Status == controlplane.DomainPendingCNAME &&
-		d.StatusReason != controlplane.ReasonAwaitingIssue
-	if pending || d.Condition(controlplane.DNSReady).Status == "false" {
-		check.Primary = true
+	if s.Request == controlplane.JobDNSCheck ||
+		s.Request == "" && d.Condition(controlplane.DNSReady).Status != controlplane.ConditionTrue {
+		check.Primary = s.Request != ""
 		return []action{check, order}
 	}
-	order.Primary = d.Status == controlplane.DomainPendingCNAME ||
-		d.Status == controlplane.DomainError ||
-		d.Condition(controlplane.CertificateReady).Reason == controlplane.ReasonRevoked
+	order.Primary = s.Request != ""
 	return []action{order, check}
 }
 

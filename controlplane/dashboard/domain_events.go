@@ -97,7 +97,7 @@ func (d *Dashboard) stateOf(v *visit, id string) (string, []string, error) {
 			open = append(open, jobs[i].ID)
 		}
 	}
-	return liveState(domain, jobs), open, nil
+	return liveState(domain, jobs, d.now()), open, nil
 }
 
 // jobWatcher watches the open jobs of a domain: at most one per slot, so three. A nil channel

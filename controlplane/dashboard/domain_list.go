@@ -45,11 +45,8 @@ type column struct {
 // domainRow is a row in the list.
 type domainRow struct {
 	Name, URL string
-	Pill      pill
-	Warning   *pill
-	Reason    string
+	Summary   summaryView
 	Expires   moment
-	Next      step
 }
 
 // domainList is the list of domains with its filters and order. A cursor is valid for one
@@ -105,16 +102,8 @@ func (d *Dashboard) showDomains(w http.ResponseWriter, v *visit, status int, for
 }
 
 func (v *visit) domainRow(d *controlplane.Domain) domainRow {
-	row := domainRow{Name: d.Name, URL: "/domains/" + d.ID, Pill: statusPill(d),
-		Warning: warningPill(d), Expires: v.maybeAt(d.ExpiresAt), Next: v.nextStep(d)}
-	switch {
-	case row.Warning != nil &&
-		d.Condition(controlplane.CertificateReady).Reason != controlplane.ReasonRevoked:
-		row.Reason = reason(d.Condition(controlplane.RenewalOnTrack).Reason)
-	case d.Status != controlplane.DomainActive:
-		row.Reason = reason(d.StatusReason)
-	}
-	return row
+	return domainRow{Name: d.Name, URL: "/domains/" + d.ID,
+		Summary: v.summaryView(d.Summary(v.now)), Expires: v.maybeAt(d.ExpiresAt)}
 }
 
 // check returns an error for an invalid filter.
@@ -145,7 +134,7 @@ func (l domainList) url(cursor string) string {
 }
 
 func (l domainList) chips(all int) []chip {
-	words := []struct{ status, word string }{{"", "All"}, {"pending_cname", "Waiting for DNS"},
+	words := []struct{ status, word string }{{"", "All"}, {"pending_cname", "Pending"},
 		{"issuing", "Issuing"}, {"active", "Active"}, {"error", "Error"}}
 	chips := make([]chip, len(words))
 	for i, s := range words {

@@ -25,7 +25,7 @@ func TestAddDomain(t *testing.T) {
 	a := s.post("/domains", url.Values{"name": {"  Example.COM. "}})
 	a.want(http.StatusSeeOther)
 	s.get(a.header.Get("Location")).want(http.StatusOK, "example.com", "Domain added",
-		"Waiting for DNS", "_acme-challenge.example.com")
+		"Waiting Not checked yet", "_acme-challenge.example.com")
 	s.get(a.header.Get("Location")).hasNot("Create the record below") // shown once
 	d, err := s.store.Domain(t.Context(), s.org.ID, "example.com")
 	s.must(err)
@@ -99,7 +99,7 @@ func TestDomainList(t *testing.T) {
 	s.add(s.newOrg("Other Ltd"), "foreign.example.com")
 	s.issue(first)
 	all := s.get("/domains").want(http.StatusOK, "2 of 15", "alpha.example.com", "Active",
-		"Renewal in 5", "beta.example.com", "Waiting for DNS", "Not checked yet").
+		"Renewal in 5", "beta.example.com", "Waiting Not checked yet").
 		hasNot("foreign.example.com")
 	if strings.Index(all.text, "alpha.example.com") > strings.Index(all.text, "beta.example.com") {
 		t.Error("the domain that expires soonest is not first")

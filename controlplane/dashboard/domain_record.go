@@ -44,11 +44,13 @@ type recordCode struct {
 	Text  string
 }
 
-func (d *Dashboard) recordView(domain *controlplane.Domain) recordView {
+func (d *Dashboard) recordView(
+	domain *controlplane.Domain, s controlplane.Summary,
+) recordView {
 	record := d.lifecycle.DelegationOf(domain)
 	zone := controlplane.RegisteredDomain(domain.Name)
 	host := strings.TrimSuffix(record.Name, "."+zone)
-	view := recordView{Pill: conditionPill(domain.Condition(controlplane.DNSReady)), Zone: zone,
+	view := recordView{Pill: conditionPill(domain, controlplane.DNSReady, s.State), Zone: zone,
 		Sub: zone != domain.Name, Name: domain.Name}
 	ttl := fmt.Sprint(recordTTL)
 	field := func(form, label, value, hint string) recordField {

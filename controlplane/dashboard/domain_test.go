@@ -44,26 +44,31 @@ func TestDomainStates(t *testing.T) {
 	s := newSignedIn(t)
 	d := s.add(s.org, "example.com")
 	page := "/domains/" + d.ID
-	s.get(page).want(http.StatusOK, "Waiting for DNS", "DNS check due now",
+	s.get(page).want(http.StatusOK, "Waiting Not checked yet", "DNS check due now",
 		"The CNAME has not been checked yet.", "Ordered after DNS verification",
 		"Domain added DCVaaS", "No certificate yet").
 		has(`action="`+page+`/check"`, `action="`+page+`/issue"`).hasNot(`action="` + page +
 		`/renew"`)
 
 	s.misconfigure(d)
-	s.get(page).want(http.StatusOK, "Misconfigured",
+	s.get(page).want(http.StatusOK, "Blocked CNAME points elsewhere DNS check in 1",
+		"Next step: Replace the record by this one.", "Misconfigured",
 		"Found _acme-challenge.example.com → old-target.example.net",
 		"Expected _acme-challenge.example.com → "+d.Target,
-		"How to fix it Replace the record by this one.", "Next check in 1")
+		"Next check in 1").hasNot("How to fix it")
 
 	s.change(d, func(d *controlplane.Domain) {
-		d.Status,
-			d.StatusReason = controlplane.DomainIssuing, "issuing"
+		d.Status, d.StatusReason = controlplane.DomainIssuing, ""
+		d.SetCondition(controlplane.Condition{Type: controlplane.DNSReady, Status: "true",
+			Reason: "delegated", Message: "It points to its target."})
+		d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady,
+			Status: "false", Reason: "issuing", Message: "The certificate is being ordered."})
 	})
-	s.get(page).want(http.StatusOK, "Issuing", "Order in progress")
+	s.get(page).want(http.StatusOK, "In progress Issuance in progress Order in progress",
+		"The certificate is being ordered.", "Next step: No action needed.")
 
 	c := s.issue(d)
-	s.get(page).want(http.StatusOK, "Active", "renews automatically", "Issuer Test Intermediate R3",
+	s.get(page).want(http.StatusOK, "Active Renewal in 5", "A valid certificate is stored.", "Issuer Test Intermediate R3",
 		"CA letsencrypt", "Key EC P-256", "Serial "+c.Serial, "SHA-256 "+c.FingerprintSHA256,
 		"Expires in 89 days", "Renewal in 59 days", "Certificate issued DCVaaS").
 		has(`action="`+page+`/renew"`, `/certificates/`+c.ID+`/fullchain.pem"`).hasNot(`action="` +
@@ -78,9 +83,9 @@ func TestDomainStates(t *testing.T) {
 			Status: "false", Reason: "caa-forbids", Message: "CAA forbids both CAs.",
 			NextCheckAt: &next})
 	})
-	s.get(page).want(http.StatusOK, "Active", "Renewal failing", "CAA forbids both CAs.",
-		"Next retry in 59 min")
-	s.get("/domains").want(http.StatusOK, "Renewal failing CA forbidden by CAA records")
+	s.get(page).want(http.StatusOK, "At risk CA forbidden by CAA records Renewal in 59 min",
+		"CAA forbids both CAs.")
+	s.get("/domains").want(http.StatusOK, "At risk CA forbidden by CAA records")
 
 	s.change(d, func(d *controlplane.Domain) {
 		d.Status, d.StatusReason, d.CertificateID = controlplane.DomainError, "delegation-timeout",
@@ -88,7 +93,8 @@ func TestDomainStates(t *testing.T) {
 		d.SetCondition(controlplane.Condition{Type: controlplane.DNSReady,
 			Status: "false", Reason: "delegation-timeout", Message: "Not found within 30 days."})
 	})
-	s.get(page).want(http.StatusOK, "Error", "Not found within 30 days.",
+	s.get(page).want(http.StatusOK, "Blocked Delegation timeout Action required",
+		"Not found within 30 days.", "then press “Check now”",
 		"Not checked again until you press “Check now”")
 }
 
@@ -104,9 +110,9 @@ func TestManualIssuance(t *testing.T) {
 			Status: "false", Reason: "awaiting-issue",
 			Message: "Issuing starts when it is asked for.", Fix: "POST /api/domains/x/issue"})
 	})
-	s.get(page).want(http.StatusOK, "Ready to issue Press “Issue now”",
-		"Issuing starts when it is asked for.", "How to fix it Press “Issue now”.").
-		has(`id="do-issue" class="primary"`).hasNot("/api/", "Waiting for DNS")
+	s.get(page).want(http.StatusOK, "Waiting Ready to issue Action required",
+		"Issuing starts when it is asked for.", "Next step: Press “Issue now”.").
+		has(`id="do-issue" class="primary"`).hasNot("/api/")
 	s.issue(d)
 	s.change(d, func(d *controlplane.Domain) {
 		d.AutoRenew = false
@@ -114,16 +120,18 @@ func TestManualIssuance(t *testing.T) {
 			Status: "false", Reason: "auto-renew-off",
 			Message: "Renewal is switched off for this domain.", Fix: "Set auto_renew to true."})
 	})
-	s.get(page).want(http.StatusOK, "Active Not renewed", "It is renewed only on request.",
-		"Press “Renew now” before the certificate expires.").hasNot("auto_renew to",
-		"Renewal failing")
+	s.get(page).want(http.StatusOK, "Active Automatic renewal off No automatic renewal",
+		"Renewal is switched off for this domain.",
+		"Next step: Press “Renew now” before the certificate expires.").hasNot("auto_renew to",
+		`class="primary"`)
 	s.change(d, func(d *controlplane.Domain) {
 		d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady,
 			Status: "false", Reason: "revoked",
 			Message: "The current certificate was revoked (keyCompromise).", Fix: "POST /api/x"})
 	})
-	s.get(page).want(http.StatusOK, "Active Revoked", "was revoked (keyCompromise)",
-		"Press “Renew now” to order a new certificate.").has(`id="do-renew" class="primary"`)
+	s.get(page).want(http.StatusOK, "Revoked Certificate revoked Action required", "was revoked (keyCompromise)",
+		"Press “Renew now” to order a new certificate.").has(`id="do-renew" class="primary"`).
+		hasNot("Active")
 }
 
 func TestObjectsOfOtherOrganization(t *testing.T) {

@@ -46,7 +46,7 @@ func TestExpiry(t *testing.T) {
 	s.change(hand, func(d *controlplane.Domain) { d.AutoRenew, d.RenewAt = false, nil })
 	a := s.get("/expiry").want(http.StatusOK,
 		"3 certificates expire in the next 26 weeks unless renewed. 1 renewal is late.",
-		"Expires, renewal late", "late.example.com Active Renewal late").
+		"Expires, renewal late", "late.example.com At risk Renewal late CA unreachable").
 		has(`class="late"`, `class="ends"`, `class="renewals"`,
 			`role="img" aria-label="Expiring certificates and due renewals`, `href="/domains/`+
 				well.ID+`"`).hasNot("none.example.com")

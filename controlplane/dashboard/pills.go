@@ -9,39 +9,21 @@ type pill struct {
 	Label string
 }
 
-// statusPill returns the pill of a domain's status.
-func statusPill(d *controlplane.Domain) pill {
-	switch d.Status {
-	case controlplane.DomainPendingCNAME:
-		if d.StatusReason == controlplane.ReasonAwaitingIssue {
-			return pill{"info", "clock", "Ready to issue"}
-		}
-		return pill{"warn", "clock", "Waiting for DNS"}
-	case controlplane.DomainIssuing:
-		return pill{"info", "cycle", "Issuing"}
-	case controlplane.DomainActive:
-		return pill{"ok", "check", "Active"}
-	case controlplane.DomainError:
-		return pill{"danger", "alert", "Error"}
+// summaryPill returns the pill of the state of a domain's summary.
+func summaryPill(s controlplane.SummaryState) pill {
+	switch s {
+	case controlplane.SummaryActive:
+		return pill{"ok", "check", s.Title()}
+	case controlplane.SummaryRenewing, controlplane.SummaryInProgress:
+		return pill{"info", "cycle", s.Title()}
+	case controlplane.SummaryWaiting:
+		return pill{"warn", "clock", s.Title()}
+	case controlplane.SummaryAtRisk:
+		return pill{"warn", "alert", s.Title()}
+	case controlplane.SummaryRevoked:
+		return pill{"danger", "cross", s.Title()}
 	}
-	return pill{"neutral", "dot", plain(string(d.Status))}
-}
-
-// warningPill returns a second pill for an active domain with a problem, or nil.
-func warningPill(d *controlplane.Domain) *pill {
-	if d.Status != controlplane.DomainActive {
-		return nil
-	}
-	renewal := d.Condition(controlplane.RenewalOnTrack)
-	switch {
-	case d.Condition(controlplane.CertificateReady).Reason == controlplane.ReasonRevoked:
-		return &pill{"danger", "cross", "Revoked"}
-	case renewal.Reason == controlplane.ReasonAutoRenewOff:
-		return &pill{"neutral", "dot", "Not renewed"}
-	case renewal.Status == controlplane.ConditionFalse:
-		return &pill{"warn", "alert", "Renewal failing"}
-	}
-	return nil
+	return pill{"danger", "alert", s.Title()}
 }
 
 // memberPill returns the pill of a membership's state.
@@ -75,18 +57,32 @@ func jobPill(j *controlplane.Job) pill {
 	return pill{"neutral", "dot", plain(string(j.Status))}
 }
 
-// conditionPill returns the pill of a condition's status.
-func conditionPill(c controlplane.Condition) pill {
-	kind, entry := controlplane.ConditionKindOf(c.Type), entryOf(c.Reason)
+// conditionPill returns the pill of a condition's status. Nothing is valid or on track while the
+// certificate cannot be used.
+func conditionPill(
+	d *controlplane.Domain, t controlplane.ConditionType, s controlplane.SummaryState,
+) pill {
+	c, kind := d.Condition(t), controlplane.ConditionKindOf(t)
+	unusable := s == controlplane.SummaryExpired || s == controlplane.SummaryRevoked
+	entry := entryOf(c.Reason)
+	waits := entry.Pending || entry.Actor == controlplane.PartyService ||
+		entry.Actor == controlplane.PartyCA
 	switch {
+	case unusable && t == controlplane.CertificateReady:
+		return summaryPill(s)
+	case unusable && c.Status == controlplane.ConditionTrue && t != controlplane.DNSReady &&
+		!c.IsRequested():
+		return pill{"neutral", "clock", "Scheduled"}
+	case c.Status == controlplane.ConditionTrue && c.IsRequested():
+		return pill{"info", "cycle", controlplane.SummaryRenewing.Title()}
 	case c.Status == controlplane.ConditionTrue:
 		return pill{"ok", "check", kind.True}
 	case c.Reason == controlplane.ReasonAutoRenewOff:
 		return pill{"neutral", "dot", "Off"}
-	case c.Reason == controlplane.ReasonRevoked:
-		return pill{"danger", "cross", "Revoked"}
-	case c.Status == controlplane.ConditionFalse && entry.Pending:
+	case c.Status == controlplane.ConditionFalse && waits && d.CertificateID == "":
 		return pill{"warn", "clock", "Not yet"}
+	case c.Status == controlplane.ConditionFalse && waits && !controlplane.IsCause(c.Reason):
+		return pill{"warn", "clock", "Delayed"}
 	case c.Status == controlplane.ConditionFalse:
 		return pill{"danger", "alert", kind.False}
 	}

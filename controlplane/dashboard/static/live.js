@@ -8,6 +8,7 @@ if (root?.dataset.events) follow(root);
 function follow(root) {
   const note = document.getElementById("live-note");
   const announce = document.getElementById("announce");
+  const state = () => document.getElementById("state")?.textContent.trim().replace(/\s+/g, " ");
   let source, retry, wait = 1000, busy = false, again = false;
 
   function open() {
@@ -49,7 +50,7 @@ function follow(root) {
 
   function replace(page) {
     const focused = document.activeElement?.id;
-    const before = document.getElementById("pill")?.textContent.trim();
+    const before = state();
     for (const part of document.querySelectorAll("[data-live]")) {
       const fresh = page.getElementById(part.id);
       if (!fresh || bare(fresh) === bare(part)) continue;
@@ -60,7 +61,7 @@ function follow(root) {
     }
     root.dataset.state = page.getElementById("live-root")?.dataset.state ?? root.dataset.state;
     if (focused && document.activeElement?.id !== focused) document.getElementById(focused)?.focus();
-    const after = document.getElementById("pill")?.textContent.trim();
+    const after = state();
     if (after && after !== before) announce.textContent = `Status: ${after}`;
   }
 
