@@ -22,8 +22,9 @@ type domainDataSource struct {
 type domainDataModel struct {
 	Domain types.String `tfsdk:"domain"`
 	domainSummary
-	CSRPEM     types.String `tfsdk:"csr_pem"`
-	Conditions types.List   `tfsdk:"conditions"`
+	CSRPEM        types.String `tfsdk:"csr_pem"`
+	Conditions    types.List   `tfsdk:"conditions"`
+	StatusSummary types.Object `tfsdk:"status_summary"`
 }
 
 // domainSummary contains the attributes that a list of domains has, too.
@@ -60,6 +61,21 @@ var conditionTypes = map[string]attr.Type{
 	"next_check_at":   timetypes.RFC3339Type{},
 }
 
+// Attributes of `status_summary`, and of its `next_event`.
+var (
+	eventTypes = map[string]attr.Type{"what": types.StringType, "at": timetypes.RFC3339Type{}}
+
+	summaryTypes = map[string]attr.Type{
+		"state":      types.StringType,
+		"headline":   types.StringType,
+		"reason":     types.StringType,
+		"cause":      types.StringType,
+		"next_step":  types.StringType,
+		"next_event": types.ObjectType{AttrTypes: eventTypes},
+		"actor":      types.StringType,
+	}
+)
+
 func (d *domainDataSource) Metadata(
 	_ context.Context, req datasource.MetadataRequest, resp *datasource.MetadataResponse,
 ) {
@@ -78,6 +94,11 @@ func (d *domainDataSource) Schema(
 		ElementType:         types.ObjectType{AttrTypes: conditionTypes},
 		Computed:            true,
 		MarkdownDescription: "Conditions: `type` (`DNSReady`, `CertificateReady`, `RenewalOnTrack`), `status` (`true`, `false`, `unknown`), `reason`, `message`, `fix`, `last_checked_at`, and `next_check_at`.",
+	}
+	attributes["status_summary"] = schema.ObjectAttribute{
+		AttributeTypes:      summaryTypes,
+		Computed:            true,
+		MarkdownDescription: "State of the domain, its cause, and the next step: `state` (`active`, `renewing`, `at_risk`, `waiting`, `in_progress`, `blocked`, `expired`, or `revoked`), `headline`, `reason`, `cause`, `next_step`, `next_event` (`what` and `at`; null while work is in progress, or if nothing is scheduled), and `actor`, the party that acts next (`none`, `customer`, `service`, `ca`, or `operator`).",
 	}
 	resp.Schema = schema.Schema{MarkdownDescription: "A domain, by ID or name.",
 		Attributes: attributes}
@@ -147,6 +168,7 @@ func (m *domainDataModel) fromAPI(d *client.Domain) {
 	m.domainSummary.fromAPI(d)
 	m.CSRPEM = fromNullable(d.CsrPem)
 	m.Conditions = conditionList(d.Conditions)
+	m.StatusSummary = summaryObject(d.StatusSummary)
 }
 
 func (m *domainSummary) fromAPI(d *client.Domain) {
@@ -193,4 +215,21 @@ func conditionList(conditions []client.Condition) types.List {
 		})
 	}
 	return types.ListValueMust(types.ObjectType{AttrTypes: conditionTypes}, elements)
+}
+
+func summaryObject(s client.StatusSummary) types.Object {
+	event := types.ObjectNull(eventTypes)
+	if next, err := s.NextEvent.Get(); err == nil {
+		event = types.ObjectValueMust(eventTypes, map[string]attr.Value{
+			"what": types.StringValue(string(next.What)), "at": fromTime(next.At)})
+	}
+	return types.ObjectValueMust(summaryTypes, map[string]attr.Value{
+		"state":      types.StringValue(string(s.State)),
+		"headline":   types.StringValue(s.Headline),
+		"reason":     types.StringValue(s.Reason),
+		"cause":      types.StringValue(s.Cause),
+		"next_step":  types.StringValue(s.NextStep),
+		"next_event": event,
+		"actor":      types.StringValue(string(s.Actor)),
+	})
 }

@@ -117,7 +117,7 @@ func TestAccDomainValidation_timeout(t *testing.T) {
 		resource.TestStep{
 			Config: a.validated(name, short),
 			ExpectError: regexp.MustCompile(`(?s)` + regexp.QuoteMeta(name) +
-				`: no certificate\s+within 4s.*Expected: .*Fix: .*Cause: cname-missing.*Next check: .*Required record:`),
+				`: no certificate\s+within 4s.*CNAME not found: .*Expected: .*Next step: .*Cause: cname-missing.*Next check: .*Required record:`),
 		},
 		keeps(),
 		resource.TestStep{
@@ -126,7 +126,7 @@ func TestAccDomainValidation_timeout(t *testing.T) {
 					"elsewhere.example.net")
 			},
 			Config:      a.validated(name, short),
-			ExpectError: regexp.MustCompile(`(?s)elsewhere\.example\.net.*Cause: cname-mismatch`),
+			ExpectError: regexp.MustCompile(`(?s)CNAME points elsewhere: .*elsewhere\.example\.net.*Cause: cname-mismatch`),
 		},
 		keeps(),
 		resource.TestStep{

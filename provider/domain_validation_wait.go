@@ -182,63 +182,28 @@ func (w *wait) explain(d *client.Domain) string {
 	if d == nil {
 		return "The domain " + w.id + " could not be read in that time."
 	}
-	return w.cause(d) +
-		"\n\nThe domain is unchanged, and the service continues automatically. Apply again to continue waiting."
+	after := ", and the service continues automatically. Apply again to continue waiting."
+	if !continues(d) {
+		after = ". Apply again after the next step."
+	}
+	return w.cause(d) + "\n\nThe domain is unchanged" + after
 }
 
 // cause describes the findings of the service: the cause, the observed and expected values, and the
-// fix.
+// next step.
 func (w *wait) cause(d *client.Domain) string {
 	var parts []string
 	if w.certificate && !d.AutoIssue && delegated(d) {
 		parts = append(parts,
 			"The domain has auto_issue = false, so no certificate is issued. Set auto_issue = true, or wait_for = \"delegation\".")
 	}
-	for _, c := range d.Conditions {
-		if c.Status == client.ConditionStatusTrue ||
-			(c.Type != client.ConditionTypeDNSReady && !w.certificate) {
-			continue
-		}
-		if c.Type == client.ConditionTypeRenewalOnTrack ||
-			(c.Type == client.ConditionTypeCertificateReady && !delegated(d)) {
-			continue // follows from another condition
-		}
-		parts = append(parts, explainCondition(c))
-	}
-	if len(parts) == 0 {
-		parts = append(parts, "Its status is "+
-			strings.TrimSpace(string(d.Status)+" "+d.StatusReason)+".")
-	}
+	parts = append(parts, explainStatus(d))
 	if !delegated(d) {
+		if c := dnsReady(d); c != nil && c.Reason != d.StatusSummary.Reason {
+			parts = append(parts, explainCondition(*c))
+		}
 		parts = append(parts, fmt.Sprintf("Required record: %s %s %s", d.Delegation.Name,
 			d.Delegation.Type, d.Delegation.Target))
 	}
 	return strings.Join(parts, "\n\n")
-}
-
-func explainCondition(c client.Condition) string {
-	text := sentence(c.Message)
-	line := func(label string, value *string) {
-		if value != nil && *value != "" {
-			text += "\n" + label + *value
-		}
-	}
-	line("Observed: ", c.Observed)
-	line("Expected: ", c.Expected)
-	line("Fix: ", c.Fix)
-	line("Cause: ", &c.Reason)
-	if c.NextCheckAt != nil {
-		text += "\nNext check: " + c.NextCheckAt.UTC().Format(time.RFC3339)
-	}
-	return text
-}
-
-// delegated reports whether the record was found.
-func delegated(d *client.Domain) bool {
-	for _, c := range d.Conditions {
-		if c.Type == client.ConditionTypeDNSReady {
-			return c.Status == client.ConditionStatusTrue
-		}
-	}
-	return d.Status == client.DomainStatusIssuing || d.Status == client.DomainStatusActive
 }

@@ -90,10 +90,8 @@ func (a *verifyAction) Invoke(
 
 // lastCheck returns when the domain's DNS was last checked, the zero time if never.
 func lastCheck(d *client.Domain) time.Time {
-	for _, c := range d.Conditions {
-		if c.Type == client.ConditionTypeDNSReady && c.LastCheckedAt != nil {
-			return *c.LastCheckedAt
-		}
+	if c := dnsReady(d); c != nil && c.LastCheckedAt != nil {
+		return *c.LastCheckedAt
 	}
 	return time.Time{}
 }
