@@ -62,7 +62,7 @@ type Membership struct {
 // RoleMissing returns the error for a user whose role lacks a scope.
 func RoleMissing(r Role, s Scope) *Error {
 	return &Error{Kind: KindForbidden, Code: "role-missing",
-		Message: "The role " + string(r) + " lacks the scope " + string(s) + ".",
+		Message: "The role " + string(r) + " does not include the permission " + string(s) + ".",
 		Fix:     "Ask a member with the role " + roleList(rolesWith(s)) + "."}
 }
 

@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -183,7 +184,7 @@ func describe(e *openapi3.SchemaError) (code, detail string) {
 	case "minItems", "minProperties":
 		return "too-few", "It must not be empty."
 	case "format":
-		return "invalid-format", "It must be an RFC 3339 time, such as 2030-01-31T12:00:00Z."
+		return "invalid-format", "It must be an RFC 3339 time, such as 2030-01-31T12:00:00Z, that is in the years 1 to 9999 in UTC."
 	case "pattern":
 		return "invalid-format", "It must match " + e.Schema.Pattern + "."
 	}
@@ -192,10 +193,14 @@ func describe(e *openapi3.SchemaError) (code, detail string) {
 
 func describeBounds(s *openapi3.Schema) string {
 	if s.Min != nil && s.Max != nil {
-		return fmt.Sprintf("It must be a whole number from %g to %g.", *s.Min, *s.Max)
+		return "It must be a whole number from " + plainNumber(*s.Min) + " to " +
+			plainNumber(*s.Max) + "."
 	}
 	return "It must be a whole number."
 }
+
+// plainNumber formats a number without an exponent.
+func plainNumber(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
 
 // findNUL returns the path of a string or name in value that contains U+0000, which Postgres cannot
 // store.

@@ -2,7 +2,9 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 
@@ -101,8 +103,29 @@ func (c *bodyCheck) trim(s *openapi3.Schema, value any, path []string) any {
 		for i, item := range v {
 			v[i] = c.trim(s.Items.Value, item, append(slices.Clip(path), strconv.Itoa(i)))
 		}
+	case json.Number:
+		if s.Type.Is(openapi3.TypeInteger) {
+			return c.integer(s, v, path)
+		}
 	}
 	return value
+}
+
+// integer returns a number as the binding reads integers: 3600.0 and 3.6e3 are 3600, because JSON
+// does not distinguish them (RFC 8259 §6). It adds an error for a number without a value.
+func (c *bodyCheck) integer(s *openapi3.Schema, n json.Number, path []string) json.Number {
+	f, err := n.Float64()
+	switch {
+	case err != nil:
+		at := pointer(path...)
+		c.cut[at] = true
+		c.add(path, controlplane.FieldError{Pointer: at, Code: "out-of-range",
+			Detail: describeBounds(s)})
+		return "0"
+	case f == math.Trunc(f) && math.Abs(f) < 1<<53:
+		return json.Number(plainNumber(f))
+	}
+	return n
 }
 
 // gone reports whether the check has stopped because the client disconnected or the time is up.

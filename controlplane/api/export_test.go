@@ -53,7 +53,7 @@ func TestExportToASlowReader(t *testing.T) {
 		leave()
 	}
 	for deadline := time.Now().Add(20 * time.Second); w.do("GET", path+
-		"?action=none", nil).status != 200; {
+		"?action=invitation.revoked", nil).status != 200; {
 		if time.Now().After(deadline) {
 			t.Fatal("the slots of disconnected readers were not released")
 		}

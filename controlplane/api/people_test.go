@@ -259,8 +259,16 @@ func TestInvitationsOfTheAPI(t *testing.T) {
 	if !slices.Equal(list.ids(), []string{a.string("id")}) || strings.Contains(list.body, secret) {
 		t.Errorf("GET /api/invitations = %s, want %s without the secret", list.body, a.string("id"))
 	}
-	w.do("POST", "/api/invitations", map[string]any{"role": "admin",
+	limits := w.do("POST", "/api/invitations", map[string]any{"role": "admin",
 		"expires_in_seconds": 299}).problem(422, "out-of-range")
+	if !strings.Contains(limits.body, "from 300 to 2592000.") {
+		t.Errorf("the limits are in %s, want numbers without exponents", limits.body)
+	}
+	for _, seconds := range []string{"3600.0", "3.6e3"} { // integers in JSON
+		more := w.do("POST", "/api/invitations", `{"role":"admin","expires_in_seconds":`+seconds+
+			`}`, owner.cookie).is(201)
+		w.do("DELETE", "/api/invitations/"+more.string("id"), nil).is(204)
+	}
 	w.do("DELETE", "/api/invitations/inv_x", nil).problem(404, "not-found")
 	w.do("DELETE", "/api/invitations/"+a.string("id"), nil).is(204)
 	w.do("DELETE", "/api/invitations/"+a.string("id"), nil).problem(404, "not-found")

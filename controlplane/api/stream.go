@@ -91,8 +91,8 @@ func (s *eventStream) VisitListEventsResponse(w http.ResponseWriter) error {
 }
 
 // start sends the position at which the stream starts, so that a reader that has received nothing
-// else can resume there. Instead of an error, on which EventSource gives up, a reader whose position
-// is older than the log gets the event reset.
+// else can resume there. Instead of an error, on which EventSource gives up, a reader whose
+// position is older than the log gets the event reset.
 func (s *eventStream) start() error {
 	text := "retry: 2000\n"
 	if s.expired {
@@ -168,8 +168,8 @@ func (s *eventStream) keepsGoing(ctx context.Context) bool {
 }
 
 // heartbeat sends a heartbeat with the position, which a reader of few events would otherwise keep
-// until it is older than the log. It returns false if the credential is no longer valid or the client
-// disconnected.
+// until it is older than the log. It returns false if the credential is no longer valid or the
+// client disconnected.
 func (s *eventStream) heartbeat(ctx context.Context) bool {
 	return s.a.stillAdmitted(ctx, callOf(s.ctx)) &&
 		s.out.Send(": heartbeat\nid: "+s.position()+"\n\n") == nil

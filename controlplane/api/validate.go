@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -149,7 +150,11 @@ var visitOptions = []openapi3.SchemaValidationOption{
 	openapi3.DisableSchemaErrorDetails(),
 	openapi3.WithStringFormatValidators(map[string]openapi3.StringFormatValidator{
 		"date-time": openapi3.NewCallbackValidator(func(s string) error {
-			_, err := time.Parse(time.RFC3339, s)
+			t, err := time.Parse(time.RFC3339, s)
+			if year := t.UTC().Year(); err == nil && (year < 1 || year > 9999) {
+				// RFC 3339 §1 cannot express it in UTC
+				return errors.New("the year has more than four digits in UTC")
+			}
 			return err
 		}),
 	}),

@@ -410,7 +410,7 @@ func (s *site) walkRole(r route, a access, shared tenant, role controlplane.Role
 	if got.status != want {
 		s.t.Errorf("%s as %s: status %d, want %d: %.600s", r, role, got.status, want, got.text)
 	}
-	if want == http.StatusForbidden && !strings.Contains(got.text, "lacks the scope "+
+	if want == http.StatusForbidden && !strings.Contains(got.text, "does not include the permission "+
 		string(a.scope)) {
 		s.t.Errorf("%s as %s: the page does not name the scope %s: %.600s", r, role, a.scope,
 			got.text)

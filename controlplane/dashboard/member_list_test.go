@@ -49,11 +49,11 @@ func TestMembersByRole(t *testing.T) {
 			hasNot("/revoke", `href="/settings/members/usr_`, `action="/settings/members`,
 				"Invite a member")
 		b.get("/settings/members/"+owner.ID).want(http.StatusForbidden,
-			"lacks the scope members:write")
+			"does not include the permission members:write")
 		for _, path := range paths {
 			b.post(path, url.Values{"role": {"member"}, "days": {"7"},
 				"confirm": {"developer"}}).want(http.StatusForbidden,
-				"lacks the scope members:write", "with the role owner")
+				"does not include the permission members:write", "with the role owner")
 		}
 	}
 	for _, path := range paths {

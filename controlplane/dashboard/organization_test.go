@@ -73,7 +73,7 @@ func TestOrganizationByRole(t *testing.T) {
 			has(`action="/settings/organization/leave"`).hasNot(`action="/settings/organization"`,
 			"/settings/organization/delete", `name="name"`)
 		b.post("/settings/organization", url.Values{"name": {"Mine"}}).want(http.StatusForbidden,
-			"lacks the scope organization:write")
+			"does not include the permission organization:write")
 		b.post("/settings/organization/delete", url.Values{"confirm": {"Example Ltd"}}).want(
 			http.StatusForbidden)
 	}

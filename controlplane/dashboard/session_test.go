@@ -174,7 +174,7 @@ func TestMemberIsReadOnly(t *testing.T) {
 	for _, path := range []string{"/domains", "/domains/" + d.ID + "/check", "/domains/" + d.ID +
 		"/issue", "/domains/" + d.ID + "/renew", "/jobs/" + j.ID + "/retry"} {
 		member.post(path, url.Values{"name": {"example.org"}}).want(http.StatusForbidden,
-			"The role member lacks the scope", "owner or admin")
+			"The role member does not include the permission", "owner or admin")
 	}
 	if n, err := s.store.DomainCount(t.Context(), s.org.ID); err != nil || n != 1 {
 		t.Errorf("DomainCount = %d, %v, want 1", n, err)

@@ -269,7 +269,7 @@ func TestTokensByRole(t *testing.T) {
 		tokenURL(token.ID) + "/revoke": nil,
 	} {
 		as.post(path, form).want(http.StatusForbidden,
-			"The role member lacks the scope tokens:write")
+			"The role member does not include the permission tokens:write")
 	}
 	as = s.signedInAs(anAdmin)
 	as.get(tokenURL(token.ID)).want(http.StatusOK, "The token exceeds your role").hasNot("/rotate")

@@ -242,7 +242,7 @@ func TestWebhooksAreReadOnlyForMembers(t *testing.T) {
 	member.get(delivery).want(http.StatusOK, "Attempt 1").hasNot("Redeliver")
 	for _, path := range writePaths(page, delivery) {
 		member.post(path, url.Values{"url": {"https://example.org/"}, "all": {"1"}}).want(
-			http.StatusForbidden, "The role member lacks the scope webhooks:write").hasNot("whsec_")
+			http.StatusForbidden, "The role member does not include the permission webhooks:write").hasNot("whsec_")
 	}
 	if got := s.webhook(hook); got.URL != hook.URL || got.PreviousUntil != nil {
 		t.Errorf("webhook = %+v, want it unchanged", got)

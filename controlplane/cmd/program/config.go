@@ -45,7 +45,7 @@ type HTTPConfig struct {
 	RateLimits   bool   `env:"DCVAAS_RATE_LIMITS" default:"true" negatable:"" help:"Limit requests: API calls and open streams of an organization according to its plan, and requests of a session, person, and client network. Requires Redis; without Redis, requests are not limited."`
 	TrustedProxy bool   `env:"DCVAAS_TRUSTED_PROXY" help:"Take the client's address from the last entry of X-Forwarded-For, which your own proxy must set."`
 
-	CORSOrigins []string `name:"cors-origins" env:"DCVAAS_CORS_ORIGINS" default:"*" placeholder:"ORIGIN" help:"Origins whose pages can call the API with a token, such as https://app.example.com; * is any origin, empty is none. Session cookies are never accepted from other origins."`
+	CORSOrigins []string `name:"cors-origins" env:"DCVAAS_CORS_ORIGINS" default:"*" placeholder:"ORIGIN" help:"Origins whose pages can call the API with a token, such as https://app.example.com; * allows any origin, an empty value none. Session cookies are never accepted from other origins."`
 
 	// set by dev: the account that signs in without a password
 	devSignIn *controlplane.GitHubAccount

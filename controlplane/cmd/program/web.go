@@ -30,7 +30,8 @@ func (a *App) startWeb() error {
 	}
 	config := api.Config{Store: a.store, Lifecycle: a.lifecycle, Sealer: sealer, Limiter: a.limiter,
 		Streams: streams, CursorKey: a.keys.cursor, PublicURL: c.PublicURL,
-		CORSOrigins: c.HTTP.CORSOrigins, Ready: a.ready, TrustedProxy: c.HTTP.TrustedProxy, Logger: a.log, Registerer: a.metrics}
+		CORSOrigins: c.HTTP.CORSOrigins, Ready: a.ready, TrustedProxy: c.HTTP.TrustedProxy,
+		Logger: a.log, Registerer: a.metrics}
 	pages := dashboard.Config{Store: a.store, Lifecycle: a.lifecycle, SessionKey: a.keys.session,
 		Streams: streams, PublicURL: c.PublicURL,
 		Secure: secure, TrustedProxy: c.HTTP.TrustedProxy, Logger: a.log}
