@@ -47,6 +47,9 @@ func (w *world) follow(query, lastID string, options ...option) *follower {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	if got := resp.Header.Get("DCVaaS-API"); got != "1" {
+		w.t.Errorf("a stream has DCVaaS-API = %q, want 1", got)
+	}
 	f := &follower{t: w.t, lines: make(chan string, 10_000), status: resp.StatusCode,
 		header: resp.Header, cut: cut}
 	w.t.Cleanup(cut)

@@ -326,6 +326,9 @@ func (w *world) do(method, path string, body any, options ...option) *answer {
 		w.t.Fatal(err)
 	}
 	a := &answer{t: w.t, status: resp.StatusCode, header: resp.Header, body: string(raw)}
+	if got := resp.Header.Get("DCVaaS-API"); got != "1" {
+		w.t.Errorf("%s %s: DCVaaS-API = %q with %d, want 1", method, path, got, a.status)
+	}
 	if strings.HasSuffix(strings.Split(resp.Header.Get("Content-Type"), ";")[0], "json") &&
 		!strings.HasSuffix(resp.Header.Get("Content-Type"), "ndjson") && len(raw) > 0 {
 		if err := json.Unmarshal(raw, &a.json); err != nil {
