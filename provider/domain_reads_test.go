@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -39,7 +40,7 @@ func (r *rpc) readDomain(id string) string {
 	typ := r.schemas.ResourceSchemas["dcvaas_domain"].ValueType()
 	resp, err := r.ReadResource(r.Context(),
 		&tfprotov6.ReadResourceRequest{TypeName: "dcvaas_domain", CurrentState: r.value(typ,
-			map[string]any{"id": id, "name": "unread.example"})})
+			map[string]any{"id": id, "name": "unread.example"}), Private: r.private()})
 	if err != nil {
 		r.Error(err)
 		return ""
@@ -51,6 +52,20 @@ func (r *rpc) readDomain(id string) string {
 		return ""
 	}
 	return r.attribute(resp.NewState, typ, "status")
+}
+
+// private returns the private state of a resource of the test's organization.
+func (r *rpc) private() []byte {
+	r.Helper()
+	id, err := r.client.Identify(r.Context())
+	if err != nil {
+		r.Error(err)
+	}
+	raw, err := json.Marshal(map[string][]byte{privateOrganization: fmt.Appendf(nil, "%q", id)})
+	if err != nil {
+		r.Error(err)
+	}
+	return raw
 }
 
 // A token that lost access to an object does not show whether the object exists: it stays in the
@@ -130,8 +145,8 @@ func TestRefreshReadsByTheList(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	// Two pages, the requests before the first page, and the missing domain.
-	if n := p.count("GET "); n > 2+readsAlone+10+1 {
+	// The organization, two pages, the requests before the first page, and the missing domain.
+	if n := p.count("GET "); n > 1+2+readsAlone+10+1 {
 		t.Errorf("the refresh makes %d calls for %d domains", n, len(domains))
 	}
 }
@@ -147,7 +162,7 @@ func TestRefreshOfAFewReadsNoList(t *testing.T) {
 		r.readDomain(d.Id)
 	}
 	if lists := p.count("GET /api/domains") - p.count("GET /api/domains/"); lists != 0 ||
-		p.count("GET ") != readsAlone {
+		p.count("GET ") != readsAlone+1 { // and the organization
 		t.Errorf("the refresh makes %d calls, of them %d for the list", p.count("GET "), lists)
 	}
 }
@@ -202,7 +217,7 @@ func TestRefreshWithoutTheList(t *testing.T) {
 			t.Errorf("%s is %q", d.Name, status)
 		}
 	}
-	if n := p.count("GET /api/domains/"); n != 20 || p.count("GET ") != 21 {
+	if n := p.count("GET /api/domains/"); n != 20 || p.count("GET ") != 22 {
 		t.Errorf("the refresh makes %d calls for 20 domains: %s", n, strings.Join(p.calls, ", "))
 	}
 }

@@ -241,14 +241,13 @@ func TestTokenWarnings(t *testing.T) {
 	}
 	a.now = func() time.Time { return time.Now().Add(2 * time.Hour) }
 	r := a.rpc()
-	private := r.imported("dcvaas_api_token", token.Id).Private
 	read := func() *tfprotov6.ReadResourceResponse {
 		state := r.value(r.schemas.ResourceSchemas["dcvaas_api_token"].ValueType(),
 			map[string]any{"id": token.Id, "name": "ends", "expires_in": "1h",
 				"token": token.Token})
 		resp, err := r.ReadResource(ctx,
 			&tfprotov6.ReadResourceRequest{TypeName: "dcvaas_api_token", CurrentState: state,
-				Private: private})
+				Private: r.private()})
 		if err != nil {
 			t.Fatal(err)
 		}
