@@ -87,8 +87,5 @@ func pausedNames(o *controlplane.Order, v controlplane.Verdict) []string {
 // CA rejected the replacement, so it counts the order.
 func (w *work) lostExemption(ctx context.Context, o *controlplane.Order) {
 	q := controlplane.QuotaRequest{CA: o.CA, Org: o.OrgID, Names: o.Names, OrderID: o.ID}
-	if err := w.Governor.Count(ctx, q); err != nil {
-		w.Logger.InfoContext(ctx, "lifecycle: updating the tracked CA limits failed", "order", o.ID,
-			"error", err)
-	}
+	w.logUpdate(ctx, o.ID, w.Governor.Count(ctx, q))
 }

@@ -79,6 +79,9 @@ func (w *work) reserve(
 		w.Logger.WarnContext(ctx, "lifecycle: order forced despite the counted limits",
 			"forced", true, "ca", c.CA, "job", w.claim.Job.ID)
 		r.forced, p.quota = true, q
+		if w.Governor != nil && !q.Replaces { // otherwise the CA does not count it either
+			w.logUpdate(ctx, q.OrderID, w.Governor.Count(ctx, q))
+		}
 		return true, nil
 	}
 	if slices.ContainsFunc(look.Candidates[i+1:],
@@ -241,7 +244,7 @@ func (w *work) learn(ctx context.Context, o *controlplane.Order, v controlplane.
 			err = w.Governor.AuthorizationFailed(ctx, quotaOf(o))
 		}
 	}
-	w.logUpdate(ctx, o, err)
+	w.logUpdate(ctx, o.ID, err)
 }
 
 // giveBack stops counting an order that is closed without a certificate, unless the CA may have
@@ -251,7 +254,7 @@ func (w *work) giveBack(ctx context.Context, o *controlplane.Order, v controlpla
 		v.Class == controlplane.VerdictRateLimited && o.OrderURL != "" {
 		return
 	}
-	w.logUpdate(ctx, o, w.Governor.Refund(ctx, quotaOf(o),
+	w.logUpdate(ctx, o.ID, w.Governor.Refund(ctx, quotaOf(o),
 		o.OrderURL != "" || v.Class == controlplane.VerdictUnreachable))
 }
 
@@ -260,10 +263,10 @@ func quotaOf(o *controlplane.Order) controlplane.QuotaRequest {
 		OrderID: o.ID}
 }
 
-func (w *work) logUpdate(ctx context.Context, o *controlplane.Order, err error) {
+func (w *work) logUpdate(ctx context.Context, orderID string, err error) {
 	if err != nil {
-		w.Logger.InfoContext(ctx, "lifecycle: updating the tracked CA limits failed", "order", o.ID,
-			"error", err)
+		w.Logger.InfoContext(ctx, "lifecycle: updating the tracked CA limits failed",
+			"order", orderID, "error", err)
 	}
 }
 

@@ -30,7 +30,7 @@ func held(t *testing.T, n int) (*world, *governor, []*controlplane.Domain) {
 // If the counted limits rule out all CAs for too long, one order is forced at each CA in 5 minutes.
 func TestOrderIsForced(t *testing.T) {
 	t.Parallel()
-	w, _, domains := held(t, 3)
+	w, g, domains := held(t, 3)
 	placed := len(w.ca.runs())
 	for i, want := range []controlplane.JobStatus{controlplane.JobSucceeded,
 		controlplane.JobSucceeded, controlplane.JobQueued} {
@@ -41,6 +41,9 @@ func TestOrderIsForced(t *testing.T) {
 	}
 	if got := w.ca.runs()[placed:]; !slices.Equal(got, []string{"primary", "backup"}) {
 		t.Errorf("orders at %q, want one at each CA", got)
+	}
+	if want := []string{"count primary", "count backup"}; !slices.Equal(g.calls, want) {
+		t.Errorf("calls of the governor = %q, want %q", g.calls, want)
 	}
 	j := w.job(domains[2], controlplane.JobRenewal)
 	wantJob(t, j, controlplane.JobQueued, "ca-quota", 0)
