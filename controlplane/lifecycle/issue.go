@@ -102,13 +102,16 @@ func (w *work) place(ctx context.Context, r *round) (*controlplane.Order, error)
 	if err != nil {
 		return nil, err
 	}
-	if ok, err := w.spend(ctx); err != nil || !ok {
-		return nil, err
+	if len(aside) == 0 { // otherwise a resumed order may cost nothing
+		if ok, err := w.spend(ctx); err != nil || !ok {
+			return nil, err
+		}
 	}
 	p, err := w.choose(ctx, r, aside)
 	if err == nil && p.quota.CA != "" {
 		var o *controlplane.Order
-		if o, err = w.startOrder(ctx, p.quota, aside[p.quota.CA], r); o != nil {
+		o, err = w.startOrder(ctx, p.quota, aside[p.quota.CA], r)
+		if o != nil || errors.Is(err, errOverBudget) {
 			return o, nil
 		}
 	}
@@ -123,6 +126,18 @@ func (w *work) place(ctx context.Context, r *round) (*controlplane.Order, error)
 func (w *work) startOrder(
 	ctx context.Context, q controlplane.QuotaRequest, aside *controlplane.Order, r *round,
 ) (*controlplane.Order, error) {
+	if aside == nil || aside.OrderURL == "" {
+		ok, err := w.spend(ctx)
+		if err == nil && !ok {
+			err = errOverBudget
+		}
+		if err != nil {
+			if w.Governor != nil {
+				w.logUpdate(ctx, q.OrderID, w.Governor.Refund(ctx, q, false))
+			}
+			return nil, err
+		}
+	}
 	if aside == nil {
 		o, err := w.createOrder(ctx, q)
 		if err != nil {
@@ -139,9 +154,15 @@ func (w *work) startOrder(
 		return nil, errCollected
 	}
 	w.resumed = true
-	w.refund(ctx) // it was counted when it was placed
+	if aside.OrderURL != "" {
+		w.refund(ctx) // it was counted when it was placed
+	}
 	return aside, nil
 }
+
+// errOverBudget is the error of a run that was deferred because the organization's budget is used
+// up.
+var errOverBudget = errors.New("lifecycle: the order budget is used up")
 
 // errCollected is the error of a run whose order gave its certificate to CollectOrders.
 var errCollected = errors.New("lifecycle: the certificate was collected")

@@ -232,6 +232,40 @@ func TestFinalizedOrderIsResumedAfterAnOutage(t *testing.T) {
 	}
 }
 
+// An order that is resumed after an outage costs nothing of the organization's budget. One that its
+// CA never got does.
+func TestResumedOrderNeedsNoBudget(t *testing.T) {
+	t.Parallel()
+	for name, placed := range map[string]bool{"placed": true, "not placed": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, g := newGoverned(t)
+			w.ca.names = w.ca.names[:1]
+			d := w.issuing("example.com")
+			away := verdictOf(controlplane.VerdictUnreachable)
+			if w.ca.rejectAll(away); placed {
+				w.ca.stuck("primary", controlplane.StepAccepted, away)
+			}
+			w.run(d, controlplane.JobStartIssuance)
+			w.spend(1000, start.Add(day))
+			spent := w.spent()
+			w.ca.answer(nil)
+			j := w.runDue(d, controlplane.JobStartIssuance)
+			if placed {
+				wantJob(t, j, controlplane.JobSucceeded, "", 0)
+			} else {
+				wantJob(t, j, controlplane.JobQueued, "order-budget", 0)
+				if want := []string{"refund primary false"}; !slices.Equal(g.calls, want) {
+					t.Errorf("calls of the governor = %q, want %q", g.calls, want)
+				}
+			}
+			if got := w.spent(); got != spent {
+				t.Errorf("%d orders count, want %d", got, spent)
+			}
+		})
+	}
+}
+
 // An outage before the CA has the order costs one stored order, however long it takes.
 func TestOutageReusesTheOrder(t *testing.T) {
 	t.Parallel()
