@@ -421,7 +421,7 @@ func TestLongValidation(t *testing.T) {
 		cert, err := w.runOnce(t, e, f, o, j)
 		if err == nil {
 			w.verify(t, cert, o)
-			if j.pubs < runs {
+			if j.pubs < runs-1 { // the last run may find the order ready
 				t.Errorf("the challenge was published %d times in %d runs", j.pubs, runs)
 			}
 			break
