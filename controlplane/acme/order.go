@@ -215,7 +215,7 @@ func (r *run) confirmInvalid(state *lego.Order) error {
 // invalidOrder returns the reason why an order is invalid: the first failed challenge, or the
 // order's own error.
 func (r *run) invalidOrder(state lego.Order) error {
-	own := r.embedded(r.body, state.Error)
+	body, at := r.body, inOrder
 	for _, url := range state.Authorizations {
 		var authz lego.Authorization
 		err := r.session.do(atAuthorization, func() (err error) {
@@ -227,12 +227,13 @@ func (r *run) invalidOrder(state lego.Order) error {
 			return err
 		}
 		if err == nil && authz.Status == lego.StatusInvalid {
+			at = inChallenge // some CAs state the challenge's error only in the order
 			if e := r.challengeError(authz); e != nil {
 				return e
 			}
 		}
 	}
-	if own != nil {
+	if own := r.embedded(at, body, state.Error); own != nil {
 		return own
 	}
 	return gone(r.order.CA, &Error{Class: OrderGone, CA: r.order.CA, Message: "order is " +
@@ -241,14 +242,14 @@ func (r *run) invalidOrder(state lego.Order) error {
 
 // embedded returns an Error for the problem inside an order, or nil if the order has none. The
 // Error ends the order.
-func (r *run) embedded(body []byte, p *lego.ProblemDetails) *Error {
+func (r *run) embedded(at step, body []byte, p *lego.ProblemDetails) *Error {
 	var order struct {
 		Error json.RawMessage `json:"error"`
 	}
 	if p == nil || json.Unmarshal(body, &order) != nil {
 		return nil
 	}
-	return r.final(inOrder, order.Error)
+	return r.final(at, order.Error)
 }
 
 // final returns an Error for a problem inside an object, which ended the order.

@@ -12,11 +12,11 @@ func (e *Error) Verdict() controlplane.Verdict {
 }
 
 // isAccountUnusable reports whether the CA rejects the account itself. At the steps of an order,
-// "unauthorized" and problems of the signature may concern only what the order requests.
+// other problems may concern only what the order requests. An account that the CA does not know has
+// been registered again before.
 func (e *Error) isAccountUnusable() bool {
 	switch e.problemType {
-	case "accountDoesNotExist", "externalAccountRequired", "invalidContact", "unsupportedContact",
-		"userActionRequired":
+	case "externalAccountRequired", "invalidContact", "unsupportedContact", "userActionRequired":
 		return true
 	}
 	return e.Class == BadAccount && e.step == atAccount
