@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/acme"
@@ -24,9 +25,10 @@ func TestSameProblemAtEachStep(t *testing.T) {
 	// invalid makes the authorization and the order invalid, and states the problem in one of them.
 	invalid := func(inChallenge, failedAuthorization bool) func(f *faulty, kind string) {
 		return func(f *faulty, kind string) {
+			var ended atomic.Bool
 			problem := map[string]any{"type": urn + kind, "detail": "see https://ca.test/why"}
 			f.rewrite(pathAuthz, func(n int, authz map[string]any, _ http.Header) {
-				if n == 1 || !failedAuthorization {
+				if !ended.Load() && !inChallenge || n == 1 || !failedAuthorization {
 					return
 				}
 				authz["status"] = "invalid"
@@ -38,6 +40,7 @@ func TestSameProblemAtEachStep(t *testing.T) {
 				}
 			})
 			end := func(_ int, order map[string]any, _ http.Header) {
+				ended.Store(true)
 				order["status"] = "invalid"
 				if order["error"] = problem; inChallenge {
 					delete(order, "error")

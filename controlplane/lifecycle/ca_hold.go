@@ -44,6 +44,31 @@ func unpause(ctx context.Context, t *postgres.Tx, d *controlplane.Domain) error 
 		controlplane.Identifiers(controlplane.CertificateNames(d.Name, d.Wildcard)))
 }
 
+// retryPaused makes a job due that waits because CAs have paused its names, and forgets the pauses.
+// It returns other jobs unchanged.
+func (s *Service) retryPaused(
+	ctx context.Context, t *postgres.Tx, actor controlplane.Actor, j *controlplane.Job,
+) (*controlplane.Job, bool, error) {
+	if j.Status != controlplane.JobQueued || j.Reason != controlplane.ReasonCAPaused {
+		return j, false, nil
+	}
+	d, err := t.LockDomain(ctx, j.OrgID, j.DomainID)
+	if err != nil {
+		return j, false, err
+	}
+	if err := unpause(ctx, t, d); err != nil {
+		return j, false, err
+	}
+	now := s.now()
+	j, started, err := t.ExpediteJob(ctx, j.OrgID, j.ID, now)
+	if err != nil || !started {
+		return j, false, err
+	}
+	entry := s.audit(j.OrgID, actor, controlplane.ActionJobRetried, "job", j.ID, now)
+	entry.Details = map[string]any{"domain_id": j.DomainID, "type": string(j.Type)}
+	return j, true, t.Audit(ctx, entry)
+}
+
 // obstacle returns the obstacle of standing in words for users, with its end, or nil.
 func (s *Service) obstacle(
 	ctx context.Context, orgID, ca string, names []string,

@@ -113,8 +113,8 @@ func TestPausedName(t *testing.T) {
 	}
 }
 
-// If every CA has paused the name, the job fails with the link, and the retry of a dead-lettered
-// job clears the state.
+// If every CA has paused the name, the job places no more orders and shows the link, and its retry
+// clears the state.
 func TestNamePausedEverywhere(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -122,20 +122,31 @@ func TestNamePausedEverywhere(t *testing.T) {
 	paused.Code, paused.Fix = controlplane.ReasonCAPaused, "Unpause it at https://ca.example/unpause?jwt=x (the link expires)."
 	w.ca.rejectAll(paused)
 	d := w.issuing("a.example.com")
-	j := w.deadLettered(d, controlplane.JobStartIssuance)
+	w.run(d, controlplane.JobStartIssuance)
+	j := w.runDue(d, controlplane.JobStartIssuance)
+	for range 3 {
+		j = w.runDue(d, controlplane.JobStartIssuance)
+	}
+	wantJob(t, j, controlplane.JobQueued, controlplane.ReasonCAPaused, 1)
 	if got := w.ca.runs(); len(got) != 2 {
 		t.Errorf("orders at %q, want one at each CA", got)
 	}
 	c := w.domain(d).Condition(controlplane.CertificateReady)
-	if j.LastErrorCode != controlplane.ReasonCAPaused || !strings.Contains(c.Fix, "unpause?jwt=x") {
-		t.Errorf("job failed with %s, condition %+v; want the link to unpause", j.LastErrorCode, c)
+	if c.Reason != controlplane.ReasonCAPaused || !strings.Contains(c.Fix, "unpause?jwt=x") {
+		t.Errorf("condition = %+v, want the link to unpause", c)
 	}
 	w.ca.answer(nil)
 	_, started, err := w.RestartJob(t.Context(), alice, w.org, j.ID)
 	if !started || err != nil {
 		t.Fatalf("RestartJob = %v, %v", started, err)
 	}
-	wantJob(t, w.run(d, controlplane.JobStartIssuance), controlplane.JobSucceeded, "", 0)
+	if _, started, err = w.RestartJob(t.Context(), alice, w.org, j.ID); started || err != nil {
+		t.Errorf("RestartJob again = %v, %v, want false", started, err)
+	}
+	if n := w.count(j.ID, controlplane.ActionJobRetried); n != 1 {
+		t.Errorf("retries in the log = %d, want 1", n)
+	}
+	w.run(d, controlplane.JobStartIssuance)
 	if got := w.ca.runs()[2:]; !slices.Equal(got, []string{"primary"}) {
 		t.Errorf("orders after the retry at %q, want the preferred CA", got)
 	}

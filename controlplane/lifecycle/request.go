@@ -100,7 +100,8 @@ func (s *Service) request(
 	return job, started, err
 }
 
-// RestartJob restarts a failed job and resets its attempts. It is idempotent: if the job or another
+// RestartJob restarts a failed job and resets its attempts. A job that waits because CAs have paused
+// its names becomes due, and the pauses are forgotten. It is idempotent: if the job or another
 // one of its kind on the domain is open, it returns that job and false. It returns KindConflict for
 // a job that succeeded, and KindRateLimited for the job of a certificate that was renewed
 // meanwhile.
@@ -131,7 +132,8 @@ func (s *Service) RestartJob(
 					Message: "The job succeeded, so it can't be retried.",
 					Fix:     "Start a new job with verify, issue, or renew on the domain."}
 			}
-			return nil
+			job, started, err = s.retryPaused(ctx, t, actor, job)
+			return err
 		}
 		if job.DeliveryID != "" {
 			entry := s.audit(orgID, actor, controlplane.ActionJobRetried, "job", job.ID, now)
