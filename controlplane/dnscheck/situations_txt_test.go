@@ -289,7 +289,8 @@ func networkSituations() []situation {
 			servers: []view{cut, fine}, code: ok, warns: noTCP},
 
 		{what: "TXT fails at the name servers and the resolvers",
-			resolvers: two(fine.except(txtFails)), servers: two(fine.except(txtFails)), code: fails},
+			resolvers: two(fine.except(txtFails)), servers: two(fine.except(txtFails)),
+			code: fails},
 		{what: "TXT fails at the resolvers only", resolvers: two(fine.except(txtFails)),
 			servers: two(fine), code: fails},
 		{what: "TXT fails at one name server, missing at the other", resolvers: two(zone),
