@@ -62,6 +62,8 @@ func TestChainNotOfferedIsShown(t *testing.T) {
 	}
 	w.ca.lacks(nil)
 	w.clock.add(61 * day)
+	_, err := w.Sweep(t.Context())
+	must(t, err)
 	w.run(other, controlplane.JobRenewal)
 	if c := w.domain(other).Condition(controlplane.CertificateReady); c.Reason !=
 		controlplane.ReasonIssued || c.Observed != "" {
