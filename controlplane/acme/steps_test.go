@@ -201,7 +201,11 @@ func (w *world) checkUnusable(t *testing.T, c *virtual, path string, bad junk, e
 			patience = 3 * time.Second
 		}
 	default:
-		if e := wantError(t, err, acme.Unreachable, "ca-protocol"); e.Over {
+		code := "ca-protocol"
+		if path == pathCert && !is(missing) {
+			code = "ca-chain"
+		}
+		if e := wantError(t, err, acme.Unreachable, code); e.Over {
 			t.Error("Over = true, want false")
 		}
 	}

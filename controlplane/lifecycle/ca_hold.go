@@ -106,7 +106,7 @@ func (s *Service) HoldCA(
 ) error {
 	now := s.now()
 	if until != nil && !until.After(now) {
-		return &controlplane.Error{Kind: controlplane.KindInvalid, Code: "validation-failed",
+		return &controlplane.Error{Kind: controlplane.KindInvalid, Code: "invalid-value",
 			Message: "The hold would end at " + until.UTC().Format(time.RFC3339) +
 				", which has passed.",
 			Fix: "State a time in the future."}
