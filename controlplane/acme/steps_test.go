@@ -202,7 +202,7 @@ func (w *world) checkUnusable(t *testing.T, c *virtual, path string, bad junk, e
 		}
 	default:
 		code := "ca-protocol"
-		if path == pathCert && !is(missing) {
+		if path == pathCert && bad.success() {
 			code = "ca-chain"
 		}
 		if e := wantError(t, err, acme.Unreachable, code); e.Over {
