@@ -100,11 +100,11 @@ func (s *Service) request(
 	return job, started, err
 }
 
-// RestartJob restarts a failed job and resets its attempts. A job that waits because CAs have paused
-// its names becomes due, and the pauses are forgotten. It is idempotent: if the job or another
-// one of its kind on the domain is open, it returns that job and false. It returns KindConflict for
-// a job that succeeded, and KindRateLimited for the job of a certificate that was renewed
-// meanwhile.
+// RestartJob restarts a failed job and resets its attempts. A job that waits because CAs have
+// paused its names becomes due, and the pauses are forgotten. It is idempotent: if the job or
+// another one of its kind on the domain is open, it returns that job and false. It returns
+// KindConflict for a job that succeeded, and KindRateLimited for the job of a certificate that was
+// renewed meanwhile.
 func (s *Service) RestartJob(
 	ctx context.Context, actor controlplane.Actor, orgID, id string,
 ) (*controlplane.Job, bool, error) {
