@@ -41,7 +41,7 @@ func (w *work) issue(ctx context.Context) error {
 		}
 	}
 	w.resumed = order != nil
-	r := &round{orders: map[string]int{}, draw: w.Rand()}
+	r := &round{orders: map[string]int{}, recorded: map[string]bool{}, draw: w.Rand()}
 	for {
 		if ready, err := w.preflight(ctx, order != nil); err != nil || !ready {
 			return err

@@ -34,7 +34,7 @@ type obstacle struct {
 func (w *work) choose(
 	ctx context.Context, r *round, aside map[string]*controlplane.Order,
 ) (place, error) {
-	look, p, err := w.outlook(ctx)
+	look, p, err := w.outlook(ctx, r)
 	if err != nil {
 		return p, err
 	}
@@ -113,8 +113,9 @@ func (w *work) reserve(
 }
 
 // outlook returns what is known of the candidates before the governor is asked: what their CAs said
-// to this job, and which are unreachable or held.
-func (w *work) outlook(ctx context.Context) (controlplane.Outlook, place, error) {
+// to this job, and which are unreachable or held. A CA that said something in this run gets no
+// further order in it, however short its backoff is.
+func (w *work) outlook(ctx context.Context, r *round) (controlplane.Outlook, place, error) {
 	now := w.now()
 	look := controlplane.Outlook{Now: now, Person: w.personWaits(now), Patience: w.patience()}
 	p := place{known: map[string]obstacle{}}
@@ -130,7 +131,11 @@ func (w *work) outlook(ctx context.Context) (controlplane.Outlook, place, error)
 		if slices.Contains(w.domain.ForbiddenCAs, ca) {
 			continue
 		}
-		c := controlplane.Candidate{CA: ca, Backoff: w.claim.Job.CAs[ca].Until}
+		wait := w.claim.Job.CAs[ca]
+		if r.recorded[ca] {
+			wait.Until = later(wait.Until, now.Add(time.Microsecond))
+		}
+		c := controlplane.Candidate{CA: ca, Backoff: wait.Until}
 		ok, until := w.Issuer.Healthy(ca)
 		if !ok && until.After(now) {
 			c.Breaker = until
@@ -139,7 +144,7 @@ func (w *work) outlook(ctx context.Context) (controlplane.Outlook, place, error)
 				Fix: controlplane.FixOf("ca-unreachable")}
 			p.known[ca] = obstacleOf(v, true, until)
 		}
-		if wait := w.claim.Job.CAs[ca]; wait.Until.After(now) {
+		if wait.Until.After(now) {
 			p.known[ca] = obstacleOf(wait.Verdict(ca), wait.Passes, wait.Until)
 		}
 		held, err := w.held(ctx, ca)

@@ -26,11 +26,12 @@ const longestPoll = time.Minute
 
 // round is what one run of a job has tried.
 type round struct {
-	orders  map[string]int // placed, by CA
-	away    bool           // a CA was unavailable
-	refused bool           // a CA refused
-	forced  bool           // the order was forced despite the counted limits
-	draw    float64        // places the pauses within their jitter
+	orders   map[string]int  // placed, by CA
+	recorded map[string]bool // CAs whose verdict was recorded
+	away     bool            // a CA was unavailable
+	refused  bool            // a CA refused
+	forced   bool            // the order was forced despite the counted limits
+	draw     float64         // places the pauses within their jitter
 
 	slow    *controlplane.Order // set aside because its CA is slow; nil if none
 	verdict controlplane.Verdict
@@ -116,7 +117,7 @@ func (w *work) record(v controlplane.Verdict, r *round) {
 	if j.CAs == nil {
 		j.CAs = map[string]controlplane.CAWait{}
 	}
-	j.CAs[v.CA] = c
+	j.CAs[v.CA], r.recorded[v.CA] = c, true
 }
 
 // patience returns how long the job waits for a CA before it uses another one: for a renewal of the

@@ -128,7 +128,7 @@ func TestRetriesFollowTheRowAfterALostRedis(t *testing.T) {
 		must(t, w.redis.Flush(t.Context()))
 		next := w.queue()
 		must(t, next.checkEpoch(t.Context()))
-		w.exec(`UPDATE jobs SET run_at = now() - interval '1 second'`)
+		w.exec(`UPDATE jobs SET run_at = now() - interval '1 second', cas = '{}'`)
 		j := w.dispatched(next, d, controlplane.JobStartIssuance)
 		if info := w.task(next, j); j.Generation <= failed.Generation || info == nil ||
 			info.MaxRetry != controlplane.MaxAttempts-1-j.Attempts {
