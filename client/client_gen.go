@@ -3998,6 +3998,7 @@ type ClientInterface interface {
 	// | `domain.renew_requested` | `job_id` |
 	// | `domain.order_created` | `order_id`, `job_id`, `ca`, `names` |
 	// | `domain.order_failed` | `order_id`, `ca`, `code`, `detail` |
+	// | `domain.order_set_aside` | the same: the CA did not finish the order, which is polled further |
 	// | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 	// | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 	// | `certificate.key_downloaded` | `serial` and `domain_id` |
@@ -4058,6 +4059,7 @@ type ClientInterface interface {
 	// | `domain.renew_requested` | `job_id` |
 	// | `domain.order_created` | `order_id`, `job_id`, `ca`, `names` |
 	// | `domain.order_failed` | `order_id`, `ca`, `code`, `detail` |
+	// | `domain.order_set_aside` | the same: the CA did not finish the order, which is polled further |
 	// | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 	// | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 	// | `certificate.key_downloaded` | `serial` and `domain_id` |
@@ -5486,6 +5488,7 @@ func (c *rawClient) ListWebhooks(ctx context.Context, params *ListWebhooksParams
 // | `domain.renew_requested` | `job_id` |
 // | `domain.order_created` | `order_id`, `job_id`, `ca`, `names` |
 // | `domain.order_failed` | `order_id`, `ca`, `code`, `detail` |
+// | `domain.order_set_aside` | the same: the CA did not finish the order, which is polled further |
 // | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 // | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 // | `certificate.key_downloaded` | `serial` and `domain_id` |
@@ -5556,6 +5559,7 @@ func (c *rawClient) CreateWebhookWithBody(ctx context.Context, params *CreateWeb
 // | `domain.renew_requested` | `job_id` |
 // | `domain.order_created` | `order_id`, `job_id`, `ca`, `names` |
 // | `domain.order_failed` | `order_id`, `ca`, `code`, `detail` |
+// | `domain.order_set_aside` | the same: the CA did not finish the order, which is polled further |
 // | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 // | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 // | `certificate.key_downloaded` | `serial` and `domain_id` |
@@ -10283,6 +10287,7 @@ type ClientWithResponsesInterface interface {
 	// | `domain.renew_requested` | `job_id` |
 	// | `domain.order_created` | `order_id`, `job_id`, `ca`, `names` |
 	// | `domain.order_failed` | `order_id`, `ca`, `code`, `detail` |
+	// | `domain.order_set_aside` | the same: the CA did not finish the order, which is polled further |
 	// | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 	// | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 	// | `certificate.key_downloaded` | `serial` and `domain_id` |
@@ -10343,6 +10348,7 @@ type ClientWithResponsesInterface interface {
 	// | `domain.renew_requested` | `job_id` |
 	// | `domain.order_created` | `order_id`, `job_id`, `ca`, `names` |
 	// | `domain.order_failed` | `order_id`, `ca`, `code`, `detail` |
+	// | `domain.order_set_aside` | the same: the CA did not finish the order, which is polled further |
 	// | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 	// | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 	// | `certificate.key_downloaded` | `serial` and `domain_id` |
@@ -19160,6 +19166,7 @@ func (c *ClientWithResponses) ListWebhooksWithResponse(ctx context.Context, para
 // | `domain.renew_requested` | `job_id` |
 // | `domain.order_created` | `order_id`, `job_id`, `ca`, `names` |
 // | `domain.order_failed` | `order_id`, `ca`, `code`, `detail` |
+// | `domain.order_set_aside` | the same: the CA did not finish the order, which is polled further |
 // | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 // | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 // | `certificate.key_downloaded` | `serial` and `domain_id` |
@@ -19226,6 +19233,7 @@ func (c *ClientWithResponses) CreateWebhookWithBodyWithResponse(ctx context.Cont
 // | `domain.renew_requested` | `job_id` |
 // | `domain.order_created` | `order_id`, `job_id`, `ca`, `names` |
 // | `domain.order_failed` | `order_id`, `ca`, `code`, `detail` |
+// | `domain.order_set_aside` | the same: the CA did not finish the order, which is polled further |
 // | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 // | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 // | `certificate.key_downloaded` | `serial` and `domain_id` |

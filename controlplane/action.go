@@ -24,6 +24,7 @@ const (
 	ActionRenewRequested    = "domain.renew_requested"
 	ActionOrderCreated      = "domain.order_created"
 	ActionOrderFailed       = "domain.order_failed"
+	ActionOrderSetAside     = "domain.order_set_aside"
 
 	ActionRevokeRequested = "certificate.revoke_requested"
 	ActionRevoked         = "certificate.revoked"
@@ -108,6 +109,7 @@ func Actions() []Action {
 		{ActionRenewRequested, "Renewal requested"},
 		{ActionOrderCreated, "Order created"},
 		{ActionOrderFailed, "Order failed"},
+		{ActionOrderSetAside, "Order set aside"},
 
 		{ActionRevokeRequested, "Revocation requested"},
 		{ActionRevoked, "Certificate revoked"},

@@ -31,6 +31,7 @@ var eventTints = map[string]struct{ tint, icon string }{
 	controlplane.ActionRenewalFailed:     {"danger", "alert"},
 	controlplane.ActionIssuanceFailed:    {"danger", "alert"},
 	controlplane.ActionOrderFailed:       {"warn", "alert"},
+	controlplane.ActionOrderSetAside:     {"neutral", "clock"},
 	controlplane.ActionRevoked:           {"warn", "cross"},
 	controlplane.ActionJobWaiting:        {"neutral", "clock"},
 	controlplane.ActionJobDeadLettered:   {"danger", "alert"},

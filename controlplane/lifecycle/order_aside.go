@@ -51,7 +51,8 @@ func (w *work) setAside(ctx context.Context, o *controlplane.Order, v controlpla
 		w.unit.counted = w.unit.counted || o.OrderURL != ""
 	}
 	now := w.now()
-	return w.Store.SetOrderAside(ctx, w.claim, o, v, now.Add(asidePollFirst), now)
+	entry := w.orderEntry(controlplane.ActionOrderSetAside, o, v, now)
+	return w.Store.SetOrderAside(ctx, w.claim, o, v, entry, now.Add(asidePollFirst), now)
 }
 
 // asideOrders returns the orders that can be resumed, by CA: those that were set aside and can

@@ -178,15 +178,21 @@ func (w *work) failOrder(ctx context.Context, o *controlplane.Order, v controlpl
 			now); err != nil {
 			return err
 		}
-		entry := w.audit(o.OrgID, w.actor(), controlplane.ActionOrderFailed, "domain", o.DomainID,
-			now)
-		entry.Details = map[string]any{"order_id": o.ID, "ca": o.CA, "code": v.Code,
-			"detail": v.Message}
-		if len(v.Problem) > 0 {
-			entry.Details["acme"] = v.Problem
-		}
-		return t.Audit(ctx, entry)
+		return t.Audit(ctx, w.orderEntry(controlplane.ActionOrderFailed, o, v, now))
 	})
+}
+
+// orderEntry returns the audit entry of an order that gave no certificate yet, with its verdict.
+func (w *work) orderEntry(
+	action string, o *controlplane.Order, v controlplane.Verdict, now time.Time,
+) controlplane.AuditEntry {
+	entry := w.audit(o.OrgID, w.actor(), action, "domain", o.DomainID, now)
+	entry.Details = map[string]any{"order_id": o.ID, "ca": o.CA, "code": v.Code,
+		"detail": v.Message}
+	if len(v.Problem) > 0 {
+		entry.Details["acme"] = v.Problem
+	}
+	return entry
 }
 
 // noneLeft ends a run in which no CA issued a certificate. If a CA is only unavailable or over its

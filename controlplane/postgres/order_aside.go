@@ -8,25 +8,26 @@ import (
 )
 
 // SetOrderAside sets an order aside at its step, under the claim: the domain can have another one,
-// and the CA is polled for it from pollAt on. It returns ErrClaimLost if the worker no longer holds
-// the job.
+// and the CA is polled for it from pollAt on. The entry is logged the first time. It returns
+// ErrClaimLost if the worker no longer holds the job.
 func (s *Store) SetOrderAside(
 	ctx context.Context, c *Claim, o *controlplane.Order, v controlplane.Verdict,
-	pollAt, now time.Time,
+	a controlplane.AuditEntry, pollAt, now time.Time,
 ) error {
+	first := o.ResumeStep == ""
 	if o.Step != controlplane.StepSetAside {
 		o.ResumeStep = o.Step
 	}
 	o.Step, o.ErrorCode, o.ErrorDetail = controlplane.StepSetAside, v.Code, v.Message
-	return s.underClaim(ctx, true, c, setOrderAside, merge(orderArgs(o, now),
-		named{"resume_step": o.ResumeStep, "poll_at": pollAt}))
+	return s.underClaim(ctx, true, c, setOrderAside, merge(orderArgs(o, now), entryArgs(&a),
+		named{"resume_step": o.ResumeStep, "poll_at": pollAt, "first": first}))
 }
 
 var setOrderAside = newUnderClaim(`, saved AS (
 		UPDATE acme_orders o SET ` + setOrder + `, resume_step = @resume_step, poll_at = @poll_at
 		FROM held WHERE o.org_id = @org_id AND o.id = @order_id
 		RETURNING o.id
-	)
+	), entry AS (` + insertEntry + ` FROM saved WHERE @first)
 	SELECT 1 FROM saved`)
 
 // SetAsideOrders returns the domain's orders that were set aside, oldest first.

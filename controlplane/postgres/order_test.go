@@ -191,9 +191,13 @@ func TestSetOrderAside(t *testing.T) {
 		[]string{"v"}
 	d.must(d.PublishChallenges(t.Context(), c, first, start.Add(time.Minute), start))
 	pollAt := start.Add(time.Minute)
+	entry := d.happened(controlplane.ActionOrderSetAside, "domain", dom.ID, nil)
 	for range 2 { // sent again
 		d.must(d.SetOrderAside(t.Context(), c, first,
-			controlplane.Verdict{Code: "ca-slow", Message: "slow"}, pollAt, start))
+			controlplane.Verdict{Code: "ca-slow", Message: "slow"}, entry, pollAt, start))
+	}
+	if n := value[int](d, `SELECT count(*) FROM audit_logs WHERE id = $1`, entry.ID); n != 1 {
+		t.Errorf("%d log entries, want 1", n)
 	}
 	second := d.order(c)
 	aside, err := d.SetAsideOrders(t.Context(), d.org, dom.ID)

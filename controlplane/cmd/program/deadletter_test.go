@@ -38,9 +38,12 @@ func TestDeadLetterAndRetry(t *testing.T) {
 		job.Id); n != 1 {
 		t.Errorf("job.dead_lettered events = %d, want 1", n)
 	}
-	if archive := s.archived(); !strings.Contains(archive, job.Id) {
-		t.Errorf("archive of the queue monitor lacks job %s: %s", job.Id, archive)
-	}
+	s.eventually("the job in the archive of the queue monitor", func() error {
+		if !strings.Contains(s.archived(), job.Id) {
+			return errNotYet
+		}
+		return nil
+	})
 
 	if _, err := s.api.UpdateDomain(t.Context(), d.Id,
 		client.DomainUpdate{Profile: nullable.NewNullNullable[string]()}); err != nil {

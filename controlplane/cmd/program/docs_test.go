@@ -32,7 +32,7 @@ var (
 	docLink     = regexp.MustCompile(`\]\(([^)#\s]+)(?:#[^)]*)?\)`)
 	docMake     = regexp.MustCompile(`(?m)(?:^ *|[;&(] *)make ([a-z][a-z-]*)`)
 	docCommand  = regexp.MustCompile(
-		`(?m)(?:^ *|\$\(|exec )(?:\S*/)?dcvaas ((?:admin )?[a-z][a-z-]*)`)
+		`(?m)(?:^ *|\$\(|exec )(?:\S*/)?dcvaas ((?:admin )?(?:ca )?[a-z][a-z-]*)`)
 	docName    = regexp.MustCompile(`dcvaas_[a-z0-9_]*[a-z0-9]`)
 	docChannel = regexp.MustCompile(`pg_notify\('(dcvaas_[a-z]+)'`)
 	docFile    = regexp.MustCompile(`^[A-Za-z0-9_./*-]+\.(?:go|sql|sh|yaml|md)$`)

@@ -192,7 +192,8 @@ func (s *stack) exec(sql string, args ...any) {
 	}
 }
 
-// latestJob returns the domain's newest job of the type.
+// latestJob returns the domain's newest job of the type, without one that follows a dead-lettered
+// job.
 func (s *stack) latestJob(domain, kind string) *client.Job {
 	s.t.Helper()
 	jt := client.JobType(kind)
@@ -201,7 +202,13 @@ func (s *stack) latestJob(domain, kind string) *client.Job {
 		s.t.Fatalf("Jobs() of domain %s with type %s = %v, want at least one job", domain, kind,
 			err)
 	}
-	return &jobs.Data[0]
+	for i := range jobs.Data {
+		if jobs.Data[i].Reason != controlplane.ReasonFollowUp {
+			return &jobs.Data[i]
+		}
+	}
+	s.t.Fatalf("Jobs() of domain %s = %s, want one that follows no other", domain, toJSON(jobs))
+	return nil
 }
 
 // get fetches a URL without authentication. If v is not nil, it decodes the JSON response into v.

@@ -60,22 +60,22 @@ func misbehaviors() map[string]misbehavior {
 			asked: map[request]int{forNewOrder: 1, forFinalize: 3}},
 		"503 with HTML and Retry-After": {by: at(forNewOrder,
 			page(always, 503, "Retry-After", "120")), backed: backup,
-			alone: outcome{waits: "ca-unreachable", retry: true, wait: 2 * time.Minute},
+			alone: outcome{waits: "ca-unreachable", wait: 2 * time.Minute},
 			asked: map[request]int{forNewOrder: 1}},
 		"short Retry-After": {by: at(forFinalize,
 			reject(1, 429, rateLimited, "Retry-After", "1")), alone: primary, backed: primary,
 			asked: map[request]int{forNewOrder: 1, forFinalize: 2}},
 		"badCSR": {by: at(forFinalize, reject(always, 400, badCSR)),
-			alone: fails("ca-bad-csr"), backed: fails("ca-bad-csr"), acme: badCSR, orders: 4,
+			alone: fails("ca-bad-csr"), backed: backup, acme: badCSR, orders: 4,
 			asked: allFourTimes, details: "weak kind"},
 		"badCSR with unstorable text": {by: at(forFinalize, reject(always, 400, unstorable)),
-			alone: fails("ca-bad-csr"), backed: fails("ca-bad-csr"), orders: 4,
+			alone: fails("ca-bad-csr"), backed: backup, orders: 4,
 			asked: allFourTimes},
 		"dns": {by: at(forAuthz, invalidates(dnsProblem)),
-			alone: fails("ca-dns"), backed: fails("ca-dns"), acme: dnsProblem, orders: 4,
+			alone: fails("ca-dns"), backed: backup, acme: dnsProblem, orders: 4,
 			asked: allFourTimes, details: "SERVFAIL"},
 		"unauthorized with subproblems": {by: at(forAuthz, invalidates(subProblems)),
-			alone: fails("ca-unauthorized"), backed: fails("ca-unauthorized"), acme: subProblems,
+			alone: fails("ca-unauthorized"), backed: backup, acme: subProblems,
 			orders: 4, asked: allFourTimes, details: "not validated"},
 		"caa": {by: at(forAuthz, invalidates(caaProblem)), alone: fails("ca-caa"),
 			acme: caaProblem, orders: 4, asked: allFourTimes, details: "prevents issuance"},
@@ -86,12 +86,12 @@ func misbehaviors() map[string]misbehavior {
 			domain string) {
 			u.on(domain, forCertificate, u.mistakes(domain, domain, true))
 		},
-			alone: fails("certificate-mismatch"), backed: fails("certificate-mismatch"), orders: 4,
+			alone: fails("certificate-mismatch"), backed: backup, orders: 4,
 			asked: allFourTimes, details: "key does not match the CSR"},
 		"wrong names": {by: func(u *unruly, domain string) {
 			u.on(domain, forCertificate, u.mistakes(domain, "other.example.net", false))
 		},
-			alone: fails("certificate-mismatch"), backed: fails("certificate-mismatch"), orders: 4,
+			alone: fails("certificate-mismatch"), backed: backup, orders: 4,
 			asked: allFourTimes, details: "other.example.net"},
 		"chain without the issuer, once": {by: at(forCertificate, leafOnly(1)), alone: primary,
 			backed: primary, asked: map[request]int{forNewOrder: 1, forFinalize: 1}},
@@ -104,7 +104,7 @@ func misbehaviors() map[string]misbehavior {
 			alone: primary, backed: primary,
 			asked: map[request]int{forNewOrder: 1, forFinalize: 2}},
 		"account always unknown": {by: at(forNewOrder, reject(always, 400, noAccount)),
-			alone: fails("ca-account"), backed: fails("ca-account"), acme: noAccount,
+			alone: fails("ca-account"), backed: backup, acme: noAccount,
 			asked: map[request]int{forNewOrder: 8}},
 	}
 	for _, asked := range []request{forNewOrder, forAuthz, forChallenge, forFinalize, forOrder,
@@ -120,8 +120,8 @@ func misbehaviors() map[string]misbehavior {
 	return all
 }
 
-// TestMisbehavingCAWithBackup tests faults of a CA that has a backup. The backup is used for faults
-// of the CA, but not for faults of the domain.
+// TestMisbehavingCAWithBackup tests faults of a CA that has a backup. The backup is used for every
+// fault that lasts.
 func TestMisbehavingCAWithBackup(t *testing.T) {
 	t.Parallel()
 	testMisbehaviors(t, false)

@@ -65,9 +65,10 @@ func TestNoCertificateWithoutTheCNAME(t *testing.T) {
 	}
 }
 
-// TestInterruptedOrderFailsWithoutTheCNAME tests an order that is interrupted right before its CSR
-// is sent. If the CNAME is missing when the order resumes, the order fails.
-func TestInterruptedOrderFailsWithoutTheCNAME(t *testing.T) {
+// TestInterruptedOrderIsSetAsideWithoutTheCNAME tests an order that is interrupted while its CSR is
+// sent. If the CNAME is missing when the order resumes, the order is set aside, because the CA may
+// have received the CSR. It continues when the CNAME is back.
+func TestInterruptedOrderIsSetAsideWithoutTheCNAME(t *testing.T) {
 	t.Parallel()
 	g := newGate(false, pathHas("/finalize-order/"))
 	s := startStack(t, DevConfig{EmbeddedRedis: true, NoWork: true, WrapCA: primaryOnly(g)})
@@ -81,18 +82,18 @@ func TestInterruptedOrderFailsWithoutTheCNAME(t *testing.T) {
 	s.undelegate(d)
 	s.startWorker()
 	s.wantUndelegated(d, 0)
-	if step := s.orderStep(d.Id); step != controlplane.StepFailed {
-		t.Errorf("step of the order = %s, want %s", step, controlplane.StepFailed)
-	}
-	if n := query[int](s, `SELECT count(*) FROM challenges`); n != 0 {
-		t.Errorf("remaining challenges = %d, want 0", n)
+	if step := s.orderStep(d.Id); step != controlplane.StepSetAside {
+		t.Errorf("step of the order = %s, want %s", step, controlplane.StepSetAside)
 	}
 	s.delegate(d.Name)
 	if _, err := s.api.VerifyDomain(t.Context(), d.Id); err != nil {
 		t.Fatal(err)
 	}
 	s.waitActive(d.Id)
-	if n := s.Primary.OrdersFor(d.Name); n != 2 {
-		t.Errorf("orders at the CA = %d, want 2", n)
+	if n := s.Primary.OrdersFor(d.Name); n != 1 {
+		t.Errorf("orders at the CA = %d, want 1", n)
+	}
+	if n := query[int](s, `SELECT count(*) FROM challenges`); n != 0 {
+		t.Errorf("remaining challenges = %d, want 0", n)
 	}
 }

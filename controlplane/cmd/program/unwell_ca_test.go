@@ -75,16 +75,20 @@ func TestUnavailableCAWithBackup(t *testing.T) {
 	}
 }
 
-// TestUnavailableCAAlone tests the only CA being unavailable: the job fails after four attempts.
+// TestUnavailableCAAlone tests the only CA being unavailable: the job waits, and its order is placed
+// when the CA is back.
 func TestUnavailableCAAlone(t *testing.T) {
 	t.Parallel()
 	u := newUnruly()
 	s := startUnruly(t, u, true)
 	const name = "away.example.com"
 	u.on(name, forNewOrder, page(always, 503))
-	s.wantFailure(s.add(name).Id, "ca-unreachable", misbehavior{details: "primary is unreachable"})
-	if n := u.requests(name, forNewOrder); n > 4*4 {
-		t.Errorf("newOrder requests = %d, want at most 16", n)
+	d := s.add(name)
+	s.wantWait(d.Id, outcome{waits: "ca-unreachable"})
+	u.on(name, forNewOrder, nil)
+	s.wantIssuer(s.waitActive(d.Id), "primary")
+	if job := s.latestJob(d.Id, "start_issuance"); job.Attempts != 0 {
+		t.Errorf("job = %s, want no failures", toJSON(job))
 	}
 }
 
@@ -180,7 +184,7 @@ func TestRateLimitThatEndsAnOrder(t *testing.T) {
 	u.on(name, forFinalize, invalid)
 	u.on(name, forOrder, invalid)
 	d := s.add(name)
-	s.wantWait(d.Id, outcome{waits: "ca-rate-limited", wait: 30 * time.Second})
+	s.wantWait(d.Id, outcome{waits: "ca-quota", wait: 30 * time.Second})
 	if n := query[int](s,
 		`SELECT count(*) FROM acme_orders WHERE domain_id = $1 AND step <> 'failed'`,
 		d.Id); n != 0 {
