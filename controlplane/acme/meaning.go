@@ -1,6 +1,10 @@
 package acme
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
 
 // meaning is what a problem means: which party or state it is due to (class), as which code users
 // know it, and in which words. The message follows the CA's name and precedes the CA's own text.
@@ -76,8 +80,8 @@ var problems = map[string]row{
 
 	"alreadyRevoked": {other: meaning{BadRequest, "ca-already-revoked",
 		"has already revoked the certificate", false}},
-	"badRevocationReason": {other: meaning{BadRequest, "ca-bad-revocation-reason",
-		"does not accept the revocation reason", false}},
+	"badRevocationReason": {other: rejected, at: map[step]meaning{atRevocation: {BadRequest,
+		"ca-bad-revocation-reason", "does not accept the revocation reason", false}}},
 	"alreadyReplaced": {other: meaning{Policy, "ca-already-replaced",
 		"has already replaced the certificate", false}},
 	"orderNotReady": {other: meaning{Policy, "ca-order-not-ready", "is not ready for the CSR",
@@ -88,11 +92,19 @@ var problems = map[string]row{
 // means: an unknown rejection is the CA's policy, because only another CA may decide otherwise.
 //
 // Every client may fetch the directory and nonces, so a CA that rejects these requests is
-// unreachable.
+// unreachable. A request that concerns only the account contains nothing of the customer's.
 func meaningOf(at step, kind string, status int) meaning {
 	m := lookup(at, kind, status)
-	if (at == atDirectory || at == atNonce) && m.class != RateLimited && m.class != Unreachable {
-		return meaning{class: Unreachable, code: "ca-unreachable", message: "rejected the request"}
+	switch at {
+	case atDirectory, atNonce:
+		if m.class != RateLimited && m.class != Unreachable {
+			return meaning{class: Unreachable, code: "ca-unreachable",
+				message: "rejected the request"}
+		}
+	case atAccount, atKeyChange:
+		if c, _ := controlplane.CodeOf(m.code); c.Actor == controlplane.PartyCustomer {
+			return ofAccount
+		}
 	}
 	return m
 }
