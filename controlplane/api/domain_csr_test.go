@@ -61,12 +61,12 @@ func TestCSRs(t *testing.T) {
 		body := map[string]any{"name": tt.name, "csr_pem": tt.csr}
 		bulk := w.do("POST", "/api/domains/bulk", map[string]any{"domains": []any{body}}).is(200)
 		if tt.code == "" {
-			if text := string(bulk.body); !strings.Contains(text, `"created"`) {
+			if text := bulk.body; !strings.Contains(text, `"created"`) {
 				t.Errorf("%s in bulk: %s, want it created", tt.name, text)
 			}
 			continue
 		}
-		if text := string(bulk.body); !strings.Contains(text, tt.code) {
+		if text := bulk.body; !strings.Contains(text, tt.code) {
 			t.Errorf("%s in bulk: %s, want the code %s", tt.name, text, tt.code)
 		}
 		a := w.do("POST", "/api/domains", body)
@@ -84,11 +84,11 @@ func TestCSRs(t *testing.T) {
 		}
 	}
 	found := w.do("GET", "/api/domains?q=git", nil).is(200)
-	if text := string(found.body); !strings.Contains(text, `"key_type":"ec256"`) {
+	if text := found.body; !strings.Contains(text, `"key_type":"ec256"`) {
 		t.Errorf("GET /api/domains?q=git = %s, want github.io with the key type of its CSR", text)
 	}
 	listed := w.do("GET", "/api/domains?q=rsa", nil).is(200)
-	if text := string(listed.body); !strings.Contains(text, `"key_type":"rsa3072"`) {
+	if text := listed.body; !strings.Contains(text, `"key_type":"rsa3072"`) {
 		t.Errorf("GET /api/domains?q=rsa = %s, want the key type rsa3072", text)
 	}
 }
@@ -100,7 +100,7 @@ func TestSearchInUnicode(t *testing.T) {
 	w.newDomain(w.org, "other.example.com")
 	for query, want := range map[string]bool{"m%C3%BCller": true, "M%C3%9CLL": true,
 		"xn--mller": true, "m%C3%A4ller": false} {
-		text := string(w.do("GET", "/api/domains?q="+query, nil).is(200).body)
+		text := w.do("GET", "/api/domains?q="+query, nil).is(200).body
 		if strings.Contains(text, "xn--mller-kva") != want || strings.Contains(text, "other.") {
 			t.Errorf("GET /api/domains?q=%s = %s, want the domain: %v", query, text, want)
 		}
