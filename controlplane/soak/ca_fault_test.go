@@ -19,7 +19,7 @@ const (
 
 // happens draws whether a fault occurs, and counts it.
 func (a *ca) happens(what string, odds float64) bool {
-	if a.dice.float() >= odds {
+	if a.calm || a.dice.float() >= odds {
 		return false
 	}
 	a.count(what)

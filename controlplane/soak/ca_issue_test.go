@@ -100,15 +100,23 @@ func (a *ca) finalize(r *request) answer {
 	if o.status != "ready" {
 		return problem(403, "orderNotReady", "the order is %s", o.status)
 	}
+	o.sentAt = now
+	if a.denies != nil {
+		if o.problem = a.denies(); o.problem != nil {
+			o.status = "invalid"
+			return a.shown(o, 200)
+		}
+	}
 	if limit := a.limits.issue(now, o); limit != "" {
 		a.overstepped(limit)
 	}
 	if o.replaces != nil {
 		o.replaces.replaced = true
 	}
-	o.status, o.chain = "valid", chain
+	o.status, o.chain, o.issuedAt = "processing", chain, now.Add(o.manner.issues)
 	a.certs[ariID] = cert
 	a.tally.issued++
+	a.settle(o, now)
 	return a.shown(o, 200)
 }
 
@@ -119,8 +127,12 @@ func (a *ca) download(r *request) answer {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if o.chain == "" {
+	if o.status != "valid" {
 		return problem(404, "malformed", "no such certificate")
+	}
+	if o.lags(o.issuedAt, a.clock.Now()) {
+		a.tally.faults["certificate missing on a replica"]++
+		return problem(404, "malformed", "certificate not found")
 	}
 	return answer{status: 200, body: o.chain}
 }

@@ -26,12 +26,17 @@ type order struct {
 	proofs   []*proof
 	problem  any
 	chain    string
+	manner   manner
+	created  time.Time
+	sentAt   time.Time // when the CSR was accepted
+	issuedAt time.Time // when the certificate exists
 }
 
 // proof is an authorization with its only challenge (RFC 8555 §7.1.4).
 type proof struct {
 	name, token, status string
 	problem             any
+	result              *validated // pending
 }
 
 func (a *ca) newOrder(r *request) answer {
@@ -42,8 +47,9 @@ func (a *ca) newOrder(r *request) answer {
 	if json.Unmarshal(r.payload, &in) != nil || len(in.Identifiers) == 0 {
 		return problem(400, "malformed", "no order")
 	}
+	now := a.clock.Now()
 	o := &order{id: strings.ToLower(rand.Text()), account: r.account, profile: in.Profile,
-		status: "pending", expires: a.clock.Now().Add(orderLife)}
+		status: "pending", created: now, expires: now.Add(orderLife)}
 	for _, id := range in.Identifiers {
 		if id.Type != "dns" || a.dns.subjects[base(id.Value)] == nil {
 			return problem(400, "rejectedIdentifier", "%q is not a domain of this test", id.Value)
@@ -71,8 +77,11 @@ func (a *ca) newOrder(r *request) answer {
 		a.tally.reused++
 		return a.shown(known, 201)
 	}
-	if limit, wait := a.limits.admit(a.clock.Now(), o); limit != "" {
+	if limit, wait := a.limits.admit(now, o); limit != "" {
 		return a.refuse(limit, wait)
+	}
+	if a.manners != nil {
+		o.manner = a.manners(o)
 	}
 	a.orders[o.id], a.open[o.key()] = o, o
 	a.tally.orders++
@@ -100,7 +109,11 @@ func (o *order) key() string {
 
 // shown returns the order as the CA sends it. The caller holds the lock.
 func (a *ca) shown(o *order, status int) answer {
-	body := map[string]any{"status": o.status, "expires": o.expires.Format(time.RFC3339),
+	state := o.status
+	if now := a.clock.Now(); !o.sentAt.IsZero() && now.Before(o.sentAt.Add(o.manner.stale)) {
+		state = "ready"
+	}
+	body := map[string]any{"status": state, "expires": o.expires.Format(time.RFC3339),
 		"profile": o.profile, "finalize": a.server.URL + "/finalize/" + o.id}
 	var identifiers []map[string]string
 	var authorizations []string
@@ -115,10 +128,14 @@ func (a *ca) shown(o *order, status int) answer {
 	if o.problem != nil {
 		body["error"] = o.problem
 	}
-	if o.chain != "" {
+	if state == "valid" {
 		body["certificate"] = a.server.URL + "/certificate/" + o.id
 	}
-	return answer{status: status, location: a.server.URL + "/order/" + o.id, body: body}
+	shown := answer{status: status, location: a.server.URL + "/order/" + o.id, body: body}
+	if state == "processing" {
+		shown.retryAfter = o.manner.pause
+	}
+	return shown
 }
 
 // own returns the order of the request, or an error response if it does not exist.
@@ -129,9 +146,7 @@ func (a *ca) own(r *request) (*order, answer) {
 	if o == nil || o.account != r.account {
 		return nil, problem(404, "malformed", "no such order")
 	}
-	if o.status == "pending" && !a.clock.Now().Before(o.expires) {
-		o.status = "invalid"
-	}
+	a.settle(o, a.clock.Now())
 	return o, answer{}
 }
 
@@ -142,6 +157,10 @@ func (a *ca) getOrder(r *request) answer {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if o.lags(o.created, a.clock.Now()) {
+		a.tally.faults["order or authorization missing on a replica"]++
+		return problem(404, "malformed", "no order for ID %q", o.id)
+	}
 	return a.shown(o, 200)
 }
 
@@ -159,15 +178,23 @@ func (a *ca) authorization(r *request) (*order, *proof, answer) {
 }
 
 func (a *ca) getAuthorization(r *request) answer {
-	_, p, refusal := a.authorization(r)
+	o, p, refusal := a.authorization(r)
 	if p == nil {
 		return refusal
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return answer{status: 200, body: map[string]any{"status": p.status,
+	if o.lags(o.created, a.clock.Now()) {
+		a.tally.faults["order or authorization missing on a replica"]++
+		return problem(404, "malformed", "no such authorization")
+	}
+	shown := answer{status: 200, body: map[string]any{"status": p.status,
 		"identifier": map[string]string{"type": "dns", "value": p.name},
 		"challenges": []any{a.challenge(r, p)}}}
+	if p.result != nil {
+		shown.retryAfter = o.manner.pause
+	}
+	return shown
 }
 
 func (a *ca) challenge(r *request, p *proof) map[string]any {
@@ -179,11 +206,35 @@ func (a *ca) challenge(r *request, p *proof) map[string]any {
 	return body
 }
 
-// validate checks the proof of control immediately (RFC 8555 §8.4).
+// validate checks the proof of control (RFC 8555 §8.4). The manner of the order says when the
+// result is shown. Until then, a second request is rejected, as Boulder does.
 func (a *ca) validate(r *request) answer {
 	o, p, refusal := a.authorization(r)
 	if p == nil {
 		return refusal
+	}
+	outcome := a.outcome(r, o, p)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case p.result != nil:
+		a.tally.faults["challenge already being validated"]++
+		return problem(409, "malformed", "the challenge is being validated")
+	case p.status != "pending" || o.status != "pending":
+		return problem(400, "malformed", "the challenge is %s", p.status)
+	}
+	outcome.at = a.clock.Now().Add(o.manner.validates)
+	p.result = outcome
+	a.settle(o, a.clock.Now())
+	return answer{status: 200, body: a.challenge(r, p)}
+}
+
+// outcome returns the result of a validation.
+func (a *ca) outcome(r *request, o *order, p *proof) *validated {
+	if a.rejects != nil {
+		if wrong := a.rejects(); wrong != nil {
+			return &validated{status: "invalid", problem: wrong}
+		}
 	}
 	sum := sha256.Sum256([]byte(p.token + "." + o.account.thumbprint))
 	values, err := a.dns.lookup(r.Context(), p.name)
@@ -196,18 +247,8 @@ func (a *ca) validate(r *request) answer {
 	case !slices.Contains(values, b64.EncodeToString(sum[:])):
 		wrong = problem(403, "unauthorized", "the TXT record for _acme-challenge.%s is missing",
 			p.name)
+	default:
+		return &validated{status: "valid"}
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if p.status != "pending" || o.status != "pending" {
-		return problem(400, "malformed", "the challenge is %s", p.status)
-	}
-	if p.status = "valid"; wrong.status != 0 {
-		p.status, p.problem, o.status, o.problem = "invalid", wrong.body, "invalid", wrong.body
-		a.tally.failed++
-		a.limits.failed(a.clock.Now(), o.account, p.name)
-	} else if !slices.ContainsFunc(o.proofs, func(p *proof) bool { return p.status != "valid" }) {
-		o.status = "ready"
-	}
-	return answer{status: 200, body: a.challenge(r, p)}
+	return &validated{status: "invalid", problem: wrong.body}
 }

@@ -26,6 +26,12 @@ type ca struct {
 	server   *httptest.Server
 	signer   signer
 
+	calm    bool                            // no random faults
+	front   func(http.Handler) http.Handler // faults in front of the CA; nil for those of the year
+	manners func(*order) manner             // of new orders; nil for the zero manner
+	rejects func() any                      // problem of a failed validation, nil to validate
+	denies  func() any                      // problem of an order whose CSR is denied, nil to issue
+
 	mu       sync.Mutex // guards the fields below
 	nonces   map[string]bool
 	accounts map[string]*account // by URL
@@ -34,7 +40,8 @@ type ca struct {
 	certs    map[string]*issued  // by ARI certificate ID
 	limits   *counts
 	tally    tally
-	served   int // requests in the current outage
+	failedAt []time.Time // failed validations
+	served   int         // requests in the current outage
 	outage   *fault
 }
 
@@ -91,7 +98,13 @@ func (a *ca) handler() http.Handler {
 	} {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) { a.signed(w, r, fn) })
 	}
-	return a.troubled(mux)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if a.front != nil {
+			a.front(mux).ServeHTTP(w, r)
+			return
+		}
+		a.troubled(mux).ServeHTTP(w, r)
+	})
 }
 
 func (a *ca) directory(w http.ResponseWriter, _ *http.Request) {

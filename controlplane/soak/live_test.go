@@ -74,7 +74,8 @@ func (w *world) leap() {
 	if next.After(w.scenario.end) {
 		next = w.scenario.end.Add(time.Nanosecond)
 	}
-	w.redis.FastForward(next.Sub(now))
+	w.redis.FastForward(next.Sub(w.forwarded))
+	w.forwarded = next
 	w.clock.set(next)
 }
 
@@ -159,7 +160,9 @@ func (w *world) run(mu *sync.Mutex, one task) {
 	if n := w.dice.below(20) + 1; w.dying || w.dice.float() < oddsOfDeath {
 		ctx = doomed(ctx, n)
 	}
+	done := w.clock.work()
 	died, err := work(func() error { return w.workers.RunJob(ctx, one.job, one.generation) })
+	done()
 	mu.Lock()
 	defer mu.Unlock()
 	w.seen.runs++

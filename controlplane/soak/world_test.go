@@ -39,10 +39,11 @@ type world struct {
 	transport *transport
 	dying     bool // workers die at their next step
 
-	added     int // number of subjects added
-	started   int // number of faults started
-	restored  int // number of faults ended
-	told      int // number of progress messages, one per twentieth of the year
+	added     int       // number of subjects added
+	started   int       // number of faults started
+	restored  int       // number of faults ended
+	forwarded time.Time // the time of Redis
+	told      int       // number of progress messages, one per twentieth of the year
 	lastSweep time.Time
 	scan      time.Time // time of the next daily scan
 	killed    []string  // jobs with a dead worker
@@ -70,7 +71,7 @@ func newWorld(t testing.TB, domains, days int, seed uint64) *world {
 		lanes: []postgres.Lane{{Queue: controlplane.QueueCritical, Room: laneRoom},
 			{Queue: controlplane.QueueDefault, Room: laneRoom},
 			{Queue: controlplane.QueueBulk, Room: laneRoom}},
-		scan: lifecycle.NextScan(start),
+		scan: lifecycle.NextScan(start), forwarded: start,
 		seen: record{kinds: map[kind]int{}, unexpected: map[string]int{}}}
 	s := newScenario(domains, days, w.dice)
 	w.scenario = &s
@@ -119,7 +120,7 @@ func (w *world) startWorkers() {
 		Now: w.clock.Now, Timeout: 10 * time.Second})
 	must(w.t, err)
 	w.engine, err = acme.New(acme.Config{CAs: cas, Accounts: w.store, Sealer: w.sealer,
-		Now: w.clock.Now, Poll: acme.Schedule{First: time.Millisecond}})
+		Now: w.clock.Now, Sleep: w.clock.sleep})
 	must(w.t, err)
 	w.workers, err = lifecycle.New(lifecycle.Config{Store: w.store,
 		Zone: "acme.example.net", TargetKey: []byte("0123456789abcdef"), Sealer: w.sealer,
