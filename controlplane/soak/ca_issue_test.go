@@ -108,13 +108,14 @@ func (a *ca) finalize(r *request) answer {
 		}
 	}
 	if limit := a.limits.issue(now, o); limit != "" {
-		a.overstepped(limit)
+		a.overstepped(o, limit)
 	}
 	if o.replaces != nil {
 		o.replaces.replaced = true
 	}
 	o.status, o.chain, o.issuedAt = "processing", chain, now.Add(o.manner.issues)
 	a.certs[ariID] = cert
+	a.dns.certified(base(cert.names[0]), cert)
 	a.tally.issued++
 	a.settle(o, now)
 	return a.shown(o, 200)

@@ -32,7 +32,6 @@ func (a *ca) settle(o *order, now time.Time) {
 		if p.status == "invalid" {
 			o.status, o.problem = "invalid", p.problem
 			a.tally.failed++
-			a.failedAt = append(a.failedAt, now)
 			a.limits.failed(now, o.account, p.name)
 		}
 	}

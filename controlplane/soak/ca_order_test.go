@@ -77,8 +77,11 @@ func (a *ca) newOrder(r *request) answer {
 		a.tally.reused++
 		return a.shown(known, 201)
 	}
+	if refusal := a.unwelcome(o, now); refusal.status != 0 {
+		return refusal
+	}
 	if limit, wait := a.limits.admit(now, o); limit != "" {
-		return a.refuse(limit, wait)
+		return a.refuse(o, limit, wait)
 	}
 	if a.manners != nil {
 		o.manner = a.manners(o)

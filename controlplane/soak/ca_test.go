@@ -40,8 +40,7 @@ type ca struct {
 	certs    map[string]*issued  // by ARI certificate ID
 	limits   *counts
 	tally    tally
-	failedAt []time.Time // failed validations
-	served   int         // requests in the current outage
+	served   int // requests in the current outage
 	outage   *fault
 }
 
@@ -52,6 +51,7 @@ type tally struct {
 	reused                 int // requests for an order that was already pending
 	faults                 map[string]int
 	refused                map[string]int // rejected over a limit after Redis lost its count
+	forced                 map[string]int // rejected over a limit, in a certificate's last quarter
 	passed                 []string       // limits that were exceeded otherwise
 }
 
@@ -69,7 +69,8 @@ func startCA(
 		limits: newCounts(limits),
 		nonces: map[string]bool{}, accounts: map[string]*account{}, orders: map[string]*order{},
 		open: map[string]*order{}, certs: map[string]*issued{},
-		tally: tally{faults: map[string]int{}, refused: map[string]int{}}}
+		tally: tally{faults: map[string]int{}, refused: map[string]int{},
+			forced: map[string]int{}}}
 	a.server = httptest.NewTLSServer(a.handler())
 	t.Cleanup(a.server.Close)
 	return a

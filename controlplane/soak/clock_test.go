@@ -29,7 +29,13 @@ type sleeper struct {
 
 func (c *clock) Now() time.Time { c.mu.Lock(); defer c.mu.Unlock(); return c.now }
 
-func (c *clock) set(t time.Time) { c.mu.Lock(); defer c.mu.Unlock(); c.now = t }
+func (c *clock) set(t time.Time) { c.mu.Lock(); defer c.mu.Unlock(); c.now = rounded(t) }
+
+// rounded returns t in the precision of Postgres, rounded up. Otherwise a time that is stored would
+// be before the same time in memory, and the clock moves only between runs.
+func rounded(t time.Time) time.Time {
+	return t.Add(time.Microsecond - time.Nanosecond).Truncate(time.Microsecond)
+}
 
 // work registers a worker, which calls done at its end.
 func (c *clock) work() (done func()) {
@@ -48,7 +54,7 @@ func (c *clock) work() (done func()) {
 // sleep, so that workers that sleep at the same time wait together.
 func (c *clock) sleep(ctx context.Context, d time.Duration) error {
 	c.mu.Lock()
-	s := sleeper{c.now.Add(d), make(chan struct{})}
+	s := sleeper{rounded(c.now.Add(d)), make(chan struct{})}
 	c.asleep = append(c.asleep, s)
 	c.active--
 	c.advance()

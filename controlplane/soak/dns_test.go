@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
@@ -18,12 +19,13 @@ type dns struct {
 	subjects map[string]*subject
 
 	mu      sync.Mutex
-	targets map[string]string // targets of the customers' CNAMEs: labels in the validation zone
+	targets map[string]string  // targets of the customers' CNAMEs: labels in the validation zone
+	latest  map[string]*issued // the certificate of a name that expires last, of any CA
 }
 
 func newDNS(c *clock, s *scenario, store *postgres.Store) *dns {
 	d := &dns{clock: c, scenario: s, store: store, subjects: map[string]*subject{},
-		targets: map[string]string{}}
+		targets: map[string]string{}, latest: map[string]*issued{}}
 	for i := range s.subjects {
 		d.subjects[s.subjects[i].name] = &s.subjects[i]
 	}
@@ -35,6 +37,23 @@ func (d *dns) delegate(name, label string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.targets[name] = label
+}
+
+// certified records a certificate of any CA.
+func (d *dns) certified(name string, cert *issued) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if old := d.latest[name]; old == nil || cert.notAfter.After(old.notAfter) {
+		d.latest[name] = cert
+	}
+}
+
+// lastQuarter reports whether the name's certificate has a quarter of its lifetime left, or less.
+func (d *dns) lastQuarter(name string, now time.Time) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	cert := d.latest[name]
+	return cert != nil && cert.notAfter.Sub(now) <= cert.notAfter.Sub(cert.notBefore)/4
 }
 
 // target returns the target of the name's CNAME, or "" if it is missing.

@@ -3,7 +3,6 @@ package soak
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"time"
 
@@ -60,9 +59,6 @@ func (w *world) leap() {
 	if len(w.killed) > 0 {
 		next = earlier(next, now.Add(leastLeap))
 	}
-	for _, a := range w.asks {
-		next = earlier(next, a.at)
-	}
 	job, sweep := w.due()
 	if job != nil && !w.transport.away {
 		next = earlier(next, *job)
@@ -86,7 +82,8 @@ func (w *world) due() (job, sweep *time.Time) {
 		(SELECT min(run_at) FROM jobs WHERE status = 'queued' AND dispatched_at IS NULL),
 		least((SELECT min(renew_at) FROM domains WHERE status IN ('active', 'error') AND auto_renew AND NOT renewal_queued),
 			(SELECT min(ari_check_at) FROM domains WHERE status = 'active' AND auto_renew),
-			(SELECT min(rehearse_at) FROM domains WHERE status = 'active'))`).Scan(&job, &sweep))
+			(SELECT min(rehearse_at) FROM domains WHERE status = 'active'),
+			(SELECT min(poll_at) FROM acme_orders WHERE step = 'set-aside'))`).Scan(&job, &sweep))
 	return job, sweep
 }
 
@@ -105,8 +102,7 @@ func (w *world) sweep() {
 		return
 	}
 	w.lastSweep = now
-	sweeps := []func(context.Context) (int, error){w.workers.CheckRenewals, w.workers.Sweep,
-		w.workers.Rehearse, w.workers.Warn}
+	sweeps := append(sweepsOf(w.workers), w.workers.Rehearse, w.workers.Warn)
 	if daily {
 		w.scan = lifecycle.NextScan(now)
 		sweeps = append(sweeps, w.workers.DailyScan)
@@ -121,16 +117,25 @@ func (w *world) sweep() {
 	w.seen.ended += ended
 }
 
-// deliver dispatches and runs jobs until none is due.
+// sweepsOf returns the sweeps that add jobs for certificates.
+func sweepsOf(s *lifecycle.Service) []func(context.Context) (int, error) {
+	return []func(context.Context) (int, error){s.CheckRenewals, s.Sweep, s.CollectOrders}
+}
+
+// deliver dispatches and runs jobs until none is due, or until the engine's waits have moved the
+// clock by a step.
 func (w *world) deliver() {
-	for round := 0; ; round++ {
+	end := w.clock.Now().Add(leastLeap)
+	for round := 0; w.clock.Now().Before(end); round++ {
 		w.dispatch()
 		due := w.transport.take(w.clock.Now())
 		if len(due) == 0 {
 			return
 		}
 		if round == 100 {
-			w.t.Fatalf("at %s: jobs remain due after many rounds", w.clock.Now())
+			j, err := w.store.Job(w.t.Context(), w.org, due[0].job)
+			w.t.Fatalf("at %s: %d jobs remain due after many rounds, such as %+v (%v)",
+				w.clock.Now(), len(due), j, err)
 		}
 		g := errgroup.Group{}
 		g.SetLimit(workersAtOnce)
@@ -178,7 +183,6 @@ func (w *world) run(mu *sync.Mutex, one task) {
 		w.transport.tasks[one] = true
 	case isDead:
 		w.seen.dead++
-		w.asks = append(w.asks, ask{now.Add(day), one.job})
 	case err != nil:
 		w.seen.unexpected[err.Error()]++
 		one.at = now.Add(leastLeap)
@@ -202,8 +206,7 @@ func (w *world) expireKilled() {
 	must(w.t, err)
 }
 
-// serveCustomers adds the domains that are due, and restarts dead-lettered first certificates,
-// which only a customer does.
+// serveCustomers adds the domains that are due. Customers do nothing else.
 func (w *world) serveCustomers() {
 	ctx, now := w.t.Context(), w.clock.Now()
 	for i := range w.scenario.subjects {
@@ -218,24 +221,6 @@ func (w *world) serveCustomers() {
 			w.dns.delegate(d.Name, d.Target)
 		}
 	}
-	w.asks = slices.DeleteFunc(w.asks, func(a ask) bool {
-		if a.at.After(now) {
-			return false
-		}
-		j, err := w.store.Job(ctx, w.org, a.job)
-		must(w.t, err)
-		d, err := w.store.Domain(ctx, w.org, j.DomainID)
-		must(w.t, err)
-		if d.CertificateID == "" {
-			_, started, err := w.workers.RestartJob(ctx, controlplane.System("customer"), w.org,
-				a.job)
-			must(w.t, err)
-			if started {
-				w.seen.asked++
-			}
-		}
-		return true
-	})
 }
 
 func later(a, b time.Time) time.Time {

@@ -3,6 +3,7 @@ package soak
 import (
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"time"
 )
 
@@ -18,7 +19,16 @@ const (
 	redisEmptied  kind = "Redis emptied"
 	resolversAway kind = "resolvers unreachable"
 	workersDie    kind = "all workers die"
+	zoneAway      kind = "name server of the zone unavailable"
+	accountLost   kind = "primary CA rejects the account"
+	namesLimited  kind = "primary CA limits some names"
+	namesPaused   kind = "primary CA pauses some names"
 )
+
+// longestOutage of all CAs. A 6-day certificate that becomes due when it starts has 72 hours left.
+// After it, two hours are left for the hourly sweep, for the pauses between attempts, and for the
+// limits. No other fault follows within three days.
+const longestOutage = 70 * time.Hour
 
 // fault is one fault that affects all domains.
 type fault struct {
@@ -44,11 +54,21 @@ type scenario struct {
 	faults   []fault // in chronological order, days apart
 }
 
-// newScenario draws a year. Faults that block every renewal (both CAs, Redis, the resolvers) last
-// hours and do not recur within three days. A domain's DNS is broken for a day at most. Together
-// this is less than the three days for which the shortest certificate remains valid when it is due.
+// newScenario draws a year. A fault that affects all domains starts three days or more after the
+// previous one has ended. A domain's DNS is broken for a day at most, and not within a day of an
+// outage of all CAs that lasts longer than that: both together would leave less time than a 6-day
+// certificate has when it is due.
 func newScenario(domains, days int, dice *dice) scenario {
 	s := scenario{end: start.Add(time.Duration(days) * day)}
+	var deck []kind
+	for at := start.Add(dice.between(2*time.Hour, day)); at.Before(s.end); {
+		if len(deck) == 0 {
+			deck = newDeck(dice)
+		}
+		f := fault{deck[0], span{at, at.Add(s.lasts(deck[0], dice))}}
+		s.faults, deck = append(s.faults, f), deck[1:]
+		at = f.to.Add(dice.between(3*day, 5*day))
+	}
 	settled := time.Duration(days) * day / 20
 	for i := range domains {
 		at := start
@@ -59,26 +79,31 @@ func newScenario(domains, days int, dice *dice) scenario {
 			wildcard: i%9 == 4, added: at}
 		for from := at.Add(dice.between(-30*day, 60*day)); from.Before(s.end); from = from.Add(
 			dice.between(20*day, 100*day)) {
-			one.broken = append(one.broken, span{from, from.Add(dice.between(time.Hour, day))})
+			if b := (span{from, from.Add(dice.between(time.Hour, day))}); !s.nearLongOutage(b) {
+				one.broken = append(one.broken, b)
+			}
 		}
 		s.subjects = append(s.subjects, one)
 	}
-	var deck []kind
-	for at := start.Add(dice.between(2*time.Hour, day)); at.Before(s.end); at = at.Add(
-		dice.between(3*day, 6*day)) {
-		if len(deck) == 0 {
-			deck = newDeck(dice)
-		}
-		s.faults = append(s.faults, fault{deck[0], span{at, at.Add(lasts(deck[0], dice))}})
-		deck = deck[1:]
-	}
 	return s
+}
+
+// nearLongOutage reports whether a span is within a day of an outage of all CAs that lasts longer
+// than a day.
+func (s *scenario) nearLongOutage(b span) bool {
+	for _, f := range s.faults {
+		if f.kind == bothOut && f.to.Sub(f.from) > day && b.from.Before(f.to.Add(day)) &&
+			b.to.After(f.from.Add(-day)) {
+			return true
+		}
+	}
+	return false
 }
 
 // newDeck returns all kinds of faults in random order, so that each recurs soon.
 func newDeck(dice *dice) []kind {
 	deck := []kind{primaryOut, primaryOut, backupOut, bothOut, renewNow, redisAway, redisEmptied,
-		resolversAway, workersDie, workersDie}
+		resolversAway, workersDie, workersDie, zoneAway, accountLost, namesLimited, namesPaused}
 	for i := range deck {
 		j := i + dice.below(len(deck)-i)
 		deck[i], deck[j] = deck[j], deck[i]
@@ -86,14 +111,20 @@ func newDeck(dice *dice) []kind {
 	return deck
 }
 
-func lasts(k kind, dice *dice) time.Duration {
+// lasts returns how long a fault lasts. The first outage of all CAs is the longest.
+func (s *scenario) lasts(k kind, dice *dice) time.Duration {
 	switch k {
-	case primaryOut, backupOut:
+	case primaryOut, backupOut, namesLimited, namesPaused:
 		return dice.between(2*time.Hour, 2*day)
 	case bothOut:
-		return dice.between(2*time.Hour, 18*time.Hour)
-	case redisAway:
+		if !slices.ContainsFunc(s.faults, func(f fault) bool { return f.kind == bothOut }) {
+			return longestOutage
+		}
+		return dice.between(2*time.Hour, longestOutage)
+	case redisAway, zoneAway:
 		return dice.between(10*time.Minute, 6*time.Hour)
+	case accountLost:
+		return dice.between(time.Hour, 12*time.Hour)
 	case resolversAway:
 		return dice.between(10*time.Minute, 2*time.Hour)
 	}

@@ -2,6 +2,7 @@ package soak
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -47,21 +48,14 @@ type world struct {
 	lastSweep time.Time
 	scan      time.Time // time of the next daily scan
 	killed    []string  // jobs with a dead worker
-	asks      []ask     // future calls of customers
 	seen      record
-}
-
-// ask is a customer's call.
-type ask struct {
-	at  time.Time
-	job string
 }
 
 // record counts the events of the year.
 type record struct {
-	leaps, runs, killed, dead, asked, ended int
-	kinds                                   map[kind]int
-	unexpected                              map[string]int // unexpected errors of job runs
+	leaps, runs, killed, dead, ended int
+	kinds                            map[kind]int
+	unexpected                       map[string]int // unexpected errors of job runs
 }
 
 func newWorld(t testing.TB, domains, days int, seed uint64) *world {
@@ -92,7 +86,9 @@ func newWorld(t testing.TB, domains, days int, seed uint64) *world {
 	must(t, err)
 	w.dns = newDNS(w.clock, w.scenario, w.store)
 	for _, name := range []string{"primary", "backup"} {
-		w.cas = append(w.cas, startCA(t, name, w.clock, w.dns, w.scenario, w.dice, w.limits))
+		a := startCA(t, name, w.clock, w.dns, w.scenario, w.dice, w.limits)
+		a.manners = a.mannerOfYear
+		w.cas = append(w.cas, a)
 	}
 	w.startWorkers()
 	t.Cleanup(func() { w.engine.Close(); _ = w.client.Close() })
@@ -126,8 +122,16 @@ func (w *world) startWorkers() {
 		Zone: "acme.example.net", TargetKey: []byte("0123456789abcdef"), Sealer: w.sealer,
 		Issuer: mortalIssuer{w.engine}, Governor: mortalGovernor{governor}, Doctor: w.dns,
 		Now: w.clock.Now, Rand: w.dice.float, Lease: lease, SweepSpread: -1,
-		Visible: func(context.Context, string, []string) error { return nil }})
+		Visible: w.visible})
 	must(w.t, err)
+}
+
+// visible implements lifecycle.Config.Visible.
+func (w *world) visible(context.Context, string, []string) error {
+	if w.scenario.during(w.clock.Now(), zoneAway) != nil {
+		return errors.New("a name server of the zone does not respond")
+	}
+	return nil
 }
 
 func must(t testing.TB, err error) {
