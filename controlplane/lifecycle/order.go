@@ -100,13 +100,9 @@ func (w *work) reserve(
 		w.uncounted, p.quota = d.Bypassed, q
 		return true, nil
 	}
-	until := &c.Quota
-	if d.Limit == controlplane.LimitByCA {
-		until = &c.Held
-	}
-	*until = later(d.WaitUntil, look.Now.Add(time.Second))
+	c.Quota = later(d.WaitUntil, look.Now.Add(time.Second))
 	p.known[c.CA] = obstacle{ca: c.CA, party: controlplane.PartyService, passes: true,
-		until: *until, text: text{controlplane.ReasonCAQuota, d.Message,
+		until: c.Quota, text: text{controlplane.ReasonCAQuota, d.Message,
 			"No action needed. The order is placed when the CA's limit (" + d.Limit +
 				") allows it."}}
 	return false, nil
@@ -256,7 +252,7 @@ func (w *work) learn(ctx context.Context, o *controlplane.Order, v controlplane.
 // counted it.
 func (w *work) giveBack(ctx context.Context, o *controlplane.Order, v controlplane.Verdict) {
 	if w.Governor == nil || mayBeIssued(o, v) ||
-		v.Class == controlplane.VerdictRateLimited && o.OrderURL != "" {
+		v.Class == controlplane.VerdictRateLimited && o.OrderURL != "" && !v.Over {
 		return
 	}
 	w.logUpdate(ctx, o.ID, w.Governor.Refund(ctx, quotaOf(o),

@@ -57,13 +57,10 @@ func TestOrderIsForced(t *testing.T) {
 	wantJob(t, w.runDue(domains[2], controlplane.JobRenewal), controlplane.JobSucceeded, "", 0)
 }
 
-// A forced order bypasses neither a pause of the CA nor a wait within the bound.
+// A forced order does not bypass a wait within the bound.
 func TestOrderIsNotForced(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*world, *governor, *controlplane.Domain){
-		"the CAs' pause": func(_ *world, g *governor, _ *controlplane.Domain) {
-			g.set(func(g *governor) { g.limit = controlplane.LimitByCA })
-		},
 		"a wait within the bound": func(_ *world, g *governor, _ *controlplane.Domain) {
 			g.set(func(g *governor) { g.waits["backup"] = 4 * day })
 		},
@@ -83,6 +80,24 @@ func TestOrderIsNotForced(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A forced order does not bypass the hold of an operator, but a rejection over an unknown limit.
+func TestHoldsAndForcedOrders(t *testing.T) {
+	t.Parallel()
+	w, _, domains := held(t, 1)
+	for _, ca := range []string{"primary", "backup"} {
+		must(t, w.HoldCA(t.Context(), alice, ca, "maintenance", nil))
+	}
+	placed := len(w.ca.runs())
+	wantJob(t, w.run(domains[0], controlplane.JobRenewal), controlplane.JobQueued, "ca-held", 0)
+	if n := len(w.ca.runs()) - placed; n != 0 {
+		t.Errorf("%d orders were placed at held CAs, want 0", n)
+	}
+
+	w, g, domains := held(t, 1)
+	g.set(func(g *governor) { g.limit = controlplane.LimitByCA })
+	wantJob(t, w.run(domains[0], controlplane.JobRenewal), controlplane.JobSucceeded, "", 0)
 }
 
 // A CA's Retry-After of 30 days does not postpone the job by 30 days.

@@ -130,19 +130,23 @@ func (w *work) patience() time.Duration {
 	return min(max(d.ExpiresAt.Sub(w.now())/24, shortWait), longWait)
 }
 
-// deferForCA defers the job until the next poll of its order, which is kept.
+// deferForCA defers the job until the next poll of its order, which is kept. While the order makes
+// no progress, the pauses grow up to longestPoll.
 func (w *work) deferForCA(ctx context.Context, v controlplane.Verdict) error {
-	now, next := w.now(), v.RetryAt
+	now, next, waits := w.now(), v.RetryAt, w.claim.Job.Waits
 	if next.Before(now.Add(time.Second)) {
 		next = now.Add(longestPoll / 2)
+	}
+	if waits > 0 {
+		next = later(next, now.Add(w.Backoff.Pause(waits, w.Rand())))
 	}
 	most := now.Add(longestPoll)
 	if next.After(most) && v.Class != controlplane.VerdictRateLimited {
 		next = most
 	}
 	return w.postpone(ctx, deferral{why: deferReason{v.Code, v.Message, v.CA},
-		shown: text{v.Code, v.Message, v.Fix}, next: w.within(next, now),
-		waits: w.claim.Job.Waits, problem: v.Problem})
+		shown: text{v.Code, v.Message, v.Fix}, next: w.within(next, now), waits: waits + 1,
+		problem: v.Problem})
 }
 
 // giveUp closes an order that gave no certificate, and returns its share of the CA's limits.

@@ -62,7 +62,8 @@ func (w *work) within(next, now time.Time) time.Time {
 	if latest := w.latest(now); next.After(latest) {
 		next = latest
 	}
-	return next.UTC().Truncate(time.Microsecond)
+	// Rounded up: a job that is due before what it waits for would run in vain.
+	return next.UTC().Add(time.Microsecond - 1).Truncate(time.Microsecond)
 }
 
 func (w *work) latest(now time.Time) time.Time {

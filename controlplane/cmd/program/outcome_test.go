@@ -160,7 +160,7 @@ func (s *stack) wantOrders(u *unruly, name string, m misbehavior) {
 			s.t.Errorf("requests for %s at the CA = %d, want at most %d", asked, n, most)
 		}
 	}
-	for asked, most := range map[request]int{forAuthz: 40, forOrder: 40, forCertificate: 8} {
+	for asked, most := range map[request]int{forAuthz: 40, forOrder: 40, forCertificate: 12} {
 		if n := u.requests(name, asked); n > most {
 			s.t.Errorf("requests for %s at the CA = %d, want at most %d", asked, n, most)
 		}
