@@ -75,8 +75,8 @@ func TestUnavailableCAWithBackup(t *testing.T) {
 	}
 }
 
-// TestUnavailableCAAlone tests the only CA being unavailable: the job waits, and its order is placed
-// when the CA is back.
+// TestUnavailableCAAlone tests the only CA being unavailable: the job waits, and its order is
+// placed when the CA is back.
 func TestUnavailableCAAlone(t *testing.T) {
 	t.Parallel()
 	u := newUnruly()
