@@ -26,7 +26,7 @@ var errorTypes = map[string]string{
 	"badCSR":                  "ca-bad-csr",
 	"badNonce":                "ca-unreachable",
 	"badPublicKey":            "ca-account",
-	"badRevocationReason":     "ca-bad-revocation-reason",
+	"badRevocationReason":     "ca-malformed", // an order has no such reason
 	"badSignatureAlgorithm":   "ca-account",
 	"caa":                     "ca-caa",
 	"compound":                "ca-malformed", // of nothing

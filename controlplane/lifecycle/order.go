@@ -108,6 +108,9 @@ func (w *work) reserve(
 	return false, nil
 }
 
+// queueEarly is how much too early the queue may run a delayed job.
+const queueEarly = time.Second
+
 // outlook returns what is known of the candidates before the governor is asked: what their CAs said
 // to this job, and which are unreachable or held. A CA that said something in this run gets no
 // further order in it, however short its backoff is.
@@ -128,8 +131,11 @@ func (w *work) outlook(ctx context.Context, r *round) (controlplane.Outlook, pla
 			continue
 		}
 		wait := w.claim.Job.CAs[ca]
-		if r.recorded[ca] {
+		switch {
+		case r.recorded[ca]:
 			wait.Until = later(wait.Until, now.Add(time.Microsecond))
+		case wait.Until.Before(now.Add(queueEarly)):
+			wait.Until = time.Time{}
 		}
 		c := controlplane.Candidate{CA: ca, Backoff: wait.Until}
 		ok, until := w.Issuer.Healthy(ca)
