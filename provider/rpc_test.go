@@ -325,7 +325,7 @@ func TestChainWarning(t *testing.T) {
 	if len(resp.Diagnostics) != 1 ||
 		resp.Diagnostics[0].Severity != tfprotov6.DiagnosticSeverityWarning ||
 		!strings.Contains(resp.Diagnostics[0].Detail, "offers no chain to the root No Such Root") ||
-		!strings.Contains(resp.Diagnostics[0].Detail, "Fix: Set preferred_chain to one of") {
+		!strings.Contains(resp.Diagnostics[0].Detail, "Next step: Set preferred_chain to one of") {
 		t.Errorf("reading the domain returns %v, want one warning about the chain",
 			resp.Diagnostics)
 	}
