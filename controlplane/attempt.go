@@ -48,7 +48,7 @@ func LatestAttempt(now, expires time.Time, person bool) time.Time {
 // A zero time rules out nothing.
 type Candidate struct {
 	CA      string
-	Held    time.Time // a pause or a hold of the CA, which nothing bypasses
+	Held    time.Time // an operator's hold, or a paused name, which nothing bypasses
 	Backoff time.Time // after the CA's last verdict, with its Retry-After
 	Breaker time.Time // the CA is unreachable for this process
 	Quota   time.Time // the CA's limits, as counted here

@@ -94,6 +94,10 @@ func (r *run) sendError(state *lego.Order, err error) error {
 		return r.awaitOrder(state, lego.StatusPending)
 	case e.Class == Unreachable, e.Class == RateLimited && e.RetryAfter > 0, isMissing(e):
 		rejection := *e
+		if isMissing(e) && e.Problem == nil { // such as the page of a proxy
+			rejection = *malformed(r.order.CA, e)
+			rejection.Status = e.Status
+		}
 		rejection.Over, rejection.passing = false, false
 		if e.RetryAfter > maxPause {
 			return &rejection

@@ -186,7 +186,11 @@ func (w *world) checkUnusable(t *testing.T, c *virtual, path string, bad junk, e
 	switch {
 	case is(missing) && path == pathFinalize:
 		patience = 5 * time.Second
-		if e := wantError(t, err, acme.Policy, "ca-malformed"); e.Over {
+		class, code := acme.Policy, "ca-malformed"
+		if bad.body == "" { // no problem document
+			class, code = acme.Unreachable, "ca-protocol"
+		}
+		if e := wantError(t, err, class, code); e.Over {
 			t.Error("Over = true, want false")
 		}
 	case is(missing) && !committed:

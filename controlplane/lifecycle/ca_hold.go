@@ -11,29 +11,16 @@ import (
 // untilReleased is the end of an obstacle without one.
 var untilReleased = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// standing returns until when no order of the organization for the names is placed at the CA, and
-// why: an operator's hold, a name that the CA has paused, or an account that the CA rejects. until
-// is far in the future if only a person ends the obstacle. The code is empty without an obstacle.
-func (s *Service) standing(
-	ctx context.Context, orgID, ca string, names []string,
-) (until time.Time, code, message, fix string, err error) {
-	o, err := s.obstacle(ctx, orgID, ca, names)
-	if o == nil || err != nil {
-		return time.Time{}, "", "", "", err
-	}
-	return *o.Until, o.Code, o.Message, o.Fix, nil
-}
-
 // held returns what keeps the domain's orders from the CA, or nil. A name that the CA has paused is
 // a failure until the customer acts; the others end without the customer.
 func (w *work) held(ctx context.Context, ca string) (*obstacle, error) {
-	until, code, message, fix, err := w.standing(ctx, w.domain.OrgID, ca,
+	found, err := w.caObstacle(ctx, w.domain.OrgID, ca,
 		controlplane.CertificateNames(w.domain.Name, w.domain.Wildcard))
-	if code == "" || err != nil {
+	if found == nil || err != nil {
 		return nil, err
 	}
-	v := controlplane.Verdict{CA: ca, Code: code, Message: message, Fix: fix}
-	o := obstacleOf(v, code != controlplane.ReasonCAPaused, until)
+	v := controlplane.Verdict{CA: ca, Code: found.Code, Message: found.Message, Fix: found.Fix}
+	o := obstacleOf(v, found.Code != controlplane.ReasonCAPaused, *found.Until)
 	return &o, nil
 }
 
@@ -69,8 +56,10 @@ func (s *Service) retryPaused(
 	return j, true, t.Audit(ctx, entry)
 }
 
-// obstacle returns the obstacle of standing in words for users, with its end, or nil.
-func (s *Service) obstacle(
+// caObstacle returns why no order of the organization for the names is placed at the CA, in words
+// for users, and until when: an operator's hold, a name that the CA has paused, or an account that
+// the CA rejects. The end is far in the future if only a person ends it. It returns nil without one.
+func (s *Service) caObstacle(
 	ctx context.Context, orgID, ca string, names []string,
 ) (*controlplane.CAObstacle, error) {
 	o, suspected, err := s.Store.CAObstacle(ctx, orgID, ca, controlplane.Identifiers(names),

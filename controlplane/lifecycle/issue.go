@@ -63,8 +63,9 @@ func (w *work) issue(ctx context.Context) error {
 		if err == nil {
 			return w.store(ctx, order, cert)
 		}
-		if order.OrderURL != url || order.Step != step {
-			w.claim.Job.Waits = 0 // the order proceeded: the pauses start over
+		if w.resumed && (order.OrderURL != url || order.Step != step) {
+			// The order proceeded: the pauses start over. A new order always proceeds a little.
+			w.claim.Job.Waits = 0
 		}
 		if ctx.Err() != nil || errors.Is(err, postgres.ErrClaimLost) {
 			return err

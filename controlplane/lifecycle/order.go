@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"time"
 
@@ -241,17 +242,14 @@ func (w *work) learn(ctx context.Context, o *controlplane.Order, v controlplane.
 	if w.Governor == nil {
 		return
 	}
-	var err error
-	switch v.Class {
-	case controlplane.VerdictRateLimited:
-		err = w.Governor.Learn(ctx, quotaOf(o), v)
-	case controlplane.VerdictSlow, controlplane.VerdictInterrupted, controlplane.VerdictInternal:
-	default:
-		if v.FailedValidation {
-			err = w.Governor.AuthorizationFailed(ctx, quotaOf(o))
-		}
+	var learned, counted error
+	if v.Class == controlplane.VerdictRateLimited {
+		learned = w.Governor.Learn(ctx, quotaOf(o), v)
 	}
-	w.logUpdate(ctx, o.ID, err)
+	if v.FailedValidation {
+		counted = w.Governor.AuthorizationFailed(ctx, quotaOf(o))
+	}
+	w.logUpdate(ctx, o.ID, errors.Join(learned, counted))
 }
 
 // giveBack stops counting an order that is closed without a certificate, unless the CA may have

@@ -14,20 +14,23 @@ func (s *Store) SetOrderAside(
 	ctx context.Context, c *Claim, o *controlplane.Order, v controlplane.Verdict,
 	a controlplane.AuditEntry, pollAt, now time.Time,
 ) error {
-	first := o.ResumeStep == ""
 	if o.Step != controlplane.StepSetAside {
 		o.ResumeStep = o.Step
 	}
 	o.Step, o.ErrorCode, o.ErrorDetail = controlplane.StepSetAside, v.Code, v.Message
 	return s.underClaim(ctx, true, c, setOrderAside, merge(orderArgs(o, now), entryArgs(&a),
-		named{"resume_step": o.ResumeStep, "poll_at": pollAt, "first": first}))
+		named{"resume_step": o.ResumeStep, "poll_at": pollAt}))
 }
 
-var setOrderAside = newUnderClaim(`, saved AS (
+// A statement that may have been committed is sent again: the entry is written only for an order that
+// was never set aside before.
+var setOrderAside = newUnderClaim(`, before AS (
+		SELECT resume_step = '' AS first FROM acme_orders WHERE org_id = @org_id AND id = @order_id
+	), saved AS (
 		UPDATE acme_orders o SET ` + setOrder + `, resume_step = @resume_step, poll_at = @poll_at
 		FROM held WHERE o.org_id = @org_id AND o.id = @order_id
 		RETURNING o.id
-	), entry AS (` + insertEntry + ` FROM saved WHERE @first)
+	), entry AS (` + insertEntry + ` FROM saved, before WHERE before.first)
 	SELECT 1 FROM saved`)
 
 // SetAsideOrders returns the domain's orders that were set aside, oldest first.

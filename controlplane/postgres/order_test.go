@@ -192,8 +192,8 @@ func TestSetOrderAside(t *testing.T) {
 	d.must(d.PublishChallenges(t.Context(), c, first, start.Add(time.Minute), start))
 	pollAt := start.Add(time.Minute)
 	entry := d.happened(controlplane.ActionOrderSetAside, "domain", dom.ID, nil)
-	for range 2 { // sent again
-		d.must(d.SetOrderAside(t.Context(), c, first,
+	for _, o := range []*controlplane.Order{new(*first), first, first} { // sent again
+		d.must(d.SetOrderAside(t.Context(), c, o,
 			controlplane.Verdict{Code: "ca-slow", Message: "slow"}, entry, pollAt, start))
 	}
 	if n := value[int](d, `SELECT count(*) FROM audit_logs WHERE id = $1`, entry.ID); n != 1 {
