@@ -58,7 +58,8 @@ func (s *Service) retryPaused(
 
 // caObstacle returns why no order of the organization for the names is placed at the CA, in words
 // for users, and until when: an operator's hold, a name that the CA has paused, or an account that
-// the CA rejects. The end is far in the future if only a person ends it. It returns nil without one.
+// the CA rejects. The end is far in the future if only a person ends it. It returns nil without an
+// obstacle.
 func (s *Service) caObstacle(
 	ctx context.Context, orgID, ca string, names []string,
 ) (*controlplane.CAObstacle, error) {

@@ -22,8 +22,8 @@ func (s *Store) SetOrderAside(
 		named{"resume_step": o.ResumeStep, "poll_at": pollAt}))
 }
 
-// A statement that may have been committed is sent again: the entry is written only for an order that
-// was never set aside before.
+// A statement that may have been committed is sent again: the entry is written only for an order
+// that was never set aside before.
 var setOrderAside = newUnderClaim(`, before AS (
 		SELECT resume_step = '' AS first FROM acme_orders WHERE org_id = @org_id AND id = @order_id
 	), saved AS (
