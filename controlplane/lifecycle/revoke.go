@@ -69,24 +69,32 @@ func (s *Service) RevokeCertificate(
 			if err := t.Audit(ctx, entry); err != nil {
 				return err
 			}
-		}
-		if err := s.suspendOrResume(ctx, t, d, csrCompromised, actor.RequestID, now); err != nil {
-			return err
+			if err := s.suspendOrResume(ctx, t, d, csrCompromised, actor.RequestID,
+				now); err != nil {
+				return err
+			}
 		}
 		if d.CertificateID != cert.ID || csrCompromised || !replace && reason != "keyCompromise" {
 			return nil
 		}
-		d.CheckSince, d.CheckAttempts = now, 0 // the DNS is checked before the order
-		showRequested(d, controlplane.JobStartIssuance, now)
-		if err := t.SaveDomain(ctx, d, now); err != nil {
-			return err
-		}
-		// Only one such job is open at a time.
-		_, _, err = t.AddJob(ctx, newJob(controlplane.JobStartIssuance, controlplane.QueueCritical,
-			d, actor.RequestID, now))
-		return err
+		return s.orderReplacement(ctx, t, d, actor.RequestID, now)
 	})
 	return job, started, err
+}
+
+// orderReplacement starts the issuance of a certificate that replaces a revoked one. It changes
+// nothing if such a job is open.
+func (s *Service) orderReplacement(
+	ctx context.Context, t *postgres.Tx, d *controlplane.Domain, requestID string, now time.Time,
+) error {
+	_, added, err := t.AddJob(ctx, newJob(controlplane.JobStartIssuance,
+		controlplane.QueueCritical, d, requestID, now))
+	if err != nil || !added {
+		return err
+	}
+	d.CheckSince, d.CheckAttempts = now, 0 // the DNS is checked before the order
+	showRequested(d, controlplane.JobStartIssuance, now)
+	return t.SaveDomain(ctx, d, now)
 }
 
 // suspendOrResume suspends the orders of a domain whose CSR has the key of a certificate that is

@@ -139,7 +139,7 @@ func (s *Service) RenameToken(
 	var t *controlplane.Token
 	err := s.Store.InTx(ctx, func(tx *postgres.Tx) error {
 		var err error
-		if t, err = tx.Token(ctx, orgID, id); err != nil {
+		if t, err = tx.Token(ctx, orgID, id); err != nil || t.Name == name {
 			return err
 		}
 		entry := s.audit(orgID, actor, controlplane.ActionTokenUpdated, "token", id, s.now())
@@ -185,7 +185,7 @@ func (s *Service) RevokeTokens(
 	n := 0
 	err := s.Store.InTx(ctx, func(tx *postgres.Tx) error {
 		var err error
-		if n, err = tx.DeleteTokens(ctx, orgID, keep); err != nil {
+		if n, err = tx.DeleteTokens(ctx, orgID, keep); err != nil || n == 0 {
 			return err
 		}
 		entry := s.audit(orgID, actor, controlplane.ActionTokensRevoked, "organization", orgID,

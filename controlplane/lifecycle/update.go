@@ -20,8 +20,9 @@ type DomainPatch struct {
 	Labels         *map[string]string
 }
 
-// UpdateDomain changes a domain's options, which apply from its next certificate on. It returns
-// KindPrecondition if ifVersion is neither 0 nor the domain's version.
+// UpdateDomain changes a domain's options, which apply from its next certificate on. A patch that
+// sets what is already set changes nothing. It returns KindPrecondition if ifVersion is neither 0
+// nor the domain's version.
 func (s *Service) UpdateDomain(
 	ctx context.Context, actor controlplane.Actor, orgID, ref string, ifVersion int64,
 	p DomainPatch,
@@ -54,7 +55,7 @@ func (s *Service) UpdateDomain(
 				return err
 			}
 		}
-		if err := invalid(problem); err != nil {
+		if err := invalid(problem); err != nil || same(d.Options, old) {
 			return err
 		}
 		if d.AutoRenew != old.AutoRenew && d.HasCertificate(now) && planned(d) {

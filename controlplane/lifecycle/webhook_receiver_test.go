@@ -157,8 +157,9 @@ func near(d, want time.Duration) bool { return d >= want*89/100 && d <= want*111
 func (w *world) range1(hook *controlplane.Webhook, since time.Time) (queued int, until time.Time) {
 	w.t.Helper()
 	must(w.t, w.Store.InTx(w.t.Context(), func(t *postgres.Tx) (err error) {
-		queued, until, err = t.RedeliverRange(w.t.Context(), hook, since, w.clock.Now(),
-			w.clock.Now(), true, 1)
+		done, err := t.RedeliverRange(w.t.Context(), hook, since, w.clock.Now(), w.clock.Now(),
+			true, 1)
+		queued, until = done.Queued, done.Until
 		return err
 	}))
 	return queued, until

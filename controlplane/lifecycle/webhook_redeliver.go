@@ -42,7 +42,8 @@ func (s *Service) TestWebhook(
 }
 
 // Redeliver sends an event again with the same ID and resets its attempts. A pending delivery
-// becomes due at once. It returns KindConflict if the webhook is disabled.
+// becomes due at once; one that is being attempted, or whose first attempt is due, is left alone.
+// It returns KindConflict if the webhook is disabled.
 func (s *Service) Redeliver(
 	ctx context.Context, actor controlplane.Actor, orgID, webhookID, id string,
 ) (*controlplane.Delivery, error) {
@@ -59,7 +60,7 @@ func (s *Service) Redeliver(
 		if !w.Enabled && d.EventType != controlplane.EventTest {
 			return controlplane.WebhookIsDisabled(w.ID)
 		}
-		if err := t.Redeliver(ctx, d, now); err != nil {
+		if started, err := t.Redeliver(ctx, d, now); err != nil || !started {
 			return err
 		}
 		entry := s.audit(orgID, actor, controlplane.ActionWebhookRedelivered, "webhook", webhookID,
@@ -98,8 +99,9 @@ func (s *Service) RedeliverRange(
 		if !w.Enabled {
 			return controlplane.WebhookIsDisabled(w.ID)
 		}
-		if queued, end, err = t.RedeliverRange(ctx, w, since, end, now, all,
-			maxRedeliveries); err != nil {
+		done, err := t.RedeliverRange(ctx, w, since, end, now, all, maxRedeliveries)
+		queued, end = done.Queued, done.Until
+		if err != nil || done.Started == 0 {
 			return err
 		}
 		entry := s.audit(orgID, actor, controlplane.ActionWebhookRedelivered, "webhook", webhookID,
