@@ -1,13 +1,11 @@
 package api
 
 import (
-	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"errors"
 	"io"
-	"maps"
 	"net/http"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
@@ -16,13 +14,6 @@ import (
 )
 
 const headerIdempotencyKey = "Idempotency-Key"
-
-// Sealer seals responses that are stored for idempotency keys, because they can contain secrets
-// (package seal).
-type Sealer interface {
-	Seal(plain []byte, associated string) ([]byte, error)
-	Open(sealed []byte, associated string) ([]byte, error)
-}
 
 // once serves a POST with an Idempotency-Key: it is executed once, and its response is replayed.
 // The handler runs in the transaction that stores the response (Store.Once), and its response is
@@ -36,32 +27,30 @@ func (a *API) once(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	}
 	owner := "idempotency " + key.OrgID + " " + key.Key
 	now := a.now().UTC()
-	var held *heldAnswer
+	var held *edge.HeldResponse
 	kept, err := a.store.Once(r.Context(), key, now.Add(-controlplane.AnswersKept), now,
 		func(ctx context.Context) (*postgres.Answer, error) {
-			held = &heldAnswer{header: http.Header{}}
+			held = edge.NewHeldResponse()
 			next.ServeHTTP(held, r.WithContext(ctx))
-			if held.status == 0 {
-				held.status = http.StatusOK
-			}
+			held.Finish()
 			// nothing was changed, 499, or 5xx
-			if held.status == http.StatusTooManyRequests ||
-				held.status >= edge.StatusClientClosedRequest {
+			if held.Status == http.StatusTooManyRequests ||
+				held.Status >= edge.StatusClientClosedRequest {
 				return nil, errNotKept
 			}
-			body := held.body.Bytes()
+			body := held.Body.Bytes()
 			if c.op.rereads {
 				body = nil
 			}
 			sealed, err := a.config.Sealer.Seal(body, owner)
-			return &postgres.Answer{Status: held.status, Header: held.header, Body: sealed}, err
+			return &postgres.Answer{Status: held.Status, Header: held.Headers, Body: sealed}, err
 		})
 	switch {
 	case err == nil && kept != nil:
 		w.Header().Set("Idempotency-Replayed", "true")
 		a.again(w, r, next, kept, owner)
 	case err == nil, errors.Is(err, errNotKept):
-		held.send(w)
+		held.Send(w)
 	default:
 		a.problem(w, r, err)
 	}
@@ -80,9 +69,9 @@ func (a *API) again(
 		a.problem(w, r, err)
 		return
 	}
-	answer := &heldAnswer{header: kept.Header, status: kept.Status}
-	answer.body.Write(body)
-	answer.send(w)
+	answer := &edge.HeldResponse{Headers: kept.Header, Status: kept.Status}
+	answer.Body.Write(body)
+	answer.Send(w)
 }
 
 // errNotKept rolls the transaction back: nothing is stored, and a retry can succeed.
@@ -105,33 +94,4 @@ func (a *API) answerKey(c *call, r *http.Request) (postgres.AnswerKey, error) {
 	}
 	return postgres.AnswerKey{OrgID: c.principal.org(), Key: r.Header.Get(headerIdempotencyKey),
 		Method: r.Method, Path: r.URL.EscapedPath(), Hash: h.Sum(nil)}, nil
-}
-
-// heldAnswer is a response that is not sent yet.
-type heldAnswer struct {
-	header http.Header
-	status int
-	body   bytes.Buffer
-}
-
-// Header implements http.ResponseWriter.
-func (h *heldAnswer) Header() http.Header { return h.header }
-
-// WriteHeader implements http.ResponseWriter.
-func (h *heldAnswer) WriteHeader(status int) {
-	if h.status == 0 {
-		h.status = status
-	}
-}
-
-// Write implements http.ResponseWriter.
-func (h *heldAnswer) Write(b []byte) (int, error) {
-	h.WriteHeader(http.StatusOK)
-	return h.body.Write(b)
-}
-
-func (h *heldAnswer) send(w http.ResponseWriter) {
-	maps.Copy(w.Header(), h.header)
-	w.WriteHeader(h.status)
-	_, _ = w.Write(h.body.Bytes())
 }

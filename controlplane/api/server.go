@@ -33,7 +33,7 @@ type Config struct {
 	Lifecycle *lifecycle.Service
 
 	// Sealer seals stored responses of calls with an Idempotency-Key.
-	Sealer Sealer
+	Sealer edge.Sealer
 
 	// CursorKey authenticates the cursors of lists. It has at least 32 bytes, the same in every
 	// process, so that any process can serve the next page.

@@ -37,13 +37,13 @@ func (a *API) Unparsed(status int, peer string) *http.Response {
 	c := &call{requestID: controlplane.NewID("req"), ip: edge.ClientIP(r, a.config.TrustedProxy),
 		began: a.now()}
 	ctx := context.WithValue(context.Background(), callKey{}, c)
-	held := &heldAnswer{header: make(http.Header)}
-	setHeaders(held.header, c.requestID)
+	held := edge.NewHeldResponse()
+	setHeaders(held.Headers, c.requestID)
 	w := &writer{ResponseWriter: held}
 	a.problem(w, r.WithContext(ctx), err)
 	a.done(ctx, c, "", "", w)
-	return &http.Response{StatusCode: held.status, ProtoMajor: 1, ProtoMinor: 1,
-		Header: held.header, Close: true,
-		Body:          io.NopCloser(bytes.NewReader(held.body.Bytes())),
-		ContentLength: int64(held.body.Len())}
+	return &http.Response{StatusCode: held.Status, ProtoMajor: 1, ProtoMinor: 1,
+		Header: held.Headers, Close: true,
+		Body:          io.NopCloser(bytes.NewReader(held.Body.Bytes())),
+		ContentLength: int64(held.Body.Len())}
 }
