@@ -42,7 +42,8 @@ const inProgressRetry = time.Second
 //  2. fn runs with a context that carries the transaction: everything that it does through the
 //     Store with that context is part of it. An error of fn rolls everything back.
 //  3. The answer is inserted and the transaction is committed. So after a crash either nothing was
-//     done and no answer is stored, or everything was done and the answer is stored.
+//     done and no answer is stored, or everything was done and the answer is stored. If fn returns
+//     a nil answer, such as after the deletion of the organization, none is stored.
 func (s *Store) Once(
 	ctx context.Context, k AnswerKey, since, now time.Time,
 	fn func(context.Context) (*Answer, error),
@@ -100,25 +101,40 @@ func (s *Store) Once(
 	return nil, translate(keepAnswer(ctx, conn, k, a, now), "", "")
 }
 
+// keepSQL stores an answer. It replaces one that is too old to be returned.
+const keepSQL = `
+	INSERT INTO idempotency_keys (org_id, key, method, path, body_hash, status, headers, body, created_at)
+	VALUES (@org_id, @key, @method, @path, @hash, @status, @headers, @body, @now)
+	ON CONFLICT (org_id, key) DO UPDATE SET method = @method, path = @path, body_hash = @hash, status = @status,
+		headers = @headers, body = @body, created_at = @now`
+
+func keepArgs(k AnswerKey, a *Answer, now time.Time) named {
+	header, body := a.Header, a.Body
+	if header == nil {
+		header = map[string][]string{}
+	}
+	if body == nil {
+		body = []byte{}
+	}
+	return named{"org_id": k.OrgID, "key": k.Key, "method": k.Method, "path": k.Path,
+		"hash": k.Hash, "status": a.Status, "headers": header, "body": body, "now": now}
+}
+
 func keepAnswer(ctx context.Context, conn interface {
 	SendBatch(context.Context, *pgx.Batch) pgx.BatchResults
 }, k AnswerKey, a *Answer, now time.Time,
 ) error {
 	var kept, end pgconn.CommandTag
 	b := &pgx.Batch{}
-	b.Queue(`
-		INSERT INTO idempotency_keys (org_id, key, method, path, body_hash, status, headers, body, created_at)
-		VALUES (@org_id, @key, @method, @path, @hash, @status, @headers, @body, @now)
-		ON CONFLICT (org_id, key) DO UPDATE SET method = @method, path = @path, body_hash = @hash, status = @status,
-			headers = @headers, body = @body, created_at = @now`,
-		named{"org_id": k.OrgID, "key": k.Key, "method": k.Method, "path": k.Path, "hash": k.Hash,
-			"status": a.Status, "headers": a.Header, "body": a.Body, "now": now}).
-		Exec(func(t pgconn.CommandTag) error { kept = t; return nil })
+	if a != nil {
+		b.Queue(keepSQL, keepArgs(k, a, now)).
+			Exec(func(t pgconn.CommandTag) error { kept = t; return nil })
+	}
 	b.Queue("COMMIT").Exec(func(t pgconn.CommandTag) error { end = t; return nil })
 	if err := conn.SendBatch(ctx, b).Close(); err != nil {
 		return err
 	}
-	if kept.RowsAffected() != 1 || end.String() != "COMMIT" {
+	if a != nil && kept.RowsAffected() != 1 || end.String() != "COMMIT" {
 		return errors.New("postgres: the answer was not stored")
 	}
 	return nil
