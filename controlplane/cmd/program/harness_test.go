@@ -231,6 +231,18 @@ func (s *stack) get(url string, v any) []byte {
 	return b
 }
 
+// waitMetric waits until the operator listener reports the line.
+func (s *stack) waitMetric(line string) {
+	s.t.Helper()
+	s.eventually(line, func() error {
+		if all := string(s.get(s.Env()["DCVAAS_OPS_URL"]+"/metrics", nil)); !strings.Contains(all,
+			"\n"+line+"\n") {
+			return fmt.Errorf("not in %s", all)
+		}
+		return nil
+	})
+}
+
 func toJSON(v any) string {
 	b, _ := json.Marshal(v)
 	return string(b)

@@ -132,7 +132,8 @@ func (a *App) newGovernor(cas []acme.CA) (lifecycle.Governor, error) {
 
 // showCAs registers a metric for each CA that shows whether it is available to this process.
 func (a *App) showCAs(engine *acme.Engine) {
-	a.metrics.MustRegister(accountStates{a.store, engine.CAs()})
+	a.metrics.MustRegister(accountStates{a.store, engine.CAs()},
+		forcedAttempts{a.store, engine.CAs()})
 	for _, ca := range engine.CAs() {
 		a.metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "dcvaas_ca_up",
 			ConstLabels: prometheus.Labels{"ca": ca},
