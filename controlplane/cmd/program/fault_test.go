@@ -14,6 +14,7 @@ import (
 	"math/big"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -111,6 +112,16 @@ func invalidates(document string) fault {
 			challenge["status"], challenge["error"] = "invalid", json.RawMessage(document)
 		}
 	})
+}
+
+// offerOnly leaves only the challenges of a type in an authorization.
+func offerOnly(kind string) func(authz map[string]any, _ http.Header) {
+	return func(authz map[string]any, _ http.Header) {
+		challenges, _ := authz["challenges"].([]any)
+		authz["challenges"] = slices.DeleteFunc(challenges, func(c any) bool {
+			return c.(map[string]any)["type"] != kind
+		})
+	}
 }
 
 // processing makes an order look as if the CA were processing it for another ten minutes.

@@ -36,6 +36,8 @@ var (
 	noAccount    = problemOf("accountDoesNotExist", "no such account")
 	unstorable   = problemOf("badCSR", `a\u0000b \ud800`)
 	rateLimited  = problemOf("rateLimited", "too many requests")
+	noProfile    = problemOf("invalidProfile", "the profile was withdrawn")
+	noIdentifier = problemOf("rejectedIdentifier", "the name is on a list of high risks")
 	primary      = outcome{by: "primary"}
 	backup       = outcome{by: "backup"}
 	allFourTimes = map[request]int{forNewOrder: 4, forChallenge: 4, forFinalize: 4}
@@ -106,6 +108,24 @@ func misbehaviors() map[string]misbehavior {
 		"account always unknown": {by: at(forNewOrder, reject(always, 400, noAccount)),
 			alone: fails("ca-account"), backed: backup, acme: noAccount,
 			asked: map[request]int{forNewOrder: 8}},
+	}
+	noDNS01 := misbehavior{by: at(forAuthz, rewrite(offerOnly("http-01"))),
+		alone: fails("ca-no-dns-01"), backed: backup, orders: 4, details: "DNS",
+		asked: map[request]int{forNewOrder: 4, forChallenge: 0, forFinalize: 0}}
+	all["no dns-01 offered"] = noDNS01
+	for _, asked := range []request{forNewOrder, forFinalize} {
+		refused := map[request]int{forNewOrder: 4, forFinalize: 0}
+		orders := 1
+		if asked == forFinalize {
+			refused, orders = allFourTimes, 4
+		}
+		all["profile rejected at "+string(asked)] = misbehavior{
+			by: at(asked, reject(always, 400, noProfile)), alone: fails("ca-profile"),
+			backed: backup, acme: noProfile, orders: orders, asked: refused, details: "withdrawn"}
+		all["name rejected at "+string(asked)] = misbehavior{
+			by:    at(asked, reject(always, 400, noIdentifier)),
+			alone: fails("ca-rejected-identifier"), backed: backup, acme: noIdentifier,
+			orders: orders, asked: refused, details: "high risks"}
 	}
 	for _, asked := range []request{forNewOrder, forAuthz, forChallenge, forFinalize, forOrder,
 		forCertificate} {
