@@ -15,18 +15,41 @@ func New() ([]byte, error) {
 	return write(handle)
 }
 
-// Rotate returns keysetJSON with a new primary key. The result opens data sealed with keysetJSON,
-// but not the reverse. Deploy the new keyset to every process that opens data before any process
-// seals with it.
+// Prepare returns keysetJSON with a further key that only opens data, for the next Rotate. If there
+// is one already, it returns keysetJSON with the same keys. Every process must have the result
+// before one of them has that of Rotate.
+func Prepare(keysetJSON []byte) ([]byte, error) {
+	handle, err := read(keysetJSON)
+	if err != nil {
+		return nil, err
+	}
+	if prepared(handle) != 0 {
+		return write(handle)
+	}
+	manager := keyset.NewManagerFromHandle(handle)
+	if _, err := manager.Add(aead.AES256GCMKeyTemplate()); err != nil {
+		return nil, ErrKeyset
+	}
+	if handle, err = manager.Handle(); err != nil {
+		return nil, ErrKeyset
+	}
+	return write(handle)
+}
+
+// Rotate returns keysetJSON with the prepared key, or else with a new one, as its primary key. The
+// result opens data sealed with keysetJSON. The reverse is true only if the key was prepared:
+// otherwise, every process that opens data must have the result before any process seals with it.
 func Rotate(keysetJSON []byte) ([]byte, error) {
 	handle, err := read(keysetJSON)
 	if err != nil {
 		return nil, err
 	}
 	manager := keyset.NewManagerFromHandle(handle)
-	id, err := manager.Add(aead.AES256GCMKeyTemplate())
-	if err != nil {
-		return nil, ErrKeyset
+	id := prepared(handle)
+	if id == 0 {
+		if id, err = manager.Add(aead.AES256GCMKeyTemplate()); err != nil {
+			return nil, ErrKeyset
+		}
 	}
 	if err := manager.SetPrimary(id); err != nil {
 		return nil, ErrKeyset
@@ -35,4 +58,16 @@ func Rotate(keysetJSON []byte) ([]byte, error) {
 		return nil, ErrKeyset
 	}
 	return write(handle)
+}
+
+// prepared returns the ID of the key that Prepare added, or 0. Keys are in the order of their
+// addition, so only a prepared key is after the primary one.
+func prepared(handle *keyset.Handle) uint32 {
+	info := handle.KeysetInfo()
+	if keys := info.GetKeyInfo(); len(keys) > 0 {
+		if id := keys[len(keys)-1].GetKeyId(); id != info.GetPrimaryKeyId() {
+			return id
+		}
+	}
+	return 0
 }

@@ -91,10 +91,59 @@ func TestRotate(t *testing.T) {
 	if _, err := open(t, second).Open(after, "acc_1"); !errors.Is(err, seal.ErrOpen) {
 		t.Errorf("Open with the keyset before the rotation: error = %v, want ErrOpen", err)
 	}
-	var keyset struct{ Key []json.RawMessage }
-	if err := json.Unmarshal(third, &keyset); err != nil || len(keyset.Key) != 3 {
-		t.Errorf("keys after two rotations = %d (%v), want 3", len(keyset.Key), err)
+	if got := keysOf(t, third); got != 3 {
+		t.Errorf("keys after two rotations = %d, want 3", got)
 	}
+}
+
+// A prepared key opens what the rotated keyset seals, so that processes can be restarted one after
+// the other.
+func TestPrepare(t *testing.T) {
+	t.Parallel()
+	first := newKeyset(t)
+	prepared, err := seal.Prepare(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := seal.Prepare(prepared); err != nil || keysOf(t, again) != 2 {
+		t.Errorf("keys after Prepare of a prepared keyset = %d, %v, want 2", keysOf(t, again), err)
+	}
+	rotated, err := seal.Rotate(prepared)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := keysOf(t, rotated); got != 2 {
+		t.Errorf("keys after Prepare and Rotate = %d, want 2", got)
+	}
+	for name, pair := range map[string][2][]byte{
+		"prepared opens rotated": {rotated, prepared}, "first opens prepared": {prepared, first},
+		"rotated opens first": {first, rotated}, "rotated opens prepared": {prepared, rotated},
+	} {
+		sealed, err := open(t, pair[0]).Seal([]byte("key"), "acc_1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := open(t, pair[1]).Open(sealed, "acc_1"); err != nil || string(got) != "key" {
+			t.Errorf("%s: Open = %q, %v, want key", name, got, err)
+		}
+	}
+	sealed, err := open(t, rotated).Seal(nil, "acc_1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := open(t, first).Open(sealed, "acc_1"); !errors.Is(err, seal.ErrOpen) {
+		t.Errorf("the first keyset opens data of the rotated one: error = %v, want ErrOpen", err)
+	}
+}
+
+// keysOf returns the number of keys in a keyset.
+func keysOf(t *testing.T, keysetJSON []byte) int {
+	t.Helper()
+	var keyset struct{ Key []json.RawMessage }
+	if err := json.Unmarshal(keysetJSON, &keyset); err != nil {
+		t.Fatal(err)
+	}
+	return len(keyset.Key)
 }
 
 func TestBadKeysetIsNotQuoted(t *testing.T) {

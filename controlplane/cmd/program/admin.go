@@ -12,7 +12,6 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
-	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/seal"
 )
 
 type adminCommand struct {
@@ -20,8 +19,8 @@ type adminCommand struct {
 	CreateToken  createTokenCommand  `cmd:"" help:"Create an API token and print its secret. The secret is shown only once."`
 	ListOrgs     listOrgsCommand     `cmd:"" help:"List the organizations."`
 	Invite       inviteCommand       `cmd:"" help:"Create an invitation to an organization and print its link. The link is shown only once."`
-	NewKeyset    newKeysetCommand    `cmd:"" help:"Print a new keyset for DCVAAS_KEYSET."`
-	RotateKeyset rotateKeysetCommand `cmd:"" help:"Print the keyset with a new primary key. Data sealed with the old keys can still be opened."`
+	NewKeyset    newKeysetCommand    `cmd:"" help:"Create a keyset for DCVAAS_KEYSET."`
+	RotateKeyset rotateKeysetCommand `cmd:"" help:"Add a new primary key to the keyset. Data sealed with the old keys can still be opened."`
 	CA           caCommand           `cmd:"" name:"ca" help:"Put CAs on hold, release them, and show their states."`
 
 	RollAccountKey rollAccountKeyCommand `cmd:"" help:"Change the key of the account at a CA, or complete an interrupted rollover."`
@@ -127,30 +126,6 @@ func (c *inviteCommand) Run(r *run) error {
 	}
 	_, err = fmt.Fprintln(r.stdout, strings.TrimSuffix(c.PublicURL, "/")+
 		controlplane.InvitationPath(secret))
-	return err
-}
-
-type newKeysetCommand struct{}
-
-// Run prints a keyset.
-func (newKeysetCommand) Run(r *run) error {
-	keyset, err := seal.New()
-	if err == nil {
-		_, err = fmt.Fprintln(r.stdout, string(keyset))
-	}
-	return err
-}
-
-type rotateKeysetCommand struct {
-	Keyset string `env:"DCVAAS_KEYSET" required:"" placeholder:"JSON" help:"Current keyset. A secret."`
-}
-
-// Run prints the keyset with a new primary key.
-func (c *rotateKeysetCommand) Run(r *run) error {
-	keyset, err := seal.Rotate([]byte(c.Keyset))
-	if err == nil {
-		_, err = fmt.Fprintln(r.stdout, string(keyset))
-	}
 	return err
 }
 
