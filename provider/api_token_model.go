@@ -29,6 +29,7 @@ type apiTokenModel struct {
 	RotationOverlap    types.String      `tfsdk:"rotation_overlap"`
 	Token              types.String      `tfsdk:"token"`
 	TokenPrefix        types.String      `tfsdk:"token_prefix"`
+	SecretVersion      types.Int64       `tfsdk:"secret_version"`
 	ReadyForRotation   types.Bool        `tfsdk:"ready_for_rotation"`
 	RotatedAt          timetypes.RFC3339 `tfsdk:"rotated_at"`
 	PreviousValidUntil timetypes.RFC3339 `tfsdk:"previous_valid_until"`
@@ -92,7 +93,18 @@ func (m *apiTokenModel) fromAPI(t *client.Token, now time.Time) {
 	m.CreatedAt = fromTime(t.CreatedAt)
 	m.ReadyForRotation = types.BoolValue(m.ready(now))
 	m.RotatedAt = fromNullableTime(t.RotatedAt)
+	m.SecretVersion = types.Int64Value(secretVersion(t))
 	m.PreviousValidUntil = fromNullableTime(t.PreviousValidUntil)
+}
+
+// secretVersion returns when the current secret was created, in microseconds, so that no two secrets
+// of a token share a number.
+func secretVersion(t *client.Token) int64 {
+	created := t.CreatedAt
+	if at, err := t.RotatedAt.Get(); err == nil {
+		created = at
+	}
+	return created.UnixMicro()
 }
 
 // expiry returns when the token expires, if that is known.

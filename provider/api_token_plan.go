@@ -108,6 +108,7 @@ func (m *apiTokenModel) rotates(config, state *apiTokenModel) []path.Path {
 // planRotation marks the values that change with a new secret as unknown.
 func (m *apiTokenModel) planRotation(config *apiTokenModel) {
 	m.Token, m.TokenPrefix = types.StringUnknown(), types.StringUnknown()
+	m.SecretVersion = types.Int64Unknown()
 	m.RotatedAt, m.PreviousValidUntil = timetypes.NewRFC3339Unknown(), timetypes.NewRFC3339Unknown()
 	m.ReadyForRotation = types.BoolUnknown()
 	if !config.ExpiresIn.IsNull() {
@@ -121,6 +122,7 @@ func (m *apiTokenModel) planUpdate(config, state *apiTokenModel) {
 		state.CreatedAt
 	m.ReadyForRotation, m.RotatedAt, m.PreviousValidUntil = state.ReadyForRotation, state.RotatedAt,
 		state.PreviousValidUntil
+	m.SecretVersion = state.SecretVersion
 	if !m.RotateBeforeExpiry.Equal(state.RotateBeforeExpiry) {
 		m.ReadyForRotation = types.BoolValue(false) // otherwise it is rotated
 	}

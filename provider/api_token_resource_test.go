@@ -93,6 +93,7 @@ func TestAccAPIToken_update(t *testing.T) {
 	a := newAcc(t)
 	d := a.added(a.domain())
 	kept, replaced := statecheck.CompareValue(same{}), statecheck.CompareValue(differs{})
+	keptVersion, version := statecheck.CompareValue(same{}), statecheck.CompareValue(differs{})
 	step := func(config string, act plancheck.ResourceActionType,
 		checks ...statecheck.StateCheck) resource.TestStep {
 		return resource.TestStep{Config: config, ConfigPlanChecks: pre(tokenAction(act)),
@@ -107,9 +108,11 @@ func TestAccAPIToken_update(t *testing.T) {
 	rotate := func(attributes string) resource.TestStep {
 		s := step(a.tokenConfig("second", attributes), plancheck.ResourceActionUpdate,
 			replaced.AddStateValue(tokenAddress, at("token")),
+			version.AddStateValue(tokenAddress, at("secret_version")),
 			tokenState("rotated_at", knownvalue.NotNull()))
 		s.ConfigPlanChecks.PreApply = append(s.ConfigPlanChecks.PreApply,
-			unknownOfToken("token", "token_prefix", "rotated_at", "previous_valid_until")...)
+			unknownOfToken("token", "token_prefix", "rotated_at", "previous_valid_until",
+				"secret_version")...)
 		return s
 	}
 	nothing := func(attributes string) resource.TestStep {
@@ -118,9 +121,12 @@ func TestAccAPIToken_update(t *testing.T) {
 	a.run(
 		step(a.tokenConfig("first", ""), plancheck.ResourceActionCreate,
 			kept.AddStateValue(tokenAddress, at("token")),
+			keptVersion.AddStateValue(tokenAddress, at("secret_version")),
+			version.AddStateValue(tokenAddress, at("secret_version")),
 			replaced.AddStateValue(tokenAddress, at("token"))),
 		step(a.tokenConfig("second", ""), plancheck.ResourceActionUpdate,
 			kept.AddStateValue(tokenAddress, at("token")),
+			keptVersion.AddStateValue(tokenAddress, at("secret_version")),
 			tokenState("name", knownvalue.StringExact("second"))),
 		step(strings.Replace(a.tokenConfig("second", ""), `"jobs:read", "domains:read"`,
 			`"domains:read", "jobs:read"`, 1), plancheck.ResourceActionNoop),

@@ -88,6 +88,8 @@ func (r *apiTokenResource) Schema(
 				MarkdownDescription: "The secret. Null after an import, because the API returns it only once."},
 			"token_prefix": schema.StringAttribute{Computed: true,
 				MarkdownDescription: "First characters of the secret, which identify it in the API."},
+			"secret_version": schema.Int64Attribute{Computed: true,
+				MarkdownDescription: "Number that rises with each new secret: use it as the version of a write-only argument that stores `token`."},
 			"ready_for_rotation": schema.BoolAttribute{Computed: true,
 				MarkdownDescription: "Whether the token has expired or expires within `rotate_before_expiry`. If `expires_in` is set, the next apply rotates its secret, or replaces an expired token."},
 			"rotated_at": schema.StringAttribute{CustomType: timetypes.RFC3339Type{},

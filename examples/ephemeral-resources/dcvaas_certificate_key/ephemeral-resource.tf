@@ -11,7 +11,7 @@ ephemeral "dcvaas_certificate_key" "example" {
 # resource "aws_secretsmanager_secret_version" "key" {
 #   secret_id                = aws_secretsmanager_secret.key.id
 #   secret_string_wo         = ephemeral.dcvaas_certificate_key.example.private_key_pem
-#   secret_string_wo_version = parseint(substr(data.dcvaas_certificate.example.fingerprint_sha256, 0, 8), 16)
+#   secret_string_wo_version = parseint(substr(data.dcvaas_certificate.example.fingerprint_sha256, 0, 12), 16)
 # }
 
 # Or pass it to a provisioner, which runs again for each new certificate.
