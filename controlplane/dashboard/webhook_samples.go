@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"cmp"
 	"net/url"
 	"strconv"
 	"strings"
@@ -13,28 +14,44 @@ type verifySample struct {
 }
 
 // verifySamples returns example receivers for a webhook's URL. They contain no secret: they read
-// it from WEBHOOK_SECRET.
+// it from WEBHOOK_SECRET. They speak plain HTTP, on the port of the URL.
 func verifySamples(address string) []verifySample {
-	path := "/"
-	if u, err := url.Parse(address); err == nil && u.EscapedPath() != "" {
-		path = u.EscapedPath()
+	path, port, proxy := "/", sampleProxyPort, ""
+	if u, err := url.Parse(address); err == nil {
+		path, port = cmp.Or(u.EscapedPath(), path), receiverPort(u)
+		if u.Scheme == "https" {
+			proxy = " For HTTPS, put a TLS-terminating proxy in front of it."
+		}
 	}
 	fill := func(code, path string) string {
 		// An escaped path has no quotes and no backslashes, so one quoting works in all languages.
-		return strings.ReplaceAll(code, "{path}", strconv.Quote(path))
+		return strings.NewReplacer("{path}", strconv.Quote(path), "{port}", port).Replace(code)
 	}
 	pattern := "POST " + path
 	if strings.HasSuffix(path, "/") {
 		pattern += "{$}"
 	}
 	return []verifySample{
-		{"go", "Go", "Requires: go get github.com/standard-webhooks/standard-webhooks/libraries",
+		{"go", "Go", "Requires: go get github.com/standard-webhooks/standard-webhooks/libraries." +
+			proxy,
 			recordCode{ID: "verify-go", Title: "main.go", Text: fill(verifyGo, pattern)}},
-		{"node", "Node", "Requires: npm install standardwebhooks",
+		{"node", "Node", "Uses only Node's own modules." + proxy,
 			recordCode{ID: "verify-node", Title: "hook.mjs", Text: fill(verifyNode, path)}},
-		{"python", "Python", "Uses only the standard library.",
+		{"python", "Python", "Uses only the standard library." + proxy,
 			recordCode{ID: "verify-python", Title: "hook.py", Text: fill(verifyPython, path)}},
 	}
+}
+
+// sampleProxyPort is the port of an example receiver behind a proxy. The development stack does not
+// use it.
+const sampleProxyPort = "8081"
+
+// receiverPort returns the port on which an example receiver listens for a webhook's URL.
+func receiverPort(u *url.URL) string {
+	if u.Port() == "" && u.Scheme == "http" {
+		return "80"
+	}
+	return cmp.Or(u.Port(), sampleProxyPort)
 }
 
 const verifyGo = `package main
@@ -62,29 +79,38 @@ func main() {
 		log.Printf("%s", body)
 		w.WriteHeader(http.StatusNoContent)
 	})
-	log.Fatal(http.ListenAndServe(":8080", nil))
+	log.Fatal(http.ListenAndServe(":{port}", nil))
 }
 `
 
-const verifyNode = `import { createServer } from "node:http";
-import { Webhook } from "standardwebhooks";
+const verifyNode = `import { createHmac, timingSafeEqual } from "node:crypto";
+import { createServer } from "node:http";
 
-const hook = new Webhook(process.env.WEBHOOK_SECRET);
+const key = Buffer.from(process.env.WEBHOOK_SECRET.replace(/^whsec_/, ""), "base64");
+
+function genuine(headers, body) {
+  const id = headers["webhook-id"] ?? "";
+  const sent = headers["webhook-timestamp"] ?? "";
+  if (!/^\d+$/.test(sent) || Math.abs(Date.now() / 1000 - Number(sent)) > 300) return false;
+  const mac = createHmac("sha256", key).update(id + "." + sent + ".").update(body);
+  const want = Buffer.from("v1," + mac.digest("base64"));
+  return (headers["webhook-signature"] ?? "").split(" ").some((signature) => {
+    const got = Buffer.from(signature);
+    return got.length === want.length && timingSafeEqual(got, want);
+  });
+}
+
 createServer(async (req, res) => {
-  if (req.method !== "POST" || req.url.split("?")[0] !== {path}) {
-    res.writeHead(404).end();
+  const parts = [];
+  for await (const part of req) parts.push(part);
+  const body = Buffer.concat(parts);
+  if (req.method !== "POST" || req.url.split("?")[0] !== {path} || !genuine(req.headers, body)) {
+    res.writeHead(401).end();
     return;
   }
-  try {
-    const parts = [];
-    for await (const part of req) parts.push(part);
-    const event = hook.verify(Buffer.concat(parts).toString("utf8"), req.headers);
-    console.log(event.type, event.data);
-    res.writeHead(204).end();
-  } catch {
-    res.writeHead(401).end();
-  }
-}).listen(8080);
+  console.log(body.toString("utf8"));
+  res.writeHead(204).end();
+}).listen({port});
 `
 
 const verifyPython = `import base64, hashlib, hmac, os, time
@@ -112,5 +138,5 @@ class Hook(BaseHTTPRequestHandler):
         self.end_headers()
 
 
-ThreadingHTTPServer(("", 8080), Hook).serve_forever()
+ThreadingHTTPServer(("", {port}), Hook).serve_forever()
 `

@@ -177,7 +177,7 @@ func TestVerifySamples(t *testing.T) {
 				}
 			}
 			if !strings.Contains(text, want) || strings.Contains(text, "hush") ||
-				!strings.Contains(text, "WEBHOOK_SECRET") || strings.Contains(text, "{path}") {
+				!strings.Contains(text, "WEBHOOK_SECRET") || strings.Contains(text, "{p") {
 				t.Errorf("verifySamples(%s), %s: lacks %s or WEBHOOK_SECRET, or contains the query:\n%s", address, sample.ID, want, text)
 			}
 		}
