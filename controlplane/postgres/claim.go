@@ -36,8 +36,9 @@ type Claim struct {
 
 // ClaimJob claims a job and its domain for worker with a compare-and-swap on both rows. Only the
 // generation that was dispatched last can be claimed. Claims that arrive together are committed
-// together. It returns ErrStale if the task is obsolete, and ErrBusy, with the job in the returned
-// Claim, if another job holds the domain.
+// together, and none waits for a lock: all organizations share the connections. It returns ErrStale
+// if the task is obsolete, and ErrBusy, with the job in the returned Claim, if another job holds
+// the domain or another transaction has locked it.
 func (s *Store) ClaimJob(
 	ctx context.Context, id string, generation int, worker string, lease time.Duration,
 	now time.Time,
@@ -45,33 +46,41 @@ func (s *Store) ClaimJob(
 	args := named{"job": id, "generation": generation, "worker": worker, "lease": lease, "now": now}
 	c := &Claim{Job: new(controlplane.Job), Domain: new(controlplane.Domain), Worker: worker,
 		Lease: lease}
-	err := s.claiming.queryRow(ctx, id, c.scan, claimJob.grouped, args)
-	if errors.Is(err, pgx.ErrNoRows) {
-		err = s.claiming.queryRow(ctx, id, c.scanAlone, claimWithoutDomain, args)
+	for pause := firstDispatchPause; ; pause *= 2 {
+		err := s.claiming.queryRow(ctx, id, c.scan, claimJob, args)
+		if errors.Is(err, pgx.ErrNoRows) {
+			err = s.claiming.queryRow(ctx, id, c.scanAlone, claimWithoutDomain, args)
+		}
+		switch {
+		case err == nil:
+			return c, nil
+		case !errors.Is(err, pgx.ErrNoRows):
+			return nil, translate(err, "job", id)
+		}
+		// One of the two was not available. If the job is queued at this generation, its domain is
+		// held, or one of the rows is locked.
+		j, err := s.oneJob(ctx, id, `SELECT `+jobColumns+
+			` FROM jobs j WHERE j.id = $1 AND j.generation = $2 AND j.status = 'queued'`, id,
+			generation)
+		switch {
+		case controlplane.IsKind(err, controlplane.KindNotFound):
+			return nil, ErrStale
+		case err != nil:
+			return nil, err
+		case j.DispatchedAt != nil || pause > lastDispatchPause:
+			return &Claim{Job: j, Worker: worker, Lease: lease}, ErrBusy
+		}
+		if err := wait(ctx, pause); err != nil { // its dispatch, which locks it, is not committed
+			return nil, err
+		}
 	}
-	if errors.Is(err, pgx.ErrNoRows) { // or the domain is locked for a moment
-		err = c.scan(s.lazy.QueryRow(ctx, claimJob.alone, args))
-	}
-	switch {
-	case err == nil:
-		return c, nil
-	case !errors.Is(err, pgx.ErrNoRows):
-		return nil, translate(err, "job", id)
-	}
-	// One of the two was not available. If the job is queued at this generation, its domain is
-	// held.
-	c.Domain = nil
-	c.Job, err = s.oneJob(ctx, id, `SELECT `+jobColumns+
-		` FROM jobs j WHERE j.id = $1 AND j.generation = $2 AND j.status = 'queued'`, id,
-		generation)
-	switch {
-	case controlplane.IsKind(err, controlplane.KindNotFound):
-		return nil, ErrStale
-	case err != nil:
-		return nil, err
-	}
-	return c, ErrBusy
 }
+
+// A worker may get a task before its dispatch is committed, a moment later.
+const (
+	firstDispatchPause = 2 * time.Millisecond
+	lastDispatchPause  = 64 * time.Millisecond
+)
 
 func (c *Claim) scan(row pgx.Row) error {
 	return row.Scan(append(append(jobFields(c.Job), domainFields(c.Domain)...), &c.Issuing)...)
@@ -96,11 +105,11 @@ const (
 
 // claimJob claims a job and its domain. It locks the domain first, like every statement that locks
 // both.
-var claimJob = newLocking(`
+var claimJob = `
 	WITH held AS MATERIALIZED (
 		SELECT d.id FROM jobs j JOIN domains d ON d.id = j.domain_id
 		WHERE j.id = @job AND j.generation = @generation AND ` + claimable + ` AND (d.claimed_by IN ('', @job) OR d.claimed_until < now())
-		FOR NO KEY UPDATE OF d SKIP LOCKED
+		FOR NO KEY UPDATE OF d, j SKIP LOCKED
 	), job AS (
 		UPDATE jobs j SET ` + setClaim + ` FROM held
 		WHERE j.id = @job AND j.domain_id = held.id AND j.generation = @generation AND ` + claimable + `
@@ -112,38 +121,62 @@ var claimJob = newLocking(`
 	SELECT ` + jobColumns + `, ` + domainColumns + `, EXISTS (
 		SELECT FROM jobs o WHERE o.domain_id = d.id AND o.slot = 'certificate' AND o.status IN ('queued', 'running')
 	)
-	FROM job j, dom d`)
+	FROM job j, dom d`
 
 // claimWithoutDomain claims a job that has no domain.
-const claimWithoutDomain = `UPDATE jobs j SET ` + setClaim + `
-	WHERE j.id = @job AND j.domain_id IS NULL AND j.generation = @generation AND ` + claimable + ` RETURNING ` + jobColumns
+const claimWithoutDomain = `
+	WITH held AS MATERIALIZED (
+		SELECT j.id FROM jobs j WHERE j.id = @job AND j.domain_id IS NULL AND j.generation = @generation AND ` + claimable + `
+		FOR NO KEY UPDATE SKIP LOCKED
+	)
+	UPDATE jobs j SET ` + setClaim + ` FROM held
+	WHERE j.id = held.id AND j.generation = @generation AND ` + claimable + ` RETURNING ` + jobColumns
 
-// ExtendClaim gives the worker a new lease on job and domain. It returns ErrClaimLost if the worker
-// no longer holds both.
+// ExtendClaim gives the worker a new lease on job and domain. It does not wait for a row that
+// another transaction has locked, and extends the lease with the next call. It returns ErrClaimLost
+// if the worker no longer holds both.
 func (s *Store) ExtendClaim(ctx context.Context, c *Claim) error {
-	extend := []string{
-		// The domain comes first, as in every transaction that locks both.
-		`UPDATE domains SET claimed_until = now() + @lease
-			WHERE id = (SELECT domain_id FROM jobs WHERE id = @job AND claimed_by = @worker) AND claimed_by = @job`,
-		`UPDATE jobs SET claimed_until = now() + @lease WHERE id = @job AND ` + heldBy,
-	}
+	extend, held := extendClaim, holdsClaim
 	if c.Domain == nil {
-		extend = extend[1:]
+		extend, held = extendAlone, holdsJob
 	}
-	return s.inLazyTx(ctx, func(t *Tx) error {
-		for _, sql := range extend {
-			tag, err := t.db.Exec(ctx, sql,
-				named{"job": c.Job.ID, "worker": c.Worker, "lease": c.Lease})
-			if err != nil {
-				return translate(err, "", "")
-			}
-			if tag.RowsAffected() == 0 {
-				return ErrClaimLost
-			}
-		}
-		return nil
-	})
+	args := named{"job": c.Job.ID, "worker": c.Worker}
+	tag, err := s.lazy.Exec(ctx, extend, merge(args, named{"lease": c.Lease}))
+	if err != nil || tag.RowsAffected() > 0 {
+		return translate(err, "", "")
+	}
+	return s.stillHeld(ctx, held, args)
 }
+
+// stillHeld returns nil if a query of one row, which locks nothing, shows that the worker holds its
+// job. Otherwise it returns ErrClaimLost.
+func (q queries) stillHeld(ctx context.Context, held string, args named) error {
+	err := q.db.QueryRow(ctx, held, args).Scan(new(int))
+	if errors.Is(err, pgx.ErrNoRows) {
+		return ErrClaimLost
+	}
+	return translate(err, "", "")
+}
+
+const (
+	holdsJob   = `SELECT 1 FROM jobs WHERE id = @job AND ` + heldBy
+	holdsClaim = `SELECT 1 FROM jobs j JOIN domains d ON d.id = j.domain_id WHERE j.id = @job AND d.claimed_by = @job
+		AND CASE j.status WHEN 'running' THEN j.claimed_by = @worker END`
+
+	// The domain comes first, as in every statement that locks both.
+	extendClaim = `
+		WITH held AS MATERIALIZED (
+			SELECT d.id FROM jobs j JOIN domains d ON d.id = j.domain_id
+			WHERE j.id = @job AND d.claimed_by = @job AND CASE j.status WHEN 'running' THEN j.claimed_by = @worker END
+			FOR NO KEY UPDATE OF d, j SKIP LOCKED
+		), dom AS (
+			UPDATE domains d SET claimed_until = now() + @lease FROM held WHERE d.id = held.id
+		)
+		UPDATE jobs j SET claimed_until = now() + @lease FROM held WHERE j.id = @job`
+	extendAlone = `
+		WITH held AS MATERIALIZED (SELECT id FROM jobs WHERE id = @job AND ` + heldBy + ` FOR NO KEY UPDATE SKIP LOCKED)
+		UPDATE jobs j SET claimed_until = now() + @lease FROM held WHERE j.id = held.id`
+)
 
 // holdClaim starts a statement that writes only while the worker holds the job. Its CTE held has a
 // row then, and nobody else can claim the job until the transaction ends. Reading the job without
@@ -160,7 +193,7 @@ const holdClaim = `
 	)`
 
 // newUnderClaim completes a statement that starts with holdClaim.
-func newUnderClaim(rest string) locking { return newLocking(holdClaim + rest) }
+func newUnderClaim(rest string) string { return holdClaim + rest }
 
 // args returns the arguments of holdClaim.
 func (c *Claim) args() named {
@@ -168,39 +201,49 @@ func (c *Claim) args() named {
 }
 
 // underClaim runs a statement under the claim. A durable one is committed in a group with those of
-// other workers, and alone if a row was locked. Others do not wait for the disk. It returns
-// ErrClaimLost if the worker no longer holds the job.
+// other workers. Others do not wait for the disk. While another transaction has locked the domain
+// or the job, it repeats the statement. It returns ErrClaimLost if the worker no longer holds the
+// job.
 func (s *Store) underClaim(
-	ctx context.Context, durable bool, c *Claim, sql locking, args named,
+	ctx context.Context, durable bool, c *Claim, sql string, args named,
 ) error {
 	read := func(row pgx.Row) error { return row.Scan(new(int)) }
 	args = merge(c.args(), args)
-	var err error
-	if durable {
-		err = s.concluding.queryRow(ctx, c.Job.ID, read, sql.grouped, args)
-		if errors.Is(err, pgx.ErrNoRows) {
-			err = read(s.pool.QueryRow(ctx, sql.alone, args))
+	err := unlessLocked(ctx, func() (err error) {
+		if durable {
+			err = s.concluding.queryRow(ctx, c.Job.ID, read, sql, args)
+		} else {
+			err = read(s.lazy.QueryRow(ctx, sql, args))
 		}
-	} else {
-		err = read(s.lazy.QueryRow(ctx, sql.alone, args))
-	}
-	if errors.Is(err, pgx.ErrNoRows) {
-		return ErrClaimLost
-	}
+		if !errors.Is(err, pgx.ErrNoRows) {
+			return err
+		}
+		if err := s.stillHeld(ctx, holdsJobOf, c.args()); err != nil {
+			return err
+		}
+		return unavailable(errLocked)
+	})
 	return translate(err, "domain", c.Job.DomainID)
 }
 
+// holdsJobOf gives a row if holdClaim does without locks.
+const holdsJobOf = `SELECT 1 FROM jobs j JOIN domains d ON d.id = j.domain_id
+	WHERE j.id = @job AND d.id = @domain AND CASE j.status WHEN 'running' THEN j.claimed_by = @worker END`
+
 var holdOnly = newUnderClaim(`SELECT one FROM held`)
 
-// HoldClaim makes sure that the worker holds the job until the transaction ends. It returns
-// ErrClaimLost if the worker no longer holds it.
+// HoldClaim makes sure that the worker holds the job until the transaction ends. InTx runs again
+// from the start if another transaction keeps the domain or the job locked. It returns ErrClaimLost
+// if the worker no longer holds it.
 func (t *Tx) HoldClaim(ctx context.Context, c *Claim) error {
-	var one int
-	err := t.db.QueryRow(ctx, holdOnly.alone, c.args()).Scan(&one)
-	if err = translate(err, "job", c.Job.ID); controlplane.IsKind(err, controlplane.KindNotFound) {
-		return ErrClaimLost
+	err := t.db.QueryRow(ctx, holdOnly, c.args()).Scan(new(int))
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return translate(err, "", "")
 	}
-	return err
+	if err := t.stillHeld(ctx, holdsJobOf, c.args()); err != nil {
+		return err
+	}
+	return unavailable(errLocked)
 }
 
 // release releases the domain and moves the job; set is the rest of the job's UPDATE, with args. It
@@ -267,11 +310,12 @@ func (t *Tx) DeadLetterJob(
 }
 
 // DeferBusyJob defers until runAt a queued job that could not be claimed because another job holds
-// its domain.
+// its domain, or another transaction has locked it. If the job is locked, too, it does nothing: its
+// task is lost, and the job is redispatched.
 func (s *Store) DeferBusyJob(ctx context.Context, j *controlplane.Job, now, runAt time.Time) error {
 	_, err := s.db.Exec(ctx, `
 		UPDATE jobs SET reason = 'domain-busy', run_at = @run_at, generation = generation + 1, dispatched_at = NULL, updated_at = @now
-		WHERE id = @job AND generation = @generation AND status = 'queued'`,
+		WHERE id = (SELECT id FROM jobs WHERE id = @job AND generation = @generation AND status = 'queued' FOR NO KEY UPDATE SKIP LOCKED)`,
 		named{"job": j.ID, "generation": j.Generation, "run_at": runAt, "now": now})
 	return translate(err, "", "")
 }

@@ -57,7 +57,7 @@ func TestStaleWorkerWritesNothing(t *testing.T) {
 			}
 			done := make(chan error, 1)
 			go func() { done <- write(d, stale, o) }()
-			d.blocked(1)
+			pending(t, "the stale worker", done)
 			d.must(tx.Commit(t.Context()))
 			if err := soon(t, "the stale worker", done); !errors.Is(err, postgres.ErrClaimLost) {
 				t.Errorf("the stale worker got %v", err)
@@ -73,8 +73,19 @@ func TestStaleWorkerWritesNothing(t *testing.T) {
 	}
 }
 
-// No other worker claims a job during a write of its worker, and then it reads what was written.
-func TestClaimWaitsForWriteInProgress(t *testing.T) {
+// pending makes sure that nothing is sent for a moment.
+func pending(t *testing.T, what string, done <-chan error) {
+	t.Helper()
+	select {
+	case err := <-done:
+		t.Fatalf("%s returned %v, want it to wait for the lock", what, err)
+	case <-time.After(150 * time.Millisecond):
+	}
+}
+
+// No other worker claims a job during a write of its worker, and the next claim reads what was
+// written.
+func TestNoClaimDuringWriteInProgress(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	dom, j := d.add(d.org, "example.com")
@@ -91,15 +102,16 @@ func TestClaimWaitsForWriteInProgress(t *testing.T) {
 	saved := make(chan error, 1)
 	go func() { saved <- d.SaveOrder(context.Background(), first, o, start) }()
 	d.blocked(1)
-	taken := make(chan error, 1)
-	go func() {
-		_, err := d.ClaimJob(context.Background(), j.ID, j.Generation, "second", time.Minute, start)
-		taken <- err
-	}()
-	d.blocked(2)
+	claim := func() error {
+		_, err := d.ClaimJob(t.Context(), j.ID, j.Generation, "second", time.Minute, start)
+		return err
+	}
+	if err := claim(); !errors.Is(err, postgres.ErrStale) {
+		t.Errorf("ClaimJob during the write = %v, want ErrStale", err)
+	}
 	d.must(tx.Commit(t.Context()))
 	d.must(soon(t, "the write", saved))
-	d.must(soon(t, "the claim", taken))
+	d.must(claim())
 	if got, err := d.OpenOrder(t.Context(), d.org, dom.ID); err != nil ||
 		got.OrderURL != o.OrderURL {
 		t.Errorf("OpenOrder = %+v, %v, want the URL %s", got, err, o.OrderURL)

@@ -21,7 +21,7 @@ func (s *Store) DispatchDue(
 	n := 0
 	err := pgx.BeginTxFunc(ctx, s.lazy, pgx.TxOptions{BeginQuery: beginByIndex},
 		func(tx pgx.Tx) error {
-			t := &Tx{queries{tx}}
+			t := &Tx{queries: queries{tx}}
 			next, err := t.turns(ctx, now, lanes)
 			if err != nil {
 				return err

@@ -75,9 +75,10 @@ func (q queries) DomainIDs(
 	return found, translate(err, "domain", "")
 }
 
-// LockDomain is Domain, with the row locked until the transaction ends.
+// LockDomain is Domain, with the row locked until the transaction ends. InTx runs again from the
+// start if another transaction keeps it locked.
 func (t *Tx) LockDomain(ctx context.Context, orgID, ref string) (*controlplane.Domain, error) {
-	return t.domain(ctx, orgID, ref, " FOR NO KEY UPDATE")
+	return t.lockDomain(ctx, orgID, ref)
 }
 
 func (q queries) domain(

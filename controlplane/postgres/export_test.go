@@ -56,7 +56,7 @@ func (s *Store) PlanDispatch(
 		var out []string
 		err := pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{BeginQuery: beginByIndex},
 			func(tx pgx.Tx) error {
-				next, err := (&Tx{queries{tx}}).turns(ctx, now, lanes)
+				next, err := (&Tx{queries: queries{tx}}).turns(ctx, now, lanes)
 				if err != nil {
 					return err
 				}

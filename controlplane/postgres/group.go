@@ -49,15 +49,6 @@ type grouped struct {
 	sent  chan struct{}
 }
 
-// locking is a statement that locks rows first and gives no row where it could not. It has two
-// entry points: in a group it skips rows that others have locked, and alone it waits for them.
-type locking struct{ grouped, alone string }
-
-// newLocking returns a statement from its text for a group.
-func newLocking(grouped string) locking {
-	return locking{grouped: grouped, alone: strings.ReplaceAll(grouped, " SKIP LOCKED", "")}
-}
-
 // queryRow sends a statement in a group and reads its row, like QueryRow and Scan of a pool. The
 // key orders the statements of a group, so that all groups lock rows in one order. If ctx is
 // canceled, the statement may still be executed, and read may still be called.

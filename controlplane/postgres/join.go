@@ -74,7 +74,7 @@ func inPart(ctx context.Context, conn *pgxpool.Conn, fn func(*Tx) error) error {
 	if _, err := conn.Exec(ctx, "SAVEPOINT part"); err != nil {
 		return err
 	}
-	if err := fn(&Tx{queries{conn}}); err != nil {
+	if err := fn(&Tx{queries{conn}, true}); err != nil {
 		return undoPart(ctx, conn, err)
 	}
 	_, err := conn.Exec(ctx, "RELEASE SAVEPOINT part")

@@ -51,7 +51,10 @@ func (s *Store) provider() (*goose.Provider, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	sqlDB := stdlib.OpenDBFromPool(s.pool)
+	// Creating an index concurrently waits for every transaction that is in progress.
+	patient := s.pool.Config().ConnConfig
+	patient.RuntimeParams["lock_timeout"] = "0"
+	sqlDB := stdlib.OpenDB(*patient)
 	p, err := goose.NewProvider(goose.DialectPostgres, sqlDB, dir, goose.WithSessionLocker(locker))
 	if err != nil {
 		_ = sqlDB.Close()

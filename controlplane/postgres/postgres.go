@@ -53,7 +53,10 @@ type Store struct {
 func (s *Store) MaxConns() int { return int(s.pool.Config().MaxConns) }
 
 // Tx is a transaction, with every query on it.
-type Tx struct{ queries }
+type Tx struct {
+	queries
+	part bool // of a transaction in the context (Once), which InTx cannot repeat
+}
 
 // Open returns a store that connects when it is used: an unreachable server is reported by the
 // first query, and the store reconnects after a restart of the server.
@@ -70,6 +73,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	pc.MaxConnIdleTime = 5 * time.Minute
 	pc.ConnConfig.RuntimeParams["application_name"] = "dcvaas"
 	pc.ConnConfig.RuntimeParams["timezone"] = "UTC"
+	pc.ConnConfig.RuntimeParams["lock_timeout"] = milliseconds(lockTime)
 	pc.AfterConnect = decodeDirectly
 	pool, err := pgxpool.NewWithConfig(ctx, pc)
 	if err != nil {
@@ -102,19 +106,22 @@ func (s *Store) Close() {
 func (s *Store) Ping(ctx context.Context) error { return translate(s.pool.Ping(ctx), "", "") }
 
 // InTx runs fn in a transaction and commits it if fn returns nil. If ctx carries a transaction
-// (Once), fn runs as a part of it.
+// (Once), fn runs as a part of it. Otherwise, it rolls back and runs fn again if another
+// transaction keeps the domain locked that fn locks: fn locks it before it changes anything.
 func (s *Store) InTx(ctx context.Context, fn func(*Tx) error) error {
 	if conn := joined(ctx); conn != nil {
 		return translate(inPart(ctx, conn, fn), "", "")
 	}
-	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return fn(&Tx{queries{tx}}) })
+	err := unlessLocked(ctx, func() error {
+		return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return fn(&Tx{queries: queries{tx}}) })
+	})
 	return translate(err, "", "")
 }
 
 // inLazyTx is InTx for changes that a crash of the server may undo, because they are then repeated:
 // it commits without waiting for the disk. A crash of this program undoes nothing.
 func (s *Store) inLazyTx(ctx context.Context, fn func(*Tx) error) error {
-	err := pgx.BeginFunc(ctx, s.lazy, func(tx pgx.Tx) error { return fn(&Tx{queries{tx}}) })
+	err := pgx.BeginFunc(ctx, s.lazy, func(tx pgx.Tx) error { return fn(&Tx{queries: queries{tx}}) })
 	return translate(err, "", "")
 }
 
@@ -164,6 +171,9 @@ func translate(err error, noun, id string) error {
 		switch pe.Code[:2] {
 		// connection, transaction rollback, resources, operator intervention
 		case "08", "40", "53", "57":
+			return unavailable(err)
+		}
+		if pe.Code == lockNotAvailable {
 			return unavailable(err)
 		}
 		if pe.Code == "22021" || pe.Code == "22P05" {
