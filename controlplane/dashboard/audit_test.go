@@ -14,6 +14,7 @@ import (
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/api"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
@@ -212,7 +213,7 @@ func TestAuditLogPages(t *testing.T) {
 }
 
 // noSealer fails on use: responses to GET requests are not stored.
-type noSealer struct{ api.Sealer }
+type noSealer struct{ edge.Sealer }
 
 // The links work with the session cookie of the dashboard.
 func TestAuditLogExportLinks(t *testing.T) {
