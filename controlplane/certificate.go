@@ -49,6 +49,7 @@ type Certificate struct {
 	RevokedAt         *time.Time
 	RevocationReason  string
 	CreatedAt         time.Time
+	OptionsRevision   int64 // of the domain, that the order was placed for
 
 	// NotOffered is set if the CA did not offer the preferred chain. It is not stored with the
 	// certificate, but shown in the domain's condition CertificateReady.

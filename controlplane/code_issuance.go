@@ -24,6 +24,18 @@ var issuanceCodes = appearIn(InCondition|InJob, []Code{
 			"does not offer a chain to the root in preferred_chain.",
 		Fix: "Set preferred_chain to a root that the CA offers, or to null for the CA's default. " +
 			"The next certificate then has that chain."},
+	{Code: ReasonCertificateOutdated, Title: "Certificate outdated",
+		In: InCondition, Resumes: true,
+		Cause: "The options were changed after the certificate was ordered, and auto_issue is " +
+			"off, so no new certificate is ordered automatically.",
+		Fix: "Request a certificate with the current options with POST …/issue, or set " +
+			"auto_issue to true.",
+		DashboardFix: "Press “Renew now” to order a certificate with the current options."},
+	{Code: ReasonOptionsChanged, Title: "New certificate for changed options",
+		Actor: PartyService, Pending: true,
+		Cause: "The options were changed, and a certificate with the current options is being " +
+			"ordered.",
+		Fix: "No action needed. The previous certificate stays in use until then."},
 	{Code: ReasonScheduled, Title: "Renewal scheduled", Actor: PartyService, In: InCondition,
 		Cause: "The renewal is scheduled for renew_at.",
 		Fix:   "No action needed."},

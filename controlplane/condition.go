@@ -71,6 +71,8 @@ const (
 	ReasonIssuing             = "issuing"
 	ReasonIssued              = "issued"
 	ReasonChainNotOffered     = rules.CodeChainNotOffered // issued, with the CA's default chain
+	ReasonCertificateOutdated = "certificate-outdated"    // the options changed, and auto_issue is off
+	ReasonOptionsChanged      = "options-changed"         // a certificate with them is ordered
 	ReasonScheduled           = "scheduled"
 	ReasonRenewing            = "renewing" // by request, before it is due
 	ReasonCAAsksNow           = "ca-asks-now"
@@ -115,7 +117,8 @@ type Condition struct {
 // organization's budget, without a problem.
 func (c Condition) IsRequested() bool {
 	return c.Type == RenewalOnTrack && c.Status == ConditionTrue &&
-		(c.Reason == ReasonRenewing || c.Reason == ReasonOrderBudget)
+		(c.Reason == ReasonRenewing || c.Reason == ReasonOptionsChanged ||
+			c.Reason == ReasonOrderBudget)
 }
 
 // Condition returns the domain's condition of type t, unknown if it was never set.

@@ -53,8 +53,15 @@ type Domain struct {
 	RenewAt       *time.Time
 	// RetryAt is the earliest automatic renewal after one was dead-lettered; nil if the last one
 	// was not.
-	RetryAt       *time.Time
-	LastIssuedAt  *time.Time
+	RetryAt      *time.Time
+	LastIssuedAt *time.Time
+	// OptionsRevision starts at 1 and rises with every change of an option that the certificate
+	// depends on. CertificateRevision is the one that the current certificate was ordered for, and
+	// has no meaning without a certificate.
+	OptionsRevision, CertificateRevision int64
+	// ReissueAt is when a certificate with the current options is ordered automatically; nil if it
+	// is not needed, or is ordered only by request.
+	ReissueAt     *time.Time
 	CheckSince    time.Time // start of the current round of checks; its 30 days count from here
 	CheckAttempts int       // checks in the current round
 	ForbiddenCAs  []string  // by CAA, as of the last check
@@ -66,6 +73,13 @@ type Domain struct {
 // HasCertificate reports whether the domain has a certificate that has not expired at now.
 func (d *Domain) HasCertificate(now time.Time) bool {
 	return d.CertificateID != "" && d.ExpiresAt != nil && d.ExpiresAt.After(now)
+}
+
+// IsOutdated reports whether the options have changed since the current certificate was ordered. The
+// properties of certificates are not compared: a CA may lack a profile or chain that the domain
+// prefers, and would be asked for it again and again.
+func (d *Domain) IsOutdated() bool {
+	return d.CertificateID != "" && d.CertificateRevision < d.OptionsRevision
 }
 
 // The schedule of checks for a missing delegation.

@@ -51,19 +51,22 @@ type Order struct {
 	KeyType        KeyType
 	Profile        string // the CA's ACME profile; empty for its default
 	PreferredChain string // common name of the requested root; empty for the CA's default
-	Replaces       string // ARI certificate ID of the predecessor (RFC 9773 §5), or empty
-	CSR            []byte // DER, PKCS#10
-	SealedKey      []byte // empty if the customer sent the CSR
-	OrderURL       string
-	CertificateURL string
-	Values         []string // TXT values, one per pending authorization
-	ErrorCode      string
-	ErrorDetail    string
-	ResumeStep     OrderStep // that an order that is set aside had reached
-	Polls          int       // of an order that is set aside
-	CreatedAt      time.Time
-	UpdatedAt      time.Time
-	ExpiresAt      time.Time // according to the CA; zero if unknown
+	// OptionsRevision of the domain that the order was placed for; 0 if it is unknown, because an
+	// older version of the program placed it
+	OptionsRevision int64
+	Replaces        string // ARI certificate ID of the predecessor (RFC 9773 §5), or empty
+	CSR             []byte // DER, PKCS#10
+	SealedKey       []byte // empty if the customer sent the CSR
+	OrderURL        string
+	CertificateURL  string
+	Values          []string // TXT values, one per pending authorization
+	ErrorCode       string
+	ErrorDetail     string
+	ResumeStep      OrderStep // that an order that is set aside had reached
+	Polls           int       // of an order that is set aside
+	CreatedAt       time.Time
+	UpdatedAt       time.Time
+	ExpiresAt       time.Time // according to the CA; zero if unknown
 }
 
 // IssuedChain is what a CA issued for an order: the PEM chain, leaf first.

@@ -31,7 +31,7 @@ func SummaryKinds() []SummaryKind {
 		{SummaryExpired, "Expired", "The certificate expired before it was renewed."},
 		{SummaryRevoked, "Revoked", "The certificate was revoked, and no other one is stored yet."},
 		{SummaryAtRisk, "At risk",
-			"The certificate is valid, but its renewal would fail, fails, or is late."},
+			"The certificate is valid, but outdated, or its renewal would fail, fails, or is late."},
 		{SummaryBlocked, "Blocked", "No certificate is issued until a problem is fixed."},
 		{SummaryWaiting, "Waiting", "The first certificate waits for the next step of the setup."},
 		{SummaryInProgress, "In progress", "The first certificate is being issued."},

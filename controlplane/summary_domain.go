@@ -128,6 +128,8 @@ func (d *Domain) issued(now time.Time) Summary {
 		if !late {
 			state = SummaryActive
 		}
+	case c.Reason == ReasonCertificateOutdated && d.isRenewing(now) && !late:
+		state, c = SummaryRenewing, d.renewal()
 	case c.Reason != "": // a problem
 		if f := d.find(c); f.waits() && !late && (!IsCause(c.Reason) || d.isDue(now)) {
 			state = SummaryRenewing

@@ -57,7 +57,8 @@ func (s *Service) addition(
 		Name:   name,
 		Target: controlplane.Target(s.TargetKey, orgID, name),
 		Status: controlplane.DomainPendingCNAME, StatusReason: controlplane.ReasonCNAMEUnchecked,
-		Options: in.Options, CheckSince: now, Version: 1, CreatedAt: now, UpdatedAt: now}
+		Options: in.Options, OptionsRevision: 1, CertificateRevision: 1, CheckSince: now,
+		Version: 1, CreatedAt: now, UpdatedAt: now}
 	record := s.DelegationOf(d)
 	d.SetCondition(controlplane.Condition{Type: controlplane.DNSReady,
 		Status: controlplane.ConditionUnknown, Reason: controlplane.ReasonCNAMEUnchecked,
@@ -97,7 +98,8 @@ func (s *Service) planLimit(ctx context.Context, orgID string) error {
 func describe(d *controlplane.Domain) map[string]any {
 	m := map[string]any{"name": d.Name, "status": string(d.Status), "wildcard": d.Wildcard,
 		"key_type":   string(d.KeyType),
-		"auto_issue": d.AutoIssue, "auto_renew": d.AutoRenew}
+		"auto_issue": d.AutoIssue, "auto_renew": d.AutoRenew,
+		"options_revision": d.OptionsRevision}
 	for k, v := range map[string]string{"profile": d.Profile, "ca": d.CA,
 		"preferred_chain": d.PreferredChain} {
 		if v != "" {

@@ -129,6 +129,9 @@ func (w *work) delegated(
 	d.CheckAttempts = 0
 	if c := d.Condition(controlplane.RenewalOnTrack); d.HasCertificate(now) &&
 		c.Status == controlplane.ConditionFalse && controlplane.IsCause(c.Reason) {
+		if d.IsOutdated() && d.AutoIssue && d.ReissueAt == nil {
+			d.ReissueAt = &now
+		}
 		d.SetCondition(renewalPlan(d, now)) // its cause is fixed
 	}
 	result := map[string]any{"delegated": true}
@@ -247,6 +250,7 @@ func (w *work) abandonChecks(
 ) postgres.Conclusion {
 	cause := seen.Cause()
 	showDNS(d, seen, nil)
+	d.ReissueAt = nil
 	d.Status, d.StatusReason = controlplane.DomainError, controlplane.ReasonDelegationTimeout
 	return postgres.Conclusion{Domain: d,
 		Entries: w.about(d, controlplane.ActionDelegationTimeout,

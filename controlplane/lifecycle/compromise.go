@@ -59,7 +59,7 @@ func isSuspended(d *controlplane.Domain) bool {
 
 // suspendOrders suspends the domain's orders and renewals until it has a CSR with another key.
 func suspendOrders(d *controlplane.Domain, now time.Time) {
-	d.RenewAt = nil
+	d.RenewAt, d.ReissueAt = nil, nil
 	c := controlplane.Condition{Type: controlplane.RenewalOnTrack,
 		Status: controlplane.ConditionFalse, Reason: controlplane.ReasonCSRKeyCompromised,
 		Message: whyCompromised,
@@ -80,7 +80,9 @@ func (s *Service) resumeOrders(
 	ctx context.Context, t *postgres.Tx, d *controlplane.Domain, requestID string, now time.Time,
 ) error {
 	if d.CertificateID != "" {
-		d.RenewAt, d.RetryAt = &now, nil
+		if d.RenewAt, d.RetryAt = &now, nil; d.IsOutdated() && d.AutoIssue {
+			d.ReissueAt = &now
+		}
 		d.SetCondition(renewalPlan(d, now))
 		return nil
 	}

@@ -95,12 +95,12 @@ func TestCompromisedKeyIsNotUsedAgain(t *testing.T) {
 	d, err = w.UpdateDomain(t.Context(), alice, w.org, d.ID, 0,
 		lifecycle.DomainPatch{CSRPEM: &next})
 	must(t, err)
-	wantCondition(t, d, controlplane.RenewalOnTrack, "true", "scheduled")
+	wantCondition(t, d, controlplane.RenewalOnTrack, "true", "options-changed")
 	if n, err := w.Sweep(t.Context()); n != 1 || err != nil {
 		t.Errorf("Sweep = %d, %v, want 1", n, err)
 	}
 	before := len(ca.runs())
-	wantJob(t, w.run(d, controlplane.JobRenewal), controlplane.JobSucceeded, "", 0)
+	wantJob(t, w.runDue(d, controlplane.JobStartIssuance), controlplane.JobSucceeded, "", 0)
 	if n := len(ca.runs()) - before; n != 1 {
 		t.Errorf("%d orders after the CSR was replaced, want 1", n)
 	}

@@ -45,6 +45,11 @@ func showIssuing(d *controlplane.Domain, now time.Time) {
 // showRequested shows that a requested job is due now, instead of at the time that was shown. The
 // job itself shows its progress and its failure.
 func showRequested(d *controlplane.Domain, kind controlplane.JobType, now time.Time) {
+	showDue(d, kind, now, now)
+}
+
+// showDue is showRequested for a job that is due at the given time.
+func showDue(d *controlplane.Domain, kind controlplane.JobType, at, now time.Time) {
 	t := controlplane.CertificateReady
 	switch {
 	case isSuspended(d):
@@ -59,17 +64,28 @@ func showRequested(d *controlplane.Domain, kind controlplane.JobType, now time.T
 	c := d.Condition(t)
 	switch planned := c.Status != controlplane.ConditionFalse || planned(d); {
 	case t == controlplane.RenewalOnTrack && planned:
-		c = controlplane.Condition{Type: t, Status: controlplane.ConditionTrue,
-			Reason: controlplane.ReasonRenewing, Message: "The certificate is being renewed.",
-			LastCheckedAt: &now}
+		c = renewingCondition(d, now)
 	case c.Reason == controlplane.ReasonAwaitingIssue:
 		c = controlplane.Condition{Type: t, Status: controlplane.ConditionFalse,
 			Reason: controlplane.ReasonIssuing, Message: "The certificate is being ordered.",
 			LastCheckedAt: &now}
 	case c.Status != controlplane.ConditionTrue && c.Reason != controlplane.ReasonNotIssued:
-		c.NextCheckAt = &now
+		c.NextCheckAt = &at
 	}
 	d.SetCondition(c)
+}
+
+// renewingCondition returns RenewalOnTrack of a domain whose new certificate is being ordered
+// without a problem.
+func renewingCondition(d *controlplane.Domain, now time.Time) controlplane.Condition {
+	c := controlplane.Condition{Type: controlplane.RenewalOnTrack,
+		Status: controlplane.ConditionTrue, Reason: controlplane.ReasonRenewing,
+		Message: "The certificate is being renewed.", LastCheckedAt: &now}
+	if d.IsOutdated() {
+		c.Reason = controlplane.ReasonOptionsChanged
+		c.Message = "A certificate with the changed options is being ordered."
+	}
+	return c
 }
 
 // condition returns a false condition for a cause that the doctor found. prefix precedes its

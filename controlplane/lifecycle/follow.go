@@ -20,7 +20,8 @@ func (w *work) follow(
 	case j.Type == controlplane.JobRevocation:
 		return nil, nil
 	case j.Slot() == controlplane.JobRenewal.Slot() && d.CertificateID != "":
-		if again := w.renewAgain(d, now); d.AutoRenew {
+		again := w.renewAgain(d, now)
+		if reissueLater(d, cause, *again) || d.AutoRenew {
 			return again, nil
 		}
 	}

@@ -1,10 +1,8 @@
 package lifecycle
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
@@ -194,23 +192,8 @@ func (w *work) issued(ctx context.Context) (bool, error) {
 }
 
 // outdated is the verdict on an order that was placed before the domain's options changed.
-var outdated = controlplane.Verdict{Code: optionsChanged,
+var outdated = controlplane.Verdict{Code: controlplane.ReasonOptionsChanged,
 	Message: "The domain's options changed after the order was placed."}
-
-// optionsChanged is an error code of stored orders. No API response contains it.
-const optionsChanged = "options-changed"
-
-// outdatedFor reports whether the order's certificate would differ from the domain's options.
-func outdatedFor(d *controlplane.Domain, o *controlplane.Order) bool {
-	names := controlplane.CertificateNames(d.Name, d.Wildcard)
-	if d.CSRPEM != "" {
-		der, _, err := controlplane.StoredCSR(d.CSRPEM)
-		return err != nil || !bytes.Equal(der, o.CSR) || !slices.Equal(o.Names, names) ||
-			o.Profile != d.Profile || o.PreferredChain != d.PreferredChain
-	}
-	return !slices.Equal(o.Names, names) || len(o.SealedKey) == 0 || o.KeyType != d.KeyType ||
-		o.Profile != d.Profile || o.PreferredChain != d.PreferredChain
-}
 
 // preflight checks the DNS, unless done or checked recently, so that no order is placed that no CA
 // would issue for, and shows the domain as issuing. If the DNS is misconfigured, it defers the job

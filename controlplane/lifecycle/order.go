@@ -216,7 +216,8 @@ func (w *work) createOrder(
 	d := w.domain
 	o := &controlplane.Order{ID: q.OrderID, OrgID: d.OrgID, DomainID: d.ID, JobID: w.claim.Job.ID,
 		CA: q.CA, Names: q.Names,
-		Target: d.Target, KeyType: d.KeyType, Profile: d.Profile, PreferredChain: d.PreferredChain}
+		Target: d.Target, KeyType: d.KeyType, Profile: d.Profile, PreferredChain: d.PreferredChain,
+		OptionsRevision: d.OptionsRevision}
 	var err error
 	var csr []byte
 	if d.CSRPEM != "" {
@@ -232,7 +233,10 @@ func (w *work) createOrder(
 	}
 	entry := w.audit(d.OrgID, w.actor(), controlplane.ActionOrderCreated, "domain", d.ID, w.now())
 	entry.Details = map[string]any{"order_id": o.ID, "job_id": o.JobID, "ca": q.CA,
-		"names": o.Names}
+		"names": o.Names, "options_revision": o.OptionsRevision}
+	if d.IsOutdated() {
+		entry.Details["reason"] = controlplane.ReasonOptionsChanged
+	}
 	return o, w.Store.BeginOrder(ctx, w.claim, o, entry)
 }
 

@@ -140,7 +140,7 @@ func keepAsHistory(
 	ctx context.Context, t *postgres.Tx, d *controlplane.Domain, o *controlplane.Order,
 	cert *controlplane.Certificate, now time.Time,
 ) error {
-	own(cert, o, now)
+	own(cert, d, o, now)
 	if err := t.AddCertificate(ctx, cert, ""); err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ func (w *work) store(
 	ctx context.Context, o *controlplane.Order, cert *controlplane.Certificate,
 ) error {
 	now, d := w.now(), *w.domain
-	if !isSuperseded(&d, o) {
+	if !isSuperseded(&d, o) && !outdatedFor(&d, o) {
 		if stored, err := w.Store.ConcludeIssuance(ctx, w.claim,
 			w.issuance(&d, o, cert, w.actor(), now), now); stored || err != nil {
 			return err
@@ -29,20 +29,30 @@ func (w *work) store(
 			return err
 		}
 		if !isSuperseded(d, o) {
-			return t.ConcludeIssuance(ctx, w.claim, w.issuance(d, o, cert, w.actor(), now), now)
+			k := w.issuance(d, o, cert, w.actor(), now)
+			if err := t.ConcludeIssuance(ctx, w.claim, k, now); err != nil {
+				return err
+			}
+			return w.orderAgain(ctx, t, d, now)
 		}
 		if err := keepAsHistory(ctx, t, d, o, cert, now); err != nil {
 			return err
 		}
-		return t.CompleteJob(ctx, w.claim, now,
-			map[string]any{"certificate_id": d.CertificateID, "ca": cert.CA})
+		if err := t.CompleteJob(ctx, w.claim, now,
+			map[string]any{"certificate_id": d.CertificateID, "ca": cert.CA}); err != nil {
+			return err
+		}
+		return w.orderAgain(ctx, t, d, now)
 	})
 }
 
 // own fills in what a certificate of the order belongs to.
-func own(cert *controlplane.Certificate, o *controlplane.Order, now time.Time) {
+func own(
+	cert *controlplane.Certificate, d *controlplane.Domain, o *controlplane.Order, now time.Time,
+) {
 	cert.ID, cert.OrgID, cert.DomainID, cert.OrderID, cert.CreatedAt = controlplane.NewID(
 		controlplane.PrefixCertificate), o.OrgID, o.DomainID, o.ID, now
+	cert.OptionsRevision = revisionOf(d, o)
 }
 
 // issuance returns the changes to the domain, the order, and the job.
@@ -50,7 +60,7 @@ func (s *Service) issuance(
 	d *controlplane.Domain, o *controlplane.Order, cert *controlplane.Certificate,
 	actor controlplane.Actor, now time.Time,
 ) postgres.Issuance {
-	own(cert, o, now)
+	own(cert, d, o, now)
 	draw, suspended := s.Rand(), isSuspended(d)
 	k := postgres.Issuance{Domain: d, Certificate: cert, Replaces: d.CertificateID, Order: o,
 		Watch:  s.renewalWatch(cert, draw, now),
@@ -62,7 +72,8 @@ func (s *Service) issuance(
 	k.Entry = s.audit(d.OrgID, actor, action, "domain", d.ID, now)
 	k.Entry.Details = map[string]any{"certificate_id": cert.ID, "order_id": o.ID,
 		"job_id": o.JobID, "ca": cert.CA, "serial": cert.Serial,
-		"names": cert.Names, "not_after": cert.NotAfter, "replaces": k.Replaces}
+		"names": cert.Names, "not_after": cert.NotAfter, "replaces": k.Replaces,
+		"options_revision": cert.OptionsRevision}
 	renewAt, _ := controlplane.RenewTime(cert.NotBefore, cert.NotAfter, nil, draw)
 	renewAt = renewAt.Truncate(time.Microsecond)
 	d.Status, d.StatusReason = controlplane.DomainActive, ""
@@ -70,6 +81,7 @@ func (s *Service) issuance(
 		&now
 	d.RetryAt = nil
 	d.SetCondition(issuedCondition(cert, now))
+	settleRevision(d, cert, now)
 	if d.SetCondition(renewalPlan(d, now)); suspended && holdsKeyOf(d.CSRPEM, cert) {
 		suspendOrders(d, now) // the key was reported as compromised during the order
 	}
@@ -122,6 +134,9 @@ func forgetChain(ctx context.Context, t *postgres.Tx, d *controlplane.Domain) er
 
 // renewalPlan returns the condition of a domain whose renewal has no problem.
 func renewalPlan(d *controlplane.Domain, now time.Time) controlplane.Condition {
+	if d.IsOutdated() && d.ReissueAt != nil {
+		return renewingCondition(d, now)
+	}
 	if !d.AutoRenew {
 		return controlplane.Condition{Type: controlplane.RenewalOnTrack,
 			Status: controlplane.ConditionFalse, Reason: controlplane.ReasonAutoRenewOff,

@@ -2,7 +2,6 @@ package lifecycle
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
@@ -173,7 +172,7 @@ func (s *Service) RestartJob(
 func renewedRecently(
 	ctx context.Context, t *postgres.Tx, d *controlplane.Domain, now time.Time,
 ) error {
-	if d.CertificateID == "" {
+	if d.CertificateID == "" || d.IsOutdated() {
 		return nil
 	}
 	at, err := t.RenewedAt(ctx, d.OrgID, d.CertificateID)
@@ -187,13 +186,6 @@ func renewedRecently(
 	if due, revoked, err := isDue(ctx, t, d, cert, now); due || revoked || err != nil {
 		return err
 	}
-	order, err := t.Order(ctx, d.OrgID, cert.OrderID)
-	if err != nil && !controlplane.IsKind(err, controlplane.KindNotFound) {
-		return err
-	}
-	if !isWanted(d, cert, order) {
-		return nil
-	}
 	again := at.Add(controlplane.RenewalPause)
 	return &controlplane.Error{Kind: controlplane.KindRateLimited,
 		Code: "renewed-recently", ExistingID: d.ID, RetryAt: again,
@@ -202,19 +194,4 @@ func renewedRecently(
 			" and is not due. A certificate that is not due can be renewed once an hour.",
 		Fix: "Use the current certificate, or request the renewal again at " +
 			again.UTC().Format("2006-01-02 15:04:05 MST") + "."}
-}
-
-// isWanted reports whether the certificate and its order match the domain's options. The order is
-// nil if it was removed.
-func isWanted(d *controlplane.Domain, cert *controlplane.Certificate, o *controlplane.Order) bool {
-	names := func(list []string) []string { return slices.Sorted(slices.Values(list)) }
-	switch {
-	case d.CA != "" && d.CA != cert.CA && !slices.Contains(d.ForbiddenCAs, d.CA),
-		d.CSRPEM == "" && !cert.HasKey(),
-		d.CSRPEM != "" && !holdsKeyOf(d.CSRPEM, cert),
-		d.KeyType != cert.KeyType,
-		!slices.Equal(names(cert.Names), names(controlplane.CertificateNames(d.Name, d.Wildcard))):
-		return false
-	}
-	return o == nil || o.Profile == d.Profile && o.PreferredChain == d.PreferredChain
 }

@@ -20,9 +20,9 @@ type DomainPatch struct {
 	Labels         *map[string]string
 }
 
-// UpdateDomain changes a domain's options, which apply from its next certificate on. A patch that
-// sets what is already set changes nothing. It returns KindPrecondition if ifVersion is neither 0
-// nor the domain's version.
+// UpdateDomain changes a domain's options. If its certificate depends on them, a new one is ordered,
+// unless auto_issue is off. A patch that sets what is already set changes nothing. It returns
+// KindPrecondition if ifVersion is neither 0 nor the domain's version.
 func (s *Service) UpdateDomain(
 	ctx context.Context, actor controlplane.Actor, orgID, ref string, ifVersion int64,
 	p DomainPatch,
@@ -37,7 +37,7 @@ func (s *Service) UpdateDomain(
 		if err := sameVersion(d, ifVersion); err != nil {
 			return err
 		}
-		before, old := describe(d), d.Options
+		before, old, revision := describe(d), d.Options, d.OptionsRevision
 		set(&d.Wildcard, p.Wildcard)
 		set(&d.KeyType, p.KeyType)
 		set(&d.CSRPEM, p.CSRPEM)
@@ -72,7 +72,14 @@ func (s *Service) UpdateDomain(
 			}
 		}
 		if otherCertificate(d.Options, old) {
+			d.OptionsRevision++
 			d.CheckSince = now // the DNS is checked before the next order
+		}
+		var order *controlplane.Job
+		if d.OptionsRevision > revision || d.AutoIssue != old.AutoIssue {
+			if order, err = s.reissue(ctx, t, d, actor.RequestID, now); err != nil {
+				return err
+			}
 		}
 		if d.AutoIssue && !old.AutoIssue && d.StatusReason == controlplane.ReasonAwaitingIssue {
 			// The CNAME was verified before: the new check starts the order.
@@ -87,15 +94,12 @@ func (s *Service) UpdateDomain(
 		}
 		entry := s.audit(orgID, actor, controlplane.ActionDomainUpdated, "domain", d.ID, now)
 		entry.Before, entry.After = before, describe(d)
+		if order != nil {
+			entry.Details = map[string]any{"job_id": order.ID}
+		}
 		return t.Audit(ctx, entry)
 	})
 	return d, err
-}
-
-// otherCertificate reports whether the options differ in a way that changes the certificate.
-func otherCertificate(a, b controlplane.Options) bool {
-	return a.Wildcard != b.Wildcard || a.KeyType != b.KeyType || a.CSRPEM != b.CSRPEM ||
-		a.Profile != b.Profile || a.PreferredChain != b.PreferredChain || a.CA != b.CA
 }
 
 // DeleteDomain deletes a domain with everything that belongs to it. The validation zone no longer

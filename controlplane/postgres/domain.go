@@ -29,7 +29,8 @@ var domainOptions = columns[controlplane.Domain]{
 }
 
 var domainColumns = `d.id, d.org_id, d.name, d.cname_target, d.status, d.status_reason, ` + domainOptions.list("d.") + `,
-	d.conditions, d.certificate_id, d.expires_at, d.renew_at, d.retry_at, d.last_issued_at, d.check_since, d.check_attempts,
+	d.conditions, d.certificate_id, d.expires_at, d.renew_at, d.retry_at, d.last_issued_at,
+	d.options_revision, d.certificate_revision, d.reissue_at, d.check_since, d.check_attempts,
 	d.forbidden_cas, d.version, d.created_at, d.updated_at`
 
 func scanDomain(row pgx.CollectableRow) (controlplane.Domain, error) {
@@ -44,7 +45,7 @@ func domainFields(d *controlplane.Domain) []any {
 		[]any{&d.ID, &d.OrgID, &d.Name, &d.Target, (*string)(&d.Status), &d.StatusReason},
 		domainOptions.fields(d),
 		[]any{&d.Conditions, &d.CertificateID, &d.ExpiresAt, &d.RenewAt, &d.RetryAt,
-			&d.LastIssuedAt, &d.CheckSince, &d.CheckAttempts, &d.ForbiddenCAs, &d.Version,
+			&d.LastIssuedAt, &d.OptionsRevision, &d.CertificateRevision, &d.ReissueAt, &d.CheckSince, &d.CheckAttempts, &d.ForbiddenCAs, &d.Version,
 			&d.CreatedAt, &d.UpdatedAt})
 }
 
@@ -187,6 +188,7 @@ var (
 	setDomain = `status = @status, status_reason = @status_reason, ` + domainOptions.set() + `, conditions = @conditions,
 		certificate_id = @certificate_id, expires_at = @expires_at, renew_at = @renew_at, retry_at = @retry_at,
 		renewal_queued = d.renewal_queued AND d.renew_at IS NOT DISTINCT FROM @renew_at,
+		options_revision = @options_revision, certificate_revision = @certificate_revision, reissue_at = @reissue_at,
 		last_issued_at = @last_issued_at, check_since = @check_since, check_attempts = @check_attempts,
 		forbidden_cas = @forbidden_cas, updated_at = @now, version = d.version + 1`
 )
@@ -197,7 +199,8 @@ func saveDomainArgs(d *controlplane.Domain, now time.Time) (named, error) {
 	}
 	args, err := domainArgs(d)
 	return merge(args, named{"certificate_id": d.CertificateID, "expires_at": d.ExpiresAt,
-		"renew_at": d.RenewAt, "retry_at": d.RetryAt,
+		"renew_at": d.RenewAt, "retry_at": d.RetryAt, "reissue_at": d.ReissueAt,
+		"options_revision": d.OptionsRevision, "certificate_revision": d.CertificateRevision,
 		"last_issued_at": d.LastIssuedAt, "check_since": d.CheckSince,
 		"check_attempts": d.CheckAttempts,
 		"forbidden_cas":  d.ForbiddenCAs, "now": now}), err

@@ -121,10 +121,17 @@ func (q queries) OpenJob(
 func (q queries) ExpediteJob(
 	ctx context.Context, orgID, id string, now time.Time,
 ) (*controlplane.Job, bool, error) {
+	return q.AdvanceJob(ctx, orgID, id, now, now)
+}
+
+// AdvanceJob is ExpediteJob for a job that becomes due at the given time.
+func (q queries) AdvanceJob(
+	ctx context.Context, orgID, id string, at, now time.Time,
+) (*controlplane.Job, bool, error) {
 	j, err := q.oneJob(ctx, id, `
-		UPDATE jobs j SET run_at = $3, queue = 'critical', generation = generation + 1, dispatched_at = NULL, waits = 0, cas = '{}', round = 0, round_since = NULL, updated_at = $3
+		UPDATE jobs j SET run_at = $3, queue = 'critical', generation = generation + 1, dispatched_at = NULL, waits = 0, cas = '{}', round = 0, round_since = NULL, updated_at = $4
 		WHERE j.org_id = $1 AND j.id = $2 AND j.status = 'queued' AND j.run_at > $3
-		RETURNING `+jobColumns, orgID, id, now)
+		RETURNING `+jobColumns, orgID, id, at, now)
 	if controlplane.IsKind(err, controlplane.KindNotFound) {
 		j, err = q.Job(ctx, orgID, id)
 		return j, false, err
@@ -156,7 +163,7 @@ func (t *Tx) RestartJob(
 	}
 	open, err := t.OpenJob(ctx, orgID, j.DomainID, j.Slot())
 	if err == nil {
-		if replaced, err := t.dropFollowUp(ctx, open); err != nil || !replaced {
+		if replaced, err := t.DropJob(ctx, open, controlplane.ReasonFollowUp); err != nil || !replaced {
 			return open, false, err
 		}
 	} else if !controlplane.IsKind(err, controlplane.KindNotFound) {
@@ -170,11 +177,13 @@ func (t *Tx) RestartJob(
 	return j, err == nil, err
 }
 
-// dropFollowUp removes a job that follows a dead-lettered one, unless it has started. It returns
-// whether it did.
-func (t *Tx) dropFollowUp(ctx context.Context, j *controlplane.Job) (bool, error) {
+// DropJob removes a job that was added with the reason, unless it has started. It returns whether
+// it did.
+func (t *Tx) DropJob(
+	ctx context.Context, j *controlplane.Job, reason controlplane.Reason,
+) (bool, error) {
 	tag, err := t.db.Exec(ctx,
 		`DELETE FROM jobs WHERE org_id = $1 AND id = $2 AND status = 'queued' AND reason = $3`,
-		j.OrgID, j.ID, controlplane.ReasonFollowUp)
+		j.OrgID, j.ID, reason)
 	return tag.RowsAffected() > 0, translate(err, "job", j.ID)
 }

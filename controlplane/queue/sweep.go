@@ -23,7 +23,7 @@ func (q *Queue) sweep(ctx context.Context) {
 			scan = lifecycle.NextScan(now)
 		}
 		for _, task := range []func(context.Context) (int, error){q.Lifecycle.Expire,
-			q.Lifecycle.Warn, q.countExpiring, q.Lifecycle.Rehearse, q.tidy} {
+			q.reissue, q.Lifecycle.Warn, q.countExpiring, q.Lifecycle.Rehearse, q.tidy} {
 			_, terr := task(ctx)
 			err = errors.Join(err, terr)
 		}
@@ -92,6 +92,15 @@ func (q *Queue) retain(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// reissue adds the jobs of outdated certificates that have none.
+func (q *Queue) reissue(ctx context.Context) (int, error) {
+	n, err := q.Lifecycle.Reissue(ctx)
+	if n > 0 {
+		q.Logger.InfoContext(ctx, "queue: queued orders for outdated certificates", "jobs", n)
+	}
+	return n, err
 }
 
 func (q *Queue) tidy(ctx context.Context) (int, error) { return 0, q.Lifecycle.Tidy(ctx) }
