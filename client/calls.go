@@ -142,7 +142,7 @@ func (c *Client) Tokens(ctx context.Context, in ListTokensParams) (*TokenList, e
 
 // UpdateToken renames a token.
 func (c *Client) UpdateToken(ctx context.Context, id string, in TokenUpdate) (*Token, error) {
-	return decode[Token](c.raw.UpdateToken(ctx, id, in))
+	return decode[Token](c.raw.UpdateToken(ctx, id, nil, in))
 }
 
 // DeleteToken revokes a token.

@@ -20,7 +20,7 @@ func (c *Client) Webhooks(ctx context.Context, in ListWebhooksParams) (*WebhookL
 
 // UpdateWebhook changes the fields that are set in in.
 func (c *Client) UpdateWebhook(ctx context.Context, id string, in WebhookUpdate) (*Webhook, error) {
-	return decode[Webhook](c.raw.UpdateWebhook(ctx, id, in))
+	return decode[Webhook](c.raw.UpdateWebhook(ctx, id, nil, in))
 }
 
 // DeleteWebhook deletes a webhook. Nothing more is sent to its URL.

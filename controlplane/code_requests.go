@@ -90,6 +90,10 @@ var requestCodes = appearIn(InProblem, []Code{
 		Cause: "The request has a field that the operation does not know. It is rejected rather " +
 			"than ignored, so that a misspelled field is not lost.",
 		Fix: "Remove the field, or correct its spelling; fix lists the fields of the operation."},
+	{Code: "replacing-invalid", Title: "Object can't be replaced",
+		Cause: "replacing must be the ID of an object of the organization, of the type that the " +
+			"request creates. It can't be the caller's own membership.",
+		Fix: "Send the ID of the object that the new one replaces, or leave replacing out."},
 	{Code: "no-such-path", Title: "Unknown path",
 		Cause: "The API has no operation at this path.",
 		Fix:   "Check the path against the API description. Paths have no trailing slash."},

@@ -2646,6 +2646,9 @@ type DeliveryID = string
 // DomainRef defines model for DomainRef.
 type DomainRef = string
 
+// DryRun defines model for DryRun.
+type DryRun = bool
+
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
@@ -2669,6 +2672,9 @@ type Limit = int
 
 // MemberRef defines model for MemberRef.
 type MemberRef = string
+
+// Replacing defines model for Replacing.
+type Replacing = string
 
 // SessionID defines model for SessionID.
 type SessionID = string
@@ -2859,6 +2865,15 @@ type ListDomainsParamsSort string
 
 // CreateDomainParams defines parameters for CreateDomain.
 type CreateDomainParams struct {
+	// DryRun `true` checks everything that the request checks, including the plan's limits, and changes
+	// nothing: 204 means that the request would succeed; otherwise the response is its problem.
+	// `Idempotency-Key` is ignored.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// Replacing Only with `dry_run=true`: ID of an object of the same type that would be deleted first. It
+	// does not count for uniqueness and the plan's limits.
+	Replacing *Replacing `form:"replacing,omitempty" json:"replacing,omitempty"`
+
 	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
 	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
 	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
@@ -2871,6 +2886,15 @@ type CreateDomainParams struct {
 
 // BulkCreateDomainsParams defines parameters for BulkCreateDomains.
 type BulkCreateDomainsParams struct {
+	// DryRun `true` checks everything that the request checks, including the plan's limits, and changes
+	// nothing: 204 means that the request would succeed; otherwise the response is its problem.
+	// `Idempotency-Key` is ignored.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// Replacing Only with `dry_run=true`: ID of an object of the same type that would be deleted first. It
+	// does not count for uniqueness and the plan's limits.
+	Replacing *Replacing `form:"replacing,omitempty" json:"replacing,omitempty"`
+
 	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
 	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
 	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
@@ -2896,6 +2920,11 @@ type GetDomainParams struct {
 
 // UpdateDomainParams defines parameters for UpdateDomain.
 type UpdateDomainParams struct {
+	// DryRun `true` checks everything that the request checks, including the plan's limits, and changes
+	// nothing: 204 means that the request would succeed; otherwise the response is its problem.
+	// `Idempotency-Key` is ignored.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
 	// IfMatch Return 412 if the object has changed since this ETag.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
@@ -2983,6 +3012,15 @@ type ListInvitationsParams struct {
 
 // CreateInvitationParams defines parameters for CreateInvitation.
 type CreateInvitationParams struct {
+	// DryRun `true` checks everything that the request checks, including the plan's limits, and changes
+	// nothing: 204 means that the request would succeed; otherwise the response is its problem.
+	// `Idempotency-Key` is ignored.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// Replacing Only with `dry_run=true`: ID of an object of the same type that would be deleted first. It
+	// does not count for uniqueness and the plan's limits.
+	Replacing *Replacing `form:"replacing,omitempty" json:"replacing,omitempty"`
+
 	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
 	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
 	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
@@ -3037,6 +3075,15 @@ type ListMembersParams struct {
 
 // AddMemberParams defines parameters for AddMember.
 type AddMemberParams struct {
+	// DryRun `true` checks everything that the request checks, including the plan's limits, and changes
+	// nothing: 204 means that the request would succeed; otherwise the response is its problem.
+	// `Idempotency-Key` is ignored.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// Replacing Only with `dry_run=true`: ID of an object of the same type that would be deleted first. It
+	// does not count for uniqueness and the plan's limits.
+	Replacing *Replacing `form:"replacing,omitempty" json:"replacing,omitempty"`
+
 	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
 	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
 	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
@@ -3060,6 +3107,11 @@ type RemoveMemberParamsTokens string
 type UpdateMemberParams struct {
 	// Tokens `keep` keeps the user's tokens that would otherwise be revoked.
 	Tokens *UpdateMemberParamsTokens `form:"tokens,omitempty" json:"tokens,omitempty"`
+
+	// DryRun `true` checks everything that the request checks, including the plan's limits, and changes
+	// nothing: 204 means that the request would succeed; otherwise the response is its problem.
+	// `Idempotency-Key` is ignored.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
 }
 
 // UpdateMemberParamsTokens defines parameters for UpdateMember.
@@ -3069,6 +3121,14 @@ type UpdateMemberParamsTokens string
 type DeleteOrganizationParams struct {
 	// Confirm The organization's exact name.
 	Confirm string `form:"confirm" json:"confirm"`
+}
+
+// UpdateOrganizationParams defines parameters for UpdateOrganization.
+type UpdateOrganizationParams struct {
+	// DryRun `true` checks everything that the request checks, including the plan's limits, and changes
+	// nothing: 204 means that the request would succeed; otherwise the response is its problem.
+	// `Idempotency-Key` is ignored.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
 }
 
 // TransferOwnershipParams defines parameters for TransferOwnership.
@@ -3124,6 +3184,15 @@ type ListTokensParams struct {
 
 // CreateTokenParams defines parameters for CreateToken.
 type CreateTokenParams struct {
+	// DryRun `true` checks everything that the request checks, including the plan's limits, and changes
+	// nothing: 204 means that the request would succeed; otherwise the response is its problem.
+	// `Idempotency-Key` is ignored.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// Replacing Only with `dry_run=true`: ID of an object of the same type that would be deleted first. It
+	// does not count for uniqueness and the plan's limits.
+	Replacing *Replacing `form:"replacing,omitempty" json:"replacing,omitempty"`
+
 	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
 	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
 	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
@@ -3144,6 +3213,14 @@ type RevokeAllTokensParams struct {
 	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
 	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// UpdateTokenParams defines parameters for UpdateToken.
+type UpdateTokenParams struct {
+	// DryRun `true` checks everything that the request checks, including the plan's limits, and changes
+	// nothing: 204 means that the request would succeed; otherwise the response is its problem.
+	// `Idempotency-Key` is ignored.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
 }
 
 // RotateTokenParams defines parameters for RotateToken.
@@ -3169,6 +3246,15 @@ type ListWebhooksParams struct {
 
 // CreateWebhookParams defines parameters for CreateWebhook.
 type CreateWebhookParams struct {
+	// DryRun `true` checks everything that the request checks, including the plan's limits, and changes
+	// nothing: 204 means that the request would succeed; otherwise the response is its problem.
+	// `Idempotency-Key` is ignored.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// Replacing Only with `dry_run=true`: ID of an object of the same type that would be deleted first. It
+	// does not count for uniqueness and the plan's limits.
+	Replacing *Replacing `form:"replacing,omitempty" json:"replacing,omitempty"`
+
 	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
 	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
 	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
@@ -3177,6 +3263,14 @@ type CreateWebhookParams struct {
 	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
 	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// UpdateWebhookParams defines parameters for UpdateWebhook.
+type UpdateWebhookParams struct {
+	// DryRun `true` checks everything that the request checks, including the plan's limits, and changes
+	// nothing: 204 means that the request would succeed; otherwise the response is its problem.
+	// `Idempotency-Key` is ignored.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
 }
 
 // ListWebhookDeliveriesParams defines parameters for ListWebhookDeliveries.
@@ -3412,7 +3506,7 @@ type ServerInterface interface {
 	GetOrganization(w http.ResponseWriter, r *http.Request)
 	// UpdateOrganization Rename the organization
 	// (PATCH /api/organization)
-	UpdateOrganization(w http.ResponseWriter, r *http.Request)
+	UpdateOrganization(w http.ResponseWriter, r *http.Request, params UpdateOrganizationParams)
 	// TransferOwnership Transfer ownership to another member
 	// (POST /api/organization/transfer)
 	TransferOwnership(w http.ResponseWriter, r *http.Request, params TransferOwnershipParams)
@@ -3451,7 +3545,7 @@ type ServerInterface interface {
 	GetToken(w http.ResponseWriter, r *http.Request, token TokenID)
 	// UpdateToken Rename an API token
 	// (PATCH /api/tokens/{token})
-	UpdateToken(w http.ResponseWriter, r *http.Request, token TokenID)
+	UpdateToken(w http.ResponseWriter, r *http.Request, token TokenID, params UpdateTokenParams)
 	// RotateToken Rotate the secret of an API token
 	// (POST /api/tokens/{token}/rotate)
 	RotateToken(w http.ResponseWriter, r *http.Request, token TokenID, params RotateTokenParams)
@@ -3469,7 +3563,7 @@ type ServerInterface interface {
 	GetWebhook(w http.ResponseWriter, r *http.Request, webhook WebhookID)
 	// UpdateWebhook Change a webhook
 	// (PATCH /api/webhooks/{webhook})
-	UpdateWebhook(w http.ResponseWriter, r *http.Request, webhook WebhookID)
+	UpdateWebhook(w http.ResponseWriter, r *http.Request, webhook WebhookID, params UpdateWebhookParams)
 	// ListWebhookDeliveries List deliveries, newest first
 	// (GET /api/webhooks/{webhook}/deliveries)
 	ListWebhookDeliveries(w http.ResponseWriter, r *http.Request, webhook WebhookID, params ListWebhookDeliveriesParams)
@@ -4147,6 +4241,32 @@ func (siw *ServerInterfaceWrapper) CreateDomain(w http.ResponseWriter, r *http.R
 	// Parameter object where we will unmarshal all parameters from the context
 	var params CreateDomainParams
 
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", r.URL.Query(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "dry_run"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "dry_run", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "replacing" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "replacing", r.URL.Query(), &params.Replacing, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "replacing"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "replacing", Err: err})
+		}
+		return
+	}
+
 	headers := r.Header
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
@@ -4187,6 +4307,32 @@ func (siw *ServerInterfaceWrapper) BulkCreateDomains(w http.ResponseWriter, r *h
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params BulkCreateDomainsParams
+
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", r.URL.Query(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "dry_run"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "dry_run", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "replacing" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "replacing", r.URL.Query(), &params.Replacing, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "replacing"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "replacing", Err: err})
+		}
+		return
+	}
 
 	headers := r.Header
 
@@ -4350,6 +4496,19 @@ func (siw *ServerInterfaceWrapper) UpdateDomain(w http.ResponseWriter, r *http.R
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params UpdateDomainParams
+
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", r.URL.Query(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "dry_run"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "dry_run", Err: err})
+		}
+		return
+	}
 
 	headers := r.Header
 
@@ -4817,6 +4976,32 @@ func (siw *ServerInterfaceWrapper) CreateInvitation(w http.ResponseWriter, r *ht
 	// Parameter object where we will unmarshal all parameters from the context
 	var params CreateInvitationParams
 
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", r.URL.Query(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "dry_run"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "dry_run", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "replacing" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "replacing", r.URL.Query(), &params.Replacing, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "replacing"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "replacing", Err: err})
+		}
+		return
+	}
+
 	headers := r.Header
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
@@ -5128,6 +5313,32 @@ func (siw *ServerInterfaceWrapper) AddMember(w http.ResponseWriter, r *http.Requ
 	// Parameter object where we will unmarshal all parameters from the context
 	var params AddMemberParams
 
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", r.URL.Query(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "dry_run"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "dry_run", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "replacing" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "replacing", r.URL.Query(), &params.Replacing, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "replacing"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "replacing", Err: err})
+		}
+		return
+	}
+
 	headers := r.Header
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
@@ -5259,6 +5470,19 @@ func (siw *ServerInterfaceWrapper) UpdateMember(w http.ResponseWriter, r *http.R
 		return
 	}
 
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", r.URL.Query(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "dry_run"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "dry_run", Err: err})
+		}
+		return
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.UpdateMember(w, r, member, params)
 	}))
@@ -5334,8 +5558,27 @@ func (siw *ServerInterfaceWrapper) GetOrganization(w http.ResponseWriter, r *htt
 // UpdateOrganization operation middleware
 func (siw *ServerInterfaceWrapper) UpdateOrganization(w http.ResponseWriter, r *http.Request) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateOrganizationParams
+
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", r.URL.Query(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "dry_run"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "dry_run", Err: err})
+		}
+		return
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.UpdateOrganization(w, r)
+		siw.Handler.UpdateOrganization(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -5634,6 +5877,32 @@ func (siw *ServerInterfaceWrapper) CreateToken(w http.ResponseWriter, r *http.Re
 	// Parameter object where we will unmarshal all parameters from the context
 	var params CreateTokenParams
 
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", r.URL.Query(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "dry_run"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "dry_run", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "replacing" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "replacing", r.URL.Query(), &params.Replacing, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "replacing"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "replacing", Err: err})
+		}
+		return
+	}
+
 	headers := r.Header
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
@@ -5774,8 +6043,24 @@ func (siw *ServerInterfaceWrapper) UpdateToken(w http.ResponseWriter, r *http.Re
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateTokenParams
+
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", r.URL.Query(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "dry_run"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "dry_run", Err: err})
+		}
+		return
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.UpdateToken(w, r, token)
+		siw.Handler.UpdateToken(w, r, token, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -5890,6 +6175,32 @@ func (siw *ServerInterfaceWrapper) CreateWebhook(w http.ResponseWriter, r *http.
 	// Parameter object where we will unmarshal all parameters from the context
 	var params CreateWebhookParams
 
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", r.URL.Query(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "dry_run"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "dry_run", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "replacing" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "replacing", r.URL.Query(), &params.Replacing, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "replacing"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "replacing", Err: err})
+		}
+		return
+	}
+
 	headers := r.Header
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
@@ -5989,8 +6300,24 @@ func (siw *ServerInterfaceWrapper) UpdateWebhook(w http.ResponseWriter, r *http.
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateWebhookParams
+
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", r.URL.Query(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "dry_run"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "dry_run", Err: err})
+		}
+		return
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.UpdateWebhook(w, r, webhook)
+		siw.Handler.UpdateWebhook(w, r, webhook, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -6647,6 +6974,9 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 type BadRequestApplicationProblemPlusJSONResponse Problem
 
 type ConflictApplicationProblemPlusJSONResponse Problem
+
+type DryRunResponse struct {
+}
 
 type EventExpiredApplicationProblemPlusJSONResponse Problem
 
@@ -8493,6 +8823,13 @@ func (response CreateDomain201JSONResponse) VisitCreateDomainResponse(w http.Res
 	return err
 }
 
+type CreateDomain204Response = DryRunResponse
+
+func (response CreateDomain204Response) VisitCreateDomainResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
 type CreateDomain400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
@@ -8690,6 +9027,13 @@ func (response BulkCreateDomains200JSONResponse) VisitBulkCreateDomainsResponse(
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
+}
+
+type BulkCreateDomains204Response = DryRunResponse
+
+func (response BulkCreateDomains204Response) VisitBulkCreateDomainsResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
 }
 
 type BulkCreateDomains400ApplicationProblemPlusJSONResponse struct {
@@ -9229,6 +9573,13 @@ func (response UpdateDomain200JSONResponse) VisitUpdateDomainResponse(w http.Res
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
+}
+
+type UpdateDomain204Response = DryRunResponse
+
+func (response UpdateDomain204Response) VisitUpdateDomainResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
 }
 
 type UpdateDomain400ApplicationProblemPlusJSONResponse struct {
@@ -10881,6 +11232,13 @@ func (response CreateInvitation201JSONResponse) VisitCreateInvitationResponse(w 
 	return err
 }
 
+type CreateInvitation204Response = DryRunResponse
+
+func (response CreateInvitation204Response) VisitCreateInvitationResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
 type CreateInvitation400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
@@ -11896,6 +12254,13 @@ func (response AddMember201JSONResponse) VisitAddMemberResponse(w http.ResponseW
 	return err
 }
 
+type AddMember204Response = DryRunResponse
+
+func (response AddMember204Response) VisitAddMemberResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
 type AddMember400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
@@ -12404,6 +12769,13 @@ func (response UpdateMember200JSONResponse) VisitUpdateMemberResponse(w http.Res
 	return err
 }
 
+type UpdateMember204Response = DryRunResponse
+
+func (response UpdateMember204Response) VisitUpdateMemberResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
 type UpdateMember400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
@@ -12892,7 +13264,8 @@ func (response GetOrganization503ApplicationProblemPlusJSONResponse) VisitGetOrg
 }
 
 type UpdateOrganizationRequestObject struct {
-	Body *UpdateOrganizationJSONRequestBody
+	Params UpdateOrganizationParams
+	Body   *UpdateOrganizationJSONRequestBody
 }
 
 type UpdateOrganizationResponseObject interface {
@@ -12911,6 +13284,13 @@ func (response UpdateOrganization200JSONResponse) VisitUpdateOrganizationRespons
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
+}
+
+type UpdateOrganization204Response = DryRunResponse
+
+func (response UpdateOrganization204Response) VisitUpdateOrganizationResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
 }
 
 type UpdateOrganization400ApplicationProblemPlusJSONResponse struct {
@@ -14124,6 +14504,13 @@ func (response CreateToken201JSONResponse) VisitCreateTokenResponse(w http.Respo
 	return err
 }
 
+type CreateToken204Response = DryRunResponse
+
+func (response CreateToken204Response) VisitCreateTokenResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
 type CreateToken400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
@@ -14790,8 +15177,9 @@ func (response GetToken503ApplicationProblemPlusJSONResponse) VisitGetTokenRespo
 }
 
 type UpdateTokenRequestObject struct {
-	Token TokenID `json:"token"`
-	Body  *UpdateTokenJSONRequestBody
+	Token  TokenID `json:"token"`
+	Params UpdateTokenParams
+	Body   *UpdateTokenJSONRequestBody
 }
 
 type UpdateTokenResponseObject interface {
@@ -14810,6 +15198,13 @@ func (response UpdateToken200JSONResponse) VisitUpdateTokenResponse(w http.Respo
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
+}
+
+type UpdateToken204Response = DryRunResponse
+
+func (response UpdateToken204Response) VisitUpdateTokenResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
 }
 
 type UpdateToken400ApplicationProblemPlusJSONResponse struct {
@@ -15376,6 +15771,13 @@ func (response CreateWebhook201JSONResponse) VisitCreateWebhookResponse(w http.R
 	return err
 }
 
+type CreateWebhook204Response = DryRunResponse
+
+func (response CreateWebhook204Response) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
 type CreateWebhook400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
@@ -15845,6 +16247,7 @@ func (response GetWebhook503ApplicationProblemPlusJSONResponse) VisitGetWebhookR
 
 type UpdateWebhookRequestObject struct {
 	Webhook WebhookID `json:"webhook"`
+	Params  UpdateWebhookParams
 	Body    *UpdateWebhookJSONRequestBody
 }
 
@@ -15864,6 +16267,13 @@ func (response UpdateWebhook200JSONResponse) VisitUpdateWebhookResponse(w http.R
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
+}
+
+type UpdateWebhook204Response = DryRunResponse
+
+func (response UpdateWebhook204Response) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
 }
 
 type UpdateWebhook400ApplicationProblemPlusJSONResponse struct {
@@ -18477,8 +18887,10 @@ func (sh *strictHandler) GetOrganization(w http.ResponseWriter, r *http.Request)
 }
 
 // UpdateOrganization operation middleware
-func (sh *strictHandler) UpdateOrganization(w http.ResponseWriter, r *http.Request) {
+func (sh *strictHandler) UpdateOrganization(w http.ResponseWriter, r *http.Request, params UpdateOrganizationParams) {
 	var request UpdateOrganizationRequestObject
+
+	request.Params = params
 
 	var body UpdateOrganizationJSONRequestBody
 	if err := runtime.BindJSONBody(r, &body); err != nil {
@@ -18844,10 +19256,11 @@ func (sh *strictHandler) GetToken(w http.ResponseWriter, r *http.Request, token 
 }
 
 // UpdateToken operation middleware
-func (sh *strictHandler) UpdateToken(w http.ResponseWriter, r *http.Request, token TokenID) {
+func (sh *strictHandler) UpdateToken(w http.ResponseWriter, r *http.Request, token TokenID, params UpdateTokenParams) {
 	var request UpdateTokenRequestObject
 
 	request.Token = token
+	request.Params = params
 
 	var body UpdateTokenJSONRequestBody
 	if err := runtime.BindJSONBody(r, &body); err != nil {
@@ -19022,10 +19435,11 @@ func (sh *strictHandler) GetWebhook(w http.ResponseWriter, r *http.Request, webh
 }
 
 // UpdateWebhook operation middleware
-func (sh *strictHandler) UpdateWebhook(w http.ResponseWriter, r *http.Request, webhook WebhookID) {
+func (sh *strictHandler) UpdateWebhook(w http.ResponseWriter, r *http.Request, webhook WebhookID, params UpdateWebhookParams) {
 	var request UpdateWebhookRequestObject
 
 	request.Webhook = webhook
+	request.Params = params
 
 	var body UpdateWebhookJSONRequestBody
 	if err := runtime.BindJSONBody(r, &body); err != nil {
@@ -19305,402 +19719,408 @@ func (sh *strictHandler) Readyz(w http.ResponseWriter, r *http.Request, params R
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3rchs5ti74KhjuM1H2HJKibi5bio4JlayqUpVv25K7+uxijRLMBEVYSYCVACWx3Z44v+YB5iHO/j2v",
-	"0I+yn2QCawFIZBLJiyzLrmp2RLsoMhN3rPv61odWKscTKZjQqnXwoTWhBR0zzQr465gVmg95SjU7fW6+",
-	"yJhKCz7RXIrWQev0OZFDQklaPtZttVvslo4nOWsdtNJCX/S2r579ff/m2+Ip2xuoJ9e937eznfGu2Ju0",
-	"2i1umplQPWq1W4KO4Z2ysVa7VbDfp7xgWetAF1PWbql0xMbUDGVMb18wcalHrYPt3s5euzXmwn/RbunZ",
-	"xLSmdMHFZevjx3breFooWczPIhHsVl+k8GtiJqRHjEwKds3lVJEJvWRdcqoJV+Sa5jwjUuQzMpQFPKfo",
-	"mJEhz82KESoyIouMFV03td+nrJgFc8MhNExjp7f3NDbw5yzn16yYLdqCzD5TXf8sv157/V1L97v4z+WY",
-	"cvGWDeNTKIjp3U4FHq1OxH7qpnLcMGp46X7HfJqx8URqJtLZz2wWGXjGhDmqTBE94oqkNM/bREmiR1ST",
-	"gunC/JRJIqT5c8KoJlwfkG2iJdnZ3yfXXPFBzsjR2fHpKUlHtKCpOUjtvlDTdESoIpS8e3f6vEu+lwXZ",
-	"2SMjOS1Uuzx5pktyw/Wo/OqKzeAg+i+0vGLCLPFUsaIvCqanhVDw+5AXygxNTaRQjNBLykUb20uC2Xfe",
-	"sklOZyw7IGZRE2ifEsFuSPKW/T5lSndOs6TbF0dC6hEryJjpkczaxGxSmwxkNmubEeBQ3Aj2dnZIwoNu",
-	"rtisU7CpYlnSJb+MeM7KUfYFzJUrwgWZFPKyYMquhB8/V2Sv96zaJhcd93RiZ/aW6WLWORpqVpgxv7Wv",
-	"K/yZkv3bW6I01VPVhpkW7D1LzZ4rMmBDWeCoYDhK00KzjDza6/XaZK+33SZ727vmn/12X+ztPGsTSsZc",
-	"KS4uiUrlhJkmCRdISszCPG4TWjA4I0rLgmVtMmApnSr4bmRevKHKnA5xybJuX1QuxlPW23327VPW2etl",
-	"+5293SzrDNJnu50nT5/t0f1vh892d/bcjRkxmrGivDPhDpsDHl6WCdWaFeat/+vX/63zf//2Ybu9s7//",
-	"8b+1ohdl+JLqdDR/Q97CTpO97R3Cka7KgVlLMipnRBQXKcMbdHJOL7uNwx12sJuGS72/vRMf3CspmB9g",
-	"U9Pmobu1L665pmbCC+gzbLl9rErZuFifRJdt3S/B+0kOFvGY93JQHft7OVh77O/l4H4H/TNjk3NDV1SE",
-	"tV8xNkmI+RcJniGB3yikQwrp9I2c5hkBsnXDFSMDQ1Cu5RXLmrg4vl05JkxMx62DX1ump9ZvsWG+4GOu",
-	"50f4kt7y8XRMxHQ8YIVZZ7whikxYgcJHwyhyaDAcRMaGdJrr1sF+r23W0TRspIoeLCL+VS4hF5pdsgIG",
-	"95KZ3hu5M17dMTz0jYJFRHI+YrwgP3D943RAcnlZ59oy1TKlOn4QsLn7PQtnTKnFF5EofKQ6UMXU2gfZ",
-	"NnS/E4CDvGj4cPaqg9fyau3BQzP3O/RfaOx8/yjzrMqkp0LzPOQFyAcMr9VkLJW2sjVXJJsWQOUMy78Z",
-	"yZwRxVIpMtUmTj5KdvaVERZQZAnJeNKe7yrjw6ER1IeFHOPtB45Dzg0/LxjIcxSEjHTE0iuWoUgUsn03",
-	"j6ZreUNrtzLgpI9+3e48++0fv2539n/7tWc+Puk9VnGe+gsbjKS8WnQWbvCR6mm4Ga1/GmxD93kePpq2",
-	"rFxlXv+OZlZSNH+lUmgm4COdTHKj7HEptiaFHORs/N/fKzPPD0Hv/60wtKn1b1ultrqFv6qtN/gWdlqn",
-	"rvlQFmNmZDjovNsyiqAUw5ynDzoS16eVMQVht1xpI9zh0WybA64YOX1uRdzEPXDBswSGfXLNhD65neD+",
-	"PNzQzeUwwxIkeUGV7sA4OqfPEzNSmWfM3FYq4Hbk8hLG+r0sBjzLmHjogXplpzDkIqfpldGhrOSt/QNc",
-	"mYusC54a6V1L5P9W9bRqxSSn4htFgM/iCzQdGfFcFqZJfilY1uHCyRSgD6RyzCx5oVYVUlwzWJNTYegA",
-	"zU+KAs0QD7UurmPCTM/OmJHLSyN9e+UxsVfEnDfUe7g2s5qiYoU6rBHnjWD0sd16JfX3cioe/CjK4pIK",
-	"/ndkDEaPEBK5AV4kGNubAvgEN898T3n+8BdmgZ7DgOnAfXIqDV7wcylf0OKSPfRYjRYKJ8J0bi/zNnnJ",
-	"v3OjeknFzFJv9aCDk5KMqZg56q0OwaoyM5IC3GU+ZrCOoUYPRzeB5y6oTgx3RHUPhv6WatYgip8DdzcE",
-	"wJBlc51VlbX2W+HZ67cOi7/0DvVftivsfp6T+y47b2TO01m8ZyQzj7KCDnWHMz3sjLSe0AnvFFQz+LVj",
-	"5/F4ybB+/8t2r3d485cnvWUjK5dtflBnKGp1Y22UuoNp5p2gUz2SBf/7w98zT86tkcUIfVdC3og2Ycgq",
-	"gV5bjc5pLU4LgPtpn6sdlF9++aVzNNUjIxKCLXreuPH9MXny7X6P/PM/d7sLV9ou0jXlOR3kD3q/j4gT",
-	"6ciEFkD4p+VI7H2q35H7OhaTQqZMqYee86m1rl3TfMrUIUmA76mE5FxpZ/hkuZkEDFNNJxNZaJa9ZBmn",
-	"5zCXL0OBDZNNwt5ML4Y5fHSrDRt0lOqYI8O0hDfR2pxo6uxNk0JOWKE5CuM8W6TnG3nGG2sPS0/HTGk2",
-	"boNUYI7Smkpo7U60W3wyP4jjnDOhCc2yginlBmRI8SGhA2V+44IwI4DWaPNOb7fb625v73afxTrTdlNr",
-	"CzabMNcJNWsKbVpTjlkG05TVlHH6cdtOqTX9ir+2zRKXj6IwYMZxNM24PhG6iHCB18Lwn1QWmR/TZMJE",
-	"1gGHE0jW9Y3EDY40hdKH6R7Y4TUraqY762SZTjKqWRZbMuoO2aJzjSfRPO2oBc1Q7KL5m2CoqE1GBwlv",
-	"4j6DoFQZ54cWnWp5UTDBbloHQ5or9rHdEtPcElJsd26ZUV+/03BCC/+y8ZhmVhlOWjCzyhc0JnXwsT+D",
-	"cLDr53rnSWd7u7Ozc957drDbO+j1/qPVbhmt1rTWMtvXMXJQbAszpinP1Xrr8P20QF0IXzbDWTpBwyT1",
-	"7GIxXXHyee0Yrkk2bFfLL3RDd+glnKdGC4fOBEidAm6mIYCRnWLXes2plArXor5BrwRbFehiRi07JGw8",
-	"0TPCh0b5gQcynlWHU7Df1xpOjYxxQxOCc+voQdvRnOpOhEfAXz9HFcqDWJnzYvr4gqvIbTkCk7hZGrMl",
-	"nHkeESWPGdW0iTjaN7kqjeyajdVSglcScM9WWrQoKPw9oupibClPtdNfRgxulbMKwDSGMs/lDVwx29JA",
-	"ypxRYdoKohLirD6phSyYF6DdQ2IuLJHWJEOV9nMMjuvsp+L0veQv3x/NXvHe7cuz3uwl/+lZd/K3nXHz",
-	"nW84LrDSwfyrw4/t9HfT/MoFBSjwWsw7D8334BIRLIgKqO5xKrPIcp9pM3ZifnTL47241XUQdMw6fLJ8",
-	"xu4UR2zc0zEVnYLRDDrV7LZGGo4EOX3jpRor57lAB4h86K7UP1IvQ83z/PWwdfDr4rOKy9v6+FtM5MTG",
-	"7FHhQ7s8qAZVR2KILgjQESplJW0Up0sL/nZv5Qv1vXkVTWIfwWt1im9t9+avFw7jQktNI9vwyrvQeG1Y",
-	"XKT5NDNavQYjq1l+owsYYiq8elDZs+3AZ9ab95m1W0N+G/N23BAtyZDfEl47A2cMYibW3XMuMnYbW/iM",
-	"3ZrB48kGmtrGaAQzTapJr9J9dAo5F5Gr84IL5lo+PvtrtdVte2CMUvDT2etXlU52GucTdIouh7m9gzAq",
-	"9Mqw0ljfHAI0t1AYsNFMeLU/8xBOQbOMZW1Cc3NtZ2iNt/YB83N4G5xCYLkhDMooksDNhoYlL9cKcBvt",
-	"kttF8GNul3IJUDNPafCU+etXuwCLqeoCqQ/E6DpNsG+Z40uzLMJLy1arL76bmHf2ez1nPV/56mOXx7Cs",
-	"1cu/b33WjhbUSUGd+9ixLVmRxYxGoVNtMM2vCGx1VHV2h2AB9YGjFS6GP8N7z57GrkSDmALqILDAiXdN",
-	"tN3NhDDDkrX5+7LSws/x3ogoY8/4gnlm7sQY2bR2keq0dH7S7uos6MBdwuhaxgMZIjLJSte2PC/HR0ff",
-	"c2GYxWJacnx0ZLV1FYYtEmpEOpBYjo/MxeBKTRm6UsrAVvLo7ffH5OmT/WdtYj99+zii3mdZ7LRip0Hw",
-	"CvaJo6os0q8h1ezCmHt2RP1WzrRiIi1mE92VxWW/ZdbDn58GE0p5QGjOaZzeWvX5+NXRyxPrDEuGciqM",
-	"IpGQieRCA5kRGbnxT7u1pIWTX2+4Hsmptu3UAosp7bqpCaZX4aSwSLEDV91VklKBSxQXy1PawL3sXTw+",
-	"clc0lWLIL6cFy0DYqE4gWPwYN4tLtYm8SlwgXTjSwyB8KUkp7QzB/aqSNv6ZS3k1nXSG4AlLyCP7Ph4e",
-	"vGUBUdFSPgZGmBRMyfyaFZ2pAOenWd+EPLIW9sdzW+L6jerttxO4zPOzOrG/oL22JjkH9wxPvGGditTO",
-	"LgxXSBHuWdl1VFQ7uaWpJkqzCbY75LdM2dBvsNXWBpKBm9j8/ncp2AFZ62LFBmUvRFy3M7NshzIL+Jwn",
-	"tGDChwr4GzOZ5LP6nSmp0yIparn4CSExXgaoyqBmukUo0aryEtTIUG1J1qM0cqBYcR2/ulST56/OvGf6",
-	"IFBBrP3fjGlnfz8MryaKTWhhuAIZzEhySKzDG7Roz36G1hCGzTQuY333J1fckab4zrvpXKRyKvQiBuie",
-	"tENYqsi455NV2C8cjiYvKPwYLmYbmJz9s7qcxJCG2n43Lcda+66m4zGNWcrPRrLQJPiuzNqIXN3zeW4d",
-	"bJ9n2PnMBoEcHynPuLtLDWWpkTEcb/ECfHBvgqvumGa5/G3g8eVUg8M+d1ACGoo0LSq+BNkz89Yzyy+y",
-	"iiziaIaRUa7YLCLzPgzLW8FIHsrl92UjB/K1wAZrliWWkrK+6XrIxSUrJgUX+kKN6M7+k8jR/vGos7P/",
-	"xC3t85O3Zm3N6SpSqhgZsVuasZSPaV4dzrPh0ydZ7+n206d76bfZk/1ndGfIKO2l+/s0623v093BcG+4",
-	"PdgZ9AZPd3bSbHs/e5Ju7w96w16P9p7GBjyi6uIqlvkSikyTgl+bY3TFwIWJOQzEyHVxAWqJtfvOqWTz",
-	"vAv4U8TJKMdjKXzCkenVPApBH029n3wb6+GKlY6IRfrWz2wGXmVr/lDx66T8LSpH0SZUkaNOTgcsryrW",
-	"S6mnkPqCxn34EEQ4m7tE33Z6O52dnrlEO88O9p+tfolMX6XPbc4UW2i30GCX43pmVFous3u8x5NCDnke",
-	"I3rHL0+I/bU0dxph0Vp6QHeuqawtZVhMzpEQLxWTCjbJacqyi8FsxcPtcsTwPfDpuKFxDQOzSWPw+5pX",
-	"YYXxXkuMMLgoGFUxF/Ivo5kbiQ2eCRdPhzkSwapNJ6xQLFt11aCJKMX/ZcSEYy72ucoiNQ5hnUO0dISK",
-	"FTxman6xnB739uj2YCfdzfbY/vBJ79vtpzvPduneYD99kn3Lng6f9bZ3VvPClRzKkQ8/ME/k2iiHuEsQ",
-	"kKbK5QypQpQflTS/sj2xE1M99RX+vUQwWebaC66JehCnXig0bbx6n+LVC1byLRyfNa3Qb+FslXZNd+ja",
-	"zlqEYod0lDEmM1SPS0nfFp2At74nHEFA1CuZVdFBvwazCebD1gVr+zUIR/ZocjQzpNPCaPOVN+bEzfoB",
-	"qm2QnVx0J1z8c9yyTJVRJULLJUZ2hXmvGCh3C84eGupW9SCk8ZqhNqiRfaNcmyST6XRsFgPsot8+7X37",
-	"uF0xdEHgQ5OG98F7ZqFlYPigORUELb2lPlcFKwgyjUojRumXOdjrlX6zaSEOONPDA0BIUAdm1gfgjzlw",
-	"dmqfD14EVCQIkrmTBezCdNRJRzTPmbhk3arl4dXRyxPy5PZq93r/9x3x7c2eflpsT56Ne++fjHYv94c7",
-	"2Z6iXdNEN0uvKVWda1bw4Qxe/1y2MvTolDZgfCljObvEqH3gYtHuDVm7sLlXS8OlgAbCw/coR46ZUvSS",
-	"3cHL/0ra6VJNFuwamTEdnTvSVjOdpTMHpkCnWo6p5um9r0Gzwe111SJVMbfdk52NHGGgpzNL0Pghe/W3",
-	"569fHp2++ootbHHBOghNqYn1EIpi49jv6uL2aS8QE48nzTmwDSk2Z8DwsFa7Zc34Eed1U7zsETCNA7RL",
-	"++vcnldaZQHMBMIkrWBsx/D81dlbRjMjMFZkBfzqLb7wWpwXNL1aOdjW+9G9aOpucYwzPvcjj0tgYAoM",
-	"XQ6UpFOl5ZgVaICKSaULwhq8MGNaXJm4R6OYaXHJYqQBvq92dEgEMxzQZteWrM6FnpSjuCP/uFucdbAM",
-	"9kgA0Vy+15Y32y23SxHdX04vhVRcxSWfIXp322XmmycChjY5Lg2SEAvloIhhdAGj8gosPGR65WrE7tPi",
-	"sTTyDVJgcsqFmZomictdUFsfzM8fDUGWV8kySuvp0tiiY8zbUIW6GMmYUvd6wgqqpY9U+LsU7Bs8g1ZE",
-	"U22MPkvlpeB/ry/QcS6n2TCnxUrqOrvmGRNpjHLlOfiJqFA3rFBkwEbc7yych5WVRWSBSD+icRP/IlLe",
-	"qfA7WvWnaFLumhEBdCAJymFdNHJeVbzQwa2cFPJ2RuRw2F1PRPliPsEV9pDlikHIQxi80P1qRZj7dMDB",
-	"/CH2A2PMrMUEtz26BIDe0EBYOaBWyfyaqVIOpnk+K8GTUsjW9jces/zIIw8cIUAIuGYdfDB5/BntiOaS",
-	"zM/kP8zVqTNta9+0wtknOO/rfkp0TN7J0WgnEBB6tzvtkAcGBDjKl334ct3wF2jfzmgypoJeVh2VEcvD",
-	"VMsL0OsXmOYqCj+YX8ADShVRUgrz36o4C0B/hnxyZEbzNrwwBWihLF7tGN4wPYfndfUgIzSamLtjTjdg",
-	"oi3yry49k8Hoot7P87iN6r5dEV5hUVFZRk99UEmocVRdZIDR5lWN1Uy+3jwW4eFfyBWdquJiwsbxrVDT",
-	"ySTnLCPHZ29LMnHFZhAyRy6ZYMi9nOe1HFTH/O+7kx9OX5Hjk7fnp9+fHh+dn5C3J//+7uTsHH79r//5",
-	"v1bLgAhVp4WxveWTKBTxgqklgnLEIGpfrEU3LUAcvVeyvdhVfT9BAXfwIaM3eNkLL/ApZ1RDsrd4B9Cg",
-	"FlqwqaOXn3GV46qzd7G1vf+7TYQkuqA8N8JNJtdLEJgUbMiKwnC5UZQPReIC/DukkFIHFmmJOFLKqNg0",
-	"J9CiCnIjwIqPToMuOfWvZZKhYxfeJ1zP2U4AkQCpHbyNTSONqxtM/LNo9iCJH24H3uoIqTvQU13aa52e",
-	"vf2BvDVz+tv2Knu0knf90zzogt0sPp2WxEOQiZHYpvnn9f16a9vyHAZkVOVbFysY/1wSZ0nU8KU7GQUv",
-	"AlF90XBxoGf2YSNkYwL4qrb2uYToT+N4NzzPUlpkq8tRNFeSpPLa3L7k/+ia1UlWcJR553loLazu1dxS",
-	"VthdRVAJBl7xtDsGHjri62THeuoD0bUiUHrqPiegVbhocGHm6HstbzfY4Wap3CbhrOes9YK7zRkikMvn",
-	"EkIcpq1h6SN6zSxapKOKS4V563GN+Q8fULZfYRT3L+rXgitDkb9dZsnVgi0D7lP71UOSN+kKAbbfk71V",
-	"ZPYmQfXNz8dn/7bdMzIq4YK8OXlpDTrslqY6n9XXypoCVReCbsdTpQlNUzbxwahtwFmjelpYOZ/daiaU",
-	"uYUH5O3Z0dnZUefN2Rn89Pr47A200VGaTnIGR9An8iFEJDVDAzmiOWyxtPuYaWRMs2LMBVMkcVc9uaN8",
-	"Ha7z/v7ukxWW+gHEw7j8dSRmBMUvWpG5cHXeCQ651WaJccdYZrc6MLbZsEXySmpiQ6QPiCOdqh0kRTOA",
-	"9ByiydGe/DfTQc5TcgZfkxdc6W8UOT0+evWKKMzkJo/QwmXDJtyW2l9LkNBLrkfTQZdLhNq2Q3nssaKI",
-	"lpNOzq5ZXiIAmlliTkPBrIHNXC01YSmnOVzIR12a6zbp0mJC26TLLcwefIRAxzbp5jKFb+C/I2kucFcK",
-	"LuvZM1XhdQ5scyPNriHNhiUV9vfvS7oNMGfTnCrF06RNEp0r9GMkmDJVSr1JjSBDwEvA/Rok5XVpcVWE",
-	"WhSmdAp2YYzLgGMBQHlWhjLkWoqaG7daWABMuCvIWkBPmkWNZdF/QbLnZw/8cwgJm5i/T4j5q6hA8zmL",
-	"Ewb+tQvQZJKDwNrtw5whQQbiYkhiQ/GTAxDmqEhZreZDlyQ01fzatWVl0BEUywjtQhbYITmwOGgomOFM",
-	"D4lijCQVDSDxfL8U9UM/dWUiNvQWlTIcj8vPjwZU4CK9A1l8TTH79QRrT2jpFLBmQVtpOiNT4YpFtCCL",
-	"Puxh+1/ahv5nEKwx19WMSEtv9kVDMCRTA2L5n0pA3cg6G1nn85uL5vga4JxHkygR/Y2cahdjJYUGKAyj",
-	"TI6phuSMKFrjGoiKTtxZPaw68ZkiwMogsMaCiQ7Mnibv5QDRvZOqbSlp+8AGi9QGx7YvEswbsZjKFPGV",
-	"XTKT5UUvZeHwVAGRYMAsAkpuFqJWrwiTSWtUsu6JXO5VDJI2l7lcYjvb5O4EMdcm4RnKbwtt6YLRcWkV",
-	"oNOMawc49yn4fyFs8zLsxODRWo2V4nLNbjUfM6XpePKwYJTx0MA6UmmkV+tnq5wSkD9WS59yAYN+1vML",
-	"X4IbwqX7rYkYLMUk9MC0n11zQeK0UVw+RXE5uaVjLhZEAhcegRBqO4xYeuWEbiMTjOlVLBQ4pXR16CBE",
-	"H2A0HYWCZQAdFEV84lDMb/VghxLTKBbtQKcqlpNsMavtjCcFnG5zxouZGSCIy1YHQkIJZr+cX7F8BrYE",
-	"kKsDrNKqGmF5BUzL1tpaSWX30b2RqVTjE1ZESSwb/K3JxH/+t3Py+5QB4KitPVAGMCJWC1Vgw1YMucS4",
-	"TXJGs2p0oxEZFHFBUpgIRmvnq2sDahVL57fkrzTnGWpY5dkMlGBIn9rr7e6Tf/7nXnf3cZckiqXTwujK",
-	"YJHMZ7ZwCZlO7Nj6wkjIRvMW/lnQJ+E5i6yjy+eJfXwgL6fKqOkWbNEb6lWbKNkXNsEZEYQcoh6I1zYk",
-	"r0sSa3+FHnGAFJAG3Ws2/dhCD1lZwqrjOFgoaOQ/wpiWpDbc0EJwcbn0wNu6ne7cU4FH9YAoGSqRIPSY",
-	"B+1tdeU/KRlSnhvJ067b2OItma9hVcN2InHR8KAFyAKC7RbuPq5KnXZWHJ2UtvwR9OQhWLgYLQ1gPKNR",
-	"9xVIzjuguEZAWwMf7D1CtXr/hLmeZtN9fGuZKInwrS6RYl7FkuAKmO/9p7PXr4j9lXBh7xOA/8PNffKs",
-	"t/340OZbQl0x4usxmxODNRraJNlKfIGe+XSOrTBTopFdukHWMSdjm/sjo7mOlPfE74PY35Qp1ZAmsQCP",
-	"8kNs/yqQ5LJAFjmhhW5j0oIs6gHHc8Nuypd6Dap/bnNdQxMf1EAL6mMsz0qxfcRWrSwMGpUZ0ZoY1AWt",
-	"APHkXFw1ok8+eGCi7XYxukWlboRFLMcX58Bwp6pYF/Z9lQhCs2guZPAep79YNbtzYdf5GCiZLzWjvTXP",
-	"RPUceLsWJBJs3FKAhvK43i0YJCxxC7ZqaGX+DLsBcnFhqzlWXFdPentPe712BFg5l5DSYLfZlWM/hEKI",
-	"7IoMZlGL09MnkMVdlkPdf7bTq5RE3e1F0ZHvvBvw4uIVXqZIliv5MNpkQKo2KuWnqJTlQv7C9egFF1er",
-	"KyKVTfhQ2/TcNjWXh3MjiBQp65IjMQNMI+ezhVtilKz3su4PGGk9UQdbW5gs5nKRtoJTt/X0ZneMPgFP",
-	"I6cFXypVwDDnF+a3xdQCxlxyPaxEHbW8ulgTMhUclJ8bWUT4JNXaaJ0R3o/VAIl7oEuOfPmZoZwWeuRL",
-	"hGkmULahJLEFUi8ylnOj/yao8L6XA0OHMkazTs60dors4qyqlRIvqqAglCQlFkpobLdJVLNJneHdQ2LG",
-	"F8LjYzS7cIu5mN2b5VdaTiZQ31UXMy4uD23pvwTqe9JCqznh416jhBfAB56A3QOF+fkT9Kl5A4uFkvVL",
-	"tcehOFhco/tlNCupsL1LBOGFaxBr+GWs1MGXB5EJYZPN6P4AoDLLS02tp0intOM66vCyp/vUqM8diBvK",
-	"JxUMgpVSFn0xBDgjMa67QrQ98Ap7ag3duKFcqwNCIVPYn4ckpZ3fp1JTS+DhfEHtTXVIErD/dAbT7JJp",
-	"+0DoSfhGoYVIVWLmd/bISE4L1SUnzg7KdelONuNYM+K/8GUMVr8siPNv72ZZFt2sxIgqoqZpylhW414f",
-	"1vbMrXJCi6lYDd9GFriCxfQ++ctqaR0/yUGZ07FKeMNPcuDCG75kSsUCB1gIIziXWjCPoOJFKL9jFZYQ",
-	"YdT+ZK6XgPCTHCxTh97LwcPoQUbs3ChAn6IAlRcnms3LAgHlkCSe7tgIA1ehgEJIgahCB/0+Zej0LaZC",
-	"IG307wOsEdT5jpn83eVcCEzjRCbbWyYUgnHh7Sgww4aKlLnkG8DfLMXyVrtVF/Kig3GBUAsHE2QnHJCT",
-	"4+dnR2bf3yA0dEHedHaf7oGm8tb8MiQ7vb2nbbLb+3YHvt3rPXtCBlxXjJssRYRPlu4+3TNDV9S8hp/M",
-	"q/jJvBsd+AsfttVkxq0HIy0x6x7ZTIEne11yBLEzhhdtG7nqyS5B0qLaJOOXXNuI/KR7sdWxyBxWvIeo",
-	"AZEphxyA75lVgBdN04CMgRGiAYL9YGaRnMb0NpzHk73IuX7JxoOYSf+ITFihjA47kmTAcikulXOUhcIB",
-	"YmIp1HoZ+AW5JgOo68rFepZepwDNAOtibOTPMQzvsGTtok1u/GM3rGCu53tkpSvZZAM1v5rMDYoR1ii+",
-	"ZnYCscHtPEQu91SZ1dNBDBD6uQEE6lNt13bl1zef+8MyMsIpK/XJ2rLh4WoADVl/vO8lF0sK5cwwpQ+i",
-	"36xDmYsFoO9wyudb/IHrH6cDvANBoIAt6Gl0J3kT3irHZmkKSCXtQJSF5TNDgWDxSBCsTLWh1K2VM9DL",
-	"mnQ4zEMXsgDjnFdyXjd3sLotGUWxpQ8jOQKOGhf6cMF9zqt1DmDbfocrR7PBddAgteEAjrBA1RpuArNQ",
-	"lmIaEgjdz1O/FY5L0+ZWUqfQzO//vk+fi1vgRms/rtAy0RYv8MNIt5aHbQTcTxFww5vXmOyCYTHcgonB",
-	"UbFRA85+jckuPpGlnkOZppjpkrE0N1c1OegL97nudSQJXtzMJsTMcdysGjhjxxjmrbimPRGIy9E49zsl",
-	"sRxbGEowZttDP+KTCF73vbvdQsC+OBY2hNW4QsM+9kgWYTxOxMkAry2soIR5S0wxYTfEyC7rllVaoyQf",
-	"jGg5ZJwd3VKoOGxvBaC4BWZiIc2KTqRQrt5Gyvh1XQ4V0u2COf9ckB2i7o4d8+8QqpdFYmMWYfRFGXfc",
-	"nvrWzagJyAN/Xh2xWMlpEcOtNGfpdzsbPIcH2D4c0TaWhQtOaelKs4nVVm2COLTz4zdJUGDEtysXYG6u",
-	"GMbtVtz8WpOM/na+1ExlZ9+uYbwW1gBsL1rtfM9n2wVXPtC8YtzX4fkaJYmnIyJvhPL1TM2CYTbhJKfi",
-	"qwnCCQrwLqKN7wD3eKnCc58JBfFL+JyrSU5nkUt4gp/ICx2N3SuoZhdgdF/KB6CYiHkQ0hrY0uSacx6p",
-	"Extiw2j0fri1rgxmqUwcnrpPZpJibotWApxmN0sXPLTSLJWQV83trsw9DqAPX3sDV/RqQWrNRcE0E5Cb",
-	"kdGZilFf+7trzGfkGK5l3qlMf/fJ/hI3vLrY7UVuS5C151NeeSCc7vbmO9uJ8sd1764VkBbxcPuIo2Bc",
-	"WeY9njPy7EWjm+54yeQVEwvHdfTmFE0YqkvO7UZbOYMpYlQy808PWNd+r1ctU/8kNlRrVV119Rpqgwft",
-	"lOvrJxQ5Du34aawsXfQm3AiUbc8LKtQQidK6GnLBrrmcqhKBmN0YJhUTQ4eFHMcpfUFChdlTftMMmCu1",
-	"HaCCylpg/AJTTocLNKc0hNS1RtOBrOvaO0+X6tparjNOP2Wod4vgQIPS1rmK/r90TPVyAjK6o29+Pj7b",
-	"3nmLheLumLxvJ+Vg8qpbOKFK3chYXusb+4tNFJkwocp2yEuzJubaO6PUIRYvCJQI2+93VPGUvJzmGoB8",
-	"pjQnb3IqWIiHU3NDy6JgqSYjWShGBlRraw+dgCVpGUJNPdrczTC6vuh+j5pJorEdz/bi5dLXjiE5Qg+/",
-	"vBFzPbXJNSsGVPN4bPmacRZIhTq+Av3K4RXPMR/XG3xA5p23PYaygq/F7xPSMQ5lma4DTas4dn4lfcMo",
-	"FVZl3e+tbH0KMkQ+wvk5xbf2exEQfRjKhZY6Vn2vZDb1YS3RZ7HZZK7EjP+hpuj6EOG40ms2k4vLZam7",
-	"NsMVk4L2es8g0S/nqUaX1adXlY1g+f8ob4iWUL2rHl/yTrHwVMDB8BMBtpyxnGlm1ESPMh0JQgFquHDu",
-	"XJGU5jnkxlm5CTNYSGKJaefUen6dWFVPqi7Y7+sG0TNdzBa4pCSGCn6WiJJ5Rv7j+fmbMM/Ey2S9Z7Ej",
-	"pbmOQTOcm6993v0ccUFsGX/tm4lMXHd/9/aFl8qNhA4n1VYOUQ1dNkQQ+wIjdXoXBhF3AOuCoSd9pfo+",
-	"uCxBlIo1DASHMMZXSsl1AQkxJ1SRCSuI2V9yw0Umb2JlBKGryDYf+wbKd0si0osnF+Cj1QSICvox8Fa3",
-	"Lfi0uST2harQHOlhrk6gHf1cz9F1YzaA4a1RR9cUeCAxXeE9s81EOHWer45XZlthWZBfP+92UDxe+MUy",
-	"KqurEXop7/HqN5SoOLlN86ni1+ywAmwOB8zWrlX3Ca5QN6fxphIM5c76GMJYnCBa6f3+RUrC21icBfcK",
-	"n3Cbx2vx6dvbT2PXomE9jQSCe08QkASZC15YVvjUQ5YdEkaLnIOTmoqyuLNZ9rF50TZTsHns9vvbAB+p",
-	"hPOJ70St4GhkK8z3Hm9ATQfmV7O6KRXkkl8zFIb3d572yD//c7+7291+HMb7TAWAVQ45szDFx3I8KeSY",
-	"Q/U3OhzynGO+F6KFQTxVUL/ZrCj8/nqIZZy4jGdUv5UxpmW+Dd09XZLghwQEUxtfkcqJr4VNMwB3y8Zc",
-	"JIjcYx60qDbq4KbgmiXtvkjey4H/s4Jlow6u2GzuOyxkDAhGoO37VxHjxtkF7NddkoDaicOEPFEzSFV1",
-	"osEjZhnNaL1FIbo8Z+b1hsghCPN16cUY+WFkMq3mDbQuLs2uhlmu0lKJY6+ZMdwz9QWafwwq9bZbsK72",
-	"pXKNvZXE/RSuojOTuN/CYUe/c29ZE4x7xv3pfvabYn+vblJ8nRmsZWylB4W8UZBzbc1l1AUhcFXGr9zN",
-	"1O/sJh1+rym3yDOaHfJcu0LCivkz5GXuOI9cKWDLNWcfPiDbOxjBTgD/CfO0qNJkqixUMq3zWJ9StWxd",
-	"dnbuIxf39TAceA1vjKl1o7UiuEjHOQcMCPSpLdz17Wc73V53p7vdmFOjGBOrBYfDCqOzlpXLLEUKZjAu",
-	"pguqn2z31q76ujoclWI5lrK7TzdSpf/l9TRXGMMSR9NUseKCXkav2TtDLuC32m63LRLKzv6TMoK07PKl",
-	"/DvPc7q13+2RR3/b3j4kL7iY3pLbp08unuwdkuL6YHtvv9t7TH5g6ZXc2ult93rbvW3yPS/YUN5uwa+r",
-	"BfY7GhEDtJpfTDjZlUnX4vQrh7NCLGICjKW2y+Kb7KV8mAAnxwE2EU6fEuFkV1GdiOwI9bQ11L9fgL26",
-	"XQfzMhM2sai6/1eMTS4qbG6RMvgzg7KUq3O7j4tnFlNeSuXHYnM0H14Wb+HcF4useiCXKujYXnQ3wObR",
-	"gEX5yhwsxCcKAGpQnh7RCbgL5qBy66nSzSUWbROHJJsyCMXF4BEjF0+oUbfusxTMiEYJyfNXZ4iM1Q4q",
-	"n9uMUwDA1dYhUlRrV7UrNYMssGv4tk/0BkI38+a1WmWxSDoIZPlVskCwieVoMTDJdquJpFaK88QRKrXP",
-	"CHdgRGZekNsa1Cs101SaTdqkoOKKZRjGDCqXHqF5nIL8iOUP6EBOdWgUthhnmoflq21ME3k99Oi5zt5n",
-	"RoFjQ5FUCqjrClFKpRG5AQ014v6khZ5ZxTe123ZAZnJqATlZcc1T5lI0/UbKWrFh+9whSYQULLGmF5g/",
-	"V+SmkOLSvGrjIcPdFlju0oUJGc0Y23Lle1xXUUUEdiMCPYAQfGHt4Uh6wfmCWrlhuFpQS1Xm2dJ6siNG",
-	"s5wLtvBYFeVhgiB6MmQ35EYWNYNjq1LM1de0jYYGGV7DHPFaDQcjpHjzyBGvoBDgiOcMsB9q4PAuEyLY",
-	"50qtsCrvdAM0V6WBuEI5ZDmEUF1ZJIcu6wji7JJX0mHLC0yfTVz6gj0vAA3MxZRF6PDSUsrrFk9ucNQs",
-	"z40OTqQ7J21b3XfQVDt83RrhKh4xbavyoBsvoL0HPjgaEB0Eu+HiMkFqFxSCC7be7DxkdQco1IeAU031",
-	"RcHVVe3tEI1viJjHmKKVQ/GA75yhMcJbDkhiejIjsvgO7pjg1uvp5JAkXFy4sSU4kEEu0yuWJWQwC4qt",
-	"k9cehcBHcsPjaJexAOAuic+GZ2Pm4RV8svNrtVu2AwDrg/FBiocfhuNZlejvlSDOzOX2JCTIEkZSF16j",
-	"yp13wLoxbnfOm4KnJzkVB2RYMMzZ2y2L8kwKSbb326CYpTPrfXZLY15ALmP6hSei5PlcXjERRZfxsUvt",
-	"ChabYmnB9J8Jje3QAccYEjessc9PTR/zieYRv9ZzG2ML4wHKBcNLqbA5D5U0tzxfL/59JfsW9ljNRayB",
-	"MuCPX6ywLIyw2ruWV3eBb5mqhuP59m5Gpc9V7LU5Vjhjk1zOGuq5QozcBfCOi0XV4nUYUoe3ubGyMHKi",
-	"2tOfcUEKqVdHi4CHP4maLC97Cs6OiLwA388d0dXsMuABiVxYaOZiUrBoEMv3yHfngtlie5Kl1xe33/78",
-	"+87L1WxnLt47HICffIWG1fIiK/eqsn0NR3I9FEZgTnesxmlJfTP04iLKfPpcuYwnVUWVXoFaW4xoCKqK",
-	"Ue7l9ezCeLDePVL2+siEtPr+10jj1orMX+uqHnpC7ysmgrHD6BHF+ve43K3dHRim/Wt7Cc60g8LCgTee",
-	"/2VGZRtf/hAmZRQWNwblTzEowxq+lfrupc8wHiVgfnFIWarjGTFVC5+9EL5K2v2E5CylCvKaFTmdREFv",
-	"LUjtAszbuviCASwWA7eW7lLBu3V4uj6WNR4tFt+0T0/19YLCKtlL900iV01egrn+wvXoDBZ3dVOVow51",
-	"tFYdVzHPvfBySFQJ3dogyAzPn928KPb+Kv7j6eCndPtH9T+yJz9M/r23S0+mf5P7y8FYcRSrobF61bfM",
-	"IHVillsg9RYsDnf1CSHRtkWZwXRxbz4hHPhdPELhxLJl4XAuYmsRCyqammpwDW3vrBC8iU3GTu7CVDsq",
-	"MkwIC1Pbp0UaA9yIh8m+cG+7lD3irOtcNfvdt6P5dkZmjkRW2NjIyNJ8u3RloMl2qzkX6xeMGooXcRMZ",
-	"WLBd9BmkpSsbIPjnNwB5sJ17Ag2qDGM+i8X/BVL4hMlJzhYB6rxluaSZslkBNCMDmlOR2qS9uc65Mrw3",
-	"u2iydieXzgPEzV7raSFYRva2e20EnQNTLv6KOHIwzCG/ZhDSVDETcUWYgO7Q5KyI6x7tumbhQ7vkJTqT",
-	"bDfmnC6VFWz7zbKlDWM1xNSJLZFwL3goEp4MDmMAjQYvHRNZxOzm9+LXhRXY7G/Wqn5RovCtbrazK3PR",
-	"EMJ9Zr5GNDOa5x66GxGo6qDDXgw29C4Oa/qQpjwbtljt/2a0rjHPGxaQEjUZu94BGhasVBl3bVP8lHSB",
-	"jh4h/uGMXF8SErXdmhZ5POulSvl90UMVz3UJPHNbEItqs19WMziZQVSppL+g5X2fp2T129F0FpqtTEsB",
-	"WC2TPMJ71QCRYyMuvHBoI+tBxgjhTpYHl5xpWniZwrZ7nzAZU4xUvxjH3A/2R8IFGfM857F8mqd7a0Lc",
-	"BBMJ8M6rLn23XmbYGZFT3V3JOGwTnAYym8WkU2zT/BqAFxoajtH10dX90G/xrN866C+pWNpvtfswIng2",
-	"JPMs67c+LkoKxCy/T6n45KZmWwozO8s6c9HEXHcYG9YMbcp75Gf+XT2yBdaxFsR61QDAjV3cxzxt37ap",
-	"BXWsLuIpx0GGYX1Cc76NKC4R2FsbTmKT4A1kJbxp1UG62zJ/ImpHOrKW9R1cQLHuaCa3PBnwJLOIEjon",
-	"yVodtNVqf16xtm7bWCwW2lHF0to/t5S4hrn/yWJjf/CzFweVN8LU5cBLgVGZ5vcDktyMFEsvMIF4Zw9g",
-	"g/cwJtvQ9wFV7Mlel/xgS+QvsPNhQy+HP//7s+LpDz//j9+L85v37948f3r64s1/nMqdF/QFPbtZH/Ai",
-	"KniYC3tGjPhhAYtH6H9FkWw6yHlKToVmhaiLZCsIIpUjtLcm/IUZ7oLr9tyhWkdtGy5X0NkaMCpVS/gj",
-	"EIPjhXouxjRG3M6lprm1DSBSni3bU4HciaL7fBnVHGa9JHkCnmnj7aHKl4bp8Hqp//UrimP3eim8+KdV",
-	"2V6m9IRpo0EH+fVDV6DhulQBbZBogSiEQgoWE9ICoMJ9xCZaKqNh2sSaLBq9+ffPp60zxi7IanU27MO1",
-	"wj31yMnPFW6wUjmOGgUqS3N8WcXS4f0/gA0gplIG3QeUp0IFAsyEKqmNnNtafY/6QbqTUul2bJlHt5om",
-	"/tm9unWOtvHvfop/N347m8GRSTY1PQOMvaXcRoQrsdyx/I+oJGCUqMUrFv2ojeoXrkdHQVnA1Rx88wfl",
-	"w8qlBl/nmVFhffrDOifTGWOWFe72va/i5StlNJQ8A2NqN1ixZXfVpWI/5E3d3ND7uKGf7s53vIwAmpcD",
-	"pyhYqQ8qTWdlbAWUV+Ei7GR7qb791ajYX8jz8pn16FfsBoxopS7dJc/XdxfAiH11uy+nT5vpfF06ddP1",
-	"u0uESUn/6oynaXsrZhE0gjRHm6y8U0tSRHAsKzEhZ34r40yqZxEaVyydFlzPzswy4HwHjBbRCkxB8MoB",
-	"SbL02s599wlOfycIIW6XVPoJoZhYqqaAhwgrDvcYO/JzMUcE71Mjvgj42m9GsgIn4pKzMqpGA0mLrO1g",
-	"7uLQBeQXqwDiadYj1hcA7c4VTItSdWHHkCC2run2G0UKmRulW7NizIV1ZFnMGgKFKjpAjc0aI9oZLVhf",
-	"+FIUABkKCaKGcZV82qawIe4NF4AJKq+4x2k/aF1c/CiV7lTHVi4cnfCfmZFZoAbSUDalg0CSXCFzDGaz",
-	"GJYiI+cvzsKsK0UAlN0Ni5Qw7jawQYGtCXLl2n2RLEqe/K//5/8lH0ZUjT52P/xdCvYxabsy2ha8hOp2",
-	"rfOCORBowA2yrpBaXl9f9MUJyFjmb8JuzSKTEaO5HtnjBrmCiiRHUz2ShcPFId/BsSPm/P7X//xfiUtq",
-	"dfnuuPbAhftitfPWJUYFxpG//f6Y7O7uPjPPvTs/7pLT5/jD+WzCTp/bOgGQx3nNir5w+cXfKHL63HRT",
-	"ViiBRGp7Lv0h0lJ2CaB7YrMJnUxyjvFSLnfwv79XUiSAWtUXiOHqoTcBphPhlqqgnoRickqIOWqLGoQo",
-	"oYlFw+FFX9hYonIrvF3HIaI6GMrnx3+l9Kxz9Ob0gGwnoZcJ2zaHrDQK+YggksoxU30BlwYS+W5nXVLr",
-	"ywNY0Qrc5YFPkIa3dekbbAfp9dtEy77Y3nnaWAbvoJO48g/sBpQlYg4UExrOa+auuhkFBrz0hZtvCNae",
-	"lAy+Vsz29HmXvDa0gZK93t6iHXUt9AWkkyZC6s5QTkWWkDGjHsNMOCzUINGKKyj0GqnxVaWNNruhL7yV",
-	"DBIQ8AXXbqS2AblkWpG93q5pYiAtKq4vwEJe8u+65A3VI9UXMEo1nUxkockPJ+dWDLJf/Hhy9NzmapIx",
-	"0yOZKbuwZK+3bxOCj4yOkcDRe+OIqZsOv+RCgeAKpMGM1DAuK7HYvEP0p9PMenDdaWqTqchhvmaVfaI7",
-	"IDcrpOBKjpnrpUvOKmTDSnVLKH5flCS/L05oOqouJR5mEYHOxLQx3OaMTaAco0QcsyCZE8DfIYWz1+u1",
-	"+8JncfZ6XfLdtFBaVfCoSeIRPDtvZM7TWQKswuOS1ofyKPk9eexQEMxRqcFmkkfJTfI4bLfWIEZVl4zy",
-	"UVKUDfpWwFDRF6A/m+FeUw7aG1adI48SbTpBXNABm0n7OoZiuiOz88wembdMF7MOsJ3E75vqCzCJKFbY",
-	"QCesQm3o7AHZ7fVgUE96PUc8wn0A1oiIVYJpyJJ/RAU5fXO9V0JYGRoP3z0hW0/2HtvNxTEayd63W5ql",
-	"04JBiXCaW9yvMrp0t2eN731BSyoEsfvhuL7D1eC6bc932SQeQloOGf5AW70mRjcZctO8rQ/kxThsWtl7",
-	"vvOMJFrKzpiKWceMaFowhffRudoDpXXE8gxA1XGJjWwxoQXVdrWBpINKWzA6Vm1idKTwyoSyHW4YHhvc",
-	"2BuK52sKfrBLUB+75Kha2APoAfS+0yOPzDV5DAUSyKNJIR+7Kgl98Qgvy2McrhRQHcoW/XG7obi4zH00",
-	"dOFFhxHNh255m86lkWf8wSyX0E49iZ1VkAtznjKBaBdWKHz55kVnByCsQF3zGtbNzU13jOhYXVlcbr18",
-	"82Jrp9vbCnCPW8ifWu3WNStQ1m5td3vdHuRPTJigE946aO12e93dVrs1MWTb9LxFJ3wLYAg7ubyEry5R",
-	"NZIOuPI0g3BmpY/MYy/MU6aBgo6N3Kwa9bDykS1XBGPpg8doiDFP1iOp8hlhQoOe7cRsyJBHqQB9BrTc",
-	"QXP/PbzJJIibcoR6vSRhEOJ/n7JiVsrwmKBv1R9aT9bbeRpR/RZOy8oCOLE556rzMqInoXlIqEdEx/Rk",
-	"b90hOXgbrqyg0CaDGYg3Rx5FB75wCZDtsmCJobnv5QArcYT6QM3AV+oWDZMyVE7PGhc6XkNh4bQgILBE",
-	"wu02dOziBst+V0O0Xdh3HYa3qXMXnLhm57+VUUBwm3d6PYi3l0I7KJlAGH1vQ77LThZZVIAAnAhtnVKg",
-	"nTYmGjpM+o/t1h6OIda0H+vWdzRzdULgle3lr7wDjmkUQZbhS7vLX/peFgOeZZiauNfbW/7GK6m/NyI5",
-	"vLDzbPkL51K+pGL21kGHf2y39ldZArSz0dyXethfZULvhBej0ADkULCAaFerPLWNyuNdK+b4UEP0f0Uk",
-	"2tZv7dZtRyHobghOa5qtcYotdmtk+4BhzFWamhYC1VJ39EF6AJgbV4kFctNBfWYFK/E6ByWCDJZB4IZx",
-	"M8NpHZRWRLukzlc9FVe22sn29g75539+291+jJA3ZgFzptlBGVWKwQsaxSOSwJ1PuuRUkOOzv7YDFJuc",
-	"C1aVeVOZT8cCE7/blkCiHP7T2etXFlSM3WqrH1GiJgDVPGJMWxAdIyRotM6Y6z3NqRkoZtU7C3LyTbJI",
-	"+OkL3IoKpM9hqQxC9hJuBkgo+HRnMFUzK4lUWf0J/L6A2c8lz5ujB7zW9GWm7rRKI8CaZWuicZaihUSu",
-	"jBlM1XXgxMS/RAYU67d1ie5GYthIDBuJ4T4khtuOvYMVqSHiyWG3estc2oXPfYyVcLPzPjAEGOn43vbT",
-	"3mNPYUoxxFA8oDchoQlCy49xDp3nXE2k4s5PWvpf0Ge8YHwb6eWLSS/Ih+ryiwxCQ9aXX0KislDXDQtY",
-	"fil1V9aiP6Lks4kY4MPrkcDPqTsEC7pceajS/s0d/LIaRLgbjQpE5WZV7uF8XY3oddz6EPz1sfFy/sDC",
-	"u9l6mBPbxKkqoMlh2vsVm23O7Rc8tz8wsLpXDsqdTuq6pD84NKfPWx9/W37StzJ5I3JJs8Yj/9w+UD33",
-	"C5Uy4B9ggmF0iEpsOqJc+ENa/iYLMpB6VPoyzddB6OW6attwmufQV4gvGnxnmm+1W/jnb5/KhCZs3AlW",
-	"s4PNridzvhYA4AxFrt6cvCQABas2ouSfhxy4G1SlCYQqs99fMWm4YjMscvwp/bRbExkLSw5ibbgqbW/W",
-	"QxiI3OyaCUit0S7+2SdMJ6cZG0+kZiKddX5mM4zR6IsrNsNGzZpfotTKEB1dSJLKCSS7ISLIFZvoLnH2",
-	"wr3eM8KHhJLjs7fgw1RTc91Z5lvoCwyp5NdmD01P4Opk16wgSsuCZWTEChYzbblz8DNU8lpvWYOZQmjW",
-	"umqzoVRDjuXe1iROb34+Pvu3pyVtqpavTmk6wnDhkFyZLzvHGB22HqFqb2hdndb1VqB1x7Y0MRLHnVUm",
-	"YmsvIsH6U5DUb1R4MRdS1oKBLdwdpgZSe8Vmq6gLW5OrVG3vfD5i6chTKUm50BYgdQLD0njO2oSJtJhB",
-	"sJCNT3IV3NsQHfILhNaoNvmJXlNbSBEoBRUpU2jv+nbn2c4hOTo56+zsP+kcf3cMvf348ui4c/bjkfny",
-	"sQuaW0q/+yLnVwyqntgds2btKza7A22HSRKu+sJBYtXpO+Ouyp7wxnRbin8pte+LOXJPPpnaG/K5vXM/",
-	"BB9u3XcWH+Ne1EwcnaeC1fhwW2pjPUbjr0LEEDzgghYRUPC4fmv2esNsvnZms727Ett4QYtL5DPb+6vM",
-	"3EZvsuwlyzg9n03YvzRrw2L7usLgQIMwwhmQl4fidbbo7GfjdUfkvRyUUYzoIfcInj72mis15eISykhB",
-	"ZLVF27ygGkLKFdNBPdPjIzIy9D2VYsiLMUApohfft5xSYanMVGQQln06V1jMVW71IfauQrgUzAYSJgWb",
-	"5DRlfhCWCyEsGKSEVCo6J20bCR52Y1m3+Rp1mb6A2mVm3OOxuRCaQc7CHNdBRNSFtpqvg/EEQ8Qxfzrz",
-	"WW8AP8lB3A0QnAmuCM3N5ZlVoxvAIcK9y9gfFTxmwK0sOl0WJgqQGdNQcQ1iXjEb9caejBpTe2GHsD4z",
-	"2untfO41MszZXFIf6Qu1teYY893nsGGoG4Z6bwwVycunG+QtkbIcMmM5u/THOxqEdu4LvAW5FfnMpbdW",
-	"Aqp8BUiISVHSWaegzGMQkGbrPBrClGUs65Jjm0FnC+f5hBtfKbJg5mqlmOuFySauPAiQIemM9ajDWYev",
-	"RBCbOe/X83LaSyOz7Fgx5cxM0eiLyvqqAILXh87pAsEySSY1xNu9ExxSkmRBjjo5HbB87TAcW7OimfJ8",
-	"UY90sJANFBb3IywL83VTxj8/JfmhUtURCwi6ekSWmtirVSUk9sua+9k9uigQxJZd+wIxIG+CEEQXKOev",
-	"ormW9oY2eel+bwr+2NnfjYagRQPaHAbSincKVsuBTDXEtTjidwP1dEKp21YjWTnizVUvwefvIe7OaAZ/",
-	"uab5lGGKqPnbFqoUMwI/NI0F9qV5yfdX6P2I5IxCDm3SSQikEytXFtgoH41Rh7Jo8sZ2KshTPpg2/LL6",
-	"iL1NHfvfSgGvTrSw/cMQazgzyyOH7Nn66in1Hy0GKPNkcA0622RgsKCXlvsaEQnS++cQAcj5vPLvcAQU",
-	"UdJIbSrgB0ZLh+Rpn/ObmAYRjRHMAQDTE9PaUYh77oLmvkqFHUdnoXtX0tW377nvJkHJRSZ6B0JdcjKs",
-	"Kym3PKnpqSfn9HJdu/GfU7fdqKpfltgdZRlxAB6rErubgms2J1VuDaY5lM9piL6g6aiuS/ok6nx2AE65",
-	"94h1Yx/z2A90OGQpCsKQ46OQUrr5gZE1zMx3lZhY2acH1AHBooQ/h+UHaxoK1kSm6bRQRN/wlLUxuAOT",
-	"+cHjCfprAlgUKvFGuElOxTfKprhjGEg6YlmYTOVkQEABMHO3ntByTrbclV0CTIQyDXeg2cSo2WOaGzGP",
-	"ZQBP4fMD0HYrXHkeREOBtH1M2GrjmGzLkHt1M5I5Yjccn/3VVkd/d/5952mQf9Alp1qtlAt2QBLzX8RS",
-	"MoKjHPZFcsPzLKVFlrRBrASUUfM5VcXFhI3Nx0khhzxn+JENWVGw7ALczfAgNf8GHK3dF/gnAOok1gyP",
-	"CkJCHgXCLJlQXih/vqDcTnKYPIa8MouiBqvkQEdYX1ghEs8W1HuyhWRZgFWzZVZCbSUWHcosi4WWAIsk",
-	"YFVqst0myZYdnwU7MasVY8TfTfOrkBmrr5Ubm4G6Ia6V8PJwBvZgiFiOrdnQESERX30A84ZXfnleOZ0Y",
-	"IW+/11umIZiDVfLM1hp89AN++Ig8NGeaNWgUnpniUxVPXYmZF00wbHvvrjUXCwkFRFkBlf/ya2Z5rA+r",
-	"IVeMTdD/NOJKS8RsrwWgwDjuqlQMX1KdjmKBhnsxsE+Y8p8u6WB7hVv0pgCBBEJHvkdU4z9cyAFs310l",
-	"z3Zjqswdz94vdDXb5enwlRSs8Zz2HlT9/GSd0jS+G7tc73y9Y5cGzIhpHrTa02HHLEIHViG5l0Fs0gS+",
-	"ZNbQelfwbrkAeJ7fsiGG4cAFihTcWg0oGhiTtPW+zR2bOTxLgNoO+Nw8i0Jc63thUZ/L4GWhtx9Ydl5M",
-	"cWwJh/ukPBuuvRHSPwNNQwx6EoDSWkrxidYtJ5WvnlJvzdcPmli/yWjf8PiINyu4Dfef3P4pskDjLcs4",
-	"vRRScdUY63SMCNkADgqBSFZwIMdHDj37UemBaZPjoyMXcITa7/NXZ2cnx48tjq5PdwHQLbADnro6UD7W",
-	"6ZAkAC86S1wXAL0KzDGM07WePHxE0ytm7QbbPWdNVpV8jxkBDzdht7j5ZmwWsVNVccYrVUi5Ivu93b5I",
-	"/GqB419O9SIArT1r/VbMYpA2wWg5oE+Lo1V20gil9RwfKeWrz0aMTm7pmIsl0UzOyKf9ZmxI0ZdU+u3p",
-	"CMnR81dnD6d5NFIbcC+sn2BQ02qifq/XRQbOnWrczzUTrgS9NeO5qO8RVaSSC2Dj/SvB+lSVRQXqKMcj",
-	"OS3aiDroYmlQALI2P+Uz1rIpg5Q1m8fQ9tTPUxe497ajTsFSJnQ+C2DgDbUBowDk011QjfjJhnoFQQ5B",
-	"MCmG9ZBT4cvBtAGUvU6oIKGBDOW0gD6gnsOYipnNSoC/uXYQQeh5A9j/nJk12O6Bv8+VLjKk10wWZkJz",
-	"5dGlS5r6Xg764oZyrcrZJRgnn5AEOu0Mptkl04mtPmYeTYqpsLOeo4Wn5kzdZ4DFw2YlnLu0SEDYXjUt",
-	"YZNSsEkp+BdRNOF+1+i6kDf3pWYCrfo8LOm8ga0oTWcgDRqpNCyxCEVDILsMEpChaEDwnov7F1L3haGz",
-	"tuKa41BSpMxQeUPvu+SEFjlnQdWAEE2+mdf0RYTZNAzEMzRZ2EIB3rsV5Ys8YKdhthtZwsi8g79eDwWD",
-	"TJBf2Gx35GFDWZDEhueVZTocYwJf3pTFs+wEu9lwkw032XCTP2nKmCGz9eTfe+QnhnrmXLBGe8qpQyX2",
-	"Vd8VYhY1YRSDjcPGAiC0tItDKCMT6uAc8w6ZF1zpcze2P7R9FCrArFYowKu/PpRiY5b4aiykdk8ajaNf",
-	"ykiBlsfPIxK+nbo6WexWl9X8UfKpyERzF/ivMKyNaLIRTTaiyZ/Uo2pogK7mMN1dMikLXkfFkBdQ3BMf",
-	"qpJgrHpLkiOoTXgAlUawNVt7LJl3j1Bbka0vHv3y49H5Lz+QH89fviD//M9n3Z3Hhhsbqct1Jn1egKvc",
-	"DY6X5AVVugPcvXP6PDnAmGF2S1MNqfUpa/cFF04ldCnml3SiuiThmas3iq1Ctcw2SeCPBEMwZxPWJklG",
-	"NU2Mnoyl5CzUf7cvjjD1Aa4tiGFYEG97n3hfkivbwQqoFG6kNezaJ7wL7B4xzRzwVF+4kh+wSjah6WbE",
-	"0xHkY0DpU6AbI6pKgBEhsTFQ9AumpuPSXg0lYPtC5vZV4SojhdkQ+DZXRpdXTCdthz/zBouFYvoUrIdN",
-	"mpUZgrDhunV4ZnMzs+QAUTdDW7nSAFDtHGxBHfYxVwowC879pAmuF2w1lL+zloq2s6xv73unXYDvYyub",
-	"B7XzYJ3khEGJXW16l2OmXI1aa313eSewshyKNPaFyuXNATgnhWCpDqCJqdJQSyTBJBBMeMDq/YkNfUI0",
-	"BWnzEcw1OZdkKPNc3hDaF+artj075U7biXCf4AFrFDM8mPt4glf2S1XB87oI5kfPJixe96VUTjBfpKkE",
-	"DPCwTy8AUx3WZy9WMDcKQ5bwknvO7m7oYbjVeEGV3/LSamXOhnU4lRNyj9XAL671CuV/UJwo51mhnGvV",
-	"AXooRc3msYRsZE3A2lKzcyei8GznzxeevsJUYHlPkDr/MZVBQ9Qtb3CUb826K1xcc41VbRfGiJ0Gz/2h",
-	"jR/lRJZbQILFaYcA/RxqGl1twAzu+zxPmACUjcrCN1g3Qk9G9ZyP2XjAilWwDswuGuEG2AqYABEVypYy",
-	"PPdy4IQVSgoj44HgpIA7KX4pwHIIYtAPXP84HTjcYBD9lZetKMFBHXrBzPnzYQil28fo9lCiP6V5zgoQ",
-	"XC8LKrSH/+2LQubopMHc2zevz84JXGY78aQZR6E8/V9r9mY5wi+Dp1D2b5S4F1xcNZkqykNa5rCZ3bxP",
-	"DN4NlsIm9PwzGEoQ+oOK8Aybo7sWea2ZSwKavfWh/KOWHRqDZK0QpeUZlaf2ns1RzY1v4ssjSYZH6i6n",
-	"aW2u5HurlG55LweL5dmfzAP/KuUD7wdC7ic5CPHjVjJYLGkPae7ndqYsF/TNcdmQjy8t/ZtdaBT34UZX",
-	"KIf5pqbNmq+2PryXg4VlCn+Sgz9+4vViH9om5XpzI+8j5fo9XJWV7uC6N+onOZhj2Xh3tyBucv34Addi",
-	"c6kg5cDlqdZsPNEklVOhu8TrtrobCWjUxewuJOMrCRl4LwfgMXT5Uu/lwNfPp2NmnXpBOMHvUzZlmXml",
-	"mAoByWQuqADs93/MqII2xvFON+EEm3CCVVUaXcwIJUPIgV+NFNZ0YqvcLA9ltA8aJoo+c+sZhvyrCZOT",
-	"nIHxkRbMGSuvuYWLy+UlIh3Mazkvbf9/aIs9TmK5EG/XcGOUv2exPJI2YJe6sej/p9rmX0h5pSAV2fDq",
-	"FLg0odra2NEwb1sa8QkZsFyKS4XBBVT7N1z2IlhmzS3pW+FVhU1AeIf1PCRBOom1+XsrP2BGol3/EHOh",
-	"FWOY8RHOF836eD+DxItC5syFB51j+AmmsXhGXL378FRfwC9YShBaxIAZF1LiZgCV/g5tWDOhJMlYmnMR",
-	"PGF7Ph2SmZySTGIOzJWQN8Fcv7HL1HbgwBVzTlk/I3XfMxfPAbNLaDbmIgEC1Rew7uC0t7MyJwDCrwWB",
-	"B9tESJKgPeOCZ8rCUAqJaPMz059ZfJZ1uCDyRqA7pC/KrrFl03k8jTyX8soco51eD2emzEwhaga3k0wV",
-	"K8hur3cIVaZdIjnm+GgpO2MqZh3TzHQS96scZRkSqK/VoYKjO8qyh/ak2GVpEMmcqw/P57+ETLZxe3zh",
-	"REikG9RR9sHMOvORrSCF+BQXiP166wN+WAiMeSIypP347DfKhecp74iukLNKuh+UTzKk2KpkwI1stYh2",
-	"X2S8YBjzWTjMZdT94J22BXCG1EOPx4/NJbYKH5skhyT54eS8L2Bm+Ov/6QpSDGZ/SSAoC6YwhgHxInTb",
-	"h33geCFE0FNxrCdo6O1YXptHsGiu5VYYrml+gfYVQ5zP0wqHJHZOI8MRaar5NbOBtYZf9gWuvCrZseVi",
-	"YIOnMdbi+oQvVJccGTal4BeaK4mpojDevrBxoEFBqU9hddFEStPTHXnLz4xNzmHPVoQpfWv3ofUvr9f+",
-	"oTRUOK4uuMRc95zRazYnst+BqMEvLB96OaHJmu5P6GdWAJsECSdAbGzFX9hWPHYH4Q5a4FrEDc/DEozO",
-	"I0OwHSqWV1Eg+7Mmeta5E+JHo2SAqsV5yWr7gt2mzNYuhRKlptmVGOoB1g70HNszO2Sqy9j2QsZFMzDY",
-	"4nwj/KsvHANz3pv74V9mOZoYGMKD3hcD+1yK0ZcBMV1M0hyI6Z+UtG0Uoa8FetTrHoaKfYrmIydM0Anv",
-	"ulvQJCxAGCRN9aeKCw4wi+ZvCtOJ5swXcbdmAYyyiV2x1xMmjt6ckt1ur7vbxbVh6bTgetY6+PW3+bKW",
-	"EKOTTsdmaOUiQR0YJlLW+q1ch3DhFmh/zwPdpKLmIVnOEbXLBgphfZuwME+sjoI1NPKiL7BUgpqvldB2",
-	"WqN52OubSssJhNBxcYmE/YYNRmCCtXk6pqXhtDDMqC8w1aBLTrHgWwi1YNQjygWBRLLSlDqz9SPrlRq4",
-	"IldsogFsBuyotj5RwcwpMMsxYQWXWRTBEZbgdVXIXVh193zejg25kQvDrWxV/FWL5T7t9dqtMRc+HmuV",
-	"hKE/btWIPz+ptPUf7qRQhb8srwhRO8qfTfSo9NMggIQj3/jT7r9KctVfZEi9oXxlrZupopds/TNWqlNW",
-	"JYoJ5HPn7P4l67CLLyNfr3LInZT9RzrsG0n43tGsIAbqvsh7TA7c0gUVasiK5pqTpwKAC5VmkzZJtEzK",
-	"xDGn5UNC/bCQ4yTQypUsrQkVMZLmN3SmjErfF66JhQaETIKce+gERDTRz3sa7BC8zYJacFoSmEVgcGsY",
-	"RmLi3blds9dgyhjxySdZENpfizPWT8fN7+syPACCJpyVTYnBDeGMEM5STf7QsvqjUZk/VpRmd7atHXLE",
-	"oaSAM2YuMRPHSSgKRAsMC++sxPQgEgV2FrlDxw6sVk6NiryRnD+r5PyNFZQd+qORoe8qNLtTVxp1mmI2",
-	"jwRCM0HYoQMFKJiS0yJlihj+aD3TI6nMIWjPn9a3vpelJxZQP0Z6nK+L9hEMcxUbFyNHb05JEQxskZ3L",
-	"f7f1YchztjDdxk/2e56zZUaaV1DaemghmPIagI7vtvteOYPNhOpRaa8ZYh8rGWue7K1vq4luz3t6TXES",
-	"izfJYrhMcsrFmtt57tdjfZP7kr2n0LBb9HVOgbMgLsFIo3lOBoW8UTbCGWG7ZnIK4iFKo8SIs0NZwMMS",
-	"ohSLymUHUASI1htRRajui7FUmuz0vB3zwLMY06QRb5mLscFiCw6r2zQDVdKbYKTO3Lz+0HHTdhbLA6fd",
-	"Am741cPIRxBVjQf8RvjVb8x89Lds/uJtMZF1aJ43a5YQZgZ9heFlcMmqlwshC40+dmHR6RKH1oeocS5b",
-	"GYKR0c6vuhYCEEGIsAa9yFjgW0hzqVgJUOeAAOe54onIjvL8zjfvgfQ3Nz4c7UMrb0HvLGvU4bDK/9xW",
-	"bFS6jUp3Z5J1IrIqZw4I14qk6oP9tLRcfCrlFWfglVTOLRl6OtsOWjQgPE1khpxgqE8FdNMSNEzsMGKI",
-	"nOooQbL3bSVUEriTmyi0r/j8SsHWOL/rMiB7ViopzWjpXIhDYi2US7Si1widGgZ8c4XSsIv6Jkuixyp6",
-	"1FQVK4Bk1l3hPvh7LYDM9h9LaoYNWaE4AmxGHRUQsXY3gvR9pyAapdSteIOUbO9axc6D362AA2gxkpuR",
-	"AIPMNyG1ReSDbgBG1cXmYF0nTTKJpVihjmm3AYsPTtrXKujC4L4MAh90bdSRM9iVJjkXN8Qj7+EWbrD3",
-	"NlL2HwV7zxO11ahYzcOM326hc3WxDeAdBJ1zRfjQR3yPqCI5o1csA2m6TAomkBOMJjoo73qU546vVSIF",
-	"qyI5ByQD8/WkYNdcTpV/SQ5JITWEWuCgYxgrZhZHed4kDn1FRFH5wT60+h92v4L67/zubtE3hGlDmJYj",
-	"OGIGiKdNzi3QEB2zNr36AP9dagPAvhtNAN2GcGAnUv1pAmz/RTBD78YKm2NpG87BPZPihZJpqRqG0unm",
-	"tH3ZJMW1j9rdMhTheDgsukXBuOVB/UzSypcJv114PVzcrbVL/dkKj2zEks8RoXtf+pKVP7ZQI1kfY7Jy",
-	"sxvtSYLdLLcpAQpOVVlyflWbQDWURV8k8poVOZ1cWJ9GUob9Gq0NYSsmOU0Z4RrFt5sRKwARCQ3AMFfA",
-	"EMEKX5CpxXVfVDBFTp+3IROqbe1a6GZxli2rHGL2cBSuAhb067dp4Ti/CEFc26ZVHqP7s2t93CQTbwj0",
-	"vRJouFCVUoPDTyfXLgN1ofPsF/fQHzpOy85iuc/JrcnG6/QwXqdyvRt8Tv6QVg60+3aJ3+mkLPapmEDQ",
-	"ygKDFSQ501RktMiIO+KumKurR/rm9dm5Q/FIbI8dniXkESRShxVcPcDkUBbWvGPhrx+3y3c1HzOl6Xhi",
-	"sT38D4pfCqqnBUssJOVAZjNXKTaBWbiyqL6nwcyIGHP9+QykndvbsvqtjdrY6ZXVSzF+nlBF1DQ1lLFL",
-	"3jJ0cOOKGVkES4c6eDGs0+VwvbkqzUXdvvgec9fdz8qVHd0nqk32CeRS7fbwvztkZL4btcl2D/7dM//u",
-	"wGezMDt7ZEQe/fP/2+7974/7oqyz6kU5KdhhWRRVCqjv++0+GZFd6CqozWpROY8Ab1IWZL+3C8vRFwmg",
-	"D3eOzKMJYbfax7LeUK7bgI0qCSUZBZxMu1koFiKGpSJ72z1A/oYvh5TnCiXKIb9m5kUFsN8ZB76THWAM",
-	"vcXGyVjOr1nBmSJMZCWMKR5Adzi67mXI5jLHuC8sImgtUB8lUXc1bNyghVYrCjMgQ8/k0BUnNv2NZcEQ",
-	"3k2K1Gyj2ed3b1+Q8VRpMmDkx/PzN2cOyWYkYbVxL6aDnKcEqQLTbfO94c5kb2/XrAgE6W/3dvbM2QFo",
-	"876ACvIsC06trXLLpej2RV8chWA5KMnrgqeoyhIlx8xLy9ZNPKYCkgQ8HXGFfuv4Cn0RFHM27DPPXVvQ",
-	"NUZZGlFOlVthmY+10PLCFSLmAAcE8BhmYCVsT0IeJZXas1nS7ovkvRzAR7MwbmPxCwRItFfrRhaZswab",
-	"kTw+MCP7B3wm/yCmb/KPvvhHp9OB/5vfElfxFkNHEvIPksDpT7C8M/78jXKKB5SXwRnKCeIIVtqxpgNo",
-	"Z8CGsmC20rBrdMV2LH5G2M7q7wp1YW7GkNsGEG0jme8BK5BfDApzbODRVGYscYsIR6FNEjmAgthmwf3n",
-	"C6CA5ht2O2HmjJnPQ37b3I0h4HKqm/uZf3u+EDG+XTsjJIFLaT/745Kk1PyrWMFpbj6ZBVTwQeoL3JE2",
-	"Saxyqmp9F8wwVejQs43GwQF8CMAzR4eH6CLqgsKKjeS0UBc5G8Jfhs75P+hUywvoOTk0I6NKCvP92Ajf",
-	"l8yxPlgpI3CZm56x3ME0w5s0XzLOxlW0v9phBmOJrAzNLxB3HtoK1tzsrJkW05TntTfNHlKRsju8CtTv",
-	"wmrd1Vfn+2CrPAjTWOVBPFwhiVh03PCQxVoIJh02gK8tnDw+rpi+oIqbm1OeSaRTx0ck4xlKHVxwNbIs",
-	"Duvog6+cKzKReW4YiBU2sIvgGHTRI1tbk/L+lOfRTxqOY0DAm9psbGp5A1dsdpHJG5FLmlXbaXj5vRx0",
-	"jRDi7qNhAJ7YQKWN+mqbAU2FPfdleyUrM5vkSs6/lwOQcVB+lIIdEBqCDH2j4BEoFI+sFyUiiVXiceYO",
-	"5u4QZWsjPyBjN0K0faScTcZodpEzrZm7vKvMqbY6h5i+5CSnWTuw+4WgR2W3BdMFb+jw01p34lmM7yZG",
-	"UAJyBOIGfBIoxMHsvI6S1BpbynzdnTk0J8iopBc27qPeUpT91riAe3auJZI4SfvC/gY4U/U+CmaXyr7k",
-	"Fg4OMgwb5l9KPlDOyiwBNmcodO63GSvHzM3DS7//8FeOPEoupTB7WZDEkCRzTYyiZT9f+H6Y0VXNB7sE",
-	"bbeStV40U8jVHZc6BEIU23ojpDpVwMcgOgwvVzZ/YJ2SLB82Fwq2eufXasq1w/syAYq28+XmXLcVZZAi",
-	"vxRGu9oEK25igv5IwYruJK9u+2ow5259sJ8WRgC98miDnmhZKxmSY2ekQAZqIRELOZlgca9YZFBJzzax",
-	"QX8g3L27n7zm4KDGo3DvJv0lfGETIvRV4pivfeLuFiNkz0g9Sqh6Wr7nLM9sXomzeytMfKQzMnW1WLvk",
-	"jOlSjoeqTMUUSyTBd0ZzsMKql0qgaFS3AbY7vCSfTXz7MsFJSy6nC09y4vcmQGkjI60Epn3/MtJW6YVZ",
-	"xQ/+vHz6ISrb30NJ+erAZ2F5+UgCbOCTksPAWwJxVUa1qSa5Nhq5G/Jb54rX16CC1gcH+mQa5RZmeWxA",
-	"uTb16ADn89xIFl86niDco0+MKLizpLESsdn64KxlC4G9aoe09XD34ReuR0f2XDfxcTeFzbn/4hK12wo0",
-	"hFVCQh7w7C9nbu543emmbHmL8/pRxXcfZVN00ZmPF7EhQ7VKEQXWwjeKp2cQEEdTCSaqVqhtEyX7woaY",
-	"gE25wAiOjGmWapJN8XozwGrzm+7iJZTmeU4GrLTcZFB2HrtnWTUeOVoRz7Z5r8bpCsXa+VwUaxmVapNN",
-	"cfpNcfp10iLsySFU4BW/T73jfkhZI3HyCekYCUcFkVNNLxlE+WHHrhTZVHg3nqVkA6ZvGBPOYYf+OesC",
-	"lEOMpLIT+UbZd2zklEPGAc+e7QAeaKNjuBrEGFJCjBPrC+4K9lvtAwLJbkYMfXHe30PLsDrTKWROoCuW",
-	"zBgE/FkUPT9bD2i53Wv3ej3bfrXA+iHREqK+uJiyNinYhCHcCE7Krodi2lflhkBAQ1ntAq1CVd8adfZr",
-	"9fv5weIoV7Ic7XyG3pma5np5Cj7S9EDw39Ry25ifPhcjsCSJC0KJ5mNGCnuT748tQBBGBz0Vn4c1fC8L",
-	"iLCW00K1Q4tPABUM5G4g9chlPlQLYTjZFERTdcN1OnIEEeobiAgiEyax2AFap/79S5e9ryAEYZNTtpE3",
-	"7y3L63PYvDVTn4m2oE7s5OUwlr0ebFWBNjJPu+BEd52CvIkuOQX1FkOtQK2dpy/nTOk/kdbqgi9LG9tG",
-	"a91QkeVUxNxAI50YlebuSqs5c39f4BAzv35G3vsjo7keNV0Nuz2QIDQVgovLxdU3jkcsvSJmSoKpEIt2",
-	"hN0gkvKkkIOcjdXWh1RmlXIbkRHQS1tk3JA6s3PfKBdgnHNxpYiWEbjjWyhL8QY7WqWWqm8aIqNjvrcO",
-	"u+XmuEUrdZi3HrxSx6cXUrnv6htgojVrLxCjAZOnYW0XVN8oGM1mzXfgLf48t4k0z+XNyXiiZ3+l+ZS5",
-	"NZ8v2gEZaC4jbkILrGMT85pes2IgVaPjdP9h/abNdxOWpBvQsM/c3xFxJxvWz9CDaUkXbV5mhVwoLSeT",
-	"FemF2X/eSDDqsNgDRgtWACp2ex4kmxXX7nxMi7x10NoCGcM2OxccCTcbkuUUahWY5VgtBN0tD4jNY2zN",
-	"O/WP0pRNINRGFle+9imGEAQNvJeD2NuR8tPBS+HXsa49oHDwji6rBdae9jH2Hnk+fA9C8COvnYhsIrnR",
-	"yUOfiTftWW12cd43OmVcyjUVLuM66N4zzvkRAJw+zXOo8T5fdNYWcy/rzhoyFLRcAf2LLAsgkH+jXL0d",
-	"HKxixBMjo26aKTqs9TZIybSEJHdhIw53fb4TvGFIizAlKJc0IwOaU5GC5RQSNU2Hsgh3xV6H2KIE9dxx",
-	"R0v6q1wxMaDAYXslCf4IEkqIUIGyTCMA6xlj1v5rt9VVPEfDdBnN0l2J7/rc/oMFuf3WyxdK6CV7Ztd6",
-	"Bfx3lOjnDlqHZwv5dgQAvjYJXtb48gn7grwT/DasD+OHu/3tk53dXg9qqy8cmMcwWGV8XGh2CaUw5wZ4",
-	"NqEp6yhmtsLQJw+BoNqQz+8zyRCmCRXiA5Jcb7fRHzGgij3ZM3P88eXRcefsx6Od/SdEXrMCERncOPHm",
-	"mdvdJu8lN+RgMLNF70uO2zRdP6y1tuMzWeaBLK1kkP/b3yJF9Swr6JIjMbNgAcgIMNPeqtVgD+7FxV5m",
-	"qa154RKQi88bFPY5CyrSZe9IM6ro/x8AAP//",
+	"7L3rchs5ti74KhjuM1H2HJKibi5bio4JleyqUpVv21J19dnNGiWYCYqwkgArgZTEdnvi/JoHmIc4+/e8",
+	"Qj/KfpIJrAUgkUkkL7Is10Ud0S6KzMQd676+9aGTyulMCia06hx86MxoQadMswL+OmaF5mOeUs1Onpsv",
+	"MqbSgs80l6Jz0Dl5TuSYUJJWj/U73Q67odNZzjoHnbTQ54Pty2f/2L/+unjK9kbqydXg1+1sZ7or9mad",
+	"boebZmZUTzrdjqBTeKdqrNPtFOzXkhcs6xzoomTdjkonbErNUKb05iUTF3rSOdge7Ox1O1Mu/Bfdjp7P",
+	"TGtKF1xcdD5+7HaOy0LJYnEWiWA3+jyFXxMzIT1hZFawKy5LRWb0gvXJiSZckSua84xIkc/JWBbwnKJT",
+	"RsY8NytGqMiILDJW9N3Ufi1ZMQ/mhkNomcbOYO9pbODPWc6vWDFftgWZfaa+/ll+tfH6u5budvGfyynl",
+	"4h0bx6dQENO7nQo8Wp+I/dRP5bRl1PDSHY+5mL8rReTAmJYTkk5YeqkIM4ulJ1xcED2hGk6FGQRT2j7S",
+	"JVykeZnhI4zMciq+UiTnU65VF05NOqHigqmhEBKaOiA7gz0yZVSoxVavZZlnRJVpylh2SKSesOKaK2Yf",
+	"UjMpFDPnlWtFZoUc5WzaH4rkJGPTmdRMpPPej2yewCMXQhYs6w9Fy5HNivl5UYrambVLNZIyZ1TAWgVt",
+	"/8jmkU3OmDDXmpn5cEVSmuddoiTOrmC6MD9lkghp/pwxqgnXB2SbaEl29vfJFVd8lDNydHp8cmLWq6Cp",
+	"uXTdoVBlOiFUEUp++unkeZ98Kwuys0cmsixUt7qlpktyzfWk+uqSzWH5/RdaXjJhjmOpWDEUBdNlAVtg",
+	"LnmhdLW89IJy0cX2aiv7js1yOmfZAcFjYtqnRLBrkrzDDeydZEl/KI4E7ByZMj2RWZeYA90lI5nNu2YE",
+	"OBQ3gr2dHZLwoJtLNu8VrFQsS/rk5wnPWTXKoYC5mu0V5gBcFEzZlQiPx97gWb1NLnru6cTO7B3Txbx3",
+	"NNasMGN+Z19X+DMl+zc3RGmqS3uQC/aepWbPFRmxsSxwVDAcpWmhWUYe7Q0GXbI32O6Sve1d889+dyj2",
+	"dp51CSVTrpS5JyqVM2aaJFwg2TUL87hLaMHgjChtzm2XjFhKSwXfwR28psreJnuoKyLylA12n339lPX2",
+	"Btl+b283y3qj9Nlu78nTZ3t0/+vxs92dPXcLJoxmrKiuQePu1K7DjGrNCvPW//X3/633f//yYbu7s7//",
+	"8b91YkTlZPyK6nSyeEPewU6Tve0dwpEHyZFZSzKpZkQUFynDG/TijF70W4c77mE3LQRwf3snPrjXUjA/",
+	"wLamzUO3a19ccU3NhJfwMthy+1idC3CxOTur2rpb5vCDHC3jx+/lqD7293K08djfy9HdDvpHxmZnhq6o",
+	"CFe7ZGyWEPMvEjxDAr9SSIcsF0LOUzGckSEoV/KSZW0SD75dOyZMlNPOwd87pqfOL7FhvjSccXGEr+gN",
+	"n5ZTIsrpiBVmnfGGKDJjBQpqLaMAVlsbRMbGtMx152B/0DXraBo2EtgAFhH/qpaQC80uWAGDe8VM762S",
+	"DF7dKTz0lYJFRHI+Ybwg33H9fTkiubxoSjgy1TKlOn4QsLm7PQvAp1Lz18I83hgJF+m/Zf9/AV52QPwV",
+	"tbTJThd553zGwmMyYkYqZYbkA1cyUvRQZJIpIOCpLIUGOboU/NeSCaaUZ8Y1EalJxzM5XeMqNY5A4afb",
+	"smpP1lizU6bUcuJFFD5S31zF1MaX3zZ0t5sOl3/Z8OG+1gev5eXGg4dm7nboP9MYTfhe5lldsCmF5nnI",
+	"P61s3SVUk6lU2upuXJGsLIAzGDHpeiJzRhRLpchUlziZMtnZV0bAQjEvZH1Jd7GrjI/HRhEcF3KKVwG4",
+	"NDkzMlDBQAamIJiBZsAyFCNDUcnNo42UXdMGJQukj0d/3+49++Wff9/u7f/y94H5+GTwWMXlkJ/ZaCLl",
+	"5bKzcI2P1E/D9WTz02Abusvz8NG0ZWVR8/o3NLPStfkrlUIzAR/pbJbzFLZ5y+pC//29kqDWVb3/t8LQ",
+	"886/bVXWkC38VW29xbew0yZHyseymLLM6Wb9zsdu51iKcc7Tex2J69PK5YKwG660EYjxaHbNAVfMEHBU",
+	"CxL3wDnPEhh2m7rbzg1aldI+eR0Rx00nL66Y0C9uZngI7m99zA00cxckeUmV7sE4eifPQQmWecYMSaAC",
+	"ppTLCxjrt7IY8Sxj4r4H6rXQwtCknKaXRrm1KpH2D3BlqIUueGp4rJYomFn7idX3QkaKL9B0YvQmWZgm",
+	"+YVgWY8LJ+yBopbKKbM0jFodVXHNYE1OhCE2NH9RFGhLu691cR0TZnp2FrlcXhi1yGv1iT2O5lCjQsq1",
+	"mVWJGi8aF4yeZY/ja6m/laW496Moiwsq+D+Q+xgFT0hkOXhbYWxvC2BG3DzzLeX5/V+YJQooA84G98np",
+	"mkhFzqR8SYsLdt9jHclsDifCdG4v8zZ5xb9xo3pFxdyyCHWvg5OSTKmYO0qpDsHcNSfWqqf5lME6hqYW",
+	"OLoJPHdOdWJYMOrhMPR3VLMWHekMSLIhAIb6muus6vx72AnP3rBzWPxlcKj/sh0z8IXaguuy91bmPJ3H",
+	"e0Yy8ygr6Fj3ONPj3kTrGZ3xXkE1g197dh6PVwzr179sDwaH1395Mlg1smrZFgd1ivJcP9ZGpdSZZn4S",
+	"tNQTWfB/3P898+TcWr+MZHkp5LXoEoasEui1VbWdOulUDbif9rnGQfn55597R6WeGLkTHCqLVqdvj8mT",
+	"r/cH5F//udtfutJ2ka4oz+kov9f7fUSc3EhmtADCX1YjsfepeUfu6ljMCpkype57zifW7HlF85KpQ5IA",
+	"31MJybnSziLNcjMJGKYqZzNZaJa9YhmnZzCXL0OBDZNNwt5ML4Y5fHSrDRt0lOqYN860hDfRWhpo6gyB",
+	"s0LOWKE5Svw8W2aAMfKMt6IfVu66udJs2kXPCC30hppu4050O3y2OIjjnDOhCc2yginlBmRI8SGhI2V+",
+	"44IwI4A2aPPOYLc/6G9v7/afxTrTdlMbCzafMdcJNWsKbVobm1kG05RVx3H6caNbpZr9HX/tmiWuHkVh",
+	"wIzjqMy4fiF0MY8pC4b/pLLI/JhmMyayHnhNQbJubiRucKQplD7ArGTY4RUrGjZV6yksZxnVLIstGXWH",
+	"bNm5xpNonnbUgmYodtH8bTBUVFmjg4Q3cZ9BUKqN80OHllqeF0yw687BmOaKfex2RJlbQortLiwzGgVu",
+	"NZzQ9bJqPKaZdYaTFsys8jmNSR186s8gHOzmud550tve7u3snA2eHewODgaD/+h0O0Z1Nq11zPb1jBwU",
+	"28KMacpztdk6fFsWqAvhy2Y4KydomKSeny+nK04+38geuTAn29XqC93SHbq6F6nR0qEzAVKngJtpCGBk",
+	"p9iV3nAqlcK1rG/QK8EgBrqYUcsOCZvO9JzwsVF+4IGMZ/XhFOzXjYbTIGPc0ITg3Dp60HU0p74T4RHw",
+	"189Rheog1ua8nD6+5CpyW47AV2GWxmwJZ55HRMljRjVtI472Ta4q74dmU7WS4FUE3LOVDi0KCn9PqDqf",
+	"WspT7/TnCYNb5awCMI2xzHN5DVesGRfQ7QShNXFWnzTibswL0O4hMReWSGuSoUr7OQbHdf5DcfJe8lfv",
+	"j+av+eDm1elg/or/8Kw/+9vOtP3OtxwXWOlg/vXhx3b6mzK/dJEtCtxJi15d8z34qgQLQlvqe5zKLLLc",
+	"p9qMnZgf3fJ493p9HQSdsh6frZ6xO8URQ3o5paJXMJpBp5rdNEjDkSAnb71UY+U8F60D4Tv9tfpH6mWo",
+	"eZ6/GXcO/r78rOLydj7+EhM5sTF7VPjYLg+qQfWRGKILAnSESllJG8Xpyk2wPVj7Qn1rXkWT2EdwJ57g",
+	"W9uDxeuFwzjXUtPINrz2vk3eGFYYQyQx4AF0AUNMhVcPanu2HTgzB4vOzG5nzG9iLpVroiUZ8xvCG2fg",
+	"lEEwy6Z7zkXGbmILn7EbM/jAjtzFMBEzTarJoNZ9dAo5F5Gr85IL5lo+Pv1rvdVte2CMUvDD6ZvXtU52",
+	"WucTdIp+jYW9g1hAdP2wyiPQHse2sFAYSdNOeLU/82BYp1nGsi6hubm2czT5W/uA+Tm8DU4hsNwQBmUU",
+	"SeBmY8OSV2sFuI12ye0i+DF3K7kEqJmnNHjK/PVrXIDlVHWJ1AdidJMm2LfM8aVZFuGlVav1F3+amXf2",
+	"BwNnPV/76mOXx7Cs9cu/b4MJHC1okoIm97FjW7EiyxmNQs/dqMwvCWx1VHV2h2AJ9YGjFS6GP8N7z57G",
+	"rkSLmALqILDAmXdNdN3NhFjZirX5+7LWwi/w3ogoY8/4knlm7sQY2bRxkZq0dHHS7uos6cBdwuhaxiNM",
+	"IjLJWte2Oi/HR0ffcpFFgztCWnJ8dGS1dRXG3hJqRDqQWI6PzMXgSpUMXSlVdDZ59O7bY/L0yf6zLrGf",
+	"vn4cUe+zLHZasdMgXAT7xFHVFunvIdXsw5gHdkTDTs60YiIt5jPdl8XFsGPWw5+fFhNKdUBozmmc3lr1",
+	"+fj10asX1hmWjGUpjCKRkJnkQgOZERm59k+7taSFk1+vuZ7IUtt2GtHxlPbd1ATT63BSWKTYgavvKkmp",
+	"wCWKi+UpbeFe9i4eH7krmkox5hdlwTIQNuoTCBY/xs3iUm0iLxMX4RiONAxkTlJKe2Nwv6qki3/mUl6W",
+	"s94YPGEJeWTfx8ODtywgKlrKx8AIk4IpmV+xolcKcH6a9U3II2thf7ywJa7fqN5+M4PLvDirF/YXtNc2",
+	"JOfgnuGJN6xTkcbZheEKKcI9q7qOimovbmiqidJshu2O+Q1TNn8Bw77rA8nATWx+/4cU7IBsdLFig7IX",
+	"Iq7bmVl2Q5kFfM4zWjDh4xH8jZnN8nnzzlTUaZkUtVr8hLgbLwPUZVAz3SKUaFV1CRpkqLEkm1EaOVKs",
+	"uIpfXarJ89en3jN9EKgg1v5vxrSzvx/GvRPFZrQwXIGM5iQ5JNbhDVq0Zz9jawjDZlqXsbn7s0vuSFN8",
+	"5910ziGMbxkDdE/aIaxUZNzzyTrsFw5HmxcUfgwXswtMzv5ZX05iSENjv9uWY6N9V+V0SmOW8tOJLDQJ",
+	"vqtSjyJX92yRWwfb5xl2PrdBIMdHyjPu/kpDWWpkDMdbvAAf3JvgqjumWS1/F3h8NdXgsC8clICGIk2L",
+	"ii9BCtii9czyi6wmiziaYWSUSzaPyLz3w/LWMJKHcvld2ciBfC2xwZplieVVbW66HnNxwYpZwYU+VxO6",
+	"s/8kcrS/P+rt7D9xS/v8xTuztuZ0FSlVjEzYDc1Yyqc0rw/n2fjpk2zwdPvp07306+zJ/jO6M2aUDtL9",
+	"fZoNtvfp7mi8N94e7YwGo6c7O2m2vZ89Sbf3R4PxYEAHT2MDnlB1fhlLSQpFplnBr8wxumTgwsTkEmLk",
+	"urgAtcLafet8yEXeBfwp4mSU06kUPmvO9GoehaCPtt5ffB3r4ZJVjohl+taPbA5eZWv+UPHrpPwtqkbR",
+	"JVSRo15ORyyvK9YrqaeQ+pzGffgQRDhfuERf9wY7vZ2BuUQ7zw72n61/iUxflc9twRRb+Gh3sMtxPTcq",
+	"LZfZHd7jWSHHPI8RveNXL4j9tTJ3GmHRWnpAd26orB1lWEzOkRCvFJMwQp5l56P5mofbJe/he+DTcUPj",
+	"GgZms/ng9w2vwhrjvZIYYXBeMKpiLuSfJ3M3Ehs8Ey6eDpNXglUrZ6xQLFt31aCJKMX/ecKEYy72udoi",
+	"tQ5hk0O0coSKFTxman65mh4P9uj2aCfdzfbY/vjJ4OvtpzvPduneaD99kn3Nno6fDbZ31vPCVRzKkQ8/",
+	"ME/kuiiHuEsQkKba5QypQpQfVTS/tj2xE1M/9TX+vUIwWeXaC66JuhenXig0PXj1PsWrF6zkOzg+G1qh",
+	"38HZquya7tB1nbUIxQ7pKGNMZqgfl4q+LTsB73xPOIKAqNdS3qKDfgNmE0xUbgrW9msQjuzR5GhmSMvC",
+	"aPO1NxbEzUi6eLhBdnLRnXDxz3HLMlUzm4RGK9OyVrWEZAyUuwFnDw11q2YQ0nTDUBvUyL7yGfYkk2k5",
+	"NYsBdtGvnw6+ftytGbog8KFNw/vgPbPQMjB80JwKgpbeSp+rI24E6UyVEaPyyxzsDSq/WVmIA870+ABg",
+	"PtSBmfUB+GMOnJ3aJ+oXARUJgmRuZQE7Nx310gnNcyYuWL9ueXh99OoFeXJzuXu1/+uO+Pp6Tz8ttmfP",
+	"poP3Tya7F/vjnWxP0b5pop+lV5Sq3hUr+HgOr38uWxl6dCobML6UsZxdYNQ+cLFo94asndsEr5XhUkAD",
+	"4eE7lCOnTCl6wW7h5X8t7XSpJkt2jcyZjs4daauZzsqZA1OgpZZTqnl652vQbnB7U7dI1cxtd2RnI0cY",
+	"6OnMEjR+yF7/7fmbV0cnr3/DFra4YB2EpjTEeghFsXHst3Vx+7QXiInHk+Yc2IYUmzNgeFin27Fm/Ijz",
+	"ui1e9giYBiavVde5u6i0ygKYCYRJWsHYjuH569N3jGZGYKzJCvjVO3zhjTgraHq5drCt96N70dTd4hhn",
+	"fO5HHpfAwBQYuhwoSUul5ZQVaICKSaVLwhq8MGNaXJu4R6OYaXHBYqQBvq93dEgEMxzQpvBWrM6FnlSj",
+	"uCX/uF2cdbAM9kgA0Vy915Y32y23SxHdX04vhFRcxSWfMXp3u1XmmycChjY5Lg2SEAvloIhhdAmj8gos",
+	"PGR65WrC7tLisTLyDVJgcsqFmZomictdUFsfzM8fDUGWl8kqSuvp0tTClizaUIU6n8iYUvdmxgqqpY9U",
+	"+IcU7Cs8g1ZEU12MPkvlheD/aC7QcS7LbJzTYi11nV3xjIk0RrnyHPxEVKhrVigyYhPudxbOw9rKIrJA",
+	"pB/RuIk/iZR3IvyO1v0pmlS7ZkQAHUiCctwUjZxXFS90cCtnhbyZEzke9zcTUb6YT3CNPWS5YhDyEAYv",
+	"9H+zIsxdOuBg/hD7gTFm1mKC2x5dAoCIaCGsHODEZH7FVCUH0zyfV6hWKWRr+xuPWX7kkUenECAEXLEe",
+	"Ppg8/ox2RHNJFmfyH+bqNJm2tW9a4ewTnPdNPyU6Jm/laLQTCAi9251uyAMDAhzlyz58uWn4C7RvZzSZ",
+	"UkEv6o7KiOWh1PIc9Polprmawg/mF/CAUkWUlML8ty7OAlqlIZ8cmdGiDS9MAVoqi9c7hjdMz+F5XT/I",
+	"CI0m5u6Y042wQEv8qyvPZDC6qPfzLG6jumtXhFdYVFSW0aUPKgk1jrqLDMDzvKqxnsnXm8ciPPwLuaJT",
+	"VZzP2DS+FaqczXLOMnJ8+q4iE5dsDiFz5IIJhtzLeV6rQfXM/7558d3Ja3L84t3Zybcnx0dnL8i7F//+",
+	"04vTM/j1v/7n/1ovAyJUnZbG9lZPolDEC6ZWCMoRg6h9sRHdtAQ2907J9nJX9d0EBdzCh4ze4FUvvMSn",
+	"nFENyd7yHUCDWmjBpo5efsZVjqvO3sXW9f7vLhGS6ILy3Ag3mdwsQWBWsDErCsPlJlE+FIkL8O+QQkod",
+	"WKQlglUpo2LTnECLKsiNACs+Og365MS/5hHc4H3C9YLtBBAJkNrB29g00rimwcQ/i2YPkvjh9uCtnpC6",
+	"Bz01pb3Oyem778g7M6e/ba+zR2t51z/Ngy7Y9fLTaUk8BJkYia3MP6/v11vbVucwIKOq3jpfw/jnkjgr",
+	"ooYv3cooeB6I6suGiwM9tQ8bIRsTwNe1tS8kRH8ax7vmeZbSIltfjqK5kiSVV+b2Jf9H36xOsoajzDvP",
+	"Q2thfa8WlrLG7mqCSjDwmqfdMfDQEd8kO9ZTH4iuNYHSU/cFAa3GRYMLs0DfG3m7wQ63S+U2CWczZ60X",
+	"3G3OEIFcPpcQ4sCGDUuf0CtmYTwdVVwpzFuPa8x/eI+y/RqjuHtRvxFcGYr83SpLrhFsGXCfxq8eV79N",
+	"V2hAea6W2dsE1bc/Hp/+2/bAyKiEC/L2xStr0GE3NNX5vLlW1hSo+hB0Oy2VJjRN2cwHo3YBZ43qsrBy",
+	"PrvRTChzCw/Iu9Oj09Oj3tvTU/jpzfHpW2ijpzSd5QyOoE/kQxxKaoYGckR72GJl9zHTyJhmxZQLpkji",
+	"rnpyS/k6XOf9/d0nayz1PYiHcfnrSMwJil+0JnPh6vwkOORWmyXGHWOZ3erA2GbDFslrqYkNkT4gjnSq",
+	"bpAUzQA3dIwmR3vy35ajnKfkFL4mL7nSXylycnz0+jVRmMlNHqGFy4ZNuC21v1ZIpBdcT8pRn0vEQLdD",
+	"eeyxooiWs17OrlheIQCaWWJOQ8Gsgc1cLTVjKac5XMhHfZrrLunTYka7pM8tzB58hEDHLunnMoVv4L8T",
+	"aS5wXwoum9kzdeF1AdHzQZrdQJoN64Ls79+VdBsA26Y5VYqnSZckOlfox0gwZaqSepMGQYaAl4D7tUjK",
+	"m9Liugi1LEzpBOzCGJcBxwKA8qwMZci1FA03br3iA5hw15C1gJ60ixqrov+CZM/PHvjnEBIeYv4+Ieav",
+	"pgIt5izOGPjXzkGT8ci34F13Yc6QIANxMSSxofjJAQhzVKSsUYyjTxKaan7l2rIy6ASqmIR2IQvskBxY",
+	"HDQUzHCmh0QxRpKaBpB4vl+J+qGfujYRG3qLShmOx+XnRwMqcJF+All8QzH7zQyLgmjpFLB2QVtpOiel",
+	"8LDBkEUf9rD9p7ah/xEEa8x1NSPS0pt90RAMydQAi/6HElAfZJ0HWefzm4sW+BrgnEeTKBH9jZxoF2Ml",
+	"hQYoDKNMTqmG5IwoWuMGiIpO3Fk/rDrxmSLAyiCwxoKJjsyeJu/lCNG9k7ptKen6wAaL1AbHdigSzBux",
+	"mMoU8ZVdMpPlRa9k4fBUAZFgxCwCSm4WolGABJNJG1Sy6Ylc7VUMkjZXuVxiO9vm7gQx1ybhGcpvK6Dp",
+	"gtFpZRWgZca1A5z7FPy/ELZ5FXZi8Gij+E1xsWG3mk+Z0nQ6u18wynhoYBOpNNKr9bPVTgnIH+ulT7mA",
+	"QT/rxYWvwA3h0v3SRgxWYhJ6YNrPrrkgcXpQXD5FcXlxQ6dcLIkELjwCIdR2wKKVNiT4+IhM6WUsFDil",
+	"dH3oIEQfYDSdhIJlAB0URXziUGVx/WCHCtMoFu1ASxXLSbaY1XbGswJON9bsNAMEcdnqQEgoweyX80uW",
+	"z8GWAHJ1gFVaVyMsr4Bp2SJoa6nsPro3MpV6fMKaKIlVg7+0mfjP/nZGfi0ZAI7a2gNVACNitVAFNmzF",
+	"kEtMuyRnNKtHNxqRQREXJIWJYLRxvvo2oFaxdHFL/kpznqGGVZ3NQAmG9Km9we4++dd/7vV3H/dJolha",
+	"FkZXBotkPreFS0g5s2MbCiMhG81b+GdBn4TnLLKOrp4n9vGRvCiVUdMt2KI31KsuUXIobIIzIgg5RD0Q",
+	"r21IXp8k1v4KPeIAKSANutds+rGFHrKyhFXHcbBQNcl/hDGtSG24poXg4mLlgbcFVd25pwKP6gFRMlQi",
+	"QegxD9rb6uqyUjKmPDeSp123qcVbMl/DqobtROKi4UELkAUE2y3cXVyVJu2sOTop7fgj6MlDsHAxWhrA",
+	"eEaj7muQnLdAcY2AtgY+2DuEavX+CXM9zab7+NYqURLhW10ixaKKJcEVsNj7D6dvXhP7K+HC3icA/4eb",
+	"++TZYPvxoc23hOJlxBcVNycGazR0SbKV+AI9i+kcW2GmRCu7dINsYk7GNvd7RnMdqbuK3wexvylTqiVN",
+	"Ygke5YfY/tUgyWWBLHJGC93FpAVZNAOOF4bdli/1BlT/3Oa6hiY+KLQW1MdYnZVi+4itWlWxNSozojUx",
+	"KNhaA+LJubhsRZ+898BE2+1ydIta3QiLWI4vLoDhlqrYFPZ9nQhCs2guZPAOp79cNbt1xd3FGCiZrzSj",
+	"vTPPRPUceLsRJBJs3EqAhuq43i4YJKw9DLZqaGXxDLsBcnFuS0bWXFdPBntPB4NuBFg5l7YIPGwzVygw",
+	"HEK1RXZJRvOoxenpE8jirurU7j/bGdRq1e4OoujIt94NeHH5Cq9SJKuVvB9tMiBVDyrlp6iU1UL+zPXk",
+	"JReX6ysitU340Nj03Da1kIdzLYgUKeuTIzEHTCPns4VbYpSs97LpD5hoPVMHW1uYLOZykbaCU7f19Hp3",
+	"ij4BTyPLgq+UKmCYiwvzy3JqAWOuuB6WCI9aXl2sCSkFB+XnWhYRPkm1NlpnhPdjNUDiHuiTI19+ZizL",
+	"Qk98iTDNBMo2lCS2Cut5xnJu9N8EFd73cmToUMZo1suZ1k6RXZ5VtVbiRR0UhJKkwkIJje02iWo+azK8",
+	"O0jM+EJ4fIxm524xl7N7s/xKy9kMisjqYs7FxaEt/ZdAfU9aaLUgfNxplPAS+MAXYPdAYX7xBH1q3sBy",
+	"oWTzGvpxKA4W1+h+nswrKmzvEkF44QbEGn4ZK3Xw5UFkQthkM7rfAajM6lJTmynSKe25jnq86ukuNeoz",
+	"B+KG8kkNg2CtlEVfDAHOSIzrrhFtD7zCnlpDN64p1+qAUMgU9uchSWnv11Jqagk8nC+spH9IErD/9EZl",
+	"dsG0fSD0JHyl0EKkajHzO3tkIstC9ckLZwflunInm3FsGPFf+DIG618WxPm3d7OqvW5WYkKVqz3d4F4f",
+	"NvbMrXNCi1Ksh28jC1zBorxL/rJeWscPclTldKwT3vCDHLnwhi+ZUrHEARbCCC6kFiwiqHgRyu9YjSVE",
+	"GLU/mZslIPwgR6vUofdydD96kBE7HxSgT1GAqosTzeZlgYBySBJPd2yEgatQQCGkQNShg34tGTp9i1II",
+	"pI3+fYA1gjrfMZO/u5xLgWmcyGR7y4RCMC68HQVm2FCRMpd8A/iblVje6XaaQl50MC4QaulgguyEA/Li",
+	"+Pnpkdn3twgNXZC3vd2ne6CpvDO/jMnOYO9pl+wOvt6Bb/cGz56QEdc14yZLEeGTpbtP98zQFTWv4Sfz",
+	"Kn4y70YH/tKHbbWZcZvBSCvMukc2U+DJXp8cQeyM4UXbRq56skuQtKguyfgF1zYiP+mfb/UsMocV7yFq",
+	"QGTKIQfge2YV4EXTNCBjYIRogGA/mlskpym9CefxZC9yrl+x6Shm0j8iM1Yoo8NOJBmxXIoL5RxloXCA",
+	"mFgKtV4GfkGuyQjqunKxmaXXKUBzwLqYGvlzCsM7rFi76JJr/9g1K5jr+Q5Z6Vo22UDNrydzg2KENYqv",
+	"mJ1AbHA795HLXSqzejqIAUI/N4BAfart2q785uZzf1gmRjhllT7ZWDY8XC2gIZuP973kYkWhnDmm9EH0",
+	"m3Uoc7EE9B1O+WKL33H9fTnCOxAECtiCnkZ3ktfhrXJslqaAVNINRFlYPjMUCBaPBMHKVBtK3Vk7A72q",
+	"SYfDPHQhCzDORSXnTXsH69uSURRb+TCSI+CocaEPF9znvFrnALbtd7h2NFtcBy1SGw7gCAtUbeAmMAtl",
+	"KaYhgdD9IvVb47i0bW4tdQrN/P7vu/S5uAVutfbjCq0SbfEC3490a3nYg4D7KQJuePNak10wLIZbMDE4",
+	"KjZqwNmvMdnFJ7I0cyjTFDNdMpbm5qomB0PhPje9jiTBi5vZhJgFjpvVA2fsGMO8Fde0JwJxORrnfqsk",
+	"lmMLQwnGbHvoJ3wWweu+c7dbCNgXx8KGsBpXaNjHHskijMeJOBngtaUVlDBviSkm7IYY2WXTskoblOSD",
+	"Ea2GjLOjWwkVh+2tARS3xEwspFnRmRTK1dtIGb9qyqFCul0w558LskPU7bFj/h1C9bJIbMwyjL4o447b",
+	"U9+5GbUBeeDP6yMWK1kWMdxKc5Z+tbPBc3iA7cMR7WJZuOCUVq40m1ht1SaIQzs7fpsEBUZ8u3IJ5uaa",
+	"Ydxuxc2vDcnob2crzVR29t0GxmthDcD2ojXO92K2XXDlA80rxn0dnq9Rkng6IfJaKF/P1CwYZhPOcip+",
+	"M0E4QQHeZbTxJ8A9Xqnw3GVCQfwSPudqltN55BK+wE/kpY7G7hVUs3Mwuq/kA1BMxDwIaQ1sZXLNGY/U",
+	"iQ2xYTR6P9xa1wazUiYOT90nM0mxsEVrAU6z65ULHlppVkrI6+Z21+YeB9CHr72BK3q1ILXmvGCaCcjN",
+	"yOhcxaiv/d015jNyDNcy79Smv/tkf4UbXp3vDiK3Jcja8ymvPBBOdweLne1E+eOmd9cKSMt4uH3EUTCu",
+	"LPOeLhh59qLRTbe8ZPKSiaXjOnp7giYM1SdndqOtnMEUMSqZ+WcArGt/MKiXqX8SG6q1qq67ei21wYN2",
+	"qvX1E4och278NNaWLnoTrgXKtmcFFWqMRGlTDblgV1yWqkIgZteGScXE0HEhp3FKX5BQYfaU3zQD5kpt",
+	"B6igshYYv8CU0+MCzSktIXWdSTmSTV175+lKXVvLTcbppwz1bhEcaFTZOtfR/1eOqVlOQEZ39O2Px6fb",
+	"O++wUNwtk/ftpBxMXn0LZ1SpaxnLa31rf7GJIjMmVNUOeWXWxFx7Z5Q6xOIFgRJh+/2GKp6SV2WuAcin",
+	"pDl5m1PBQjychhtaFgVLNZnIQjEyolpbe+gMLEmrEGqa0eZuhtH1Rfd71EwSje14thcvl75xDMkRevjl",
+	"tVjoqUuuWDGimsdjyzeMs0Aq1PMV6NcOr3iO+bje4AMy76LtMZQVfC1+n5COcSirdB1oWsWx82vpG0ap",
+	"sCrr/mBt61OQIfIRzs8JvrU/iIDow1DOtdSx6nsVs2kOa4U+i80mCyVm/A8NRdeHCMeVXrOZXFysSt21",
+	"Ga6YFLQ3eAaJfjlPNbqsPr2qbATL/3t5TbSE6l3N+JKfFAtPBRwMPxFgyxnLmWZGTfQo05EgFKCGS+fO",
+	"FUlpnkNunJWbMIOFJJaY9k6s59eJVc2k6oL9umkQPdPFfIlLSmKo4GeJKFlk5N+fnb0N80y8TDZ4FjtS",
+	"musYNMOZ+drn3S8QF8SW8de+ncjEdfef3r30UrmR0OGk2sohqqXLlghiX2CkSe/CIOIeYF0w9KSvVd8H",
+	"lyWIUrGGgeAQxvhKJbkuISHmhCoyYwUx+0uuucjkdayMIHQV2eZj30D1bkVEBvHkAny0ngBRQz8G3uq2",
+	"BZ82l8S+UBeaIz0s1Am0o1/oObpuzAYwvDPq6IYCDySmK7xntpkIp87z9fHKbCssC/LrF90OiscLv1hG",
+	"ZXU1Qi/kHV79lhIVL27SvFT8ih3WgM3hgNnateouwRWa5jTeVoKh2lkfQxiLE0Qrvd+/SEl4G4uz5F7h",
+	"E27zeCM+fXv7aexatKynkUBw7wkCkiBzwQvLCp96yLJDwmiRc3BSU1EVdzbLPjUv2mYKtojdfncb4COV",
+	"cD7xnWgUHI1shfne4w2ocmR+NaubUkEu+BVDYXh/5+mA/Os/9/u7/e3HYbxPKQCscsyZhSk+ltNZIacc",
+	"qr/R8ZjnHPO9EC0M4qmC+s1mReH3N2Ms48RlPKP6nYwxLfNt6O7pkwQ/JCCY2viKVM58LWyaAbhbNuUi",
+	"QeQe86BFtVEH1wXXLOkORfJejvyfNSwbdXDJ5gvfYSFjQDACbd+/ihg3zi5gv+6TBNROHCbkiZpBqroT",
+	"DR4xy2hG6y0K0eU5Na+3RA5BmK9LL8bIDyOTabVooHVxaXY1zHJVlkoce8OM4Z5pLtDiY1Cpt9uBdbUv",
+	"VWvsrSTup3AVnZnE/RYOO/qde8uaYNwz7k/3s98U+3t9k+LrzGAtYys9KuS1gpxray6jLgiBqyp+5Xam",
+	"fmc36fE7TblFntHukOfaFRJWzJ8hL3PHeeRaAVuuOfvwAdnewQh2AvhPmKdFlSalslDJtMljfUrVqnXZ",
+	"2bmLXNw343DgDbwxpjaN1orgIh3nHDAg0Ke2dNe3n+30B/2d/nZrTo1iTKwXHA4rjM5aVi2zFCmYwbgo",
+	"l1Q/2R5sXPV1fTgqxXIsZXeXbqRa/6vraa4xhhWOplKx4pxeRK/ZT4ZcwG+N3e5aJJSd/SdVBGnV5Sv5",
+	"D57ndGu/PyCP/ra9fUheclHekJunT86f7B2S4upge2+/P3hMvmPppdzaGWwPBtuDbfItL9hY3mzBr+sF",
+	"9jsaEQO0WlxMONm1STfi9GuHs0YsYgKMpbar4pvspbyfACfHAR4inD4lwsmuonohsiPU0zZQ/34G9up2",
+	"HczLTNjEovr+XzI2O6+xuWXK4I8MylKuz+0+Lp9ZTHmplB+LzdF+eFm8hTNfLLLugVypoGN70d0Am0cL",
+	"FuVrc7AQnygAqEF5ekJn4C5YgMptpkq3l1i0TRySrGQQiovBI0YunlGjbt1lKZgJjRKS569PERmrG1Q+",
+	"txmnAICrrUOkqNeu6tZqBllg1/Btn+gNhG7uzWuNymKRdBDI8qtlgWATq9FiYJLdThtJrRXniSNUap8R",
+	"7sCIzLwgtzWoV2qmqTSbdUlBxSXLMIwZVC49QfM4BfkRyx/QkSx1aBS2GGeah+WrbUwTeTP26LnO3mdG",
+	"gWNDkVQKqOsKUUqVEbkFDTXi/qSFnlvFN7XbdkDmsrSAnKy44ilzKZp+I2Wj2LB97pAkQgqWWNMLzJ8r",
+	"cl1IcWFetfGQ4W4LLHfpwoSMZoxtufI9rquoIgK7EYEeQAi+sPZwJL3gbEmt3DBcLailKvNsZT3ZCaNZ",
+	"zgVbeqyK6jBBED0Zs2tyLYuGwbFTK+bqa9pGQ4MMr2GOeK2HgxFSvEXkiNdQCHDCcwbYDw1weJcJEexz",
+	"rVZYnXe6AZqr0kJcoRyyHEOoriySQ5d1BHF2yWvpsOUFps8mLn3BnheABuaiZBE6vLKU8qbFk1scNatz",
+	"o4MT6c5J11b3HbXVDt+0RriKR0zbqjzoxgto74EPjgZEB8GuubhIkNoFheCCrTc7D1ndAQr1IeBUU31e",
+	"cHXZeDtE4xsj5jGmaOVQPOAbZ2iM8JYDkpiezIgsvoM7Jrj1upwdkoSLcze2BAcyymV6ybKEjOZBsXXy",
+	"xqMQ+EhueBztMhYA3CXx2fBszDy8hE92fp1ux3YAYH0wPkjx8MNwPKsW/b0WxJm53J6EBFnCSOrCa1S7",
+	"8w5YN8btznhb8PQsp+KAjAuGOXu7VVGeWSHJ9n4XFLN0br3PbmnMC8hlTL/wRJQ8n8lLJqLoMj52qVvD",
+	"YlMsLZj+I6GxHTrgGEPixg32+anpYz7RPOLXem5jbGE8QLlgeCkVNuehluaW55vFv69l38Ie67mIDVAG",
+	"/PGLFZaFEdZ71/LyNvAtpWo5nu9uZ1T6XMVe22OFMzbL5bylnivEyJ0D7zhfVi1ehyF1eJtbKwsjJ2o8",
+	"/RkXpJB6fbQIePiTqMnqsqfg7IjIC/D9whFdzy4DHpDIhYVmzmcFiwaxfIt8dyGYLbYnWXp1fvP1j7/u",
+	"vFrPdubivcMB+MnXaFgjL7J2r2rb13IkN0NhBOZ0y2qcltS3Qy8uo8wnz5XLeFJ1VOk1qLXFiIagqhjl",
+	"Xl3PLowHG9whZW+OTEir7/8WadxGkfkbXdVDT+h9xUQwdhg9otj8Hle7tbsDw7R/ba/AmXZQWDjw1vO/",
+	"yqhs48vvw6SMwuKDQflTDMqwhu+kvn3pM4xHCZhfHFKW6nhGTN3CZy+Er5J2NyE5K6mCvGJFTmdR0FsL",
+	"UrsE87YpvmAAi8XAbaS71PBuHZ6uj2WNR4vFN+3TU329oLBO9tJdk8h1k5dgrj9zPTmFxV3fVOWoQxOt",
+	"VcdVzDMvvBwSVUG3tggy47Nn1y+Lvb+K/3g6+iHd/l79j+zJd7N/H+zSF+Xf5P5qMFYcxXporF71rTJI",
+	"nZjlFki9A4vDbX1CSLRtUWYwXdyZTwgHfhuPUDixbFU4nIvYWsaCiramWlxD2ztrBG9ik7GTuzTVjooM",
+	"E8LC1PaySGOAG/Ew2ZfubZeyR5x1nat2v/t2NN/OyMyRyAobGxlZmq9Xrgw02e2052L9jFFD8SJuIgML",
+	"tos+g7R0ZQME//gGIA+2c0egQbVhLGax+L9ACp8xOcvZMkCddyyXNFM2K4BmZERzKlKbtLfQOVeG92bn",
+	"bdbu5MJ5gLjZa10WgmVkb3vQRdA5MOXir4gjB8Mc8ysGIU01MxFXhAnoDk3Oirju0a5rFj60S16gM8l2",
+	"Y87pSlnBtt8uW9owVkNMndgSCfeChyLhyeAwBtBo8NIxkUXMbn4v/r60Apv9zVrVzysUvvXNdnZlzltC",
+	"uE/N14hmRvPcQ3cjAlUTdNiLwYbexWFN79OUZ8MW6/1fTzY15nnDAlKiNmPXT4CGBStVxV3bFD8lXaCj",
+	"R4i/PyPXl4RE7XbKIo9nvdQpvy96qOK5LoFnbgtiUW32y3oGJzOIOpX0F7S674uUrHk72s5Cu5VpJQCr",
+	"ZZJHeK9aIHJsxIUXDm1kPcgYIdzJ6uCSU00LL1PYdu8SJqPESPXzacz9YH8kXJApz3Mey6d5urchxE0w",
+	"kQDvvO7Sd+tlhp0RWer+WsZhm+A0ktk8Jp1im+bXALzQ0HCMro+u7odhh2fDzsFwRcXSYac7hBHBsyGZ",
+	"Z9mw83FZUiBm+X1KxSc3NdtSmNlZ1ZmLJua6w9iyZmhT3iM/8m+akS2wjo0g1ssWAG7s4i7mafu2TS2p",
+	"Y3UeTzkOMgybE1rwbURxicDe2nIS2wRvICvhTasP0t2WxRPRONKRtWzu4BKKdUszueXJgCeZRZTQBUnW",
+	"6qCdTvfzirVN28ZysdCOKpbW/rmlxA3M/U+WG/uDn704qLwRpikHXgiMyjS/H5DkeqJYeo4JxDt7ABu8",
+	"hzHZhr6PqGJP9vrkO1sif4mdDxt6Nf7x358VT7/78X/8Wpxdv//p7fOnJy/f/seJ3HlJX9LT680BL6KC",
+	"h7mwp8SIHxaweIL+VxTJylHOU3IiNCtEUyRbQxCpHaG9DeEvzHCXXLfnDtU6attwuYLO1oBRqVrCH4EY",
+	"HC/Ucz6lMeJ2JjXNrW0AkfJs2Z4a5E4U3efLqOYw6xXJE/BMF28PVb40TI83S/1vXlEcu9cr4cU/rcr2",
+	"KqUnTBsNOsiv7rsCDdeVCmiDRAtEIRRSsJiQFgAV7iM20UoZDdMmNmTR6M2/ez5tnTF2Qdars2EfbhTu",
+	"aUZOfq5wg7XKcTQoUFWa48sqlg7v/x5sADGVMug+oDw1KhBgJtRJbeTcNup7NA/SrZRKt2OrPLr1NPHP",
+	"7tVtcrQH/+6n+Hfjt7MdHJlkpekZYOwt5TYiXIXljuV/RC0Bo0ItXrPoR2NUP3M9OQrKAq7n4Fs8KB/W",
+	"LjX4Js+MCuvTHzY5mc4Ys6pwt+99HS9fJaOh5BkYU/vBiq26qy4V+z5v6sMNvYsb+unufMfLCKB5OXCK",
+	"glX6oNJ0XsVWQHkVLsJOtlfq278ZFfsLeV4+sx79ml2DEa3Spfvk+ebuAhixr2735fRpM53flk7ddv1u",
+	"E2FS0b8m42nb3ppZBI0g7dEma+/UihQRHMtaTMiZ36o4k/pZhMYVS8uC6/mpWQac74jRIlqBKQheOSBJ",
+	"ll7Zue8+wenvBCHE3YpKPyEUE0tVCXiIsOJwj7EjPxdzRPA+teKLgK/9eiJrcCIuOSujajKStMi6DuYu",
+	"Dl1AfrYKIJ5mPWFDAdDuXMG0KFXndgwJYuuabr9SpJC5Ubo1K6ZcWEeWxawhUKiiB9TYrDGindGCDYUv",
+	"RQGQoZAgahhXxadtChvi3nABmKDyknuc9oPO+fn3UulefWzVwtEZ/5EZmQVqII1lWzoIJMkVMsdgNoth",
+	"KTJy9vI0zLpSBEDZ3bBIBeNuAxsU2JogV647FMmy5Mn/+n/+X/JhQtXkY//DP6RgH5OuK6NtwUuo7jY6",
+	"L5gDgQbcIOsKaeT1DcVQvAAZy/xN2I1ZZDJhNNcTe9wgV1CR5KjUE1k4XBzyDRw7Ys7vf/3P/5W4pFaX",
+	"745rD1x4KNY7b31iVGAc+btvj8nu7u4z89xPZ8d9cvIcfzibz9jJc1snAPI4r1gxFC6/+CtFTp6bbqoK",
+	"JZBIbc+lP0Rayj4BdE9sNqGzWc4xXsrlDv7390qKBFCrhgIxXD30JsB0ItxSHdSTUExOCTFHbVGDECU0",
+	"sWg4vBgKG0tUbYW36zhEVAdD+fz4r5Se9o7enhyQ7ST0MmHb5pBVRiEfEURSOWVqKODSQCLfzbxPGn15",
+	"ACtag7s88AnS8LaufIPdIL1+m2g5FNs7T1vL4B30Elf+gV2DskTMgWJCw3nN3FU3o8CAl6Fw8w3B2pOK",
+	"wTeK2Z4875M3hjZQsjfYW7ajroWhgHTSREjdG8tSZAmZMuoxzITDQg0SrbiCQq+RGl912mizG4bCW8kg",
+	"AQFfcO1GahuQC6YV2RvsmiZG0qLi+gIs5BX/pk/eUj1RQwGjVOVsJgtNvntxZsUg+8X3L46e21xNMmV6",
+	"IjNlF5bsDfZtQvCR0TESOHpvHTF10+EXXCgQXIE0mJEaxmUlFpt3iP50mlkPrjtNXVKKHOZrVtknugNy",
+	"s0IKruSUuV765LRGNqxUt4LiD0VF8ofCY76pMHjMbBbK9sG6Y8MkyYr5eVGKvxglJnHI9JboBQcd6Wdq",
+	"9Qqbqt0nx9Ycbw+ta7Rgs5ymYDewIgPebJpO6juNd01EkD0xqw2nkbEZVIuUCLMW5JoCNj1kmA4Gg+5Q",
+	"+CTTwaBPvikLpVUNLpskHmC091bmPJ0nwMk8bGpzKI+SX5PHDqTBnOQGqid5lFwnj8N2Gw1i0HfFxx8l",
+	"RdWgbwXsKEMB6r0Z7hXloFxiUTzyKNGmE4QtHbG5tK9jpKg70TvP7Il+x3Qx7wFXTPyxUkMBFhvFChuH",
+	"hUWyDRs4ILuDAQzqyWDgtjzcB+DcCKglmIYk/kdUkJO3V3sVwpZhQfDdE7L1ZO+x3Vwco1E8fLuV1Twt",
+	"GFQwp7mFJauCX3cH1jcwFLQiknDWwnF9g6vBdddev6pJvCO0GjL8ga4ETYzqNOameVu+yEuZ2LSyZGjn",
+	"GUm0lL0pFfOeGVFZMIXkwkUCBDr1hOUZYL7jEhvRZ0YLcwlhYsBxQOMuGJ2qLjEqXHijQ9ETNwyPDW7s",
+	"NcXzVYKb7gK02z45qtcdAXIFve8MyCNzTR5D/QbyaFbIx66Iw1A8wsvyGIcrBRSvsjWJ3G4oLi5yH6xd",
+	"eMlmQvOxW962c2nELX8wqyW0U09iZxXE1pynTCAYh5VZX7192dsBhC3QJr0CeH193Z8ieFdfFhdbr96+",
+	"3NrpD7YCWOYOss9Ot3PFClQFOtv9QX8A6R0zJuiMdw46u/1Bf7fT7cwMVzE9b9EZ3wKUxF4uL+CrC9Tc",
+	"pKOxJxlEWyt9ZB57aZ4yDRR0asR61aomVo9suRodKx88RjuRebIZ6JXPCRMazABOC4AEfhRa0KVBqx00",
+	"99+jr8yCsC7HRzbLYQYd49eSFfNKxUD8AKud0WYu4c7TiGa6dFpWVMGJLfh+nRMUHR3tQ0I1JzqmJ3ub",
+	"Dsmh73Bl+WmXjOYgfR15kB/4wuVndqt6KobmvpcjLBQSqisN+2Ol+rRMylA5PW9d6HiJh6XTgnjFCqi3",
+	"39KxC2us+l0PcHdp302U4LbOXezkhp3/UgUpwW3eGQwgHUAK7ZBuAln5vY1IrzpZZvABAvBCaOszA+W5",
+	"NQ/SQeZ/7Hb2cAyxpv1Yt76hmStjAq9sr37lJ+CYRk9lGb60u/qlb2Ux4lmGmZN7g73Vb7yW+lujMcAL",
+	"O89Wv3Am5Ssq5u8csvnHbmd/nSVAMyDNfSWK/XUm9JPwYhTapxxIFxDtehGqrtHIvOfHHB9qiP7fESi3",
+	"80u3c9NTiAkcYueaZhucYovdGNUjYBgLhbDKQqDW7I4+SA+AwuMKxUDqPGj3rGAVnOioArjBKg3cMG5m",
+	"OK1D+ooov9S50ktxaYuxbG/vkH/959f97ceIyGMWMGeaHVRBrxhboVE8Ignc+aRPTgQ5Pv1rNwDZyblg",
+	"dZk3lXk5FZiX3rUEEuXwH07fvLaYZ+xGW/WNEjUDJOkJY9pi/BghQaPxyFzvMqdmoJj07wzcyVfJMuFn",
+	"KHAraohDh5WuCslVuBkgoeDTvVGp5lYSqbP6F/D7Ema/kNtvjh7wWtOXmbpTvowAa5atjcZZihYSuSqk",
+	"MVVXgY8V/xIZUKxfNiW6DxLDg8TwIDHchcRw07N3sCY1RBxN7EZvmUu79LmPsQpzdt4HhgAjHd/bfjp4",
+	"7ClMJYYYigf0JiQ0QeT7Mc6h95yrmVTcuXEr9xC6tJeM70F6+WLSC/Khpvwig8iVzeWXkKgs1XXD+ppf",
+	"St2VjeCUKPlsIwb48GYk8HPqDsGCrlYe6rT/4Q5+WQ0i3I1WBaJ2s2r3cLHsR/Q6bn0I/vrYejm/Y+Hd",
+	"7NzPiW3jVDVM5zAr/5LNH87tFzy33zGwutcOyq1O6qakPzg0J887H39ZfdK3Mnktckmz1iP/3D5QP/dL",
+	"lTLgH2CCYXSMSmw6oVz4Q1r9JgsyknpSuVrN10Fk6KZq27jMc+grhD8NvjPNd7od/POXT2VCMzbtBavZ",
+	"w2Y3kznfCHAdQg2uty9eEUCqVQ+i5B+HHLgbVKcJhCqz379h0nDJ5liD+VP66XZmMhY1HYQCcVXZ3qyH",
+	"MBC52RUTkPmjXXi2z+dOTjI2nUnNRDrv/cjmGEIyFJdsjo2aNb9AqZUheLuQJJUzyMVDwJJLNtN94uyF",
+	"e4NnhI8JJcen78CHqUpz3VnmWxgKjPjkV2YPTU/g6mRXrCBKy4JlZMIKFjNtuXPwIxQa22xZg5lC5Nim",
+	"arOhVGOO1eg2JE5vfzw+/benFW2qV9dOaTrBaOaQXJkve8cYvLYZoeo+0LomrRusQeuObeVkJI4760zE",
+	"loZEgvWHIKlfqfBiLqWsBQNbuDtMLaT2ks3XURe2Zpep2t75fMTSkadKknKhLUDqBEbN8Zx1CRNpMYdY",
+	"Jhs+5QrMdyE65GcIrVFd8gO9orbOI1AKKlKm0N719c6znUNy9OK0t7P/pHf8zTH09v2ro+Pe6fdH5svH",
+	"LqZvJf0eipxfMijKYnfMmrUv2fwWtB0mSbgaCofY1aTvjLsigMIb03EBVlP7oVgg9+STqb0hn9s7d0Pw",
+	"4dZ9Y+E77kTNxNF5KlgPX7eVQDZjNP4qRAzBIy5oEcEsj+u3Zq8fmM1vndls767FNl7S4gL5zPb+OjO3",
+	"waUse8UyTs/mM/anZm1AgiEsM6BFRoMwwhmQl/vidbYm7mfjdUfkvRxVUYzoIfcAoz40nCtVcnEBVa4g",
+	"8NuCgZ5TDRHviumg3OrxEZkY+p5KMebFFJAe0YvvW06psFSmFBlEjZ8s1D1zhWV9BoArYC4Fs4GENiqX",
+	"+UFYLoSoZZCxUis4nXRtoHrYjWXd5mvUZYYCSquZcU+n5kJoBikVC1wHAVuX2mp+G4wnGCKO+dOZz2YD",
+	"+EGO4m6A4ExwRWhuLs+8Ht0ADhHuXcb+qOAxA25lwfOyWnj3nGkoCAcxr5gse21PRoOpvbRD2JwZ7Qx2",
+	"PvcaGeZsLqmP9IXSXwuM+fZzeGCoDwz1zhgqkpdPN8hbImU5ZMZyduGPdzQI7czXnwtyK/K5y76tBVT5",
+	"ApUQk6Kks05BFcogIM2WoTSEKctYZnNDwmSRoxDXGFQzc7VSTEXDXBhXvQTIkHTGetThrMNXIsbOgvfr",
+	"eTXtlZFZdqyYEWemaPRFZX1VgBDsQ+d0gVieJJMa4u1+EhwypmRBjno5HbF84zAcW1KjnfJ8UY90sJAt",
+	"FBb3I6xa89umjH98SvJdregk1jd05ZIsNbFXq05I7JcN97N7dFkgiK0K9wViQN4GIYguUM5fRXMt7Q1t",
+	"89L92hb8sbO/Gw1Biwa0OYimNe8UrJbDwGqJa3HE7xrK/YRSty2WsnbEmyuugs/fQdyd0Qz+ckVzyBGU",
+	"BWgKto6mmBP4oW0ssC/tS76/Ru9HJGcUUnyTXkIg21m5qsVG+WiNOpRFmze2VwPG8sG04Zf1R+xt6tn/",
+	"1uqL9aJ19++HWMOZWR05ZM/Wb55S/95igDJPBjegs20GBovJabmvEZEgEXcBsICcLSr/DuZAESWN1KYC",
+	"fmC0dMjt9inJiWkQwSLBHAAoQjGtHYW45y5o7tMU9tVE/3kxf1eKdZ5851KMP5sdACdtAYvXMgFs33Hf",
+	"bfKXC3j0fommQGY4YlKdpKSh/r44oxebmqM/Re1fQzH1G/+b1rAfFOYvS3KPsow4lJN1Se51wTVbkG23",
+	"RmUONYZaYkBoOmlqtD6VO58fgGvwPQIC2cc8QAYdj1mK4jhkGimk125+YOoN8QFcuSpW9elRh0C8qTDi",
+	"YfnBpofiPZFpWhaK6Guesi6GmCCkAPhdQYtOALBDJd4UOMup+ErZRHsMRkknLAtTupwkClgEZu7WH1vN",
+	"ydYEs0uA6Vim4R40mxhlf0pzI2yyDDA8fJYCWpCFq2GEkDEAHoBpY10ck20ZMsCuJzJHgIvj07/aEvI/",
+	"nX3bexpkQfTJiVZrZaQdkMT8FwGnjPgqx0ORXPM8S2mRJV0QbgGK1XxOVXE+Y1PzcVbIMc8ZfmRjVhQs",
+	"OwenNzxIzb8BX+0OBf4JqEOJdQagmpKQR4FITWaUF8qfL6hJlBwmjyG7zULNwSo5ZBY2FFaUxbMFRbFs",
+	"tV0WAPpsmZVQW4mF0DLLYgEuwC4KgJ6abHdJsmXHZxFhzGrFxIFvyvwyFAnUn0wmMPN3M98om+f+vAfB",
+	"ELEUXrsVJ0J5QEF44NgPHPsOOXY5M5Lp/mCwSlsy57Di3J0NuPkH/PAROXnONGvRrjxLx6dqXssK3jCa",
+	"bNn1nm5rOhcSar2yAoo05lfMcnofYkQuGZuhL27ClZYIr98IxoFx3FbBGr+iOp3Egi73YrisMOU/XALG",
+	"9hq36G0BYhGE0XyLANS/u/AL2L7byr/d1rShW569n+l6dtyT8WspWOs5HdyrzvzJirBpfDd2uX7ypald",
+	"SjQjpnlQxU/GPbMIPViF5E4G8ZAy8SUzqDa7grfLi8Dz/I6NMSQJLlCkNtp6mN7AmKQtzW7u2NxBjwIq",
+	"esDnFlkUQpB/KotaX9D/rPY8i6d+z0L5ctpk63LcJY36A4nw9ygOPEj/d0ssjy3qaBWWaEnQJxrvnLi/",
+	"Pm6BNebfK3rBA2zAg/AQcRkGt+HuEQQ+RchovWUZpxdCKq5aA8qOETAYEFgh2stKJOT4yIEJP6r8UV1y",
+	"fHTkorpQrX7++vT0xfFji6Xsc4oA2QzMnCeuFpgPKDskCWC4zhPXBeDbAi8Ng6Gtu9RCGtNLZg0S2wNn",
+	"LFe1pJo5gTACwm5w883YLCyqqmPN1yrRckX2B7tDkfjVgugKWeplKGV71rivmAV6bcMqc2iqFqys6qQV",
+	"r+w5PlIJbp+NGL24oVMuVoSMOWOj9pvxQIq+pDXBno6QHD1/fXp/Kk0rtQHvyeZZHA11KerWe1Nk4Luq",
+	"B1ddMUH4OAxidaH1E6pILeHCJlXUMiKoqgpLNKGkJ7Isugjt6AKWUACyxkTl0wKzkkFeoE0W6Xrq56kL",
+	"3HvbUa9gKRM6nwelAAy1AWsDJC2eU40g1YZ6BZEkQcQuxk6RE+FLAnUBIL5JqCBrhIxlWUAfUNNjSsXc",
+	"pn7A31w7HCZ0LELph5yZNdgegDvTla8ypNdMFmZCc+UhvCua+l6OhuKacq2q2SWYjJCQBDrtjcrsgunE",
+	"VqAzjyZFKeysF2jhiTlTdxTF8sv9p36cudxTgDFfN/fjIW/jIW/jT6Jowv1u0HUhr+9KzQRa9XlY0lkL",
+	"W1GazkEaNFJpWGYTCsdACh9keUNlhuA9l1whpB4KQ2dt1T3HoaRIoQyIofd98oIWOWdBaYYQsr+d1wxF",
+	"hNm0DMQzNFnYagzebRblizxgp2FKIVnByHz8QrMmDsbQIL+wkALIw8ayIImNgaxKtTjGBE7CksVTGQW7",
+	"fuAmD9zkgZv8QfPyDJltZljfIT8x1DPngrXaU04c9LOv/K8QGKoNCBpsHDbIAPG7XYBDFfLQREBZ9PS8",
+	"5EqfubH9ru2jUGZnvWoMXv31MRoPZonfjIXU7kmrcfRLGSnQ8vh5RMJ3pStGxm40MSc6K3OWoeRTk4kW",
+	"LvBfYVgPosmDaPIgmvxBPaqGBuh6otjtJZOq6HlUDHkJBV7xoToJxsrHJDmCio8HUM4FW7MF3pJF9wi1",
+	"Ze+G4tHP3x+d/fwd+f7s1Uvyr/981t95bLixkbpcZ9KnPbjq7eB4SV5SpXvA3Xsnz5MDjF1mNzTVgF+Q",
+	"su5QcOFUQpfHf0Fnqk8Snrmas9gqVEztkgT+SDC2cz5jXZJkVNPE6MlYr8/WU+gPxRFmdsC1BTEMqw5u",
+	"7xPvS3K1UVgB1eKNtIZde1QBgd0jcJxD9xoKV1cFVsmmd2FBTgqQodbxBGZpj+IiJDYGin7BVDmt7NVQ",
+	"BngoZG5fFa78VJjsgW9zZXR5xXTSdSA/b7FgLCaTwXrYzGSZIdIdrluPZzYBNksOENo0tJUrDSjgzsEW",
+	"1OKfcqUAGOLMT5rgesFWQ41Ba6noOsv69r532gUgSra6fVCgENZJzhiUWdamdzllytUpttZ3l1YDK8uh",
+	"EuZQqFxeH4BzUgiW6gD/mSoNBVsSzHHBfI4UhNnExlQhZIW06RbmmpxJMpZ5Lq8JHQrzVdeenWqn7US4",
+	"z1+BNYoZHsx9fIFX9kuVGvS6CCahz2csXlynUk4wHaatzg7wsE+vslMf1mevCLEwCkOW8JJ7zu5u6GG4",
+	"1XhBld/yymplzoZ1OFUTco81EEau9Bo1llCcqOZZo5wbFVu6L0XN5tOEbGRDVOBKs3MnovBs548X977G",
+	"VGB5XyB1/n0qg4aoW97gKN+GxW24uOIaSwcvjRE7CZ77XRs/qomstoAEi9MNqyBwKBx1+YAYcdfnecYE",
+	"QJnUFr7FuhF6MurnfMqmI1asAyhhdtEIN8BWwASI0Fu2XuSZlwNnrFBSGBkPBCcF3EnxCwGWQxCDvuP6",
+	"+3LkwJlB9FdetqIEB3XoBTPnz4chVG4fo9srcBfRPGcFCK4XBRXaYywPRSFzdNJgavHbN6dnBC6znXjS",
+	"DlZRnf4/WXJqNfEvA1pR9W90w5dcXLZZQKqzX+XcmUNyl/jJD4AVD+mvX95cg3AsVIRH3pz0jYh8w2gT",
+	"cI6tD9UfjeTXGPpujTSuThg9sddygXY/eEi+PGhoeKRuc5o25o2+t1qVnvdytFyq/sE88GepFHk3aIE/",
+	"yFEIFbiW2WRFe0hzP7dLZ7W6YY7LA/n40jqI2YVWpQNudI1ymG8aOrX5auvDezlaWpHyBzn6/eeVL/fk",
+	"PWSUP9zIu8gofw9XZa07uOmN+kGOFlg23t0tiN7cPIrBtdheFUq5OgJUazadaZLKUug+8Rq27kfCKnUx",
+	"vw3J+I0ELryXI/Bbuqyt93LkfJgQ04CuxSCo4deSlSwzrxSlEJDS5kIbwIvw+4xt6GI0cfkQ1PAQ1LCu",
+	"SqOLOaFkDJn465HChk5slZvVAZX2QcNE0XNv/dOQBTZjcpYzMIHSgjmT6RW3mHy5vEB4hkUt55Xt/3ft",
+	"N8BJrBbi7Ro+uAbuWCyPJC/Ype4SmWefw0PwUspLBQnRhlenwKUJ1dbSj+4B29KEz8iI5VJcKAxxoNq/",
+	"4XIowZBrbsnQCq8qbAKCTKz/IwmSWqznwfsaAJgTvQuHmJGtGMO8k3C+6FzA+xmkfxQyZy5I6QyDYDCZ",
+	"xjPi+t2Hp4YCfsGqkdAihu24wBY3AyjqeGiDqwklScbSnIvgCdvzyZjMZUkyiZk4l0JeB3P9yi5T1wE2",
+	"18w5VamU1H3PXFQJzC6h2ZSLBAjUUMC6Q+iAnZU5ARAELgg82CVCkgTtGec8UxbrU0gsLDA3/ZnFZ1mP",
+	"CyKvBTplhqLqGls2nceT2XMpL80x2hkMcGbKzBRid3A7SalYQXYHg0MoKO7S2THTSEvZm1Ix75lmylnc",
+	"u3OUZUig/mRuHZz0UZbdtz/HrnaLpOf8mHjs71BOfXC+PDhf7iYpFKkXdfxlNLeBDcjckE59iiPGfr31",
+	"AT8sRR99ITLkQPjsV8qFKirvlK8R1VrqI9TrMgzBKobAE215ku5QZLxgGP9aOHht1EDhna7F6oY0TF8A",
+	"AptLbNlHNksOSfLdi7OhgJnhr/+nq4Aymv8lgQA1mMIUBsSLMIQh7APHC+GSnpdgAUtD9afyyjyCVZot",
+	"z8TQVfMLtK8Ygqme1Pg0sXOaGL5MU82vmA0yNlx7KHDlVSUUWF4KngAaY3CuT/hC9cmRYZYKfqG5kpg2",
+	"C+MdChsTG1Qw+xSGG00qNT3dksP9yNjsDPZsTSzYd3YfOn967fp3pSfDcXWBNua654xesQXF4RZEDX5h",
+	"+diLFW02fX9CP7Ma2iZ3OHnjwWL9hS3WU3cQbqGLbkTc8DysAEI9MgTbIYR5RQkyYRuSapM7IUg3Sgao",
+	"4JxVrHYo2E3KbLFcqIlrml2LoR5gsUrPsT2zQ6a6im0vZVw0A7MxzjfCv4bCMTDnQ7ob/mWWo42BIbLq",
+	"HTCwL44Ui3P4Mkixy4mfQ4oNiOCfGOn1QcP6reC7eqXGkMdPUankjAk64313adqkEAgKpan+VDnEoZLR",
+	"/G1hOtHctIOGCmuewCCi2I18M2Pi6O0J2e0P+rt9XBuWlgXX887B339ZLNAKIUhpOTVDqxYJagkxkbLO",
+	"L9U6hAu3RK18Hig9Nf0R6X2O0Gg2DgprJIXFnWJVMKwdlRdDgYUu1GKli65TR83DXpFVWs4gQpCLC+QY",
+	"12w0AQuzTYYyLY3LwnC5ocB8jj45wdKFIZ6F0bsoFwSy9SpL8dxWQm3W2eCKXLKZBkQfMBPbGlcFM6fA",
+	"LMeMFVxmUZhMWII3del5af3os0UzPSSgLo0mS6UY82K6btnnp4NBtzPlwoebrZOV9fut+fHHJ5W2eset",
+	"NLXwl9X1PBpH+bNJKrV+WuSVcOQP7sK7r/ddd4cZUm8oX1WpqFT0gm1+xio9zepaMUl/Ocn8shJ8OLYv",
+	"I8evczucNL9wS/44Mv2DxH3n0GQQSnZXbCQmb27pggo1ZkV7fdQTASiUSrNZlyRaJlUWoDNTADrCuJDT",
+	"JDArKFmZQ2riKs2v6VyRCVVD4ZpYagHJJMjTh04QRR/DoqvEDsEbXahFGiaBXQcGt4FlJyZGntk1ewO2",
+	"mAmffWYTSDTm8TMQUjcdN7/flj0E4FDhrDw4gx8IZ4RwVur4h47VU41q/rGmnLuzbQ2pEw71IZw1doWd",
+	"O05CUfBaYsD4yUpm9yKAYGeRO3TskIdlaVTxBwn9s0roX1mB3EF5Gln9tsK5O3WV8agt9PVIIM4WRG86",
+	"hIeCKVkWKVPE8EfrWp9IZQ5Bd/G0vvO9rDyxAOEy0dN8U+iWYJjr2NIYOXp7QopgYMvsaf67rQ9jnrOl",
+	"WUt+st/ynK0yBr2GMuxji6eVN9CQfLf998oZhmZUTyq70Bj7WMso9GRvc5tQdHve0yuKk1i+SRaQZ5ZT",
+	"LjbczjO/Hpub9lfsPYWG3aJvcgqcpXIF4B3NczIq5LWygeKIwTaXJYiHKI0SI86OZQEPSwj2LGqXHRAu",
+	"IOhxQhWheiimUmmyM/D20gPPYkyTRrxlLkgIK2c44HXTDFT0b8MEO3Xz+l2Hn9tZrI4/dwv4wK/uRz6C",
+	"4HQ84NfCr35rAqm/ZYsXb4uJrEfzvF2zhDg56CuMj4NLVr9ciD9p9LFzCzWYOOhFhAB0Sd8Q043+BNW3",
+	"eI6IKAWJ4UxkLPBhpLlUrEIbdKiOi1zxhciO8vzWN++e9Dc3PhztfStvQe8sa9XhSgxmam7Fg0r3oNLd",
+	"mmS9EFmdMweEa01S9cF+WhrWC+VbpLzkDLyfyrk/Q49q1+HEBoSnjcyQFxirVENQtQQN82OMGCJLHSVI",
+	"9r6tBe4Cd/IhjO43fH6lYBuc300ZkD0rtcxwtHQuhXOxFsoVWtEbxMENI9a5QmnYha2TFeFvNT2qVMUa",
+	"iKdNl7uPXt8I7bT7+5KaYUPWqHQBm9GEeETg5AdB+q4zOY1S6la8RUq2d61m58Hv1gB1tIDX7bCOQQKh",
+	"kNrCK0I3gInrYoCwSJcmmcS6ulCUtt8CrAgn7U+WfAdz/jJwitC10XJOYbPbxGfcZw+jiCfjAUjxQdb/",
+	"gwIpetK6Hi1t+Lnx2y108S63RPwEsftcET72gfMTqkjO6CXLQKavMrwJJHijoRAqBh/lueOutbjIumLA",
+	"AZbCfD0r2BWXpfIvyTEppIb4EBx0DDDHzOIoz9uEst+GDQJH5wd730aIsPs1jBDO++8W/YEwPRCm1XCc",
+	"mEjjaZNzTrTE6GxMrz7Af1daIrDvVkNEvyX42Ql2f5hw4j8JAOztWGF75HDLObhjUrxUkK0U1FCYfTht",
+	"XzbXc+OjdrtETzgeDlhwWejx7TTRzxxzDIP6MsHGS++VizK2ZrU/d8rgg/jzWeKR70ovs3LOFmo+mwOT",
+	"1ihIq/VMsOvVFjTAOKorZc6LbNPSxrIYikResSKns3PrwUmqIGejHSLKyCynKSNco5h4PWEFwGihuRvm",
+	"CpAvWJwO8t+4HooaBMzJ8y7kl3WtFQ+dSs6OZ5VQTPaOoovAgt6NBe9z0k8c5xehnxub2qpjdHfmto8P",
+	"KdoPBPpOCTRcqFqVzPGnk2uX17vUVfize+h3HZVmZ7Haw+bW5MHHdj8+tmq9Wzxs/pDWDrT7doWX7UVV",
+	"p1YxgUinBYZmSHKqqchokRF3xF0dYldK9+2b0zMHupLYHns8S8gjSE8Piw97VNKxLKwZyWKmP+5W72o+",
+	"ZUrT6cxCsfgfFL8QVJcFSyyO6Uhmc1fkOIFZuIq+vqfR3IgYC/35fKudm5uqcLONUdkZVIV3MVuAUEVU",
+	"mRrK2CfvGLrzccWMLIJVbx0aHJaYc2DwXFVmqf5QfIuIAO5n5Srm7hPVJfsEMsd2B/jfHTIx3026ZHsA",
+	"/+6Zf3fgs1mYnT0yIY/+9f9tD/73x0NRlQj2opwU7LCq5ysFlKb+ep9MyC50FZQVtlCuRwBSKguyP9iF",
+	"5RiKBCCre0fm0YSwG+0jd68p110A1JWEkowCuKrdLBQLEfhUkb3tAcDFw5djynOFEuWYXzHzogKs+IwD",
+	"38kOMGPAQhllLOdXrOBMESayCvsWD6A7HH33MuSumWM8FBZGtpGWgJKouxo2StIi4RWFGZChZ3Ls6mqb",
+	"/qayYIjGJ0VqttHs80/vXpJpqTQZMfL92dnbUwc8NJGw2rgX5SjnKUGqwHTXfG+4M9nb2zUrAikJ24Od",
+	"PXN2AA9/KNIJSy9ZFpxaW6CZS9EfiqE4CrGNUJLXBU9R8yVKTpmXlq1TfEoFpER4OuJqVDdRK4YiqENu",
+	"2Geeu7aga4wpNaKcqrbCMh9rCeaFq6HNAb0JQEfMwCqUpYQ8Smplk7OkOxTJezmCj2Zh3MbiF4hnaa/W",
+	"tSwyZ3U2I3l8YEb2T/hM/klM3+SfQ/HPXq8H/ze/Ja5YMwbKJOSfJIHTn2Blcvz5K+UUD6hJhDOUM4R9",
+	"rLVjLQ3QzoiNZcFskWzX6JrtWFSSsJ313xXq3NyMMbcNIIZJstgDFs8/HxXm2MCjqcxY4hYRjkKXJHIE",
+	"tdzNgvvP50ABzTfsZsbMGTOfx/ymvRtDwGWp2/tZfHuxhja+3TgjJIFLaT/745Kk1PyrWMFpbj6ZBVTw",
+	"Qepz3JEuSaxyqhp9F8wwVejQs43WwQEoC2B6R4eHmC3qnMKKTWRZqPOcjeEvQ+f8H7TU8hx6Tg7NyKiS",
+	"wnw/NcL3BXOsD1bKCFzmpmcsd9je8CbNV4yzdRXtr3aYwVgiK0PzcyxWAG0Fa2521kyLacrzxptmD6lI",
+	"2S1eBep3brXu+quLfbB1HoRprPMgHq6QRCw7bnjIYi0Ekw4bwNeWTh4fV0yfU8XNzanOJNKp4yOS8Qyl",
+	"Di64mlgWB6wKffJckZnMc8NArLCBXQTHoI+e38aaVPenOo9+0nAcAwLe1mZrU6sbuGTz80xei1zSrN5O",
+	"y8vv5ahvhBB3Hw0D8MQGyrM0V9sMqBT23FftVazMbBLhvgWQcVB+lIIdEBpCN32l4BGlaWFZL0pEsgAB",
+	"BmfuUAkPUbY28gMydiNE20eq2WSMZuc505q5y7vOnBqrc4jJWk5ymncDu18IJVV1WzBd8JYOP611J57F",
+	"+G5iBCUgRyBuwCeBQhzMzusoSaOxlczX3ZlDc4KMSnpu40uaLUXZb4MLuGcXWiKJk7TP7W+A3tXso2B2",
+	"qexLbuHgIMOwYf6V5AM10MwSYHOGQud+m7Hc0MI8vPT7T3/lyKPkQgqzlwVJDEky18QoWvbzue+HGV3V",
+	"fLBL0HUr2ehFM4Vc3XGpQyBEsa03QqpTBXzEpUNGs+IlHVnnJ8vH7TWurd75JwvGtLP+MuGYtvPVVmK3",
+	"w1VIJr8QRml7CM18iID6A4dmuoO/vgWuxai89cF+Whrv9NojSXrSaW11yBScqQTZuIW7LORshnXpYnFQ",
+	"FVV9iIT6HWEq3v7ktYdCtR6FO3csrGAjDwFRv0nw+41P3O0iouwZacZE1U/Lt5zlmc3lcdZ3hcmmdE5K",
+	"V0a4T06ZrrQJKChWlFjdC74z+osVmb0QA/XO+i1Y77eVQj9zIJYd1pcJxVpxq10wltMeHsKxHmSxzwHI",
+	"fvey2Fblc1rH6/+8evqzu/+7H6L5v+grqOX+rnFz7cDnp/g25ANHkpsDD5wcB74hiCIzGlc9gbnVpN+S",
+	"uww62xIYqM2Bnz6ZpLmFWR0JUa1NMxbCeXgfJJgvHT0R7tEnxk/cWqJZi9hsfXC2waWgbY1D2rm/+/Az",
+	"15Mje67b2L6bwsO5/+KSu9sKtM/VAmDu8eyvYXi147zVTdny9vXNY6hvP8q2WKpTHx1jA6Qa1UYKpphW",
+	"oOB6BgFRQ7XQqXoR5y5RcihsQA1Y0AuMV8mYZqkmWYnXmwEOn990Fx2iNM9zMmKVhSgzX9vuWVaPvo6W",
+	"a7Rt3pUpfpGD73wuirWKSnUJOlTurKjvn7vC5J8gCcSeHEIFXvG71DvuhpS1Eief5o9xf1QQWWp6wSCm",
+	"ETt2dfJK4Z2WlpKNmL5mTDj3JHojrcNTjjFuzE7kK2XfsXFiDvUI/Ji2A3igi27weshmSAkxKm4oEDyA",
+	"Kad9QNjc9YSh59G7oWgVRGg6hTwRdDyTOYPwRouQ6GfrwUq3B93BYGDb7xKZZ15OPCRaQowbFyXrkoLN",
+	"GELJ4KTseiimfeF6CHs0lNUu0DpU9Z1RZ3+rCSt+sDjKtQxNO5+hd6bKXK8GNkCaHgj+D8V/H8xPn4sR",
+	"WJLEBaFE8ykjhb3Jd8cWIOSkhx6Rz8MavpUFxJPLslDd0OITwEADuRtJPXF5HvUiJ042BdFUXXOdThxB",
+	"hNoVIoK2hSk7doA21uDupcvBbyAy4iGD7kHevLOcts9h89ZMfSbagjqxk5fDyP1maFkNMMo87UIx3XUK",
+	"skT65ATUWwwsA7V2kb6cMaX/QFqrCzWtbGwPWusDFVlNRcwNNNKJUWlur7SaM/ePJQ4x8+tn5L3fM5rr",
+	"SdvVsNsD6VClEFxcLK+scjxh6SUxUxJMhTjDE+wGUbJnhRzlbKq2PqQyq5VSiYyAXtgK+IbUmZ37Srlw",
+	"6pyLS0W0jEBZ30DJkbfY0Tr1eH3TEAce87312A03xy1ahcW8de9VWD69SM5dV1YBE61Ze4GIFJgqDmu7",
+	"pLJKwWg2b78D7/DnhU2keS6vX0xnev5XmpfMrfliQRbIt3P5fzNaYI2imNf0ihUjqVodp/v36zdtv5uw",
+	"JP2Ahn3m/o6IO9mwfoYelBVdtFmoNXKhtJzN1qQXZv95K8FoQp6PGC1YAYjn3UUAdFZcufNRFnnnoLMF",
+	"MoZtdiEIE242pAYq1Cowp7NeTLxfHRCbtdlZdOofpSmbQWSOLC59/VwMIQgaeC9HsbcjJcyDl8KvY117",
+	"sOjgHV1Vgmw87TMKfFWB8D1IOIi89kJkM8mNTh76TLxpz2qzy7Pc0SnjEsypcPnlQfeecS6OAEol0Dxn",
+	"hk4vFi7GMnuqql1syFDQcg1KMbIsgC7/lXK1lHCwihFPjIy6aabocPS7ICXTCm7ehY04TP3FTvCGIS3C",
+	"BKhc0oyMaE5FCpZTSEs1Hcoi3BV7HWKLYqR3mZZTABkwO1rRX+UKxQEFDturSPBHkFBCPA6UZVphbU8Z",
+	"s/Zfu62uaj4apqtolv5afNcjGRwsQTKwXr5QQq/YM7vSa2D7o0S/cNB6PFvKtyPg/o1J8Kp+m4cnEOQn",
+	"wW/C2j9+uNtfP9nZHQygPv/SgXnEhnXGx4VmF1DmdGGApzOasp5iZisMffKAD6oL6AU+bw5BqVAhPiDJ",
+	"1XYX/REjqtiTPTPH718dHfdOvz/a2X9C5BUrEH/CjRNvnrndXfJeckMORnMyYwWXWcVx26brh7XRdnwm",
+	"yzyQpbUM8n/7W6RgomUFfXIk5hYaARkB4gpYtRrswYO42MsstTUvXAAe9FmLwr5gQUW67B1pRhX9/wMA",
+	"AP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -19,6 +19,9 @@ func (a *API) BulkCreateDomains(
 	if p.restricted() {
 		return nil, errRestricted("add domains")
 	}
+	if err := a.replacedDomain(ctx, r.Params.Replacing); err != nil {
+		return nil, err
+	}
 	var in []lifecycle.NewDomain
 	for i := range r.JSONBody.Domains {
 		if c.refused[i] == nil {
@@ -60,7 +63,33 @@ func (a *API) BulkCreateDomains(
 		}
 		added = added[1:]
 	}
+	if c.dryRun && result.Refused > 0 {
+		return nil, rejections(c, &result)
+	}
 	return BulkCreateDomains200JSONResponse(result), nil
+}
+
+// rejections returns an error about the rejected domains of a dry run, with the fields of each, or
+// with its entry if it has none.
+func rejections(c *call, result *BulkDomainsResult) error {
+	var all faults
+	for i := range result.Data {
+		one := &result.Data[i]
+		if one.Status != Refused {
+			continue
+		}
+		if len(one.Errors) == 0 {
+			code, _ := one.Code.Get()
+			detail, _ := one.Detail.Get()
+			all.add(controlplane.FieldError{Pointer: c.pointerOf(i, ""), Code: code,
+				Detail: detail})
+		}
+		for _, f := range one.Errors {
+			all.add(controlplane.FieldError{Pointer: f.Pointer, Code: f.Code, Detail: f.Detail})
+		}
+		all.invalid.total += one.ErrorsTotal - len(one.Errors)
+	}
+	return all.err(nil)
 }
 
 // reject stores in a result why its domain was rejected, with the same content as a problem

@@ -21,6 +21,7 @@ type call struct {
 	credential []byte      // hash of the secret of the token or session
 	counted    edge.Caller // caller whose limits the call was counted against
 
+	dryRun bool  // nothing that it changes is kept
 	waited bool  // held open by `wait`, a stream, or DNS: excluded from the latency metric
 	err    error // cause of the problem document
 	gone   bool  // the client disconnected before the end of the response

@@ -39,7 +39,7 @@ func TestEveryAnswerOfTheContract(t *testing.T) {
 	t.Run("draw", func(t *testing.T) {
 		for _, part := range []func(*world){
 			(*world).drawRefusals, (*world).drawSuccesses, (*world).drawConflicts,
-			(*world).drawSenseless,
+			(*world).drawSenseless, (*world).drawDryRuns,
 			(*world).drawFaults, (*world).drawUnsecured,
 		} {
 			t.Run("", func(t *testing.T) {
@@ -184,6 +184,15 @@ func (w *world) drawSuccesses() {
 			w.do(op.method, path, body, caller,
 				header("If-None-Match", a.header.Get("ETag"))).is(http.StatusNotModified)
 		}
+	}
+}
+
+// drawDryRuns produces the 204 of every dry run.
+func (w *world) drawDryRuns() {
+	e := w.newEstate(w.org, "dry.example.com")
+	for _, op := range w.dryRuns() {
+		path, body := op.request(e)
+		w.do(op.method, path+"?dry_run=true", body).is(http.StatusNoContent)
 	}
 }
 

@@ -51,6 +51,9 @@ func (a *API) CreateDomain(
 	if p.restricted() {
 		return nil, errRestricted("add a domain")
 	}
+	if err := a.replacedDomain(ctx, r.Params.Replacing); err != nil {
+		return nil, err
+	}
 	d, err := a.lifecycle.AddDomain(ctx, p.actor, p.org(), newDomain(r.Body))
 	if err != nil {
 		return nil, err

@@ -38,6 +38,9 @@ func (a *API) CreateInvitation(
 	if p.restricted() {
 		return nil, errRestricted("invite a person")
 	}
+	if err := a.replacedInvitation(ctx, r.Params.Replacing); err != nil {
+		return nil, err
+	}
 	life := time.Duration(deref(r.Body.ExpiresInSeconds)) * time.Second
 	invitation, secret, err := a.lifecycle.CreateInvitation(ctx, p.actor, p.grant, p.org(),
 		controlplane.Role(r.Body.Role), life)

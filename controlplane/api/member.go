@@ -56,6 +56,9 @@ func (a *API) AddMember(
 	if err != nil {
 		return nil, err
 	}
+	if err := a.replacedMember(ctx, r.Params.Replacing); err != nil {
+		return nil, err
+	}
 	m, err := a.lifecycle.InviteMember(ctx, p.actor, p.grant, p.org(), account,
 		controlplane.Role(r.Body.Role))
 	if err != nil {

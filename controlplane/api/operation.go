@@ -32,6 +32,7 @@ type operation struct {
 	once    bool // accepts an Idempotency-Key
 	self    bool // signed-in users need no scope for themselves (x-self)
 	rereads bool // responses are not stored but read and audited again (x-rereads)
+	dryRun  bool // accepts dry_run
 
 	checks *controlplane.Gate // for checks of large requests, shared by all operations
 
@@ -43,6 +44,7 @@ type parameter struct {
 	name     string // spelling of the contract
 	required bool
 	integer  bool
+	boolean  bool
 	schema   *openapi3.Schema
 
 	deprecated *deprecation // nil if not deprecated
@@ -111,6 +113,7 @@ func readOperation(
 		}
 		op.deprecates = op.deprecates || p.deprecated != nil
 		p.integer = p.schema.Type.Is(openapi3.TypeInteger)
+		p.boolean = p.schema.Type.Is(openapi3.TypeBoolean)
 		switch ref.Value.In {
 		case openapi3.ParameterInQuery:
 			op.query[p.name] = p
@@ -120,6 +123,7 @@ func readOperation(
 	}
 	_, op.waits = op.query["wait"]
 	_, op.once = op.headers[headerIdempotencyKey]
+	_, op.dryRun = op.query[paramDryRun]
 	ok := o.Responses.Status(http.StatusOK)
 	op.streams = ok != nil && ok.Value.Content[edge.MediaEvents] != nil
 	op.self, _ = o.Extensions["x-self"].(bool)

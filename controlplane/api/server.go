@@ -241,6 +241,10 @@ func (a *API) guard(next http.Handler) http.Handler {
 			return
 		}
 		defer c.leave()
+		if c.dryRun = isDryRun(r, c.op); c.dryRun {
+			a.dryRun(w, r, next)
+			return
+		}
 		if c.op.once && r.Header.Get(headerIdempotencyKey) != "" {
 			a.once(w, r, next)
 			return

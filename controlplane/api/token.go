@@ -56,7 +56,10 @@ func (a *API) CreateToken(
 	if err != nil {
 		return nil, err
 	}
-	in := lifecycle.NewToken{Name: b.Name, DomainIDs: ids}
+	if err := a.replacedToken(ctx, r.Params.Replacing); err != nil {
+		return nil, err
+	}
+	in := lifecycle.NewToken{Name: b.Name, DomainIDs: ids, Replacing: deref(r.Params.Replacing)}
 	for _, s := range b.Scopes {
 		in.Scopes = append(in.Scopes, controlplane.Scope(s))
 	}

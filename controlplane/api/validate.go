@@ -71,6 +71,10 @@ func (op *operation) checkQuery(r *http.Request, wrong *faults) error {
 			}
 		}
 	}
+	if p, known := op.query[paramReplacing]; known && len(values[paramReplacing]) > 0 &&
+		values.Get(paramDryRun) != "true" {
+		wrong.add(p.wrong("replacing is only allowed with dry_run=true."))
+	}
 	for name, p := range op.query {
 		if p.required && len(values[name]) == 0 {
 			wrong.add(controlplane.FieldError{Pointer: pointer(name), Code: codeInvalidParameter,
@@ -101,6 +105,12 @@ func (p *parameter) check(value string) string {
 		return p.name + " contains invalid characters."
 	}
 	var v any = value
+	if p.boolean {
+		if value != "true" && value != "false" {
+			return p.name + ": It must be true or false."
+		}
+		return ""
+	}
 	if p.integer {
 		n, err := strconv.ParseInt(value, 10, 32)
 		if err != nil {

@@ -43,11 +43,14 @@ func (a *API) CreateWebhook(
 	if err != nil {
 		return nil, err
 	}
+	if err := a.replacedWebhook(ctx, r.Params.Replacing); err != nil {
+		return nil, err
+	}
 	b := r.Body
 	w, secret, err := a.lifecycle.CreateWebhook(ctx, p.actor, p.org(),
 		lifecycle.NewWebhook{URL: b.Url, Description: deref(b.Description),
 			Events: deref(b.Events), Enabled: b.Enabled == nil || *b.Enabled,
-			Secret: deref(b.Secret)})
+			Secret: deref(b.Secret), Replacing: deref(r.Params.Replacing)})
 	if err != nil {
 		return nil, err
 	}

@@ -55,7 +55,7 @@ func (d *Dashboard) showWebhooks(
 	}
 	view := webhookListView{Limit: v.org.Tier.Webhooks(), Tier: string(v.org.Tier),
 		Sample: pill{"ok", "check", "Enabled"}}
-	if view.Used, err = d.store.WebhookCount(v.Context(), v.org.ID); err != nil {
+	if view.Used, err = d.store.WebhookCount(v.Context(), v.org.ID, ""); err != nil {
 		return err
 	}
 	if v.may(controlplane.ScopeWebhooksWrite) {

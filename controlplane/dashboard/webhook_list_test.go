@@ -186,7 +186,7 @@ func TestAddInvalidWebhook(t *testing.T) {
 	s.post("/webhooks", url.Values{"url": {"ftp://example.com/"}, "all": {"1"},
 		"description": {strings.Repeat("ü", 201)}}).
 		want(http.StatusUnprocessableEntity, "The URL is not https.", "at most 200 characters")
-	if n, err := s.store.WebhookCount(t.Context(), s.org.ID); err != nil || n != 0 {
+	if n, err := s.store.WebhookCount(t.Context(), s.org.ID, ""); err != nil || n != 0 {
 		t.Errorf("WebhookCount = %d, %v, want 0", n, err)
 	}
 }

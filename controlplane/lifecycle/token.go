@@ -23,6 +23,7 @@ type NewToken struct {
 	Scopes    []controlplane.Scope
 	DomainIDs []string // limits the token to these domains; empty: all
 	ExpiresAt *time.Time
+	Replacing string // ID of a token that does not count for the plan's limit, for dry runs
 }
 
 // CreateToken adds a token and returns it with its secret, which is not stored. by is the caller's
@@ -103,7 +104,7 @@ func (s *Service) CreateToken(
 		if err != nil {
 			return err
 		}
-		used, err := tx.TokenCount(ctx, orgID)
+		used, err := tx.TokenCount(ctx, orgID, in.Replacing)
 		if err != nil {
 			return err
 		}

@@ -26,6 +26,7 @@ type NewWebhook struct {
 	Events      []string // event types; empty: all
 	Enabled     bool
 	Secret      string
+	Replacing   string // ID of a webhook that does not count for the plan's limit, for dry runs
 }
 
 // CreateWebhook adds a webhook and returns it with its signing secret, which is not shown again. It
@@ -53,7 +54,7 @@ func (s *Service) CreateWebhook(
 		if err != nil {
 			return err
 		}
-		used, err := t.WebhookCount(ctx, orgID)
+		used, err := t.WebhookCount(ctx, orgID, in.Replacing)
 		if err != nil {
 			return err
 		}

@@ -91,7 +91,7 @@ func TestCreateWebhookUpToThePlansLimit(t *testing.T) {
 			wantError(t, "over the limit", err, controlplane.KindForbidden, "plan-limit")
 		}
 	}
-	if n, err := w.Store.WebhookCount(t.Context(), o.ID); err != nil ||
+	if n, err := w.Store.WebhookCount(t.Context(), o.ID, ""); err != nil ||
 		n != controlplane.TierFree.Webhooks() || made != n {
 		t.Errorf("%d stored webhooks, %d created, error %v, want the limit of the plan", n, made,
 			err)

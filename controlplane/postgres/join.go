@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -86,4 +87,14 @@ func undoPart(ctx context.Context, conn *pgxpool.Conn, cause error) error {
 		return errors.Join(cause, err) // the transaction is lost, and its commit will fail
 	}
 	return cause
+}
+
+// undo rolls back the transaction of conn, if one is open, and releases the connection.
+func undo(ctx context.Context, conn *pgxpool.Conn) {
+	if !conn.Conn().IsClosed() && conn.Conn().PgConn().TxStatus() != 'I' {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		_, _ = conn.Exec(ctx, "ROLLBACK") // a connection that cannot is closed by the pool
+		cancel()
+	}
+	conn.Release()
 }

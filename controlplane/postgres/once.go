@@ -52,14 +52,7 @@ func (s *Store) Once(
 	if err != nil {
 		return nil, translate(err, "", "")
 	}
-	defer func() {
-		if !conn.Conn().IsClosed() && conn.Conn().PgConn().TxStatus() != 'I' {
-			undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-			_, _ = conn.Exec(undo, "ROLLBACK") // a connection that cannot is closed by the pool
-			cancel()
-		}
-		conn.Release()
-	}()
+	defer undo(ctx, conn)
 	var locked bool
 	var kept *keptAnswer
 	b := &pgx.Batch{}

@@ -92,10 +92,12 @@ func (q queries) TokensOf(ctx context.Context, orgID, userID string) ([]controlp
 		WHERE org_id = $1 AND creator_user_id = $2 AND creator_user_id <> '' ORDER BY created_at DESC, id DESC`, orgID, userID)
 }
 
-// TokenCount returns how many tokens the organization has, expired ones included.
-func (q queries) TokenCount(ctx context.Context, orgID string) (int, error) {
+// TokenCount returns how many tokens the organization has, expired ones included, without the one
+// with the ID except.
+func (q queries) TokenCount(ctx context.Context, orgID, except string) (int, error) {
 	var n int
-	err := q.db.QueryRow(ctx, `SELECT count(*) FROM api_tokens WHERE org_id = $1`, orgID).Scan(&n)
+	err := q.db.QueryRow(ctx, `SELECT count(*) FROM api_tokens WHERE org_id = $1 AND id <> $2`,
+		orgID, except).Scan(&n)
 	return n, translate(err, "", "")
 }
 

@@ -61,10 +61,11 @@ func (q queries) ListWebhooks(
 		func(w controlplane.Webhook) *Cursor { return at(w.CreatedAt, w.ID) })
 }
 
-// WebhookCount returns how many webhooks the organization has.
-func (q queries) WebhookCount(ctx context.Context, orgID string) (int, error) {
+// WebhookCount returns how many webhooks the organization has, without the one with the ID except.
+func (q queries) WebhookCount(ctx context.Context, orgID, except string) (int, error) {
 	var n int
-	err := q.db.QueryRow(ctx, `SELECT count(*) FROM webhooks WHERE org_id = $1`, orgID).Scan(&n)
+	err := q.db.QueryRow(ctx, `SELECT count(*) FROM webhooks WHERE org_id = $1 AND id <> $2`, orgID,
+		except).Scan(&n)
 	return n, translate(err, "", "")
 }
 
