@@ -85,8 +85,8 @@ func (m *domainModel) planKeyType(config *domainModel) {
 	}
 }
 
-// planUpdate keeps the values that an update does not change. If the update calls the API, the
-// values that it can change are unknown.
+// planUpdate keeps the values that an update does not change. The values that the planned change
+// can affect are unknown.
 func (m *domainModel) planUpdate(state *domainModel) {
 	m.ID, m.CreatedAt, m.Delegation = state.ID, state.CreatedAt, state.Delegation
 	m.Name = state.Name
@@ -94,16 +94,34 @@ func (m *domainModel) planUpdate(state *domainModel) {
 		rules.SameCSR(m.CSRPEM.ValueString(), state.CSRPEM.ValueString()) {
 		m.CSRPEM = state.CSRPEM
 	}
-	if _, changed := m.toUpdateRequest(state); !changed {
-		m.Status, m.StatusReason, m.CertificateID = state.Status, state.StatusReason,
-			state.CertificateID
-		m.ExpiresAt, m.RenewAt, m.LastIssuedAt = state.ExpiresAt, state.RenewAt, state.LastIssuedAt
-		return
+	m.setProgress(state)
+	if m.changesCertificate(state) || m.startsIssuance(state) {
+		m.setProgress(&domainModel{
+			Status: types.StringUnknown(), StatusReason: types.StringUnknown(),
+			CertificateID: types.StringUnknown(), ExpiresAt: timetypes.NewRFC3339Unknown(),
+			RenewAt: timetypes.NewRFC3339Unknown(), LastIssuedAt: timetypes.NewRFC3339Unknown()})
 	}
-	m.Status, m.StatusReason, m.CertificateID = types.StringUnknown(), types.StringUnknown(),
-		types.StringUnknown()
-	m.ExpiresAt, m.RenewAt, m.LastIssuedAt = timetypes.NewRFC3339Unknown(),
-		timetypes.NewRFC3339Unknown(), timetypes.NewRFC3339Unknown()
+}
+
+// changesCertificate reports whether the plan changes an option of the certificate.
+func (m *domainModel) changesCertificate(state *domainModel) bool {
+	return !m.Wildcard.Equal(state.Wildcard) || !m.KeyType.Equal(state.KeyType) ||
+		!m.CSRPEM.Equal(state.CSRPEM) || !m.Profile.Equal(state.Profile) ||
+		!m.PreferredChain.Equal(state.PreferredChain) || !m.CA.Equal(state.CA)
+}
+
+// startsIssuance reports whether the plan turns on auto_issue, which orders a certificate if the
+// delegation was found before.
+func (m *domainModel) startsIssuance(state *domainModel) bool {
+	return !m.AutoIssue.Equal(state.AutoIssue) &&
+		(m.AutoIssue.IsUnknown() || m.AutoIssue.ValueBool())
+}
+
+// setProgress copies the attributes that also change without an apply, as the service checks,
+// issues, and renews.
+func (m *domainModel) setProgress(from *domainModel) {
+	m.Status, m.StatusReason, m.CertificateID = from.Status, from.StatusReason, from.CertificateID
+	m.ExpiresAt, m.RenewAt, m.LastIssuedAt = from.ExpiresAt, from.RenewAt, from.LastIssuedAt
 }
 
 func (m *domainModel) addProtectionError(diags *diag.Diagnostics) {

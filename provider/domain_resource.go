@@ -122,7 +122,12 @@ func (r *domainResource) Update(
 			owner.add(ctx, p, &resp.Diagnostics, err)
 			return
 		}
+		planned := plan
 		plan.fromAPI(d)
+		if !planned.Status.IsUnknown() {
+			// The service may have changed it since the plan; the next refresh shows that.
+			plan.setProgress(&planned)
+		}
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: plan.ID})...)

@@ -113,6 +113,10 @@ func TestAccDomain_updateInPlace(t *testing.T) {
 	a := newAcc(t)
 	name := a.domain()
 	step := func(body string, checks ...statecheck.StateCheck) resource.TestStep {
+		status := unknown("status")
+		if strings.HasPrefix(body, "labels") {
+			status = known("status", knownvalue.NotNull())
+		}
 		return resource.TestStep{
 			Config: a.config("resource \"dcvaas_domain\" \"test\" {\n  name = %q\n%s\n}", name,
 				body),
@@ -121,7 +125,7 @@ func TestAccDomain_updateInPlace(t *testing.T) {
 				known("id", knownvalue.StringRegexp(domainIDText)),
 				known("delegation.target", knownvalue.NotNull()),
 				known("created_at", knownvalue.NotNull()),
-				unknown("status"), unknown("certificate_id"), unknown("expires_at"),
+				status,
 			),
 			ConfigStateChecks: checks,
 		}
@@ -466,6 +470,43 @@ resource "terraform_data" "record" { input = [dcvaas_domain.test.id, dcvaas_doma
 				plancheck.ExpectResourceAction("terraform_data.record",
 					plancheck.ResourceActionNoop)),
 		},
+	)
+}
+
+// A change of labels replaces nothing that is keyed on the certificate or the status, even if the
+// certificate is issued between the plan and the update.
+func TestAccDomain_labelsMoveNothing(t *testing.T) {
+	a := newAcc(t)
+	name := a.domain()
+	p := a.proxy(func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPatch {
+			a.activate(name)
+		}
+		return false
+	})
+	config := a.configAt(p.URL, a.token, `resource "dcvaas_domain" "test" {
+  name   = %q
+  labels = { team = "shop" }
+}
+
+resource "terraform_data" "keyed" {
+  triggers_replace = [dcvaas_domain.test.certificate_id, dcvaas_domain.test.expires_at,
+    dcvaas_domain.test.status]
+}`, name)
+	a.run(
+		resource.TestStep{Config: config},
+		resource.TestStep{
+			Config: strings.Replace(config, "shop", "search", 1),
+			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+				planned(plancheck.ResourceActionUpdate),
+				plancheck.ExpectResourceAction("terraform_data.keyed",
+					plancheck.ResourceActionNoop)}},
+			ConfigStateChecks:  []statecheck.StateCheck{state("certificate_id", knownvalue.Null())},
+			ExpectNonEmptyPlan: true, // the key has changed in the meantime
+		},
+		resource.TestStep{RefreshState: true, ExpectNonEmptyPlan: true,
+			RefreshPlanChecks: resource.RefreshPlanChecks{PostRefresh: []plancheck.PlanCheck{
+				known("status", knownvalue.StringExact("active"))}}},
 	)
 }
 

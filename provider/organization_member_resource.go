@@ -53,10 +53,7 @@ func (r *memberResource) ModifyPlan(
 		return
 	}
 	plan.Login = state.Login
-	if plan.Role.Equal(state.Role) {
-		plan.Name, plan.State, plan.Joined, plan.CreatedAt = state.Name, state.State, state.Joined,
-			state.CreatedAt
-	}
+	plan.keep(state)
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
 }
 
@@ -150,7 +147,9 @@ func (r *memberResource) Update(
 		owner.add(ctx, p, &resp.Diagnostics, err)
 		return
 	}
+	planned := plan
 	plan.fromAPI(m)
+	plan.keep(&planned) // the person may have accepted since the plan
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: plan.ID})...)
 }

@@ -96,4 +96,9 @@ func (m *memberModel) fromAPI(a *client.Member) {
 	m.CreatedAt = fromTime(a.CreatedAt)
 }
 
+// keep copies the attributes that no change of the configuration affects.
+func (m *memberModel) keep(from *memberModel) {
+	m.Name, m.State, m.Joined, m.CreatedAt = from.Name, from.State, from.Joined, from.CreatedAt
+}
+
 func (m *memberModel) label() string { return cmp.Or(m.Login.ValueString(), m.ID.ValueString()) }

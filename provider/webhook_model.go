@@ -74,6 +74,28 @@ func (m *webhookModel) fromAPI(w *client.Webhook) {
 	m.CreatedAt = fromTime(w.CreatedAt)
 }
 
+// planUpdate keeps the values that an update does not change. Another URL starts without failures;
+// so does a webhook that is enabled, and it has no reason for being disabled.
+func (m *webhookModel) planUpdate(state *webhookModel) {
+	if m.Enabled.Equal(state.Enabled) {
+		m.DisabledReason = state.DisabledReason
+		if m.URL.Equal(state.URL) {
+			m.FailingSince = state.FailingSince
+		}
+	}
+}
+
+// keepKnown restores the planned values that the service has changed since the plan. The next
+// refresh shows them.
+func (m *webhookModel) keepKnown(planned *webhookModel) {
+	if !planned.DisabledReason.IsUnknown() {
+		m.DisabledReason = planned.DisabledReason
+	}
+	if !planned.FailingSince.IsUnknown() {
+		m.FailingSince = planned.FailingSince
+	}
+}
+
 // withoutWebhookSecret returns a new webhook without its secret. The service has not disabled it
 // yet.
 func withoutWebhookSecret(w *client.WebhookWithSecret) *client.Webhook {

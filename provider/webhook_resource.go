@@ -13,6 +13,7 @@ import (
 
 var (
 	_ resource.ResourceWithConfigure   = (*webhookResource)(nil)
+	_ resource.ResourceWithModifyPlan  = (*webhookResource)(nil)
 	_ resource.ResourceWithImportState = (*webhookResource)(nil)
 	_ resource.ResourceWithIdentity    = (*webhookResource)(nil)
 )
@@ -34,6 +35,20 @@ func (r *webhookResource) Configure(
 	_ context.Context, req resource.ConfigureRequest, _ *resource.ConfigureResponse,
 ) {
 	r.configured, _ = req.ProviderData.(*configured)
+}
+
+// ModifyPlan keeps the reasons of failures unless the planned change resets them.
+func (r *webhookResource) ModifyPlan(
+	ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse,
+) {
+	var state, plan *webhookModel
+	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	if resp.Diagnostics.HasError() || state == nil || plan == nil {
+		return
+	}
+	plan.planUpdate(state)
+	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
 }
 
 func (r *webhookResource) Create(
@@ -127,7 +142,9 @@ func (r *webhookResource) Update(
 		owner.add(ctx, p, &resp.Diagnostics, err)
 		return
 	}
+	planned := plan
 	plan.fromAPI(w)
+	plan.keepKnown(&planned)
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: plan.ID})...)
 }
