@@ -3592,11 +3592,14 @@ type ClientInterface interface {
 	// the others are rejected with `plan-limit`. A malformed body, or one with an unknown field or
 	// column, is rejected as a whole.
 	//
-	// CSV is in UTF-8 (RFC 4180). Its first line contains the column names: `name` and any of
-	// `wildcard`, `key_type`, `csr_pem`, `profile`, `preferred_chain`, `ca`, `auto_issue`,
-	// `auto_renew`, and `labels` (`key=value` pairs separated by `;`). An empty field means the
-	// default. The pointers of errors are `/lines/`, the line number starting at 1, `/`, and the
-	// column.
+	// CSV is read as spreadsheets write it: with commas, semicolons, or tabs between fields (in a
+	// line `sep=;`, or the most frequent one in the header), in UTF-8 or UTF-16, with or without a
+	// byte order mark, with any line breaks, and with blank rows. Its first line contains the
+	// column names: `name` and any of `wildcard`, `key_type`, `csr_pem`, `profile`,
+	// `preferred_chain`, `ca`, `auto_issue`, `auto_renew`, and `labels` (`key=value` pairs
+	// separated by white space or, in a quoted field, by `;`). An empty field means the default. A
+	// malformed row is a rejected domain; only a malformed header rejects the file. The pointers of
+	// errors are `/lines/`, the line number starting at 1, `/`, and the column.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3611,11 +3614,14 @@ type ClientInterface interface {
 	// the others are rejected with `plan-limit`. A malformed body, or one with an unknown field or
 	// column, is rejected as a whole.
 	//
-	// CSV is in UTF-8 (RFC 4180). Its first line contains the column names: `name` and any of
-	// `wildcard`, `key_type`, `csr_pem`, `profile`, `preferred_chain`, `ca`, `auto_issue`,
-	// `auto_renew`, and `labels` (`key=value` pairs separated by `;`). An empty field means the
-	// default. The pointers of errors are `/lines/`, the line number starting at 1, `/`, and the
-	// column.
+	// CSV is read as spreadsheets write it: with commas, semicolons, or tabs between fields (in a
+	// line `sep=;`, or the most frequent one in the header), in UTF-8 or UTF-16, with or without a
+	// byte order mark, with any line breaks, and with blank rows. Its first line contains the
+	// column names: `name` and any of `wildcard`, `key_type`, `csr_pem`, `profile`,
+	// `preferred_chain`, `ca`, `auto_issue`, `auto_renew`, and `labels` (`key=value` pairs
+	// separated by white space or, in a quoted field, by `;`). An empty field means the default. A
+	// malformed row is a rejected domain; only a malformed header rejects the file. The pointers of
+	// errors are `/lines/`, the line number starting at 1, `/`, and the column.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4552,11 +4558,14 @@ func (c *rawClient) CreateDomain(ctx context.Context, params *CreateDomainParams
 // the others are rejected with `plan-limit`. A malformed body, or one with an unknown field or
 // column, is rejected as a whole.
 //
-// CSV is in UTF-8 (RFC 4180). Its first line contains the column names: `name` and any of
-// `wildcard`, `key_type`, `csr_pem`, `profile`, `preferred_chain`, `ca`, `auto_issue`,
-// `auto_renew`, and `labels` (`key=value` pairs separated by `;`). An empty field means the
-// default. The pointers of errors are `/lines/`, the line number starting at 1, `/`, and the
-// column.
+// CSV is read as spreadsheets write it: with commas, semicolons, or tabs between fields (in a
+// line `sep=;`, or the most frequent one in the header), in UTF-8 or UTF-16, with or without a
+// byte order mark, with any line breaks, and with blank rows. Its first line contains the
+// column names: `name` and any of `wildcard`, `key_type`, `csr_pem`, `profile`,
+// `preferred_chain`, `ca`, `auto_issue`, `auto_renew`, and `labels` (`key=value` pairs
+// separated by white space or, in a quoted field, by `;`). An empty field means the default. A
+// malformed row is a rejected domain; only a malformed header rejects the file. The pointers of
+// errors are `/lines/`, the line number starting at 1, `/`, and the column.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4581,11 +4590,14 @@ func (c *rawClient) BulkCreateDomainsWithBody(ctx context.Context, params *BulkC
 // the others are rejected with `plan-limit`. A malformed body, or one with an unknown field or
 // column, is rejected as a whole.
 //
-// CSV is in UTF-8 (RFC 4180). Its first line contains the column names: `name` and any of
-// `wildcard`, `key_type`, `csr_pem`, `profile`, `preferred_chain`, `ca`, `auto_issue`,
-// `auto_renew`, and `labels` (`key=value` pairs separated by `;`). An empty field means the
-// default. The pointers of errors are `/lines/`, the line number starting at 1, `/`, and the
-// column.
+// CSV is read as spreadsheets write it: with commas, semicolons, or tabs between fields (in a
+// line `sep=;`, or the most frequent one in the header), in UTF-8 or UTF-16, with or without a
+// byte order mark, with any line breaks, and with blank rows. Its first line contains the
+// column names: `name` and any of `wildcard`, `key_type`, `csr_pem`, `profile`,
+// `preferred_chain`, `ca`, `auto_issue`, `auto_renew`, and `labels` (`key=value` pairs
+// separated by white space or, in a quoted field, by `;`). An empty field means the default. A
+// malformed row is a rejected domain; only a malformed header rejects the file. The pointers of
+// errors are `/lines/`, the line number starting at 1, `/`, and the column.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -10177,11 +10189,14 @@ type ClientWithResponsesInterface interface {
 	// the others are rejected with `plan-limit`. A malformed body, or one with an unknown field or
 	// column, is rejected as a whole.
 	//
-	// CSV is in UTF-8 (RFC 4180). Its first line contains the column names: `name` and any of
-	// `wildcard`, `key_type`, `csr_pem`, `profile`, `preferred_chain`, `ca`, `auto_issue`,
-	// `auto_renew`, and `labels` (`key=value` pairs separated by `;`). An empty field means the
-	// default. The pointers of errors are `/lines/`, the line number starting at 1, `/`, and the
-	// column.
+	// CSV is read as spreadsheets write it: with commas, semicolons, or tabs between fields (in a
+	// line `sep=;`, or the most frequent one in the header), in UTF-8 or UTF-16, with or without a
+	// byte order mark, with any line breaks, and with blank rows. Its first line contains the
+	// column names: `name` and any of `wildcard`, `key_type`, `csr_pem`, `profile`,
+	// `preferred_chain`, `ca`, `auto_issue`, `auto_renew`, and `labels` (`key=value` pairs
+	// separated by white space or, in a quoted field, by `;`). An empty field means the default. A
+	// malformed row is a rejected domain; only a malformed header rejects the file. The pointers of
+	// errors are `/lines/`, the line number starting at 1, `/`, and the column.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -10196,11 +10211,14 @@ type ClientWithResponsesInterface interface {
 	// the others are rejected with `plan-limit`. A malformed body, or one with an unknown field or
 	// column, is rejected as a whole.
 	//
-	// CSV is in UTF-8 (RFC 4180). Its first line contains the column names: `name` and any of
-	// `wildcard`, `key_type`, `csr_pem`, `profile`, `preferred_chain`, `ca`, `auto_issue`,
-	// `auto_renew`, and `labels` (`key=value` pairs separated by `;`). An empty field means the
-	// default. The pointers of errors are `/lines/`, the line number starting at 1, `/`, and the
-	// column.
+	// CSV is read as spreadsheets write it: with commas, semicolons, or tabs between fields (in a
+	// line `sep=;`, or the most frequent one in the header), in UTF-8 or UTF-16, with or without a
+	// byte order mark, with any line breaks, and with blank rows. Its first line contains the
+	// column names: `name` and any of `wildcard`, `key_type`, `csr_pem`, `profile`,
+	// `preferred_chain`, `ca`, `auto_issue`, `auto_renew`, and `labels` (`key=value` pairs
+	// separated by white space or, in a quoted field, by `;`). An empty field means the default. A
+	// malformed row is a rejected domain; only a malformed header rejects the file. The pointers of
+	// errors are `/lines/`, the line number starting at 1, `/`, and the column.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -18738,11 +18756,14 @@ func (c *ClientWithResponses) CreateDomainWithResponse(ctx context.Context, para
 // the others are rejected with `plan-limit`. A malformed body, or one with an unknown field or
 // column, is rejected as a whole.
 //
-// CSV is in UTF-8 (RFC 4180). Its first line contains the column names: `name` and any of
-// `wildcard`, `key_type`, `csr_pem`, `profile`, `preferred_chain`, `ca`, `auto_issue`,
-// `auto_renew`, and `labels` (`key=value` pairs separated by `;`). An empty field means the
-// default. The pointers of errors are `/lines/`, the line number starting at 1, `/`, and the
-// column.
+// CSV is read as spreadsheets write it: with commas, semicolons, or tabs between fields (in a
+// line `sep=;`, or the most frequent one in the header), in UTF-8 or UTF-16, with or without a
+// byte order mark, with any line breaks, and with blank rows. Its first line contains the
+// column names: `name` and any of `wildcard`, `key_type`, `csr_pem`, `profile`,
+// `preferred_chain`, `ca`, `auto_issue`, `auto_renew`, and `labels` (`key=value` pairs
+// separated by white space or, in a quoted field, by `;`). An empty field means the default. A
+// malformed row is a rejected domain; only a malformed header rejects the file. The pointers of
+// errors are `/lines/`, the line number starting at 1, `/`, and the column.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -18763,11 +18784,14 @@ func (c *ClientWithResponses) BulkCreateDomainsWithBodyWithResponse(ctx context.
 // the others are rejected with `plan-limit`. A malformed body, or one with an unknown field or
 // column, is rejected as a whole.
 //
-// CSV is in UTF-8 (RFC 4180). Its first line contains the column names: `name` and any of
-// `wildcard`, `key_type`, `csr_pem`, `profile`, `preferred_chain`, `ca`, `auto_issue`,
-// `auto_renew`, and `labels` (`key=value` pairs separated by `;`). An empty field means the
-// default. The pointers of errors are `/lines/`, the line number starting at 1, `/`, and the
-// column.
+// CSV is read as spreadsheets write it: with commas, semicolons, or tabs between fields (in a
+// line `sep=;`, or the most frequent one in the header), in UTF-8 or UTF-16, with or without a
+// byte order mark, with any line breaks, and with blank rows. Its first line contains the
+// column names: `name` and any of `wildcard`, `key_type`, `csr_pem`, `profile`,
+// `preferred_chain`, `ca`, `auto_issue`, `auto_renew`, and `labels` (`key=value` pairs
+// separated by white space or, in a quoted field, by `;`). An empty field means the default. A
+// malformed row is a rejected domain; only a malformed header rejects the file. The pointers of
+// errors are `/lines/`, the line number starting at 1, `/`, and the column.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

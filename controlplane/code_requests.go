@@ -29,9 +29,13 @@ var requestCodes = appearIn(InProblem, []Code{
 		Cause: "The body is empty, is not one JSON object in UTF-8, or has more data after it.",
 		Fix:   "Send one JSON object; detail states where it is malformed."},
 	{Code: "malformed-csv", Title: "Malformed CSV body",
-		Cause: "CSV must be in UTF-8, with commas between fields (RFC 4180). The first line " +
-			"names the columns, and every other line has the same number of fields.",
-		Fix: "Correct the line that detail names."},
+		Cause: "The first line of CSV must name the columns. Fields are separated by commas, " +
+			"semicolons, or tabs: by the most frequent one in that line, or by the one that a line " +
+			"sep=… before it names. A field that contains it, a line break, or a quotation mark " +
+			"must be in quotation marks, with each quotation mark in it doubled. The text must be " +
+			"in UTF-8 or UTF-16.",
+		Fix: "Correct the line that detail names. In a spreadsheet, name the columns in the first " +
+			"row, and save the file as CSV UTF-8."},
 	{Code: "body-incomplete", Title: "Incomplete body",
 		Cause: "The connection closed or stalled before the whole body was received.",
 		Fix:   "Send the request again."},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"slices"
@@ -50,21 +51,23 @@ func (op *operation) checkBody(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer leave()
-	var value map[string]any
+	list := &csvBody{}
 	if media == mediaCSV {
-		value, callOf(r.Context()).lines, err = op.decodeCSV(raw)
+		list, err = op.decodeCSV(r.Context(), raw)
 		r.Header.Set("Content-Type", mediaJSON) // the binding gets the equivalent JSON value
 	} else {
-		value, err = decode(raw)
+		list.value, err = decode(raw)
 	}
 	if err != nil {
 		return err
 	}
+	value := list.value
 	refused, err := op.checkValue(r.Context(), value)
 	if err != nil {
 		return err
 	}
-	callOf(r.Context()).refused = refused
+	maps.Copy(refused, list.refused)
+	callOf(r.Context()).lines, callOf(r.Context()).refused = list.lines, refused
 	if bytes.Contains(raw, []byte(`\u0000`)) {
 		if at := findNUL(value, nil); at != nil {
 			return fieldsError([]controlplane.FieldError{{Pointer: pointer(at...),
@@ -89,13 +92,18 @@ func (op *operation) mediaType(h http.Header) (string, error) {
 	default:
 		return unsupported("The body's Content-Type is not application/json.")
 	}
-	if charset, ok := params["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
+	if charset, ok := params["charset"]; ok && !strings.EqualFold(charset, "utf-8") &&
+		(media != mediaCSV || !isUTF16(charset)) {
 		return unsupported("The body's charset is not UTF-8 (RFC 8259 §8.1).")
 	}
 	if coding := h.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
 		return unsupported("The body has a Content-Encoding, which is not supported.")
 	}
 	return media, nil
+}
+
+func isUTF16(charset string) bool {
+	return slices.Contains([]string{"utf-16", "utf-16le", "utf-16be"}, strings.ToLower(charset))
 }
 
 // decode decodes exactly one JSON object. Its errors contain the position of the problem, but never

@@ -59,8 +59,14 @@ var wrongInputs = []struct {
 	{"columns of CSV", "POST", "/api/domains/bulk", -1, func(n int) (string, string) {
 		return "", list(n, `c%06d`) + "\nx"
 	}},
-	{"fields of a row of CSV", "POST", "/api/domains/bulk", -1, func(n int) (string, string) {
-		return "", "name,ca\na.example.com," + list(n, "k%06d")
+	{"fields of a row of CSV", "POST", "/api/domains/bulk", 1, func(n int) (string, string) {
+		return "", "name,ca\na.example.com," + list(n, "k%06d") + strings.Repeat("\nx", 500)
+	}},
+	{"malformed rows of CSV", "POST", "/api/domains/bulk", 1, func(n int) (string, string) {
+		return "", "name\n" + strings.ReplaceAll(list(n, `"a%06d`), ",", "\n")
+	}},
+	{"an open quotation mark in CSV", "POST", "/api/domains/bulk", 1, func(n int) (string, string) {
+		return "", "name\n\"" + strings.ReplaceAll(list(n, `a%06d`), ",", "\n")
 	}},
 	{"unknown parameters", "GET", "/livez", 0, func(n int) (string, string) {
 		return strings.ReplaceAll(list(n, `p%06d`), ",", "&"), ""

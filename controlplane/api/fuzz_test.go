@@ -31,6 +31,8 @@ func FuzzRequest(f *testing.F) {
 		}
 		f.Add(uint8(i), "%00", "x=%zz&limit=5", true,
 			[]byte("name,labels\na.example.com,\"k=v\n\""))
+		f.Add(uint8(i), name, "", true, []byte("sep=;\rname;ca\ra.example.com;\"x\"y\rb\xff;\r"))
+		f.Add(uint8(i), name, "", true, []byte("\xff\xfen\x00a\x00m\x00e\x00\n\x00\x00\xd8"))
 	}
 	f.Fuzz(func(t *testing.T, which uint8, name, query string, csv bool, body []byte) {
 		op := ops[int(which)%len(ops)]
