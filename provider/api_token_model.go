@@ -97,8 +97,8 @@ func (m *apiTokenModel) fromAPI(t *client.Token, now time.Time) {
 	m.PreviousValidUntil = fromNullableTime(t.PreviousValidUntil)
 }
 
-// secretVersion returns when the current secret was created, in microseconds, so that no two secrets
-// of a token share a number.
+// secretVersion returns when the current secret was created, in microseconds, so that no two
+// secrets of a token share a number.
 func secretVersion(t *client.Token) int64 {
 	created := t.CreatedAt
 	if at, err := t.RotatedAt.Get(); err == nil {

@@ -63,8 +63,8 @@ func freePort(t *testing.T) int {
 	return port
 }
 
-// Each sample listens on the port of the URL, accepts signed deliveries, and rejects all others with
-// 401: unsigned ones, too.
+// Each sample listens on the port of the URL, accepts signed deliveries, and rejects all others,
+// unsigned ones included, with 401.
 func TestVerifySamplesRun(t *testing.T) {
 	t.Parallel()
 	hook, err := standardwebhooks.NewWebhook(sampleSecret)

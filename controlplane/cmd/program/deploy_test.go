@@ -73,17 +73,20 @@ func TestDeploySecretsAreIgnored(t *testing.T) {
 	must(t, os.WriteFile(filepath.Join(dir, ".gitignore"), []byte(readText(t, ".gitignore")),
 		0o600))
 	for _, file := range []string{"controlplane/deploy/secrets/keyset", "controlplane/deploy/.env",
-		".env", "dcvaas.env", "secret-key", "keyset"} {
+		".env", "dcvaas.env", "secret-key", "keyset", "keyset.20261129T100000.000000Z", "shop.key",
+		"examples/team/shop.key", "terraform-token", "plan.bin", ".dcvaas/shop.key"} {
 		if git("check-ignore", "-q", file) != nil {
 			t.Errorf("git does not ignore %s", file)
 		}
 	}
-	if git("check-ignore", "-q", "controlplane/deploy/compose.yaml") == nil {
-		t.Error("git ignores controlplane/deploy/compose.yaml")
+	for _, file := range []string{"controlplane/deploy/compose.yaml", "controlplane/seal/keyset.go"} {
+		if git("check-ignore", "-q", file) == nil {
+			t.Errorf("git ignores %s", file)
+		}
 	}
 	ignored := readText(t, "controlplane/deploy/Dockerfile.dockerignore")
 	for _, line := range []string{"controlplane/deploy/secrets", "**/.env", "secret-key",
-		"keyset"} {
+		"keyset", "keyset.[0-9]*", "**/*.key", "terraform-token"} {
 		if !strings.Contains("\n"+ignored, "\n"+line+"\n") {
 			t.Errorf("Dockerfile.dockerignore lacks %s", line)
 		}
