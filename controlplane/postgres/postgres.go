@@ -113,15 +113,9 @@ func (s *Store) InTx(ctx context.Context, fn func(*Tx) error) error {
 		return translate(inPart(ctx, conn, fn), "", "")
 	}
 	err := unlessLocked(ctx, func() error {
-		return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return fn(&Tx{queries: queries{tx}}) })
+		return pgx.BeginFunc(ctx, s.pool,
+			func(tx pgx.Tx) error { return fn(&Tx{queries: queries{tx}}) })
 	})
-	return translate(err, "", "")
-}
-
-// inLazyTx is InTx for changes that a crash of the server may undo, because they are then repeated:
-// it commits without waiting for the disk. A crash of this program undoes nothing.
-func (s *Store) inLazyTx(ctx context.Context, fn func(*Tx) error) error {
-	err := pgx.BeginFunc(ctx, s.lazy, func(tx pgx.Tx) error { return fn(&Tx{queries: queries{tx}}) })
 	return translate(err, "", "")
 }
 
