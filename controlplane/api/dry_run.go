@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 )
 
 // Query parameters of dry runs.
@@ -21,17 +22,17 @@ func isDryRun(r *http.Request, op *operation) bool {
 // dryRun serves a request in a transaction that is rolled back: it responds with 204 if the request
 // would succeed, and with its problem otherwise. The response is sent after the rollback.
 func (a *API) dryRun(w http.ResponseWriter, r *http.Request, next http.Handler) {
-	held := &heldAnswer{header: http.Header{}}
+	held := edge.NewHeldResponse()
 	err := a.store.DryRun(r.Context(), func(ctx context.Context) {
 		next.ServeHTTP(held, r.WithContext(ctx))
 	})
 	switch {
 	case err != nil:
 		a.problem(w, r, err)
-	case held.status < http.StatusMultipleChoices:
+	case held.Status < http.StatusMultipleChoices:
 		w.WriteHeader(http.StatusNoContent)
 	default:
-		held.send(w)
+		held.Send(w)
 	}
 }
 
