@@ -963,6 +963,11 @@ type Certificate struct {
 	// Example: 2026-11-22T09:30:00Z
 	NotBefore time.Time `json:"not_before"`
 
+	// OptionsRevision The `options_revision` of its domain that it was ordered for. A lower one than the domain's means that it has earlier options.
+	//
+	// Example: 2
+	OptionsRevision int64 `json:"options_revision"`
+
 	// Profile ACME profile; null if none was requested.
 	//
 	// Example: shortlived
@@ -1149,7 +1154,7 @@ type Diagnosis struct {
 
 // Domain A domain name with a managed certificate.
 type Domain struct {
-	// AutoIssue Whether a certificate is issued as soon as the delegation is verified.
+	// AutoIssue Whether the first certificate is issued as soon as the delegation is verified, and a new one is ordered when the options change.
 	AutoIssue bool `json:"auto_issue"`
 
 	// AutoRenew Whether the certificate is renewed automatically.
@@ -1164,6 +1169,11 @@ type Domain struct {
 	//
 	// Example: crt_01k9z5w7r8e4bs6v0q1d2m3n4p
 	CertificateId nullable.Nullable[string] `json:"certificate_id"`
+
+	// CertificateRevision The `options_revision` that the current certificate was ordered for; null without a certificate. While it is lower, a new certificate is being ordered, or waits for a request.
+	//
+	// Example: 2
+	CertificateRevision nullable.Nullable[int64] `json:"certificate_revision"`
 
 	// Conditions Status of the delegation, certificate, and renewal.
 	Conditions []Condition `json:"conditions"`
@@ -1207,6 +1217,11 @@ type Domain struct {
 	// Example: example.com
 	Name string `json:"name"`
 
+	// OptionsRevision Starts at 1 and rises with every change of an option that the certificate depends on: `wildcard`, `key_type`, `csr_pem`, `profile`, `preferred_chain`, or `ca`.
+	//
+	// Example: 2
+	OptionsRevision int64 `json:"options_revision"`
+
 	// PreferredChain Common name of the preferred root if the CA offers several chains; null for its default. If the CA does not offer it, the certificate has the default chain, and CertificateReady has the reason `preferred-chain-not-offered`.
 	//
 	// Example: ISRG Root X1
@@ -1244,7 +1259,7 @@ type Domain struct {
 
 // DomainCreate A domain to add. Fields that are not sent have their default.
 type DomainCreate struct {
-	// AutoIssue Whether a certificate is issued as soon as the delegation is verified.
+	// AutoIssue Whether the first certificate is issued as soon as the delegation is verified, and a new one is ordered when the options change.
 	AutoIssue *bool `json:"auto_issue,omitempty"`
 
 	// AutoRenew Whether the certificate is renewed automatically.
@@ -1304,7 +1319,7 @@ type DomainStatus string
 
 // DomainUpdate Options to change. Fields that are not sent stay unchanged.
 type DomainUpdate struct {
-	// AutoIssue Whether a certificate is issued as soon as the delegation is verified.
+	// AutoIssue Whether the first certificate is issued as soon as the delegation is verified, and a new one is ordered when the options change.
 	AutoIssue *bool `json:"auto_issue,omitempty"`
 
 	// AutoRenew Whether the certificate is renewed automatically.
@@ -1580,7 +1595,7 @@ type Job struct {
 		Detail string `json:"detail"`
 	}] `json:"last_error"`
 
-	// Reason Stable code of why the job waits: a DNS problem; `ca-quota`, the CA's limits; `order-budget`, the organization's orders of the last 24 hours. Empty if it does not wait.
+	// Reason Stable code of why the job waits: a DNS problem; `ca-quota`, the CA's limits; `options-changed`, the 10 s in which changes share an order; `order-budget`, the organization's orders of the last 24 hours. Empty if it does not wait.
 	//
 	// Example: cname-missing
 	Reason string `json:"reason"`
@@ -2069,14 +2084,14 @@ type StatusSummary struct {
 	// Example: cname-mismatch
 	Reason string `json:"reason"`
 
-	// State With a valid certificate: `active`; `renewing`, its renewal is in progress or waits for the CA; or `at_risk`, its renewal would fail, fails, or is late. Before the first certificate: `waiting` for a step of the setup; `in_progress`; or `blocked` by a problem. Otherwise `expired` or `revoked`.
+	// State With a valid certificate: `active`; `renewing`, its renewal, or the order for changed options, is in progress or waits for the CA; or `at_risk`, it is outdated, or its renewal would fail, fails, or is late. Before the first certificate: `waiting` for a step of the setup; `in_progress`; or `blocked` by a problem. Otherwise `expired` or `revoked`.
 	State StatusSummaryState `json:"state"`
 }
 
 // StatusSummaryActor The party that acts next: you, the service, the CA, or the operator of the service; `none` if nothing is wrong or pending.
 type StatusSummaryActor string
 
-// StatusSummaryState With a valid certificate: `active`; `renewing`, its renewal is in progress or waits for the CA; or `at_risk`, its renewal would fail, fails, or is late. Before the first certificate: `waiting` for a step of the setup; `in_progress`; or `blocked` by a problem. Otherwise `expired` or `revoked`.
+// StatusSummaryState With a valid certificate: `active`; `renewing`, its renewal, or the order for changed options, is in progress or waits for the CA; or `at_risk`, it is outdated, or its renewal would fail, fails, or is late. Before the first certificate: `waiting` for a step of the setup; `in_progress`; or `blocked` by a problem. Otherwise `expired` or `revoked`.
 type StatusSummaryState string
 
 // Tier The plan: free has 3 domains, pro 15, agency 50.
@@ -3642,7 +3657,15 @@ type ClientInterface interface {
 
 	// UpdateDomainWithBody Change a domain's options
 	//
-	// Fields that are not sent stay unchanged. The options apply to the next certificate.
+	// Fields that are not sent stay unchanged.
+	//
+	// A change of `wildcard`, `key_type`, `csr_pem`, `profile`, `preferred_chain`, or `ca` raises
+	// `options_revision`. If the domain has a certificate, a new one with the current options is
+	// ordered: changes within 10 s share one order. The previous certificate stays current until
+	// the new one is stored; then `certificate_revision` is that of its options. With
+	// `auto_issue: false`, the condition `CertificateReady` is false with the reason
+	// `certificate-outdated` until a certificate is requested. The other options apply
+	// immediately.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3651,7 +3674,15 @@ type ClientInterface interface {
 
 	// UpdateDomain Change a domain's options
 	//
-	// Fields that are not sent stay unchanged. The options apply to the next certificate.
+	// Fields that are not sent stay unchanged.
+	//
+	// A change of `wildcard`, `key_type`, `csr_pem`, `profile`, `preferred_chain`, or `ca` raises
+	// `options_revision`. If the domain has a certificate, a new one with the current options is
+	// ordered: changes within 10 s share one order. The previous certificate stays current until
+	// the new one is stored; then `certificate_revision` is that of its options. With
+	// `auto_issue: false`, the condition `CertificateReady` is false with the reason
+	// `certificate-outdated` until a certificate is requested. The other options apply
+	// immediately.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4082,12 +4113,12 @@ type ClientInterface interface {
 	// | type | data |
 	// |---|---|
 	// | `domain.created` | `after`: the domain's name, status, and options |
-	// | `domain.updated` | `before` and `after`: name, status, and options |
+	// | `domain.updated` | `before` and `after`: name, status, and options; `job_id` of the order for changed options |
 	// | `domain.deleted` | `before`: name, status, and options |
 	// | `domain.dns_verified` | `target` |
 	// | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix` |
 	// | `domain.delegation_timeout` | `code` of the cause, `fix` |
-	// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces` |
+	// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces`, `options_revision` |
 	// | `domain.renewed` | the same |
 	// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message`, and `fix` of what delays the renewal |
 	// | `domain.certificate_expired` | `certificate_id`, `expired_at`, `auto_renew` |
@@ -4096,7 +4127,7 @@ type ClientInterface interface {
 	// | `domain.check_requested` | `job_id` |
 	// | `domain.issue_requested` | `job_id` |
 	// | `domain.renew_requested` | `job_id` |
-	// | `domain.order_created` | `order_id`, `job_id`, `ca`, `names` |
+	// | `domain.order_created` | `order_id`, `job_id`, `ca`, `names`, `options_revision`; `reason`, `options-changed` if the options have changed since the current certificate was ordered |
 	// | `domain.order_failed` | `order_id`, `ca`, `code`, `detail` |
 	// | `domain.order_set_aside` | the same: the CA did not finish the order, which is polled further |
 	// | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
@@ -4143,12 +4174,12 @@ type ClientInterface interface {
 	// | type | data |
 	// |---|---|
 	// | `domain.created` | `after`: the domain's name, status, and options |
-	// | `domain.updated` | `before` and `after`: name, status, and options |
+	// | `domain.updated` | `before` and `after`: name, status, and options; `job_id` of the order for changed options |
 	// | `domain.deleted` | `before`: name, status, and options |
 	// | `domain.dns_verified` | `target` |
 	// | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix` |
 	// | `domain.delegation_timeout` | `code` of the cause, `fix` |
-	// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces` |
+	// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces`, `options_revision` |
 	// | `domain.renewed` | the same |
 	// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message`, and `fix` of what delays the renewal |
 	// | `domain.certificate_expired` | `certificate_id`, `expired_at`, `auto_renew` |
@@ -4157,7 +4188,7 @@ type ClientInterface interface {
 	// | `domain.check_requested` | `job_id` |
 	// | `domain.issue_requested` | `job_id` |
 	// | `domain.renew_requested` | `job_id` |
-	// | `domain.order_created` | `order_id`, `job_id`, `ca`, `names` |
+	// | `domain.order_created` | `order_id`, `job_id`, `ca`, `names`, `options_revision`; `reason`, `options-changed` if the options have changed since the current certificate was ordered |
 	// | `domain.order_failed` | `order_id`, `ca`, `code`, `detail` |
 	// | `domain.order_set_aside` | the same: the CA did not finish the order, which is polled further |
 	// | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
@@ -4648,7 +4679,15 @@ func (c *rawClient) GetDomain(ctx context.Context, domain DomainRef, params *Get
 
 // UpdateDomainWithBody Change a domain's options
 //
-// Fields that are not sent stay unchanged. The options apply to the next certificate.
+// Fields that are not sent stay unchanged.
+//
+// A change of `wildcard`, `key_type`, `csr_pem`, `profile`, `preferred_chain`, or `ca` raises
+// `options_revision`. If the domain has a certificate, a new one with the current options is
+// ordered: changes within 10 s share one order. The previous certificate stays current until
+// the new one is stored; then `certificate_revision` is that of its options. With
+// `auto_issue: false`, the condition `CertificateReady` is false with the reason
+// `certificate-outdated` until a certificate is requested. The other options apply
+// immediately.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4667,7 +4706,15 @@ func (c *rawClient) UpdateDomainWithBody(ctx context.Context, domain DomainRef, 
 
 // UpdateDomain Change a domain's options
 //
-// Fields that are not sent stay unchanged. The options apply to the next certificate.
+// Fields that are not sent stay unchanged.
+//
+// A change of `wildcard`, `key_type`, `csr_pem`, `profile`, `preferred_chain`, or `ca` raises
+// `options_revision`. If the domain has a certificate, a new one with the current options is
+// ordered: changes within 10 s share one order. The previous certificate stays current until
+// the new one is stored; then `certificate_revision` is that of its options. With
+// `auto_issue: false`, the condition `CertificateReady` is false with the reason
+// `certificate-outdated` until a certificate is requested. The other options apply
+// immediately.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5578,12 +5625,12 @@ func (c *rawClient) ListWebhooks(ctx context.Context, params *ListWebhooksParams
 // | type | data |
 // |---|---|
 // | `domain.created` | `after`: the domain's name, status, and options |
-// | `domain.updated` | `before` and `after`: name, status, and options |
+// | `domain.updated` | `before` and `after`: name, status, and options; `job_id` of the order for changed options |
 // | `domain.deleted` | `before`: name, status, and options |
 // | `domain.dns_verified` | `target` |
 // | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix` |
 // | `domain.delegation_timeout` | `code` of the cause, `fix` |
-// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces` |
+// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces`, `options_revision` |
 // | `domain.renewed` | the same |
 // | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message`, and `fix` of what delays the renewal |
 // | `domain.certificate_expired` | `certificate_id`, `expired_at`, `auto_renew` |
@@ -5592,7 +5639,7 @@ func (c *rawClient) ListWebhooks(ctx context.Context, params *ListWebhooksParams
 // | `domain.check_requested` | `job_id` |
 // | `domain.issue_requested` | `job_id` |
 // | `domain.renew_requested` | `job_id` |
-// | `domain.order_created` | `order_id`, `job_id`, `ca`, `names` |
+// | `domain.order_created` | `order_id`, `job_id`, `ca`, `names`, `options_revision`; `reason`, `options-changed` if the options have changed since the current certificate was ordered |
 // | `domain.order_failed` | `order_id`, `ca`, `code`, `detail` |
 // | `domain.order_set_aside` | the same: the CA did not finish the order, which is polled further |
 // | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
@@ -5649,12 +5696,12 @@ func (c *rawClient) CreateWebhookWithBody(ctx context.Context, params *CreateWeb
 // | type | data |
 // |---|---|
 // | `domain.created` | `after`: the domain's name, status, and options |
-// | `domain.updated` | `before` and `after`: name, status, and options |
+// | `domain.updated` | `before` and `after`: name, status, and options; `job_id` of the order for changed options |
 // | `domain.deleted` | `before`: name, status, and options |
 // | `domain.dns_verified` | `target` |
 // | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix` |
 // | `domain.delegation_timeout` | `code` of the cause, `fix` |
-// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces` |
+// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces`, `options_revision` |
 // | `domain.renewed` | the same |
 // | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message`, and `fix` of what delays the renewal |
 // | `domain.certificate_expired` | `certificate_id`, `expired_at`, `auto_renew` |
@@ -5663,7 +5710,7 @@ func (c *rawClient) CreateWebhookWithBody(ctx context.Context, params *CreateWeb
 // | `domain.check_requested` | `job_id` |
 // | `domain.issue_requested` | `job_id` |
 // | `domain.renew_requested` | `job_id` |
-// | `domain.order_created` | `order_id`, `job_id`, `ca`, `names` |
+// | `domain.order_created` | `order_id`, `job_id`, `ca`, `names`, `options_revision`; `reason`, `options-changed` if the options have changed since the current certificate was ordered |
 // | `domain.order_failed` | `order_id`, `ca`, `code`, `detail` |
 // | `domain.order_set_aside` | the same: the CA did not finish the order, which is polled further |
 // | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
@@ -10243,7 +10290,15 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateDomainWithBodyWithResponse Change a domain's options
 	//
-	// Fields that are not sent stay unchanged. The options apply to the next certificate.
+	// Fields that are not sent stay unchanged.
+	//
+	// A change of `wildcard`, `key_type`, `csr_pem`, `profile`, `preferred_chain`, or `ca` raises
+	// `options_revision`. If the domain has a certificate, a new one with the current options is
+	// ordered: changes within 10 s share one order. The previous certificate stays current until
+	// the new one is stored; then `certificate_revision` is that of its options. With
+	// `auto_issue: false`, the condition `CertificateReady` is false with the reason
+	// `certificate-outdated` until a certificate is requested. The other options apply
+	// immediately.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -10252,7 +10307,15 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateDomainWithResponse Change a domain's options
 	//
-	// Fields that are not sent stay unchanged. The options apply to the next certificate.
+	// Fields that are not sent stay unchanged.
+	//
+	// A change of `wildcard`, `key_type`, `csr_pem`, `profile`, `preferred_chain`, or `ca` raises
+	// `options_revision`. If the domain has a certificate, a new one with the current options is
+	// ordered: changes within 10 s share one order. The previous certificate stays current until
+	// the new one is stored; then `certificate_revision` is that of its options. With
+	// `auto_issue: false`, the condition `CertificateReady` is false with the reason
+	// `certificate-outdated` until a certificate is requested. The other options apply
+	// immediately.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -10737,12 +10800,12 @@ type ClientWithResponsesInterface interface {
 	// | type | data |
 	// |---|---|
 	// | `domain.created` | `after`: the domain's name, status, and options |
-	// | `domain.updated` | `before` and `after`: name, status, and options |
+	// | `domain.updated` | `before` and `after`: name, status, and options; `job_id` of the order for changed options |
 	// | `domain.deleted` | `before`: name, status, and options |
 	// | `domain.dns_verified` | `target` |
 	// | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix` |
 	// | `domain.delegation_timeout` | `code` of the cause, `fix` |
-	// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces` |
+	// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces`, `options_revision` |
 	// | `domain.renewed` | the same |
 	// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message`, and `fix` of what delays the renewal |
 	// | `domain.certificate_expired` | `certificate_id`, `expired_at`, `auto_renew` |
@@ -10751,7 +10814,7 @@ type ClientWithResponsesInterface interface {
 	// | `domain.check_requested` | `job_id` |
 	// | `domain.issue_requested` | `job_id` |
 	// | `domain.renew_requested` | `job_id` |
-	// | `domain.order_created` | `order_id`, `job_id`, `ca`, `names` |
+	// | `domain.order_created` | `order_id`, `job_id`, `ca`, `names`, `options_revision`; `reason`, `options-changed` if the options have changed since the current certificate was ordered |
 	// | `domain.order_failed` | `order_id`, `ca`, `code`, `detail` |
 	// | `domain.order_set_aside` | the same: the CA did not finish the order, which is polled further |
 	// | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
@@ -10798,12 +10861,12 @@ type ClientWithResponsesInterface interface {
 	// | type | data |
 	// |---|---|
 	// | `domain.created` | `after`: the domain's name, status, and options |
-	// | `domain.updated` | `before` and `after`: name, status, and options |
+	// | `domain.updated` | `before` and `after`: name, status, and options; `job_id` of the order for changed options |
 	// | `domain.deleted` | `before`: name, status, and options |
 	// | `domain.dns_verified` | `target` |
 	// | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix` |
 	// | `domain.delegation_timeout` | `code` of the cause, `fix` |
-	// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces` |
+	// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces`, `options_revision` |
 	// | `domain.renewed` | the same |
 	// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message`, and `fix` of what delays the renewal |
 	// | `domain.certificate_expired` | `certificate_id`, `expired_at`, `auto_renew` |
@@ -10812,7 +10875,7 @@ type ClientWithResponsesInterface interface {
 	// | `domain.check_requested` | `job_id` |
 	// | `domain.issue_requested` | `job_id` |
 	// | `domain.renew_requested` | `job_id` |
-	// | `domain.order_created` | `order_id`, `job_id`, `ca`, `names` |
+	// | `domain.order_created` | `order_id`, `job_id`, `ca`, `names`, `options_revision`; `reason`, `options-changed` if the options have changed since the current certificate was ordered |
 	// | `domain.order_failed` | `order_id`, `ca`, `code`, `detail` |
 	// | `domain.order_set_aside` | the same: the CA did not finish the order, which is polled further |
 	// | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
@@ -18834,7 +18897,15 @@ func (c *ClientWithResponses) GetDomainWithResponse(ctx context.Context, domain 
 
 // UpdateDomainWithBodyWithResponse Change a domain's options
 //
-// Fields that are not sent stay unchanged. The options apply to the next certificate.
+// Fields that are not sent stay unchanged.
+//
+// A change of `wildcard`, `key_type`, `csr_pem`, `profile`, `preferred_chain`, or `ca` raises
+// `options_revision`. If the domain has a certificate, a new one with the current options is
+// ordered: changes within 10 s share one order. The previous certificate stays current until
+// the new one is stored; then `certificate_revision` is that of its options. With
+// `auto_issue: false`, the condition `CertificateReady` is false with the reason
+// `certificate-outdated` until a certificate is requested. The other options apply
+// immediately.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -18849,7 +18920,15 @@ func (c *ClientWithResponses) UpdateDomainWithBodyWithResponse(ctx context.Conte
 
 // UpdateDomainWithResponse Change a domain's options
 //
-// Fields that are not sent stay unchanged. The options apply to the next certificate.
+// Fields that are not sent stay unchanged.
+//
+// A change of `wildcard`, `key_type`, `csr_pem`, `profile`, `preferred_chain`, or `ca` raises
+// `options_revision`. If the domain has a certificate, a new one with the current options is
+// ordered: changes within 10 s share one order. The previous certificate stays current until
+// the new one is stored; then `certificate_revision` is that of its options. With
+// `auto_issue: false`, the condition `CertificateReady` is false with the reason
+// `certificate-outdated` until a certificate is requested. The other options apply
+// immediately.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -19622,12 +19701,12 @@ func (c *ClientWithResponses) ListWebhooksWithResponse(ctx context.Context, para
 // | type | data |
 // |---|---|
 // | `domain.created` | `after`: the domain's name, status, and options |
-// | `domain.updated` | `before` and `after`: name, status, and options |
+// | `domain.updated` | `before` and `after`: name, status, and options; `job_id` of the order for changed options |
 // | `domain.deleted` | `before`: name, status, and options |
 // | `domain.dns_verified` | `target` |
 // | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix` |
 // | `domain.delegation_timeout` | `code` of the cause, `fix` |
-// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces` |
+// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces`, `options_revision` |
 // | `domain.renewed` | the same |
 // | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message`, and `fix` of what delays the renewal |
 // | `domain.certificate_expired` | `certificate_id`, `expired_at`, `auto_renew` |
@@ -19636,7 +19715,7 @@ func (c *ClientWithResponses) ListWebhooksWithResponse(ctx context.Context, para
 // | `domain.check_requested` | `job_id` |
 // | `domain.issue_requested` | `job_id` |
 // | `domain.renew_requested` | `job_id` |
-// | `domain.order_created` | `order_id`, `job_id`, `ca`, `names` |
+// | `domain.order_created` | `order_id`, `job_id`, `ca`, `names`, `options_revision`; `reason`, `options-changed` if the options have changed since the current certificate was ordered |
 // | `domain.order_failed` | `order_id`, `ca`, `code`, `detail` |
 // | `domain.order_set_aside` | the same: the CA did not finish the order, which is polled further |
 // | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
@@ -19689,12 +19768,12 @@ func (c *ClientWithResponses) CreateWebhookWithBodyWithResponse(ctx context.Cont
 // | type | data |
 // |---|---|
 // | `domain.created` | `after`: the domain's name, status, and options |
-// | `domain.updated` | `before` and `after`: name, status, and options |
+// | `domain.updated` | `before` and `after`: name, status, and options; `job_id` of the order for changed options |
 // | `domain.deleted` | `before`: name, status, and options |
 // | `domain.dns_verified` | `target` |
 // | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix` |
 // | `domain.delegation_timeout` | `code` of the cause, `fix` |
-// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces` |
+// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces`, `options_revision` |
 // | `domain.renewed` | the same |
 // | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message`, and `fix` of what delays the renewal |
 // | `domain.certificate_expired` | `certificate_id`, `expired_at`, `auto_renew` |
@@ -19703,7 +19782,7 @@ func (c *ClientWithResponses) CreateWebhookWithBodyWithResponse(ctx context.Cont
 // | `domain.check_requested` | `job_id` |
 // | `domain.issue_requested` | `job_id` |
 // | `domain.renew_requested` | `job_id` |
-// | `domain.order_created` | `order_id`, `job_id`, `ca`, `names` |
+// | `domain.order_created` | `order_id`, `job_id`, `ca`, `names`, `options_revision`; `reason`, `options-changed` if the options have changed since the current certificate was ordered |
 // | `domain.order_failed` | `order_id`, `ca`, `code`, `detail` |
 // | `domain.order_set_aside` | the same: the CA did not finish the order, which is polled further |
 // | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |

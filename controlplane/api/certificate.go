@@ -192,7 +192,8 @@ func certificateBody(c *controlplane.Certificate) Certificate {
 		Ca: c.CA, Profile: orNull(c.Profile),
 		KeyType: KeyType(c.KeyType), NotBefore: c.NotBefore.UTC(), NotAfter: c.NotAfter.UTC(),
 		FingerprintSha256: c.FingerprintSHA256,
-		HasKey:            c.HasKey(), RevokedAt: timeOrNull(c.RevokedAt),
+		HasKey:            c.HasKey(), OptionsRevision: c.OptionsRevision,
+		RevokedAt:        timeOrNull(c.RevokedAt),
 		RevocationReason: orNull(c.RevocationReason), ReplacedBy: orNull(c.ReplacedBy),
 		CreatedAt: c.CreatedAt.UTC(),
 	}

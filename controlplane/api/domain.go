@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"slices"
 
+	"github.com/oapi-codegen/nullable"
+
 	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
@@ -242,11 +244,20 @@ func (a *API) domainBody(d *controlplane.Domain) Domain {
 		CsrPem: orNull(d.CSRPEM), Profile: orNull(d.Profile),
 		PreferredChain: orNull(d.PreferredChain), Ca: orNull(d.CA), AutoIssue: d.AutoIssue,
 		AutoRenew: d.AutoRenew, Labels: labels,
+		OptionsRevision: d.OptionsRevision, CertificateRevision: certificateRevision(d),
 		CertificateId: orNull(d.CertificateID), ExpiresAt: timeOrNull(d.ExpiresAt),
 		RenewAt:      timeOrNull(d.RenewAt),
 		LastIssuedAt: timeOrNull(d.LastIssuedAt), CreatedAt: d.CreatedAt.UTC(),
 		UpdatedAt: d.UpdatedAt.UTC(),
 	}
+}
+
+// certificateRevision returns the revision of the current certificate, null without one.
+func certificateRevision(d *controlplane.Domain) nullable.Nullable[int64] {
+	if d.CertificateID == "" {
+		return nullable.NewNullNullable[int64]()
+	}
+	return nullable.NewNullableWithValue(d.CertificateRevision)
 }
 
 // summaryBody converts the summary of a domain to its API representation.
