@@ -75,8 +75,8 @@ func (d *Domain) HasCertificate(now time.Time) bool {
 	return d.CertificateID != "" && d.ExpiresAt != nil && d.ExpiresAt.After(now)
 }
 
-// IsOutdated reports whether the options have changed since the current certificate was ordered. The
-// properties of certificates are not compared: a CA may lack a profile or chain that the domain
+// IsOutdated reports whether the options have changed since the current certificate was ordered.
+// The properties of certificates are not compared: a CA may lack a profile or chain that the domain
 // prefers, and would be asked for it again and again.
 func (d *Domain) IsOutdated() bool {
 	return d.CertificateID != "" && d.CertificateRevision < d.OptionsRevision

@@ -20,9 +20,9 @@ type DomainPatch struct {
 	Labels         *map[string]string
 }
 
-// UpdateDomain changes a domain's options. If its certificate depends on them, a new one is ordered,
-// unless auto_issue is off. A patch that sets what is already set changes nothing. It returns
-// KindPrecondition if ifVersion is neither 0 nor the domain's version.
+// UpdateDomain changes a domain's options. If its certificate depends on them, a new one is
+// ordered, unless auto_issue is off. A patch that sets what is already set changes nothing. It
+// returns KindPrecondition if ifVersion is neither 0 nor the domain's version.
 func (s *Service) UpdateDomain(
 	ctx context.Context, actor controlplane.Actor, orgID, ref string, ifVersion int64,
 	p DomainPatch,

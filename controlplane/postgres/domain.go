@@ -45,8 +45,9 @@ func domainFields(d *controlplane.Domain) []any {
 		[]any{&d.ID, &d.OrgID, &d.Name, &d.Target, (*string)(&d.Status), &d.StatusReason},
 		domainOptions.fields(d),
 		[]any{&d.Conditions, &d.CertificateID, &d.ExpiresAt, &d.RenewAt, &d.RetryAt,
-			&d.LastIssuedAt, &d.OptionsRevision, &d.CertificateRevision, &d.ReissueAt, &d.CheckSince, &d.CheckAttempts, &d.ForbiddenCAs, &d.Version,
-			&d.CreatedAt, &d.UpdatedAt})
+			&d.LastIssuedAt, &d.OptionsRevision, &d.CertificateRevision, &d.ReissueAt,
+			&d.CheckSince, &d.CheckAttempts, &d.ForbiddenCAs, &d.Version, &d.CreatedAt,
+			&d.UpdatedAt})
 }
 
 // Domain returns a domain by its ID or its canonical name.

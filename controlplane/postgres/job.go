@@ -163,7 +163,8 @@ func (t *Tx) RestartJob(
 	}
 	open, err := t.OpenJob(ctx, orgID, j.DomainID, j.Slot())
 	if err == nil {
-		if replaced, err := t.DropJob(ctx, open, controlplane.ReasonFollowUp); err != nil || !replaced {
+		replaced, err := t.DropJob(ctx, open, controlplane.ReasonFollowUp)
+		if err != nil || !replaced {
 			return open, false, err
 		}
 	} else if !controlplane.IsKind(err, controlplane.KindNotFound) {

@@ -18,7 +18,8 @@ func scanOrder(row pgx.CollectableRow) (controlplane.Order, error) {
 	err := row.Scan(&o.ID, &o.OrgID, &o.DomainID, &o.JobID, &o.CA, &o.Step, &o.Names, &o.Target,
 		&o.KeyType, &o.Profile, &o.PreferredChain,
 		&o.Replaces, &o.CSR, &o.SealedKey, &o.OrderURL, &o.CertificateURL, &o.Values, &o.ErrorCode,
-		&o.ErrorDetail, &expires, &o.CreatedAt, &o.UpdatedAt, &o.ResumeStep, &o.Polls, &o.OptionsRevision)
+		&o.ErrorDetail, &expires, &o.CreatedAt, &o.UpdatedAt, &o.ResumeStep, &o.Polls,
+		&o.OptionsRevision)
 	if expires != nil {
 		o.ExpiresAt = *expires
 	}
