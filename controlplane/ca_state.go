@@ -22,6 +22,24 @@ type CAAccount struct {
 	Fix      string
 }
 
+// CABreaker is the open circuit breaker of a CA in one worker: the CA does not respond to it.
+type CABreaker struct {
+	CA      string
+	Since   time.Time // when it opened
+	ProbeAt time.Time // next order, to see whether the CA responds again
+	Message string    // of the last failure
+}
+
+// CAOutage is how the workers see a CA: in how many of them its circuit breaker is open.
+type CAOutage struct {
+	CABreaker // since the first opened, with the next probe of any and the latest message
+	Workers   int
+}
+
+// BreakerReportFor is how long a worker's report of an open circuit breaker counts. A worker
+// repeats it twice within that time; one that was killed does not.
+const BreakerReportFor = 3 * time.Minute
+
 // CAObstacle is why no order for certain names is placed at a CA now.
 type CAObstacle struct {
 	Code    string // ReasonCAHeld, ReasonCAPaused, or a code of the CA's rejection of the account

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
 // Breaker configures the circuit breaker of each CA.
@@ -37,6 +39,8 @@ type breaker struct {
 	mu       sync.Mutex
 	failures int           // consecutive
 	until    time.Time     // end of the open period; zero while the breaker is closed
+	since    time.Time     // when it opened; kept after it closed
+	cause    error         // of the last failure
 	open     time.Duration // length of the current or last open period
 	probing  bool          // one run is checking whether the CA is reachable again
 	trial    bool          // the directory was fetched again, but no run has succeeded since
@@ -75,6 +79,7 @@ func (b *breaker) leave(now time.Time, probe bool, err error) (opened, closed bo
 		}
 	case failed:
 		b.failures++
+		b.cause = err
 		switch {
 		case probe || b.trial:
 			opened = b.until.IsZero()
@@ -86,6 +91,9 @@ func (b *breaker) leave(now time.Time, probe bool, err error) (opened, closed bo
 		case b.until.IsZero() && b.cfg.Failures > 0 && b.failures >= b.cfg.Failures:
 			b.open = b.cfg.Open
 			b.until, opened = now.Add(b.open), true
+		}
+		if opened {
+			b.since = now
 		}
 	}
 	return opened, closed
@@ -184,4 +192,31 @@ func (e *Engine) Answering(ca string) bool {
 	a.breaker.mu.Lock()
 	defer a.breaker.mu.Unlock()
 	return a.breaker.until.IsZero()
+}
+
+// OpenBreakers returns the CAs whose breaker is open, in order of preference. A breaker is open
+// between the open periods, too, until a run or a fetch of the directory succeeds.
+func (e *Engine) OpenBreakers() []controlplane.CABreaker {
+	var open []controlplane.CABreaker
+	for _, name := range e.names {
+		b := &e.cas[name].breaker
+		b.mu.Lock()
+		if !b.until.IsZero() {
+			open = append(open, controlplane.CABreaker{CA: name, Since: b.since,
+				ProbeAt: b.until, Message: reason(b.cause)})
+		}
+		b.mu.Unlock()
+	}
+	return open
+}
+
+// reason returns the text of the error that an Error wraps, without its code and the CA's name.
+func reason(err error) string {
+	if e, ok := errors.AsType[*Error](err); ok {
+		if e.Err == nil {
+			return e.Message
+		}
+		err = e.Err
+	}
+	return err.Error()
 }

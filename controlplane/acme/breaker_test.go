@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,11 +49,25 @@ func TestBreaker(t *testing.T) {
 	for _, path := range allPaths {
 		f.answer(path, 0, 502, map[string]string{"Content-Type": "text/html"}, "<html>")
 	}
+	opened := c.now()
+	shown := func(wait time.Duration) {
+		t.Helper()
+		open := e.OpenBreakers()
+		if len(open) != 1 || open[0].CA != "pebble" || !open[0].Since.Equal(opened) ||
+			open[0].ProbeAt.Sub(c.now()) != wait || !strings.Contains(open[0].Message, "502") {
+			t.Errorf("OpenBreakers = %+v, want pebble since %s with the probe after %s and the 502",
+				open, opened, wait)
+		}
+	}
 	for i := range 3 {
 		healthy(true, 0)
+		if open := e.OpenBreakers(); len(open) != 0 {
+			t.Errorf("OpenBreakers after %d failures = %+v, want none", i, open)
+		}
 		fail(fmt.Sprintf("down%d.example.com", i))
 	}
 	healthy(false, 30*time.Second)
+	shown(30 * time.Second)
 	before := requests()
 	if at := fail("open.example.com"); !at.Equal(c.now().Add(30 * time.Second)) {
 		t.Errorf("RetryAt = %s, want the end of the open period", at)
@@ -72,8 +87,10 @@ func TestBreaker(t *testing.T) {
 		if e.Answering("pebble") {
 			t.Error("Answering between open periods = true, want false")
 		}
+		shown(0)
 		fail("probe.example.com")
 		healthy(false, wait)
+		shown(wait)
 	}
 	for _, path := range allPaths {
 		f.on(path, nil)
@@ -85,8 +102,9 @@ func TestBreaker(t *testing.T) {
 	if ok, _ := e.Healthy("unknown"); ok || e.Answering("unknown") {
 		t.Error("Healthy of an unconfigured CA = true, want false")
 	}
-	if !e.Answering("pebble") {
-		t.Error("Answering after recovery = false, want true")
+	if open := e.OpenBreakers(); !e.Answering("pebble") || len(open) != 0 {
+		t.Errorf("after recovery: Answering = %v, OpenBreakers = %+v, want true and none",
+			e.Answering("pebble"), open)
 	}
 }
 

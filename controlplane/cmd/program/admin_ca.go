@@ -18,7 +18,7 @@ import (
 type caCommand struct {
 	Hold    holdCACommand    `cmd:"" help:"Place no new orders with a CA, in all workers. Open orders, revocations, and renewal information continue."`
 	Release releaseCACommand `cmd:"" help:"End the hold of a CA. Jobs that wait for it run now."`
-	List    listCAsCommand   `cmd:"" help:"List the CAs in order of preference: holds, unusable accounts, and the number of names that the CA has paused."`
+	List    listCAsCommand   `cmd:"" help:"List the CAs in order of preference: holds, open circuit breakers, unusable accounts, and the number of names that the CA has paused."`
 }
 
 type holdCACommand struct {
@@ -98,7 +98,8 @@ func (c *releaseCACommand) Run(r *run) error {
 
 type listCAsCommand struct{ Config }
 
-// Run lists the CAs. Whether a CA is reachable is a matter of each worker: dcvaas_ca_up.
+// Run lists the CAs. Whether a CA responds is a matter of each worker: the list has what they have
+// reported.
 func (c *listCAsCommand) Run(r *run) error {
 	cas, err := c.ACME.list()
 	if err != nil {
@@ -113,6 +114,10 @@ func (c *listCAsCommand) Run(r *run) error {
 	if err != nil {
 		return forPeople(err)
 	}
+	outages, err := store.CAOutages(r.ctx, time.Now())
+	if err != nil {
+		return forPeople(err)
+	}
 	accounts, err := store.CAAccounts(r.ctx)
 	if err != nil {
 		return forPeople(err)
@@ -122,10 +127,10 @@ func (c *listCAsCommand) Run(r *run) error {
 		return forPeople(err)
 	}
 	out := tabwriter.NewWriter(r.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(out, "CA\tORDERS\tACCOUNT\tPAUSED NAMES")
+	fmt.Fprintln(out, "CA\tORDERS\tBREAKER\tACCOUNT\tPAUSED NAMES")
 	for _, ca := range listed(names(cas), holds) {
-		fmt.Fprintf(out, "%s\t%s\t%s\t%d\n", ca, ordersText(ca, holds), accountText(ca, accounts),
-			paused[ca])
+		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%d\n", ca, ordersText(ca, holds),
+			breakerText(ca, outages), accountText(ca, accounts), paused[ca])
 	}
 	return out.Flush()
 }
@@ -148,6 +153,20 @@ func ordersText(ca string, holds []controlplane.CAHold) string {
 	h := holds[i]
 	return fmt.Sprintf("on hold %s, since %s by %s (%s)", untilText(h.Until),
 		h.Since.UTC().Format(time.RFC3339), h.By, cmp.Or(oneLine(h.Reason), "no reason given"))
+}
+
+func breakerText(ca string, outages []controlplane.CAOutage) string {
+	i := slices.IndexFunc(outages, func(o controlplane.CAOutage) bool { return o.CA == ca })
+	if i < 0 {
+		return "closed"
+	}
+	o, workers := outages[i], "1 worker"
+	if o.Workers > 1 {
+		workers = strconv.Itoa(o.Workers) + " workers"
+	}
+	return fmt.Sprintf("open in %s since %s, next attempt at %s: %s", workers,
+		o.Since.UTC().Format(time.RFC3339), o.ProbeAt.UTC().Format(time.RFC3339),
+		oneLine(o.Message))
 }
 
 func accountText(ca string, accounts []controlplane.CAAccount) string {

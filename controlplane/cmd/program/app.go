@@ -155,6 +155,7 @@ func (a *App) Start(ctx context.Context) error {
 			}
 		})
 		a.running.Go(func() { a.engine.Watch(work, cmp.Or(a.config.Work.SweepEvery, time.Minute)) })
+		a.running.Go(func() { a.reportBreakers(work) })
 	}
 	return nil
 }

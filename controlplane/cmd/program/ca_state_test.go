@@ -45,7 +45,7 @@ func TestCAStates(t *testing.T) {
 	}
 	list := func(words ...string) {
 		t.Helper()
-		out := s.adminOutput(true, "ca", "list")
+		out := oneLine(s.adminOutput(true, "ca", "list"))
 		for _, w := range words {
 			if !strings.Contains(out, w) {
 				t.Errorf("admin ca list = %s, want %q in it", out, w)
@@ -73,7 +73,7 @@ func TestCAStates(t *testing.T) {
 		t.Errorf("admin ca hold = %q", out)
 	}
 	want("held.example.com", "backup")
-	list("on hold until 20", "They lose orders.", "by admin:", "backup   allowed")
+	list("on hold until 20", "They lose orders.", "by admin:", "backup allowed closed usable")
 	s.adminOutput(true, "ca", "release", "primary")
 	want("released.example.com", "primary")
 	for _, args := range [][]string{{"release", "primary"}, {"hold", "elsewhere"},
@@ -88,7 +88,7 @@ func TestCAStates(t *testing.T) {
 	s.waitMetric(`dcvaas_ca_account_usable{ca="primary"} 0`)
 	s.waitMetric(`dcvaas_ca_account_usable{ca="backup"} 1`)
 	ready("unusable at primary")
-	list("unusable since 20", "New terms.", "backup   allowed  usable")
+	list("unusable since 20", "New terms.", "backup allowed closed usable")
 	problem.Store(nil)
 	s.exec(`UPDATE ca_accounts SET probe_at = now()`)
 	want("agreed.example.com", "primary")

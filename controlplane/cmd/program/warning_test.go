@@ -1,7 +1,9 @@
 package program
 
 import (
+	"errors"
 	"fmt"
+	"regexp"
 	"testing"
 	"time"
 )
@@ -35,6 +37,18 @@ func TestCertificateExpiringSoon(t *testing.T) {
 	}
 	s.waitMetric(`dcvaas_ca_up{ca="primary"} 0`)
 	s.waitMetric(`dcvaas_ca_up{ca="backup"} 1`)
+	list := func(want string) {
+		t.Helper()
+		s.eventually("admin ca list with "+want, func() error {
+			if out := s.adminOutput(true, "ca", "list"); !regexp.MustCompile(want).MatchString(out) {
+				return errors.New(out)
+			}
+			return nil
+		})
+	}
+	list(`primary +allowed +open in 1 worker since 20\S+Z, next attempt at 20\S+Z: \S`)
+	list(`backup +allowed +closed +usable`)
 	s.Primary.SetDown(false) // the check of its directory detects it, without an order
 	s.waitMetric(`dcvaas_ca_up{ca="primary"} 1`)
+	list(`primary +allowed +closed +usable`)
 }
