@@ -64,9 +64,21 @@ func (a *authority) registered(ctx context.Context, forgotten string) (*account,
 		if err := a.cfg.Accounts.SetAccountURL(ctx, a.DirectoryURL, stored.URL); err != nil {
 			return nil, a.storeError(ctx, err)
 		}
+		a.noteRegistered(ctx)
 	}
 	a.account = &account{key: key, sealed: stored.SealedKey, url: stored.URL}
 	return a.account, nil
+}
+
+// noteRegistered calls Config.Registered.
+func (a *authority) noteRegistered(ctx context.Context) {
+	if a.cfg.Registered == nil {
+		return
+	}
+	if err := a.cfg.Registered(ctx, a.Name); err != nil {
+		a.cfg.Logger.WarnContext(ctx, "acme: recording a registered account failed", "ca", a.Name,
+			"error", err)
+	}
 }
 
 // storedAccount returns the account in the store. It creates one with a new key if it is missing.

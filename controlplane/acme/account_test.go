@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"strings"
@@ -103,6 +104,46 @@ func TestAccountForgotten(t *testing.T) {
 	if n := again.Orders(); n != 8 {
 		t.Errorf("CA.Orders() = %d, want 8", n)
 	}
+}
+
+// TestRegisteredAgain has a CA that no longer knows the account, at an order and at a revocation:
+// it is registered again, and Config.Registered is called each time.
+func TestRegisteredAgain(t *testing.T) {
+	t.Parallel()
+	w, f := newFaultyWorld(t, devstack.CAConfig{})
+	var registered []string
+	e := w.engine(t, func(c *acme.Config) {
+		c.Registered = func(_ context.Context, ca string) error {
+			registered = append(registered, ca)
+			return errors.New("the states are not available")
+		}
+	})
+	forget := func(path string, times int) {
+		f.answer(path, times, 400, nil,
+			fmt.Sprintf(`{"type":"%saccountDoesNotExist","detail":"who?"}`, urn))
+	}
+	want := func(when string, want int) {
+		t.Helper()
+		if len(registered) != want || registered[0] != "pebble" {
+			t.Errorf("registered %s = %q, want %d times at pebble", when, registered, want)
+		}
+	}
+	cert := w.issue(t, e, "first.example.com")
+	want("at first", 1)
+	w.issue(t, e, "known.example.com")
+	want("with the same account", 1)
+	forget(pathNewOrder, 1)
+	w.issue(t, e, "again.example.com")
+	want("after an order", 2)
+	forget(pathRevoke, 1)
+	block, _ := pem.Decode([]byte(cert.ChainPEM))
+	if err := e.Revoke(t.Context(), block.Bytes, "pebble", 4); err != nil {
+		t.Errorf("Revoke = %v, want success with the account that was registered again", err)
+	}
+	want("after a revocation", 3)
+	forget(pathRevoke, 0)
+	wantError(t, e.Revoke(t.Context(), block.Bytes, "pebble", 4), acme.BadAccount, "ca-account")
+	want("for a revocation that is rejected again", 4)
 }
 
 // TestAccountNeverKnown has a CA that forgets the account each time: the run fails instead of

@@ -65,6 +65,10 @@ type Config struct {
 	Accounts Accounts
 	// Sealer seals private keys.
 	Sealer *seal.Sealer
+	// Registered is called after an account was registered at a CA, for the first time or to
+	// replace one: states that the CA kept for a previous account no longer apply. Its error is
+	// logged. It may be nil.
+	Registered func(ctx context.Context, ca string) error
 	// UserAgent precedes lego's own (RFC 8555 §6.1). Default "dcvaas".
 	UserAgent string
 	// Now returns the current time for validity, expiry, Retry-After, and the limits of a run.

@@ -20,6 +20,7 @@ const (
 	pathNonce     = "/nonce-plz"
 	pathAccount   = "/sign-me-up"
 	pathNewOrder  = "/order-plz"
+	pathRevoke    = "/revoke-cert"
 	pathOrder     = "/my-order/"
 	pathFinalize  = "/finalize-order/"
 	pathAuthz     = "/authZ/"
@@ -28,7 +29,7 @@ const (
 )
 
 var allPaths = []string{pathKeyChange, pathRenewalInfo, pathDirectory, pathNonce, pathAccount,
-	pathNewOrder, pathOrder, pathFinalize, pathAuthz, pathChallenge, pathCert}
+	pathNewOrder, pathOrder, pathFinalize, pathAuthz, pathChallenge, pathCert, pathRevoke}
 
 // faulty is a handler in front of the CA that injects faults. It counts the requests of each path
 // from 1.

@@ -33,6 +33,11 @@ func (e *Engine) Revoke(ctx context.Context, certDER []byte, ca string, reason i
 		switch {
 		case ok && refused.problemType == "alreadyRevoked":
 			return nil
+		case ok && again && refused.problemType == "accountDoesNotExist":
+			if _, err := a.registered(ctx, acct.url); err != nil {
+				return err
+			}
+			continue
 		case !ok || !again || !maybeBadKey(refused):
 			return err
 		}

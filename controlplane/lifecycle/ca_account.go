@@ -36,7 +36,7 @@ func (w *work) runOrder(
 		failed = w.Store.PauseNames(ctx, o.OrgID, o.CA, pausedNames(o, v), v.Message, v.Fix,
 			w.now())
 	case v.Class == controlplane.VerdictAccount:
-		failed = w.rejectAccount(ctx, o, v)
+		failed = w.rejectAccount(ctx, o.CA, o.Names, v)
 	case !placed && suspected && o.OrderURL != "":
 		var news bool
 		if news, failed = w.Store.AcceptAccount(ctx, o.CA); news {
@@ -50,19 +50,33 @@ func (w *work) runOrder(
 	return cert, err
 }
 
-// rejectAccount records that the CA rejected our account. If it did so before there was an order,
-// the account is certainly unusable. Otherwise it may mean only this order: some CAs use the same
-// error for what single orders request.
-func (w *work) rejectAccount(
-	ctx context.Context, o *controlplane.Order, v controlplane.Verdict,
+// rejectAccount records that a CA rejected our account, in an order for names. If it did so before
+// there was an order, the account is certainly unusable. Otherwise it may mean only this order:
+// some CAs use the same error for what single orders request.
+func (s *Service) rejectAccount(
+	ctx context.Context, ca string, names []string, v controlplane.Verdict,
 ) error {
-	domain := controlplane.RegisteredDomain(slices.Min(controlplane.Identifiers(o.Names)))
-	news, err := w.Store.RejectAccount(ctx, o.CA, domain, v.AccountUnusable, v, w.now())
+	domain := controlplane.RegisteredDomain(slices.Min(controlplane.Identifiers(names)))
+	news, err := s.Store.RejectAccount(ctx, ca, domain, v.AccountUnusable, v, s.now())
 	if news {
-		w.Logger.ErrorContext(ctx, "lifecycle: ACME account unusable", "ca", o.CA, "code", v.Code,
+		s.Logger.ErrorContext(ctx, "lifecycle: ACME account unusable", "ca", ca, "code", v.Code,
 			"message", v.Message, "fix", v.Fix)
 	}
 	return err
+}
+
+// noticeAccount records that a CA certainly rejects our account, after a request that is not part
+// of a new order. Other rejections may concern only what was requested: a CA does not let an
+// account revoke what another one ordered.
+func (s *Service) noticeAccount(ctx context.Context, ca string, names []string, err error) {
+	judged, ok := errors.AsType[controlplane.Judged](err)
+	if !ok || !judged.Verdict().AccountUnusable {
+		return
+	}
+	if err := s.rejectAccount(ctx, ca, names, storableVerdict(judged.Verdict())); err != nil {
+		s.Logger.WarnContext(ctx, "lifecycle: recording a CA's state failed", "ca", ca,
+			"error", err)
+	}
 }
 
 // pausedNames returns the names of the order that the CA says are paused, or all if it names none

@@ -139,6 +139,7 @@ func (w *work) revoke(ctx context.Context) error {
 		return errors.New("lifecycle: stored chain has no certificate")
 	}
 	if err := w.Issuer.Revoke(ctx, leaf.Bytes, cert.CA, code); err != nil {
+		w.noticeAccount(ctx, cert.CA, cert.Names, err)
 		return err
 	}
 	return w.Store.InTx(ctx, func(t *postgres.Tx) error {

@@ -322,3 +322,66 @@ func TestRevocationThatFailsLeavesTheDomain(t *testing.T) {
 		t.Errorf("ListJobs = %d jobs, %v, want 1", len(jobs), err)
 	}
 }
+
+// A CA that rejects our account when a certificate is revoked, or when an order that was set aside
+// is polled, gets no new orders: the account is unusable. A rejection that may concern only what
+// was requested changes nothing, whether for one domain or for many.
+func TestAccountIsRejectedElsewhere(t *testing.T) {
+	t.Parallel()
+	rejects := func(certain bool) verdict {
+		v := refuses(controlplane.VerdictAccount)
+		v.AccountUnusable = certain
+		return v
+	}
+	revocations := func(t *testing.T, v verdict) *world {
+		w, ca := newRevoking(t)
+		ca.fails(v)
+		var domains []*controlplane.Domain
+		for i := range controlplane.AccountEvidence {
+			domains = append(domains, w.active(string(rune('a'+i))+"-domain.com"))
+		}
+		for _, d := range domains {
+			_, _, err := w.RevokeCertificate(t.Context(), alice, w.org, d.CertificateID,
+				"superseded", false)
+			must(t, err)
+			w.run(d, controlplane.JobRevocation)
+		}
+		return w
+	}
+	polls := func(t *testing.T, v verdict) *world {
+		w := newWorld(t)
+		w.aside("aside.com")
+		w.ca.collect(func(*controlplane.Order) (*controlplane.Certificate, error) {
+			return nil, v
+		})
+		w.ca.answer(nil)
+		w.collect(1)
+		return w
+	}
+	for name, tt := range map[string]struct {
+		by   func(*testing.T, verdict) *world
+		v    verdict
+		want string // the CA of the next order
+	}{
+		"revocation":                           {revocations, rejects(true), "backup"},
+		"revocations, maybe by other accounts": {revocations, rejects(false), "primary"},
+		"poll":                                 {polls, rejects(true), "backup"},
+		"poll, maybe only the order":           {polls, rejects(false), "primary"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := tt.by(t, tt.v)
+			accounts, err := w.Store.CAAccounts(t.Context())
+			if unusable := len(accounts) == 1 && accounts[0].Unusable; err != nil ||
+				unusable != (tt.want == "backup") {
+				t.Errorf("CAAccounts = %+v, %v, want the account unusable: %v", accounts, err,
+					tt.want == "backup")
+			}
+			d := w.issuing("next.com")
+			wantJob(t, w.run(d, controlplane.JobStartIssuance), controlplane.JobSucceeded, "", 0)
+			if got := w.ca.runs(); got[len(got)-1] != tt.want {
+				t.Errorf("next order at %s, want %s", got[len(got)-1], tt.want)
+			}
+		})
+	}
+}

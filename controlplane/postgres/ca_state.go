@@ -101,6 +101,17 @@ func (q queries) UnpauseNames(ctx context.Context, orgID string, names []string)
 	return translate(err, "", "")
 }
 
+// ForgetPauses removes the pauses of all names at a CA, because another account is used there: a CA
+// pauses a name for an account. The jobs that wait for pauses become due.
+func (q queries) ForgetPauses(ctx context.Context, ca string, now time.Time) error {
+	_, err := q.db.Exec(ctx, `
+		WITH forgotten AS (DELETE FROM ca_pauses WHERE ca = @ca RETURNING name)
+		UPDATE jobs SET run_at = @now, generation = generation + 1, dispatched_at = NULL, updated_at = @now
+		WHERE status = 'queued' AND reason = @reason AND run_at > @now AND EXISTS (SELECT FROM forgotten)`,
+		named{"ca": ca, "now": now, "reason": controlplane.ReasonCAPaused})
+	return translate(err, "", "")
+}
+
 // PausedNames returns how many names each CA has paused, over all organizations.
 func (q queries) PausedNames(ctx context.Context) (map[string]int, error) {
 	rows, err := q.db.Query(ctx, `SELECT ca, count(*) FROM ca_pauses GROUP BY ca`)

@@ -93,6 +93,37 @@ func TestPausedNames(t *testing.T) {
 	}
 }
 
+// The pauses at a CA whose account was replaced are removed, and the jobs that wait for them become
+// due.
+func TestForgetPauses(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	ctx := t.Context()
+	_, paused := d.add(d.org, "a.example.com")
+	_, busy := d.add(d.org, "b.example.com")
+	d.exec(`UPDATE jobs SET run_at = $1, reason = CASE id WHEN $2 THEN 'ca-paused' ELSE 'ca-quota' END`,
+		start.Add(time.Hour), paused.ID)
+	due := func(want bool) {
+		t.Helper()
+		if j := d.job(d.org, paused.ID); j.RunAt.Equal(start) != want {
+			t.Errorf("job that waits for the pause is due at %s, want at once: %v", j.RunAt, want)
+		}
+		if j := d.job(d.org, busy.ID); j.RunAt.Equal(start) {
+			t.Errorf("job that waits for a limit is due at %s, want it unchanged", j.RunAt)
+		}
+	}
+	d.must(d.ForgetPauses(ctx, "one", start)) // no name is paused
+	due(false)
+	d.must(d.PauseNames(ctx, d.org, "one", []string{"a.example.com"}, "m", "f", start))
+	d.must(d.PauseNames(ctx, d.organization(10), "one", []string{"z.example.com"}, "m", "f", start))
+	d.must(d.PauseNames(ctx, d.org, "two", []string{"a.example.com"}, "m", "f", start))
+	d.must(d.ForgetPauses(ctx, "one", start))
+	due(true)
+	if n, err := d.PausedNames(ctx); err != nil || n["one"] != 0 || n["two"] != 1 {
+		t.Errorf("PausedNames = %v, %v, want only the one at two", n, err)
+	}
+}
+
 // Workers that find an account unusable at the same time report it once, and one of them probes it.
 func TestAccountsUnderConcurrency(t *testing.T) {
 	t.Parallel()

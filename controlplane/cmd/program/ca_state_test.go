@@ -10,7 +10,7 @@ import (
 
 // TestCAStates tests an operator's hold, a CA that rejects the account, and a CA that has paused a
 // name, in the program: each is shared by all processes, is shown, sends orders to the other CA,
-// and ends without a restart.
+// and ends without a restart. A new account at the CA ends the pauses.
 func TestCAStates(t *testing.T) {
 	t.Parallel()
 	var problem atomic.Pointer[string] // the primary CA's response to newOrder
@@ -25,6 +25,9 @@ func TestCAStates(t *testing.T) {
 					if text == nil || r.URL.Path != "/order-plz" {
 						next.ServeHTTP(w, r)
 						return
+					}
+					if strings.Contains(*text, "accountDoesNotExist") {
+						problem.Store(nil) // once
 					}
 					w.Header().Set("Content-Type", "application/problem+json")
 					w.WriteHeader(http.StatusForbidden)
@@ -104,4 +107,8 @@ func TestCAStates(t *testing.T) {
 		AND fix LIKE '%https://127.0.0.1/sfe/v1/unpause?jwt=x%'`); n != 1 {
 		t.Errorf("paused names = %d, want 1 with the link", n)
 	}
+	forgotten := `{"type":"urn:ietf:params:acme:error:accountDoesNotExist","detail":"who?"}`
+	problem.Store(&forgotten) // the account that replaces it has no paused names
+	want("registered.example.com", "primary")
+	list("primary allowed closed usable 0")
 }
