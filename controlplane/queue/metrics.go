@@ -20,6 +20,7 @@ type metrics struct {
 	declined prometheus.Counter
 
 	expiring *prometheus.GaugeVec
+	unserved prometheus.Gauge
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -38,6 +39,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			prometheus.CounterOpts{Name: "dcvaas_jobs_handed_back_total",
 				Help: "Jobs that were requeued because other jobs of their organization are stuck."}),
 		expiring: newExpiring(),
+		unserved: newUnserved(),
 	}
 	// Prometheus does not see the first increment of a counter that did not exist before.
 	for _, kind := range controlplane.JobKinds() {
@@ -46,7 +48,8 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		}
 	}
 	if r != nil {
-		r.MustRegister(m.jobs, m.seconds, m.due, m.running, m.declined, m.expiring)
+		r.MustRegister(m.jobs, m.seconds, m.due, m.running, m.declined, m.expiring,
+			m.unserved)
 	}
 	return m
 }

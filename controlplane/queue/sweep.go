@@ -23,7 +23,8 @@ func (q *Queue) sweep(ctx context.Context) {
 			scan = lifecycle.NextScan(now)
 		}
 		for _, task := range []func(context.Context) (int, error){q.Lifecycle.Expire,
-			q.reissue, q.Lifecycle.Warn, q.countExpiring, q.Lifecycle.Rehearse, q.tidy} {
+			q.reissue, q.Lifecycle.Warn, q.countExpiring, q.countUnserved, q.Lifecycle.Rehearse,
+			q.tidy} {
 			_, terr := task(ctx)
 			err = errors.Join(err, terr)
 		}

@@ -9,7 +9,8 @@ import (
 )
 
 // TestCertificateExpiringSoon tests the event and the metric for a certificate that expires soon,
-// and that its renewal resets the metric. It also tests the metric for an unavailable CA.
+// and that its renewal resets the metric. It also tests the metrics for domains that wait for the
+// validation zone, and for an unavailable CA.
 func TestCertificateExpiringSoon(t *testing.T) {
 	t.Parallel()
 	s := startStack(t, DevConfig{EmbeddedRedis: true,
@@ -29,6 +30,12 @@ func TestCertificateExpiringSoon(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.waitMetric(`dcvaas_certificates_expiring{auto_renew="true",lifetime="long"} 0`)
+
+	s.waitMetric(`dcvaas_zone_unserved_domains 0`)
+	s.exec(`INSERT INTO jobs (id, org_id, domain_id, type, slot, queue, status, reason, run_at)
+		SELECT 'job_unserved', org_id, id, 'dns_check', 'dns', 'bulk', 'queued', 'target-not-served', now() + interval '1 hour'
+		FROM domains WHERE id = $1`, d.Id)
+	s.waitMetric(`dcvaas_zone_unserved_domains 1`)
 
 	s.waitMetric(`dcvaas_ca_up{ca="primary"} 1`)
 	s.Primary.SetDown(true)
