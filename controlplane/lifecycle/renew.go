@@ -72,11 +72,7 @@ func (s *Service) checkRenewal(ctx context.Context, r postgres.RenewalCheck) err
 	if info.CheckedAt.IsZero() {
 		info.CheckedAt = now
 	}
-	// At least twice a day, or sooner if the CA says so or was unreachable.
-	if limit := now.Add(renewalCheckEvery); info.CheckAgainAt.IsZero() ||
-		info.CheckAgainAt.After(limit) {
-		info.CheckAgainAt = limit
-	}
+	info.CheckAgainAt = s.nextRenewalCheck(info.CheckAgainAt, now)
 	if err != nil || !info.HasWindow() {
 		return s.Store.SaveRenewalInfo(ctx, r, info)
 	}
@@ -86,6 +82,21 @@ func (s *Service) checkRenewal(ctx context.Context, r postgres.RenewalCheck) err
 		return s.Store.SaveRenewalInfo(ctx, r, info)
 	}
 	return s.moveRenewal(ctx, r, info, at, urgent)
+}
+
+// nextRenewalCheck draws the time of the next ARI request: at least twice a day, or sooner if the
+// CA said so or was unreachable, which earliest shows, unless it is zero. It is not before earliest,
+// and up to twice as late, so that checks that are due together do not stay together.
+func (s *Service) nextRenewalCheck(earliest, now time.Time) time.Time {
+	wait := earliest.Sub(now)
+	switch {
+	case earliest.IsZero():
+		wait = renewalCheckEvery / 2
+	case wait <= 0:
+		return earliest
+	}
+	wait = min(wait, renewalCheckEvery*3/4)
+	return now.Add(wait + s.share(min(wait, renewalCheckEvery-wait)))
 }
 
 // moveRenewal stores the CA's renewal window and the new renewal time, if the certificate is still

@@ -94,11 +94,11 @@ func TestCheckRenewalsFollowsTheWindow(t *testing.T) {
 		want              time.Time
 		wantAgain         time.Duration
 	}{
-		{50 * day, 52 * day, 6 * time.Hour, start.Add(51 * day), 6 * time.Hour},
+		{50 * day, 52 * day, 6 * time.Hour, start.Add(51 * day), 9 * time.Hour},
 		// no later than twice a day
-		{40 * day, 42 * day, 24 * time.Hour, start.Add(41 * day), 12 * time.Hour},
-		{40 * day, 42 * day, 0, start.Add(41 * day), time.Minute},
-		{70 * day, 80 * day, 6 * time.Hour, byLife, 6 * time.Hour},
+		{40 * day, 42 * day, 24 * time.Hour, start.Add(41 * day), 10*time.Hour + 30*time.Minute},
+		{40 * day, 42 * day, 0, start.Add(41 * day), 90 * time.Second},
+		{70 * day, 80 * day, 6 * time.Hour, byLife, 9 * time.Hour},
 	} {
 		again := max(tt.again, time.Minute)
 		ca.window(start.Add(tt.start), start.Add(tt.end), again)
@@ -168,23 +168,23 @@ func TestCheckRenewalsWithoutAWindow(t *testing.T) {
 		wait time.Duration
 	}{
 		"none": {func(time.Time) controlplane.RenewalInfo { return controlplane.RenewalInfo{} },
-			controlplane.ErrNoRenewalInfo, 12 * time.Hour},
+			controlplane.ErrNoRenewalInfo, 9 * time.Hour},
 		"none, with a time for the next request": {func(now time.Time) controlplane.RenewalInfo {
 			return controlplane.RenewalInfo{CheckAgainAt: now.Add(time.Hour)}
-		}, controlplane.ErrNoRenewalInfo, time.Hour},
+		}, controlplane.ErrNoRenewalInfo, 90 * time.Minute},
 		"internal error": {func(time.Time) controlplane.RenewalInfo {
 			return controlplane.RenewalInfo{}
-		}, errors.New("disk full"), 12 * time.Hour},
+		}, errors.New("disk full"), 9 * time.Hour},
 		"empty window": {func(time.Time) controlplane.RenewalInfo {
 			return controlplane.RenewalInfo{}
-		}, nil, 12 * time.Hour},
+		}, nil, 9 * time.Hour},
 		"window ends before it starts": {func(now time.Time) controlplane.RenewalInfo {
 			return controlplane.RenewalInfo{WindowStart: now.Add(day), WindowEnd: now}
-		}, nil, 12 * time.Hour},
+		}, nil, 9 * time.Hour},
 		"window of another age": {func(now time.Time) controlplane.RenewalInfo {
 			return controlplane.RenewalInfo{WindowStart: now.Add(-9999 * day),
 				WindowEnd: now.Add(-9998 * day), CheckedAt: now}
-		}, nil, 12 * time.Hour},
+		}, nil, 9 * time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -19,22 +19,32 @@ type RenewalCheck struct {
 	RenewAt                        *time.Time // the planned time
 }
 
+// dueWindow is how many due checks, as a multiple of the batch, the organizations take turns in.
+const dueWindow = 20
+
 // DueRenewalChecks returns up to limit certificates whose renewal information is due to be fetched
 // at now, and postpones each until the given time: meanwhile no other replica gets it, and if this
-// one dies, it is due again.
+// one dies, it is due again. Of the checks that have been due longest, the organizations take turns.
 func (s *Store) DueRenewalChecks(
 	ctx context.Context, now, until time.Time, limit int,
 ) ([]RenewalCheck, error) {
 	rows, err := s.db.Query(ctx, `
-		WITH due AS (
-			SELECT id FROM domains
+		WITH longest AS MATERIALIZED (
+			SELECT id, org_id, ari_check_at FROM domains
 			WHERE status = 'active' AND auto_renew AND ari_check_at <= $1
-			ORDER BY ari_check_at LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED
+			ORDER BY ari_check_at LIMIT $4
+		), turn AS MATERIALIZED (
+			SELECT id FROM longest
+			ORDER BY row_number() OVER (PARTITION BY org_id ORDER BY ari_check_at), ari_check_at LIMIT $3
+		), due AS MATERIALIZED (
+			SELECT d.id FROM domains d WHERE d.id = ANY(ARRAY(SELECT id FROM turn)) AND d.ari_check_at <= $1
+			FOR NO KEY UPDATE SKIP LOCKED
 		)
 		UPDATE domains d SET ari_check_at = $2
 		FROM due, certificates c
 		WHERE d.id = due.id AND c.id = d.certificate_id
-		RETURNING d.org_id, d.id, c.id, c.ca, c.ari_id, c.not_before, c.not_after, d.renewal_draw, d.renew_at`, now, until, limit)
+		RETURNING d.org_id, d.id, c.id, c.ca, c.ari_id, c.not_before, c.not_after, d.renewal_draw, d.renew_at`,
+		now, until, limit, dueWindow*limit)
 	if err != nil {
 		return nil, translate(err, "", "")
 	}

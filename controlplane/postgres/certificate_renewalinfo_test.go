@@ -110,9 +110,13 @@ func TestQueueRehearsalsAtTheirInterval(t *testing.T) {
 	if n, err := d.QueueRehearsals(t.Context(), start, 10, 0); n != 1 || err != nil {
 		t.Fatalf("QueueRehearsals = %d, %v, want 1", n, err)
 	}
-	if at := value[time.Time](d, `SELECT rehearse_at FROM domains WHERE id = $1`,
-		dom.ID); !at.Equal(start.Add(12 * time.Hour)) {
-		t.Errorf("looked at next at %s", at)
+	next := func() time.Time {
+		return value[time.Time](d, `SELECT rehearse_at FROM domains WHERE id = $1`, dom.ID)
+	}
+	at := next()
+	if !at.After(start) || at.After(start.Add(12*time.Hour)) {
+		t.Errorf("after the first check, the next is due at %s, want within 12 hours of %s", at,
+			start)
 	}
 	if n := value[int](d,
 		`SELECT count(*) FROM jobs WHERE type = 'dns_check' AND queue = 'bulk' AND status = 'queued' AND run_at = $1`, start); n != 1 {
@@ -126,5 +130,13 @@ func TestQueueRehearsalsAtTheirInterval(t *testing.T) {
 	if n := value[int](d,
 		`SELECT count(*) FROM jobs WHERE type = 'dns_check' AND status = 'queued'`); n != 2 {
 		t.Errorf("%d jobs", n)
+	}
+	if _, err := d.QueueRehearsals(t.Context(), at.Add(12*time.Hour+time.Minute), 10,
+		0); err != nil {
+		t.Fatal(err)
+	}
+	if got := next(); got.Sub(at.Add(24*time.Hour)).Abs() > time.Millisecond {
+		t.Errorf("after the check at its point, the next is due at %s, want %s", got,
+			at.Add(24*time.Hour))
 	}
 }

@@ -74,8 +74,9 @@ func (s *Store) QueueReissues(
 }
 
 // QueueRehearsals creates a job that checks the delegation for up to limit active domains whose
-// check is due at now, and returns how many. The next check is due after the interval of the
-// RenewalWatch.
+// check is due at now, and returns how many. Each domain has its own point in the interval of the
+// RenewalWatch, at which its next check is due. So the checks stay spread, even if many are due at
+// the same time after an outage.
 func (s *Store) QueueRehearsals(
 	ctx context.Context, now time.Time, limit int, spread time.Duration,
 ) (int, error) {
@@ -89,7 +90,7 @@ func (s *Store) QueueRehearsals(
 			SELECT id FROM domains WHERE status = 'active' AND rehearse_at <= $1
 			ORDER BY rehearse_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
 		), taken AS (
-			UPDATE domains d SET rehearse_at = $1::timestamptz + d.rehearse_every FROM due WHERE d.id = due.id RETURNING d.id, d.org_id
+			UPDATE domains d SET rehearse_at = `+nextAtPoint("$1::timestamptz", "d.rehearse_every", "d.id")+` FROM due WHERE d.id = due.id RETURNING d.id, d.org_id
 		), numbered AS (
 			SELECT taken.*, row_number() OVER () AS n FROM taken
 		), job AS (
@@ -99,6 +100,16 @@ func (s *Store) QueueRehearsals(
 		)
 		SELECT count(*) FROM taken`, now, limit, ids, spread, controlplane.JobDNSCheck.Slot()).Scan(&n)
 	return n, translate(err, "", "")
+}
+
+// nextAtPoint returns an expression for the first time after now at the row's point in the period,
+// which is drawn from its ID.
+func nextAtPoint(now, every, id string) string {
+	seconds := `extract(epoch FROM ` + every + `)::float8`
+	point := `((hashtext(` + id + `)::float8 + 2147483648) / 4294967296)`
+	passed := `(extract(epoch FROM ` + now + `)::float8 / ` + seconds + ` - ` + point + `)`
+	// 1e-6 makes up for rounding, if now is the row's point.
+	return now + ` + ` + every + ` * (floor(` + passed + ` + 1e-6) + 1 - ` + passed + `)`
 }
 
 // Expired returns up to limit active domains whose certificate has expired at now.

@@ -241,3 +241,80 @@ func TestTryLockedRunsInOneReplica(t *testing.T) {
 		t.Errorf("afterwards: %v, %v", ran, err)
 	}
 }
+
+// fill adds active domains of the organization by SQL, each with its place in the order as $n.
+func (d *db) fill(org string, n int, columns, values string) {
+	d.t.Helper()
+	d.exec(`INSERT INTO domains (id, org_id, name, cname_target, status, `+columns+`)
+		SELECT 'dom_' || md5($1::text || n), $1::text, 'd' || n || '.example.com', md5($1::text || n), 'active', `+values+`
+		FROM generate_series(1, $2::int) n`, org, n)
+}
+
+// Checks that are due together are spread over the next interval, and keep their points in it.
+func TestRehearsalsAreSpread(t *testing.T) {
+	t.Parallel()
+	const n, hours = 2400, 24
+	d := open(t)
+	d.fill(d.org, n, "rehearse_at, rehearse_every", "timestamptz '2026-02-27', '1 day'")
+	for range 3 {
+		if got, err := d.QueueRehearsals(t.Context(), start, n/2, 0); err != nil ||
+			got != n/2 && got != 0 {
+			t.Fatalf("QueueRehearsals = %d, %v, want %d", got, err, n/2)
+		}
+	}
+	for hour := range hours {
+		from := start.Add(time.Duration(hour) * time.Hour)
+		got := value[int](d, `SELECT count(*) FROM domains WHERE rehearse_at > $1 AND rehearse_at <= $2`,
+			from, from.Add(time.Hour))
+		if got < n/hours/2 || got > 2*n/hours {
+			t.Errorf("checks in hour %d = %d, want about %d", hour, got, n/hours)
+		}
+	}
+	// Each is due again a day later. renew_at keeps the expected time.
+	d.exec(`UPDATE domains SET renew_at = rehearse_at + interval '1 day'`)
+	for hour := range hours {
+		if _, err := d.QueueRehearsals(t.Context(),
+			start.Add(time.Duration(hour+1)*time.Hour), n, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if moved := value[int](d, `SELECT count(*) FROM domains
+		WHERE abs(extract(epoch FROM rehearse_at - renew_at)) > 0.001`); moved != 0 {
+		t.Errorf("checks that are not due a day after the previous one = %d, want 0", moved)
+	}
+}
+
+// An organization with a backlog does not delay the renewal information of another.
+func TestRenewalChecksTakeTurns(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	d.fill(d.org, 300, "certificate_id, ari_check_at", "'crt_' || n, timestamptz '2026-02-27'")
+	other := d.organization(10)
+	d.fill(other, 5, "certificate_id, ari_check_at", "'crt_' || n, timestamptz '2026-02-28'")
+	d.exec(`INSERT INTO certificates (id, org_id, domain_id, order_id, names, serial, issuer, ca, key_type, not_before, not_after, fingerprint_sha256, chain_pem)
+		SELECT certificate_id || org_id, org_id, id, id, '{}', '', '', '', '', now(), now(), '', '' FROM domains`)
+	d.exec(`UPDATE domains SET certificate_id = certificate_id || org_id`)
+	due, err := d.DueRenewalChecks(t.Context(), start, start.Add(time.Hour), 20)
+	if err != nil || len(due) != 20 {
+		t.Fatalf("DueRenewalChecks = %d, %v, want 20", len(due), err)
+	}
+	turns := 0
+	for _, r := range due {
+		if r.OrgID == other {
+			turns++
+		}
+	}
+	if turns != 5 {
+		t.Errorf("checks of the other organization in the first batch = %d, want all 5", turns)
+	}
+	total := len(due)
+	for len(due) > 0 {
+		if due, err = d.DueRenewalChecks(t.Context(), start, start.Add(time.Hour), 20); err != nil {
+			t.Fatal(err)
+		}
+		total += len(due)
+	}
+	if total != 305 {
+		t.Errorf("DueRenewalChecks returned %d checks in all, want each of 305 once", total)
+	}
+}
