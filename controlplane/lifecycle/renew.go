@@ -85,8 +85,8 @@ func (s *Service) checkRenewal(ctx context.Context, r postgres.RenewalCheck) err
 }
 
 // nextRenewalCheck draws the time of the next ARI request: at least twice a day, or sooner if the
-// CA said so or was unreachable, which earliest shows, unless it is zero. It is not before earliest,
-// and up to twice as late, so that checks that are due together do not stay together.
+// CA said so or was unreachable, which earliest shows, unless it is zero. It is not before
+// earliest, and up to twice as late, so that checks that are due together do not stay together.
 func (s *Service) nextRenewalCheck(earliest, now time.Time) time.Time {
 	wait := earliest.Sub(now)
 	switch {

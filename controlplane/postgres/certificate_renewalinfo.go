@@ -24,7 +24,8 @@ const dueWindow = 20
 
 // DueRenewalChecks returns up to limit certificates whose renewal information is due to be fetched
 // at now, and postpones each until the given time: meanwhile no other replica gets it, and if this
-// one dies, it is due again. Of the checks that have been due longest, the organizations take turns.
+// one dies, it is due again. Of the checks that have been due longest, the organizations take
+// turns.
 func (s *Store) DueRenewalChecks(
 	ctx context.Context, now, until time.Time, limit int,
 ) ([]RenewalCheck, error) {
