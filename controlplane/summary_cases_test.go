@@ -34,8 +34,8 @@ var lives = []life{
 // plainReasons are the states of a certificate and its renewal, other than failures of an order.
 var plainReasons = []controlplane.Reason{controlplane.ReasonNotIssued,
 	controlplane.ReasonAwaitingIssue, controlplane.ReasonIssuing, controlplane.ReasonIssued,
-	controlplane.ReasonChainNotOffered,
-	controlplane.ReasonScheduled, controlplane.ReasonRenewing, controlplane.ReasonCAAsksNow,
+	controlplane.ReasonChainNotOffered, controlplane.ReasonCertificateOutdated,
+	controlplane.ReasonOptionsChanged, controlplane.ReasonScheduled, controlplane.ReasonRenewing, controlplane.ReasonCAAsksNow,
 	controlplane.ReasonAutoRenewOff, controlplane.ReasonRevoked,
 	controlplane.ReasonCertificateExpiring, controlplane.ReasonCertificateExpired,
 	controlplane.ReasonCNAMEUnchecked, controlplane.ReasonDelegated,
@@ -93,12 +93,13 @@ func (l life) possible() (statuses []controlplane.DomainStatus, dns, cert, track
 		controlplane.ReasonCertificateExpired, controlplane.CauseCAAForbids,
 		controlplane.CauseCAALookupFailed), parts("false", failures...))
 	planned := slices.Concat(parts("true", controlplane.ReasonScheduled,
-		controlplane.ReasonCAAsksNow, controlplane.ReasonRenewing),
-		parts("false", controlplane.ReasonAutoRenewOff, controlplane.ReasonCertificateExpiring))
+		controlplane.ReasonCAAsksNow, controlplane.ReasonRenewing,
+		controlplane.ReasonOptionsChanged), parts("false", controlplane.ReasonAutoRenewOff, controlplane.ReasonCertificateExpiring))
 	pending := []controlplane.DomainStatus{controlplane.DomainPendingCNAME,
 		controlplane.DomainIssuing, controlplane.DomainError}
 	active := []controlplane.DomainStatus{controlplane.DomainActive}
-	issued := parts("true", controlplane.ReasonIssued, controlplane.ReasonChainNotOffered)
+	issued := append(parts("true", controlplane.ReasonIssued, controlplane.ReasonChainNotOffered),
+		parts("false", controlplane.ReasonCertificateOutdated)...)
 	failing := slices.Concat(planned, parts("false", causes...), parts("false", failures...))
 	switch {
 	case l.issued == 0:
@@ -106,7 +107,7 @@ func (l life) possible() (statuses []controlplane.DomainStatus, dns, cert, track
 			controlplane.CauseResolverUnreachable)...)
 		return pending, dns, unissued, []part{{}}
 	case l.expires < 0: // the failures since then are shown in CertificateReady
-		return append(pending, active...), dns, append(unissued, issued...), failing[:8]
+		return append(pending, active...), dns, append(unissued, issued...), failing[:9]
 	case l.revoked:
 		return active, dns, parts("false", controlplane.ReasonRevoked), failing
 	}

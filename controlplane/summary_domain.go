@@ -79,8 +79,8 @@ func (d *Domain) unissued() Summary {
 func (d *Domain) expired() Summary {
 	c := d.obstacle()
 	switch c.Reason {
-	case ReasonCertificateExpired, ReasonIssued, ReasonChainNotOffered, ReasonRevoked,
-		ReasonNotIssued, "":
+	case ReasonCertificateExpired, ReasonIssued, ReasonChainNotOffered, ReasonCertificateOutdated,
+		ReasonRevoked, ReasonNotIssued, "":
 		if track := d.Condition(RenewalOnTrack); isProblem(track) {
 			c = track
 		} else {

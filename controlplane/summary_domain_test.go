@@ -82,7 +82,8 @@ func contradictions(d *controlplane.Domain, l life, s controlplane.Summary) (bro
 
 	// The reason is one that the domain shows, or that its state and the time imply.
 	implied := []controlplane.Reason{controlplane.ReasonIssuing, controlplane.ReasonRenewing,
-		controlplane.ReasonScheduled, controlplane.ReasonCertificateExpiring,
+		controlplane.ReasonOptionsChanged, controlplane.ReasonScheduled,
+		controlplane.ReasonCertificateExpiring,
 		controlplane.ReasonCertificateExpired, controlplane.ReasonCAAsksNow}
 	rule(slices.Contains(false_, s.Reason) || slices.Contains(implied, s.Reason) ||
 		d.Status == controlplane.DomainError && s.Reason == d.StatusReason,

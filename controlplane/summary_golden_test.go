@@ -96,6 +96,10 @@ func TestSummary(t *testing.T) {
 	caa := "The CAA records allow only other CAs."
 	renewing := renewalOnTrack("renewing", "The certificate is being renewed.", "", nil)
 	renewing.Status = controlplane.ConditionTrue
+	reissuing := renewalOnTrack("options-changed", "It is being ordered.", "", nil)
+	reissuing.Status = controlplane.ConditionTrue
+	outdated := certificateReady("certificate-outdated", "It has earlier options.",
+		"Request another.", nil)
 	revoked := certificateReady("revoked", "The current certificate was revoked (superseded).",
 		"Order a new one: POST /api/domains/dom_x/issue", nil)
 	for name, c := range map[string]struct {
@@ -238,6 +242,22 @@ func TestSummary(t *testing.T) {
 			return d
 		}(), golden{"at_risk", "Compromised CSR key", "The key is compromised.",
 			"Send a CSR with a different key.", "expiry", 80 * day, "customer", ""}},
+		"outdated": {situation(active, "valid", outdated), golden{"at_risk",
+			"Certificate outdated", "It has earlier options.", "Request another.", "renewal",
+			50 * day, "customer", "renewal"}},
+		"outdated, and a new one is requested": {situation(active, "valid", outdated, reissuing),
+			golden{"renewing", "New certificate for changed options", "It is being ordered.",
+				controlplane.FixOf("options-changed"), "", 0, "service", ""}},
+		"options changed": {situation(active, "valid", reissuing), golden{"renewing",
+			"New certificate for changed options", "It is being ordered.",
+			controlplane.FixOf("options-changed"), "", 0, "service", ""}},
+		"options changed, and the order fails": {situation(active, "valid",
+			renewalOnTrack("ca-unreachable", "pebble cannot be reached.", "", at(time.Minute))),
+			golden{"renewing", "CA unreachable", "pebble cannot be reached.",
+				controlplane.FixOf("ca-unreachable"), "renewal", time.Minute, "ca", ""}},
+		"outdated, expiring soon": {situation(active, "late", outdated, reissuing), golden{
+			"at_risk", "Certificate outdated", "It has earlier options.", "Request another.",
+			"renewal", 2 * time.Hour, "customer", "renewal"}},
 		"revoked": {situation(active, "valid", revoked), golden{"revoked", "Certificate revoked",
 			"The current certificate was revoked (superseded).",
 			"Order a new one: POST /api/domains/dom_x/issue", "renewal", 50 * day, "customer",
