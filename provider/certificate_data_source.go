@@ -33,6 +33,7 @@ type certificateModel struct {
 	Profile           types.String      `tfsdk:"profile"`
 	KeyType           types.String      `tfsdk:"key_type"`
 	HasKey            types.Bool        `tfsdk:"has_key"`
+	OptionsRevision   types.Int64       `tfsdk:"options_revision"`
 	NotBefore         timetypes.RFC3339 `tfsdk:"not_before"`
 	NotAfter          timetypes.RFC3339 `tfsdk:"not_after"`
 	FingerprintSHA256 types.String      `tfsdk:"fingerprint_sha256"`
@@ -59,7 +60,7 @@ func (c *certificateDataSource) Schema(
 			MarkdownDescription: text}
 	}
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "The current certificate of a domain, without its private key. Set `domain` from `dcvaas_domain_validation`, so that the certificate is read after it is issued.",
+		MarkdownDescription: "The current certificate of a domain, without its private key. Set `domain` from `dcvaas_domain_validation`, so that the certificate is read after it is issued. With `depends_on` on that resource and its `options_revision`, it is read after a change of options, too.",
 		Attributes: map[string]schema.Attribute{
 			"domain": schema.StringAttribute{Required: true,
 				MarkdownDescription: "ID or name of the domain."},
@@ -74,6 +75,8 @@ func (c *certificateDataSource) Schema(
 			"key_type": str("Type of the key."),
 			"has_key": schema.BoolAttribute{Computed: true,
 				MarkdownDescription: "Whether the service has the private key; `false` if you supplied a CSR."},
+			"options_revision": schema.Int64Attribute{Computed: true,
+				MarkdownDescription: "The `options_revision` of the domain that it was ordered for."},
 			"not_before":         when("Start of its validity."),
 			"not_after":          when("End of its validity."),
 			"fingerprint_sha256": str("SHA-256 of the certificate, hexadecimal."),
@@ -151,6 +154,7 @@ func (m *certificateModel) fromAPI(c *client.Certificate) {
 	m.Profile = fromNullable(c.Profile)
 	m.KeyType = types.StringValue(string(c.KeyType))
 	m.HasKey = types.BoolValue(c.HasKey)
+	m.OptionsRevision = types.Int64Value(c.OptionsRevision)
 	m.NotBefore = fromTime(c.NotBefore)
 	m.NotAfter = fromTime(c.NotAfter)
 	m.FingerprintSHA256 = types.StringValue(c.FingerprintSha256)

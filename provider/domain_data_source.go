@@ -29,25 +29,27 @@ type domainDataModel struct {
 
 // domainSummary contains the attributes that a list of domains has, too.
 type domainSummary struct {
-	ID             types.String      `tfsdk:"id"`
-	Name           types.String      `tfsdk:"name"`
-	Wildcard       types.Bool        `tfsdk:"wildcard"`
-	KeyType        types.String      `tfsdk:"key_type"`
-	Profile        types.String      `tfsdk:"profile"`
-	PreferredChain types.String      `tfsdk:"preferred_chain"`
-	CA             types.String      `tfsdk:"ca"`
-	AutoIssue      types.Bool        `tfsdk:"auto_issue"`
-	AutoRenew      types.Bool        `tfsdk:"auto_renew"`
-	Labels         types.Map         `tfsdk:"labels"`
-	Delegation     types.Object      `tfsdk:"delegation"`
-	Status         types.String      `tfsdk:"status"`
-	StatusReason   types.String      `tfsdk:"status_reason"`
-	CertificateID  types.String      `tfsdk:"certificate_id"`
-	ExpiresAt      timetypes.RFC3339 `tfsdk:"expires_at"`
-	RenewAt        timetypes.RFC3339 `tfsdk:"renew_at"`
-	LastIssuedAt   timetypes.RFC3339 `tfsdk:"last_issued_at"`
-	CreatedAt      timetypes.RFC3339 `tfsdk:"created_at"`
-	UpdatedAt      timetypes.RFC3339 `tfsdk:"updated_at"`
+	ID                  types.String      `tfsdk:"id"`
+	Name                types.String      `tfsdk:"name"`
+	Wildcard            types.Bool        `tfsdk:"wildcard"`
+	KeyType             types.String      `tfsdk:"key_type"`
+	Profile             types.String      `tfsdk:"profile"`
+	PreferredChain      types.String      `tfsdk:"preferred_chain"`
+	CA                  types.String      `tfsdk:"ca"`
+	AutoIssue           types.Bool        `tfsdk:"auto_issue"`
+	AutoRenew           types.Bool        `tfsdk:"auto_renew"`
+	Labels              types.Map         `tfsdk:"labels"`
+	Delegation          types.Object      `tfsdk:"delegation"`
+	Status              types.String      `tfsdk:"status"`
+	StatusReason        types.String      `tfsdk:"status_reason"`
+	OptionsRevision     types.Int64       `tfsdk:"options_revision"`
+	CertificateRevision types.Int64       `tfsdk:"certificate_revision"`
+	CertificateID       types.String      `tfsdk:"certificate_id"`
+	ExpiresAt           timetypes.RFC3339 `tfsdk:"expires_at"`
+	RenewAt             timetypes.RFC3339 `tfsdk:"renew_at"`
+	LastIssuedAt        timetypes.RFC3339 `tfsdk:"last_issued_at"`
+	CreatedAt           timetypes.RFC3339 `tfsdk:"created_at"`
+	UpdatedAt           timetypes.RFC3339 `tfsdk:"updated_at"`
 }
 
 // Attributes of an element of `conditions`.
@@ -108,6 +110,9 @@ func domainSummaryAttributes() map[string]schema.Attribute {
 	str := func(text string) schema.Attribute {
 		return schema.StringAttribute{Computed: true, MarkdownDescription: text}
 	}
+	number := func(text string) schema.Attribute {
+		return schema.Int64Attribute{Computed: true, MarkdownDescription: text}
+	}
 	flag := func(text string) schema.Attribute {
 		return schema.BoolAttribute{Computed: true, MarkdownDescription: text}
 	}
@@ -124,14 +129,18 @@ func domainSummaryAttributes() map[string]schema.Attribute {
 		"preferred_chain": str("Common name of the preferred root certificate."),
 		"ca":              str("Preferred CA."),
 		"auto_issue": flag(
-			"Whether the first certificate is issued as soon as the record is found."),
+			"Whether the first certificate is issued as soon as the record is found, and a new one is ordered when the options change."),
 		"auto_renew": flag("Whether the certificate is renewed automatically."),
 		"labels": schema.MapAttribute{ElementType: types.StringType, Computed: true,
 			MarkdownDescription: "Labels."},
 		"delegation": schema.ObjectAttribute{AttributeTypes: delegationTypes, Computed: true,
 			MarkdownDescription: "The record to create: `name`, `fqdn` (with a trailing dot), `type`, and `target`."},
-		"status":         str("`pending_cname`, `issuing`, `active`, or `error`."),
-		"status_reason":  str("Reason for the status, a stable code."),
+		"status":        str("`pending_cname`, `issuing`, `active`, or `error`."),
+		"status_reason": str("Reason for the status, a stable code."),
+		"options_revision": number("Rises with every change of an option that the certificate depends on: " +
+			"`wildcard`, `key_type`, `csr_pem`, `profile`, `preferred_chain`, or `ca`."),
+		"certificate_revision": number("The `options_revision` that the current certificate was ordered for. " +
+			"While it is lower, a new certificate is being ordered, or waits for a request."),
 		"certificate_id": str("ID of the current certificate."),
 		"expires_at":     when("When the current certificate expires."),
 		"renew_at":       when("When the certificate is due for renewal."),
@@ -186,6 +195,8 @@ func (m *domainSummary) fromAPI(d *client.Domain) {
 	m.Delegation = delegationObject(&d.Delegation)
 	m.Status = types.StringValue(string(d.Status))
 	m.StatusReason = types.StringValue(d.StatusReason)
+	m.OptionsRevision = types.Int64Value(d.OptionsRevision)
+	m.CertificateRevision = fromNullableInt(d.CertificateRevision)
 	m.CertificateID = fromNullable(d.CertificateId)
 	m.ExpiresAt = fromNullableTime(d.ExpiresAt)
 	m.RenewAt = fromNullableTime(d.RenewAt)

@@ -26,6 +26,7 @@ type domainModel struct {
 	Labels             types.Map         `tfsdk:"labels"`
 	DeletionProtection types.Bool        `tfsdk:"deletion_protection"`
 	Delegation         types.Object      `tfsdk:"delegation"`
+	OptionsRevision    types.Int64       `tfsdk:"options_revision"`
 	Status             types.String      `tfsdk:"status"`
 	StatusReason       types.String      `tfsdk:"status_reason"`
 	CertificateID      types.String      `tfsdk:"certificate_id"`
@@ -118,6 +119,7 @@ func (m *domainModel) fromAPI(d *client.Domain) {
 		m.DeletionProtection = types.BoolValue(false)
 	}
 	m.Delegation = delegationObject(&d.Delegation)
+	m.OptionsRevision = types.Int64Value(d.OptionsRevision)
 	m.Status = types.StringValue(string(d.Status))
 	m.StatusReason = types.StringValue(d.StatusReason)
 	m.CertificateID = fromNullable(d.CertificateId)
@@ -188,6 +190,13 @@ func fromNullable[T ~string](n nullable.Nullable[T]) types.String {
 		return types.StringValue(string(v))
 	}
 	return types.StringNull()
+}
+
+func fromNullableInt(n nullable.Nullable[int64]) types.Int64 {
+	if v, err := n.Get(); err == nil {
+		return types.Int64Value(v)
+	}
+	return types.Int64Null()
 }
 
 func fromTime(t time.Time) timetypes.RFC3339 {

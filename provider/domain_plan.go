@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -45,6 +46,7 @@ func (r *domainResource) ModifyPlan(
 	default:
 		plan.planKeyType(config)
 		plan.planUpdate(state)
+		plan.warnOfOrder(state, &resp.Diagnostics)
 	}
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
 }
@@ -94,6 +96,10 @@ func (m *domainModel) planUpdate(state *domainModel) {
 		rules.SameCSR(m.CSRPEM.ValueString(), state.CSRPEM.ValueString()) {
 		m.CSRPEM = state.CSRPEM
 	}
+	m.OptionsRevision = state.OptionsRevision
+	if m.changesCertificate(state) {
+		m.OptionsRevision = types.Int64Unknown()
+	}
 	m.setProgress(state)
 	if m.changesCertificate(state) || m.startsIssuance(state) {
 		m.setProgress(&domainModel{
@@ -105,9 +111,47 @@ func (m *domainModel) planUpdate(state *domainModel) {
 
 // changesCertificate reports whether the plan changes an option of the certificate.
 func (m *domainModel) changesCertificate(state *domainModel) bool {
-	return !m.Wildcard.Equal(state.Wildcard) || !m.KeyType.Equal(state.KeyType) ||
-		!m.CSRPEM.Equal(state.CSRPEM) || !m.Profile.Equal(state.Profile) ||
-		!m.PreferredChain.Equal(state.PreferredChain) || !m.CA.Equal(state.CA)
+	return len(m.changedOptions(state)) > 0
+}
+
+// changedOptions returns the options of the certificate that the plan changes. The key type that
+// follows from a CSR is not one of them.
+func (m *domainModel) changedOptions(state *domainModel) (changed []string) {
+	for _, o := range []struct {
+		name string
+		same bool
+	}{
+		{"wildcard", m.Wildcard.Equal(state.Wildcard)},
+		{"csr_pem", m.CSRPEM.Equal(state.CSRPEM)},
+		{"key_type", m.KeyType.Equal(state.KeyType) || !m.CSRPEM.IsNull()},
+		{"profile", m.Profile.Equal(state.Profile)},
+		{"preferred_chain", m.PreferredChain.Equal(state.PreferredChain)},
+		{"ca", m.CA.Equal(state.CA)},
+	} {
+		if !o.same {
+			changed = append(changed, o.name)
+		}
+	}
+	return changed
+}
+
+// warnOfOrder warns that the planned changes replace the domain's certificate, or do not.
+func (m *domainModel) warnOfOrder(state *domainModel, diags *diag.Diagnostics) {
+	changed := m.changedOptions(state)
+	if len(changed) == 0 || state.CertificateID.IsNull() {
+		return
+	}
+	title := "A new certificate will be ordered"
+	text := "The change of " + strings.Join(changed, ", ") + " applies to a new certificate of " +
+		m.label() + ", which the service orders within seconds. The present certificate stays in " +
+		"use until then. To wait for it, set options_revision of dcvaas_domain_validation."
+	if !m.AutoIssue.IsUnknown() && !m.AutoIssue.ValueBool() {
+		title = "No new certificate will be ordered"
+		text = "The change of " + strings.Join(changed, ", ") + " does not apply to the present " +
+			"certificate of " + m.label() + ", and auto_issue = false. Request a new one, for " +
+			"example with the action dcvaas_renew; otherwise the next renewal has the new options."
+	}
+	diags.AddAttributeWarning(path.Root(changed[0]), title, text)
 }
 
 // startsIssuance reports whether the plan turns on auto_issue, which orders a certificate if the

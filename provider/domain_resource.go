@@ -124,6 +124,9 @@ func (r *domainResource) Update(
 		}
 		planned := plan
 		plan.fromAPI(d)
+		if !planned.OptionsRevision.IsUnknown() {
+			plan.OptionsRevision = planned.OptionsRevision
+		}
 		if !planned.Status.IsUnknown() {
 			// The service may have changed it since the plan; the next refresh shows that.
 			plan.setProgress(&planned)

@@ -86,7 +86,7 @@ func TestAccDomain_basic(t *testing.T) {
 				known("labels", knownvalue.Null()),
 				known("csr_pem", knownvalue.Null()),
 				unknown("id"), unknown("status"), unknown("status_reason"),
-				unknown("certificate_id"),
+				unknown("certificate_id"), unknown("options_revision"),
 				unknown("expires_at"), unknown("renew_at"), unknown("last_issued_at"),
 				unknown("created_at"),
 			),

@@ -53,12 +53,12 @@ func (r *domainResource) Schema(
 				Optional:            true,
 				Computed:            true,
 				Default:             booldefault.StaticBool(false),
-				MarkdownDescription: "Whether the certificate also covers `*.name`, with the same record. Default: `false`.",
+				MarkdownDescription: "Whether the certificate also covers `*.name`, with the same record. Default: `false`." + ordersCertificate,
 			},
 			"key_type": schema.StringAttribute{
 				Optional:            true,
 				Computed:            true,
-				MarkdownDescription: "Key type of the certificate: `ec256` (default), `ec384`, `rsa2048`, `rsa3072`, or `rsa4096`. With `csr_pem`, it is that of the CSR.",
+				MarkdownDescription: "Key type of the certificate: `ec256` (default), `ec384`, `rsa2048`, `rsa3072`, or `rsa4096`. With `csr_pem`, it is that of the CSR." + ordersCertificate,
 				Validators: []validator.String{
 					stringvalidator.OneOf(rules.KeyTypes()...),
 					stringvalidator.ConflictsWith(path.MatchRoot("csr_pem")),
@@ -66,40 +66,41 @@ func (r *domainResource) Schema(
 			},
 			"csr_pem": schema.StringAttribute{
 				Optional:            true,
-				MarkdownDescription: "CSR (PKCS#10, PEM) with exactly the certificate's names. You keep the private key. Keys, signatures, and extensions that CAs reject, such as RSASSA-PSS and OCSP must-staple, are rejected at plan time.",
+				MarkdownDescription: "CSR (PKCS#10, PEM) with exactly the certificate's names. You keep the private key. Keys, signatures, and extensions that CAs reject, such as RSASSA-PSS and OCSP must-staple, are rejected at plan time." + ordersCertificate,
 				Validators:          []validator.String{csrValidator},
 			},
 			"profile": schema.StringAttribute{
 				Optional:            true,
-				MarkdownDescription: "ACME profile, such as `classic`, `tlsserver`, or `shortlived`. Default: the CA's default.",
+				MarkdownDescription: "ACME profile, such as `classic`, `tlsserver`, or `shortlived`. Default: the CA's default." + ordersCertificate,
 				Validators:          []validator.String{profileValidator},
 			},
 			"preferred_chain": schema.StringAttribute{
 				Optional:            true,
-				MarkdownDescription: "Common name of the preferred root certificate, if the CA offers several chains. If it does not offer this one, the certificate has the default chain, and a refresh shows a warning.",
+				MarkdownDescription: "Common name of the preferred root certificate, if the CA offers several chains. If it does not offer this one, the certificate has the default chain, and a refresh shows a warning." + ordersCertificate,
 				Validators:          []validator.String{chainValidator},
 			},
 			"ca": schema.StringAttribute{
 				Optional:            true,
-				MarkdownDescription: "Preferred CA, by its name in the service's list.",
+				MarkdownDescription: "Preferred CA, by its name in the service's list." + ordersCertificate,
 				Validators:          []validator.String{stringvalidator.LengthBetween(1, 64)},
 			},
 			"auto_issue": schema.BoolAttribute{
-				Optional:            true,
-				Computed:            true,
-				Default:             booldefault.StaticBool(true),
-				MarkdownDescription: "Whether the first certificate is issued as soon as the record is found. Default: `true`.",
+				Optional: true,
+				Computed: true,
+				Default:  booldefault.StaticBool(true),
+				MarkdownDescription: "Whether the first certificate is issued as soon as the record is found, and a new one is ordered when the options change. Default: `true`. " +
+					"A change applies immediately: setting it to `true` orders a certificate that waited for it.",
 			},
 			"auto_renew": schema.BoolAttribute{
 				Optional:            true,
 				Computed:            true,
 				Default:             booldefault.StaticBool(true),
-				MarkdownDescription: "Whether the certificate is renewed automatically. Default: `true`.",
+				MarkdownDescription: "Whether the certificate is renewed automatically. Default: `true`. A change applies immediately, and orders no certificate.",
 			},
 			"labels": schema.MapAttribute{
 				ElementType:         types.StringType,
 				Optional:            true,
-				MarkdownDescription: "Labels for filters: at most 64. A key has 1 to 63 letters, digits, and `._/-`, and starts and ends with a letter or digit; a value has at most 255 bytes.",
+				MarkdownDescription: "Labels for filters: at most 64. A key has 1 to 63 letters, digits, and `._/-`, and starts and ends with a letter or digit; a value has at most 255 bytes. A change applies immediately, and orders no certificate.",
 				Validators: []validator.Map{
 					mapvalidator.SizeAtMost(rules.MaxLabels),
 					mapvalidator.NoNullValues(),
@@ -111,7 +112,7 @@ func (r *domainResource) Schema(
 				Optional:            true,
 				Computed:            true,
 				Default:             booldefault.StaticBool(false),
-				MarkdownDescription: "Whether Terraform rejects a deletion or replacement of the domain. It is stored only in the state, not in the API. Default: `false`.",
+				MarkdownDescription: "Whether Terraform rejects a deletion or replacement of the domain. It is stored only in the state, not in the API. Default: `false`. A change applies with the apply.",
 			},
 			"delegation": schema.SingleNestedAttribute{
 				Computed:            true,
@@ -126,6 +127,11 @@ func (r *domainResource) Schema(
 					"target": schema.StringAttribute{Computed: true,
 						MarkdownDescription: "Target of the record, without a trailing dot."},
 				},
+			},
+			"options_revision": schema.Int64Attribute{
+				Computed: true,
+				MarkdownDescription: "Rises with every change of an option that the certificate depends on: `wildcard`, `key_type`, `csr_pem`, `profile`, `preferred_chain`, or `ca`. " +
+					"Pass it to `dcvaas_domain_validation` to wait for the certificate with the changed options.",
 			},
 			"status": schema.StringAttribute{
 				Computed:            true,
@@ -151,6 +157,9 @@ func (r *domainResource) Schema(
 		},
 	}
 }
+
+// ordersCertificate says when a change of an option takes effect.
+const ordersCertificate = " A change orders a new certificate immediately, unless `auto_issue` is `false`; the present certificate stays in use until the new one is issued."
 
 func computedTime(description string) schema.StringAttribute {
 	return schema.StringAttribute{CustomType: timetypes.RFC3339Type{}, Computed: true,

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
+	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -42,11 +43,12 @@ type domainValidationResource struct {
 }
 
 type domainValidationModel struct {
-	ID         types.String   `tfsdk:"id"`
-	DomainID   types.String   `tfsdk:"domain_id"`
-	RecordFQDN types.String   `tfsdk:"record_fqdn"`
-	WaitFor    types.String   `tfsdk:"wait_for"`
-	Timeouts   timeouts.Value `tfsdk:"timeouts"`
+	ID              types.String   `tfsdk:"id"`
+	DomainID        types.String   `tfsdk:"domain_id"`
+	RecordFQDN      types.String   `tfsdk:"record_fqdn"`
+	WaitFor         types.String   `tfsdk:"wait_for"`
+	OptionsRevision types.Int64    `tfsdk:"options_revision"`
+	Timeouts        timeouts.Value `tfsdk:"timeouts"`
 }
 
 func (r *domainValidationResource) Metadata(
@@ -88,23 +90,36 @@ func (r *domainValidationResource) Schema(
 				Validators: []validator.String{stringvalidator.OneOf(waitForDelegation,
 					waitForCertificate)},
 			},
+			"options_revision": schema.Int64Attribute{
+				Optional: true,
+				MarkdownDescription: "Set it to the domain's `options_revision`, with `wait_for = \"certificate\"`: a change of the domain's options then waits until a certificate with them is issued. " +
+					"A data source or resource that uses the certificate needs `depends_on` with this resource to see the new one in the same apply.",
+				Validators: []validator.Int64{int64validator.AtLeast(0)},
+			},
 			"timeouts": timeouts.Attributes(ctx, timeouts.Opts{
 				Create:            true,
 				Update:            true,
 				CreateDescription: "How long to wait, such as `30s` or `2h45m`. Default: `45m`.",
-				UpdateDescription: "How long to wait after a change of `record_fqdn` or `wait_for`. Default: `45m`.",
+				UpdateDescription: "How long to wait after a change of `record_fqdn`, `wait_for`, or `options_revision`. Default: `45m`.",
 			}),
 		},
 	}
 }
 
-// ValidateConfig rejects timeouts that are not positive, which the validator of timeouts accepts.
+// ValidateConfig rejects timeouts that are not positive, which the validator of timeouts accepts,
+// and a revision without a wait for the certificate.
 func (r *domainValidationResource) ValidateConfig(
 	ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse,
 ) {
 	var m domainValidationModel
 	if resp.Diagnostics.Append(req.Config.Get(ctx, &m)...); resp.Diagnostics.HasError() {
 		return
+	}
+	if !m.OptionsRevision.IsNull() && !m.WaitFor.IsUnknown() &&
+		m.WaitFor.ValueString() != waitForCertificate {
+		resp.Diagnostics.AddAttributeError(path.Root("options_revision"),
+			"options_revision requires wait_for = \"certificate\"",
+			"The delegation does not depend on the options. Set wait_for = \"certificate\", or remove options_revision.")
 	}
 	for name, limit := range map[string]func(context.Context, time.Duration) (time.Duration,
 		diag.Diagnostics){"create": m.Timeouts.Create, "update": m.Timeouts.Update} {
@@ -175,7 +190,7 @@ func (r *domainValidationResource) Read(
 	resp.Diagnostics.Append(r.record(ctx, resp.Private)...)
 }
 
-// Update waits again if the record or wait_for has changed.
+// Update waits again if the record, wait_for, or options_revision has changed.
 func (r *domainValidationResource) Update(
 	ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse,
 ) {
@@ -184,7 +199,8 @@ func (r *domainValidationResource) Update(
 	if resp.Diagnostics.Append(req.State.Get(ctx, &state)...); resp.Diagnostics.HasError() {
 		return
 	}
-	if !plan.WaitFor.Equal(state.WaitFor) || !plan.RecordFQDN.Equal(state.RecordFQDN) {
+	if !plan.WaitFor.Equal(state.WaitFor) || !plan.RecordFQDN.Equal(state.RecordFQDN) ||
+		!plan.OptionsRevision.Equal(state.OptionsRevision) {
 		limit, diags := plan.Timeouts.Update(ctx, defaultWait)
 		if resp.Diagnostics.Append(diags...); resp.Diagnostics.HasError() {
 			return

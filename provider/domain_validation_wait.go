@@ -33,7 +33,8 @@ func (r *domainValidationResource) wait(
 	defer cancel()
 	defer r.domains.forget()
 	w := &wait{client: r.client, now: r.now, id: m.DomainID.ValueString(),
-		certificate: m.WaitFor.ValueString() == waitForCertificate}
+		certificate: m.WaitFor.ValueString() == waitForCertificate,
+		revision:    m.OptionsRevision.ValueInt64()}
 
 	d, err := r.client.Domain(within, w.id)
 	if err == nil {
@@ -57,16 +58,19 @@ func (r *domainValidationResource) wait(
 		problem{doing: "wait for the domain " + w.label(d)}.add(ctx, diags, ctx.Err())
 	case within.Err() != nil:
 		diags.AddAttributeError(path.Root("domain_id"),
-			fmt.Sprintf("%s: no %s within %s", w.label(d), m.WaitFor.ValueString(), limit),
+			fmt.Sprintf("%s: no %s within %s", w.label(d), w.awaited(d), limit),
 			w.explain(d))
 	case errors.Is(err, errStuck):
 		diags.AddAttributeError(path.Root("domain_id"), w.label(d)+": the wait for the "+
-			m.WaitFor.ValueString()+" can't succeed", w.explain(d))
+			w.awaited(d)+" can't succeed", w.explain(d))
 	default:
 		problem{doing: "wait for the domain " + w.label(d), at: path.Root("domain_id")}.add(ctx,
 			diags, err)
 	}
 }
+
+// reasonOutdated is the reason of a domain whose certificate is not replaced automatically.
+const reasonOutdated = "certificate-outdated"
 
 // errStuck means that a longer wait would not help.
 var errStuck = errors.New("the domain no longer makes progress")
@@ -76,7 +80,8 @@ type wait struct {
 	client      *client.Client
 	id          string
 	now         func() time.Time
-	certificate bool // wait for it, not only for the delegation
+	certificate bool  // wait for it, not only for the delegation
+	revision    int64 // of the options that the certificate must have; 0 for any
 
 	want        client.JobType // type of the last requested job
 	requestedAt time.Time      // when it was requested
@@ -90,13 +95,11 @@ func (w *wait) run(ctx context.Context, d *client.Domain) (*client.Domain, error
 		switch {
 		case w.done(d):
 			return d, nil
-		case w.certificate && delegated(d) && !d.AutoIssue &&
-			d.Status != client.DomainStatusIssuing && d.Status != client.DomainStatusActive:
+		case w.byRequest(d):
 			return d, errStuck
-		case d.Status == client.DomainStatusError && w.settled(ctx):
+		case w.failed(d) && w.settled(ctx):
 			// The job has ended. The domain was read before that and may be outdated.
-			if now, err := w.client.Domain(ctx, w.id); err != nil ||
-				now.Status == client.DomainStatusError {
+			if now, err := w.client.Domain(ctx, w.id); err != nil || w.failed(now) {
 				return cmp.Or(now, d), cmp.Or(err, errStuck)
 			} else if d = now; w.done(d) {
 				return d, nil
@@ -105,13 +108,15 @@ func (w *wait) run(ctx context.Context, d *client.Domain) (*client.Domain, error
 		w.request(ctx, d)
 
 		interval := recheckEvery
-		if d.Status == client.DomainStatusError {
+		if w.failed(d) {
 			interval = errorPoll
 		}
 		before := d
 		window, cancel := context.WithTimeout(ctx, interval)
 		seen, err := w.client.WaitDomain(window, w.id, func(now *client.Domain) bool {
-			return w.done(now) || now.Status != before.Status || delegated(now) != delegated(before)
+			return w.done(now) || now.Status != before.Status ||
+				delegated(now) != delegated(before) || w.failed(now) != w.failed(before) ||
+				w.byRequest(now)
 		})
 		ended := window.Err() != nil
 		cancel()
@@ -126,7 +131,36 @@ func (w *wait) run(ctx context.Context, d *client.Domain) (*client.Domain, error
 }
 
 func (w *wait) done(d *client.Domain) bool {
-	return delegated(d) && (!w.certificate || d.Status == client.DomainStatusActive)
+	return delegated(d) && (!w.certificate || d.Status == client.DomainStatusActive &&
+		w.reached(d))
+}
+
+// reached reports whether the certificate has the revision of the options that is waited for. An
+// older version of the service reports none.
+func (w *wait) reached(d *client.Domain) bool {
+	has, err := d.CertificateRevision.Get()
+	return w.revision == 0 || d.OptionsRevision == 0 || err == nil && has >= w.revision
+}
+
+// outdated reports whether the domain has a certificate, and the wait is for the next one.
+func (w *wait) outdated(d *client.Domain) bool {
+	return w.certificate && d.Status == client.DomainStatusActive && !w.reached(d)
+}
+
+// byRequest reports whether a certificate is ordered only by request.
+func (w *wait) byRequest(d *client.Domain) bool {
+	switch {
+	case !w.certificate || d.AutoIssue || !delegated(d) || d.Status == client.DomainStatusIssuing:
+		return false
+	case d.Status == client.DomainStatusActive:
+		return w.outdated(d) && d.StatusSummary.Reason == reasonOutdated
+	}
+	return true
+}
+
+// failed reports whether the service does not continue automatically.
+func (w *wait) failed(d *client.Domain) bool {
+	return d.Status == client.DomainStatusError || w.outdated(d) && !continues(d)
 }
 
 // request requests a check or an order now, at most every recheckEvery. If the service rejects it,
@@ -136,7 +170,7 @@ func (w *wait) request(ctx context.Context, d *client.Domain) {
 	if delegated(d) {
 		// An earlier order failed, or auto_issue was set after the delegation.
 		if !w.certificate || d.Status == client.DomainStatusIssuing ||
-			d.Status == client.DomainStatusActive {
+			d.Status == client.DomainStatusActive && !w.failed(d) {
 			return
 		}
 		want, call = client.JobTypeStartIssuance, w.client.IssueDomain
@@ -170,6 +204,17 @@ func (w *wait) settled(ctx context.Context) bool {
 	return job.Status == client.JobStatusSucceeded || job.Status == client.JobStatusFailed
 }
 
+// awaited names what is waited for.
+func (w *wait) awaited(d *client.Domain) string {
+	switch {
+	case !w.certificate:
+		return waitForDelegation
+	case d != nil && w.outdated(d):
+		return fmt.Sprintf("certificate with options_revision %d", w.revision)
+	}
+	return waitForCertificate
+}
+
 func (w *wait) label(d *client.Domain) string {
 	if d == nil {
 		return w.id
@@ -193,7 +238,7 @@ func (w *wait) explain(d *client.Domain) string {
 // next step.
 func (w *wait) cause(d *client.Domain) string {
 	var parts []string
-	if w.certificate && !d.AutoIssue && delegated(d) {
+	if w.byRequest(d) {
 		parts = append(parts,
 			"The domain has auto_issue = false, so no certificate is issued. Set auto_issue = true, or wait_for = \"delegation\".")
 	}

@@ -48,6 +48,8 @@ const (
 
 	// ofOrder are the attributes that follow a new certificate.
 	ofOrder = "certificate_id expires_at last_issued_at renew_at status status_reason"
+	// ofOptions are those that follow a change of the certificate's options.
+	ofOptions = ofOrder + " options_revision"
 	// ofSecret are the attributes that follow a new secret.
 	ofSecret = "previous_valid_until ready_for_rotation rotated_at token token_prefix"
 )
@@ -72,18 +74,18 @@ func settledResources(t *testing.T) map[string]settled {
 				"delegation": tftypes.NewValue(tftypes.Object{AttributeTypes: map[string]tftypes.Type{
 					"name": tftypes.String, "fqdn": tftypes.String, "type": tftypes.String,
 					"target": tftypes.String}}, record),
-				"status": "active", "status_reason": "",
+				"options_revision": 3, "status": "active", "status_reason": "",
 				"certificate_id": "crt_01k9z5w7r8e4bs6v0q1d2m3n4p", "expires_at": laterTime,
 				"renew_at": laterTime, "last_issued_at": someTime, "created_at": someTime},
 			map[string]effect{
 				"name": {to: "other.example.com", replaces: true,
-					unknown: "delegation key_type " + ofOrder},
-				"wildcard":            {to: true, unknown: ofOrder},
-				"key_type":            {to: "ec384", unknown: ofOrder},
-				"csr_pem":             {to: makeCSR(t, "ec256", "example.com"), unknown: ofOrder},
-				"profile":             {to: "tlsserver", unknown: ofOrder},
-				"preferred_chain":     {to: "Some Root", unknown: ofOrder},
-				"ca":                  {to: "backup", unknown: ofOrder},
+					unknown: "delegation key_type " + ofOptions},
+				"wildcard":            {to: true, unknown: ofOptions},
+				"key_type":            {to: "ec384", unknown: ofOptions},
+				"csr_pem":             {to: makeCSR(t, "ec256", "example.com"), unknown: ofOptions},
+				"profile":             {to: "tlsserver", unknown: ofOptions},
+				"preferred_chain":     {to: "Some Root", unknown: ofOptions},
+				"ca":                  {to: "backup", unknown: ofOptions},
 				"auto_issue":          {to: true, unknown: ofOrder},
 				"auto_renew":          {to: false},
 				"labels":              {to: textMap("team", "search")},
@@ -93,10 +95,11 @@ func settledResources(t *testing.T) map[string]settled {
 		"dcvaas_domain_validation": {
 			map[string]any{"id": someDomain, "domain_id": someDomain, "wait_for": "delegation"},
 			map[string]effect{
-				"domain_id":   {to: otherDomain, replaces: true},
-				"record_fqdn": {to: "_acme-challenge.example.com."},
-				"wait_for":    {to: "certificate"},
-				"timeouts":    {to: timeouts("5m")},
+				"domain_id":        {to: otherDomain, replaces: true},
+				"record_fqdn":      {to: "_acme-challenge.example.com."},
+				"wait_for":         {to: "certificate"},
+				"options_revision": {to: 4, with: map[string]any{"wait_for": "certificate"}},
+				"timeouts":         {to: timeouts("5m")},
 			},
 		},
 		"dcvaas_api_token": {

@@ -17,6 +17,9 @@ resource "dcvaas_domain_validation" "example" {
   record_fqdn = dcvaas_domain.example.delegation.name # better: aws_route53_record.acme.fqdn
   wait_for    = "certificate"
 
+  # A change of the domain's options waits until the certificate has them.
+  options_revision = dcvaas_domain.example.options_revision
+
   timeouts = {
     create = "30m"
   }
