@@ -11,20 +11,21 @@ import (
 )
 
 // Config has all settings. An invalid value is rejected at startup, with the name of its setting.
-// Values can come from files: DCVAAS_SECRET_KEY_FILE instead of DCVAAS_SECRET_KEY.
+// Values can come from files: DCVAAS_SECRET_KEY_FILE instead of DCVAAS_SECRET_KEY. The tag for
+// lists the commands that use a setting, see showOwnFlags; without it, all do.
 type Config struct {
 	Database   string   `name:"database-url" env:"DCVAAS_DATABASE_URL" placeholder:"URL" help:"Postgres URL, such as postgres://user:password@host/database. A secret."`
-	Redis      string   `name:"redis-url" env:"DCVAAS_REDIS_URL" placeholder:"URL" help:"Redis URL, such as redis://:password@host:6379/0. A secret."`
-	SecretKey  string   `env:"DCVAAS_SECRET_KEY" placeholder:"BASE64" help:"32 random bytes in base64. CNAME targets, cursors, and sessions depend on keys derived from it: never change it. A secret. Generate it with: openssl rand -base64 32"`
-	Keyset     string   `env:"DCVAAS_KEYSET" placeholder:"JSON" help:"Keyset that seals private keys. A secret. Generate it with: dcvaas admin new-keyset"`
-	Zone       string   `env:"DCVAAS_ZONE" default:"acme.dcvaas-verify.com" help:"Validation zone, delegated to the name servers of dcvaas dns."`
-	PublicURL  string   `env:"DCVAAS_PUBLIC_URL" default:"http://127.0.0.1:8080" help:"Public URL of the API and dashboard."`
-	LogLevel   string   `env:"DCVAAS_LOG_LEVEL" default:"info" help:"debug, info, warn, or error."`
-	LogFormat  string   `env:"DCVAAS_LOG_FORMAT" default:"json" enum:"json,text" help:"json or text."`
-	OpsListen  string   `env:"DCVAAS_OPS_LISTEN" default:"127.0.0.1:9090" help:"Address of the operator listener: metrics, health, and queue monitor. Empty disables it."`
-	OpsHosts   []string `name:"ops-hosts" env:"DCVAAS_OPS_HOSTS" placeholder:"NAME" help:"Host names of the operator listener, such as those that Prometheus scrapes. Requests other than health checks must use one of these, the name in ops-listen, localhost, or an IP address (a loopback one if ops-listen is)."`
-	StaffLogin string   `env:"DCVAAS_STAFF_LOGIN" placeholder:"USER:PASSWORD" help:"Login for the operator listener. Required if the listener is not on a loopback address. A secret."`
-	QueueWrite bool     `env:"DCVAAS_QUEUE_WRITE" help:"Allow staff to pause queues and delete tasks in the queue monitor."`
+	Redis      string   `name:"redis-url" env:"DCVAAS_REDIS_URL" for:"serve work" placeholder:"URL" help:"Redis URL, such as redis://:password@host:6379/0. A secret."`
+	SecretKey  string   `env:"DCVAAS_SECRET_KEY" for:"serve work admin" placeholder:"BASE64" help:"32 random bytes in base64. CNAME targets, cursors, and sessions depend on keys derived from it: never change it. A secret. Generate it with: openssl rand -base64 32"`
+	Keyset     string   `env:"DCVAAS_KEYSET" for:"serve work account" placeholder:"JSON" help:"Keyset that seals private keys. A secret. Generate it with: dcvaas admin new-keyset"`
+	Zone       string   `env:"DCVAAS_ZONE" for:"serve work dns admin" default:"acme.dcvaas-verify.com" help:"Validation zone, delegated to the name servers of dcvaas dns."`
+	PublicURL  string   `env:"DCVAAS_PUBLIC_URL" for:"serve invite" default:"http://127.0.0.1:8080" help:"Public URL of the API and dashboard."`
+	LogLevel   string   `env:"DCVAAS_LOG_LEVEL" for:"serve work dns" default:"info" help:"debug, info, warn, or error."`
+	LogFormat  string   `env:"DCVAAS_LOG_FORMAT" for:"serve work dns" default:"json" enum:"json,text" help:"json or text."`
+	OpsListen  string   `env:"DCVAAS_OPS_LISTEN" for:"serve work dns" default:"127.0.0.1:9090" help:"Address of the operator listener: metrics, health, and queue monitor. Empty disables it."`
+	OpsHosts   []string `name:"ops-hosts" env:"DCVAAS_OPS_HOSTS" for:"serve work dns" placeholder:"NAME" help:"Host names of the operator listener, such as those that Prometheus scrapes. Requests other than health checks must use one of these, the name in ops-listen, localhost, or an IP address (a loopback one if ops-listen is)."`
+	StaffLogin string   `env:"DCVAAS_STAFF_LOGIN" for:"serve work dns" placeholder:"USER:PASSWORD" help:"Login for the operator listener. Required if the listener is not on a loopback address. A secret."`
+	QueueWrite bool     `env:"DCVAAS_QUEUE_WRITE" for:"serve work" help:"Allow staff to pause queues and delete tasks in the queue monitor."`
 
 	HTTP   HTTPConfig   `embed:""`
 	GitHub GitHubConfig `embed:""`
@@ -40,12 +41,12 @@ const signUpOpen, signUpInvited = "open", "invited"
 
 // HTTPConfig configures the API and the dashboard.
 type HTTPConfig struct {
-	Listen       string `env:"DCVAAS_LISTEN" default:"127.0.0.1:8080" help:"Listen address of the API and dashboard."`
-	SignUp       string `name:"sign-up" env:"DCVAAS_SIGN_UP" default:"open" placeholder:"open|invited" help:"Who can sign in. open, the default: anyone with a GitHub account; a person without an organization gets a new one. invited: only members and people with an invitation."`
-	RateLimits   bool   `env:"DCVAAS_RATE_LIMITS" default:"true" negatable:"" help:"Limit requests: API calls and open streams of an organization according to its plan, and requests of a session, person, and client network. Requires Redis; without Redis, requests are not limited."`
-	TrustedProxy bool   `env:"DCVAAS_TRUSTED_PROXY" help:"Take the client's address from the last entry of X-Forwarded-For, which your own proxy must set."`
+	Listen       string `env:"DCVAAS_LISTEN" for:"serve" default:"127.0.0.1:8080" help:"Listen address of the API and dashboard."`
+	SignUp       string `name:"sign-up" env:"DCVAAS_SIGN_UP" for:"serve" default:"open" placeholder:"open|invited" help:"Who can sign in. open, the default: anyone with a GitHub account; a person without an organization gets a new one. invited: only members and people with an invitation."`
+	RateLimits   bool   `env:"DCVAAS_RATE_LIMITS" for:"serve" default:"true" negatable:"" help:"Limit requests: API calls and open streams of an organization according to its plan, and requests of a session, person, and client network. Requires Redis; without Redis, requests are not limited."`
+	TrustedProxy bool   `env:"DCVAAS_TRUSTED_PROXY" for:"serve" help:"Take the client's address from the last entry of X-Forwarded-For, which your own proxy must set."`
 
-	CORSOrigins []string `name:"cors-origins" env:"DCVAAS_CORS_ORIGINS" default:"*" placeholder:"ORIGIN" help:"Origins whose pages can call the API with a token, such as https://app.example.com; * allows any origin, an empty value none. Session cookies are never accepted from other origins."`
+	CORSOrigins []string `name:"cors-origins" env:"DCVAAS_CORS_ORIGINS" for:"serve" default:"*" placeholder:"ORIGIN" help:"Origins whose pages can call the API with a token, such as https://app.example.com; * allows any origin, an empty value none. Session cookies are never accepted from other origins."`
 
 	// set by dev: the account that signs in without a password
 	devSignIn *controlplane.GitHubAccount
@@ -54,49 +55,49 @@ type HTTPConfig struct {
 
 // GitHubConfig configures sign-in with GitHub. Without a client ID, sign-in is disabled.
 type GitHubConfig struct {
-	ClientID     string `name:"github-client-id" env:"DCVAAS_GITHUB_CLIENT_ID" help:"Client ID of the GitHub OAuth app for sign-in to the dashboard."`
-	ClientSecret string `name:"github-client-secret" env:"DCVAAS_GITHUB_CLIENT_SECRET" help:"Client secret of that OAuth app. A secret."`
-	URL          string `name:"github-url" env:"DCVAAS_GITHUB_URL" default:"https://github.com" placeholder:"URL" help:"URL of GitHub's web pages. For an Enterprise Server: https://HOST."`
-	APIURL       string `name:"github-api-url" env:"DCVAAS_GITHUB_API_URL" default:"https://api.github.com" placeholder:"URL" help:"URL of GitHub's API. For an Enterprise Server: https://HOST/api/v3."`
+	ClientID     string `name:"github-client-id" env:"DCVAAS_GITHUB_CLIENT_ID" for:"serve" help:"Client ID of the GitHub OAuth app for sign-in to the dashboard."`
+	ClientSecret string `name:"github-client-secret" env:"DCVAAS_GITHUB_CLIENT_SECRET" for:"serve" help:"Client secret of that OAuth app. A secret."`
+	URL          string `name:"github-url" env:"DCVAAS_GITHUB_URL" for:"serve" default:"https://github.com" placeholder:"URL" help:"URL of GitHub's web pages. For an Enterprise Server: https://HOST."`
+	APIURL       string `name:"github-api-url" env:"DCVAAS_GITHUB_API_URL" for:"serve" default:"https://api.github.com" placeholder:"URL" help:"URL of GitHub's API. For an Enterprise Server: https://HOST/api/v3."`
 }
 
 // WorkConfig configures the workers.
 type WorkConfig struct {
-	Concurrency int           `env:"DCVAAS_CONCURRENCY" default:"32" help:"Maximum concurrent jobs in this process."`
-	SweepEvery  time.Duration `env:"DCVAAS_SWEEP_EVERY" default:"1m" help:"Interval between renewal sweeps."`
-	SweepSpread time.Duration `env:"DCVAAS_SWEEP_SPREAD" default:"1m" help:"Period over which the start of simultaneously due renewals is spread; 0 disables spreading."`
-	RetryBase   time.Duration `env:"DCVAAS_RETRY_BASE" default:"10s" help:"Initial retry backoff; multiplied by 4 on each retry."`
-	Lease       time.Duration `env:"DCVAAS_LEASE" default:"10s" help:"Job lease; a job is requeued after this long without a heartbeat."`
+	Concurrency int           `env:"DCVAAS_CONCURRENCY" for:"work" default:"32" help:"Maximum concurrent jobs in this process."`
+	SweepEvery  time.Duration `env:"DCVAAS_SWEEP_EVERY" for:"work" default:"1m" help:"Interval between renewal sweeps."`
+	SweepSpread time.Duration `env:"DCVAAS_SWEEP_SPREAD" for:"work" default:"1m" help:"Period over which the start of simultaneously due renewals is spread; 0 disables spreading."`
+	RetryBase   time.Duration `env:"DCVAAS_RETRY_BASE" for:"work" default:"10s" help:"Initial retry backoff; multiplied by 4 on each retry."`
+	Lease       time.Duration `env:"DCVAAS_LEASE" for:"work" default:"10s" help:"Job lease; a job is requeued after this long without a heartbeat."`
 }
 
 // DNSConfig configures the name server of the validation zone.
 type DNSConfig struct {
-	Listen      []string `name:"dns-listen" env:"DCVAAS_DNS_LISTEN" default:"127.0.0.1:5300" help:"Listen addresses, UDP and TCP. A public server listens on port 53."`
-	NameServers []string `name:"name-servers" env:"DCVAAS_NAME_SERVERS" placeholder:"HOST=IP/IP6" help:"The zone's name servers with their addresses, such as ns1.example.net=203.0.113.1/2001:db8::1."`
-	Servers     []string `name:"dns-servers" env:"DCVAAS_DNS_SERVERS" placeholder:"HOST:PORT" help:"Every replica of the name server. A challenge is reported to the CA only after all of them serve it."`
-	RateExempt  []string `name:"dns-rate-exempt" env:"DCVAAS_DNS_RATE_EXEMPT" default:"127.0.0.0/8,::1/128" placeholder:"PREFIX" help:"Networks that are exempt from dns-rate-limit and from the limit of TCP connections, such as those of workers on other machines."`
-	RateLimit   int      `name:"dns-rate-limit" env:"DCVAAS_DNS_RATE_LIMIT" default:"100" help:"Maximum UDP answers per second to one client network. Answers beyond the limit are truncated, so that clients retry over TCP. 0 disables the limit."`
+	Listen      []string `name:"dns-listen" env:"DCVAAS_DNS_LISTEN" for:"dns" default:"127.0.0.1:5300" help:"Listen addresses, UDP and TCP. A public server listens on port 53."`
+	NameServers []string `name:"name-servers" env:"DCVAAS_NAME_SERVERS" for:"dns" placeholder:"HOST=IP/IP6" help:"The zone's name servers with their addresses, such as ns1.example.net=203.0.113.1/2001:db8::1."`
+	Servers     []string `name:"dns-servers" env:"DCVAAS_DNS_SERVERS" for:"work" placeholder:"HOST:PORT" help:"Every replica of the name server. A challenge is reported to the CA only after all of them serve it."`
+	RateExempt  []string `name:"dns-rate-exempt" env:"DCVAAS_DNS_RATE_EXEMPT" for:"dns" default:"127.0.0.0/8,::1/128" placeholder:"PREFIX" help:"Networks that are exempt from dns-rate-limit and from the limit of TCP connections, such as those of workers on other machines."`
+	RateLimit   int      `name:"dns-rate-limit" env:"DCVAAS_DNS_RATE_LIMIT" for:"dns" default:"100" help:"Maximum UDP answers per second to one client network. Answers beyond the limit are truncated, so that clients retry over TCP. 0 disables the limit."`
 }
 
 // CheckConfig configures the checks of customers' delegations.
 type CheckConfig struct {
-	Resolvers    []string `env:"DCVAAS_RESOLVERS" placeholder:"NAME=URL" help:"DNS-over-HTTPS resolvers (RFC 8484). Default: Cloudflare's and Google's."`
-	AskAuthority bool     `env:"DCVAAS_ASK_AUTHORITY" default:"true" negatable:"" help:"Also query the zones' authoritative name servers. Requires outgoing port 53 (UDP and TCP)."`
-	Authority    string   `env:"DCVAAS_AUTHORITY" placeholder:"HOST:PORT" help:"For tests: a server to query instead of the customers' name servers."`
+	Resolvers    []string `env:"DCVAAS_RESOLVERS" for:"serve work" placeholder:"NAME=URL" help:"DNS-over-HTTPS resolvers (RFC 8484). Default: Cloudflare's and Google's."`
+	AskAuthority bool     `env:"DCVAAS_ASK_AUTHORITY" for:"serve work" default:"true" negatable:"" help:"Also query the zones' authoritative name servers. Requires outgoing port 53 (UDP and TCP)."`
+	Authority    string   `env:"DCVAAS_AUTHORITY" for:"serve work" placeholder:"HOST:PORT" help:"For tests: a server to query instead of the customers' name servers."`
 }
 
 // HookConfig configures customers' webhooks.
 type HookConfig struct {
-	Loopback bool `name:"webhook-loopback" env:"DCVAAS_WEBHOOK_LOOPBACK" help:"Allow webhook URLs on this machine, including plain HTTP. For development only: customers can then reach services on loopback addresses."`
+	Loopback bool `name:"webhook-loopback" env:"DCVAAS_WEBHOOK_LOOPBACK" for:"serve work" help:"Allow webhook URLs on this machine, including plain HTTP. For development only: customers can then reach services on loopback addresses."`
 }
 
 // ACMEConfig configures the CAs.
 type ACMEConfig struct {
-	Email          string `name:"acme-email" env:"DCVAAS_ACME_EMAIL" help:"Contact address of the accounts at the CAs."`
-	Staging        bool   `name:"acme-staging" env:"DCVAAS_ACME_STAGING" help:"Use Let's Encrypt's staging environment."`
-	ZeroSSLKeyID   string `name:"zerossl-eab-kid" env:"DCVAAS_ZEROSSL_EAB_KID" help:"EAB key ID at ZeroSSL. If set, ZeroSSL is the backup CA."`
-	ZeroSSLHMACKey string `name:"zerossl-eab-hmac" env:"DCVAAS_ZEROSSL_EAB_HMAC" help:"EAB HMAC key at ZeroSSL. A secret."`
-	CAs            string `name:"cas" env:"DCVAAS_CAS" placeholder:"JSON" help:"CAs in order of preference; replaces the two CAs above: [{\"name\", \"directory\", \"email\", \"eab_key_id\", \"eab_hmac\", \"profile\", \"roots_file\", \"limits\"}]. A secret."`
+	Email          string `name:"acme-email" env:"DCVAAS_ACME_EMAIL" for:"work account ca" help:"Contact address of the accounts at the CAs."`
+	Staging        bool   `name:"acme-staging" env:"DCVAAS_ACME_STAGING" for:"work account ca" help:"Use Let's Encrypt's staging environment."`
+	ZeroSSLKeyID   string `name:"zerossl-eab-kid" env:"DCVAAS_ZEROSSL_EAB_KID" for:"work account ca" help:"EAB key ID at ZeroSSL. If set, ZeroSSL is the backup CA."`
+	ZeroSSLHMACKey string `name:"zerossl-eab-hmac" env:"DCVAAS_ZEROSSL_EAB_HMAC" for:"work account ca" help:"EAB HMAC key at ZeroSSL. A secret."`
+	CAs            string `name:"cas" env:"DCVAAS_CAS" for:"work account ca" placeholder:"JSON" help:"CAs in order of preference; replaces the two CAs above: [{\"name\", \"directory\", \"email\", \"eab_key_id\", \"eab_hmac\", \"profile\", \"roots_file\", \"limits\"}]. A secret."`
 }
 
 var errNoDatabase = errors.New(

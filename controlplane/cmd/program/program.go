@@ -53,6 +53,7 @@ func Main(version string, args []string, stdout, stderr io.Writer) int {
 		_, _ = fmt.Fprintln(stderr, "dcvaas:", err)
 		return 1
 	}
+	showOwnFlags(parser.Model)
 	k, err := parser.Parse(args)
 	if exited >= 0 {
 		return exited
