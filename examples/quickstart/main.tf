@@ -3,7 +3,8 @@
 #   make dev                                     (in another terminal)
 #   . .dcvaas/dev.env                            (DCVAAS_ENDPOINT, DCVAAS_API_TOKEN, DCVAAS_PLAYGROUND_URL)
 #   cd examples/quickstart
-#   terraform init && terraform apply -var playground_url="$DCVAAS_PLAYGROUND_URL"
+#   export TF_VAR_playground_url=$DCVAAS_PLAYGROUND_URL
+#   terraform init && terraform apply
 #
 # `make demo` runs all of this. For a provider that you built, first set its path in the file that
 # TF_CLI_CONFIG_FILE names, and omit the init:
@@ -13,7 +14,8 @@
 #     direct {}
 #   }
 #
-# For a real zone, replace terraform_data.cname with a record from dns.tf.example.
+# For a real zone, replace terraform_data.cname and dcvaas_domain_validation.this with a record and
+# its wait from dns.tf.example.
 
 terraform {
   required_version = ">= 1.11"

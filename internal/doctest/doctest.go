@@ -7,7 +7,8 @@
 //	CODE                        language of the block
 //	-->
 //
-// A block without a language that follows a block with one is the output of that block.
+// Blocks without a language that follow a block with one, under the same heading, are parts of the
+// output of that block.
 package doctest
 
 import (
@@ -26,7 +27,7 @@ type Block struct {
 	NotRun   string   // why the block is not run; empty if it is
 	Options  []string // the words of run comments
 	Given    string   // code that the reader has already
-	Output   *Block   // block with the output of this one, or nil
+	Outputs  []*Block // blocks with parts of the output of this one
 }
 
 // At returns the block's place for messages.
@@ -77,6 +78,7 @@ type parser struct {
 	section  string
 	next     *Block // has the comments before the next block
 	comments int    // line of the last comment before it, or 0
+	last     *Block // last block with a language
 	blocks   []*Block
 }
 
@@ -148,9 +150,10 @@ func (p *parser) block(indent, ticks, language string) error {
 		text.WriteString(line + "\n")
 	}
 	b.Text = text.String()
-	if n := len(p.blocks); language == "" && b.NotRun == "" && n > 0 &&
-		p.blocks[n-1].Language != "" && p.blocks[n-1].Output == nil {
-		p.blocks[n-1].Output = b
+	if language != "" {
+		p.last = b
+	} else if p.last != nil && p.last.Section == p.section && b.NotRun == "" {
+		p.last.Outputs = append(p.last.Outputs, b)
 	}
 	p.blocks = append(p.blocks, b)
 	p.next, p.comments = &Block{}, 0

@@ -19,10 +19,10 @@ func TestParse(t *testing.T) {
 		t.Fatalf("Parse = %d blocks, %v, want 4", len(got), err)
 	}
 	if b := got[0]; b.At() != "a.md:5" || b.Language != "shell" || b.Text != "echo hello\n" ||
-		b.Output != got[1] || b.Section != "Title" {
+		len(b.Outputs) != 1 || b.Outputs[0] != got[1] || b.Section != "Title" {
 		t.Errorf("first block = %+v", b)
 	}
-	if b := got[2]; b.NotRun != "needs AWS" || b.Output != nil || b.Section != "Second" {
+	if b := got[2]; b.NotRun != "needs AWS" || len(b.Outputs) != 0 || b.Section != "Second" {
 		t.Errorf("third block = %+v", b)
 	}
 	if b := got[3]; !b.Has("new") || b.Option("file") != "a.tf" || b.Given != "b = 2\n" ||

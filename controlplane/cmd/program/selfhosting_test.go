@@ -61,7 +61,7 @@ func TestSelfHostingGuide(t *testing.T) {
 			fmt.Fprintf(&script, "%s\n", b.Option("before"))
 		}
 		fmt.Fprintf(&script, "echo '== %s'\n%s", b.At(), w.replace.Replace(b.Text))
-		if b.Output != nil {
+		if len(b.Outputs) > 0 {
 			outputs = append(outputs, b)
 		}
 	}
@@ -79,7 +79,7 @@ func TestSelfHostingGuide(t *testing.T) {
 	for _, b := range outputs {
 		_, got, _ := strings.Cut(out, "== "+b.At()+"\n")
 		got, _, _ = strings.Cut(got, "== ")
-		if got, want := masked(got), masked(b.Output.Text); got != want {
+		if got, want := masked(got), masked(b.Outputs[0].Text); got != want {
 			t.Errorf("%s prints:\n%s\nwant, as in the guide:\n%s", b.At(), got, want)
 		}
 	}
