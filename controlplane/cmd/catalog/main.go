@@ -35,10 +35,30 @@ func run() error {
 	if err := os.WriteFile(rules, text, 0o644); err != nil {
 		return err
 	}
-	if err := replace(guides+"self-hosting.md", "alerts", alertTable()); err != nil {
+	all, err := sections()
+	if err != nil {
 		return err
 	}
-	return replace(guides+"dns-records.md", "causes", causeTable())
+	for _, s := range all {
+		if err := replace(guides+s.guide, s.name, s.text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// section is a generated part of a guide.
+type section struct{ guide, name, text string }
+
+func sections() ([]section, error) {
+	scopes, err := scopeTable()
+	return []section{
+		{"self-hosting.md", "alerts", alertTable()},
+		{"dns-records.md", "causes", causeTable()},
+		{"troubleshooting.md", "reasons", reasonList()},
+		{"api.md", "scopes", scopes},
+		{"api.md", "problems", problemTable()},
+	}, err
 }
 
 var rulesTemplate = template.Must(template.New("rules").Funcs(template.FuncMap{
