@@ -17,6 +17,7 @@ type goreleaser struct {
 	Version     int
 	ProjectName string `json:"project_name"`
 	Builds      []struct {
+		ID           string `json:"id"`
 		Main, Binary string
 		Env, Flags   []string
 		LDFlags      []string `json:"ldflags"`
@@ -24,6 +25,7 @@ type goreleaser struct {
 		Ignore       []struct{ GOOS, GOARCH string }
 	}
 	Archives []struct {
+		IDs          []string `json:"ids"`
 		Formats      []string
 		NameTemplate string `json:"name_template"`
 	}
@@ -65,10 +67,14 @@ func TestReleaseIsPublishable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Version != 2 || len(r.Builds) != 1 || len(r.Archives) != 1 || len(r.Signs) != 1 {
+	if r.Version != 2 || len(r.Builds) != 2 || len(r.Archives) != 2 || len(r.Signs) != 1 {
 		t.Fatalf("read %+v", r)
 	}
 	build := r.Builds[0]
+	const (
+		program        = "./controlplane/cmd/dcvaas dcvaas"
+		programArchive = "dcvaas_{{ .Version }}_{{ .Os }}_{{ .Arch }}" // no name of a provider
+	)
 	manifest := []extraFile{{"terraform-registry-manifest.json", base + "manifest.json"}}
 	for what, c := range map[string]struct{ got, want any }{
 		"project":               {r.ProjectName, filepath.Base(strings.TrimSpace(string(module)))},
@@ -77,8 +83,12 @@ func TestReleaseIsPublishable(t *testing.T) {
 		"cgo":                   {build.Env, []string{"CGO_ENABLED=0"}},
 		"flags":                 {build.Flags, []string{"-trimpath"}},
 		"ldflags":               {build.LDFlags, []string{"-s -w -X main.version={{ .Version }}"}},
+		"contents of archives":  {r.Archives[0].IDs, []string{build.ID}},
 		"archives":              {r.Archives[0].Formats, []string{"zip"}},
 		"names of archives":     {r.Archives[0].NameTemplate, base + "{{ .Os }}_{{ .Arch }}"},
+		"program":               {r.Builds[1].Main + " " + r.Builds[1].Binary, program},
+		"program's archives":    {r.Archives[1].IDs, []string{r.Builds[1].ID}},
+		"program's names":       {r.Archives[1].NameTemplate, programArchive},
 		"checksums":             {r.Checksum.Algorithm, "sha256"},
 		"name of the checksums": {r.Checksum.NameTemplate, base + "SHA256SUMS"},
 		"checksum of manifest":  {r.Checksum.ExtraFiles, manifest},
