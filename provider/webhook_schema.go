@@ -26,7 +26,7 @@ func (r *webhookResource) Schema(
 ) {
 	kept := []planmodifier.String{stringplanmodifier.UseStateForUnknown()}
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "A URL that events are sent to, signed with [Standard Webhooks](https://www.standardwebhooks.com). The guide *Webhooks* describes the events and how to verify them. " +
+		MarkdownDescription: "A URL that events are sent to, signed with [Standard Webhooks](https://www.standardwebhooks.com). The guide [Webhooks](../guides/webhooks.md) describes the events and how to verify them. " +
 			"The signing secret is never in the state: generate it, and set it in `secret_wo`. Without it, the service generates a secret that is not shown; " +
 			"`POST /api/webhooks/{webhook}/rotate-secret` returns a new one.",
 		Attributes: map[string]schema.Attribute{
