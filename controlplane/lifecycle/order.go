@@ -248,6 +248,9 @@ func (w *work) learn(ctx context.Context, o *controlplane.Order, v controlplane.
 	}
 	var learned, counted error
 	if v.Class == controlplane.VerdictRateLimited {
+		// The order's share is returned first, not by giveBack. Later, it would allow the next
+		// order before the time that the CA has stated.
+		w.returnShare(ctx, o, v)
 		learned = w.Governor.Learn(ctx, quotaOf(o), v)
 	}
 	if v.FailedValidation {
@@ -257,8 +260,14 @@ func (w *work) learn(ctx context.Context, o *controlplane.Order, v controlplane.
 }
 
 // giveBack stops counting an order that is closed without a certificate, unless the CA may have
-// counted it.
+// counted it. After a rejection over a limit, learn has done so.
 func (w *work) giveBack(ctx context.Context, o *controlplane.Order, v controlplane.Verdict) {
+	if v.Class != controlplane.VerdictRateLimited {
+		w.returnShare(ctx, o, v)
+	}
+}
+
+func (w *work) returnShare(ctx context.Context, o *controlplane.Order, v controlplane.Verdict) {
 	if w.Governor == nil || mayBeIssued(o, v) ||
 		v.Class == controlplane.VerdictRateLimited && o.OrderURL != "" && !v.Over {
 		return

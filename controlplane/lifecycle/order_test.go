@@ -227,7 +227,7 @@ func TestGovernorTracksFailedOrders(t *testing.T) {
 		runs  []string
 	}{
 		"rejected for a limit": {verdictOf(controlplane.VerdictRateLimited),
-			[]string{"learn primary", "refund primary false"}, []string{"primary", "backup"}},
+			[]string{"refund primary false", "learn primary"}, []string{"primary", "backup"}},
 		"unreachable, set aside": {verdictOf(controlplane.VerdictUnreachable), nil,
 			[]string{"primary", "backup"}},
 		"forbidden by CAA": {verdictOf(controlplane.VerdictCAAForbids),

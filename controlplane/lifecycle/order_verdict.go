@@ -69,7 +69,7 @@ func (w *work) judge(
 		}
 		if w.worthWaiting(v) {
 			w.record(v, r)
-			if v.Over {
+			if v.Over || w.Governor != nil && o.OrderURL == "" {
 				if err := w.giveUp(ctx, o, v); err != nil {
 					return false, err
 				}

@@ -1,6 +1,7 @@
 package program
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -128,6 +129,42 @@ func TestRateLimitedCA(t *testing.T) {
 					t.Errorf("newOrder requests = %d, want 1", n)
 				}
 			})
+		}
+	}
+}
+
+// TestRateLimitedByAKnownLimit tests a CA that rejects an order over a limit that is also counted
+// here. No order for that registered domain is sent before the time that the CA has stated,
+// although by our count the limit has room.
+func TestRateLimitedByAKnownLimit(t *testing.T) {
+	t.Parallel()
+	u := newUnruly()
+	s := startStack(t, DevConfig{EmbeddedRedis: true,
+		WrapCA: func(ca string) func(http.Handler) http.Handler {
+			if ca == "primary" {
+				return u.wrap
+			}
+			return nil
+		},
+		Configure: func(c *Config) {
+			var cas []map[string]any
+			if err := json.Unmarshal([]byte(c.ACME.CAs), &cas); err != nil {
+				t.Fatal(err)
+			}
+			cas[0]["limits"] = map[string]string{"per_registered_domain": "50/7d"}
+			c.ACME.CAs = toJSON(cas[:1])
+		}})
+	const name, sibling = "a.limited.example.com", "b.limited.example.com"
+	limit := problemOf("rateLimited",
+		`too many certificates (50) already issued for 'example.com' in the last 168h0m0s`)
+	u.on(name, forNewOrder, reject(always, 429, limit, "Retry-After", "1800"))
+	first := s.add(name)
+	s.wantWait(first.Id, outcome{waits: "ca-quota", wait: 30 * time.Minute})
+	second := s.add(sibling)
+	s.wantWait(second.Id, outcome{waits: "ca-quota", wait: 30 * time.Minute})
+	for asked, want := range map[string]int{name: 1, sibling: 0} {
+		if n := u.requests(asked, forNewOrder); n != want {
+			t.Errorf("newOrder requests for %s = %d, want %d", asked, n, want)
 		}
 	}
 }
