@@ -53,6 +53,7 @@ type Candidate struct {
 	Breaker time.Time // the CA is unreachable for this process
 	Quota   time.Time // the CA's limits, as counted here
 	NoForce bool      // a forced attempt is not allowed now
+	Refused bool      // Backoff follows a refusal, which the CA may repeat
 }
 
 // Ready returns the time from which no source rules out the CA: no source shortens another's wait.
@@ -97,10 +98,12 @@ type NextAttempt struct {
 // Next returns the next attempt: at the first CA that no source rules out, or when one may become
 // available, but not later than LatestAttempt. If none becomes available by then, and the
 // certificate is in the last quarter of its lifetime, an attempt is forced at a CA that only the
-// counted limits rule out.
+// counted limits rule out. A CA that has refused does not count as available: otherwise, its
+// refusals would keep the job from the CA that would issue until the certificate has expired.
 func (o Outlook) Next() NextAttempt {
 	limit := LatestAttempt(o.Now, o.Expires, o.Person)
 	var first NextAttempt
+	hope := false // a CA that has not refused becomes available by then
 	for _, c := range o.Candidates {
 		ready := c.Ready()
 		if !ready.After(o.Now) {
@@ -112,9 +115,10 @@ func (o Outlook) Next() NextAttempt {
 		if first.CA == "" || ready.Before(first.At) {
 			first = NextAttempt{CA: c.CA, At: ready}
 		}
+		hope = hope || !c.Refused && !ready.After(limit)
 	}
 	for _, c := range o.Candidates {
-		if first.At.After(limit) && c.counted(o.Now) && !c.NoForce && o.lastQuarter() {
+		if !hope && c.counted(o.Now) && !c.NoForce && o.lastQuarter() {
 			return NextAttempt{CA: c.CA, At: o.Now, Forced: true}
 		}
 	}

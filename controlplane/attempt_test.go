@@ -66,6 +66,9 @@ func TestOutlook(t *testing.T) {
 	quota := func(d time.Duration) func(*controlplane.Candidate) {
 		return func(c *controlplane.Candidate) { c.Quota = in(d) }
 	}
+	refused := func(d time.Duration) func(*controlplane.Candidate) {
+		return func(c *controlplane.Candidate) { c.Backoff, c.Refused = in(d), true }
+	}
 	noForce := func(c *controlplane.Candidate) { c.NoForce = true }
 	list := func(cas ...controlplane.Candidate) []controlplane.Candidate { return cas }
 	for name, tt := range map[string]next{
@@ -119,6 +122,21 @@ func TestOutlook(t *testing.T) {
 			cas: list(ca("a", quota(2*day)), ca("b", backoff(time.Hour))), ca: "b", in: time.Hour},
 		"the other is free late, forced": {expires: day,
 			cas: list(ca("a", quota(2*day)), ca("b", backoff(7*time.Hour))), ca: "a", forced: true},
+		"the other has refused, forced": {expires: day,
+			cas: list(ca("a", refused(time.Minute)), ca("b", quota(2*day))), ca: "b", forced: true},
+		"the other has refused, quota within the bound": {expires: day,
+			cas: list(ca("a", refused(time.Minute)), ca("b", quota(time.Hour))), ca: "a",
+			in: time.Minute},
+		"the other has refused, no slot": {expires: day,
+			cas: list(ca("a", refused(time.Minute)), ca("b", quota(2*day), noForce)), ca: "a",
+			in: time.Minute},
+		"the other has refused, before the last quarter": {expires: 23 * day,
+			cas: list(ca("a", refused(time.Minute)), ca("b", quota(7*day))), ca: "a",
+			in: time.Minute},
+		"the other refused, and may again": {expires: day,
+			cas: list(ca("a", refused(-1)), ca("b", quota(2*day))), ca: "a"},
+		"a refusal is not bypassed": {expires: day,
+			cas: list(ca("a", refused(time.Minute), quota(2*day))), ca: "a", in: 6 * time.Hour},
 		"forced at the other": {expires: day, cas: list(ca("a", quota(2*day), noForce), ca("b", quota(2*day))),
 			ca: "b", forced: true},
 		"no slot at either": {expires: day, cas: list(ca("a", quota(2*day), noForce),
@@ -168,6 +186,7 @@ func TestOutlookInvariants(t *testing.T) {
 			person := i%2 == 0
 			a := controlplane.Candidate{CA: "a", Held: at(i), Backoff: at(i / n), Quota: at(i / n / n)}
 			b := controlplane.Candidate{CA: "b", Breaker: at(i / n / n / n), Quota: at(i / n / n / n / n)}
+			a.Refused = i%3 == 0 && a.Backoff.After(now)
 			o := controlplane.Outlook{Now: now, Person: person, Patience: time.Minute,
 				Lifetime: 90 * day, Candidates: []controlplane.Candidate{a, b}}
 			if left != 0 {
@@ -181,7 +200,7 @@ func TestOutlookInvariants(t *testing.T) {
 			limit := controlplane.LatestAttempt(now, o.Expires, person)
 			free := !a.Ready().After(now) || !b.Ready().After(now)
 			patient := got.CA == "a" && !b.Ready().After(now) && !got.At.After(now.Add(o.Patience))
-			forcible := !free && a.Ready().After(limit) && b.Ready().After(limit) &&
+			forcible := !free && (a.Ready().After(limit) || a.Refused) && b.Ready().After(limit) &&
 				c.Quota.After(limit) && !c.Held.After(now) && !c.Backoff.After(now) &&
 				!c.Breaker.After(now) && left > 0 && left <= o.Lifetime/4
 			switch {

@@ -138,7 +138,8 @@ func (w *work) outlook(ctx context.Context, r *round) (controlplane.Outlook, pla
 		case wait.Until.Before(now.Add(queueEarly)):
 			wait.Until = time.Time{}
 		}
-		c := controlplane.Candidate{CA: ca, Backoff: wait.Until}
+		c := controlplane.Candidate{CA: ca, Backoff: wait.Until,
+			Refused: wait.Until.After(now) && !wait.Passes}
 		ok, until := w.Issuer.Healthy(ca)
 		if !ok && until.After(now) {
 			c.Breaker = until

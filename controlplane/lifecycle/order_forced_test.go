@@ -100,6 +100,35 @@ func TestHoldsAndForcedOrders(t *testing.T) {
 	wantJob(t, w.run(domains[0], controlplane.JobRenewal), controlplane.JobSucceeded, "", 0)
 }
 
+// A CA that refuses does not keep an order from the other one until the certificate has expired: it
+// is forced there, in the same run.
+func TestOrderIsForcedAfterARefusal(t *testing.T) {
+	t.Parallel()
+	for class, want := range map[controlplane.VerdictClass]controlplane.JobStatus{
+		controlplane.VerdictPolicy: controlplane.JobSucceeded,
+		controlplane.VerdictDNS:    controlplane.JobSucceeded,
+		// It may issue in a moment.
+		controlplane.VerdictUnreachable: controlplane.JobQueued,
+	} {
+		t.Run(string(class), func(t *testing.T) {
+			t.Parallel()
+			w, g, domains := held(t, 1)
+			g.set(func(g *governor) { delete(g.waits, "primary") })
+			w.ca.reject(map[string]verdict{"primary": refuses(class)})
+			placed := len(w.ca.runs())
+			j := w.run(domains[0], controlplane.JobRenewal)
+			if j.Status != want {
+				t.Errorf("renewal = %s (%s), want %s", j.Status, j.Reason, want)
+			}
+			orders := []string{"primary", "backup"}[:len(w.ca.runs())-placed]
+			if got := w.ca.runs()[placed:]; !slices.Equal(got, orders) ||
+				(len(got) == 2) != (want == controlplane.JobSucceeded) {
+				t.Errorf("orders at %q, want the primary and, if it refused, the backup", got)
+			}
+		})
+	}
+}
+
 // A CA's Retry-After of 30 days does not postpone the job by 30 days.
 func TestRetryAfterIsBounded(t *testing.T) {
 	t.Parallel()
