@@ -37,6 +37,7 @@ var (
 	unstorable   = problemOf("badCSR", `a\u0000b \ud800`)
 	rateLimited  = problemOf("rateLimited", "too many requests")
 	noProfile    = problemOf("invalidProfile", "the profile was withdrawn")
+	notAllowed   = problemOf("unauthorized", "this account may not do that")
 	noIdentifier = problemOf("rejectedIdentifier", "the name is on a list of high risks")
 	primary      = outcome{by: "primary"}
 	backup       = outcome{by: "backup"}
@@ -119,6 +120,11 @@ func misbehaviors() map[string]misbehavior {
 		if asked == forFinalize {
 			refused, orders = allFourTimes, 4
 		}
+		all["unauthorized at "+string(asked)] = misbehavior{
+			by: at(asked, reject(always, 403, notAllowed)), alone: fails("ca-account"),
+			backed: backup, acme: notAllowed, orders: orders, details: "may not",
+			// An attempt is repeated if another domain's fault has replaced the account.
+			asked: map[request]int{forNewOrder: 8, forFinalize: 8}}
 		all["profile rejected at "+string(asked)] = misbehavior{
 			by: at(asked, reject(always, 400, noProfile)), alone: fails("ca-profile"),
 			backed: backup, acme: noProfile, orders: orders, asked: refused, details: "withdrawn"}
