@@ -71,13 +71,22 @@ func garble(w http.ResponseWriter, r *http.Request, next http.Handler, change fu
 	_, _ = w.Write([]byte(change(rec.Body.String())))
 }
 
-// unwelcome returns the rejection of an order by the primary CA during a fault, if there is one.
-// The caller holds the lock.
+// unwelcome returns the rejection of an order during a fault, if there is one. The caller holds the
+// lock.
 func (a *ca) unwelcome(o *order, now time.Time) answer {
+	name := o.proofs[0].name
+	if f := a.scenario.during(now, limitsWrong); f != nil && now.Before(f.from.Add(limitsReject)) {
+		if domain := registered(name); pick(domain, int(f.from.Unix()), 2) == 0 {
+			a.tally.faults["limit stated for too long"]++
+			refusal := problem(429, "rateLimited",
+				"too many certificates (50) already issued for %q in the last 168h0m0s", domain)
+			refusal.retryAfter = limitsStated
+			return refusal
+		}
+	}
 	if a.name != "primary" {
 		return answer{}
 	}
-	name := o.proofs[0].name
 	if f := a.scenario.during(now, accountLost); f != nil {
 		a.tally.faults["account rejected"]++
 		kinds := []string{"userActionRequired", "externalAccountRequired", "unauthorized"}

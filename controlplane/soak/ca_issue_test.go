@@ -33,6 +33,7 @@ type issued struct {
 	notBefore time.Time
 	notAfter  time.Time
 	replaced  bool
+	windows   []span // in which the CA suggested to renew it
 }
 
 func newSigner(t testing.TB, name string) signer {

@@ -69,15 +69,20 @@ func (c *counts) period(limit string) time.Duration {
 
 // certificates returns the buckets from which a certificate for the order takes a token.
 func (c *counts) certificates(now time.Time, o *order) map[string]*tokens {
-	if o.replaces != nil {
+	if o.exempt {
 		return nil
 	}
-	registered, _ := publicsuffix.EffectiveTLDPlusOne(o.proofs[0].name)
 	return map[string]*tokens{
-		domainLimit: c.bucket(c.limits.CertificatesPerRegisteredDomain, "domain "+registered, now),
+		domainLimit: c.bucket(c.limits.CertificatesPerRegisteredDomain,
+			"domain "+registered(o.proofs[0].name), now),
 		setLimit: c.bucket(c.limits.DuplicateCertificates, "set "+strings.Join(o.names, " "),
 			now),
 	}
+}
+
+func registered(name string) string {
+	domain, _ := publicsuffix.EffectiveTLDPlusOne(name)
+	return domain
 }
 
 // admit counts a new order, or returns the limit that it would exceed, and for how long.
@@ -94,7 +99,7 @@ func (c *counts) admit(now time.Time, o *order) (string, time.Duration) {
 					c.limits.CertificatesPerRegisteredDomain.Count))
 		}
 	}
-	if o.replaces != nil {
+	if o.exempt {
 		return "", 0
 	}
 	b := c.bucket(c.limits.NewOrdersPerAccount, "account "+o.account.url, now)

@@ -20,7 +20,8 @@ type order struct {
 	account  *account
 	names    []string
 	profile  string
-	replaces *issued // exempt from limits
+	replaces *issued
+	exempt   bool // from limits: it replaces a certificate within its suggested window
 	status   string
 	expires  time.Time
 	proofs   []*proof
@@ -72,6 +73,7 @@ func (a *ca) newOrder(r *request) answer {
 		if o.replaces.replaced {
 			return problem(409, "alreadyReplaced", "the certificate has already been replaced")
 		}
+		o.exempt = o.replaces.isDue(now)
 	}
 	if known := a.pending(o); known != nil {
 		a.tally.reused++

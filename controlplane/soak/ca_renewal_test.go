@@ -2,6 +2,7 @@ package soak
 
 import (
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -36,8 +37,22 @@ func (a *ca) renewalInfo(w http.ResponseWriter, r *http.Request) {
 		write(w, problem(404, "malformed", "no such certificate"))
 		return
 	}
+	if window != nil && from.Before(to) {
+		a.mu.Lock()
+		if s := (span{from, to}); len(cert.windows) == 0 || cert.windows[len(cert.windows)-1] != s {
+			cert.windows = append(cert.windows, s)
+		}
+		a.mu.Unlock()
+	}
 	write(w, answer{status: 200, retryAfter: 6 * time.Hour,
 		body: map[string]any{"suggestedWindow": window}})
+}
+
+// isDue reports whether t is in a window in which the CA suggested to renew the certificate. Only
+// then is an order that replaces it exempt from the limits, as at Let's Encrypt. Any window counts
+// that the CA has sent, because the client may not have received the last one.
+func (c *issued) isDue(t time.Time) bool {
+	return slices.ContainsFunc(c.windows, func(s span) bool { return s.has(t) })
 }
 
 // dueAt returns when a certificate is due for renewal by its lifetime alone.

@@ -13,6 +13,10 @@ import (
 // mostOverMinimum is the permitted ratio of placed orders to the minimum.
 const mostOverMinimum = 1.05
 
+// enoughToForce is a number of domains with which a certificate becomes due while the CAs state too
+// long a limit for its domain.
+const enoughToForce = 100
+
 // report logs the events of the year.
 func (w *world) report() {
 	w.t.Logf("%d clock steps, %d job runs, %d of them killed with their worker; %d jobs dead-lettered",
@@ -56,6 +60,13 @@ func (w *world) check() {
 		if len(a.tally.passed) > 0 {
 			w.t.Errorf("%s: exceeded limits: %s", a.name, strings.Join(a.tally.passed, "; "))
 		}
+	}
+	forced, err := w.store.ForcedAttempts(w.t.Context())
+	must(w.t, err)
+	if len(w.scenario.subjects) >= enoughToForce && w.seen.kinds[limitsWrong] > 0 &&
+		forced["primary"] == 0 {
+		w.t.Errorf("forced attempts = %s, want some although %d times CAs stated too long a limit",
+			listed(forced), w.seen.kinds[limitsWrong])
 	}
 	if orders, minimum := w.orders(); float64(orders) > mostOverMinimum*float64(minimum) {
 		w.t.Errorf("orders = %d with a minimum of %d: %.1f%% more", orders, minimum,

@@ -81,6 +81,8 @@ func (d *dns) Examine(
 	switch {
 	case d.scenario.during(now, resolversAway) != nil:
 		g.Code, g.Summary = controlplane.CauseResolverUnreachable, "No resolver answered."
+	case d.target(domain) == label && d.scenario.during(now, zoneUnserved) != nil:
+		g.Code, g.Summary = controlplane.CauseTargetNotServed, "The target is not served."
 	case d.target(domain) != label:
 		g.Code, g.Summary, g.Fix = controlplane.CauseCNAMEMissing, "The CNAME is missing.",
 			"Create it."
@@ -96,7 +98,7 @@ func (d *dns) Examine(
 // zone at the CNAME's target.
 func (d *dns) lookup(ctx context.Context, name string) ([]string, error) {
 	label := d.target(name)
-	if label == "" {
+	if label == "" || d.scenario.during(d.clock.Now(), zoneUnserved) != nil {
 		return nil, errors.New("NXDOMAIN")
 	}
 	_, live, err := d.store.LookupTarget(ctx, label, d.clock.Now())

@@ -27,12 +27,13 @@
 // A fault that affects all domains starts three days or more after the previous one has ended: an
 // outage of one CA for up to two days, a rejected account for up to 12 hours, limits with unknown
 // wording and pauses for some names, resolvers, Redis, or a name server of the zone unavailable for
-// hours, an emptied Redis, the death of all workers, and a request to renew immediately. The first
-// outage of all CAs lasts 70 hours, and later ones up to 70 hours. That is the longest outage for
-// which renewal remains possible: a 6-day certificate has 72 hours left when it is due, so a
-// certificate that becomes due when the outage starts has two hours left when it ends. A
-// domain's DNS is broken for up to a day, but not within a day of an outage of all CAs that lasts
-// longer than that.
+// hours, the zone not delegated for hours, an emptied Redis, the death of all workers, a request to
+// renew immediately, and both CAs rejecting orders for some registered domains over a known limit
+// that ends before the time that they state. The first outage of all CAs lasts 70 hours, and later
+// ones up to 70 hours. That is the longest outage for which renewal remains possible: a 6-day
+// certificate has 72 hours left when it is due, so a certificate that becomes due when the outage
+// starts has two hours left when it ends. A domain's DNS is broken for up to a day, but not within
+// a day of an outage of all CAs that lasts longer than that.
 //
 // Single requests fail, too: closed connections, 503 with a Retry-After of up to 30 days, 429, null
 // or half of the body, rejected nonces, and failed validations. Some orders are in processing for
@@ -45,8 +46,10 @@
 // At every step of the clock, before any work, no certificate has expired. No CA limit is exceeded.
 // Two kinds of rejections over a limit are counted separately: if Redis was emptied or unavailable,
 // its count is lost, and the CA may reject orders until the limit's period is over; and in the last
-// quarter of a certificate's lifetime, an attempt is made although the governor holds all CAs. No
-// job is dead-lettered without a successor for its domain. The log has one domain.renewed entry per
+// quarter of a certificate's lifetime, an attempt is made although the governor holds all CAs. The
+// number of these forced attempts is reported. With 100 domains or more, there must be some if the
+// CAs stated too long a limit: without them, 6-day certificates would expire. No job is
+// dead-lettered without a successor for its domain. The log has one domain.renewed entry per
 // renewal. The total number of orders at the CAs is at most 5% above the minimum.
 //
 // # The minimum

@@ -3,6 +3,7 @@ package soak
 import (
 	"fmt"
 	"hash/fnv"
+	"regexp"
 	"slices"
 	"time"
 )
@@ -23,6 +24,16 @@ const (
 	accountLost   kind = "primary CA rejects the account"
 	namesLimited  kind = "primary CA limits some names"
 	namesPaused   kind = "primary CA pauses some names"
+	zoneUnserved  kind = "validation zone not delegated"
+	limitsWrong   kind = "CAs state too long a limit for some domains"
+)
+
+// CAs reject orders of some registered domains for limitsReject. They state that the limit lasts
+// for limitsStated, which is longer than the certificates of some of them remain valid. The fault
+// lasts until the last stated limit has ended.
+const (
+	limitsReject = 36 * time.Hour
+	limitsStated = 3 * day
 )
 
 // longestOutage of all CAs. A 6-day certificate that becomes due when it starts has 72 hours left.
@@ -103,7 +114,10 @@ func (s *scenario) nearLongOutage(b span) bool {
 // newDeck returns all kinds of faults in random order, so that each recurs soon.
 func newDeck(dice *dice) []kind {
 	deck := []kind{primaryOut, primaryOut, backupOut, bothOut, renewNow, redisAway, redisEmptied,
-		resolversAway, workersDie, workersDie, zoneAway, accountLost, namesLimited, namesPaused}
+		resolversAway, workersDie, workersDie, zoneAway, accountLost, namesLimited, namesPaused,
+		zoneUnserved, limitsWrong}
+	only := regexp.MustCompile(*soakFaults)
+	deck = slices.DeleteFunc(deck, func(k kind) bool { return !only.MatchString(string(k)) })
 	for i := range deck {
 		j := i + dice.below(len(deck)-i)
 		deck[i], deck[j] = deck[j], deck[i]
@@ -125,8 +139,10 @@ func (s *scenario) lasts(k kind, dice *dice) time.Duration {
 		return dice.between(10*time.Minute, 6*time.Hour)
 	case accountLost:
 		return dice.between(time.Hour, 12*time.Hour)
-	case resolversAway:
+	case resolversAway, zoneUnserved:
 		return dice.between(10*time.Minute, 2*time.Hour)
+	case limitsWrong:
+		return limitsReject + limitsStated
 	}
 	return 0
 }
