@@ -24,9 +24,28 @@ func (s *Store) ExplainJobs(ctx context.Context, orgID string, f JobFilter) (str
 	return s.explain(ctx, f.list(orgID))
 }
 
+// ExplainReissues returns the plan of the statement behind QueueReissues, which takes effect for no
+// domain, because it is rolled back.
+func (s *Store) ExplainReissues(
+	ctx context.Context, now, again time.Time, limit int,
+) (plan string, err error) {
+	err = s.InTx(ctx, func(t *Tx) error {
+		plan, err = explain(ctx, t.db, queueReissues, reissueArgs(now, again, limit))
+		return errors.Join(err, errExplained)
+	})
+	if plan != "" && errors.Is(err, errExplained) {
+		return plan, nil
+	}
+	return plan, err
+}
+
 func (s *Store) explain(ctx context.Context, l *list) (string, error) {
 	sql, args := l.statement()
-	rows, err := s.db.Query(ctx, "EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) "+sql, args)
+	return explain(ctx, s.db, sql, args)
+}
+
+func explain(ctx context.Context, db db, sql string, args named) (string, error) {
+	rows, err := db.Query(ctx, "EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) "+sql, args)
 	if err != nil {
 		return "", err
 	}

@@ -47,30 +47,35 @@ func (s *Store) QueueRenewals(
 func (s *Store) QueueReissues(
 	ctx context.Context, now, again time.Time, limit int,
 ) (due, added int, err error) {
+	err = s.db.QueryRow(ctx, queueReissues, reissueArgs(now, again, limit)).Scan(&due, &added)
+	return due, added, translate(err, "", "")
+}
+
+const queueReissues = `
+	WITH due AS (
+		SELECT id FROM domains WHERE reissue_at <= @now
+		ORDER BY reissue_at LIMIT @limit FOR NO KEY UPDATE SKIP LOCKED
+	), taken AS (
+		UPDATE domains d SET reissue_at = CASE WHEN certificate_revision < options_revision THEN @again::timestamptz END
+		FROM due WHERE d.id = due.id RETURNING d.id, d.org_id, d.reissue_at
+	), numbered AS (
+		SELECT id, org_id, row_number() OVER () AS n FROM taken WHERE reissue_at IS NOT NULL
+	), job AS (
+		INSERT INTO jobs (id, org_id, domain_id, type, slot, queue, reason, run_at, created_at, updated_at)
+		SELECT (@ids::text[])[n], org_id, id, 'start_issuance', @slot, 'default', @reason, @now, @now, @now FROM numbered
+		ON CONFLICT (domain_id, slot) WHERE status IN ('queued', 'running') DO NOTHING
+		RETURNING id
+	)
+	SELECT (SELECT count(*) FROM taken), (SELECT count(*) FROM job)`
+
+func reissueArgs(now, again time.Time, limit int) named {
 	ids := make([]string, limit)
 	for i := range ids {
 		ids[i] = controlplane.NewID(controlplane.PrefixJob)
 	}
-	err = s.db.QueryRow(ctx, `
-		WITH due AS (
-			SELECT id FROM domains WHERE reissue_at <= @now
-			ORDER BY reissue_at LIMIT @limit FOR NO KEY UPDATE SKIP LOCKED
-		), taken AS (
-			UPDATE domains d SET reissue_at = CASE WHEN certificate_revision < options_revision THEN @again::timestamptz END
-			FROM due WHERE d.id = due.id RETURNING d.id, d.org_id, d.reissue_at
-		), numbered AS (
-			SELECT id, org_id, row_number() OVER () AS n FROM taken WHERE reissue_at IS NOT NULL
-		), job AS (
-			INSERT INTO jobs (id, org_id, domain_id, type, slot, queue, reason, run_at, created_at, updated_at)
-			SELECT (@ids::text[])[n], org_id, id, 'start_issuance', @slot, 'default', @reason, @now, @now, @now FROM numbered
-			ON CONFLICT (domain_id, slot) WHERE status IN ('queued', 'running') DO NOTHING
-			RETURNING id
-		)
-		SELECT (SELECT count(*) FROM taken), (SELECT count(*) FROM job)`,
-		named{"now": now, "again": again, "limit": limit, "ids": ids,
-			"slot":   controlplane.JobStartIssuance.Slot(),
-			"reason": controlplane.ReasonOptionsChanged}).Scan(&due, &added)
-	return due, added, translate(err, "", "")
+	return named{"now": now, "again": again, "limit": limit, "ids": ids,
+		"slot":   controlplane.JobStartIssuance.Slot(),
+		"reason": controlplane.ReasonOptionsChanged}
 }
 
 // QueueRehearsals creates a job that checks the delegation for up to limit active domains whose
