@@ -70,6 +70,9 @@ func entryText(a *controlplane.AuditEntry) string {
 	if detail, _ := a.Details["detail"].(string); detail != "" {
 		return detail
 	}
+	if why, _ := a.Details["reason"].(string); a.Action == controlplane.ActionOrderCreated {
+		return reason(why)
+	}
 	code, _ := a.Details["code"].(string)
 	return reason(code)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
@@ -72,4 +73,31 @@ func TestCompromisedCSRKey(t *testing.T) {
 	s.get("/domains/"+d.ID).want(http.StatusOK, "The key is compromised.",
 		"Send a CSR with another key", "No renewal scheduled").
 		hasNot("to order a new one", "/api/x")
+}
+
+// After a change of options, the page shows the order that follows, and the timeline says why it
+// was placed. With auto_issue off, the certificate can be requested.
+func TestChangedOptions(t *testing.T) {
+	s := newSignedIn(t)
+	d := s.add(s.org, "example.com")
+	s.issue(d)
+	page := "/domains/" + d.ID
+	on, off := true, false
+	update := func(p lifecycle.DomainPatch) {
+		_, err := s.life.UpdateDomain(t.Context(), controlplane.System("test"), s.org.ID, d.ID,
+			0, p)
+		s.must(err)
+	}
+	update(lifecycle.DomainPatch{Wildcard: &on})
+	s.get(page).want(http.StatusOK, "New certificate for changed options",
+		"A certificate with the changed options is being ordered.")
+	s.must(s.store.Audit(t.Context(),
+		controlplane.AuditEntry{ID: controlplane.NewID(controlplane.PrefixEvent), OrgID: s.org.ID,
+			Actor: controlplane.System("worker"), Action: controlplane.ActionOrderCreated,
+			EntityType: "domain", EntityID: d.ID, CreatedAt: time.Now(),
+			Details: map[string]any{"reason": controlplane.ReasonOptionsChanged}}))
+	s.get(page).want(http.StatusOK, "Order created DCVaaS", "New certificate for changed options")
+	update(lifecycle.DomainPatch{AutoIssue: &off})
+	s.get(page).want(http.StatusOK, "Certificate outdated",
+		"The certificate was ordered with earlier options.", "Renew now")
 }
