@@ -51,7 +51,7 @@ const (
 	// ofOptions are those that follow a change of the certificate's options.
 	ofOptions = ofOrder + " options_revision"
 	// ofSecret are the attributes that follow a new secret.
-	ofSecret = "previous_valid_until ready_for_rotation rotated_at token token_prefix"
+	ofSecret = "previous_valid_until ready_for_rotation rotated_at secret_version token token_prefix"
 )
 
 func settledResources(t *testing.T) map[string]settled {
