@@ -150,12 +150,19 @@ func (c *Client) DeleteToken(ctx context.Context, id string) error {
 	return discard(c.raw.DeleteToken(ctx, id))
 }
 
-// RotateToken rotates a token's secret. Only this response contains the new secret. The previous
-// one remains valid for the requested grace period, by default one day.
+// RotateToken rotates a token's secret. Only this response contains the new secret. The current one
+// remains valid for the requested grace period, by default one day, and previous ones as long as
+// before. It returns an *Error with the status 409 if the token has too many valid secrets.
 func (c *Client) RotateToken(
 	ctx context.Context, id string, in TokenRotate,
 ) (*TokenWithSecret, error) {
 	return decode[TokenWithSecret](c.raw.RotateToken(ctx, id, nil, in))
+}
+
+// RevokePreviousTokenSecrets revokes the previous secrets of a token. Only the current one is valid
+// after it.
+func (c *Client) RevokePreviousTokenSecrets(ctx context.Context, id string) error {
+	return discard(c.raw.RevokePreviousTokenSecrets(ctx, id))
 }
 
 // decode parses a response as an object. It returns an *Error if the call was not successful.

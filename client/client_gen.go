@@ -2132,7 +2132,7 @@ type Token struct {
 	// Example: deploy
 	Name string `json:"name"`
 
-	// PreviousValidUntil When the previous secret expires; null without a valid previous secret.
+	// PreviousValidUntil When the last of the previous secrets expires; null without a valid previous secret.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	PreviousValidUntil nullable.Nullable[time.Time] `json:"previous_valid_until"`
@@ -2144,6 +2144,9 @@ type Token struct {
 
 	// Scopes Scopes of the token.
 	Scopes []Scope `json:"scopes"`
+
+	// Secrets The valid secrets: the current one, then the previous ones, the last to expire first.
+	Secrets []ValidSecret `json:"secrets"`
 
 	// TokenPrefix First characters of the secret.
 	//
@@ -2191,7 +2194,7 @@ type TokenRotate struct {
 	// Example: 2026-11-22T09:30:00Z
 	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at,omitempty"`
 
-	// OverlapSeconds How long the previous secret remains valid.
+	// OverlapSeconds How long the current secret remains valid; 0 revokes it immediately. It does not affect other previous secrets.
 	//
 	// Example: 3600
 	OverlapSeconds *int `json:"overlap_seconds,omitempty"`
@@ -2240,7 +2243,7 @@ type TokenWithSecret struct {
 	// Example: deploy
 	Name string `json:"name"`
 
-	// PreviousValidUntil When the previous secret expires; null without a valid previous secret.
+	// PreviousValidUntil When the last of the previous secrets expires; null without a valid previous secret.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	PreviousValidUntil nullable.Nullable[time.Time] `json:"previous_valid_until"`
@@ -2252,6 +2255,9 @@ type TokenWithSecret struct {
 
 	// Scopes Scopes of the token.
 	Scopes []Scope `json:"scopes"`
+
+	// Secrets The valid secrets: the current one, then the previous ones, the last to expire first.
+	Secrets []ValidSecret `json:"secrets"`
 
 	// Token The secret; shown once.
 	//
@@ -2289,6 +2295,24 @@ type Usage struct {
 	//
 	// Example: 7
 	Used int `json:"used"`
+}
+
+// ValidSecret A valid secret of a token or webhook, without the secret itself.
+type ValidSecret struct {
+	// CreatedAt Time of creation.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Prefix First characters of the secret: for secrets that an earlier version replaced, only the common prefix of all secrets.
+	//
+	// Example: dcv_x7Kq2M
+	Prefix string `json:"prefix"`
+
+	// ValidUntil When the previous secret expires; null for the current secret.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	ValidUntil nullable.Nullable[time.Time] `json:"valid_until"`
 }
 
 // Webhook An endpoint that receives events, without its secret.
@@ -2329,10 +2353,13 @@ type Webhook struct {
 	// Example: whk_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
-	// PreviousSecretUntil Until when deliveries are also signed with the previous secret.
+	// PreviousSecretUntil Until when deliveries are also signed with a previous secret; null without a valid previous secret.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	PreviousSecretUntil nullable.Nullable[time.Time] `json:"previous_secret_until"`
+
+	// Secrets The valid secrets, with which deliveries are signed: the current one, then the previous ones, the last to expire first.
+	Secrets []ValidSecret `json:"secrets"`
 
 	// UpdatedAt Time of the last change.
 	//
@@ -2570,7 +2597,7 @@ type WebhookUpdate struct {
 	// Events Event types to send; empty for all.
 	Events *[]string `json:"events,omitempty"`
 
-	// Secret New signing secret. Deliveries are also signed with the previous secret for 24 hours.
+	// Secret New signing secret. Deliveries are also signed with the replaced secret for 24 hours. The current secret changes nothing, and a previous one becomes the current one again.
 	//
 	// Example: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
 	Secret *string `json:"secret,omitempty"`
@@ -2619,7 +2646,7 @@ type WebhookWithSecret struct {
 	// Example: whk_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
-	// PreviousSecretUntil Until when deliveries are also signed with the previous secret.
+	// PreviousSecretUntil Until when deliveries are also signed with a previous secret; null without a valid previous secret.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	PreviousSecretUntil nullable.Nullable[time.Time] `json:"previous_secret_until"`
@@ -2628,6 +2655,9 @@ type WebhookWithSecret struct {
 	//
 	// Example: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
 	Secret string `json:"secret"`
+
+	// Secrets The valid secrets, with which deliveries are signed: the current one, then the previous ones, the last to expire first.
+	Secrets []ValidSecret `json:"secrets"`
 
 	// UpdatedAt Time of the last change.
 	//
@@ -4063,11 +4093,20 @@ type ClientInterface interface {
 	// Corresponds with PATCH /api/tokens/{token} (the `UpdateToken` operationId).
 	UpdateToken(ctx context.Context, token TokenID, params *UpdateTokenParams, body UpdateTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// RevokePreviousTokenSecrets Revoke the previous secrets of an API token
+	//
+	// Previous secrets stop working immediately, including one that this call uses. The current secret remains valid.
+	//
+	// Corresponds with DELETE /api/tokens/{token}/previous-secrets (the `RevokePreviousTokenSecrets` operationId).
+	RevokePreviousTokenSecrets(ctx context.Context, token TokenID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// RotateTokenWithBody Rotate the secret of an API token
 	//
-	// The new secret is only in this response. The previous secret remains valid for
-	// `overlap_seconds`, so that you can replace it everywhere. Another rotation invalidates it
-	// immediately. ID, name, scopes, and domains do not change.
+	// The new secret is only in this response. The current secret becomes a previous one, which
+	// remains valid for `overlap_seconds`, so that you can replace it everywhere. Other previous
+	// secrets remain valid as long as before: if the response is lost, you can rotate the token
+	// again. At most 5 secrets are valid at once; `DELETE …/previous-secrets` revokes the
+	// previous ones. ID, name, scopes, and domains do not change.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4076,9 +4115,11 @@ type ClientInterface interface {
 
 	// RotateToken Rotate the secret of an API token
 	//
-	// The new secret is only in this response. The previous secret remains valid for
-	// `overlap_seconds`, so that you can replace it everywhere. Another rotation invalidates it
-	// immediately. ID, name, scopes, and domains do not change.
+	// The new secret is only in this response. The current secret becomes a previous one, which
+	// remains valid for `overlap_seconds`, so that you can replace it everywhere. Other previous
+	// secrets remain valid as long as before: if the response is lost, you can rotate the token
+	// again. At most 5 secrets are valid at once; `DELETE …/previous-secrets` revokes the
+	// previous ones. ID, name, scopes, and domains do not change.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4140,6 +4181,7 @@ type ClientInterface interface {
 	// | `webhook.updated` | `before` and `after`: the same; `secret_rotated` |
 	// | `webhook.deleted` | `before`: the same |
 	// | `webhook.secret_rotated` | `previous_secret_until` |
+	// | `webhook.previous_secrets_revoked` | `revoked`: the number of secrets |
 	// | `webhook.redelivered` | `delivery_id` and `event_id`, or `since`, `until`, `all`, and `queued` |
 	// | `webhook.disabled` | `reason` (`gone` or `failing`), `failing_since`, `error`, `before`, `after` |
 	// | `webhook.test` | `message`; not in the audit log |
@@ -4201,6 +4243,7 @@ type ClientInterface interface {
 	// | `webhook.updated` | `before` and `after`: the same; `secret_rotated` |
 	// | `webhook.deleted` | `before`: the same |
 	// | `webhook.secret_rotated` | `previous_secret_until` |
+	// | `webhook.previous_secrets_revoked` | `revoked`: the number of secrets |
 	// | `webhook.redelivered` | `delivery_id` and `event_id`, or `since`, `until`, `all`, and `queued` |
 	// | `webhook.disabled` | `reason` (`gone` or `failing`), `failing_since`, `error`, `before`, `after` |
 	// | `webhook.test` | `message`; not in the audit log |
@@ -4261,6 +4304,13 @@ type ClientInterface interface {
 	// Corresponds with POST /api/webhooks/{webhook}/deliveries/{delivery}/redeliver (the `RedeliverWebhook` operationId).
 	RedeliverWebhook(ctx context.Context, webhook WebhookID, delivery DeliveryID, params *RedeliverWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// RevokePreviousWebhookSecrets Revoke the previous secrets of a webhook
+	//
+	// Deliveries are immediately signed only with the current secret.
+	//
+	// Corresponds with DELETE /api/webhooks/{webhook}/previous-secrets (the `RevokePreviousWebhookSecrets` operationId).
+	RevokePreviousWebhookSecrets(ctx context.Context, webhook WebhookID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// RedeliverWebhookRangeWithBody Redeliver events in a time range
 	//
 	// Use this after an outage. Redelivers every undelivered event between `since` and `until` of
@@ -4289,7 +4339,7 @@ type ClientInterface interface {
 
 	// RotateWebhookSecret Rotate the secret of a webhook
 	//
-	// For 24 hours, deliveries are signed with both secrets, so that the receiver can switch to the new one.
+	// For 24 hours, deliveries are signed with both secrets, so that the receiver can switch to the new one. Other previous secrets sign as long as before. At most 5 secrets are valid at once; `DELETE …/previous-secrets` revokes the previous ones.
 	//
 	// Corresponds with POST /api/webhooks/{webhook}/rotate-secret (the `RotateWebhookSecret` operationId).
 	RotateWebhookSecret(ctx context.Context, webhook WebhookID, params *RotateWebhookSecretParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -5545,11 +5595,30 @@ func (c *rawClient) UpdateToken(ctx context.Context, token TokenID, params *Upda
 	return c.Client.Do(req)
 }
 
+// RevokePreviousTokenSecrets Revoke the previous secrets of an API token
+//
+// Previous secrets stop working immediately, including one that this call uses. The current secret remains valid.
+//
+// Corresponds with DELETE /api/tokens/{token}/previous-secrets (the `RevokePreviousTokenSecrets` operationId).
+func (c *rawClient) RevokePreviousTokenSecrets(ctx context.Context, token TokenID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRevokePreviousTokenSecretsRequest(c.Server, token)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // RotateTokenWithBody Rotate the secret of an API token
 //
-// The new secret is only in this response. The previous secret remains valid for
-// `overlap_seconds`, so that you can replace it everywhere. Another rotation invalidates it
-// immediately. ID, name, scopes, and domains do not change.
+// The new secret is only in this response. The current secret becomes a previous one, which
+// remains valid for `overlap_seconds`, so that you can replace it everywhere. Other previous
+// secrets remain valid as long as before: if the response is lost, you can rotate the token
+// again. At most 5 secrets are valid at once; `DELETE …/previous-secrets` revokes the
+// previous ones. ID, name, scopes, and domains do not change.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5568,9 +5637,11 @@ func (c *rawClient) RotateTokenWithBody(ctx context.Context, token TokenID, para
 
 // RotateToken Rotate the secret of an API token
 //
-// The new secret is only in this response. The previous secret remains valid for
-// `overlap_seconds`, so that you can replace it everywhere. Another rotation invalidates it
-// immediately. ID, name, scopes, and domains do not change.
+// The new secret is only in this response. The current secret becomes a previous one, which
+// remains valid for `overlap_seconds`, so that you can replace it everywhere. Other previous
+// secrets remain valid as long as before: if the response is lost, you can rotate the token
+// again. At most 5 secrets are valid at once; `DELETE …/previous-secrets` revokes the
+// previous ones. ID, name, scopes, and domains do not change.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5652,6 +5723,7 @@ func (c *rawClient) ListWebhooks(ctx context.Context, params *ListWebhooksParams
 // | `webhook.updated` | `before` and `after`: the same; `secret_rotated` |
 // | `webhook.deleted` | `before`: the same |
 // | `webhook.secret_rotated` | `previous_secret_until` |
+// | `webhook.previous_secrets_revoked` | `revoked`: the number of secrets |
 // | `webhook.redelivered` | `delivery_id` and `event_id`, or `since`, `until`, `all`, and `queued` |
 // | `webhook.disabled` | `reason` (`gone` or `failing`), `failing_since`, `error`, `before`, `after` |
 // | `webhook.test` | `message`; not in the audit log |
@@ -5723,6 +5795,7 @@ func (c *rawClient) CreateWebhookWithBody(ctx context.Context, params *CreateWeb
 // | `webhook.updated` | `before` and `after`: the same; `secret_rotated` |
 // | `webhook.deleted` | `before`: the same |
 // | `webhook.secret_rotated` | `previous_secret_until` |
+// | `webhook.previous_secrets_revoked` | `revoked`: the number of secrets |
 // | `webhook.redelivered` | `delivery_id` and `event_id`, or `since`, `until`, `all`, and `queued` |
 // | `webhook.disabled` | `reason` (`gone` or `failing`), `failing_since`, `error`, `before`, `after` |
 // | `webhook.test` | `message`; not in the audit log |
@@ -5863,6 +5936,23 @@ func (c *rawClient) RedeliverWebhook(ctx context.Context, webhook WebhookID, del
 	return c.Client.Do(req)
 }
 
+// RevokePreviousWebhookSecrets Revoke the previous secrets of a webhook
+//
+// Deliveries are immediately signed only with the current secret.
+//
+// Corresponds with DELETE /api/webhooks/{webhook}/previous-secrets (the `RevokePreviousWebhookSecrets` operationId).
+func (c *rawClient) RevokePreviousWebhookSecrets(ctx context.Context, webhook WebhookID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRevokePreviousWebhookSecretsRequest(c.Server, webhook)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // RedeliverWebhookRangeWithBody Redeliver events in a time range
 //
 // Use this after an outage. Redelivers every undelivered event between `since` and `until` of
@@ -5911,7 +6001,7 @@ func (c *rawClient) RedeliverWebhookRange(ctx context.Context, webhook WebhookID
 
 // RotateWebhookSecret Rotate the secret of a webhook
 //
-// For 24 hours, deliveries are signed with both secrets, so that the receiver can switch to the new one.
+// For 24 hours, deliveries are signed with both secrets, so that the receiver can switch to the new one. Other previous secrets sign as long as before. At most 5 secrets are valid at once; `DELETE …/previous-secrets` revokes the previous ones.
 //
 // Corresponds with POST /api/webhooks/{webhook}/rotate-secret (the `RotateWebhookSecret` operationId).
 func (c *rawClient) RotateWebhookSecret(ctx context.Context, webhook WebhookID, params *RotateWebhookSecretParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -9213,6 +9303,40 @@ func NewUpdateTokenRequestWithBody(server string, token TokenID, params *UpdateT
 	return req, nil
 }
 
+// NewRevokePreviousTokenSecretsRequest constructs an http.Request for the RevokePreviousTokenSecrets method
+func NewRevokePreviousTokenSecretsRequest(server string, token TokenID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "token", token, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/tokens/%s/previous-secrets", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewRotateTokenRequest calls the generic RotateToken builder with application/json body
 func NewRotateTokenRequest(server string, token TokenID, params *RotateTokenParams, body RotateTokenJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -9766,6 +9890,40 @@ func NewRedeliverWebhookRequest(server string, webhook WebhookID, delivery Deliv
 			req.Header.Set("Idempotency-Key", headerParam0)
 		}
 
+	}
+
+	return req, nil
+}
+
+// NewRevokePreviousWebhookSecretsRequest constructs an http.Request for the RevokePreviousWebhookSecrets method
+func NewRevokePreviousWebhookSecretsRequest(server string, webhook WebhookID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "webhook", webhook, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/webhooks/%s/previous-secrets", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
 	}
 
 	return req, nil
@@ -10748,11 +10906,22 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PATCH /api/tokens/{token} (the `UpdateToken` operationId).
 	UpdateTokenWithResponse(ctx context.Context, token TokenID, params *UpdateTokenParams, body UpdateTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateTokenResponse, error)
 
+	// RevokePreviousTokenSecretsWithResponse Revoke the previous secrets of an API token
+	//
+	// Previous secrets stop working immediately, including one that this call uses. The current secret remains valid.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/tokens/{token}/previous-secrets (the `RevokePreviousTokenSecrets` operationId).
+	RevokePreviousTokenSecretsWithResponse(ctx context.Context, token TokenID, reqEditors ...RequestEditorFn) (*RevokePreviousTokenSecretsResponse, error)
+
 	// RotateTokenWithBodyWithResponse Rotate the secret of an API token
 	//
-	// The new secret is only in this response. The previous secret remains valid for
-	// `overlap_seconds`, so that you can replace it everywhere. Another rotation invalidates it
-	// immediately. ID, name, scopes, and domains do not change.
+	// The new secret is only in this response. The current secret becomes a previous one, which
+	// remains valid for `overlap_seconds`, so that you can replace it everywhere. Other previous
+	// secrets remain valid as long as before: if the response is lost, you can rotate the token
+	// again. At most 5 secrets are valid at once; `DELETE …/previous-secrets` revokes the
+	// previous ones. ID, name, scopes, and domains do not change.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -10761,9 +10930,11 @@ type ClientWithResponsesInterface interface {
 
 	// RotateTokenWithResponse Rotate the secret of an API token
 	//
-	// The new secret is only in this response. The previous secret remains valid for
-	// `overlap_seconds`, so that you can replace it everywhere. Another rotation invalidates it
-	// immediately. ID, name, scopes, and domains do not change.
+	// The new secret is only in this response. The current secret becomes a previous one, which
+	// remains valid for `overlap_seconds`, so that you can replace it everywhere. Other previous
+	// secrets remain valid as long as before: if the response is lost, you can rotate the token
+	// again. At most 5 secrets are valid at once; `DELETE …/previous-secrets` revokes the
+	// previous ones. ID, name, scopes, and domains do not change.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -10827,6 +10998,7 @@ type ClientWithResponsesInterface interface {
 	// | `webhook.updated` | `before` and `after`: the same; `secret_rotated` |
 	// | `webhook.deleted` | `before`: the same |
 	// | `webhook.secret_rotated` | `previous_secret_until` |
+	// | `webhook.previous_secrets_revoked` | `revoked`: the number of secrets |
 	// | `webhook.redelivered` | `delivery_id` and `event_id`, or `since`, `until`, `all`, and `queued` |
 	// | `webhook.disabled` | `reason` (`gone` or `failing`), `failing_since`, `error`, `before`, `after` |
 	// | `webhook.test` | `message`; not in the audit log |
@@ -10888,6 +11060,7 @@ type ClientWithResponsesInterface interface {
 	// | `webhook.updated` | `before` and `after`: the same; `secret_rotated` |
 	// | `webhook.deleted` | `before`: the same |
 	// | `webhook.secret_rotated` | `previous_secret_until` |
+	// | `webhook.previous_secrets_revoked` | `revoked`: the number of secrets |
 	// | `webhook.redelivered` | `delivery_id` and `event_id`, or `since`, `until`, `all`, and `queued` |
 	// | `webhook.disabled` | `reason` (`gone` or `failing`), `failing_since`, `error`, `before`, `after` |
 	// | `webhook.test` | `message`; not in the audit log |
@@ -10958,6 +11131,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /api/webhooks/{webhook}/deliveries/{delivery}/redeliver (the `RedeliverWebhook` operationId).
 	RedeliverWebhookWithResponse(ctx context.Context, webhook WebhookID, delivery DeliveryID, params *RedeliverWebhookParams, reqEditors ...RequestEditorFn) (*RedeliverWebhookResponse, error)
 
+	// RevokePreviousWebhookSecretsWithResponse Revoke the previous secrets of a webhook
+	//
+	// Deliveries are immediately signed only with the current secret.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/webhooks/{webhook}/previous-secrets (the `RevokePreviousWebhookSecrets` operationId).
+	RevokePreviousWebhookSecretsWithResponse(ctx context.Context, webhook WebhookID, reqEditors ...RequestEditorFn) (*RevokePreviousWebhookSecretsResponse, error)
+
 	// RedeliverWebhookRangeWithBodyWithResponse Redeliver events in a time range
 	//
 	// Use this after an outage. Redelivers every undelivered event between `since` and `until` of
@@ -10986,7 +11168,7 @@ type ClientWithResponsesInterface interface {
 
 	// RotateWebhookSecretWithResponse Rotate the secret of a webhook
 	//
-	// For 24 hours, deliveries are signed with both secrets, so that the receiver can switch to the new one.
+	// For 24 hours, deliveries are signed with both secrets, so that the receiver can switch to the new one. Other previous secrets sign as long as before. At most 5 secrets are valid at once; `DELETE …/previous-secrets` revokes the previous ones.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -16941,6 +17123,112 @@ func (r UpdateTokenResponse) ContentType() string {
 	return ""
 }
 
+// RevokePreviousTokenSecretsResponse401Headers the declared response headers of an HTTP 401 response for RevokePreviousTokenSecrets
+type RevokePreviousTokenSecretsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// RevokePreviousTokenSecretsResponse429Headers the declared response headers of an HTTP 429 response for RevokePreviousTokenSecrets
+type RevokePreviousTokenSecretsResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+// RevokePreviousTokenSecretsResponse503Headers the declared response headers of an HTTP 503 response for RevokePreviousTokenSecrets
+type RevokePreviousTokenSecretsResponse503Headers struct {
+	RetryAfter *int
+}
+
+type RevokePreviousTokenSecretsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *RevokePreviousTokenSecretsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *RevokePreviousTokenSecretsResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *RevokePreviousTokenSecretsResponse503Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RevokePreviousTokenSecretsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RevokePreviousTokenSecretsResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RevokePreviousTokenSecretsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RevokePreviousTokenSecretsResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r RevokePreviousTokenSecretsResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r RevokePreviousTokenSecretsResponse) GetApplicationproblemJSON500() *InternalError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r RevokePreviousTokenSecretsResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r RevokePreviousTokenSecretsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RevokePreviousTokenSecretsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RevokePreviousTokenSecretsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RevokePreviousTokenSecretsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // RotateTokenResponse200Headers the declared response headers of an HTTP 200 response for RotateToken
 type RotateTokenResponse200Headers struct {
 	CacheControl string
@@ -18044,6 +18332,112 @@ func (r RedeliverWebhookResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r RedeliverWebhookResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RevokePreviousWebhookSecretsResponse401Headers the declared response headers of an HTTP 401 response for RevokePreviousWebhookSecrets
+type RevokePreviousWebhookSecretsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// RevokePreviousWebhookSecretsResponse429Headers the declared response headers of an HTTP 429 response for RevokePreviousWebhookSecrets
+type RevokePreviousWebhookSecretsResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+// RevokePreviousWebhookSecretsResponse503Headers the declared response headers of an HTTP 503 response for RevokePreviousWebhookSecrets
+type RevokePreviousWebhookSecretsResponse503Headers struct {
+	RetryAfter *int
+}
+
+type RevokePreviousWebhookSecretsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *RevokePreviousWebhookSecretsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *RevokePreviousWebhookSecretsResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *RevokePreviousWebhookSecretsResponse503Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RevokePreviousWebhookSecretsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RevokePreviousWebhookSecretsResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RevokePreviousWebhookSecretsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RevokePreviousWebhookSecretsResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r RevokePreviousWebhookSecretsResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r RevokePreviousWebhookSecretsResponse) GetApplicationproblemJSON500() *InternalError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r RevokePreviousWebhookSecretsResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r RevokePreviousWebhookSecretsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RevokePreviousWebhookSecretsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RevokePreviousWebhookSecretsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RevokePreviousWebhookSecretsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -19631,11 +20025,28 @@ func (c *ClientWithResponses) UpdateTokenWithResponse(ctx context.Context, token
 	return ParseUpdateTokenResponse(rsp)
 }
 
+// RevokePreviousTokenSecretsWithResponse Revoke the previous secrets of an API token
+//
+// Previous secrets stop working immediately, including one that this call uses. The current secret remains valid.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/tokens/{token}/previous-secrets (the `RevokePreviousTokenSecrets` operationId).
+func (c *ClientWithResponses) RevokePreviousTokenSecretsWithResponse(ctx context.Context, token TokenID, reqEditors ...RequestEditorFn) (*RevokePreviousTokenSecretsResponse, error) {
+	rsp, err := c.RevokePreviousTokenSecrets(ctx, token, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRevokePreviousTokenSecretsResponse(rsp)
+}
+
 // RotateTokenWithBodyWithResponse Rotate the secret of an API token
 //
-// The new secret is only in this response. The previous secret remains valid for
-// `overlap_seconds`, so that you can replace it everywhere. Another rotation invalidates it
-// immediately. ID, name, scopes, and domains do not change.
+// The new secret is only in this response. The current secret becomes a previous one, which
+// remains valid for `overlap_seconds`, so that you can replace it everywhere. Other previous
+// secrets remain valid as long as before: if the response is lost, you can rotate the token
+// again. At most 5 secrets are valid at once; `DELETE …/previous-secrets` revokes the
+// previous ones. ID, name, scopes, and domains do not change.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -19650,9 +20061,11 @@ func (c *ClientWithResponses) RotateTokenWithBodyWithResponse(ctx context.Contex
 
 // RotateTokenWithResponse Rotate the secret of an API token
 //
-// The new secret is only in this response. The previous secret remains valid for
-// `overlap_seconds`, so that you can replace it everywhere. Another rotation invalidates it
-// immediately. ID, name, scopes, and domains do not change.
+// The new secret is only in this response. The current secret becomes a previous one, which
+// remains valid for `overlap_seconds`, so that you can replace it everywhere. Other previous
+// secrets remain valid as long as before: if the response is lost, you can rotate the token
+// again. At most 5 secrets are valid at once; `DELETE …/previous-secrets` revokes the
+// previous ones. ID, name, scopes, and domains do not change.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -19728,6 +20141,7 @@ func (c *ClientWithResponses) ListWebhooksWithResponse(ctx context.Context, para
 // | `webhook.updated` | `before` and `after`: the same; `secret_rotated` |
 // | `webhook.deleted` | `before`: the same |
 // | `webhook.secret_rotated` | `previous_secret_until` |
+// | `webhook.previous_secrets_revoked` | `revoked`: the number of secrets |
 // | `webhook.redelivered` | `delivery_id` and `event_id`, or `since`, `until`, `all`, and `queued` |
 // | `webhook.disabled` | `reason` (`gone` or `failing`), `failing_since`, `error`, `before`, `after` |
 // | `webhook.test` | `message`; not in the audit log |
@@ -19795,6 +20209,7 @@ func (c *ClientWithResponses) CreateWebhookWithBodyWithResponse(ctx context.Cont
 // | `webhook.updated` | `before` and `after`: the same; `secret_rotated` |
 // | `webhook.deleted` | `before`: the same |
 // | `webhook.secret_rotated` | `previous_secret_until` |
+// | `webhook.previous_secrets_revoked` | `revoked`: the number of secrets |
 // | `webhook.redelivered` | `delivery_id` and `event_id`, or `since`, `until`, `all`, and `queued` |
 // | `webhook.disabled` | `reason` (`gone` or `failing`), `failing_since`, `error`, `before`, `after` |
 // | `webhook.test` | `message`; not in the audit log |
@@ -19913,6 +20328,21 @@ func (c *ClientWithResponses) RedeliverWebhookWithResponse(ctx context.Context, 
 	return ParseRedeliverWebhookResponse(rsp)
 }
 
+// RevokePreviousWebhookSecretsWithResponse Revoke the previous secrets of a webhook
+//
+// Deliveries are immediately signed only with the current secret.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/webhooks/{webhook}/previous-secrets (the `RevokePreviousWebhookSecrets` operationId).
+func (c *ClientWithResponses) RevokePreviousWebhookSecretsWithResponse(ctx context.Context, webhook WebhookID, reqEditors ...RequestEditorFn) (*RevokePreviousWebhookSecretsResponse, error) {
+	rsp, err := c.RevokePreviousWebhookSecrets(ctx, webhook, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRevokePreviousWebhookSecretsResponse(rsp)
+}
+
 // RedeliverWebhookRangeWithBodyWithResponse Redeliver events in a time range
 //
 // Use this after an outage. Redelivers every undelivered event between `since` and `until` of
@@ -19953,7 +20383,7 @@ func (c *ClientWithResponses) RedeliverWebhookRangeWithResponse(ctx context.Cont
 
 // RotateWebhookSecretWithResponse Rotate the secret of a webhook
 //
-// For 24 hours, deliveries are signed with both secrets, so that the receiver can switch to the new one.
+// For 24 hours, deliveries are signed with both secrets, so that the receiver can switch to the new one. Other previous secrets sign as long as before. At most 5 secrets are valid at once; `DELETE …/previous-secrets` revokes the previous ones.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -26465,6 +26895,124 @@ func ParseUpdateTokenResponse(rsp *http.Response) (*UpdateTokenResponse, error) 
 	return response, nil
 }
 
+// ParseRevokePreviousTokenSecretsResponse parses an HTTP response from a RevokePreviousTokenSecretsWithResponse call
+func ParseRevokePreviousTokenSecretsResponse(rsp *http.Response) (*RevokePreviousTokenSecretsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RevokePreviousTokenSecretsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers RevokePreviousTokenSecretsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers RevokePreviousTokenSecretsResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers RevokePreviousTokenSecretsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseRotateTokenResponse parses an HTTP response from a RotateTokenWithResponse call
 func ParseRotateTokenResponse(rsp *http.Response) (*RotateTokenResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -27666,6 +28214,124 @@ func ParseRedeliverWebhookResponse(rsp *http.Response) (*RedeliverWebhookRespons
 		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers RedeliverWebhookResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRevokePreviousWebhookSecretsResponse parses an HTTP response from a RevokePreviousWebhookSecretsWithResponse call
+func ParseRevokePreviousWebhookSecretsResponse(rsp *http.Response) (*RevokePreviousWebhookSecretsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RevokePreviousWebhookSecretsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers RevokePreviousWebhookSecretsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers RevokePreviousWebhookSecretsResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers RevokePreviousWebhookSecretsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {

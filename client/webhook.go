@@ -27,3 +27,9 @@ func (c *Client) UpdateWebhook(ctx context.Context, id string, in WebhookUpdate)
 func (c *Client) DeleteWebhook(ctx context.Context, id string) error {
 	return discard(c.raw.DeleteWebhook(ctx, id))
 }
+
+// RevokePreviousWebhookSecrets revokes the previous secrets of a webhook. Deliveries are signed
+// only with the current one after it.
+func (c *Client) RevokePreviousWebhookSecrets(ctx context.Context, id string) error {
+	return discard(c.raw.RevokePreviousWebhookSecrets(ctx, id))
+}

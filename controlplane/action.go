@@ -38,14 +38,16 @@ const (
 	ActionWebhookUpdated     = "webhook.updated"
 	ActionWebhookDeleted     = "webhook.deleted"
 	ActionWebhookRotated     = "webhook.secret_rotated"
+	ActionHookSecretsRevoked = "webhook.previous_secrets_revoked"
 	ActionWebhookRedelivered = "webhook.redelivered"
 	ActionWebhookDisabled    = "webhook.disabled"
 
-	ActionTokenCreated  = "token.created"
-	ActionTokenUpdated  = "token.updated"
-	ActionTokenDeleted  = "token.deleted"
-	ActionTokenRotated  = "token.rotated"
-	ActionTokensRevoked = "token.revoked_all"
+	ActionTokenCreated        = "token.created"
+	ActionTokenUpdated        = "token.updated"
+	ActionTokenDeleted        = "token.deleted"
+	ActionTokenRotated        = "token.rotated"
+	ActionTokenSecretsRevoked = "token.previous_secrets_revoked"
+	ActionTokensRevoked       = "token.revoked_all"
 
 	ActionOrgCreated     = "organization.created"
 	ActionOrgRenamed     = "organization.renamed"
@@ -123,6 +125,7 @@ func Actions() []Action {
 		{ActionWebhookUpdated, "Webhook changed"},
 		{ActionWebhookDeleted, "Webhook deleted"},
 		{ActionWebhookRotated, "Webhook secret rotated"},
+		{ActionHookSecretsRevoked, "Previous webhook secrets revoked"},
 		{ActionWebhookRedelivered, "Events redelivered"},
 		{ActionWebhookDisabled, "Webhook disabled"},
 
@@ -130,6 +133,7 @@ func Actions() []Action {
 		{ActionTokenUpdated, "Token changed"},
 		{ActionTokenDeleted, "Token deleted"},
 		{ActionTokenRotated, "Token rotated"},
+		{ActionTokenSecretsRevoked, "Previous token secrets revoked"},
 		{ActionTokensRevoked, "All tokens revoked"},
 
 		{ActionOrgCreated, "Organization created"},

@@ -186,6 +186,13 @@ var objectCodes = appearIn(InProblem, []Code{
 	{Code: "token-ended", Title: "Token expired",
 		Cause: "An expired token cannot get a new secret.",
 		Fix:   "Create a new token."},
+	{Code: "too-many-secrets", Title: "Too many valid secrets",
+		Cause: "A token or webhook has at most 5 valid secrets: the current one, and previous ones " +
+			"in their grace period. A rotation does not end a grace period early.",
+		Fix: "Revoke the previous secrets, with DELETE on the path previous-secrets of the token " +
+			"or webhook, or wait until the grace period of one of them has ended.",
+		DashboardFix: "Revoke the previous secrets on the page of the token or webhook, or wait " +
+			"until the grace period of one of them has ended."},
 	{Code: "token-exceeds", Title: "Token exceeds the caller",
 		Cause: "Rotating a token returns its secret, so the token must not have more rights than " +
 			"the caller.",

@@ -41,13 +41,12 @@ func Scopes() []Scope {
 		ScopeWebhooksRead, ScopeWebhooksWrite}
 }
 
-// Token is an API token as it is stored, with a hash of its secret.
+// Token is an API token as it is stored.
 type Token struct {
 	ID         string
 	OrgID      string
 	Name       string
-	Hash       []byte // SHA-256 of the whole secret
-	Prefix     string // first characters of the secret, for display
+	Secrets    Secrets
 	Scopes     []Scope
 	DomainIDs  []string // the only domains that it includes; empty: all
 	ExpiresAt  *time.Time
@@ -55,13 +54,11 @@ type Token struct {
 	CreatedBy  string
 	CreatedAt  time.Time
 
-	RotatedAt     *time.Time // when it got its current secret; nil for the first secret
-	PreviousUntil *time.Time // expiry of the previous secret; nil without one
+	RotatedAt *time.Time // when it got its current secret; nil for the first secret
 
-	// Set only after a lookup by the secret.
-	Tier Tier // of its organization
-	// expiry of the secret, if it is the previous one and expires before the token
-	SecretUntil *time.Time
+	// Set only after a lookup by the secret, which does not set Secrets.
+	Tier        Tier       // of its organization
+	SecretUntil *time.Time // expiry of the secret; nil for the current one
 }
 
 const (

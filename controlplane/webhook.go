@@ -17,7 +17,7 @@ const (
 const (
 	// WebhookPatience is how long a webhook may fail before it is disabled.
 	WebhookPatience = 5 * 24 * time.Hour
-	// WebhookOverlap is how long deliveries are also signed with the previous secret.
+	// WebhookOverlap is how long deliveries are also signed with a secret after it is replaced.
 	WebhookOverlap = 24 * time.Hour
 )
 
@@ -31,9 +31,7 @@ type Webhook struct {
 	Enabled        bool
 	DisabledReason string     // WebhookGone or WebhookFailing; empty if it was disabled by request
 	FailingSince   *time.Time // since when no attempt has succeeded; nil if the last one did
-	SealedSecret   []byte     // the whsec_ text, sealed with the webhook's ID as associated data
-	PreviousSecret []byte     // the previous secret, sealed in the same way; nil without one
-	PreviousUntil  *time.Time // until when deliveries are also signed with it
+	Secrets        Secrets    // deliveries are signed with all valid ones
 	CreatedBy      string     // ID of the user or token; empty if unknown
 	CreatedAt      time.Time
 	UpdatedAt      time.Time
@@ -49,6 +47,11 @@ func NewWebhookSecret() string {
 		panic(err) // crypto/rand never fails
 	}
 	return rules.WebhookSecretPrefix + base64.StdEncoding.EncodeToString(b)
+}
+
+// WebhookSecretPrefix returns the part of a webhook's secret that may be shown.
+func WebhookSecretPrefix(s string) string {
+	return s[:min(len(s), len(rules.WebhookSecretPrefix)+6)]
 }
 
 // WebhookKey returns the HMAC key in a webhook's secret, see rules.WebhookKey. It returns a

@@ -14,7 +14,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/client"
 )
 
-// defaultOverlap is the default of rotation_overlap: how long the previous secret remains valid.
+// defaultOverlap is the default of rotation_overlap: how long the replaced secret remains valid.
 const defaultOverlap = 24 * time.Hour
 
 type apiTokenModel struct {
@@ -127,6 +127,18 @@ func (m *apiTokenModel) expired(now time.Time) bool {
 func (m *apiTokenModel) stale() bool {
 	return !m.Token.IsNull() && !strings.HasPrefix(m.Token.ValueString(),
 		m.TokenPrefix.ValueString())
+}
+
+// validUntil returns when the secret in the state expires, if it is one of the previous secrets
+// that are valid.
+func (m *apiTokenModel) validUntil(secrets []client.ValidSecret) (time.Time, bool) {
+	for _, s := range secrets {
+		if until, err := s.ValidUntil.Get(); err == nil && strings.HasPrefix(m.Token.ValueString(),
+			s.Prefix) {
+			return until, true
+		}
+	}
+	return time.Time{}, false
 }
 
 // ready reports whether the token has expired or expires within rotate_before_expiry.

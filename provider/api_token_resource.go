@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
@@ -98,9 +99,9 @@ func (r *apiTokenResource) Read(
 			state.ExpiresAt.ValueString()+". "+detail)
 	case state.stale():
 		detail := "The secret in the state is no longer valid."
-		if until := state.PreviousValidUntil; !until.IsNull() {
-			detail = "The secret in the state remains valid until " + until.ValueString() +
-				" at most."
+		if until, ok := state.validUntil(t.Secrets); ok {
+			detail = "The secret in the state remains valid until " +
+				until.UTC().Format(time.RFC3339) + "."
 		}
 		resp.Diagnostics.AddWarning("The API token "+state.label()+" was rotated outside Terraform",
 			detail+" The next apply rotates it again, so that the state contains the current secret.")
@@ -134,11 +135,21 @@ func (r *apiTokenResource) Update(
 		}
 	}
 	if plan.Token.IsUnknown() {
-		t, err := r.client.RotateToken(ctx, state.ID.ValueString(), plan.toRotateRequest(r.now()))
+		in := plan.toRotateRequest(r.now())
+		t, err := r.client.RotateToken(ctx, state.ID.ValueString(), in)
 		if err != nil {
 			owner.add(ctx, problem{doing: "rotate the API token " + state.label(),
 				schema: req.Plan.Schema, rename: plan.rename()}, &resp.Diagnostics, err)
 			return
+		}
+		if *in.OverlapSeconds == 0 && !t.PreviousValidUntil.IsNull() {
+			// The state is saved even if this fails, because it has the new secret.
+			if err := r.client.RevokePreviousTokenSecrets(ctx, t.Id); err != nil {
+				owner.add(ctx, problem{doing: "revoke the previous secrets of the API token " +
+					state.label() + ", whose secret was rotated"}, &resp.Diagnostics, err)
+			} else {
+				t.PreviousValidUntil.SetNull()
+			}
 		}
 		plan.fromAPI(withoutSecret(t), r.now())
 		plan.Token = types.StringValue(t.Token)
@@ -189,7 +200,7 @@ func withoutSecret(t *client.TokenWithSecret) *client.Token {
 	return &client.Token{Id: t.Id, Name: t.Name, TokenPrefix: t.TokenPrefix, Scopes: t.Scopes,
 		DomainIds: t.DomainIds,
 		ExpiresAt: t.ExpiresAt, LastUsedAt: t.LastUsedAt, RotatedAt: t.RotatedAt,
-		PreviousValidUntil: t.PreviousValidUntil, CreatedAt: t.CreatedAt}
+		PreviousValidUntil: t.PreviousValidUntil, Secrets: t.Secrets, CreatedAt: t.CreatedAt}
 }
 
 // rename maps fields of API requests to the attributes that they come from.

@@ -146,7 +146,7 @@ func TestAccAPIToken_update(t *testing.T) {
 		nothing(fmt.Sprintf("expires_at = %q",
 			soon.In(time.FixedZone("", 3600)).Format(time.RFC3339))),
 		rotate(fmt.Sprintf("expires_at = %q", soon.Add(time.Second).Format(time.RFC3339))),
-		rotate(""),
+		rotate(`rotation_overlap = "0s"`), // of the 5 valid secrets, only the new one remains
 		rotate(`rotate_when_changed = { key = "1" }`),
 		nothing(`rotate_when_changed = { key = "1" }`),
 		rotate("rotate_when_changed = { key = \"2\" }\nrotation_overlap = \"0s\""),

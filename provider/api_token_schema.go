@@ -80,7 +80,7 @@ func (r *apiTokenResource) Schema(
 			},
 			"rotation_overlap": schema.StringAttribute{
 				Optional:            true,
-				MarkdownDescription: "Grace period of the previous secret after a rotation, such as `2h`; at most `7d`. `0s` revokes it immediately. Default: `24h`. Another rotation within that time revokes it.",
+				MarkdownDescription: "Grace period of the replaced secret after a rotation, such as `2h`; at most `7d`. Default: `24h`. Another rotation within that time does not end it, but a token has at most 5 valid secrets. `0s` revokes all previous secrets immediately.",
 				Validators: []validator.String{durationValidator{zero: true,
 					most: 7 * 24 * time.Hour}},
 			},
@@ -97,7 +97,7 @@ func (r *apiTokenResource) Schema(
 				MarkdownDescription: "When the secret was last rotated; null if never."},
 			"previous_valid_until": schema.StringAttribute{CustomType: timetypes.RFC3339Type{},
 				Computed:            true,
-				MarkdownDescription: "When the previous secret expires; null without one."},
+				MarkdownDescription: "When the last of the previous secrets expires; null without a valid one."},
 			"created_at": schema.StringAttribute{CustomType: timetypes.RFC3339Type{},
 				Computed: true, MarkdownDescription: "When the token was created."},
 		},

@@ -2138,7 +2138,7 @@ type Token struct {
 	// Example: deploy
 	Name string `json:"name"`
 
-	// PreviousValidUntil When the previous secret expires; null without a valid previous secret.
+	// PreviousValidUntil When the last of the previous secrets expires; null without a valid previous secret.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	PreviousValidUntil nullable.Nullable[time.Time] `json:"previous_valid_until"`
@@ -2150,6 +2150,9 @@ type Token struct {
 
 	// Scopes Scopes of the token.
 	Scopes []Scope `json:"scopes"`
+
+	// Secrets The valid secrets: the current one, then the previous ones, the last to expire first.
+	Secrets []ValidSecret `json:"secrets"`
 
 	// TokenPrefix First characters of the secret.
 	//
@@ -2197,7 +2200,7 @@ type TokenRotate struct {
 	// Example: 2026-11-22T09:30:00Z
 	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at,omitempty"`
 
-	// OverlapSeconds How long the previous secret remains valid.
+	// OverlapSeconds How long the current secret remains valid; 0 revokes it immediately. It does not affect other previous secrets.
 	//
 	// Example: 3600
 	OverlapSeconds *int `json:"overlap_seconds,omitempty"`
@@ -2246,7 +2249,7 @@ type TokenWithSecret struct {
 	// Example: deploy
 	Name string `json:"name"`
 
-	// PreviousValidUntil When the previous secret expires; null without a valid previous secret.
+	// PreviousValidUntil When the last of the previous secrets expires; null without a valid previous secret.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	PreviousValidUntil nullable.Nullable[time.Time] `json:"previous_valid_until"`
@@ -2258,6 +2261,9 @@ type TokenWithSecret struct {
 
 	// Scopes Scopes of the token.
 	Scopes []Scope `json:"scopes"`
+
+	// Secrets The valid secrets: the current one, then the previous ones, the last to expire first.
+	Secrets []ValidSecret `json:"secrets"`
 
 	// Token The secret; shown once.
 	//
@@ -2295,6 +2301,24 @@ type Usage struct {
 	//
 	// Example: 7
 	Used int `json:"used"`
+}
+
+// ValidSecret A valid secret of a token or webhook, without the secret itself.
+type ValidSecret struct {
+	// CreatedAt Time of creation.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Prefix First characters of the secret: for secrets that an earlier version replaced, only the common prefix of all secrets.
+	//
+	// Example: dcv_x7Kq2M
+	Prefix string `json:"prefix"`
+
+	// ValidUntil When the previous secret expires; null for the current secret.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	ValidUntil nullable.Nullable[time.Time] `json:"valid_until"`
 }
 
 // Webhook An endpoint that receives events, without its secret.
@@ -2335,10 +2359,13 @@ type Webhook struct {
 	// Example: whk_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
-	// PreviousSecretUntil Until when deliveries are also signed with the previous secret.
+	// PreviousSecretUntil Until when deliveries are also signed with a previous secret; null without a valid previous secret.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	PreviousSecretUntil nullable.Nullable[time.Time] `json:"previous_secret_until"`
+
+	// Secrets The valid secrets, with which deliveries are signed: the current one, then the previous ones, the last to expire first.
+	Secrets []ValidSecret `json:"secrets"`
 
 	// UpdatedAt Time of the last change.
 	//
@@ -2576,7 +2603,7 @@ type WebhookUpdate struct {
 	// Events Event types to send; empty for all.
 	Events *[]string `json:"events,omitempty"`
 
-	// Secret New signing secret. Deliveries are also signed with the previous secret for 24 hours.
+	// Secret New signing secret. Deliveries are also signed with the replaced secret for 24 hours. The current secret changes nothing, and a previous one becomes the current one again.
 	//
 	// Example: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
 	Secret *string `json:"secret,omitempty"`
@@ -2625,7 +2652,7 @@ type WebhookWithSecret struct {
 	// Example: whk_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
 
-	// PreviousSecretUntil Until when deliveries are also signed with the previous secret.
+	// PreviousSecretUntil Until when deliveries are also signed with a previous secret; null without a valid previous secret.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	PreviousSecretUntil nullable.Nullable[time.Time] `json:"previous_secret_until"`
@@ -2634,6 +2661,9 @@ type WebhookWithSecret struct {
 	//
 	// Example: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
 	Secret string `json:"secret"`
+
+	// Secrets The valid secrets, with which deliveries are signed: the current one, then the previous ones, the last to expire first.
+	Secrets []ValidSecret `json:"secrets"`
 
 	// UpdatedAt Time of the last change.
 	//
@@ -3561,6 +3591,9 @@ type ServerInterface interface {
 	// UpdateToken Rename an API token
 	// (PATCH /api/tokens/{token})
 	UpdateToken(w http.ResponseWriter, r *http.Request, token TokenID, params UpdateTokenParams)
+	// RevokePreviousTokenSecrets Revoke the previous secrets of an API token
+	// (DELETE /api/tokens/{token}/previous-secrets)
+	RevokePreviousTokenSecrets(w http.ResponseWriter, r *http.Request, token TokenID)
 	// RotateToken Rotate the secret of an API token
 	// (POST /api/tokens/{token}/rotate)
 	RotateToken(w http.ResponseWriter, r *http.Request, token TokenID, params RotateTokenParams)
@@ -3588,6 +3621,9 @@ type ServerInterface interface {
 	// RedeliverWebhook Redeliver an event
 	// (POST /api/webhooks/{webhook}/deliveries/{delivery}/redeliver)
 	RedeliverWebhook(w http.ResponseWriter, r *http.Request, webhook WebhookID, delivery DeliveryID, params RedeliverWebhookParams)
+	// RevokePreviousWebhookSecrets Revoke the previous secrets of a webhook
+	// (DELETE /api/webhooks/{webhook}/previous-secrets)
+	RevokePreviousWebhookSecrets(w http.ResponseWriter, r *http.Request, webhook WebhookID)
 	// RedeliverWebhookRange Redeliver events in a time range
 	// (POST /api/webhooks/{webhook}/redeliver)
 	RedeliverWebhookRange(w http.ResponseWriter, r *http.Request, webhook WebhookID, params RedeliverWebhookRangeParams)
@@ -6085,6 +6121,32 @@ func (siw *ServerInterfaceWrapper) UpdateToken(w http.ResponseWriter, r *http.Re
 	handler.ServeHTTP(w, r)
 }
 
+// RevokePreviousTokenSecrets operation middleware
+func (siw *ServerInterfaceWrapper) RevokePreviousTokenSecrets(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "token" -------------
+	var token TokenID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "token", mux.Vars(r)["token"], &token, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "token", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RevokePreviousTokenSecrets(w, r, token)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // RotateToken operation middleware
 func (siw *ServerInterfaceWrapper) RotateToken(w http.ResponseWriter, r *http.Request) {
 
@@ -6517,6 +6579,32 @@ func (siw *ServerInterfaceWrapper) RedeliverWebhook(w http.ResponseWriter, r *ht
 	handler.ServeHTTP(w, r)
 }
 
+// RevokePreviousWebhookSecrets operation middleware
+func (siw *ServerInterfaceWrapper) RevokePreviousWebhookSecrets(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "webhook" -------------
+	var webhook WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook", mux.Vars(r)["webhook"], &webhook, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "webhook", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RevokePreviousWebhookSecrets(w, r, webhook)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // RedeliverWebhookRange operation middleware
 func (siw *ServerInterfaceWrapper) RedeliverWebhookRange(w http.ResponseWriter, r *http.Request) {
 
@@ -6911,6 +6999,8 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 
 	r.HandleFunc(options.BaseURL+"/api/tokens/{token}/rotate", wrapper.RotateToken).Methods(http.MethodPost)
 
+	r.HandleFunc(options.BaseURL+"/api/tokens/{token}/previous-secrets", wrapper.RevokePreviousTokenSecrets).Methods(http.MethodDelete)
+
 	r.HandleFunc(options.BaseURL+"/api/audit-logs", wrapper.ListAuditLogs).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/api/audit-logs/export", wrapper.ExportAuditLogs).Methods(http.MethodGet)
@@ -6962,6 +7052,8 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 	r.HandleFunc(options.BaseURL+"/api/webhooks/{webhook}/test", wrapper.TestWebhook).Methods(http.MethodPost)
 
 	r.HandleFunc(options.BaseURL+"/api/webhooks/{webhook}/rotate-secret", wrapper.RotateWebhookSecret).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/api/webhooks/{webhook}/previous-secrets", wrapper.RevokePreviousWebhookSecrets).Methods(http.MethodDelete)
 
 	r.HandleFunc(options.BaseURL+"/api/webhooks/{webhook}/deliveries", wrapper.ListWebhookDeliveries).Methods(http.MethodGet)
 
@@ -15397,6 +15489,149 @@ func (response UpdateToken503ApplicationProblemPlusJSONResponse) VisitUpdateToke
 	return err
 }
 
+type RevokePreviousTokenSecretsRequestObject struct {
+	Token TokenID `json:"token"`
+}
+
+type RevokePreviousTokenSecretsResponseObject interface {
+	VisitRevokePreviousTokenSecretsResponse(w http.ResponseWriter) error
+}
+
+type RevokePreviousTokenSecrets204Response struct {
+}
+
+func (response RevokePreviousTokenSecrets204Response) VisitRevokePreviousTokenSecretsResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type RevokePreviousTokenSecrets400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response RevokePreviousTokenSecrets400ApplicationProblemPlusJSONResponse) VisitRevokePreviousTokenSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePreviousTokenSecrets401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response RevokePreviousTokenSecrets401ApplicationProblemPlusJSONResponse) VisitRevokePreviousTokenSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePreviousTokenSecrets403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RevokePreviousTokenSecrets403ApplicationProblemPlusJSONResponse) VisitRevokePreviousTokenSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePreviousTokenSecrets404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RevokePreviousTokenSecrets404ApplicationProblemPlusJSONResponse) VisitRevokePreviousTokenSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePreviousTokenSecrets429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response RevokePreviousTokenSecrets429ApplicationProblemPlusJSONResponse) VisitRevokePreviousTokenSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePreviousTokenSecrets500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response RevokePreviousTokenSecrets500ApplicationProblemPlusJSONResponse) VisitRevokePreviousTokenSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePreviousTokenSecrets503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RevokePreviousTokenSecrets503ApplicationProblemPlusJSONResponse) VisitRevokePreviousTokenSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RotateTokenRequestObject struct {
 	Token  TokenID `json:"token"`
 	Params RotateTokenParams
@@ -16957,6 +17192,149 @@ func (response RedeliverWebhook503ApplicationProblemPlusJSONResponse) VisitRedel
 	return err
 }
 
+type RevokePreviousWebhookSecretsRequestObject struct {
+	Webhook WebhookID `json:"webhook"`
+}
+
+type RevokePreviousWebhookSecretsResponseObject interface {
+	VisitRevokePreviousWebhookSecretsResponse(w http.ResponseWriter) error
+}
+
+type RevokePreviousWebhookSecrets204Response struct {
+}
+
+func (response RevokePreviousWebhookSecrets204Response) VisitRevokePreviousWebhookSecretsResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type RevokePreviousWebhookSecrets400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response RevokePreviousWebhookSecrets400ApplicationProblemPlusJSONResponse) VisitRevokePreviousWebhookSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePreviousWebhookSecrets401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response RevokePreviousWebhookSecrets401ApplicationProblemPlusJSONResponse) VisitRevokePreviousWebhookSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePreviousWebhookSecrets403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RevokePreviousWebhookSecrets403ApplicationProblemPlusJSONResponse) VisitRevokePreviousWebhookSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePreviousWebhookSecrets404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RevokePreviousWebhookSecrets404ApplicationProblemPlusJSONResponse) VisitRevokePreviousWebhookSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePreviousWebhookSecrets429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response RevokePreviousWebhookSecrets429ApplicationProblemPlusJSONResponse) VisitRevokePreviousWebhookSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePreviousWebhookSecrets500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response RevokePreviousWebhookSecrets500ApplicationProblemPlusJSONResponse) VisitRevokePreviousWebhookSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePreviousWebhookSecrets503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RevokePreviousWebhookSecrets503ApplicationProblemPlusJSONResponse) VisitRevokePreviousWebhookSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RedeliverWebhookRangeRequestObject struct {
 	Webhook WebhookID `json:"webhook"`
 	Params  RedeliverWebhookRangeParams
@@ -17805,6 +18183,9 @@ type StrictServerInterface interface {
 	// UpdateToken Rename an API token
 	// (PATCH /api/tokens/{token})
 	UpdateToken(ctx context.Context, request UpdateTokenRequestObject) (UpdateTokenResponseObject, error)
+	// RevokePreviousTokenSecrets Revoke the previous secrets of an API token
+	// (DELETE /api/tokens/{token}/previous-secrets)
+	RevokePreviousTokenSecrets(ctx context.Context, request RevokePreviousTokenSecretsRequestObject) (RevokePreviousTokenSecretsResponseObject, error)
 	// RotateToken Rotate the secret of an API token
 	// (POST /api/tokens/{token}/rotate)
 	RotateToken(ctx context.Context, request RotateTokenRequestObject) (RotateTokenResponseObject, error)
@@ -17832,6 +18213,9 @@ type StrictServerInterface interface {
 	// RedeliverWebhook Redeliver an event
 	// (POST /api/webhooks/{webhook}/deliveries/{delivery}/redeliver)
 	RedeliverWebhook(ctx context.Context, request RedeliverWebhookRequestObject) (RedeliverWebhookResponseObject, error)
+	// RevokePreviousWebhookSecrets Revoke the previous secrets of a webhook
+	// (DELETE /api/webhooks/{webhook}/previous-secrets)
+	RevokePreviousWebhookSecrets(ctx context.Context, request RevokePreviousWebhookSecretsRequestObject) (RevokePreviousWebhookSecretsResponseObject, error)
 	// RedeliverWebhookRange Redeliver events in a time range
 	// (POST /api/webhooks/{webhook}/redeliver)
 	RedeliverWebhookRange(ctx context.Context, request RedeliverWebhookRangeRequestObject) (RedeliverWebhookRangeResponseObject, error)
@@ -19304,6 +19688,32 @@ func (sh *strictHandler) UpdateToken(w http.ResponseWriter, r *http.Request, tok
 	}
 }
 
+// RevokePreviousTokenSecrets operation middleware
+func (sh *strictHandler) RevokePreviousTokenSecrets(w http.ResponseWriter, r *http.Request, token TokenID) {
+	var request RevokePreviousTokenSecretsRequestObject
+
+	request.Token = token
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RevokePreviousTokenSecrets(ctx, request.(RevokePreviousTokenSecretsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RevokePreviousTokenSecrets")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RevokePreviousTokenSecretsResponseObject); ok {
+		if err := validResponse.VisitRevokePreviousTokenSecretsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // RotateToken operation middleware
 func (sh *strictHandler) RotateToken(w http.ResponseWriter, r *http.Request, token TokenID, params RotateTokenParams) {
 	var request RotateTokenRequestObject
@@ -19565,6 +19975,32 @@ func (sh *strictHandler) RedeliverWebhook(w http.ResponseWriter, r *http.Request
 	}
 }
 
+// RevokePreviousWebhookSecrets operation middleware
+func (sh *strictHandler) RevokePreviousWebhookSecrets(w http.ResponseWriter, r *http.Request, webhook WebhookID) {
+	var request RevokePreviousWebhookSecretsRequestObject
+
+	request.Webhook = webhook
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RevokePreviousWebhookSecrets(ctx, request.(RevokePreviousWebhookSecretsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RevokePreviousWebhookSecrets")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RevokePreviousWebhookSecretsResponseObject); ok {
+		if err := validResponse.VisitRevokePreviousWebhookSecretsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // RedeliverWebhookRange operation middleware
 func (sh *strictHandler) RedeliverWebhookRange(w http.ResponseWriter, r *http.Request, webhook WebhookID, params RedeliverWebhookRangeParams) {
 	var request RedeliverWebhookRangeRequestObject
@@ -19734,418 +20170,426 @@ func (sh *strictHandler) Readyz(w http.ResponseWriter, r *http.Request, params R
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3rchs5ti74KhjuM1H2HJKmbi5bio4JleyqUpVv21J19dnNGiWYCYqwkgArgZTEdnvi/JoHmIc4+/e8",
-	"Qj/KfpIJrAUgkUkkL7Ik10Ud0WWKzMQd676+9bGTyulMCia06ux/7MxoQadMswL+OmKF5mOeUs2OX5gv",
-	"MqbSgs80l6Kz3zl+QeSYUJJWj/U73Q67ptNZzjr7nbTQZ4Oti+f/2Lv6unjGdkfq6eXg161se7ojdmed",
-	"boebZmZUTzrdjqBTeKdqrNPtFOzXkhcs6+zromTdjkonbErNUKb0+hUT53rS2d8abO92O1Mu/Bfdjp7P",
-	"TGtKF1ycdz596naOykLJYnEWiWDX+iyFXxMzIT1hZFawSy5LRWb0nPXJsSZckUua84xIkc/JWBbwnKJT",
-	"RsY8NytGqMiILDJW9N3Ufi1ZMQ/mhkNomcb2YPdZbOAvWM4vWTFftgWZfaa+/ll+ufH6u5Zud/FfyCnl",
-	"4j0bx6dQENO7nQo8Wp+I/dRP5bRl1PDSLY+5mL8vReTAmJYTkk5YeqEIM4ulJ1ycEz2hGk6FGQRT2j7S",
-	"JVykeZnhI4zMciq+UiTnU65VF05NOqHinKmhEBKa2ifbg10yZVSoxVavZJlnRJVpylh2QKSesOKKK2Yf",
-	"UjMpFDPnlWtFZoUc5WzaH4rkOGPTmdRMpPPej2yewCPnQhYs6w9Fy5HNivlZUYrambVLNZIyZ1TAWgVt",
-	"/8jmkU3OmDDXmpn5cEVSmuddoiTOrmC6MD9lkghp/pwxqgnX+2SLaEm29/bIJVd8lDNyeHJ0fGzWq6Cp",
-	"uXTdoVBlOiFUEUp++un4RZ98KwuyvUsmsixUt7qlpktyxfWk+uqCzWH5/RdaXjBhjmOpWDEUBdNlAVtg",
-	"LnmhdLW89Jxy0cX2aiv7ns1yOmfZPsFjYtqnRLArkrzHDewdZ0l/KA4F7ByZMj2RWZeYA90lI5nNu2YE",
-	"OBQ3gt3tbZLwoJsLNu8VrFQsS/rk5wnPWTXKoYC5mu0V5gCcF0zZlQiPx+7geb1NLnru6cTO7D3Txbx3",
-	"ONasMGN+b19X+DMle9fXRGmqS3uQC/aBpWbPFRmxsSxwVDAcpWmhWUYe7Q4GXbI72OqS3a0d85+97lDs",
-	"bj/vEkqmXClzT1QqZ8w0SbhAsmsW5nGX0ILBGVHanNsuGbGUlgq+gzt4RZW9TfZQV0TkGRvsPP/6Gevt",
-	"DrK93u5OlvVG6fOd3tNnz3fp3tfj5zvbu+4WTBjNWFFdg8bdqV2HGdWaFeat/+vv/1vv//7l41Z3e2/v",
-	"03/rxIjK8fg11elk8Ya8h50mu1vbhCMPkiOzlmRSzYgoLlKGN+jlKT3vtw533MNuWgjg3tZ2fHBvpGB+",
-	"gG1Nm4du1r645JqaCS/hZbDl9rE6F+Bic3ZWtXW7zOEHOVrGjz/IUX3sH+Ro47F/kKPbHfSPjM1ODV1R",
-	"Ea52wdgsIea/SPAMCfxKIR2yXAg5T8VwRoagXMoLlrVJPPh27ZgwUU47+3/vmJ46v8SG+cpwxsURvqbX",
-	"fFpOiSinI1aYdcYbosiMFSiotYwCWG1tEBkb0zLXnf29Qdeso2nYSGADWET8q1pCLjQ7ZwUM7jUzvbdK",
-	"Mnh1p/DQVwoWEcn5hPGCfMf19+WI5PK8KeHIVMuU6vhBwOZu9ywAn0rNXwvzeGskXKT/lv3/BXjZPvFX",
-	"1NImO13knfMZC4/JiBmplBmSD1zJSNFDkUmmgICnshQa5OhS8F9LJphSnhnXRKQmHc/kdI2r1DgChZ9u",
-	"y6o9XWPNTphSy4kXUfhIfXMVUxtfftvQ7W46XP5lw4f7Wh+8lhcbDx6aud2h/0xjNOF7mWd1waYUmuch",
-	"/7SydZdQTaZSaau7cUWysgDOYMSkq4nMGVEslSJTXeJkymR7TxkBC8W8kPUl3cWuMj4eG0VwXMgpXgXg",
-	"0uTUyEAFAxmYgmAGmgHLUIwMRSU3jzZSdkUblCyQPh79fav3/Jd//n2rt/fL3wfm49PBYxWXQ35mo4mU",
-	"F8vOwhU+Uj8NV5PNT4Nt6DbPwyfTlpVFzevf0MxK1+avVArNBHyks1nOU9jmJ1YX+u8flAS1rur9vxWG",
-	"nnf+7UllDXmCv6on7/At7LTJkfKxLKYsc7pZv/Op2zmSYpzz9F5H4vq0crkg7JorbQRiPJpdc8AVMwQc",
-	"1YLEPXDGswSG3abutnODVqW0T95ExHHTyctLJvTL6xkegvtbH3MDzdwFSV5RpXswjt7xC1CCZZ4xQxKo",
-	"gCnl8hzG+q0sRjzLmLjvgXottDA0KafphVFurUqk/QNcGWqhC54aHqslCmbWfmL1vZCR4gs0nRi9SRam",
-	"SX4uWNbjwgl7oKilcsosDaNWR1VcM1iTY2GIDc1fFgXa0u5rXVzHhJmenUUul+dGLfJafWKPoznUqJBy",
-	"bWZVosaLxgWjZ9nj+Ebqb2Up7v0oyuKcCv4P5D5GwRMSWQ7eVhjbuwKYETfPfEt5fv8XZokCyoCzwX1y",
-	"uiZSkVMpX9HinN33WEcym8OJMJ3by7xFXvNv3KheUzG3LELd6+CkJFMq5o5SqgMwd82JteppPmWwjqGp",
-	"BY5uAs+dUZ0YFox6OAz9PdWsRUc6BZJsCIChvuY6qzr/HnbCszfsHBR/GRzov2zFDHyhtuC67L2TOU/n",
-	"8Z6RzDzKCjrWPc70uDfRekZnvFdQzeDXnp3H4xXD+vUvW4PBwdVfng5WjaxatsVBnaA814+1USl1ppmf",
-	"BC31RBb8H/d/zzw5t9YvI1leCHkluoQhqwR6bVVtp046VQPup32ucVB+/vnn3mGpJ0buBIfKotXp2yPy",
-	"9Ou9AfnXf+70l660XaRLynM6yu/1fh8SJzeSGS2A8JfVSOx9at6R2zoWs0KmTKn7nvOxNXte0rxk6oAk",
-	"wPdUQnKutLNIs9xMAoapytlMFpplr1nG6SnM5ctQYMNkk7A304thDp/casMGHaY65o0zLeFNtJYGmjpD",
-	"4KyQM1ZojhI/z5YZYIw8463oB5W7bq40m3bRM0ILvaGm27gT3Q6fLQ7iKOdMaEKzrGBKuQEZUnxA6EiZ",
-	"37ggzAigDdq8PdjpD/pbWzv957HOtN3UxoLNZ8x1Qs2aQpvWxmaWwTRl1XGcftzoVqlmf8dfu2aJq0dR",
-	"GDDjOCwzrl8KXcxjyoLhP6ksMj+m2YyJrAdeU5CsmxuJGxxpCqUPMCsZdnjJioZN1XoKy1lGNctiS0bd",
-	"IVt2rvEkmqcdtaAZil00fxcMFVXW6CDhTdxnEJRq4/zYoaWWZwUT7KqzP6a5Yp+6HVHmlpBiuwvLjEaB",
-	"Gw0ndL2sGo9pZp3hpAUzq3xGY1IHn/ozCAe7ea63n/a2tnrb26eD5/s7g/3B4D863Y5RnU1rHbN9PSMH",
-	"xbYwY5ryXG22Dt+WBepC+LIZzsoJGiap52fL6YqTzzeyRy7MyXa1+kK3dIeu7kVqtHToTIDUKeBmGgIY",
-	"2Sl2qTecSqVwLesb9EowiIEuZtSyA8KmMz0nfGyUH3gg41l9OAX7daPhNMgYNzQhOLeOHnQdzanvRHgE",
-	"/PVzVKE6iLU5L6ePr7iK3JZD8FWYpTFbwpnnEVHymFFN24ijfZOryvuh2VStJHgVAfdspUOLgsLfE6rO",
-	"ppby1Dv9ecLgVjmrAExjLPNcXsEVa8YFdDtBaE2c1SeNuBvzArR7QMyFJdKaZKjSfo7BcZ3/UBx/kPz1",
-	"h8P5Gz64fn0ymL/mPzzvz/62PW2/8y3HBVY6mH99+LGd/qbML1xkiwJ30qJX13wPvirBgtCW+h6nMoss",
-	"94k2YyfmR7c83r1eXwdBp6zHZ6tn7E5xxJBeTqnoFYxm0Klm1w3ScCjI8Tsv1Vg5z0XrQPhOf63+kXoZ",
-	"ap7nb8ed/b8vP6u4vJ1Pv8RETmzMHhU+tsuDalB9JIboggAdoVJW0kZxunITbA3WvlDfmlfRJPYJ3InH",
-	"+NbWYPF64TDOtNQ0sg1vvG+TN4YVxhBJDHgAXcAQU+HVg9qebQXOzMGiM7PbGfPrmEvlimhJxvya8MYZ",
-	"OGEQzLLpnnORsevYwmfs2gw+sCN3MUzETJNqMqh1H51CzkXk6rzigrmWj07+Wm91yx4YoxT8cPL2Ta2T",
-	"7db5BJ2iX2Nh7yAWEF0/rPIItMexLSwURtK0E17tzzwY1mmWsaxLaG6u7RxN/tY+YH4Ob4NTCCw3hEEZ",
-	"RRK42diw5NVaAW6jXXK7CH7M3UouAWrmKQ2eMn/9GhdgOVVdIvWBGN2kCfYtc3xplkV4adVq/cWfZuad",
-	"vcHAWc/XvvrY5REsa/3y79lgAkcLmqSgyX3s2FasyHJGo9BzNyrzCwJbHVWd3SFYQn3gaIWL4c/w7vNn",
-	"sSvRIqaAOggscOZdE113MyFWtmJt/r6stfALvDciytgzvmSemTsxRjZtXKQmLV2ctLs6SzpwlzC6lvEI",
-	"k4hMsta1rc7L0eHht1xk0eCOkJYcHR5abV2FsbeEGpEOJJajQ3MxuFIlQ1dKFZ1NHr3/9og8e7r3vEvs",
-	"p68fR9T7LIudVuw0CBfBPnFUtUX6e0g1+zDmgR3RsJMzrZhIi/lM92VxPuyY9fDnp8WEUh0QmnMap7dW",
-	"fT56c/j6pXWGJWNZCqNIJGQmudBAZkRGrvzTbi1p4eTXK64nstS2nUZ0PKV9NzXB9DqcFBYpduDqu0pS",
-	"KnCJ4mJ5Slu4l72LR4fuiqZSjPl5WbAMhI36BILFj3GzuFSbyIvERTiGIw0DmZOU0t4Y3K8q6eKfuZQX",
-	"5aw3Bk9YQh7Z9/Hw4C0LiIqW8jEwwqRgSuaXrOiVApyfZn0T8sha2B8vbInrN6q3X8/gMi/O6qX9Be21",
-	"Dck5uGd44g3rVKRxdmG4Qopwz6quo6Lay2uaaqI0m2G7Y37NlM1fwLDv+kAycBOb3/8hBdsnG12s2KDs",
-	"hYjrdmaW3VBmAZ/zjBZM+HgEf2Nms3zevDMVdVomRa0WPyHuxssAdRnUTLcIJVpVXYIGGWosyWaURo4U",
-	"Ky7jV5dq8uLNifdM7wcqiLX/mzFt7+2Fce9EsRktDFcgozlJDoh1eIMW7dnP2BrCsJnWZWzu/uyCO9IU",
-	"33k3nTMI41vGAN2TdggrFRn3fLIO+4XD0eYFhR/DxewCk7N/1peTGNLQ2O+25dho31U5ndKYpfxkIgtN",
-	"gu+q1KPI1T1d5NbB9nmGnc9tEMjRofKMu7/SUJYaGcPxFi/AB/cmuOqOaVbL3wUeX001OOwLByWgoUjT",
-	"ouJLkAK2aD2z/CKrySKOZhgZ5YLNIzLv/bC8NYzkoVx+WzZyIF9LbLBmWWJ5VZubrsdcnLNiVnChz9SE",
-	"bu89jRzt7w9723tP3dK+ePnerK05XUVKFSMTdk0zlvIpzevDeT5+9jQbPNt69mw3/Tp7uvecbo8ZpYN0",
-	"b49mg609ujMa7463RtujwejZ9naabe1lT9OtvdFgPBjQwbPYgCdUnV3EUpJCkWlW8EtzjC4YuDAxuYQY",
-	"uS4uQK2wdt84H3KRdwF/ijgZ5XQqhc+aM72aRyHoo633l1/HerhglSNimb71I5uDV9maP1T8Oil/i6pR",
-	"dAlV5LCX0xHL64r1SuoppD6jcR8+BBHOFy7R173Bdm97YC7R9vP9vefrXyLTV+VzWzDFFj7aHexyXM+N",
-	"Sstldov3WEJ/6qxgl1xFnaJgM28+ltSvOMqCXIMRCMRhlpGxLPrkEC8haHY+3BFf+kqF6YYco74YLXJu",
-	"nscOm4YyPyku9NPdToxFzwo55nmMjB+9fknsr5UB14i/1nYF1oCGEt5RhmnmHFnLSsEPY/5Zdjaar3ld",
-	"XToivgdeKjc0u542PxF+3/ByrzHeS4kxE2cFoyq2/z9P5m4kNhwoXDwdpuMEq1bOWKFYtu6qQRNRHvbz",
-	"hAnHLu1ztUVqHcIm12LlCBUreMx4/mo1hxns0q3RdrqT7bK98dPB11vPtp/v0N3RXvo0+5o9Gz8fbG2v",
-	"51eseK4jiH5gnmx3UbJylyAgtjVyE9K5KIetuFiERtR2LHaI6hehJqSskL5W+S+Dm6PuxXMZSoYPrsvP",
-	"cV0GK/kejs+Gpvb3cLYq4607dF1nEkPZSjpiGROM6selInnLTsB73xOOIKDztby+6KDfgm0Is7Gb2oP9",
-	"GiRAezQ52lLSsiiY0LU3FmTqSE58uEF2ctGdcEHecfM5VTObaUcr+7lWtaxrjAa8Bo8WDRXIZqTVdMN4",
-	"IlQ7v/IwAiSTaTk1iwHG36+fDb5+3K1Z8yC6o02N/ejdz9AyyACgHhYEzdmV0lqHFQlytipLTeV82t8d",
-	"VM7BshD7nOnxPmCZqH0z631wOu07Y7xHIygCKhJEAt3IzHdmOuqlE5rnTJyzft288ubw9Uvy9Ppi53Lv",
-	"123x9dWuflZszZ5PBx+eTnbO98bb2a6ifdNEP0svKVW9S1bw8RxevyuDILqtKkM3vpSxnJ1jagIwtmj3",
-	"hqyd2Sy2lTFhQAPh4VsUlqdMKXrObhDK8Eba6VJNluwamTMdnTvSVjOdlTMHpkBLLadU8/TW16Ddqvi2",
-	"bnar2RRvyZhIDjGa1dleaPyQvfnbi7evD4/f/IbNiHFZO4i/aUj6EG9jg/Vv6sf3uT0Q+I8nzXnpDSk2",
-	"Z8DwsE63Y30VEQ99W1DwITANzNCrrnN3UTOXBTATiAW1srIdw4s3J+8ZzYzAWJMV8Kv3+MJbcVrQ9GLt",
-	"iGIfLOBFU3eLY5zxhR95XAIDe2foV6EkLZWWU1aglS0mlS6J3fDCjGlxbeIeDdWmxTmLkQb4vt7RARHM",
-	"cECbp1yxOhdfU43ihvzjZsHkwTLYIwFEc/VeW95st9wuRXR/OT0XUnEVl3zG6MLuVul9nggY2uS4NEhC",
-	"LJSDItbfJYzK67TwkOmVqwm7TbPOyvA+yPPJKRdmapokLkFDPflofv5kCLK8SFZRWk+XphabZdFQLNTZ",
-	"RMaUurczVlAtfTjGP6RgX+EZtCKa6mKIXSrPBf9Hc4GOcllm45wWa2nw7JJnTKQxypXn4AyjQl2xQpER",
-	"m3C/s3Ae1lYWkQUi/YgGh/xJpLxj4Xe07jTSpNo1IwLoQBKU46Zo5FzHeKGDWzkr5PWcyPG4v5mI8sUc",
-	"n2vsIcsVg7iOMEKj/5sVYW7TywjzhwAXDKSzFhPc9ugSAA5GC2HlgJkm80umKjmY5vm8gu5KISXd33hM",
-	"ZSSPPASHACHgkvXwweTxHZoWzSVZnMl/mKvTZNrW5GmFs8+IUGg6Y9H7eiNvqp1AQOjd7nRDHhgQ4Chf",
-	"9jHaTcNfoH07o8mUCnpe98ZGLA+llmeg1y8XihFkL1T8wQwD7l6qiJJSmH/rYi1AcxoyyiEa1uPtmU3j",
-	"lQfkyvF5a0ENUqMWrX9hhtRSKb4+VHjDjDU86evHYKG5xdw6cy8QNWmJ+3nlaQ5GF3UOn8atW7ft1wiH",
-	"sbFry8NfxsxwDQ9XI4CojkxrURK5BY64YkU3YgrkRuQA3BRs1kZTGyUJrWuxuO6YL2x1FLnXAFVUONSl",
-	"D0UKVbi6YxUgF73utp4N3dsbI0LRFwpgSFVxNmPT+KFQ5WyWc5aRo5P3Fd29YHMItCTnTDAUB5y/vhpU",
-	"z/zvm5ffHb8hRy/fnx5/e3x0ePqSvH/57z+9PDmFX//rf/6v9fJmQl10aUR49SRKmbxgaoXmETna9sWl",
-	"R/ru+ODyAIfbCSW5QeQBxhCseuEVPuWslMg/lu8AWigblAVfvMNVjtsivBuz66MmukRIogvKc0OaMrlZ",
-	"WsnqsAKIb1CQHIM0hXuMV8A3trzSgf+hJFlR5mDdMjZjIlNEin2SXPE8S2mRJV2SuN2GeF687uaj9Y3i",
-	"RzZmRWGkmwnlIsH43ZQmN4o7qLW1VgCNf4cUUurAqyER1U2ZpaA5gRZVkEQEniB0PPXJsX/NQx3C+4Tr",
-	"BfsbBFkggYe3sWkk602jm38WTWfBcvXgrZ6Qugc9NTWGzvHJ++/IezOnv22tcyzXCtr4vMAMwa6WX0jL",
-	"1SAay0j9ZX63IQXeYrs62Qd5c/XW2RoGZJftXNFxfOlGhuWzQN1bNlwc6Il92ChqiJSwrr9mATng85i8",
-	"owbrS9Q0V5Kk8tLcvuT/6JvVSdZwtvqYjNDiXN+rhaWscfiabBYMvBbA4WSWML6jSXZsAEig/tRUC8/Q",
-	"omEdUbF5QaiviRjB1Vpgfo1U+OAstOuANq9ts9AArybaNDwC6bEux8rhdxt5Z0IvmUXGdfRzpepo/fsx",
-	"b/XvQpNcc/y3q1g2Ip1DBbNbpaw2Ip8DDtf41Re5aNNMG7i6qzXENvn/3Y9HJ/+2NTCiP+GCvHv52hoe",
-	"2TVNdT5vrpU1Was+RMBPS6UJTVM285HhXQA9pLosrPrErjUT5mqpffL+5PDk5LD37uQEfnp7dPIO2ugp",
-	"TWc5g8Prs2oRFJaaoYF41h5DXNknzTQyplkx5YKpQCi6odoSrvPe3s7TNZb6HqTuuFh7KOYEpVpaE2Vx",
-	"dX4SHIAOzBLjjpkriDamyihsY4jJG6mJzVfYJ448q26AUMAAxHeMpnF78t+Vo5yn5AS+Jq+40l8pcnx0",
-	"+OYNUQirQB6hJdaG97gttb9WsMDnXE/KUZ9LLEhgh/LYA7cRLWe9nF2yvILjNLPEBKOCWUOwuVpqxlJO",
-	"c7iQj/o0113Sp8WMdkmfW8xL+AhRx13Sz2UK38C/E2kucF8KLpupbHWdYAFeNyL0PUjMbRJzWKRnb++2",
-	"JOgAZTrNqVI8NVqQzhX626z+U0nWSYMgQ2BWwDdbpPFNaXFdTFsWTncM/guMH4JjAaiVVk4z5NrwzZq9",
-	"ql5+BVwNa8hzQE/ahZRVUapB5vWdB6g6uJKH2NTPiE2tqVmLCcQzBn7gM9CWPAw1RIG4CH3IVoP4LZLY",
-	"vJhkH8Q/KlLWqIzTJwlNNb90bVnpdQIlhWoWZERZSfYtKCEKZjjTA6IYI0lNy0g836/UiTCeojYRGzWO",
-	"ih+Ox4FlRAN/cJF+Ail+QwH9rRVbtXSSa7uIrjSdk1J4DG+AtAh72Hrw9fxpRXJMWTcj0tLb4dEyD5gI",
-	"UN3gDyXaPkhJD1LS3RuzFjgilCuI5kIjiCM51i6KUAoNiDZGDZ1SDRlJUdDVDYBRnaC0fuJA4tOjgAlC",
-	"6JjFBB6ZPU0+yBGC9Cd1e1bS9aE7FnARju1QJJgsZaHRKcKkuww+y8Vey8LBIgOwyIhZIKPcLESjjhDm",
-	"hDeoZNNjvtr7HeRer/KBxXa2zS0PArLNpTWU3xYy1AWj08qeQMuMa4cb+TkwniH6+ioI1ODRRg2r4nzD",
-	"bjWfMqXpdHa/mLLx4Ncm4HCkV+v4rJ0SkFjWyxl0IbF+1osLX2GUwqX7pY0YrIQW9fjSd67zIHF6UHk+",
-	"R+V5eU2nXCyJdS88kCiUaMHaszbo/eiQTOlFLNg9pXR9BDAEEWE0nYSCZYAAFgVu41Asdf3okwqaLBZ+",
-	"QksVgxaw0PN2xrMCTrd1TR8dorhstScklGAwzPkFy+egG4BcHUAO17PLLK+w2sP6yr6PX49MpR4wsibY",
-	"adXgL23OgdO/nZJfSwa4wc7/7kN0EXKJKrB+K4ZcYtolOaNZPX7XiAyKuDBATHWkjfPVtyHjiqWLW/JX",
-	"mvMMdbLqbAbqMyQI7g529si//nO3v/O4TxLF0rIwWjbYMvO5rT9Eypkd21AYCdno7MI/C5ooPGcBsnT1",
-	"PLGPj+R5qYyCbzFTvYlfdYmSQ2Gz+hEIzAFjgnhtg077JLGWW+gRB0gBMNS9ZnPuLYKYlSWsIo+DheJn",
-	"/iOMaUXyzhUtBBfnKw+8rYvszj0VeFT3iZKhEglCj3nQ3lZXXpmSMeW5kTztuk0tbJr5GlY1bCcS+Q8P",
-	"Wpw7INhu4W7jqjRpZ80NS2nHH0FPHoKFi9HSAI03mldSQ9a9ARhzBHs58BDfIuKy92yY61nF3dRSgRGF",
-	"2aUKLapYEpwIi73/cPL2DbG/Ei7sfYIaHnBznz4fbD0+sDGPUIOQQD4t01hYA0utdEnyJPF1thYTlp6E",
-	"uUCt7NINsgkdG9vc7xnNdaR8Mn4fRLenTKmWRKAlsLIfY/tXqywgC2SRM1roLqblyKIZUr8w7LaMwLeg",
-	"+uc2mzs0DkK9xKDMzeq8K9tHbNWqwstRmRHtkEHd5RqeVs7FRSuI7L1Hitpul0O61Mq/2MID+OICpnWp",
-	"ik2rN6wT0mkWzcVw3uL0l6tmNy6cvRihJfOVZrT35pmongNvNwJTgo1bCUFSHdebBaCEJcTByg2tLJ5h",
-	"N0Auzmzl15rT6+lg99lg0I3go+cSknbsNnOFAsMBFE1lF2Q0j1qcnj0FnIKq3PTe8+1BreT0ziAKcn7j",
-	"3YAXl6/wKkWyWsn70SYDUvWgUn6OSlkt5M9cT15xcbG+IlLbhI+NTc9tUwuZZleCSJGyPjkUcwDyct5e",
-	"uCVGyfogm/6AidYztf/kCaZDumy7J8Gpe/LsameKPgFPI8uCr5QqYJiLC/PLcmoBY664Hlb6j1peXZQK",
-	"KQUH5edKFhE+SbU2WmeE92NRT+Ie6JNDX0VqLMtCT3ylP80EyjaUJLaY8lnGcm703wQV3g9yZOhQxmjW",
-	"y5nWTpFdnje4VoJQHfaGkqRC+wmN7TZNcD5rMrxbSCD6QrCajGZnbjGXs3uz/ErL2QxqQetizsX5ga3g",
-	"mUCZXgiw5/oOY5iXoIC+BLsHCvOLJ+hzEzmWCyUfZKNs2wc52rADiGRlcY3u58m8osL2LhFECW/gCuKX",
-	"sYolXx4mKUQ/N6P7HcAmra4Yt5kindKe66jHq55uU6M+dciFKJ/UUDbWSsr1NU3gjMS47hq5AMAr7Kk1",
-	"dAOyC/cJhVx4fx6SlPZ+LaWmlsDD+YISuurA50n2bFyGfWZrQCCy5WrC04kHFFETiFG0RiPzsvm3Nyqz",
-	"c6btm6Eb4isbR6Fq6QDbu2Qiy0L1yUtnROW68kWbSWyYzFD4Uibr3zSs9WEvNmQ2+2WcUOXqzzdY38eN",
-	"3XrrHO+iFOvBP8kCV7Aob5M5rZex8oMcVekq68RG/CBHLjbiS2aLLPGehcCbC7kQiwBDXv7yO1bjJxEu",
-	"70/mZhkTP8jRKl3qgxzdjxJlZNYH7elztKfq4kRzs1kg3RyQxNMdG57gqpRQiEcQdWStX0uGHuOiFAJp",
-	"o38fUL+g1n/MX+Au51LcJidv2d4yoRCrDm9HgSlBVKTMZQsBYm0l03e6naaEGB2Mi6JaOpggKWKfvDx6",
-	"cXJo9v0dwsMX5F1v59kuqDnvzS9jsj3YfdYlO4Ovt+Hb3cHzp2TEdc0yylLExGXpzrNdM3RFzWv4ybyK",
-	"n8y70YG/8jFfbTbgZiTTCpvwoU1QeLrbJ4cQeGN40ZYRyp7uECQtqksyfs61TQRI+mdPeha4xuoGEHIg",
-	"MuWANfA9swrwomkagGMwMDWoYjGaW6CzKb0O5/F0N3KuX7PpKOYPOCQzViijAE8kGbFcinPlvGyhcICQ",
-	"cQpVZgZORa7JCGo7c7GZmdhpT3OAgpka4XUKwzuoWLvo+mDOObliBXM93yIrXcugG9gI6qn5oFVhnfJL",
-	"ZicQG9z2fWTml8qsng4CiNBJDhhpn2v4tiu/ue3dH5aJkWxZpYw2lg0PVwumzubj/SC5WFEsa445iBA6",
-	"Z73RXCwp/ACnfLHF77j+vhzhHQiiDGxRX6N4yavwVjk2S1MA8ukGoiwsnxkKSPKRCFqZakOpO2vjCVR1",
-	"KXGYBy7eAca5qCG9be9gfUM0imIrH0ZyBBw1LvThgvt0XutZwLb9DteOZovfoUVqwwEcYpG6DXwMZqEs",
-	"xTQkELpfpH5rHJe2za1lbKGPwP99mw4bt8CtrgJcoVWiLV7g+5FuLQ97EHA/R8ANb15rjg3G1HCLtQdH",
-	"xYYcOOM35tj4/Jlm6maaYoJNxtLcXNVkfyjc56bLkiR4cTObh7PAcbN61I0dY5gu45r2RCAuR+Pcb5Q7",
-	"c2SNKmAJt4d+wmcROPtb99mFeJZxqHiIyXHFxn3gkizCYJ6IhwJeW1pFDdOlmGLCboiRXTYtrbZBWU4Y",
-	"0WpERTu6lUiK2N4aOIpLbMxCmhWdSaFchZqU8cumHCqk2wVz/rkg20TdHAno3yHOL4sE1iyDsIwy7rgx",
-	"9r2bURtGCf68PqC3kmURg3U1Z+lXOxs8h/vYPhzRLpaGDE5p5Yez+dxWbYIgttOjd0lQkse3K5dA0q4Z",
-	"A+5W3PzakIz+drrSTGVn321AIBfWemwvWuN8Lyb5BVc+0Lxi3NfBXXetyVdeCeVrGpsFwyTGWU7FbyaC",
-	"JyjCvYw2/gSw4CsVntvMRohfwhdczXI6j1zCl/iJvNLRwL+CanYGFvuVfABq7ZgHISeCrczMOeWRWtEh",
-	"7I1G14lb69pgVsrE4an7bCYpFrZoLTx2drVywUMrzUoJed2U8trc4/Ul4Gtv4IpeLcjLOSuYZgISOzI6",
-	"VzHqa393jfl0HsO1zDu16e883Vvhw1dnO4PIbQlS/nyGLQ+E053BYmfbUf646d21AtIyHm4fcRSMK8u8",
-	"pwtGnt1oaNQNL5m8YGLpuA7fHaMJQ/XJqd1oK2cwRYxKZv4zANa1NxgMakN9Ghuqtaquu3pNCd9fZd9O",
-	"tb5+QpHj0I2fxtrSRW/ClUDZ9rSgQo2RKG2qIRfskstSVQDd7MowqZgYOi7kNE7pCxIqzJ7ym2bAXKnt",
-	"ABXUogPjF5hyelygOaUlHq8zKUeyqWtvP1upa2u5yTj9lKHmNWISjSpb5zr6/8oxNattyOiOvvvx6GRr",
-	"+z0C2N4QM8BOyiEA1rdwRpW6krGk2Hf2F5tlMmNCVe2Q12ZNzLV3RqkDrO0RKBG232+o4il5XeYa8INK",
-	"mpN3ORUshOFpuKFlUbBUk4ksFCMjqrW1h87AkrQKGKcZqu5mGF1f9N1HzSTRwJDnu3tfP76NOl2HGB4g",
-	"r8RCT11yyYoR1TwemL5hkAZSoR675kqrTWIzXmAyrzf4gMy7aHsMZQVC86KWoW6DWFbpOtC0ipeWqOV+",
-	"GKXCqqx7g7WtT0F6ySc4P8f41t4gUmMChnKmpY7Vq6yYTXNYK/RZbDZZqMDkf2gouj6+OK70ms3k4nxV",
-	"3q9Nj8WMot3Bc8gSzHmq0WX1+ZWlI6UuvpdXREsobteML/lJsfBUwMHwEwG2nLGcaUD89lDqkSAUoIZL",
-	"584VSWmeQ2KdlZsw/YUklpj2jq3n14lVzYzsgv26aQQ+08V8iUtKYpzhnUSULDLy709P34VJKl4mGzyP",
-	"HSnNdQzX4dR87ZP2F4gLQtr4a99OZOK6+0/vX3mp3EjocFJtYR3V0mVL+LGvv9Okd2EEcg+AMhh60tcq",
-	"f4XLEkSpWMNAcAhjfKWSXJeQEHNCFZmxgpj9JVdcZPIqVmUTuops85FvoHq3IiKDeGYCPlrPnqhhWQNv",
-	"dduCT5tLYl+oC82RHhbKaNrRL/QcXTdmAxjeG3V0Q4EHstoV3jPbTIRT5/n6MGm2FZYFyfmLbgfF43WR",
-	"LKOyuhqh5/IWr35LBZeX12leKn7JDmow9XDAbLVndZvIDE1zGm+rUFLtrI8hjMUJopXe7998cQNtLM6S",
-	"e4VPuM3jjeD2ra1nsWvRsp5GAsG9J4hmgswFLywrfN4iyw587XWo0+7LoZtln5oXbTMFW0Tiv70N8JFK",
-	"OJ/4TjTq8Ua2wnzvwQpUOTK/mtVNqSDn/JKhMLy3/WxA/vWfe/2d/tbjMN6nFICROebMIjAfyemskFMO",
-	"xRHpeMxzjsliGAwL8VRBxXOzovD72zFWOeMyno79XsaYlvk2dPf0SYIfEqyRj/EVqZz56vE0A0y5bMpF",
-	"grA/5kELiaP2rwquWdIdiuSDHPk/a0A4av+CzRe+wzrfAH8E2r5/FQFynF3Aft0nCaidOExIMjWDVHUn",
-	"GjxiltGM1lsUostzYl5viRyCMF+Xm4yRH0Ym02rRQOvi0uxqmOWqLJU49oYZwz3TXKDFx6CQdbcD62pf",
-	"qtbYW0ncT+EqOjOJ+y0cdvQ795Y1wbhn3J/uZ78p9vf6JsXXmSnVYu8fFfJKQcK2NZdRF4TAVRW/cjNT",
-	"v7Ob9Pit5usiz2h3yGM9Huic+TPkZe44j1wrYMs1Zx/eJ1vbGMFOADwKk7yo0qRUFqGZNnmsz8datS7b",
-	"27eRyPt2HA68AVbG1KbRWhFQpaOcA4AE+tSW7vrW8+3+oL/d32pNyFGMifWCw2GF0VnLqmWWIgUzGBfl",
-	"klo2W4ONiyKvj2WlWI6VHm/TjVTrf3W52TXGsMLRVCpWnNHz6DX7yZAL+K2x210Lo7K997SKIK26fC3/",
-	"wfOcPtnrD8ijv21tHZBXXJTX5PrZ07OnuwekuNzf2t3rDx6T71h6IZ9sD7YGg63BFvmWF2wsr5/Ar+sF",
-	"9jsaEUPDWlxMONm1STfi9GuHs0YsYgKMpbar4pvspbyfACfHAR4inD4nwsmuonopskPU0zZQ/34G9up2",
-	"HczLTNjEovr+XzA2O6uxuWXK4I8Mqrauz+0+LZ9ZTHmplB8L7NF+eFm8hVNfS7XugVypoGN70d0Am0cL",
-	"kOUbc7AQ3ChAt0F5ekJn4C5YwNlt5lm3VyC1TRyQrGQQiovBI0YunlGjbt1mlZsJjRKSF29OEFarW10l",
-	"l64K6Lk6jorcrZVDsqiw4ds+SxwI3dyb1xp14iLpIJDlV8sCwSZWQ83AJLudNpJaqzsUh7fUPp3cIRmZ",
-	"eUFibFDO10xTaTbrkoKKC5ZhGDOoXHqC5nEK8iNWXaAjWerQKGwB0jQPq7vbmCbyduyhd529z4wCx4Yi",
-	"qRRQ9hiilCojcguUasT9SQs9t4pvardtn8xladE8WXHJU+byO/1GykYtbvvcAUmEFCyxpheYP1fkqpBQ",
-	"rtLB+IS7LbAarAsTMpoxtuUqE7muoooI7EYEtwDx+8LS3JH0gtMlpaTDcLWg1LDMs5XllieMZjkXbOmx",
-	"KqrDBEH0ZMyuyJUsGgbHTq3WsS/5HA0NMryGOeK1HohGSPEWYSfeQFlHKEl6JYuLBia9y4QI9rlWBq3O",
-	"O90AzVVpIa5QLVyOIVRXFsmByzqCOLvkjXSQ9gLTZxOXvmDPC+AKc1GyCB1eWWl809riLY6a1YnVwYl0",
-	"56Rri1+P2krrb1pCX8Ujpm0xIHTjBbR33wdHAxyEYFdcnCdI7Szdre49wGqOZWGzaTMHX99tnI56TVqk",
-	"HgeAg031WcHVBXQAgPilhqTVrrsUjpGEAIBjhFnGxK4cKh1848yTEY60TxLTuZmHhZRwhwsPjC5nByTh",
-	"4swNN8GxjXKZXrAsIaM5oR4tjbz1wAc+/hseR2uOxRx3qX82qBvzFS/gk51yp9uxHQA+IIwPEkP8MByn",
-	"q8WMr4WqZkiCJzxBbjESyPDy1SiFw/KN8chT3hZyPcup2CfjgmGm305VQWhWSLK11wV1Lp1bn7VbGvMC",
-	"8ibTLzwRJeqn8oKJKKCNj3jq1uDfFEsLpv9IAHAHDqvGEMZxg+l+btKZT0+PeMNe2MhcXzkVh5dSYTMl",
-	"aslxeb5Z1PxaVjHssZ7B2IBywB+/WHFhGGG9dy0vboIYU6qW4/n+Zqaouyr42x5hnLFZLuedeLkuiKw7",
-	"A45z1uJw8tvuA/HwNrdWl0b+1Xj6DhekkHp9jAl4+LOoyeo6sOAiiUgZ8P3CEV3PmgN+k8iFhWbOZgWL",
-	"hr58i3x3IQQutidZenl2/fWPv26/Xs/i5qLEwwH4yddoWCObsnavatvXciQ3A34E5nTDoqOW1LejPS6j",
-	"zMcvlMuTUnUg6zWotYWlhlCsGOVeXXwvjCIb3CJlb45MSGsl+C3SuI3i+Te6qgee0PvyjmAiMdpHsfk9",
-	"rnZrZxuGaf/aWgFt7dC3cOCt53+VKdpGpd+HIRqFxQcz9OeYoWEN30t98zptGMUSML84ii3V8Tyaul3Q",
-	"Xghf0u12AnlWUgV5yYqczqI4uxYXdwnMblN8wbAXC7vbSJKpQew6CF8fARuPMYtv2ucnCHtBYZ2cp9sm",
-	"keumPMFcf+Z6cgKLu76By1GHJkCsjquYp154OSCqQottEWTGp8+vXhW7fxX/8Wz0Q7r1vfof2dPvZv8+",
-	"2KEvy7/JvdX4rziK9QBgvepb5Z06McstkHoPFoebepKQaNsK0mC6uDVPEg78Jn6kcGLZqiA6F+e1jAUV",
-	"bU21OJS2ttcI+cQmYyd3aYIeFRmmkYUJ8WWRxmA64sG1r9zbLtGPOJs8V+3e+q1olp6RmSPxGDaiMrI0",
-	"X69cGWiy22nP4PoZY43ideNEBnZvF7MGyezKhhX+8Q1AHqLnlqCGasNYzH3xf4EUPmNylrNlMDzvWS5p",
-	"pmwuAc3IiOZUpDbVb6Fzrgzvzc7abOTJufMbcbPXuiwEy8ju1qCLUHVgysVfEX0OhjnmlwwCoWpmIq4I",
-	"E9AdWqEVcd2jXdcsfGiXPEcXlO3GnNOVsoJtv122tMGvhpg6sSUSJAYPRYKawc0MONXg22Mii5jd/F78",
-	"fWnRN/ubtaqfVdh965vt7MqctQR+n5ivEQON5rlHC0fcqibOsReDDb2Lg6HepynPBjvW+7+abGrM84YF",
-	"pERtxq6fAEMLVqqK1raJgUq68EgPSn9/Rq4vCaTa7ZRFHs+VqVN+X2dRxTNkAn/eE4hgtTkz6xmczCDq",
-	"VNJf0Oq+L1Ky5u1oOwvtVqaVsK2WSR7ivWoB1rFxGl44tPH4IGOEICmrQ1JONC28TGHbvU1wjRLj28+m",
-	"MfeD/ZFwQaY8z3ksC+fZ7obAOMFEAoj1eiCAWy8z7IzIUvfXMg7btKiRzOYx6RTbNL8GkIeGhmNMfnR1",
-	"Pw47PBt29ocriqQOO90hjAieDck8y4adT8tSCTE38HOKTLmp2ZbCfNCqtF00ndcdxpY1Q5vyLvmRf9OM",
-	"h4F1bIS+XrTAdmMXtzFP27dtaknprLN4onKQl9ic0IJvI4pmBPbWlpPYJngDWQlvWn2Q7rYsnojGkY6s",
-	"ZXMHl1CsG5rJLU8GFMosooQuSLJWB+10uncr1jZtG8vFQjuqWDL8XUuJG5j7ny439gc/e3FQeSNMUw48",
-	"FxjLaX7fJ8nVRLH0DNOOt3cBbHgXI7kNfR9RxZ7u9sl3tir/EjsfNvR6/OO/Py+efffj//i1OL368NO7",
-	"F8+OX737j2O5/Yq+oidXm8NkRAUPc2FPiBE/LMzxBP2vKJKVo5yn5FhoVoimSLaGIFI7QrsbgmaY4S65",
-	"bi8cFnbUtuEyDJ2tAWNZtYQ/AjE4XhvobEpjxO1Uappb2wDi69lKQTWgnigm0JdRzWHWK1Iu4Jku3h6q",
-	"fDWaHs+Szy1ijt3rlaDkn1fYe5XSEyabBh3kl/dd9IbrSgW0IWYFYhcKKVhMSAvgDfcQ0WiljIbJFhuy",
-	"aPTm3z6fts4YuyDrVeewDzdqBTXjLe8q3GCtIh4NClQV9PiyiqWrEnAPNoCYShl0H1CeGhUIkBbqpDZy",
-	"bhtVQZoH6UZKpduxVR7denL5nXt1mxztwb/7Of7d+O1sh1QmWWl6BvB7S7mNCFchwGPRIFFL26iwjtcs",
-	"FdIY1c9cTw6DSoTrOfgWD8rHtasbvs0zo8L6pIlNTqYzxqyqFe57X8fLV8loKHkGxtR+sGKr7qpL4L7P",
-	"m/pwQ2/jhn6+O9/xMgIYYA7SomCVPqg0nVexFVCUhYuwk62V+vZvRsX+Qp6XO9aj37ArMKJVunSfvNjc",
-	"XQAj9jXxvpw+babz29Kp267fTSJMKvrXZDxt21szi6ARpD3aZO2dWpEigmNZiwk581sVZ1I/i9C4YmlZ",
-	"cD0/McuA8x0xWkTrNgXBK/skydJLO/edpzj97SCEuFtR6aeEYjqqKgFFEVYc7jF25Odijgjep1ZUEvC1",
-	"X01kDYTEpXRlVE1GkhZZ14HjxQEPyM9WAcTTrCdsKAAQniuYFqXqzI4hQURe0+1XihQyN0q3ZsWUC+vI",
-	"skg3BMpbYJFMs8aIkUYLNhS+gAUAjUJaqWFcFZ+2iW+IlsMFIInKC+7R3fc7Z2ffS6V79bFVC0dn/Edm",
-	"ZBaonDSWbekgkFpXyByD2SzypcjI6auTMOtKEYByd8MiFfi7DWxQYGuCDLvuUCTLUi7/6//5f8nHCVWT",
-	"T/2P/5CCfUq6rnK3hTyhutvovGAOOhrQhqwrpJENOBRD8RJkLPM3YddmkcmE0VxP7HGDDENFksNST2Th",
-	"0HTIN3DsiDm///U//1fiUuJcljyuPXDhoVjvvPWJUYFx5O+/PSI7OzvPzXM/nR71yfEL/OF0PmPHL2x1",
-	"Acj+vGTFULis5K8UOX5huqnqmkD6tT2X/hBpKfsEMEGx2YTOZjnHeCmXcfjfPygpEsC6GgpEfvWAnQDu",
-	"iSBNdShQQjE5JUQqtaUQQmzRxGLo8GIobCxRtRXeruNwVB145Yujv1J60jt8d7xPtpLQy4Rtm0NWGYV8",
-	"RBBJ5ZSpoYBLA4l81/M+afTlYa9oDSRz36dVw9u68g12g6T8LaLlUGxtP2stnrffS1zRCHYFyhIxB4oJ",
-	"Dec1c1fdjAIDXobCzTeEeE8qBt8ogXv8ok/eGtpAye5gd9mOuhaGApJQEyF1byxLkSVkyqhHPhMOQTVI",
-	"tOIKysNGKoPVaaPNbhgKbyWDBAR8wbUbqYhAzplWZHewY5oYSYul68u2kNf8mz55R/VEDQWMUpWzmSw0",
-	"+e7lqRWD7Bffvzx8YXM1yZTpicyUXViyO9izacSHRsdI4Oi9c8TUTYefc6FAcAXSYEZqGJeVWGzeIfrT",
-	"aWY9uO40dUkpcpivWWWfHg94zwopuJJT5nrpk5Ma2bBS3QqKPxQVyR8KjxSnwuAx4nNzg3XHhkmSFfOz",
-	"ohR/MUpM0vVFmIHoBQcd6acrzmwTvPvkyJrj7aF1jRZsltMU7AZWZMCbTdNJfafxrokIHihmteE0MjaD",
-	"GpMSwdmCXFNAtIcM08Fg0B0Kn2Q6GPTJN2WhtKqBbJPEw5L23smcp/MEOJkHW20O5VHya/LYQTuYk9zA",
-	"AiWPkqvkcdhuo0EM+q74+KOkqBr0rYAdZShAvTfDvaQclEsspUceJdp0gmCnIzaX9nWMFHUnevu5PdHv",
-	"mS7mPeCKiT9WaijAYqNYYeOwsC63YQP7ZGcwgEE9HQzclof7AJwbYbgE05D6/4gKcvzucrfC5TIsCL57",
-	"Sp483X1sNxfHaBQP325lNU8LBkXTaW7BzKrg152B9Q0MBa2IJJy1cFzf4Gpw3bXXr2oS7withgx/oCtB",
-	"E6M6jblp3hY98lImNq0sGdp+ThItZW9KxbxnRlQWTCG5cJEAgU49YXkGSPG4xEb0mdHCXEKYGHAc0LgL",
-	"RqeqS4wKF97oUPTEDcNjgxt7RfF8leCmOwfttk8O69VKgFxB79sD8shck8dQ9YE8mhXysSv9MBSP8LI8",
-	"xuFKASWvbCUjtxuKi/PcB2sXXrKZ0HzslrftXBpxyx/Magnt1JPYWQWxNecpEwjhYWXW1+9e9bYBlwu0",
-	"Sa8AXl1d9acI+dWXxfmT1+9ePdnuD54EYM4dZJ+dbueSFagKdLb6g/4A0jtmTNAZ7+x3dvqD/k6n25kZ",
-	"rmJ6fkJn/AlgK/ZyeQ5fnaPmJh2NPc4g2lrpQ/PYK/OUaaCgUyPWq1Y1sXrkiavssfLBI7QTmSebgV75",
-	"nDChwQzgtABI4EehBV0atNpBc/89dsMsCOtyfGSzHGbQMX4tWTGvVAzED7DaGW3mEm4/i2imS6dlRRWc",
-	"2ILv1zlB0dHRPiRUc6Jjerq76ZAcZg9Xlp92yWgO0tehhwaCL1x+ZreqwmJo7gc5wvIiobrSsD9Wqk/L",
-	"pAyV0/PWhY4Xhlg6LYhXrOB9+y0du7DGqt/1YHqX9t3EFm7r3MVObtj5L1WQEtzm7cEA0gGk0A4fJ5CV",
-	"P9iI9KqTZQYfIAAvhbY+M1CeW/MgHdD+p25nF8cQa9qP9ck3NHPFT+CVrdWv/AQc0+ipLMOXdla/9K0s",
-	"RjzLMHNyd7C7+o03Un9rNAZ4Yfv56hdOpXxNxfy9w0P/1O3srbMEaAakua9fsbfOhH4SXoxC+5SD9gKi",
-	"XS9d1TUamff8mONDDdH/O8Lrdn7pdq57CpGEQ8Rd02yDUzxh10b1CBjGQvmsshCoNbujD9IDYPe48jKQ",
-	"Og/aPStYBUI6qgBusLYDN4ybGU7r8MEiyi91rvRSXNgSLltb2+Rf//l1f+sxgvSYBcyZZvtV0CvGVmgU",
-	"j0gCdz7pk2NBjk7+2g1AdnIuWF3mTWVeTgXmpXctgUQ5/IeTt28sUhq71lZ9o0TNAH96wpi2GD9GSNBo",
-	"PDLXu8ypGSgm/TsDd/JVskz4GQrcihoI0UGlq0JyFW4GSCj4dG9UqrmVROqs/iX8voTZL+T2m6MHvNb0",
-	"ZabulC8jwJpla6NxlqKFRK4KaUzVZeBjxb9EBhTrl02J7oPE8CAxPEgMtyExXPfsHaxJDRFHE7vWT8yl",
-	"Xfrcp1hdOjvvfUOAkY7vbj0bPPYUphJDDMUDehMSmiDy/Qjn0HvB1Uwq7ty4lXsIXdpLxvcgvXwx6QX5",
-	"UFN+kUHkyubyS0hUluq6YVXOL6XuykZwSpR8thEDfHgzEniXukOwoKuVhzrtf7iDX1aDCHejVYGo3aza",
-	"PVwsFhK9jk8+Bn99ar2c37Hwbnbu58S2caoaEnSYlX/B5g/n9gue2+8YWN1rB+VGJ3VT0h8cmuMXnU+/",
-	"rD7pTzJ5JXJJs9Yj/8I+UD/3S5Uy4B9ggmF0jEpsOqFc+ENa/SYLMpJ6UrlazddBZOimatu4zHPoK4Q/",
-	"Db4zzXe6Hfzzl89lQjM27QWr2cNmN5M53wpwHULlrncvXxNAqlUPouQfhxy4G1SnCYQqs9+/YdJwweZY",
-	"uflz+ul2ZjIWNR2EAnFV2d6shzAQudklE5D5o114ts/nTo4zNp1JzUQ67/3I5hhCMhQXbI6NmjU/R6mV",
-	"IeS7kCSVM8jFQ8CSCzbTfeLshbuD54SPCSVHJ+/Bh6lKc91Z5lsYCoz45JdmD01P4Opkl6wgSsuCZWTC",
-	"ChYzbblz8COUJ9tsWYOZQuTYpmqzoVRjjjXsNiRO7348Ovm3ZxVtqtfkTmk6wWjmkFyZL3tHGLy2GaHq",
-	"PtC6Jq0brEHrjmy9ZSSO2+tMxBaURIL1hyCpX6nwYi6lrAUDW7g7TC2k9oLN11EXnswuUrW1fXfE0pGn",
-	"SpJyoS1A6gRGzfGcdQkTaTGHWCYbPuXK0nchOuRnCK1RXfIDvaS2OiRQCipSptDe9fX28+0DcvjypLe9",
-	"97R39M0R9Pb968Oj3sn3h+bLxy6mbyX9HoqcXzAo5WJ3zJq1L9j8BrQdJkm4GgqH2NWk74y70oHCG9Nx",
-	"AVZT+6FYIPfks6m9IZ9b27dD8OHWfWPhO25FzcTReSpYD1+39UM2YzT+KkQMwSMuaBHBLI/rt2avH5jN",
-	"b53ZbO2sxTZe0eIc+czW3jozt8GlLHvNMk5P5zP2p2ZtQIIhLDOgRUaDMMIZkJf74nW2ku6d8bpD8kGO",
-	"qihG9JB7gFEfGs6VKrk4h9pYEPhtwUDPqIaId8V0UKT16JBMDH1PpRjzYgpIj+jF9y2nVFgqU4oMosaP",
-	"F6qluXK0PgPAlT2XgtlAQhuVy/wgLBdC1DLIWKmVqU66NlA97MaybvM16jJDAQWAzLinU3MhNIOUigWu",
-	"g4CtS201vw3GEwwRx/z5zGezAfwgR3E3QHAmuCI0N5dnXo9uAIcI9y5jf1TwmAG3suB5WS28e840VF+C",
-	"mFdMlr2yJ6PB1F7ZIWzOjLYH23e9RoY5m0vqI32hYNgCY775HB4Y6gNDvTWGiuTl8w3ylkhZDpmxnJ37",
-	"4x0NQjv1VeuC3Ip87rJvawFVvqwlxKQo6axTULsyCEizxSsNYcoyltnckDBZ5DDENQbVzFytFFPRMBfG",
-	"VS8BMiSdsR51OOvwlYixs+D9elFNe2Vklh0rZsSZKRp9UVlfFSAE+9A5XSCWJ8mkhni7nwSHjClZkMNe",
-	"Tkcs3zgMx5bUaKc8X9QjHSxkC4XF/Qir1vy2KeMfn5J8VytVifUNXbkkS03s1aoTEvtlw/3sHl0WCGKr",
-	"wn2BGJB3QQiiC5TzV9FcS3tD27x0v7YFf2zv7URD0KIBbQ6iac07BavlMLBa4loc8buCcj+h1G2Lpawd",
-	"8eaKq+DztxB3ZzSDv1zSHHIEZQGagq2jKeYEfmgbC+xL+5LvrdH7IckZhRTfpJcQyHZWrtaxUT5aow5l",
-	"0eaN7dWAsXwwbfhl/RF7m3r231p9sV60Wv/9EGs4M6sjh+zZ+s1T6t9bDFDmyeAGdLbNwGAxOS33NSIS",
-	"JOIuABaQ00Xl38EcKKKkkdpUwA+Mlg653T4lOTENIlgkmAMARSimtaMQ98IFzX2ewr6a6L8o5u9Lsc6T",
-	"712K8Z3ZAXDSFrB4LRPA1i333SZ/uYBH75doCmSGIybVSUoa6u/LU3q+qTn6c9T+NRRTv/G/aQ37QWH+",
-	"siT3MMuIQzlZl+ReFVyzBdn2yajMocZQSwwITSdNjdancufzfXANfkBAIPuYB8ig4zFLURyHTCOF9NrN",
-	"D0y9IT6AK1fFqj496hAWV/cY8bD8YNND8Z7INC0LRfQVT1kXQ0wQUgD8rqBFJwDYoRJvCpzlVHylbKI9",
-	"BqOkE5aFKV1OEgUsAjN364+t5mRrgtklwHQs03APmk2Msj+luRE2WQYYHj5LAS3IwtUwQsgYAA/AtLEu",
-	"jsm2DBlgVxOZI8DF0clfq/gZFeaNKQIbTbjexy5SOZ1S1SWKTXkqcyhILwui6cjI0fqKMeHgah5xQehQ",
-	"QCJbotjsLweJT3gCzJExLD1a093WID19jDaB0297z0D1OP22t/U0YkcYitFcu/2c0uKi6xZijgl0o4LR",
-	"CwfpY34Z5VRckEJeqT451qot2c4tG2bb7ZPE/ItgWqZtOSbJFc+zlBZZ0gW5HVBmzedUFWczNjUfZ4Uc",
-	"85wl3aFIZgUbs6Jg2Rk49OFJav4byAzuLwBUSqyfAzWwhDwKtAUyo7wAlBK8O1Bv6WpidkrNaGpWBFaQ",
-	"kl9LaX6GLYFY/uQgeQz5fRZsD86Jw6YxghLI8n1yOBTVUSvkFVzY5vU8QGsSDU6lBRTCB5X34eNthTJj",
-	"WL94KFiAkfTE7IB6klhUMrMdFjMETM2AkarJVpckT+y6VBmRMQHrmzK/CIUs9SeTssz83cw3yo+6P39M",
-	"MEQsLthuF4vQclC5HmSgBxnoFmWgcmZk/b3BYJX+ac5hJQt1NpCPPuKHTygb5UyzFn3VC0n4VM0PXAFG",
-	"RtNXuz52wDojhITquUCVlcwvmZWdfNAWuWBsht7NCVdaYsGCRngTjOOmKuv4NdXpJBbGuhtDuoUp/+FS",
-	"WrbWuEXvChA0ITDpW4T0/t0FtMD23VSj6LYmYt3w7P1M17OMH4/fSMFaz+ngXq0Qn21aMI3vxC7XT77Y",
-	"t0syZ8Q0D8aN43HPLEIPViG5lUE8JKF8yZy0za7gzTJN8Dy/Z2MM8oILFKk2tx5KulFHDx2u4qZqFolo",
-	"WbIARYsUlCumhiKRWEn/rGCX3CIIWxXeMl0E2KslW3po0co46CPBbGH+IGZrnzhER4uBtzUgiqiJmbcU",
-	"zruCCpFDEg/tzmZJqlAzC2LooodcRRoIRoZah4IkYa0iPy8MXqMac1+UGymiKw9FoHjuo6Xaal+e/5Ck",
-	"FrRFs3ll1Q6tpFRJMRThIHqy1FAUJbG1LGjTsG6VHpbhOljwGLuWhrbOh2JF6Bti+H+uRLK+XnenBnFb",
-	"kOCedbDlrMgWtrlNlvQH0tjuUfp7UPZulzceWdjeKq7XUp7PtH477W594A/rDbtX+I8H3I0HWTHicw9u",
-	"w+1DcHyOTNl6yzJOz4VUXLVGZB4h4jZAGEO4pBVAydGhQ+N+VDl0u+To8NCFRaIV5cWbk5OXR48tGLlP",
-	"ygNoQDCTH2vSgO8+IAmAIM8T1wUARAMvDbMJbLyBxQSnF8zan7YGztukallpcwJxOIRd4+absVlcYVUv",
-	"1lAr5cwV2RvsDEXiVwvCk2Spl8H87VrvmGIWKbkN7M/BEVu0v6qTVsC/F/hIJbjdGTF6eU2nXKyIuXS2",
-	"Ze0344EUfUnjkT0dITl68ebk/jTYVmoDmtLmaVAN7TjqF39rFMKG0om5srymmbrcFKOh1jKWrKpYSymi",
-	"qqrM0sRin8iy6CI2qov4QwHI2o6Vz6vNSgaJtTbbquupn6cucO9tR72CpUzofB7U0jDUBoxLkPV7RjWi",
-	"vBvqFYRiBSHvVj0+Fr6mVhcqLDQJFaRdkbEsC+gDiuJMqZhbPRz+NnqvXTxwoUPtlJyZNdgaoIvU1n8z",
-	"pNdMFmZCc+Ux8Cua+kGOhuKKcq2q2SWo/iYkgU57ozI7Z9qpvebRpCiFnfUCLTw2Z+qWwsB+uf/cqVOX",
-	"vA11ANZNnnpIfHpIfPqTKJpwvxt0Xcir21IzgVbdDUs6bWEraJvkghipNKxT27BMQmmT4D2XnSSkHgpD",
-	"Z23ZSsehpEihjo6h933ykhY5Z0Ftk7DmRTuvGYoIs2kZiGdosrDlTLyXNMoXecBOQ8MkWcHIqmiVRlEp",
-	"DFpCfmExOZCHjWVBEhtEXNU6cowJfMIli+cCC3b1wE0euMkDN/mDJrYaMtuEKLhFfmKoZ84Fa7WnHDvs",
-	"dDMIW//XepfiSOpg47AxJQiA7+JZqgiXJoTQYuzJK670qRvb79o+CnWq1itn4tVfH5LzYJb4zVhI7Z60",
-	"Gke/lJECLY93IxK+L101P3atiTnRWZmzDCWfmky0cIH/CsN6EE0eRJMH0eQP6lE1NEDXMy1vLpmgaNEq",
-	"hryCCsn4UJ0EY3ALSQ6hZOo+1EPC1myFxGTRPUJt3cihePTz94enP39Hvj99/Yr86z+f97cfG25spC7X",
-	"mfR5Q1b8Qcyp5BVVugfcvXf8ItnHUHV2TVMNACAp6w4FF04ldAks53Sm+iThmSvajK1CyeEuSeCPBEN5",
-	"5zPWJUlGNU2MnowFL21Bkv5QHGJqFFxbEMOwbOfWHvG+JFdciBVEATgJFdi1T6cR2D0iLzp4vKFwhYlg",
-	"lWyGDVa0pZAzZB1PYJb2MEhCYmOg6BdMldPKXg11tIdC5vZV4eq3hdlS+DZXRpdXTCcutYe8w4rLmI0J",
-	"62FT+2WGUJG4bj2e2QzyLNnH3KbQVq40RHY5B5vbzYKRKVcKkFVO/aQJrhdsNRTptJaKro/w2vNOuwCF",
-	"DOv4hxU+MR5rxqBOuTa9yylTrtC3tb67vDRYWQ6lZIdC5fJqH5yTQrBUBwDqVGmoeJRgkhhmDaUgzCYY",
-	"SmUxX6RNrjHX5FSSscxzeYUpWkp37dmpdtpOhPssKVijmOHB3MeXeGW/VK1Or4sgisN8xuLVqYJAOczt",
-	"bgE5AB72+WWq6sO685IqC6MwZAkvuefs7oYehFuNF1T5La+sVuZsWIdTNSH3WAOi51KvUaQMxYlqnjXK",
-	"uVG1svtS1Gz6VMhGNoTVrjQ7dyIKz3b+eGkOa0wFlvclUuffpzJoiLrlDY7ybVgdiotLrrH29tIYsePg",
-	"ud+18aOayGoLSLA43bCMCIfKaxcPkCu3fZ5nTAAWUG3hW6wboSejfs6nbDpixTqILGYXjXADbAVMgIhd",
-	"Zwuunno5cMYKJYWR8UBwUsCdFD8XYDkEMeg7rr8vRw7dHER/5WUrSnBQB14wc/58GELl9jG6vQJ3Ec1z",
-	"VoDgel5QoT1I+VAUMkcnDebmv3t7ckrgMtuJJ+1oL9Xp/5PlIlcT/zKoL1X/Rjd8xcVFmwWkOvtViqU5",
-	"JLcJQP6A+PKQ7fzlzTWIZ0RFeOTNSd+IyDeMNgHnePKx+qOR6xyDr66RxtX5wcf2Wi7Q7gcPyZdH3Q2P",
-	"1E1O08a80fdWK3P1QY6WS9U/mAf+LKVWbwdu8wc5CrE21zKbrGgPae5du3RWqxvmuDyQjy+tg5hdaFU6",
-	"4EbXKIf5pqFTm6+efPwgR0tLuv4gR79/GIHlnrwHAIGHG3kbAAIf4KqsdQc3vVE/yNECy8a7+wSiNzeP",
-	"YnAttpdVU64QB9WaTWeapLIUuk+8hq37kbBKXcxvQjJ+I4ELH+QI/JYua+uDHDkfJsQ0oGsxCGr4tWQl",
-	"y8wrRSkEpLS50AbwIvw+Yxu6GE1cPgQ1PAQ1rKvS6GJOKBlDJv56pLChE1vlZnVApX3QMFH03Fv/NGSB",
-	"zZic5QxMoIghAibTS26BH3N5jvAMi1rOa9v/79pvgJNYLcTbNXxwDdyyWB5JXrBL3SUyz+7CQ/BKygsF",
-	"CdGGV6fApQnV1tKP7gHb0oTPyIjlUpwrDHGg2r/hcijBkGtuydAKrypsAoJMrP8jCZJarOfB+xoA/RW9",
-	"CweYka0Yw7yTcL7oXMD7GaR/FDJnLkjpFINgMJnGM+L63YenhgJ+wbKr0CKG7bjAFjcDqIp6YIOrCSVJ",
-	"xtKci+AJ2/PxmMxlSTKJmTgXQl4Fc/3KLlPXIZ7XzDlVraHUfc9cVAnMLqHZlIsECNRQwLpD6ICdlTkB",
-	"EAQuCDzYJUKSBO0ZZzxTFtlVSKzMMTf9mcVnWY8LIq8EOmWGouoaWzadx5PZcykvzDHaHgxwZsrMFGJ3",
-	"cDtJqVhBdgaDA6jI79LZMdNIS9mbUjHvmWbKWdy7c5hlSKD+ZG4dnPRhlt23P8eudouk5/yYeOxvUU59",
-	"cL48OF9uJykUqRd1/GU0t4ENyNyQTn2OI8Z+/eQjflgKNvtSZMiB8NmvlAtVVN4pXyOqtdRHKHhnGIJV",
-	"DIEn2vo+3aHIeMEw/rVwsOyogcI7XQt2D2mYvoIKNpfYuqlslhyQ5LuXp0MBM8Nf/09XQmg0/0sCAWow",
-	"hSkMiBdhCEPYB44XwiU9L8EKsIbqT+WleQTLnFueiaGr5hdoXzHEzj2u8WmLXQdhrAlNNb/0QHo0z4cC",
-	"V15VQoHlpW8ROT3C4Fyf8IXqk0PDLBX8QnMlMW0WxjsUNiY2KAH4OQw3mlRqerohh/uRsdkp7Nma0L/v",
-	"7T50/vTa9e9KT4bj6gJtzHXPGb1kC4rDDYga/MLysRcr2mz6/oTesRraJnc4eePBYv2FLdZTdxBuoItu",
-	"RNzwPKzAvT00BNshhHlFCTJhG5JqkzshJjtKBqjgnFasdijYdcpstWkoKm2aXYuh7mO1V8+xPbNDprqK",
-	"bS9lXDQDs7GD713gX0PhGJjzId0O/zLL0cbAEFn1FhjYF0eKxTl8GaTY5cTPIcUGRPBPjPT6oGH9VvBd",
-	"vVJjyOPnqFRyxgSd8b67NG1SCASF0lR/rhziUMlo/q4wnWhu2kFDhTVPYBBR7Ea+nTFx+O6Y7PQH/Z0+",
-	"rg1Ly4LreWf/778sVjiGEKS0nJqhVYsEUOpMpKzzS7UO4cItUStfBEpPTX9Eep8jNJqNg8JKXGF1tFjR",
-	"E2tH5cVQYF0TtVjYpOvUUfOwV2SVljOIEOTi3JYCY6MJWJhtMpRpaVwWhssNBeZz9Mkx1v4M8SyM3kW5",
-	"IJCtV1mK57aUcLOsClfkgs00IPqAmdgWiSuYOQVmOWas4DKLwmTCErytS89LC7CfLprpIQF1aTRZKsWY",
-	"F9N166Y/Gwy6nSkXPtxsnays32+Jlz8+qbTFWm6kqYW/rC7f0jjKdyap1PppkVfCkT+4C2+/YH7dHWZI",
-	"vaF8VWGqUtFztvkZq/Q0q2vFJP3lJPPLSvDh2L6MHL/O7XDS/MIt+ePI9A8S961Dk0Eo2W2xkZi8+UQX",
-	"VKgxK9oLDB8LQKFUms26JNEyqbIAnZkC0BHGhZwmgVlBycocUhNXaX5F54pMqBoK18RSC0gmQZ4+cIIo",
-	"+hgWXSV2CN7oQi3SMAnsOjC4DSw7MTHy1K7ZW7DFTPjsjk0g0ZjHOyCkbjpufr8tewjAocJZeXAGPxDO",
-	"COGs1PGPHaunGtX8U005d2fbGlInHOpDOGvsCjt3nISi4LXEgPGTlczuRQDBziJ36MghD8vSqOIPEvqd",
-	"SuhfWYHcQXkaWf2mwrk7dZXxqC309VAgzhZEbzqEh4IpWRYpU8TwR+tan0hlDkF38bS+972sPLEA4TLR",
-	"03xT6JZgmOvY0hg5fHdMimBgy+xp/rsnH8c8Z0uzlvxkv+U5W2UMemPEMRvlD/XXa0g9vtv+B+UMQzOq",
-	"J5VdaIx9rGUUerq7uU0ouj0f6CXFSSzfJAvIM8spFxtu56lfj81N+yv2nkLDbtE3OQXOUrkC8I7mORkV",
-	"8krZQHHEYJvLEsRDlEaJEWfHsoCHJQR7FrXLDggXEPQIdS71UEyl0mR74O2l+57FmCaNeMtckBBWznDA",
-	"66aZDAqRtGCCnbh5/a7Dz+0sVsefuwV84Ff3Ix9BcDoe8CvhV781gdTfssWL94SJrEfzvF2zhDg56CuM",
-	"j4NLVr9ciD9p9LEzCzWYOOhFhAB0Sd8Q043+BNW3eI6IKAWJ4UxkLPBhpLm0RVcBbdChOi5yxZciO8zz",
-	"G9+8e9Lf3PhwtPetvAW9s6xVhysxmKm5FQ8q3YNKd2OS9VJkdc4cEK41SdVH+2lpWC+Ub5HygjPwfirn",
-	"/gw9ql2HExsQnjYyQ15irFINQdUSNMyPMWKILHWUINn7tha4C9zJhzC63/D5hRLma5/fTRmQPSu1zHC0",
-	"dC6Fc7EWyhVa0VvEwQ0j1rlCadiFrZMV4W81PapUxRqIp02Xu49e3wjttPv7kpphQ9aodAGb0YR4RODk",
-	"B0H6tjM5jVLqVrxFSrZ3rWbnwe/WAHW0gNftsI5BAqGQ2sIrQjeAietigLBIlyaZxLq6UJS23wKsCCft",
-	"T5Z8B3P+MnCK0LXRck5gs9vEZ9xnD6OIJ+MBSPFB1v+DAil60roeLW34ufHbJ+jiXW6J+Ali97kifOwD",
-	"5ydUkZzRC5aBTF9leBNI8EZDIVQMPsxzx11rcZF1xYADLIX5elawSy5L5V+SY1JIDfEhOOgYYI6ZxWGe",
-	"twllvw0bBI7OD/a+jRBh92sYIZz33y36A2F6IEyr4TgxkcbTJuecaInR2ZhefYR/V1oisO9WQ0S/JfjZ",
-	"CXZ/mHDiPwkA7M1YYXvkcMs5uGVSvFSQrRTUUJh9OG1fNtdz46N2s0RPOB4OWHBZ6PHNNNE7jjmGQX2Z",
-	"YOOl98pFGVuz2p87ZfBB/LmTeOTb0susnPMENZ/NgUlrFKTVeibY1WoLGmAc1ZUy50W2aWljWQxFIi9Z",
-	"kdPZmfXgJFWQs9EOEWVkltOUEa5RTLyasAJgtNDcDXMFyBcsTgf5b1wPRQ0C5vhFF/LLutaKh04lZ8ez",
-	"Sigme0fRRWBBb8eCd5f0E8f5Rejnxqa26hjdnrnt00OK9gOBvlUCDReqViVz/Pnk2uX1LnUV/uwe+l1H",
-	"pdlZrPawuTV58LHdj4+tWu8WD5s/pLUD7b5d4WV7WdWpVUwg0mmBoRmSnGgqMlpkxB1xV4fYldJ99/bk",
-	"1IGuJLbHHs8S8gjS08Piwx6VdCwLa0aymOmPu9W7mk+Z0nQ6s1As/gfFzwXVZcESi2M6ktncFTlOYBau",
-	"oq/vaTQ3IsZCfz7favv6uircbGNUtgdV4V3MFiBUEVWmhjL2yXuG7nxcMSOLYNVbhwaHJeYcGDxXlVmq",
-	"PxTfIiKA+1m5irl7RHXJHoHMsZ0B/rtNJua7SZdsDeC/u+a/2/DZLMz2LpmQR//6/7YG//vjoahKBHtR",
-	"Tgp2UNXzlQJKU3+9RyZkB7oKygpbKNdDACmVBdkb7MByDEUCkNW9Q/NoQti19pG7V5TrLgDqSkJJRgFc",
-	"1W4WioUIfKrI7tYA4OLhyzHluUKJcswvmXlRAVZ8xoHvZPuYMWChjDKW80tWcKYIE1mFfYsH0B2OvnsZ",
-	"ctfMMR4KCyPbSEtASdRdDRslaZHwisIMyNAzOXZ1tU1/U1kwROOTIjXbaPb5p/evyLRUmowY+f709N2J",
-	"Ax6aSFht3ItylPOUIFVgumu+N9yZ7O7umBWBlIStwfauOTuAhz8U6YSlFywLTq0t0Myl6A/FUByG2EYo",
-	"yeuCp6j5EiWnzEvL1ik+pQJSIjwdcTWqm6gVQxHUITfsM89dW9A1xpQaUU5VW2GZj7UE88LV0OaA3gSg",
-	"I2ZgFcpSQh4ltbLJWdIdiuSDHMFHszBuY/ELxLO0V+tKFpmzOpuRPN43I/snfCb/JKZv8s+h+Gev14P/",
-	"m98SV6wZA2US8k+SwOlPsDI5/vyVcooH1CTCGcoZwj7W2rGWBmhnxMayYLZItmu0tZ0D4uZZWc4zVsBu",
-	"OwSraJcWwCTscn/d4WZCnZlLNOa2AYQ7SRZ7wDr7Z6PCnDB4NJUZ82OFU9MliRxB2XezN/7zGRBL8w27",
-	"njFzHM3nMb9u78bQelnq9n4W314st41vN44TSWBZ7Wd/spKUmv8qVnCam09mARV8kPoMN69LEqvHwg92",
-	"Qc8MVVVcisZ4CmZ4MgzCc53WAQOmC0CCR4eMkC/qjMIqTmRZqLOcjeEvQyb9H7TU8gx6Tg7MaKmSwnw/",
-	"NbL7OXOcE1bPyGuGUGQsd9Dg8CbNV4yzdWXtr3aYwVgiK0PzM6x1AG0F+2B220yLacrzxptmX6lI2Q1e",
-	"BeJ5ZpX2+quLfbB1HoRprPMgHriQwiw7gv7gLZyv2o7aX3uWNCSulL+75hN6WSHfVdWTXEBtsHlQqR1G",
-	"xLLYwIO1DseNo1265vi4YvqMKm4ucXUVkLoeHZKMZygrccHVpKJ7XRtJwBWZyTw3bM+KSNhFMIE++qsb",
-	"W1Fd5WrR/FrDLQjYTlubrU2tbuCCzc8yeSVySbN6Oy0vf5CjvhGdHBkwbMvTPSgq01xtM6BS2OtWtVcx",
-	"YLNJ7mB8kCOQzFDqlYLtExoeg68UPKI0LazAgHKcLEDswpm7E3WAGoGRelAcMaK/faSaTcZodpYzrZmj",
-	"GevMqbE6B5hi5uS9eTewVoYAWFW3BdMFb+nw81p3QmVMWkiMeAdUEIQk+CRQ9ITZec0qaTS2UmRwd+bA",
-	"nCCjSJ/ZqJhmS1FJoMF83LMLLZHE6Qdn9jfAHGv2UTC7VPYlt3BwkGHYMP9KXgPaY5YAmzOMIffbjEWS",
-	"FubhZfZ/+itHHiXnUpi9LEhiSJK5JkY9tJ/PfD/MaNjmg12CrlvJRi+aKRQwHHM8AEIU23ojWjsFxseJ",
-	"Ojw3KxTTkXXZsnzcXpnbast/shBSO+svE0RqO19t23Y7XAWS8nNhVM2HgNKHuK0/cECpO/jr2w1bTOFP",
-	"PtpPS6O03nj8S086rYURmYIz8CAbtyCdhZzNsJpeLHqroqoP8Vu/IyTIm5+89gCu1qNw6+6QFWzkIYzr",
-	"NwnZv/GJu1kclz0jzUiu+mn5lrM8sxlIzmegMEWWzknpih/3yQnTlTYBZdCKEmuSwXdGf7EisxdioEpb",
-	"vwWh/qZS6B2Hj9lhfZkAshW32oWQOe3hIYjsQRa7Cxj525fFnlSesnViFV5UT9950EL3YzRrGd0WtYzl",
-	"NW6uHfj8BN+GLOZISnbgN5TjwKMFsW9G46qnXbd6F1oyrkFnWwJetTlc1WeTNLcwq+M3qrVpRnA4v/SD",
-	"BPOlYz7CPfrMqI8bSzRrEZsnH51tcCnUXOOQdu7vPvzM9eTQnus2tu+m8HDuv7jk7rYC7XO1sJ17PPtr",
-	"GF7tOG90U554+/rmkd83H2VbBNiJj+mxYV2NGikFU0wrUHA9g4BYp1rAV730dJcoORQ2DAgs6AVG2WRM",
-	"s1STrMTrzQA90G+6i2lRmuc5GbHKQpSZr233LKvHjEeLTNo2b8sUv8jBt++KYq2iUl2CDpVbK0X8566L",
-	"+SdIXbEnh1CBV/w29Y7bIWWtxMmDE2C0IhVElpqeM4jExI5ddb9SeKelpWQjpq8YE849id5I6/CUY4x2",
-	"sxP5Stl3bHSbw2oCP6btAB7oohu8HmgaUkKM5RsKhDxgymkfEOx3NWHoefRuKFqFPppOIbsFHc9kziAo",
-	"0+I6+tl6iNWtQXcwGNj2u0TmmZcTD4iWEJnHRcm6pGAzhgA4OCm7HoppX24fgjUNZbULtA5VfW/U2d9q",
-	"mo0fLI5yLUPT9h30zlSZ69VwDEjTA8H/oWTxg/nprhiBJUlcEEo0nzJS2Jt8e2wBQk566BG5G9bwrSwg",
-	"Cl6WheqGFp8AvBrI3UjqictOqZdmcbIpiKbqiut04ggiVNwQEYwwTDSyA7SxBrcvXQ5+A5ERD3l/D/Lm",
-	"rWXi3YXNWzN1R7QFdWInL4f5Bs3QshrMlXnahWK66xTktvTJMai3GFgGau0ifTllSv+BtFYXalrZ2B60",
-	"1gcqspqKmBtopBOj0txcaTVn7h9LHGLm1zvkvd8zmutJ29Ww2wNJXKUQXJwvrwdzNGHpBTFTEkyF6MgT",
-	"7AaxvWeFHOVsqp58TGVWKwATGQE9t3X7DakzO/eVcuHUORcXimgZAeC+hkIp77CjdaoI+6YhDjzme+ux",
-	"a26OW7R2jHnr3mvHfH5pn9uuBwMmWrP2AnE0MMEd1nZJPZiC0Wzefgfe488Lm0jzXF69nM70/K80L5lb",
-	"88UyMpAl6LIWZ7TAykoxr+klK0ZStTpO9+7Xb9p+N2FJ+gENu+P+Dok72bB+hh6UFV20ubM1cqG0nM3W",
-	"pBdm/3krwWgCtY8YLVgBOO3dRdh2Vly681EWeWe/8wRkDNvsQhAm3GzIUlSoVWAmar0Eer86IDbXtLPo",
-	"1D9MUzaDyBxZXPiqvxhCEDTwQY5ib0cKrwcvhV/HuvYQ18E7uqpf2XjaZxT4Wgjhe5BwEHntpchmkhud",
-	"PPSZeNOe1WaX5+ajU8alxVPhsuKD7j3jXBwBFHigec4MnV4st4zFAVVVcdmQoaDlGgBkZFkAE/8r5SpA",
-	"4WAVI54YGXXTTNGh/3dBSqYVSL4LG3GVABY7wRuGtAgToHJJMzKiORUpWE4hQ9Z0KItwV+x1iC2Kkd5l",
-	"Wk4BGsHsaEV/lStvBxQ4bK8iwZ9AQglRRFCWaQXjPWHM2n/ttrpa/2iYrqJZ+mvxXY+/sL8Ef8F6+UIJ",
-	"vWLP7FKvUZEAJfqFg9bj2VK+HSlJ0JgEr6rOeVAFQX4S/DqsWOSHu/X10+2dweDZYLBiYB5nYp3xcaHZ",
-	"ORRnXRjgyYymrKeY2QoNSZgWpkJ1AXPB580hlBYqxPskudzqoj9iRBV7umvm+P3rw6PeyfeH23tPibxk",
-	"BaJmuHHizTO3u0s+SG7IwWhOZqzgMqs4btt0/bA22o47sswDWVrLIP+3v0XKPFpW0CeHYm4BHZARIBqC",
-	"VavBHjyIi73MUlvzwjmgWJ+2KOwLFlSky96RZlTR/z8AAP//",
+	"7L3rchs5ti74KhieM1H2HJKmbi5bio4JlayqUpVv21J19dnNGiWYCYqwkgArgZTEdnvi/JoHmIfY+/e8",
+	"Qj/KfpIJrAUgkUkkL7Jk10Ud0WWKzMQd676+9aGTyulMCia06ux/6MxoQadMswL+OmKF5mOeUs1OXpgv",
+	"MqbSgs80l6Kz3zl5QeSYUJJWj/U73Q67odNZzjr7nbTQ54Oty+f/2Lv+unjGdkfq6dXg161se7ojdmed",
+	"boebZmZUTzrdjqBTeKdqrNPtFOzXkhcs6+zromTdjkonbErNUKb05iUTF3rS2d8abO92O1Mu/Bfdjp7P",
+	"TGtKF1xcdD5+7HaOykLJYnEWiWA3+jyFXxMzIT1hZFawKy5LRWb0gvXJiSZckSua84xIkc/JWBbwnKJT",
+	"RsY8NytGqMiILDJW9N3Ufi1ZMQ/mhkNomcb2YPdZbOAvWM6vWDFftgWZfaa+/ll+tfH6u5budvFfyCnl",
+	"4h0bx6dQENO7nQo8Wp+I/dRP5bRl1PDSHY+5mL8rReTAmJYTkk5YeqkIM4ulJ1xcED2hGk6FGQRT2j7S",
+	"JVykeZnhI4zMciq+UiTnU65VF05NOqHigqmhEBKa2ifbg10yZVSoxVavZZlnRJVpylh2QKSesOKaK2Yf",
+	"UjMpFDPnlWtFZoUc5WzaH4rkJGPTmdRMpPPej2yewCMXQhYs6w9Fy5HNivl5UYrambVLNZIyZ1TAWgVt",
+	"/8jmkU3OmDDXmpn5cEVSmuddoiTOrmC6MD9lkghp/pwxqgnX+2SLaEm29/bIFVd8lDNyeHp0cmLWq6Cp",
+	"uXTdoVBlOiFUEUp++unkRZ98KwuyvUsmsixUt7qlpktyzfWk+uqSzWH5/RdaXjJhjmOpWDEUBdNlAVtg",
+	"LnmhdLW89IJy0cX2aiv7js1yOmfZPsFjYtqnRLBrkrzDDeydZEl/KA4F7ByZMj2RWZeYA90lI5nNu2YE",
+	"OBQ3gt3tbZLwoJtLNu8VrFQsS/rk5wnPWTXKoYC5mu0V5gBcFEzZlQiPx+7geb1NLnru6cTO7B3Txbx3",
+	"ONasMGN+Z19X+DMlezc3RGmqS3uQC/aepWbPFRmxsSxwVDAcpWmhWUYe7Q4GXbI72OqS3a0d85+97lDs",
+	"bj/vEkqmXClzT1QqZ8w0SbhAsmsW5nGX0ILBGVHanNsuGbGUlgq+gzt4TZW9TfZQV0TkGRvsPP/6Gevt",
+	"DrK93u5OlvVG6fOd3tNnz3fp3tfj5zvbu+4WTBjNWFFdg8bdqV2HGdWaFeat/+vv/1vv//7lw1Z3e2/v",
+	"43/vxIjKyfgV1elk8Ya8g50mu1vbhCMPkiOzlmRSzYgoLlKGN+j4jF70W4c77mE3LQRwb2s7PrjXUjA/",
+	"wLamzUO3a19ccU3NhJfwMthy+1idC3CxOTur2rpb5vCDHC3jx+/lqD7293K08djfy9HdDvpHxmZnhq6o",
+	"CFe7ZGyWEPNfJHiGBH6lkA5ZLoScp2I4I0NQruQly9okHny7dkyYKKed/b93TE+dX2LDfGk44+IIX9Eb",
+	"Pi2nRJTTESvMOuMNUWTGChTUWkYBrLY2iIyNaZnrzv7eoGvW0TRsJLABLCL+VS0hF5pdsAIG94qZ3lsl",
+	"Gby6U3joKwWLiOR8wnhBvuP6+3JEcnnRlHBkqmVKdfwgYHN3exaAT6Xmr4V5vDESLtJ/y/7/Arxsn/gr",
+	"ammTnS7yzvmMhcdkxIxUygzJB65kpOihyCRTQMBTWQoNcnQp+K8lE0wpz4xrIlKTjmdyusZVahyBwk+3",
+	"ZdWerrFmp0yp5cSLKHykvrmKqY0vv23objcdLv+y4cN9rQ9ey8uNBw/N3O3Qf6YxmvC9zLO6YFMKzfOQ",
+	"f1rZukuoJlOptNXduCJZWQBnMGLS9UTmjCiWSpGpLnEyZbK9p4yAhWJeyPqS7mJXGR+PjSI4LuQUrwJw",
+	"aXJmZKCCgQxMQTADzYBlKEaGopKbRxspu6YNShZIH4/+vtV7/ss//77V2/vl7wPz8engsYrLIT+z0UTK",
+	"y2Vn4RofqZ+G68nmp8E2dJfn4aNpy8qi5vVvaGala/NXKoVmAj7S2SznKWzzE6sL/Y/3SoJaV/X+3wtD",
+	"zzv/7UllDXmCv6onb/Et7LTJkfKxLKYsc7pZv/Ox2zmSYpzz9LOOxPVp5XJB2A1X2gjEeDS75oArZgg4",
+	"qgWJe+CcZwkMu03dbecGrUppn7yOiOOmk+MrJvTxzQwPwedbH3MDzdwFSV5SpXswjt7JC1CCZZ4xQxKo",
+	"gCnl8gLG+q0sRjzLmPjcA/VaaGFoUk7TS6PcWpVI+we4MtRCFzw1PFZLFMys/cTqeyEjxRdoOjF6kyxM",
+	"k/xCsKzHhRP2QFFL5ZRZGkatjqq4ZrAmJ8IQG5ofFwXa0j7XuriOCTM9O4tcLi+MWuS1+sQeR3OoUSHl",
+	"2syqRI0XjQtGz7LH8bXU38pSfPajKIsLKvg/kPsYBU9IZDl4W2FsbwtgRtw88y3l+ee/MEsUUAacDe6T",
+	"0zWRipxJ+ZIWF+xzj3UkszmcCNO5vcxb5BX/xo3qFRVzyyLUZx2clGRKxdxRSnUA5q45sVY9zacM1jE0",
+	"tcDRTeC5c6oTw4JRD4ehv6OatehIZ0CSDQEw1NdcZ1Xn38NOePaGnYPiL4MD/ZetmIEv1BZcl723Mufp",
+	"PN4zkplHWUHHuseZHvcmWs/ojPcKqhn82rPzeLxiWL/+ZWswOLj+y9PBqpFVy7Y4qFOU5/qxNiqlzjTz",
+	"k6ClnsiC/+Pz3zNPzq31y0iWl0Jeiy5hyCqBXltV26mTTtWA+2mfaxyUn3/+uXdY6omRO8Ghsmh1+vaI",
+	"PP16b0D+9Z87/aUrbRfpivKcjvLPer8PiZMbyYwWQPjLaiT2PjXvyF0di1khU6bU557ziTV7XtG8ZOqA",
+	"JMD3VEJyrrSzSLPcTAKGqcrZTBaaZa9YxukZzOXLUGDDZJOwN9OLYQ4f3WrDBh2mOuaNMy3hTbSWBpo6",
+	"Q+CskDNWaI4SP8+WGWCMPOOt6AeVu26uNJt20TNCC72hptu4E90Ony0O4ijnTGhCs6xgSrkBGVJ8QOhI",
+	"md+4IMwIoA3avD3Y6Q/6W1s7/eexzrTd1MaCzWfMdULNmkKb1sZmlsE0ZdVxnH7c6FapZn/HX7tmiatH",
+	"URgw4zgsM66PhS7mMWXB8J9UFpkf02zGRNYDrylI1s2NxA2ONIXSB5iVDDu8YkXDpmo9heUso5plsSWj",
+	"7pAtO9d4Es3TjlrQDMUumr8Nhooqa3SQ8CbuMwhKtXF+6NBSy/OCCXbd2R/TXLGP3Y4oc0tIsd2FZUaj",
+	"wK2GE7peVo3HNLPOcNKCmVU+pzGpg0/9GYSD3TzX2097W1u97e2zwfP9ncH+YPDvnW7HqM6mtY7Zvp6R",
+	"g2JbmDFNea42W4dvywJ1IXzZDGflBA2T1PPz5XTFyecb2SMX5mS7Wn2hW7pDV/ciNVo6dCZA6hRwMw0B",
+	"jOwUu9IbTqVSuJb1DXolGMRAFzNq2QFh05meEz42yg88kPGsPpyC/brRcBpkjBuaEJxbRw+6jubUdyI8",
+	"Av76OapQHcTanJfTx5dcRW7LIfgqzNKYLeHM84goecyopm3E0b7JVeX90GyqVhK8ioB7ttKhRUHh7wlV",
+	"51NLeeqd/jxhcKucVQCmMZZ5Lq/hijXjArqdILQmzuqTRtyNeQHaPSDmwhJpTTJUaT/H4LjOfyhO3kv+",
+	"6v3h/DUf3Lw6Hcxf8R+e92d/25623/mW4wIrHcy/PvzYTn9T5pcuskWBO2nRq2u+B1+VYEFoS32PU5lF",
+	"lvtUm7ET86NbHu9er6+DoFPW47PVM3anOGJIL6dU9ApGM+hUs5sGaTgU5OStl2qsnOeidSB8p79W/0i9",
+	"DDXP8zfjzv7fl59VXN7Ox19iIic2Zo8KH9vlQTWoPhJDdEGAjlApK2mjOF25CbYGa1+ob82raBL7CO7E",
+	"E3xra7B4vXAY51pqGtmG1963yRvDCmOIJAY8gC5giKnw6kFtz7YCZ+Zg0ZnZ7Yz5Tcylck20JGN+Q3jj",
+	"DJwyCGbZdM+5yNhNbOEzdmMGH9iRuxgmYqZJNRnUuo9OIecicnVecsFcy0enf623umUPjFEKfjh987rW",
+	"yXbrfIJO0a+xsHcQC4iuH1Z5BNrj2BYWCiNp2gmv9mceDOs0y1jWJTQ313aOJn9rHzA/h7fBKQSWG8Kg",
+	"jCIJ3GxsWPJqrQC30S65XQQ/5m4llwA185QGT5m/fo0LsJyqLpH6QIxu0gT7ljm+NMsivLRqtf7iTzPz",
+	"zt5g4Kzna1997PIIlrV++fdsMIGjBU1S0OQ+dmwrVmQ5o1HouRuV+SWBrY6qzu4QLKE+cLTCxfBnePf5",
+	"s9iVaBFTQB0EFjjzromuu5kQK1uxNn9f1lr4Bd4bEWXsGV8yz8ydGCObNi5Sk5YuTtpdnSUduEsYXct4",
+	"hElEJlnr2lbn5ejw8FsusmhwR0hLjg4PrbauwthbQo1IBxLL0aG5GFypkqErpYrOJo/efXtEnj3de94l",
+	"9tPXjyPqfZbFTit2GoSLYJ84qtoi/T2kmn0Y88COaNjJmVZMpMV8pvuyuBh2zHr489NiQqkOCM05jdNb",
+	"qz4fvT58dWydYclYlsIoEgmZSS40kBmRkWv/tFtLWjj59ZrriSy1bacRHU9p301NML0OJ4VFih24+q6S",
+	"lApcorhYntIW7mXv4tGhu6KpFGN+URYsA2GjPoFg8WPcLC7VJvIycRGO4UjDQOYkpbQ3BverSrr4Zy7l",
+	"ZTnrjcETlpBH9n08PHjLAqKipXwMjDApmJL5FSt6pQDnp1nfhDyyFvbHC1vi+o3q7TczuMyLszq2v6C9",
+	"tiE5B/cMT7xhnYo0zi4MV0gR7lnVdVRUO76hqSZKsxm2O+Y3TNn8BQz7rg8kAzex+f0fUrB9stHFig3K",
+	"Xoi4bmdm2Q1lFvA5z2jBhI9H8DdmNsvnzTtTUadlUtRq8RPibrwMUJdBzXSLUKJV1SVokKHGkmxGaeRI",
+	"seIqfnWpJi9en3rP9H6gglj7vxnT9t5eGPdOFJvRwnAFMpqT5IBYhzdo0Z79jK0hDJtpXcbm7s8uuSNN",
+	"8Z130zmHML5lDNA9aYewUpFxzyfrsF84HG1eUPgxXMwuMDn7Z305iSENjf1uW46N9l2V0ymNWcpPJ7LQ",
+	"JPiuSj2KXN2zRW4dbJ9n2PncBoEcHSrPuPsrDWWpkTEcb/ECfHBvgqvumGa1/F3g8dVUg8O+cFACGoo0",
+	"LSq+BClgi9Yzyy+ymiziaIaRUS7ZPCLzfh6Wt4aRPJTL78pGDuRriQ3WLEssr2pz0/WYiwtWzAou9Lma",
+	"0O29p5Gj/f1hb3vvqVvaF8fvzNqa01WkVDEyYTc0Yymf0rw+nOfjZ0+zwbOtZ89206+zp3vP6faYUTpI",
+	"9/ZoNtjaozuj8e54a7Q9GoyebW+n2dZe9jTd2hsNxoMBHTyLDXhC1fllLCUpFJlmBb8yx+iSgQsTk0uI",
+	"keviAtQKa/et8yEXeRfwp4iTUU6nUvisOdOreRSCPtp6P/461sMlqxwRy/StH9kcvMrW/KHi10n5W1SN",
+	"okuoIoe9nI5YXlesV1JPIfU5jfvwIYhwvnCJvu4NtnvbA3OJtp/v7z1f/xKZviqf24IptvDR7mCX43pu",
+	"VFouszu8xxL6U+cFu+Iq6hQFm3nzsaR+xVEW5BqMQCAOs4yMZdEnh3gJQbPz4Y740lcqTDfkGPXFaJFz",
+	"8zx22DSU+UlxoZ/udmIselbIMc9jZPzo1TGxv1YGXCP+WtsVWAMaSnhHGaaZc2QtKwU/jPln2flovuZ1",
+	"demI+B54qdzQ7Hra/ET4fcPLvcZ4ryTGTJwXjKrY/v88mbuR2HCgcPF0mI4TrFo5Y4Vi2bqrBk1EedjP",
+	"EyYcu7TP1RapdQibXIuVI1Ss4DHj+cvVHGawS7dG2+lOtsv2xk8HX289236+Q3dHe+nT7Gv2bPx8sLW9",
+	"nl+x4rmOIPqBebLdRcnKXYKA2NbITUjnohy24mIRGlHbsdghql+EmpCyQvpa5b8Mbo76LJ7LUDJ8cF1+",
+	"iusyWMl3cHw2NLW/g7NVGW/does6kxjKVtIRy5hgVD8uFclbdgLe+Z5wBAGdr+X1RQf9BmxDmI3d1B7s",
+	"1yAB2qPJ0ZaSlkXBhK69sSBTR3Liww2yk4vuhAvyjpvPqZrZTDta2c+1qmVdYzTgDXi0aKhANiOtphvG",
+	"E6Ha+ZWHESCZTMupWQww/n79bPD1427NmgfRHW1q7AfvfoaWQQYA9bAgaM6ulNY6rEiQs1VZairn0/7u",
+	"oHIOloXY50yP9wHLRO2bWe+D02nfGeM9GkERUJEgEuhWZr5z01EvndA8Z+KC9evmldeHr47J05vLnau9",
+	"X7fF19e7+lmxNXs+Hbx/Otm52BtvZ7uK9k0T/Sy9olT1rljBx3N4/b4Mgui2qgzd+FLGcnaBqQnA2KLd",
+	"G7J2brPYVsaEAQ2Eh+9QWJ4ypegFu0Uow2tpp0s1WbJrZM50dO5IW810Vs4cmAIttZxSzdM7X4N2q+Kb",
+	"utmtZlO8I2MiOcRoVmd7ofFD9vpvL968Ojx5/Rs2I8Zl7SD+piHpQ7yNDda/rR/f5/ZA4D+eNOelN6TY",
+	"nAHDwzrdjvVVRDz0bUHBh8A0MEOvus7dRc1cFsBMIBbUysp2DC9en75jNDMCY01WwK/e4QtvxFlB08u1",
+	"I4p9sIAXTd0tjnHGF37kcQkM7J2hX4WStFRaTlmBVraYVLokdsMLM6bFtYl7NFSbFhcsRhrg+3pHB0Qw",
+	"wwFtnnLF6lx8TTWKW/KP2wWTB8tgjwQQzdV7bXmz3XK7FNH95fRCSMVVXPIZowu7W6X3eSJgaJPj0iAJ",
+	"sVAOilh/lzAqr9PCQ6ZXribsLs06K8P7IM8np1yYqWmSuAQN9eSD+fmjIcjyMllFaT1dmlpslkVDsVDn",
+	"ExlT6t7MWEG19OEY/5CCfYVn0Ipoqoshdqm8EPwfzQU6ymWZjXNarKXBsyueMZHGKFeegzOMCnXNCkVG",
+	"bML9zsJ5WFtZRBaI9CMaHPInkfJOhN/RutNIk2rXjAigA0lQjpuikXMd44UObuWskDdzIsfj/mYiyhdz",
+	"fK6xhyxXDOI6wgiN/m9WhLlLLyPMHwJcMJDOWkxw26NLADgYLYSVA2aazK+YquRgmufzCrorhZR0f+Mx",
+	"lZE88hAcAoSAK9bDB5PH92haNJdkcSb/bq5Ok2lbk6cVzj4hQqHpjEXv6628qXYCAaF3u9MNeWBAgKN8",
+	"2cdoNw1/gfbtjCZTKuhF3RsbsTyUWp6DXr9cKEaQvVDxBzMMuHupIkpKYf6ti7UAzWnIKIdoWI+3ZzaN",
+	"Vx6Qa8fnrQU1SI1atP6FGVJLpfj6UOENM9bwpK8fg4XmFnPrzL1A1KQl7ueVpzkYXdQ5fBa3bt21XyMc",
+	"xsauLQ9/GTPDNTxcjQCiOjKtRUnkFjjimhXdiCmQG5EDcFOwWRtNbZQktK7F4rpjvrDVUeReA1RR4VCX",
+	"PhQpVOHqjlWAXPS623o2dG9vjAhFXyiAIVXF+YxN44dClbNZzllGjk7fVXT3ks0h0JJcMMFQHHD++mpQ",
+	"PfO/b46/O3lNjo7fnZ18e3J0eHZM3h3/20/Hp2fw63/9r/9YL28m1EWXRoRXT6KUyQumVmgekaNtX1x6",
+	"pO+PDy4PcLibUJJbRB5gDMGqF17iU85Kifxj+Q6ghbJBWfDFe1zluC3CuzG7PmqiS4QkuqA8N6Qpk5ul",
+	"lawOK4D4BgXJMUhTuMd4BXxjyysd+B9KkhVlDtYtYzMmMkWk2CfJNc+zlBZZ0iWJ222I58Xrbj5a3yh+",
+	"ZGNWFEa6mVAuEozfTWlyq7iDWltrBdD4d0ghpQ68GhJR3ZRZCpoTaFEFSUTgCULHU5+c+Nc81CG8T7he",
+	"sL9BkAUSeHgbm0ay3jS6+WfRdBYsVw/e6gmpe9BTU2PonJy++468M3P629Y6x3KtoI1PC8wQ7Hr5hbRc",
+	"DaKxjNRf5vcbUuAttquTfZA3V2+dr2FAdtnOFR3Hl25lWD4P1L1lw8WBntqHjaKGSAnr+msWkAM+jck7",
+	"arC+RE1zJUkqr8ztS/6PvlmdZA1nq4/JCC3O9b1aWMoah6/JZsHAawEcTmYJ4zuaZMcGgATqT0218Awt",
+	"GtYRFZsXhPqaiBFcrQXm10iFD85Cuw5o89o2Cw3waqJNwyOQHutyrBx+t5F3JvSKWWRcRz9Xqo7Wvx/z",
+	"Vv8uNMk1x3+3imUj0jlUMLtVymoj8jngcI1ffZGLNs20gau7WkNsk//f/nh0+t+2Bkb0J1yQt8evrOGR",
+	"3dBU5/PmWlmTtepDBPy0VJrQNGUzHxneBdBDqsvCqk/sRjNhrpbaJ+9OD09PD3tvT0/hpzdHp2+hjZ7S",
+	"dJYzOLw+qxZBYakZGohn7THElX3STCNjmhVTLpgKhKJbqi3hOu/t7TxdY6k/g9QdF2sPxZygVEtroiyu",
+	"zk+CA9CBWWLcMXMF0cZUGYVtDDF5LTWx+Qr7xJFn1Q0QChiA+I7RNG5P/ttylPOUnMLX5CVX+itFTo4O",
+	"X78mCmEVyCO0xNrwHrel9tcKFviC60k56nOJBQnsUB574Dai5ayXsyuWV3CcZpaYYFQwawg2V0vNWMpp",
+	"DhfyUZ/mukv6tJjRLulzi3kJHyHquEv6uUzhG/h3Is0F7kvBZTOVra4TLMDrRoS+B4m5TWIOi/Ts7d2V",
+	"BB2gTKc5VYqnRgvSuUJ/m9V/Ksk6aRBkCMwK+GaLNL4pLa6LacvC6U7Af4HxQ3AsALXSymmGXBu+WbNX",
+	"1cuvgKthDXkO6Em7kLIqSjXIvL73AFUHV/IQm/oJsak1NWsxgXjGwA98DtqSh6GGKBAXoQ/ZahC/RRKb",
+	"F5Psg/hHRcoalXH6JKGp5leuLSu9TqCkUM2CjCgryb4FJUTBDGd6QBRjJKlpGYnn+5U6EcZT1CZio8ZR",
+	"8cPxOLCMaOAPLtJPIMVvKKC/sWKrlk5ybRfRlaZzUgqP4Q2QFmEPWw++nj+tSI4p62ZEWno7PFrmARMB",
+	"qhv8oUTbBynpQUq6f2PWAkeEcgXRXGgEcSQn2kURSqEB0caooVOqISMpCrq6ATCqE5TWTxxIfHoUMEEI",
+	"HbOYwCOzp8l7OUKQ/qRuz0q6PnTHAi7CsR2KBJOlLDQ6RZh0l8FnudgrWThYZAAWGTELZJSbhWjUEcKc",
+	"8AaVbHrMV3u/g9zrVT6w2M62ueVBQLa5tIby20KGumB0WtkTaJlx7XAjPwXGM0RfXwWBGjzaqGFVXGzY",
+	"reZTpjSdzj4vpmw8+LUJOBzp1To+a6cEJJb1cgZdSKyf9eLCVxilcOl+aSMGK6FFPb70ves8SJweVJ5P",
+	"UXmOb+iUiyWx7oUHEoUSLVh71ga9Hx2SKb2MBbunlK6PAIYgIoymk1CwDBDAosBtHIqlrh99UkGTxcJP",
+	"aKli0AIWet7OeFbA6bau6aNDFJet9oSEEgyGOb9k+Rx0A5CrA8jhenaZ5RVWe1hf2ffx65Gp1ANG1gQ7",
+	"rRr8pc05cPa3M/JryQA32PnffYguQi5RBdZvxZBLTLskZzSrx+8akUERFwaIqY60cb76NmRcsXRxS/5K",
+	"c56hTladzUB9hgTB3cHOHvnXf+72dx73SaJYWhZGywZbZj639YdIObNjGwojIRudXfhnQROF5yxAlq6e",
+	"J/bxkbwolVHwLWaqN/GrLlFyKGxWPwKBOWBMEK9t0GmfJNZyCz3iACkAhrrXbM69RRCzsoRV5HGwUPzM",
+	"f4QxrUjeuaaF4OJi5YG3dZHduacCj+o+UTJUIkHoMQ/a2+rKK1Mypjw3kqddt6mFTTNfw6qG7UQi/+FB",
+	"i3MHBNst3F1clSbtrLlhKe34I+jJQ7BwMVoaoPFG80pqyLq3AGOOYC8HHuI7RFz2ng1zPau4m1oqMKIw",
+	"u1ShRRVLghNhsfcfTt+8JvZXwoW9T1DDA27u0+eDrccHNuYRahASyKdlGgtrYKmVLkmeJL7O1mLC0pMw",
+	"F6iVXbpBNqFjY5v7PaO5jpRPxu+D6PaUKdWSCLQEVvZDbP9qlQVkgSxyRgvdxbQcWTRD6heG3ZYR+AZU",
+	"/9xmc4fGQaiXGJS5WZ13ZfuIrVpVeDkqM6IdMqi7XMPTyrm4bAWR/eyRorbb5ZAutfIvtvAAvriAaV2q",
+	"YtPqDeuEdJpFczGcdzj95arZrQtnL0ZoyXylGe2deSaq58DbjcCUYONWQpBUx/V2AShhCXGwckMri2fY",
+	"DZCLc1v5teb0ejrYfTYYdCP46LmEpB27zVyhwHAARVPZJRnNoxanZ08Bp6AqN733fHtQKzm9M4iCnN96",
+	"N+DF5Su8SpGsVvLzaJMBqXpQKT9FpawW8meuJy+5uFxfEaltwofGpue2qYVMs2tBpEhZnxyKOQB5OW8v",
+	"3BKjZL2XTX/AROuZ2n/yBNMhXbbdk+DUPXl2vTNFn4CnkWXBV0oVMMzFhfllObWAMVdcDyv9Ry2vLkqF",
+	"lIKD8nMtiwifpFobrTPC+7GoJ3EP9MmhryI1lmWhJ77Sn2YCZRtKEltM+TxjOTf6b4IK73s5MnQoYzTr",
+	"5Uxrp8guzxtcK0GoDntDSVKh/YTGdpsmOJ81Gd4dJBB9IVhNRrNzt5jL2b1ZfqXlbAa1oHUx5+LiwFbw",
+	"TKBMLwTYc32PMcxLUECPwe6BwvziCfrURI7lQsl72Sjb9l6ONuwAIllZXKP7eTKvqLC9SwRRwhu4gvhl",
+	"rGLJl4dJCtHPzeh+B7BJqyvGbaZIp7TnOurxqqe71KjPHHIhyic1lI21knJ9TRM4IzGuu0YuAPAKe2oN",
+	"3YDswn1CIRfen4ckpb1fS6mpJfBwvqCErjrweZI9G5dhn9kaEIhsuZ7wdOIBRdQEYhSt0ci8bP7tjcrs",
+	"gmn7ZuiG+MrGUahaOsD2LpnIslB9cuyMqFxXvmgziQ2TGQpfymT9m4a1PuzFhsxmv4wTqlz9+Qbr+7Cx",
+	"W2+d412UYj34J1ngChblXTKn9TJWfpCjKl1lndiIH+TIxUZ8yWyRJd6zEHhzIRdiEWDIy19+x2r8JMLl",
+	"/cncLGPiBzlapUu9l6PPo0QZmfVBe/oU7am6ONHcbBZINwck8XTHhie4KiUU4hFEHVnr15Khx7gohUDa",
+	"6N8H1C+o9R/zF7jLuRS3yclbtrdMKMSqw9tRYEoQFSlz2UKAWFvJ9J1upykhRgfjoqiWDiZIitgnx0cv",
+	"Tg/Nvr9FePiCvO3tPNsFNeed+WVMtge7z7pkZ/D1Nny7O3j+lIy4rllGWYqYuCzdebZrhq6oeQ0/mVfx",
+	"k3k3OvCXPuarzQbcjGRaYRM+tAkKT3f75BACbwwv2jJC2dMdgqRFdUnGL7i2iQBJ//xJzwLXWN0AQg5E",
+	"phywBr5nVgFeNE0DcAwGpgZVLEZzC3Q2pTfhPJ7uRs71KzYdxfwBh2TGCmUU4IkkI5ZLcaGcly0UDhAy",
+	"TqHKzMCpyDUZQW1nLjYzEzvtaQ5QMFMjvE5heAcVaxddH8w5J9esYK7nO2Slaxl0AxtBPTUftCqsU37F",
+	"7ARig9v+HJn5pTKrp4MAInSSA0bapxq+7cpvbnv3h2ViJFtWKaONZcPD1YKps/l430suVhTLmmMOIoTO",
+	"WW80F0sKP8ApX2zxO66/L0d4B4IoA1vU1yhe8jq8VY7N0hSAfLqBKAvLZ4YCknwkglam2lDqztp4AlVd",
+	"ShzmgYt3gHEuakhv2jtY3xCNotjKh5EcAUeNC3244D6d13oWsG2/w7Wj2eJ3aJHacACHWKRuAx+DWShL",
+	"MQ0JhO4Xqd8ax6Vtc2sZW+gj8H/fpcPGLXCrqwBXaJVoixf480i3loc9CLifIuCGN681xwZjarjF2oOj",
+	"YkMOnPEbc2x8/kwzdTNNMcEmY2lurmqyPxTuc9NlSRK8uJnNw1nguFk96saOMUyXcU17IhCXo3Hut8qd",
+	"ObJGFbCE20M/4bMInP2d++xCPMs4VDzE5Lhi4z5wSRZhME/EQwGvLa2ihulSTDFhN8TILpuWVtugLCeM",
+	"aDWioh3dSiRFbG8NHMUlNmYhzYrOpFCuQk3K+FVTDhXS7YI5/1yQbaJujwT0bxDnl0UCa5ZBWEYZd9wY",
+	"+87NqA2jBH9eH9BbybKIwbqas/SrnQ2ew31sH45oF0tDBqe08sPZfG6rNkEQ29nR2yQoyePblUsgadeM",
+	"AXcrbn5tSEZ/O1tpprKz7zYgkAtrPbYXrXG+F5P8gisfaF4x7uvgrrvW5CuvhfI1jc2CYRLjLKfiNxPB",
+	"ExThXkYbfwJY8JUKz11mI8Qv4QuuZjmdRy7hMX4iL3U08K+gmp2DxX4lH4BaO+ZByIlgKzNzznikVnQI",
+	"e6PRdeLWujaYlTJxeOo+mUmKhS1aC4+dXa9c8NBKs1JCXjelvDb3eH0J+NobuKJXC/JyzgummYDEjozO",
+	"VYz62t9dYz6dx3At805t+jtP91b48NX5ziByW4KUP59hywPhdGew2Nl2lD9uenetgLSMh9tHHAXjyjLv",
+	"6YKRZzcaGnXLSyYvmVg6rsO3J2jCUH1yZjfayhlMEaOSmf8MgHXtDQaD2lCfxoZqrarrrl5TwvdX2bdT",
+	"ra+fUOQ4dOOnsbZ00ZtwLVC2PSuoUGMkSptqyAW74rJUFUA3uzZMKiaGjgs5jVP6goQKs6f8phkwV2o7",
+	"QAW16MD4BaacHhdoTmmJx+tMypFs6trbz1bq2lpuMk4/Zah5jZhEo8rWuY7+v3JMzWobMrqjb388Ot3a",
+	"focAtrfEDLCTcgiA9S2cUaWuZSwp9q39xWaZzJhQVTvklVkTc+2dUeoAa3sESoTt9xuqeEpelbkG/KCS",
+	"5uRtTgULYXgabmhZFCzVZCILxciIam3toTOwJK0CxmmGqrsZRtcXffdRM0k0MOT57t7Xj++iTtchhgfI",
+	"a7HQU5dcsWJENY8Hpm8YpIFUqMduuNJqk9iMF5jM6w0+IPMu2h5DWYHQvKhlqNsgllW6DjSt4qUlarkf",
+	"RqmwKuveYG3rU5Be8hHOzwm+tTeI1JiAoZxrqWP1Kitm0xzWCn0Wm00WKjD5HxqKro8vjiu9ZjO5uFiV",
+	"92vTYzGjaHfwHLIEc55qdFl9emXpSKmL7+U10RKK2zXjS35SLDwVcDD8RIAtZyxnGhC/PZR6JAgFqOHS",
+	"uXNFUprnkFhn5SZMfyGJJaa9E+v5dWJVMyO7YL9uGoHPdDFf4pKSGGd4LxEli4z8+7Ozt2GSipfJBs9j",
+	"R0pzHcN1ODNf+6T9BeKCkDb+2rcTmbju/tO7l14qNxI6nFRbWEe1dNkSfuzr7zTpXRiB3AOgDIae9LXK",
+	"X+GyBFEq1jAQHMIYX6kk1yUkxJxQRWasIGZ/yTUXmbyOVdmEriLbfOQbqN6tiMggnpmAj9azJ2pY1sBb",
+	"3bbg0+aS2BfqQnOkh4Uymnb0Cz1H143ZAIZ3Rh3dUOCBrHaF98w2E+HUeb4+TJpthWVBcv6i20HxeF0k",
+	"y6isrkbohbzDq99SweX4Js1Lxa/YQQ2mHg6Yrfas7hKZoWlO420VSqqd9TGEsThBtNL7/ZsvbqCNxVly",
+	"r/AJt3m8Edy+tfUsdi1a1tNIILj3BNFMkLnghWWFz1tk2YGvvQ512n05dLPsU/OibaZgi0j8d7cBPlIJ",
+	"5xPfiUY93shWmO89WIEqR+ZXs7opFeSCXzEUhve2nw3Iv/5zr7/T33ocxvuUAjAyx5xZBOYjOZ0Vcsqh",
+	"OCIdj3nOMVkMg2EhniqoeG5WFH5/M8YqZ1zG07HfyRjTMt+G7p4+SfBDgjXyMb4ilTNfPZ5mgCmXTblI",
+	"EPbHPGghcdT+dcE1S7pDkbyXI/9nDQhH7V+y+cJ3WOcb4I9A2/evIkCOswvYr/skAbUThwlJpmaQqu5E",
+	"g0fMMprReotCdHlOzestkUMQ5utykzHyw8hkWi0aaF1cml0Ns1yVpRLH3jBjuGeaC7T4GBSy7nZgXe1L",
+	"1Rp7K4n7KVxFZyZxv4XDjn7n3rImGPeM+9P97DfF/l7fpPg6M6Va7P2jQl4rSNi25jLqghC4quJXbmfq",
+	"d3aTHr/TfF3kGe0OeazHA50zf4a8zB3nkWsFbLnm7MP7ZGsbI9gJgEdhkhdVmpTKIjTTJo/1+Vir1mV7",
+	"+y4Sed+Mw4E3wMqY2jRaKwKqdJRzAJBAn9rSXd96vt0f9Lf7W60JOYoxsV5wOKwwOmtZtcxSpGAG46Jc",
+	"Ustma7BxUeT1sawUy7HS4126kWr9ry43u8YYVjiaSsWKc3oRvWY/GXIBvzV2u2thVLb3nlYRpFWXr+Q/",
+	"eJ7TJ3v9AXn0t62tA/KSi/KG3Dx7ev5094AUV/tbu3v9wWPyHUsv5ZPtwdZgsDXYIt/ygo3lzRP4db3A",
+	"fkcjYmhYi4sJJ7s26Uacfu1w1ohFTICx1HZVfJO9lJ8nwMlxgIcIp0+JcLKrqI5Fdoh62gbq38/AXt2u",
+	"g3mZCZtYVN//S8Zm5zU2t0wZ/JFB1db1ud3H5TOLKS+V8mOBPdoPL4u3cOZrqdY9kCsVdGwvuhtg82gB",
+	"snxtDhaCGwXoNihPT+gM3AULOLvNPOv2CqS2iQOSlQxCcTF4xMjFM2rUrbuscjOhUULy4vUpwmp1q6vk",
+	"0lUBPVfHUZG7tXJIFhU2fNtniQOhm3vzWqNOXCQdBLL8alkg2MRqqBmYZLfTRlJrdYfi8Jbap5M7JCMz",
+	"L0iMDcr5mmkqzWZdUlBxyTIMYwaVS0/QPE5BfsSqC3QkSx0ahS1AmuZhdXcb00TejD30rrP3mVHg2FAk",
+	"lQLKHkOUUmVEboFSjbg/aaHnVvFN7bbtk7ksLZonK654ylx+p99I2ajFbZ87IImQgiXW9ALz54pcFxLK",
+	"VToYn3C3BVaDdWFCRjPGtlxlItdVVBGB3YjgFiB+X1iaO5JecLaklHQYrhaUGpZ5trLc8oTRLOeCLT1W",
+	"RXWYIIiejNk1uZZFw+DYqdU69iWfo6FBhtcwR7zWA9EIKd4i7MRrKOsIJUmvZXHZwKR3mRDBPtfKoNV5",
+	"pxuguSotxBWqhcsxhOrKIjlwWUcQZ5e8lg7SXmD6bOLSF+x5AVxhLkoWocMrK41vWlu8xVGzOrE6OJHu",
+	"nHRt8etRW2n9TUvoq3jEtC0GhG68gPbu++BogIMQ7JqLiwSpnaW71b0HWM2xLGw2bebg67uN01GvSYvU",
+	"4wBwsKk+L7i6hA4AEL/UkLTadZfCMZIQAHCMMMuY2JVDpYNvnHkywpH2SWI6N/OwkBLucOGB0eXsgCRc",
+	"nLvhJji2US7TS5YlZDQn1KOlkTce+MDHf8PjaM2xmOMu9c8GdWO+4iV8slPudDu2A8AHhPFBYogfhuN0",
+	"tZjxtVDVDEnwhCfILUYCGV6+GqVwWL4xHnnG20KuZzkV+2RcMMz026kqCM0KSbb2uqDOpXPrs3ZLY15A",
+	"3mT6hSeiRP1MXjIRBbTxEU/dGvybYmnB9B8JAO7AYdUYwjhuMN1PTTrz6ekRb9gLG5nrK6fi8FIqbKZE",
+	"LTkuzzeLml/LKoY91jMYG1AO+OMXKy4MI6z3ruXlbRBjStVyPN/dzhR1XwV/2yOMMzbL5bwTL9cFkXXn",
+	"wHHOWxxO9frGVT0KDMrDm61aS00jM2s8fo+rU0i9PuAEPPxJpGV1UVjwl0REDvh+4byuZ9oBJ0rk9trN",
+	"iPMEC2uMj+zXnLFSoAIh6nsrBVPdarW0tLtcaTFrDRdQnk+h30a00+IMYCHOZwWLRvJ8i2LEQkRf7FRl",
+	"6dX5zdc//rr9aj0Dogt6Dwfgt69GkhvJoTUyUTuALTes2qfNEC2B696ymqrlYe0wlstYzskL5RLAVB2h",
+	"ew02ZPG2IcYsxpJWVxUMw+MGd8iymiMT9nzPf4vEe6NEhY3IzoHnYL5uJdAGo1YVm9Okard2tmGY9q+t",
+	"FZjdDlYMB956/lfZ2G24/eewsKMU/GBf/xT7OqzhO6lvX4AOw3MCRh6H56U6niBUN3jaC+Fr1d1NhNJK",
+	"qiCvWJHTWRRA2AL+LsEPdlwcuYoN5/FwwgOCaq4CbX46ZRmnmuVzqPfk5XU6HrNUW52mKdw1Mohq+MMO",
+	"39iHB8cD8OIb/+nZ015wWich7K7J7Lr5YDDXn7meWCFobeufozBN9Fwd17/PvCh0QFQFpdsiFo3Pnl+/",
+	"LHb/Kv792eiHdOt79T+zp9/N/m2wQ4/Lv8m91eC4OIr10HG9XaBKynVCm1sg9Q7O6W3dbEj4bXltsOvc",
+	"mZsNB34bJ1s4sWxVhKELglvGxoq2plq8bVvba8TDYpOxk7s0e5GKDHPsQrSAskhjGCbxyOOX7m2XBUmc",
+	"w4Kr9lCGrWgKo5HAI8EqljZGlubrlSsDTXY77eltoWYTkUlCjSuMapMFsSFclZWsUmPM5WD5+DdjLLud",
+	"MraPhcmtdQDdV8IHpF6xQmHVn1lOUzAtC1eIH4tfYq+ullCMES3V8Lqd9WwaDVYXgeVa5LAta7vzyYJA",
+	"M0/MKaG1yJRwXrEz+TOerHihR5GBo8oFmQL6hLJxwH98i63H1LojbLDaMBaT1fxfcI5mTM5ytgw36x3L",
+	"Jc2UTf6hGRnRnIrU5uYudM6VOUrZeZtTK7lwjl5u9lqXhWAZ2d0adBFbEnwv+CvCRcIwx/yKQeRiza7L",
+	"FWECukO3kSKue3TEmIUPHQkX6DO23ZhzulIGtu2360w2Wt0weCeOR6I64aFIFgLEhQCwPDjjmcgidnK/",
+	"F39fWqXR/mbdYOcV2Ob6dna7MuctmRqn5msELTTkz+HPItBcE5i8ss0K1oJe/Dlt75a11fu/nmxqffem",
+	"M6REbZT8JwC9g5Wq0itsJq+SLp7ZwmE2qP0XN1avb6+1WFgYsN2YKM7xt2rR/ZII0N1OWeTxJL86B/QF",
+	"YlU8tS8IRHgCofc22W8907IZRJ1beEJV0b1Fit6kEm13Yh178krkaSs2HCKlacEGs6FmXoWzKUWgCYQ4",
+	"T6uj6k41Lbzkb9u9S3ygElN0zqcxD6r9kXBBpjzPeSyR8NnuhthewUSCKhH1WCa3XmbYGZGl7q/l0rKZ",
+	"nSOZzWM6JLZpfg1QWw1Xw7Si6Op+GHZ4NuzsD1fUeR52ukMYETwbMj6WDTsfl2VDY3rzp9TJc1OzLYUp",
+	"7VV1zigigTuMLWuGqssu+ZF/0wzpg3VsRO9ftlQewC7uYp62b9vUkup/53GshSC1ujmhBSYXBWQDz0rL",
+	"SWxTj4GshDetPkh3WxZPRONIR9ayuYNLKNYtHWJWSgEg3SxiKlqQ7a2lqNPp3q+g37RALheU7ahieB73",
+	"LTdv4Nh7utytF/zccGXHJOMLgeHoaGVIrieKpeeInLC9C3jpu5iMYuj7iCr2dLdPvmOCFVQvs+hjQ6/G",
+	"P/7b8+LZdz/+z1+Ls+v3P7198ezk5dt/P5HbL+lLenq9OdJPVAQxF/aUGEHEiqYTDCFBca0c5TwlJ0Kz",
+	"QjQF0DVEktoR2t0Q98cMd8l1e+Hg/KMyq0uSdhZBDMfXEv4IFIN4ebPzKY0RtzOpaW4teAgRaoud1bDG",
+	"orBmX8ZYAbNekTUGz3Tx9lDlC2r1eNaIJl3On9u71yvrKsBzMWieuNa7oRoY5ssHHeRXn7tuF9eVUmyj",
+	"ZAuEXxVSsJiQFiC07iEo20oZDfPFNmTRGIN093zaul3tgqxXYMg+3Ch31gwZvy89eK06RA0KVNUk+rIq",
+	"pit08hmsIjHlMug+oDw1KhCAxdRJbeTcNgobNQ/SrZRKt2OrYjfq+Bj3Hr/R5GgPkRyfEskRv53tqPAk",
+	"K03PUL/DUm4jwlVFLLDumahlnlVw7WtWO2qM6meuJ4dBMdX13PCLB+XD2gVa3+SZUWE3s681jDEfV4RO",
+	"+d7X8cVXMhpKnoF5uR+s2Kq76jAoPudNfbihd3FDPz3oxvEyAjCGzrtbsEofVJrOqygqqCvFRdjJ1kp9",
+	"+zejYn8hX9Q969Gv2TUY0Spduk9erHCgoFkJPfbOYW5GXJX1PFsMR3MVRG0WokVJqbkkyIilcmrN8IEH",
+	"I1a56LNq6WaRfluaetulvk10WUVVm+ys7dDUjC1oWmmPNFt7p1bkzuFY1mJtzqhXxZjVTzg0rlhaFlzP",
+	"T80y4HxHjBbRgnZB4No+SbL0ys595ylOfzuIfwn8ak8JxTx9VQK8LKw4UAfsyM/FHBG8pa1wTRDTcD2R",
+	"NXQml+uaUTUZSVpkXYcaGkeCIT9btRJPs56woYBKGVzBtChV53YMCd5i0+1XihQyN6q8ZsWUC3tDLQQY",
+	"gbo/WD3YrDGCR9KCDYWv7ANRPZBvb9hhxf1tRjDCiHEBEMvykvuyF/ud8/PvpdK9+tiqhaMz/iMzkhCU",
+	"lBvLtjw5yDkuZI7eVAsJLDJy9vI0TEdVBGpcuGGRqiqGDSBBOgWpx92hSJblov/X//P/kg8TqiYf+x/+",
+	"IQX7mHTxdvja/FR3G50XzGHqAwybdbA00qSHYiiOQXIzfxN2YxaZTBjN9cQeN0i9ViQ5LPVEFg5mjHwD",
+	"x46Y8/tf/+s/Epcr7OBDcO2Btw/FeuetT4xijSN/9+0R2dnZeW6e++nsqE9OXuAPZ/MZO3lhy65AWvwV",
+	"K4bCwTV8pcjJC9NNVfAJcCnsufSHSEvZJwCWjM0mdDbLOcZKulTs//FeSZEACOBQICS2RzIG1GNEr6tj",
+	"JBOKWXshhLOtEROCLicWXIwXQ2HjCKut8NYiBzDtUH1fHP2V0tPe4duTfbKVhL4rbNscssrU5COvCHDC",
+	"oYBLAxnON/M+afTl8QBpDT143+NNwNu68jh2A7SSLaLlUGxtP2utKrrfS1w1HXYNKhgxB4oJDec1c1fd",
+	"jAIDi4bCzTesfZFUYkOjNvjJiz55Y2gDJbuD3WU76loYCsjOT4TUvbEsRZaQKaOiCi200NJBBipXUDc7",
+	"UjKxThttdtRQeNsbJDDhC67dSKkYcsG0IruDHdPESFqQcV/Pirzi3/TJW6onaihglKqczWShyXfHZ1a4",
+	"sl98f3z4wiaxkynTE5kpu7Bkd7Bn8RUOjeaSwNF764ipmw6/4EKBOAykwYzUMC4rsdiEbPTS08z6hd1p",
+	"6pJS5DBfs8oeNwSA8BVScCWnzPXSJ6c1smFlxRUUfygqkj8UHkJThUF6xIMWBOuODZMkK+bnRSn+YlSj",
+	"pOur0wPRCw460s+GzNknR9bIbw+taxSFWbBGWJEBbzZNJ/WdxrsmIkDJmO6L08jYDIrvSkStDJLwodQH",
+	"pN4PBoPuUPjs+8GgT74pC6VVrfoASTxec++tzHk6T4CTeRTq5lAeJb8mjx3mjTnJDZBk8ii5Th6H7TYa",
+	"xKyRio8/SoqqQd8KWGeGAowGZrhXlIPKipI6eZRo0wmiQI/YXNrXMUrcnejt5/ZEv2O6mPeAKyb+WKmh",
+	"ADuQYoWNd4O3zXWU+2RnMIBBPR0M3JaH+wCcG/EJBdOAifKICnLy9mq3Aiw0LAi+e0qePN19bDcXx2jU",
+	"Gd9uZYtPC5YZ8kdzp7/4wPedgfU4DAWtiCSctXBc3+BqcN21169qEu8IrYYMf6CDQhOjkI25ad5Wg/NS",
+	"JjatLBnafk4SLWVvSsW8Z0ZUFkwhuXDxBYGmPmF5BiU0cImN6DOjhbmEMDHgOKDHF4xOVZcYxTC80aHo",
+	"iRuGxwY39pri+SrB+XcBOnOfHNbLOAG5gt63B+SRuSaPoRwOeTQr5GNXE2coHuFleYzDlQJqAdoSb243",
+	"FBcXOavC651kM6H52C1v27k04pY/mNUS2qknsbMKYmvOUyYQ28jKrK/evuxtA2AhaJNeAby+vu5PEQux",
+	"L4uLJ6/evnyy3R88CVDuO8g+O92ODY3v7He2+oP+ANLDZkzQGe/sd3b6g/5Op9uZGa5ien5CZ/wJgM72",
+	"cnkBX12g5iYdjT3JINNC6UPz2EvzlGmgoFMj1qtWNbF65IkrebTywSO0Ppknm+Fj+ZwwocG44LQAQDZB",
+	"oQUdJUGChLn/HtRmFgSLOT6yGbgD6Bi/lqyYVyoGAqtY7Yw2c5G3n0U006XTsqIKTmzBo+xcq+g+aR8S",
+	"qjnRMT3d3XRIDsyMK8tPu2Q0B+nr0GOmwRcuv7tblacyNPe9HGHdpVBdaVg1K9WnZVKGyul560LHK+Ys",
+	"nRbEQ1a45/2Wjl3YZNXvevjlS/tugq63de5jMzfr/Jcq9Alu8/ZgAGkXUmgHHBbIyu9t5H/VyTKDDxCA",
+	"Y6GtJw6U59Y8aleB5GO3s4tjiDXtx/rkG5q5qlDwytbqV34Cjmn0VJbhSzurX/pWFiOeZZh5vTvYXf3G",
+	"a6m/NRoDvLD9fPULZ1K+omL+zhWK+Njt7K2zBGgGpLkv7LO3zoR+El6MQvuUwzwEol2v6dc1Gpn3J5nj",
+	"Qw3R/zvijnd+6XZuegoh1kMoctNsg1M8YTdG9QgYxkJdwbIQqDW7ow/SA4CaubpbkPcF2j0rWIXOPKqQ",
+	"v7DoDTeMmxlO64ATI8ovdQ76Ulza2lZbW9vkX//5dX/rMaKXmQXMmWb7VSgtRmxoFI9IAnc+6ZMTQY5O",
+	"/9oN0MdyLlhd5k1lXk4F4lp0LYFEOfyH0zevLYQku9FWfaNEzQCYf8KYtuBnRkjQaDwy17vMqRkoZm45",
+	"s3nyVbJM+BkK3IoaOttBpatCYiVuBkgo+HRvVKq5lUTqrP4Yfl/C7BewQczRA15r+jJTd8qXEWDNsrXR",
+	"OEvRQiJXBUqm6irw3OJfIgOK9cumRPdBYniQGB4khruQGG569g7WpIaIo4nd6Cfm0i597mOsYKed974h",
+	"wEjHd7eeDR57ClOJIYbiAb0JCU0QT3+Ec+i94GomFXfO4co9hI7yJeN7kF6+mPSCfKgpv8ggHmZz+SUk",
+	"Kkt13bBc8ZdSd2Uj5CVKPtuIAT68GQm8T90hWNDVykOd9j/cwS+rQYS70apA1G5W7R4uVlGKXscnH4K/",
+	"PrZezu9YeDc7n+fEtnGqGkR+iH5wyeYP5/YLntvvGFjdawflVid1U9IfHJqTF52Pv6w+6U8yeS1ySbPW",
+	"I//CPlA/90uVsjcODSVndIxKbDqhXNTgYvA3WZCR1JPK1Wq+DuJNN1XbxmWeQ18hLnTwnWm+0+3gn798",
+	"KhOasWkvWM0eNruZzPlGgOsQShq+PX5FAMJbPYiSfxxy4G5QnSYQqsx+/4ZJwyWbY0n7T+mn25nJWCx2",
+	"EArEVWV7sx7CQORmV0xAPpF2Qd8+Szw5ydh0JjUT6bz3I5tjCMlQXLI5NmrW/AKlVoa1MIQkqZxBhh8C",
+	"w1yyme4TZy/cHTwnfEwoOTp9Bz5MVZrrzjLfwlAgJAW/MntoegJXJ7tiBVFaFiwjE1awmGnLnYMfoW7j",
+	"ZssazBQixzZVmw2lGnMs7rkhcXr749Hpf3tW0aY+eVUqDd7dESMpTScYIx2SK/Nl7wiD1zYjVN0HWtek",
+	"dYM1aN2RLUSPxHF7nYnYSrtIsP4QJPUrFV7MpZS1YGALd4ephdResvk66sKT2WWqtrbvj1g68lRJUi60",
+	"BUidwKg5nrMuYSIt5hDL5FCDqFLXssi6EB3yM4TWqC75gV5RWzYXKAUVKVNo7/p6+/n2ATk8Pu1t7z3t",
+	"HX1zBL19/+rwqHf6/aH58rGL6VtJv4ci55cMalzZHbNm7Us2vwVth0kSrobCIaM16Tvjrqaq8MZ0XIDV",
+	"1H4oFsg9+WRqb8jn1vbdEHy4dd9YUJA7UTNxdJ4K1sPXbWGlzRiNvwoRQ/CIC1pEijnE9Vuz1w/M5rfO",
+	"bLZ21mIbL2lxgXxma2+dmdvgUpa9YhmnZ/MZ+1OzNiDBEJYZ0CKjQRjhDMjL5+J1tsT4vfG6Q/Jejqoo",
+	"RvSQe3BhHxrOlSq5uICigRD4bYGAz6mGiHfFdFC9+uiQTAx9T6UY82IKiJroxfctp1RYKlOKDKLGTxbK",
+	"SLo63T4DIASsw0BCG5XL/CAsF0JUNMhYqdXvT7o2UD3sxrJu8zXqMkMBldHMuAMM9AjXQbDmpbaa3wbj",
+	"CYaIY/505rPZAH6Qo7gbIDgTXBGam8szr0c3gEOEe5exPyp4zIBbWXC+rBbePWcaytJdMHuyzQ7jyWgw",
+	"tZd2CJszo+3B9n2vkWHO5pL6SF+opLjAmG8/hweG+sBQ74yhInn5dIO8JVKWQ2YsZxf+eEeD0M58Oc8g",
+	"tyKfu+zbWkCVr/cLMSlKOusUFPUNAtJsVV9DmLKMZTY3JEwWOQzxo0E1M1crxVQ0zIVx1Y+ADHnoctTh",
+	"rMNXInLPgvfrRTXtlZFZdqyYEWemaPRFZX1VgMTsQ+d0gVihJJMa4u1+EhwypmRBDns5HbF84zAcW5Kn",
+	"nfJ8UY90sJAtFBb3I6x69dumjH98SvJdrYYvFn51hdcsNbFXq05I7JcN97N7dFkgiC2X+QViQN4GIYgu",
+	"UM5fRXMt7Q1t89L92hb8sb23Ew1Biwa0OeCnNe8UrJZD1mqJa3HE7xrKhYVSt62esHbEmyvOhM/fQdyd",
+	"0Qz+ckVzyBGUBWgKtsCwmBP4oW0ssC/tS763Ru+HJGcUUnyTXkIg21m5IvBG+WiNOpRFmze2V4Pb8sG0",
+	"4Zf1R+xt6tl/a5UKe8Ffv3xmYg1nZnXkkD1bv3lK/XuLAco8GdyAzrYZGCzSp+W+RkSCRNwFwAJytqj8",
+	"O5gDRZQ0UpsK+IHR0iG326ckJ6ZBhKAEcwBgE8W0dhTiXriguU9T2FcT/RfF/F0p1nnynUsxvjc7AE7a",
+	"wiCvZQLYuuO+2+QvF/AYgAfVBTLDEZPqJCUN9ff4jF5sao7+FLV/DcXUb/xvWsN+UJi/LMk9zDLiUE7W",
+	"JbnXBddsQbZ9MipzqOXUEgNC00lTo/Wp3Pl8H1yD7xEQyD7WLPkI0omeMAff5eYHpt4QH8CVqmNVnx51",
+	"CMSbCnkelh9seijeE5mmZaGIvuYp1iUZCoQUAL8raNEJAHaoxJsCZzkVXymbaI/BKOmEZWFKl5NEAYvA",
+	"zN36Y6s52XqAdgkwHcs03INmE6PsT2luhE2WAYaHz1JAC7JwtaIQMgbAAzBtrItjsi1DBtj1ROYIcHF0",
+	"+tcqfkaFeWOKwEYTrvexi1ROp1R1iWJTnspcCoVJTHRk5Gh9zZhwcDWPuCB0KCCRLVFs9peDxCc8AebI",
+	"GJbegqfZrUF6+hhtAmff9p6B6nH2bW/racSOMBSjuXb7OaWFrVAH4jP0OyoYvXSQPuaXUU7FJSnkteqT",
+	"E63aku3csmG23T5JzL8IpmXalmOSXPM8S2mRJV2Q2wG71nxOVXE+Y1PzcVbIMc9Z0h2KZFawMSsKlp2D",
+	"Qx+epOa/gczg/gJApcT6OVADS8ijQFsgM8oLQCnBuwN1ra4nZqfUjKZmRWAFKfm1lOZn2BKI5U8OkseQ",
+	"32ch/OCcOGwaIyiBLN8nh0NRHbVCXsOFbV7PA7Qm0eBUWkAhfFB5Hz7eVijnhsX3hoIFGElPzA6oJ4lF",
+	"JTPbYTFDwNQMyKuabHVJ8sSuS5URGROwvinzy1DIUn8yKcvM3818o/yoz+ePCYaIhUXb7WIRWg4q14MM",
+	"9CAD3aEMVM6MrL83GKzSP805rGShzgby0Qf88BFlo5xp1qKveiEJn6r5gSvAyGj6atfHDlhnhJBQfRuo",
+	"spL5FbOykw/aIpeMzdC7OeFKSyyD0AhvgnHcVmUdv6I6ncTCWHdj+Lkw5T9cSsvWGrfobQGCJgQmfYtA",
+	"4b+7gBbYvttqFN3WRKxbnr2f6XqW8ZPxaylY6zkdfFYrxCebFkzjO7HL9ZODufZJ5oyY5sG4cTLumUXo",
+	"wSokdzKIhySUL5mTttkVvF2mCZ7nd2yMQV5wgSI17NbDXjfq6KHDVdxUzSIRLUsWoGiRgnLF1FAkEoak",
+	"zgt2xS2CsFXhLdNFgL1asqWHFq2Mgz4SDJsLY7b2PYq4xcDbGhBF1MTMWwrnXUGFyOGKh3ZnsyRVqJkF",
+	"MXTRQ67ODQQjH2DR1CSsgOTnhcFrVGPui3IjRXTloQgUz320VFvty/MfktSCtmg2r6zaoZWUKimGIhxE",
+	"T5YaSq0ktkIGbRrWrdLDMlwHCx5j19LQ1vlQrAh9w8oAnyqRrK/X3atB3JY5+Mw62HJWZMvl3CVL+gNp",
+	"bJ9R+ntQ9u6WNx5Z2N4qrtdSnk+0fjvtbn3gD+sN+6zwHw+4Gw+yYsTnHtyGu4fg+BSZsvWWZZxeCKm4",
+	"ao3IPELEbYAwhnBJK4CSo0OHxv2ocuh2ydHhoQuLRCvKi9enp8dHjy0YuU/KA2hAMJOfLJSMOSAJgCDP",
+	"E9cFAEQDLw2zCWy8gcUEp5fM2p+2Bs7bpGpZaXMCcTiE3eDmm7FZXGFVL9ZQKxDNFdkb7AxF4lcLwpNk",
+	"qZfB/O1a75hiFim5DezPwRFbtL+qk1bAvxf4SCW43RsxOr6hUy5WxFw627L2m/FAir6k8ciejpAcvXh9",
+	"+vk02FZqA5rS5mlQDe046hd/YxTChtKJubK8ppm63BSjodYylqyqWEspoqqqzNLEYp/IsugiNqqL+EMB",
+	"yNqOlc+rzUoGibU226rrqZ+nLnDvbUe9gqVM6Hwe1NIw1AaMS5D1e041orwb6hWEYgUh71Y9PhG+UlcX",
+	"Kiw0CRWkXZGxLAvoA4riTKmYWz0c/jZ6r108cKFD7ZScmTXYGqCL1FaVM6TXTBZmQnPlMfArmvpejobi",
+	"mnKtqtklqP4mJIFOe6Myu2Daqb3m0aQohZ31Ai08MWfqjsLAfvn8uVNnLnkb6gCsmzz1kPj0kPj0J1E0",
+	"4X436LqQ13elZgKtuh+WdNbCVtA2yQUxUmlY/bZhmYTSJsF7LjtJSD0Uhs7aYpiOQ0mRQh0dQ+/75JgW",
+	"OWdBbZOw5kU7rxmKCLNpGYhnaLKw5Uy8lzTKF3nATkPDJFnByKpolUZRKQxaQn5hMTmQh41lQRIbRFzV",
+	"OnKMCXzCJYvnAgt2/cBNHrjJAzf5gya2GjLbhCi4Q35iqGfOBWu1p5w47HQzCFtV2HqX4kjqYOOwMSUI",
+	"gO/iWaoIlyaE0GLsyUuu9Jkb2+/aPgp1qtYrZ+LVXx+S82CW+M1YSO2etBpHv5SRAi2P9yMSvitdNT92",
+	"o4k50VmZswwln5pMtHCB/wrDehBNHkSTB9HkD+pRNTRA1zMtby+ZoGjRKoa8hArJ+FCdBGNwC0kOoWTq",
+	"PtRDwtZshcRk0T1Cbd3IoXj08/eHZz9/R74/e/WS/Os/n/e3HxtubKQu15n0eUNW/EHMqeQlVboH3L13",
+	"8iLZx1B1dkNTDQAgKesOBRdOJXQJLBd0pvok4Zkr2oytQsnhLkngjwRDeecz1iVJRjVNjJ6MBS9tQZL+",
+	"UBxiahRcWxDDsGzn1h7xviRXXIgVRAE4CRXYtU+nEdg9Ii86eLyhcIWJYJVshg1WtKWQM2QdT2CW9jBI",
+	"QmJjoOgXTJXTyl4NdbSHQub2VeHqt4XZUvg2V0aXV0wnLrWHvMWKy5iNCethU/tlhlCRuG49ntkM8izZ",
+	"x9ym0FauNER2OQeb282CkSlXCpBVzvykCa4XbDUU6bSWiq6P8NrzTrsAhQzr+IcVPjEea8agTrk2vcsp",
+	"U67Qt7W+u7w0WFkOpWSHQuXyeh+ck0KwVAcA6lRpqHiUYJIYZg2lIMwmGEplMV+kTa4x1+RMkrHMc3mN",
+	"KVpKd+3ZqXbaToT7LClYo5jhwdzHY7yyX6pWp9dFEMVhPmPx6lRBoBzmdreAHAAP+/QyVfVh3XtJlYVR",
+	"GLKEl9xzdndDD8Ktxguq/JZXVitzNqzDqZqQe6wB0XOl1yhShuJENc8a5dyoWtnnUtRs+lTIRjaE1a40",
+	"O3ciCs92/nhpDmtMBZb3GKnz71MZNETd8gZH+TasDsXFFddYe3tpjNhJ8Nzv2vhRTWS1BSRYnG5YRoRD",
+	"5bXLB8iVuz7PMyYAC6i28C3WjdCTUT/nUzYdsWIdRBazi0a4AbYCJkDErrMFV8+8HDhjhZLCyHggOCng",
+	"TopfCLAcghj0HdfflyOHbg6iv/KyFSU4qAMvmDl/PgyhcvsY3V6Bu4jmOStAcL0oqNAepHwoCpmjkwZz",
+	"89++OT0jcJntxJN2tJfq9P/JcpGriX8Z1Jeqf6MbvuTiss0CUp39KsXSHJK7BCB/QHx5yHb+8uYaxDOi",
+	"Ijzy5qRvROQbRpuAczz5UP3RyHWOwVfXSOPq/OATey0XaPeDh+TLo+6GR+o2p2lj3uh7q5W5ei9Hy6Xq",
+	"H8wDf5ZSq3cDt/mDHIVYm2uZTVa0hzT3vl06q9UNc1weyMeX1kHMLrQqHXCja5TDfNPQqc1XTz68l6Ol",
+	"JV1/kKPfP4zAck/eA4DAw428CwCB93BV1rqDm96oH+RogWXj3X0C0ZubRzG4FtvLqilXiINqzaYzTVJZ",
+	"Ct0nXsPW/UhYpS7mtyEZv5HAhfdyBH5Ll7X1Xo6cDxNiGtC1GAQ1/FqykmXmlaIUAlLaXGgDeBF+n7EN",
+	"XYwmLh+CGh6CGtZVaXQxJ5SMIRN/PVLY0ImtcrM6oNI+aJgoeu6tfxqywGZMznIGJlDEEAGT6RW3wI+5",
+	"vEB4hkUt55Xt/3ftN8BJrBbi7Ro+uAbuWCyPJC/Ype4SmWf34SF4KeWlgoRow6tT4NKEamvpR/eAbWnC",
+	"Z2TEcikuFIY4UO3fcDmUYMg1t2RohVcVNgFBJtb/kQRJLdbz4H0NgP6K3oUDzMhWjGHeSThfdC7g/QzS",
+	"PwqZMxekdIZBMJhM4xlx/e7DU0MBv2DZVWgRw3ZcYIubAVRFPbDB1YSSJGNpzkXwhO35ZEzmsiSZxEyc",
+	"SyGvg7l+ZZep6xDPa+acqtZQ6r5nLqoEZpfQbMpFAgRqKGDdIXTAzsqcAAgCFwQe7BIhSYL2jHOeKYvs",
+	"KiRW5pib/szis6zHBZHXAp0yQ1F1jS2bzuPJ7LmUl+YYbQ8GODNlZgqxO7idpFSsIDuDwQFU5Hfp7Jhp",
+	"pKXsTamY90wz5Szu3TnMMiRQfzK3Dk76MMs+tz/HrnaLpOf8mHjs71BOfXC+PDhf7iYpFKkXdfxlNLeB",
+	"DcjckE59iiPGfv3kA35YCjZ7LDLkQPjsV8qFKirvlK8R1VrqIxS8MwzBKobAE219n+5QZLxgGP9aOFh2",
+	"1EDhna4Fu4c0TF9BBZtLbN1UNksOSPLd8dlQwMzw1//TlRAazf+SQIAaTGEKA+JFGMIQ9oHjhXBJz0uw",
+	"Aqyh+lN5ZR7BMueWZ2LoqvkF2lcMsXNPanzaYtdBGGtCU82vPJAezfOhwJVXlVBgeekbRE6PMDjXJ3yh",
+	"+uTQMEsFv9BcSUybhfEOhY2JDUoAfgrDjSaVmp5uyeF+ZGx2Bnu2JvTvO7sPnT+9dv270pPhuLpAG3Pd",
+	"c0av2ILicAuiBr+wfOzFijabvj+h96yGtskdTt54sFh/YYv11B2EW+iiGxE3PA8rcG8PDcF2CGFeUYJM",
+	"2Iak2uROiMmOkgEqOGcVqx0KdpMyW20aikqbZtdiqPtY7dVzbM/skKmuYttLGRfNwGzs4HsX+NdQOAbm",
+	"fEh3w7/McrQxMERWvQMG9sWRYnEOXwYpdjnxc0ixARH8EyO9PmhYvxV8V6/UGPL4KSqVnDFBZ7zvLk2b",
+	"FAJBoTTVnyqHOFQymr8tTCeam3bQUGHNExhEFLuRb2ZMHL49ITv9QX+nj2vD0rLget7Z//svixWOIQQp",
+	"LadmaNUiAZQ6Eynr/FKtQ7hwS9TKF4HSU9Mfkd7nCI1m46CwEldYHS1W9MTaUXkxFFjXRC0WNuk6ddQ8",
+	"7BVZpeUMIgS5uLClwNhoAhZmmwxlWhqXheFyQ4H5HH1ygrU/QzwLo3dRLghk61WW4rktJdwsq8IVuWQz",
+	"DYg+YCa2ReIKZk6BWY4ZK7jMojCZsARv6tLz0gLsZ4tmekhAXRpNlkox5sV03brpzwaDbmfKhQ83Wycr",
+	"6/db4uWPTyptsZZbaWrhL6vLtzSO8r1JKrV+WuSVcOQP7sK7L5hfd4cZUm8oX1WYqlT0gm1+xio9zepa",
+	"MUl/Ocn8shJ8OLYvI8evczucNL9wS/44Mv2DxH3n0GQQSnZXbCQmbz7RBRVqzIr2AsMnAlAolWazLkm0",
+	"TKosQGemAHSEcSGnSWBWULIyh9TEVZpf07kiE6qGwjWx1AKSSZCnD5wgij6GRVeJHYI3ulCLNEwCuw4M",
+	"bgPLTkyMPLNr9gZsMRM+u2cTSDTm8R4IqZuOm99vyx4CcKhwVh6cwQ+EM0I4K3X8Q8fqqUY1/1hTzt3Z",
+	"tobUCYf6EM4au8LOHSehKHgtMWD8ZCWzzyKAYGeRO3TkkIdlaVTxBwn9XiX0r6xA7qA8jax+W+HcnbrK",
+	"eNQW+nooEGcLojcdwkPBlCyLlCli+KN1rU+kMoegu3ha3/leVp5YgHCZ6Gm+KXRLMMx1bGmMHL49IUUw",
+	"sGX2NP/dkw9jnrOlWUt+st/ynK0yBr024piN8of66zWkHt9t/71yhqEZ1ZPKLjTGPtYyCj3d3dwmFN2e",
+	"9/SK4iSWb5IF5JnllIsNt/PMr8fmpv0Ve0+hYbfom5wCZ6lcAXhH85yMCnmtbKA4YrDNZQniIUqjxIiz",
+	"Y1nAwxKCPYvaZQeECwh6hDqXeiimUmmyPfD20n3PYkyTRrxlLkgIK2c44HXTTAaFSFowwU7dvH7X4ed2",
+	"Fqvjz90CPvCrzyMfQXA6HvBr4Ve/NYHU37LFi/eEiaxH87xds4Q4OegrjI+DS1a/XIg/afSxcws1mDjo",
+	"RYQAdEnfENON/gTVt3iOiCgFieFMZCzwYaS5tEVXAW3QoToucsVjkR3m+a1v3mfS39z4cLSfW3kLemdZ",
+	"qw5XYjBTcyseVLoHle7WJOtYZHXOHBCuNUnVB/tpaVgvlG+R8pIz8H4q5/4MPapdhxMbEJ42MkOOMVap",
+	"hqBqCRrmxxgxRJY6SpDsfVsL3AXu5EMY3W/4/EIJ87XP76YMyJ6VWmY4WjqXwrlYC+UKregN4uCGEetc",
+	"oTTswtbJivC3mh5VqmINxNOmy91Hr2+Edtr9fUnNsCFrVLqAzWhCPCJw8oMgfdeZnEYpdSveIiXbu1az",
+	"8+B3a4A6WsDrdljHIIFQSG3hFaEbwMR1MUBYpEuTTGJdXShK228BVoST9idLvoM5fxk4RejaaDmnsNlt",
+	"4jPus4dRxJPxAKT4IOv/QYEUPWldj5Y2/Nz47RN08S63RPwEsftcET72gfMTqkjO6CXLQKavMrwJJHij",
+	"oRAqBh/mueOutbjIumLAAZbCfD0r2BWXpfIvyTEppIb4EBx0DDDHzOIwz9uEst+GDQJH5wf7uY0QYfdr",
+	"GCGc998t+gNheiBMq+E4MZHG0ybnnGiJ0dmYXn2Af1daIrDvVkNEvyX42Ql2f5hw4j8JAOztWGF75HDL",
+	"ObhjUrxUkK0U1FCYfThtXzbXc+OjdrtETzgeDlhwWejx7TTRe445hkF9mWDjpffKRRlbs9qfO2XwQfy5",
+	"l3jku9LLrJzzxGlDPasNLRN83jY1p3XULSlYYJgGF3GpHFpZ5XgBK5v1HWMyWpsW5kYBV/HUjnodkQpN",
+	"5Yu9ct/hA/f70rIWALdFFPRPkMFuyxlbLgyaCjZH8q2x3FZzs2DXq03OkZtTlQbyqycF66KdBMCAqosF",
+	"wVSJvGJFTmfn1h+aVCkDc1lazJ5ZTlNGuEal63rCCtYnb8B15LqBIpGwS7VEUqogj9X8O2JjWbD9qghk",
+	"Vac0l0p3q/5gZeEhWOuhAAzAPjnUBCK69vyJoAVzHWmoRXpAkhfHL4/Pjsl//a//WCBqibU1KJuzGiyR",
+	"6kNhUkNbu9Zsj15kZ7i3VidEd4jCCcGw78Zkf58CE47ziwhMG9vWq2twd/b1jw+YDA8S2Z2yrIpeubK4",
+	"40+Xz1wi/9LYgJ/dQ7/rMFQ7i9UudbcmD071z+NUr9a7xaXuD2ntQLtvV7jVj6vC1MqIMDRNZYGxWJKc",
+	"aioyWmTEHXFXeNzVzn775vTMoSwltscezxLyCHh7WG3cwxAbgQftxrZIwuNu9a7mU6Y0nc4s9pL/QfEL",
+	"QXVZsMQCF49kNndVzROYhSvh7XsazTVTi/35BMvtm5tKArJBaduDqtI2pgcZsUmVqaGMffKOYfwOrpiR",
+	"RbDMtYN/xJqSrvoDV5Ui1h+KbxECxP2sXInsPaK6ZI9AqujOAP/dJhPz3aRLtgbw313z3234bBZme5dM",
+	"yKN//X9bg//98VBUNcFDceqgKuBtFD+uyNd7ZEJ2oKugjrjFbj4EVGJZkL3BDizHUCSAUd87NI8mhN1o",
+	"H6p/TbnuAoK2JJRkFNCU7Wah5IpIx4rsbg2gPgR8OaY8hy0ZijG/YuZFBcUhMg58J9vHFCGLXZaxnF+x",
+	"gjNFmMgqsGs8gO5w9N3LkKxqjvFQWNzoRh4SRlq5q2HDoi30ZVGYARl6JseukL7pbyoLhvCbRrbtD4XZ",
+	"55/evSTTUhlZn3x/dvb21CGNTSSsNu5FOcp5SpAqMN013xvuTHZ3d8yKQA7S1mB715wdKIAxFOmEpZcs",
+	"C06trcjOpegPxVAchmBmqInogqdo6iJKTpmXlm0UzJQKyIHydMQVpW/C1AyFX1vU8/LctQVdYxC5EeVU",
+	"tRWW+VjXDy9c0XwOcG2AMmQGVsGqJeRRUquTniXdoUjeyxF8NAvjNha/QABbe7WuZZE5N5MZyeN9M7J/",
+	"wmfyT2L6Jv8cin/2ej34v/ktcdXZMTIuIf8kCZx+AKtz6/WVcooHFCHDGcoZ4rzW2rGmRWgHFSpbFd81",
+	"2trOAXHzrFxlGStgtx1kXbRLi1gUdrm/7nAzoc7NJRpz2wDiGyWLPVzAPTkfFeaEwaOpzJgfK5yaLknk",
+	"SLHiipm98Z/PgViab9jNjJnjaD6P+U17N4bWy1K397P49mJ9fXy7cZxIAstqP/uTlaTU/FexgtPcfDIL",
+	"qOCD1Oe4eV2SWFUbfrALem6oquJSNMZTMMOTYRCe67QOGECcoAZAdMiI8aTOKaziRJaFOs/ZGP4yZNL/",
+	"QUstz6Hn5MCMliopzPdTI7tfMMc5YfWMvGYIRcZyVwsA3qT5inG2rqz91Q4zGEtkZWh+jsVNoK1gH8xu",
+	"m2kxTXneeNPsKxUpu8WrQDzPrdJef3WxD7bOgzCNdR7EAxdSmGVH0B+8hfNV21H7a8+ShsSZbdw1n9Cr",
+	"CuqyKpfmzFHB5pFrqpDWsCw28GCtw3HjaJeuOT6umD6niptLXF0FpK5HhyTjGcpKXHA1qeieNYkZNjaT",
+	"eW7YnhWRsItgAn00GjW2orrK1aL5tYZbELCdtjZbm1rdwCWbn2fyWuSSZvV2Wl5+L0d9Izo5MmDYlqd7",
+	"UEWqudpmQKWw161qr2LAZpPcwXgvRyCZodQrBdsnNDwGXyl4RGlaWIEB5ThZgNiFM3cn6gA1AiP1oDhi",
+	"RH/7SDWbjNHsPGdaM0cz1plTY3UOMKfUyXvzbmBtDRHvqm4Lpgve0uGnte6Eypi0kBjxDqggCEnwSaDo",
+	"CbPzmlXSaGylyODuzIE5QUaRPrdhcM2WopJAg/m4ZxdaIonTD87tbwAy2Oyj8RCQJ39R3GfstYogc+bg",
+	"elMFs6tu33Z7AHcCVgCWshL9gIyZ1cSRGR6T+xODBdYWlsSL///0t5c8Si6kMMeiIImhbubGGU3Tfj73",
+	"/TCjrJsPdjW7blMavWimUFZxfPYAaFrsFBkp3elCPsbcYUFa+ZqObLgHy8ftVf2t4v0nCz+3s/4yAei2",
+	"89VmcrfDVRA6vxBGa30IRn+I+fwDB6O7g7++CbLFqv7kg/20NMLztcfO9aTTGiuRKThbEUoEFuC3kLMZ",
+	"y9oiPyuq+hD7+TtCkb39yWsP/mw9CnfuWVnBRh5CQH+T5T42PnG3iwG1Z6QZBVo/Ld9ylmc2e9G5HxSm",
+	"19M5KV3h9D45ZbpSTKCEYlFiPUP4zqhCVmT2QgxGd7RUt7itFHrPoad2WF8m+HTFrXbhp057eAhAfZDF",
+	"7qMExd3LYk8qp9s6YQ8vqqfvPf6h+yGKeIAekBrawRo31w58fopvAwJCJEY1cEHKceAcgzBAo3HVIRta",
+	"HRUtaA2gsy0Bvtsc6u6TSZpbmNWhINXaNINBnIv7QYL50uEj4R59YgDJrSWatYjNkw/ONrgUprJxSDuf",
+	"7z78zPXk0J7rNrbvpvBw7r+45O62Au1ztQigz3j21zC82nHe6qY88fb1zYPgbz/KtmCyUx8eZCPEGvWV",
+	"CqaYVqDgegYBYVO12LF62fouUXIobEQRWNALDNjJmGapJlmJ15sB8qjfdBceozTPczJilYUoM1/b7lk2",
+	"FGGmcLRArW3zrkzxixx8+74o1ioq1SXoULmzMuZ/7pq6f4K0N3tyCBV4xe9S79gk+63SOsASEhIaC1QM",
+	"Ll4fD1rP0FmVzWav0UM+258kn+0T7Mr3IhTfDVNvZdMe4gdDgKkgstT0gkF4M3bsauSWwrvvLU8fMX3N",
+	"mHCOevTL2ygCOcYQUjuRr5R9x4aMOsRD8OjbDuCBLsaW1KO3Q5kAA2SHAjNZmXJ6OETQXk8Y+uC9Q5ZW",
+	"8cSmU0gZw2gOMmcQ6WzRkf1sPVD51qA7GAxs+10i88xrTAdESwh35aJkXVKwGUMYOZyUXQ/FNLHBxxgB",
+	"bWQMu0DryBfvqLhgv9XcNT9YHOVaJtfte+idqTLXq0GNULoJVOCHwv8Phtj7EoksSeKCUKL5lJHC3uQ7",
+	"E5AwjsuKR/fDGr6VBaSWyLJQ3dD2GZSAAHI3knrieGi9wJnT0kBJU9dcpxNHEKFulVhIW64gDPiFWMxW",
+	"vuucY1JPOW7JIa7JgPeg9A1+AwFLD5m9D2rgneXa3ocrSjN1T4QOTVVOjQ0zipoRnzUoFfO0C7Z21ynI",
+	"XuuTE1D5MN4TrE2L9OWMKf0HMia5YPLK9P1gTHqgIqupiLmBRlQy+tXtbUnmzP1jiZ/a/HqPvPd7RnM9",
+	"absadnsgTbMUgouL5SXejiYsvSRmSoKpsODBBLvBch2zQo5yNlVPPqQyq9V0i4yAXljEJ0PqzM59pVzC",
+	"RM7FpSJaRmpq3EDts7fY0aqqB6Yf3zRkesRc4j12w5VuKQdn3vrs5eA+vVrfXZd4A8+JWXuB5YERwgLW",
+	"dkmJt4LRbN5+B97hzwubSPNcXh9PZ3r+V5qXzK35YmU4yAN2eckzWmCxxFgwwxUrRlK1xjPsfd5whva7",
+	"CUvSD2jYPfd3SNzJhvUz9KCs6KLNjq+RC6XlbLYmvTD7z1sJRrP2yojRghVQeqW7WImFFVfufJRF3tnv",
+	"PAEZwza7YIWHmw15yAq1Csw1z8KcMzgt9oDYbPLOYqzNYZqyGQTMyeLSF/LHyJ6ggfdyFHv7BEJs2noN",
+	"v4517atWBO/oqiR142mf6OPLG4XvQR5Q5LVjkc0kF1qR0JXp7YxWtV6OvoG+Ugd8QYXDvQi694xzcQQA",
+	"VEbznBk6HeIidGGpsd6vzSN3ZVqDlmuYzpFlgTI3XylX1BEHqxjxxMiom2aKrqBPF6RkWtW9cdFcrrjP",
+	"Yid4w5AWYYpjLmlGRjSnIgUzLuTAmw5lEe6KvQ6xRTHSu0zLKYCfmB2t6K9yFWuBAoftVST4I0goIU4Q",
+	"yjKt+PqnjFljtN1WmIdTPoIgs/5afNcjrOwvQVixzvdQQq/YM7vSaxQZQol+4aD1eLaUb0eqDDUmwatC",
+	"sh42RZCfBL8JixD64W59/XR7ZzB4NhisGJhHkllnfFxodgH11hcGeDqjKespZrZCQ5q1BaJRXUBV8Zmx",
+	"aI5ChXifJFdbXXSOjKhiT3fNHL9/dXjUO/3+cHvvKZFXrEBcHDdOvHnmdnfJe8kNORjNyYwVXGYVx22b",
+	"rh/WRttxT24CIEtreQf+9rdI5WbLCvrkUMwtZAsyAsQ7sWo1GKcHcbGXWWprXrgAi+NZi8K+YM5Fuuz9",
+	"20YV/f8DAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -136,6 +136,20 @@ func (a *API) RotateToken(
 		Headers: RotateToken200ResponseHeaders{CacheControl: "no-store"}}, nil
 }
 
+// RevokePreviousTokenSecrets implements DELETE /api/tokens/{token}/previous-secrets.
+func (a *API) RevokePreviousTokenSecrets(
+	ctx context.Context, r RevokePreviousTokenSecretsRequestObject,
+) (RevokePreviousTokenSecretsResponseObject, error) {
+	p := principalOf(ctx)
+	if _, err := a.token(ctx, r.Token); err != nil {
+		return nil, err
+	}
+	if err := a.lifecycle.RevokePreviousSecrets(ctx, p.actor, p.org(), r.Token); err != nil {
+		return nil, err
+	}
+	return RevokePreviousTokenSecrets204Response{}, nil
+}
+
 // RevokeAllTokens implements POST /api/tokens/revoke-all.
 func (a *API) RevokeAllTokens(
 	ctx context.Context, r RevokeAllTokensRequestObject,
@@ -206,15 +220,13 @@ func (a *API) domainIDs(ctx context.Context, refs []string) ([]string, error) {
 
 // tokenBody converts a token to its API representation.
 func (a *API) tokenBody(t *controlplane.Token) Token {
-	previous := t.PreviousUntil
-	if previous != nil && !previous.After(a.now()) {
-		previous = nil
-	}
-	body := Token{Id: t.ID, Name: t.Name, TokenPrefix: t.Prefix,
+	now := a.now()
+	body := Token{Id: t.ID, Name: t.Name, TokenPrefix: t.Secrets.Prefix(),
 		Scopes: make([]Scope, len(t.Scopes)), DomainIds: t.DomainIDs,
 		ExpiresAt: timeOrNull(t.ExpiresAt), LastUsedAt: timeOrNull(t.LastUsedAt),
-		RotatedAt: timeOrNull(t.RotatedAt), PreviousValidUntil: timeOrNull(previous),
-		CreatedBy: t.CreatedBy, CreatedAt: t.CreatedAt.UTC()}
+		RotatedAt:          timeOrNull(t.RotatedAt),
+		PreviousValidUntil: timeOrNull(t.Secrets.PreviousUntil(now)),
+		Secrets:            secretsBody(t.Secrets, now), CreatedBy: t.CreatedBy, CreatedAt: t.CreatedAt.UTC()}
 	for i, s := range t.Scopes {
 		body.Scopes[i] = Scope(s)
 	}
@@ -230,5 +242,16 @@ func (a *API) withSecret(token *controlplane.Token, secret string) TokenWithSecr
 	return TokenWithSecret{Token: secret, Id: t.Id, Name: t.Name, TokenPrefix: t.TokenPrefix,
 		Scopes: t.Scopes, DomainIds: t.DomainIds,
 		ExpiresAt: t.ExpiresAt, LastUsedAt: t.LastUsedAt, RotatedAt: t.RotatedAt,
-		PreviousValidUntil: t.PreviousValidUntil, CreatedBy: t.CreatedBy, CreatedAt: t.CreatedAt}
+		PreviousValidUntil: t.PreviousValidUntil, Secrets: t.Secrets, CreatedBy: t.CreatedBy,
+		CreatedAt: t.CreatedAt}
+}
+
+// secretsBody converts the valid secrets of a token or webhook to their API representation.
+func secretsBody(all controlplane.Secrets, now time.Time) []ValidSecret {
+	out := []ValidSecret{}
+	for _, s := range all.Valid(now) {
+		out = append(out, ValidSecret{Prefix: s.Prefix, CreatedAt: s.CreatedAt.UTC(),
+			ValidUntil: timeOrNull(s.ValidUntil)})
+	}
+	return out
 }

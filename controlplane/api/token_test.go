@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -71,7 +72,7 @@ func TestRotateToken(t *testing.T) {
 	if left := time.Until(until); err != nil || left > 24*time.Hour || left < 23*time.Hour {
 		t.Errorf("the old secret works until %v", until)
 	}
-	w.do("GET", path, nil, as(second)).problem(401, "token-invalid")
+	w.do("GET", path, nil, as(second)).problem(401, "token-rotated")
 	w.do("POST", path+"/rotate", map[string]any{"overlap_seconds": 604801}, as(third)).problem(422,
 		"out-of-range")
 }
@@ -107,31 +108,90 @@ func TestRotateTokenRefused(t *testing.T) {
 	w.do("POST", "/api/tokens/"+mine.ID+"/rotate", map[string]any{}).problem(409, "token-ended")
 }
 
-// Fifty concurrent rotations return one secret each, of which at most two work.
+// A rotation whose response was lost is repeated, with the same Idempotency-Key or without one. The
+// secret in use remains valid as long as the first rotation promised.
+func TestRotateTokenAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	week := map[string]any{"overlap_seconds": 604800}
+	for name, options := range map[string][]option{"with a key": {key("again")}, "without": nil} {
+		id, inUse := w.newTokenWithID(lifecycle.NewToken{Scopes: controlplane.Scopes()})
+		path := "/api/tokens/" + id
+		lost := w.do("POST", path+"/rotate", week, options...).is(200)
+		got := w.do("POST", path+"/rotate", week, options...).is(200)
+		if (got.body == lost.body) != (options != nil) {
+			t.Errorf("%s: second rotation = %s after %s, want the same response: %v", name, got.body,
+				lost.body, options != nil)
+		}
+		want := []any{lost.string("previous_valid_until")}
+		if options == nil {
+			want = []any{got.string("previous_valid_until"), lost.string("previous_valid_until")}
+		}
+		token := w.do("GET", path, nil, as(inUse)).is(200)
+		secrets := token.json["secrets"].([]any)
+		var until []any
+		for _, s := range secrets[1:] {
+			until = append(until, s.(map[string]any)["valid_until"])
+		}
+		current := secrets[0].(map[string]any)
+		if !slices.Equal(until, want) || current["valid_until"] != nil ||
+			current["prefix"] != controlplane.SecretPrefix(got.string("token")) ||
+			token.json["previous_valid_until"] != want[0] {
+			t.Errorf("%s: token = %s, want the new secret and previous ones until %v", name,
+				token.body, want)
+		}
+		w.do("GET", path, nil, as(lost.string("token"))).is(200)
+	}
+}
+
+// Revoking the previous secrets leaves the current one, whichever secret the call uses.
+func TestRevokePreviousSecrets(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id, first := w.newTokenWithID(lifecycle.NewToken{Scopes: controlplane.Scopes()})
+	path := "/api/tokens/" + id
+	second := w.do("POST", path+"/rotate", map[string]any{}).is(200).string("token")
+	w.do("DELETE", path+"/previous-secrets", nil, as(first)).is(204)
+	w.do("GET", path, nil, as(first)).problem(401, "token-rotated")
+	if a := w.do("GET", path, nil, as(second)).is(200); a.json["previous_valid_until"] != nil ||
+		len(a.json["secrets"].([]any)) != 1 {
+		t.Errorf("token = %s, want only its current secret", a.body)
+	}
+	w.do("DELETE", path+"/previous-secrets", nil, as(second)).is(204)
+	if log := w.do("GET", "/api/audit-logs?action=token.previous_secrets_revoked", nil).is(200); len(
+		log.ids()) != 1 {
+		t.Errorf("audit log of token.previous_secrets_revoked = %s, want 1 entry", log.body)
+	}
+	w.do("DELETE", "/api/tokens/"+controlplane.NewID(controlplane.PrefixToken)+"/previous-secrets",
+		nil).problem(404, "not-found")
+}
+
+// Fifty concurrent rotations add secrets up to the maximum, all of which work.
 func TestRotateTokenAtOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	id := w.newEstate(w.org, "rotate.example.com").token.ID
-	secrets := make(chan string, 50)
-	for range cap(secrets) {
-		go func() {
-			a := w.do("POST", "/api/tokens/"+id+"/rotate", map[string]any{})
-			secret, _ := a.json["token"].(string)
-			secrets <- secret
-		}()
+	id, first := w.newTokenWithID(lifecycle.NewToken{Scopes: controlplane.Scopes()})
+	answers := make(chan *answer, 50)
+	for range cap(answers) {
+		go func() { answers <- w.do("POST", "/api/tokens/"+id+"/rotate", map[string]any{}) }()
 	}
-	works := 0
-	var given []string
-	for range cap(secrets) {
-		given = append(given, <-secrets)
-	}
-	for _, secret := range given {
-		if w.do("GET", "/api/domains", nil, as(secret)).status == http.StatusOK {
-			works++
+	secrets := []string{first}
+	for range cap(answers) {
+		switch a := <-answers; a.status {
+		case http.StatusOK:
+			secrets = append(secrets, a.string("token"))
+		default:
+			a.problem(409, "too-many-secrets")
+			if a.header.Get("Retry-After") != "" {
+				t.Errorf("Retry-After = %s, want none: a client would wait", a.header.Get("Retry-After"))
+			}
 		}
 	}
-	if works != 2 {
-		t.Errorf("%d secrets work", works)
+	if len(secrets) != controlplane.MaxSecrets {
+		t.Errorf("%d rotations succeeded, want %d", len(secrets)-1, controlplane.MaxSecrets-1)
+	}
+	for _, secret := range secrets {
+		w.do("GET", "/api/domains", nil, as(secret)).is(200)
 	}
 }
 

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"time"
 
 	"github.com/oapi-codegen/nullable"
 
@@ -118,6 +117,21 @@ func (a *API) RotateWebhookSecret(
 		Headers: RotateWebhookSecret200ResponseHeaders{CacheControl: "no-store"}}, nil
 }
 
+// RevokePreviousWebhookSecrets implements DELETE /api/webhooks/{webhook}/previous-secrets.
+func (a *API) RevokePreviousWebhookSecrets(
+	ctx context.Context, r RevokePreviousWebhookSecretsRequestObject,
+) (RevokePreviousWebhookSecretsResponseObject, error) {
+	p, err := a.forWebhook(ctx, r.Webhook)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.lifecycle.RevokePreviousWebhookSecrets(ctx, p.actor, p.org(),
+		r.Webhook); err != nil {
+		return nil, err
+	}
+	return RevokePreviousWebhookSecrets204Response{}, nil
+}
+
 // unrestricted returns the caller, and an error if it is restricted to some domains: a webhook
 // receives the events of all domains, so only callers with access to all domains can use webhooks.
 func (a *API) unrestricted(ctx context.Context) (principal, error) {
@@ -147,17 +161,16 @@ func (a *API) webhook(ctx context.Context, id string) (*controlplane.Webhook, er
 
 // webhookBody converts a webhook to its API representation.
 func (a *API) webhookBody(w *controlplane.Webhook) Webhook {
+	now := a.now()
 	body := Webhook{Id: w.ID, Url: w.URL, Description: w.Description, Events: listOf(w.Events),
 		Enabled:             w.Enabled,
 		DisabledReason:      nullable.NewNullNullable[WebhookDisabledReason](),
 		FailingSince:        timeOrNull(w.FailingSince),
-		PreviousSecretUntil: nullable.NewNullNullable[time.Time](), CreatedBy: w.CreatedBy,
+		PreviousSecretUntil: timeOrNull(w.Secrets.PreviousUntil(now)),
+		Secrets:             secretsBody(w.Secrets, now), CreatedBy: w.CreatedBy,
 		CreatedAt: w.CreatedAt.UTC(), UpdatedAt: w.UpdatedAt.UTC()}
 	if w.DisabledReason != "" {
 		body.DisabledReason.Set(WebhookDisabledReason(w.DisabledReason))
-	}
-	if w.PreviousUntil != nil && a.now().Before(*w.PreviousUntil) {
-		body.PreviousSecretUntil.Set(w.PreviousUntil.UTC())
 	}
 	return body
 }
@@ -168,7 +181,8 @@ func (a *API) webhookWithSecret(w *controlplane.Webhook, secret string) WebhookW
 		Events: b.Events, Enabled: b.Enabled,
 		DisabledReason:      nullable.NewNullNullable[WebhookWithSecretDisabledReason](),
 		FailingSince:        b.FailingSince,
-		PreviousSecretUntil: b.PreviousSecretUntil, CreatedBy: b.CreatedBy, CreatedAt: b.CreatedAt,
+		PreviousSecretUntil: b.PreviousSecretUntil, Secrets: b.Secrets, CreatedBy: b.CreatedBy,
+		CreatedAt: b.CreatedAt,
 		UpdatedAt: b.UpdatedAt}
 	if w.DisabledReason != "" {
 		body.DisabledReason.Set(WebhookWithSecretDisabledReason(w.DisabledReason))

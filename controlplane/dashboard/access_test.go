@@ -112,8 +112,9 @@ var accesses = map[string]access{
 		form: fields("name", "renamed")},
 	"POST /settings/tokens/{token}/rotate": {scope: controlplane.ScopeTokensWrite,
 		status: http.StatusOK, form: fields("overlap", "24h")},
-	"POST /settings/tokens/{token}/revoke": {scope: controlplane.ScopeTokensWrite},
-	"GET /settings/audit":                  {scope: controlplane.ScopeAuditRead, pages: 1},
+	"POST /settings/tokens/{token}/revoke-previous": {scope: controlplane.ScopeTokensWrite},
+	"POST /settings/tokens/{token}/revoke":          {scope: controlplane.ScopeTokensWrite},
+	"GET /settings/audit":                           {scope: controlplane.ScopeAuditRead, pages: 1},
 
 	"GET /webhooks": {pages: 1},
 	"POST /webhooks": {scope: controlplane.ScopeWebhooksWrite,
@@ -124,8 +125,9 @@ var accesses = map[string]access{
 		form: fields("url", "https://example.com/changed", "all", "1", "enabled", "1")},
 	"POST /webhooks/{webhook}/rotate": {scope: controlplane.ScopeWebhooksWrite,
 		status: http.StatusOK},
-	"POST /webhooks/{webhook}/delete": {scope: controlplane.ScopeWebhooksWrite},
-	"POST /webhooks/{webhook}/test":   {scope: controlplane.ScopeWebhooksWrite},
+	"POST /webhooks/{webhook}/revoke-previous": {scope: controlplane.ScopeWebhooksWrite},
+	"POST /webhooks/{webhook}/delete":          {scope: controlplane.ScopeWebhooksWrite},
+	"POST /webhooks/{webhook}/test":            {scope: controlplane.ScopeWebhooksWrite},
 	"POST /webhooks/{webhook}/redeliver": {scope: controlplane.ScopeWebhooksWrite,
 		form: func(tenant) url.Values {
 			return url.Values{"since": {time.Now().Add(-time.Hour).UTC().Format(

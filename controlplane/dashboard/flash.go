@@ -32,6 +32,7 @@ var flashes = map[string]string{
 	"retry":              "Job restarted with all attempts.",
 	"token-renamed":      "Token renamed.",
 	"token-revoked":      "Token revoked. It no longer works.",
+	"previous-revoked":   "Previous secrets revoked. Only the current secret is valid.",
 	"tokens-revoked":     "All tokens revoked. They no longer work.",
 	"retry-running":      "The job is already in progress.",
 	"session-ended":      "Session ended.",

@@ -83,6 +83,8 @@ func (d *Dashboard) routes() http.Handler {
 	get("/settings/tokens/{token}", d.allowed(controlplane.ScopeTokensRead, d.tokenPage))
 	post("/settings/tokens/{token}/rename", d.allowed(controlplane.ScopeTokensWrite, d.renameToken))
 	post("/settings/tokens/{token}/rotate", d.allowed(controlplane.ScopeTokensWrite, d.rotateToken))
+	post("/settings/tokens/{token}/revoke-previous", d.allowed(controlplane.ScopeTokensWrite,
+		d.revokePreviousTokenSecrets))
 	post("/settings/tokens/{token}/revoke", d.allowed(controlplane.ScopeTokensWrite, d.revokeToken))
 	get(sessionsPath, d.signedIn(d.sessionsPage))
 	post(sessionsPath+"/end-others", d.signedIn(d.endOtherSessions))
@@ -94,6 +96,8 @@ func (d *Dashboard) routes() http.Handler {
 	get("/webhooks/{webhook}", d.signedIn(d.webhookPage))
 	post("/webhooks/{webhook}", d.allowed(controlplane.ScopeWebhooksWrite, d.changeWebhook))
 	post("/webhooks/{webhook}/rotate", d.allowed(controlplane.ScopeWebhooksWrite, d.rotateWebhook))
+	post("/webhooks/{webhook}/revoke-previous", d.allowed(controlplane.ScopeWebhooksWrite,
+		d.revokePreviousWebhookSecrets))
 	post("/webhooks/{webhook}/delete", d.allowed(controlplane.ScopeWebhooksWrite, d.deleteWebhook))
 	post("/webhooks/{webhook}/test", d.allowed(controlplane.ScopeWebhooksWrite, d.testWebhook))
 	post("/webhooks/{webhook}/redeliver", d.allowed(controlplane.ScopeWebhooksWrite,

@@ -18,22 +18,22 @@ func tokenURL(id string) string { return tokensURL + "/" + id }
 
 // tokenView is the data for templates/token.html.
 type tokenView struct {
-	ID, URL       string
-	Name          string
-	Prefix        string
-	Creator       string
-	Created       moment
-	Used          moment
-	Expires       moment
-	Expired       bool
-	Rotated       moment
-	PreviousUntil moment
-	Groups        []scopeGroup // of its scopes
-	Domains       []tokenDomain
-	MayChange     bool
-	MayRotate     bool
-	Rename        renameForm
-	Overlaps      []choice
+	ID, URL   string
+	Name      string
+	Prefix    string
+	Creator   string
+	Created   moment
+	Used      moment
+	Expires   moment
+	Expired   bool
+	Rotated   moment
+	Previous  []previousSecret
+	Groups    []scopeGroup // of its scopes
+	Domains   []tokenDomain
+	MayChange bool
+	MayRotate bool
+	Rename    renameForm
+	Overlaps  []choice
 }
 
 // tokenDomain is a domain that the token can access.
@@ -82,10 +82,10 @@ func (d *Dashboard) showToken(
 	if err != nil {
 		return err
 	}
-	view := tokenView{ID: t.ID, URL: tokenURL(t.ID), Name: t.Name, Prefix: t.Prefix,
+	view := tokenView{ID: t.ID, URL: tokenURL(t.ID), Name: t.Name, Prefix: t.Secrets.Prefix(),
 		Creator: names.creator(t.CreatedBy), Created: v.at(t.CreatedAt),
 		Used: v.maybeAt(t.LastUsedAt), Expires: v.maybeAt(t.ExpiresAt), Expired: v.expired(t),
-		Rotated: v.maybeAt(t.RotatedAt), PreviousUntil: v.previousUntil(t),
+		Rotated: v.maybeAt(t.RotatedAt), Previous: v.previousTokenSecrets(t),
 		Groups: scopeGroups(t.Scopes, nil), MayChange: v.may(controlplane.ScopeTokensWrite),
 		Rename: rename}
 	view.MayRotate = !view.Expired && v.session.Role.Grant().Covers(t.Grant())
@@ -164,12 +164,19 @@ func (v *visit) expired(t *controlplane.Token) bool {
 	return t.ExpiresAt != nil && !t.ExpiresAt.After(v.now)
 }
 
-// previousUntil returns the expiry of a token's previous secret, or the zero moment if no previous
-// secret is valid.
+// previousTokenSecrets returns the previous secrets of a token that are valid.
+func (v *visit) previousTokenSecrets(t *controlplane.Token) []previousSecret {
+	if v.expired(t) {
+		return nil
+	}
+	return v.previousSecrets(t.Secrets)
+}
+
+// previousUntil returns the expiry of the last of a token's previous secrets, or the zero moment if
+// none is valid.
 func (v *visit) previousUntil(t *controlplane.Token) moment {
-	if v.expired(t) || t.PreviousUntil == nil || !t.PreviousUntil.After(v.now) ||
-		!t.PreviousUntil.After(*t.RotatedAt) {
+	if v.expired(t) {
 		return moment{}
 	}
-	return v.at(*t.PreviousUntil)
+	return v.maybeAt(t.Secrets.PreviousUntil(v.now))
 }

@@ -39,7 +39,7 @@ type tokenRow struct {
 	Used          moment
 	Expires       moment
 	Expired       bool
-	PreviousUntil moment // expiry of the previous secret
+	PreviousUntil moment // expiry of the last previous secret
 }
 
 // revokeAllForm is the form to revoke all tokens, with its error.
@@ -88,7 +88,7 @@ func (d *Dashboard) showTokens(w http.ResponseWriter, v *visit, status int, wron
 }
 
 func (v *visit) tokenRow(t *controlplane.Token, names names) tokenRow {
-	row := tokenRow{Name: t.Name, URL: tokenURL(t.ID), Prefix: t.Prefix, Scopes: t.Scopes,
+	row := tokenRow{Name: t.Name, URL: tokenURL(t.ID), Prefix: t.Secrets.Prefix(), Scopes: t.Scopes,
 		ScopesTitle: scopesTitle(t.Scopes),
 		Created:     v.at(t.CreatedAt), Creator: names.creator(t.CreatedBy),
 		Used: v.maybeAt(t.LastUsedAt), Expires: v.maybeAt(t.ExpiresAt), Expired: v.expired(t),

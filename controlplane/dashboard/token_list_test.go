@@ -100,7 +100,7 @@ func TestCreateToken(t *testing.T) {
 		t.Errorf("audit actions = %v, want one token.created", got)
 	}
 	for _, path := range []string{"/settings/tokens", tokenURL(token.ID)} {
-		s.get(path).want(http.StatusOK, "deploy", token.Prefix+"…", "domains:read", "example.com",
+		s.get(path).want(http.StatusOK, "deploy", token.Secrets.Prefix()+"…", "domains:read", "example.com",
 			"by developer", "Never").hasNot(secret)
 	}
 	secret = s.post("/settings/tokens", url.Values{"name": {"no expiry"}, "scope": {"domains:read"},
@@ -190,21 +190,33 @@ func TestRotateToken(t *testing.T) {
 	path := tokenURL(token.ID)
 	s.get(path).want(http.StatusOK).has(`<option value="24h" selected>`).hasNot("Previous secret")
 	a := s.post(path+"/rotate", url.Values{"overlap": {"7d"}}).want(http.StatusOK, "Secret rotated",
-		"The previous secret remains valid and expires in")
+		"Previous secrets remain valid; the last of them expires in")
 	second := a.secretOf()
 	if second == first || !s.tokenWorks(first) || !s.tokenWorks(second) {
 		t.Errorf("first secret works: %v, second: %v; want two different secrets that both work",
 			s.tokenWorks(first), s.tokenWorks(second))
 	}
-	s.get(path).want(http.StatusOK, "Previous secret",
-		"The previous secret stops working immediately").hasNot(second)
-	s.get("/settings/tokens").want(http.StatusOK, "Previous secret expires in").hasNot(second)
+	s.get(path).want(http.StatusOK, "Previous secrets "+controlplane.SecretPrefix(first)+"… expires",
+		"Previous secrets remain valid until they expire").hasNot(second)
+	s.get("/settings/tokens").want(http.StatusOK, "Previous secrets expire in").hasNot(second)
+	// A repeated rotation ends no secret early, and one without a grace period ends only the
+	// current one.
 	third := s.post(path+"/rotate", url.Values{"overlap": {"none"}}).want(http.StatusOK,
-		"The previous secret no longer works").secretOf()
-	if s.tokenWorks(first) || s.tokenWorks(second) || !s.tokenWorks(third) {
-		t.Error("a previous secret works after the rotation without a grace period")
+		"Previous secrets remain valid; the last of them expires in").secretOf()
+	if !s.tokenWorks(first) || s.tokenWorks(second) || !s.tokenWorks(third) {
+		t.Errorf("first secret works: %v, second: %v, third: %v; want the first and the third",
+			s.tokenWorks(first), s.tokenWorks(second), s.tokenWorks(third))
 	}
-	s.get("/settings/tokens").hasNot("Previous secret")
+	s.post(path+"/revoke-previous", nil).to(path)
+	s.get(path).want(http.StatusOK, "Only the current secret is valid").hasNot("Previous secrets")
+	if s.tokenWorks(first) || !s.tokenWorks(third) {
+		t.Error("a previous secret works after it was revoked, or the current one does not")
+	}
+	s.get("/settings/tokens").hasNot("Previous secrets")
+	s.post(path+"/revoke-previous", nil).to(path)
+	s.post(path+"/rotate", url.Values{"overlap": {"none"}}).want(http.StatusOK,
+		"Previous secrets no longer work")
+	third = s.post(path+"/rotate", url.Values{"overlap": {"1h"}}).want(http.StatusOK).secretOf()
 	for _, overlap := range []string{"", "3600", "8d"} {
 		s.post(path+"/rotate", url.Values{"overlap": {overlap}}).want(http.StatusBadRequest)
 	}

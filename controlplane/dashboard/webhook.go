@@ -15,25 +15,25 @@ const deliveriesPerPage = 25
 
 // webhookView is the data for templates/webhook.html.
 type webhookView struct {
-	URL           string
-	Address       string
-	Description   string
-	Pill          pill
-	Summary       string
-	FailingSince  moment // start of the failures
-	Facts         []fact
-	Events        []string
-	Created       moment
-	Creator       string // empty if unknown
-	PreviousUntil moment // until when the previous secret is also used
-	Samples       []verifySample
-	Chips         []chip
-	Rows          []deliveryRow
-	Filtered      bool
-	First, Next   string // URLs of other pages; may be empty
-	MayChange     bool
-	Edit          *webhookForm
-	Redeliver     *rangeForm // nil if the webhook is disabled
+	URL          string
+	Address      string
+	Description  string
+	Pill         pill
+	Summary      string
+	FailingSince moment // start of the failures
+	Facts        []fact
+	Events       []string
+	Created      moment
+	Creator      string           // empty if unknown
+	Previous     []previousSecret // deliveries are also signed with them
+	Samples      []verifySample
+	Chips        []chip
+	Rows         []deliveryRow
+	Filtered     bool
+	First, Next  string // URLs of other pages; may be empty
+	MayChange    bool
+	Edit         *webhookForm
+	Redeliver    *rangeForm // nil if the webhook is disabled
 }
 
 // webhookPage shows a webhook and its deliveries.
@@ -107,6 +107,7 @@ func (v *visit) webhookView(hook *controlplane.Webhook) webhookView {
 		Description: hook.Description, Pill: webhookPill(hook),
 		Summary: webhookSummary(hook), Created: v.at(hook.CreatedAt),
 		Samples: verifySamples(hook.URL), MayChange: v.may(controlplane.ScopeWebhooksWrite),
+		Previous: v.previousSecrets(hook.Secrets),
 		Facts: []fact{{Name: "URL", Value: hook.URL, Mono: true, Copy: true},
 			{Name: "ID", Value: hook.ID, Mono: true, Copy: true}}}
 	for _, t := range hook.Events {
@@ -114,9 +115,6 @@ func (v *visit) webhookView(hook *controlplane.Webhook) webhookView {
 	}
 	if hook.Enabled {
 		view.FailingSince = v.maybeAt(hook.FailingSince)
-	}
-	if hook.PreviousUntil != nil && hook.PreviousUntil.After(v.now) {
-		view.PreviousUntil = v.at(*hook.PreviousUntil)
 	}
 	return view
 }

@@ -244,7 +244,7 @@ func TestWebhooksAreReadOnlyForMembers(t *testing.T) {
 		member.post(path, url.Values{"url": {"https://example.org/"}, "all": {"1"}}).want(
 			http.StatusForbidden, "The role member does not include the permission webhooks:write").hasNot("whsec_")
 	}
-	if got := s.webhook(hook); got.URL != hook.URL || got.PreviousUntil != nil {
+	if got := s.webhook(hook); got.URL != hook.URL || len(got.Secrets) != 1 {
 		t.Errorf("webhook = %+v, want it unchanged", got)
 	}
 	admin := controlplane.GitHubAccount{ID: 3, Login: "bob"}
@@ -271,7 +271,7 @@ func TestWebhooksOfOtherOrganization(t *testing.T) {
 		s.post(path, url.Values{"url": {"https://example.org/"}, "all": {"1"},
 			"since": {"2026-01-01T00:00"}}).want(http.StatusNotFound).hasNot("whsec_")
 	}
-	if got := s.webhook(hook); got.URL != hook.URL || got.PreviousUntil != nil ||
+	if got := s.webhook(hook); got.URL != hook.URL || len(got.Secrets) != 1 ||
 		len(s.deliveries(hook)) != 1 {
 		t.Errorf("webhook = %+v, want it unchanged", got)
 	}

@@ -11,7 +11,7 @@ type webhookSecretView struct {
 	URL, Address  string
 	Title         string
 	Secret        fact
-	PreviousUntil moment // until when the previous secret is also used; zero without one
+	PreviousUntil moment // until when previous secrets are also used; zero without one
 }
 
 // showSecret responds with the only page that shows a webhook's secret.
@@ -21,8 +21,8 @@ func (d *Dashboard) showSecret(
 	view := webhookSecretView{URL: webhookURL(hook.ID), Address: shortAddress(hook.URL),
 		Title:  "Webhook added",
 		Secret: fact{Name: "Secret", Value: secret, Mono: true, Copy: true}}
-	if hook.PreviousUntil != nil {
-		view.Title, view.PreviousUntil = "Secret rotated", v.at(*hook.PreviousUntil)
+	if until := hook.Secrets.PreviousUntil(v.now); until != nil {
+		view.Title, view.PreviousUntil = "Secret rotated", v.at(*until)
 	}
 	return d.render(w, v, status, "webhook_secret", layout{Title: view.Title,
 		Section: "webhooks", Page: view})

@@ -98,23 +98,27 @@ func TestRotateWebhook(t *testing.T) {
 	s := newWebhookSite(t, ok)
 	hook, old := s.newHook(s.org)
 	page := webhookURL(hook.ID)
-	s.get(page).hasNot("signed with the previous secret")
+	s.get(page).hasNot("signed with previous secrets")
 	a := s.post(page+"/rotate", nil).want(http.StatusOK, "Secret rotated", "It is not shown again",
-		"Deliveries are also signed with the previous secret until", "in 24 h")
+		"Deliveries are also signed with previous secrets until", "in 24 h")
 	secret := webhookSecretPattern.FindString(a.text)
 	if _, err := controlplane.WebhookKey(secret); err != nil || secret == old ||
 		strings.Contains(a.text, old) {
 		t.Errorf("secret = %q after %q: %v, want a new valid secret only", secret, old, err)
 	}
 	shown := s.get(page).want(http.StatusOK,
-		"Deliveries are also signed with the previous secret until",
-		"The previous secret stops being used immediately")
+		"Deliveries are also signed with previous secrets: "+
+			controlplane.WebhookSecretPrefix(old)+"… expires in",
+		"Previous secrets are used until they expire")
 	if strings.Contains(shown.text, secret) {
 		t.Error("the page shows the secret again")
 	}
 	if strings.Contains(s.log.String(), secret) {
 		t.Error("the log contains the secret")
 	}
+	s.post(page+"/revoke-previous", nil).to(page)
+	s.get(page).want(http.StatusOK, "Only the current secret is valid").hasNot(
+		"signed with previous secrets")
 }
 
 func TestDeleteWebhook(t *testing.T) {

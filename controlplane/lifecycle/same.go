@@ -1,28 +1,20 @@
 package lifecycle
 
-import (
-	"reflect"
-)
+import "reflect"
 
-// same reports whether an update changes nothing: the object before and after it is deeply equal. A
-// missing list or map equals an empty one.
+// same reports whether an update changes nothing: no field of the struct differs. A missing list or
+// map equals an empty one.
 func same[T any](before, after T) bool {
-	return sameValue(reflect.ValueOf(before), reflect.ValueOf(after))
-}
-
-func sameValue(a, b reflect.Value) bool {
-	switch a.Kind() {
-	case reflect.Struct:
-		for i := range a.NumField() {
-			if !sameValue(a.Field(i), b.Field(i)) {
-				return false
-			}
+	a, b := reflect.ValueOf(before), reflect.ValueOf(after)
+	for i := range a.NumField() {
+		x, y := a.Field(i), b.Field(i)
+		kind := x.Kind()
+		if (kind == reflect.Slice || kind == reflect.Map) && x.Len()+y.Len() == 0 {
+			continue
 		}
-		return true
-	case reflect.Slice, reflect.Map:
-		if a.Len() == 0 && b.Len() == 0 {
-			return true
+		if !reflect.DeepEqual(x.Interface(), y.Interface()) {
+			return false
 		}
 	}
-	return reflect.DeepEqual(a.Interface(), b.Interface())
+	return true
 }

@@ -95,10 +95,9 @@ func (s *Service) CreateToken(
 	}
 	secret := controlplane.NewSecret()
 	t := &controlplane.Token{ID: controlplane.NewID(controlplane.PrefixToken), OrgID: orgID,
-		Name: in.Name, Hash: controlplane.HashSecret(secret),
-		Prefix: controlplane.SecretPrefix(secret), Scopes: unique(in.Scopes),
-		DomainIDs: unique(in.DomainIDs), CreatedBy: actor.ID, CreatedAt: now,
-		ExpiresAt: toMicrosecond(in.ExpiresAt)}
+		Name: in.Name, Scopes: unique(in.Scopes), DomainIDs: unique(in.DomainIDs),
+		CreatedBy: actor.ID, CreatedAt: now, ExpiresAt: toMicrosecond(in.ExpiresAt),
+		Secrets: controlplane.Secrets{{Prefix: controlplane.SecretPrefix(secret), CreatedAt: now}}}
 	err = s.Store.InTx(ctx, func(tx *postgres.Tx) error {
 		org, err := lockGrantor(ctx, tx, actor, by, orgID)
 		if err != nil {
@@ -114,12 +113,12 @@ func (s *Service) CreateToken(
 					org.Tier.Tokens(), used),
 				Fix: "Revoke tokens that are no longer needed, or move the organization to a larger plan."}
 		}
-		if err := tx.AddToken(ctx, t); err != nil {
+		if err := tx.AddToken(ctx, t, controlplane.HashSecret(secret)); err != nil {
 			return err
 		}
 		entry := s.audit(orgID, actor, controlplane.ActionTokenCreated, "token", t.ID, now)
 		entry.After = map[string]any{"name": t.Name, "scopes": t.Scopes, "domain_ids": t.DomainIDs,
-			"expires_at": t.ExpiresAt, "prefix": t.Prefix}
+			"expires_at": t.ExpiresAt, "prefix": t.Secrets.Prefix()}
 		return tx.Audit(ctx, entry)
 	})
 	if err != nil {
@@ -154,7 +153,7 @@ func (s *Service) RenameToken(
 	return t, err
 }
 
-// DeleteToken revokes a token. Its secret is invalid at once.
+// DeleteToken revokes a token. Its secrets are invalid at once.
 func (s *Service) DeleteToken(
 	ctx context.Context, actor controlplane.Actor, orgID, id string,
 ) error {
@@ -174,7 +173,7 @@ func (s *Service) tokenDeleted(
 	actor controlplane.Actor, t *controlplane.Token, now time.Time,
 ) controlplane.AuditEntry {
 	entry := s.audit(t.OrgID, actor, controlplane.ActionTokenDeleted, "token", t.ID, now)
-	entry.Before = map[string]any{"name": t.Name, "prefix": t.Prefix}
+	entry.Before = map[string]any{"name": t.Name, "prefix": t.Secrets.Prefix()}
 	return entry
 }
 

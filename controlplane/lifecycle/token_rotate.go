@@ -10,15 +10,17 @@ import (
 
 // Rotation configures how a token gets a new secret.
 type Rotation struct {
-	Overlap   time.Duration // how long the previous secret remains valid
+	Overlap   time.Duration // how long the current secret remains valid; 0 revokes it at once
 	NewEnd    bool          // change the token's expiry to ExpiresAt
 	ExpiresAt *time.Time    // nil: no expiry
 }
 
-// RotateToken gives a token a new secret and returns both. The secret is not stored. by is the
-// caller's grant, nil for the operator. It returns KindConflict if the token expired, KindForbidden
-// if the token has more access than the caller, who would get it with the secret, and KindInvalid
-// for an invalid expiry.
+// RotateToken gives a token a new secret and returns both. The secret is not stored. The previous
+// secrets remain valid as long as before, so that a repeated rotation, whose first response was
+// lost, invalidates none that is in use. by is the caller's grant, nil for the operator. It returns
+// KindConflict if the token expired or has too many valid secrets, KindForbidden if the token has
+// more access than the caller, who would get it with the secret, and KindInvalid for an invalid
+// expiry.
 func (s *Service) RotateToken(
 	ctx context.Context, actor controlplane.Actor, by *controlplane.Grant, orgID, id string,
 	in Rotation,
@@ -30,7 +32,7 @@ func (s *Service) RotateToken(
 		if _, err := lockGrantor(ctx, tx, actor, by, orgID); err != nil {
 			return err
 		}
-		old, err := tx.Token(ctx, orgID, id)
+		old, err := tx.LockToken(ctx, orgID, id)
 		if err != nil {
 			return err
 		}
@@ -41,21 +43,56 @@ func (s *Service) RotateToken(
 		if err := mayRotate(by, old, expires, now); err != nil {
 			return err
 		}
-		t, err = tx.RotateToken(ctx, orgID, id, controlplane.HashSecret(secret),
-			controlplane.SecretPrefix(secret), expires, now.Add(in.Overlap), now)
-		if err != nil {
+		if in.Overlap > 0 {
+			if err := old.Secrets.RoomForSecret("token", id, now); err != nil {
+				return err
+			}
+		}
+		until := now.Add(in.Overlap)
+		if err := tx.RotateToken(ctx, orgID, id, postgres.NewTokenSecret{
+			Hash: controlplane.HashSecret(secret), Prefix: controlplane.SecretPrefix(secret),
+			ExpiresAt: expires, CurrentUntil: until}, now); err != nil {
+			return err
+		}
+		if t, err = tx.Token(ctx, orgID, id); err != nil {
 			return err
 		}
 		entry := s.audit(orgID, actor, controlplane.ActionTokenRotated, "token", id, now)
-		entry.Before = map[string]any{"prefix": old.Prefix, "expires_at": old.ExpiresAt}
-		entry.After = map[string]any{"prefix": t.Prefix, "expires_at": t.ExpiresAt}
-		entry.Details = map[string]any{"previous_valid_until": t.PreviousUntil}
+		entry.Before = map[string]any{"prefix": old.Secrets.Prefix(), "expires_at": old.ExpiresAt}
+		entry.After = map[string]any{"prefix": t.Secrets.Prefix(), "expires_at": t.ExpiresAt}
+		entry.Details = map[string]any{"previous_valid_until": until}
 		return tx.Audit(ctx, entry)
 	})
 	if err != nil {
 		return nil, "", err
 	}
 	return t, secret, nil
+}
+
+// RevokePreviousSecrets revokes the previous secrets of a token. Only the current one is valid
+// after it. Without previous secrets it changes nothing.
+func (s *Service) RevokePreviousSecrets(
+	ctx context.Context, actor controlplane.Actor, orgID, id string,
+) error {
+	return s.Store.InTx(ctx, func(tx *postgres.Tx) error {
+		now := s.now()
+		t, err := tx.LockToken(ctx, orgID, id)
+		if err != nil {
+			return err
+		}
+		previous := t.Secrets.Previous(now)
+		n, err := tx.EndPreviousTokenSecrets(ctx, orgID, id, now)
+		if err != nil || n == 0 {
+			return err
+		}
+		prefixes := make([]string, len(previous))
+		for i, secret := range previous {
+			prefixes[i] = secret.Prefix
+		}
+		entry := s.audit(orgID, actor, controlplane.ActionTokenSecretsRevoked, "token", id, now)
+		entry.Details = map[string]any{"revoked": n, "prefixes": prefixes}
+		return tx.Audit(ctx, entry)
+	})
 }
 
 // mayRotate returns an error if the token cannot get a new secret that is valid until expires.

@@ -26,7 +26,7 @@ func TestCreateToken(t *testing.T) {
 		lifecycle.NewToken{Name: " ci ", Scopes: []controlplane.Scope{read, read, write},
 			DomainIDs: []string{d.ID, d.ID}, ExpiresAt: &expires})
 	must(t, err)
-	if !controlplane.WellFormed(secret) || !strings.HasPrefix(secret, tok.Prefix) ||
+	if !controlplane.WellFormed(secret) || !strings.HasPrefix(secret, tok.Secrets.Prefix()) ||
 		tok.Name != "ci" || !slices.Equal(tok.Scopes, []controlplane.Scope{read, write}) ||
 		!slices.Equal(tok.DomainIDs, []string{d.ID}) || tok.CreatedBy != "usr_alice" {
 		t.Errorf("CreateToken = %+v, want the distinct scopes and domains, and a matching secret",

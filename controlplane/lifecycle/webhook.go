@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -45,10 +46,12 @@ func (s *Service) CreateWebhook(
 		URL: in.URL, Description: in.Description,
 		Events: unique(in.Events), Enabled: in.Enabled, CreatedBy: actor.ID, CreatedAt: now,
 		UpdatedAt: now}
-	var err error
-	if w.SealedSecret, err = s.Sealer.Seal([]byte(in.Secret), w.ID); err != nil {
+	sealed, err := s.Sealer.Seal([]byte(in.Secret), w.ID)
+	if err != nil {
 		return nil, "", wrap("seal a webhook secret", err)
 	}
+	w.Secrets = controlplane.Secrets{{Prefix: controlplane.WebhookSecretPrefix(in.Secret),
+		CreatedAt: now, Sealed: sealed}}
 	err = s.Store.InTx(ctx, func(t *postgres.Tx) error {
 		tier, err := t.LockTier(ctx, orgID)
 		if err != nil {
@@ -78,13 +81,13 @@ func (s *Service) CreateWebhook(
 type WebhookPatch struct {
 	URL         *string
 	Description *string
-	Events      *[]string
+	Events      *[]string // a set: their order is not a change
 	Enabled     *bool
-	Secret      *string // the previous secret also signs for controlplane.WebhookOverlap
+	Secret      *string // the current secret also signs for controlplane.WebhookOverlap
 }
 
 // UpdateWebhook changes a webhook. Enabling it or changing its URL resets its failures. Disabling
-// it abandons its pending deliveries.
+// it abandons its pending deliveries. A patch that sets what is already set changes nothing.
 func (s *Service) UpdateWebhook(
 	ctx context.Context, actor controlplane.Actor, orgID, id string, p WebhookPatch,
 ) (*controlplane.Webhook, error) {
@@ -99,51 +102,51 @@ func (s *Service) UpdateWebhook(
 		return nil, err
 	}
 	return s.changeWebhook(ctx, orgID, id,
-		func(t *postgres.Tx, w *controlplane.Webhook, now time.Time) error {
+		func(
+			t *postgres.Tx, w *controlplane.Webhook, now time.Time,
+		) (controlplane.AuditEntry, error) {
+			before := *w
 			entry := s.audit(orgID, actor, controlplane.ActionWebhookUpdated, "webhook", w.ID, now)
 			entry.Before = describeWebhook(w)
-			if p.Enabled != nil && *p.Enabled && !w.Enabled || p.URL != nil && *p.URL != w.URL {
-				w.FailingSince = nil
-			}
-			set(&w.URL, p.URL)
-			set(&w.Description, p.Description)
-			set(&w.Events, p.Events)
-			if p.Enabled != nil {
-				w.Enabled, w.DisabledReason = *p.Enabled, ""
-			}
+			p.apply(w)
+			rotated := false
 			if p.Secret != nil {
-				if err := s.rotate(w, *p.Secret, now); err != nil {
-					return err
+				var err error
+				if rotated, err = s.setSecret(ctx, t, w, *p.Secret, now); err != nil {
+					return entry, err
 				}
-				entry.Details = map[string]any{"secret_rotated": true}
 			}
-			if !w.Enabled {
+			if !rotated && same(before, *w) {
+				return entry, errUnchanged
+			}
+			if before.Enabled && !w.Enabled {
 				if err := t.AbandonDeliveries(ctx, w, now, codeWebhookDisabled,
 					whyDisabled); err != nil {
-					return err
+					return entry, err
 				}
 			}
+			if rotated {
+				entry.Details = map[string]any{"secret_rotated": true}
+			}
 			entry.After = describeWebhook(w)
-			return t.Audit(ctx, entry)
+			return entry, nil
 		})
 }
 
-// RotateWebhookSecret gives the webhook a new secret, which is not shown again. The previous secret
-// also signs for controlplane.WebhookOverlap.
-func (s *Service) RotateWebhookSecret(
-	ctx context.Context, actor controlplane.Actor, orgID, id string,
-) (*controlplane.Webhook, string, error) {
-	secret := controlplane.NewWebhookSecret()
-	w, err := s.changeWebhook(ctx, orgID, id,
-		func(t *postgres.Tx, w *controlplane.Webhook, now time.Time) error {
-			if err := s.rotate(w, secret, now); err != nil {
-				return err
-			}
-			entry := s.audit(orgID, actor, controlplane.ActionWebhookRotated, "webhook", w.ID, now)
-			entry.Details = map[string]any{"previous_secret_until": w.PreviousUntil}
-			return t.Audit(ctx, entry)
-		})
-	return w, secret, err
+// apply changes everything but the secret.
+func (p *WebhookPatch) apply(w *controlplane.Webhook) {
+	if p.Enabled != nil && *p.Enabled && !w.Enabled || p.URL != nil && *p.URL != w.URL {
+		w.FailingSince = nil
+	}
+	set(&w.URL, p.URL)
+	set(&w.Description, p.Description)
+	if p.Events != nil && !slices.Equal(slices.Sorted(slices.Values(*p.Events)),
+		slices.Sorted(slices.Values(w.Events))) {
+		w.Events = *p.Events
+	}
+	if p.Enabled != nil && *p.Enabled != w.Enabled {
+		w.Enabled, w.DisabledReason = *p.Enabled, ""
+	}
 }
 
 // DeleteWebhook deletes a webhook with its deliveries.
@@ -169,10 +172,14 @@ func (s *Service) DeleteWebhook(
 	})
 }
 
-// changeWebhook locks the webhook, runs change on it, and saves it.
+// errUnchanged ends a change of an object that changes nothing.
+var errUnchanged = errors.New("unchanged")
+
+// changeWebhook locks the webhook, runs change on it, saves it, and records the entry that change
+// returns. If change returns errUnchanged, it does not save it.
 func (s *Service) changeWebhook(
 	ctx context.Context, orgID, id string,
-	change func(*postgres.Tx, *controlplane.Webhook, time.Time) error,
+	change func(*postgres.Tx, *controlplane.Webhook, time.Time) (controlplane.AuditEntry, error),
 ) (*controlplane.Webhook, error) {
 	var w *controlplane.Webhook
 	err := s.Store.InTx(ctx, func(t *postgres.Tx) error {
@@ -181,24 +188,20 @@ func (s *Service) changeWebhook(
 		if w, err = t.LockWebhook(ctx, orgID, id); err != nil {
 			return err
 		}
-		w.UpdatedAt = now
-		if err := change(t, w, now); err != nil {
+		entry, err := change(t, w, now)
+		if errors.Is(err, errUnchanged) {
+			return nil
+		}
+		if err != nil {
 			return err
 		}
-		return t.SaveWebhook(ctx, w)
+		w.UpdatedAt = now
+		if err := t.SaveWebhook(ctx, w); err != nil {
+			return err
+		}
+		return t.Audit(ctx, entry)
 	})
 	return w, err
-}
-
-// rotate replaces the current secret, which becomes the previous one.
-func (s *Service) rotate(w *controlplane.Webhook, secret string, now time.Time) error {
-	sealed, err := s.Sealer.Seal([]byte(secret), w.ID)
-	if err != nil {
-		return wrap("seal a webhook secret", err)
-	}
-	until := now.Add(controlplane.WebhookOverlap)
-	w.PreviousSecret, w.PreviousUntil, w.SealedSecret = w.SealedSecret, &until, sealed
-	return nil
 }
 
 // checkWebhook validates the fields that are not nil. Its error lists every invalid field.

@@ -64,11 +64,8 @@ func (w *work) message(
 	ctx context.Context, d *controlplane.Delivery, hook *controlplane.Webhook,
 ) (controlplane.Message, error) {
 	m := controlplane.Message{URL: hook.URL, ID: d.EventID, At: w.now(), Body: d.Body}
-	for _, sealed := range [][]byte{hook.SealedSecret, hook.PreviousSecret} {
-		if sealed == nil || len(m.Keys) == 1 && !hook.PreviousUntil.After(m.At) {
-			continue
-		}
-		secret, err := w.Sealer.Open(sealed, hook.ID)
+	for _, known := range hook.Secrets.Valid(m.At) {
+		secret, err := w.Sealer.Open(known.Sealed, hook.ID)
 		if err != nil {
 			return m, wrap("unseal a webhook secret", err)
 		}

@@ -23,10 +23,10 @@ func TestCreateWebhook(t *testing.T) {
 	must(t, err)
 	if got := w.webhook(hook.ID); got.URL != in.URL || got.Description != "ours" ||
 		!slices.Equal(got.Events, []string{controlplane.ActionRenewed}) || !got.Enabled ||
-		got.PreviousUntil != nil {
+		len(got.Secrets) != 1 {
 		t.Errorf("stored webhook = %s, want what was created", toJSON(got))
 	}
-	sealed, err := w.sealer.Open(w.webhook(hook.ID).SealedSecret, hook.ID)
+	sealed, err := w.sealer.Open(w.webhook(hook.ID).Secrets[0].Sealed, hook.ID)
 	if err != nil || string(sealed) != secret {
 		t.Errorf("secret %q is not sealed: %v", sealed, err)
 	}
@@ -95,46 +95,6 @@ func TestCreateWebhookUpToThePlansLimit(t *testing.T) {
 		n != controlplane.TierFree.Webhooks() || made != n {
 		t.Errorf("%d stored webhooks, %d created, error %v, want the limit of the plan", n, made,
 			err)
-	}
-}
-
-// For a day both secrets verify the requests, and then only the new one.
-func TestRotateWebhookSecret(t *testing.T) {
-	t.Parallel()
-	r := newReceiver(t)
-	w := newHooked(t, r)
-	hook, old := w.hook(r, controlplane.ActionDomainCreated)
-	rotated, secret, err := w.RotateWebhookSecret(t.Context(), alice, w.org, hook.ID)
-	must(t, err)
-	if secret == old || !rotated.PreviousUntil.Equal(w.clock.Now().Add(day)) ||
-		w.last(hook.ID).Action != controlplane.ActionWebhookRotated {
-		t.Errorf("RotateWebhookSecret = %s, want a new secret, and the previous one for a day",
-			toJSON(rotated))
-	}
-	for i, at := range []time.Duration{day - time.Second, day} {
-		w.clock.set(start.Add(at))
-		w.add([]string{"a.example.com", "b.example.com"}[i])
-		all := w.deliveries(hook)
-		must(t, w.deliver(&all[len(all)-1]))
-		m := r.all()[i]
-		if !m.verified(secret) || m.verified(old) != (at < day) ||
-			m.verified(controlplane.NewWebhookSecret()) {
-			t.Errorf("headers after %s = %v", at, m.header)
-		}
-	}
-	must(t, w.Tidy(t.Context()))
-	if got := w.webhook(hook.ID); got.PreviousSecret != nil || got.PreviousUntil != nil {
-		t.Errorf("webhook after the overlap = %s, want no previous secret", toJSON(got))
-	}
-	mine := controlplane.NewWebhookSecret()
-	_, err = w.UpdateWebhook(t.Context(), alice, w.org, hook.ID,
-		lifecycle.WebhookPatch{Secret: &mine})
-	must(t, err)
-	w.add("c.example.com")
-	all := w.deliveries(hook)
-	must(t, w.deliver(&all[2]))
-	if m := r.all()[2]; !m.verified(mine) || !m.verified(secret) {
-		t.Errorf("headers of the request = %v, want signatures of both secrets", m.header)
 	}
 }
 

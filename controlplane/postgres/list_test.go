@@ -332,8 +332,8 @@ func TestListJobsCertificatesAndTokensPageByPage(t *testing.T) {
 			func(tx *postgres.Tx) error { return tx.AddCertificate(t.Context(), c, "") }))
 		d.must(d.AddToken(t.Context(),
 			&controlplane.Token{ID: controlplane.NewID(controlplane.PrefixToken), OrgID: d.org,
-				Name: "t", Scopes: controlplane.Scopes(),
-				Hash: controlplane.HashSecret(fmt.Sprint(i)), CreatedAt: at}))
+				Name: "t", Scopes: controlplane.Scopes(), CreatedAt: at},
+			controlplane.HashSecret(fmt.Sprint(i))))
 	}
 	walk := func(what string, want int, read func(after *postgres.Cursor) ([]string,
 		*postgres.Cursor, error)) {

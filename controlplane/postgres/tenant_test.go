@@ -21,13 +21,26 @@ func TestQueriesOfOtherTenants(t *testing.T) {
 	d.must(d.InTx(ctx, func(tx *postgres.Tx) error { return tx.AddCertificate(ctx, cert, "") }))
 	d.exec(`UPDATE jobs SET status = 'failed', run_at = now() + interval '1 hour'`)
 	token := &controlplane.Token{ID: controlplane.NewID(controlplane.PrefixToken), OrgID: d.org,
-		Name: "t", Hash: controlplane.HashSecret("x"), Scopes: controlplane.Scopes(),
+		Name: "t", Scopes: controlplane.Scopes(),
 		CreatedAt: start}
-	d.must(d.AddToken(ctx, token))
+	d.must(d.AddToken(ctx, token, controlplane.HashSecret("x")))
+	d.must(d.InTx(ctx, func(tx *postgres.Tx) error {
+		return tx.RotateToken(ctx, d.org, token.ID, postgres.NewTokenSecret{
+			Hash: controlplane.HashSecret("y"), CurrentUntil: start.Add(time.Hour)}, start)
+	}))
+	hook := d.webhook(d.org)
+	setSecret := func(org, text string) error {
+		return d.InTx(ctx, func(tx *postgres.Tx) error {
+			return tx.SetWebhookSecret(ctx, org, hook.ID, controlplane.Secret{Sealed: []byte(text)},
+				start.Add(time.Hour), start)
+		})
+	}
+	d.must(setSecret(d.org, "y"))
 
 	state := func() string {
 		return value[string](d, `SELECT string_agg(line, ' ' ORDER BY line) FROM (
 			SELECT d::text AS line FROM domains d UNION ALL SELECT j::text FROM jobs j UNION ALL SELECT t::text FROM api_tokens t
+			UNION ALL SELECT w::text FROM webhooks w UNION ALL SELECT s::text FROM token_secrets s UNION ALL SELECT s::text FROM webhook_secrets s
 			UNION ALL SELECT c::text FROM certificates c UNION ALL SELECT o::text FROM organizations o UNION ALL SELECT o::text FROM acme_orders o) x`)
 	}
 	before := state()
@@ -64,10 +77,23 @@ func TestQueriesOfOtherTenants(t *testing.T) {
 			_, err := d.InRenewalWindow(ctx, other, dom.ID, start)
 			return err
 		},
-		"Certificate":  func() error { _, err := d.Certificate(ctx, other, cert.ID); return err },
-		"Token":        func() error { _, err := d.Token(ctx, other, token.ID); return err },
-		"RenameToken":  func() error { return d.RenameToken(ctx, other, token.ID, "mine") },
-		"DeleteToken":  func() error { return d.DeleteToken(ctx, other, token.ID) },
+		"Certificate": func() error { _, err := d.Certificate(ctx, other, cert.ID); return err },
+		"Token":       func() error { _, err := d.Token(ctx, other, token.ID); return err },
+		"RenameToken": func() error { return d.RenameToken(ctx, other, token.ID, "mine") },
+		"DeleteToken": func() error { return d.DeleteToken(ctx, other, token.ID) },
+		"LockToken": func() error {
+			return d.InTx(ctx, func(tx *postgres.Tx) error {
+				_, err := tx.LockToken(ctx, other, token.ID)
+				return err
+			})
+		},
+		"Webhook": func() error { _, err := d.Webhook(ctx, other, hook.ID); return err },
+		"LockWebhook": func() error {
+			return d.InTx(ctx, func(tx *postgres.Tx) error {
+				_, err := tx.LockWebhook(ctx, other, hook.ID)
+				return err
+			})
+		},
 		"Organization": func() error { _, err := d.Organization(ctx, "org_none"); return err },
 		"DomainCount":  func() error { _, err := d.DomainCount(ctx, "org_none"); return err },
 	}
@@ -85,6 +111,19 @@ func TestQueriesOfOtherTenants(t *testing.T) {
 	}
 	d.must(d.TouchToken(ctx, other, token.ID, start))
 	d.must(d.PollSetAside(ctx, other, o.ID, start))
+	// These expect an object that was found. They fail or change nothing.
+	_ = setSecret(other, "z")
+	_ = d.InTx(ctx, func(tx *postgres.Tx) error {
+		return tx.RotateToken(ctx, other, token.ID,
+			postgres.NewTokenSecret{Hash: controlplane.HashSecret("z")}, start)
+	})
+	d.must(d.InTx(ctx, func(tx *postgres.Tx) error {
+		if _, err := tx.EndPreviousTokenSecrets(ctx, other, token.ID, start); err != nil {
+			return err
+		}
+		_, err := tx.EndPreviousWebhookSecrets(ctx, other, hook.ID, start)
+		return err
+	}))
 	if after := state(); after != before {
 		t.Errorf("something changed:\n%s\nwas\n%s", after, before)
 	}
@@ -142,10 +181,10 @@ func TestTokens(t *testing.T) {
 	ctx := t.Context()
 	expires := start.Add(time.Hour)
 	in := &controlplane.Token{ID: controlplane.NewID(controlplane.PrefixToken), OrgID: d.org,
-		Name: "ci", Hash: controlplane.HashSecret("secret"), Prefix: "dcv_abc",
+		Name: "ci", Secrets: controlplane.Secrets{{Prefix: "dcv_abc"}},
 		Scopes: []controlplane.Scope{controlplane.ScopeDomainsRead}, DomainIDs: []string{"dom_x"},
 		ExpiresAt: &expires, CreatedBy: "usr_x", CreatedAt: start}
-	d.must(d.AddToken(ctx, in))
+	d.must(d.AddToken(ctx, in, controlplane.HashSecret("secret")))
 	got, err := d.TokenByHash(ctx, controlplane.HashSecret("secret"))
 	d.must(err)
 	if got.ID != in.ID || got.OrgID != d.org ||
@@ -157,7 +196,7 @@ func TestTokens(t *testing.T) {
 	}
 	whole, err := d.Token(ctx, d.org, in.ID)
 	d.must(err)
-	if whole.Name != "ci" || whole.CreatedBy != "usr_x" || whole.Prefix != "dcv_abc" ||
+	if whole.Name != "ci" || whole.CreatedBy != "usr_x" || whole.Secrets.Prefix() != "dcv_abc" ||
 		!whole.CreatedAt.Equal(start) || !whole.ExpiresAt.Equal(expires) {
 		t.Errorf("Token = %+v, want %+v", whole, in)
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-const tokenColumns = `id, org_id, name, token_hash, token_prefix, scopes, domain_ids, expires_at, last_used_at, created_by, created_at, rotated_at, previous_until`
+const tokenColumns = `t.id, t.org_id, t.name, t.scopes, t.domain_ids, t.expires_at, t.last_used_at, t.created_by, t.created_at, t.rotated_at, ` + tokenSecrets
 
 func scanToken(row pgx.CollectableRow) (controlplane.Token, error) {
 	var t controlplane.Token
@@ -19,25 +19,20 @@ func scanToken(row pgx.CollectableRow) (controlplane.Token, error) {
 
 // tokenFields are the destinations for tokenColumns.
 func tokenFields(t *controlplane.Token) []any {
-	return []any{&t.ID, &t.OrgID, &t.Name, &t.Hash, &t.Prefix, &t.Scopes, &t.DomainIDs,
-		&t.ExpiresAt, &t.LastUsedAt, &t.CreatedBy, &t.CreatedAt,
-		&t.RotatedAt, &t.PreviousUntil}
+	return []any{&t.ID, &t.OrgID, &t.Name, &t.Scopes, &t.DomainIDs, &t.ExpiresAt, &t.LastUsedAt,
+		&t.CreatedBy, &t.CreatedAt, &t.RotatedAt, &t.Secrets}
 }
 
-// TokenByHash returns a token by the hash of its current or previous secret, with the fields that
-// the authentication of each request needs: its organization and its tier, scopes, expiry, creator,
-// and last use. It does not take the organization: the caller learns it from the token. The caller
+// TokenByHash returns a token by the hash of one of its secrets, with the fields that the
+// authentication of each request needs: its organization and its tier, scopes, expiry, creator, and
+// last use. It does not take the organization: the caller learns it from the token. The caller
 // checks the expiry of the token and of the secret.
 func (q queries) TokenByHash(ctx context.Context, hash []byte) (*controlplane.Token, error) {
 	var t controlplane.Token
-	// The second part runs only if the first finds nothing.
 	err := q.db.QueryRow(ctx, `
-		SELECT t.*, o.subscription_tier FROM (
-			SELECT id, org_id, scopes, domain_ids, expires_at, last_used_at, created_by, NULL::timestamptz AS secret_until FROM api_tokens WHERE token_hash = $1
-			UNION ALL
-			SELECT id, org_id, scopes, domain_ids, expires_at, last_used_at, created_by, previous_until FROM api_tokens WHERE previous_hash = $1
-			LIMIT 1) t
-		JOIN organizations o ON o.id = t.org_id`, hash).
+		SELECT t.id, t.org_id, t.scopes, t.domain_ids, t.expires_at, t.last_used_at, t.created_by, s.valid_until, o.subscription_tier
+		FROM token_secrets s JOIN api_tokens t ON t.id = s.token_id JOIN organizations o ON o.id = t.org_id
+		WHERE s.hash = $1`, hash).
 		Scan(&t.ID, &t.OrgID, &t.Scopes, &t.DomainIDs, &t.ExpiresAt, &t.LastUsedAt, &t.CreatedBy,
 			&t.SecretUntil, (*string)(&t.Tier))
 	if err != nil {
@@ -49,7 +44,18 @@ func (q queries) TokenByHash(ctx context.Context, hash []byte) (*controlplane.To
 // Token returns one token.
 func (q queries) Token(ctx context.Context, orgID, id string) (*controlplane.Token, error) {
 	return one(ctx, q, scanToken, "token", id, `SELECT `+tokenColumns+
-		` FROM api_tokens WHERE org_id = $1 AND id = $2`, orgID, id)
+		` FROM api_tokens t WHERE t.org_id = $1 AND t.id = $2`, orgID, id)
+}
+
+// LockToken is Token, with the row locked until the transaction ends. The secrets of a token change
+// only under this lock.
+func (t *Tx) LockToken(ctx context.Context, orgID, id string) (*controlplane.Token, error) {
+	// The secrets are read by a second statement, whose snapshot is taken after the lock.
+	if _, err := t.db.Exec(ctx, `SELECT FROM api_tokens WHERE org_id = $1 AND id = $2 FOR NO KEY UPDATE`, orgID,
+		id); err != nil {
+		return nil, translate(err, "token", id)
+	}
+	return t.Token(ctx, orgID, id)
 }
 
 // ListTokens returns one page, newest first, and the cursor of the next one, nil on the last. With
@@ -58,10 +64,10 @@ func (q queries) Token(ctx context.Context, orgID, id string) (*controlplane.Tok
 func (q queries) ListTokens(
 	ctx context.Context, orgID, creator string, after *Cursor, limit int,
 ) ([]controlplane.Token, *Cursor, error) {
-	l := newList(`SELECT `+tokenColumns+` FROM api_tokens`, "org_id = @org_id",
+	l := newList(`SELECT `+tokenColumns+` FROM api_tokens t`, "t.org_id = @org_id",
 		named{"org_id": orgID})
-	l.where(creator != "", "creator_user_id = @creator", named{"creator": creator})
-	l.newest("created_at", "id", after, limit)
+	l.where(creator != "", "t.creator_user_id = @creator", named{"creator": creator})
+	l.newest("t.created_at", "t.id", after, limit)
 	return readPage(ctx, q, l, scanToken,
 		func(t controlplane.Token) *Cursor { return at(t.CreatedAt, t.ID) })
 }
@@ -88,8 +94,8 @@ func (q queries) TokenNames(
 // TokensOf returns the tokens that a user created, and those that were created with such tokens,
 // newest first.
 func (q queries) TokensOf(ctx context.Context, orgID, userID string) ([]controlplane.Token, error) {
-	return all(ctx, q, scanToken, `SELECT `+tokenColumns+` FROM api_tokens
-		WHERE org_id = $1 AND creator_user_id = $2 AND creator_user_id <> '' ORDER BY created_at DESC, id DESC`, orgID, userID)
+	return all(ctx, q, scanToken, `SELECT `+tokenColumns+` FROM api_tokens t
+		WHERE t.org_id = $1 AND t.creator_user_id = $2 AND t.creator_user_id <> '' ORDER BY t.created_at DESC, t.id DESC`, orgID, userID)
 }
 
 // TokenCount returns how many tokens the organization has, expired ones included, without the one
@@ -101,15 +107,19 @@ func (q queries) TokenCount(ctx context.Context, orgID, except string) (int, err
 	return n, translate(err, "", "")
 }
 
-// AddToken stores a new token.
-func (q queries) AddToken(ctx context.Context, t *controlplane.Token) error {
+// AddToken stores a new token with its first secret, whose hash is the SHA-256 of the whole secret.
+func (q queries) AddToken(ctx context.Context, t *controlplane.Token, hash []byte) error {
 	if t.DomainIDs == nil {
 		t.DomainIDs = []string{}
 	}
 	_, err := q.db.Exec(ctx, `
-		INSERT INTO api_tokens (id, org_id, name, token_hash, token_prefix, scopes, domain_ids, expires_at, created_by, created_at)
-		VALUES (@id, @org_id, @name, @hash, @prefix, @scopes, @domain_ids, @expires_at, @created_by, @created_at)`,
-		named{"id": t.ID, "org_id": t.OrgID, "name": t.Name, "hash": t.Hash, "prefix": t.Prefix,
+		WITH token AS (
+			INSERT INTO api_tokens (id, org_id, name, token_hash, token_prefix, scopes, domain_ids, expires_at, created_by, created_at)
+			VALUES (@id, @org_id, @name, @hash, @prefix, @scopes, @domain_ids, @expires_at, @created_by, @created_at)
+		)
+		INSERT INTO token_secrets (hash, org_id, token_id, prefix, created_at) VALUES (@hash, @org_id, @id, @prefix, @created_at)`,
+		named{"id": t.ID, "org_id": t.OrgID, "name": t.Name, "hash": hash,
+			"prefix":     t.Secrets.Prefix(),
 			"scopes":     t.Scopes,
 			"domain_ids": t.DomainIDs, "expires_at": t.ExpiresAt, "created_by": t.CreatedBy,
 			"created_at": t.CreatedAt})
@@ -127,21 +137,6 @@ func (q queries) RenameToken(ctx context.Context, orgID, id, name string) error 
 		return controlplane.NotFound("token", id)
 	}
 	return translate(err, "token", id)
-}
-
-// RotateToken gives a token a new secret, by its hash and prefix, and a new expiry. The secret that
-// it replaces remains valid until previousUntil, and the one before that is no longer valid. It
-// returns the token as it is then.
-func (q queries) RotateToken(
-	ctx context.Context, orgID, id string, hash []byte, prefix string, expiresAt *time.Time,
-	previousUntil, now time.Time,
-) (*controlplane.Token, error) {
-	return one(ctx, q, scanToken, "token", id, `
-		UPDATE api_tokens SET previous_hash = token_hash, previous_until = @previous_until, token_hash = @hash, token_prefix = @prefix,
-			expires_at = @expires_at, rotated_at = @now
-		WHERE org_id = @org_id AND id = @id RETURNING `+tokenColumns,
-		named{"org_id": orgID, "id": id, "hash": hash, "prefix": prefix, "expires_at": expiresAt,
-			"previous_until": previousUntil, "now": now})
 }
 
 // TouchToken records a token's use, at most once a minute.

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -10,7 +9,7 @@ import (
 )
 
 const webhookColumns = `w.id, w.org_id, w.url, w.description, w.events, w.enabled, w.disabled_reason, w.failing_since,
-	w.sealed_secret, w.previous_sealed_secret, w.previous_until, w.created_by, w.created_at, w.updated_at`
+	w.created_by, w.created_at, w.updated_at, ` + webhookSecrets
 
 func scanWebhook(row pgx.CollectableRow) (controlplane.Webhook, error) {
 	var w controlplane.Webhook
@@ -21,33 +20,24 @@ func scanWebhook(row pgx.CollectableRow) (controlplane.Webhook, error) {
 // webhookFields are the destinations for webhookColumns.
 func webhookFields(w *controlplane.Webhook) []any {
 	return []any{&w.ID, &w.OrgID, &w.URL, &w.Description, &w.Events, &w.Enabled, &w.DisabledReason,
-		&w.FailingSince,
-		&w.SealedSecret, &w.PreviousSecret, &w.PreviousUntil, &w.CreatedBy, &w.CreatedAt,
-		&w.UpdatedAt}
+		&w.FailingSince, &w.CreatedBy, &w.CreatedAt, &w.UpdatedAt, &w.Secrets}
 }
 
 // Webhook returns one webhook.
 func (q queries) Webhook(ctx context.Context, orgID, id string) (*controlplane.Webhook, error) {
-	return q.webhook(ctx, orgID, id, "")
+	return one(ctx, q, scanWebhook, "webhook", id, `SELECT `+webhookColumns+
+		` FROM webhooks w WHERE w.org_id = $1 AND w.id = $2`, orgID, id)
 }
 
 // LockWebhook is Webhook, with the row locked until the transaction ends. Every transaction locks a
-// webhook before its deliveries, and these before their jobs.
+// webhook before its secrets and deliveries, and these before their jobs.
 func (t *Tx) LockWebhook(ctx context.Context, orgID, id string) (*controlplane.Webhook, error) {
-	return t.webhook(ctx, orgID, id, " FOR NO KEY UPDATE")
-}
-
-func (q queries) webhook(
-	ctx context.Context, orgID, id, lock string,
-) (*controlplane.Webhook, error) {
-	var w controlplane.Webhook
-	err := q.db.QueryRow(ctx, `SELECT `+webhookColumns+
-		` FROM webhooks w WHERE w.org_id = $1 AND w.id = $2`+lock, orgID,
-		id).Scan(webhookFields(&w)...)
-	if err != nil {
+	// The secrets are read by a second statement, whose snapshot is taken after the lock.
+	if _, err := t.db.Exec(ctx, `SELECT FROM webhooks WHERE org_id = $1 AND id = $2 FOR NO KEY UPDATE`, orgID,
+		id); err != nil {
 		return nil, translate(err, "webhook", id)
 	}
-	return &w, nil
+	return t.Webhook(ctx, orgID, id)
 }
 
 // ListWebhooks returns one page, newest first, and the cursor of the next one, nil on the last.
@@ -79,29 +69,30 @@ func (t *Tx) LockTier(ctx context.Context, orgID string) (controlplane.Tier, err
 	return tier, translate(err, "organization", orgID)
 }
 
-// AddWebhook stores a new webhook.
+// AddWebhook stores a new webhook with its first secret.
 func (t *Tx) AddWebhook(ctx context.Context, w *controlplane.Webhook) error {
+	secret := w.Secrets[0]
 	_, err := t.db.Exec(ctx, `
-		INSERT INTO webhooks (id, org_id, url, description, events, enabled, sealed_secret, created_by, created_at, updated_at)
-		VALUES (@id, @org_id, @url, @description, @events, @enabled, @sealed_secret, @created_by, @created_at, @created_at)`,
+		WITH webhook AS (
+			INSERT INTO webhooks (id, org_id, url, description, events, enabled, sealed_secret, created_by, created_at, updated_at)
+			VALUES (@id, @org_id, @url, @description, @events, @enabled, @sealed, @created_by, @created_at, @created_at)
+		)
+		INSERT INTO webhook_secrets (webhook_id, sealed, org_id, prefix, created_at) VALUES (@id, @sealed, @org_id, @prefix, @created_at)`,
 		named{"id": w.ID, "org_id": w.OrgID, "url": w.URL, "description": w.Description,
-			"events": w.Events, "enabled": w.Enabled,
-			"sealed_secret": w.SealedSecret, "created_by": w.CreatedBy, "created_at": w.CreatedAt})
+			"events": w.Events, "enabled": w.Enabled, "sealed": secret.Sealed,
+			"prefix": secret.Prefix, "created_by": w.CreatedBy, "created_at": w.CreatedAt})
 	return translate(err, "organization", w.OrgID)
 }
 
-// SaveWebhook writes every field of w that can change.
+// SaveWebhook writes every field of w that can change, except its secrets.
 func (t *Tx) SaveWebhook(ctx context.Context, w *controlplane.Webhook) error {
 	_, err := t.db.Exec(ctx, `
 		UPDATE webhooks SET url = @url, description = @description, events = @events, enabled = @enabled,
-			disabled_reason = @disabled_reason, failing_since = @failing_since, sealed_secret = @sealed_secret,
-			previous_sealed_secret = @previous_secret, previous_until = @previous_until, updated_at = @updated_at
+			disabled_reason = @disabled_reason, failing_since = @failing_since, updated_at = @updated_at
 		WHERE org_id = @org_id AND id = @id`,
 		named{"id": w.ID, "org_id": w.OrgID, "url": w.URL, "description": w.Description,
 			"events": w.Events, "enabled": w.Enabled,
 			"disabled_reason": w.DisabledReason, "failing_since": w.FailingSince,
-			"sealed_secret":   w.SealedSecret,
-			"previous_secret": w.PreviousSecret, "previous_until": w.PreviousUntil,
 			"updated_at": w.UpdatedAt})
 	return translate(err, "webhook", w.ID)
 }
@@ -117,11 +108,4 @@ func (t *Tx) WebhookSucceeded(ctx context.Context, orgID, id string) error {
 func (t *Tx) DeleteWebhook(ctx context.Context, orgID, id string) error {
 	_, err := t.db.Exec(ctx, `DELETE FROM webhooks WHERE org_id = $1 AND id = $2`, orgID, id)
 	return translate(err, "webhook", id)
-}
-
-// SweepSecrets removes the previous secrets whose grace period has ended at now.
-func (q queries) SweepSecrets(ctx context.Context, now time.Time) error {
-	_, err := q.db.Exec(ctx,
-		`UPDATE webhooks SET previous_sealed_secret = NULL, previous_until = NULL WHERE previous_until <= $1`, now)
-	return translate(err, "", "")
 }

@@ -17,8 +17,8 @@ func (d *db) webhook(org string, events ...string) *controlplane.Webhook {
 		events = []string{}
 	}
 	w := &controlplane.Webhook{ID: controlplane.NewID(controlplane.PrefixWebhook), OrgID: org,
-		URL: "https://example.com", Events: events, Enabled: true, SealedSecret: []byte("x"),
-		CreatedAt: start}
+		URL: "https://example.com", Events: events, Enabled: true, CreatedAt: start,
+		Secrets: controlplane.Secrets{{Sealed: []byte("x")}}}
 	d.must(d.InTx(d.t.Context(), func(t *postgres.Tx) error {
 		return t.AddWebhook(d.t.Context(),
 			w)

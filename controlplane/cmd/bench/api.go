@@ -80,9 +80,8 @@ func (b *bench) startQuietAPI(dev *program.Dev) (addr string, stop func(), err e
 	defer t.close()
 	err = t.store.AddToken(b.ctx,
 		&controlplane.Token{ID: controlplane.NewID(controlplane.PrefixToken), OrgID: t.orgID,
-			Name: "bench",
-			Hash: controlplane.HashSecret(dev.Token), Prefix: controlplane.SecretPrefix(dev.Token),
-			Scopes: controlplane.Scopes(), CreatedAt: time.Now()})
+			Name: "bench", Scopes: controlplane.Scopes(), CreatedAt: time.Now()},
+		controlplane.HashSecret(dev.Token))
 	if err != nil {
 		return "", nil, err
 	}
