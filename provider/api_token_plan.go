@@ -2,9 +2,12 @@ package provider
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
@@ -27,8 +30,10 @@ func (r *apiTokenResource) ModifyPlan(
 	if state == nil {
 		plan.planCreate(config)
 		resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
+		r.tryCreate(ctx, req, plan, &resp.Diagnostics)
 		return
 	}
+	planReplacement(ctx, resp.Private, state.ID, &resp.Diagnostics)
 
 	now := time.Now()
 	if r.configured != nil {
@@ -49,8 +54,48 @@ func (r *apiTokenResource) ModifyPlan(
 			replaces = append(replaces, rotates...)
 		}
 	}
+	if len(replaces) > 0 && r.isOwnToken(state) {
+		resp.Diagnostics.AddWarning("The API token "+state.label()+" is the provider's own",
+			"This plan replaces it. Without create_before_destroy, it is revoked first, and then nothing else can be applied. "+
+				"Use another token for the provider, or set create_before_destroy.")
+	}
 	resp.RequiresReplace = append(resp.RequiresReplace, replaces...)
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
+}
+
+// isOwnToken reports whether the provider uses the token.
+func (r *apiTokenResource) isOwnToken(m *apiTokenModel) bool {
+	prefix := m.TokenPrefix.ValueString()
+	return r.configured != nil && prefix != "" && strings.HasPrefix(r.token, prefix)
+}
+
+// tryCreate checks the token that will be created, and that may replace another one. It leaves out
+// unknown values, and checks nothing if the scopes are unknown.
+func (r *apiTokenResource) tryCreate(
+	ctx context.Context, req resource.ModifyPlanRequest, plan *apiTokenModel,
+	diags *diag.Diagnostics,
+) {
+	unknown := unknownAttributes(req.Config)
+	if slices.Contains(unknown, "scopes") || r.configured == nil {
+		return
+	}
+	known := *plan
+	if slices.Contains(unknown, "name") {
+		known.Name = types.StringValue("unknown")
+	}
+	if slices.Contains(unknown, "domain_ids") {
+		known.DomainIDs = types.SetNull(types.StringType)
+	}
+	in, more := known.toCreateRequest(ctx, r.now())
+	if diags.Append(more...); more.HasError() {
+		return
+	}
+	trial{replaces: replacedID(ctx, req.Private, diags), unknown: unknown,
+		problem: problem{doing: strings.TrimSpace("create the API token " + plan.label()),
+			schema: req.Plan.Schema, rename: plan.rename()},
+		run: func(ctx context.Context, replacing string) error {
+			return r.client.TryCreateToken(ctx, in, replacing)
+		}}.add(ctx, diags)
 }
 
 // planCreate sets the values that are known before the token exists.

@@ -45,7 +45,7 @@ func (r *apiTokenResource) Schema(
 			"scopes": schema.SetAttribute{
 				ElementType:         types.StringType,
 				Required:            true,
-				MarkdownDescription: scopesDescription + " A change replaces the token.",
+				MarkdownDescription: scopesDescription + " A change replaces the token. The plan checks that the new one can be created.",
 				Validators:          scopesValidators(),
 			},
 			"domain_ids": schema.SetAttribute{

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
+	"github.com/dcvaas/terraform-provider-dcvaas/client"
 	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 )
 
@@ -26,6 +27,9 @@ func (r *domainResource) ModifyPlan(
 	if resp.Diagnostics.HasError() {
 		return
 	}
+	if state != nil && plan != nil {
+		planReplacement(ctx, resp.Private, state.ID, &resp.Diagnostics)
+	}
 	switch {
 	case plan == nil:
 		if state != nil && state.DeletionProtection.ValueBool() {
@@ -35,6 +39,7 @@ func (r *domainResource) ModifyPlan(
 	case state == nil:
 		plan.planKeyType(config)
 		r.planDelegation(ctx, plan, &resp.Diagnostics)
+		r.tryReplacement(ctx, req, plan, &resp.Diagnostics)
 	case state.ID.IsNull(): // moved from another provider's certificate, and not read since
 		plan.ID = types.StringUnknown()
 		resp.RequiresReplace = append(resp.RequiresReplace, path.Root("id"))
@@ -49,6 +54,28 @@ func (r *domainResource) ModifyPlan(
 		plan.warnOfOrder(state, &resp.Diagnostics)
 	}
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
+}
+
+// tryReplacement checks the domain that replaces another one. If options are unknown, it checks
+// only the name, because the validity of options depends on the others.
+func (r *domainResource) tryReplacement(
+	ctx context.Context, req resource.ModifyPlanRequest, plan *domainModel,
+	diags *diag.Diagnostics,
+) {
+	replaces := replacedID(ctx, req.Private, diags)
+	if replaces == "" || plan.Name.IsUnknown() || r.configured == nil {
+		return
+	}
+	in := plan.toCreateRequest()
+	if len(unknownAttributes(req.Config)) > 0 {
+		in = client.DomainCreate{Name: in.Name}
+	}
+	trial{replaces: replaces,
+		problem: problem{doing: "create the domain " + in.Name, kind: "dcvaas_domain",
+			schema: req.Plan.Schema, at: path.Root("name")},
+		run: func(ctx context.Context, replacing string) error {
+			return r.client.TryCreateDomain(ctx, in, replacing)
+		}}.add(ctx, diags)
 }
 
 // planDelegation reads the record of a domain that does not exist yet.

@@ -43,7 +43,7 @@ func (r *domainResource) Schema(
 			},
 			"name": schema.StringAttribute{
 				Required:            true,
-				MarkdownDescription: "Domain name of at most 10 labels. Case, a trailing dot, and Unicode or A-labels make no difference. A different name replaces the domain.",
+				MarkdownDescription: "Domain name of at most 10 labels. Case, a trailing dot, and Unicode or A-labels make no difference. A different name replaces the domain; the plan fails, and nothing is destroyed, if the new domain could not be created.",
 				Validators:          []validator.String{nameValidator},
 				PlanModifiers: []planmodifier.String{stringplanmodifier.RequiresReplaceIf(otherName,
 					"A different name replaces the domain; a different spelling does not.",

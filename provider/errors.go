@@ -37,6 +37,8 @@ type problem struct {
 	kind   string            // type of the resource, for the import hint of a conflict; optional
 	schema schemaTypes       // schema that the pointers of invalid fields refer to; optional
 	rename map[string]string // attributes with another name in the API: API name to attribute
+	// ID of the object that a planned creation replaces, which was not changed; optional
+	replaces string
 	// attribute for errors without a usable pointer; empty: the whole resource
 	at path.Path
 }
@@ -120,11 +122,13 @@ func (p problem) detail(e *client.Error, text string) string {
 		parts = append(parts, "The provider acts for the organization "+e.OrganizationID+
 			", to which its token"+fromToken(e)+" belongs.")
 	case imports:
-		parts = append(parts,
-			fmt.Sprintf(
-				"To manage the existing object, import it by its ID %s:\n\n  import {\n    to = %s.NAME\n    id = %q\n  }", e.ExistingID, p.kind, e.ExistingID))
+		parts = append(parts, p.conflict(e.ExistingID))
 	case e.Status == 429 && !e.RetryAt.IsZero():
 		parts = append(parts, "Retry at "+e.RetryAt.UTC().Format(time.RFC3339)+".")
+	}
+	if p.replaces != "" {
+		parts = append(parts, "This is the result of a dry run: the object to replace, "+p.replaces+
+			", was not changed.")
 	}
 	status := fmt.Sprintf("Status: %d", e.Status)
 	if e.Code != "" {
@@ -134,6 +138,19 @@ func (p problem) detail(e *client.Error, text string) string {
 		status += "\nRequest ID: " + e.RequestID
 	}
 	return strings.Join(append(parts, status), "\n\n")
+}
+
+// conflict returns how to continue if an object exists already.
+func (p problem) conflict(id string) string {
+	if p.replaces != "" {
+		return "A replacement cannot take over the existing object " + id +
+			". Delete that object first, or use another value. If another resource manages it and changes too, apply that change first. " +
+			"To manage it with this resource instead, remove the resource from the state (terraform state rm ADDRESS), and import " +
+			id + "."
+	}
+	return fmt.Sprintf("To manage the existing object, import it by its ID %s:\n\n  import {\n    to = %s.NAME\n    id = %q\n  }\n\n"+
+		"If this resource manages it already, and replaces it because of create_before_destroy, do not import it. "+
+		"Remove create_before_destroy: the existing object must be deleted before the new one is created.", id, p.kind, id)
 }
 
 // fromEndpoint names the sources of the endpoint.

@@ -44,9 +44,14 @@ func (r *memberResource) ModifyPlan(
 	var state, plan *memberModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
-	if resp.Diagnostics.HasError() || state == nil || plan == nil {
+	if resp.Diagnostics.HasError() || plan == nil {
 		return
 	}
+	if state == nil {
+		r.tryReplacement(ctx, req, plan, &resp.Diagnostics)
+		return
+	}
+	planReplacement(ctx, resp.Private, state.ID, &resp.Diagnostics)
 	if plan.Login.IsUnknown() || !strings.EqualFold(plan.Login.ValueString(),
 		state.Login.ValueString()) {
 		resp.RequiresReplace = append(resp.RequiresReplace, path.Root("login"))
@@ -57,6 +62,23 @@ func (r *memberResource) ModifyPlan(
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
 }
 
+// tryReplacement checks the member that replaces another one.
+func (r *memberResource) tryReplacement(
+	ctx context.Context, req resource.ModifyPlanRequest, plan *memberModel, diags *diag.Diagnostics,
+) {
+	replaces := replacedID(ctx, req.Private, diags)
+	if replaces == "" || len(unknownAttributes(req.Config)) > 0 || r.configured == nil {
+		return
+	}
+	in := plan.toCreateRequest()
+	trial{replaces: replaces,
+		problem: problem{doing: "add the member " + in.Login, kind: "dcvaas_organization_member",
+			schema: req.Plan.Schema, at: path.Root("login")},
+		run: func(ctx context.Context, replacing string) error {
+			return r.client.TryAddMember(ctx, in, replacing)
+		}}.add(ctx, diags)
+}
+
 func (r *memberResource) Create(
 	ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse,
 ) {
@@ -64,8 +86,7 @@ func (r *memberResource) Create(
 	if resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...); resp.Diagnostics.HasError() {
 		return
 	}
-	m, err := r.client.AddMember(ctx, client.MemberAdd{Login: plan.Login.ValueString(),
-		Role: client.Role(plan.Role.ValueString())})
+	m, err := r.client.AddMember(ctx, plan.toCreateRequest())
 	if err != nil {
 		problem{doing: "add the member " + plan.label(),
 			kind: "dcvaas_organization_member", schema: req.Plan.Schema}.add(ctx, &resp.Diagnostics,

@@ -47,7 +47,7 @@ func (r *memberResource) Schema(
 				MarkdownDescription: "ID of the user, `usr_…`.", PlanModifiers: kept},
 			"login": schema.StringAttribute{
 				Required:            true,
-				MarkdownDescription: "GitHub login, in any case. A change replaces the member.",
+				MarkdownDescription: "GitHub login, in any case. A change replaces the member; the plan checks that the new one can be invited.",
 				Validators: []validator.String{stringvalidator.RegexMatches(loginForm,
 					"must be a GitHub login such as octocat")},
 			},
@@ -81,6 +81,10 @@ func (r *memberResource) IdentitySchema(
 				Description: "ID of the user, usr_…; for an import also their GitHub login."},
 		},
 	}
+}
+
+func (m *memberModel) toCreateRequest() client.MemberAdd {
+	return client.MemberAdd{Login: m.Login.ValueString(), Role: client.Role(m.Role.ValueString())}
 }
 
 // fromAPI sets the attributes from the API's response. It keeps the spelling of an equal login.

@@ -42,6 +42,7 @@ type configured struct {
 	client      *client.Client
 	domains     *domainReads
 	now         func() time.Time
+	token       string // secret of the API token; never logged
 	tokenSource string // for errors
 }
 
@@ -110,7 +111,7 @@ func (p *dcvaasProvider) Configure(
 		return
 	}
 	data := &configured{client: c, domains: &domainReads{client: c, now: p.now}, now: p.now,
-		tokenSource: s.TokenSource}
+		token: s.Token, tokenSource: s.TokenSource}
 	resp.ResourceData = data
 	resp.DataSourceData = data
 	resp.EphemeralResourceData = data

@@ -29,7 +29,7 @@ func (a *acc) proxy(fault func(w http.ResponseWriter, r *http.Request) bool) *pr
 	}, FlushInterval: -1}
 	p.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.mu.Lock()
-		p.calls = append(p.calls, r.Method+" "+r.URL.Path)
+		p.calls = append(p.calls, r.Method+" "+r.URL.RequestURI())
 		p.mu.Unlock()
 		if p.fault == nil || !p.fault(w, r) {
 			forward.ServeHTTP(w, r)
@@ -49,7 +49,7 @@ func (p *proxy) leadTo(a *acc, endpoint string) {
 	p.to.Store(to)
 }
 
-// count returns the number of requests whose method and path start with prefix.
+// count returns the number of requests whose method, path, and query start with prefix.
 func (p *proxy) count(prefix string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
@@ -44,11 +45,37 @@ func (r *webhookResource) ModifyPlan(
 	var state, plan *webhookModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
-	if resp.Diagnostics.HasError() || state == nil || plan == nil {
+	if resp.Diagnostics.HasError() || plan == nil {
 		return
 	}
+	if state == nil {
+		r.tryReplacement(ctx, req, plan, &resp.Diagnostics)
+		return
+	}
+	planReplacement(ctx, resp.Private, state.ID, &resp.Diagnostics)
 	plan.planUpdate(state)
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
+}
+
+// tryReplacement checks the webhook that replaces another one, without its secret. No attribute
+// requires a replacement, but it can be requested.
+func (r *webhookResource) tryReplacement(
+	ctx context.Context, req resource.ModifyPlanRequest, plan *webhookModel,
+	diags *diag.Diagnostics,
+) {
+	replaces := replacedID(ctx, req.Private, diags)
+	if replaces == "" || len(unknownAttributes(req.Config)) > 0 || r.configured == nil {
+		return
+	}
+	in, more := plan.toCreateRequest(ctx, types.StringNull())
+	if diags.Append(more...); more.HasError() {
+		return
+	}
+	trial{replaces: replaces,
+		problem: problem{doing: "create the webhook", schema: req.Plan.Schema},
+		run: func(ctx context.Context, replacing string) error {
+			return r.client.TryCreateWebhook(ctx, in, replacing)
+		}}.add(ctx, diags)
 }
 
 func (r *webhookResource) Create(
