@@ -11,8 +11,8 @@ set -eu
 set_name=${1:-}
 case $set_name in
 demo) need='postgres curl terraform' want='redis' ;;
-dev)  need='postgres' want='redis dig curl openssl' ;;
-test) need='postgres redis dig curl openssl chromium terraform' want='' ;;
+dev)  need='postgres' want='redis dig curl jq openssl' ;;
+test) need='postgres redis dig curl jq openssl chromium terraform' want='' ;;
 *) echo 'usage: tools/install.sh demo|dev|test' >&2; exit 2 ;;
 esac
 
