@@ -90,7 +90,9 @@ var accesses = map[string]access{
 
 	"GET " + membersPath: {pages: 2},
 	"POST " + membersPath: {scope: controlplane.ScopeMembersWrite,
-		status: http.StatusOK, form: fields("role", "member", "days", "7")},
+		form: fields("role", "member", "days", "7")},
+	"GET " + invitationLinkPath + readingPath: {scope: controlplane.ScopeMembersWrite,
+		status: http.StatusGone, gone: http.StatusGone},
 	"GET " + membersPath + "/{member}": {scope: controlplane.ScopeMembersWrite},
 	"POST " + membersPath + "/{member}/role": {scope: controlplane.ScopeMembersWrite,
 		form: fields("role", "admin")},
@@ -103,7 +105,7 @@ var accesses = map[string]access{
 
 	"GET /settings/tokens": {scope: controlplane.ScopeTokensRead, pages: 1},
 	"POST /settings/tokens": {scope: controlplane.ScopeTokensWrite,
-		status: http.StatusOK, form: fields("name", "new", "scope", "domains:read", "end", "90d")},
+		form: fields("name", "new", "scope", "domains:read", "end", "90d")},
 	"GET /settings/tokens/new": {scope: controlplane.ScopeTokensWrite},
 	"POST /settings/tokens/revoke-all": {scope: controlplane.ScopeTokensWrite,
 		form: fields("confirm", revokeAllText)},
@@ -111,20 +113,23 @@ var accesses = map[string]access{
 	"POST /settings/tokens/{token}/rename": {scope: controlplane.ScopeTokensWrite,
 		form: fields("name", "renamed")},
 	"POST /settings/tokens/{token}/rotate": {scope: controlplane.ScopeTokensWrite,
-		status: http.StatusOK, form: fields("overlap", "24h")},
+		form: fields("overlap", "24h")},
+	"GET " + tokenSecretPath + readingPath: {scope: controlplane.ScopeTokensWrite,
+		status: http.StatusGone},
 	"POST /settings/tokens/{token}/revoke-previous": {scope: controlplane.ScopeTokensWrite},
 	"POST /settings/tokens/{token}/revoke":          {scope: controlplane.ScopeTokensWrite},
 	"GET /settings/audit":                           {scope: controlplane.ScopeAuditRead, pages: 1},
 
 	"GET /webhooks": {pages: 1},
 	"POST /webhooks": {scope: controlplane.ScopeWebhooksWrite,
-		status: http.StatusCreated, form: fields("url", "https://example.com/new", "all", "1",
+		form: fields("url", "https://example.com/new", "all", "1",
 			"enabled", "1")},
 	"GET /webhooks/{webhook}": {pages: 1},
 	"POST /webhooks/{webhook}": {scope: controlplane.ScopeWebhooksWrite,
 		form: fields("url", "https://example.com/changed", "all", "1", "enabled", "1")},
-	"POST /webhooks/{webhook}/rotate": {scope: controlplane.ScopeWebhooksWrite,
-		status: http.StatusOK},
+	"POST /webhooks/{webhook}/rotate": {scope: controlplane.ScopeWebhooksWrite},
+	"GET " + webhookSecretPath + readingPath: {scope: controlplane.ScopeWebhooksWrite,
+		status: http.StatusGone},
 	"POST /webhooks/{webhook}/revoke-previous": {scope: controlplane.ScopeWebhooksWrite},
 	"POST /webhooks/{webhook}/delete":          {scope: controlplane.ScopeWebhooksWrite},
 	"POST /webhooks/{webhook}/test":            {scope: controlplane.ScopeWebhooksWrite},
@@ -157,6 +162,7 @@ func newName(tenant) url.Values {
 type tenant struct {
 	org         *controlplane.Organization
 	owner       *site
+	account     controlplane.GitHubAccount // of the owner
 	domain      *controlplane.Domain
 	job         *controlplane.Job
 	certificate *controlplane.Certificate
@@ -173,17 +179,20 @@ func (s *site) newTenant(word string) tenant {
 	s.t.Helper()
 	p := tenant{org: s.newOrg(word + " Incorporated")}
 	s.exec(`UPDATE organizations SET subscription_tier = 'agency', domain_limit = 1000 WHERE id = $1`, p.org.ID)
-	p.owner, _ = s.visitorAs(p.org, controlplane.RoleOwner)
+	var owner *controlplane.Member
+	p.owner, owner = s.visitorAs(p.org, controlplane.RoleOwner)
+	p.account = controlplane.GitHubAccount{ID: owner.User.GitHubID, Login: owner.User.Login}
 	p.owner.post("/webhooks", url.Values{"url": {"https://hooks." + word + ".example.net/"},
 		"description": {"the hook of " + word}, "all": {"1"}, "enabled": {"1"}}).want(
-		http.StatusCreated)
+		http.StatusSeeOther)
 	p.domain = s.add(p.org, word+".example.net")
 	p.job = s.deadLetter(p.domain)
 	p.certificate = s.issueWithKey(p.domain)
 	p.token, _ = s.token(p.org, lifecycle.NewToken{Name: "the token of " + word,
 		DomainIDs: []string{p.domain.ID}})
 	_, p.member = s.visitorAs(p.org, controlplane.RoleMember)
-	p.owner.post(membersPath, url.Values{"role": {"member"}, "days": {"7"}}).want(http.StatusOK)
+	p.owner.post(membersPath, url.Values{"role": {"member"}, "days": {"7"}}).want(
+		http.StatusSeeOther)
 	p.invitation = s.queryText(`SELECT id FROM invitations WHERE org_id = $1`, p.org.ID)
 	p.webhook = s.queryText(`SELECT id FROM webhooks WHERE org_id = $1`, p.org.ID)
 	p.session = s.queryText(`SELECT id FROM sessions WHERE org_id = $1 ORDER BY id LIMIT 1`,
@@ -213,7 +222,7 @@ func (p tenant) path(template string) string {
 		"fullchain",
 		"{token}", p.token.ID, "{member}", p.member.User.ID, "{invitation}", p.invitation,
 		"{webhook}", p.webhook, "{delivery}", p.delivery, "{session}", p.session,
-		"{secret}", controlplane.NewRandomSecret(), "{file}", "missing.css").Replace(template)
+		"{secret}", controlplane.NewRandomSecret(), "{file}", "missing.css", "{reading}", "READING").Replace(template)
 }
 
 // connect returns a database connection that bypasses the store.

@@ -32,9 +32,9 @@ type tab struct {
 	ctx context.Context
 }
 
-// expectedErrors matches the console messages that the tests provoke: a rejected form and a
-// disconnected network.
-var expectedErrors = regexp.MustCompile(`status of 422|net::ERR_`)
+// expectedErrors matches the console messages that the tests provoke: a rejected form, a page of a
+// deleted object, and a disconnected network.
+var expectedErrors = regexp.MustCompile(`status of (404|409|410|412|422)|net::ERR_`)
 
 // navigatedAway matches the browser's errors about a page that was left during an action.
 var navigatedAway = regexp.MustCompile(

@@ -22,6 +22,12 @@ import (
 // withSealer configures a sealer, which decrypts private keys.
 func withSealer(t *testing.T) func(*Config) {
 	t.Helper()
+	sealer := newSealer(t)
+	return func(c *Config) { c.Lifecycle.Sealer = sealer }
+}
+
+func newSealer(t *testing.T) *sealing.Sealer {
+	t.Helper()
 	keyset, err := sealing.New()
 	if err != nil {
 		t.Fatal(err)
@@ -30,7 +36,7 @@ func withSealer(t *testing.T) func(*Config) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return func(c *Config) { c.Lifecycle.Sealer = sealer }
+	return sealer
 }
 
 // issueWithKey stores a certificate for the domain with its private key.
@@ -218,7 +224,7 @@ func TestCertificateAccess(t *testing.T) {
 	for _, path := range []string{"/key", "/pkcs12", "/revoke"} {
 		s.post(foreign+path, form).want(http.StatusNotFound)
 		member.post(own+path, form).want(http.StatusForbidden)
-		s.newVisitor().post(own+path, form).to("/login")
+		s.newVisitor().post(own+path, form).toSignIn()
 		s.post(own+path, form, "Sec-Fetch-Site", "cross-site", "Origin",
 			"https://evil.example").want(http.StatusForbidden, "sent from another site")
 	}

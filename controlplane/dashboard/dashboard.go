@@ -23,6 +23,10 @@ type Config struct {
 	Store     *postgres.Store
 	Lifecycle *lifecycle.Service
 
+	// Sealer seals what is stored for a following request: new secrets, and the input of forms that
+	// were not executed.
+	Sealer edge.Sealer
+
 	// SessionKey signs the cookies of sign-ins in progress and the cursors of lists. It has at
 	// least 32 bytes and is the same in every process.
 	SessionKey []byte
@@ -71,6 +75,8 @@ type Dashboard struct {
 	devHosts  []string      // hosts that the development sign-in accepts besides localhost
 	flowKey   []byte
 	guestKey  []byte
+	formsKey  []byte
+	patience  time.Duration // of a repeated submission
 	cursors   edge.Cursors
 	sessions  edge.Sessions
 	handler   http.Handler
@@ -83,8 +89,8 @@ var _ http.Handler = (*Dashboard)(nil)
 
 // New returns a dashboard. Its error names the missing or invalid configuration.
 func New(c Config) (*Dashboard, error) {
-	if c.Store == nil || c.Lifecycle == nil {
-		return nil, errors.New("dashboard: Store and Lifecycle are required")
+	if c.Store == nil || c.Lifecycle == nil || c.Sealer == nil {
+		return nil, errors.New("dashboard: Store, Lifecycle, and Sealer are required")
 	}
 	if len(c.SessionKey) < sessionKeyLength {
 		return nil, fmt.Errorf("dashboard: SessionKey has %d bytes: must have at least %d",
@@ -96,6 +102,7 @@ func New(c Config) (*Dashboard, error) {
 	d := &Dashboard{config: c, store: c.Store, lifecycle: c.Lifecycle, now: c.Now,
 		log: cmp.Or(c.Logger, slog.New(slog.DiscardHandler)), limiter: c.Limiter,
 		flowKey: deriveKey(c.SessionKey, "sign-in"), guestKey: deriveKey(c.SessionKey, "guest"),
+		formsKey: deriveKey(c.SessionKey, "forms"), patience: submitPatience,
 		cursors:   edge.Cursors{Key: deriveKey(c.SessionKey, "cursor")},
 		heartbeat: edge.Heartbeat, stopping: make(chan struct{})}
 	if d.now == nil {

@@ -72,8 +72,8 @@ func newSite(t *testing.T, change ...func(*Config)) *site {
 	s.org = s.newOrg("Example Ltd")
 	s.addMember(s.org, developer, controlplane.RoleOwner)
 	c := Config{Store: s.store, Lifecycle: s.life, SessionKey: bytes.Repeat([]byte{9}, 32),
-		DevSignIn: &developer,
-		Logger:    slog.New(slog.NewTextHandler(s.log, nil)),
+		Sealer: newSealer(t), DevSignIn: &developer,
+		Logger: slog.New(slog.NewTextHandler(s.log, nil)),
 		Now: func() time.Time {
 			s.mu.Lock()
 			defer s.mu.Unlock()
@@ -387,6 +387,23 @@ func (a response) to(path string) response {
 		a.t.Errorf("Location = %q, want %q", got, path)
 	}
 	return a
+}
+
+// toSignIn fails unless the response redirects to the login page.
+func (a response) toSignIn() response {
+	a.t.Helper()
+	a.want(http.StatusSeeOther)
+	if got := a.header.Get("Location"); got != "/login" && !strings.HasPrefix(got, "/login?") {
+		a.t.Errorf("Location = %q, want the login page", got)
+	}
+	return a
+}
+
+// follow returns the page that a response redirects to.
+func (s *site) follow(a response) response {
+	s.t.Helper()
+	a.want(http.StatusSeeOther)
+	return s.get(a.header.Get("Location"))
 }
 
 // has fails unless the page's HTML contains all pieces.

@@ -71,6 +71,7 @@ func (d *Dashboard) invitationPage(w http.ResponseWriter, v *visit) error {
 // invitation, which offers to sign in.
 func (d *Dashboard) acceptInvitation(w http.ResponseWriter, v *visit) error {
 	if v.session == nil {
+		v.unstored = true // nothing was executed
 		return redirectToInvitation(w, v)
 	}
 	_, joined, err := d.lifecycle.AcceptInvitation(v.Context(), d.actor(v), v.session,

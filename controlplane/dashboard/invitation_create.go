@@ -47,7 +47,7 @@ func roleChoices(chosen controlplane.Role) []roleChoice {
 	return choices
 }
 
-// createInvitation creates an invitation and responds with the only page that shows its link.
+// createInvitation creates an invitation and redirects to the page that shows its link once.
 func (d *Dashboard) createInvitation(w http.ResponseWriter, v *visit) error {
 	if err := v.ParseForm(); err != nil {
 		return badForm(err)
@@ -64,14 +64,37 @@ func (d *Dashboard) createInvitation(w http.ResponseWriter, v *visit) error {
 	if form.DaysError+form.RoleError != "" {
 		return d.showMembers(w, v, http.StatusUnprocessableEntity, form, nil)
 	}
-	i, secret, err := d.lifecycle.CreateInvitation(v.Context(), d.actor(v), v.grant(), v.org.ID,
+	_, secret, err := d.lifecycle.CreateInvitation(v.Context(), d.actor(v), v.grant(), v.org.ID,
 		form.Role, time.Duration(days)*day)
 	if err != nil {
 		return err
 	}
-	link := &linkView{fact{Name: "invitation link",
-		Value: d.linkTo(v, controlplane.InvitationPath(secret))}, string(i.Role), v.at(i.ExpiresAt)}
-	return d.showMembers(w, v, http.StatusOK, newInviteForm, link)
+	return d.giveSecret(w, v, invitationLinkPath, secret)
+}
+
+// invitationLinkPath is the path of the pages with the links of invitations.
+const invitationLinkPath = "/settings/invitation-links"
+
+// invitationLinkPage shows the link of a new invitation once, above the list of invitations.
+func (d *Dashboard) invitationLinkPage(w http.ResponseWriter, v *visit) error {
+	secret, err := d.takeSecret(v)
+	if err != nil {
+		return err
+	}
+	link := &linkView{}
+	if secret != "" {
+		i, err := d.store.InvitationByHash(v.Context(), controlplane.HashSecret(secret), v.now)
+		if controlplane.IsKind(err, controlplane.KindNotFound) {
+			return invitationGone()
+		}
+		if err != nil {
+			return err
+		}
+		link = &linkView{fact{Name: "invitation link",
+			Value: d.linkTo(v, controlplane.InvitationPath(secret))}, string(i.Role),
+			v.at(i.ExpiresAt)}
+	}
+	return d.showMembers(w, v, secretStatus(secret), newInviteForm, link)
 }
 
 // revokeInvitation revokes the invitation in the URL.

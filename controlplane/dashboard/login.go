@@ -14,6 +14,7 @@ type loginView struct {
 	GitHub string // URL that starts the sign-in; empty if GitHub is not configured
 	Dev    string // login of the development sign-in; empty if disabled
 	Next   string // path to redirect to after the sign-in
+	Kept   bool   // the input of a form is kept until the sign-in
 	Closed bool   // only members and invited users can sign in
 }
 
@@ -23,7 +24,8 @@ func (d *Dashboard) loginPage(w http.ResponseWriter, v *visit) error {
 		http.Redirect(w, v.Request, next, http.StatusSeeOther)
 		return nil
 	}
-	view := loginView{Next: next, Closed: d.lifecycle.InvitedOnly}
+	view := loginView{Next: next, Closed: d.lifecycle.InvitedOnly,
+		Kept: strings.Contains(next, inputParam+"=")}
 	if d.config.GitHub != nil {
 		view.GitHub = "/login/github?" + url.Values{"next": {next}}.Encode()
 	}
@@ -83,7 +85,7 @@ func safeNext(next string) string {
 // invitations if there are any and no particular page was requested.
 func (d *Dashboard) signInTarget(v *visit, s *controlplane.Session, next string) (string, error) {
 	next = safeNext(next)
-	if u, err := url.Parse(next); err != nil || u.Path != "/domains" {
+	if next != "/domains" {
 		return next, nil
 	}
 	open, err := d.store.InvitedTo(v.Context(), s.User.ID, v.now)

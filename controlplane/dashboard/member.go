@@ -8,6 +8,7 @@ import (
 	"github.com/gorilla/mux"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
 // memberView is the data for templates/member.html. Only owners see it.
@@ -22,6 +23,7 @@ type memberView struct {
 	LastOwner bool
 	Roles     []roleChoice
 	Form      memberForm
+	Version   string // of the role
 
 	Active    bool // otherwise the user is invited by login
 	State     pill
@@ -72,7 +74,7 @@ func (d *Dashboard) showMember(
 	}
 	view := memberView{Title: m.User.Title(), URL: memberURL(m.User.ID), Since: v.at(m.Since),
 		You: m.User.ID == v.session.User.ID, LastOwner: last, Roles: roleChoices(form.Role),
-		Form: form}
+		Form: form, Version: versionOf(string(m.Role))}
 	view.Seen, view.SeenText = v.lastSeen(m, seen)
 	if err := d.showConsent(v, m, &view); err != nil {
 		return err
@@ -112,10 +114,24 @@ func (d *Dashboard) changeRole(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	if err := v.ParseForm(); err != nil {
-		return badForm(err)
+	err = d.store.InTx(v.Context(), func(t *postgres.Tx) error {
+		// as lifecycle does, in the same order
+		if _, err := t.LockOrganization(v.Context(), v.org.ID); err != nil {
+			return err
+		}
+		m, err = t.Member(v.Context(), v.org.ID, m.User.ID)
+		return err
+	})
+	if err != nil {
+		return err
 	}
 	form := memberForm{Role: controlplane.Role(v.PostForm.Get("role"))}
+	e := edit{Object: m.User.Title(), EntityID: m.User.ID, URL: memberURL(m.User.ID),
+		Section: "settings", Tab: "members", Current: versionOf(string(m.Role)),
+		Fields: []editField{{"Role", string(form.Role), string(m.Role)}}}
+	if e.stale(v) {
+		return d.showConflict(w, v, &e)
+	}
 	_, err = d.lifecycle.SetRole(v.Context(), d.actor(v), v.grant(), v.org.ID, m.User.ID, form.Role,
 		keepsTokens(v))
 	if words, status := fieldError(err); words != "" {

@@ -60,7 +60,7 @@ func (d *Dashboard) invitedPage(w http.ResponseWriter, v *visit) error {
 func (d *Dashboard) acceptInvited(w http.ResponseWriter, v *visit) error {
 	user, guest := d.invitee(v)
 	if user == "" {
-		return redirectToLogin(w, v)
+		return errSignedOut
 	}
 	if err := v.ParseForm(); err != nil {
 		return badForm(err)
@@ -86,7 +86,7 @@ func (d *Dashboard) acceptInvited(w http.ResponseWriter, v *visit) error {
 func (d *Dashboard) declineInvited(w http.ResponseWriter, v *visit) error {
 	user, _ := d.invitee(v)
 	if user == "" {
-		return redirectToLogin(w, v)
+		return errSignedOut
 	}
 	if err := d.lifecycle.DeclineMembership(v.Context(), d.anonymousActor(v), user,
 		mux.Vars(v.Request)["organization"]); err != nil {

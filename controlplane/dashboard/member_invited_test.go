@@ -104,7 +104,7 @@ func TestGuestPass(t *testing.T) {
 	s.get("/invitations").want(http.StatusOK, "Example Ltd")
 	s.advance(guestLife)
 	s.get("/invitations").to(signInTo("/invitations"))
-	s.post("/invitations/"+s.org.ID+"/accept", url.Values{"role": {"member"}}).to("/login")
+	s.post("/invitations/"+s.org.ID+"/accept", url.Values{"role": {"member"}}).to(signInTo(invitedPath))
 }
 
 // The member's page lists the tokens that a removal revokes; they can be kept.

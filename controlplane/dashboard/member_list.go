@@ -17,7 +17,7 @@ const peoplePerPage = 50
 type memberListView struct {
 	MayChange   bool
 	Invite      inviteForm
-	Link        *linkView // of the invitation that was just created
+	Link        *linkView // of a new invitation; may be nil
 	Members     []memberRow
 	MembersAt   pagesView
 	Invitations []inviteRow
@@ -46,7 +46,7 @@ type inviteRow struct {
 	Revoke           string // URL
 }
 
-// linkView is the link of a new invitation. It is shown once.
+// linkView is the link of a new invitation. It is shown once, and then its Value is empty.
 type linkView struct {
 	fact
 	Role    string

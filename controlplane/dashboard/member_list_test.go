@@ -57,7 +57,7 @@ func TestMembersByRole(t *testing.T) {
 		}
 	}
 	for _, path := range paths {
-		s.newVisitor().post(path, nil).to("/login")
+		s.newVisitor().post(path, nil).toSignIn()
 		s.post(path, nil, "Origin", "https://evil.example").want(http.StatusForbidden,
 			"sent from another site")
 	}
@@ -113,7 +113,7 @@ var invitationLinkPattern = regexp.MustCompile(`id="secret">([^<]+)<`)
 
 func TestCreateInvitation(t *testing.T) {
 	s := newSignedIn(t)
-	a := s.post("/settings/members", url.Values{"role": {"admin"}, "days": {" 30 "}}).
+	a := s.follow(s.post("/settings/members", url.Values{"role": {"admin"}, "days": {" 30 "}})).
 		want(http.StatusOK, "joins as admin", "expires in", "it is not shown again",
 			"admin By developer").has(`aria-label="Copy invitation link"`)
 	if got := a.header.Get("Cache-Control"); got != "no-store" {
@@ -140,8 +140,8 @@ func TestCreateInvitation(t *testing.T) {
 	s.get("/settings/members").want(http.StatusOK, "No open invitations")
 
 	s.dash.config.PublicURL = "https://certs.example.com"
-	s.post("/settings/members", url.Values{"role": {"member"}, "days": {"1"}}).want(http.StatusOK,
-		"https://certs.example.com/invitations/")
+	s.follow(s.post("/settings/members", url.Values{"role": {"member"},
+		"days": {"1"}})).want(http.StatusOK, "https://certs.example.com/invitations/")
 	s.dash.config.PublicURL, s.dash.config.Secure = "", true
 	if got := s.dash.linkTo(&visit{Request: &http.Request{Host: "h:8443"}},
 		"/x"); got != "https://h:8443/x" {

@@ -1,11 +1,14 @@
 package dashboard
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
 // issuedWindow is the period in which certificates are counted.
@@ -27,6 +30,7 @@ type organizationView struct {
 // organizationForm has the input and errors of the page's forms.
 type organizationForm struct {
 	Name, NameError string
+	Version         string // of the name
 	ConfirmError    string // the typed confirmation is not filled in again
 	LeaveError      string
 }
@@ -68,6 +72,7 @@ func (d *Dashboard) showOrganization(
 	if view.Tokens, err = d.memberTokens(v, v.session.User.ID); err != nil {
 		return err
 	}
+	view.Form.Version = cmp.Or(form.Version, versionOf(o.Name))
 	if view.Owner {
 		view.Facts = view.Facts[1:] // the form shows the name
 	}
@@ -120,7 +125,21 @@ func (d *Dashboard) renameOrganization(w http.ResponseWriter, v *visit) error {
 	if err := v.ParseForm(); err != nil {
 		return badForm(err)
 	}
-	form := organizationForm{Name: v.PostForm.Get("name")}
+	form := organizationForm{Name: v.PostForm.Get("name"), Version: v.PostForm.Get(versionField)}
+	var o *controlplane.Organization
+	err := d.store.InTx(v.Context(), func(t *postgres.Tx) (err error) {
+		o, err = t.LockOrganization(v.Context(), v.org.ID)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	e := edit{Object: o.Name, EntityID: o.ID, URL: organizationPath, Section: "settings",
+		Tab: "organization", Current: versionOf(o.Name),
+		Fields: []editField{{"Name", strings.TrimSpace(form.Name), o.Name}}}
+	if e.stale(v) {
+		return d.showConflict(w, v, &e)
+	}
 	if _, err := d.lifecycle.RenameOrganization(v.Context(), d.actor(v), v.org.ID,
 		form.Name); err != nil {
 		words, status := fieldError(err)

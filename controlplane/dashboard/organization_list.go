@@ -34,14 +34,15 @@ func (d *Dashboard) organizationsPage(w http.ResponseWriter, v *visit) error {
 		Page: view})
 }
 
-// switchOrganization switches the session to another organization.
+// switchOrganization switches the session to another organization and redirects to the page that
+// the form names, or to the list of domains.
 func (d *Dashboard) switchOrganization(w http.ResponseWriter, v *visit) error {
 	if err := d.lifecycle.SwitchOrganization(v.Context(), d.actor(v), v.session,
 		mux.Vars(v.Request)["organization"]); err != nil {
 		return err
 	}
 	d.setFlash(w, "switched")
-	http.Redirect(w, v.Request, "/domains", http.StatusSeeOther)
+	http.Redirect(w, v.Request, safeNext(v.PostFormValue("next")), http.StatusSeeOther)
 	return nil
 }
 

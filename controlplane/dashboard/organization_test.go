@@ -79,7 +79,7 @@ func TestOrganizationByRole(t *testing.T) {
 	}
 	for _, path := range []string{"/settings/organization", "/settings/organization/delete",
 		"/settings/organization/leave"} {
-		s.newVisitor().post(path, nil).to("/login")
+		s.newVisitor().post(path, nil).to(signInTo(organizationPath))
 		s.post(path, url.Values{"confirm": {"Example Ltd"}}, "Origin",
 			"https://evil.example").want(http.StatusForbidden, "sent from another site")
 	}
@@ -164,9 +164,9 @@ func TestLeaveFails(t *testing.T) {
 	s.addMember(other, developer, controlplane.RoleMember)
 	refused := controlplane.Invalid("/x", "refused", "Refused.", "")
 	handler := s.dash.handler
-	s.dash.handler = s.dash.signedIn(func(w http.ResponseWriter, v *visit) error {
+	s.dash.handler = s.dash.page(signedIn(func(w http.ResponseWriter, v *visit) error {
 		return s.dash.endMembership(w, v, "left", func() error { return refused })
-	})
+	}))
 	s.post("/", nil).want(http.StatusUnprocessableEntity, "Refused.")
 	s.dash.handler = handler
 	s.get("/domains").want(http.StatusOK, "Example Ltd").hasNot("You left")

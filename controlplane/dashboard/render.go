@@ -85,8 +85,15 @@ func (d *Dashboard) render(
 	if err := d.pages[name].ExecuteTemplate(&b, "layout", l); err != nil {
 		return fmt.Errorf("dashboard: page %s: %w", name, err)
 	}
+	page := d.addFormKeys(b.Bytes(), v)
+	if v.input != nil {
+		var err error
+		if page, err = v.input.fill(page); err != nil {
+			return err
+		}
+	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = w.Write(b.Bytes()) // the client may have disconnected
+	_, _ = w.Write(page) // the client may have disconnected
 	return nil
 }

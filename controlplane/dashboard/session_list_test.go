@@ -69,7 +69,7 @@ func TestSessionList(t *testing.T) {
 	}
 	s.post(sessionsPath+"/"+phones.ID+"/end", nil, "Origin",
 		"https://evil.example").want(http.StatusForbidden, "sent from another site")
-	s.newVisitor().post(sessionsPath+"/"+phones.ID+"/end", nil).to("/login")
+	s.newVisitor().post(sessionsPath+"/"+phones.ID+"/end", nil).to(signInTo(sessionsPath))
 	phone.get("/domains").want(http.StatusOK)
 	if _, err := s.store.Session(t.Context(), theirs.Hash, time.Now()); err != nil {
 		t.Errorf("session of another user: %v, want it valid", err)

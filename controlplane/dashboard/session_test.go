@@ -15,7 +15,7 @@ func TestSignInAndOut(t *testing.T) {
 	s := newSite(t)
 	s.get("/").to("/domains")
 	s.get("/domains").to("/login")
-	s.get("/domains?q=x").to("/login")
+	s.get("/domains?q=x").to(signInTo("/domains?q=x"))
 	s.get("/login").want(http.StatusOK, "Sign in as developer")
 	s.post("/login", nil).to("/domains")
 	s.get("/domains").want(http.StatusOK, "Example Ltd", "Sign out", "developer")

@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gorilla/mux"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
 const tokensURL = "/settings/tokens"
@@ -43,7 +45,7 @@ type tokenDomain struct {
 }
 
 // renameForm is the form to rename a token, with its input and error.
-type renameForm struct{ Name, Error string }
+type renameForm struct{ Name, Version, Error string }
 
 // overlap is an option for the grace period of the current secret.
 type overlap struct {
@@ -63,7 +65,7 @@ func (d *Dashboard) tokenPage(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	return d.showToken(w, v, http.StatusOK, t, renameForm{Name: t.Name})
+	return d.showToken(w, v, http.StatusOK, t, renameForm{Name: t.Name, Version: versionOf(t.Name)})
 }
 
 // token returns the token in the URL.
@@ -108,13 +110,24 @@ func (d *Dashboard) renameToken(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	if err := v.ParseForm(); err != nil {
-		return badForm(err)
+	err = d.store.InTx(v.Context(), func(tx *postgres.Tx) (err error) {
+		t, err = tx.LockToken(v.Context(), v.org.ID, t.ID)
+		return err
+	})
+	if err != nil {
+		return err
 	}
 	name := v.PostForm.Get("name")
+	e := edit{Object: t.Name, EntityID: t.ID, URL: tokenURL(t.ID), Section: "settings",
+		Tab: "tokens", Current: versionOf(t.Name),
+		Fields: []editField{{"Name", strings.TrimSpace(name), t.Name}}}
+	if e.stale(v) {
+		return d.showConflict(w, v, &e)
+	}
 	_, err = d.lifecycle.RenameToken(v.Context(), d.actor(v), v.org.ID, t.ID, name)
-	if e := inputError(err); e != nil {
-		return d.showToken(w, v, http.StatusUnprocessableEntity, t, renameForm{name, e.Message})
+	if wrong := inputError(err); wrong != nil {
+		return d.showToken(w, v, http.StatusUnprocessableEntity, t,
+			renameForm{name, v.PostForm.Get(versionField), wrong.Message})
 	}
 	if err != nil {
 		return err
@@ -124,7 +137,7 @@ func (d *Dashboard) renameToken(w http.ResponseWriter, v *visit) error {
 	return nil
 }
 
-// rotateToken rotates a token's secret and responds with the only page that shows the new one.
+// rotateToken rotates a token's secret and redirects to the page that shows the new one once.
 func (d *Dashboard) rotateToken(w http.ResponseWriter, v *visit) error {
 	t, err := d.token(v)
 	if err != nil {
@@ -143,7 +156,7 @@ func (d *Dashboard) rotateToken(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	return d.showTokenSecret(w, v, "Secret rotated", t, secret)
+	return d.giveTokenSecret(w, v, t, secret)
 }
 
 func (d *Dashboard) revokeToken(w http.ResponseWriter, v *visit) error {

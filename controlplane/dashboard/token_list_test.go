@@ -77,8 +77,9 @@ func TestCreateToken(t *testing.T) {
 	s.get("/settings/tokens/new").want(http.StatusOK,
 		"Enter one domain per line").has(`<label for="name">`, `value="certificates:key"`,
 		`<option value="90d" selected>`)
-	a := s.post("/settings/tokens", url.Values{"name": {" deploy "},
-		"scope": {"domains:read", "jobs:read"}, "end": {"30d"}, "domains": {"\r\nExample.com\r\n"}})
+	a := s.follow(s.post("/settings/tokens", url.Values{"name": {" deploy "},
+		"scope": {"domains:read", "jobs:read"}, "end": {"30d"},
+		"domains": {"\r\nExample.com\r\n"}}))
 	secret := a.secretOf()
 	a.has(`data-copy="`+secret+`"`, `class="quiet copy"`).want(http.StatusOK, "deploy",
 		"The token expires in 29 days")
@@ -103,8 +104,8 @@ func TestCreateToken(t *testing.T) {
 		s.get(path).want(http.StatusOK, "deploy", token.Secrets.Prefix()+"…", "domains:read", "example.com",
 			"by developer", "Never").hasNot(secret)
 	}
-	secret = s.post("/settings/tokens", url.Values{"name": {"no expiry"}, "scope": {"domains:read"},
-		"end": {"never"}}).want(http.StatusOK, "The token never expires").secretOf()
+	secret = s.follow(s.post("/settings/tokens", url.Values{"name": {"no expiry"},
+		"scope": {"domains:read"}, "end": {"never"}})).want(http.StatusOK, "The token never expires").secretOf()
 	if found, err := s.store.TokenByHash(t.Context(),
 		controlplane.HashSecret(secret)); err != nil || found.ExpiresAt != nil ||
 		len(found.DomainIDs) != 0 {
@@ -189,7 +190,8 @@ func TestRotateToken(t *testing.T) {
 	token, first := s.token(s.org, lifecycle.NewToken{Name: "ci"})
 	path := tokenURL(token.ID)
 	s.get(path).want(http.StatusOK).has(`<option value="24h" selected>`).hasNot("Previous secret")
-	a := s.post(path+"/rotate", url.Values{"overlap": {"7d"}}).want(http.StatusOK, "Secret rotated",
+	a := s.follow(s.post(path+"/rotate", url.Values{"overlap": {"7d"}})).want(http.StatusOK,
+		"Secret rotated",
 		"Previous secrets remain valid; the last of them expires in")
 	second := a.secretOf()
 	if second == first || !s.tokenWorks(first) || !s.tokenWorks(second) {
@@ -201,7 +203,7 @@ func TestRotateToken(t *testing.T) {
 	s.get("/settings/tokens").want(http.StatusOK, "Previous secrets expire in").hasNot(second)
 	// A repeated rotation ends no secret early, and one without a grace period ends only the
 	// current one.
-	third := s.post(path+"/rotate", url.Values{"overlap": {"none"}}).want(http.StatusOK,
+	third := s.follow(s.post(path+"/rotate", url.Values{"overlap": {"none"}})).want(http.StatusOK,
 		"Previous secrets remain valid; the last of them expires in").secretOf()
 	if !s.tokenWorks(first) || s.tokenWorks(second) || !s.tokenWorks(third) {
 		t.Errorf("first secret works: %v, second: %v, third: %v; want the first and the third",
@@ -214,9 +216,10 @@ func TestRotateToken(t *testing.T) {
 	}
 	s.get("/settings/tokens").hasNot("Previous secrets")
 	s.post(path+"/revoke-previous", nil).to(path)
-	s.post(path+"/rotate", url.Values{"overlap": {"none"}}).want(http.StatusOK,
+	s.follow(s.post(path+"/rotate", url.Values{"overlap": {"none"}})).want(http.StatusOK,
 		"Previous secrets no longer work")
-	third = s.post(path+"/rotate", url.Values{"overlap": {"1h"}}).want(http.StatusOK).secretOf()
+	third = s.follow(s.post(path+"/rotate", url.Values{"overlap": {"1h"}})).want(
+		http.StatusOK).secretOf()
 	for _, overlap := range []string{"", "3600", "8d"} {
 		s.post(path+"/rotate", url.Values{"overlap": {overlap}}).want(http.StatusBadRequest)
 	}
@@ -310,7 +313,7 @@ func TestTokensOfOtherOrganization(t *testing.T) {
 	out := s.newVisitor()
 	out.get("/settings/tokens").to(signInTo("/settings/tokens"))
 	out.get(tokenURL(token.ID)).to(signInTo(tokenURL(token.ID)))
-	out.post("/settings/tokens", nil).to("/login")
+	out.post("/settings/tokens", nil).to(signInTo("/settings/tokens/new"))
 }
 
 func TestHostileTokenName(t *testing.T) {
@@ -320,7 +323,7 @@ func TestHostileTokenName(t *testing.T) {
 	for _, path := range []string{"/settings/tokens", tokenURL(token.ID)} {
 		s.get(path).want(http.StatusOK, `"><script>alert(1)</script>`).hasNot("<script>alert")
 	}
-	a := s.post(tokenURL(token.ID)+"/rotate", url.Values{"overlap": {"1h"}})
+	a := s.follow(s.post(tokenURL(token.ID)+"/rotate", url.Values{"overlap": {"1h"}}))
 	a.secretOf()
 	a.hasNot("<script>alert")
 }

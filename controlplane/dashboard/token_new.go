@@ -53,7 +53,7 @@ func (d *Dashboard) showTokenForm(
 		Section: "settings", Tab: "tokens", Page: form})
 }
 
-// createToken creates a token and responds with the only page that shows its secret.
+// createToken creates a token and redirects to the page that shows its secret once.
 func (d *Dashboard) createToken(w http.ResponseWriter, v *visit) error {
 	if err := v.ParseForm(); err != nil {
 		return badForm(err)
@@ -85,7 +85,7 @@ func (d *Dashboard) createToken(w http.ResponseWriter, v *visit) error {
 		t, secret, err := d.lifecycle.CreateToken(v.Context(), d.actor(v), v.session.Role.Grant(),
 			v.org.ID, in)
 		if err == nil {
-			return d.showTokenSecret(w, v, "Token created", t, secret)
+			return d.giveTokenSecret(w, v, t, secret)
 		}
 		e := inputError(err)
 		if e == nil {

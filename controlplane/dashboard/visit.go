@@ -24,6 +24,9 @@ type visit struct {
 	now     time.Time
 	session *controlplane.Session      // nil if not signed in
 	org     *controlplane.Organization // of the session
+	input   *keptInput                 // to fill in; nil if the query names none
+
+	unstored bool // do not repeat the redirect for a repeated submission (submit)
 }
 
 type visitKey struct{}
@@ -54,6 +57,13 @@ func (d *Dashboard) page(h handler) http.HandlerFunc {
 			v.org, err = d.store.Organization(r.Context(), v.session.OrgID)
 		}
 		if err == nil {
+			v.input, err = d.readInput(v)
+		}
+		switch {
+		case err != nil:
+		case v.input != nil && v.input.orgID != "" && v.input.orgID != v.org.ID:
+			err = d.showElsewhere(w, v)
+		default:
 			err = h(w, v)
 		}
 		if err != nil {
@@ -62,20 +72,23 @@ func (d *Dashboard) page(h handler) http.HandlerFunc {
 	}
 }
 
-// signedIn is page for signed-in users. Others are redirected to the login page, which redirects
-// back after the sign-in.
-func (d *Dashboard) signedIn(h handler) http.HandlerFunc {
-	return d.page(func(w http.ResponseWriter, v *visit) error {
-		if v.session == nil {
-			return redirectToLogin(w, v)
+// signedIn is h for signed-in users. Others are redirected to the login page, which redirects back
+// after the sign-in. The input of a form is kept (submit).
+func signedIn(h handler) handler {
+	return func(w http.ResponseWriter, v *visit) error {
+		switch {
+		case v.session != nil:
+			return h(w, v)
+		case v.Method == http.MethodPost:
+			return errSignedOut
 		}
-		return h(w, v)
-	})
+		return redirectToLogin(w, v)
+	}
 }
 
 // allowed is signedIn for users whose role has the scope.
-func (d *Dashboard) allowed(s controlplane.Scope, h handler) http.HandlerFunc {
-	return d.signedIn(func(w http.ResponseWriter, v *visit) error {
+func allowed(s controlplane.Scope, h handler) handler {
+	return signedIn(func(w http.ResponseWriter, v *visit) error {
 		if !v.may(s) {
 			return controlplane.RoleMissing(v.session.Role, s)
 		}
@@ -90,14 +103,19 @@ func (v *visit) may(s controlplane.Scope) bool { return v.grant().Allows(s) }
 func (v *visit) grant() *controlplane.Grant { return v.session.Role.Grant() }
 
 func redirectToLogin(w http.ResponseWriter, v *visit) error {
-	to := "/login"
-	switch {
-	case strings.HasSuffix(v.URL.Path, "/events"):
+	if strings.HasSuffix(v.URL.Path, "/events") {
 		// The request is from a script, which cannot use a redirect to a page.
 		w.WriteHeader(http.StatusUnauthorized)
 		return nil
-	case v.Method == http.MethodGet && v.URL.Path != "/domains":
-		to = signInTo(v.URL.RequestURI())
+	}
+	return redirectToSignIn(w, v, v.URL.RequestURI())
+}
+
+// redirectToSignIn redirects to the login page, which redirects to next after the sign-in.
+func redirectToSignIn(w http.ResponseWriter, v *visit, next string) error {
+	to := signInTo(next)
+	if next == "/domains" { // the default
+		to = "/login"
 	}
 	http.Redirect(w, v.Request, to, http.StatusSeeOther)
 	return nil

@@ -148,6 +148,16 @@ func (d *Dashboard) changeWebhook(w http.ResponseWriter, v *visit) error {
 	if !form.checkEvents() {
 		return d.showWebhook(w, v, http.StatusUnprocessableEntity, hook, form, v.rangeForm())
 	}
+	err = d.store.InTx(v.Context(), func(t *postgres.Tx) (err error) {
+		hook, err = t.LockWebhook(v.Context(), v.org.ID, hook.ID)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if e := form.edit(hook); e.stale(v) {
+		return d.showConflict(w, v, e)
+	}
 	if p := form.patch(hook); p != (lifecycle.WebhookPatch{}) {
 		_, err = d.lifecycle.UpdateWebhook(v.Context(), d.actor(v), v.org.ID, hook.ID, p)
 	}

@@ -20,6 +20,7 @@ type webhookForm struct {
 	Enabled        bool
 	Error          string // not about a field
 	Open           bool
+	Version        string // of the webhook to edit; empty in the form to add one
 }
 
 // webhookField is a field with its error.
@@ -47,7 +48,8 @@ func editWebhookForm(hook *controlplane.Webhook) *webhookForm {
 	return &webhookForm{Action: webhookURL(hook.ID),
 		Button: "Save", URL: webhookField{Value: hook.URL},
 		Description: webhookField{Value: hook.Description},
-		All:         len(hook.Events) == 0, Groups: eventGroups(hook.Events), Enabled: hook.Enabled}
+		All:         len(hook.Events) == 0, Groups: eventGroups(hook.Events), Enabled: hook.Enabled,
+		Version: webhookVersion(hook)}
 }
 
 // submittedWebhookForm returns the submitted form.
@@ -60,6 +62,7 @@ func submittedWebhookForm(v *visit) (*webhookForm, error) {
 		strings.TrimSpace(v.PostForm.Get("description"))
 	form.All, form.Enabled = v.PostForm.Get("all") != "", v.PostForm.Get("enabled") != ""
 	form.Groups, form.Open = eventGroups(v.PostForm["event"]), true
+	form.Version = v.PostForm.Get(versionField)
 	return form, nil
 }
 
@@ -108,6 +111,40 @@ func (f *webhookForm) patch(hook *controlplane.Webhook) lifecycle.WebhookPatch {
 		p.Enabled = &f.Enabled
 	}
 	return p
+}
+
+// edit returns the changes to a webhook as a comparison.
+func (f *webhookForm) edit(hook *controlplane.Webhook) *edit {
+	return &edit{Object: shortAddress(hook.URL), EntityID: hook.ID, URL: webhookURL(hook.ID),
+		Section: "webhooks", Current: webhookVersion(hook), Fields: []editField{
+			{"URL", f.URL.Value, hook.URL},
+			{"Description", f.Description.Value, hook.Description},
+			{"Events", eventNames(f.events()), eventNames(hook.Events)},
+			{"Enabled", yesNo(f.Enabled), yesNo(hook.Enabled)},
+		}}
+}
+
+func webhookVersion(hook *controlplane.Webhook) string {
+	return versionOf(hook.URL, hook.Description, sorted(hook.Events), hook.Enabled)
+}
+
+// eventNames returns the titles of event types as text, in a fixed order.
+func eventNames(types []string) string {
+	if len(types) == 0 {
+		return "All events"
+	}
+	names := sorted(types)
+	for i, t := range names {
+		names[i] = eventTitle(t)
+	}
+	return strings.Join(names, ", ")
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "Yes"
+	}
+	return "No"
 }
 
 func sorted(s []string) []string { return slices.Sorted(slices.Values(s)) }

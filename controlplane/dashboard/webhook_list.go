@@ -99,7 +99,7 @@ func (d *Dashboard) webhookRows(v *visit, hooks []controlplane.Webhook) ([]webho
 	return rows, nil
 }
 
-// addWebhook creates a webhook and responds with the only page that shows its secret.
+// addWebhook creates a webhook and redirects to the page that shows its secret once.
 func (d *Dashboard) addWebhook(w http.ResponseWriter, v *visit) error {
 	form, err := submittedWebhookForm(v)
 	if err != nil {
@@ -111,7 +111,7 @@ func (d *Dashboard) addWebhook(w http.ResponseWriter, v *visit) error {
 	hook, secret, err := d.lifecycle.CreateWebhook(v.Context(), d.actor(v), v.org.ID,
 		form.webhook())
 	if err == nil {
-		return d.showSecret(w, v, http.StatusCreated, hook, secret)
+		return d.giveWebhookSecret(w, v, hook, secret)
 	}
 	if !form.setErrors(err) {
 		return err

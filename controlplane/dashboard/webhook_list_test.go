@@ -120,10 +120,11 @@ func TestNoWebhooks(t *testing.T) {
 
 func TestAddWebhook(t *testing.T) {
 	s := newWebhookSite(t, ok)
-	a := s.post("/webhooks", url.Values{"url": {" https://hooks.example.com/in?token=hush "},
+	a := s.follow(s.post("/webhooks", url.Values{
+		"url":         {" https://hooks.example.com/in?token=hush "},
 		"description": {"ours"}, "event": {controlplane.ActionRenewed,
-			controlplane.ActionDomainCreated}, "enabled": {"1"}}).
-		want(http.StatusCreated, "Webhook added",
+			controlplane.ActionDomainCreated}, "enabled": {"1"}})).
+		want(http.StatusOK, "Webhook added",
 			"It is not shown again").has(`aria-label="Copy Secret"`).hasNot("hush")
 	secret := webhookSecretPattern.FindString(a.text)
 	if _, err := controlplane.WebhookKey(secret); err != nil ||
@@ -154,7 +155,7 @@ func TestAddWebhook(t *testing.T) {
 		t.Errorf("audit log = %+v, want one entry of the signed-in user", log)
 	}
 	s.post("/webhooks", url.Values{"url": {"https://example.com/all"}, "all": {"1"}}).want(
-		http.StatusCreated)
+		http.StatusSeeOther)
 	s.get("/webhooks").want(http.StatusOK, "All events Disabled Last delivery None yet")
 }
 
@@ -249,7 +250,8 @@ func TestWebhooksAreReadOnlyForMembers(t *testing.T) {
 	}
 	admin := controlplane.GitHubAccount{ID: 3, Login: "bob"}
 	s.addMember(s.org, admin, controlplane.RoleAdmin)
-	s.signedInAs(admin).post(page+"/rotate", nil).want(http.StatusOK, "Secret rotated")
+	other := s.signedInAs(admin)
+	other.follow(other.post(page+"/rotate", nil)).want(http.StatusOK, "Secret rotated")
 }
 
 func TestWebhooksOfOtherOrganization(t *testing.T) {
@@ -286,7 +288,7 @@ func TestWebhooksWithoutSession(t *testing.T) {
 		s.get(path).to("/login?next=" + url.QueryEscape(path))
 	}
 	for _, path := range writePaths(page, delivery) {
-		s.post(path, nil).to("/login")
+		s.post(path, nil).toSignIn()
 		s.post(path, nil, "Sec-Fetch-Site", "cross-site", "Origin",
 			"https://evil.example").want(http.StatusForbidden, "sent from another site")
 	}

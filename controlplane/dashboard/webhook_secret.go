@@ -11,24 +11,44 @@ type webhookSecretView struct {
 	URL, Address  string
 	Title         string
 	Secret        fact
+	Shown         bool   // the secret was shown before
 	PreviousUntil moment // until when previous secrets are also used; zero without one
 }
 
-// showSecret responds with the only page that shows a webhook's secret.
-func (d *Dashboard) showSecret(
-	w http.ResponseWriter, v *visit, status int, hook *controlplane.Webhook, secret string,
+// webhookSecretPath is the path of the pages with a webhook's secrets.
+const webhookSecretPath = webhookPath + "/secret"
+
+// giveWebhookSecret redirects to the page that shows a webhook's new secret once.
+func (d *Dashboard) giveWebhookSecret(
+	w http.ResponseWriter, v *visit, hook *controlplane.Webhook, secret string,
 ) error {
+	return d.giveSecret(w, v, webhookURL(hook.ID)+"/secret", secret)
+}
+
+// webhookSecretPage shows a webhook's new secret once.
+func (d *Dashboard) webhookSecretPage(w http.ResponseWriter, v *visit) error {
+	hook, err := d.webhook(v)
+	if err != nil {
+		return err
+	}
+	secret, err := d.takeSecret(v)
+	if err != nil {
+		return err
+	}
 	view := webhookSecretView{URL: webhookURL(hook.ID), Address: shortAddress(hook.URL),
-		Title:  "Webhook added",
+		Title: "Webhook added", Shown: secret == "",
 		Secret: fact{Name: "Secret", Value: secret, Mono: true, Copy: true}}
 	if until := hook.Secrets.PreviousUntil(v.now); until != nil {
 		view.Title, view.PreviousUntil = "Secret rotated", v.at(*until)
 	}
-	return d.render(w, v, status, "webhook_secret", layout{Title: view.Title,
+	if view.Shown {
+		view.Title = "Secret already shown"
+	}
+	return d.render(w, v, secretStatus(secret), "webhook_secret", layout{Title: view.Title,
 		Section: "webhooks", Page: view})
 }
 
-// rotateWebhook rotates a webhook's secret and shows the new one.
+// rotateWebhook rotates a webhook's secret and redirects to the page that shows the new one once.
 func (d *Dashboard) rotateWebhook(w http.ResponseWriter, v *visit) error {
 	hook, err := d.webhook(v)
 	if err != nil {
@@ -38,5 +58,5 @@ func (d *Dashboard) rotateWebhook(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	return d.showSecret(w, v, http.StatusOK, hook, secret)
+	return d.giveWebhookSecret(w, v, hook, secret)
 }

@@ -35,7 +35,7 @@ func (a *App) startWeb() error {
 	pages := dashboard.Config{Store: a.store, Lifecycle: a.lifecycle, SessionKey: a.keys.session,
 		Streams: streams, PublicURL: c.PublicURL,
 		Secure: secure, TrustedProxy: c.HTTP.TrustedProxy, Logger: a.log}
-	pages.DevSignIn, pages.Limiter = c.HTTP.devSignIn, a.limiter
+	pages.Sealer, pages.DevSignIn, pages.Limiter = sealer, c.HTTP.devSignIn, a.limiter
 	if c.GitHub.ClientID != "" {
 		client := &github.Client{ID: c.GitHub.ClientID, Secret: c.GitHub.ClientSecret,
 			WebURL: c.GitHub.URL, APIURL: c.GitHub.APIURL,

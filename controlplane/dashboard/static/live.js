@@ -81,6 +81,7 @@ function bare(part) {
     time.textContent = "";
   }
   for (const details of copy.querySelectorAll("details")) details.removeAttribute("open");
+  for (const key of copy.querySelectorAll("input[name=form_key]")) key.remove();
   for (const button of copy.querySelectorAll("[data-copy]")) button.textContent = "";
   for (const button of copy.querySelectorAll("[data-copy].copied")) button.classList.remove("copied");
   return copy.outerHTML;
