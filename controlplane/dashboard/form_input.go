@@ -178,9 +178,15 @@ func (d *Dashboard) organizationOver(w http.ResponseWriter, v *visit) error {
 	if v.URL.Path != deleteOrganizationPath {
 		return organizationGone()
 	}
-	to := "/domains"
-	if v.session == nil {
-		to = farewellPath
+	to := farewellPath
+	if v.session != nil {
+		left, err := d.store.Memberships(v.Context(), v.session.User.ID)
+		if err != nil {
+			return err
+		}
+		if len(left) > 0 {
+			to = "/domains"
+		}
 	}
 	d.setFlash(w, "deleted")
 	http.Redirect(w, v.Request, to, http.StatusSeeOther)

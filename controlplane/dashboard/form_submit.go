@@ -90,6 +90,8 @@ func (d *Dashboard) submitOnce(
 	case err == nil, errors.Is(err, errNotKept):
 		held.Send(w)
 		return nil
+	case f.path == deleteOrganizationPath && controlplane.IsKind(err, controlplane.KindNotFound):
+		return d.organizationOver(w, v) // the first submission has deleted it
 	case errors.Is(err, errSignedOut), errors.Is(err, errElsewhere),
 		controlplane.HasCode(err, "idempotency-key-reused"):
 		return d.keepInput(w, v, f, key, err)

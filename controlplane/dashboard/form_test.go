@@ -101,6 +101,9 @@ func (c formCase) at(p tenant, route string) (action, page string) {
 		return action, action
 	case route == organizationPath+"/leave":
 		s.addMember(p.org, controlplane.GitHubAccount{ID: 7, Login: "heir"}, controlplane.RoleOwner)
+	case route == domainPath+"/issue": // only a domain without a certificate has the button
+		page = domainURL(s.add(p.org, "new."+p.domain.Name).ID)
+		return page + "/issue", page
 	case route == domainPath+"/renew":
 		s.change(p.domain, func(d *controlplane.Domain) {
 			issued := time.Now().Add(-48 * time.Hour)
@@ -244,15 +247,15 @@ func TestFormsAreExecutedOnce(t *testing.T) {
 					t.Errorf("the form in another tab: status %d: %.400s", a.status, a.text)
 				}
 				for action, n := range newActions(before, after) {
-					if n > 1 {
+					if n > recordedBy(route) {
 						t.Errorf("%s was recorded %d times, want once", action, n)
 					}
 				}
 			})
 		}
 	})
-	if n := s.queryText(`SELECT count(*)::text FROM idempotency_keys WHERE headers::text LIKE '%dcvaas_session=_%'
-		OR path LIKE '/invitations/____________________%'`); n != "0" {
+	if n := s.queryText(`SELECT count(*)::text FROM idempotency_keys WHERE headers::text ~ 'dcvaas_session=[A-Za-z0-9_-]'
+		OR path ~ '^/invitations/[A-Za-z0-9_-]{20}'`); n != "0" {
 		t.Errorf("%s stored responses have the secret of a session or an invitation", n)
 	}
 }
@@ -286,4 +289,14 @@ func newActions(before, after []string) map[string]int {
 		n[action]++
 	}
 	return n
+}
+
+func domainURL(id string) string { return "/domains/" + id }
+
+// recordedBy returns how often a form records one action: a transfer changes two roles.
+func recordedBy(route string) int {
+	if route == memberPath+"/transfer" {
+		return 2
+	}
+	return 1
 }
