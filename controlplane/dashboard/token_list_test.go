@@ -210,7 +210,7 @@ func TestRotateToken(t *testing.T) {
 			s.tokenWorks(first), s.tokenWorks(second), s.tokenWorks(third))
 	}
 	s.post(path+"/revoke-previous", nil).to(path)
-	s.get(path).want(http.StatusOK, "Only the current secret is valid").hasNot("Previous secrets")
+	s.get(path).want(http.StatusOK, "Only the current secret is valid").hasNot("/revoke-previous")
 	if s.tokenWorks(first) || !s.tokenWorks(third) {
 		t.Error("a previous secret works after it was revoked, or the current one does not")
 	}
