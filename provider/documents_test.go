@@ -174,8 +174,9 @@ func TestDocumentsRun(t *testing.T) {
 				case "bash":
 					d.write("path/"+b.Option("install"), d.values.Replace(b.Text), 0o755)
 				case "shell", "sh":
-					// The control plane's tests run those of self-hosting.
-					if full && name != "docs/guides/self-hosting.md" {
+					// The control plane's tests run those of self-hosting. A configuration needs
+					// the file that a quick one creates.
+					if (full || b.Has("quick")) && name != "docs/guides/self-hosting.md" {
 						d.shell(b)
 					}
 				case "go", "js", "python":
