@@ -103,7 +103,7 @@ func TestAuditLogFilters(t *testing.T) {
 	s.post("/domains", url.Values{"name": {"example.com"}}).want(http.StatusSeeOther)
 	d, err := s.store.Domain(t.Context(), s.org.ID, "example.com")
 	s.must(err)
-	token, _ := s.token(s.org, lifecycle.NewToken{Name: "ci"})
+	token, _ := s.token(s.org, lifecycle.NewToken{Name: "draft"})
 	as.post(tokenURL(token.ID)+"/rename", url.Values{"name": {"ci"}}).want(http.StatusSeeOther)
 	old := s.record(controlplane.AuditEntry{Actor: controlplane.System("sweep"),
 		Action: controlplane.ActionCertificateEnding, EntityType: "domain", EntityID: d.ID,

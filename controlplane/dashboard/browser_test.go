@@ -33,8 +33,8 @@ type tab struct {
 }
 
 // expectedErrors matches the console messages that the tests provoke: a rejected form, a page of a
-// deleted object, and a disconnected network.
-var expectedErrors = regexp.MustCompile(`status of (404|409|410|412|422)|net::ERR_`)
+// deleted object or without access, and a disconnected network.
+var expectedErrors = regexp.MustCompile(`status of (403|404|409|410|412|422)|net::ERR_`)
 
 // navigatedAway matches the browser's errors about a page that was left during an action.
 var navigatedAway = regexp.MustCompile(

@@ -1,14 +1,17 @@
 package dashboard
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
@@ -88,13 +91,26 @@ func (t *tab) signInBrowser(visitor *site) {
 		WithURL(t.server.URL).WithHTTPOnly(true))
 }
 
-// leave runs an action that navigates, and waits for the next page.
+// leave runs an action that navigates, and waits for the next page. It asks repeatedly, because a
+// script that waits on a page stops forever when the browser keeps that page in its cache.
 func (t *tab) leave(action func()) {
 	t.t.Helper()
 	before := t.js(`String(performance.timeOrigin)`)
 	action()
-	t.eventually(`String(performance.timeOrigin) !== "` + before +
-		`" && document.readyState === "complete"`)
+	const next = `document.readyState + " " + performance.timeOrigin`
+	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		ctx, cancel := context.WithTimeout(t.ctx, 5*time.Second)
+		var now string
+		err := chromedp.Run(ctx, chromedp.Evaluate(next, &now))
+		cancel()
+		state, origin, _ := strings.Cut(now, " ")
+		if err == nil && state == "complete" && origin != before {
+			return
+		}
+		if time.Now().After(end) {
+			t.t.Fatalf("no next page: %s, %v", now, err)
+		}
+	}
 }
 
 // For every form, on a slow server: a double click submits it once, and its button shows the
@@ -129,7 +145,7 @@ func TestBrowserFormsAreSubmittedOnce(t *testing.T) {
 				t.Errorf("%s: %s was recorded %d times, want once", route, action, n)
 			}
 		}
-		b.leave(func() { b.run(chromedp.Reload()) })
+		b.leave(func() { b.js(`location.reload()`) })
 		b.leave(func() { b.js(`history.back()`) })
 		if n := g.count(); n != 1 {
 			t.Errorf("%s: %d submissions, want 1", route, n)
@@ -173,7 +189,7 @@ func TestBrowserSessionLostInForm(t *testing.T) {
 	if !s.tokenWorks(secret) {
 		t.Errorf("secret = %q, want one that works", secret)
 	}
-	b.leave(func() { b.run(chromedp.Reload()) })
+	b.leave(func() { b.js(`location.reload()`) })
 	b.run(chromedp.WaitVisible(`#gone-title`))
 	b.checkFits()
 	b.checkContrast()

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/net/html/atom"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres/postgrestest"
 )
@@ -47,19 +48,21 @@ var formCases = map[string]formCase{
 	"/settings/invitations/{invitation}/revoke": {page: membersPath},
 	tokensURL: {page: tokensURL + "/new",
 		form: fields("name", "new", "scope", "domains:read", "end", "90d")},
-	tokensURL + "/revoke-all":       {page: tokensURL, form: fields("confirm", revokeAllText)},
-	tokenPath + "/rename":           {page: tokenPath, form: fields("name", "renamed")},
-	tokenPath + "/rotate":           {page: tokenPath, form: fields("overlap", "1h")},
-	tokenPath + "/revoke":           {page: tokenPath},
-	sessionsPath + "/end-others":    {page: sessionsPath},
-	sessionsPath + "/{session}/end": {page: sessionsPath},
-	"/webhooks":                     {form: fields("url", "https://example.com/new", "all", "1")},
-	webhookPath:                     {form: fields("url", "https://example.com/changed", "all", "1")},
-	webhookPath + "/rotate":         {page: webhookPath},
-	webhookPath + "/delete":         {page: webhookPath},
-	webhookPath + "/test":           {page: webhookPath},
-	webhookPath + "/redeliver":      {page: webhookPath, form: lastHour},
-	deliveryPath + "/redeliver":     {page: deliveryPath},
+	tokensURL + "/revoke-all":        {page: tokensURL, form: fields("confirm", revokeAllText)},
+	tokenPath + "/rename":            {page: tokenPath, form: fields("name", "renamed")},
+	tokenPath + "/rotate":            {page: tokenPath, form: fields("overlap", "1h")},
+	tokenPath + "/revoke-previous":   {page: tokenPath},
+	tokenPath + "/revoke":            {page: tokenPath},
+	sessionsPath + "/end-others":     {page: sessionsPath},
+	sessionsPath + "/{session}/end":  {page: sessionsPath},
+	"/webhooks":                      {form: fields("url", "https://example.com/new", "all", "1")},
+	webhookPath:                      {form: fields("url", "https://example.com/changed", "all", "1")},
+	webhookPath + "/rotate":          {page: webhookPath},
+	webhookPath + "/revoke-previous": {page: webhookPath},
+	webhookPath + "/delete":          {page: webhookPath},
+	webhookPath + "/test":            {page: webhookPath},
+	webhookPath + "/redeliver":       {page: webhookPath, form: lastHour},
+	deliveryPath + "/redeliver":      {page: deliveryPath},
 }
 
 func revocation(p tenant) url.Values {
@@ -109,6 +112,14 @@ func (c formCase) at(p tenant, route string) (action, page string) {
 			issued := time.Now().Add(-48 * time.Hour)
 			d.LastIssuedAt = &issued
 		})
+	case route == tokenPath+"/revoke-previous":
+		_, _, err := s.life.RotateToken(s.t.Context(), controlplane.System("test"), nil, p.org.ID,
+			p.token.ID, lifecycle.Rotation{Overlap: time.Hour})
+		s.must(err)
+	case route == webhookPath+"/revoke-previous":
+		_, _, err := s.life.RotateWebhookSecret(s.t.Context(), controlplane.System("test"),
+			p.org.ID, p.webhook)
+		s.must(err)
 	case route == deliveryPath+"/redeliver":
 		s.exec(`UPDATE webhook_deliveries SET status = 'failed' WHERE org_id = $1`, p.org.ID)
 	case strings.HasPrefix(route, sessionsPath+"/{session}"):

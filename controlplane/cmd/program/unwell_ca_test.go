@@ -161,7 +161,8 @@ func TestRateLimitedByAKnownLimit(t *testing.T) {
 	first := s.add(name)
 	s.wantWait(first.Id, outcome{waits: "ca-quota", wait: 30 * time.Minute})
 	second := s.add(sibling)
-	s.wantWait(second.Id, outcome{waits: "ca-quota", wait: 30 * time.Minute})
+	// The next share after that is hours later: the job asks again after an hour.
+	s.wantWait(second.Id, outcome{waits: "ca-quota", wait: time.Hour})
 	for asked, want := range map[string]int{name: 1, sibling: 0} {
 		if n := u.requests(asked, forNewOrder); n != want {
 			t.Errorf("newOrder requests for %s = %d, want %d", asked, n, want)
