@@ -226,7 +226,8 @@ func (a *API) tokenBody(t *controlplane.Token) Token {
 		ExpiresAt: timeOrNull(t.ExpiresAt), LastUsedAt: timeOrNull(t.LastUsedAt),
 		RotatedAt:          timeOrNull(t.RotatedAt),
 		PreviousValidUntil: timeOrNull(t.Secrets.PreviousUntil(now)),
-		Secrets:            secretsBody(t.Secrets, now), CreatedBy: t.CreatedBy, CreatedAt: t.CreatedAt.UTC()}
+		Secrets:            secretsBody(t.Secrets, now), CreatedBy: t.CreatedBy,
+		CreatedAt: t.CreatedAt.UTC()}
 	for i, s := range t.Scopes {
 		body.Scopes[i] = Scope(s)
 	}

@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -96,8 +97,8 @@ func (s *site) open(width, height int64, dark, scripts bool) *tab {
 			[]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}),
 		emulation.SetScriptExecutionDisabled(!scripts),
 		chromedp.EmulateViewport(width, height),
-		chromedp.Navigate(s.server.URL+"/domains"),
-		chromedp.WaitVisible(`main button`),
+		goTo(s.server.URL+"/domains"),
+		visible(`main button`),
 	)
 	return t
 }
@@ -119,6 +120,57 @@ func (t *tab) run(actions ...chromedp.Action) {
 			t.t.Fatalf("browser action failed: %v, at %s:\n%s", err, at, text)
 		}
 	}
+}
+
+// goTo opens an address and waits until its page is complete, for up to 10 seconds. It asks the
+// page, because the browser may not report the end of a navigation that starts while another page
+// is loading.
+func goTo(address string) chromedp.Action {
+	return chromedp.ActionFunc(func(ctx context.Context) error {
+		const state = `document.readyState + " " + performance.timeOrigin`
+		var before, now string
+		for range 500 { // a page that is still loading could be mistaken for the next one
+			err := chromedp.Evaluate(state, &before).Do(ctx)
+			ready, origin, _ := strings.Cut(before, " ")
+			if before = origin; err == nil && ready == "complete" {
+				break
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		time.Sleep(100 * time.Millisecond) // until its events have arrived
+		_, _, failed, _, err := page.Navigate(address).Do(ctx)
+		if err != nil || failed != "" {
+			return errors.Join(err, errors.New(failed))
+		}
+		for range 500 {
+			err := chromedp.Evaluate(state, &now).Do(ctx)
+			ready, origin, _ := strings.Cut(now, " ")
+			if err == nil && ready == "complete" && origin != before {
+				return nil
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		return ctx.Err()
+	})
+}
+
+// visible waits until the first element that matches the CSS selector is visible. It asks the page,
+// as goTo does.
+func visible(selector string) chromedp.Action {
+	return chromedp.ActionFunc(func(ctx context.Context) error {
+		seen := fmt.Sprintf(`document.querySelector(%q)?.checkVisibility() ?? false`, selector)
+		for {
+			var now bool
+			if err := chromedp.Evaluate(seen, &now).Do(ctx); err == nil && now {
+				return nil
+			}
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+	})
 }
 
 // js evaluates an expression on the page and returns its value as text.
@@ -172,10 +224,10 @@ func TestBrowserFirstDomainByKeyboard(t *testing.T) {
 	b := s.open(1200, 800, false, true)
 	b.screenshot("login")
 	b.key(kb.Enter) // the button has the focus
-	b.run(chromedp.WaitVisible(`#name`))
+	b.run(visible(`#name`))
 	b.screenshot("empty")
 	b.key("b", "a", "d", " ", kb.Enter)
-	b.run(chromedp.WaitVisible(`#name-error`))
+	b.run(visible(`#name-error`))
 	b.screenshot("error")
 	if got := b.js(
 		`document.activeElement.id + " " + document.activeElement.value`); got != "name bad " {
@@ -184,7 +236,7 @@ func TestBrowserFirstDomainByKeyboard(t *testing.T) {
 	b.js(`document.activeElement.select()`)
 	b.run(chromedp.KeyEvent("example.com"))
 	b.key(kb.Enter)
-	b.run(chromedp.WaitVisible(`#any-value`))
+	b.run(visible(`#any-value`))
 	d, err := s.store.Domain(t.Context(), s.org.ID, "example.com")
 	s.must(err)
 	target := d.Target + ".acme.dcvaas-verify.com"
@@ -208,12 +260,12 @@ func TestBrowserFirstDomainByKeyboard(t *testing.T) {
 	// The arrow keys select tabs.
 	b.run(chromedp.Focus(`[role="tab"][aria-selected="true"]`))
 	b.key(kb.ArrowLeft)
-	b.run(chromedp.WaitVisible(`#terraform-route53`), chromedp.WaitNotVisible(`#any-value`))
+	b.run(visible(`#terraform-route53`), chromedp.WaitNotVisible(`#any-value`))
 	b.screenshot("terraform")
 	b.key(kb.Home)
-	b.run(chromedp.WaitVisible(`#any-value`))
+	b.run(visible(`#any-value`))
 	// The first focusable element of a page skips the navigation.
-	b.run(chromedp.Reload(), chromedp.WaitVisible(`#any-value`))
+	b.run(chromedp.Reload(), visible(`#any-value`))
 	b.key(kb.Tab)
 	if got := b.js(`document.activeElement.className`); got != "skip" {
 		t.Errorf("class of the first focusable element = %q, want skip", got)
@@ -225,8 +277,8 @@ func TestBrowserLiveDomain(t *testing.T) {
 	d := s.add(s.org, "example.com")
 	b := s.open(1200, 800, false, true)
 	b.key(kb.Enter)
-	b.run(chromedp.WaitVisible(`#name`), chromedp.Navigate(s.server.URL+"/domains/"+d.ID),
-		chromedp.WaitVisible(`#pill`))
+	b.run(visible(`#name`), goTo(s.server.URL+"/domains/"+d.ID),
+		visible(`#pill`))
 	b.js(`window.same = true`)
 	b.eventually(
 		`document.getElementById("live-note").textContent.includes("updates automatically")`)
@@ -294,9 +346,9 @@ func TestBrowserWithoutJavaScript(t *testing.T) {
 	s := newSite(t)
 	b := s.open(1200, 800, false, false)
 	b.key(kb.Enter)
-	b.run(chromedp.WaitVisible(`#name`), chromedp.KeyEvent("example.com"))
+	b.run(visible(`#name`), chromedp.KeyEvent("example.com"))
 	b.key(kb.Enter)
-	b.run(chromedp.WaitVisible(`#any-value`))
+	b.run(visible(`#any-value`))
 	b.screenshot("noscript")
 	var shown bool
 	b.run(chromedp.EvaluateAsDevTools(
@@ -337,17 +389,17 @@ func TestBrowserNarrowAndDark(t *testing.T) {
 		{"narrow-dark", 320, 640, true}} {
 		b := s.open(look.width, look.height, look.dark, true)
 		b.key(kb.Enter)
-		b.run(chromedp.WaitVisible(`#name`))
+		b.run(visible(`#name`))
 		b.checkFits()
 		b.screenshot("domains-" + look.name)
 		for name, id := range map[string]string{"active": d.ID, "wrong": long.ID} {
-			b.run(chromedp.Navigate(s.server.URL+"/domains/"+id), chromedp.WaitVisible(`#pill`),
-				chromedp.WaitVisible(`[role="tab"]`))
+			b.run(goTo(s.server.URL+"/domains/"+id), visible(`#pill`),
+				visible(`[role="tab"]`))
 			b.checkFits()
 			b.checkContrast()
 			b.screenshot("domain-" + name + "-" + look.name)
 		}
-		b.run(chromedp.Navigate(s.server.URL + "/domains"))
+		b.run(goTo(s.server.URL + "/domains"))
 		b.checkContrast()
 		b.run(page.Close())
 	}

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 	"software.sslmate.com/src/go-pkcs12"
 
@@ -236,11 +235,11 @@ func TestBrowserCertificateNarrowAndDark(t *testing.T) {
 	s.deadLetter(s.add(s.org, strings.Repeat("long-label-of-a-name.", 6)+"example.org"))
 	b := s.open(320, 640, true, true)
 	b.key(kb.Enter)
-	b.run(chromedp.WaitVisible(`#name`))
+	b.run(visible(`#name`))
 	page := "/certificates/" + c.ID
 	for _, to := range []struct{ name, path string }{{"jobs", "/jobs"}, {"certificate", page},
 		{"key", page + "/key"}, {"revoke", page + "/revoke"}, {"expiry", "/expiry"}} {
-		b.run(chromedp.Navigate(s.server.URL+to.path), chromedp.WaitVisible(`h1`, chromedp.ByQuery))
+		b.run(goTo(s.server.URL+to.path), visible(`h1`))
 		b.checkFits()
 		b.checkContrast()
 		b.screenshot(to.name + "-narrow-dark")

@@ -124,7 +124,7 @@ func TestBrowserFormsAreSubmittedOnce(t *testing.T) {
 		p := s.newTenant("browser")
 		action, page := c.at(p, route)
 		b.signInBrowser(p.owner)
-		b.run(chromedp.Navigate(s.server.URL+page), chromedp.WaitReady(`main`))
+		b.run(goTo(s.server.URL+page), chromedp.WaitReady(`main`))
 		before := s.actionsOf(p)
 		release := g.hold()
 		at, _ := json.Marshal(action)
@@ -162,15 +162,15 @@ func TestBrowserSessionLostInForm(t *testing.T) {
 	s := newSite(t)
 	b := s.open(320, 640, true, true)
 	b.key(kb.Enter)
-	b.run(chromedp.WaitVisible(`#name`),
-		chromedp.Navigate(s.server.URL+tokensURL+"/new"), chromedp.WaitVisible(`#name`),
+	b.run(visible(`#name`),
+		goTo(s.server.URL+tokensURL+"/new"), visible(`#name`),
 		chromedp.SendKeys(`#name`, "deploy"),
 		chromedp.Click(`input[value="domains:read"]`), chromedp.SendKeys(`#domains`, "x.example.com"))
 	s.endSessions(developer)
 	b.leave(func() { b.js(`document.querySelector("main form").requestSubmit()`) })
-	b.run(chromedp.WaitVisible(`main form[action="/login"] button`))
+	b.run(visible(`main form[action="/login"] button`))
 	b.leave(func() { b.run(chromedp.Click(`main form[action="/login"] button`)) })
-	b.run(chromedp.WaitVisible(`#input-notice`))
+	b.run(visible(`#input-notice`))
 	b.checkFits()
 	b.checkContrast()
 	b.screenshot("form-filled-again")
@@ -184,13 +184,13 @@ func TestBrowserSessionLostInForm(t *testing.T) {
 	}
 	b.js(`document.getElementById("domains").value = ""`)
 	b.leave(func() { b.js(`document.querySelector("main form").requestSubmit()`) })
-	b.run(chromedp.WaitVisible(`#secret`))
+	b.run(visible(`#secret`))
 	secret := b.js(`document.getElementById("secret").textContent`)
 	if !s.tokenWorks(secret) {
 		t.Errorf("secret = %q, want one that works", secret)
 	}
 	b.leave(func() { b.js(`location.reload()`) })
-	b.run(chromedp.WaitVisible(`#gone-title`))
+	b.run(visible(`#gone-title`))
 	b.checkFits()
 	b.checkContrast()
 	b.screenshot("secret-shown-before")
@@ -205,12 +205,12 @@ func TestBrowserTwoTabs(t *testing.T) {
 	token, _ := s.token(s.org, lifecycle.NewToken{Name: "ci"})
 	b := s.open(320, 640, true, true)
 	b.key(kb.Enter)
-	b.run(chromedp.WaitVisible(`#name`))
+	b.run(visible(`#name`))
 	second, cancel := chromedp.NewContext(b.ctx)
 	defer cancel()
 	other := &tab{s, second}
 	for _, t := range []*tab{b, other} {
-		t.run(chromedp.Navigate(s.server.URL+tokenURL(token.ID)), chromedp.WaitReady(`#name`))
+		t.run(goTo(s.server.URL+tokenURL(token.ID)), chromedp.WaitReady(`#name`))
 	}
 	rename := func(t *tab, name string) {
 		t.leave(func() {
@@ -220,7 +220,7 @@ func TestBrowserTwoTabs(t *testing.T) {
 	}
 	rename(other, "theirs")
 	rename(b, "mine")
-	b.run(chromedp.WaitVisible(`#save-mine`))
+	b.run(visible(`#save-mine`))
 	b.checkFits()
 	b.checkContrast()
 	b.screenshot("form-conflict-narrow-dark")

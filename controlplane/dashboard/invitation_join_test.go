@@ -305,20 +305,20 @@ func TestBrowserJoin(t *testing.T) {
 	s, g := newGitHubSite(t, func(c *Config) { c.DevSignIn = &developer })
 	link := s.invite(controlplane.RoleMember)
 	b := s.open(320, 800, false, false)
-	b.run(chromedp.Navigate(s.server.URL+link),
-		chromedp.WaitVisible(`form[action$="/github"] button`))
+	b.run(goTo(s.server.URL+link),
+		visible(`form[action$="/github"] button`))
 	b.screenshot("invitation")
 	b.checkFits()
 	b.checkContrast()
 	b.key(kb.Enter) // the button has the focus
-	b.run(chromedp.WaitVisible(`input[name="login"]`))
+	b.run(visible(`input[name="login"]`))
 	var at string
 	b.run(chromedp.Location(&at))
 	if !strings.HasPrefix(at, g.URL()) {
 		t.Fatalf("the button redirects to %s, want GitHub", at)
 	}
 	b.run(chromedp.SendKeys(`input[name="login"]`, "alice"+kb.Enter),
-		chromedp.WaitVisible(`.flash`))
+		visible(`.flash`))
 	b.screenshot("joined")
 	if m, err := s.store.Member(t.Context(), s.org.ID, "alice"); err != nil ||
 		m.Role != controlplane.RoleMember {

@@ -141,16 +141,16 @@ func TestBrowserInvitedNewcomer(t *testing.T) {
 	s.inviteLogin(g.Account("alice"), controlplane.RoleAdmin)
 	for _, width := range []int64{320, 1280} {
 		b := s.open(width, 800, false, false)
-		b.run(chromedp.Navigate(s.server.URL+"/login"), chromedp.Click(`a.button.primary`),
-			chromedp.WaitVisible(`input[name="login"]`),
+		b.run(goTo(s.server.URL+"/login"), chromedp.Click(`a.button.primary`),
+			visible(`input[name="login"]`),
 			chromedp.SendKeys(`input[name="login"]`, "alice\r"),
-			chromedp.WaitVisible(`form[action$="/accept"] button`))
+			visible(`form[action$="/accept"] button`))
 		b.screenshot("invited")
 		b.checkFits()
 		b.checkContrast()
 		for _, path := range []string{"/invitations", "/domains", "/settings/members"} {
 			var shown string
-			b.run(chromedp.Navigate(s.server.URL+path), chromedp.WaitVisible(`.org a`),
+			b.run(goTo(s.server.URL+path), visible(`.org a`),
 				chromedp.Text(`.org a`, &shown))
 			if strings.TrimSpace(shown) != "alice" {
 				t.Errorf("%s at width %d shows the organization %q, want alice's own", path, width,
@@ -166,12 +166,12 @@ func TestBrowserInvitedNewcomer(t *testing.T) {
 		t.Errorf("Memberships(alice) = %+v, want her own organization only before she accepts", all)
 	}
 	b := s.open(1280, 800, true, false)
-	b.run(chromedp.Navigate(s.server.URL+"/login"), chromedp.Click(`a.button.primary`),
-		chromedp.WaitVisible(`input[name="login"]`),
+	b.run(goTo(s.server.URL+"/login"), chromedp.Click(`a.button.primary`),
+		visible(`input[name="login"]`),
 		chromedp.SendKeys(`input[name="login"]`, "alice\r"),
-		chromedp.WaitVisible(`form[action$="/accept"] button`),
+		visible(`form[action$="/accept"] button`),
 		chromedp.Click(`form[action$="/accept"] button`),
-		chromedp.WaitVisible(`.flash`))
+		visible(`.flash`))
 	b.checkContrast()
 	if m, err := s.store.Member(t.Context(), s.org.ID, "alice"); err != nil || !m.Active() ||
 		m.Role != controlplane.RoleAdmin {

@@ -217,29 +217,29 @@ func TestBrowserInviteByKeyboard(t *testing.T) {
 	s.invite(controlplane.RoleAdmin)
 	b := s.open(320, 800, true, true)
 	b.key(kb.Enter) // the button has the focus
-	b.run(chromedp.WaitVisible(`#name`))
+	b.run(visible(`#name`))
 	look := func(name string) {
 		b.js(`document.querySelectorAll("details").forEach((d) => { d.open = true })`)
 		b.screenshot(name)
 		b.checkFits()
 		b.checkContrast()
 	}
-	b.run(chromedp.Navigate(s.server.URL+"/settings/organization"), chromedp.WaitVisible(`#delete`))
+	b.run(goTo(s.server.URL+"/settings/organization"), visible(`#delete`))
 	look("organization")
-	b.run(chromedp.Navigate(s.server.URL+memberURL(m.User.ID)), chromedp.WaitVisible(`#remove`))
+	b.run(goTo(s.server.URL+memberURL(m.User.ID)), visible(`#remove`))
 	look("member")
-	b.run(chromedp.Navigate(s.server.URL+"/settings/members"), chromedp.WaitVisible(`#days`),
+	b.run(goTo(s.server.URL+"/settings/members"), visible(`#days`),
 		chromedp.Focus(`[name="role"]:checked`))
 	look("members")
 	b.key(kb.ArrowDown, kb.Tab, "x", kb.Enter) // the old text was selected
-	b.run(chromedp.WaitVisible(`#days-error`))
+	b.run(visible(`#days-error`))
 	if got := b.js(
 		`document.activeElement.id + " " + document.querySelector("[name=role]:checked").value`); got != "days admin" {
 		t.Errorf("focus and role after an error = %q, want days admin", got)
 	}
 	b.js(`document.activeElement.select()`)
 	b.key("3", kb.Enter)
-	b.run(chromedp.WaitVisible(`#secret`))
+	b.run(visible(`#secret`))
 	look("invitation-link")
 	b.eventually(`document.activeElement.matches("#link .copy")`)
 	b.key(kb.Enter)

@@ -148,8 +148,8 @@ func TestBrowserSessions(t *testing.T) {
 			s.signedInWith(developer, "192.0.2.7", firefoxAgent)
 			b := s.open(c.width, c.height, c.dark, c.scripts)
 			b.key(kb.Enter)
-			b.run(chromedp.WaitVisible(`#name`), chromedp.Navigate(s.server.URL+sessionsPath),
-				chromedp.WaitVisible(`main table`))
+			b.run(visible(`#name`), goTo(s.server.URL+sessionsPath),
+				visible(`main table`))
 			if c.scripts {
 				b.checkFits()
 				b.checkContrast()
@@ -157,11 +157,11 @@ func TestBrowserSessions(t *testing.T) {
 			b.screenshot("sessions-" + c.name)
 			b.run(chromedp.Focus(`[aria-label^="End: Safari on iPhone"]`))
 			b.key(kb.Enter)
-			b.run(chromedp.WaitVisible(`.flash`))
+			b.run(visible(`.flash`))
 			phone.get("/domains").to("/login")
 			b.run(chromedp.Focus(`form.last button`))
 			b.key(kb.Enter)
-			b.run(chromedp.WaitNotPresent(`form.last`), chromedp.WaitVisible(`.flash`))
+			b.run(chromedp.WaitNotPresent(`form.last`), visible(`.flash`))
 			b.screenshot("sessions-ended-" + c.name)
 		})
 	}

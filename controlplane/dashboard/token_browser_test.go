@@ -4,7 +4,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
@@ -23,20 +22,20 @@ func TestBrowserTokensAndAuditLog(t *testing.T) {
 	s.must(err)
 	b := s.open(320, 640, true, true)
 	b.key(kb.Enter)
-	b.run(chromedp.WaitVisible(`#name`))
+	b.run(visible(`#name`))
 	for name, path := range map[string]string{"tokens": tokensURL, "token": tokenURL(token.ID)} {
-		b.run(chromedp.Navigate(s.server.URL+path), chromedp.WaitVisible(`h1`))
+		b.run(goTo(s.server.URL+path), visible(`h1`))
 		b.js(`document.querySelectorAll("main details").forEach(e => e.open = true)`)
 		b.checkFits()
 		b.checkContrast()
 		b.screenshot(name + "-narrow-dark")
 	}
-	b.run(chromedp.Navigate(s.server.URL+"/settings/tokens/new"), chromedp.WaitVisible(`#name`))
+	b.run(goTo(s.server.URL+"/settings/tokens/new"), visible(`#name`))
 	b.checkFits()
 	b.checkContrast()
 	b.screenshot("newtoken-narrow-dark")
 	b.key("c", "i", kb.Enter)
-	b.run(chromedp.WaitVisible(`#scopes-error`))
+	b.run(visible(`#scopes-error`))
 	b.checkFits()
 	b.checkContrast()
 	if got := b.js(
@@ -44,7 +43,7 @@ func TestBrowserTokensAndAuditLog(t *testing.T) {
 		t.Errorf("focus and name after an error = %q, want scopes-error ci", got)
 	}
 	b.key(kb.Tab, " ", kb.Enter)
-	b.run(chromedp.WaitVisible(`#secret`))
+	b.run(visible(`#secret`))
 	b.checkFits()
 	b.checkContrast()
 	b.screenshot("tokensecret-narrow-dark")
@@ -53,7 +52,7 @@ func TestBrowserTokensAndAuditLog(t *testing.T) {
 	if got := b.js(`navigator.clipboard.readText()`); !s.tokenWorks(got) {
 		t.Errorf("clipboard = %q, want a valid secret", got)
 	}
-	b.run(chromedp.Navigate(s.server.URL+auditURL), chromedp.WaitVisible(`.log`))
+	b.run(goTo(s.server.URL+auditURL), visible(`.log`))
 	b.js(`document.querySelectorAll("main details").forEach(e => e.open = true)`)
 	b.checkFits()
 	b.checkContrast()

@@ -23,8 +23,8 @@ func TestBrowserWebhook(t *testing.T) {
 	})
 	b := s.open(320, 640, true, true)
 	b.key(kb.Enter)
-	b.run(chromedp.WaitVisible(`#name`), chromedp.Navigate(s.server.URL+"/webhooks"),
-		chromedp.WaitVisible(`#url`))
+	b.run(visible(`#name`), goTo(s.server.URL+"/webhooks"),
+		visible(`#url`))
 	if got := b.js(
 		`[...document.querySelectorAll(".some")].some(e => e.checkVisibility())`); got != "false" {
 		t.Error("the event types are visible although all events are selected")
@@ -38,7 +38,7 @@ func TestBrowserWebhook(t *testing.T) {
 	b.key(" ")
 	b.run(chromedp.Focus(`#url`), chromedp.KeyEvent(s.receiver.URL+"/hooks/dcvaas"))
 	b.key(kb.Enter)
-	b.run(chromedp.WaitVisible(`#secret`), chromedp.Focus(`[aria-label="Copy Secret"]`))
+	b.run(visible(`#secret`), chromedp.Focus(`[aria-label="Copy Secret"]`))
 	b.key(kb.Enter)
 	b.eventually(`document.getElementById("announce").textContent === "Secret copied"`)
 	if got, want := b.js(`navigator.clipboard.readText()`),
@@ -56,17 +56,17 @@ func TestBrowserWebhook(t *testing.T) {
 	for _, d := range s.deliverPending(&hooks[0]) {
 		shown = &d
 	}
-	b.run(chromedp.Navigate(s.server.URL+webhookURL(hooks[0].ID)),
-		chromedp.WaitVisible(`[role="tab"]`))
+	b.run(goTo(s.server.URL+webhookURL(hooks[0].ID)),
+		visible(`[role="tab"]`))
 	b.js(`document.querySelectorAll("main details:not([role])").forEach(e => { e.open = true })`)
 	b.checkFits()
 	b.checkContrast()
 	b.screenshot("webhook")
-	b.run(chromedp.Navigate(s.server.URL+deliveryURL(shown)),
-		chromedp.WaitVisible(`#attempt-1-response summary`),
+	b.run(goTo(s.server.URL+deliveryURL(shown)),
+		visible(`#attempt-1-response summary`),
 		chromedp.Focus(`#attempt-1-response summary`))
 	b.key(kb.Enter)
-	b.run(chromedp.WaitVisible(`#attempt-1-response pre`))
+	b.run(visible(`#attempt-1-response pre`))
 	b.js(`document.querySelectorAll("main details").forEach(e => { e.open = true })`)
 	if got := b.js(
 		`document.title + document.querySelectorAll("main script").length`); got != "Domain added · DCVaaS0" {
@@ -75,7 +75,7 @@ func TestBrowserWebhook(t *testing.T) {
 	b.checkFits()
 	b.checkContrast()
 	b.screenshot("delivery")
-	b.run(chromedp.Navigate(s.server.URL+"/webhooks"), chromedp.WaitVisible(`table`))
+	b.run(goTo(s.server.URL+"/webhooks"), visible(`table`))
 	b.checkFits()
 	b.checkContrast()
 	b.screenshot("webhooks")
