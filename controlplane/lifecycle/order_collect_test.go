@@ -97,11 +97,9 @@ func TestCollectedCertificateIsCurrent(t *testing.T) {
 	}
 }
 
-// If the certificate arrives while the job orders another one, that one is kept in the history.
-func TestSecondCertificateOfARunIsHistory(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	d := w.issuing("example.com")
+// collectDuringBackup lets the order at primary get stuck after it is finalized. Its certificate is
+// collected while the job orders another one at backup, which returns the error.
+func (w *world) collectDuringBackup(backup error) {
 	w.ca.stuck("primary", controlplane.StepFinalized, verdictOf(controlplane.VerdictUnreachable))
 	stuck := w.ca.answers
 	w.ca.collect(func(o *controlplane.Order) (*controlplane.Certificate, error) {
@@ -111,10 +109,18 @@ func TestSecondCertificateOfARunIsHistory(t *testing.T) {
 		if o.CA == "backup" {
 			w.clock.add(3 * time.Minute)
 			_, err := w.CollectOrders(ctx)
-			return err
+			return errors.Join(err, backup)
 		}
 		return stuck(ctx, o, j)
 	})
+}
+
+// If the certificate arrives while the job orders another one, that one is kept in the history.
+func TestSecondCertificateOfARunIsHistory(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.issuing("example.com")
+	w.collectDuringBackup(nil)
 	j := w.run(d, controlplane.JobStartIssuance)
 	wantJob(t, j, controlplane.JobSucceeded, "", 0)
 	d = w.domain(d)
@@ -135,19 +141,7 @@ func TestJobEndsWithTheCollectedCertificate(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.issuing("example.com")
-	w.ca.stuck("primary", controlplane.StepFinalized, verdictOf(controlplane.VerdictUnreachable))
-	stuck := w.ca.answers
-	w.ca.collect(func(o *controlplane.Order) (*controlplane.Certificate, error) {
-		return w.ca.issue(o, 90*day), nil
-	})
-	w.ca.answer(func(ctx context.Context, o *controlplane.Order, j controlplane.Journal) error {
-		if o.CA == "backup" {
-			w.clock.add(3 * time.Minute)
-			_, err := w.CollectOrders(ctx)
-			return errors.Join(err, verdictOf(controlplane.VerdictUnreachable))
-		}
-		return stuck(ctx, o, j)
-	})
+	w.collectDuringBackup(verdictOf(controlplane.VerdictUnreachable))
 	wantJob(t, w.run(d, controlplane.JobStartIssuance), controlplane.JobQueued, "ca-unreachable",
 		0)
 	runs := len(w.ca.runs())
