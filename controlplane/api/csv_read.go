@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"strings"
 	"unicode/utf16"
-	"unicode/utf8"
 )
 
 // csvReader reads CSV as spreadsheets write it: commas, semicolons, or tabs between fields; CR, LF,
@@ -198,13 +197,5 @@ func decodeText(raw []byte) []byte {
 	for i := range units {
 		units[i] = order.Uint16(raw[2*i:])
 	}
-	return utf8Of(units)
-}
-
-func utf8Of(units []uint16) []byte {
-	var text []byte
-	for _, c := range utf16.Decode(units) {
-		text = utf8.AppendRune(text, c)
-	}
-	return text
+	return []byte(string(utf16.Decode(units)))
 }
