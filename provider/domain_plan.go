@@ -170,11 +170,11 @@ func (m *domainModel) warnOfOrder(state *domainModel, diags *diag.Diagnostics) {
 	}
 	title := "A new certificate will be ordered"
 	text := "The change of " + strings.Join(changed, ", ") + " applies to a new certificate of " +
-		m.label() + ", which the service orders within seconds. The present certificate stays in " +
+		m.label() + ", which the service orders within seconds. The current certificate stays in " +
 		"use until then. To wait for it, set options_revision of dcvaas_domain_validation."
 	if !m.AutoIssue.IsUnknown() && !m.AutoIssue.ValueBool() {
 		title = "No new certificate will be ordered"
-		text = "The change of " + strings.Join(changed, ", ") + " does not apply to the present " +
+		text = "The change of " + strings.Join(changed, ", ") + " does not apply to the current " +
 			"certificate of " + m.label() + ", and auto_issue = false. Request a new one, for " +
 			"example with the action dcvaas_renew; otherwise the next renewal has the new options."
 	}

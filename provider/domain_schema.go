@@ -159,7 +159,7 @@ func (r *domainResource) Schema(
 }
 
 // ordersCertificate says when a change of an option takes effect.
-const ordersCertificate = " A change orders a new certificate immediately, unless `auto_issue` is `false`; the present certificate stays in use until the new one is issued."
+const ordersCertificate = " A change orders a new certificate immediately, unless `auto_issue` is `false`; the current certificate stays in use until the new one is issued."
 
 func computedTime(description string) schema.StringAttribute {
 	return schema.StringAttribute{CustomType: timetypes.RFC3339Type{}, Computed: true,
