@@ -16,7 +16,7 @@ import (
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/devstack"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres/postgrestest"
-	"github.com/dcvaas/terraform-provider-dcvaas/internal/doctest"
+	"github.com/dcvaas/terraform-provider-dcvaas/docs/doctest"
 )
 
 // world is what a reader of the guide has before it: Postgres, Redis, a CA, DNS. Its ports and

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/dcvaas/terraform-provider-dcvaas/internal/doctest"
+	"github.com/dcvaas/terraform-provider-dcvaas/docs/doctest"
 )
 
 const document = "# Title\n\ntext\n\n```shell\necho hello\n```\n\nIt prints:\n\n```\nhello\n```\n\n" +
