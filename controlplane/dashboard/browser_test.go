@@ -122,40 +122,46 @@ func (t *tab) run(actions ...chromedp.Action) {
 	}
 }
 
-// goTo opens an address and waits until its page is complete, for up to 10 seconds. It asks the
-// page, because the browser may not report the end of a navigation that starts while another page
-// is loading.
+// complete waits until the tab shows a complete page other than the one with the time origin
+// before, for up to a minute, and returns the page's time origin. It asks repeatedly from outside:
+// a script that waits on a page stops when the browser keeps that page in its cache, and the test
+// library can lose a page that is left while it is loading.
+func complete(ctx context.Context, before string) (string, error) {
+	var now string
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
+		err := chromedp.Evaluate(`document.readyState + " " + performance.timeOrigin`,
+			&now).Do(ctx)
+		state, origin, _ := strings.Cut(now, " ")
+		if err == nil && state == "complete" && origin != before {
+			return origin, nil
+		}
+		select {
+		case <-ctx.Done():
+			return "", ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	return "", errors.New("no complete page: " + now)
+}
+
+// goTo opens an address and waits for its page.
 func goTo(address string) chromedp.Action {
 	return chromedp.ActionFunc(func(ctx context.Context) error {
-		const state = `document.readyState + " " + performance.timeOrigin`
-		var before, now string
-		for range 500 { // a page that is still loading could be mistaken for the next one
-			err := chromedp.Evaluate(state, &before).Do(ctx)
-			ready, origin, _ := strings.Cut(before, " ")
-			if before = origin; err == nil && ready == "complete" {
-				break
-			}
-			time.Sleep(20 * time.Millisecond)
+		before, err := complete(ctx, "")
+		if err != nil {
+			return err
 		}
-		time.Sleep(100 * time.Millisecond) // until its events have arrived
+		time.Sleep(100 * time.Millisecond) // until the test library knows the page
 		_, _, failed, _, err := page.Navigate(address).Do(ctx)
 		if err != nil || failed != "" {
 			return errors.Join(err, errors.New(failed))
 		}
-		for range 500 {
-			err := chromedp.Evaluate(state, &now).Do(ctx)
-			ready, origin, _ := strings.Cut(now, " ")
-			if err == nil && ready == "complete" && origin != before {
-				return nil
-			}
-			time.Sleep(20 * time.Millisecond)
-		}
-		return ctx.Err()
+		_, err = complete(ctx, before)
+		return err
 	})
 }
 
-// visible waits until the first element that matches the CSS selector is visible. It asks the page,
-// as goTo does.
+// visible waits until the first element that matches the CSS selector is visible.
 func visible(selector string) chromedp.Action {
 	return chromedp.ActionFunc(func(ctx context.Context) error {
 		seen := fmt.Sprintf(`document.querySelector(%q)?.checkVisibility() ?? false`, selector)

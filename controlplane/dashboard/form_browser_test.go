@@ -8,10 +8,8 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
@@ -91,26 +89,15 @@ func (t *tab) signInBrowser(visitor *site) {
 		WithURL(t.server.URL).WithHTTPOnly(true))
 }
 
-// leave runs an action that navigates, and waits for the next page. It asks repeatedly, because a
-// script that waits on a page stops forever when the browser keeps that page in its cache.
+// leave runs an action that navigates, and waits for the next page.
 func (t *tab) leave(action func()) {
 	t.t.Helper()
 	before := t.js(`String(performance.timeOrigin)`)
 	action()
-	const next = `document.readyState + " " + performance.timeOrigin`
-	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
-		ctx, cancel := context.WithTimeout(t.ctx, 5*time.Second)
-		var now string
-		err := chromedp.Run(ctx, chromedp.Evaluate(next, &now))
-		cancel()
-		state, origin, _ := strings.Cut(now, " ")
-		if err == nil && state == "complete" && origin != before {
-			return
-		}
-		if time.Now().After(end) {
-			t.t.Fatalf("no next page: %s, %v", now, err)
-		}
-	}
+	t.run(chromedp.ActionFunc(func(ctx context.Context) error {
+		_, err := complete(ctx, before)
+		return err
+	}))
 }
 
 // For every form, on a slow server: a double click submits it once, and its button shows the
@@ -124,7 +111,7 @@ func TestBrowserFormsAreSubmittedOnce(t *testing.T) {
 		p := s.newTenant("browser")
 		action, page := c.at(p, route)
 		b.signInBrowser(p.owner)
-		b.run(goTo(s.server.URL+page), chromedp.WaitReady(`main`))
+		b.run(goTo(s.server.URL+page), visible(`main`))
 		before := s.actionsOf(p)
 		release := g.hold()
 		at, _ := json.Marshal(action)
@@ -210,7 +197,7 @@ func TestBrowserTwoTabs(t *testing.T) {
 	defer cancel()
 	other := &tab{s, second}
 	for _, t := range []*tab{b, other} {
-		t.run(goTo(s.server.URL+tokenURL(token.ID)), chromedp.WaitReady(`#name`))
+		t.run(goTo(s.server.URL+tokenURL(token.ID)), visible(`#name`))
 	}
 	rename := func(t *tab, name string) {
 		t.leave(func() {
