@@ -2,10 +2,12 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"regexp"
+	"maps"
+	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/getkin/kin-openapi/openapi3"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
@@ -55,40 +57,23 @@ func problemTable() string {
 	return b.String()
 }
 
-var (
-	apiPath    = regexp.MustCompile(`^  (/\S+):$`)
-	apiMethod  = regexp.MustCompile(`^    (get|post|put|patch|delete):$`)
-	apiSummary = regexp.MustCompile(`^      summary: '?(.*?)'?$`)
-	apiScope   = regexp.MustCompile(`^      x-scope: (\S+)$`)
-)
-
 // scopeTable returns the scope of each operation of the API.
 func scopeTable() (string, error) {
-	text, err := os.ReadFile(contract)
+	doc, err := openapi3.NewLoader().LoadFromFile(contract)
 	if err != nil {
 		return "", err
 	}
 	var b strings.Builder
 	b.WriteString("| operation | scope | |\n|---|---|---|\n")
-	path, method, summary := "", "", ""
-	n := 0
-	for line := range strings.Lines(string(text)) {
-		line = strings.TrimRight(line, "\n")
-		switch {
-		case apiPath.MatchString(line):
-			path = apiPath.FindStringSubmatch(line)[1]
-		case apiMethod.MatchString(line):
-			method = strings.ToUpper(apiMethod.FindStringSubmatch(line)[1])
-		case apiSummary.MatchString(line):
-			summary = strings.ReplaceAll(apiSummary.FindStringSubmatch(line)[1], "''", "'")
-		case apiScope.MatchString(line) && path != "":
-			n++
-			fmt.Fprintf(&b, "| `%s %s` | `%s` | %s |\n", method, path,
-				apiScope.FindStringSubmatch(line)[1], summary)
+	paths := doc.Paths.Map()
+	for _, path := range slices.Sorted(maps.Keys(paths)) {
+		operations := paths[path].Operations()
+		for _, method := range slices.Sorted(maps.Keys(operations)) {
+			op := operations[method]
+			if scope, ok := op.Extensions["x-scope"].(string); ok {
+				fmt.Fprintf(&b, "| `%s %s` | `%s` | %s |\n", method, path, scope, op.Summary)
+			}
 		}
-	}
-	if n == 0 {
-		return "", fmt.Errorf("%s has no operations with a scope", contract)
 	}
 	return b.String(), nil
 }
