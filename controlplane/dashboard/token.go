@@ -182,7 +182,7 @@ func (v *visit) previousTokenSecrets(t *controlplane.Token) []previousSecret {
 	if v.expired(t) {
 		return nil
 	}
-	return v.previousSecrets(t.Secrets.Valid(v.since(t)))
+	return v.previousSecrets(t.Secrets)
 }
 
 // previousUntil returns the expiry of the last of a token's previous secrets, or the zero moment if
@@ -191,13 +191,5 @@ func (v *visit) previousUntil(t *controlplane.Token) moment {
 	if v.expired(t) {
 		return moment{}
 	}
-	return v.maybeAt(t.Secrets.PreviousUntil(v.since(t)))
-}
-
-// since returns the time of the visit, or that of the token's rotation during it.
-func (v *visit) since(t *controlplane.Token) time.Time {
-	if t.RotatedAt != nil && t.RotatedAt.After(v.now) {
-		return *t.RotatedAt
-	}
-	return v.now
+	return v.maybeAt(t.Secrets.PreviousUntil(v.now))
 }
