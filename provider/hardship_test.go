@@ -172,17 +172,18 @@ func TestCLIRestartedMidway(t *testing.T) {
 	tf.whole(n)
 }
 
-// With a limit of 100 calls per minute and fifty resources in parallel, Terraform waits and
-// succeeds. The proxy enforces the limit, because the API lets calls pass when its Redis is slow.
+// With a limit of 40 calls at once and 10 per second, and fifty resources in parallel, Terraform
+// waits and succeeds. The proxy enforces the limit, because the API lets calls pass when its Redis is
+// slow.
 func TestCLIRateLimited(t *testing.T) {
-	const n, perMinute = 50, 100
+	const n, most, perSecond = 50, 40, 10
 	a := newAcc(t).organization(t)
 	var mu sync.Mutex
-	left, last, limited := 90.0, time.Now(), 0
+	left, last, limited := float64(most), time.Now(), 0
 	p := a.proxy(func(w http.ResponseWriter, _ *http.Request) bool {
 		mu.Lock()
 		defer mu.Unlock()
-		left, last = min(perMinute, left+perMinute*time.Since(last).Minutes()), time.Now()
+		left, last = min(most, left+perSecond*time.Since(last).Seconds()), time.Now()
 		if left >= 1 {
 			left--
 			return false

@@ -97,15 +97,17 @@ func TestUnavailableCAAlone(t *testing.T) {
 // then, even if a user requests issuance. If there is a backup, the backup issues.
 func TestRateLimitedCA(t *testing.T) {
 	t.Parallel()
-	for form, after := range map[string]string{"seconds": "3600",
-		"date": time.Now().Add(time.Hour).UTC().Format(http.TimeFormat)} {
+	for form, after := range map[string]func() string{
+		"seconds": func() string { return "3600" },
+		"date":    func() string { return time.Now().Add(time.Hour).UTC().Format(http.TimeFormat) },
+	} {
 		for _, alone := range []bool{true, false} {
 			t.Run(form+", alone: "+strconv.FormatBool(alone), func(t *testing.T) {
 				t.Parallel()
 				u := newUnruly()
 				s := startUnruly(t, u, alone)
 				const name = "limited.example.com"
-				u.on(name, forNewOrder, reject(always, 429, rateLimited, "Retry-After", after))
+				u.on(name, forNewOrder, reject(always, 429, rateLimited, "Retry-After", after()))
 				d := s.add(name)
 				if !alone {
 					s.wantIssuer(s.waitActive(d.Id), "backup")
