@@ -177,6 +177,9 @@ func (d *docRun) terraform(b *doctest.Block, full bool) {
 	if b.Has("plan-token") && full {
 		d.planWith(b)
 	}
+	if address := b.Option("passes"); address != "" && full {
+		d.passes(b, address)
+	}
 	if address := b.Option("again"); address != "" && full {
 		if out, err := d.cli("apply", "-replace="+address); err != nil {
 			d.Errorf("%s: terraform apply -replace=%s: %v\n%s", b.At(), address, err, out)

@@ -85,8 +85,10 @@ case "$1 $2" in
 "acm import-certificate")
   shift 2
   case $1 in
-  --tags) [ ! -f ~/imported ] && echo arn:aws:acm:stub >~/imported ;;
-  --certificate-arn) [ "$2" = "$(cat ~/imported)" ] && echo again >>~/imported.again ;;
+  --tags)
+    if [ -f ~/imported ]; then echo "another certificate is imported" >&2; exit 1; fi
+    echo arn:aws:acm:stub >~/imported ;;
+  --certificate-arn) [ "$2" = "$(cat ~/imported)" ] || exit 1 ;;
   *) exit 1 ;;
   esac
   for file; do

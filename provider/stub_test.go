@@ -113,6 +113,15 @@ func (s *stubs) taken() []string {
 	return out
 }
 
+// written returns the write-only values that were written since the last call.
+func (s *stubs) written() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := s.secrets
+	s.secrets = nil
+	return out
+}
+
 type stubProvider struct {
 	stubs *stubs
 	name  string
