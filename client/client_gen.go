@@ -934,7 +934,8 @@ type Certificate struct {
 	// Example: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 	FingerprintSha256 string `json:"fingerprint_sha256"`
 
-	// HasKey Whether the private key is stored here.
+	// HasKey Whether the private key is stored here. The key of a certificate that was replaced is
+	// removed 30 days after the replacement, or when the certificate expires, whichever is first.
 	HasKey bool `json:"has_key"`
 
 	// Id ID of the certificate.
@@ -3542,7 +3543,8 @@ type ClientInterface interface {
 	//
 	// Every call is recorded in the audit log, even a retry with the same `Idempotency-Key`: the
 	// key is read again, because no copy of it is kept. Returns 409 if a CSR was supplied, because
-	// the private key was never stored here.
+	// the private key was never stored here, and if the certificate was replaced and its key was
+	// removed: 30 days after the replacement, or when it expires, whichever is first.
 	//
 	// Corresponds with POST /api/certificates/{certificate}/key (the `DownloadKey` operationId).
 	DownloadKey(ctx context.Context, certificate CertificateID, params *DownloadKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3927,10 +3929,10 @@ type ClientInterface interface {
 
 	// DeleteOrganization Delete the organization
 	//
-	// Deletes the organization with all its objects. Its domains are deleted immediately and their
-	// targets no longer resolve, tokens and sessions stop working, and webhooks receive no further
-	// events. Issued certificates remain valid until they expire. The audit log is kept for the
-	// plan's retention period.
+	// Deletes the organization with all its objects. Immediately, tokens and sessions stop working,
+	// the targets of its domains no longer resolve, no more jobs run, and webhooks receive no further
+	// events. Its objects are then removed in the background. Issued certificates remain valid until
+	// they expire. The audit log is kept for 3 years.
 	//
 	// Corresponds with DELETE /api/organization (the `DeleteOrganization` operationId).
 	DeleteOrganization(ctx context.Context, params *DeleteOrganizationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4454,7 +4456,8 @@ func (c *rawClient) DownloadCertificate(ctx context.Context, certificate Certifi
 //
 // Every call is recorded in the audit log, even a retry with the same `Idempotency-Key`: the
 // key is read again, because no copy of it is kept. Returns 409 if a CSR was supplied, because
-// the private key was never stored here.
+// the private key was never stored here, and if the certificate was replaced and its key was
+// removed: 30 days after the replacement, or when it expires, whichever is first.
 //
 // Corresponds with POST /api/certificates/{certificate}/key (the `DownloadKey` operationId).
 func (c *rawClient) DownloadKey(ctx context.Context, certificate CertificateID, params *DownloadKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5209,10 +5212,10 @@ func (c *rawClient) GetContract(ctx context.Context, reqEditors ...RequestEditor
 
 // DeleteOrganization Delete the organization
 //
-// Deletes the organization with all its objects. Its domains are deleted immediately and their
-// targets no longer resolve, tokens and sessions stop working, and webhooks receive no further
-// events. Issued certificates remain valid until they expire. The audit log is kept for the
-// plan's retention period.
+// Deletes the organization with all its objects. Immediately, tokens and sessions stop working,
+// the targets of its domains no longer resolve, no more jobs run, and webhooks receive no further
+// events. Its objects are then removed in the background. Issued certificates remain valid until
+// they expire. The audit log is kept for 3 years.
 //
 // Corresponds with DELETE /api/organization (the `DeleteOrganization` operationId).
 func (c *rawClient) DeleteOrganization(ctx context.Context, params *DeleteOrganizationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -10293,7 +10296,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Every call is recorded in the audit log, even a retry with the same `Idempotency-Key`: the
 	// key is read again, because no copy of it is kept. Returns 409 if a CSR was supplied, because
-	// the private key was never stored here.
+	// the private key was never stored here, and if the certificate was replaced and its key was
+	// removed: 30 days after the replacement, or when it expires, whichever is first.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -10720,10 +10724,10 @@ type ClientWithResponsesInterface interface {
 
 	// DeleteOrganizationWithResponse Delete the organization
 	//
-	// Deletes the organization with all its objects. Its domains are deleted immediately and their
-	// targets no longer resolve, tokens and sessions stop working, and webhooks receive no further
-	// events. Issued certificates remain valid until they expire. The audit log is kept for the
-	// plan's retention period.
+	// Deletes the organization with all its objects. Immediately, tokens and sessions stop working,
+	// the targets of its domains no longer resolve, no more jobs run, and webhooks receive no further
+	// events. Its objects are then removed in the background. Issued certificates remain valid until
+	// they expire. The audit log is kept for 3 years.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -19058,7 +19062,8 @@ func (c *ClientWithResponses) DownloadCertificateWithResponse(ctx context.Contex
 //
 // Every call is recorded in the audit log, even a retry with the same `Idempotency-Key`: the
 // key is read again, because no copy of it is kept. Returns 409 if a CSR was supplied, because
-// the private key was never stored here.
+// the private key was never stored here, and if the certificate was replaced and its key was
+// removed: 30 days after the replacement, or when it expires, whichever is first.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -19707,10 +19712,10 @@ func (c *ClientWithResponses) GetContractWithResponse(ctx context.Context, reqEd
 
 // DeleteOrganizationWithResponse Delete the organization
 //
-// Deletes the organization with all its objects. Its domains are deleted immediately and their
-// targets no longer resolve, tokens and sessions stop working, and webhooks receive no further
-// events. Issued certificates remain valid until they expire. The audit log is kept for the
-// plan's retention period.
+// Deletes the organization with all its objects. Immediately, tokens and sessions stop working,
+// the targets of its domains no longer resolve, no more jobs run, and webhooks receive no further
+// events. Its objects are then removed in the background. Issued certificates remain valid until
+// they expire. The audit log is kept for 3 years.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -25054,7 +25059,7 @@ func ParseDeleteOrganizationResponse(rsp *http.Response) (*DeleteOrganizationRes
 	}
 
 	switch {
-	case rsp.StatusCode == 204:
+	case rsp.StatusCode == 202:
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:

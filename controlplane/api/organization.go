@@ -47,7 +47,7 @@ func (a *API) DeleteOrganization(
 	if err := a.lifecycle.DeleteOrganization(ctx, p.actor, p.org(), r.Params.Confirm); err != nil {
 		return nil, err
 	}
-	return DeleteOrganization204Response{}, nil
+	return DeleteOrganization202Response{}, nil
 }
 
 // GetUsage implements GET /api/organization/usage.

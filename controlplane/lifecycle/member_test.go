@@ -1,6 +1,7 @@
 package lifecycle_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
 // account returns the nth GitHub account.
@@ -305,6 +307,37 @@ func TestDeleteOrganization(t *testing.T) {
 	wantError(t, "wrong name", w.DeleteOrganization(ctx, alice, w.org, "example"),
 		controlplane.KindInvalid, "confirm-mismatch")
 	must(t, w.DeleteOrganization(ctx, alice, w.org, "Example"))
+	// All access ends at once, even before a row is removed.
+	if _, err := w.Store.Organization(ctx, w.org); !controlplane.IsKind(err,
+		controlplane.KindNotFound) {
+		t.Errorf("Organization after the deletion = %v, want not found", err)
+	}
+	for _, table := range []string{"api_tokens", "organization_members", "sessions", "invitations",
+		"challenges"} {
+		if n := value[int](w, `SELECT count(*) FROM `+table+` WHERE org_id = $1`, w.org); n != 0 {
+			t.Errorf("%s has %d rows after the deletion, want 0", table, n)
+		}
+	}
+	if exists, _, err := w.Store.LookupTarget(ctx, d.Target, w.clock.Now()); exists || err != nil {
+		t.Errorf("LookupTarget after the deletion = %v, %v, want false", exists, err)
+	}
+	_, err = w.AddDomain(ctx, alice, w.org, lifecycle.NewDomain{Name: "late.example.com"})
+	wantError(t, "adding a domain", err, controlplane.KindNotFound, "not-found")
+	j := w.job(d, controlplane.JobStartIssuance)
+	w.exec(`UPDATE jobs SET status = 'queued' WHERE id = $1`, j.ID)
+	if _, err := w.Store.ClaimJob(ctx, j.ID, j.Generation, "w", time.Minute,
+		w.clock.Now()); !errors.Is(err, postgres.ErrStale) {
+		t.Errorf("ClaimJob after the deletion = %v, want ErrStale", err)
+	}
+	if n, err := w.RemoveDeleted(ctx); n != 1 || err != nil {
+		t.Errorf("RemoveDeleted = %d, %v, want 1", n, err)
+	}
+	if n, err := w.RemoveDeleted(ctx); n != 0 || err != nil {
+		t.Errorf("a second RemoveDeleted = %d, %v, want 0", n, err)
+	}
+	if n := value[int](w, `SELECT count(*) FROM organizations WHERE id = $1`, w.org); n != 0 {
+		t.Error("the organization was not removed")
+	}
 	for _, table := range []string{"domains", "jobs", "certificates", "acme_orders", "api_tokens",
 		"organization_members", "sessions", "invitations"} {
 		if n := value[int](w, `SELECT count(*) FROM `+table+` WHERE org_id = $1`, w.org); n != 0 {

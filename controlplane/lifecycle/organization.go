@@ -73,32 +73,6 @@ func (s *Service) RenameOrganization(
 	return o, err
 }
 
-// DeleteOrganization deletes an organization with everything in it: the validation zone no longer
-// serves its targets, and its tokens and sessions are revoked. Its audit log is kept. confirm must
-// be its name.
-func (s *Service) DeleteOrganization(
-	ctx context.Context, actor controlplane.Actor, orgID, confirm string,
-) error {
-	return s.Store.InTx(ctx, func(t *postgres.Tx) error {
-		o, err := t.LockOrganization(ctx, orgID)
-		if err != nil {
-			return err
-		}
-		if confirm != o.Name {
-			return controlplane.Invalid("/confirm", "confirm-mismatch",
-				"The value of confirm is not the organization's name.",
-				"Send the exact name of the organization.")
-		}
-		if err := t.DeleteOrganization(ctx, orgID); err != nil {
-			return err
-		}
-		entry := s.audit(orgID, actor, controlplane.ActionOrgDeleted, "organization", orgID,
-			s.now())
-		entry.Before = map[string]any{"name": o.Name, "tier": string(o.Tier), "domains": o.Domains}
-		return t.Audit(ctx, entry)
-	})
-}
-
 // organizationName returns the name in stored form.
 func organizationName(name string) (string, error) {
 	if name = strings.TrimSpace(name); name == "" || utf8.RuneCountInString(name) > 200 {

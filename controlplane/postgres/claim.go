@@ -60,7 +60,8 @@ func (s *Store) ClaimJob(
 		// One of the two was not available. If the job is queued at this generation, its domain is
 		// held, or one of the rows is locked.
 		j, err := s.oneJob(ctx, id, `SELECT `+jobColumns+
-			` FROM jobs j WHERE j.id = $1 AND j.generation = $2 AND j.status = 'queued'`, id,
+			` FROM jobs j WHERE j.id = $1 AND j.generation = $2 AND j.status = 'queued' AND NOT `+
+			orgDeleted, id,
 			generation)
 		switch {
 		case controlplane.IsKind(err, controlplane.KindNotFound):
@@ -98,9 +99,10 @@ func (c *Claim) scanAlone(row pgx.Row) error {
 // plan by an index of open jobs. Such a plan looks cheap while few jobs are open, and reads all of
 // them for each job once there are many.
 const (
-	claimable = `CASE j.status WHEN 'queued' THEN true WHEN 'running' THEN j.claimed_until < now() END`
-	heldBy    = `CASE status WHEN 'running' THEN claimed_by = @worker END`
-	setClaim  = `status = 'running', reason = '', claimed_by = @worker, claimed_until = now() + @lease, updated_at = @now`
+	claimable  = `CASE j.status WHEN 'queued' THEN true WHEN 'running' THEN j.claimed_until < now() END`
+	orgDeleted = `EXISTS (SELECT FROM organizations WHERE id = j.org_id AND deleted_at IS NOT NULL)`
+	heldBy     = `CASE status WHEN 'running' THEN claimed_by = @worker END`
+	setClaim   = `status = 'running', reason = '', claimed_by = @worker, claimed_until = now() + @lease, updated_at = @now`
 )
 
 // claimJob claims a job and its domain. It locks the domain first, like every statement that locks
@@ -109,6 +111,7 @@ var claimJob = `
 	WITH held AS MATERIALIZED (
 		SELECT d.id FROM jobs j JOIN domains d ON d.id = j.domain_id
 		WHERE j.id = @job AND j.generation = @generation AND ` + claimable + ` AND (d.claimed_by IN ('', @job) OR d.claimed_until < now())
+			AND NOT ` + orgDeleted + `
 		FOR NO KEY UPDATE OF d, j SKIP LOCKED
 	), job AS (
 		UPDATE jobs j SET ` + setClaim + ` FROM held

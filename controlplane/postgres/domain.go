@@ -221,7 +221,7 @@ func domainArgs(d *controlplane.Domain) (named, error) {
 func (q queries) DeleteDomain(ctx context.Context, orgID, id string) error {
 	// The organization, which counts its domains, is locked first, as in AddDomain.
 	tag, err := q.db.Exec(ctx, `
-		WITH org AS MATERIALIZED (SELECT id FROM organizations WHERE id = $1 FOR NO KEY UPDATE)
+		WITH org AS MATERIALIZED (SELECT id FROM organizations WHERE id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE)
 		DELETE FROM domains d USING org WHERE d.org_id = org.id AND d.id = $2`, orgID, id)
 	if err == nil && tag.RowsAffected() == 0 {
 		return controlplane.NotFound("domain", id)

@@ -44,7 +44,7 @@ func (q queries) AddDomain(
 var addDomain = `
 	WITH org AS (
 		UPDATE organizations SET domain_count = domain_count + 1
-		WHERE id = @org_id AND domain_count < coalesce(domain_limit,
+		WHERE id = @org_id AND deleted_at IS NULL AND domain_count < coalesce(domain_limit,
 			CASE subscription_tier WHEN 'free' THEN @free::int WHEN 'pro' THEN @pro::int ELSE @agency::int END)
 		RETURNING id
 	), dom AS (

@@ -18,7 +18,7 @@ func (t *Tx) LockDomains(
 	found := make(map[string]*controlplane.Domain)
 	b := &pgx.Batch{}
 	// AddDomain and DeleteDomain lock the organization's row first, too.
-	b.Queue(`SELECT true FROM organizations WHERE id = $1 FOR NO KEY UPDATE`, orgID).
+	b.Queue(`SELECT true FROM organizations WHERE id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE`, orgID).
 		QueryRow(func(row pgx.Row) error { return row.Scan(&locked) })
 	// A separate statement: its snapshot is taken after the lock.
 	b.Queue(`SELECT `+domainColumns+` FROM domains d WHERE d.org_id = $1 AND d.name = ANY($2)`,

@@ -55,7 +55,7 @@ func (q queries) Memberships(
 ) ([]controlplane.Membership, error) {
 	rows, err := q.db.Query(ctx,
 		`SELECT m.role, o.id, o.name, o.subscription_tier, o.domain_limit, o.domain_count, o.created_at
-		FROM organization_members m JOIN organizations o ON o.id = m.org_id JOIN users u ON u.id = m.user_id
+		FROM organization_members m JOIN organizations o ON o.id = m.org_id AND o.deleted_at IS NULL JOIN users u ON u.id = m.user_id
 		WHERE m.user_id = $1 ORDER BY o.id = u.last_org_id DESC, m.created_at, o.id`, userID)
 	if err != nil {
 		return nil, translate(err, "", "")

@@ -53,7 +53,7 @@ type InvitedTo struct {
 func (q queries) InvitedTo(ctx context.Context, userID string, now time.Time) ([]InvitedTo, error) {
 	rows, err := q.db.Query(ctx,
 		`SELECT o.name, coalesce(u.login, ''), coalesce(u.name, ''), m.org_id, m.role, m.created_at, m.created_by, m.expires_at
-		FROM member_invitations m JOIN organizations o ON o.id = m.org_id LEFT JOIN users u ON u.id = m.creator_user_id
+		FROM member_invitations m JOIN organizations o ON o.id = m.org_id AND o.deleted_at IS NULL LEFT JOIN users u ON u.id = m.creator_user_id
 		WHERE m.user_id = $1 AND m.expires_at > $2 AND m.declined_at IS NULL ORDER BY m.created_at, m.org_id`, userID, now)
 	if err != nil {
 		return nil, translate(err, "", "")

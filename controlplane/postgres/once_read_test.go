@@ -77,7 +77,7 @@ func TestOnceWithoutAnswer(t *testing.T) {
 	kept, err := d.Once(t.Context(), key, start, start,
 		func(ctx context.Context) (*postgres.Answer, error) {
 			return nil, d.InTx(ctx, func(tx *postgres.Tx) error {
-				return tx.DeleteOrganization(ctx, d.org)
+				return tx.EndOrganization(ctx, d.org, start)
 			})
 		})
 	if kept != nil || err != nil {

@@ -16,7 +16,7 @@ func scanOrganization(row pgx.CollectableRow) (controlplane.Organization, error)
 	return o, err
 }
 
-// Organization returns one organization.
+// Organization returns one organization. One that was deleted is not found.
 func (q queries) Organization(
 	ctx context.Context, orgID string,
 ) (*controlplane.Organization, error) {
@@ -35,13 +35,13 @@ func (q queries) organization(
 	ctx context.Context, orgID, lock string,
 ) (*controlplane.Organization, error) {
 	return one(ctx, q, scanOrganization, "organization", orgID, `SELECT `+organizationColumns+
-		` FROM organizations WHERE id = $1`+lock, orgID)
+		` FROM organizations WHERE id = $1 AND deleted_at IS NULL`+lock, orgID)
 }
 
 // Organizations returns every organization, oldest first, for the operator's commands.
 func (q queries) Organizations(ctx context.Context) ([]controlplane.Organization, error) {
 	return all(ctx, q, scanOrganization, `SELECT `+organizationColumns+
-		` FROM organizations ORDER BY created_at, id`)
+		` FROM organizations WHERE deleted_at IS NULL ORDER BY created_at, id`)
 }
 
 // AddOrganization stores a new organization.
@@ -55,13 +55,6 @@ func (q queries) AddOrganization(ctx context.Context, o *controlplane.Organizati
 // RenameOrganization changes an organization's name.
 func (t *Tx) RenameOrganization(ctx context.Context, orgID, name string) error {
 	_, err := t.db.Exec(ctx, `UPDATE organizations SET name = $2 WHERE id = $1`, orgID, name)
-	return translate(err, "organization", orgID)
-}
-
-// DeleteOrganization removes an organization with everything in it except its log. The name servers
-// are notified of each deleted domain.
-func (t *Tx) DeleteOrganization(ctx context.Context, orgID string) error {
-	_, err := t.db.Exec(ctx, `DELETE FROM organizations WHERE id = $1`, orgID)
 	return translate(err, "organization", orgID)
 }
 

@@ -20,7 +20,7 @@ func (q queries) Session(
 		SELECT s.id, s.org_id, s.ip, s.user_agent, s.created_at, s.last_seen_at, s.expires_at, m.role, o.subscription_tier,
 			(SELECT count(*) FROM member_invitations i WHERE i.user_id = s.user_id AND i.expires_at > $2 AND i.declined_at IS NULL), `+userColumns+`
 		FROM sessions s JOIN organization_members m ON m.org_id = s.org_id AND m.user_id = s.user_id
-			JOIN organizations o ON o.id = s.org_id JOIN users u ON u.id = s.user_id
+			JOIN organizations o ON o.id = s.org_id AND o.deleted_at IS NULL JOIN users u ON u.id = s.user_id
 		WHERE s.hash = $1 AND s.expires_at > $2`, hash, now).
 		Scan(append([]any{&s.ID, &s.OrgID, &s.IP, &s.UserAgent, &s.CreatedAt, &s.LastSeenAt,
 			&s.ExpiresAt, &s.Role, &s.Tier, &s.Invitations}, userFields(&s.User)...)...)
@@ -116,7 +116,7 @@ func (q queries) ListSessions(
 ) ([]controlplane.Session, *Cursor, error) {
 	l := newList(
 		`SELECT s.id, s.org_id, o.name, s.ip, s.user_agent, s.created_at, s.last_seen_at, s.expires_at
-		FROM sessions s JOIN organizations o ON o.id = s.org_id`,
+		FROM sessions s JOIN organizations o ON o.id = s.org_id AND o.deleted_at IS NULL`,
 		"s.user_id = @user_id AND s.expires_at > @now", named{"user_id": userID, "now": now})
 	l.newest("s.created_at", "s.id", after, limit)
 	return readPage(ctx, q, l, func(row pgx.CollectableRow) (controlplane.Session, error) {

@@ -31,7 +31,7 @@ func (q queries) TokenByHash(ctx context.Context, hash []byte) (*controlplane.To
 	var t controlplane.Token
 	err := q.db.QueryRow(ctx, `
 		SELECT t.id, t.org_id, t.scopes, t.domain_ids, t.expires_at, t.last_used_at, t.created_by, s.valid_until, o.subscription_tier
-		FROM token_secrets s JOIN api_tokens t ON t.id = s.token_id JOIN organizations o ON o.id = t.org_id
+		FROM token_secrets s JOIN api_tokens t ON t.id = s.token_id JOIN organizations o ON o.id = t.org_id AND o.deleted_at IS NULL
 		WHERE s.hash = $1`, hash).
 		Scan(&t.ID, &t.OrgID, &t.Scopes, &t.DomainIDs, &t.ExpiresAt, &t.LastUsedAt, &t.CreatedBy,
 			&t.SecretUntil, (*string)(&t.Tier))

@@ -64,7 +64,7 @@ func (q queries) WebhookCount(ctx context.Context, orgID, except string) (int, e
 func (t *Tx) LockTier(ctx context.Context, orgID string) (controlplane.Tier, error) {
 	var tier controlplane.Tier
 	err := t.db.QueryRow(ctx,
-		`SELECT subscription_tier FROM organizations WHERE id = $1 FOR NO KEY UPDATE`,
+		`SELECT subscription_tier FROM organizations WHERE id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE`,
 		orgID).Scan(&tier)
 	return tier, translate(err, "organization", orgID)
 }

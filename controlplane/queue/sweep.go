@@ -104,4 +104,22 @@ func (q *Queue) reissue(ctx context.Context) (int, error) {
 	return n, err
 }
 
+// removeDeleted removes the rows of deleted organizations. It is separate from the sweep, which a
+// long removal must not delay.
+func (q *Queue) removeDeleted(ctx context.Context) {
+	for {
+		n, err := q.Lifecycle.RemoveDeleted(ctx)
+		if err != nil && ctx.Err() == nil {
+			q.Logger.WarnContext(ctx,
+				"queue: removing deleted organizations failed; the next run continues", "error", err)
+		}
+		if n > 0 {
+			q.Logger.InfoContext(ctx, "queue: removed deleted organizations", "organizations", n)
+		}
+		if !sleep(ctx, q.SweepEvery) {
+			return
+		}
+	}
+}
+
 func (q *Queue) tidy(ctx context.Context) (int, error) { return 0, q.Lifecycle.Tidy(ctx) }

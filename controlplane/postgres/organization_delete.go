@@ -1,0 +1,79 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// EndOrganization marks an organization as deleted, so that it is no longer found, and removes all
+// access to it: memberships with their sessions, tokens, and invitations. Its webhooks get no more
+// events, and its challenges are no longer served. Everything else is left to RemoveOrganization.
+func (t *Tx) EndOrganization(ctx context.Context, orgID string, now time.Time) error {
+	b := &pgx.Batch{}
+	b.Queue(`UPDATE organizations SET deleted_at = $2 WHERE id = $1`, orgID, now)
+	b.Queue(`UPDATE webhooks SET enabled = false WHERE org_id = $1`, orgID)
+	for _, table := range []string{"organization_members", "member_invitations", "invitations",
+		"api_tokens", "challenges"} {
+		b.Queue(`DELETE FROM `+table+` WHERE org_id = $1`, orgID)
+	}
+	return translate(t.db.SendBatch(ctx, b).Close(), "organization", orgID)
+}
+
+// retractBatch is how many targets one statement retracts.
+const retractBatch = 5000
+
+// RetractTargets notifies the name servers that the targets of a deleted organization no longer
+// exist, in batches. If it fails, they are notified when the domains are removed.
+func (s *Store) RetractTargets(ctx context.Context, orgID string) error {
+	after := Cursor{"-infinity", ""}
+	for {
+		n := 0
+		err := s.db.QueryRow(ctx, `
+			WITH batch AS MATERIALIZED (
+				SELECT cname_target, created_at, id FROM domains
+				WHERE org_id = $1 AND (created_at, id) > ($2::text::timestamptz, $3) ORDER BY created_at, id LIMIT $4
+			), told AS MATERIALIZED (
+				SELECT count(pg_notify('dcvaas_zone', '-t ' || cname_target)) AS n FROM batch
+			)
+			SELECT n, coalesce((SELECT created_at::text FROM batch ORDER BY created_at DESC, id DESC LIMIT 1), ''),
+				coalesce((SELECT id FROM batch ORDER BY created_at DESC, id DESC LIMIT 1), '') FROM told`,
+			orgID, after.Key, after.ID, retractBatch).Scan(&n, &after.Key, &after.ID)
+		if err != nil || n < retractBatch {
+			return translate(err, "organization", orgID)
+		}
+	}
+}
+
+// DeletedOrganizations returns the organizations whose rows are to be removed, in the order of
+// their deletion.
+func (s *Store) DeletedOrganizations(ctx context.Context) ([]string, error) {
+	return all(ctx, s.queries, pgx.RowTo[string],
+		`SELECT id FROM organizations WHERE deleted_at IS NOT NULL ORDER BY deleted_at, id`)
+}
+
+// batched are the tables whose number of rows an organization decides, each before those that its
+// rows refer to. Each is read by an index on the organization.
+var batched = []string{"webhook_deliveries", "domains", "idempotency_keys", "webhooks"}
+
+// RemoveOrganization removes up to limit rows of a table of a deleted organization, with the rows
+// that belong to them, in one statement. It returns whether rows are left. The last call removes
+// the organization. Its audit log is kept.
+func (s *Store) RemoveOrganization(ctx context.Context, orgID string, limit int) (bool, error) {
+	for _, table := range batched {
+		// In the order of the rows' places, like every statement that locks several of them. A row
+		// that is locked for a moment is removed by a later call.
+		tag, err := s.db.Exec(ctx, `
+			DELETE FROM `+table+` WHERE ctid = ANY(ARRAY(
+				SELECT ctid FROM `+table+` WHERE org_id = (SELECT id FROM organizations WHERE id = $1 AND deleted_at IS NOT NULL)
+				LIMIT $2 FOR UPDATE SKIP LOCKED
+			))`, orgID, limit)
+		if err != nil || tag.RowsAffected() > 0 {
+			return true, translate(err, "organization", orgID)
+		}
+	}
+	_, err := s.db.Exec(ctx, `DELETE FROM organizations WHERE id = $1 AND deleted_at IS NOT NULL`,
+		orgID)
+	return false, translate(err, "organization", orgID)
+}
