@@ -41,10 +41,11 @@ type Certificate struct {
 	KeyType           KeyType
 	NotBefore         time.Time
 	NotAfter          time.Time
-	FingerprintSHA256 string // lower-case hex, of the leaf's DER
-	ChainPEM          string // leaf first
-	SealedKey         []byte // associated data is the order's ID; empty if the customer sent a CSR
-	ARIID             string // RFC 9773 §4.1; empty if it cannot be determined
+	FingerprintSHA256 string     // lower-case hex, of the leaf's DER
+	ChainPEM          string     // leaf first
+	SealedKey         []byte     // associated data is the order's ID; empty if the customer sent a CSR
+	KeyRemovedAt      *time.Time // when the key was removed, some time after the replacement
+	ARIID             string     // RFC 9773 §4.1; empty if it cannot be determined
 	ReplacedBy        string
 	RevokedAt         *time.Time
 	RevocationReason  string
@@ -62,6 +63,10 @@ type ChainNotOffered struct {
 	Offered []string // common names of the roots of the chains, that of the certificate first
 	Unread  bool     // some chains could not be downloaded
 }
+
+// KeyKept is how long the private key of a certificate that was replaced is kept, unless it expires
+// sooner.
+const KeyKept = 30 * 24 * time.Hour
 
 // HasKey reports whether the private key is stored.
 func (c *Certificate) HasKey() bool { return len(c.SealedKey) > 0 }

@@ -67,6 +67,12 @@ func (t JobType) Slot() string { return t.Kind().Slot }
 // MaxAttempts returns the number of failures after which a job of the type is dead-lettered.
 func (t JobType) MaxAttempts() int { return t.Kind().MaxAttempts }
 
+// How long finished jobs are kept.
+const (
+	SucceededJobsKept = 30 * 24 * time.Hour
+	FailedJobsKept    = 90 * 24 * time.Hour
+)
+
 // JobStatus is the state of a job.
 type JobStatus string
 

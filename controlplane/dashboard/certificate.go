@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/gorilla/mux"
 
@@ -21,6 +22,7 @@ type certificatePageView struct {
 	Reason      string // title of the revocation reason
 	Revoking    bool   // a revocation was requested
 	HasKey      bool   // the private key is stored here
+	KeyRemoved  string // the day on which it was removed; empty if it was not
 	KeyURL      string // empty if the user cannot download the key
 	RevokeURL   string // empty if the user cannot revoke the certificate
 	Chain       []chainLink
@@ -39,6 +41,9 @@ func (d *Dashboard) certificatePage(w http.ResponseWriter, v *visit) error {
 		Revoked: v.maybeAt(c.RevokedAt), Reason: revocationTitle(c.RevocationReason),
 		HasKey: c.HasKey(), Chain: v.chain(c.ChainPEM), Snippets: snippets(c),
 		KeyFileName: edge.FileName(c, "-key.pem")}
+	if c.KeyRemovedAt != nil {
+		view.KeyRemoved = c.KeyRemovedAt.Format(time.DateOnly)
+	}
 	replaces, err := d.store.ReplacedCertificate(v.Context(), v.org.ID, domain.ID, c.ID)
 	if err != nil {
 		return err

@@ -2,18 +2,27 @@ package lifecycle
 
 import (
 	"context"
+	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
 // TakeKey returns a certificate's private key as PKCS#8 PEM, after recording the download in the
-// audit log. It returns KindConflict if the certificate was issued for a CSR.
+// audit log. It returns KindConflict if the certificate was issued for a CSR, or if it was replaced
+// and its key was removed.
 func (s *Service) TakeKey(
 	ctx context.Context, actor controlplane.Actor, orgID, certificateID string,
 ) (string, error) {
 	c, err := s.Store.Certificate(ctx, orgID, certificateID)
 	if err != nil {
 		return "", err
+	}
+	if c.KeyRemovedAt != nil {
+		return "", &controlplane.Error{Kind: controlplane.KindConflict,
+			Code: "key-removed", ExistingID: c.ID,
+			Message: "The certificate was replaced, and its private key was removed on " +
+				c.KeyRemovedAt.Format(time.DateOnly) + ".",
+			Fix: "Use the domain's current certificate and its private key."}
 	}
 	if !c.HasKey() {
 		return "", &controlplane.Error{Kind: controlplane.KindConflict,

@@ -146,7 +146,10 @@ func (w *work) delegated(
 			Message: "The CNAME is verified. The certificate is ordered on request.",
 			Fix:     "POST /api/domains/" + d.ID + "/issue", LastCheckedAt: &now})
 	}
-	k.Outcome = postgres.Completed(result)
+	if k.Outcome = postgres.Completed(result); w.claim.Job.Queue == controlplane.QueueBulk &&
+		d.Status == controlplane.DomainActive && len(k.Entries) == 0 {
+		k.Outcome = postgres.Unrecorded(result) // a rehearsal that found nothing
+	}
 	return k
 }
 

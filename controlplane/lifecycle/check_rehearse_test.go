@@ -47,6 +47,9 @@ func TestRehearsalsFollowTheLifetime(t *testing.T) {
 				t.Errorf("life of %s: Rehearse again = %d, %v, want 0", life, n, err)
 			}
 		}
+		if n := w.jobs(d, controlplane.JobDNSCheck); n != 1 {
+			t.Errorf("life of %s: %d checks have a row, want only the first one", life, n)
+		}
 		if n := w.jobs(d, controlplane.JobStartIssuance); n != 1 {
 			t.Errorf("life of %s: rehearsals started %d issuances, want 0", life, n-1)
 		}

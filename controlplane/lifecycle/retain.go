@@ -1,6 +1,39 @@
 package lifecycle
 
-import "context"
+import (
+	"context"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// tidyBatch is how many rows one statement of tidyFinished changes.
+const tidyBatch = 1000
+
+// tidyFinished removes finished jobs after the time for which they are kept, and secrets that are
+// no longer needed, in batches. Its cost grows with what it removes, and not with what is kept.
+func (s *Service) tidyFinished(ctx context.Context, now time.Time) error {
+	for _, remove := range []func() (int, error){
+		func() (int, error) {
+			return s.Store.RemoveJobs(ctx, controlplane.JobSucceeded,
+				now.Add(-controlplane.SucceededJobsKept), tidyBatch)
+		},
+		func() (int, error) {
+			return s.Store.RemoveJobs(ctx, controlplane.JobFailed,
+				now.Add(-controlplane.FailedJobsKept), tidyBatch)
+		},
+		func() (int, error) { return s.Store.RemoveOrderSecrets(ctx, tidyBatch) },
+		func() (int, error) { return s.Store.RemoveKeys(ctx, now, tidyBatch) },
+	} {
+		for n := tidyBatch; n == tidyBatch; {
+			var err error
+			if n, err = remove(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
 
 // retainBatch is how many audit log entries one statement removes.
 const retainBatch = 5000

@@ -59,7 +59,8 @@ func (s *Service) DailyScan(ctx context.Context) (int, error) {
 }
 
 // Tidy removes expired challenges, sessions, invitations, previous webhook secrets, deliveries,
-// budget entries, and responses that were kept for idempotency keys.
+// budget entries, finished jobs, secrets of orders and of certificates that were replaced, and
+// responses that were kept for idempotency keys.
 func (s *Service) Tidy(ctx context.Context) error {
 	now := s.now()
 	if err := s.Store.SweepChallenges(ctx, now); err != nil {
@@ -72,6 +73,9 @@ func (s *Service) Tidy(ctx context.Context) error {
 		return err
 	}
 	if err := s.Store.SweepBudgets(ctx, now); err != nil {
+		return err
+	}
+	if err := s.tidyFinished(ctx, now); err != nil {
 		return err
 	}
 	return s.Store.SweepAnswers(ctx, now.Add(-controlplane.AnswersKept))

@@ -10,14 +10,14 @@ import (
 )
 
 const certificateColumns = `c.id, c.org_id, c.domain_id, c.order_id, c.names, c.serial, c.issuer, c.ca, c.profile, c.key_type, c.not_before, c.not_after,
-	c.fingerprint_sha256, c.chain_pem, c.sealed_key, c.ari_id, c.replaced_by, c.revoked_at, c.revocation_reason, c.created_at, c.options_revision`
+	c.fingerprint_sha256, c.chain_pem, c.sealed_key, c.key_removed_at, c.ari_id, c.replaced_by, c.revoked_at, c.revocation_reason, c.created_at, c.options_revision`
 
 func scanCertificate(row pgx.CollectableRow) (controlplane.Certificate, error) {
 	var c controlplane.Certificate
 	err := row.Scan(&c.ID, &c.OrgID, &c.DomainID, &c.OrderID, &c.Names, &c.Serial, &c.Issuer, &c.CA,
 		&c.Profile, &c.KeyType, &c.NotBefore, &c.NotAfter,
-		&c.FingerprintSHA256, &c.ChainPEM, &c.SealedKey, &c.ARIID, &c.ReplacedBy, &c.RevokedAt,
-		&c.RevocationReason, &c.CreatedAt, &c.OptionsRevision)
+		&c.FingerprintSHA256, &c.ChainPEM, &c.SealedKey, &c.KeyRemovedAt, &c.ARIID, &c.ReplacedBy,
+		&c.RevokedAt, &c.RevocationReason, &c.CreatedAt, &c.OptionsRevision)
 	return c, err
 }
 
@@ -78,7 +78,9 @@ func (t *Tx) AddCertificate(
 // ReplaceCertificate records the certificate that replaced another one.
 func (t *Tx) ReplaceCertificate(ctx context.Context, orgID, id, by string) error {
 	_, err := t.db.Exec(ctx,
-		`UPDATE certificates SET replaced_by = $3 WHERE org_id = $1 AND id = $2`, orgID, id, by)
+		`UPDATE certificates c SET replaced_by = $3, key_until = (SELECT `+keyUntil("n.created_at", "c.not_after")+
+			` FROM certificates n WHERE n.id = $3)
+		WHERE c.org_id = $1 AND c.id = $2`, orgID, id, by)
 	return translate(err, "certificate", id)
 }
 

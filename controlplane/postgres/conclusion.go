@@ -48,6 +48,12 @@ func Abandoned(code, detail string) Outcome {
 	return Outcome{&abandoned, named{"code": code, "detail": detail}}
 }
 
+// Unrecorded is Completed for a job in the queue bulk that nobody has asked for and that found
+// nothing new: its row is removed. If somebody has asked for it meanwhile, the row is kept.
+func Unrecorded(result map[string]any) Outcome {
+	return Outcome{&unrecorded, named{"result": result}}
+}
+
 // outcomeKind holds the statements of an outcome. They are built once, because prepared statements
 // are cached by their text.
 type outcomeKind struct {
@@ -64,6 +70,20 @@ var (
 	abandoned = newOutcomeKind(
 		`status = 'failed', reason = @code, last_error_code = @code, last_error = @detail, last_error_acme = NULL`)
 )
+
+// unrecorded removes the row instead of completing the job, unless the job has an entry.
+var unrecorded = outcomeKind{set: completed.set, logged: completed.logged,
+	conclude: `WITH ` + holdDomain + `
+		, kept AS (
+			UPDATE jobs SET claimed_by = '', claimed_until = NULL, updated_at = @now, ` + completed.set + `
+			FROM held WHERE jobs.id = @job AND queue <> 'bulk' AND ` + heldBy + `
+			RETURNING jobs.id
+		), gone AS (
+			DELETE FROM jobs USING held WHERE jobs.id = @job AND queue = 'bulk' AND ` + heldBy + `
+			RETURNING jobs.id
+		), job AS (SELECT id FROM kept UNION ALL SELECT id FROM gone)
+		, dom AS (` + concludeDomain + `)
+		SELECT id FROM job`}
 
 func newOutcomeKind(set string) outcomeKind {
 	sql := `WITH ` + holdDomain + `, ` + endJob(set, "held") + `, dom AS (` + concludeDomain + `)`

@@ -27,10 +27,10 @@ var concludeIssuance = `
 	)
 	, cert AS (` + insertCertificate + ` FROM job)
 	, old AS (
-		UPDATE certificates SET replaced_by = @cert_id FROM job WHERE org_id = @org_id AND certificates.id = @replaces
+		UPDATE certificates SET replaced_by = @cert_id, key_until = ` + keyUntil("@now::timestamptz", "certificates.not_after") + ` FROM job WHERE org_id = @org_id AND certificates.id = @replaces
 	)
 	, ord AS (
-		UPDATE acme_orders SET step = 'stored', certificate_url = @certificate_url, error_code = '', error_detail = '', updated_at = @now
+		UPDATE acme_orders SET step = 'stored', certificate_url = @certificate_url, error_code = '', error_detail = '', updated_at = @now, ` + withoutSecrets + `
 		FROM job WHERE org_id = @org_id AND acme_orders.id = @order_id
 	)
 	, removed AS (DELETE FROM challenges USING job WHERE org_id = @org_id AND order_id = @order_id)

@@ -133,10 +133,21 @@ func (q queries) AdvanceJob(
 		WHERE j.org_id = $1 AND j.id = $2 AND j.status = 'queued' AND j.run_at > $3
 		RETURNING `+jobColumns, orgID, id, at, now)
 	if controlplane.IsKind(err, controlplane.KindNotFound) {
+		if err := q.keepJob(ctx, orgID, id); err != nil {
+			return nil, false, err
+		}
 		j, err = q.Job(ctx, orgID, id)
 		return j, false, err
 	}
 	return j, err == nil, err
+}
+
+// keepJob makes sure that the row of a check remains after it: somebody has asked for it.
+func (q queries) keepJob(ctx context.Context, orgID, id string) error {
+	_, err := q.db.Exec(ctx, `UPDATE jobs SET queue = 'critical'
+		WHERE org_id = $1 AND id = $2 AND type = 'dns_check' AND queue = 'bulk' AND status IN ('queued', 'running')`,
+		orgID, id)
+	return translate(err, "job", id)
 }
 
 // RestartJob restarts a failed job and resets its attempts, in place of a job that follows it and
