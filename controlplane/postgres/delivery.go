@@ -70,6 +70,9 @@ func (q queries) ListDeliveries(
 		"d.org_id = @org_id AND d.webhook_id = @webhook_id",
 		named{"org_id": orgID, "webhook_id": webhookID})
 	l.where(f.Status != "", "d.status = @status", named{"status": f.Status})
+	// the conditions of their indexes
+	l.where(f.Status == controlplane.DeliveryFailed, "d.status = 'failed'", nil)
+	l.where(f.Status == controlplane.DeliveryPending, "d.status = 'pending'", nil)
 	l.where(f.EventType != "", "d.event_type = @event_type", named{"event_type": f.EventType})
 	l.newest("d.created_at", "d.id", f.After, f.Limit)
 	return readPage(ctx, q, l, scanDelivery,

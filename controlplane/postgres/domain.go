@@ -106,6 +106,9 @@ type DomainFilter struct {
 	Limit         int
 }
 
+// domainExpiry is the time at which a domain's certificate expires. It has an index.
+const domainExpiry = "coalesce(d.expires_at, 'infinity')"
+
 // domainSorts are the keys that domains can be sorted by, each with an index behind it, and how the
 // position of a row is written.
 var domainSorts = map[string]struct {
@@ -116,7 +119,7 @@ var domainSorts = map[string]struct {
 		func(d controlplane.Domain) *Cursor { return at(d.CreatedAt, d.ID) }},
 	"name": {sortKey{"d.name", "d.id", "text"},
 		func(d controlplane.Domain) *Cursor { return &Cursor{d.Name, d.ID} }},
-	"expires_at": {sortKey{"coalesce(d.expires_at, 'infinity')", "d.id", "timestamptz"},
+	"expires_at": {sortKey{domainExpiry, "d.id", "timestamptz"},
 		func(d controlplane.Domain) *Cursor {
 			if d.ExpiresAt == nil {
 				return &Cursor{"infinity", d.ID}
@@ -140,6 +143,14 @@ func (q queries) ListDomains(
 	if err != nil {
 		return nil, nil, err
 	}
+	if f.Query != "" && text == "" {
+		names, all, err := q.domainsNamed(ctx, orgID, f.Query)
+		if err != nil {
+			return nil, nil, err
+		}
+		l.where(all, "d.name = ANY(@names)", named{"names": names})
+		l.where(!all, nameContains, named{"query": strings.ToLower(f.Query)})
+	}
 	if text != "" {
 		ids, err := q.domainsInUnicode(ctx, orgID, text)
 		if err != nil {
@@ -150,6 +161,22 @@ func (q queries) ListDomains(
 	return readPage(ctx, q, l, scanDomain, position)
 }
 
+const nameContains = "position(@query in d.name) > 0"
+
+// fewNames is how many domains a text in their names may select for them to be read by their names.
+const fewNames = 1000
+
+// domainsNamed returns the names of the organization's domains that contain a text, and whether
+// these are all of them: at most fewNames. It reads only the index of the names.
+func (q queries) domainsNamed(
+	ctx context.Context, orgID, text string,
+) (names []string, whole bool, err error) {
+	names, err = all(ctx, q, pgx.RowTo[string], `SELECT d.name FROM domains d WHERE d.org_id = @org_id AND `+
+		nameContains+` LIMIT @limit`,
+		named{"org_id": orgID, "query": strings.ToLower(text), "limit": fewNames + 1})
+	return names, len(names) <= fewNames, err
+}
+
 func (f DomainFilter) list(orgID string) (*list, func(controlplane.Domain) *Cursor, error) {
 	name, descending := strings.CutPrefix(cmp.Or(f.Sort, "-created_at"), "-")
 	sort, ok := domainSorts[name]
@@ -158,13 +185,14 @@ func (f DomainFilter) list(orgID string) (*list, func(controlplane.Domain) *Curs
 	}
 	l := newList(`SELECT `+domainColumns+` FROM domains d`, "d.org_id = @org_id",
 		named{"org_id": orgID})
-	l.where(f.Query != "" && isASCII(f.Query), "position(@query in d.name) > 0",
-		named{"query": strings.ToLower(f.Query)})
 	key, value, pair := strings.Cut(f.Label, "=")
-	l.where(pair, "d.labels ->> @label = @label_value", named{"label": key, "label_value": value})
+	l.where(pair, "d.labels @> @label_pair AND d.labels <> '{}'", // the condition of its index
+		named{"label_pair": map[string]string{key: value}})
 	l.where(!pair && key != "", "d.labels ->> @label IS NOT NULL", named{"label": key})
 	l.where(f.Status != "", "d.status = @status", named{"status": f.Status})
-	l.where(f.ExpiresBefore != nil, "d.expires_at < @expires_before",
+	// Most domains are active, and the index of the others has this condition.
+	l.where(f.Status != "" && f.Status != controlplane.DomainActive, "d.status <> 'active'", nil)
+	l.where(f.ExpiresBefore != nil, domainExpiry+" < @expires_before",
 		named{"expires_before": f.ExpiresBefore})
 	l.where(f.IDs != nil, "d.id = ANY(@ids)", named{"ids": f.IDs})
 	l.sorted(sort.sortKey, descending, f.After, f.Limit)

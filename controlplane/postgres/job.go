@@ -61,10 +61,14 @@ func (q queries) ListJobs(
 func (f JobFilter) list(orgID string) *list {
 	l := newList(`SELECT `+jobColumns+` FROM jobs j`, "j.org_id = @org_id", named{"org_id": orgID})
 	l.where(f.DomainID != "", "j.domain_id = @domain_id", named{"domain_id": f.DomainID})
-	failed := f.Status == controlplane.JobFailed
-	l.where(failed, "j.status = 'failed'", nil) // the condition of its index
-	l.where(f.Status != "" && !failed, "j.status = @status", named{"status": f.Status})
+	l.where(f.Status != "", "j.status = @status", named{"status": f.Status})
 	l.where(f.Type != "", "j.type = @type", named{"type": f.Type})
+	// the conditions of their indexes
+	l.where(f.Status == controlplane.JobFailed, "j.status = 'failed'", nil)
+	l.where(f.Status == controlplane.JobQueued || f.Status == controlplane.JobRunning,
+		"j.status IN ('queued', 'running')", nil)
+	l.where(f.Type == controlplane.JobStartIssuance || f.Type == controlplane.JobRevocation,
+		"j.type IN ('start_issuance', 'revocation')", nil)
 	l.where(f.DomainIDs != nil, "j.domain_id = ANY(@domain_ids)", named{"domain_ids": f.DomainIDs})
 	l.newest("j.created_at", "j.id", f.After, f.Limit)
 	return l

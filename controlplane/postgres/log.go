@@ -33,6 +33,9 @@ func (q queries) ListLog(
 ) ([]controlplane.AuditEntry, *Cursor, error) {
 	l := listLog(orgID, f.DomainID, f.DomainIDs)
 	l.where(f.ActorID != "", "actor_id = @actor_id", named{"actor_id": f.ActorID})
+	person, _, _ := strings.Cut(f.ActorID, "_") // a person or their token: they have an index
+	l.where(person == controlplane.PrefixUser || person == controlplane.PrefixToken,
+		"actor_type <> 'system'", nil)
 	l.where(f.Action != "", "action = @action", named{"action": f.Action})
 	l.where(f.EntityID != "", "entity_id = @entity_id", named{"entity_id": f.EntityID})
 	l.where(f.Since != nil, "created_at >= @since", named{"since": f.Since})

@@ -1,0 +1,57 @@
+package postgres_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+)
+
+// A filter that matches few or none of a large organization's rows reads by its index.
+func TestFiltersOfALargeOrganization(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	d.exec(`ALTER TABLE domains DISABLE TRIGGER USER`)
+	d.exec(`ALTER TABLE jobs DISABLE TRIGGER USER`)
+	d.fill(d.org, 10000, "created_at, labels, expires_at",
+		`now() - n * interval '1 minute', CASE WHEN n = 7 THEN '{"team": "seven"}' ELSE '{}' END::jsonb, now() + n * interval '1 minute'`)
+	d.exec(`UPDATE domains SET status = 'error' WHERE name = 'd7.example.com'`)
+	d.exec(`INSERT INTO jobs (id, org_id, domain_id, type, slot, status, queue, created_at)
+		SELECT 'job_' || md5(id), org_id, id, 'renewal', 'certificate', 'succeeded', 'bulk', created_at FROM domains`)
+	d.exec(`VACUUM ANALYZE domains`)
+	d.exec(`VACUUM ANALYZE jobs`)
+	soonest := time.Now().Add(30 * time.Second)
+	for index, f := range map[string]postgres.DomainFilter{
+		"domains_status": {Status: controlplane.DomainError},
+		"domains_labels": {Label: "team=seven"},
+		"domains_expiry": {ExpiresBefore: &soonest},
+	} {
+		f.Limit = 50
+		plan, err := d.ExplainDomains(t.Context(), d.org, f)
+		d.must(err)
+		if n := blocks(plan); !strings.Contains(plan, index) || n > 50 {
+			t.Errorf("the filter does not read by %s, and touches %d blocks:\n%s", index, n, plan)
+		}
+	}
+	for index, f := range map[string]postgres.JobFilter{
+		"jobs_unfinished": {Status: controlplane.JobQueued},
+		"jobs_failed":     {Status: controlplane.JobFailed},
+		"jobs_rare":       {Type: controlplane.JobRevocation},
+	} {
+		f.Limit = 50
+		plan, err := d.ExplainJobs(t.Context(), d.org, f)
+		d.must(err)
+		if n := blocks(plan); !strings.Contains(plan, index) || n > 50 {
+			t.Errorf("the filter does not read by %s, and touches %d blocks:\n%s", index, n, plan)
+		}
+	}
+	for query, want := range map[string]int{"d77.EXAMPLE": 1, "d777": 11, "absent": 0, "example": 50} {
+		got, _, err := d.ListDomains(t.Context(), d.org,
+			postgres.DomainFilter{Query: query, Limit: 50})
+		if d.must(err); len(got) != want {
+			t.Errorf("ListDomains(%q) = %d domains, want %d", query, len(got), want)
+		}
+	}
+}
