@@ -46,7 +46,6 @@ func (d *Dashboard) deleteOrganization(w http.ResponseWriter, v *visit) error {
 			organizationForm{Name: v.org.Name,
 				ConfirmError: "The name does not match. Nothing was deleted. Type the organization’s name exactly."})
 	}
-	v.unstored = true // nothing is stored in a deleted organization
 	return d.endMembership(w, v, "deleted", func() error {
 		return d.lifecycle.DeleteOrganization(v.Context(), d.actor(v), v.org.ID, confirm)
 	})
