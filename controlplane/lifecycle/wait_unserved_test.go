@@ -56,7 +56,8 @@ func TestUnservedDomains(t *testing.T) {
 	noneServe = false
 	w.doctor.finds("")
 	w.ca.answer(nil)
-	w.runDue(active, controlplane.JobDNSCheck)
+	w.clock.set(w.job(active, controlplane.JobDNSCheck).RunAt)
+	w.passes(active)
 	for _, d := range []*controlplane.Domain{ordering, publishing} {
 		w.runDue(d, controlplane.JobStartIssuance)
 	}
