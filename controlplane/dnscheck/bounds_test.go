@@ -26,7 +26,7 @@ func TestFindingsAreBounded(t *testing.T) {
 	}
 	v := zone.with(records...)
 	v.noUDP = true
-	e, err := doctor(t, two(v), two(v)).Examine(t.Context(), "example.com", target, false, bothCAs)
+	e, err := doctor(two(v), two(v)).Examine(t.Context(), "example.com", target, false, bothCAs)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func TestFindingsAreBounded(t *testing.T) {
 func TestErrorTextIsBounded(t *testing.T) {
 	t.Parallel()
 	v := view{rcode: 2, ede: strings.Repeat("ü", 5000)}
-	d := delegation(t, doctor(t, two(v), nil), "example.com")
+	d := delegation(t, doctor(two(v), nil), "example.com")
 	bounded(t, "delegation", d.Observed)
 	if !strings.Contains(d.Observed, "…") ||
 		!strings.HasSuffix(d.Observed, "[resolver1, resolver2]") {

@@ -18,7 +18,7 @@ func TestCAA(t *testing.T) {
 	v := zone.with("shop.example.com. 60 IN CNAME www.example.com.",
 		`www.example.com. 60 IN CAA 0 issue "digicert.com"`,
 		`www.example.com. 60 IN CAA 0 issuewild "sectigo.com"`)
-	found, err := doctor(t, two(v), two(v)).CAA(t.Context(), "shop.example.com", true, bothCAs)
+	found, err := doctor(two(v), two(v)).CAA(t.Context(), "shop.example.com", true, bothCAs)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func TestCAA(t *testing.T) {
 
 func TestCAAEnds(t *testing.T) {
 	t.Parallel()
-	d := doctor(t, []view{{silent: true}}, nil)
+	d := doctor([]view{{silent: true}}, nil)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	if _, err := d.CAA(ctx, "example.com", false, bothCAs); !errors.Is(err,
@@ -60,7 +60,7 @@ func TestCAAEnds(t *testing.T) {
 	if _, err := d.Examine(t.Context(), "example.com", "a..b", false, bothCAs); err == nil {
 		t.Error("Examine with an invalid target = nil error, want an error")
 	}
-	if found, err := doctor(t, two(zone), nil).CAA(t.Context(), "example.com", false,
+	if found, err := doctor(two(zone), nil).CAA(t.Context(), "example.com", false,
 		nil); err != nil || len(found) != 0 {
 		t.Errorf("CAA without CAs = %v, %v; want no findings", found, err)
 	}
@@ -73,7 +73,7 @@ func TestUnreachableResolvers(t *testing.T) {
 		"refused": {rcode: dns.RcodeRefused}} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
-			found, err := doctor(t, two(v), nil).CAA(t.Context(), "example.com", false, bothCAs)
+			found, err := doctor(two(v), nil).CAA(t.Context(), "example.com", false, bothCAs)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -92,7 +92,7 @@ func TestExamineAsDelegation(t *testing.T) {
 	t.Parallel()
 	for _, v := range []view{zone, zone.with(fineAt),
 		zone.with(`_acme-challenge.example.com. 60 IN TXT "old"`)} {
-		d := doctor(t, two(v), two(v))
+		d := doctor(two(v), two(v))
 		alone := delegation(t, d, "example.com")
 		e, err := d.Examine(t.Context(), "example.com", target, false, nil)
 		if err != nil {

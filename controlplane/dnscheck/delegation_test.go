@@ -88,7 +88,7 @@ func TestDelegationInPlayground(t *testing.T) {
 
 func TestDelegationEnds(t *testing.T) {
 	t.Parallel()
-	d := doctor(t, []view{{silent: true}}, nil)
+	d := doctor([]view{{silent: true}}, nil)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	if _, err := d.Delegation(ctx, "example.com", target); !errors.Is(err,

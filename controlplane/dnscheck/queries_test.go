@@ -22,8 +22,7 @@ func TestQueriesAreBounded(t *testing.T) {
 	} {
 		t.Run(tt.what, func(t *testing.T) {
 			t.Parallel()
-			c := new(tally)
-			d := counted(t, c, two(tt.resolvers), two(tt.servers))
+			d, c := connected(two(tt.resolvers), two(tt.servers))
 			if _, err := d.Examine(t.Context(), "example.com", target, false,
 				bothCAs); err != nil {
 				t.Fatal(err)

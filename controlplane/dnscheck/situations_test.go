@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
@@ -57,7 +58,7 @@ func TestSituations(t *testing.T) {
 		met = append(met, tt.code)
 		t.Run(tt.what, func(t *testing.T) {
 			t.Parallel()
-			tt.run(t)
+			synctest.Test(t, tt.run)
 		})
 	}
 	for _, code := range []string{
@@ -87,7 +88,7 @@ func (tt situation) run(t *testing.T) {
 	if tt.cas == nil {
 		tt.cas = bothCAs
 	}
-	e, err := doctor(t, tt.resolvers, tt.servers).Examine(t.Context(), tt.domain, target,
+	e, err := doctor(tt.resolvers, tt.servers).Examine(t.Context(), tt.domain, target,
 		tt.wildcard, tt.cas)
 	if err != nil {
 		t.Fatal(err)

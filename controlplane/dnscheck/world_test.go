@@ -1,16 +1,13 @@
 package dnscheck_test
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,9 +18,6 @@ import (
 )
 
 const target = "abc234.acme.dcvaas-verify.com"
-
-// silence is how long a silent server delays a test.
-const silence = 1600 * time.Millisecond
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
@@ -86,12 +80,6 @@ func (v view) rule(r *dns.Msg, network string) *rule {
 		}
 	}
 	return nil
-}
-
-// delays reports whether a doctor that queries the server waits for its timeout.
-func (v view) delays() bool {
-	return v.silent || v.silentOn != 0 ||
-		slices.ContainsFunc(v.rules, func(r rule) bool { return r.silent })
 }
 
 // by returns the answer under a rule.
@@ -347,61 +335,28 @@ func serveDoH(t *testing.T, h http.Handler) *httptest.Server {
 	return srv
 }
 
-// tally counts the queries that servers received.
-type tally struct{ doh, udp, tcp atomic.Int32 }
-
-func (c *tally) http(h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c.doh.Add(1)
-		h.ServeHTTP(w, r)
-	})
-}
-
-func (c *tally) dns(h dns.Handler) dns.Handler {
-	return dns.HandlerFunc(func(w dns.ResponseWriter, r *dns.Msg) {
-		if w.LocalAddr().Network() == "udp" {
-			c.udp.Add(1)
-		} else {
-			c.tcp.Add(1)
-		}
-		h.ServeDNS(w, r)
-	})
-}
-
 // doctor returns a Doctor that queries these resolvers, and name servers at 192.0.2.1, 192.0.2.2,
 // and so on.
-func doctor(t *testing.T, resolvers, servers []view) *dnscheck.Doctor {
-	t.Helper()
-	return counted(t, new(tally), resolvers, servers)
+func doctor(resolvers, servers []view) *dnscheck.Doctor {
+	d, _ := connected(resolvers, servers)
+	return d
 }
 
-// counted is doctor with servers that count the queries in c.
-func counted(t *testing.T, c *tally, resolvers, servers []view) *dnscheck.Doctor {
-	t.Helper()
-	cfg := dnscheck.Config{AskAuthority: len(servers) > 0, Timeout: 10 * time.Second,
-		Now: func() time.Time { return noon }}
+// connected is doctor, with the network of the servers.
+func connected(resolvers, servers []view) (*dnscheck.Doctor, *network) {
+	n := &network{resolvers: map[string]http.Handler{}, servers: map[string]dns.Handler{}}
+	cfg := dnscheck.Config{AskAuthority: len(servers) > 0, Now: func() time.Time { return noon },
+		HTTPClient: &http.Client{Transport: n}, Dial: n.dial}
 	for i, v := range resolvers {
-		srv := serveDoH(t, c.http(v))
-		if i == 0 {
-			cfg.HTTPClient = srv.Client() // all servers use httptest's certificate
-		}
-		if v.delays() {
-			cfg.Timeout = silence
-		}
-		cfg.Resolvers = append(cfg.Resolvers,
-			dnscheck.Resolver{Name: fmt.Sprint("resolver", i+1), URL: srv.URL})
+		name := fmt.Sprint("resolver", i+1)
+		n.resolvers[name] = v
+		cfg.Resolvers = append(cfg.Resolvers, dnscheck.Resolver{Name: name,
+			URL: "https://" + name})
 	}
-	addrs := map[string]string{}
 	for i, v := range servers {
-		if v.delays() {
-			cfg.Timeout = silence
-		}
-		addrs[fmt.Sprintf("192.0.2.%d:53", i+1)] = serveDNS(t, c.dns(v))
+		n.servers[fmt.Sprintf("192.0.2.%d:53", i+1)] = v
 	}
-	cfg.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, network, addrs[address])
-	}
-	return dnscheck.New(cfg)
+	return dnscheck.New(cfg), n
 }
 
 // publicDoctor dials name servers as production does.
