@@ -44,9 +44,8 @@ type lookup struct {
 	*Doctor
 	domain, challenge, target string // canonical FQDNs
 
-	zoneOnce, serversOnce sync.Once
-	zone                  zone     // result of domainZone
-	servers               []source // result of zoneServers
+	zone    once[zone]     // domainZone
+	servers once[[]source] // zoneServers
 
 	mu       sync.Mutex
 	replies  map[string]reply

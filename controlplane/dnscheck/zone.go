@@ -20,8 +20,7 @@ type zone struct {
 
 // domainZone returns the domain's zone and finds it on the first call.
 func (l *lookup) domainZone(ctx context.Context) zone {
-	l.zoneOnce.Do(func() { l.zone = l.findZone(ctx) })
-	return l.zone
+	return l.zone.get(func() zone { return l.findZone(ctx) })
 }
 
 // zoneServers returns the name servers of the domain's zone, or none if they are not queried.
@@ -29,8 +28,7 @@ func (l *lookup) zoneServers(ctx context.Context) []source {
 	if !l.askAuthority {
 		return nil
 	}
-	l.serversOnce.Do(func() { l.servers = l.authorities(ctx, l.domainZone(ctx)) })
-	return l.servers
+	return l.servers.get(func() []source { return l.authorities(ctx, l.domainZone(ctx)) })
 }
 
 // subZone returns the name servers to which the challenge name itself is delegated, sorted, or none
