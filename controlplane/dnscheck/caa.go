@@ -2,7 +2,6 @@ package dnscheck
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"sync"
 
@@ -21,10 +20,11 @@ type CAIdentity = controlplane.CAIdentity
 func (d *Doctor) CAA(
 	ctx context.Context, domain string, wildcard bool, cas []CAIdentity,
 ) ([]controlplane.CAAFinding, error) {
-	if _, ok := dns.IsDomainName(domain); !ok || domain == "" {
-		return nil, fmt.Errorf("dnscheck: invalid domain name %q", domain)
+	if err := checkNames(domain); err != nil {
+		return nil, err
 	}
 	l := newLookup(d, domain, ".")
+	l.caa = true
 	bounded, cancel := context.WithTimeout(ctx, 5*d.timeout)
 	defer cancel()
 	sets := l.relevantSets(bounded)
@@ -61,40 +61,76 @@ type relevantSet struct {
 // prefetch is how many names of the tree climb are queried at once. Few domains have more.
 const prefetch = 6
 
-// relevantSets returns the relevant record set from every resolver and, if they are queried, from
-// the zone's name servers, whose answers are not cached.
+// relevantSets returns the relevant record set from the zone's name servers, if they are queried,
+// and from the resolvers. Those of the servers count, because they are not cached. While a server
+// has one, it is enough that some resolver has one.
 func (l *lookup) relevantSets(ctx context.Context) []relevantSet {
-	sources := slices.Clone(l.resolvers)
-	var wg sync.WaitGroup
-	ahead := func(sources []source, apex string) {
-		for name, n := l.domain, 0; name != "." && n < prefetch; name, n = parentOf(name), n+1 {
-			if !dns.IsSubDomain(apex, name) {
-				return
-			}
-			for _, s := range sources {
-				wg.Go(func() { l.ask(ctx, s, question{name: name, qtype: dns.TypeCAA}) })
-			}
-		}
+	if !l.askAuthority {
+		return l.setsOf(ctx, l.resolvers, ".")
 	}
-	ahead(l.resolvers, ".")
+	var wg sync.WaitGroup
+	var some relevantSet
+	wg.Go(func() { some = l.someSet(ctx) })
+	var sets []relevantSet
 	if servers := l.zoneServers(ctx); len(servers) > 0 {
-		ahead(servers, l.domainZone(ctx).apex)
-		sources = append(sources, servers...)
+		sets = l.setsOf(ctx, servers, l.domainZone(ctx).apex)
+	}
+	wg.Wait()
+	known := func(s relevantSet) bool { return s.failedAt == "" }
+	if known(some) && slices.ContainsFunc(sets, known) {
+		return append([]relevantSet{some}, sets...)
+	}
+	return append(l.setsOf(ctx, l.resolvers, "."), sets...)
+}
+
+// setsOf returns the relevant record set from each source. The names up to apex are queried at
+// once.
+func (l *lookup) setsOf(ctx context.Context, sources []source, apex string) []relevantSet {
+	var wg sync.WaitGroup
+	for _, name := range l.ancestors(apex) {
+		for _, s := range sources {
+			wg.Go(func() { l.ask(ctx, s, question{name: name, qtype: dns.TypeCAA}) })
+		}
 	}
 	wg.Wait()
 	sets := make([]relevantSet, len(sources))
 	for i, s := range sources {
-		sets[i] = l.climb(ctx, s)
+		sets[i] = l.climb(ctx, s, func(q question) reply { return l.ask(ctx, s, q) })
 	}
 	return sets
 }
 
+// someSet returns the relevant record set from the first resolvers that answer.
+func (l *lookup) someSet(ctx context.Context) relevantSet {
+	ask := func(q question) reply { return l.askAny(ctx, q) }
+	var wg sync.WaitGroup
+	for _, name := range l.ancestors(".") {
+		wg.Go(func() { ask(question{name: name, qtype: dns.TypeCAA}) })
+	}
+	wg.Wait()
+	return l.climb(ctx, l.resolvers[0], ask)
+}
+
+// ancestors returns the first names of the tree climb, within apex.
+func (l *lookup) ancestors(apex string) []string {
+	var names []string
+	for name := l.domain; name != "." && len(names) < prefetch; name = parentOf(name) {
+		if !dns.IsSubDomain(apex, name) {
+			break
+		}
+		names = append(names, name)
+	}
+	return names
+}
+
 // climb goes from the domain towards the root until a name has CAA records. It climbs the parents
-// of the domain itself, not those of a CNAME target (RFC 8659 §3).
-func (l *lookup) climb(ctx context.Context, s source) relevantSet {
+// of the domain itself, not those of a CNAME target (RFC 8659 §3). ask queries the source.
+func (l *lookup) climb(
+	ctx context.Context, s source, ask func(question) reply,
+) relevantSet {
 	set := relevantSet{source: s}
 	for name := l.domain; name != "."; name = parentOf(name) {
-		rrs, end, r := l.caaAt(ctx, s, name)
+		rrs, end, r := l.caaAt(ctx, s, name, ask)
 		if !r.usable() {
 			set.failedAt, set.reply = name, r
 			return set
@@ -112,14 +148,16 @@ func (l *lookup) climb(ctx context.Context, s source) relevantSet {
 
 // caaAt returns the CAA records of one name, the name at the end of its CNAMEs, and the deciding
 // reply. A name server is queried only for its own zone. The resolvers are queried for the rest.
-func (l *lookup) caaAt(ctx context.Context, s source, name string) ([]*dns.CAA, string, reply) {
+func (l *lookup) caaAt(
+	ctx context.Context, s source, name string, ask func(question) reply,
+) ([]*dns.CAA, string, reply) {
 	q := question{name: name, qtype: dns.TypeCAA}
 	if s.authoritative && !dns.IsSubDomain(l.domainZone(ctx).apex, name) {
 		r := l.askAny(ctx, q)
 		rrs, end := r.caa(name)
 		return rrs, end, r
 	}
-	r := l.ask(ctx, s, q)
+	r := ask(q)
 	rrs, end := r.caa(name)
 	if s.authoritative && r.usable() && len(rrs) == 0 && end != name {
 		r = l.askAny(ctx, question{name: end, qtype: dns.TypeCAA})

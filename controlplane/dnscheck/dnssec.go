@@ -51,7 +51,7 @@ func (l *lookup) secure(ctx context.Context, f findings) bool {
 		return true
 	}
 	return slices.ContainsFunc(f.resolvers, func(c chain) bool {
-		caa, _ := l.cached(c.source, question{name: l.domain, qtype: dns.TypeCAA})
+		caa, _ := l.previous(c.source, question{name: l.domain, qtype: dns.TypeCAA})
 		return c.first.validated() || caa.validated()
 	})
 }

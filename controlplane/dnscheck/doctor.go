@@ -6,13 +6,10 @@ package dnscheck
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"time"
-
-	"github.com/miekg/dns"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
@@ -57,8 +54,10 @@ type Config struct {
 	Logger  *slog.Logger     // default: no logging
 }
 
-// Doctor checks delegations. It keeps no state between checks and is safe for concurrent use.
+// Doctor checks delegations. Between checks, it keeps only answers that Rehearse reuses. It is safe
+// for concurrent use.
 type Doctor struct {
+	cache        *cache
 	resolvers    []source
 	askAuthority bool
 	authority    string
@@ -78,6 +77,7 @@ func New(cfg Config) *Doctor {
 	if d.now == nil {
 		d.now = time.Now
 	}
+	d.cache = newCache(d.now, cacheSize)
 	d.log = cmp.Or(d.log, slog.New(slog.DiscardHandler))
 	if d.dial == nil {
 		d.dial = publicDial
@@ -102,10 +102,8 @@ func New(cfg Config) *Doctor {
 func (d *Doctor) Delegation(
 	ctx context.Context, domain, target string,
 ) (controlplane.Diagnosis, error) {
-	for _, name := range []string{domain, target} {
-		if _, ok := dns.IsDomainName(name); !ok || name == "" {
-			return controlplane.Diagnosis{}, fmt.Errorf("dnscheck: invalid domain name %q", name)
-		}
+	if err := checkNames(domain, target); err != nil {
+		return controlplane.Diagnosis{}, err
 	}
 	l := newLookup(d, domain, target)
 	bounded, cancel := context.WithTimeout(ctx, 5*d.timeout)
@@ -116,7 +114,7 @@ func (d *Doctor) Delegation(
 	if err := ctx.Err(); err != nil {
 		return controlplane.Diagnosis{}, err
 	}
-	diagnosis.CheckedAt = d.now().UTC()
+	diagnosis.CheckedAt = l.current()
 	diagnosis.Evidence = l.observations()
 	return diagnosis, nil
 }

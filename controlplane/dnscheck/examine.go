@@ -14,23 +14,56 @@ import (
 // Examine checks concurrently everything that a CA checks: the delegation of domain to target, the
 // CAA records for each of cas, and DNSSEC. The arguments are those of Delegation and CAA. DNS
 // failures are returned in the examination. An error means that ctx is done or that an argument is
-// not a domain name.
+// not a domain name. All answers are received during the call.
 func (d *Doctor) Examine(
 	ctx context.Context, domain, target string, wildcard bool, cas []CAIdentity,
 ) (controlplane.Examination, error) {
-	for _, name := range []string{domain, target} {
-		if _, ok := dns.IsDomainName(name); !ok || name == "" {
-			return controlplane.Examination{}, fmt.Errorf("dnscheck: invalid domain name %q", name)
-		}
+	if err := checkNames(domain, target); err != nil {
+		return controlplane.Examination{}, err
+	}
+	return newLookup(d, domain, target).examine(ctx, wildcard, cas)
+}
+
+// Rehearse is Examine for a check that nobody waits for. It reuses answers about the zone, its name
+// servers, and CAA records that earlier checks have received, within their TTL, an hour at most.
+// The challenge name is queried in any case. If the answers show a cause, those that were reused
+// are requested again, so that only current answers prevent an issuance. The diagnoses are of the
+// time of the oldest answer.
+func (d *Doctor) Rehearse(
+	ctx context.Context, domain, target string, wildcard bool, cas []CAIdentity,
+) (controlplane.Examination, error) {
+	if err := checkNames(domain, target); err != nil {
+		return controlplane.Examination{}, err
 	}
 	l := newLookup(d, domain, target)
-	bounded, cancel := context.WithTimeout(ctx, 5*d.timeout)
+	l.since = 0
+	e, err := l.examine(ctx, wildcard, cas)
+	if err != nil || e.OK() || !l.reused() {
+		return e, err
+	}
+	return l.again().examine(ctx, wildcard, cas)
+}
+
+func checkNames(names ...string) error {
+	for _, name := range names {
+		if _, ok := dns.IsDomainName(name); !ok || name == "" {
+			return fmt.Errorf("dnscheck: invalid domain name %q", name)
+		}
+	}
+	return nil
+}
+
+func (l *lookup) examine(
+	ctx context.Context, wildcard bool, cas []CAIdentity,
+) (controlplane.Examination, error) {
+	l.caa = len(cas) > 0
+	bounded, cancel := context.WithTimeout(ctx, 5*l.timeout)
 	defer cancel()
 	var wg sync.WaitGroup
 	var f findings
 	var sets []relevantSet
 	wg.Go(func() { f = l.collect(bounded) })
-	if len(cas) > 0 {
+	if l.caa {
 		wg.Go(func() { sets = l.relevantSets(bounded) })
 	}
 	wg.Wait()
@@ -47,7 +80,7 @@ func (d *Doctor) Examine(
 	if err := ctx.Err(); err != nil {
 		return controlplane.Examination{}, err
 	}
-	e.Delegation.CheckedAt = d.now().UTC()
+	e.Delegation.CheckedAt = l.current()
 	e.Delegation.Evidence = l.observations()
 	l.rank(&e, f, bogusAt)
 	return e, nil

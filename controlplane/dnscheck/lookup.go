@@ -3,11 +3,11 @@ package dnscheck
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -36,6 +36,17 @@ type question struct {
 	network string
 }
 
+// shared reports whether checks of several domains send the question: about zones, name servers,
+// and CAA records. The answers for a challenge name and its CNAMEs concern one domain, and always
+// come from the source.
+func (q question) shared() bool {
+	switch q.qtype {
+	case dns.TypeNS, dns.TypeCAA, dns.TypeA, dns.TypeAAAA, dns.TypeSOA:
+		return !q.checkingDisabled && !strings.HasPrefix(q.name, "_")
+	}
+	return false
+}
+
 const overUDP, overTCP = "udp", "tcp"
 
 // lookup is one check of a domain: what it queries, and the answers so far. It queries each source
@@ -43,62 +54,140 @@ const overUDP, overTCP = "udp", "tcp"
 type lookup struct {
 	*Doctor
 	domain, challenge, target string // canonical FQDNs
+	caa                       bool   // the CAA records are checked too
+
+	started moment
+	since   moment // answers to queries before it are not used
 
 	zone    once[zone]     // domainZone
 	servers once[[]source] // zoneServers
 
 	mu       sync.Mutex
-	replies  map[string]reply
-	evidence []controlplane.Observation
-	answered bool // a resolver has answered a query
+	calls    map[key]*call
+	finished []*call         // in the order of their answers
+	down     map[string]bool // resolvers that have failed, by address
 }
 
+// call is a question to a source, and its answer.
+type call struct {
+	source   source
+	question question
+	done     chan struct{}
+	answer   answer // set when done is closed
+	reused   bool   // the answer was requested by an earlier check
+}
+
+// newLookup returns a lookup that uses only answers to queries that are sent from now on.
 func newLookup(d *Doctor, domain, target string) *lookup {
 	domain = dns.CanonicalName(domain)
+	now := d.cache.moment()
 	return &lookup{Doctor: d, domain: domain, challenge: challengeLabel + domain,
-		target: dns.CanonicalName(target), replies: map[string]reply{}}
+		target: dns.CanonicalName(target), started: now, since: now, calls: map[key]*call{},
+		down: map[string]bool{}}
 }
 
 // ask queries one source, or returns its previous answer.
 func (l *lookup) ask(ctx context.Context, s source, q question) reply {
-	if r, ok := l.cached(s, q); ok {
-		return r
+	k := key{source: s.address, question: q}
+	l.mu.Lock()
+	c := l.calls[k]
+	if c != nil {
+		l.mu.Unlock()
+		<-c.done
+		return c.answer.reply
 	}
-	r := l.exchange(ctx, s, q)
-	l.record(s, q, r)
-	return r
+	c = &call{source: s, question: q, done: make(chan struct{})}
+	l.calls[k] = c
+	l.mu.Unlock()
+	if q.shared() {
+		c.answer = l.cache.get(ctx, k, l.since,
+			func(ctx context.Context) reply { return l.exchange(ctx, s, q) })
+	} else {
+		c.answer.reply = l.exchange(ctx, s, q)
+		c.answer.sent = l.started + 1
+	}
+	c.reused = c.answer.sent <= l.started
+	l.mu.Lock()
+	l.finished = append(l.finished, c)
+	if c.answer.err != nil && !s.authoritative {
+		l.down[s.address] = true
+	}
+	l.mu.Unlock()
+	close(c.done)
+	return c.answer.reply
 }
 
-// askAny queries all resolvers concurrently and returns the first usable reply, or an unusable one
-// if every reply is unusable.
+// askAny returns the first usable reply of a resolver, or an unusable one if every reply is
+// unusable. It queries one resolver, and the others if that one fails, or all if each has failed
+// before.
 func (l *lookup) askAny(ctx context.Context, q question) reply {
-	for _, s := range l.resolvers {
-		if r, ok := l.cached(s, q); ok && r.usable() {
+	if r, ok := l.known(ctx, q); ok {
+		return r
+	}
+	order, first := l.inOrder(), 1
+	if l.isDown(order[0]) {
+		first = len(order)
+	}
+	replies := l.askAll(ctx, order[:first], q)
+	if first < len(order) && !replies[0].usable() {
+		replies = append(replies, l.askAll(ctx, order[first:], q)...)
+	}
+	best := replies[0]
+	for _, r := range replies {
+		if r.usable() {
 			return r
 		}
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	type result struct {
-		source
-		reply
-	}
-	answers := make(chan result, len(l.resolvers))
-	for _, s := range l.resolvers {
-		go func() { answers <- result{s, l.exchange(ctx, s, q)} }()
-	}
-	var best result
-	for i := range l.resolvers {
-		r := <-answers
-		if i == 0 || r.usable() || best.err != nil {
+		if best.err != nil {
 			best = r
 		}
-		if best.usable() {
-			break
+	}
+	return best
+}
+
+// known returns a usable answer of any resolver that needs no query.
+func (l *lookup) known(ctx context.Context, q question) (reply, bool) {
+	for _, s := range l.resolvers {
+		if r, ok := l.previous(s, q); ok && r.usable() {
+			return r, true
 		}
 	}
-	l.record(best.source, q, best.reply)
-	return best.reply
+	for _, s := range l.resolvers {
+		if l.cache.has(key{source: s.address, question: q}, l.since) {
+			r := l.ask(ctx, s, q)
+			return r, r.usable()
+		}
+	}
+	return reply{}, false
+}
+
+// askAll queries the sources concurrently.
+func (l *lookup) askAll(ctx context.Context, sources []source, q question) []reply {
+	replies := make([]reply, len(sources))
+	var wg sync.WaitGroup
+	for i, s := range sources {
+		wg.Go(func() { replies[i] = l.ask(ctx, s, q) })
+	}
+	wg.Wait()
+	return replies
+}
+
+// inOrder returns the resolvers, those that have failed last.
+func (l *lookup) inOrder() []source {
+	var order, failed []source
+	for _, s := range l.resolvers {
+		if l.isDown(s) {
+			failed = append(failed, s)
+		} else {
+			order = append(order, s)
+		}
+	}
+	return append(order, failed...)
+}
+
+func (l *lookup) isDown(s source) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.down[s.address]
 }
 
 // exchange sends one query, with the timeout of one query. Over one network, that is half of it,
@@ -149,63 +238,110 @@ var (
 	errTruncated = errors.New("truncated answer")
 )
 
-func (q question) key(s source) string {
-	return fmt.Sprint(s.address, "|", q.name, "|", q.qtype, "|", q.checkingDisabled, q.network)
-}
-
-func (l *lookup) cached(s source, q question) (reply, bool) {
+// previous returns the answer that the lookup has got from a source.
+func (l *lookup) previous(s source, q question) (reply, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	r, ok := l.replies[q.key(s)]
-	return r, ok
-}
-
-func (l *lookup) record(s source, q question, r reply) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.replies[q.key(s)] = r
-	l.answered = l.answered || (r.msg != nil && !s.authoritative)
-	if q.name == "." || q.qtype == dns.TypeAAAA ||
-		(q.qtype == dns.TypeA && !strings.HasPrefix(q.name, challengeLabel)) {
-		return // the root and name servers' addresses are not evidence about the record
+	c := l.calls[key{source: s.address, question: q}]
+	if c == nil {
+		return reply{}, false
 	}
-	o := controlplane.Observation{Source: s.address, Name: display(q.name),
-		Type: dns.TypeToString[q.qtype], Answer: []string{}}
-	if q.network == overTCP {
-		o.Source += " over TCP"
+	select {
+	case <-c.done:
+		return c.answer.reply, true
+	default:
+		return reply{}, false
 	}
-	if r.msg != nil {
-		o.RCode = dns.RcodeToString[r.msg.Rcode]
-		o.Error = extendedError(r.msg)
-		answer := unsigned(r.msg.Answer)
-		o.Count = len(answer)
-		for _, rr := range answer[:min(len(answer), controlplane.MaxObserved)] {
-			o.Answer = append(o.Answer, controlplane.Shorten(strings.ReplaceAll(rr.String(), "\t",
-				" ")))
-		}
-	}
-	if r.err != nil {
-		o.Error = plainError(r.err)
-	}
-	l.evidence = append(l.evidence, o)
 }
 
 // resolverAnswered reports whether a resolver has answered a query of this lookup.
 func (l *lookup) resolverAnswered() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.answered
+	return slices.ContainsFunc(l.finished, func(c *call) bool {
+		return c.answer.msg != nil && !c.source.authoritative && !c.reused
+	})
 }
 
-// observations returns the evidence, by source and in the order of the queries.
+// current returns the time since which every answer is: that of the oldest one that is reused, or
+// now.
+func (l *lookup) current() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t := l.now()
+	for _, c := range l.finished {
+		if c.reused && c.answer.at.Before(t) {
+			t = c.answer.at
+		}
+	}
+	return t.UTC()
+}
+
+// reused reports whether the lookup has used an answer that an earlier check requested.
+func (l *lookup) reused() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.ContainsFunc(l.finished, func(c *call) bool { return c.reused })
+}
+
+// again returns a lookup of the same domain that has the answers of l to its own queries, and
+// repeats the others.
+func (l *lookup) again() *lookup {
+	n := newLookup(l.Doctor, l.domain, l.target)
+	n.caa, n.started, n.since = l.caa, l.started, l.started
+	for _, c := range l.finished {
+		if !c.reused {
+			n.calls[key{source: c.source.address, question: c.question}] = c
+			n.finished = append(n.finished, c)
+		}
+	}
+	n.down = l.down
+	return n
+}
+
+// observations returns the evidence, by source and in the order of the answers.
 func (l *lookup) observations() []controlplane.Observation {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	slices.SortStableFunc(l.evidence, func(a,
-		b controlplane.Observation) int {
+	var out []controlplane.Observation
+	for _, c := range l.finished {
+		if c.question.isEvidence() {
+			out = append(out, c.observation())
+		}
+	}
+	slices.SortStableFunc(out, func(a, b controlplane.Observation) int {
 		return strings.Compare(a.Source, b.Source)
 	})
-	return l.evidence
+	return out
+}
+
+// isEvidence reports whether the answer is evidence about the record. Those about the root and the
+// addresses of name servers are not.
+func (q question) isEvidence() bool {
+	return q.name != "." && q.qtype != dns.TypeAAAA &&
+		(q.qtype != dns.TypeA || strings.HasPrefix(q.name, challengeLabel))
+}
+
+func (c *call) observation() controlplane.Observation {
+	o := controlplane.Observation{Source: c.source.address, Name: display(c.question.name),
+		Type: dns.TypeToString[c.question.qtype], Answer: []string{}}
+	if c.question.network == overTCP {
+		o.Source += " over TCP"
+	}
+	if r := c.answer.reply; r.msg != nil {
+		o.RCode = dns.RcodeToString[r.msg.Rcode]
+		o.Error = extendedError(r.msg)
+		records := unsigned(r.msg.Answer)
+		o.Count = len(records)
+		for _, rr := range records[:min(len(records), controlplane.MaxObserved)] {
+			o.Answer = append(o.Answer, controlplane.Shorten(strings.ReplaceAll(rr.String(), "\t",
+				" ")))
+		}
+	}
+	if c.answer.err != nil {
+		o.Error = plainError(c.answer.err)
+	}
+	return o
 }
 
 // plainError returns a description for customers, without details of the internal network.

@@ -65,7 +65,7 @@ func TestResolverReturnsInvalidAnswers(t *testing.T) {
 				_, _ = w.Write(body)
 			}))
 			d := dnscheck.New(dnscheck.Config{Resolvers: []dnscheck.Resolver{{URL: srv.URL}},
-				HTTPClient: srv.Client(), Timeout: time.Second})
+				HTTPClient: srv.Client(), Timeout: 10 * time.Second})
 			if got := delegation(t, d,
 				"example.com"); got.Code != controlplane.CauseResolverUnreachable ||
 				!got.Transient() {

@@ -1,6 +1,7 @@
 package dnscheck_test
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"testing"
@@ -49,12 +50,24 @@ var zone = view{apex: "example.com.", negTTL: 60, records: []string{
 
 func two(v view) []view { return []view{v, v} }
 
+// allSituations returns the situations of all tables, with the defaults of their fields.
+func allSituations() []situation {
+	all := slices.Concat(delegationSituations(), zoneSituations(), caaSituations(),
+		txtSituations())
+	for i, tt := range all {
+		all[i].domain = cmp.Or(tt.domain, "example.com")
+		if tt.cas == nil {
+			all[i].cas = bothCAs
+		}
+	}
+	return all
+}
+
 // TestSituations examines every situation with real DNS messages.
 func TestSituations(t *testing.T) {
 	t.Parallel()
 	var met []string
-	for _, tt := range slices.Concat(delegationSituations(), zoneSituations(), caaSituations(),
-		txtSituations()) {
+	for _, tt := range allSituations() {
 		met = append(met, tt.code)
 		t.Run(tt.what, func(t *testing.T) {
 			t.Parallel()
@@ -82,12 +95,6 @@ func TestSituations(t *testing.T) {
 }
 
 func (tt situation) run(t *testing.T) {
-	if tt.domain == "" {
-		tt.domain = "example.com"
-	}
-	if tt.cas == nil {
-		tt.cas = bothCAs
-	}
 	e, err := doctor(tt.resolvers, tt.servers).Examine(t.Context(), tt.domain, target,
 		tt.wildcard, tt.cas)
 	if err != nil {

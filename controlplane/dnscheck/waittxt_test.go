@@ -58,7 +58,7 @@ func TestWaitTXT(t *testing.T) {
 			}
 			limit := 20 * time.Second
 			if len(tt.contains) > 0 {
-				limit = time.Second
+				limit = 2 * time.Second
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), limit)
 			defer cancel()

@@ -364,7 +364,7 @@ func publicDoctor(t *testing.T, v view) *dnscheck.Doctor {
 	t.Helper()
 	srv := serveDoH(t, v)
 	return dnscheck.New(dnscheck.Config{Resolvers: []dnscheck.Resolver{{URL: srv.URL}},
-		HTTPClient: srv.Client(), AskAuthority: true, Timeout: time.Second})
+		HTTPClient: srv.Client(), AskAuthority: true, Timeout: 10 * time.Second})
 }
 
 func delegation(t *testing.T, d *dnscheck.Doctor, domain string) controlplane.Diagnosis {

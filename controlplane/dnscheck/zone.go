@@ -63,8 +63,8 @@ func (l *lookup) subZone(ctx context.Context, f findings) []string {
 // findZone finds the apex of the domain's zone by NS queries to the resolvers, from the domain
 // upwards. The SOA of a negative answer contains the apex (RFC 2308 §2).
 func (l *lookup) findZone(ctx context.Context) zone {
-	absent := false
-	for name := l.domain; !isRegistry(name); {
+	name, absent := l.lowest(ctx)
+	for !isRegistry(name) {
 		r := l.askAny(ctx, question{name: name, qtype: dns.TypeNS})
 		if rrs := r.records(name, dns.TypeNS); len(rrs) > 0 {
 			z := zone{apex: name, known: true, secure: r.validated()}
@@ -75,19 +75,39 @@ func (l *lookup) findZone(ctx context.Context) zone {
 			return z
 		}
 		absent = r.nxdomain()
-		parent := parentOf(name)
-		if soa := r.soa(); soa != nil && r.cname(name) == "" {
-			apex := dns.CanonicalName(soa.Hdr.Name)
-			switch {
-			case apex == name:
-				return zone{apex: apex, known: true, secure: r.validated()}
-			case dns.IsSubDomain(apex, name):
-				parent = apex
-			}
+		next := r.apexAbove(name)
+		if next == name {
+			return zone{apex: name, known: true, secure: r.validated()}
 		}
-		name = parent
+		name = next
 	}
 	return zone{apex: registrable(l.domain), missing: absent}
+}
+
+// lowest returns the name that may be the zone's apex and whose NS records are queried first. An
+// answer without CAA records, which is requested anyway, shows the apex as one without NS records
+// does. A registrable domain usually is an apex. absent reports that the domain does not exist.
+func (l *lookup) lowest(ctx context.Context) (name string, absent bool) {
+	if !l.caa || l.domain == registrable(l.domain) {
+		return l.domain, false
+	}
+	r := l.askAny(ctx, question{name: l.domain, qtype: dns.TypeCAA})
+	if !r.usable() || len(r.records(l.domain, dns.TypeCAA)) > 0 ||
+		(r.soa() == nil && r.cname(l.domain) == "") {
+		return l.domain, false
+	}
+	return r.apexAbove(l.domain), r.nxdomain()
+}
+
+// apexAbove returns the apex of the name's zone according to a negative answer, which may be the
+// name itself, or its parent if the answer does not show an apex.
+func (r reply) apexAbove(name string) string {
+	if soa := r.soa(); soa != nil && r.cname(name) == "" {
+		if apex := dns.CanonicalName(soa.Hdr.Name); dns.IsSubDomain(apex, name) {
+			return apex
+		}
+	}
+	return parentOf(name)
 }
 
 // isRegistry reports whether a name belongs to a registry rather than to a customer.
