@@ -173,8 +173,8 @@ func TestCLIRestartedMidway(t *testing.T) {
 }
 
 // With a limit of 40 calls at once and 10 per second, and fifty resources in parallel, Terraform
-// waits and succeeds. The proxy enforces the limit, because the API lets calls pass when its Redis is
-// slow.
+// waits and succeeds. The proxy enforces the limit, because the API lets calls pass when its Redis
+// is slow.
 func TestCLIRateLimited(t *testing.T) {
 	const n, most, perSecond = 50, 40, 10
 	a := newAcc(t).organization(t)

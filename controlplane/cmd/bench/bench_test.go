@@ -47,6 +47,20 @@ func TestMemoryFigure(t *testing.T) {
 	}
 }
 
+// TestScale compares the sweeps of two small installations, and shows the slowest.
+func TestScale(t *testing.T) {
+	var out, log strings.Builder
+	if code := run(t.Context(), []string{"-quick", "-rounds", "1", "-only", "^scale/idle$"}, &out,
+		&log); code != 0 {
+		t.Fatalf("run() = %d, want 0\n%s", code, &log)
+	}
+	if n := strings.Count(out.String(), "| scale, idle: "); n < 2 || !strings.Contains(log.String(),
+		"KB per domain") {
+		t.Errorf("%d rows, want at least 2, and the disk per domain in the log:\n%s%s", n, &out,
+			&log)
+	}
+}
+
 func TestStatistics(t *testing.T) {
 	for _, c := range []struct {
 		values []float64

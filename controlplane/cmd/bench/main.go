@@ -49,6 +49,7 @@ func figures() []figure {
 		{"terraform", []string{"domains"}, terraform},
 		{"revocation", []string{"all"}, revocation},
 		{"noisy", []string{"bodies", "requests", "work", "dns"}, noisy},
+		{"scale", []string{"big", "small", "idle"}, scale},
 	}
 }
 
@@ -65,6 +66,7 @@ type options struct {
 	only    *regexp.Regexp
 	rounds  int
 	quick   bool
+	full    bool
 	json    string
 	profile string
 }
@@ -102,6 +104,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 		"measure only the figures that match this `regexp`, such as ^api/get or dns/txt")
 	fs.IntVar(&o.rounds, "rounds", 0, "rounds of each figure (default 5, or 3 with -quick)")
 	fs.BoolVar(&o.quick, "quick", false, "short rounds: about a minute in total, with more noise")
+	fs.BoolVar(&o.full, "full", false, "compare a million domains with ten thousand in scale")
 	fs.StringVar(&o.json, "json", "", "also write the table to this `file`")
 	fs.StringVar(&o.profile, "profile", "",
 		"write a CPU profile of our side of the first round of each figure to this `directory`")

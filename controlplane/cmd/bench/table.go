@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -79,6 +81,20 @@ func (t *table) addRow(r row, want target) {
 		r.Met = &met
 	}
 	t.Rows = append(t.Rows, r)
+}
+
+// keepSlowest removes all of the last n rows but the most that took longest, and those that did not
+// meet their target.
+func (t *table) keepSlowest(n, most int) {
+	from := len(t.Rows) - n
+	last := slices.SortedFunc(slices.Values(t.Rows[from:]),
+		func(a, b row) int { return cmp.Compare(b.Ours, a.Ours) })
+	t.Rows = t.Rows[:from]
+	for i, r := range last {
+		if i < most || r.Met != nil && !*r.Met {
+			t.Rows = append(t.Rows, r)
+		}
+	}
 }
 
 // note adds a line below the table.
