@@ -256,6 +256,87 @@ func (e *estate) readsFail(r *rpc, want string, found ...string) {
 	}
 }
 
+// creations has the configuration of a new resource of each type.
+func (e *estate) creations() map[string]map[string]any {
+	return map[string]map[string]any{
+		"dcvaas_domain":              {"name": "new." + e.domain.Name},
+		"dcvaas_domain_validation":   {"domain_id": e.domain.Id},
+		"dcvaas_api_token":           {"name": "new", "scopes": textSet("domains:read")},
+		"dcvaas_webhook":             {"url": webhookURL},
+		"dcvaas_organization_member": {"login": e.login(), "role": "member"},
+	}
+}
+
+// creationsFail plans a domain, and creates every resource and an ephemeral token with r. Each call
+// must fail with want.
+func (e *estate) creationsFail(r *rpc, want string) {
+	e.Helper()
+	for kind, schema := range r.schemas.ResourceSchemas {
+		config, ok := e.creations()[kind]
+		if !ok {
+			e.Errorf("no creation of %s", kind)
+			continue
+		}
+		typ := schema.ValueType()
+		if kind == "dcvaas_domain" {
+			planned, err := r.PlanResourceChange(e.Context(), &tfprotov6.PlanResourceChangeRequest{
+				TypeName: kind, PriorState: r.null(typ), Config: r.value(typ, config),
+				ProposedNewState: r.value(typ, config)})
+			if err != nil {
+				e.Fatal(err)
+			}
+			fails(e, "planning "+kind, planned.Diagnostics, want)
+		}
+		created, err := r.ApplyResourceChange(e.Context(),
+			&tfprotov6.ApplyResourceChangeRequest{TypeName: kind, PriorState: r.null(typ),
+				Config: r.value(typ, config), PlannedState: r.value(typ, config)})
+		if err != nil {
+			e.Fatal(err)
+		}
+		fails(e, "creating "+kind, created.Diagnostics, want)
+		if v, err := created.NewState.Unmarshal(typ); err != nil || !v.IsNull() {
+			e.Errorf("the state after the failed creation of %s is %v, %v, want null", kind, v, err)
+		}
+	}
+	const token = "dcvaas_api_token"
+	opened, err := r.OpenEphemeralResource(e.Context(),
+		&tfprotov6.OpenEphemeralResourceRequest{TypeName: token,
+			Config: r.value(r.schemas.EphemeralResourceSchemas[token].ValueType(),
+				e.creations()[token])})
+	if err != nil {
+		e.Fatal(err)
+	}
+	fails(e, "opening "+token, opened.Diagnostics, want)
+}
+
+// notImported imports every resource with r. None may be found.
+func (e *estate) notImported(r *rpc) {
+	e.Helper()
+	for _, o := range e.objects {
+		typ := r.schemas.ResourceSchemas[o.kind].ValueType()
+		imported, err := r.ImportResourceState(e.Context(), &tfprotov6.ImportResourceStateRequest{
+			TypeName: o.kind, ID: r.attribute(o.state, typ, "id")})
+		if err != nil {
+			e.Fatal(err)
+		}
+		if len(imported.ImportedResources) == 0 {
+			continue
+		}
+		found := imported.ImportedResources[0]
+		read, err := r.ReadResource(e.Context(), &tfprotov6.ReadResourceRequest{TypeName: o.kind,
+			CurrentState: found.State, CurrentIdentity: found.Identity, Private: found.Private})
+		if err != nil {
+			e.Fatal(err)
+		}
+		failed := slices.ContainsFunc(read.Diagnostics, func(d *tfprotov6.Diagnostic) bool {
+			return d.Severity == tfprotov6.DiagnosticSeverityError
+		})
+		if v, err := read.NewState.Unmarshal(typ); !failed && (err != nil || !v.IsNull()) {
+			e.Errorf("importing %s with another token finds %v, %v, want nothing", o.kind, v, err)
+		}
+	}
+}
+
 // With another organization's token, nothing is gone: every call fails and keeps the state.
 func TestOtherOrganizationsToken(t *testing.T) {
 	e := newEstate(t)
@@ -271,6 +352,7 @@ func TestOtherOrganizationsToken(t *testing.T) {
 	e.resourcesFail(r, "", false, "dcvaas_domain_validation")
 	e.readsFail(r, "The provider acts for the organization "+acting,
 		"dcvaas_domains", "dcvaas_delegation", "dcvaas_organization")
+	e.notImported(r)
 	for _, o := range e.objects {
 		read, err := r.ReadResource(t.Context(),
 			&tfprotov6.ReadResourceRequest{TypeName: o.kind, CurrentState: o.state})
@@ -315,6 +397,8 @@ func TestForeign404(t *testing.T) {
 				b.resourcesFail(r, want, private, "dcvaas_domain_validation")
 			}
 			b.readsFail(r, want, "dcvaas_organization")
+			b.creationsFail(r, want)
+			b.notImported(r)
 			for kind := range r.schemas.ListResourceSchemas {
 				results := r.list(kind, nil, 10, false)
 				if len(results) != 1 {
@@ -387,6 +471,52 @@ resource "dcvaas_api_token" "test" {
 	}
 	if _, err := a.client.Domain(t.Context(), "protected."+name); err != nil {
 		t.Errorf("the protected domain is gone: %v", err)
+	}
+}
+
+// A saved plan that is applied with another organization's token creates nothing: Terraform
+// compares the record of a domain, and organization_id guards everything.
+func TestCLISavedPlan(t *testing.T) {
+	a := newAcc(t).organization(t)
+	b := a.organization(t)
+	id, err := a.client.Identify(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	domain := `
+resource "dcvaas_domain" "test" {
+  name = "` + a.domain() + `"
+}
+`
+	for what, c := range map[string]struct{ config, want string }{
+		"a domain": {domain, "delegation.target"},
+		"organization_id": {`
+provider "dcvaas" {
+  organization_id = "` + id + `"
+}
+
+resource "dcvaas_webhook" "test" {
+  url = "` + webhookURL + `"
+}
+`, "not to " + id},
+	} {
+		tf := a.workspace(map[string]string{"main.tf": requiresDCVaaS + c.config})
+		tf.run("plan", "-out=saved")
+		tf.env = append(tf.env, envAPIToken+"="+b.token)
+		out, err := tf.command("apply", "saved").CombinedOutput()
+		if text := strings.Join(strings.Fields(strings.ReplaceAll(string(out), "│", "")),
+			" "); err == nil || !strings.Contains(text, c.want) {
+			t.Errorf("applying a plan of %s with another token returns %v, want an error with %q:\n%s",
+				what, err, c.want, out)
+		}
+	}
+	domains, err := b.client.Domains(t.Context(), client.ListDomainsParams{})
+	if err != nil || len(domains.Data) > 0 {
+		t.Errorf("the other organization has the domains %v, %v, want none", domains, err)
+	}
+	hooks := b.rpc().list("dcvaas_webhook", nil, 10, false)
+	if len(hooks) > 0 {
+		t.Errorf("the other organization has %d webhooks, want none", len(hooks))
 	}
 }
 

@@ -82,7 +82,7 @@ func (p *dcvaasProvider) Schema(
 			},
 			"organization_id": schema.StringAttribute{
 				Optional:            true,
-				MarkdownDescription: "ID of the only organization that the provider may act on, `org_…`. A token of another organization is an error before anything is read or changed.",
+				MarkdownDescription: "ID of the only organization that the provider may act on, `org_…`. A token of another organization is an error before anything is read or changed. Set it where plans are saved: a plan is applied with the token of that moment.",
 				Validators: []validator.String{stringvalidator.RegexMatches(organizationID,
 					"must be the ID of an organization, org_ and 26 characters")},
 			},
