@@ -1205,7 +1205,7 @@ type Domain struct {
 	// KeyType Type of the private key: ECDSA on P-256 or P-384, or RSA of 2048, 3072, or 4096 bits.
 	KeyType KeyType `json:"key_type"`
 
-	// Labels At most 64. A key has 1 to 63 letters, digits, and `._/-`, and starts and ends with a letter or digit. A value has at most 255 bytes.
+	// Labels At most 64. A key has 1 to 63 letters, digits, and `._/-`, and starts and ends with a letter or digit. A value has at most 255 characters.
 	Labels Labels `json:"labels"`
 
 	// LastIssuedAt When the last certificate was issued.
@@ -1279,7 +1279,7 @@ type DomainCreate struct {
 	// KeyType Type of the private key: ECDSA on P-256 or P-384, or RSA of 2048, 3072, or 4096 bits.
 	KeyType *KeyType `json:"key_type,omitempty"`
 
-	// Labels At most 64. A key has 1 to 63 letters, digits, and `._/-`, and starts and ends with a letter or digit. A value has at most 255 bytes.
+	// Labels At most 64. A key has 1 to 63 letters, digits, and `._/-`, and starts and ends with a letter or digit. A value has at most 255 characters.
 	Labels *Labels `json:"labels,omitempty"`
 
 	// Name Any case, a trailing dot, and Unicode are accepted, with at most 10 labels. Not allowed: wildcards, IP addresses, suffixes of the Public Suffix List's ICANN section (those of its private section, such as github.io, are allowed), unknown top-level domains, and names reserved for special use (.alt, .arpa, .internal, .invalid, .local, .localhost, .onion).
@@ -1339,7 +1339,7 @@ type DomainUpdate struct {
 	// KeyType Type of the private key: ECDSA on P-256 or P-384, or RSA of 2048, 3072, or 4096 bits.
 	KeyType *KeyType `json:"key_type,omitempty"`
 
-	// Labels At most 64. A key has 1 to 63 letters, digits, and `._/-`, and starts and ends with a letter or digit. A value has at most 255 bytes.
+	// Labels At most 64. A key has 1 to 63 letters, digits, and `._/-`, and starts and ends with a letter or digit. A value has at most 255 characters.
 	Labels *Labels `json:"labels,omitempty"`
 
 	// PreferredChain Common name of the preferred root if the CA offers several chains; null for its default. If the CA does not offer it, the certificate has the default chain, and CertificateReady has the reason `preferred-chain-not-offered`.
@@ -1646,7 +1646,7 @@ type JobType string
 // KeyType Type of the private key: ECDSA on P-256 or P-384, or RSA of 2048, 3072, or 4096 bits.
 type KeyType string
 
-// Labels At most 64. A key has 1 to 63 letters, digits, and `._/-`, and starts and ends with a letter or digit. A value has at most 255 bytes.
+// Labels At most 64. A key has 1 to 63 letters, digits, and `._/-`, and starts and ends with a letter or digit. A value has at most 255 characters.
 type Labels map[string]string
 
 // Member A person who belongs to the organization, or is invited to it by login.

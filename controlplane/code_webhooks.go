@@ -29,9 +29,6 @@ var webhookCodes = appearIn(InProblem, []Code{
 	{Code: "event-unknown", Title: "Unknown event type",
 		Cause: "No event has this type.",
 		Fix:   "Send types that the API description of webhooks lists, or none for all."},
-	{Code: "description-too-long", Title: "Description too long",
-		Cause: "The description of a webhook has at most 200 characters.",
-		Fix:   "Shorten the description."},
 	{Code: "range-invalid", Title: "Invalid time range",
 		Cause: "A time range starts before it ends, and at most 30 days ago, which is how " +
 			"long deliveries are kept.",

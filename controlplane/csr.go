@@ -20,7 +20,7 @@ func ValidateCSR(pemText string, names []string) (der []byte, kt KeyType, err er
 		err = rules.CheckCSRNames(req, names)
 	}
 	if err != nil {
-		return nil, "", invalidBy("/csr_pem", err)
+		return nil, "", InvalidBy("/csr_pem", err)
 	}
 	return req.Raw, KeyType(rules.KeyTypeOf(req.PublicKey)), nil
 }

@@ -6,8 +6,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 )
 
-// invalidBy converts the error of a rule to a KindInvalid *Error for the field at pointer.
-func invalidBy(pointer string, err error) error {
+// InvalidBy converts the error of a rule to a KindInvalid *Error for the field at pointer.
+func InvalidBy(pointer string, err error) error {
 	if e, ok := errors.AsType[*rules.Error](err); ok {
 		return Invalid(pointer, e.Code, e.Message, e.Fix)
 	}

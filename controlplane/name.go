@@ -13,9 +13,16 @@ import (
 func ParseName(pointer, s string) (string, error) {
 	name, err := rules.ParseName(s)
 	if err != nil {
-		return "", invalidBy(pointer, err)
+		return "", InvalidBy(pointer, err)
 	}
 	return name, nil
+}
+
+// DisplayName returns the name of a token or an organization in stored form, see rules.DisplayName.
+// It returns a KindInvalid *Error for /name.
+func DisplayName(s string) (string, error) {
+	name, err := rules.DisplayName(s)
+	return name, InvalidBy("/name", err)
 }
 
 // CertificateNames returns the names in a domain's certificate.

@@ -7,6 +7,8 @@ import (
 	"math/big"
 	"strings"
 	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 )
 
 // Scope is one kind of access within an organization.
@@ -34,11 +36,11 @@ const (
 
 // Scopes returns all scopes, in the order of the documentation.
 func Scopes() []Scope {
-	return []Scope{ScopeDomainsRead, ScopeDomainsWrite, ScopeCertificatesRead, ScopeCertificatesKey,
-		ScopeCertificatesRevoke, ScopeJobsRead, ScopeJobsWrite, ScopeTokensRead, ScopeTokensWrite,
-		ScopeAuditRead,
-		ScopeOrganizationRead, ScopeOrganizationWrite, ScopeMembersRead, ScopeMembersWrite,
-		ScopeWebhooksRead, ScopeWebhooksWrite}
+	all := make([]Scope, 0, len(rules.Scopes()))
+	for _, s := range rules.Scopes() {
+		all = append(all, Scope(s))
+	}
+	return all
 }
 
 // Token is an API token as it is stored.

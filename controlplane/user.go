@@ -1,8 +1,9 @@
 package controlplane
 
 import (
-	"strings"
 	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 )
 
 // GitHubAccount is a person's account at GitHub. Its ID remains when its login changes.
@@ -34,12 +35,5 @@ func (u *User) Title() string {
 	return u.ID
 }
 
-const maxLogin = 100 // GitHub's logins have up to 39, plus a suffix for accounts of an enterprise
-
 // IsLogin reports whether s has the form of a GitHub login, so that other values cost no lookup.
-func IsLogin(s string) bool {
-	return s != "" && len(s) <= maxLogin && !strings.ContainsFunc(s, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' &&
-			r != '_'
-	})
-}
+func IsLogin(s string) bool { return rules.CheckLogin(s) == nil }

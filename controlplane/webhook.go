@@ -58,7 +58,7 @@ func WebhookSecretPrefix(s string) string {
 // KindInvalid *Error for /secret.
 func WebhookKey(secret string) ([]byte, error) {
 	key, err := rules.WebhookKey(secret)
-	return key, invalidBy("/secret", err)
+	return key, InvalidBy("/secret", err)
 }
 
 // WebhookIsDisabled returns the error of an operation that needs an enabled webhook.

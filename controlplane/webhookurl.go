@@ -5,5 +5,5 @@ import "github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 // CheckWebhookURL returns a KindInvalid *Error for /url if events can't be sent to a URL, see
 // rules.CheckWebhookURL.
 func CheckWebhookURL(raw string, loopback bool) error {
-	return invalidBy("/url", rules.CheckWebhookURL(raw, loopback))
+	return InvalidBy("/url", rules.CheckWebhookURL(raw, loopback))
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/client"
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 )
 
 var (
@@ -81,7 +82,7 @@ func (e *apiTokenEphemeral) Schema(
 				Optional:            true,
 				Computed:            true,
 				MarkdownDescription: "Maximum lifetime if the token is not revoked earlier, such as `30m` or `2h`. Default: `" + defaultLifetime + "`. It is not extended: set more for a longer run.",
-				Validators:          []validator.String{durationValidator{}},
+				Validators:          []validator.String{durationValidator{rules.CheckLifetime}},
 			},
 			"id": schema.StringAttribute{Computed: true,
 				MarkdownDescription: "ID, `tok_…`."},

@@ -12,6 +12,7 @@ import (
 	"github.com/oapi-codegen/nullable"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/client"
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 )
 
 // defaultOverlap is the default of rotation_overlap: how long the replaced secret remains valid.
@@ -73,7 +74,9 @@ func (m *apiTokenModel) end(now time.Time) nullable.Nullable[time.Time] {
 // contain the secret.
 func (m *apiTokenModel) fromAPI(t *client.Token, now time.Time) {
 	m.ID = types.StringValue(t.Id)
-	m.Name = types.StringValue(t.Name)
+	if !sameDisplayName(m.Name, types.StringValue(t.Name)) {
+		m.Name = types.StringValue(t.Name)
+	}
 	scopes := make([]attr.Value, len(t.Scopes))
 	for i, s := range t.Scopes {
 		scopes[i] = types.StringValue(string(s))
@@ -105,6 +108,14 @@ func secretVersion(t *client.Token) int64 {
 		created = at
 	}
 	return created.UnixMicro()
+}
+
+// sameDisplayName reports whether two names differ in the white space around them only, which the
+// API removes.
+func sameDisplayName(a, b types.String) bool {
+	na, errA := rules.DisplayName(a.ValueString())
+	nb, errB := rules.DisplayName(b.ValueString())
+	return errA == nil && errB == nil && na == nb
 }
 
 // expiry returns when the token expires, if that is known.

@@ -168,6 +168,9 @@ func (m *apiTokenModel) planUpdate(config, state *apiTokenModel) {
 	m.ReadyForRotation, m.RotatedAt, m.PreviousValidUntil = state.ReadyForRotation, state.RotatedAt,
 		state.PreviousValidUntil
 	m.SecretVersion = state.SecretVersion
+	if sameDisplayName(m.Name, state.Name) {
+		m.Name = state.Name
+	}
 	if !m.RotateBeforeExpiry.Equal(state.RotateBeforeExpiry) {
 		m.ReadyForRotation = types.BoolValue(false) // otherwise it is rotated
 	}

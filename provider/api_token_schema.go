@@ -3,7 +3,6 @@ package provider
 import (
 	"context"
 	"regexp"
-	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
 	"github.com/hashicorp/terraform-plugin-framework-validators/setvalidator"
@@ -18,10 +17,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 )
 
-var (
-	tokenName = regexp.MustCompile(`^(\S(.*\S)?)?$`)
-	scopeForm = regexp.MustCompile(`^[a-z_]+:[a-z_]+$`)
-)
+// scopeForm matches the scopes of any version of the service.
+var scopeForm = regexp.MustCompile(`^[a-z_]+:[a-z_]+$`)
 
 const scopesDescription = "What the token may do: `domains:read`, `domains:write`, `certificates:read`, `certificates:key`, `certificates:revoke`, `jobs:read`, `jobs:write`, `tokens:read`, `tokens:write`, `audit:read`, `organization:read`, `organization:write`, " +
 	"`members:read`, `members:write`, `webhooks:read`, `webhooks:write`. " +
@@ -59,18 +56,18 @@ func (r *apiTokenResource) Schema(
 				Optional:            true,
 				Computed:            true,
 				MarkdownDescription: "When the token expires (RFC 3339). Without this and `expires_in`, it never expires. A change rotates the secret.",
-				Validators: []validator.String{
+				Validators: []validator.String{timeValidator,
 					stringvalidator.ConflictsWith(path.MatchRoot("expires_in"))},
 			},
 			"expires_in": schema.StringAttribute{
 				Optional:            true,
 				MarkdownDescription: "Lifetime of a secret, such as `90d` or `12h`. A change rotates the secret.",
-				Validators:          []validator.String{durationValidator{}},
+				Validators:          []validator.String{durationValidator{rules.CheckLifetime}},
 			},
 			"rotate_before_expiry": schema.StringAttribute{
 				Optional:            true,
 				MarkdownDescription: "How long before its expiry the secret is rotated, such as `30d`. It must be shorter than `expires_in`.",
-				Validators: []validator.String{durationValidator{},
+				Validators: []validator.String{durationValidator{positive},
 					stringvalidator.AlsoRequires(path.MatchRoot("expires_in"))},
 			},
 			"rotate_when_changed": schema.MapAttribute{
@@ -81,8 +78,7 @@ func (r *apiTokenResource) Schema(
 			"rotation_overlap": schema.StringAttribute{
 				Optional:            true,
 				MarkdownDescription: "Grace period of the replaced secret after a rotation, such as `2h`; at most `7d`. Default: `24h`. Another rotation within that time does not end it, but a token has at most 5 valid secrets. `0s` revokes all previous secrets immediately.",
-				Validators: []validator.String{durationValidator{zero: true,
-					most: 7 * 24 * time.Hour}},
+				Validators:          []validator.String{durationValidator{rules.CheckOverlap}},
 			},
 			"token": schema.StringAttribute{Computed: true, Sensitive: true,
 				MarkdownDescription: "The secret. Null after an import, because the API returns it only once."},
@@ -106,17 +102,15 @@ func (r *apiTokenResource) Schema(
 
 func tokenNameValidators() []validator.String {
 	return []validator.String{
-		stringvalidator.UTF8LengthBetween(1, rules.MaxTokenNameLength),
-		stringvalidator.RegexMatches(tokenName, "must not start or end with white space"),
+		tokenNameValidator,
 	}
 }
 
 func scopesValidators() []validator.Set {
 	return []validator.Set{
-		setvalidator.SizeBetween(1, 32),
+		setvalidator.SizeBetween(1, rules.MaxTokenScopes),
 		setvalidator.NoNullValues(),
-		setvalidator.ValueStringsAre(stringvalidator.RegexMatches(scopeForm,
-			"must be a scope such as domains:read")),
+		setvalidator.ValueStringsAre(scopeValidator),
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/client"
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 )
 
 // domainFilters are the filters of the data source and the list resource.
@@ -27,9 +28,9 @@ func domainFilterAttributes[A any](
 				string(client.DomainStatusIssuing),
 				string(client.DomainStatusActive), string(client.DomainStatusError))),
 		"label": optional("Only domains with this label: `key=value`, or `key` for any value.",
-			stringvalidator.UTF8LengthBetween(1, 255)),
+			stringvalidator.UTF8LengthBetween(1, rules.MaxLabelFilter)),
 		"q": optional("Only domains with this text in their name, in A-labels or Unicode.",
-			stringvalidator.UTF8LengthBetween(1, 253)),
+			stringvalidator.UTF8LengthBetween(1, rules.MaxSearch)),
 	}
 }
 

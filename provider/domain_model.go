@@ -52,7 +52,7 @@ func (m *domainModel) toCreateRequest() client.DomainCreate {
 		PreferredChain: orAbsent(m.PreferredChain),
 		Ca:             orAbsent(m.CA),
 	}
-	if m.CSRPEM.IsNull() && !m.KeyType.IsNull() && !m.KeyType.IsUnknown() {
+	if !m.KeyType.IsNull() && !m.KeyType.IsUnknown() {
 		in.KeyType = new(client.KeyType(m.KeyType.ValueString()))
 	}
 	if labels := m.labels(); len(labels) > 0 {
@@ -85,9 +85,13 @@ func (m *domainModel) toUpdateRequest(state *domainModel) (in client.DomainUpdat
 			*f.field, changed = orNull(f.planned), true
 		}
 	}
-	// When a CSR is removed, the key type must be sent: the API has that of the CSR.
-	if m.CSRPEM.IsNull() && (!m.KeyType.Equal(state.KeyType) || !state.CSRPEM.IsNull()) {
-		in.KeyType, changed = new(client.KeyType(m.KeyType.ValueString())), true
+	// With a CSR that is known only now, the API has to compare its key type with the planned one.
+	// When a CSR is removed, the API still has its key type.
+	if !m.CSRPEM.Equal(state.CSRPEM) || !m.KeyType.Equal(state.KeyType) {
+		changed = true
+		if !m.KeyType.IsUnknown() {
+			in.KeyType = new(client.KeyType(m.KeyType.ValueString()))
+		}
 	}
 	if !sameLabels(m.Labels, state.Labels) {
 		labels := m.labels()

@@ -5,9 +5,7 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
 	"github.com/hashicorp/terraform-plugin-framework-validators/mapvalidator"
-	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
-	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/identityschema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
@@ -58,11 +56,8 @@ func (r *domainResource) Schema(
 			"key_type": schema.StringAttribute{
 				Optional:            true,
 				Computed:            true,
-				MarkdownDescription: "Key type of the certificate: `ec256` (default), `ec384`, `rsa2048`, `rsa3072`, or `rsa4096`. With `csr_pem`, it is that of the CSR." + ordersCertificate,
-				Validators: []validator.String{
-					stringvalidator.OneOf(rules.KeyTypes()...),
-					stringvalidator.ConflictsWith(path.MatchRoot("csr_pem")),
-				},
+				MarkdownDescription: "Key type of the certificate: `ec256` (default), `ec384`, `rsa2048`, `rsa3072`, or `rsa4096`. With `csr_pem`, it must be that of the CSR, which is the default then." + ordersCertificate,
+				Validators:          []validator.String{keyTypeValidator},
 			},
 			"csr_pem": schema.StringAttribute{
 				Optional:            true,
@@ -82,7 +77,7 @@ func (r *domainResource) Schema(
 			"ca": schema.StringAttribute{
 				Optional:            true,
 				MarkdownDescription: "Preferred CA, by its name in the service's list." + ordersCertificate,
-				Validators:          []validator.String{stringvalidator.LengthBetween(1, 64)},
+				Validators:          []validator.String{caValidator},
 			},
 			"auto_issue": schema.BoolAttribute{
 				Optional: true,
@@ -100,7 +95,7 @@ func (r *domainResource) Schema(
 			"labels": schema.MapAttribute{
 				ElementType:         types.StringType,
 				Optional:            true,
-				MarkdownDescription: "Labels for filters: at most 64. A key has 1 to 63 letters, digits, and `._/-`, and starts and ends with a letter or digit; a value has at most 255 bytes. A change applies immediately, and orders no certificate.",
+				MarkdownDescription: "Labels for filters: at most 64. A key has 1 to 63 letters, digits, and `._/-`, and starts and ends with a letter or digit; a value has at most 255 characters. A change applies immediately, and orders no certificate.",
 				Validators: []validator.Map{
 					mapvalidator.SizeAtMost(rules.MaxLabels),
 					mapvalidator.NoNullValues(),

@@ -11,14 +11,21 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 )
 
-// ValidateConfig rejects what CAs reject because of several attributes: a CSR without the
-// certificate's names, and more names than the profile allows.
+// ValidateConfig rejects what the API and CAs reject because of several attributes: a CSR with
+// another key type or without the certificate's names, and more names than the profile allows.
 func (r *domainResource) ValidateConfig(
 	ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse,
 ) {
 	var m domainModel
 	if resp.Diagnostics.Append(req.Config.Get(ctx, &m)...); resp.Diagnostics.HasError() {
 		return
+	}
+	csr, noCSR := rules.ParseCSR(m.CSRPEM.ValueString())
+	if keyType := m.KeyType.ValueString(); noCSR == nil && keyType != "" {
+		if of := rules.KeyTypeOf(csr.PublicKey); of != keyType {
+			addRule(&resp.Diagnostics, path.Root("key_type"), "The CSR has another key type",
+				rules.KeyTypeMismatch(keyType, of))
+		}
 	}
 	name, err := rules.CanonicalName(m.Name.ValueString())
 	if err != nil || m.Wildcard.IsUnknown() {
@@ -32,7 +39,7 @@ func (r *domainResource) ValidateConfig(
 		addRule(&resp.Diagnostics, path.Root("profile"), "Too many names",
 			rules.CheckNames(names, m.Profile.ValueString()))
 	}
-	if csr, err := rules.ParseCSR(m.CSRPEM.ValueString()); err == nil {
+	if noCSR == nil {
 		addRule(&resp.Diagnostics, path.Root("csr_pem"), csrValidator.summary,
 			rules.CheckCSRNames(csr, names))
 	}

@@ -17,11 +17,17 @@ func durationOf(s types.String) time.Duration {
 	return d
 }
 
-// durationValidator accepts positive durations; also 0 if zero is set, and at most most if it is
-// set.
+// durationValidator accepts the durations that a rule accepts.
 type durationValidator struct {
-	zero bool
-	most time.Duration
+	check func(time.Duration) error
+}
+
+// positive is the rule of durations that the API does not have.
+func positive(d time.Duration) error {
+	if d <= 0 {
+		return fmt.Errorf("%s is not positive", d)
+	}
+	return nil
 }
 
 func (durationValidator) Description(context.Context) string {
@@ -39,13 +45,8 @@ func (v durationValidator) ValidateString(
 		return
 	}
 	d, err := rules.ParseDuration(req.ConfigValue.ValueString())
-	switch {
-	case err != nil:
-	case d < 0 || d == 0 && !v.zero:
-		err = fmt.Errorf("%q is not positive", req.ConfigValue.ValueString())
-	case v.most > 0 && d > v.most:
-		err = fmt.Errorf("%q is more than %d days", req.ConfigValue.ValueString(),
-			v.most/(24*time.Hour))
+	if err == nil {
+		err = v.check(d)
 	}
 	if err != nil {
 		resp.Diagnostics.AddAttributeError(req.Path, "Invalid duration", sentence(err.Error()))

@@ -277,7 +277,7 @@ var (
 		"dcvaas_domain_validation":   isDomainRef,
 		"dcvaas_api_token":           tokenID.MatchString,
 		"dcvaas_webhook":             webhookID.MatchString,
-		"dcvaas_organization_member": loginForm.MatchString,
+		"dcvaas_organization_member": func(s string) bool { return rules.CheckLogin(s) == nil },
 	}
 	// exampleFile is the file that makes a directory an example.
 	exampleFile = regexp.MustCompile(

@@ -123,7 +123,7 @@ func TestAccDomainsDataSource(t *testing.T) {
 		step(`status = "active"`, "c.one"),
 		step("status = \"pending_cname\"\nlabel = \"team=shop\"\nq = \"one\"", "b.one"),
 		bad(`status = "pending"`, "value must be one of"),
-		bad(`label = ""`, "between 1 and 255"),
+		bad(`label = ""`, "between 1 and 319"),
 		bad(`q = ""`, "between 1 and 253"),
 		step("", "a.two", "b.one", "c.one"),
 	)

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/client"
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 )
 
 var (
@@ -202,7 +203,7 @@ func (r *memberResource) ImportState(
 		return
 	}
 	p := problem{doing: "import the member " + ref}
-	if !loginForm.MatchString(ref) {
+	if rules.CheckLogin(ref) != nil {
 		p.add(ctx, &resp.Diagnostics,
 			fmt.Errorf("%q is neither a user ID (usr_ and 26 characters) nor a GitHub login", ref))
 		return

@@ -3,7 +3,6 @@ package provider
 import (
 	"cmp"
 	"context"
-	"regexp"
 	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
@@ -18,9 +17,6 @@ import (
 
 	"github.com/dcvaas/terraform-provider-dcvaas/client"
 )
-
-// loginForm matches GitHub logins and user IDs.
-var loginForm = regexp.MustCompile(`^[0-9A-Za-z_-]{1,100}$`)
 
 type memberModel struct {
 	ID        types.String      `tfsdk:"id"`
@@ -48,8 +44,7 @@ func (r *memberResource) Schema(
 			"login": schema.StringAttribute{
 				Required:            true,
 				MarkdownDescription: "GitHub login, in any case. A change replaces the member; the plan checks that the new one can be invited.",
-				Validators: []validator.String{stringvalidator.RegexMatches(loginForm,
-					"must be a GitHub login such as octocat")},
+				Validators:          []validator.String{loginValidator},
 			},
 			"role": schema.StringAttribute{
 				Required: true,

@@ -48,7 +48,7 @@ func (a *renewAction) Schema(
 			"timeout": schema.StringAttribute{
 				Optional:            true,
 				MarkdownDescription: "How long to wait for the new certificate, such as `90s` or `1h`. The renewal continues after that. Default: `" + defaultRenewal + "`.",
-				Validators:          []validator.String{durationValidator{}},
+				Validators:          []validator.String{durationValidator{positive}},
 			},
 		},
 	}

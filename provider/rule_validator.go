@@ -3,6 +3,7 @@ package provider
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 
@@ -15,39 +16,69 @@ type ruleValidator struct {
 	description string // "must be …"
 	summary     string // of the diagnostic
 	check       func(string) error
+	// newer reports whether a newer service may accept what the rule rejects. Then, the diagnostic
+	// is a warning, and the service decides.
+	newer func(value, code string) bool
 }
 
 var (
 	nameValidator = ruleValidator{
-		"must be a domain name, in any case, with or without a trailing dot, in Unicode or A-labels", "Invalid domain name",
-		func(s string) error { _, err := rules.ParseName(s); return err },
+		description: "must be a domain name, in any case, with or without a trailing dot, in Unicode or A-labels",
+		summary:     "Invalid domain name",
+		check:       func(s string) error { _, err := rules.ParseName(s); return err },
+		newer:       func(_, code string) bool { return code == rules.CodeUnknownTLD },
+	}
+	keyTypeValidator = ruleValidator{
+		description: "must be " + strings.Join(rules.KeyTypes(), ", "),
+		summary:     "Invalid key type", check: rules.CheckKeyType,
 	}
 	csrValidator = ruleValidator{
-		"must be one PKCS#10 CSR in PEM, with a key on P-256 or P-384, or an RSA key of 2048, 3072, or 4096 bits", "Invalid CSR",
-		func(s string) error { _, err := rules.ParseCSR(s); return err },
+		description: "must be one PKCS#10 CSR in PEM, with a key on P-256 or P-384, or an RSA key of 2048, 3072, or 4096 bits",
+		summary:     "Invalid CSR",
+		check:       func(s string) error { _, err := rules.ParseCSR(s); return err },
 	}
-	profileValidator = ruleValidator{"must be the name of an ACME profile", "Invalid profile",
-		rules.CheckProfile}
-	chainValidator = ruleValidator{
-		"must be the common name of a root certificate", "Invalid preferred chain",
-		rules.CheckPreferredChain,
-	}
+	profileValidator = ruleValidator{description: "must be the name of an ACME profile",
+		summary: "Invalid profile", check: rules.CheckProfile}
+	chainValidator = ruleValidator{description: "must be the common name of a root certificate",
+		summary: "Invalid preferred chain", check: rules.CheckPreferredChain}
+	caValidator = ruleValidator{description: "must have 1 to 64 characters",
+		summary: "Invalid CA", check: rules.CheckCA}
 	labelKeyValidator = ruleValidator{
-		"must be 1 to 63 letters, digits, and ._/-, starting and ending with a letter or digit",
-		"Invalid label",
-		rules.CheckLabelKey,
+		description: "must be 1 to 63 letters, digits, and ._/-, starting and ending with a letter or digit",
+		summary:     "Invalid label", check: rules.CheckLabelKey,
 	}
-	labelValueValidator = ruleValidator{"must have at most 255 bytes", "Invalid label",
-		rules.CheckLabelValue}
+	labelValueValidator = ruleValidator{description: "must have at most 255 characters",
+		summary: "Invalid label", check: rules.CheckLabelValue}
+	tokenNameValidator = ruleValidator{
+		description: "must have 1 to 200 characters, and not only white space",
+		summary:     "Invalid name",
+		check:       func(s string) error { _, err := rules.DisplayName(s); return err },
+	}
+	scopeValidator = ruleValidator{
+		description: "must be a scope such as domains:read",
+		summary:     "Invalid scope", check: rules.CheckScope,
+		newer: func(s, _ string) bool { return scopeForm.MatchString(s) },
+	}
+	timeValidator = ruleValidator{
+		description: "must be an RFC 3339 time in the years 1 to 9999 in UTC",
+		summary:     "Invalid time",
+		check:       func(s string) error { _, err := rules.ParseTime(s); return err },
+	}
+	loginValidator = ruleValidator{description: "must be a GitHub login such as octocat",
+		summary: "Invalid login", check: rules.CheckLogin}
 	// A service in development may accept loopback hosts.
 	webhookURLValidator = ruleValidator{
-		"must be an https URL such as https://example.com/hooks/dcvaas, with a host on the public Internet", "Invalid webhook URL",
-		func(s string) error { return rules.CheckWebhookURL(s, true) },
+		description: "must be an https URL such as https://example.com/hooks/dcvaas, with a host on the public Internet",
+		summary:     "Invalid webhook URL",
+		check:       func(s string) error { return rules.CheckWebhookURL(s, true) },
 	}
 	webhookSecretValidator = ruleValidator{
-		`must be "whsec_" followed by 24 to 64 bytes in base64`, "Invalid webhook secret",
-		func(s string) error { _, err := rules.WebhookKey(s); return err },
+		description: `must be "whsec_" followed by 24 to 64 bytes in base64`,
+		summary:     "Invalid webhook secret",
+		check:       func(s string) error { _, err := rules.WebhookKey(s); return err },
 	}
+	descriptionValidator = ruleValidator{description: "must have at most 200 characters",
+		summary: "Invalid description", check: rules.CheckDescription}
 )
 
 func (v ruleValidator) Description(context.Context) string { return v.description }
@@ -60,9 +91,10 @@ func (v ruleValidator) ValidateString(
 	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
 		return
 	}
-	err := v.check(req.ConfigValue.ValueString())
-	if rule, ok := errors.AsType[*rules.Error](err); ok && rule.Code == rules.CodeUnknownTLD {
-		// The service may have a newer list, and rejects the name itself.
+	value := req.ConfigValue.ValueString()
+	err := v.check(value)
+	if rule, ok := errors.AsType[*rules.Error](err); ok && v.newer != nil &&
+		v.newer(value, rule.Code) {
 		resp.Diagnostics.AddAttributeWarning(req.Path, v.summary, sentence(err.Error()))
 	} else if err != nil {
 		resp.Diagnostics.AddAttributeError(req.Path, v.summary, sentence(err.Error()))

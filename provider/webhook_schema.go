@@ -19,6 +19,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 )
 
 func (r *webhookResource) Schema(
@@ -44,7 +46,7 @@ func (r *webhookResource) Schema(
 				Default: setdefault.StaticValue(types.SetValueMust(types.StringType,
 					[]attr.Value{})),
 				MarkdownDescription: "Types of the events to send, such as `domain.renewal_failed`. Default: empty, for all events.",
-				Validators: []validator.Set{setvalidator.SizeAtMost(64),
+				Validators: []validator.Set{setvalidator.SizeAtMost(rules.MaxWebhookEvents),
 					setvalidator.NoNullValues(),
 					setvalidator.ValueStringsAre(stringvalidator.LengthAtLeast(1))},
 			},
@@ -53,7 +55,7 @@ func (r *webhookResource) Schema(
 				Computed:            true,
 				Default:             stringdefault.StaticString(""),
 				MarkdownDescription: "Description that identifies the webhook.",
-				Validators:          []validator.String{stringvalidator.UTF8LengthAtMost(200)},
+				Validators:          []validator.String{descriptionValidator},
 			},
 			"enabled": schema.BoolAttribute{
 				Optional: true,

@@ -5,10 +5,8 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"strings"
+	"unicode/utf8"
 )
-
-// maxCSRLength is far above the length of a CSR for 100 names.
-const maxCSRLength = 64 << 10
 
 // ParseCSR parses one PKCS#10 request (RFC 2986) in PEM, and checks it against what CAs accept,
 // except for the names, which CheckCSRNames checks. It returns an *Error, which contains nothing
@@ -60,8 +58,8 @@ func DecodeCSR(text string) (*x509.CertificateRequest, error) {
 // indented lines, as editors and configuration languages add them.
 func csrDER(text string) ([]byte, *Error) {
 	const whole = "Use everything from -----BEGIN CERTIFICATE REQUEST----- through the END line, with its line breaks."
-	if len(text) > maxCSRLength {
-		return nil, malformedCSR("The CSR has more than 64 KiB.", "Use one PKCS#10 request in PEM.")
+	if len(text) > 4*MaxCSR || utf8.RuneCountInString(text) > MaxCSR {
+		return nil, TooLong(MaxCSR)
 	}
 	if strings.Contains(text, "PRIVATE KEY-----") {
 		return nil, &Error{Code: "csr-has-private-key",

@@ -73,7 +73,7 @@ func TestParseCSR(t *testing.T) {
 		"trailing text": {plain + "x", "csr-malformed"},
 		"not PKCS#10": {string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST",
 			Bytes: []byte("x")})), "csr-malformed"},
-		"megabyte":       {strings.Repeat("x", 1<<20), "csr-malformed"},
+		"megabyte":       {strings.Repeat("x", 1<<20), "too-long"},
 		"key before CSR": {key + plain, "csr-has-private-key"},
 		"key after CSR":  {plain + key, "csr-has-private-key"},
 		"SEC 1 key": {strings.ReplaceAll(key, "PRIVATE", "EC PRIVATE") + plain,

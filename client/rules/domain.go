@@ -3,15 +3,12 @@ package rules
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
-	"unicode/utf8"
 )
 
-// Limits of a domain's labels.
-const (
-	MaxLabels           = 64
-	maxLabelValueLength = 255 // bytes
-)
+// MaxLabels is the largest number of labels of a domain.
+const MaxLabels = 64
 
 // CodeChainNotOffered is the reason of a condition: the certificate has another chain than the
 // preferred one.
@@ -33,17 +30,40 @@ func CheckLabelKey(key string) error {
 }
 
 // CheckLabelValue returns an *Error if value is too long for a label.
-func CheckLabelValue(value string) error {
-	if len(value) <= maxLabelValueLength {
+func CheckLabelValue(value string) error { return checkLength(value, 0, MaxLabelValue) }
+
+// CheckLabelCount returns an *Error if a domain can't have n labels.
+func CheckLabelCount(n int) error {
+	if n > MaxLabels {
+		return TooMany(MaxLabels)
+	}
+	return nil
+}
+
+// CheckKeyType returns an *Error if no certificate can have a key of the type.
+func CheckKeyType(keyType string) error {
+	if slices.Contains(KeyTypes(), keyType) {
 		return nil
 	}
-	return &Error{Code: "label-value-too-long", Message: "The label value is too long.",
-		Fix: "Use at most 255 bytes."}
+	return NotOneOf(KeyTypes())
 }
+
+// KeyTypeMismatch returns the error of a key type that is not that of the CSR.
+func KeyTypeMismatch(keyType, ofCSR string) *Error {
+	return &Error{Code: "key-type-mismatch",
+		Message: "The CSR has a key of type " + ofCSR + ".",
+		Fix:     "Omit key_type, or use a CSR with a key of type " + keyType + "."}
+}
+
+// CheckCA returns an *Error if no CA can have the name.
+func CheckCA(name string) error { return checkLength(name, 1, MaxCA) }
 
 // CheckProfile returns an *Error if name is not the name of an ACME profile, or that of a profile
 // that its CA no longer offers.
 func CheckProfile(name string) error {
+	if err := checkLength(name, 0, MaxProfile); err != nil {
+		return err
+	}
 	if ended, ok := endedProfiles[name]; ok {
 		return &Error{Code: "profile-invalid", Message: "Let's Encrypt ended the profile " +
 			Quote(name) + " on " + ended + ".",
@@ -85,7 +105,10 @@ func CheckNames(names []string, profile string) error {
 
 // CheckPreferredChain returns an *Error if name can't be the common name of a root certificate.
 func CheckPreferredChain(name string) error {
-	if name != "" && name == strings.TrimSpace(name) && utf8.RuneCountInString(name) <= 255 {
+	if err := checkLength(name, 0, MaxPreferredChain); err != nil {
+		return err
+	}
+	if name != "" && name == strings.TrimSpace(name) {
 		return nil
 	}
 	return &Error{Code: "chain-invalid",

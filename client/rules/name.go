@@ -65,6 +65,9 @@ func CanonicalName(s string) (string, error) {
 	bad := func(code, message, fix string) (string, error) {
 		return "", &Error{Code: code, Message: message, Fix: fix}
 	}
+	if err := checkLength(s, 0, MaxNameInput); err != nil {
+		return "", err
+	}
 	name := s
 	for _, dot := range []string{".", "。", "．", "｡"} { // UTS 46 maps the last three to the first
 		if cut, ok := strings.CutSuffix(s, dot); ok {
@@ -74,8 +77,6 @@ func CanonicalName(s string) (string, error) {
 	switch {
 	case name == "":
 		return bad("name-empty", "The name is empty.", "Use a domain name such as example.com.")
-	case len(s) > 1024:
-		return bad("name-too-long", "The name has more than 1024 bytes.", maxLength)
 	case strings.HasPrefix(name, "*.") || name == "*":
 		return bad("name-wildcard", Quote(s)+" is a wildcard.",
 			`Remove "*." and set wildcard to true: the certificate then covers the name and its wildcard.`)

@@ -15,10 +15,12 @@ import (
 // WebhookSecretPrefix starts the secret of a webhook (Standard Webhooks, "Symmetric").
 const WebhookSecretPrefix = "whsec_"
 
+// MaxWebhookEvents is how many event types a request can list, duplicates included.
+const MaxWebhookEvents = 64
+
 const (
 	minWebhookSecretBytes = 24
 	maxWebhookSecretBytes = 64
-	maxWebhookURLLength   = 2048
 )
 
 // hostProfile maps the host of a webhook's URL. It is less strict than profile, because no
@@ -29,6 +31,9 @@ var hostProfile = idna.New(idna.MapForLookup(), idna.StrictDomainName(true),
 // WebhookKey returns the HMAC key in a webhook's secret: 24 to 64 bytes, as Standard Webhooks
 // requires. It returns an *Error, which contains nothing of the secret.
 func WebhookKey(secret string) ([]byte, error) {
+	if err := checkLength(secret, 1, MaxWebhookSecret); err != nil {
+		return nil, err
+	}
 	text, ok := strings.CutPrefix(secret, WebhookSecretPrefix)
 	key, err := base64.StdEncoding.DecodeString(text)
 	if !ok || err != nil || len(key) < minWebhookSecretBytes || len(key) > maxWebhookSecretBytes {
@@ -47,10 +52,11 @@ func CheckWebhookURL(raw string, loopback bool) error {
 	bad := func(message, fix string) error {
 		return &Error{Code: "webhook-url", Message: message, Fix: fix}
 	}
+	if err := checkLength(raw, 1, MaxWebhookURL); err != nil {
+		return err
+	}
 	u, err := url.Parse(raw)
 	switch {
-	case len(raw) > maxWebhookURLLength:
-		return bad("The URL has more than 2048 bytes.", "Shorten it.")
 	case err != nil || u.Opaque != "" || u.Hostname() == "":
 		return bad("The URL is malformed or has no host.",
 			"Use a URL such as https://example.com/hooks/dcvaas.")

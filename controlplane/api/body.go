@@ -16,6 +16,7 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
@@ -178,25 +179,34 @@ func describe(e *openapi3.SchemaError) (code, detail string) {
 		for i, v := range e.Schema.Enum {
 			allowed[i] = fmt.Sprint(v)
 		}
-		return "not-one-of", "It must be one of " + strings.Join(allowed, ", ") + "."
+		return ruled(rules.NotOneOf(allowed))
 	case "minimum", "maximum":
 		return "out-of-range", describeBounds(e.Schema)
 	case "maxLength":
-		return "too-long", fmt.Sprintf("It must have at most %d characters.", *e.Schema.MaxLength)
+		return ruled(rules.TooLong(*e.Schema.MaxLength))
 	case "minLength":
-		return "too-short", fmt.Sprintf("It must have at least %d characters.", e.Schema.MinLength)
+		return ruled(rules.TooShort(e.Schema.MinLength))
 	case "maxItems":
-		return "too-many", tooMany(*e.Schema.MaxItems)
+		return ruled(rules.TooMany(*e.Schema.MaxItems))
 	case "maxProperties":
-		return "too-many", tooMany(*e.Schema.MaxProps)
+		return ruled(rules.TooMany(*e.Schema.MaxProps))
 	case "minItems", "minProperties":
 		return "too-few", "It must not be empty."
 	case "format":
-		return "invalid-format", "It must be an RFC 3339 time, such as 2030-01-31T12:00:00Z, that is in the years 1 to 9999 in UTC."
+		_, err := rules.ParseTime("")
+		return ruled(err)
 	case "pattern":
 		return "invalid-format", "It must match " + e.Schema.Pattern + "."
 	}
 	return "invalid-value", "It does not match the contract."
+}
+
+// ruled returns the code and the text of a rule's error.
+func ruled(err error) (code, detail string) {
+	if e, ok := errors.AsType[*rules.Error](err); ok {
+		return e.Code, e.Message
+	}
+	return "invalid-value", err.Error()
 }
 
 func describeBounds(s *openapi3.Schema) string {

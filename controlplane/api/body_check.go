@@ -10,6 +10,7 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
@@ -139,7 +140,8 @@ func (c *bodyCheck) gone() bool {
 func (c *bodyCheck) tooMany(path []string, limit uint64) {
 	at := pointer(path...)
 	c.cut[at] = true
-	c.add(path, controlplane.FieldError{Pointer: at, Code: "too-many", Detail: tooMany(limit)})
+	code, detail := ruled(rules.TooMany(limit))
+	c.add(path, controlplane.FieldError{Pointer: at, Code: code, Detail: detail})
 }
 
 // add counts an error. If it is in an entry of op.each, and the rest of the request can still be
@@ -166,8 +168,6 @@ func (c *bodyCheck) setAside() {
 		entries[i] = map[string]any{"name": name}
 	}
 }
-
-func tooMany(limit uint64) string { return fmt.Sprintf("Must have at most %d entries.", limit) }
 
 // checkBounds returns an error unless a body's schema limits every list and map and defines all of
 // its fields, on which trim relies. path is the position of the schema.

@@ -89,6 +89,12 @@ func TestBulkSpreadsheets(t *testing.T) {
 				options = []option{asCSV}
 			}
 			a := w.do("POST", "/api/domains/bulk", c.body, options...).is(200)
+			for _, one := range a.json["data"].([]any) {
+				if detail, ok := one.(map[string]any)["detail"].(string); ok &&
+					strings.HasPrefix(detail, ":") {
+					t.Errorf("detail = %q, want a sentence", detail)
+				}
+			}
 			if diff := cmp.Diff(c.want, a.results()); diff != "" {
 				t.Errorf("POST /api/domains/bulk: (-want +got)\n%s", diff)
 			}

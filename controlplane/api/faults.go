@@ -77,7 +77,10 @@ func (f *faults) err(op *operation) error {
 		e.Code = deciding.code
 	}
 	first := deciding.kept[0]
-	e.Message = first.Pointer + ": " + first.Detail
+	e.Message = first.Detail
+	if first.Pointer != "" { // it is about a part of the body
+		e.Message = first.Pointer + ": " + first.Detail
+	}
 	if f.total() > 1 {
 		e.Message = "Several fields are invalid; see errors."
 	}

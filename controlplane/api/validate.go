@@ -1,18 +1,17 @@
 package api
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/getkin/kin-openapi/openapi3"
 
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
@@ -160,11 +159,7 @@ var visitOptions = []openapi3.SchemaValidationOption{
 	openapi3.DisableSchemaErrorDetails(),
 	openapi3.WithStringFormatValidators(map[string]openapi3.StringFormatValidator{
 		"date-time": openapi3.NewCallbackValidator(func(s string) error {
-			t, err := time.Parse(time.RFC3339, s)
-			if year := t.UTC().Year(); err == nil && (year < 1 || year > 9999) {
-				// RFC 3339 §1 cannot express it in UTC
-				return errors.New("the year has more than four digits in UTC")
-			}
+			_, err := rules.ParseTime(s)
 			return err
 		}),
 	}),

@@ -5,13 +5,11 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/keystore"
 )
-
-// maxPassword is the maximum length of a PKCS#12 file's password in bytes.
-const maxPassword = 1024
 
 // keyView is the data for templates/certificate_key.html.
 type keyView struct {
@@ -95,9 +93,8 @@ func (d *Dashboard) downloadPKCS12(w http.ResponseWriter, v *visit) error {
 }
 
 func checkPassword(password string) error {
-	if len(password) > maxPassword {
-		return controlplane.Invalid("/password", "too-long", "The password is too long.",
-			"Use at most 1,024 bytes.")
+	if err := rules.CheckPassword(password); err != nil {
+		return controlplane.InvalidBy("/password", err)
 	}
 	if !utf8.ValidString(password) || strings.ContainsRune(password, 0) {
 		return controlplane.Invalid("/password", "password-characters",

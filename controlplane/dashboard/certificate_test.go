@@ -127,7 +127,7 @@ func TestDownloadKey(t *testing.T) {
 
 	for password, says := range map[string]string{"": "Enter a password",
 		"hunter2 🔑": "contains characters", "hunter2\x00": "contains characters",
-		"hunter2\xff": "contains characters", strings.Repeat("hunter2", 147): "too long"} {
+		"hunter2\xff": "contains characters", strings.Repeat("hunter2", 147): "at most 1024 characters"} {
 		s.post(page+"/pkcs12", url.Values{"password": {password}}).want(
 			http.StatusUnprocessableEntity, says).
 			has(`aria-describedby="password-error" aria-invalid="true" autofocus`).hasNot("hunter2")

@@ -7,6 +7,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
@@ -116,7 +117,7 @@ func (l domainList) check() error {
 	default:
 		return invalidFilter("Unknown sort order.")
 	}
-	if len(l.Query) > 253 || !utf8.ValidString(l.Query) ||
+	if rules.CheckSearch(l.Query) != nil || !utf8.ValidString(l.Query) ||
 		strings.ContainsFunc(l.Query, unicode.IsControl) {
 		return invalidFilter(
 			"The search text contains characters that a domain name can’t contain.")

@@ -48,7 +48,7 @@ func TestRenameOrganization(t *testing.T) {
 			`id="name-error"`, "autofocus")
 	}
 	rename(strings.Repeat("é", 201)).want(http.StatusUnprocessableEntity,
-		"1 to 200 characters").has(strings.Repeat("é", 201))
+		"at most 200 characters").has(strings.Repeat("é", 201))
 	rename(hostile).to("/settings/organization")
 	s.get("/settings/organization").want(http.StatusOK, hostile).hasNot("<script>alert")
 	if got := s.actions(s.org.ID, "organization"); !slices.Equal(got,

@@ -162,7 +162,8 @@ func TestAddWebhook(t *testing.T) {
 func TestAddInvalidWebhook(t *testing.T) {
 	s := newSignedIn(t)
 	for _, c := range []struct{ address, says string }{
-		{"", "malformed or has no host"},
+		{"", "It must not be empty."},
+		{"https:///hook", "malformed or has no host"},
 		{"http://example.com/hook", "The URL is not https."},
 		{"https://127.0.0.1/", "not on the public Internet"},
 		{"https://localhost/", "not a name on the public Internet"},

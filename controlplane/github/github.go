@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/oauth2"
 
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
@@ -74,7 +75,7 @@ func (c *Client) Exchange(
 // response is invalid.
 func (c *Client) LookUp(ctx context.Context, login string) (controlplane.GitHubAccount, error) {
 	if !controlplane.IsLogin(login) {
-		return controlplane.GitHubAccount{}, loginUnknown()
+		return controlplane.GitHubAccount{}, controlplane.InvalidBy("/login", rules.CheckLogin(login))
 	}
 	// Authenticating as the app gives a higher rate limit.
 	a, err := c.account(ctx, "/users/"+url.PathEscape(login),
@@ -192,7 +193,5 @@ func unavailable(err error, retryAt time.Time) error {
 }
 
 func loginUnknown() error {
-	return controlplane.Invalid("/login", "login-unknown",
-		"This login does not belong to a GitHub user.",
-		"Check the spelling. If you do not know the login, create an invitation and send its link.")
+	return controlplane.InvalidBy("/login", rules.LoginUnknown())
 }

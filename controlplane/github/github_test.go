@@ -119,10 +119,12 @@ func TestLookUp(t *testing.T) {
 		strings.Repeat("b", 199) {
 		t.Errorf("LookUp(renamed) = %+v, %v; want a tidied name of 200 characters", a, err)
 	}
-	for _, login := range []string{"no-such-person", "org-of-people", "", "a/b", "../user", "a b",
-		strings.Repeat("a", 101), "ä"} {
+	for login, code := range map[string]string{"no-such-person": "login-unknown",
+		"org-of-people": "login-unknown", "a/b": "login-unknown", "../user": "login-unknown",
+		"a b": "login-unknown", "ä": "login-unknown", "": "too-short",
+		strings.Repeat("a", 101): "too-long"} {
 		_, err := c.LookUp(t.Context(), login)
-		wantCode(t, login, err, controlplane.KindInvalid, "login-unknown")
+		wantCode(t, login, err, controlplane.KindInvalid, code)
 	}
 	stranger := *c
 	stranger.Secret = "hunter2-wrong"

@@ -30,10 +30,7 @@ func (s *Service) checkOptions(
 	if o.KeyType == "" {
 		o.KeyType = rules.DefaultKeyType
 	}
-	if !o.KeyType.Valid() {
-		add("/key_type", "key-type-unknown", "The key type must be one of "+
-			strings.Join(rules.KeyTypes(), ", ")+".")
-	}
+	check("/key_type", rules.CheckKeyType(string(o.KeyType)))
 	names := controlplane.CertificateNames(name, o.Wildcard)
 	check("/name", rules.CheckNames(names, o.Profile))
 	if o.CSRPEM != "" && name != "" && newCSR {
@@ -45,9 +42,7 @@ func (s *Service) checkOptions(
 				e.Fix = fix
 			}
 		case keyTypeChosen && o.KeyType != kt:
-			add("/key_type", "key-type-mismatch",
-				fmt.Sprintf(
-					"The CSR has a key of type %s. Omit key_type, or send a CSR with a key of type %s.", kt, o.KeyType))
+			check("/key_type", rules.KeyTypeMismatch(string(o.KeyType), string(kt)))
 		default:
 			o.KeyType = kt
 		}
@@ -61,9 +56,8 @@ func (s *Service) checkOptions(
 	if cas := s.Issuer.CAs(); o.CA != "" && !slices.Contains(cas, o.CA) {
 		add("/ca", "ca-unknown", "The CA must be one of: "+strings.Join(cas, ", ")+".")
 	}
-	if len(o.Labels) > rules.MaxLabels {
-		add("/labels", "labels-too-many", fmt.Sprintf("A domain can have at most %d labels.",
-			rules.MaxLabels))
+	if err := rules.CheckLabelCount(len(o.Labels)); err != nil {
+		check("/labels", err)
 		return
 	}
 	for _, k := range slices.Sorted(maps.Keys(o.Labels)) {

@@ -2,8 +2,6 @@ package lifecycle
 
 import (
 	"context"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
@@ -20,7 +18,7 @@ type NewOrganization struct {
 func (s *Service) CreateOrganization(
 	ctx context.Context, actor controlplane.Actor, in NewOrganization,
 ) (*controlplane.Organization, error) {
-	name, err := organizationName(in.Name)
+	name, err := controlplane.DisplayName(in.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +50,7 @@ func (s *Service) addOrganization(
 func (s *Service) RenameOrganization(
 	ctx context.Context, actor controlplane.Actor, orgID, name string,
 ) (*controlplane.Organization, error) {
-	name, err := organizationName(name)
+	name, err := controlplane.DisplayName(name)
 	if err != nil {
 		return nil, err
 	}
@@ -71,13 +69,4 @@ func (s *Service) RenameOrganization(
 		return t.Audit(ctx, entry)
 	})
 	return o, err
-}
-
-// organizationName returns the name in stored form.
-func organizationName(name string) (string, error) {
-	if name = strings.TrimSpace(name); name == "" || utf8.RuneCountInString(name) > 200 {
-		return "", controlplane.Invalid("/name", "name-invalid",
-			"An organization's name must have 1 to 200 characters.", "Send a name of this length.")
-	}
-	return name, nil
 }

@@ -3,19 +3,12 @@ package lifecycle
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
-
-// maxTokenScopes is how many scopes a request for a token can list, duplicates included, as in the
-// API description.
-const maxTokenScopes = 32
 
 // NewToken is the input of CreateToken.
 type NewToken struct {
@@ -38,30 +31,33 @@ func (s *Service) CreateToken(
 		problem.Fields = append(problem.Fields,
 			controlplane.FieldError{Pointer: pointer, Code: code, Detail: detail})
 	}
-	if in.Name = strings.TrimSpace(in.Name); in.Name == "" ||
-		utf8.RuneCountInString(in.Name) > rules.MaxTokenNameLength {
-		add("/name", "name-invalid", "A token's name must have 1 to 200 characters.")
+	check := func(pointer string, err error) bool {
+		if err == nil {
+			return true
+		}
+		e := controlplane.AsError(controlplane.InvalidBy(pointer, err))
+		problem.Fields, problem.Fix = append(problem.Fields, e.Fields...), e.Fix
+		return false
 	}
+	name, err := rules.DisplayName(in.Name)
+	check("/name", err)
 	if len(in.Scopes) == 0 {
 		add("/scopes", "scopes-empty", "A token needs at least one scope.")
 	}
-	if len(in.Scopes) > maxTokenScopes {
-		add("/scopes", "too-many", fmt.Sprintf("A token can have at most %d scopes.",
-			maxTokenScopes))
+	if len(in.Scopes) > rules.MaxTokenScopes {
+		check("/scopes", rules.TooMany(rules.MaxTokenScopes))
 		in.Scopes = nil
 	}
 	for i, sc := range in.Scopes {
-		if !slices.Contains(controlplane.Scopes(), sc) {
-			add(fmt.Sprintf("/scopes/%d", i),
-				"scope-unknown", fmt.Sprintf("Unknown scope %.64q.", sc))
-			problem.Fix = "Send one of the scopes " + scopeList() + "."
-		} else if by != nil && !by.Allows(sc) {
-			add(fmt.Sprintf("/scopes/%d", i), "scope-exceeds",
+		pointer := fmt.Sprintf("/scopes/%d", i)
+		known := check(pointer, rules.CheckScope(string(sc)))
+		if known && by != nil && !by.Allows(sc) {
+			add(pointer, "scope-exceeds",
 				"The caller's token does not have the scope "+string(sc)+".")
 		}
 	}
 	if in.ExpiresAt != nil && !in.ExpiresAt.After(now) {
-		add("/expires_at", "expires-in-past", "The token's expiry is in the past.")
+		check("/expires_at", rules.ExpiresInPast())
 	}
 	if by != nil && by.ExpiresAt != nil &&
 		(in.ExpiresAt == nil || in.ExpiresAt.After(*by.ExpiresAt)) {
@@ -73,8 +69,7 @@ func (s *Service) CreateToken(
 			"The caller's token is limited to some domains, so the new token must be limited to some of them.")
 	}
 	if len(in.DomainIDs) > rules.MaxTokenDomains {
-		add("/domain_ids", "too-many", fmt.Sprintf("A token can be limited to at most %d domains.",
-			rules.MaxTokenDomains))
+		check("/domain_ids", rules.TooMany(rules.MaxTokenDomains))
 		in.DomainIDs = nil
 	}
 	known, err := s.Store.DomainIDs(ctx, orgID, in.DomainIDs)
@@ -95,7 +90,7 @@ func (s *Service) CreateToken(
 	}
 	secret := controlplane.NewSecret()
 	t := &controlplane.Token{ID: controlplane.NewID(controlplane.PrefixToken), OrgID: orgID,
-		Name: in.Name, Scopes: unique(in.Scopes), DomainIDs: unique(in.DomainIDs),
+		Name: name, Scopes: unique(in.Scopes), DomainIDs: unique(in.DomainIDs),
 		CreatedBy: actor.ID, CreatedAt: now, ExpiresAt: toMicrosecond(in.ExpiresAt),
 		Secrets: controlplane.Secrets{{Prefix: controlplane.SecretPrefix(secret), CreatedAt: now}}}
 	err = s.Store.InTx(ctx, func(tx *postgres.Tx) error {
@@ -131,13 +126,12 @@ func (s *Service) CreateToken(
 func (s *Service) RenameToken(
 	ctx context.Context, actor controlplane.Actor, orgID, id, name string,
 ) (*controlplane.Token, error) {
-	if name = strings.TrimSpace(name); name == "" ||
-		utf8.RuneCountInString(name) > rules.MaxTokenNameLength {
-		return nil, controlplane.Invalid("/name", "name-invalid",
-			"A token's name must have 1 to 200 characters.", "Send a name of this length.")
+	name, err := controlplane.DisplayName(name)
+	if err != nil {
+		return nil, err
 	}
 	var t *controlplane.Token
-	err := s.Store.InTx(ctx, func(tx *postgres.Tx) error {
+	err = s.Store.InTx(ctx, func(tx *postgres.Tx) error {
 		var err error
 		if t, err = tx.Token(ctx, orgID, id); err != nil || t.Name == name {
 			return err
@@ -194,15 +188,6 @@ func (s *Service) RevokeTokens(
 		return tx.Audit(ctx, entry)
 	})
 	return n, err
-}
-
-func scopeList() string {
-	all := controlplane.Scopes()
-	names := make([]string, len(all))
-	for i, s := range all {
-		names[i] = string(s)
-	}
-	return strings.Join(names, ", ")
 }
 
 // unique returns the distinct values in their order.

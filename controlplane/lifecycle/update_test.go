@@ -123,7 +123,7 @@ func TestUpdateDomainValidatesOptionsTogether(t *testing.T) {
 		lifecycle.DomainPatch{KeyType: &bad, CA: &unknown})
 	if e := wantError(t, "two invalid fields", err, controlplane.KindInvalid,
 		"invalid-fields"); !slices.Equal(pointers(e),
-		[]string{"/key_type key-type-unknown", "/ca ca-unknown"}) {
+		[]string{"/key_type not-one-of", "/ca ca-unknown"}) {
 		t.Errorf("invalid fields = %q, want /key_type and /ca", pointers(e))
 	}
 }

@@ -7,17 +7,10 @@ import (
 	"net/url"
 	"slices"
 	"time"
-	"unicode/utf8"
 
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
-)
-
-const (
-	maxWebhookDescription = 200
-	// maxWebhookEvents is how many event types a webhook can list, duplicates included, as in the
-	// API description.
-	maxWebhookEvents = 64
 )
 
 // NewWebhook is the input of CreateWebhook. With an empty Secret one is generated.
@@ -216,14 +209,11 @@ func (s *Service) checkWebhook(address, description *string, events []string, se
 	if address != nil {
 		add(controlplane.CheckWebhookURL(*address, s.WebhookLoopback))
 	}
-	if description != nil && utf8.RuneCountInString(*description) > maxWebhookDescription {
-		add(controlplane.Invalid("/description", "description-too-long",
-			"A webhook's description can have at most 200 characters.", "Shorten it."))
+	if description != nil {
+		add(controlplane.InvalidBy("/description", rules.CheckDescription(*description)))
 	}
-	if len(events) > maxWebhookEvents {
-		add(controlplane.Invalid("/events",
-			"too-many", fmt.Sprintf("A webhook can list at most %d event types.", maxWebhookEvents),
-			"Send fewer event types, or none for all."))
+	if len(events) > rules.MaxWebhookEvents {
+		add(controlplane.InvalidBy("/events", rules.TooMany(rules.MaxWebhookEvents)))
 		events = nil
 	}
 	for i, e := range events {

@@ -54,7 +54,7 @@ func TestCreateWebhookListsEveryInvalidField(t *testing.T) {
 			Events: []string{controlplane.ActionRenewed, "domain.renewd"}, Secret: "whsec_hush"})
 	e := wantError(t, "all fields invalid", err, controlplane.KindInvalid, "invalid-fields")
 	if got := pointers(e); !slices.Equal(got,
-		[]string{"/url webhook-url", "/description description-too-long", "/events/1 event-unknown",
+		[]string{"/url webhook-url", "/description too-long", "/events/1 event-unknown",
 			"/secret webhook-secret"}) {
 		t.Errorf("invalid fields = %q, want URL, description, second event, and secret", got)
 	}
