@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 )
@@ -52,10 +53,18 @@ func FuzzCheckWebhookURL(f *testing.F) {
 		f.Add(s, true)
 		f.Add(s, false)
 	}
+	f.Add("", true)
 	f.Fuzz(func(t *testing.T, url string, loopback bool) {
 		err := rules.CheckWebhookURL(url, loopback)
-		if err != nil && !hasCode(err, "webhook-url") {
-			t.Errorf("CheckWebhookURL(%q) = %v, want the code webhook-url", url, err)
+		want := "webhook-url"
+		switch n := utf8.RuneCountInString(url); {
+		case n == 0:
+			want = "too-short"
+		case n > rules.MaxWebhookURL:
+			want = "too-long"
+		}
+		if err != nil && !hasCode(err, want) {
+			t.Errorf("CheckWebhookURL(%q) = %v, want the code %s", url, err, want)
 		}
 		if err == nil && !loopback && !strings.HasPrefix(strings.ToLower(url), "https://") {
 			t.Errorf("CheckWebhookURL(%q) accepts a URL that is not https", url)

@@ -2,14 +2,15 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/dcvaas/terraform-provider-dcvaas/client"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/cmd/program"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
@@ -211,15 +212,16 @@ func (s *scaled) newTenantOf(name string, first, domains int) (tenantOf, error) 
 
 // addWebhook adds a webhook to an organization and returns its ID.
 func (s *scaled) addWebhook(t tenantOf) (string, error) {
-	c, err := client.New(client.Options{Endpoint: s.dev.Env()["DCVAAS_ENDPOINT"], Token: t.token})
+	body, err := s.call(t, http.MethodPost, "/api/webhooks",
+		strings.NewReader(`{"url": "https://hooks.example.com/"}`))
 	if err != nil {
 		return "", err
 	}
-	hook, err := c.CreateWebhook(s.b.ctx, client.WebhookCreate{Url: "https://hooks.example.com/"})
-	if err != nil {
-		return "", err
+	var hook struct {
+		ID string `json:"id"`
 	}
-	return hook.Id, nil
+	err = json.Unmarshal(body, &hook)
+	return hook.ID, err
 }
 
 func (s *scaled) close() {

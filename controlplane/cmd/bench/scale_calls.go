@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
@@ -117,16 +118,22 @@ func (s *scaled) nearLast(t tenantOf, path string) (string, error) {
 	return later, nil
 }
 
-// get sends a request with the organization's token, or to the dashboard with its session.
+// get sends a GET request and returns the body.
 func (s *scaled) get(t tenantOf, path string) ([]byte, error) {
-	r, err := http.NewRequestWithContext(s.b.ctx, http.MethodGet,
-		s.dev.Env()["DCVAAS_ENDPOINT"]+path, nil)
+	return s.call(t, http.MethodGet, path, nil)
+}
+
+// call sends a request with the organization's token, or to the dashboard with its session, and
+// returns the body. Other statuses than 2xx are errors.
+func (s *scaled) call(t tenantOf, method, path string, in io.Reader) ([]byte, error) {
+	r, err := http.NewRequestWithContext(s.b.ctx, method, s.dev.Env()["DCVAAS_ENDPOINT"]+path, in)
 	if err != nil {
 		return nil, err
 	}
-	r.Header.Set("Authorization", "Bearer "+t.token)
-	if len(path) < 5 || path[:5] != "/api/" {
-		r.Header.Del("Authorization")
+	if strings.HasPrefix(path, "/api/") {
+		r.Header.Set("Authorization", "Bearer "+t.token)
+		r.Header.Set("Content-Type", "application/json")
+	} else {
 		r.AddCookie(&http.Cookie{Name: controlplane.SessionCookie(false), Value: t.cookie})
 	}
 	resp, err := http.DefaultClient.Do(r)
@@ -135,8 +142,8 @@ func (s *scaled) get(t tenantOf, path string) ([]byte, error) {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("GET %s: %s: %.200s", path, resp.Status, body)
+	if err == nil && resp.StatusCode/100 != 2 {
+		err = fmt.Errorf("%s %s: %s: %.200s", method, path, resp.Status, body)
 	}
 	return body, err
 }
