@@ -37,6 +37,7 @@ type Certificate struct {
 	Serial            string // lower-case hex, without separators
 	Issuer            string // common name of the issuing certificate
 	CA                string // name in the configured list
+	Account           string // at the CA, that ordered it; empty means DefaultAccount
 	Profile           string
 	KeyType           KeyType
 	NotBefore         time.Time

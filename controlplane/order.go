@@ -40,11 +40,13 @@ func (s OrderStep) Over() bool { return s == StepStored || s == StepFailed }
 // Order is one ACME order as it is stored, with everything that is needed to resume it after a
 // crash. The key is sealed with the order's ID as associated data.
 type Order struct {
-	ID             string
-	OrgID          string
-	DomainID       string
-	JobID          string
-	CA             string // name in the configured list of CAs
+	ID       string
+	OrgID    string
+	DomainID string
+	JobID    string
+	CA       string // name in the configured list of CAs
+	// Account at the CA, which the order keeps; empty means DefaultAccount
+	Account        string
 	Step           OrderStep
 	Names          []string // identifiers, in A-label form; a wildcard has the prefix "*."
 	Target         string   // label in the validation zone that has the TXT values
@@ -73,18 +75,6 @@ type Order struct {
 type IssuedChain struct {
 	ChainPEM []byte
 	URL      string
-}
-
-// Account is an account at a CA (RFC 8555 §7.3). There is one per CA and environment,
-// shared by all workers; its key is sealed with the directory URL as associated data.
-type Account struct {
-	ID           string
-	DirectoryURL string
-	Email        string
-	URL          string // the kid; empty until registered
-	SealedKey    []byte
-	CreatedAt    time.Time
-	UpdatedAt    time.Time
 }
 
 // Challenge is one TXT value in the validation zone.

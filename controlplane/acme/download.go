@@ -127,8 +127,8 @@ func (r *run) certificate(chain []*x509.Certificate) *controlplane.Certificate {
 		DomainID: o.DomainID, OrderID: o.ID,
 		Names: slices.Clone(o.Names), Serial: hex.EncodeToString(leaf.SerialNumber.Bytes()),
 		Issuer: leaf.Issuer.CommonName,
-		CA:     o.CA, Profile: o.Profile, KeyType: o.KeyType, NotBefore: leaf.NotBefore.UTC(),
-		NotAfter:          leaf.NotAfter.UTC(),
+		CA:     o.CA, Account: o.Account, Profile: o.Profile, KeyType: o.KeyType,
+		NotBefore: leaf.NotBefore.UTC(), NotAfter: leaf.NotAfter.UTC(),
 		FingerprintSHA256: hex.EncodeToString(fingerprint[:]), ChainPEM: text.String(),
 		SealedKey: o.SealedKey, CreatedAt: r.engine.cfg.Now(),
 	}

@@ -10,14 +10,15 @@ import (
 )
 
 const certificateColumns = `c.id, c.org_id, c.domain_id, c.order_id, c.names, c.serial, c.issuer, c.ca, c.profile, c.key_type, c.not_before, c.not_after,
-	c.fingerprint_sha256, c.chain_pem, c.sealed_key, c.key_removed_at, c.ari_id, c.replaced_by, c.revoked_at, c.revocation_reason, c.created_at, c.options_revision`
+	c.fingerprint_sha256, c.chain_pem, c.sealed_key, c.key_removed_at, c.ari_id, c.replaced_by, c.revoked_at, c.revocation_reason, c.created_at, c.options_revision, c.account`
 
 func scanCertificate(row pgx.CollectableRow) (controlplane.Certificate, error) {
 	var c controlplane.Certificate
 	err := row.Scan(&c.ID, &c.OrgID, &c.DomainID, &c.OrderID, &c.Names, &c.Serial, &c.Issuer, &c.CA,
 		&c.Profile, &c.KeyType, &c.NotBefore, &c.NotAfter,
 		&c.FingerprintSHA256, &c.ChainPEM, &c.SealedKey, &c.KeyRemovedAt, &c.ARIID, &c.ReplacedBy,
-		&c.RevokedAt, &c.RevocationReason, &c.CreatedAt, &c.OptionsRevision)
+		&c.RevokedAt, &c.RevocationReason, &c.CreatedAt, &c.OptionsRevision,
+		&c.Account)
 	return c, err
 }
 
@@ -86,9 +87,9 @@ func (t *Tx) ReplaceCertificate(ctx context.Context, orgID, id, by string) error
 
 // insertCertificate stores one certificate, with certificateArgs. A FROM clause may follow it.
 const insertCertificate = `INSERT INTO certificates (id, org_id, domain_id, order_id, names, serial, issuer, ca, profile, key_type,
-		not_before, not_after, fingerprint_sha256, chain_pem, sealed_key, ari_id, created_at, options_revision)
+		not_before, not_after, fingerprint_sha256, chain_pem, sealed_key, ari_id, created_at, options_revision, account)
 	SELECT @cert_id, @cert_org_id, @cert_domain_id, @cert_order_id, @names, @serial, @issuer, @cert_ca, @cert_profile, @cert_key_type,
-		@not_before, @not_after, @fingerprint, @chain_pem, @sealed_key, @ari_id, @cert_created_at, @cert_revision`
+		@not_before, @not_after, @fingerprint, @chain_pem, @sealed_key, @ari_id, @cert_created_at, @cert_revision, @cert_account`
 
 func certificateArgs(c *controlplane.Certificate) named {
 	return named{"cert_id": c.ID, "cert_org_id": c.OrgID, "cert_domain_id": c.DomainID,
@@ -97,7 +98,8 @@ func certificateArgs(c *controlplane.Certificate) named {
 		"cert_profile":  c.Profile,
 		"cert_key_type": c.KeyType, "not_before": c.NotBefore, "not_after": c.NotAfter,
 		"fingerprint": c.FingerprintSHA256, "chain_pem": c.ChainPEM, "sealed_key": c.SealedKey,
-		"ari_id": c.ARIID, "cert_created_at": c.CreatedAt, "cert_revision": c.OptionsRevision}
+		"ari_id": c.ARIID, "cert_created_at": c.CreatedAt, "cert_revision": c.OptionsRevision,
+		"cert_account": controlplane.AccountOf(c.Account)}
 }
 
 // RequestRevocation records that a certificate is to be revoked, and the reason. The last reason

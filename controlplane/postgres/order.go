@@ -10,7 +10,7 @@ import (
 )
 
 const orderColumns = `o.id, o.org_id, o.domain_id, o.job_id, o.ca, o.step, o.names, o.target, o.key_type, o.profile, o.preferred_chain,
-	o.replaces, o.csr, o.sealed_key, o.order_url, o.certificate_url, o.txt_values, o.error_code, o.error_detail, o.expires_at, o.created_at, o.updated_at, o.resume_step, o.polls, o.options_revision`
+	o.replaces, o.csr, o.sealed_key, o.order_url, o.certificate_url, o.txt_values, o.error_code, o.error_detail, o.expires_at, o.created_at, o.updated_at, o.resume_step, o.polls, o.options_revision, o.account`
 
 func scanOrder(row pgx.CollectableRow) (controlplane.Order, error) {
 	var o controlplane.Order
@@ -19,7 +19,7 @@ func scanOrder(row pgx.CollectableRow) (controlplane.Order, error) {
 		&o.KeyType, &o.Profile, &o.PreferredChain,
 		&o.Replaces, &o.CSR, &o.SealedKey, &o.OrderURL, &o.CertificateURL, &o.Values, &o.ErrorCode,
 		&o.ErrorDetail, &expires, &o.CreatedAt, &o.UpdatedAt, &o.ResumeStep, &o.Polls,
-		&o.OptionsRevision)
+		&o.OptionsRevision, &o.Account)
 	if expires != nil {
 		o.ExpiresAt = *expires
 	}
@@ -55,15 +55,15 @@ func (s *Store) BeginOrder(
 		"key_type": o.KeyType, "profile": o.Profile, "preferred_chain": o.PreferredChain,
 		"replaces": o.Replaces, "csr": o.CSR,
 		"sealed_key": o.SealedKey, "created_at": o.CreatedAt,
-		"options_revision": o.OptionsRevision}))
+		"options_revision": o.OptionsRevision, "account": controlplane.AccountOf(o.Account)}))
 }
 
 // A statement that may have been committed is sent again, hence ON CONFLICT.
 var beginOrder = newUnderClaim(`, added AS (
 		INSERT INTO acme_orders (id, org_id, domain_id, job_id, ca, step, names, target, key_type, profile, preferred_chain,
-			replaces, csr, sealed_key, options_revision, created_at, updated_at)
+			replaces, csr, sealed_key, options_revision, account, created_at, updated_at)
 		SELECT @order_id, @org_id, @domain, @job_id, @ca, @step, @names, @target, @key_type, @profile, @preferred_chain,
-			@replaces, @csr, @sealed_key, @options_revision, @created_at, @created_at FROM held
+			@replaces, @csr, @sealed_key, @options_revision, @account, @created_at, @created_at FROM held
 		ON CONFLICT (id) DO NOTHING
 		RETURNING id
 	), entry AS (` + insertEntry + ` FROM added)
