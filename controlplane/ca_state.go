@@ -2,18 +2,19 @@ package controlplane
 
 import "time"
 
-// CAHold is a CA that an operator has put on hold: no new orders are placed there.
+// CAHold is a CA, or one of its accounts, that an operator has put on hold: no new orders are placed
+// there.
 type CAHold struct {
-	CA     string // name in the configured list
+	CA     string // name in the configured list, or the AccountRef
 	Until  *time.Time
 	Reason string // in the operator's words; may be empty
 	By     string // the operator
 	Since  time.Time
 }
 
-// CAAccount is the state of the service's account at a CA that has rejected it.
+// CAAccount is the state of an account that its CA has rejected.
 type CAAccount struct {
-	CA       string
+	CA       string // AccountKey
 	Unusable bool // otherwise the CA may have rejected the names of single orders
 	Since    time.Time
 	ProbeAt  time.Time // next order, to see whether the account is usable again
@@ -46,6 +47,13 @@ type CAObstacle struct {
 	Message string // as recorded: an operator's reason, or the CA's text
 	Fix     string
 	Until   *time.Time // nil: until released
+}
+
+// CAStanding is what is recorded of an account for an order.
+type CAStanding struct {
+	Account   string
+	Obstacle  *CAObstacle // nil if an order can be placed
+	Suspected bool        // the CA has rejected the account, or may have done so
 }
 
 // The evidence and the pauses of an account that a CA rejects.

@@ -88,6 +88,14 @@ type CAIdentity struct {
 	// AccountURI is our account at the CA. Until the account exists, it is empty, and a record that
 	// is bound to an account (RFC 8657 §3) does not allow the CA.
 	AccountURI string
+	// Accounts are all of our accounts at the CA, the one above first; empty if it is the only one.
+	Accounts []AccountIdentity
+}
+
+// AccountIdentity is the identity of one of several accounts at a CA in CAA records.
+type AccountIdentity struct {
+	Name string
+	URI  string // empty until the account exists
 }
 
 // CAAFinding reports whether the CAA records of a domain allow one CA to issue its certificate (RFC
@@ -95,6 +103,9 @@ type CAIdentity struct {
 type CAAFinding struct {
 	CA      string `json:"ca"` // name in the configured list
 	Allowed bool   `json:"allowed"`
+	// ForbiddenAccounts are the names of our accounts at an allowed CA that the records do not
+	// authorize.
+	ForbiddenAccounts []string `json:"-"`
 	// Code is CauseOK if and only if Allowed. Otherwise it is CauseCAAForbids, CauseCAALookupFailed
 	// (CAs do not issue in this case either), or CauseResolverUnreachable: the result is unknown.
 	Code       string   `json:"code"`

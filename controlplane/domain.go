@@ -64,10 +64,11 @@ type Domain struct {
 	ReissueAt     *time.Time
 	CheckSince    time.Time // start of the current round of checks; its 30 days count from here
 	CheckAttempts int       // checks in the current round
-	ForbiddenCAs  []string  // by CAA, as of the last check
-	Version       int64     // grows with every change; the ETag contains it
-	CreatedAt     time.Time
-	UpdatedAt     time.Time
+	// CAs that CAA forbids, and AccountRefs of accounts at other CAs, as of the last check
+	ForbiddenCAs []string
+	Version      int64 // grows with every change; the ETag contains it
+	CreatedAt    time.Time
+	UpdatedAt    time.Time
 }
 
 // HasCertificate reports whether the domain has a certificate that has not expired at now.

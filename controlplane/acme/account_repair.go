@@ -40,17 +40,17 @@ func isAccountRejected(err error) bool {
 // retry makes sense if the account has a new key, if an interrupted rollover could be finished, or
 // if the CA has deactivated the account and a new one replaces it. It returns an *Error or the
 // store's error.
-func (a *authority) repair(ctx context.Context, used *account, refused *Error) (bool, error) {
+func (a *registrar) repair(ctx context.Context, used *account, refused *Error) (bool, error) {
 	select {
-	case a.accountLock <- struct{}{}:
-		defer func() { <-a.accountLock }()
+	case a.lock <- struct{}{}:
+		defer func() { <-a.lock }()
 	case <-ctx.Done():
 		return false, a.interrupted(ctx)
 	}
 	if a.account != used {
 		return true, nil // another goroutine has repaired it
 	}
-	stored, err := a.cfg.Accounts.Account(ctx, a.DirectoryURL)
+	stored, err := a.cfg.Accounts.Account(ctx, a.ref)
 	if err != nil {
 		return false, a.storeError(ctx, err)
 	}
@@ -79,7 +79,7 @@ func (a *authority) repair(ctx context.Context, used *account, refused *Error) (
 func hasAccountRejected(e *Error) bool { return e.Class == OrderGone && isAccountRejected(e.Err) }
 
 // deactivated reports whether the CA has deactivated the account.
-func (a *authority) deactivated(ctx context.Context, acct *account) (bool, error) {
+func (a *registrar) deactivated(ctx context.Context, acct *account) (bool, error) {
 	s, err := a.open(ctx, acct.key, acct.url)
 	if err != nil {
 		return false, err
@@ -97,7 +97,7 @@ func (a *authority) deactivated(ctx context.Context, acct *account) (bool, error
 
 // isKeyDeactivated reports whether the key belongs to an account that the CA has deactivated and
 // that can get a new key. The CA sends the same error for an invalid external account binding.
-func (a *authority) isKeyDeactivated(ctx context.Context, key crypto.Signer) bool {
+func (a *registrar) isKeyDeactivated(ctx context.Context, key crypto.Signer) bool {
 	if _, err := a.accountKeys(); err != nil {
 		return false
 	}
@@ -107,7 +107,7 @@ func (a *authority) isKeyDeactivated(ctx context.Context, key crypto.Signer) boo
 
 // replaceKey gives the stored account a new key and clears its URL, so that it is registered as a
 // new account. A CA does not accept the key of a deactivated account for another one.
-func (a *authority) replaceKey(
+func (a *registrar) replaceKey(
 	ctx context.Context, stored *controlplane.Account,
 ) (crypto.Signer, *controlplane.Account, error) {
 	keys, err := a.accountKeys()
@@ -119,7 +119,7 @@ func (a *authority) replaceKey(
 	if _, err := a.plan(ctx, keys, stored); err != nil {
 		return nil, stored, err
 	}
-	if err := keys.TakeAccountKey(ctx, a.DirectoryURL, stored.SealedKey, ""); err != nil {
+	if err := keys.TakeAccountKey(ctx, a.ref, stored.SealedKey, ""); err != nil {
 		return nil, stored, a.storeError(ctx, err)
 	}
 	a.account = nil

@@ -113,7 +113,7 @@ func TestRegisteredAgain(t *testing.T) {
 	w, f := newFaultyWorld(t, devstack.CAConfig{})
 	var registered []string
 	e := w.engine(t, func(c *acme.Config) {
-		c.Registered = func(_ context.Context, ca string) error {
+		c.Registered = func(_ context.Context, ca, account string) error {
 			registered = append(registered, ca)
 			return errors.New("the states are not available")
 		}
@@ -137,12 +137,12 @@ func TestRegisteredAgain(t *testing.T) {
 	want("after an order", 2)
 	forget(pathRevoke, 1)
 	block, _ := pem.Decode([]byte(cert.ChainPEM))
-	if err := e.Revoke(t.Context(), block.Bytes, "pebble", 4); err != nil {
+	if err := e.Revoke(t.Context(), block.Bytes, "pebble", "", 4); err != nil {
 		t.Errorf("Revoke = %v, want success with the account that was registered again", err)
 	}
 	want("after a revocation", 3)
 	forget(pathRevoke, 0)
-	wantError(t, e.Revoke(t.Context(), block.Bytes, "pebble", 4), acme.BadAccount, "ca-account")
+	wantError(t, e.Revoke(t.Context(), block.Bytes, "pebble", "", 4), acme.BadAccount, "ca-account")
 	want("for a revocation that is rejected again", 4)
 }
 

@@ -19,7 +19,7 @@ const directoryLife = 10 * time.Minute
 const directoryGrace = 30 * time.Second
 
 // authority is the state that all sessions with one CA share: connections, nonces, the directory,
-// and the account.
+// and the accounts.
 type authority struct {
 	CA
 	cfg       *Config
@@ -30,10 +30,8 @@ type authority struct {
 	dirMu sync.Mutex // held only to read or replace dir, never during a request
 	dir   *directory
 
-	// accountLock guards account and is held while the account is read from the store or
-	// registered. It is a channel, so that waiting for it stops when the context is done.
-	accountLock chan struct{}
-	account     *account
+	registrarsMu sync.Mutex
+	registrars   map[string]*registrar // by the account's name
 }
 
 // directory is a CA's directory, parsed and as received.
@@ -44,8 +42,12 @@ type directory struct {
 }
 
 func newAuthority(ca CA, cfg *Config) *authority {
-	return &authority{CA: ca, cfg: cfg, transport: newTransport(ca, cfg),
-		breaker: breaker{cfg: cfg.Breaker}, accountLock: make(chan struct{}, 1)}
+	a := &authority{CA: ca, cfg: cfg, transport: newTransport(ca, cfg),
+		breaker: breaker{cfg: cfg.Breaker}, registrars: map[string]*registrar{}}
+	for _, own := range ca.accounts() {
+		a.registrars[own.Name] = a.newRegistrar(own, true)
+	}
+	return a
 }
 
 func (a *authority) now() time.Time { return a.cfg.Now() }

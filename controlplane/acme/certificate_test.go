@@ -203,20 +203,20 @@ func TestRevoke(t *testing.T) {
 	cert := w.issue(t, e, "revoke.example.com")
 	block, _ := pem.Decode([]byte(cert.ChainPEM))
 	for _, reason := range []int{-1, 7, 11} {
-		wantError(t, e.Revoke(t.Context(), block.Bytes, "pebble", reason), acme.Internal,
+		wantError(t, e.Revoke(t.Context(), block.Bytes, "pebble", "", reason), acme.Internal,
 			"internal")
 	}
-	if err := e.Revoke(t.Context(), block.Bytes, "pebble", 4); err != nil {
+	if err := e.Revoke(t.Context(), block.Bytes, "pebble", "", 4); err != nil {
 		t.Fatal(err)
 	}
-	if err := e.Revoke(t.Context(), block.Bytes, "pebble", 4); err != nil {
+	if err := e.Revoke(t.Context(), block.Bytes, "pebble", "", 4); err != nil {
 		t.Errorf("second Revoke error = %v, want nil", err)
 	}
-	wantError(t, e.Revoke(t.Context(), block.Bytes, "nobody", 4), acme.OrderGone, "ca-unknown")
-	wantError(t, e.Revoke(t.Context(), newTestCA(t, "x").der, "pebble", 4), acme.Policy,
+	wantError(t, e.Revoke(t.Context(), block.Bytes, "nobody", "", 4), acme.OrderGone, "ca-unknown")
+	wantError(t, e.Revoke(t.Context(), newTestCA(t, "x").der, "pebble", "", 4), acme.Policy,
 		"ca-malformed")
 	w.ca.SetDown(true)
-	wantError(t, e.Revoke(t.Context(), block.Bytes, "pebble", 4), acme.Unreachable,
+	wantError(t, e.Revoke(t.Context(), block.Bytes, "pebble", "", 4), acme.Unreachable,
 		"ca-unreachable")
 }
 

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -31,6 +32,8 @@ type CA struct {
 	// §7.3.4). The HMAC key is base64url, with or without padding. Set both or neither.
 	EABKeyID string
 	EABHMAC  string
+	// Accounts are those that new orders use. Default: DefaultAccount, with the values above.
+	Accounts []AccountConfig
 	// Profile is requested for orders that do not name one. It is omitted if the CA offers no
 	// profiles.
 	Profile string
@@ -42,12 +45,35 @@ type CA struct {
 	RootCAs *x509.CertPool
 }
 
-// Accounts stores the ACME accounts, one per directory, shared by all workers.
+// AccountConfig configures one of several accounts at a CA.
+type AccountConfig struct {
+	// Name identifies the account in orders and certificates: lower-case letters, digits, and
+	// hyphens. It must not change. DefaultAccount is the account that a CA has without others.
+	Name string
+	// Email, EABKeyID, and EABHMAC are those of the account. See CA.
+	Email    string
+	EABKeyID string
+	EABHMAC  string
+	// NewOrders is the account's limit. If nil, that of the CA's Limits applies.
+	NewOrders *Limit
+}
+
+// accounts returns the configured accounts, at least one.
+func (ca CA) accounts() []AccountConfig {
+	if len(ca.Accounts) > 0 {
+		return ca.Accounts
+	}
+	return []AccountConfig{{Name: controlplane.DefaultAccount, Email: ca.Email,
+		EABKeyID: ca.EABKeyID, EABHMAC: ca.EABHMAC}}
+}
+
+// Accounts stores the ACME accounts, shared by all workers. An account is identified by its
+// controlplane.AccountURL.
 type Accounts interface {
-	// Account returns the account for a directory, or nil if it is missing.
+	// Account returns an account, or nil if it is missing.
 	Account(ctx context.Context, directoryURL string) (*controlplane.Account, error)
-	// CreateAccount stores a unless the directory already has an account, and returns the stored
-	// account, so that two workers use the same key.
+	// CreateAccount stores a unless the account exists, and returns the stored account, so that two
+	// workers use the same key.
 	CreateAccount(ctx context.Context, a *controlplane.Account) (*controlplane.Account, error)
 	// SetAccountURL stores the account's URL. An empty URL means that the CA no longer knows the
 	// account.
@@ -68,7 +94,7 @@ type Config struct {
 	// Registered is called after an account was registered at a CA, for the first time or to
 	// replace one: states that the CA kept for a previous account no longer apply. Its error is
 	// logged. It may be nil.
-	Registered func(ctx context.Context, ca string) error
+	Registered func(ctx context.Context, ca, account string) error
 	// UserAgent precedes lego's own (RFC 8555 §6.1). Default "dcvaas".
 	UserAgent string
 	// Now returns the current time for validity, expiry, Retry-After, and the limits of a run.
@@ -113,17 +139,48 @@ func New(cfg Config) (*Engine, error) {
 	}
 	setDefaults(&cfg)
 	e := &Engine{cfg: cfg, cas: make(map[string]*authority, len(cfg.CAs))}
+	keys := map[string]bool{}
 	for _, ca := range cfg.CAs {
 		if err := ca.check(); err != nil {
 			return nil, err
 		}
-		if e.cas[ca.Name] != nil {
-			return nil, fmt.Errorf("acme: duplicate CA name %q", ca.Name)
+		if err := ca.identify(keys); err != nil {
+			return nil, err
 		}
 		e.cas[ca.Name] = newAuthority(ca, &e.cfg)
 		e.names = append(e.names, ca.Name)
 	}
 	return e, nil
+}
+
+// identify adds the identities of the CA and its accounts to keys. It returns an error if one of
+// them is already there.
+func (ca CA) identify(keys map[string]bool) error {
+	if keys[ca.Name] {
+		return fmt.Errorf("acme: duplicate CA name %q", ca.Name)
+	}
+	keys[ca.Name] = true
+	for _, one := range ca.accounts() {
+		ref := controlplane.AccountRef(ca.Name, one.Name)
+		if keys[ref] {
+			return fmt.Errorf("acme: duplicate account %q", ref)
+		}
+		keys[ref] = true
+	}
+	return nil
+}
+
+// Accounts returns the names of the accounts that new orders at the CA with the given name use.
+func (e *Engine) Accounts(ca string) []string {
+	a := e.cas[ca]
+	if a == nil {
+		return nil
+	}
+	var names []string
+	for _, one := range a.accounts() {
+		names = append(names, one.Name)
+	}
+	return names
 }
 
 // CAs returns the names of the configured CAs, in order of preference.
@@ -162,14 +219,27 @@ func (ca CA) check() error {
 		return errors.New("acme: a CA has an empty name")
 	case err != nil || u.Scheme != "https" || u.Host == "":
 		return fmt.Errorf("acme: CA %s: invalid directory URL: must be an https URL", ca.Name)
-	case (ca.EABKeyID == "") != (ca.EABHMAC == ""):
-		return fmt.Errorf(
-			"acme: CA %s: an external account binding requires both a key ID and an HMAC key",
-			ca.Name)
-	case !isBase64URL(ca.EABHMAC):
-		return fmt.Errorf("acme: CA %s: invalid EAB HMAC key: must be base64url", ca.Name)
-	case strings.ContainsAny(ca.Email, " \t\r\n,;"):
-		return fmt.Errorf("acme: CA %s: invalid contact: must be one email address", ca.Name)
+	}
+	for _, one := range ca.accounts() {
+		if err := one.check(); err != nil {
+			return fmt.Errorf("acme: CA %s: %w", ca.Name, err)
+		}
+	}
+	return nil
+}
+
+var accountName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`)
+
+func (c AccountConfig) check() error {
+	switch {
+	case !accountName.MatchString(c.Name):
+		return fmt.Errorf("invalid account name %q: must be 1 to 40 lower-case letters, digits, and hyphens", c.Name)
+	case (c.EABKeyID == "") != (c.EABHMAC == ""):
+		return errors.New("an external account binding requires both a key ID and an HMAC key")
+	case !isBase64URL(c.EABHMAC):
+		return errors.New("invalid EAB HMAC key: must be base64url")
+	case strings.ContainsAny(c.Email, " \t\r\n,;"):
+		return errors.New("invalid contact: must be one email address")
 	}
 	return nil
 }

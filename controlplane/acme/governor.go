@@ -70,8 +70,26 @@ type Governor struct {
 
 // governed is the configuration of one CA.
 type governed struct {
-	prefix string // of the CA's keys; the braces keep them in one slot of a Redis Cluster
-	limits Limits
+	prefix    string // of the CA's keys; the braces keep them in one slot of a Redis Cluster
+	limits    Limits
+	accounts  []string         // the configured ones
+	newOrders map[string]Limit // of the accounts that have their own limit
+}
+
+// limit returns an account's limit of new orders.
+func (ca governed) limit(account string) Limit {
+	if own, ok := ca.newOrders[controlplane.AccountOf(account)]; ok {
+		return own
+	}
+	return ca.limits.NewOrdersPerAccount
+}
+
+// subject returns how the counts of an account are identified: not by a name for the default one.
+func subject(account string) string {
+	if account == controlplane.DefaultAccount {
+		return ""
+	}
+	return account
 }
 
 // NewGovernor returns a Governor, or an error that names the missing configuration. It does not
@@ -101,8 +119,15 @@ func NewGovernor(cfg GovernorConfig) (*Governor, error) {
 		if ca.Limits != nil {
 			limits = *ca.Limits
 		}
-		g.cas[ca.Name] = governed{prefix: cfg.Prefix + "{" + digest(ca.DirectoryURL) +
-			"}:", limits: limits}
+		one := governed{prefix: cfg.Prefix + "{" + digest(ca.DirectoryURL) + "}:", limits: limits,
+			newOrders: map[string]Limit{}}
+		for _, account := range ca.accounts() {
+			one.accounts = append(one.accounts, account.Name)
+			if account.NewOrders != nil {
+				one.newOrders[account.Name] = *account.NewOrders
+			}
+		}
+		g.cas[ca.Name] = one
 	}
 	return g, nil
 }
@@ -113,8 +138,8 @@ func share(configured, standard float64) float64 {
 }
 
 // Reserve counts an order against every limit of its CA, or against none of them and returns the
-// time of the next attempt. It is called before a new order is stored. A resumed order is already
-// counted.
+// time of the next attempt. If several accounts may get the order, it chooses one of them (spread).
+// It is called before a new order is stored. A resumed order is already counted.
 //
 // It returns ctx's error, or an error for an unconfigured CA. If Redis is unavailable, it returns a
 // decision with Bypassed set instead of an error.
@@ -126,20 +151,43 @@ func (g *Governor) Reserve(
 		return controlplane.QuotaDecision{},
 			fmt.Errorf("acme: reserve an order: CA %q is not configured", q.CA)
 	}
+	var d controlplane.QuotaDecision
+	var err error
+	if len(q.Accounts) > 1 {
+		d, err = g.spread(ctx, ca, q)
+	} else {
+		if len(q.Accounts) == 1 {
+			q = q.For(q.Accounts[0])
+		}
+		d, _, err = g.reserve(ctx, ca, q, forever)
+	}
+	if ctx.Err() != nil {
+		return controlplane.QuotaDecision{}, ctx.Err()
+	}
+	g.cfg.Observe(q.CA, d, err)
+	return d, nil
+}
+
+// reserve is Reserve for one account. For its limit of new orders, the order takes a place in the
+// queue only if the wait is at most stay. elsewhere reports that another account of the CA may place
+// the order earlier. Its error is that of Redis.
+func (g *Governor) reserve(
+	ctx context.Context, ca governed, q controlplane.QuotaRequest, stay time.Duration,
+) (d controlplane.QuotaDecision, elsewhere bool, err error) {
 	now, buckets := g.cfg.Now(), g.buckets(ca, q)
 	share, orders, leave := g.share(ca, q, &buckets)
+	patience := cmp.Or(q.Patience, forever)
 	got, err := g.eval(ctx, reserveScript, ca.keys(q, buckets), append([]any{
-		now.UnixMicro(), q.Waiter, int64(cmp.Or(q.Patience, forever) / time.Microsecond),
-		g.cfg.Random(),
+		now.UnixMicro(), q.Waiter, patience.Microseconds(), g.cfg.Random(),
 		orderMemory.Milliseconds(), queueGrace.Microseconds(), ca.record(q), len(buckets), share,
-		orders, leave,
+		orders, leave, min(patience, stay).Microseconds(),
 	}, bucketArgs(buckets)...)...)
-	d := controlplane.QuotaDecision{}
 	switch {
-	case ctx.Err() != nil:
-		return d, ctx.Err()
 	case err == nil && len(got) == 4:
 		d = g.decision(q, buckets, now, got)
+		elsewhere = got[2] == pausedAccount || d.Limit == controlplane.LimitNewOrders ||
+			d.Limit == controlplane.LimitShare ||
+			d.Limit == controlplane.LimitFailedAuthorizations
 		if !d.OK && got[2] == pausedNames {
 			d.Message = cmp.Or(g.pauseText(ctx, ca, q), d.Message)
 		}
@@ -149,12 +197,15 @@ func (g *Governor) Reserve(
 			err = errScript
 		}
 	}
-	g.cfg.Observe(q.CA, d, err)
-	return d, nil
+	d.Account = controlplane.AccountOf(q.Account)
+	return d, elsewhere, err
 }
 
-// pausedNames is reserveScript's number for a pause of the order's names.
-const pausedNames = -2
+// reserveScript's numbers for the pauses that a CA requested.
+const (
+	pausedAccount = -1
+	pausedNames   = -2 // the order's names
+)
 
 // pauseText returns what the CA said when it requested a pause of the order's names, or "".
 func (g *Governor) pauseText(
@@ -258,7 +309,7 @@ func (g *Governor) buckets(ca governed, q controlplane.QuotaRequest) []bucket {
 	}
 	add(controlplane.LimitPace, ca.limits.Pace, "", keepForOthers)
 	if !q.Replaces || !ca.limits.ReplacesExempt {
-		add(controlplane.LimitNewOrders, ca.limits.NewOrdersPerAccount, q.Account, keepForRenewals)
+		add(controlplane.LimitNewOrders, ca.limit(q.Account), subject(q.Account), keepForRenewals)
 		for _, domain := range registeredDomains(q.Names) {
 			add(controlplane.LimitRegisteredDomain, ca.limits.CertificatesPerRegisteredDomain,
 				domain, 0)
@@ -267,22 +318,22 @@ func (g *Governor) buckets(ca governed, q controlplane.QuotaRequest) []bucket {
 	}
 	for _, name := range controlplane.Identifiers(q.Names) {
 		b := add(controlplane.LimitFailedAuthorizations, ca.limits.FailedAuthorizations, name, 0)
-		b.check, b.key = true, b.key+":"+digest(q.Account)
+		b.check, b.key = true, b.key+":"+digest(subject(q.Account))
 	}
 	return list
 }
 
 // share appends the bucket of the organization's share to buckets. It returns that bucket's number,
 // the number of the bucket of orders per account, and how many tokens an organization above its
-// share must leave there. It returns zeros if no share applies. Due renewals have none, because a
-// separate reserve is kept for them.
+// share must leave there. A number is 0 if there is no such bucket. Due renewals have no share,
+// because a separate reserve is kept for them.
 func (g *Governor) share(
 	ca governed, q controlplane.QuotaRequest, buckets *[]bucket,
 ) (number, orders, leave int) {
 	i := slices.IndexFunc(*buckets,
 		func(b bucket) bool { return b.name == controlplane.LimitNewOrders })
-	if i < 0 || q.Org == "" || q.Renewal || g.cfg.OrganizationShare == 0 {
-		return 0, 0, 0
+	if q.Org == "" || q.Renewal || g.cfg.OrganizationShare == 0 || i < 0 {
+		return 0, i + 1, 0
 	}
 	all := (*buckets)[i]
 	rest := all.burst - all.keep

@@ -23,7 +23,7 @@ import (
 // two keys per bucket.
 func (ca governed) keys(q controlplane.QuotaRequest, buckets []bucket) []string {
 	keys := make([]string, 0, 3+2*len(buckets))
-	keys = append(keys, ca.prefix+"wait:account:"+digest(q.Account), ca.prefix+"wait:names:"+
+	keys = append(keys, ca.prefix+"wait:account:"+digest(subject(q.Account)), ca.prefix+"wait:names:"+
 		digest(setOf(q.Names)), ca.prefix+"order:"+q.OrderID)
 	for _, b := range buckets {
 		keys = append(keys, b.key, b.queue)
@@ -82,7 +82,8 @@ var reserveScript = redis.NewScript(`
 local now, waiter, patience, draw = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local memory, grace, known, n = ARGV[5], tonumber(ARGV[6]), ARGV[7] ~= '', tonumber(ARGV[8])
 local share, orders, rest, over = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11]), 0
-local function at(i) return 7 + 4 * i end
+local stay = tonumber(ARGV[12])
+local function at(i) return 8 + 4 * i end
 local function int(x) return string.format('%.0f', x) end
 local function leave(queue)
   if waiter ~= '' and redis.call('ZREM', queue, waiter) == 1 then redis.call('ZREM', queue .. ':told', waiter) end
@@ -153,7 +154,7 @@ end
 wait = math.ceil(wait)
 if waiter ~= '' then
   for i = 1, n do
-    if i == which and wait <= patience and ARGV[at(i) + 4] == '1' then join(queues[i], wait) else leave(queues[i]) end
+    if i == which and wait <= (i == orders and stay or patience) and ARGV[at(i) + 4] == '1' then join(queues[i], wait) else leave(queues[i]) end
   end
 end
 return {0, wait, which, over}

@@ -9,7 +9,7 @@ import (
 )
 
 // Identities returns the configured CAs as CAA records identify them (RFC 8659, RFC 8657): the
-// issuer domain names in each CA's directory, and the account URL there. If a CA does not respond
+// issuer domain names in each CA's directory, and the URLs of the accounts there. If a CA does not respond
 // within two seconds, its identities are empty, and the doctor derives them from the directory's
 // host.
 func (e *Engine) Identities(ctx context.Context) []controlplane.CAIdentity {
@@ -24,7 +24,15 @@ func (e *Engine) Identities(ctx context.Context) []controlplane.CAIdentity {
 			if dir, err := e.Directory(ctx, name); err == nil {
 				out[i].Identities = dir.CAAIdentities
 			}
-			out[i].AccountURI = ca.accountURI(ctx)
+			accounts := ca.accounts()
+			out[i].AccountURI = ca.registrar(accounts[0].Name).accountURI(ctx)
+			if len(accounts) == 1 {
+				return
+			}
+			for _, one := range accounts {
+				out[i].Accounts = append(out[i].Accounts, controlplane.AccountIdentity{
+					Name: one.Name, URI: ca.registrar(one.Name).accountURI(ctx)})
+			}
 		})
 	}
 	wg.Wait()
@@ -33,17 +41,17 @@ func (e *Engine) Identities(ctx context.Context) []controlplane.CAIdentity {
 
 // accountURI returns the account's URL, from memory or from the store, or "" if it is not
 // registered.
-func (a *authority) accountURI(ctx context.Context) string {
+func (a *registrar) accountURI(ctx context.Context) string {
 	select {
-	case a.accountLock <- struct{}{}:
+	case a.lock <- struct{}{}:
 		acct := a.account
-		<-a.accountLock
+		<-a.lock
 		if acct != nil {
 			return acct.url
 		}
 	default: // the account is being loaded
 	}
-	stored, err := a.cfg.Accounts.Account(ctx, a.DirectoryURL)
+	stored, err := a.cfg.Accounts.Account(ctx, a.ref)
 	if err != nil || stored == nil {
 		return ""
 	}

@@ -122,7 +122,7 @@ func (r *run) repair(e *Error) bool {
 	if !maybeBadKey(e) || r.repairs >= maxRepairs || r.session == nil || r.session.account == nil {
 		return false
 	}
-	repaired, err := r.ca.repair(r.ctx, r.session.account, e)
+	repaired, err := r.registrar.repair(r.ctx, r.session.account, e)
 	if err != nil || !repaired {
 		r.repairs = maxRepairs
 		return false

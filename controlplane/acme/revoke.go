@@ -9,14 +9,17 @@ import (
 	lego "github.com/go-acme/lego/v4/acme"
 )
 
-// Revoke asks the CA with the given name to revoke a certificate that this account ordered (RFC
-// 8555 §7.6). reason is a code of RFC 5280 §5.3.1: 0 to 10 except 7. Revoking a revoked certificate
+// Revoke asks the CA with the given name to revoke a certificate that the account ordered (RFC 8555
+// §7.6). reason is a code of RFC 5280 §5.3.1: 0 to 10 except 7. Revoking a revoked certificate
 // is not an error. It returns an *Error.
-func (e *Engine) Revoke(ctx context.Context, certDER []byte, ca string, reason int) error {
-	a, err := e.authority(ca)
+func (e *Engine) Revoke(
+	ctx context.Context, certDER []byte, ca, account string, reason int,
+) error {
+	at, err := e.authority(ca)
 	if err != nil {
 		return err
 	}
+	a := at.registrar(account)
 	if reason < 0 || reason > 10 || reason == 7 {
 		return internal(ca, fmt.Errorf("invalid revocation reason %d: must be 0 to 10 except 7",
 			reason))

@@ -28,8 +28,7 @@ type AccountKeys interface {
 	TakeAccountKey(ctx context.Context, directoryURL string, sealed []byte, url string) error
 }
 
-// RollOver gives the account at the CA with the given name a new key (RFC 8555 §7.3.5). It
-// registers the account first if necessary, and finishes an interrupted rollover instead of
+// RollOver gives an account at the CA with the given name a new key (RFC 8555 §7.3.5). It registers the account first if necessary, and finishes an interrupted rollover instead of
 // starting another. Config.Accounts must implement AccountKeys. Active orders continue in every
 // process: after a rejection they load the new key. It returns an *Error or the store's error.
 //
@@ -41,11 +40,12 @@ type AccountKeys interface {
 //
 // A worker that finds a planned key asks the CA for its account. If the CA knows the key, step 2
 // was completed.
-func (e *Engine) RollOver(ctx context.Context, ca string) error {
-	a, err := e.authority(ca)
+func (e *Engine) RollOver(ctx context.Context, ca, account string) error {
+	at, err := e.authority(ca)
 	if err != nil {
 		return err
 	}
+	a := at.registrar(account)
 	keys, err := a.accountKeys()
 	if err != nil {
 		return err
@@ -60,8 +60,8 @@ func (e *Engine) RollOver(ctx context.Context, ca string) error {
 		return err
 	}
 	select {
-	case a.accountLock <- struct{}{}:
-		defer func() { <-a.accountLock }()
+	case a.lock <- struct{}{}:
+		defer func() { <-a.lock }()
 	case <-ctx.Done():
 		return a.interrupted(ctx)
 	}
@@ -92,7 +92,7 @@ func (e *Engine) RollOver(ctx context.Context, ca string) error {
 		}
 		return err
 	}
-	if err := keys.TakeAccountKey(ctx, a.DirectoryURL, stored.SealedKey, acct.url); err != nil {
+	if err := keys.TakeAccountKey(ctx, a.ref, stored.SealedKey, acct.url); err != nil {
 		return a.storeError(ctx, err)
 	}
 	a.account = nil // reload it: another worker may have stored the key
@@ -102,18 +102,18 @@ func (e *Engine) RollOver(ctx context.Context, ca string) error {
 }
 
 // dropAccount drops the cached account, so that it is read from the store again.
-func (a *authority) dropAccount(ctx context.Context) error {
+func (a *registrar) dropAccount(ctx context.Context) error {
 	select {
-	case a.accountLock <- struct{}{}:
+	case a.lock <- struct{}{}:
 		a.account = nil
-		<-a.accountLock
+		<-a.lock
 		return nil
 	case <-ctx.Done():
 		return a.interrupted(ctx)
 	}
 }
 
-func (a *authority) accountKeys() (AccountKeys, error) {
+func (a *registrar) accountKeys() (AccountKeys, error) {
 	keys, ok := a.cfg.Accounts.(AccountKeys)
 	if !ok {
 		return nil, internal(a.Name, errors.New("the account store does not support key changes"))
@@ -123,14 +123,14 @@ func (a *authority) accountKeys() (AccountKeys, error) {
 
 // plan stores a new key as planned and returns the planned key, or nil if the account's key has
 // changed.
-func (a *authority) plan(
+func (a *registrar) plan(
 	ctx context.Context, keys AccountKeys, stored *controlplane.Account,
 ) (crypto.Signer, error) {
 	sealed, err := a.newKey()
 	if err != nil {
 		return nil, err
 	}
-	planned, err := keys.PlanAccountKey(ctx, a.DirectoryURL, stored.SealedKey, sealed)
+	planned, err := keys.PlanAccountKey(ctx, a.ref, stored.SealedKey, sealed)
 	if err != nil {
 		return nil, a.storeError(ctx, err)
 	}
@@ -140,8 +140,8 @@ func (a *authority) plan(
 	return a.openPlanned(planned)
 }
 
-func (a *authority) openPlanned(sealed []byte) (crypto.Signer, error) {
-	key, err := openKey(a.cfg.Sealer, sealed, a.DirectoryURL)
+func (a *registrar) openPlanned(sealed []byte) (crypto.Signer, error) {
+	key, err := openKey(a.cfg.Sealer, sealed, a.ref)
 	if err != nil {
 		return nil, internal(a.Name, fmt.Errorf("planned account key: %w", err))
 	}
@@ -150,10 +150,10 @@ func (a *authority) openPlanned(sealed []byte) (crypto.Signer, error) {
 
 // settle finishes an interrupted rollover if the CA has processed it. It reports whether the
 // account now has a new key.
-func (a *authority) settle(
+func (a *registrar) settle(
 	ctx context.Context, keys AccountKeys, stored *controlplane.Account,
 ) (bool, error) {
-	planned, err := keys.PlannedAccountKey(ctx, a.DirectoryURL)
+	planned, err := keys.PlannedAccountKey(ctx, a.ref)
 	if err != nil {
 		return false, a.storeError(ctx, err)
 	}
@@ -168,7 +168,7 @@ func (a *authority) settle(
 	if err != nil || owner != stored.URL {
 		return false, err
 	}
-	if err := keys.TakeAccountKey(ctx, a.DirectoryURL, stored.SealedKey, stored.URL); err != nil {
+	if err := keys.TakeAccountKey(ctx, a.ref, stored.SealedKey, stored.URL); err != nil {
 		return false, a.storeError(ctx, err)
 	}
 	a.account = nil
@@ -178,7 +178,7 @@ func (a *authority) settle(
 }
 
 // owner returns the URL of the account with the given key, or "" (RFC 8555 §7.3.1).
-func (a *authority) owner(ctx context.Context, key crypto.Signer) (string, error) {
+func (a *registrar) owner(ctx context.Context, key crypto.Signer) (string, error) {
 	s, err := a.open(ctx, key, "")
 	if err != nil {
 		return "", err
@@ -196,7 +196,7 @@ func (a *authority) owner(ctx context.Context, key crypto.Signer) (string, error
 
 // changeKey sends the new key to the CA. If the CA reports that the account already has it, that
 // counts as success.
-func (a *authority) changeKey(ctx context.Context, acct *account, next crypto.Signer) error {
+func (a *registrar) changeKey(ctx context.Context, acct *account, next crypto.Signer) error {
 	dir, err := a.directory(ctx)
 	if err != nil {
 		return err

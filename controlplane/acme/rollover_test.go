@@ -176,7 +176,7 @@ func TestRollOver(t *testing.T) {
 	t.Parallel()
 	w, _, store, engine := rollWorld(t)
 	e, other := engine(), engine()
-	if err := e.RollOver(t.Context(), "pebble"); err != nil { // no account exists yet
+	if err := e.RollOver(t.Context(), "pebble", ""); err != nil { // no account exists yet
 		t.Fatal(err)
 	}
 	w.issue(t, e, "a.example.com")
@@ -190,7 +190,7 @@ func TestRollOver(t *testing.T) {
 		if _, err := other.Run(t.Context(), half, j); !errors.Is(err, errKilled) {
 			t.Fatal(err)
 		}
-		if err := e.RollOver(t.Context(), "pebble"); err != nil {
+		if err := e.RollOver(t.Context(), "pebble", ""); err != nil {
 			t.Fatal(err)
 		}
 		store.rolled(t, before)
@@ -216,11 +216,11 @@ func TestRevokeAfterRollOver(t *testing.T) {
 	w, _, _, engine := rollWorld(t)
 	e, other := engine(), engine()
 	cert := w.issue(t, other, "revoke.example.com")
-	if err := e.RollOver(t.Context(), "pebble"); err != nil {
+	if err := e.RollOver(t.Context(), "pebble", ""); err != nil {
 		t.Fatal(err)
 	}
 	block, _ := pem.Decode([]byte(cert.ChainPEM))
-	if err := other.Revoke(t.Context(), block.Bytes, "pebble", 4); err != nil {
+	if err := other.Revoke(t.Context(), block.Bytes, "pebble", "", 4); err != nil {
 		t.Error(err)
 	}
 }
@@ -235,7 +235,7 @@ func TestRollOverCutOff(t *testing.T) {
 	before := store.only(t)
 
 	f.cut(pathKeyChange, 1000, false) // the CA never receives it
-	if err := e.RollOver(t.Context(), "pebble"); err == nil {
+	if err := e.RollOver(t.Context(), "pebble", ""); err == nil {
 		t.Fatal("RollOver = nil error, want an error")
 	}
 	planned := store.planned[w.ca.DirectoryURL()]
@@ -245,7 +245,7 @@ func TestRollOverCutOff(t *testing.T) {
 	w.issue(t, e, "c.example.com")
 	w.issue(t, engine(), "d.example.com")
 	f.on(pathKeyChange, nil)
-	if err := e.RollOver(t.Context(), "pebble"); err != nil {
+	if err := e.RollOver(t.Context(), "pebble", ""); err != nil {
 		t.Fatal(err)
 	}
 	if now := store.rolled(t, before); !bytes.Equal(now.SealedKey, planned) {
@@ -254,7 +254,7 @@ func TestRollOverCutOff(t *testing.T) {
 
 	before = store.only(t)
 	f.cut(pathKeyChange, 1000, true) // the CA processes it, and its response is lost
-	if err := e.RollOver(t.Context(), "pebble"); err != nil {
+	if err := e.RollOver(t.Context(), "pebble", ""); err != nil {
 		t.Fatal(err)
 	}
 	f.on(pathKeyChange, nil)
@@ -265,14 +265,14 @@ func TestRollOverCutOff(t *testing.T) {
 		func() { w.issue(t, old, "f.example.com") },
 		func() { w.issue(t, engine(), "g.example.com") },
 		func() {
-			if err := old.RollOver(t.Context(), "pebble"); err != nil {
+			if err := old.RollOver(t.Context(), "pebble", ""); err != nil {
 				t.Error(err)
 			}
 		},
 	} {
 		before = store.only(t)
 		store.fail(true) // the worker dies between the CA and the store
-		if err := e.RollOver(t.Context(), "pebble"); !errors.Is(err, errKilled) {
+		if err := e.RollOver(t.Context(), "pebble", ""); !errors.Is(err, errKilled) {
 			t.Fatal(err)
 		}
 		store.fail(false)
@@ -293,7 +293,7 @@ func TestRollOverUnderLoad(t *testing.T) {
 	for i, e := range engines {
 		wg.Go(func() {
 			for range 3 {
-				if err := e.RollOver(t.Context(), "pebble"); err != nil {
+				if err := e.RollOver(t.Context(), "pebble", ""); err != nil {
 					t.Error(err)
 				}
 			}
@@ -330,7 +330,7 @@ func TestRollOverRefused(t *testing.T) {
 	before := store.only(t)
 	f.answer(pathKeyChange, 0, 403, nil,
 		fmt.Sprintf(`{"type":"%sunauthorized","detail":"no"}`, urn))
-	wantError(t, e.RollOver(t.Context(), "pebble"), acme.BadAccount, "ca-account")
+	wantError(t, e.RollOver(t.Context(), "pebble", ""), acme.BadAccount, "ca-account")
 	if now := store.only(t); !bytes.Equal(now.SealedKey, before.SealedKey) {
 		t.Error("the key changed although the CA rejected it")
 	}
@@ -341,9 +341,9 @@ func TestRollOverRefused(t *testing.T) {
 		_ http.Header) {
 		delete(dir, "keyChange")
 	})
-	wantError(t, engine().RollOver(t.Context(), "pebble"), acme.BadAccount, "ca-account")
-	wantError(t, e.RollOver(t.Context(), "gone"), acme.OrderGone, "ca-unknown")
-	wantError(t, w.engine(t, nil).RollOver(t.Context(), "pebble"), acme.Internal, "internal")
+	wantError(t, engine().RollOver(t.Context(), "pebble", ""), acme.BadAccount, "ca-account")
+	wantError(t, e.RollOver(t.Context(), "gone", ""), acme.OrderGone, "ca-unknown")
+	wantError(t, w.engine(t, nil).RollOver(t.Context(), "pebble", ""), acme.Internal, "internal")
 }
 
 // TestDeactivatedAccount has the CA deactivate the account: all engines together register one new

@@ -86,17 +86,18 @@ func (r *run) runAttempts() (*controlplane.Certificate, error) {
 
 // run is one call of Run or Collect.
 type run struct {
-	engine   *Engine
-	ctx      context.Context // with the deadline of the run in real time
-	deadline time.Time       // of the run, by the engine's clock
-	meter    *meter          // of the run's requests; ctx has it too
-	ca       *authority
-	order    *controlplane.Order
-	journal  Journal // nil if nothing is recorded
-	proceed  func() (*controlplane.Certificate, error)
-	session  *session
-	unsaved  bool          // the order is further than its record
-	interval time.Duration // before the next poll
+	engine    *Engine
+	ctx       context.Context // with the deadline of the run in real time
+	deadline  time.Time       // of the run, by the engine's clock
+	meter     *meter          // of the run's requests; ctx has it too
+	ca        *authority
+	registrar *registrar // of the order's account
+	order     *controlplane.Order
+	journal   Journal // nil if nothing is recorded
+	proceed   func() (*controlplane.Certificate, error)
+	session   *session
+	unsaved   bool          // the order is further than its record
+	interval  time.Duration // before the next poll
 
 	forgotten   string // URL of the account that the CA reported as unknown
 	repairs     int    // how often the account was repaired, because the CA rejected it
@@ -114,7 +115,8 @@ func newRun(
 	ctx context.Context, e *Engine, ca *authority, o *controlplane.Order, j Journal,
 ) *run {
 	m := &meter{limit: limitOf(len(o.Names))}
-	r := &run{engine: e, ctx: withMeter(ctx, m), meter: m, ca: ca, order: o, journal: j,
+	r := &run{engine: e, ctx: withMeter(ctx, m), meter: m, ca: ca,
+		registrar: ca.registrar(o.Account), order: o, journal: j,
 		deadline: e.cfg.Now().Add(e.cfg.RunTimeout)}
 	r.interval = r.firstInterval()
 	if r.committed() { // an earlier run may have sent the CSR just before it ended
@@ -136,7 +138,7 @@ func (r *run) connect() error {
 	if r.session != nil {
 		return nil
 	}
-	acct, err := r.ca.registered(r.ctx, r.forgotten)
+	acct, err := r.registrar.registered(r.ctx, r.forgotten)
 	if err != nil {
 		return err
 	}

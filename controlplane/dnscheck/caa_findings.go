@@ -44,6 +44,7 @@ func (l *lookup) caaFindings(
 		case len(resolvers) == 0:
 			bogusAt = l.lookupFailed(ctx, &f, sets)
 		default:
+			ca, f.ForbiddenAccounts = forAccount(counting, ca, wildcard)
 			l.applySets(ctx, &f, counting, ca, wildcard)
 		}
 		out[i] = f

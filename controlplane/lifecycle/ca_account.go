@@ -10,15 +10,17 @@ import (
 )
 
 // runOrder runs the order and records what its result shows about the CA, for all workers: whether
-// our account is usable there, which names the CA has paused, and whether it counts the order.
+// the order's account is usable there, which names the CA has paused, and whether it counts the
+// order.
 func (w *work) runOrder(
 	ctx context.Context, o *controlplane.Order,
 ) (*controlplane.Certificate, error) {
 	placed, replaces := o.OrderURL != "", o.Replaces != ""
-	_, suspected := w.suspected.Load(o.CA)
+	key := accountKey(o)
+	_, suspected := w.suspected.Load(key)
 	if !placed && suspected {
 		// If the account is unusable, this order shows whether it is usable again.
-		if err := w.Store.ProbeAccount(ctx, o.CA, w.now()); err != nil {
+		if err := w.Store.ProbeAccount(ctx, key, w.now()); err != nil {
 			return nil, err
 		}
 	}
@@ -33,14 +35,14 @@ func (w *work) runOrder(
 	var failed error
 	switch {
 	case v.Class == controlplane.VerdictPaused:
-		failed = w.Store.PauseNames(ctx, o.OrgID, o.CA, pausedNames(o, v), v.Message, v.Fix,
-			w.now())
+		failed = w.Store.PauseNames(ctx, o.OrgID, key, pausedNames(o, v), v.Message, v.Fix, w.now())
 	case v.Class == controlplane.VerdictAccount:
-		failed = w.rejectAccount(ctx, o.CA, o.Names, v)
+		failed = w.rejectAccount(ctx, key, o.Names, v)
 	case !placed && suspected && o.OrderURL != "":
 		var news bool
-		if news, failed = w.Store.AcceptAccount(ctx, o.CA); news {
-			w.Logger.InfoContext(ctx, "lifecycle: ACME account usable again", "ca", o.CA)
+		if news, failed = w.Store.AcceptAccount(ctx, key); news {
+			w.Logger.InfoContext(ctx, "lifecycle: ACME account usable again", "ca", o.CA,
+				"account", o.Account)
 		}
 	}
 	if failed != nil {
@@ -50,31 +52,34 @@ func (w *work) runOrder(
 	return cert, err
 }
 
-// rejectAccount records that a CA rejected our account, in an order for names. If it did so before
-// there was an order, the account is certainly unusable. Otherwise it may mean only this order:
-// some CAs use the same error for what single orders request.
+// accountKey returns the AccountKey of the order's account.
+func accountKey(o *controlplane.Order) string { return controlplane.AccountKey(o.CA, o.Account) }
+
+// rejectAccount records that a CA rejected one of our accounts, given by its AccountKey, in an order
+// for names. If it did so before there was an order, the account is certainly unusable. Otherwise it
+// may mean only this order: some CAs use the same error for what single orders request.
 func (s *Service) rejectAccount(
-	ctx context.Context, ca string, names []string, v controlplane.Verdict,
+	ctx context.Context, key string, names []string, v controlplane.Verdict,
 ) error {
 	domain := controlplane.RegisteredDomain(slices.Min(controlplane.Identifiers(names)))
-	news, err := s.Store.RejectAccount(ctx, ca, domain, v.AccountUnusable, v, s.now())
+	news, err := s.Store.RejectAccount(ctx, key, domain, v.AccountUnusable, v, s.now())
 	if news {
-		s.Logger.ErrorContext(ctx, "lifecycle: ACME account unusable", "ca", ca, "code", v.Code,
+		s.Logger.ErrorContext(ctx, "lifecycle: ACME account unusable", "account", key, "code", v.Code,
 			"message", v.Message, "fix", v.Fix)
 	}
 	return err
 }
 
-// noticeAccount records that a CA certainly rejects our account, after a request that is not part
+// noticeAccount records that a CA certainly rejects an account, after a request that is not part
 // of a new order. Other rejections may concern only what was requested: a CA does not let an
 // account revoke what another one ordered.
-func (s *Service) noticeAccount(ctx context.Context, ca string, names []string, err error) {
+func (s *Service) noticeAccount(ctx context.Context, key string, names []string, err error) {
 	judged, ok := errors.AsType[controlplane.Judged](err)
 	if !ok || !judged.Verdict().AccountUnusable {
 		return
 	}
-	if err := s.rejectAccount(ctx, ca, names, storableVerdict(judged.Verdict())); err != nil {
-		s.Logger.WarnContext(ctx, "lifecycle: recording a CA's state failed", "ca", ca,
+	if err := s.rejectAccount(ctx, key, names, storableVerdict(judged.Verdict())); err != nil {
+		s.Logger.WarnContext(ctx, "lifecycle: recording a CA's state failed", "account", key,
 			"error", err)
 	}
 }
@@ -100,6 +105,7 @@ func pausedNames(o *controlplane.Order, v controlplane.Verdict) []string {
 // lostExemption counts an order that was placed without the certificate that it should replace: the
 // CA rejected the replacement, so it counts the order.
 func (w *work) lostExemption(ctx context.Context, o *controlplane.Order) {
-	q := controlplane.QuotaRequest{CA: o.CA, Org: o.OrgID, Names: o.Names, OrderID: o.ID}
+	q := controlplane.QuotaRequest{CA: o.CA, Account: o.Account, Org: o.OrgID, Names: o.Names,
+		OrderID: o.ID}
 	w.logUpdate(ctx, o.ID, w.Governor.Count(ctx, q))
 }

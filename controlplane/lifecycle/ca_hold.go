@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
@@ -10,19 +11,6 @@ import (
 
 // untilReleased is the end of an obstacle without one.
 var untilReleased = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
-
-// held returns what keeps the domain's orders from the CA, or nil. A name that the CA has paused is
-// a failure until the customer acts; the others end without the customer.
-func (w *work) held(ctx context.Context, ca string) (*obstacle, error) {
-	found, err := w.caObstacle(ctx, w.domain.OrgID, ca,
-		controlplane.CertificateNames(w.domain.Name, w.domain.Wildcard))
-	if found == nil || err != nil {
-		return nil, err
-	}
-	v := controlplane.Verdict{CA: ca, Code: found.Code, Message: found.Message, Fix: found.Fix}
-	o := obstacleOf(v, found.Code != controlplane.ReasonCAPaused, *found.Until)
-	return &o, nil
-}
 
 // unpause forgets that CAs have paused the domain's names, because a person requests its
 // certificate: they may have unpaused them at the CA.
@@ -56,23 +44,39 @@ func (s *Service) retryPaused(
 	return j, true, t.Audit(ctx, entry)
 }
 
-// caObstacle returns why no order of the organization for the names is placed at the CA, in words
-// for users, and until when: an operator's hold, a name that the CA has paused, or an account that
-// the CA rejects. The end is far in the future if only a person ends it. It returns nil without an
-// obstacle.
-func (s *Service) caObstacle(
-	ctx context.Context, orgID, ca string, names []string,
-) (*controlplane.CAObstacle, error) {
-	o, suspected, err := s.Store.CAObstacle(ctx, orgID, ca, controlplane.Identifiers(names),
+// standings returns why no order of the organization for the names is placed with each account at
+// the CA, in words for users, and until when: an operator's hold, a name that the CA has paused, or
+// an account that the CA rejects. The end is far in the future if only a person ends it. It omits
+// accounts without an obstacle.
+func (s *Service) standings(
+	ctx context.Context, orgID, ca string, accounts, names []string,
+) (map[string]*controlplane.CAObstacle, error) {
+	found, err := s.Store.CAStandings(ctx, orgID, ca, accounts, controlplane.Identifiers(names),
 		s.now())
-	if suspected {
-		s.suspected.Store(ca, true)
-	} else if err == nil {
-		s.suspected.Delete(ca)
-	}
-	if o == nil || err != nil {
+	if err != nil {
 		return nil, err
 	}
+	for _, account := range accounts {
+		i := slices.IndexFunc(found, func(one controlplane.CAStanding) bool {
+			return one.Account == account && one.Suspected
+		})
+		if key := controlplane.AccountKey(ca, account); i >= 0 {
+			s.suspected.Store(key, true)
+		} else {
+			s.suspected.Delete(key)
+		}
+	}
+	obstacles := map[string]*controlplane.CAObstacle{}
+	for _, one := range found {
+		if one.Obstacle != nil {
+			obstacles[one.Account] = completed(one.Obstacle, ca)
+		}
+	}
+	return obstacles, nil
+}
+
+// completed completes the texts and the end of a recorded obstacle.
+func completed(o *controlplane.CAObstacle, ca string) *controlplane.CAObstacle {
 	if o.Code == controlplane.ReasonCAHeld {
 		reason := o.Message
 		if o.Message = "The operator has put " + ca + " on hold."; reason != "" {
@@ -85,10 +89,10 @@ func (s *Service) caObstacle(
 	if o.Until == nil {
 		o.Until = &untilReleased
 	}
-	return o, nil
+	return o
 }
 
-// HoldCA puts a CA on hold: no new orders are placed there until the hold is released or, if it is
+// HoldCA puts a CA, or the account that an AccountRef names, on hold: no new orders are placed there until the hold is released or, if it is
 // not nil, until the given time. Open orders, revocations, and renewal information continue. It
 // returns KindInvalid for a time that has passed.
 func (s *Service) HoldCA(
@@ -110,7 +114,7 @@ func (s *Service) HoldCA(
 	return err
 }
 
-// ReleaseCA ends the hold of a CA. It returns false if the CA was not on hold. Jobs that wait for
+// ReleaseCA ends the hold of a CA or of an account. It returns false if it was not on hold. Jobs that wait for
 // it become due.
 func (s *Service) ReleaseCA(
 	ctx context.Context, actor controlplane.Actor, ca string,

@@ -31,6 +31,9 @@ func showDNS(d *controlplane.Domain, seen controlplane.Examination, next *time.T
 		if !f.Allowed {
 			d.ForbiddenCAs = append(d.ForbiddenCAs, f.CA)
 		}
+		for _, account := range f.ForbiddenAccounts {
+			d.ForbiddenCAs = append(d.ForbiddenCAs, controlplane.AccountRef(f.CA, account))
+		}
 	}
 }
 

@@ -23,6 +23,8 @@ import (
 type Issuer interface {
 	// CAs returns the names of the configured CAs, in order of preference.
 	CAs() []string
+	// Accounts returns the names of the accounts that new orders at a CA use, at least one.
+	Accounts(ca string) []string
 	// Healthy reports whether a CA responded to its last request, and if not, until when it gets no
 	// further requests.
 	Healthy(ca string) (ok bool, until time.Time)
@@ -36,9 +38,9 @@ type Issuer interface {
 	// Collect polls an order once that was set aside. It publishes, accepts, and finalizes nothing.
 	// Its error is or wraps a controlplane.Judged, with Over if the order gives no certificate.
 	Collect(ctx context.Context, o *controlplane.Order) (*controlplane.Certificate, error)
-	// Revoke revokes a certificate at the CA, with a reason code of RFC 5280 §5.3.1. It is
-	// idempotent.
-	Revoke(ctx context.Context, certDER []byte, ca string, reason int) error
+	// Revoke revokes a certificate that an account at the CA ordered, with a reason code of RFC 5280
+	// §5.3.1. It is idempotent.
+	Revoke(ctx context.Context, certDER []byte, ca, account string, reason int) error
 	// Identities returns the names of the configured CAs in CAA records.
 	Identities(ctx context.Context) []controlplane.CAIdentity
 	// RenewalInfo fetches the renewal window that the CA suggests for a certificate. Its error
@@ -48,7 +50,8 @@ type Issuer interface {
 
 // Governor tracks the CAs' rate limits for all workers (package acme).
 type Governor interface {
-	// Reserve decides whether an order can be placed now, and counts it if so.
+	// Reserve decides whether an order can be placed now, and with which account, and counts it if
+	// so.
 	Reserve(ctx context.Context, q controlplane.QuotaRequest) (controlplane.QuotaDecision, error)
 	// Refund stops counting an order that gave no certificate.
 	Refund(ctx context.Context, q controlplane.QuotaRequest, reachedCA bool) error
@@ -114,7 +117,7 @@ type Config struct {
 type Service struct {
 	Config
 	slots slots
-	// the CAs that have rejected our account or may have done so, when last read
+	// the accounts that CAs have rejected or may have rejected, when last read, by AccountKey
 	suspected sync.Map
 }
 

@@ -251,6 +251,7 @@ func (c *clock) add(d time.Duration) { c.set(c.Now().Add(d)) }
 
 // doctor returns the code that the test sets. The zero value finds every delegation verified.
 type doctor struct {
+	caa     []controlplane.CAAFinding
 	clock   *clock
 	mu      sync.Mutex
 	code    string
@@ -295,7 +296,9 @@ func (d *doctor) Examine(
 	_ context.Context, domain, target string, _ bool, _ []controlplane.CAIdentity,
 ) (controlplane.Examination, error) {
 	found, err := d.look(domain, target)
-	e := controlplane.Examination{Delegation: found}
+	d.mu.Lock()
+	e := controlplane.Examination{Delegation: found, CAA: d.caa}
+	d.mu.Unlock()
 	if !found.OK() {
 		e.Causes = []controlplane.Diagnosis{found}
 	}
@@ -326,9 +329,10 @@ type issuer struct {
 	sealer *seal.Sealer
 	names  []string
 
-	mu     sync.Mutex
-	orders []controlplane.Order // copies from the start of their runs
-	life   time.Duration
+	mu       sync.Mutex
+	accounts map[string][]string  // by CA; without an entry, it has the default one
+	orders   []controlplane.Order // copies from the start of their runs
+	life     time.Duration
 	// nil: issue
 	answers func(ctx context.Context, o *controlplane.Order, j controlplane.Journal) error
 	missing *controlplane.ChainNotOffered // of the next certificates
@@ -394,6 +398,16 @@ func (i *issuer) order(n int) controlplane.Order {
 // CAs implements lifecycle.Issuer.
 func (i *issuer) CAs() []string { return i.names }
 
+// Accounts implements lifecycle.Issuer.
+func (i *issuer) Accounts(ca string) []string {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if names := i.accounts[ca]; names != nil {
+		return names
+	}
+	return []string{controlplane.DefaultAccount}
+}
+
 // Prepare implements lifecycle.Issuer.
 func (i *issuer) Prepare(_ context.Context, o *controlplane.Order, csrDER []byte) error {
 	if o.ID == "" {
@@ -449,7 +463,7 @@ func (i *issuer) Run(
 func (i *issuer) issue(o *controlplane.Order, life time.Duration) *controlplane.Certificate {
 	now := i.clock.Now()
 	return &controlplane.Certificate{Names: o.Names, Serial: "0a1b",
-		Issuer: "Test CA", CA: o.CA,
+		Issuer: "Test CA", CA: o.CA, Account: o.Account,
 		Profile: o.Profile, KeyType: o.KeyType, NotBefore: now, NotAfter: now.Add(life),
 		FingerprintSHA256: "ab", ChainPEM: "chain", SealedKey: o.SealedKey, ARIID: "ari-of-" +
 			o.ID}
@@ -482,7 +496,7 @@ func (i *issuer) Collect(
 func (i *issuer) polls() int { i.mu.Lock(); defer i.mu.Unlock(); return len(i.collected) }
 
 // Revoke implements lifecycle.Issuer.
-func (i *issuer) Revoke(context.Context, []byte, string, int) error { return nil }
+func (i *issuer) Revoke(context.Context, []byte, string, string, int) error { return nil }
 
 // Healthy implements lifecycle.Issuer.
 func (i *issuer) Healthy(string) (bool, time.Time) { return true, time.Time{} }

@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,6 +18,16 @@ type place struct {
 	next  controlplane.NextAttempt
 	known map[string]obstacle // why each candidate is ruled out
 	order []string            // the candidates, in order of preference
+	open  map[string][]string // the accounts of each candidate that may get the order
+	waits map[string]string   // the account of each candidate whose limits the order waits for
+}
+
+// accountFor returns the account for an order whose account the governor did not choose.
+func (p *place) accountFor(q controlplane.QuotaRequest) string {
+	if account := cmp.Or(p.waits[q.CA], q.Account); account != "" || len(q.Accounts) == 0 {
+		return account
+	}
+	return q.Accounts[0]
 }
 
 // obstacle is why a CA is not used now.
@@ -46,6 +57,10 @@ func (w *work) choose(
 		}
 		i := slices.IndexFunc(look.Candidates,
 			func(c controlplane.Candidate) bool { return c.CA == p.next.CA })
+		if o := aside[p.next.CA]; o != nil &&
+			!slices.Contains(p.open[p.next.CA], controlplane.AccountOf(o.Account)) {
+			delete(aside, p.next.CA) // it keeps its account, which gets no orders now
+		}
 		ok, err := w.reserve(ctx, look, i, &p, r, aside[p.next.CA])
 		if err != nil || ok {
 			return p, err
@@ -60,15 +75,16 @@ func (w *work) reserve(
 	aside *controlplane.Order,
 ) (bool, error) {
 	c := &look.Candidates[i]
-	q, err := w.quota(ctx, c.CA)
+	q, err := w.quota(ctx, c.CA, p.open[c.CA])
 	if err != nil {
 		return false, err
 	}
+	q.Stay = look.Patience
 	if aside != nil {
-		q.OrderID = aside.ID
+		q.OrderID, q.Account, q.Accounts = aside.ID, controlplane.AccountOf(aside.Account), nil
 	}
 	if aside != nil && aside.OrderURL != "" {
-		p.quota = q
+		p.quota = q.For(q.Account)
 		return true, nil
 	}
 	if p.next.Forced {
@@ -77,8 +93,9 @@ func (w *work) reserve(
 			c.NoForce = true
 			return false, err
 		}
+		q = q.For(p.accountFor(q))
 		w.Logger.WarnContext(ctx, "lifecycle: order forced despite the counted limits",
-			"forced", true, "ca", c.CA, "job", w.claim.Job.ID)
+			"forced", true, "ca", c.CA, "account", q.Account, "job", w.claim.Job.ID)
 		r.forced, p.quota = true, q
 		if w.Governor != nil && !q.Replaces { // otherwise the CA does not count it either
 			w.logUpdate(ctx, q.OrderID, w.Governor.Count(ctx, q))
@@ -90,7 +107,7 @@ func (w *work) reserve(
 		q.Patience = look.Patience // another CA is used instead of a longer wait
 	}
 	if w.Governor == nil {
-		p.quota = q
+		p.quota = q.For(p.accountFor(q))
 		return true, nil
 	}
 	d, err := w.Governor.Reserve(ctx, q)
@@ -98,9 +115,10 @@ func (w *work) reserve(
 		return false, err
 	}
 	if d.OK {
-		w.uncounted, p.quota = d.Bypassed, q
+		w.uncounted, p.quota = d.Bypassed, q.For(d.Account)
 		return true, nil
 	}
+	p.waits[c.CA] = d.Account
 	c.Quota = later(d.WaitUntil, look.Now.Add(time.Second))
 	p.known[c.CA] = obstacle{ca: c.CA, party: controlplane.PartyService, passes: true,
 		until: c.Quota, text: text{controlplane.ReasonCAQuota, d.Message,
@@ -113,12 +131,13 @@ func (w *work) reserve(
 const queueEarly = time.Second
 
 // outlook returns what is known of the candidates before the governor is asked: what their CAs said
-// to this job, and which are unreachable or held. A CA that said something in this run gets no
-// further order in it, however short its backoff is.
+// to this job, and which are unreachable or held. A CA of which no account may get the order is
+// held until one may.
 func (w *work) outlook(ctx context.Context, r *round) (controlplane.Outlook, place, error) {
 	now := w.now()
 	look := controlplane.Outlook{Now: now, Person: w.personWaits(now), Patience: w.patience()}
-	p := place{known: map[string]obstacle{}}
+	p := place{known: map[string]obstacle{}, open: map[string][]string{},
+		waits: map[string]string{}}
 	if w.domain.HasCertificate(now) {
 		look.Expires = *w.domain.ExpiresAt
 		cert, err := w.current(ctx)
@@ -131,13 +150,7 @@ func (w *work) outlook(ctx context.Context, r *round) (controlplane.Outlook, pla
 		if slices.Contains(w.domain.ForbiddenCAs, ca) {
 			continue
 		}
-		wait := w.claim.Job.CAs[ca]
-		switch {
-		case r.recorded[ca]:
-			wait.Until = later(wait.Until, now.Add(time.Microsecond))
-		case wait.Until.Before(now.Add(queueEarly)):
-			wait.Until = time.Time{}
-		}
+		wait := w.waitOf(r, ca, now)
 		c := controlplane.Candidate{CA: ca, Backoff: wait.Until,
 			Refused: wait.Until.After(now) && !wait.Passes}
 		ok, until := w.Issuer.Healthy(ca)
@@ -151,16 +164,33 @@ func (w *work) outlook(ctx context.Context, r *round) (controlplane.Outlook, pla
 		if wait.Until.After(now) {
 			p.known[ca] = obstacleOf(wait.Verdict(ca), wait.Passes, wait.Until)
 		}
-		held, err := w.held(ctx, ca)
+		open, first, err := w.openAccounts(ctx, r, ca, now)
 		if err != nil {
 			return look, p, err
 		}
-		if held != nil {
-			c.Held, p.known[ca] = held.until, *held
+		if len(open) == 0 && first.ca == "" {
+			continue
+		}
+		if p.open[ca] = open; len(open) == 0 {
+			c.Held, p.known[ca] = first.until, first.obstacle
+			c.Refused = c.Refused || first.refused
 		}
 		look.Candidates, p.order = append(look.Candidates, c), append(p.order, ca)
 	}
 	return look, p, nil
+}
+
+// waitOf returns why the job does not use a CA, or an account given by its AccountRef, and until
+// when. One that said something in this run gets no further order in it.
+func (w *work) waitOf(r *round, key string, now time.Time) controlplane.CAWait {
+	wait := w.claim.Job.CAs[key]
+	switch {
+	case r.recorded[key]:
+		wait.Until = later(wait.Until, now.Add(time.Microsecond))
+	case wait.Until.Before(now.Add(queueEarly)):
+		wait.Until = time.Time{}
+	}
+	return wait
 }
 
 func obstacleOf(v controlplane.Verdict, passes bool, until time.Time) obstacle {
@@ -182,9 +212,12 @@ func (w *work) preference() []string {
 	return list
 }
 
-// quota returns the governor's request for a new order at a CA.
-func (w *work) quota(ctx context.Context, ca string) (controlplane.QuotaRequest, error) {
-	q := controlplane.QuotaRequest{CA: ca, Org: w.domain.OrgID,
+// quota returns the governor's request for a new order at a CA with one of the accounts. A domain
+// stays with the account that ordered its certificate.
+func (w *work) quota(
+	ctx context.Context, ca string, accounts []string,
+) (controlplane.QuotaRequest, error) {
+	q := controlplane.QuotaRequest{CA: ca, Accounts: accounts, Org: w.domain.OrgID,
 		Names:  controlplane.CertificateNames(w.domain.Name, w.domain.Wildcard),
 		Waiter: w.claim.Job.ID, OrderID: controlplane.NewID(controlplane.PrefixOrder)}
 	due, revoked, err := w.due(ctx)
@@ -192,19 +225,25 @@ func (w *work) quota(ctx context.Context, ca string) (controlplane.QuotaRequest,
 		return q, err
 	}
 	q.Renewal = due || revoked
-	replaces, err := w.replaces(ctx, ca)
-	if err != nil || replaces == "" {
+	old, err := w.current(ctx)
+	if err != nil || old == nil || old.CA != ca ||
+		!slices.Contains(accounts, controlplane.AccountOf(old.Account)) {
 		return q, err
+	}
+	if q.Account = controlplane.AccountOf(old.Account); old.ARIID == "" {
+		return q, nil
 	}
 	// A CA exempts a renewal from its limits only within the renewal window that it suggested.
 	q.Replaces, err = w.Store.InRenewalWindow(ctx, w.domain.OrgID, w.domain.ID, w.now())
 	return q, err
 }
 
-// replaces returns the ARI ID of the certificate that an order at the CA would replace.
-func (w *work) replaces(ctx context.Context, ca string) (string, error) {
+// replaces returns the ARI ID of the certificate that an order of the account would replace. A CA
+// accepts only that of a certificate which the same account ordered (RFC 9773 §5).
+func (w *work) replaces(ctx context.Context, ca, account string) (string, error) {
 	old, err := w.current(ctx)
-	if err != nil || old == nil || old.CA != ca {
+	if err != nil || old == nil || old.CA != ca ||
+		controlplane.AccountOf(old.Account) != controlplane.AccountOf(account) {
 		return "", err
 	}
 	return old.ARIID, nil
@@ -216,7 +255,7 @@ func (w *work) createOrder(
 ) (*controlplane.Order, error) {
 	d := w.domain
 	o := &controlplane.Order{ID: q.OrderID, OrgID: d.OrgID, DomainID: d.ID, JobID: w.claim.Job.ID,
-		CA: q.CA, Names: q.Names,
+		CA: q.CA, Account: q.Account, Names: q.Names,
 		Target: d.Target, KeyType: d.KeyType, Profile: d.Profile, PreferredChain: d.PreferredChain,
 		OptionsRevision: d.OptionsRevision}
 	var err error
@@ -226,7 +265,7 @@ func (w *work) createOrder(
 			return nil, err
 		}
 	}
-	if o.Replaces, err = w.replaces(ctx, q.CA); err != nil {
+	if o.Replaces, err = w.replaces(ctx, q.CA, q.Account); err != nil {
 		return nil, err
 	}
 	if err := w.Issuer.Prepare(ctx, o, csr); err != nil {
@@ -278,8 +317,8 @@ func (w *work) returnShare(ctx context.Context, o *controlplane.Order, v control
 }
 
 func quotaOf(o *controlplane.Order) controlplane.QuotaRequest {
-	return controlplane.QuotaRequest{CA: o.CA, Names: o.Names, Replaces: o.Replaces != "",
-		OrderID: o.ID}
+	return controlplane.QuotaRequest{CA: o.CA, Account: o.Account, Names: o.Names,
+		Replaces: o.Replaces != "", OrderID: o.ID}
 }
 
 func (w *work) logUpdate(ctx context.Context, orderID string, err error) {

@@ -66,7 +66,7 @@ func (s *Service) collect(ctx context.Context, o *controlplane.Order) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	s.noticeAccount(ctx, o.CA, o.Names, err)
+	s.noticeAccount(ctx, accountKey(o), o.Names, err)
 	var v controlplane.Verdict
 	if j, ok := errors.AsType[controlplane.Judged](err); ok {
 		v = storableVerdict(j.Verdict())

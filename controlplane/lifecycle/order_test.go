@@ -41,7 +41,11 @@ func (g *governor) Reserve(
 		return controlplane.QuotaDecision{WaitUntil: g.clock.Now().Add(wait),
 			Limit: cmp.Or(g.limit, controlplane.LimitNewOrders), Message: q.CA + " takes no more."}, g.err
 	}
-	return controlplane.QuotaDecision{OK: true, Bypassed: g.bypassed}, g.err
+	account := q.Account
+	if account == "" && len(q.Accounts) > 0 {
+		account = q.Accounts[0]
+	}
+	return controlplane.QuotaDecision{OK: true, Account: account, Bypassed: g.bypassed}, g.err
 }
 
 // Refund implements lifecycle.Governor.

@@ -27,7 +27,7 @@ const longestPoll = time.Minute
 // round is what one run of a job has tried.
 type round struct {
 	orders   map[string]int  // placed, by CA
-	recorded map[string]bool // CAs whose verdict was recorded
+	recorded map[string]bool // CAs and accounts whose verdict was recorded
 	away     bool            // a CA was unavailable
 	refused  bool            // a CA refused
 	forced   bool            // the order was forced despite the counted limits
@@ -68,7 +68,7 @@ func (w *work) judge(
 			return true, w.giveUp(ctx, o, v)
 		}
 		if w.worthWaiting(v) {
-			w.record(v, r)
+			w.record(o, v, r)
 			if v.Over || w.Governor != nil && o.OrderURL == "" {
 				if err := w.giveUp(ctx, o, v); err != nil {
 					return false, err
@@ -77,7 +77,7 @@ func (w *work) judge(
 			return false, w.deferForCA(ctx, v)
 		}
 	}
-	w.record(v, r)
+	w.record(o, v, r)
 	if v.Over || !v.Temporary() || v.Class == controlplane.VerdictRateLimited && o.OrderURL == "" {
 		return true, w.discard(ctx, o, v)
 	}
@@ -100,11 +100,11 @@ func (w *work) othersReady(ca string) bool {
 	})
 }
 
-// record remembers a CA's verdict, and until when the job does not use the CA.
-func (w *work) record(v controlplane.Verdict, r *round) {
-	now, j := w.now(), w.claim.Job
+// record remembers a CA's verdict, and until when the job does not use the CA, or the account.
+func (w *work) record(o *controlplane.Order, v controlplane.Verdict, r *round) {
+	now, j, subject := w.now(), w.claim.Job, w.subjectOf(o, v)
 	c := controlplane.CAWait{Class: v.Class, Code: v.Code, Message: v.Message, Fix: v.Fix,
-		Problem: v.Problem, Passes: v.Temporary(), Failures: j.CAs[v.CA].Failures}
+		Problem: v.Problem, Passes: v.Temporary(), Failures: j.CAs[subject].Failures}
 	wait := w.Backoff.Pause(j.Waits+1, r.draw)
 	if c.Passes {
 		r.away = true
@@ -117,7 +117,7 @@ func (w *work) record(v controlplane.Verdict, r *round) {
 	if j.CAs == nil {
 		j.CAs = map[string]controlplane.CAWait{}
 	}
-	j.CAs[v.CA], r.recorded[v.CA] = c, true
+	j.CAs[subject], r.recorded[subject] = c, true
 }
 
 // patience returns how long the job waits for a CA before it uses another one: for a renewal of the

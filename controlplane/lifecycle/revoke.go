@@ -138,8 +138,8 @@ func (w *work) revoke(ctx context.Context) error {
 	if leaf == nil {
 		return errors.New("lifecycle: stored chain has no certificate")
 	}
-	if err := w.Issuer.Revoke(ctx, leaf.Bytes, cert.CA, code); err != nil {
-		w.noticeAccount(ctx, cert.CA, cert.Names, err)
+	if err := w.Issuer.Revoke(ctx, leaf.Bytes, cert.CA, cert.Account, code); err != nil {
+		w.noticeAccount(ctx, controlplane.AccountKey(cert.CA, cert.Account), cert.Names, err)
 		return err
 	}
 	return w.Store.InTx(ctx, func(t *postgres.Tx) error {

@@ -27,7 +27,8 @@ type revoker struct {
 	t *testing.T
 
 	mu      sync.Mutex
-	revoked []int // reason codes of its revocations
+	revoked []int    // reason codes of its revocations
+	by      []string // the accounts that requested them
 	err     error
 }
 
@@ -62,13 +63,15 @@ func (r *revoker) Run(
 }
 
 // Revoke implements lifecycle.Issuer.
-func (r *revoker) Revoke(_ context.Context, der []byte, ca string, reason int) error {
+func (r *revoker) Revoke(
+	_ context.Context, der []byte, ca, account string, reason int,
+) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if _, err := x509.ParseCertificate(der); err != nil || ca != "primary" {
 		r.t.Errorf("Revoke(%x) at %s: %v", der, ca, err)
 	}
-	r.revoked = append(r.revoked, reason)
+	r.revoked, r.by = append(r.revoked, reason), append(r.by, account)
 	return r.err
 }
 

@@ -49,39 +49,48 @@ func (q queries) CAHolds(ctx context.Context, now time.Time) ([]controlplane.CAH
 	}, `SELECT ca, until, reason, held_by, created_at FROM ca_holds WHERE until IS NULL OR until > $1 ORDER BY ca`, now)
 }
 
-// CAObstacle returns why no order of an organization for the names (without "*.") is placed at a CA
-// at now: a hold, a paused name, or an unusable account whose next probe is not due. It returns nil
-// if nothing is in the way. suspected reports that the CA has rejected the service's account, or
-// may have done so.
-func (q queries) CAObstacle(
-	ctx context.Context, orgID, ca string, names []string, now time.Time,
-) (o *controlplane.CAObstacle, suspected bool, err error) {
-	found, err := all(ctx, q, func(row pgx.CollectableRow) (o controlplane.CAObstacle, err error) {
-		err = row.Scan(&o.Code, &o.Message, &o.Fix, &o.Until)
-		return o, err
+// CAStandings returns why no order of an organization for the names (without "*.") is placed with
+// the accounts at a CA at now: a hold of the CA or of the account, a paused name, or an unusable
+// account whose next probe is not due. It omits accounts of which nothing is recorded.
+func (q queries) CAStandings(
+	ctx context.Context, orgID, ca string, accounts, names []string, now time.Time,
+) ([]controlplane.CAStanding, error) {
+	keys, refs := make([]string, len(accounts)), make([]string, len(accounts))
+	for i, account := range accounts {
+		keys[i], refs[i] = controlplane.AccountKey(ca, account), controlplane.AccountRef(ca, account)
+	}
+	found, err := all(ctx, q, func(row pgx.CollectableRow) (s controlplane.CAStanding, err error) {
+		o := &controlplane.CAObstacle{}
+		err = row.Scan(&s.Account, &o.Code, &o.Message, &o.Fix, &o.Until)
+		s.Obstacle = o
+		return s, err
 	}, `
-		SELECT code, message, fix, until FROM (
+		SELECT a.account, x.code, x.message, x.fix, x.until
+		FROM unnest(@accounts::text[], @keys::text[], @refs::text[]) AS a (account, key, ref), LATERAL (
 			SELECT 1 AS rank, '`+controlplane.ReasonCAHeld+`' AS code, reason AS message, '' AS fix, until
-			FROM ca_holds WHERE ca = @ca AND (until IS NULL OR until > @now)
+			FROM ca_holds WHERE ca IN (@ca, a.ref) AND (until IS NULL OR until > @now)
 			UNION ALL
 			SELECT 2, '`+controlplane.ReasonCAPaused+`', message, fix, NULL
-			FROM ca_pauses WHERE org_id = @org_id AND ca = @ca AND name = ANY(@names)
+			FROM ca_pauses WHERE org_id = @org_id AND ca = a.key AND name = ANY(@names)
 			UNION ALL
-			SELECT 3, code, message, fix, CASE WHEN unusable THEN probe_at ELSE since END FROM ca_accounts WHERE ca = @ca
-		) x ORDER BY rank LIMIT 1`,
-		named{"org_id": orgID, "ca": ca, "names": names, "now": now})
-	if err != nil || len(found) == 0 {
-		return nil, false, err
+			SELECT 3, code, message, fix, CASE WHEN unusable THEN probe_at ELSE since END FROM ca_accounts WHERE ca = a.key
+			ORDER BY rank, until DESC NULLS FIRST LIMIT 1
+		) x`,
+		named{"org_id": orgID, "ca": ca, "accounts": accounts, "keys": keys, "refs": refs,
+			"names": names, "now": now})
+	for i := range found {
+		s := &found[i]
+		s.Suspected = s.Obstacle.Code != controlplane.ReasonCAHeld &&
+			s.Obstacle.Code != controlplane.ReasonCAPaused
+		if at := s.Obstacle.Until; at != nil && !at.After(now) {
+			s.Obstacle = nil
+		}
 	}
-	o = &found[0]
-	suspected = o.Code != controlplane.ReasonCAHeld && o.Code != controlplane.ReasonCAPaused
-	if o.Until != nil && !o.Until.After(now) {
-		return nil, suspected, nil
-	}
-	return o, suspected, nil
+	return found, err
 }
 
-// PauseNames records that a CA has paused orders of an organization's names (without "*.").
+// PauseNames records that a CA has paused orders of an account, given by its AccountKey, for an
+// organization's names (without "*.").
 func (q queries) PauseNames(
 	ctx context.Context, orgID, ca string, names []string, message, fix string, now time.Time,
 ) error {
@@ -101,8 +110,8 @@ func (q queries) UnpauseNames(ctx context.Context, orgID string, names []string)
 	return translate(err, "", "")
 }
 
-// ForgetPauses removes the pauses of all names at a CA, because another account is used there: a CA
-// pauses a name for an account. The jobs that wait for pauses become due.
+// ForgetPauses removes the pauses of all names for an account, given by its AccountKey, because
+// another one replaces it. The jobs that wait for pauses become due.
 func (q queries) ForgetPauses(ctx context.Context, ca string, now time.Time) error {
 	_, err := q.db.Exec(ctx, `
 		WITH forgotten AS (DELETE FROM ca_pauses WHERE ca = @ca RETURNING name)
@@ -112,7 +121,8 @@ func (q queries) ForgetPauses(ctx context.Context, ca string, now time.Time) err
 	return translate(err, "", "")
 }
 
-// PausedNames returns how many names each CA has paused, over all organizations.
+// PausedNames returns how many names are paused for each account, by its AccountKey, over all
+// organizations.
 func (q queries) PausedNames(ctx context.Context) (map[string]int, error) {
 	rows, err := q.db.Query(ctx, `SELECT ca, count(*) FROM ca_pauses GROUP BY ca`)
 	if err != nil {
@@ -128,8 +138,8 @@ func (q queries) PausedNames(ctx context.Context) (map[string]int, error) {
 	return count, translate(err, "", "")
 }
 
-// RejectAccount records that a CA rejected the service's account, with an order for a registered
-// domain. The account counts as unusable if certain is set, or if the CA has rejected orders of
+// RejectAccount records that a CA rejected an account, given by its AccountKey, with an order for a
+// registered domain. The account counts as unusable if certain is set, or if the CA has rejected orders of
 // several unrelated domains within a short time. It returns true if the account was usable before.
 func (q queries) RejectAccount(
 	ctx context.Context, ca, domain string, certain bool, v controlplane.Verdict, now time.Time,
@@ -183,7 +193,7 @@ func (q queries) AcceptAccount(ctx context.Context, ca string) (bool, error) {
 	return unusable, translate(err, "", "")
 }
 
-// CAAccounts returns the accounts that CAs have rejected.
+// CAAccounts returns the accounts that CAs have rejected, by their AccountKeys.
 func (q queries) CAAccounts(ctx context.Context) ([]controlplane.CAAccount, error) {
 	return all(ctx, q, func(row pgx.CollectableRow) (a controlplane.CAAccount, err error) {
 		err = row.Scan(&a.CA, &a.Unusable, &a.Since, &a.ProbeAt, &a.Code, &a.Message, &a.Fix)

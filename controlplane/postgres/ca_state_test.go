@@ -10,6 +10,59 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
+// obstacle returns what rules out an order with an account.
+func (d *db) obstacle(
+	org, ca, account string, names []string, at time.Time,
+) *controlplane.CAObstacle {
+	d.t.Helper()
+	found, err := d.CAStandings(d.t.Context(), org, ca, []string{account}, names, at)
+	d.must(err)
+	if len(found) == 0 {
+		return nil
+	}
+	return found[0].Obstacle
+}
+
+// The states of an account concern only this account; those of a CA concern all of its accounts.
+func TestStatesOfAccounts(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	ctx := t.Context()
+	accounts, names := []string{"default", "b", "c"}, []string{"a.example"}
+	want := func(what, want string) {
+		t.Helper()
+		found, err := d.CAStandings(ctx, d.org, "one", accounts, names, start)
+		d.must(err)
+		got := ""
+		for _, s := range found {
+			got += fmt.Sprintf("%s %s %v, ", s.Account, s.Obstacle.Code, s.Suspected)
+		}
+		if got != want {
+			t.Errorf("CAStandings after %s = %q, want %q", what, got, want)
+		}
+	}
+	v := controlplane.Verdict{Code: controlplane.ReasonCAAccount}
+	want("nothing", "")
+	_, err := d.RejectAccount(ctx, controlplane.AccountKey("one", "b"), "a.example", true, v, start)
+	d.must(err)
+	want("a rejection of b", "b ca-account true, ")
+	d.must(d.PauseNames(ctx, d.org, controlplane.AccountKey("one", "default"), names, "m", "f", start))
+	want("a pause of a name", "default ca-paused false, b ca-account true, ")
+	d.must(d.HoldCA(ctx, controlplane.CAHold{CA: controlplane.AccountRef("one", "c"), Since: start}))
+	want("a hold of c", "default ca-paused false, b ca-account true, c ca-held false, ")
+	d.must(d.HoldCA(ctx, controlplane.CAHold{CA: controlplane.AccountRef("one", "default"),
+		Since: start}))
+	want("a hold of the default account",
+		"default ca-held false, b ca-account true, c ca-held false, ")
+	if _, err := d.ReleaseCA(ctx, controlplane.AccountRef("one", "default"), start); err != nil {
+		t.Fatal(err)
+	}
+	d.must(d.ForgetPauses(ctx, controlplane.AccountKey("one", "b"), start))
+	want("a new account b", "default ca-paused false, b ca-account true, c ca-held false, ")
+	d.must(d.HoldCA(ctx, controlplane.CAHold{CA: "one", Since: start}))
+	want("a hold of the CA", "default ca-held false, b ca-held false, c ca-held false, ")
+}
+
 // A hold applies until it ends or is released, to every replica.
 func TestCAHolds(t *testing.T) {
 	t.Parallel()
@@ -31,8 +84,7 @@ func TestCAHolds(t *testing.T) {
 	}
 	obstacle := func(ca string, at time.Time) string {
 		t.Helper()
-		o, _, err := d.CAObstacle(ctx, d.org, ca, []string{"a.example"}, at)
-		d.must(err)
+		o := d.obstacle(d.org, ca, "", []string{"a.example"}, at)
 		if o == nil {
 			return ""
 		}
@@ -44,7 +96,7 @@ func TestCAHolds(t *testing.T) {
 	}{{"one", "ca-held second", start}, {"one", "", until}, {"two", "ca-held ", until},
 		{"three", "", start}} {
 		if got := obstacle(tt.ca, tt.at); got != tt.want {
-			t.Errorf("CAObstacle(%s, %s) = %q, want %q", tt.ca, tt.at, got, tt.want)
+			t.Errorf("obstacle(%s, %s) = %q, want %q", tt.ca, tt.at, got, tt.want)
 		}
 	}
 }
@@ -59,8 +111,7 @@ func TestPausedNames(t *testing.T) {
 	d.must(d.PauseNames(ctx, d.org, "one", []string{"a.example"}, "again", "f2", start))
 	find := func(org, ca string, names ...string) string {
 		t.Helper()
-		o, _, err := d.CAObstacle(ctx, org, ca, names, start)
-		d.must(err)
+		o := d.obstacle(org, ca, "", names, start)
 		if o == nil {
 			return ""
 		}
@@ -72,7 +123,7 @@ func TestPausedNames(t *testing.T) {
 		{d.org, "one", "c.example", ""}, {d.org, "two", "a.example", ""},
 		{other, "one", "a.example", ""}} {
 		if got := find(tt.org, tt.ca, "z.example", tt.name); got != tt.want {
-			t.Errorf("CAObstacle(%s, %s, %s) = %q, want %q", tt.org, tt.ca, tt.name, got, tt.want)
+			t.Errorf("obstacle(%s, %s, %s) = %q, want %q", tt.org, tt.ca, tt.name, got, tt.want)
 		}
 	}
 	d.must(d.UnpauseNames(ctx, other, []string{"a.example"}))
@@ -85,7 +136,7 @@ func TestPausedNames(t *testing.T) {
 	}
 	d.must(d.HoldCA(ctx, controlplane.CAHold{CA: "one", Since: start}))
 	if got := find(d.org, "one", "b.example"); got != "ca-held  " {
-		t.Errorf("CAObstacle = %q, want the hold before the pause", got)
+		t.Errorf("obstacle = %q, want the hold before the pause", got)
 	}
 	d.exec(`DELETE FROM organizations WHERE id = $1`, d.org)
 	if n, err := d.PausedNames(ctx); err != nil || len(n) != 0 {

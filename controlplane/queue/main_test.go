@@ -270,6 +270,9 @@ func (c *ca) count() int { c.mu.Lock(); defer c.mu.Unlock(); return c.runs }
 
 func (c *ca) CAs() []string { return []string{"test"} }
 
+// Accounts implements lifecycle.Issuer.
+func (c *ca) Accounts(string) []string { return []string{controlplane.DefaultAccount} }
+
 func (c *ca) Healthy(string) (bool, time.Time) { return true, time.Time{} }
 
 func (c *ca) Prepare(_ context.Context, o *controlplane.Order, _ []byte) error {
@@ -315,7 +318,7 @@ func (c *ca) Run(
 		FingerprintSHA256: "x", ChainPEM: "x", SealedKey: o.SealedKey}, nil
 }
 
-func (c *ca) Revoke(context.Context, []byte, string, int) error { return nil }
+func (c *ca) Revoke(context.Context, []byte, string, string, int) error { return nil }
 
 func (c *ca) Identities(context.Context) []controlplane.CAIdentity { return nil }
 

@@ -90,8 +90,8 @@ func newEngine(
 	cas []acme.CA, store *postgres.Store, sealer *seal.Sealer, log *slog.Logger,
 ) (*acme.Engine, error) {
 	return acme.New(acme.Config{CAs: cas, Accounts: store, Sealer: sealer,
-		Registered: func(ctx context.Context, ca string) error {
-			return store.ForgetPauses(ctx, ca, time.Now())
+		Registered: func(ctx context.Context, ca, account string) error {
+			return store.ForgetPauses(ctx, controlplane.AccountKey(ca, account), time.Now())
 		},
 		UserAgent: "dcvaas", Logger: log, Proxy: http.ProxyFromEnvironment})
 }

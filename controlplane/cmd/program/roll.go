@@ -52,7 +52,7 @@ func (c *rollAccountKeyCommand) Run(r *run) error {
 	if err != nil {
 		return forPeople(err)
 	}
-	if err := engine.RollOver(r.ctx, c.CA); err != nil {
+	if err := engine.RollOver(r.ctx, c.CA, ""); err != nil {
 		if e, ok := errors.AsType[*acme.Error](err); ok && e.Class != acme.Internal {
 			return errors.New(strings.TrimSpace(e.Message + " " + e.Fix))
 		}
