@@ -16,14 +16,14 @@ import (
 )
 
 type caCommand struct {
-	Hold    holdCACommand    `cmd:"" help:"Place no new orders with a CA, in all workers. Open orders, revocations, and renewal information continue."`
-	Release releaseCACommand `cmd:"" help:"End the hold of a CA. Jobs that wait for it run now."`
-	List    listCAsCommand   `cmd:"" help:"List the CAs in order of preference: holds, open circuit breakers, unusable accounts, and the number of names that the CA has paused."`
+	Hold    holdCACommand    `cmd:"" help:"Place no new orders with a CA, or with one of its accounts, in all workers. Open orders, revocations, and renewal information continue."`
+	Release releaseCACommand `cmd:"" help:"End the hold of a CA or of an account. Jobs that wait for it run now."`
+	List    listCAsCommand   `cmd:"" help:"List the CAs and their accounts in order of preference: holds, open circuit breakers, unusable accounts, the number of names that the CA has paused, and the accounts' URLs."`
 }
 
 type holdCACommand struct {
 	Config
-	CA     string `arg:"" name:"ca" help:"The CA's name, as configured."`
+	CA     string `arg:"" name:"ca" help:"The CA's name, as configured, or CA/ACCOUNT for one of its accounts."`
 	Reason string `help:"Reason, shown to the customers whose orders wait."`
 	Until  string `placeholder:"TIME" help:"End of the hold: a time (RFC 3339) or a duration, such as 4h. Default: until released."`
 }
@@ -75,7 +75,7 @@ func untilText(until *time.Time) string {
 
 type releaseCACommand struct {
 	Config
-	CA string `arg:"" name:"ca" help:"The CA's name."`
+	CA string `arg:"" name:"ca" help:"The CA's name, or CA/ACCOUNT."`
 }
 
 // Run ends the hold. The CA need not be configured any more.
@@ -127,30 +127,65 @@ func (c *listCAsCommand) Run(r *run) error {
 		return forPeople(err)
 	}
 	out := tabwriter.NewWriter(r.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(out, "CA\tORDERS\tBREAKER\tACCOUNT\tPAUSED NAMES")
-	for _, ca := range listed(names(cas), holds) {
-		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%d\n", ca, ordersText(ca, holds),
-			breakerText(ca, outages), accountText(ca, accounts), paused[ca])
+	fmt.Fprintln(out, "CA\tORDERS\tBREAKER\tACCOUNT\tPAUSED NAMES\tACCOUNT URL")
+	row := func(title, ca, key, url string, holds []controlplane.CAHold) {
+		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%d\t%s\n", title, ordersText(holds),
+			breakerText(ca, outages), accountText(key, accounts), paused[key], url)
+	}
+	for _, ca := range cas {
+		for _, account := range accountsOf(ca) {
+			stored, err := store.Account(r.ctx, controlplane.AccountURL(ca.DirectoryURL, account))
+			if err != nil {
+				return forPeople(err)
+			}
+			row(accountTitle(ca, account), ca.Name, controlplane.AccountKey(ca.Name, account),
+				urlText(stored),
+				holdsOf(holds, ca.Name, controlplane.AccountRef(ca.Name, account)))
+		}
+	}
+	for _, ref := range unlisted(cas, holds) {
+		row(ref, ref, ref, "", holdsOf(holds, ref))
 	}
 	return out.Flush()
 }
 
-// listed returns the configured CAs, and those on hold that are not configured.
-func listed(configured []string, holds []controlplane.CAHold) []string {
-	for _, h := range holds {
-		if !slices.Contains(configured, h.CA) {
-			configured = append(configured, h.CA)
-		}
+// urlText returns the URL by which the CA knows an account.
+func urlText(a *controlplane.Account) string {
+	if a == nil || a.URL == "" {
+		return "not registered"
 	}
-	return configured
+	return a.URL
 }
 
-func ordersText(ca string, holds []controlplane.CAHold) string {
-	i := slices.IndexFunc(holds, func(h controlplane.CAHold) bool { return h.CA == ca })
-	if i < 0 {
+// holdsOf returns the holds of a CA, and of an account there.
+func holdsOf(holds []controlplane.CAHold, refs ...string) []controlplane.CAHold {
+	return slices.DeleteFunc(slices.Clone(holds),
+		func(h controlplane.CAHold) bool { return !slices.Contains(refs, h.CA) })
+}
+
+// unlisted returns what is on hold and not configured.
+func unlisted(cas []acme.CA, holds []controlplane.CAHold) []string {
+	var out []string
+	for _, h := range holds {
+		if !slices.ContainsFunc(cas, func(ca acme.CA) bool { return isPartOf(ca, h.CA) }) {
+			out = append(out, h.CA)
+		}
+	}
+	return out
+}
+
+// isPartOf reports whether ref names the CA or one of its accounts.
+func isPartOf(ca acme.CA, ref string) bool {
+	return ref == ca.Name || slices.ContainsFunc(accountsOf(ca), func(account string) bool {
+		return ref == controlplane.AccountRef(ca.Name, account)
+	})
+}
+
+func ordersText(holds []controlplane.CAHold) string {
+	if len(holds) == 0 {
 		return "allowed"
 	}
-	h := holds[i]
+	h := holds[0] // that of the CA before that of the account
 	return fmt.Sprintf("on hold %s, since %s by %s (%s)", untilText(h.Until),
 		h.Since.UTC().Format(time.RFC3339), h.By, cmp.Or(oneLine(h.Reason), "no reason given"))
 }
@@ -169,9 +204,9 @@ func breakerText(ca string, outages []controlplane.CAOutage) string {
 		oneLine(o.Message))
 }
 
-func accountText(ca string, accounts []controlplane.CAAccount) string {
+func accountText(key string, accounts []controlplane.CAAccount) string {
 	i := slices.IndexFunc(accounts,
-		func(a controlplane.CAAccount) bool { return a.CA == ca && a.Unusable })
+		func(a controlplane.CAAccount) bool { return a.CA == key && a.Unusable })
 	if i < 0 {
 		return "usable"
 	}
@@ -184,15 +219,28 @@ func accountText(ca string, accounts []controlplane.CAAccount) string {
 // oneLine returns the text with its white space reduced, so that it fits a table.
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-// has returns an error that names the configured CAs if the CA is not one of them.
-func (c ACMEConfig) has(ca string) error {
+// has returns an error that names the configured CAs if ref is not one of them or of their accounts.
+func (c ACMEConfig) has(ref string) error {
 	cas, err := c.list()
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(cas, func(one acme.CA) bool { return one.Name == ca }) {
-		return fmt.Errorf("ca: unknown CA %q: must be one of %s", ca,
-			strings.Join(names(cas), ", "))
+	if slices.ContainsFunc(cas, func(ca acme.CA) bool { return isPartOf(ca, ref) }) {
+		return nil
 	}
-	return nil
+	return errUnknownCA(cas, ref)
+}
+
+// errUnknownCA is the error for what is neither a CA nor an account, with all that are.
+func errUnknownCA(cas []acme.CA, ref string) error {
+	var all []string
+	for _, ca := range cas {
+		all = append(all, ca.Name)
+		if len(ca.Accounts) > 0 {
+			for _, account := range accountsOf(ca) {
+				all = append(all, controlplane.AccountRef(ca.Name, account))
+			}
+		}
+	}
+	return fmt.Errorf("ca: unknown CA %q: must be one of %s", ref, strings.Join(all, ", "))
 }

@@ -69,7 +69,7 @@ func TestCAStates(t *testing.T) {
 	}
 	want("before.example.com", "primary")
 	ready("ok")
-	s.waitMetric(`dcvaas_ca_account_usable{ca="primary"} 1`)
+	s.waitMetric(`dcvaas_ca_account_usable{account="default",ca="primary"} 1`)
 
 	if out := s.adminOutput(true, "ca", "hold", "primary", "--reason", "They lose orders.",
 		"--until", "4h"); !strings.HasPrefix(out, "primary is on hold until 20") {
@@ -88,14 +88,14 @@ func TestCAStates(t *testing.T) {
 	terms := `{"type":"urn:ietf:params:acme:error:userActionRequired","detail":"New terms.","instance":"https://ca.test/terms"}`
 	problem.Store(&terms)
 	want("terms.example.com", "backup")
-	s.waitMetric(`dcvaas_ca_account_usable{ca="primary"} 0`)
-	s.waitMetric(`dcvaas_ca_account_usable{ca="backup"} 1`)
+	s.waitMetric(`dcvaas_ca_account_usable{account="default",ca="primary"} 0`)
+	s.waitMetric(`dcvaas_ca_account_usable{account="default",ca="backup"} 1`)
 	ready("unusable at primary")
 	list("unusable since 20", "New terms.", "backup allowed closed usable")
 	problem.Store(nil)
 	s.exec(`UPDATE ca_accounts SET probe_at = now()`)
 	want("agreed.example.com", "primary")
-	s.waitMetric(`dcvaas_ca_account_usable{ca="primary"} 1`)
+	s.waitMetric(`dcvaas_ca_account_usable{account="default",ca="primary"} 1`)
 	ready("ok")
 
 	paused := `{"type":"urn:ietf:params:acme:error:rateLimited","status":429,"detail":"Your account is temporarily prevented from requesting certificates for paused.example.com and possibly others. Please visit: https://127.0.0.1/sfe/v1/unpause?jwt=x"}`

@@ -2,12 +2,14 @@ package program
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/acme"
 )
 
@@ -29,6 +31,35 @@ type caConfig struct {
 	RootsFile string `json:"roots_file,omitempty"` // PEM, trusted for the directory's TLS
 
 	Limits *caLimits `json:"limits,omitempty"` // default: acme.DefaultLimits of the directory
+	// Accounts are those that new orders use. Default: the account "default".
+	Accounts []accountConfig `json:"accounts,omitempty"`
+}
+
+// accountConfig is one of several accounts at a CA. Values that are omitted default to the CA's.
+type accountConfig struct {
+	Name      string `json:"name"` // "default" is the account that a CA has without a list
+	Email     string `json:"email,omitempty"`
+	EABKeyID  string `json:"eab_key_id,omitempty"`
+	EABHMAC   string `json:"eab_hmac,omitempty"`
+	NewOrders string `json:"new_orders,omitempty"` // limit of the account, as in limits
+}
+
+// of returns the configuration of an account at the CA.
+func (c accountConfig) of(ca acme.CA) (acme.AccountConfig, error) {
+	one := acme.AccountConfig{Name: c.Name, Email: cmp.Or(c.Email, ca.Email),
+		EABKeyID: c.EABKeyID, EABHMAC: c.EABHMAC}
+	if one.EABKeyID == "" && one.EABHMAC == "" {
+		one.EABKeyID, one.EABHMAC = ca.EABKeyID, ca.EABHMAC
+	}
+	if c.NewOrders == "" {
+		return one, nil
+	}
+	limit, ok := parseLimit(c.NewOrders)
+	if !ok {
+		return one, fmt.Errorf("account %s: new_orders: %w", c.Name, errLimit(c.NewOrders))
+	}
+	one.NewOrders = &limit
+	return one, nil
 }
 
 // list returns the configured CAs in order of preference. The default is Let's Encrypt, then
@@ -72,6 +103,13 @@ func (c ACMEConfig) parse() ([]acme.CA, error) {
 		if cas[i].Limits, err = ca.Limits.of(ca.Directory); err != nil {
 			return nil, fmt.Errorf("cas (DCVAAS_CAS): %s: %w", ca.Name, err)
 		}
+		for _, account := range ca.Accounts {
+			one, err := account.of(cas[i])
+			if err != nil {
+				return nil, fmt.Errorf("cas (DCVAAS_CAS): %s: %w", ca.Name, err)
+			}
+			cas[i].Accounts = append(cas[i].Accounts, one)
+		}
 		if ca.RootsFile == "" {
 			continue
 		}
@@ -85,4 +123,24 @@ func (c ACMEConfig) parse() ([]acme.CA, error) {
 		}
 	}
 	return cas, nil
+}
+
+// accountsOf returns the names of the CA's accounts, at least one.
+func accountsOf(ca acme.CA) []string {
+	if len(ca.Accounts) == 0 {
+		return []string{controlplane.DefaultAccount}
+	}
+	out := make([]string, len(ca.Accounts))
+	for i, one := range ca.Accounts {
+		out[i] = one.Name
+	}
+	return out
+}
+
+// accountTitle returns how an account is listed: by the CA's name if it is the only one there.
+func accountTitle(ca acme.CA, account string) string {
+	if len(accountsOf(ca)) == 1 && account == controlplane.DefaultAccount {
+		return ca.Name
+	}
+	return controlplane.AccountRef(ca.Name, account)
 }

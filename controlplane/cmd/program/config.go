@@ -97,7 +97,7 @@ type ACMEConfig struct {
 	Staging        bool   `name:"acme-staging" env:"DCVAAS_ACME_STAGING" for:"work account ca" help:"Use Let's Encrypt's staging environment."`
 	ZeroSSLKeyID   string `name:"zerossl-eab-kid" env:"DCVAAS_ZEROSSL_EAB_KID" for:"work account ca" help:"EAB key ID at ZeroSSL. If set, ZeroSSL is the backup CA."`
 	ZeroSSLHMACKey string `name:"zerossl-eab-hmac" env:"DCVAAS_ZEROSSL_EAB_HMAC" for:"work account ca" help:"EAB HMAC key at ZeroSSL. A secret."`
-	CAs            string `name:"cas" env:"DCVAAS_CAS" for:"work account ca" placeholder:"JSON" help:"CAs in order of preference; replaces the two CAs above: [{\"name\", \"directory\", \"email\", \"eab_key_id\", \"eab_hmac\", \"profile\", \"roots_file\", \"limits\"}]. A secret."`
+	CAs            string `name:"cas" env:"DCVAAS_CAS" for:"work account ca" placeholder:"JSON" help:"CAs in order of preference; replaces the two CAs above: [{\"name\", \"directory\", \"email\", \"eab_key_id\", \"eab_hmac\", \"profile\", \"roots_file\", \"limits\", \"accounts\"}]. A secret."`
 }
 
 var errNoDatabase = errors.New(

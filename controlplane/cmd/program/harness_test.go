@@ -330,9 +330,16 @@ func pathCount(part string, n int) func(*http.Request) bool {
 
 // primaryOnly puts the gate in front of only the first CA.
 func primaryOnly(g *gate) func(string) func(http.Handler) http.Handler {
+	return frontOfPrimary(g.wrap)
+}
+
+// frontOfPrimary puts wrap in front of the primary CA.
+func frontOfPrimary(
+	wrap func(http.Handler) http.Handler,
+) func(string) func(http.Handler) http.Handler {
 	return func(ca string) func(http.Handler) http.Handler {
 		if ca == "primary" {
-			return g.wrap
+			return wrap
 		}
 		return nil
 	}

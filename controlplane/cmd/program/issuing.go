@@ -39,7 +39,7 @@ func (a *App) newLifecycle() (*lifecycle.Service, *acme.Engine, error) {
 		return nil, nil, err
 	}
 	if a.parts.Work {
-		a.showCAs(engine)
+		a.showCAs(engine, cas)
 	}
 	resolvers, err := c.Check.resolvers()
 	if err != nil {
@@ -119,9 +119,9 @@ func (a *App) newGovernor(cas []acme.CA) (lifecycle.Governor, error) {
 	}
 	decisions := prometheus.NewCounterVec(
 		prometheus.CounterOpts{Name: "dcvaas_quota_decisions_total",
-			Help: "Orders that were allowed by the CA's limits (ok), delayed by them (wait), or not counted because Redis was unavailable (bypassed)."}, []string{"ca", "decision"})
+			Help: "Orders that were allowed by the CA's limits (ok), delayed by them (wait), or not counted because Redis was unavailable (bypassed)."}, []string{"ca", "account", "decision"})
 	a.metrics.MustRegister(decisions)
-	return acme.NewGovernor(acme.GovernorConfig{Redis: a.redis, CAs: cas,
+	governor, err := acme.NewGovernor(acme.GovernorConfig{Redis: a.redis, CAs: cas,
 		Observe: func(ca string, d controlplane.QuotaDecision, _ error) {
 			decision := "wait"
 			if d.Bypassed {
@@ -129,13 +129,18 @@ func (a *App) newGovernor(cas []acme.CA) (lifecycle.Governor, error) {
 			} else if d.OK {
 				decision = "ok"
 			}
-			decisions.WithLabelValues(ca, decision).Inc()
+			decisions.WithLabelValues(ca, d.Account, decision).Inc()
 		}})
+	if err != nil {
+		return nil, err
+	}
+	a.metrics.MustRegister(accountOrders{governor})
+	return governor, nil
 }
 
 // showCAs registers a metric for each CA that shows whether it is available to this process.
-func (a *App) showCAs(engine *acme.Engine) {
-	a.metrics.MustRegister(accountStates{a.store, engine.CAs()},
+func (a *App) showCAs(engine *acme.Engine, cas []acme.CA) {
+	a.metrics.MustRegister(accountStates{a.store, cas},
 		forcedAttempts{a.store, engine.CAs()})
 	for _, ca := range engine.CAs() {
 		a.metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "dcvaas_ca_up",

@@ -14,7 +14,7 @@ import (
 // "none". Omitted limits default to acme.DefaultLimits of the directory. For most directories, that
 // means no limit until the CA rejects an order.
 type caLimits struct {
-	// of the account, including failed ones
+	// of each account, including failed ones
 	NewOrders string `json:"new_orders,omitempty"`
 	// certificates for one registered domain and its subdomains
 	PerRegisteredDomain string `json:"per_registered_domain,omitempty"`
@@ -49,14 +49,18 @@ func (l *caLimits) of(directory string) (*acme.Limits, error) {
 		}
 		var ok bool
 		if *f.into, ok = parseLimit(f.text); !ok {
-			return nil, fmt.Errorf(
-				"limits.%s: invalid limit %q: expected COUNT/TIME, such as 300/3h or 50/7d, or none", f.name, f.text)
+			return nil, fmt.Errorf("limits.%s: %w", f.name, errLimit(f.text))
 		}
 	}
 	if l.ReplacesExempt != nil {
 		limits.ReplacesExempt = *l.ReplacesExempt
 	}
 	return &limits, nil
+}
+
+func errLimit(text string) error {
+	return fmt.Errorf(
+		"invalid limit %q: expected COUNT/TIME, such as 300/3h or 50/7d, or none", text)
 }
 
 // parseLimit parses a limit such as "300/3h", "50/7d", or "none".

@@ -3,9 +3,9 @@ package program
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/acme"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/seal"
@@ -13,7 +13,7 @@ import (
 
 type rollAccountKeyCommand struct {
 	Config
-	CA string `name:"ca" required:"" placeholder:"NAME" help:"The CA's name, as configured: letsencrypt, zerossl, or one of DCVAAS_CAS."`
+	CA string `name:"ca" required:"" placeholder:"NAME" help:"The CA's name, as configured: letsencrypt, zerossl, or one of DCVAAS_CAS. CA/ACCOUNT for one of several accounts."`
 }
 
 // Run changes the key of the account at the CA, or completes an interrupted rollover. Workers can
@@ -26,10 +26,9 @@ func (c *rollAccountKeyCommand) Run(r *run) error {
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(cas, func(ca acme.CA) bool { return ca.Name == c.CA })
-	if i < 0 {
-		return fmt.Errorf("ca: unknown CA %q: must be one of %s", c.CA,
-			strings.Join(names(cas), ", "))
+	ca, account, err := accountAt(cas, c.CA)
+	if err != nil {
+		return err
 	}
 	if c.Keyset == "" {
 		return errNoKeyset
@@ -48,11 +47,12 @@ func (c *rollAccountKeyCommand) Run(r *run) error {
 		return err
 	}
 	defer engine.Close()
-	planned, err := store.PlannedAccountKey(r.ctx, cas[i].DirectoryURL)
+	planned, err := store.PlannedAccountKey(r.ctx,
+		controlplane.AccountURL(ca.DirectoryURL, account))
 	if err != nil {
 		return forPeople(err)
 	}
-	if err := engine.RollOver(r.ctx, c.CA, ""); err != nil {
+	if err := engine.RollOver(r.ctx, ca.Name, account); err != nil {
 		if e, ok := errors.AsType[*acme.Error](err); ok && e.Class != acme.Internal {
 			return errors.New(strings.TrimSpace(e.Message + " " + e.Fix))
 		}
@@ -66,10 +66,22 @@ func (c *rollAccountKeyCommand) Run(r *run) error {
 	return err
 }
 
-func names(cas []acme.CA) []string {
-	out := make([]string, len(cas))
-	for i, ca := range cas {
-		out[i] = ca.Name
+// accountAt returns the account that ref names: CA/ACCOUNT, or a CA with one account.
+func accountAt(cas []acme.CA, ref string) (acme.CA, string, error) {
+	for _, ca := range cas {
+		all := accountsOf(ca)
+		if ref == ca.Name && len(all) == 1 {
+			return ca, all[0], nil
+		}
+		if ref == ca.Name {
+			return ca, "", fmt.Errorf("ca: %s has several accounts: name one of them, such as %s",
+				ref, controlplane.AccountRef(ca.Name, all[0]))
+		}
+		for _, account := range all {
+			if ref == controlplane.AccountRef(ca.Name, account) {
+				return ca, account, nil
+			}
+		}
 	}
-	return out
+	return acme.CA{}, "", errUnknownCA(cas, ref)
 }
