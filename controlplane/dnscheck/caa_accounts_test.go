@@ -27,7 +27,7 @@ func TestCAAForOneOfSeveralAccounts(t *testing.T) {
 		`0 issue "digicert.com"`:                                  {false, nil},
 	} {
 		v := zone.with("example.com. 60 IN CAA " + records)
-		found, err := doctor(t, two(v), two(v)).CAA(t.Context(), "example.com", false,
+		found, err := doctor(two(v), two(v)).CAA(t.Context(), "example.com", false,
 			[]dnscheck.CAIdentity{ca})
 		if err != nil {
 			t.Fatal(err)
