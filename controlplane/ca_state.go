@@ -2,8 +2,8 @@ package controlplane
 
 import "time"
 
-// CAHold is a CA, or one of its accounts, that an operator has put on hold: no new orders are placed
-// there.
+// CAHold is a CA, or one of its accounts, that an operator has put on hold: no new orders are
+// placed there.
 type CAHold struct {
 	CA     string // name in the configured list, or the AccountRef
 	Until  *time.Time

@@ -169,8 +169,8 @@ func (g *Governor) Reserve(
 }
 
 // reserve is Reserve for one account. For its limit of new orders, the order takes a place in the
-// queue only if the wait is at most stay. elsewhere reports that another account of the CA may place
-// the order earlier. Its error is that of Redis.
+// queue only if the wait is at most stay. elsewhere reports that another account of the CA may
+// place the order earlier. Its error is that of Redis.
 func (g *Governor) reserve(
 	ctx context.Context, ca governed, q controlplane.QuotaRequest, stay time.Duration,
 ) (d controlplane.QuotaDecision, elsewhere bool, err error) {
@@ -325,7 +325,7 @@ func (g *Governor) buckets(ca governed, q controlplane.QuotaRequest) []bucket {
 
 // share appends the bucket of the organization's share to buckets. It returns that bucket's number,
 // the number of the bucket of orders per account, and how many tokens an organization above its
-// share must leave there. A number is 0 if there is no such bucket. Due renewals have no share,
+// share must leave there. The number of a missing bucket is 0. Due renewals have no share,
 // because a separate reserve is kept for them.
 func (g *Governor) share(
 	ca governed, q controlplane.QuotaRequest, buckets *[]bucket,

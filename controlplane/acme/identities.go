@@ -9,9 +9,9 @@ import (
 )
 
 // Identities returns the configured CAs as CAA records identify them (RFC 8659, RFC 8657): the
-// issuer domain names in each CA's directory, and the URLs of the accounts there. If a CA does not respond
-// within two seconds, its identities are empty, and the doctor derives them from the directory's
-// host.
+// issuer domain names in each CA's directory, and the URLs of the accounts there. If a CA does not
+// respond within two seconds, its identities are empty, and the doctor derives them from the
+// directory's host.
 func (e *Engine) Identities(ctx context.Context) []controlplane.CAIdentity {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()

@@ -28,9 +28,10 @@ type AccountKeys interface {
 	TakeAccountKey(ctx context.Context, directoryURL string, sealed []byte, url string) error
 }
 
-// RollOver gives an account at the CA with the given name a new key (RFC 8555 §7.3.5). It registers the account first if necessary, and finishes an interrupted rollover instead of
-// starting another. Config.Accounts must implement AccountKeys. Active orders continue in every
-// process: after a rejection they load the new key. It returns an *Error or the store's error.
+// RollOver gives an account at the CA with the given name a new key (RFC 8555 §7.3.5). It registers
+// the account first if necessary, and finishes an interrupted rollover instead of starting another.
+// Config.Accounts must implement AccountKeys. Active orders continue in every process: after a
+// rejection they load the new key. It returns an *Error or the store's error.
 //
 // The steps are:
 //

@@ -3,8 +3,8 @@ package dnscheck
 import "slices"
 
 // forAccount returns the CA with the account that the finding is about: the first that the sets
-// authorize, or else the first. It also returns the names of the accounts that they do not authorize
-// while they authorize another (RFC 8657 §3).
+// authorize, or else the first. It also returns the names of the accounts that they do not
+// authorize while they authorize another (RFC 8657 §3).
 func forAccount(sets []relevantSet, ca CAIdentity, wildcard bool) (CAIdentity, []string) {
 	var forbidden []string
 	chosen := -1

@@ -55,9 +55,10 @@ func (w *work) runOrder(
 // accountKey returns the AccountKey of the order's account.
 func accountKey(o *controlplane.Order) string { return controlplane.AccountKey(o.CA, o.Account) }
 
-// rejectAccount records that a CA rejected one of our accounts, given by its AccountKey, in an order
-// for names. If it did so before there was an order, the account is certainly unusable. Otherwise it
-// may mean only this order: some CAs use the same error for what single orders request.
+// rejectAccount records that a CA rejected one of our accounts, given by its AccountKey, in an
+// order for names. If it did so before there was an order, the account is certainly unusable.
+// Otherwise it may mean only this order: some CAs use the same error for what single orders
+// request.
 func (s *Service) rejectAccount(
 	ctx context.Context, key string, names []string, v controlplane.Verdict,
 ) error {

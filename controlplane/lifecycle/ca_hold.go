@@ -92,9 +92,9 @@ func completed(o *controlplane.CAObstacle, ca string) *controlplane.CAObstacle {
 	return o
 }
 
-// HoldCA puts a CA, or the account that an AccountRef names, on hold: no new orders are placed there until the hold is released or, if it is
-// not nil, until the given time. Open orders, revocations, and renewal information continue. It
-// returns KindInvalid for a time that has passed.
+// HoldCA puts a CA, or the account that an AccountRef names, on hold: no new orders are placed
+// there until the hold is released or, if it is not nil, until the given time. Open orders,
+// revocations, and renewal information continue. It returns KindInvalid for a time that has passed.
 func (s *Service) HoldCA(
 	ctx context.Context, actor controlplane.Actor, ca, reason string, until *time.Time,
 ) error {
@@ -114,8 +114,8 @@ func (s *Service) HoldCA(
 	return err
 }
 
-// ReleaseCA ends the hold of a CA or of an account. It returns false if it was not on hold. Jobs that wait for
-// it become due.
+// ReleaseCA ends the hold of a CA or of an account. It returns false if it was not on hold. Jobs
+// that wait for it become due.
 func (s *Service) ReleaseCA(
 	ctx context.Context, actor controlplane.Actor, ca string,
 ) (bool, error) {

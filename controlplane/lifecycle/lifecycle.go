@@ -38,8 +38,8 @@ type Issuer interface {
 	// Collect polls an order once that was set aside. It publishes, accepts, and finalizes nothing.
 	// Its error is or wraps a controlplane.Judged, with Over if the order gives no certificate.
 	Collect(ctx context.Context, o *controlplane.Order) (*controlplane.Certificate, error)
-	// Revoke revokes a certificate that an account at the CA ordered, with a reason code of RFC 5280
-	// §5.3.1. It is idempotent.
+	// Revoke revokes a certificate that an account at the CA ordered, with a reason code of RFC
+	// 5280 §5.3.1. It is idempotent.
 	Revoke(ctx context.Context, certDER []byte, ca, account string, reason int) error
 	// Identities returns the names of the configured CAs in CAA records.
 	Identities(ctx context.Context) []controlplane.CAIdentity

@@ -15,8 +15,9 @@ type closedAccount struct {
 }
 
 // openAccounts returns the accounts at the CA that may get the domain's order. If none may, first
-// says why not for the one that becomes available first; it is empty if CAA forbids all. A name that the CA has paused is a failure
-// until the customer acts; other obstacles end without the customer.
+// says why not for the one that becomes available first; it is empty if CAA forbids all. A name
+// that the CA has paused is a failure until the customer acts; other obstacles end without the
+// customer.
 func (w *work) openAccounts(
 	ctx context.Context, r *round, ca string, now time.Time,
 ) (open []string, first closedAccount, err error) {

@@ -57,7 +57,8 @@ func (q queries) CAStandings(
 ) ([]controlplane.CAStanding, error) {
 	keys, refs := make([]string, len(accounts)), make([]string, len(accounts))
 	for i, account := range accounts {
-		keys[i], refs[i] = controlplane.AccountKey(ca, account), controlplane.AccountRef(ca, account)
+		keys[i] = controlplane.AccountKey(ca, account)
+		refs[i] = controlplane.AccountRef(ca, account)
 	}
 	found, err := all(ctx, q, func(row pgx.CollectableRow) (s controlplane.CAStanding, err error) {
 		o := &controlplane.CAObstacle{}
@@ -139,8 +140,9 @@ func (q queries) PausedNames(ctx context.Context) (map[string]int, error) {
 }
 
 // RejectAccount records that a CA rejected an account, given by its AccountKey, with an order for a
-// registered domain. The account counts as unusable if certain is set, or if the CA has rejected orders of
-// several unrelated domains within a short time. It returns true if the account was usable before.
+// registered domain. The account counts as unusable if certain is set, or if the CA has rejected
+// orders of several unrelated domains within a short time. It returns true if the account was
+// usable before.
 func (q queries) RejectAccount(
 	ctx context.Context, ca, domain string, certain bool, v controlplane.Verdict, now time.Time,
 ) (bool, error) {

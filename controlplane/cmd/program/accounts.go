@@ -15,8 +15,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// accounts returns an api.Degraded that names the accounts that their CAs reject. Orders go to other
-// accounts or CAs meanwhile, so the process is ready.
+// accounts returns an api.Degraded that names the accounts that their CAs reject. Orders go to
+// other accounts or CAs meanwhile, so the process is ready.
 func (a *App) accounts(ctx context.Context) error {
 	cas, err := a.config.ACME.list()
 	if err != nil {
@@ -53,8 +53,8 @@ func isConfigured(cas []acme.CA, key string) bool {
 	})
 }
 
-// accountStates is a metric of each account: whether its CA accepts it. It is read from the database
-// when it is scraped, and missing if the database is unavailable.
+// accountStates is a metric of each account: whether its CA accepts it. It is read from the
+// database when it is scraped, and missing if the database is unavailable.
 type accountStates struct {
 	store *postgres.Store
 	cas   []acme.CA

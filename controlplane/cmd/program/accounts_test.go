@@ -258,8 +258,8 @@ func (s *stack) ofAccount(account string) string {
 		WHERE c.ca = 'primary' AND c.account = $1 ORDER BY d.id LIMIT 1`, account)
 }
 
-// TestKilledWorkerKeepsTheAccount tests an installation that gets a second account: its domains stay
-// with the first, and new orders use the second, too. A worker that is killed after the choice
+// TestKilledWorkerKeepsTheAccount tests an installation that gets a second account: its domains
+// stay with the first, and new orders use the second, too. A worker that is killed after the choice
 // leaves its order to that account, although the account is on hold by then.
 func TestKilledWorkerKeepsTheAccount(t *testing.T) {
 	t.Parallel()

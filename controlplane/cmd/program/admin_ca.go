@@ -219,7 +219,8 @@ func accountText(key string, accounts []controlplane.CAAccount) string {
 // oneLine returns the text with its white space reduced, so that it fits a table.
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-// has returns an error that names the configured CAs if ref is not one of them or of their accounts.
+// has returns an error that names the configured CAs if ref is not one of them or of their
+// accounts.
 func (c ACMEConfig) has(ref string) error {
 	cas, err := c.list()
 	if err != nil {
