@@ -15,7 +15,7 @@ type CAHold struct {
 // CAAccount is the state of an account that its CA has rejected.
 type CAAccount struct {
 	CA       string // AccountKey
-	Unusable bool // otherwise the CA may have rejected the names of single orders
+	Unusable bool   // otherwise the CA may have rejected the names of single orders
 	Since    time.Time
 	ProbeAt  time.Time // next order, to see whether the account is usable again
 	Code     string

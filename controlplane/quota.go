@@ -33,7 +33,7 @@ type QuotaRequest struct {
 	Accounts []string
 	Stay     time.Duration
 	Names    []string // identifiers of the order
-	Org     string   // owner of the order; empty for an order without a share
+	Org      string   // owner of the order; empty for an order without a share
 	// Renewal reports whether the order is a renewal that is due. A share of the orders per account
 	// is reserved for these, and a share of the pace for the others.
 	Renewal bool
