@@ -82,6 +82,14 @@ type doctor struct {
 		cas []controlplane.CAIdentity) (controlplane.Examination, error)
 }
 
+// Rehearse implements lifecycle.Doctor.
+func (d *doctor) Rehearse(
+	ctx context.Context, domain, target string, wildcard bool, cas []controlplane.CAIdentity,
+) (controlplane.Examination, error) {
+	return d.Examine(ctx, domain, target, wildcard, cas)
+}
+
+// Examine implements lifecycle.Doctor.
 func (d *doctor) Examine(
 	ctx context.Context, domain, target string, wildcard bool, cas []controlplane.CAIdentity,
 ) (controlplane.Examination, error) {

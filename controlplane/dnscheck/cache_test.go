@@ -39,7 +39,7 @@ func caaKey(name string) key {
 	return key{source: "resolver", question: question{name: name, qtype: dns.TypeCAA}}
 }
 
-// message returns a reply with records in zone-file form. Those of SOA are in the authority section.
+// message returns a reply with records in zone-file form. SOA records are in its authority section.
 func message(rcode int, records ...string) reply {
 	m := new(dns.Msg)
 	m.SetQuestion("example.com.", dns.TypeCAA)

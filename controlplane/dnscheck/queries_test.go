@@ -2,7 +2,8 @@ package dnscheck_test
 
 import "testing"
 
-// TestQueriesOfAnExamination counts the queries of one check, with two resolvers and two name servers.
+// TestQueriesOfAnExamination counts the queries of one check, with two resolvers and two name
+// servers.
 func TestQueriesOfAnExamination(t *testing.T) {
 	t.Parallel()
 	fine := zone.with(fineAt)

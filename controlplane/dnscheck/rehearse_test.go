@@ -199,8 +199,8 @@ func TestQueriesOfARehearsal(t *testing.T) {
 	}
 }
 
-// TestRehearsalsFindWhatExaminationsFind rehearses the domain of every situation after a sibling and
-// again after itself. The findings are those of an examination with a new doctor.
+// TestRehearsalsFindWhatExaminationsFind rehearses the domain of every situation after a sibling,
+// and again after itself. The findings are those of an examination with a new doctor.
 func TestRehearsalsFindWhatExaminationsFind(t *testing.T) {
 	t.Parallel()
 	for _, tt := range allSituations() {

@@ -11,7 +11,7 @@ import (
 // rehearsalPause is the shortest delay of a rehearsal if all resolvers are unreachable.
 const rehearsalPause = 5 * time.Minute
 
-// Examine checks everything in DNS that the CAs will check for a domain.
+// Examine checks everything in DNS that the CAs will check for a domain, now.
 func (s *Service) Examine(
 	ctx context.Context, d *controlplane.Domain,
 ) (controlplane.Examination, error) {
@@ -19,9 +19,37 @@ func (s *Service) Examine(
 		s.Issuer.Identities(ctx))
 }
 
+// rehearse is Examine that may reuse what the checks of other domains found out.
+func (w *work) rehearse(ctx context.Context) (controlplane.Examination, error) {
+	d := w.domain
+	return w.Doctor.Rehearse(ctx, d.Name, w.DelegationOf(d).Target, d.Wildcard,
+		w.Issuer.Identities(ctx))
+}
+
+// isRoutine reports whether nobody waits for the check: it is a rehearsal of a domain without a
+// known problem, and was not requested meanwhile.
+func (w *work) isRoutine() bool {
+	d, c := w.domain, w.domain.Condition(controlplane.DNSReady)
+	renewal := d.Condition(controlplane.RenewalOnTrack)
+	return w.claim.Job.Queue == controlplane.QueueBulk && !w.claim.Issuing &&
+		d.Status == controlplane.DomainActive && c.Status == controlplane.ConditionTrue &&
+		c.LastCheckedAt != nil && !c.LastCheckedAt.Before(d.CheckSince) &&
+		(renewal.Status != controlplane.ConditionFalse || !controlplane.IsCause(renewal.Reason))
+}
+
 // check checks the domain's DNS. If a CA could issue, the certificate's job is added in the same
 // transaction. Otherwise the check is deferred.
 func (w *work) check(ctx context.Context) error {
+	if w.isRoutine() {
+		seen, err := w.rehearse(ctx)
+		if err != nil {
+			return err
+		}
+		if ended, err := w.concludeCheck(ctx, seen); ended || err != nil {
+			return err
+		}
+		// The domain changed during the check: someone may have requested one.
+	}
 	seen, err := w.Examine(ctx, w.domain)
 	if err != nil {
 		return err

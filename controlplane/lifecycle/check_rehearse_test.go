@@ -138,3 +138,84 @@ func TestRehearsalWithoutResolversIsDeferred(t *testing.T) {
 		t.Errorf("DNSReady = %+v, want checked now, and no next check", c)
 	}
 }
+
+// A rehearsal reuses what other checks found out, unless someone requested a check or the domain
+// has a problem.
+func TestOnlyRoutineChecksReuseFindings(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var d *controlplane.Domain
+	check := func(what string, run func(), rehearsed, checked int) {
+		t.Helper()
+		w.doctor.rehearsed, w.doctor.checked = 0, 0
+		run()
+		if w.doctor.rehearsed != rehearsed || w.doctor.checked != checked {
+			t.Errorf("%s: %d calls of Rehearse among %d checks, want %d among %d", what,
+				w.doctor.rehearsed, w.doctor.checked, rehearsed, checked)
+		}
+	}
+	run := func() {
+		j := w.job(d, controlplane.JobDNSCheck)
+		must(t, w.RunJob(t.Context(), j.ID, j.Generation))
+	}
+	rehearse := func() {
+		w.rehearsal(d)
+		run()
+	}
+	request := func() {
+		_, _, err := w.RequestCheck(t.Context(), alice, w.org, d.ID)
+		must(t, err)
+	}
+	check("the first certificate", func() { d = w.active("example.com") }, 0, 1)
+	check("rehearsal", rehearse, 1, 1)
+	check("requested check", func() { request(); run() }, 0, 1)
+	check("rehearsal after a request", rehearse, 1, 1)
+	check("rehearsal that was requested before it is due", func() {
+		w.rehearsal(d)
+		request()
+		run()
+	}, 0, 1)
+	check("rehearsal that is due and was requested", func() {
+		w.clock.set(w.rehearsal(d).RunAt)
+		request()
+		run()
+	}, 0, 1)
+	check("check requested during a rehearsal", func() {
+		w.doctor.during = request
+		rehearse()
+	}, 1, 2)
+	w.doctor.finds(controlplane.CauseCNAMEMissing)
+	check("rehearsal that finds a cause", rehearse, 1, 1)
+	check("rehearsal after a cause", rehearse, 0, 1)
+	w.doctor.finds(controlplane.CauseOK)
+	check("rehearsal that finds the fix", rehearse, 0, 1)
+	check("rehearsal after the fix", rehearse, 1, 1)
+}
+
+// A renewal after a rehearsal that reused findings checks the DNS itself, because its result is not
+// of the last minute. Without reuse, the rehearsal is recent enough.
+func TestRenewalsDoNotRelyOnReusedFindings(t *testing.T) {
+	t.Parallel()
+	for reuses, want := range map[time.Duration]int{0: 0, time.Hour: 1} {
+		w := newWorld(t)
+		d := w.active("example.com")
+		w.doctor.reuses = reuses
+		w.rehearsal(d)
+		j := w.job(d, controlplane.JobDNSCheck)
+		must(t, w.RunJob(t.Context(), j.ID, j.Generation))
+		if c := w.domain(d).Condition(controlplane.DNSReady); !c.LastCheckedAt.Equal(
+			w.clock.Now().Add(-reuses)) {
+			t.Errorf("DNSReady was last checked at %s, want %s before %s", c.LastCheckedAt, reuses,
+				w.clock.Now())
+		}
+		w.doctor.checked = 0
+		_, _, err := w.RequestRenew(t.Context(), alice, w.org, d.ID)
+		must(t, err)
+		w.exec(`UPDATE domains SET check_since = created_at`) // as if the sweep had added it
+		w.run(d, controlplane.JobRenewal)
+		if w.doctor.checked != want {
+			t.Errorf("findings of %s ago: the renewal checked the DNS %d times, want %d", reuses,
+				w.doctor.checked, want)
+		}
+	}
+}

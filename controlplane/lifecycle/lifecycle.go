@@ -68,6 +68,11 @@ type Doctor interface {
 	Examine(
 		ctx context.Context, domain, target string, wildcard bool, cas []controlplane.CAIdentity,
 	) (controlplane.Examination, error)
+	// Rehearse is Examine that may reuse what earlier checks found out about the domain's zone and
+	// its parents. The result is of the time of the oldest such finding.
+	Rehearse(
+		ctx context.Context, domain, target string, wildcard bool, cas []controlplane.CAIdentity,
+	) (controlplane.Examination, error)
 }
 
 // Sealer encrypts webhook secrets, and decrypts them and the keys that the Issuer sealed (package

@@ -79,8 +79,12 @@ func (s *Service) request(
 		}
 		if !started {
 			// A job of this kind is open: if it is scheduled for later, it becomes due now.
-			if job, started, err = t.ExpediteJob(ctx, orgID, job.ID, now); err != nil || !started {
+			open := job
+			if job, started, err = t.ExpediteJob(ctx, orgID, job.ID, now); err != nil {
 				return err
+			}
+			if !started {
+				return joinRehearsal(ctx, t, d, open, now)
 			}
 		}
 		if d.Status == controlplane.DomainError && kind == controlplane.JobDNSCheck {
@@ -97,6 +101,18 @@ func (s *Service) request(
 		return t.Audit(ctx, entry)
 	})
 	return job, started, err
+}
+
+// joinRehearsal records that someone waits for a rehearsal that is due or runs, so that it does not
+// reuse earlier findings.
+func joinRehearsal(
+	ctx context.Context, t *postgres.Tx, d *controlplane.Domain, j *controlplane.Job, now time.Time,
+) error {
+	if j.Type != controlplane.JobDNSCheck || j.Queue != controlplane.QueueBulk {
+		return nil
+	}
+	d.CheckSince = now
+	return t.SaveDomain(ctx, d, now)
 }
 
 // RestartJob restarts a failed job and resets its attempts. A job that waits because CAs have

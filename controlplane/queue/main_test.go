@@ -227,6 +227,13 @@ func must(t testing.TB, err error) {
 // healthy is a doctor that finds every delegation verified.
 type healthy struct{}
 
+// Rehearse implements lifecycle.Doctor.
+func (h healthy) Rehearse(
+	ctx context.Context, domain, target string, wildcard bool, cas []controlplane.CAIdentity,
+) (controlplane.Examination, error) {
+	return h.Examine(ctx, domain, target, wildcard, cas)
+}
+
 // Examine implements lifecycle.Doctor.
 func (healthy) Examine(
 	context.Context, string, string, bool, []controlplane.CAIdentity,

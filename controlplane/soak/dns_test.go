@@ -69,6 +69,13 @@ func (d *dns) target(name string) string {
 	return d.targets[name]
 }
 
+// Rehearse implements lifecycle.Doctor.
+func (d *dns) Rehearse(
+	ctx context.Context, domain, target string, wildcard bool, cas []controlplane.CAIdentity,
+) (controlplane.Examination, error) {
+	return d.Examine(ctx, domain, target, wildcard, cas)
+}
+
 // Examine implements lifecycle.Doctor.
 func (d *dns) Examine(
 	ctx context.Context, domain, target string, _ bool, _ []controlplane.CAIdentity,

@@ -230,6 +230,13 @@ func (d *instantDoctor) expect(name string) <-chan time.Time {
 	return ch
 }
 
+// Rehearse implements lifecycle.Doctor.
+func (d *instantDoctor) Rehearse(
+	ctx context.Context, domain, target string, wildcard bool, cas []controlplane.CAIdentity,
+) (controlplane.Examination, error) {
+	return d.Examine(ctx, domain, target, wildcard, cas)
+}
+
 // Examine implements lifecycle.Doctor.
 func (d *instantDoctor) Examine(
 	_ context.Context, domain, _ string, _ bool, _ []controlplane.CAIdentity,
