@@ -1035,7 +1035,7 @@ type Condition struct {
 	// Example: Create the CNAME that delegation names.
 	Fix *string `json:"fix,omitempty"`
 
-	// LastCheckedAt Time of the last check.
+	// LastCheckedAt Time of the last check. No DNS answer that it used is older.
 	//
 	// Example: 2026-11-22T09:30:00Z
 	LastCheckedAt *time.Time `json:"last_checked_at,omitempty"`

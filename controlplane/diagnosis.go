@@ -52,7 +52,7 @@ type Diagnosis struct {
 	DNSHost string `json:"dns_host,omitempty"`
 	// when the cause ends automatically (CauseNegativeCached)
 	Until     time.Time     `json:"until,omitzero"`
-	CheckedAt time.Time     `json:"checked_at"`
+	CheckedAt time.Time     `json:"checked_at"` // no answer is older
 	Evidence  []Observation `json:"evidence"`
 }
 

@@ -58,6 +58,7 @@ type Config struct {
 // for concurrent use.
 type Doctor struct {
 	cache        *cache
+	sent         *counters
 	resolvers    []source
 	askAuthority bool
 	authority    string
@@ -77,7 +78,7 @@ func New(cfg Config) *Doctor {
 	if d.now == nil {
 		d.now = time.Now
 	}
-	d.cache = newCache(d.now, cacheSize)
+	d.cache, d.sent = newCache(d.now, cacheSize), new(counters)
 	d.log = cmp.Or(d.log, slog.New(slog.DiscardHandler))
 	if d.dial == nil {
 		d.dial = publicDial

@@ -206,10 +206,12 @@ func (l *lookup) exchange(ctx context.Context, s source, q question) reply {
 	m.CheckingDisabled = q.checkingDisabled
 	// A name server gets the query of a validating resolver, as CAs use, with signatures.
 	m.SetEdns0(udpSize, s.authoritative)
+	l.sent.count(s)
 	answer, err := s.exchange(ctx, q.network, m)
 	if err == nil && s.authoritative && (answer.Rcode == dns.RcodeFormatError ||
 		answer.Rcode == dns.RcodeNotImplemented) {
 		m.Extra = nil // a server without EDNS (RFC 6891 §7)
+		l.sent.count(s)
 		answer, err = s.exchange(ctx, q.network, m)
 	}
 	if err == nil && (len(answer.Question) != 1 ||

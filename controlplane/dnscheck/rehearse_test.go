@@ -195,6 +195,13 @@ func TestQueriesOfARehearsal(t *testing.T) {
 			check("Rehearse of the zone's apex", tt.apex, b.rehearse, "example.com")
 			check("Rehearse of the first domain again", tt.again, b.rehearse, "d0.example.com")
 			check("Examine of a sibling", tt.examined, b.examine, "d2.example.com")
+			s := b.doctor.Stats()
+			doh, direct := b.doh.Load(), b.udp.Load()+b.tcp.Load()
+			if s.ResolverQueries != uint64(doh) || s.ServerQueries != uint64(direct) ||
+				s.Reused == 0 || s.Entries == 0 || s.Bytes < s.Entries {
+				t.Errorf("Stats() = %+v, want %d queries to resolvers, %d to name servers, and entries",
+					s, doh, direct)
+			}
 		})
 	}
 }

@@ -47,6 +47,7 @@ func (a *App) newLifecycle() (*lifecycle.Service, *acme.Engine, error) {
 	}
 	doctor := dnscheck.New(dnscheck.Config{Resolvers: resolvers, AskAuthority: c.Check.AskAuthority,
 		Authority: c.Check.Authority, Logger: a.log})
+	a.metrics.MustRegister(checkQueries{doctor})
 	servers := c.DNS.Servers
 	if len(servers) == 0 {
 		servers = c.DNS.Listen
