@@ -67,10 +67,11 @@ func (t JobType) Slot() string { return t.Kind().Slot }
 // MaxAttempts returns the number of failures after which a job of the type is dead-lettered.
 func (t JobType) MaxAttempts() int { return t.Kind().MaxAttempts }
 
-// How long finished jobs are kept.
+// How long finished jobs are kept, and orders that are over.
 const (
 	SucceededJobsKept = 30 * 24 * time.Hour
 	FailedJobsKept    = 90 * 24 * time.Hour
+	OrdersKept        = 90 * 24 * time.Hour
 )
 
 // JobStatus is the state of a job.

@@ -353,6 +353,7 @@ type issuer struct {
 	accounts map[string][]string  // by CA; without an entry, it has the default one
 	orders   []controlplane.Order // copies from the start of their runs
 	life     time.Duration
+	chain    func() string // of a certificate; nil: a constant
 	// nil: issue
 	answers func(ctx context.Context, o *controlplane.Order, j controlplane.Journal) error
 	missing *controlplane.ChainNotOffered // of the next certificates
@@ -481,11 +482,14 @@ func (i *issuer) Run(
 
 // issue returns the certificate of an order.
 func (i *issuer) issue(o *controlplane.Order, life time.Duration) *controlplane.Certificate {
-	now := i.clock.Now()
+	now, chain := i.clock.Now(), "chain"
+	if i.chain != nil {
+		chain = i.chain()
+	}
 	return &controlplane.Certificate{Names: o.Names, Serial: "0a1b",
 		Issuer: "Test CA", CA: o.CA, Account: o.Account,
 		Profile: o.Profile, KeyType: o.KeyType, NotBefore: now, NotAfter: now.Add(life),
-		FingerprintSHA256: "ab", ChainPEM: "chain", SealedKey: o.SealedKey, ARIID: "ari-of-" +
+		FingerprintSHA256: "ab", ChainPEM: chain, SealedKey: o.SealedKey, ARIID: "ari-of-" +
 			o.ID}
 }
 

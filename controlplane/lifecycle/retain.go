@@ -7,11 +7,16 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// tidyBatch is how many rows one statement of tidyFinished changes.
-const tidyBatch = 1000
+// tidyBatch is how many rows one statement of tidyFinished changes, and tidyBatches how often it
+// repeats each. The next call continues.
+const (
+	tidyBatch   = 1000
+	tidyBatches = 20
+)
 
-// tidyFinished removes finished jobs after the time for which they are kept, and secrets that are
-// no longer needed, in batches. Its cost grows with what it removes, and not with what is kept.
+// tidyFinished removes finished jobs and orders after the time for which they are kept, and secrets
+// that are no longer needed, and splits chains that were stored whole, in batches. Its cost grows
+// with what it changes, and not with what is kept.
 func (s *Service) tidyFinished(ctx context.Context, now time.Time) error {
 	for _, remove := range []func() (int, error){
 		func() (int, error) {
@@ -23,12 +28,17 @@ func (s *Service) tidyFinished(ctx context.Context, now time.Time) error {
 				now.Add(-controlplane.FailedJobsKept), tidyBatch)
 		},
 		func() (int, error) { return s.Store.RemoveOrderSecrets(ctx, tidyBatch) },
+		func() (int, error) {
+			return s.Store.RemoveOrders(ctx, now.Add(-controlplane.OrdersKept), tidyBatch)
+		},
 		func() (int, error) { return s.Store.RemoveKeys(ctx, now, tidyBatch) },
+		func() (int, error) { return s.Store.SplitChains(ctx, tidyBatch) },
 	} {
-		for n := tidyBatch; n == tidyBatch; {
-			var err error
-			if n, err = remove(); err != nil {
+		for range tidyBatches {
+			if n, err := remove(); err != nil {
 				return err
+			} else if n < tidyBatch {
+				break
 			}
 		}
 	}

@@ -10,15 +10,22 @@ import (
 )
 
 const certificateColumns = `c.id, c.org_id, c.domain_id, c.order_id, c.names, c.serial, c.issuer, c.ca, c.profile, c.key_type, c.not_before, c.not_after,
-	c.fingerprint_sha256, c.chain_pem, c.sealed_key, c.key_removed_at, c.ari_id, c.replaced_by, c.revoked_at, c.revocation_reason, c.created_at, c.options_revision, c.account`
+	c.fingerprint_sha256, c.chain_pem, c.leaf, ` + chainAbove + `, c.sealed_key, c.key_removed_at, c.ari_id, c.replaced_by, c.revoked_at, c.revocation_reason, c.created_at, c.options_revision, c.account`
+
+// chainAbove is the text of a chain above its leaf. Null, an error, means that it is missing.
+const chainAbove = `CASE WHEN c.issuers IS NULL THEN '' ELSE (SELECT i.pem FROM issuer_chains i WHERE i.sha256 = c.issuers) END`
 
 func scanCertificate(row pgx.CollectableRow) (controlplane.Certificate, error) {
 	var c controlplane.Certificate
+	var text, above string
+	var leaf []byte
 	err := row.Scan(&c.ID, &c.OrgID, &c.DomainID, &c.OrderID, &c.Names, &c.Serial, &c.Issuer, &c.CA,
 		&c.Profile, &c.KeyType, &c.NotBefore, &c.NotAfter,
-		&c.FingerprintSHA256, &c.ChainPEM, &c.SealedKey, &c.KeyRemovedAt, &c.ARIID, &c.ReplacedBy,
+		&c.FingerprintSHA256, &text, &leaf, &above, &c.SealedKey, &c.KeyRemovedAt, &c.ARIID,
+		&c.ReplacedBy,
 		&c.RevokedAt, &c.RevocationReason, &c.CreatedAt, &c.OptionsRevision,
 		&c.Account)
+	c.ChainPEM = joinChain(text, leaf, above)
 	return c, err
 }
 
@@ -69,7 +76,7 @@ func (q queries) ReplacedCertificate(
 func (t *Tx) AddCertificate(
 	ctx context.Context, c *controlplane.Certificate, replaces string,
 ) error {
-	_, err := t.db.Exec(ctx, insertCertificate, certificateArgs(c))
+	_, err := t.db.Exec(ctx, insertCertificate, certificateArgs(c, chainParts{text: c.ChainPEM}))
 	if err == nil && replaces != "" {
 		return t.ReplaceCertificate(ctx, c.OrgID, replaces, c.ID)
 	}
@@ -87,17 +94,18 @@ func (t *Tx) ReplaceCertificate(ctx context.Context, orgID, id, by string) error
 
 // insertCertificate stores one certificate, with certificateArgs. A FROM clause may follow it.
 const insertCertificate = `INSERT INTO certificates (id, org_id, domain_id, order_id, names, serial, issuer, ca, profile, key_type,
-		not_before, not_after, fingerprint_sha256, chain_pem, sealed_key, ari_id, created_at, options_revision, account)
+		not_before, not_after, fingerprint_sha256, chain_pem, leaf, issuers, sealed_key, ari_id, created_at, options_revision, account)
 	SELECT @cert_id, @cert_org_id, @cert_domain_id, @cert_order_id, @names, @serial, @issuer, @cert_ca, @cert_profile, @cert_key_type,
-		@not_before, @not_after, @fingerprint, @chain_pem, @sealed_key, @ari_id, @cert_created_at, @cert_revision, @cert_account`
+		@not_before, @not_after, @fingerprint, @chain_pem, @leaf, @issuers, @sealed_key, @ari_id, @cert_created_at, @cert_revision, @cert_account`
 
-func certificateArgs(c *controlplane.Certificate) named {
+func certificateArgs(c *controlplane.Certificate, chain chainParts) named {
 	return named{"cert_id": c.ID, "cert_org_id": c.OrgID, "cert_domain_id": c.DomainID,
 		"cert_order_id": c.OrderID,
 		"names":         c.Names, "serial": c.Serial, "issuer": c.Issuer, "cert_ca": c.CA,
 		"cert_profile":  c.Profile,
 		"cert_key_type": c.KeyType, "not_before": c.NotBefore, "not_after": c.NotAfter,
-		"fingerprint": c.FingerprintSHA256, "chain_pem": c.ChainPEM, "sealed_key": c.SealedKey,
+		"fingerprint": c.FingerprintSHA256, "chain_pem": chain.text, "leaf": chain.leaf,
+		"issuers": chain.issuers, "sealed_key": c.SealedKey,
 		"ari_id": c.ARIID, "cert_created_at": c.CreatedAt, "cert_revision": c.OptionsRevision,
 		"cert_account": controlplane.AccountOf(c.Account)}
 }

@@ -13,11 +13,11 @@ import (
 func (q queries) CompromisedKey(
 	ctx context.Context, orgID string, publicKey []byte,
 ) (certificateID string, err error) {
-	// The leaf certificate comes first in the chain and contains its key byte for byte.
+	// The leaf certificate contains its key byte for byte. It comes first in a whole chain.
 	err = q.db.QueryRow(ctx, `
 		SELECT id FROM certificates
 		WHERE org_id = $1 AND coalesce(nullif(revocation_reason, ''), revocation_requested) = 'keyCompromise'
-			AND position($2::bytea IN decode(split_part(chain_pem, '-----', 3), 'base64')) > 0
+			AND position($2::bytea IN coalesce(leaf, decode(split_part(chain_pem, '-----', 3), 'base64'))) > 0
 		LIMIT 1`, orgID, publicKey).Scan(&certificateID)
 	if err = translate(err, "certificate", ""); controlplane.IsKind(err,
 		controlplane.KindNotFound) {

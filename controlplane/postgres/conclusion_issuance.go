@@ -37,9 +37,9 @@ var concludeIssuance = `
 	, entry AS (` + insertEntry + ` FROM job)
 	SELECT id FROM job`
 
-func (k *Issuance) args(c *Claim, now time.Time) (named, error) {
+func (k *Issuance) args(c *Claim, chain chainParts, now time.Time) (named, error) {
 	return concludeArgs(c, k.Domain, now, entryArgs(&k.Entry), watchArgs(k.Watch),
-		certificateArgs(k.Certificate),
+		certificateArgs(k.Certificate, chain),
 		named{"result": k.Result, "replaces": k.Replaces, "order_id": k.Order.ID,
 			"certificate_url": k.Order.CertificateURL})
 }
@@ -48,7 +48,11 @@ func (k *Issuance) args(c *Claim, now time.Time) (named, error) {
 func (s *Store) ConcludeIssuance(
 	ctx context.Context, c *Claim, k Issuance, now time.Time,
 ) (bool, error) {
-	args, err := k.args(c, now)
+	chain, err := s.splitKnown(ctx, k.Certificate.ChainPEM)
+	if err != nil {
+		return false, err
+	}
+	args, err := k.args(c, chain, now)
 	if err != nil {
 		return false, err
 	}
@@ -58,7 +62,7 @@ func (s *Store) ConcludeIssuance(
 // ConcludeIssuance writes what an issued certificate changes for a domain that the transaction has
 // locked. It returns ErrClaimLost if the worker no longer holds the domain and the job.
 func (t *Tx) ConcludeIssuance(ctx context.Context, c *Claim, k Issuance, now time.Time) error {
-	args, err := k.args(c, now)
+	args, err := k.args(c, chainParts{text: k.Certificate.ChainPEM}, now)
 	if err != nil {
 		return err
 	}

@@ -47,6 +47,7 @@ type Store struct {
 
 	claiming   group // on lazy
 	concluding group
+	chains     chainsKept
 }
 
 // MaxConns returns how many connections the store opens for statements that callers wait for.

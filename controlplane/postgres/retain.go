@@ -41,6 +41,17 @@ func (s *Store) RemoveOrderSecrets(ctx context.Context, limit int) (int, error) 
 	return int(tag.RowsAffected()), translate(err, "", "")
 }
 
+// RemoveOrders removes up to limit orders that were over before the given time, and returns how
+// many.
+func (s *Store) RemoveOrders(ctx context.Context, before time.Time, limit int) (int, error) {
+	tag, err := s.db.Exec(ctx, `
+		DELETE FROM acme_orders WHERE id = ANY(ARRAY(
+			SELECT id FROM acme_orders WHERE step IN ('stored', 'failed') AND updated_at < $1
+			ORDER BY updated_at LIMIT $2 FOR UPDATE SKIP LOCKED
+		))`, before, limit)
+	return int(tag.RowsAffected()), translate(err, "", "")
+}
+
 // keyUntil returns an expression for the time until which a certificate keeps its key after its
 // replacement: KeyKept, or until it expires.
 func keyUntil(replaced, expires string) string {

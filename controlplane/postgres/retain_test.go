@@ -61,6 +61,29 @@ func TestOrderSecretsOfAnOrganization(t *testing.T) {
 	}
 }
 
+// Orders are removed by the time at which they ended, in batches. An order in progress stays.
+func TestRemoveOrdersOfAnOrganization(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	for _, step := range []string{"stored", "failed", "set-aside"} {
+		_, j := d.add(d.org, step+".example.com")
+		d.exec(`UPDATE acme_orders SET step = $1, updated_at = $2 WHERE id = $3`, step, start,
+			d.order(d.claim(j, "w")).ID)
+	}
+	for _, c := range []struct {
+		before time.Time
+		want   int
+	}{{start, 0}, {start.Add(time.Second), 1}, {start.Add(time.Second), 1},
+		{start.Add(time.Second), 0}} {
+		if n, err := d.RemoveOrders(t.Context(), c.before, 1); n != c.want || err != nil {
+			t.Errorf("RemoveOrders before %s = %d, %v, want %d", c.before, n, err, c.want)
+		}
+	}
+	if got := value[string](d, `SELECT string_agg(step, ',') FROM acme_orders`); got != "set-aside" {
+		t.Errorf("orders = %s, want the one in progress", got)
+	}
+}
+
 // The key of a certificate that was replaced is removed 30 days later, or when it expires,
 // whichever is first.
 func TestRemoveKeysOfAnOrganization(t *testing.T) {

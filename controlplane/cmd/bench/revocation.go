@@ -182,12 +182,13 @@ func (m *massRevocation) holdSweep() (let func(), err error) {
 func (m *massRevocation) announce() error {
 	// Pebble does not recognize a serial number whose DER starts with a zero byte (1 in 256).
 	if _, err := m.db.Exec(m.ctx, `
-		CREATE TABLE asked AS SELECT d.id, d.certificate_id, c.chain_pem, row_number() OVER (ORDER BY md5(d.id)) AS place
+		CREATE TABLE asked AS SELECT d.id, d.certificate_id, c.chain_pem, c.leaf, row_number() OVER (ORDER BY md5(d.id)) AS place
 		FROM certificates c JOIN domains d ON d.certificate_id = c.id
 		WHERE d.name LIKE 'revoked%' AND split_part(c.ari_id, '.', 2) !~ '^A[A-P]'`); err != nil {
 		return err
 	}
-	rows, err := m.db.Query(m.ctx, `SELECT chain_pem FROM asked ORDER BY place`)
+	rows, err := m.db.Query(m.ctx, `SELECT coalesce(E'-----BEGIN CERTIFICATE-----\n' || encode(leaf, 'base64') ||
+		E'\n-----END CERTIFICATE-----\n', chain_pem) FROM asked ORDER BY place`)
 	if err != nil {
 		return err
 	}
