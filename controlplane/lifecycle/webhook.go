@@ -94,7 +94,8 @@ func (s *Service) UpdateWebhook(
 	if err := s.checkWebhook(p.URL, p.Description, events, secret); err != nil {
 		return nil, err
 	}
-	return s.changeWebhook(ctx, orgID, id,
+	disabled := false
+	w, err := s.changeWebhook(ctx, orgID, id,
 		func(
 			t *postgres.Tx, w *controlplane.Webhook, now time.Time,
 		) (controlplane.AuditEntry, error) {
@@ -112,18 +113,17 @@ func (s *Service) UpdateWebhook(
 			if !rotated && same(before, *w) {
 				return entry, errUnchanged
 			}
-			if before.Enabled && !w.Enabled {
-				if err := t.AbandonDeliveries(ctx, w, now, codeWebhookDisabled,
-					whyDisabled); err != nil {
-					return entry, err
-				}
-			}
 			if rotated {
 				entry.Details = map[string]any{"secret_rotated": true}
 			}
+			disabled = before.Enabled && !w.Enabled
 			entry.After = describeWebhook(w)
 			return entry, nil
 		})
+	if err == nil && disabled {
+		s.abandonDeliveries(ctx, orgID, id)
+	}
+	return w, err
 }
 
 // apply changes everything but the secret.
@@ -142,7 +142,8 @@ func (p *WebhookPatch) apply(w *controlplane.Webhook) {
 	}
 }
 
-// DeleteWebhook deletes a webhook with its deliveries.
+// DeleteWebhook ends a webhook: nothing is delivered to it any longer, and it is not found.
+// RemoveDeleted removes its deliveries.
 func (s *Service) DeleteWebhook(
 	ctx context.Context, actor controlplane.Actor, orgID, id string,
 ) error {
@@ -156,10 +157,11 @@ func (s *Service) DeleteWebhook(
 		if err != nil {
 			return err
 		}
-		if err := t.DeleteWebhook(ctx, orgID, id); err != nil {
+		now := s.now()
+		if err := t.EndWebhook(ctx, orgID, id, now); err != nil {
 			return err
 		}
-		entry := s.audit(orgID, actor, controlplane.ActionWebhookDeleted, "webhook", id, s.now())
+		entry := s.audit(orgID, actor, controlplane.ActionWebhookDeleted, "webhook", id, now)
 		entry.Before = describeWebhook(w)
 		return t.Audit(ctx, entry)
 	})

@@ -19,6 +19,7 @@ const (
 	codeWebhookDisabled = "webhook-disabled"
 	codeNotDelivered    = "not-delivered"
 	whyDisabled         = "The webhook was disabled."
+	whyDeleted          = "The webhook was deleted."
 
 	statusGone = 410 // RFC 9110 §15.5.11
 )
@@ -31,8 +32,10 @@ const (
 //  3. One transaction stores the attempt and its effect on the delivery, the webhook, and the job.
 func (w *work) deliver(ctx context.Context) error {
 	d, hook, err := w.Store.DeliveryWithWebhook(ctx, w.claim.Job.OrgID, w.claim.Job.DeliveryID)
-	if controlplane.IsKind(err, controlplane.KindNotFound) {
-		return postgres.ErrClaimLost // the webhook was deleted, and this job with it
+	if controlplane.IsKind(err, controlplane.KindNotFound) { // the webhook was deleted
+		return w.Store.InTx(ctx, func(t *postgres.Tx) error {
+			return t.AbandonJob(ctx, w.claim, w.now(), codeWebhookDisabled, whyDeleted)
+		})
 	}
 	if err != nil {
 		return err
@@ -115,15 +118,17 @@ func (w *work) notDelivered(
 	last := failures >= j.Type.MaxAttempts()
 	next := now.Add(controlplane.DeliveryWait(failures, a.RetryAfter, w.Rand())).Truncate(
 		time.Microsecond)
-	var over bool
+	var over, disabled bool
 	err := w.Store.InTx(ctx, func(t *postgres.Tx) error {
 		hook, err := t.LockWebhook(ctx, d.OrgID, d.WebhookID)
 		if err != nil {
 			return err
 		}
+		enabled := hook.Enabled
 		if err := w.countFailure(ctx, t, hook, a, test, now); err != nil {
 			return err
 		}
+		disabled = enabled && !hook.Enabled
 		over = last || test || !hook.Enabled
 		d.Status, d.NextAttemptAt = controlplane.DeliveryPending, &next
 		if over {
@@ -140,6 +145,9 @@ func (w *work) notDelivered(
 		}
 		return w.deadLetterDelivery(ctx, t, d, codeNotDelivered, a.Error, now)
 	})
+	if err == nil && disabled {
+		w.abandonDeliveries(ctx, d.OrgID, d.WebhookID)
+	}
 	switch {
 	case controlplane.IsKind(err, controlplane.KindNotFound):
 		return postgres.ErrClaimLost
@@ -182,9 +190,6 @@ func (w *work) countFailure(
 	if err := t.SaveWebhook(ctx, hook); err != nil {
 		return err
 	}
-	if err := t.AbandonDeliveries(ctx, hook, now, codeWebhookDisabled, whyDisabled); err != nil {
-		return err
-	}
 	return t.Audit(ctx, entry)
 }
 
@@ -201,6 +206,32 @@ func (w *work) deadLetterDelivery(
 	entry.Details = map[string]any{"type": string(j.Type), "webhook_id": d.WebhookID,
 		"delivery_id": d.ID, "code": code, "detail": detail}
 	return t.Audit(ctx, entry)
+}
+
+// abandonBatch is how many deliveries one statement abandons.
+const abandonBatch = 1000
+
+// abandonDeliveries abandons the pending deliveries of a webhook that was disabled, in batches that
+// are each a transaction, unless the webhook is enabled again. If it fails, the run of each
+// delivery's job abandons it.
+func (s *Service) abandonDeliveries(ctx context.Context, orgID, webhookID string) {
+	for n := abandonBatch; n == abandonBatch; {
+		err := s.Store.InTx(ctx, func(t *postgres.Tx) error {
+			hook, err := t.LockWebhook(ctx, orgID, webhookID)
+			if n = 0; err != nil || hook.Enabled {
+				return err
+			}
+			n, err = t.AbandonDeliveries(ctx, hook, s.now(), abandonBatch, codeWebhookDisabled,
+				whyDisabled)
+			return err
+		})
+		if err != nil {
+			s.Logger.WarnContext(ctx,
+				"lifecycle: abandoning deliveries failed; their jobs abandon them",
+				"webhook", webhookID, "error", err)
+			return
+		}
+	}
 }
 
 // abandonDelivery abandons a delivery whose webhook was disabled.

@@ -133,6 +133,12 @@ func TestDeleteWebhook(t *testing.T) {
 	other, _ := w.hook(r, controlplane.ActionWebhookDeleted)
 	w.add("example.com")
 	d := w.only(hook)
+	w.add("pending.example.com")
+	pending := &w.deliveries(hook)[0]
+	if pending.ID == d.ID {
+		pending = &w.deliveries(hook)[1]
+	}
+	waiting := w.jobOf(pending)
 	came, answer := make(chan struct{}), make(chan struct{})
 	r.does(func(http.ResponseWriter, *http.Request) { close(came); <-answer })
 	j := w.jobOf(d)
@@ -142,6 +148,15 @@ func TestDeleteWebhook(t *testing.T) {
 	must(t, w.DeleteWebhook(t.Context(), alice, w.org, hook.ID))
 	close(answer)
 	must(t, soon(t, "the worker", done))
+	_, err := w.Store.Delivery(t.Context(), w.org, hook.ID, d.ID)
+	wantError(t, "delivery of a deleted webhook", err, controlplane.KindNotFound, "not-found")
+	if err := w.RunJob(t.Context(), waiting.ID, waiting.Generation); err != nil ||
+		w.jobOf(pending).Status != controlplane.JobFailed {
+		t.Errorf("RunJob of a pending delivery = %v, with the job %+v, want it failed", err,
+			w.jobOf(pending))
+	}
+	_, err = w.RemoveDeleted(t.Context())
+	must(t, err)
 	if n := value[int](w, `SELECT count(*) FROM jobs WHERE delivery_id = $1`, d.ID) +
 		value[int](w, `SELECT count(*) FROM webhook_deliveries WHERE webhook_id = $1`,
 			hook.ID); n != 0 {
@@ -155,6 +170,29 @@ func TestDeleteWebhook(t *testing.T) {
 	must(t, w.RunJob(t.Context(), j.ID, j.Generation))
 	wantError(t, "deleted webhook", w.DeleteWebhook(t.Context(), alice, w.org, hook.ID),
 		controlplane.KindNotFound, "not-found")
+}
+
+// A disabled webhook's pending deliveries are abandoned, however many there are.
+func TestDisableWebhookWithManyDeliveries(t *testing.T) {
+	t.Parallel()
+	r := newReceiver(t)
+	w := newHooked(t, r)
+	hook, _ := w.hook(r, controlplane.ActionDomainCreated)
+	const n = 2001
+	w.exec(`INSERT INTO audit_logs (id, org_id, actor_type, action, entity_type, entity_id, created_at)
+		SELECT 'evt_' || to_char(i, 'FM0000000000'), $1, 'system', 'domain.created', 'domain', 'dom_x', $2 FROM generate_series(1, $3::int) i`,
+		w.org, start, n)
+	off := false
+	_, err := w.UpdateWebhook(t.Context(), alice, w.org, hook.ID,
+		lifecycle.WebhookPatch{Enabled: &off})
+	must(t, err)
+	if got := value[string](w, `SELECT d.status || ' ' || j.status || ' ' || j.reason || ' ' || count(*)
+		FROM webhook_deliveries d JOIN jobs j ON j.delivery_id = d.id GROUP BY d.status, j.status, j.reason`); got != "failed failed webhook-disabled 2001" {
+		t.Errorf("deliveries = %s, want all failed", got)
+	}
+	if p := len(r.all()); p != 0 {
+		t.Errorf("%d deliveries were attempted, want 0", p)
+	}
 }
 
 func TestTestWebhook(t *testing.T) {

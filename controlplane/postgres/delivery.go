@@ -25,13 +25,14 @@ func deliveryFields(d *controlplane.Delivery) []any {
 		&d.LastStatusCode, &d.LastError, &d.NextAttemptAt, &d.CreatedAt, &d.UpdatedAt}
 }
 
-// Delivery returns one delivery of a webhook.
+// Delivery returns one delivery of a webhook. Those of a deleted webhook are not found.
 func (q queries) Delivery(
 	ctx context.Context, orgID, webhookID, id string,
 ) (*controlplane.Delivery, error) {
 	var d controlplane.Delivery
 	err := q.db.QueryRow(ctx, `SELECT `+deliveryColumns+
-		` FROM webhook_deliveries d WHERE d.org_id = $1 AND d.webhook_id = $2 AND d.id = $3`,
+		` FROM webhook_deliveries d JOIN webhooks w ON w.id = d.webhook_id AND w.deleted_at IS NULL
+		WHERE d.org_id = $1 AND d.webhook_id = $2 AND d.id = $3`,
 		orgID, webhookID, id).Scan(deliveryFields(&d)...)
 	if err != nil {
 		return nil, translate(err, "delivery", id)
@@ -46,7 +47,7 @@ func (q queries) DeliveryWithWebhook(
 	var d controlplane.Delivery
 	var w controlplane.Webhook
 	err := q.db.QueryRow(ctx, `SELECT `+deliveryColumns+`, `+webhookColumns+
-		` FROM webhook_deliveries d JOIN webhooks w ON w.id = d.webhook_id
+		` FROM webhook_deliveries d JOIN webhooks w ON w.id = d.webhook_id AND w.deleted_at IS NULL
 		WHERE d.org_id = $1 AND d.id = $2`, orgID, id).Scan(append(deliveryFields(&d), webhookFields(&w)...)...)
 	if err != nil {
 		return nil, nil, translate(err, "delivery", id)

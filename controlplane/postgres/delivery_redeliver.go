@@ -104,17 +104,17 @@ func (t *Tx) RedeliverRange(
 	return out, translate(err, "", "")
 }
 
-// AbandonDeliveries marks the pending deliveries of a webhook as failed, except those with an
-// attempt in progress. The caller has locked the webhook.
+// AbandonDeliveries marks up to limit pending deliveries of a webhook as failed, except those with
+// an attempt in progress, and returns how many. The caller has locked the webhook.
 func (t *Tx) AbandonDeliveries(
-	ctx context.Context, w *controlplane.Webhook, now time.Time, code, why string,
-) error {
-	_, err := t.db.Exec(ctx, `
+	ctx context.Context, w *controlplane.Webhook, now time.Time, limit int, code, why string,
+) (int, error) {
+	tag, err := t.db.Exec(ctx, `
 		WITH ended AS (
 			UPDATE webhook_deliveries d SET status = 'failed', next_attempt_at = NULL, last_error = $4, updated_at = $3
 			FROM (
 				SELECT d.id FROM webhook_deliveries d JOIN jobs j ON j.delivery_id = d.id
-				WHERE d.org_id = $1 AND d.webhook_id = $2 AND d.status = 'pending' AND j.status = 'queued' ORDER BY d.id FOR NO KEY UPDATE OF d
+				WHERE d.org_id = $1 AND d.webhook_id = $2 AND d.status = 'pending' AND j.status = 'queued' ORDER BY d.id LIMIT $6 FOR NO KEY UPDATE OF d
 			) waiting
 			WHERE d.id = waiting.id
 			RETURNING d.id
@@ -122,8 +122,8 @@ func (t *Tx) AbandonDeliveries(
 			SELECT j.id FROM jobs j JOIN ended ON j.delivery_id = ended.id WHERE j.status = 'queued' ORDER BY j.id FOR NO KEY UPDATE OF j
 		)
 		UPDATE jobs j SET status = 'failed', reason = $5, last_error_code = $5, last_error = $4, generation = generation + 1, updated_at = $3
-		FROM job WHERE j.id = job.id`, w.OrgID, w.ID, now, why, code)
-	return translate(err, "webhook", w.ID)
+		FROM job WHERE j.id = job.id`, w.OrgID, w.ID, now, why, code, limit)
+	return int(tag.RowsAffected()), translate(err, "webhook", w.ID)
 }
 
 // AbandonDelivery marks one delivery as failed without an attempt.

@@ -132,7 +132,7 @@ func (q queries) Counts(
 ) (controlplane.Counts, error) {
 	var c controlplane.Counts
 	err := q.db.QueryRow(ctx,
-		`SELECT (SELECT count(*) FROM webhooks WHERE org_id = $1), (SELECT count(*) FROM organization_members WHERE org_id = $1),
+		`SELECT (SELECT count(*) FROM webhooks WHERE org_id = $1 AND deleted_at IS NULL), (SELECT count(*) FROM organization_members WHERE org_id = $1),
 		(SELECT count(*) FROM api_tokens WHERE org_id = $1), (SELECT count(*) FROM certificates WHERE org_id = $1 AND created_at >= $2)`,
 		orgID, since).Scan(&c.Webhooks, &c.Members, &c.Tokens, &c.Certificates)
 	return c, translate(err, "", "")

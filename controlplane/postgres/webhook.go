@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -23,10 +24,10 @@ func webhookFields(w *controlplane.Webhook) []any {
 		&w.FailingSince, &w.CreatedBy, &w.CreatedAt, &w.UpdatedAt, &w.Secrets}
 }
 
-// Webhook returns one webhook.
+// Webhook returns one webhook. One that was deleted is not found.
 func (q queries) Webhook(ctx context.Context, orgID, id string) (*controlplane.Webhook, error) {
 	return one(ctx, q, scanWebhook, "webhook", id, `SELECT `+webhookColumns+
-		` FROM webhooks w WHERE w.org_id = $1 AND w.id = $2`, orgID, id)
+		` FROM webhooks w WHERE w.org_id = $1 AND w.id = $2 AND w.deleted_at IS NULL`, orgID, id)
 }
 
 // LockWebhook is Webhook, with the row locked until the transaction ends. Every transaction locks a
@@ -44,7 +45,7 @@ func (t *Tx) LockWebhook(ctx context.Context, orgID, id string) (*controlplane.W
 func (q queries) ListWebhooks(
 	ctx context.Context, orgID string, after *Cursor, limit int,
 ) ([]controlplane.Webhook, *Cursor, error) {
-	l := newList(`SELECT `+webhookColumns+` FROM webhooks w`, "w.org_id = @org_id",
+	l := newList(`SELECT `+webhookColumns+` FROM webhooks w`, "w.org_id = @org_id AND w.deleted_at IS NULL",
 		named{"org_id": orgID})
 	l.newest("w.created_at", "w.id", after, limit)
 	return readPage(ctx, q, l, scanWebhook,
@@ -54,8 +55,8 @@ func (q queries) ListWebhooks(
 // WebhookCount returns how many webhooks the organization has, without the one with the ID except.
 func (q queries) WebhookCount(ctx context.Context, orgID, except string) (int, error) {
 	var n int
-	err := q.db.QueryRow(ctx, `SELECT count(*) FROM webhooks WHERE org_id = $1 AND id <> $2`, orgID,
-		except).Scan(&n)
+	err := q.db.QueryRow(ctx, `SELECT count(*) FROM webhooks WHERE org_id = $1 AND id <> $2 AND deleted_at IS NULL`,
+		orgID, except).Scan(&n)
 	return n, translate(err, "", "")
 }
 
@@ -104,8 +105,33 @@ func (t *Tx) WebhookSucceeded(ctx context.Context, orgID, id string) error {
 	return translate(err, "webhook", id)
 }
 
-// DeleteWebhook removes a webhook with its deliveries and their jobs.
-func (t *Tx) DeleteWebhook(ctx context.Context, orgID, id string) error {
-	_, err := t.db.Exec(ctx, `DELETE FROM webhooks WHERE org_id = $1 AND id = $2`, orgID, id)
+// EndWebhook marks a webhook as deleted, so that it is no longer found, gets no more events, and
+// nothing is delivered to it. Its secrets are removed. Its deliveries are left to RemoveWebhook.
+func (t *Tx) EndWebhook(ctx context.Context, orgID, id string, now time.Time) error {
+	_, err := t.db.Exec(ctx, `
+		WITH secrets AS (DELETE FROM webhook_secrets WHERE org_id = $1 AND webhook_id = $2)
+		UPDATE webhooks SET deleted_at = $3, enabled = false, previous_sealed_secret = NULL, previous_until = NULL
+		WHERE org_id = $1 AND id = $2`, orgID, id, now)
 	return translate(err, "webhook", id)
+}
+
+// DeletedWebhooks returns the webhooks whose rows are to be removed, in the order of their deletion.
+func (s *Store) DeletedWebhooks(ctx context.Context) ([]string, error) {
+	return all(ctx, s.queries, pgx.RowTo[string],
+		`SELECT id FROM webhooks WHERE deleted_at IS NOT NULL ORDER BY deleted_at, id`)
+}
+
+// RemoveWebhook removes up to limit deliveries of a deleted webhook, with their attempts and jobs,
+// in one statement. It returns whether rows are left. The last call removes the webhook.
+func (s *Store) RemoveWebhook(ctx context.Context, id string, limit int) (bool, error) {
+	tag, err := s.db.Exec(ctx, `
+		DELETE FROM webhook_deliveries WHERE ctid = ANY(ARRAY(
+			SELECT ctid FROM webhook_deliveries WHERE webhook_id = (SELECT id FROM webhooks WHERE id = $1 AND deleted_at IS NOT NULL)
+			LIMIT $2 FOR UPDATE SKIP LOCKED
+		))`, id, limit)
+	if err != nil || tag.RowsAffected() > 0 {
+		return true, translate(err, "webhook", id)
+	}
+	_, err = s.db.Exec(ctx, `DELETE FROM webhooks WHERE id = $1 AND deleted_at IS NOT NULL`, id)
+	return false, translate(err, "webhook", id)
 }

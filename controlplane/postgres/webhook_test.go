@@ -130,6 +130,61 @@ func TestDeliveriesRollBackWithTheirEntry(t *testing.T) {
 	}
 }
 
+// A deleted webhook is not found, its deliveries are removed in batches, and those of others stay.
+func TestRemoveWebhookInBatches(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	w, other := d.webhook(d.org), d.webhook(d.org)
+	const n, batch = 25, 10
+	for range n {
+		d.must(d.Audit(t.Context(), d.happened("domain.created", "domain", "dom_x", nil)))
+	}
+	first := value[string](d, `SELECT min(id) FROM webhook_deliveries WHERE webhook_id = $1`, w.ID)
+	if more, err := d.RemoveWebhook(t.Context(), w.ID, batch); more || err != nil ||
+		len(d.deliveries(w)) != n {
+		t.Errorf("RemoveWebhook of one that was not deleted = %v, %v, with %d deliveries, want %d",
+			more, err, len(d.deliveries(w)), n)
+	}
+	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error {
+		return tx.EndWebhook(t.Context(), d.org, w.ID, start)
+	}))
+	_, err := d.Webhook(t.Context(), d.org, w.ID)
+	wantKind(t, "Webhook", err, controlplane.KindNotFound)
+	_, err = d.Delivery(t.Context(), d.org, w.ID, first)
+	wantKind(t, "Delivery", err, controlplane.KindNotFound)
+	_, _, err = d.DeliveryWithWebhook(t.Context(), d.org, first)
+	wantKind(t, "DeliveryWithWebhook", err, controlplane.KindNotFound)
+	if found := must(d.WebhookCount(t.Context(), d.org, "")); found != 1 {
+		t.Errorf("WebhookCount = %d, want 1", found)
+	}
+	if n := value[int](d, `SELECT count(*) FROM webhook_secrets WHERE webhook_id = $1`, w.ID); n != 0 {
+		t.Errorf("secrets of the deleted webhook = %d, want 0", n)
+	}
+	d.must(d.Audit(t.Context(), d.happened("domain.created", "domain", "dom_x", nil)))
+	for left := n; left > 0; left -= batch {
+		if more, err := d.RemoveWebhook(t.Context(), w.ID, batch); !more || err != nil {
+			t.Fatalf("RemoveWebhook = %v, %v, want more", more, err)
+		}
+		if got := len(d.deliveries(w)); got != max(left-batch, 0) {
+			t.Errorf("deliveries after a batch = %d, want %d", got, max(left-batch, 0))
+		}
+	}
+	if hooks := must(d.DeletedWebhooks(t.Context())); len(hooks) != 1 || hooks[0] != w.ID {
+		t.Errorf("DeletedWebhooks = %v, want %s", hooks, w.ID)
+	}
+	if more, err := d.RemoveWebhook(t.Context(), w.ID, batch); more || err != nil {
+		t.Errorf("the last RemoveWebhook = %v, %v, want no more", more, err)
+	}
+	if got := value[string](d, `SELECT string_agg(id, ',') FROM webhooks`); got != other.ID ||
+		len(d.deliveries(other)) != n+1 {
+		t.Errorf("webhooks = %s with %d deliveries, want %s with %d", got, len(d.deliveries(other)),
+			other.ID, n+1)
+	}
+	if got := value[int](d, `SELECT count(*) FROM jobs WHERE delivery_id IS NOT NULL`); got != n+1 {
+		t.Errorf("jobs of deliveries = %d, want %d", got, n+1)
+	}
+}
+
 // While webhooks are deleted and domains are added, no event is rejected and no caller is blocked
 // forever.
 func TestEventsWhileWebhooksAreDeleted(t *testing.T) {
@@ -152,13 +207,19 @@ func TestEventsWhileWebhooksAreDeleted(t *testing.T) {
 			if _, err := tx.LockTier(t.Context(), d.org); err != nil {
 				return err
 			}
-			if err := tx.DeleteWebhook(t.Context(), d.org, hooks[i/3].ID); err != nil {
+			if err := tx.EndWebhook(t.Context(), d.org, hooks[i/3].ID, start); err != nil {
 				return err
 			}
 			return tx.Audit(t.Context(), d.happened("webhook.deleted", "webhook", hooks[i/3].ID,
 				nil))
 		}); err != nil {
 			t.Errorf("a deletion: %v", err)
+		}
+		for more := true; more; {
+			var err error
+			if more, err = d.RemoveWebhook(t.Context(), hooks[i/3].ID, 10); err != nil {
+				t.Errorf("RemoveWebhook = %v, want nil", err)
+			}
 		}
 	})
 	if left := value[int](d,
