@@ -46,7 +46,8 @@ func (l *apiTokenListResource) List(
 	p := problem{doing: "list the API tokens"}
 	stream.Results = streamed(ctx, req, p, l.client.TokenPages(ctx, in),
 		func(t *client.Token) listed {
-			m := apiTokenModel{DomainIDs: types.SetNull(types.StringType),
+			m := apiTokenModel{OrganizationID: l.organization(ctx),
+				DomainIDs:         types.SetNull(types.StringType),
 				RotateWhenChanged: types.MapNull(types.StringType)}
 			m.fromAPI(t, l.now())
 			return listed{id: t.Id, name: t.Name, model: m}

@@ -20,6 +20,7 @@ const defaultOverlap = 24 * time.Hour
 
 type apiTokenModel struct {
 	ID                 types.String      `tfsdk:"id"`
+	OrganizationID     types.String      `tfsdk:"organization_id"`
 	Name               types.String      `tfsdk:"name"`
 	Scopes             types.Set         `tfsdk:"scopes"`
 	DomainIDs          types.Set         `tfsdk:"domain_ids"`

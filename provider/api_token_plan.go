@@ -29,6 +29,7 @@ func (r *apiTokenResource) ModifyPlan(
 	}
 	if state == nil {
 		plan.planCreate(config)
+		plan.OrganizationID = r.organization(ctx)
 		resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
 		r.tryCreate(ctx, req, plan, &resp.Diagnostics)
 		return
@@ -163,8 +164,8 @@ func (m *apiTokenModel) planRotation(config *apiTokenModel) {
 
 // planUpdate keeps the values that an update does not change, in the state's spelling.
 func (m *apiTokenModel) planUpdate(config, state *apiTokenModel) {
-	m.ID, m.Token, m.TokenPrefix, m.CreatedAt = state.ID, state.Token, state.TokenPrefix,
-		state.CreatedAt
+	m.ID, m.OrganizationID, m.CreatedAt = state.ID, state.OrganizationID, state.CreatedAt
+	m.Token, m.TokenPrefix = state.Token, state.TokenPrefix
 	m.ReadyForRotation, m.RotatedAt, m.PreviousValidUntil = state.ReadyForRotation, state.RotatedAt,
 		state.PreviousValidUntil
 	m.SecretVersion = state.SecretVersion

@@ -48,12 +48,18 @@ func (r *apiTokenResource) Create(
 	if resp.Diagnostics.Append(diags...); resp.Diagnostics.HasError() {
 		return
 	}
-	t, err := r.client.CreateToken(ctx, in)
-	if err != nil {
-		problem{doing: "create the API token " + in.Name, schema: req.Plan.Schema,
-			rename: plan.rename()}.add(ctx, &resp.Diagnostics, err)
+	p := problem{doing: "create the API token " + in.Name, schema: req.Plan.Schema,
+		rename: plan.rename()}
+	acting, ok := r.creating(ctx, plan.OrganizationID, p, &resp.Diagnostics)
+	if !ok {
 		return
 	}
+	t, err := r.client.CreateToken(ctx, in)
+	if err != nil {
+		p.add(ctx, &resp.Diagnostics, err)
+		return
+	}
+	plan.OrganizationID = acting
 	plan.fromAPI(withoutSecret(t), r.now())
 	plan.Token = types.StringValue(t.Token)
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
@@ -88,6 +94,7 @@ func (r *apiTokenResource) Read(
 		return
 	}
 	now := r.now()
+	state.OrganizationID = r.organization(ctx)
 	state.fromAPI(t, now)
 	switch {
 	case state.expired(now):
@@ -125,6 +132,18 @@ func (r *apiTokenResource) Update(
 	owner, ok := r.owner(ctx, req.Private, p, &resp.Diagnostics)
 	if !ok {
 		return
+	}
+	if !plan.Name.Equal(state.Name) || plan.Token.IsUnknown() {
+		t, err := r.client.Token(ctx, state.ID.ValueString())
+		if err != nil {
+			owner.add(ctx, p, &resp.Diagnostics, err)
+			return
+		}
+		current := state
+		current.fromAPI(t, r.now())
+		if p.overwrites(ctx, req, current, &resp.Diagnostics, "secret_version") {
+			return
+		}
 	}
 	if !plan.Name.Equal(state.Name) {
 		if _, err := r.client.UpdateToken(ctx, state.ID.ValueString(),

@@ -33,7 +33,8 @@ func (r *apiTokenResource) Schema(
 		MarkdownDescription: "An API token. Only Terraform's state contains its secret: protect the state, or use a short-lived token. " +
 			"If a token expires soon, the next apply rotates its secret in place: the ID and the name stay, and the previous secret remains valid for `rotation_overlap`, so that you can deploy the new one.",
 		Attributes: map[string]schema.Attribute{
-			"id": schema.StringAttribute{Computed: true, MarkdownDescription: "ID, `tok_…`."},
+			"id":              schema.StringAttribute{Computed: true, MarkdownDescription: "ID, `tok_…`."},
+			"organization_id": organizationAttribute(),
 			"name": schema.StringAttribute{
 				Required:            true,
 				MarkdownDescription: "Name that identifies the token.",

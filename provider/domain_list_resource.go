@@ -57,7 +57,7 @@ func (l *domainListResource) List(
 	p := problem{doing: "list the domains", schema: req.Config.Schema}
 	stream.Results = streamed(ctx, req, p, l.client.DomainPages(ctx, in),
 		func(d *client.Domain) listed {
-			var m domainModel
+			m := domainModel{OrganizationID: l.organization(ctx)}
 			m.fromAPI(d)
 			return listed{id: d.Id, name: d.Name, model: m}
 		})

@@ -14,6 +14,7 @@ import (
 
 type domainModel struct {
 	ID                 types.String      `tfsdk:"id"`
+	OrganizationID     types.String      `tfsdk:"organization_id"`
 	Name               types.String      `tfsdk:"name"`
 	Wildcard           types.Bool        `tfsdk:"wildcard"`
 	KeyType            types.String      `tfsdk:"key_type"`

@@ -38,6 +38,7 @@ func (r *domainResource) ModifyPlan(
 		return
 	case state == nil:
 		plan.planKeyType(config)
+		plan.OrganizationID = r.organization(ctx)
 		r.planDelegation(ctx, plan, &resp.Diagnostics)
 		r.tryReplacement(ctx, req, plan, &resp.Diagnostics)
 	case state.ID.IsNull(): // moved from another provider's certificate, and not read since
@@ -117,8 +118,8 @@ func (m *domainModel) planKeyType(config *domainModel) {
 // planUpdate keeps the values that an update does not change. The values that the planned change
 // can affect are unknown.
 func (m *domainModel) planUpdate(state *domainModel) {
-	m.ID, m.CreatedAt, m.Delegation = state.ID, state.CreatedAt, state.Delegation
-	m.Name = state.Name
+	m.ID, m.OrganizationID, m.Name = state.ID, state.OrganizationID, state.Name
+	m.CreatedAt, m.Delegation = state.CreatedAt, state.Delegation
 	if !m.CSRPEM.IsUnknown() && !m.CSRPEM.IsNull() && !state.CSRPEM.IsNull() &&
 		rules.SameCSR(m.CSRPEM.ValueString(), state.CSRPEM.ValueString()) {
 		m.CSRPEM = state.CSRPEM

@@ -45,13 +45,19 @@ func (r *domainResource) Create(
 	if resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...); resp.Diagnostics.HasError() {
 		return
 	}
+	p := problem{doing: "create the domain " + plan.Name.ValueString(), kind: "dcvaas_domain",
+		schema: req.Plan.Schema}
+	acting, ok := r.creating(ctx, plan.OrganizationID, p, &resp.Diagnostics)
+	if !ok {
+		return
+	}
 	d, err := r.client.CreateDomain(ctx, plan.toCreateRequest())
 	r.domains.forget()
 	if err != nil {
-		problem{doing: "create the domain " + plan.Name.ValueString(),
-			kind: "dcvaas_domain", schema: req.Plan.Schema}.add(ctx, &resp.Diagnostics, err)
+		p.add(ctx, &resp.Diagnostics, err)
 		return
 	}
+	plan.OrganizationID = acting
 	plan.fromAPI(d)
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: plan.ID})...)
@@ -85,6 +91,7 @@ func (r *domainResource) Read(
 		owner.add(ctx, p, &resp.Diagnostics, err)
 		return
 	}
+	state.OrganizationID = r.organization(ctx)
 	state.fromAPI(d)
 	warnOfChain(d, path.Root("preferred_chain"), &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
@@ -116,7 +123,16 @@ func (r *domainResource) Update(
 		if !ok {
 			return
 		}
-		d, err := r.client.UpdateDomain(ctx, state.ID.ValueString(), in)
+		d, err := r.unplanned.get(ctx, state.ID.ValueString())
+		if err != nil {
+			owner.add(ctx, p, &resp.Diagnostics, err)
+			return
+		}
+		current := state
+		if current.fromAPI(d); p.overwrites(ctx, req, current, &resp.Diagnostics) {
+			return
+		}
+		d, err = r.client.UpdateDomain(ctx, state.ID.ValueString(), in)
 		r.domains.forget()
 		if err != nil {
 			owner.add(ctx, p, &resp.Diagnostics, err)

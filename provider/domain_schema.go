@@ -39,6 +39,7 @@ func (r *domainResource) Schema(
 				MarkdownDescription: "ID, `dom_…`.",
 				PlanModifiers:       settled,
 			},
+			"organization_id": organizationAttribute(),
 			"name": schema.StringAttribute{
 				Required:            true,
 				MarkdownDescription: "Domain name of at most 10 labels. Case, a trailing dot, and Unicode or A-labels make no difference. A different name replaces the domain; the plan fails, and nothing is destroyed, if the new domain could not be created.",

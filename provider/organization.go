@@ -10,6 +10,10 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/client"
 )
@@ -98,6 +102,50 @@ func (c *configured) record(ctx context.Context, private privateState) diag.Diag
 		return nil
 	}
 	return private.SetKey(ctx, privateOrganization, raw)
+}
+
+// organization returns the ID of the organization that the provider acts for, unknown if the API
+// does not respond.
+func (c *configured) organization(ctx context.Context) types.String {
+	if c == nil {
+		return types.StringUnknown()
+	}
+	id, err := c.client.Identify(ctx)
+	if err != nil {
+		return types.StringUnknown()
+	}
+	return types.StringValue(id)
+}
+
+// creating returns the ID of the organization that the provider acts for, before a planned
+// creation. It adds an error, and returns false, if the creation was planned for another one.
+func (c *configured) creating(
+	ctx context.Context, planned types.String, p problem, diags *diag.Diagnostics,
+) (acting types.String, ok bool) {
+	id, err := c.client.Identify(ctx)
+	if err == nil && planned.ValueString() != "" && planned.ValueString() != id {
+		err = otherPlan{planned.ValueString(), id, c.tokenSource}
+	}
+	p.add(ctx, diags, err)
+	return types.StringValue(id), err == nil
+}
+
+// otherPlan is the error of a creation that was planned for another organization.
+type otherPlan struct{ planned, acting, tokenSource string }
+
+// Error describes both organizations, and how to continue.
+func (e otherPlan) Error() string {
+	return fmt.Sprintf(
+		"The plan was made for the organization %s, but the provider's token, from %s, belongs to %s. "+
+			"Nothing was created. Apply the plan with a token of %s, or plan again.",
+		e.planned, e.tokenSource, e.acting, e.planned)
+}
+
+// organizationAttribute is the attribute organization_id of resources.
+func organizationAttribute() schema.StringAttribute {
+	return schema.StringAttribute{Computed: true,
+		PlanModifiers:       []planmodifier.String{stringplanmodifier.UseStateForUnknown()},
+		MarkdownDescription: "ID of the organization that it belongs to, `org_…`. It is known at plan time: a saved plan fails if it is applied with a token of another organization."}
 }
 
 // isGone reports whether err means that a resource no longer exists. If the organization of the

@@ -44,7 +44,7 @@ func (l *memberListResource) List(
 	p := problem{doing: "list the members"}
 	stream.Results = streamed(ctx, req, p, l.client.MemberPages(ctx, in),
 		func(a *client.Member) listed {
-			var m memberModel
+			m := memberModel{OrganizationID: l.organization(ctx)}
 			m.fromAPI(a)
 			return listed{id: a.Id, name: a.Login, model: m}
 		})

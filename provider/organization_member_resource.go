@@ -49,6 +49,8 @@ func (r *memberResource) ModifyPlan(
 		return
 	}
 	if state == nil {
+		plan.OrganizationID = r.organization(ctx)
+		resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
 		r.tryReplacement(ctx, req, plan, &resp.Diagnostics)
 		return
 	}
@@ -87,13 +89,18 @@ func (r *memberResource) Create(
 	if resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...); resp.Diagnostics.HasError() {
 		return
 	}
-	m, err := r.client.AddMember(ctx, plan.toCreateRequest())
-	if err != nil {
-		problem{doing: "add the member " + plan.label(),
-			kind: "dcvaas_organization_member", schema: req.Plan.Schema}.add(ctx, &resp.Diagnostics,
-			err)
+	p := problem{doing: "add the member " + plan.label(), kind: "dcvaas_organization_member",
+		schema: req.Plan.Schema}
+	acting, ok := r.creating(ctx, plan.OrganizationID, p, &resp.Diagnostics)
+	if !ok {
 		return
 	}
+	m, err := r.client.AddMember(ctx, plan.toCreateRequest())
+	if err != nil {
+		p.add(ctx, &resp.Diagnostics, err)
+		return
+	}
+	plan.OrganizationID = acting
 	plan.fromAPI(m)
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: plan.ID})...)
@@ -130,6 +137,7 @@ func (r *memberResource) Read(
 			fmt.Sprintf(
 				"The account now has the login %q and is still a member. Set login to it. Otherwise, the next apply removes the account and adds the one that now has the login %s.", m.Login, known))
 	}
+	state.OrganizationID = r.organization(ctx)
 	state.fromAPI(m)
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
 	warnOfConsent(&state, &resp.Diagnostics)
@@ -153,8 +161,9 @@ func warnOfConsent(m *memberModel, diags *diag.Diagnostics) {
 func (r *memberResource) Update(
 	ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse,
 ) {
-	var plan memberModel
-	if resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...); resp.Diagnostics.HasError() {
+	var plan, current memberModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	if resp.Diagnostics.Append(req.State.Get(ctx, &current)...); resp.Diagnostics.HasError() {
 		return
 	}
 	p := problem{doing: "change the role of the member " + plan.label(), schema: req.Plan.Schema,
@@ -163,8 +172,14 @@ func (r *memberResource) Update(
 	if !ok {
 		return
 	}
-	m, err := r.client.UpdateMember(ctx, plan.ID.ValueString(),
-		client.MemberUpdate{Role: client.Role(plan.Role.ValueString())})
+	m, err := r.client.Member(ctx, plan.ID.ValueString())
+	if err == nil {
+		if current.fromAPI(m); p.overwrites(ctx, req, current, &resp.Diagnostics) {
+			return
+		}
+		m, err = r.client.UpdateMember(ctx, plan.ID.ValueString(),
+			client.MemberUpdate{Role: client.Role(plan.Role.ValueString())})
+	}
 	if err != nil {
 		owner.add(ctx, p, &resp.Diagnostics, err)
 		return

@@ -19,13 +19,14 @@ import (
 )
 
 type memberModel struct {
-	ID        types.String      `tfsdk:"id"`
-	Login     types.String      `tfsdk:"login"`
-	Role      types.String      `tfsdk:"role"`
-	Name      types.String      `tfsdk:"name"`
-	State     types.String      `tfsdk:"state"`
-	Joined    types.Bool        `tfsdk:"joined"`
-	CreatedAt timetypes.RFC3339 `tfsdk:"created_at"`
+	ID             types.String      `tfsdk:"id"`
+	OrganizationID types.String      `tfsdk:"organization_id"`
+	Login          types.String      `tfsdk:"login"`
+	Role           types.String      `tfsdk:"role"`
+	Name           types.String      `tfsdk:"name"`
+	State          types.String      `tfsdk:"state"`
+	Joined         types.Bool        `tfsdk:"joined"`
+	CreatedAt      timetypes.RFC3339 `tfsdk:"created_at"`
 }
 
 func (r *memberResource) Schema(
@@ -41,6 +42,7 @@ func (r *memberResource) Schema(
 		Attributes: map[string]schema.Attribute{
 			"id": schema.StringAttribute{Computed: true,
 				MarkdownDescription: "ID of the user, `usr_…`.", PlanModifiers: kept},
+			"organization_id": organizationAttribute(),
 			"login": schema.StringAttribute{
 				Required:            true,
 				MarkdownDescription: "GitHub login, in any case. A change replaces the member; the plan checks that the new one can be invited.",
@@ -97,6 +99,7 @@ func (m *memberModel) fromAPI(a *client.Member) {
 
 // keep copies the attributes that no change of the configuration affects.
 func (m *memberModel) keep(from *memberModel) {
+	m.OrganizationID = from.OrganizationID
 	m.Name, m.State, m.Joined, m.CreatedAt = from.Name, from.State, from.Joined, from.CreatedAt
 }
 

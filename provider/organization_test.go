@@ -474,52 +474,6 @@ resource "dcvaas_api_token" "test" {
 	}
 }
 
-// A saved plan that is applied with another organization's token creates nothing: Terraform
-// compares the record of a domain, and organization_id guards everything.
-func TestCLISavedPlan(t *testing.T) {
-	a := newAcc(t).organization(t)
-	b := a.organization(t)
-	id, err := a.client.Identify(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	domain := `
-resource "dcvaas_domain" "test" {
-  name = "` + a.domain() + `"
-}
-`
-	for what, c := range map[string]struct{ config, want string }{
-		"a domain": {domain, "delegation.target"},
-		"organization_id": {`
-provider "dcvaas" {
-  organization_id = "` + id + `"
-}
-
-resource "dcvaas_webhook" "test" {
-  url = "` + webhookURL + `"
-}
-`, "not to " + id},
-	} {
-		tf := a.workspace(map[string]string{"main.tf": requiresDCVaaS + c.config})
-		tf.run("plan", "-out=saved")
-		tf.env = append(tf.env, envAPIToken+"="+b.token)
-		out, err := tf.command("apply", "saved").CombinedOutput()
-		if text := strings.Join(strings.Fields(strings.ReplaceAll(string(out), "│", "")),
-			" "); err == nil || !strings.Contains(text, c.want) {
-			t.Errorf("applying a plan of %s with another token returns %v, want an error with %q:\n%s",
-				what, err, c.want, out)
-		}
-	}
-	domains, err := b.client.Domains(t.Context(), client.ListDomainsParams{})
-	if err != nil || len(domains.Data) > 0 {
-		t.Errorf("the other organization has the domains %v, %v, want none", domains, err)
-	}
-	hooks := b.rpc().list("dcvaas_webhook", nil, 10, false)
-	if len(hooks) > 0 {
-		t.Errorf("the other organization has %d webhooks, want none", len(hooks))
-	}
-}
-
 // Two aliases with their own tokens act on two organizations, regardless of the environment.
 func TestCLITwoOrganizations(t *testing.T) {
 	a := newAcc(t).organization(t)

@@ -40,7 +40,8 @@ type dcvaasProvider struct {
 // types.
 type configured struct {
 	client      *client.Client
-	domains     *domainReads
+	domains     *domainReads // for a refresh
+	unplanned   *domainReads // of changes since the plan; this provider's own writes do not matter
 	now         func() time.Time
 	token       string // secret of the API token; never logged
 	tokenSource string // for errors
@@ -110,7 +111,8 @@ func (p *dcvaasProvider) Configure(
 	if s.identify(ctx, c, &resp.Diagnostics); resp.Diagnostics.HasError() {
 		return
 	}
-	data := &configured{client: c, domains: &domainReads{client: c, now: p.now}, now: p.now,
+	data := &configured{client: c, domains: &domainReads{client: c, now: p.now},
+		unplanned: &domainReads{client: c, now: p.now}, now: p.now,
 		token: s.Token, tokenSource: s.TokenSource}
 	resp.ResourceData = data
 	resp.DataSourceData = data

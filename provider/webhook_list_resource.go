@@ -45,7 +45,7 @@ func (l *webhookListResource) List(
 	p := problem{doing: "list the webhooks"}
 	stream.Results = streamed(ctx, req, p, l.client.WebhookPages(ctx, in),
 		func(w *client.Webhook) listed {
-			var m webhookModel
+			m := webhookModel{OrganizationID: l.organization(ctx)}
 			m.fromAPI(w)
 			return listed{id: w.Id, name: cmp.Or(w.Description, w.Url), model: m}
 		})

@@ -14,6 +14,7 @@ import (
 
 type webhookModel struct {
 	ID              types.String      `tfsdk:"id"`
+	OrganizationID  types.String      `tfsdk:"organization_id"`
 	URL             types.String      `tfsdk:"url"`
 	Events          types.Set         `tfsdk:"events"`
 	Description     types.String      `tfsdk:"description"`
@@ -77,6 +78,7 @@ func (m *webhookModel) fromAPI(w *client.Webhook) {
 // planUpdate keeps the values that an update does not change. Another URL starts without failures;
 // so does a webhook that is enabled, and it has no reason for being disabled.
 func (m *webhookModel) planUpdate(state *webhookModel) {
+	m.OrganizationID = state.OrganizationID
 	if m.Enabled.Equal(state.Enabled) {
 		m.DisabledReason = state.DisabledReason
 		if m.URL.Equal(state.URL) {

@@ -8,8 +8,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
-
-	"github.com/dcvaas/terraform-provider-dcvaas/client"
 )
 
 var (
@@ -49,6 +47,8 @@ func (r *webhookResource) ModifyPlan(
 		return
 	}
 	if state == nil {
+		plan.OrganizationID = r.organization(ctx)
+		resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
 		r.tryReplacement(ctx, req, plan, &resp.Diagnostics)
 		return
 	}
@@ -92,12 +92,17 @@ func (r *webhookResource) Create(
 	if resp.Diagnostics.Append(diags...); resp.Diagnostics.HasError() {
 		return
 	}
-	w, err := r.client.CreateWebhook(ctx, in)
-	if err != nil {
-		problem{doing: "create the webhook", schema: req.Plan.Schema,
-			rename: webhookRename}.add(ctx, &resp.Diagnostics, err)
+	p := problem{doing: "create the webhook", schema: req.Plan.Schema, rename: webhookRename}
+	acting, ok := r.creating(ctx, plan.OrganizationID, p, &resp.Diagnostics)
+	if !ok {
 		return
 	}
+	w, err := r.client.CreateWebhook(ctx, in)
+	if err != nil {
+		p.add(ctx, &resp.Diagnostics, err)
+		return
+	}
+	plan.OrganizationID = acting
 	plan.fromAPI(withoutWebhookSecret(w))
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, idIdentity{ID: plan.ID})...)
@@ -128,6 +133,7 @@ func (r *webhookResource) Read(
 		owner.add(ctx, p, &resp.Diagnostics, err)
 		return
 	}
+	state.OrganizationID = r.organization(ctx)
 	state.fromAPI(w)
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
 	resp.Diagnostics.Append(r.record(ctx, resp.Private)...)
@@ -154,20 +160,20 @@ func (r *webhookResource) Update(
 	if !ok {
 		return
 	}
-	update := func() (*client.Webhook, error) {
-		return r.client.UpdateWebhook(ctx,
-			state.ID.ValueString(), in)
-	}
-	if !changed { // only the version differs, which the API does not have
-		update = func() (*client.Webhook,
-			error) {
-			return r.client.Webhook(ctx, state.ID.ValueString())
-		}
-	}
-	w, err := update()
+	w, err := r.client.Webhook(ctx, state.ID.ValueString())
 	if err != nil {
 		owner.add(ctx, p, &resp.Diagnostics, err)
 		return
+	}
+	if changed { // otherwise, only the version differs, which the API does not have
+		current := state
+		if current.fromAPI(w); p.overwrites(ctx, req, current, &resp.Diagnostics) {
+			return
+		}
+		if w, err = r.client.UpdateWebhook(ctx, state.ID.ValueString(), in); err != nil {
+			owner.add(ctx, p, &resp.Diagnostics, err)
+			return
+		}
 	}
 	planned := plan
 	plan.fromAPI(w)

@@ -34,6 +34,7 @@ func (r *webhookResource) Schema(
 		Attributes: map[string]schema.Attribute{
 			"id": schema.StringAttribute{Computed: true, MarkdownDescription: "ID, `whk_…`.",
 				PlanModifiers: kept},
+			"organization_id": organizationAttribute(),
 			"url": schema.StringAttribute{
 				Required:            true,
 				MarkdownDescription: "Public HTTPS URL that events are sent to with POST, on port 443 or a port from 1024 to 65535.",
