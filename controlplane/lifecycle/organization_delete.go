@@ -47,8 +47,8 @@ func (s *Service) DeleteOrganization(
 }
 
 // RemoveDeleted removes the rows of deleted webhooks and organizations, in batches that are each a
-// transaction, and returns the number of organizations that it removed. It returns 0 if another replica is
-// already running it. If it is interrupted, the next call continues.
+// transaction, and returns the number of organizations that it removed. It returns 0 if another
+// replica is already running it. If it is interrupted, the next call continues.
 func (s *Service) RemoveDeleted(ctx context.Context) (int, error) {
 	total := 0
 	_, err := s.Store.TryLocked(ctx, "dcvaas-remove", func(ctx context.Context) error {

@@ -107,6 +107,9 @@ func (s *Service) UpdateDomain(
 func (s *Service) DeleteDomain(
 	ctx context.Context, actor controlplane.Actor, orgID, ref string, ifVersion int64,
 ) error {
+	if err := s.removeOldJobs(ctx, orgID, ref, ifVersion); err != nil {
+		return err
+	}
 	return s.Store.InTx(ctx, func(t *postgres.Tx) error {
 		d, err := t.LockDomain(ctx, orgID, ref)
 		if err != nil {
@@ -122,6 +125,27 @@ func (s *Service) DeleteDomain(
 		entry.Before = describe(d)
 		return t.Audit(ctx, entry)
 	})
+}
+
+// removeOldJobs removes the finished jobs of a domain that is to be deleted, except the newest, in
+// batches: each request of a check adds one, and the deletion, which blocks other deletions and
+// additions in the organization, removes the rest.
+func (s *Service) removeOldJobs(
+	ctx context.Context, orgID, ref string, ifVersion int64,
+) error {
+	d, err := s.Store.Domain(ctx, orgID, ref)
+	if err != nil {
+		return err
+	}
+	if err := sameVersion(d, ifVersion); err != nil {
+		return err
+	}
+	for n := tidyBatch; n == tidyBatch; {
+		if n, err = s.Store.RemoveJobsOf(ctx, orgID, d.ID, tidyBatch); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // planned reports whether the domain's renewal has no problem to show besides its expiry.

@@ -150,6 +150,5 @@ func (a *keptAnswer) of(k AnswerKey) bool {
 
 // SweepAnswers removes answers that were stored before the given time.
 func (q queries) SweepAnswers(ctx context.Context, before time.Time) error {
-	_, err := q.db.Exec(ctx, `DELETE FROM idempotency_keys WHERE created_at <= $1`, before)
-	return translate(err, "", "")
+	return q.sweep(ctx, "idempotency_keys", "created_at", before)
 }

@@ -8,6 +8,36 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
+// RemoveJobsOf removes up to limit finished jobs of a domain, without its newest thousand jobs, and
+// returns how many.
+func (s *Store) RemoveJobsOf(
+	ctx context.Context, orgID, domainID string, limit int,
+) (int, error) {
+	tag, err := s.db.Exec(ctx, `
+		DELETE FROM jobs WHERE ctid = ANY(ARRAY(
+			SELECT ctid FROM jobs WHERE org_id = $1 AND domain_id = $2 AND status IN ('succeeded', 'failed')
+				AND created_at < (SELECT created_at FROM jobs WHERE domain_id = $2 ORDER BY created_at DESC, id DESC OFFSET 1000 LIMIT 1)
+			ORDER BY created_at, id LIMIT $3 FOR UPDATE SKIP LOCKED
+		))`, orgID, domainID, limit)
+	return int(tag.RowsAffected()), translate(err, "domain", domainID)
+}
+
+// sweepBatch is how many rows one statement of sweep removes.
+const sweepBatch = 5000
+
+// sweep removes all rows of a table whose time in the column is not after the given one, in
+// batches: there are many after a pause of the sweeps.
+func (q queries) sweep(ctx context.Context, table, column string, until time.Time) error {
+	for {
+		tag, err := q.db.Exec(ctx, `DELETE FROM `+table+` WHERE ctid = ANY(ARRAY(
+			SELECT ctid FROM `+table+` WHERE `+column+` <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED))`, until,
+			sweepBatch)
+		if err != nil || tag.RowsAffected() < sweepBatch {
+			return translate(err, "", "")
+		}
+	}
+}
+
 // RemoveJobs removes up to limit jobs with the status that finished before the given time, and
 // returns how many. Jobs of deliveries are removed with these.
 func (s *Store) RemoveJobs(

@@ -153,3 +153,39 @@ func TestUnrecordedOutcomeOfAnOrganization(t *testing.T) {
 		}
 	}
 }
+
+// Before a domain is deleted, its old jobs are removed in batches, without the newest thousand,
+// those in progress, and those of other domains.
+func TestRemoveJobsOfADomain(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	dom, _ := d.add(d.org, "example.com")
+	other, _ := d.add(d.org, "other.example.com")
+	d.exec(`INSERT INTO jobs (id, org_id, domain_id, type, slot, status, queue, created_at)
+		SELECT 'job_' || n || id, org_id, id, 'dns_check', 'old', CASE n WHEN 7 THEN 'queued' ELSE 'succeeded' END, 'bulk',
+			'2026-01-01'::timestamptz + n * interval '1 second' FROM domains, generate_series(1, 1025) n`)
+	for _, want := range []int{20, 4, 0} {
+		if n, err := d.RemoveJobsOf(t.Context(), d.org, dom.ID, 20); n != want || err != nil {
+			t.Errorf("RemoveJobsOf = %d, %v, want %d", n, err, want)
+		}
+	}
+	const jobs = `SELECT count(*) FROM jobs WHERE domain_id = $1 AND slot = 'old'`
+	if n, o := value[int](d, jobs, dom.ID), value[int](d, jobs, other.ID); n != 1001 || o != 1025 {
+		t.Errorf("jobs = %d, and %d of another domain, want 1001 and 1025", n, o)
+	}
+	if n := value[int](d, jobs+` AND status = 'queued'`, dom.ID); n != 1 {
+		t.Errorf("jobs in progress = %d, want 1", n)
+	}
+}
+
+// A sweep after a pause removes more rows than one statement, and no others.
+func TestSweepOfManyRows(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	d.exec(`INSERT INTO used_states (hash, expires_at)
+		SELECT sha256(int4send(n)), $1::timestamptz + n * interval '1 second' FROM generate_series(-10002, 5) n`, start)
+	d.must(d.SweepSignIns(t.Context(), start))
+	if n := value[int](d, `SELECT count(*) FROM used_states`); n != 5 {
+		t.Errorf("states after the sweep = %d, want the 5 that have not expired", n)
+	}
+}

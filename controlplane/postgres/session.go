@@ -179,9 +179,10 @@ func (q queries) UseState(ctx context.Context, hash []byte, expires time.Time) (
 
 // SweepSignIns removes sessions, states, and invitations that have expired at now.
 func (q queries) SweepSignIns(ctx context.Context, now time.Time) error {
-	b := &pgx.Batch{}
 	for _, table := range []string{"sessions", "used_states", "invitations"} {
-		b.Queue(`DELETE FROM `+table+` WHERE expires_at <= $1`, now)
+		if err := q.sweep(ctx, table, "expires_at", now); err != nil {
+			return err
+		}
 	}
-	return translate(q.db.SendBatch(ctx, b).Close(), "", "")
+	return nil
 }

@@ -21,24 +21,27 @@ func (s *Store) QueueRenewals(
 		ids[i] = controlplane.NewID(controlplane.PrefixJob)
 	}
 	var n int
-	err := s.db.QueryRow(ctx, `
-		WITH due AS (
-			SELECT id FROM domains
-			WHERE status IN ('active', 'error') AND auto_renew AND NOT renewal_queued AND renew_at <= $1
-			ORDER BY renew_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
-		), taken AS (
-			UPDATE domains d SET renewal_queued = true FROM due WHERE d.id = due.id RETURNING d.id, d.org_id, d.renew_at
-		), numbered AS (
-			SELECT taken.*, row_number() OVER () AS n FROM taken
-		), job AS (
-			INSERT INTO jobs (id, org_id, domain_id, type, slot, queue, run_at, created_at, updated_at)
-			SELECT ($3::text[])[n], org_id, id, 'renewal', $5, 'bulk',
-				CASE WHEN renew_at <= $1::timestamptz - $4::interval THEN renew_at ELSE $1::timestamptz + random() * $4::interval END, $1, $1 FROM numbered
-			ON CONFLICT (domain_id, slot) WHERE status IN ('queued', 'running') DO NOTHING
-		)
-		SELECT count(*) FROM taken`, now, limit, ids, spread, controlplane.JobRenewal.Slot()).Scan(&n)
+	err := s.db.QueryRow(ctx, queueRenewals, now, limit, ids, spread,
+		controlplane.JobRenewal.Slot()).Scan(&n)
 	return n, translate(err, "", "")
 }
+
+const queueRenewals = `
+	WITH due AS (
+		SELECT id FROM domains
+		WHERE status IN ('active', 'error') AND auto_renew AND NOT renewal_queued AND renew_at <= $1
+		ORDER BY renew_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
+	), taken AS (
+		UPDATE domains d SET renewal_queued = true FROM due WHERE d.id = due.id RETURNING d.id, d.org_id, d.renew_at
+	), numbered AS (
+		SELECT taken.*, row_number() OVER () AS n FROM taken
+	), job AS (
+		INSERT INTO jobs (id, org_id, domain_id, type, slot, queue, run_at, created_at, updated_at)
+		SELECT ($3::text[])[n], org_id, id, 'renewal', $5, 'bulk',
+			CASE WHEN renew_at <= $1::timestamptz - $4::interval THEN renew_at ELSE $1::timestamptz + random() * $4::interval END, $1, $1 FROM numbered
+		ON CONFLICT (domain_id, slot) WHERE status IN ('queued', 'running') DO NOTHING
+	)
+	SELECT count(*) FROM taken`
 
 // QueueReissues creates a job for up to limit domains whose certificate is outdated, whose order is
 // due at now, and that have no open job for a certificate. Each is due again at the given time, in
@@ -138,6 +141,5 @@ func (s *Store) ResetRenewals(ctx context.Context, now time.Time) (int, error) {
 
 // SweepChallenges removes challenges that have expired at now.
 func (s *Store) SweepChallenges(ctx context.Context, now time.Time) error {
-	_, err := s.db.Exec(ctx, `DELETE FROM challenges WHERE expires_at <= $1`, now)
-	return translate(err, "", "")
+	return s.sweep(ctx, "challenges", "expires_at", now)
 }

@@ -115,7 +115,8 @@ func (t *Tx) EndWebhook(ctx context.Context, orgID, id string, now time.Time) er
 	return translate(err, "webhook", id)
 }
 
-// DeletedWebhooks returns the webhooks whose rows are to be removed, in the order of their deletion.
+// DeletedWebhooks returns the webhooks whose rows are to be removed, in the order of their
+// deletion.
 func (s *Store) DeletedWebhooks(ctx context.Context) ([]string, error) {
 	return all(ctx, s.queries, pgx.RowTo[string],
 		`SELECT id FROM webhooks WHERE deleted_at IS NOT NULL ORDER BY deleted_at, id`)
