@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
 // ExplainDomains returns the plan of the statement behind ListDomains.
@@ -29,8 +31,34 @@ func (s *Store) ExplainJobs(ctx context.Context, orgID string, f JobFilter) (str
 func (s *Store) ExplainReissues(
 	ctx context.Context, now, again time.Time, limit int,
 ) (plan string, err error) {
+	return s.explainUndone(ctx, queueReissues, reissueArgs(now, again, limit))
+}
+
+// ExplainClaim returns the plan of ClaimJob, which it rolls back.
+func (s *Store) ExplainClaim(
+	ctx context.Context, id string, generation int,
+) (plan string, err error) {
+	return s.explainUndone(ctx, claimJob, named{"job": id, "generation": generation, "worker": "w",
+		"lease": time.Minute, "now": time.Now()})
+}
+
+// ExplainRenewals returns the plan of QueueRenewals, which it rolls back.
+func (s *Store) ExplainRenewals(
+	ctx context.Context, now time.Time, limit int,
+) (plan string, err error) {
+	ids := make([]string, limit)
+	for i := range ids {
+		ids[i] = controlplane.NewID(controlplane.PrefixJob)
+	}
+	return s.explainUndone(ctx, queueRenewals, now, limit, ids, time.Minute,
+		controlplane.JobRenewal.Slot())
+}
+
+func (s *Store) explainUndone(
+	ctx context.Context, sql string, args ...any,
+) (plan string, err error) {
 	err = s.InTx(ctx, func(t *Tx) error {
-		plan, err = explain(ctx, t.db, queueReissues, reissueArgs(now, again, limit))
+		plan, err = explain(ctx, t.db, sql, args...)
 		return errors.Join(err, errExplained)
 	})
 	if plan != "" && errors.Is(err, errExplained) {
@@ -44,8 +72,8 @@ func (s *Store) explain(ctx context.Context, l *list) (string, error) {
 	return explain(ctx, s.db, sql, args)
 }
 
-func explain(ctx context.Context, db db, sql string, args named) (string, error) {
-	rows, err := db.Query(ctx, "EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) "+sql, args)
+func explain(ctx context.Context, db db, sql string, args ...any) (string, error) {
+	rows, err := db.Query(ctx, "EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) "+sql, args...)
 	if err != nil {
 		return "", err
 	}
