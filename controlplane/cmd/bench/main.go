@@ -15,6 +15,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"regexp"
 	"syscall"
 	"time"
@@ -67,6 +68,7 @@ type options struct {
 	rounds  int
 	quick   bool
 	full    bool
+	data    string
 	json    string
 	profile string
 }
@@ -105,6 +107,8 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	fs.IntVar(&o.rounds, "rounds", 0, "rounds of each figure (default 5, or 3 with -quick)")
 	fs.BoolVar(&o.quick, "quick", false, "short rounds: about a minute in total, with more noise")
 	fs.BoolVar(&o.full, "full", false, "compare a million domains with ten thousand in scale")
+	fs.StringVar(&o.data, "data", "",
+		"keep the installations of scale in this `directory`, and use those that are there")
 	fs.StringVar(&o.json, "json", "", "also write the table to this `file`")
 	fs.StringVar(&o.profile, "profile", "",
 		"write a CPU profile of our side of the first round of each figure to this `directory`")
@@ -120,6 +124,11 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 		err = fmt.Errorf("bench takes no arguments, and -rounds must be at least 1")
 		_, _ = fmt.Fprintln(stderr, err)
 		return o, err
+	}
+	if o.data != "" {
+		if o.data, err = filepath.Abs(o.data); err != nil {
+			return o, err
+		}
 	}
 	if o.rounds == 0 {
 		o.rounds = pick(o.quick, 3, 5)

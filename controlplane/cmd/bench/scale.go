@@ -52,10 +52,10 @@ type scaled struct {
 
 // tenantOf is one organization of an installation.
 type tenantOf struct {
-	org, token, cookie string
-	webhook            string
-	first              int // number of its first domain
-	domains            int
+	Org, Token, Cookie string
+	Webhook            string
+	First              int // number of its first domain
+	Domains            int
 }
 
 // scale asks the same of two installations, and compares the times: every list, filter, sort, and
@@ -158,11 +158,14 @@ func (c scaleCall) time(ctx context.Context, n int) (time.Duration, error) {
 
 // newScaled starts an installation and fills it.
 func (b *bench) newScaled(name string, size scaleSize) (*scaled, error) {
-	dev, err := b.startDev(name, false)
-	if err != nil {
+	if b.options.data != "" {
+		name = filepath.Join(b.options.data, fmt.Sprint("scale-", size.domains()))
+	}
+	s := &scaled{b: b, size: size, dir: b.path(name)}
+	var err error
+	if s.dev, err = b.startDev(name, false); err != nil {
 		return nil, err
 	}
-	s := &scaled{b: b, size: size, dev: dev, dir: filepath.Join(b.dir, name)}
 	if err := s.open(); err != nil {
 		s.close()
 		return nil, err
@@ -174,6 +177,9 @@ func (s *scaled) open() error {
 	var err error
 	if s.operator, err = s.b.newOperator(s.dev); err != nil {
 		return err
+	}
+	if raw, err := os.ReadFile(s.filled()); err == nil {
+		return json.Unmarshal(raw, &[]*tenantOf{&s.big, &s.small})
 	}
 	if s.big, err = s.newTenantOf("big", 1, s.size.big); err != nil {
 		return err
@@ -189,24 +195,34 @@ func (s *scaled) open() error {
 	used, err := s.disk()
 	s.b.say("scale: %s domains written in %s, %s", thousands(fmt.Sprint(s.size.domains())),
 		time.Since(start).Round(time.Second), used)
-	return err
+	if err != nil {
+		return err
+	}
+	raw, err := json.Marshal([]tenantOf{s.big, s.small})
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(s.filled(), raw, 0o600)
 }
+
+// filled is the file with the organizations of an installation that is completely written.
+func (s *scaled) filled() string { return filepath.Join(s.dir, "scale.json") }
 
 // newTenantOf adds an organization with a person, a token, and a webhook.
 func (s *scaled) newTenantOf(name string, first, domains int) (tenantOf, error) {
-	t := tenantOf{first: first, domains: domains}
+	t := tenantOf{First: first, Domains: domains}
 	ctx, l, actor := s.b.ctx, s.operator.lifecycle, controlplane.System("bench")
 	session, cookie, err := l.SignIn(ctx, actor, "bench",
 		controlplane.GitHubAccount{ID: int64(first), Login: name})
 	if err != nil {
 		return t, err
 	}
-	t.org, t.cookie = session.OrgID, cookie
-	if _, t.token, err = l.CreateToken(ctx, actor, nil, t.org, lifecycle.NewToken{Name: "scale",
+	t.Org, t.Cookie = session.OrgID, cookie
+	if _, t.Token, err = l.CreateToken(ctx, actor, nil, t.Org, lifecycle.NewToken{Name: "scale",
 		Scopes: controlplane.Scopes()}); err != nil {
 		return t, err
 	}
-	t.webhook, err = s.addWebhook(t)
+	t.Webhook, err = s.addWebhook(t)
 	return t, err
 }
 
@@ -229,8 +245,9 @@ func (s *scaled) close() {
 		s.operator.close()
 	}
 	stopDev(s.dev)
-	// The next figure may need the space.
-	_ = os.RemoveAll(s.dir)
+	if s.b.options.data == "" {
+		_ = os.RemoveAll(s.dir) // the next figure may need the space
+	}
 }
 
 // ratioOrAtMost requires a maximum ratio, or a maximum of our value.

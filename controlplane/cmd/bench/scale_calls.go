@@ -35,7 +35,7 @@ func (s *scaled) requests(t tenantOf) ([]scaleCall, error) {
 			return err
 		}})
 	}
-	n := t.first + t.domains/2
+	n := t.First + t.Domains/2
 	soon := url.QueryEscape(time.Now().AddDate(0, 0, 7).Format(time.RFC3339))
 	for _, c := range []struct{ name, path string }{
 		{"domains", "/api/domains?"},
@@ -59,9 +59,9 @@ func (s *scaled) requests(t tenantOf) ([]scaleCall, error) {
 		{"audit log of a rare action", "/api/audit-logs?action=domain.updated"},
 		{"audit log of an absent action", "/api/audit-logs?action=domain.deleted"},
 		{"audit log of an absent actor", "/api/audit-logs?actor=usr_00000000000000000000000001"},
-		{"deliveries", "/api/webhooks/" + t.webhook + "/deliveries?"},
-		{"failed deliveries", "/api/webhooks/" + t.webhook + "/deliveries?status=failed"},
-		{"pending deliveries", "/api/webhooks/" + t.webhook + "/deliveries?status=pending"},
+		{"deliveries", "/api/webhooks/" + t.Webhook + "/deliveries?"},
+		{"failed deliveries", "/api/webhooks/" + t.Webhook + "/deliveries?status=failed"},
+		{"pending deliveries", "/api/webhooks/" + t.Webhook + "/deliveries?status=pending"},
 	} {
 		get(c.name, c.path+"&limit=50")
 		last, err := s.nearLast(t, c.path)
@@ -131,10 +131,10 @@ func (s *scaled) call(t tenantOf, method, path string, in io.Reader) ([]byte, er
 		return nil, err
 	}
 	if strings.HasPrefix(path, "/api/") {
-		r.Header.Set("Authorization", "Bearer "+t.token)
+		r.Header.Set("Authorization", "Bearer "+t.Token)
 		r.Header.Set("Content-Type", "application/json")
 	} else {
-		r.AddCookie(&http.Cookie{Name: controlplane.SessionCookie(false), Value: t.cookie})
+		r.AddCookie(&http.Cookie{Name: controlplane.SessionCookie(false), Value: t.Cookie})
 	}
 	resp, err := http.DefaultClient.Do(r)
 	if err != nil {

@@ -68,14 +68,14 @@ func scaleIndexes(ctx context.Context, db *pgx.Conn) (map[string]string, error) 
 func (s *scaled) rows() []string {
 	n := s.size
 	values := strings.NewReplacer("@n", fmt.Sprint(n.domains()), "@history", fmt.Sprint(n.history),
-		"@big_org", "'"+s.big.org+"'", "@small_org", "'"+s.small.org+"'",
-		"@big_hook", "'"+s.big.webhook+"'", "@small_hook", "'"+s.small.webhook+"'",
-		"@of", scaleOrg(n, s.big.org, s.small.org),
+		"@big_org", "'"+s.big.Org+"'", "@small_org", "'"+s.small.Org+"'",
+		"@big_hook", "'"+s.big.Webhook+"'", "@small_hook", "'"+s.small.Webhook+"'",
+		"@of", scaleOrg(n, s.big.Org, s.small.Org),
 		"@medium", fmt.Sprint(n.medium), "@smalls", fmt.Sprint(n.smalls),
-		"@small_first", fmt.Sprint(s.small.first), "@size", fmt.Sprint(n.small),
+		"@small_first", fmt.Sprint(s.small.First), "@size", fmt.Sprint(n.small),
 		"@big", fmt.Sprint(n.big))
 	var out []string
-	for _, sql := range []string{scaleOrganizations, scaleDomains, scaleCounts, scaleCertificates,
+	for _, sql := range []string{scaleOrganizations, scaleDomains, scaleCounts, scaleIssuers, scaleCertificates,
 		scaleLog, scaleJobs, scaleDeliveries, scaleAttempts} {
 		out = append(out, values.Replace(sql))
 	}
@@ -112,14 +112,16 @@ const (
 
 	scaleCounts = `UPDATE organizations SET domain_count = n FROM (SELECT org_id, count(*) AS n FROM domains GROUP BY 1) c WHERE id = org_id`
 
-	// A certificate without its chain, whose PEM has the size of one with an ECDSA key.
+	scaleIssuers = `INSERT INTO issuer_chains (sha256, pem) VALUES (sha256('issuers'), repeat(md5('issuers'), 60))`
+
+	// The leaf has the size of one with an ECDSA key.
 	scaleCertificates = `
 		INSERT INTO certificates (id, org_id, domain_id, order_id, names, serial, issuer, ca, key_type, not_before, not_after,
-			fingerprint_sha256, chain_pem, sealed_key, replaced_by, key_removed_at, created_at)
+			fingerprint_sha256, chain_pem, leaf, issuers, sealed_key, replaced_by, key_removed_at, created_at)
 		SELECT 'crt_' || lpad((d * 10 + g)::text, 26, '0'), @of, 'dom_' || lpad(d::text, 26, '0'), 'ord_' || lpad((d * 10 + g)::text, 26, '0'),
 			ARRAY['n' || d || '-' || substr(md5(d::text), 1, 6) || '.example.com'], md5('s' || d || g), 'CN=E5', 'primary', 'ec256',
 			now() - (g * 60 + 20) * interval '1 day', now() + (70 - g * 60) * interval '1 day', md5('f' || d || g) || md5('g' || d || g),
-			repeat(md5('p' || d || g), 44), CASE WHEN g = 0 THEN decode(repeat(md5('k' || d), 5), 'hex') END,
+			'', decode(repeat(md5('p' || d || g), 61), 'hex'), sha256('issuers'), CASE WHEN g = 0 THEN decode(repeat(md5('k' || d), 5), 'hex') END,
 			CASE WHEN g = 0 THEN '' ELSE 'crt_' || lpad((d * 10 + g - 1)::text, 26, '0') END,
 			CASE WHEN g > 0 THEN now() END, now() - (g * 60 + 20) * interval '1 day' - d * interval '1 millisecond'
 		FROM generate_series(1, @n) d, generate_series(0, @history - 1) g WHERE d % 100 <> 0`

@@ -61,7 +61,7 @@ func (s *stores) stop() {
 func (b *bench) startDev(
 	name string, work bool, configure ...func(*program.Config),
 ) (*program.Dev, error) {
-	d, err := program.StartDev(b.ctx, program.DevConfig{Dir: filepath.Join(b.dir, name),
+	d, err := program.StartDev(b.ctx, program.DevConfig{Dir: b.path(name),
 		FreePorts: true, NoWork: !work,
 		Configure: func(c *program.Config) {
 			c.LogFormat = "json"
@@ -78,6 +78,14 @@ func (b *bench) startDev(
 		return nil, err
 	}
 	return d, nil
+}
+
+// path returns the directory of a name: in that for all files, unless it is absolute.
+func (b *bench) path(name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(b.dir, name)
 }
 
 func stopDev(d *program.Dev) {
