@@ -75,8 +75,8 @@ func (s *scaled) rows() []string {
 		"@small_first", fmt.Sprint(s.small.First), "@size", fmt.Sprint(n.small),
 		"@big", fmt.Sprint(n.big))
 	var out []string
-	for _, sql := range []string{scaleOrganizations, scaleDomains, scaleCounts, scaleIssuers, scaleCertificates,
-		scaleLog, scaleJobs, scaleDeliveries, scaleAttempts} {
+	for _, sql := range []string{scaleOrganizations, scaleDomains, scaleCounts, scaleIssuers,
+		scaleCertificates, scaleLog, scaleJobs, scaleDeliveries, scaleAttempts} {
 		out = append(out, values.Replace(sql))
 	}
 	return out
