@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/getkin/kin-openapi/openapi3"
 
@@ -53,25 +54,41 @@ type parameter struct {
 // readContract returns the contract's operations by "METHOD /path", and the contract as JSON. It
 // returns an error for an incomplete operation, such as one that accepts tokens and has no scope.
 func readContract() (map[string]*operation, []byte, error) {
+	c, err := parsedContract()
+	if err != nil {
+		return nil, nil, err
+	}
+	table, err := readOperations(c.doc)
+	return table, c.raw, err
+}
+
+// parsed is the contract in the forms that the program uses. It does not change.
+type parsed struct {
+	doc *openapi3.T
+	raw []byte // JSON
+}
+
+// parsedContract parses the contract once.
+var parsedContract = sync.OnceValues(func() (parsed, error) {
 	doc, err := GetSpec()
 	if err != nil {
-		return nil, nil, err
+		return parsed{}, err
 	}
-	table, err := readOperations(doc)
-	if err != nil {
-		return nil, nil, err
+	for _, item := range doc.Paths.Map() {
+		for _, o := range item.Operations() {
+			// the generator capitalizes it
+			o.OperationID = strings.ToLower(o.OperationID[:1]) + o.OperationID[1:]
+		}
 	}
 	raw, err := doc.MarshalJSON()
-	return table, raw, err
-}
+	return parsed{doc, raw}, err
+})
 
 func readOperations(doc *openapi3.T) (map[string]*operation, error) {
 	table := make(map[string]*operation)
 	checks := newCheckGate(runtime.GOMAXPROCS(0))
 	for path, item := range doc.Paths.Map() {
 		for method, o := range item.Operations() {
-			// the generator capitalizes it
-			o.OperationID = strings.ToLower(o.OperationID[:1]) + o.OperationID[1:]
 			op, err := readOperation(path, method, o, slices.Concat(item.Parameters, o.Parameters))
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", o.OperationID, err)

@@ -55,6 +55,9 @@ func (d *Dashboard) page(h handler) http.HandlerFunc {
 		var err error
 		if v.session, err = d.readSession(w, v); err == nil && v.session != nil {
 			v.org, err = d.store.Organization(r.Context(), v.session.OrgID)
+			if controlplane.IsKind(err, controlplane.KindNotFound) {
+				v.session, v.org, err = nil, nil, nil // it was deleted meanwhile, with its sessions
+			}
 		}
 		if err == nil {
 			v.input, err = d.readInput(v)

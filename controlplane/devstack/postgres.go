@@ -220,7 +220,8 @@ func (p *Postgres) command(port int) *exec.Cmd {
 		"log_destination=stderr",
 	}
 	if p.cfg.Fast {
-		settings = append(settings, "fsync=off", "synchronous_commit=off", "full_page_writes=off")
+		settings = append(settings, "fsync=off", "synchronous_commit=off", "full_page_writes=off",
+			"wal_level=minimal", "max_wal_senders=0")
 	}
 	args := []string{"-D", p.data.path}
 	for _, setting := range settings {
