@@ -2,5 +2,5 @@
 
 package postgrestest
 
-// free returns 0: there is no file system in memory.
+// free returns 0: only on Linux is there a file system in memory.
 func free(string) uint64 { return 0 }
