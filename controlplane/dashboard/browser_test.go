@@ -231,6 +231,7 @@ func TestBrowserFirstDomainByKeyboard(t *testing.T) {
 	b.screenshot("login")
 	b.key(kb.Enter) // the button has the focus
 	b.run(visible(`#name`))
+	b.eventually(`document.activeElement.id === "name"`)
 	b.screenshot("empty")
 	b.key("b", "a", "d", " ", kb.Enter)
 	b.run(visible(`#name-error`))
