@@ -46,6 +46,7 @@ func (s *Store) ClaimJob(
 	args := named{"job": id, "generation": generation, "worker": worker, "lease": lease, "now": now}
 	c := &Claim{Job: new(controlplane.Job), Domain: new(controlplane.Domain), Worker: worker,
 		Lease: lease}
+	dispatched := false
 	for pause := firstDispatchPause; ; pause *= 2 {
 		err := s.claiming.queryRow(ctx, id, c.scan, claimJob, args)
 		if errors.Is(err, pgx.ErrNoRows) {
@@ -68,10 +69,14 @@ func (s *Store) ClaimJob(
 			return nil, ErrStale
 		case err != nil:
 			return nil, err
-		case j.DispatchedAt != nil || pause > lastDispatchPause:
+		case dispatched || pause > lastDispatchPause:
 			return &Claim{Job: j, Worker: worker, Lease: lease}, ErrBusy
 		}
-		if err := wait(ctx, pause); err != nil { // its dispatch, which locks it, is not committed
+		// Its dispatch locks it, and may have been committed since the attempt.
+		if dispatched = j.DispatchedAt != nil; dispatched {
+			continue
+		}
+		if err := wait(ctx, pause); err != nil { // its dispatch is not committed
 			return nil, err
 		}
 	}

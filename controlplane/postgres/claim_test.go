@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -68,6 +69,34 @@ func TestConcurrentClaimsHaveOneWinner(t *testing.T) {
 	if won.Load() != 1 || stale.Load() != 15 {
 		t.Errorf("%d workers hold the job and %d got ErrStale, want 1 and 15", won.Load(),
 			stale.Load())
+	}
+}
+
+// A worker claims a job whose dispatch is committed a moment before or after its attempt.
+func TestClaimsDuringDispatch(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	for i := range 100 {
+		_, j := d.add(d.org, fmt.Sprintf("n%d.example.com", i))
+		claimed := make(chan error, 1)
+		lanes := []postgres.Lane{{Queue: j.Queue, Room: 10}}
+		n, err := d.DispatchDue(t.Context(), start.Add(time.Hour), lanes,
+			func(jobs []controlplane.Job) error {
+				for _, j := range jobs {
+					go func() {
+						_, err := d.ClaimJob(t.Context(), j.ID, j.Generation, "w", time.Minute, start)
+						claimed <- err
+					}()
+				}
+				time.Sleep(time.Duration(i) * 40 * time.Microsecond)
+				return nil
+			})
+		if err != nil || n != 1 {
+			t.Fatalf("DispatchDue() = %d, %v, want 1", n, err)
+		}
+		if err := <-claimed; err != nil {
+			t.Errorf("commit after %d µs: ClaimJob() = %v, want the claim", 40*i, err)
+		}
 	}
 }
 
