@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -290,13 +291,14 @@ func TestLockDomainBlocksOthers(t *testing.T) {
 	dom, _ := d.add(d.org, "example.com")
 	second := make(chan error, 1)
 	locked := make(chan struct{})
+	reached := sync.OnceFunc(func() { close(locked) }) // InTx may run its function again
 	err := d.InTx(t.Context(), func(tx *postgres.Tx) error {
 		if _, err := tx.LockDomain(t.Context(), d.org, dom.ID); err != nil {
 			return err
 		}
 		go func() {
 			second <- d.InTx(context.Background(), func(tx *postgres.Tx) error {
-				close(locked)
+				reached()
 				now, err := tx.LockDomain(context.Background(), d.org, dom.ID)
 				if err == nil && now.Version != 2 {
 					err = fmt.Errorf("version %d was read before the first had finished",
