@@ -248,7 +248,7 @@ func (t *terraformRun) each(n int, f func(ctx context.Context, name string) erro
 
 func (t *terraformRun) call(ctx context.Context, method, path string, body any) error {
 	var answer struct{}
-	_, err := (&pipeline{http: t.http, endpoint: t.front.URL, dev: t.dev, token: t.dev.Token}).call(ctx, method, path,
-		nil, body, &answer)
+	p := &pipeline{http: t.http, endpoint: t.front.URL, dev: t.dev, token: t.dev.Token}
+	_, err := p.call(ctx, method, path, nil, body, &answer)
 	return err
 }
