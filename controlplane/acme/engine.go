@@ -58,6 +58,15 @@ type AccountConfig struct {
 	NewOrders *Limit
 }
 
+// AccountNames returns the names of the accounts that new orders use, at least one.
+func (ca CA) AccountNames() []string {
+	var names []string
+	for _, one := range ca.accounts() {
+		names = append(names, one.Name)
+	}
+	return names
+}
+
 // accounts returns the configured accounts, at least one.
 func (ca CA) accounts() []AccountConfig {
 	if len(ca.Accounts) > 0 {
@@ -176,11 +185,7 @@ func (e *Engine) Accounts(ca string) []string {
 	if a == nil {
 		return nil
 	}
-	var names []string
-	for _, one := range a.accounts() {
-		names = append(names, one.Name)
-	}
-	return names
+	return a.AccountNames()
 }
 
 // CAs returns the names of the configured CAs, in order of preference.

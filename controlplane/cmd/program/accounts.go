@@ -47,7 +47,7 @@ func unusableAccounts(ctx context.Context, store *postgres.Store) ([]string, err
 // isConfigured reports whether an AccountKey is that of an account which new orders use.
 func isConfigured(cas []acme.CA, key string) bool {
 	return slices.ContainsFunc(cas, func(ca acme.CA) bool {
-		return slices.ContainsFunc(accountsOf(ca), func(account string) bool {
+		return slices.ContainsFunc(ca.AccountNames(), func(account string) bool {
 			return controlplane.AccountKey(ca.Name, account) == key
 		})
 	})
@@ -76,7 +76,7 @@ func (s accountStates) Collect(out chan<- prometheus.Metric) {
 		return
 	}
 	for _, ca := range s.cas {
-		for _, account := range accountsOf(ca) {
+		for _, account := range ca.AccountNames() {
 			usable := 1.0
 			if slices.Contains(unusable, controlplane.AccountKey(ca.Name, account)) {
 				usable = 0

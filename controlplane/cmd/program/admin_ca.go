@@ -133,7 +133,7 @@ func (c *listCAsCommand) Run(r *run) error {
 			breakerText(ca, outages), accountText(key, accounts), paused[key], url)
 	}
 	for _, ca := range cas {
-		for _, account := range accountsOf(ca) {
+		for _, account := range ca.AccountNames() {
 			stored, err := store.Account(r.ctx, controlplane.AccountURL(ca.DirectoryURL, account))
 			if err != nil {
 				return forPeople(err)
@@ -176,7 +176,7 @@ func unlisted(cas []acme.CA, holds []controlplane.CAHold) []string {
 
 // isPartOf reports whether ref names the CA or one of its accounts.
 func isPartOf(ca acme.CA, ref string) bool {
-	return ref == ca.Name || slices.ContainsFunc(accountsOf(ca), func(account string) bool {
+	return ref == ca.Name || slices.ContainsFunc(ca.AccountNames(), func(account string) bool {
 		return ref == controlplane.AccountRef(ca.Name, account)
 	})
 }
@@ -238,7 +238,7 @@ func errUnknownCA(cas []acme.CA, ref string) error {
 	for _, ca := range cas {
 		all = append(all, ca.Name)
 		if len(ca.Accounts) > 0 {
-			for _, account := range accountsOf(ca) {
+			for _, account := range ca.AccountNames() {
 				all = append(all, controlplane.AccountRef(ca.Name, account))
 			}
 		}

@@ -125,21 +125,9 @@ func (c ACMEConfig) parse() ([]acme.CA, error) {
 	return cas, nil
 }
 
-// accountsOf returns the names of the CA's accounts, at least one.
-func accountsOf(ca acme.CA) []string {
-	if len(ca.Accounts) == 0 {
-		return []string{controlplane.DefaultAccount}
-	}
-	out := make([]string, len(ca.Accounts))
-	for i, one := range ca.Accounts {
-		out[i] = one.Name
-	}
-	return out
-}
-
 // accountTitle returns how an account is listed: by the CA's name if it is the only one there.
 func accountTitle(ca acme.CA, account string) string {
-	if len(accountsOf(ca)) == 1 && account == controlplane.DefaultAccount {
+	if len(ca.AccountNames()) == 1 && account == controlplane.DefaultAccount {
 		return ca.Name
 	}
 	return controlplane.AccountRef(ca.Name, account)

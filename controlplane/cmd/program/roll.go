@@ -69,7 +69,7 @@ func (c *rollAccountKeyCommand) Run(r *run) error {
 // accountAt returns the account that ref names: CA/ACCOUNT, or a CA with one account.
 func accountAt(cas []acme.CA, ref string) (acme.CA, string, error) {
 	for _, ca := range cas {
-		all := accountsOf(ca)
+		all := ca.AccountNames()
 		if ref == ca.Name && len(all) == 1 {
 			return ca, all[0], nil
 		}
