@@ -22,22 +22,6 @@ func (s *Store) RemoveJobsOf(
 	return int(tag.RowsAffected()), translate(err, "domain", domainID)
 }
 
-// sweepBatch is how many rows one statement of sweep removes.
-const sweepBatch = 5000
-
-// sweep removes all rows of a table whose time in the column is not after the given one, in
-// batches: there are many after a pause of the sweeps.
-func (q queries) sweep(ctx context.Context, table, column string, until time.Time) error {
-	for {
-		tag, err := q.db.Exec(ctx, `DELETE FROM `+table+` WHERE ctid = ANY(ARRAY(
-			SELECT ctid FROM `+table+` WHERE `+column+` <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED))`, until,
-			sweepBatch)
-		if err != nil || tag.RowsAffected() < sweepBatch {
-			return translate(err, "", "")
-		}
-	}
-}
-
 // RemoveJobs removes up to limit jobs with the status that finished before the given time, and
 // returns how many. Jobs of deliveries are removed with these.
 func (s *Store) RemoveJobs(
