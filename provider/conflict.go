@@ -35,7 +35,7 @@ func (p problem) overwrites(
 		found = true
 		diags.AddAttributeError(path.Root(name), "Cannot "+p.doing,
 			"The attribute "+name+" was changed outside Terraform since the plan was made. "+
-				"Nothing was changed. Plan again: the new plan shows the present value.")
+				"Nothing was changed. Plan again: the new plan shows the current value.")
 	}
 	return found
 }
