@@ -1,7 +1,9 @@
 package controlplane
 
 import (
+	"cmp"
 	"math"
+	"strings"
 	"time"
 )
 
@@ -27,23 +29,30 @@ func (s DomainStatus) Valid() bool {
 
 // Options are the settings of a domain.
 type Options struct {
-	Wildcard       bool
-	KeyType        KeyType
-	CSRPEM         string // empty: the service generates a key for each certificate
-	Profile        string // ACME profile; empty: the CA's default
-	PreferredChain string
-	CA             string // preferred CA; empty: the configured order
-	AutoIssue      bool
-	AutoRenew      bool
-	Labels         map[string]string
+	Wildcard bool
+	// AdditionalNames are further names in the certificate, canonical and sorted; a wildcard has
+	// the prefix "*.".
+	AdditionalNames []string
+	IssuePartial    bool // order with the names that are delegated
+	KeyType         KeyType
+	CSRPEM          string // empty: the service generates a key for each certificate
+	Profile         string // ACME profile; empty: the CA's default
+	PreferredChain  string
+	CA              string // preferred CA; empty: the configured order
+	AutoIssue       bool
+	AutoRenew       bool
+	Labels          map[string]string
 }
 
 // Domain is a name with certificates that the service keeps valid.
 type Domain struct {
-	ID           string
-	OrgID        string
-	Name         string
-	Target       string // label in the validation zone, without the zone
+	ID     string
+	OrgID  string
+	Name   string
+	Target string // label in the validation zone, without the zone
+	// Targets are the labels of the additional names, by name without "*.". Names that have the
+	// domain's name as their base have no entry.
+	Targets      map[string]string
 	Status       DomainStatus
 	StatusReason Reason
 	Options
@@ -69,6 +78,12 @@ type Domain struct {
 	Version      int64 // grows with every change; the ETag contains it
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
+}
+
+// TargetOf returns the label that the CNAME of one of the domain's names points to. A wildcard has
+// that of its base name.
+func (d *Domain) TargetOf(name string) string {
+	return cmp.Or(d.Targets[strings.TrimPrefix(name, "*.")], d.Target)
 }
 
 // HasCertificate reports whether the domain has a certificate that has not expired at now.

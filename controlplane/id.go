@@ -22,6 +22,7 @@ const (
 	PrefixSession      = "ses"
 	PrefixWebhook      = "whk"
 	PrefixDelivery     = "dlv"
+	PrefixDelegation   = "dlg"
 )
 
 // NewID returns a new TypeID such as "dom_01h455vb4pex5vsknk084sn02q". IDs with one prefix sort by

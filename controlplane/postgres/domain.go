@@ -18,6 +18,8 @@ import (
 // domainOptions are the options of a domain. Every statement that reads or writes domains has them.
 var domainOptions = columns[controlplane.Domain]{
 	{"wildcard", func(d *controlplane.Domain) any { return &d.Wildcard }},
+	{"additional_names", func(d *controlplane.Domain) any { return &d.AdditionalNames }},
+	{"issue_partial", func(d *controlplane.Domain) any { return &d.IssuePartial }},
 	{"key_type", func(d *controlplane.Domain) any { return (*string)(&d.KeyType) }},
 	{"csr_pem", func(d *controlplane.Domain) any { return &d.CSRPEM }},
 	{"profile", func(d *controlplane.Domain) any { return &d.Profile }},
@@ -28,7 +30,7 @@ var domainOptions = columns[controlplane.Domain]{
 	{"labels", func(d *controlplane.Domain) any { return &d.Labels }},
 }
 
-var domainColumns = `d.id, d.org_id, d.name, d.cname_target, d.status, d.status_reason, ` + domainOptions.list("d.") + `,
+var domainColumns = `d.id, d.org_id, d.name, d.cname_target, d.targets, d.status, d.status_reason, ` + domainOptions.list("d.") + `,
 	d.conditions, d.certificate_id, d.expires_at, d.renew_at, d.retry_at, d.last_issued_at,
 	d.options_revision, d.certificate_revision, d.reissue_at, d.check_since, d.check_attempts,
 	d.forbidden_cas, d.version, d.created_at, d.updated_at`
@@ -42,7 +44,8 @@ func scanDomain(row pgx.CollectableRow) (controlplane.Domain, error) {
 // domainFields are the destinations for domainColumns.
 func domainFields(d *controlplane.Domain) []any {
 	return slices.Concat(
-		[]any{&d.ID, &d.OrgID, &d.Name, &d.Target, (*string)(&d.Status), &d.StatusReason},
+		[]any{&d.ID, &d.OrgID, &d.Name, &d.Target, &d.Targets, (*string)(&d.Status),
+			&d.StatusReason},
 		domainOptions.fields(d),
 		[]any{&d.Conditions, &d.CertificateID, &d.ExpiresAt, &d.RenewAt, &d.RetryAt,
 			&d.LastIssuedAt, &d.OptionsRevision, &d.CertificateRevision, &d.ReissueAt,
@@ -214,7 +217,7 @@ var (
 		` WHERE d.org_id = @org_id AND d.id = @domain_id RETURNING d.version, d.updated_at`
 
 	// setDomain is the part of an UPDATE that writes what SaveDomain writes, with saveDomainArgs.
-	setDomain = `status = @status, status_reason = @status_reason, ` + domainOptions.set() + `, conditions = @conditions,
+	setDomain = `status = @status, status_reason = @status_reason, ` + domainOptions.set() + `, targets = @targets, conditions = @conditions,
 		certificate_id = @certificate_id, expires_at = @expires_at, renew_at = @renew_at, retry_at = @retry_at,
 		renewal_queued = d.renewal_queued AND d.renew_at IS NOT DISTINCT FROM @renew_at,
 		options_revision = @options_revision, certificate_revision = @certificate_revision, reissue_at = @reissue_at,
@@ -240,9 +243,16 @@ func domainArgs(d *controlplane.Domain) (named, error) {
 	if d.Labels == nil {
 		d.Labels = map[string]string{}
 	}
+	if d.AdditionalNames == nil {
+		d.AdditionalNames = []string{}
+	}
+	if d.Targets == nil {
+		d.Targets = map[string]string{}
+	}
 	conditions, err := json.Marshal(d.Conditions)
 	return merge(domainOptions.args(d), named{"org_id": d.OrgID, "domain_id": d.ID,
-		"status": d.Status, "status_reason": d.StatusReason, "conditions": conditions}), err
+		"targets": d.Targets, "status": d.Status, "status_reason": d.StatusReason,
+		"conditions": conditions}), err
 }
 
 // DeleteDomain removes a domain with its jobs, orders, challenges, and certificates.

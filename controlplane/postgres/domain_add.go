@@ -48,9 +48,9 @@ var addDomain = `
 			CASE subscription_tier WHEN 'free' THEN @free::int WHEN 'pro' THEN @pro::int ELSE @agency::int END)
 		RETURNING id
 	), dom AS (
-		INSERT INTO domains (id, org_id, name, cname_target, status, status_reason, ` + domainOptions.list("") + `,
+		INSERT INTO domains (id, org_id, name, cname_target, targets, status, status_reason, ` + domainOptions.list("") + `,
 			conditions, check_since, created_at, updated_at)
-		SELECT @domain_id, org.id, @name, @target, @status, @status_reason, ` + domainOptions.placeholders() + `,
+		SELECT @domain_id, org.id, @name, @target, @targets::jsonb, @status, @status_reason, ` + domainOptions.placeholders() + `,
 			@conditions, @created_at, @created_at, @created_at FROM org
 		RETURNING id
 	), job AS (` + insertJob + ` FROM dom)

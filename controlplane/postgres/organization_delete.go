@@ -25,21 +25,19 @@ func (t *Tx) EndOrganization(ctx context.Context, orgID string, now time.Time) e
 const retractBatch = 5000
 
 // RetractTargets notifies the name servers that the targets of a deleted organization no longer
-// exist, in batches. If it fails, they are notified when the domains are removed.
+// exist, in batches. If it fails, they are notified when the targets are removed.
 func (s *Store) RetractTargets(ctx context.Context, orgID string) error {
-	after := Cursor{"-infinity", ""}
+	after := ""
 	for {
 		n := 0
 		err := s.db.QueryRow(ctx, `
 			WITH batch AS MATERIALIZED (
-				SELECT cname_target, created_at, id FROM domains
-				WHERE org_id = $1 AND (created_at, id) > ($2::text::timestamptz, $3) ORDER BY created_at, id LIMIT $4
+				SELECT label FROM targets WHERE org_id = $1 AND label > $2 ORDER BY label LIMIT $3
 			), told AS MATERIALIZED (
-				SELECT count(pg_notify('dcvaas_zone', '-t ' || cname_target)) AS n FROM batch
+				SELECT count(pg_notify('dcvaas_zone', '-t ' || label)) AS n FROM batch
 			)
-			SELECT n, coalesce((SELECT created_at::text FROM batch ORDER BY created_at DESC, id DESC LIMIT 1), ''),
-				coalesce((SELECT id FROM batch ORDER BY created_at DESC, id DESC LIMIT 1), '') FROM told`,
-			orgID, after.Key, after.ID, retractBatch).Scan(&n, &after.Key, &after.ID)
+			SELECT n, coalesce((SELECT max(label) FROM batch), '') FROM told`,
+			orgID, after, retractBatch).Scan(&n, &after)
 		if err != nil || n < retractBatch {
 			return translate(err, "organization", orgID)
 		}
@@ -55,7 +53,8 @@ func (s *Store) DeletedOrganizations(ctx context.Context) ([]string, error) {
 
 // batched are the tables whose number of rows an organization decides, each before those that its
 // rows refer to. Each is read by an index on the organization.
-var batched = []string{"webhook_deliveries", "domains", "idempotency_keys", "webhooks"}
+var batched = []string{"webhook_deliveries", "domains", "delegations", "idempotency_keys",
+	"webhooks"}
 
 // RemoveOrganization removes up to limit rows of a table of a deleted organization, with the rows
 // that belong to them, in one statement. It returns whether rows are left. The last call removes

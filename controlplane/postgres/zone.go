@@ -81,7 +81,7 @@ func waitAlive(ctx context.Context, conn *pgx.Conn) (*pgconn.Notification, error
 func snapshotZone(ctx context.Context, conn *pgx.Conn, now time.Time, f ZoneFeed) error {
 	f.Begin()
 	// Targets come first, so that the target of each challenge is known.
-	rows, err := conn.Query(ctx, `SELECT d.cname_target FROM domains d JOIN organizations o ON o.id = d.org_id WHERE o.deleted_at IS NULL`)
+	rows, err := conn.Query(ctx, `SELECT t.label FROM targets t JOIN organizations o ON o.id = t.org_id WHERE o.deleted_at IS NULL`)
 	if err != nil {
 		return err
 	}
@@ -135,9 +135,9 @@ func (s *Store) LookupTarget(
 ) (exists bool, values []controlplane.Challenge, err error) {
 	rows, err := s.db.Query(ctx, `
 		SELECT coalesce(c.value, ''), coalesce(c.expires_at, 'epoch')
-		FROM domains d JOIN organizations o ON o.id = d.org_id
-		LEFT JOIN challenges c ON c.target = d.cname_target AND c.expires_at > $2
-		WHERE d.cname_target = $1 AND o.deleted_at IS NULL`, label, now)
+		FROM targets t JOIN organizations o ON o.id = t.org_id
+		LEFT JOIN challenges c ON c.target = t.label AND c.expires_at > $2
+		WHERE t.label = $1 AND o.deleted_at IS NULL`, label, now)
 	if err != nil {
 		return false, nil, translate(err, "", "")
 	}
