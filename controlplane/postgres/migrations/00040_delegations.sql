@@ -1,6 +1,6 @@
 -- +goose NO TRANSACTION
 -- +goose Up
--- Delegations are objects of their own, which domains use. Both versions of the program can run
+-- Delegations are separate objects, which domains use. Both versions of the program can run
 -- while this is applied: everything that a domain needs is added by triggers.
 CREATE EXTENSION IF NOT EXISTS pg_trgm;
 CREATE EXTENSION IF NOT EXISTS btree_gin;
