@@ -188,12 +188,16 @@ func ActionNames() []string {
 	return names
 }
 
-// NearestEvent returns the event type that s is most likely a misspelling of.
-func NearestEvent(s string) string { return Nearest(s, EventTypes()) }
-
-// Nearest returns the one of names that s is most likely a misspelling of.
-func Nearest(s string, names []string) string {
-	return slices.MinFunc(names, func(a, b string) int { return distance(s, a) - distance(s, b) })
+// DidYouMean returns "; did you mean x?" with the one of names that s is most likely a misspelling
+// of, or "." if more than half of s would differ.
+func DidYouMean(s string, names []string) string {
+	s = s[:min(len(s), 64)]
+	nearest := slices.MinFunc(names,
+		func(a, b string) int { return distance(s, a) - distance(s, b) })
+	if distance(s, nearest) > len(s)/2 {
+		return "."
+	}
+	return "; did you mean " + nearest + "?"
 }
 
 // distance returns the number of characters to change, add, or remove to turn a into b

@@ -95,11 +95,17 @@ func TestDocumentsNameTheEvents(t *testing.T) {
 	}
 }
 
-func TestNearestEvent(t *testing.T) {
+func TestDidYouMean(t *testing.T) {
 	t.Parallel()
-	if got, want := controlplane.NearestEvent("domain.certificate_isued"),
-		controlplane.ActionCertificateIssued; got != want {
-		t.Errorf("NearestEvent(domain.certificate_isued) = %s, want %s", got, want)
+	for text, want := range map[string]string{
+		"domain.certificate_isued":      "; did you mean domain.certificate_issued?",
+		"wat":                           ".",
+		"":                              ".",
+		strings.Repeat("domain.x", 100): ".",
+	} {
+		if got := controlplane.DidYouMean(text, controlplane.EventTypes()); got != want {
+			t.Errorf("DidYouMean(%.30s) = %q, want %q", text, got, want)
+		}
 	}
 }
 

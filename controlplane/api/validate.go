@@ -1,7 +1,6 @@
 package api
 
 import (
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -147,8 +146,7 @@ func knownType(name, value, what string, known []string) error {
 		return nil
 	}
 	return fieldsError([]controlplane.FieldError{{Pointer: pointer(name),
-		Code: codeInvalidParameter, Detail: fmt.Sprintf("%s is not %s; did you mean %s?", name, what,
-			controlplane.Nearest(value[:min(len(value), 64)], known))}}, nil)
+		Code: codeInvalidParameter, Detail: name + " is not " + what + controlplane.DidYouMean(value, known)}}, nil)
 }
 
 // visitOptions report all violations of a schema. Details are disabled so that no error text

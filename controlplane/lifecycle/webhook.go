@@ -220,10 +220,11 @@ func (s *Service) checkWebhook(address, description *string, events []string, se
 	}
 	for i, e := range events {
 		if !slices.Contains(controlplane.EventTypes(), e) {
-			nearest := controlplane.NearestEvent(e[:min(len(e), 64)])
 			add(controlplane.Invalid(fmt.Sprintf("/events/%d", i), "event-unknown",
-				fmt.Sprintf("Unknown event type %.64q; did you mean %s?", e, nearest),
-				"Send event types such as "+nearest+", or none for all."))
+				fmt.Sprintf("Unknown event type %.64q", e)+
+					controlplane.DidYouMean(e, controlplane.EventTypes()),
+				"Send event types such as "+controlplane.ActionCertificateIssued+
+					", or none for all."))
 		}
 	}
 	_, err := controlplane.WebhookKey(secret)
