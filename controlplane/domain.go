@@ -80,6 +80,9 @@ type Domain struct {
 	UpdatedAt    time.Time
 }
 
+// Names returns the names in the domain's certificate, see CertificateNames.
+func (d *Domain) Names() []string { return CertificateNames(d.Name, d.Options) }
+
 // TargetOf returns the label that the CNAME of one of the domain's names points to. A wildcard has
 // that of its base name.
 func (d *Domain) TargetOf(name string) string {

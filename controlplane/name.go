@@ -25,12 +25,19 @@ func DisplayName(s string) (string, error) {
 	return name, InvalidBy("/name", err)
 }
 
-// CertificateNames returns the names in a domain's certificate.
-func CertificateNames(name string, wildcard bool) []string {
-	if wildcard {
-		return []string{name, "*." + name}
+// CertificateNames returns the names in the certificate of a domain with the given name and options:
+// the name, its wildcard, and the additional names in their order, each once.
+func CertificateNames(name string, o Options) []string {
+	names := []string{name}
+	if o.Wildcard {
+		names = append(names, "*."+name)
 	}
-	return []string{name}
+	for _, additional := range o.AdditionalNames {
+		if !slices.Contains(names, additional) {
+			names = append(names, additional)
+		}
+	}
+	return names
 }
 
 // RegisteredDomain returns the name by which CAs count their limits, see rules.RegisteredDomain.

@@ -1,7 +1,6 @@
 package controlplane_test
 
 import (
-	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -42,10 +41,22 @@ func TestParseName(t *testing.T) {
 
 func TestCertificateNames(t *testing.T) {
 	t.Parallel()
-	for wildcard, want := range map[bool][]string{false: {"example.com"},
-		true: {"example.com", "*.example.com"}} {
-		if got := controlplane.CertificateNames("example.com", wildcard); !slices.Equal(got, want) {
-			t.Errorf("CertificateNames(example.com, %v) = %q, want %q", wildcard, got, want)
+	for _, tt := range []struct {
+		o    controlplane.Options
+		want []string
+	}{
+		{controlplane.Options{}, []string{"example.com"}},
+		{controlplane.Options{Wildcard: true}, []string{"example.com", "*.example.com"}},
+		{controlplane.Options{AdditionalNames: []string{"*.example.com"}},
+			[]string{"example.com", "*.example.com"}},
+		{controlplane.Options{Wildcard: true, AdditionalNames: []string{"*.a.example",
+			"*.example.com", "a.example", "example.com", "www.example.net"}},
+			[]string{"example.com", "*.example.com", "*.a.example", "a.example",
+				"www.example.net"}},
+	} {
+		d := controlplane.Domain{Name: "example.com", Options: tt.o}
+		if diff := cmp.Diff(tt.want, d.Names()); diff != "" {
+			t.Errorf("Names of example.com with %+v (-want +got):\n%s", tt.o, diff)
 		}
 	}
 }

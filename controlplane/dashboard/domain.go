@@ -179,8 +179,7 @@ func options(d *controlplane.Domain) []fact {
 		return off
 	}
 	facts := []fact{
-		{Name: "Names", Value: strings.Join(controlplane.CertificateNames(d.Name, d.Wildcard),
-			", "), Mono: true},
+		{Name: "Names", Value: strings.Join(d.Names(), ", "), Mono: true},
 		{Name: "Key", Value: yes(d.CSRPEM != "", keyTitle(d.KeyType)+", held by you (CSR)",
 			keyTitle(d.KeyType)+", new for every certificate")},
 		{Name: "Auto-issue", Value: yes(d.AutoIssue, "Yes, after DNS verification",

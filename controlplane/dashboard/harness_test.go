@@ -299,7 +299,7 @@ func certificateFor(
 		t.Fatal(err)
 	}
 	serial, _ := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 140))
-	names := controlplane.CertificateNames(d.Name, d.Wildcard)
+	names := d.Names()
 	der, err := x509.CreateCertificate(rand.Reader,
 		&x509.Certificate{SerialNumber: serial, DNSNames: names, NotBefore: from, NotAfter: to}, ca,
 		key.Public(), key)

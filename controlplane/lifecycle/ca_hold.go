@@ -15,8 +15,7 @@ var untilReleased = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 // unpause forgets that CAs have paused the domain's names, because a person requests its
 // certificate: they may have unpaused them at the CA.
 func unpause(ctx context.Context, t *postgres.Tx, d *controlplane.Domain) error {
-	return t.UnpauseNames(ctx, d.OrgID,
-		controlplane.Identifiers(controlplane.CertificateNames(d.Name, d.Wildcard)))
+	return t.UnpauseNames(ctx, d.OrgID, controlplane.Identifiers(d.Names()))
 }
 
 // retryPaused makes a job due that waits because CAs have paused its names, and forgets the pauses.

@@ -31,7 +31,7 @@ func (s *Service) checkOptions(
 		o.KeyType = rules.DefaultKeyType
 	}
 	check("/key_type", rules.CheckKeyType(string(o.KeyType)))
-	names := controlplane.CertificateNames(name, o.Wildcard)
+	names := controlplane.CertificateNames(name, *o)
 	check("/name", rules.CheckNames(names, o.Profile))
 	if o.CSRPEM != "" && name != "" && newCSR {
 		_, kt, err := controlplane.ValidateCSR(o.CSRPEM, names)

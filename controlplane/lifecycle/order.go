@@ -218,7 +218,7 @@ func (w *work) quota(
 	ctx context.Context, ca string, accounts []string,
 ) (controlplane.QuotaRequest, error) {
 	q := controlplane.QuotaRequest{CA: ca, Accounts: accounts, Org: w.domain.OrgID,
-		Names:  controlplane.CertificateNames(w.domain.Name, w.domain.Wildcard),
+		Names:  w.domain.Names(),
 		Waiter: w.claim.Job.ID, OrderID: controlplane.NewID(controlplane.PrefixOrder)}
 	due, revoked, err := w.due(ctx)
 	if err != nil {

@@ -22,8 +22,7 @@ func (w *work) openAccounts(
 	ctx context.Context, r *round, ca string, now time.Time,
 ) (open []string, first closedAccount, err error) {
 	all := w.Issuer.Accounts(ca)
-	found, err := w.standings(ctx, w.domain.OrgID, ca, all,
-		controlplane.CertificateNames(w.domain.Name, w.domain.Wildcard))
+	found, err := w.standings(ctx, w.domain.OrgID, ca, all, w.domain.Names())
 	if err != nil {
 		return nil, first, err
 	}

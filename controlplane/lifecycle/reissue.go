@@ -191,7 +191,7 @@ func revisionOf(d *controlplane.Domain, o *controlplane.Order) int64 {
 // isFor reports whether the order was placed with the domain's options.
 func isFor(d *controlplane.Domain, o *controlplane.Order) bool {
 	if o.Profile != d.Profile || o.PreferredChain != d.PreferredChain ||
-		!slices.Equal(o.Names, controlplane.CertificateNames(d.Name, d.Wildcard)) {
+		!slices.Equal(o.Names, d.Names()) {
 		return false
 	}
 	if d.CSRPEM == "" {
