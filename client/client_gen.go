@@ -1776,6 +1776,9 @@ type Organization struct {
 	// Example: 2026-11-22T09:30:00Z
 	CreatedAt time.Time `json:"created_at"`
 
+	// Delegations Usage and limit of one resource.
+	Delegations Usage `json:"delegations"`
+
 	// Domains Usage and limit of one resource.
 	Domains Usage `json:"domains"`
 
@@ -1792,7 +1795,7 @@ type Organization struct {
 	// RateLimit Number of calls per time window.
 	RateLimit RateLimit `json:"rate_limit"`
 
-	// Tier The plan: free has 3 domains, pro 15, agency 50.
+	// Tier The plan: free has 3 domains and 25 delegations, pro 15 and 500, agency 50 and 5,000.
 	Tier Tier `json:"tier"`
 }
 
@@ -1815,6 +1818,9 @@ type OrganizationUsage struct {
 	//
 	// Example: 21
 	Certificates30d int `json:"certificates_30d"`
+
+	// Delegations Usage and limit of one resource.
+	Delegations Usage `json:"delegations"`
 
 	// Domains Usage and limit of one resource.
 	Domains Usage `json:"domains"`
@@ -2095,7 +2101,7 @@ type StatusSummaryActor string
 // StatusSummaryState With a valid certificate: `active`; `renewing`, its renewal, or the order for changed options, is in progress or waits for the CA; or `at_risk`, it is outdated, or its renewal would fail, fails, or is late. Before the first certificate: `waiting` for a step of the setup; `in_progress`; or `blocked` by a problem. Otherwise `expired` or `revoked`.
 type StatusSummaryState string
 
-// Tier The plan: free has 3 domains, pro 15, agency 50.
+// Tier The plan: free has 3 domains and 25 delegations, pro 15 and 500, agency 50 and 5,000.
 type Tier string
 
 // Token An API token, without its secret.

@@ -145,6 +145,28 @@ func TestMaxDomains(t *testing.T) {
 	}
 }
 
+func TestMaxDelegations(t *testing.T) {
+	t.Parallel()
+	none, many := 0, 1000
+	for _, tt := range []struct {
+		name string
+		o    controlplane.Organization
+		want int
+	}{
+		{"free", controlplane.Organization{Tier: controlplane.TierFree}, 25},
+		{"pro", controlplane.Organization{Tier: controlplane.TierPro}, 500},
+		{"agency", controlplane.Organization{Tier: controlplane.TierAgency}, 5000},
+		{"limit of 0", controlplane.Organization{Tier: controlplane.TierPro, DomainLimit: &many,
+			DelegationLimit: &none}, 0},
+		{"more domains", controlplane.Organization{Tier: controlplane.TierFree,
+			DomainLimit: &many}, 1000},
+	} {
+		if got := tt.o.MaxDelegations(); got != tt.want {
+			t.Errorf("%s: MaxDelegations() = %d, want %d", tt.name, got, tt.want)
+		}
+	}
+}
+
 // Pauses while a dependency is unavailable double from 10 s to at most 15 min, with jitter.
 func TestPause(t *testing.T) {
 	t.Parallel()

@@ -26,6 +26,17 @@ func (t Tier) Domains() int {
 	return 3
 }
 
+// Delegations returns how many delegations the tier includes.
+func (t Tier) Delegations() int {
+	switch t {
+	case TierPro:
+		return 500
+	case TierAgency:
+		return 5000
+	}
+	return 25
+}
+
 // Role is what a user may do in an organization.
 type Role string
 
@@ -47,7 +58,11 @@ type Organization struct {
 	Tier        Tier
 	DomainLimit *int // overrides the tier's
 	Domains     int  // how many it has
-	CreatedAt   time.Time
+
+	DelegationLimit *int // overrides the tier's
+	Delegations     int  // how many it has
+
+	CreatedAt time.Time
 }
 
 // MaxDomains returns how many domains the organization may have.
@@ -56,6 +71,15 @@ func (o *Organization) MaxDomains() int {
 		return *o.DomainLimit
 	}
 	return o.Tier.Domains()
+}
+
+// MaxDelegations returns how many delegations the organization may have: at least one for each
+// domain, unless its own limit is lower.
+func (o *Organization) MaxDelegations() int {
+	if o.DelegationLimit != nil {
+		return *o.DelegationLimit
+	}
+	return max(o.Tier.Delegations(), o.MaxDomains())
 }
 
 // OrderBudget returns how many orders the organization may place in a BudgetPeriod, not counting

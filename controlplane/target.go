@@ -23,14 +23,14 @@ func Target(key []byte, orgID, name string) string {
 	return strings.ToLower(targetEncoding.EncodeToString(mac.Sum(nil)[:20]))
 }
 
-// Delegation is the record that a customer creates.
-type Delegation struct {
+// Record is the CNAME that a customer creates.
+type Record struct {
 	Name   string `json:"name"` // _acme-challenge.example.com
 	Type   string `json:"type"` // always CNAME
 	Target string `json:"target"`
 }
 
-// NewDelegation returns the record for a name with the given target label in a zone.
-func NewDelegation(name, label, zone string) Delegation {
-	return Delegation{Name: rules.ChallengeName(name), Type: "CNAME", Target: label + "." + zone}
+// NewRecord returns the record for a name with the given target label in a zone.
+func NewRecord(name, label, zone string) Record {
+	return Record{Name: rules.ChallengeName(name), Type: "CNAME", Target: label + "." + zone}
 }

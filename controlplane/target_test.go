@@ -46,12 +46,12 @@ func TestTargetDiffersByKeyOrganizationAndName(t *testing.T) {
 	}
 }
 
-func TestNewDelegation(t *testing.T) {
+func TestNewRecord(t *testing.T) {
 	t.Parallel()
-	want := controlplane.Delegation{Name: "_acme-challenge.example.com", Type: "CNAME",
+	want := controlplane.Record{Name: "_acme-challenge.example.com", Type: "CNAME",
 		Target: "abc.acme.dcvaas-verify.com"}
-	if got := controlplane.NewDelegation("example.com", "abc",
+	if got := controlplane.NewRecord("example.com", "abc",
 		"acme.dcvaas-verify.com"); got != want {
-		t.Errorf("NewDelegation(example.com) = %+v, want %+v", got, want)
+		t.Errorf("NewRecord(example.com) = %+v, want %+v", got, want)
 	}
 }

@@ -64,7 +64,7 @@ func (a *API) GetUsage(
 		return nil, err
 	}
 	body := organizationBody(o)
-	return GetUsage200JSONResponse{Domains: body.Domains,
+	return GetUsage200JSONResponse{Domains: body.Domains, Delegations: body.Delegations,
 		Webhooks: Usage{Used: n.Webhooks, Limit: o.Tier.Webhooks()}, Members: n.Members,
 		Tokens:          n.Tokens,
 		Certificates30d: n.Certificates, AuditRetentionDays: int(o.Tier.LogKept().Hours() / 24),
@@ -76,8 +76,9 @@ func organizationBody(o *controlplane.Organization) Organization {
 	limit := o.Tier.RateLimit()
 	return Organization{
 		Id: o.ID, Name: o.Name, Tier: Tier(o.Tier),
-		Domains:   Usage{Used: o.Domains, Limit: o.MaxDomains()},
-		RateLimit: RateLimit{Requests: limit.Calls, WindowSeconds: int(limit.Window.Seconds())},
-		CreatedAt: o.CreatedAt.UTC(),
+		Domains:     Usage{Used: o.Domains, Limit: o.MaxDomains()},
+		Delegations: Usage{Used: o.Delegations, Limit: o.MaxDelegations()},
+		RateLimit:   RateLimit{Requests: limit.Calls, WindowSeconds: int(limit.Window.Seconds())},
+		CreatedAt:   o.CreatedAt.UTC(),
 	}
 }

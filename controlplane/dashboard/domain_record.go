@@ -123,6 +123,6 @@ func (d *Dashboard) recordView(
 
 // terraform fills in a resource. Names and targets have only letters, digits, hyphens, dots, and
 // underscores, so nothing needs to be quoted.
-func terraform(form string, r controlplane.Delegation) string {
+func terraform(form string, r controlplane.Record) string {
 	return fmt.Sprintf(form, r.Name, recordTTL, r.Target)
 }

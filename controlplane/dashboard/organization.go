@@ -98,6 +98,7 @@ func usage(o *controlplane.Organization, n controlplane.Counts) []fact {
 	return []fact{
 		{Name: "Plan", Value: plain(string(o.Tier))},
 		{Name: "Domains", Value: of(o.Domains, o.MaxDomains())},
+		{Name: "Delegations", Value: of(o.Delegations, o.MaxDelegations())},
 		{Name: "Webhooks", Value: of(n.Webhooks, o.Tier.Webhooks())},
 		{Name: "API calls", Value: fmt.Sprintf("%d per %d s", calls.Calls,
 			calls.Window/time.Second)},

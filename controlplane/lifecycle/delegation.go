@@ -8,12 +8,12 @@ import (
 
 // Delegation returns the CNAME for a name in an organization. It stores nothing. Its error is about
 // the field /name.
-func (s *Service) Delegation(orgID, name string) (controlplane.Delegation, error) {
+func (s *Service) Delegation(orgID, name string) (controlplane.Record, error) {
 	canonical, err := s.parseName(name)
 	if err != nil {
-		return controlplane.Delegation{}, err
+		return controlplane.Record{}, err
 	}
-	return controlplane.NewDelegation(canonical, controlplane.Target(s.TargetKey, orgID, canonical),
+	return controlplane.NewRecord(canonical, controlplane.Target(s.TargetKey, orgID, canonical),
 		s.Zone), nil
 }
 
@@ -35,6 +35,6 @@ func (s *Service) parseName(name string) (string, error) {
 }
 
 // DelegationOf returns a domain's CNAME.
-func (s *Service) DelegationOf(d *controlplane.Domain) controlplane.Delegation {
-	return controlplane.NewDelegation(d.Name, d.Target, s.Zone)
+func (s *Service) DelegationOf(d *controlplane.Domain) controlplane.Record {
+	return controlplane.NewRecord(d.Name, d.Target, s.Zone)
 }

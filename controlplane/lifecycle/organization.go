@@ -12,6 +12,8 @@ type NewOrganization struct {
 	Name        string
 	Tier        controlplane.Tier
 	DomainLimit *int // overrides the limit of the tier
+
+	DelegationLimit *int // overrides the limit of the tier
 }
 
 // CreateOrganization adds an organization.
@@ -27,7 +29,8 @@ func (s *Service) CreateOrganization(
 			"The tier must be free, pro, or agency.", "Send one of these tiers.")
 	}
 	o := &controlplane.Organization{ID: controlplane.NewID(controlplane.PrefixOrganization),
-		Name: name, Tier: in.Tier, DomainLimit: in.DomainLimit, CreatedAt: s.now()}
+		Name: name, Tier: in.Tier, DomainLimit: in.DomainLimit,
+		DelegationLimit: in.DelegationLimit, CreatedAt: s.now()}
 	err = s.Store.InTx(ctx, func(t *postgres.Tx) error {
 		return s.addOrganization(ctx, t, actor,
 			o)

@@ -54,7 +54,7 @@ func (q queries) Memberships(
 	ctx context.Context, userID string,
 ) ([]controlplane.Membership, error) {
 	rows, err := q.db.Query(ctx,
-		`SELECT m.role, o.id, o.name, o.subscription_tier, o.domain_limit, o.domain_count, o.created_at
+		`SELECT m.role, o.id, o.name, o.subscription_tier, o.domain_limit, o.domain_count, o.delegation_limit, o.delegation_count, o.created_at
 		FROM organization_members m JOIN organizations o ON o.id = m.org_id AND o.deleted_at IS NULL JOIN users u ON u.id = m.user_id
 		WHERE m.user_id = $1 ORDER BY o.id = u.last_org_id DESC, m.created_at, o.id`, userID)
 	if err != nil {
@@ -63,8 +63,7 @@ func (q queries) Memberships(
 	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (controlplane.Membership,
 		error) {
 		var m controlplane.Membership
-		o := &m.Organization
-		err := row.Scan(&m.Role, &o.ID, &o.Name, &o.Tier, &o.DomainLimit, &o.Domains, &o.CreatedAt)
+		err := row.Scan(append([]any{&m.Role}, organizationFields(&m.Organization)...)...)
 		return m, err
 	})
 	return all, translate(err, "", "")

@@ -8,12 +8,18 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-const organizationColumns = `id, name, subscription_tier, domain_limit, domain_count, created_at`
+const organizationColumns = `id, name, subscription_tier, domain_limit, domain_count, delegation_limit, delegation_count, created_at`
 
 func scanOrganization(row pgx.CollectableRow) (controlplane.Organization, error) {
 	var o controlplane.Organization
-	err := row.Scan(&o.ID, &o.Name, &o.Tier, &o.DomainLimit, &o.Domains, &o.CreatedAt)
+	err := row.Scan(organizationFields(&o)...)
 	return o, err
+}
+
+// organizationFields are the destinations for organizationColumns.
+func organizationFields(o *controlplane.Organization) []any {
+	return []any{&o.ID, &o.Name, &o.Tier, &o.DomainLimit, &o.Domains, &o.DelegationLimit,
+		&o.Delegations, &o.CreatedAt}
 }
 
 // Organization returns one organization. One that was deleted is not found.
@@ -47,8 +53,8 @@ func (q queries) Organizations(ctx context.Context) ([]controlplane.Organization
 // AddOrganization stores a new organization.
 func (q queries) AddOrganization(ctx context.Context, o *controlplane.Organization) error {
 	_, err := q.db.Exec(ctx,
-		`INSERT INTO organizations (id, name, subscription_tier, domain_limit, created_at) VALUES ($1, $2, $3, $4, $5)`,
-		o.ID, o.Name, o.Tier, o.DomainLimit, o.CreatedAt)
+		`INSERT INTO organizations (id, name, subscription_tier, domain_limit, delegation_limit, created_at) VALUES ($1, $2, $3, $4, $5, $6)`,
+		o.ID, o.Name, o.Tier, o.DomainLimit, o.DelegationLimit, o.CreatedAt)
 	return translate(err, "organization", o.ID)
 }
 

@@ -145,7 +145,7 @@ func (p *pipeline) delegate(n int) error {
 	for i := range p.names {
 		p.serial++
 		p.names[i] = fmt.Sprintf("n%d.example.com", p.serial)
-		var record controlplane.Delegation
+		var record controlplane.Record
 		if _, err := p.call(p.ctx, http.MethodGet, "/api/delegation?name="+
 			url.QueryEscape(p.names[i]), nil, nil, &record); err != nil {
 			return err

@@ -32,7 +32,7 @@ func (n *noise) work() error {
 	names := make([]string, 3) // the free plan's limit
 	for i := range names {
 		names[i] = fmt.Sprintf("n%d-%d.example.org", n.number, i)
-		var record controlplane.Delegation
+		var record controlplane.Record
 		if err := n.mustCall(http.MethodGet, "/api/delegation?name="+url.QueryEscape(names[i]), nil,
 			&record); err != nil {
 			return err

@@ -31,6 +31,8 @@ type createOrgCommand struct {
 	Name        string `arg:"" help:"Name of the organization."`
 	Tier        string `default:"free" enum:"free,pro,agency" help:"free, pro, or agency."`
 	DomainLimit *int   `help:"Maximum number of domains; overrides the tier's limit."`
+
+	DelegationLimit *int `help:"Maximum number of delegations; overrides the tier's limit."`
 }
 
 // Run creates the organization.
@@ -42,7 +44,7 @@ func (c *createOrgCommand) Run(r *run) error {
 	defer done()
 	org, err := service.CreateOrganization(r.ctx, adminActor(),
 		lifecycle.NewOrganization{Name: c.Name, Tier: controlplane.Tier(c.Tier),
-			DomainLimit: c.DomainLimit})
+			DomainLimit: c.DomainLimit, DelegationLimit: c.DelegationLimit})
 	if err != nil {
 		return forPeople(err)
 	}
