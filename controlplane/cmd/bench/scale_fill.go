@@ -9,8 +9,9 @@ import (
 )
 
 // scaleTables are the tables that fill writes.
-var scaleTables = []string{"organizations", "domains", "certificates", "audit_logs", "jobs",
-	"webhook_deliveries", "webhook_attempts"}
+var scaleTables = []string{"organizations", "domains", "targets", "delegations",
+	"domain_delegations", "certificates", "audit_logs", "jobs", "webhook_deliveries",
+	"webhook_attempts"}
 
 // fill writes the domains of all organizations, with their history, directly into the database. The
 // rows depend only on the size. Everything due is in the future. A few rows in ten thousand have a
@@ -75,8 +76,9 @@ func (s *scaled) rows() []string {
 		"@small_first", fmt.Sprint(s.small.First), "@size", fmt.Sprint(n.small),
 		"@big", fmt.Sprint(n.big))
 	var out []string
-	for _, sql := range []string{scaleOrganizations, scaleDomains, scaleCounts, scaleIssuers,
-		scaleCertificates, scaleLog, scaleJobs, scaleDeliveries, scaleAttempts} {
+	for _, sql := range []string{scaleOrganizations, scaleDomains, scaleCounts, scaleTargets,
+		scaleDelegations, scaleUses, scaleIssuers, scaleCertificates, scaleLog, scaleJobs,
+		scaleDeliveries, scaleAttempts} {
 		out = append(out, values.Replace(sql))
 	}
 	return out
@@ -111,6 +113,16 @@ const (
 		FROM generate_series(1, @n) d`
 
 	scaleCounts = `UPDATE organizations SET domain_count = n FROM (SELECT org_id, count(*) AS n FROM domains GROUP BY 1) c WHERE id = org_id`
+
+	// What the triggers of domains do otherwise.
+	scaleTargets = `INSERT INTO targets (label, org_id) SELECT cname_target, org_id FROM domains ORDER BY 1`
+
+	scaleDelegations = `
+		INSERT INTO delegations (id, org_id, name, target, state, check_since, last_checked_at, created_at, updated_at)
+		SELECT 'dlg' || substr(id, 4), org_id, name, cname_target, CASE WHEN certificate_id = '' THEN 'unchecked' ELSE 'delegated' END,
+			created_at, CASE WHEN certificate_id <> '' THEN created_at END, created_at, created_at FROM domains`
+
+	scaleUses = `INSERT INTO domain_delegations (domain_id, delegation_id) SELECT id, 'dlg' || substr(id, 4) FROM domains`
 
 	scaleIssuers = `INSERT INTO issuer_chains (sha256, pem) VALUES (sha256('issuers'), repeat(md5('issuers'), 60))`
 
