@@ -54,9 +54,9 @@ func (s *Service) Retain(ctx context.Context) (int, error) {
 	total := 0
 	_, err := s.Store.TryLocked(ctx, "dcvaas-retain", func(ctx context.Context) error {
 		for {
-			n, err := s.Store.RemoveOldLog(ctx, s.now(), retainBatch)
+			n, more, err := s.Store.RemoveOldLog(ctx, s.now(), retainBatch)
 			total += n
-			if err != nil || n < retainBatch {
+			if err != nil || !more {
 				return err
 			}
 		}

@@ -34,6 +34,11 @@ func (s *Store) ExplainReissues(
 	return s.explainUndone(ctx, queueReissues, reissueArgs(now, again, limit))
 }
 
+// ExplainDueLogs returns the plan with which RemoveOldLog finds the organizations to visit.
+func (s *Store) ExplainDueLogs(ctx context.Context, now time.Time) (string, error) {
+	return explain(ctx, s.db, dueLogs, named{"now": now, "limit": retainOrganizations})
+}
+
 // ExplainClaim returns the plan of ClaimJob, which it rolls back.
 func (s *Store) ExplainClaim(
 	ctx context.Context, id string, generation int,

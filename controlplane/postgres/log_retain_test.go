@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
 // logged appends an entry that is age old to an organization's log.
@@ -44,16 +45,16 @@ func TestRetention(t *testing.T) {
 	}
 	// Entries must be old enough both at now and by the database's clock.
 	for _, now := range []time.Time{time.Now().Add(-10 * time.Minute), start} {
-		n, err := d.RemoveOldLog(t.Context(), now, 100)
+		n, _, err := d.RemoveOldLog(t.Context(), now, 100)
 		if d.must(err); n != 0 {
 			t.Errorf("RemoveOldLog(%v) = %d, want 0", now, n)
 		}
 	}
 	removed := 0
 	for {
-		n, err := d.RemoveOldLog(t.Context(), time.Now().Add(24*time.Hour), 5)
+		n, more, err := d.RemoveOldLog(t.Context(), time.Now().Add(24*time.Hour), 5)
 		d.must(err)
-		if removed += n; n < 5 {
+		if removed += n; !more {
 			break
 		}
 	}
@@ -65,6 +66,57 @@ func TestRetention(t *testing.T) {
 			t.Errorf("%s has %d entries, want 2", org, n)
 		}
 	}
+}
+
+// The removal visits only the organizations whose oldest entry is due, however many there are, and
+// again when the tier changes.
+func TestRetentionVisitsWhatIsDue(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	d.exec(`INSERT INTO organizations (id, name) SELECT 'org_' || i, 'n' FROM generate_series(1, 3000) i`)
+	pro := d.tierOrg(controlplane.TierPro)
+	d.logged(pro, controlplane.TierFree.LogKept()+time.Hour)
+	d.logged(pro, controlplane.TierPro.LogKept()-time.Hour)
+	remove := func(want, calls int) {
+		t.Helper()
+		removed := 0
+		for more := true; more; calls-- {
+			n, again, err := d.RemoveOldLog(t.Context(), time.Now(), 100)
+			d.must(err)
+			removed, more = removed+n, again
+		}
+		if removed != want || calls != 0 {
+			t.Errorf("RemoveOldLog removed %d entries, with %d calls left, want %d and 0", removed,
+				calls, want)
+		}
+	}
+	remove(0, 7) // each organization once
+	remove(0, 1)
+	d.exec(`VACUUM ANALYZE organizations`)
+	plan, err := d.ExplainDueLogs(t.Context(), time.Now())
+	d.must(err)
+	if n := blocks(plan); n > 5 {
+		t.Errorf("the search for due organizations touches %d blocks, want at most 5:\n%s", n, plan)
+	}
+	due := value[time.Time](d, `SELECT log_due_at FROM organizations WHERE id = $1`, pro)
+	if in := time.Until(due); in < 50*time.Minute || in > time.Hour {
+		t.Errorf("the pro organization is due in %s, want in an hour", in)
+	}
+	d.exec(`UPDATE organizations SET subscription_tier = 'free' WHERE id = $1`, pro)
+	remove(2, 1)
+	d.exec(`UPDATE organizations SET log_due_at = now() WHERE id = $1`, pro)
+	d.logged(pro, controlplane.TierFree.LogKept()+time.Hour)
+	if err := d.InTx(t.Context(), func(tx *postgres.Tx) error {
+		if _, err := tx.LockOrganization(t.Context(), pro); err != nil {
+			return err
+		}
+		remove(1, 1) // does not wait for the organization
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	d.logged(pro, controlplane.TierFree.LogKept()+time.Hour)
+	remove(1, 1) // it has remained due
 }
 
 // The database rejects every other change of the log, even in the transaction of the retention and
