@@ -61,8 +61,8 @@ func (c *Client) Diagnosis(ctx context.Context, ref string) (*Examination, error
 }
 
 // Delegation returns the CNAME record for a name, without creating anything.
-func (c *Client) Delegation(ctx context.Context, name string) (*Delegation, error) {
-	return decode[Delegation](c.raw.GetDelegation(ctx, &GetDelegationParams{Name: name}))
+func (c *Client) Delegation(ctx context.Context, name string) (*DelegationRecord, error) {
+	return decode[DelegationRecord](c.raw.GetDelegation(ctx, &GetDelegationParams{Name: name}))
 }
 
 // Job returns a job.

@@ -102,15 +102,36 @@ func (e ConditionType) Valid() bool {
 	}
 }
 
-// Defines values for DelegationType.
+// Defines values for DelegationRecordType.
 const (
-	DelegationTypeCNAME DelegationType = "CNAME"
+	DelegationRecordTypeCNAME DelegationRecordType = "CNAME"
 )
 
-// Valid indicates whether the value is a known member of the DelegationType enum.
-func (e DelegationType) Valid() bool {
+// Valid indicates whether the value is a known member of the DelegationRecordType enum.
+func (e DelegationRecordType) Valid() bool {
 	switch e {
-	case DelegationTypeCNAME:
+	case DelegationRecordTypeCNAME:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DelegationState.
+const (
+	DelegationStateBroken    DelegationState = "broken"
+	DelegationStateDelegated DelegationState = "delegated"
+	DelegationStateUnchecked DelegationState = "unchecked"
+)
+
+// Valid indicates whether the value is a known member of the DelegationState enum.
+func (e DelegationState) Valid() bool {
+	switch e {
+	case DelegationStateBroken:
+		return true
+	case DelegationStateDelegated:
+		return true
+	case DelegationStateUnchecked:
 		return true
 	default:
 		return false
@@ -612,6 +633,30 @@ func (e DownloadCertificateParamsFormat) Valid() bool {
 	}
 }
 
+// Defines values for ListDelegationsParamsSort.
+const (
+	ListDelegationsParamsSortCreatedAt      ListDelegationsParamsSort = "created_at"
+	ListDelegationsParamsSortMinusCreatedAt ListDelegationsParamsSort = "-created_at"
+	ListDelegationsParamsSortMinusName      ListDelegationsParamsSort = "-name"
+	ListDelegationsParamsSortName           ListDelegationsParamsSort = "name"
+)
+
+// Valid indicates whether the value is a known member of the ListDelegationsParamsSort enum.
+func (e ListDelegationsParamsSort) Valid() bool {
+	switch e {
+	case ListDelegationsParamsSortCreatedAt:
+		return true
+	case ListDelegationsParamsSortMinusCreatedAt:
+		return true
+	case ListDelegationsParamsSortMinusName:
+		return true
+	case ListDelegationsParamsSortName:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListDomainsParamsSort.
 const (
 	ListDomainsParamsSortCreatedAt      ListDomainsParamsSort = "created_at"
@@ -1078,8 +1123,120 @@ type ConditionStatus string
 // ConditionType Aspect: the delegation, the certificate, or its renewal.
 type ConditionType string
 
-// Delegation The only record that a customer creates.
+// Delegation A name with a target in the validation zone. It exists while a domain uses it or it is
+// pinned, and is checked once, however many domains use it.
 type Delegation struct {
+	// Cause Why it is broken; null otherwise.
+	Cause nullable.Nullable[DelegationCause] `json:"cause"`
+
+	// CreatedAt Time of creation.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// DomainCount Number of domains that use it, including those not listed in `domain_ids`.
+	//
+	// Example: 1
+	DomainCount int `json:"domain_count"`
+
+	// DomainIds IDs of domains that use it, oldest first, at most 100. A token that is restricted to some domains gets only these.
+	//
+	// Example: ["dom_01k9z5w7r8e4bs6v0q1d2m3n4p"]
+	DomainIds []string `json:"domain_ids"`
+
+	// Id ID of the delegation.
+	//
+	// Example: dlg_01k9z5w7r8e4bs6v0q1d2m3n4p
+	Id string `json:"id"`
+
+	// LastCheckedAt Time of the last check.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	LastCheckedAt nullable.Nullable[time.Time] `json:"last_checked_at"`
+
+	// Name The name, in A-labels. A wildcard uses the delegation of its base name.
+	//
+	// Example: example.com
+	Name string `json:"name"`
+
+	// NextCheckAt Time of its next check; null if none is scheduled. The domains that use it are checked as well, each at its own time.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	NextCheckAt nullable.Nullable[time.Time] `json:"next_check_at"`
+
+	// Pinned Whether it stays without a domain that uses it.
+	Pinned bool `json:"pinned"`
+
+	// Record The only record that a customer creates.
+	Record DelegationRecord `json:"record"`
+
+	// State `unchecked`: no check had a result yet. `delegated`: the CNAME points to the target.
+	// `broken`: it does not; `cause` says why.
+	State DelegationState `json:"state"`
+
+	// UpdatedAt Time of the last change.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// DelegationCause Why a delegation is broken, and the fix.
+type DelegationCause struct {
+	// Code Stable code, explained at `/problems/{code}`.
+	//
+	// Example: cname-mismatch
+	Code string `json:"code"`
+
+	// Expected Expected value.
+	//
+	// Example: _acme-challenge.example.com. CNAME 6xk3v5q2n7w4t8r1p9m0j6h3g5f2d4sa.acme.dcvaas-verify.com.
+	Expected string `json:"expected"`
+
+	// Fix Exact step that fixes the problem.
+	//
+	// Example: In the zone example.com at Cloudflare, set the CNAME of _acme-challenge to the target, with the proxy off.
+	Fix string `json:"fix"`
+
+	// Message Human-readable text.
+	//
+	// Example: The CNAME points to another target.
+	Message string `json:"message"`
+
+	// Observed What DNS returned: at most 10 values of 255 characters, separated by `; `, and the number of further values.
+	//
+	// Example: _acme-challenge.example.com. CNAME elsewhere.example.net.
+	Observed string `json:"observed"`
+
+	// ObservedCount Number of observed values, including those not listed in `observed`.
+	//
+	// Example: 1
+	ObservedCount int `json:"observed_count"`
+}
+
+// DelegationCreate A delegation to pin.
+type DelegationCreate struct {
+	// Name A domain name in any case, with or without a trailing dot, in Unicode or A-labels, without a wildcard's `*.`.
+	//
+	// Example: example.com
+	Name string `json:"name"`
+}
+
+// DelegationList A page of delegations.
+type DelegationList struct {
+	// Data Objects of this page.
+	Data []Delegation `json:"data"`
+
+	// HasMore Whether another page follows.
+	HasMore bool `json:"has_more"`
+
+	// NextCursor The `cursor` of the next page; null on the last page.
+	//
+	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
+	NextCursor nullable.Nullable[string] `json:"next_cursor"`
+}
+
+// DelegationRecord The only record that a customer creates.
+type DelegationRecord struct {
 	// Name Name of the record.
 	//
 	// Example: _acme-challenge.example.com
@@ -1091,11 +1248,21 @@ type Delegation struct {
 	Target string `json:"target"`
 
 	// Type Type of the record.
-	Type DelegationType `json:"type"`
+	Type DelegationRecordType `json:"type"`
 }
 
-// DelegationType Type of the record.
-type DelegationType string
+// DelegationRecordType Type of the record.
+type DelegationRecordType string
+
+// DelegationState `unchecked`: no check had a result yet. `delegated`: the CNAME points to the target.
+// `broken`: it does not; `cause` says why.
+type DelegationState string
+
+// DelegationUpdate Changes of a delegation. Fields that are not sent stay unchanged.
+type DelegationUpdate struct {
+	// Pinned Whether it stays without a domain that uses it.
+	Pinned *bool `json:"pinned,omitempty"`
+}
 
 // Diagnosis One finding, with the observed and expected state and the fix.
 type Diagnosis struct {
@@ -1190,7 +1357,7 @@ type Domain struct {
 	CsrPem nullable.Nullable[string] `json:"csr_pem"`
 
 	// Delegation The only record that a customer creates.
-	Delegation Delegation `json:"delegation"`
+	Delegation DelegationRecord `json:"delegation"`
 
 	// ExpiresAt When the current certificate expires; null without a certificate.
 	//
@@ -2686,6 +2853,9 @@ type CertificateID = string
 // Cursor defines model for Cursor.
 type Cursor = string
 
+// DelegationRef defines model for DelegationRef.
+type DelegationRef = string
+
 // DeliveryID defines model for DeliveryID.
 type DeliveryID = string
 
@@ -2882,6 +3052,71 @@ type RevokeCertificateParams struct {
 type GetDelegationParams struct {
 	// Name A domain name in any case, with or without a trailing dot, in Unicode or A-labels.
 	Name string `form:"name" json:"name"`
+}
+
+// ListDelegationsParams defines parameters for ListDelegations.
+type ListDelegationsParams struct {
+	// Limit Maximum number of objects per page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the previous page. It is valid only for the same filters and order.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Q Part of the name, in A-labels or Unicode.
+	Q     *string          `form:"q,omitempty" json:"q,omitempty"`
+	State *DelegationState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Pinned Only delegations that are pinned, or only those that are not.
+	Pinned *bool `form:"pinned,omitempty" json:"pinned,omitempty"`
+
+	// Sort A leading `-` reverses the order.
+	Sort *ListDelegationsParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+}
+
+// ListDelegationsParamsSort defines parameters for ListDelegations.
+type ListDelegationsParamsSort string
+
+// CreateDelegationParams defines parameters for CreateDelegation.
+type CreateDelegationParams struct {
+	// DryRun `true` checks everything that the request checks, including the plan's limits, and changes
+	// nothing: 204 means that the request would succeed; otherwise the response is its problem.
+	// `Idempotency-Key` is ignored.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// Replacing Only with `dry_run=true`: ID of an object of the same type that would be deleted first. It
+	// does not count for uniqueness and the plan's limits.
+	Replacing *Replacing `form:"replacing,omitempty" json:"replacing,omitempty"`
+
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// DeleteDelegationParams defines parameters for DeleteDelegation.
+type DeleteDelegationParams struct {
+	// IfMatch Return 412 if the object has changed since this ETag.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// FetchDelegationParams defines parameters for FetchDelegation.
+type FetchDelegationParams struct {
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// UpdateDelegationParams defines parameters for UpdateDelegation.
+type UpdateDelegationParams struct {
+	// DryRun `true` checks everything that the request checks, including the plan's limits, and changes
+	// nothing: 204 means that the request would succeed; otherwise the response is its problem.
+	// `Idempotency-Key` is ignored.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Return 412 if the object has changed since this ETag.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // ListDomainsParams defines parameters for ListDomains.
@@ -3392,6 +3627,12 @@ type DownloadPKCS12JSONRequestBody = PKCS12Request
 // RevokeCertificateJSONRequestBody defines body for RevokeCertificate for application/json ContentType.
 type RevokeCertificateJSONRequestBody = CertificateRevoke
 
+// CreateDelegationJSONRequestBody defines body for CreateDelegation for application/json ContentType.
+type CreateDelegationJSONRequestBody = DelegationCreate
+
+// UpdateDelegationJSONRequestBody defines body for UpdateDelegation for application/json ContentType.
+type UpdateDelegationJSONRequestBody = DelegationUpdate
+
 // CreateDomainJSONRequestBody defines body for CreateDomain for application/json ContentType.
 type CreateDomainJSONRequestBody = DomainCreate
 
@@ -3611,6 +3852,86 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/delegation (the `GetDelegation` operationId).
 	GetDelegation(ctx context.Context, params *GetDelegationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListDelegations List delegations
+	//
+	// A token that is restricted to some domains gets the delegations that these use.
+	//
+	// Corresponds with GET /api/delegations (the `ListDelegations` operationId).
+	ListDelegations(ctx context.Context, params *ListDelegationsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateDelegationWithBody Pin a delegation
+	//
+	// Reserves the target of a name, so that its CNAME can be created and checked before a domain
+	// exists, and stays valid without one. A pinned delegation stays until it is deleted. If the
+	// name has a delegation that is not pinned, because domains use it, it is pinned. The target
+	// is the one that a domain of that name has.
+	//
+	// A pinned delegation is checked automatically: 5 seconds after its creation, then with
+	// growing pauses of up to 4 hours for 30 days, and daily once it is verified. The plan
+	// includes 25, 500, or 5,000 delegations, at least as many as domains; those that only domains
+	// use count too. Beyond that, the response is 403 `plan-limit`. A token that is restricted to
+	// some domains cannot pin delegations.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/delegations (the `CreateDelegation` operationId).
+	CreateDelegationWithBody(ctx context.Context, params *CreateDelegationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateDelegation Pin a delegation
+	//
+	// Reserves the target of a name, so that its CNAME can be created and checked before a domain
+	// exists, and stays valid without one. A pinned delegation stays until it is deleted. If the
+	// name has a delegation that is not pinned, because domains use it, it is pinned. The target
+	// is the one that a domain of that name has.
+	//
+	// A pinned delegation is checked automatically: 5 seconds after its creation, then with
+	// growing pauses of up to 4 hours for 30 days, and daily once it is verified. The plan
+	// includes 25, 500, or 5,000 delegations, at least as many as domains; those that only domains
+	// use count too. Beyond that, the response is 403 `plan-limit`. A token that is restricted to
+	// some domains cannot pin delegations.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/delegations (the `CreateDelegation` operationId).
+	CreateDelegation(ctx context.Context, params *CreateDelegationParams, body CreateDelegationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteDelegation Delete a delegation
+	//
+	// Deletes a pinned delegation, and its target no longer resolves. If it is pinned again later,
+	// or a domain uses the name, the target is the same. One that domains use cannot be deleted:
+	// the response is 409 `delegation-in-use` with a `detail` that lists the domains. A token that
+	// is restricted to some domains cannot delete delegations.
+	//
+	// Corresponds with DELETE /api/delegations/{delegation} (the `DeleteDelegation` operationId).
+	DeleteDelegation(ctx context.Context, delegation DelegationRef, params *DeleteDelegationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// FetchDelegation Get a delegation
+	//
+	// Corresponds with GET /api/delegations/{delegation} (the `FetchDelegation` operationId).
+	FetchDelegation(ctx context.Context, delegation DelegationRef, params *FetchDelegationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateDelegationWithBody Pin or unpin a delegation
+	//
+	// A delegation that is not pinned ends with the last domain that uses it. One that no domain
+	// uses exists only because it is pinned, so that unpinning it returns 409 `delegation-unused`:
+	// delete it instead. A token that is restricted to some domains cannot change delegations.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /api/delegations/{delegation} (the `UpdateDelegation` operationId).
+	UpdateDelegationWithBody(ctx context.Context, delegation DelegationRef, params *UpdateDelegationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateDelegation Pin or unpin a delegation
+	//
+	// A delegation that is not pinned ends with the last domain that uses it. One that no domain
+	// uses exists only because it is pinned, so that unpinning it returns 409 `delegation-unused`:
+	// delete it instead. A token that is restricted to some domains cannot change delegations.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /api/delegations/{delegation} (the `UpdateDelegation` operationId).
+	UpdateDelegation(ctx context.Context, delegation DelegationRef, params *UpdateDelegationParams, body UpdateDelegationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListDomains List domains
 	//
@@ -4156,8 +4477,8 @@ type ClientInterface interface {
 	// A token that is restricted to some domains cannot manage webhooks, because webhooks receive
 	// the events of all domains.
 	//
-	// Event types, and the content of their `data` in addition to `domain_id` (`certificate_id`,
-	// `job_id`, or `webhook_id`, by the first word of the type):
+	// Event types, and the content of their `data` in addition to `domain_id` (`delegation_id`,
+	// `certificate_id`, `job_id`, or `webhook_id`, by the first word of the type):
 	//
 	// | type | data |
 	// |---|---|
@@ -4179,6 +4500,10 @@ type ClientInterface interface {
 	// | `domain.order_created` | `order_id`, `job_id`, `ca`, `names`, `options_revision`; `reason`, `options-changed` if the options have changed since the current certificate was ordered |
 	// | `domain.order_failed` | `order_id`, `ca`, `code`, `detail` |
 	// | `domain.order_set_aside` | the same: the CA did not finish the order, which is polled further |
+	// | `delegation.created` | `after`: `name` and `pinned`; only for a delegation that was pinned, not for one that a domain created |
+	// | `delegation.updated` | `before` and `after`: the same |
+	// | `delegation.deleted` | `before`: the same |
+	// | `delegation.check_requested` | `job_id` |
 	// | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 	// | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 	// | `certificate.key_downloaded` | `serial` and `domain_id` |
@@ -4218,8 +4543,8 @@ type ClientInterface interface {
 	// A token that is restricted to some domains cannot manage webhooks, because webhooks receive
 	// the events of all domains.
 	//
-	// Event types, and the content of their `data` in addition to `domain_id` (`certificate_id`,
-	// `job_id`, or `webhook_id`, by the first word of the type):
+	// Event types, and the content of their `data` in addition to `domain_id` (`delegation_id`,
+	// `certificate_id`, `job_id`, or `webhook_id`, by the first word of the type):
 	//
 	// | type | data |
 	// |---|---|
@@ -4241,6 +4566,10 @@ type ClientInterface interface {
 	// | `domain.order_created` | `order_id`, `job_id`, `ca`, `names`, `options_revision`; `reason`, `options-changed` if the options have changed since the current certificate was ordered |
 	// | `domain.order_failed` | `order_id`, `ca`, `code`, `detail` |
 	// | `domain.order_set_aside` | the same: the CA did not finish the order, which is polled further |
+	// | `delegation.created` | `after`: `name` and `pinned`; only for a delegation that was pinned, not for one that a domain created |
+	// | `delegation.updated` | `before` and `after`: the same |
+	// | `delegation.deleted` | `before`: the same |
+	// | `delegation.check_requested` | `job_id` |
 	// | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 	// | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 	// | `certificate.key_downloaded` | `serial` and `domain_id` |
@@ -4575,6 +4904,156 @@ func (c *rawClient) RevokeCertificate(ctx context.Context, certificate Certifica
 // Corresponds with GET /api/delegation (the `GetDelegation` operationId).
 func (c *rawClient) GetDelegation(ctx context.Context, params *GetDelegationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetDelegationRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListDelegations List delegations
+//
+// A token that is restricted to some domains gets the delegations that these use.
+//
+// Corresponds with GET /api/delegations (the `ListDelegations` operationId).
+func (c *rawClient) ListDelegations(ctx context.Context, params *ListDelegationsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListDelegationsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateDelegationWithBody Pin a delegation
+//
+// Reserves the target of a name, so that its CNAME can be created and checked before a domain
+// exists, and stays valid without one. A pinned delegation stays until it is deleted. If the
+// name has a delegation that is not pinned, because domains use it, it is pinned. The target
+// is the one that a domain of that name has.
+//
+// A pinned delegation is checked automatically: 5 seconds after its creation, then with
+// growing pauses of up to 4 hours for 30 days, and daily once it is verified. The plan
+// includes 25, 500, or 5,000 delegations, at least as many as domains; those that only domains
+// use count too. Beyond that, the response is 403 `plan-limit`. A token that is restricted to
+// some domains cannot pin delegations.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/delegations (the `CreateDelegation` operationId).
+func (c *rawClient) CreateDelegationWithBody(ctx context.Context, params *CreateDelegationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateDelegationRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateDelegation Pin a delegation
+//
+// Reserves the target of a name, so that its CNAME can be created and checked before a domain
+// exists, and stays valid without one. A pinned delegation stays until it is deleted. If the
+// name has a delegation that is not pinned, because domains use it, it is pinned. The target
+// is the one that a domain of that name has.
+//
+// A pinned delegation is checked automatically: 5 seconds after its creation, then with
+// growing pauses of up to 4 hours for 30 days, and daily once it is verified. The plan
+// includes 25, 500, or 5,000 delegations, at least as many as domains; those that only domains
+// use count too. Beyond that, the response is 403 `plan-limit`. A token that is restricted to
+// some domains cannot pin delegations.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/delegations (the `CreateDelegation` operationId).
+func (c *rawClient) CreateDelegation(ctx context.Context, params *CreateDelegationParams, body CreateDelegationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateDelegationRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteDelegation Delete a delegation
+//
+// Deletes a pinned delegation, and its target no longer resolves. If it is pinned again later,
+// or a domain uses the name, the target is the same. One that domains use cannot be deleted:
+// the response is 409 `delegation-in-use` with a `detail` that lists the domains. A token that
+// is restricted to some domains cannot delete delegations.
+//
+// Corresponds with DELETE /api/delegations/{delegation} (the `DeleteDelegation` operationId).
+func (c *rawClient) DeleteDelegation(ctx context.Context, delegation DelegationRef, params *DeleteDelegationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteDelegationRequest(c.Server, delegation, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// FetchDelegation Get a delegation
+//
+// Corresponds with GET /api/delegations/{delegation} (the `FetchDelegation` operationId).
+func (c *rawClient) FetchDelegation(ctx context.Context, delegation DelegationRef, params *FetchDelegationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewFetchDelegationRequest(c.Server, delegation, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateDelegationWithBody Pin or unpin a delegation
+//
+// A delegation that is not pinned ends with the last domain that uses it. One that no domain
+// uses exists only because it is pinned, so that unpinning it returns 409 `delegation-unused`:
+// delete it instead. A token that is restricted to some domains cannot change delegations.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /api/delegations/{delegation} (the `UpdateDelegation` operationId).
+func (c *rawClient) UpdateDelegationWithBody(ctx context.Context, delegation DelegationRef, params *UpdateDelegationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateDelegationRequestWithBody(c.Server, delegation, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateDelegation Pin or unpin a delegation
+//
+// A delegation that is not pinned ends with the last domain that uses it. One that no domain
+// uses exists only because it is pinned, so that unpinning it returns 409 `delegation-unused`:
+// delete it instead. A token that is restricted to some domains cannot change delegations.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /api/delegations/{delegation} (the `UpdateDelegation` operationId).
+func (c *rawClient) UpdateDelegation(ctx context.Context, delegation DelegationRef, params *UpdateDelegationParams, body UpdateDelegationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateDelegationRequest(c.Server, delegation, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -5699,8 +6178,8 @@ func (c *rawClient) ListWebhooks(ctx context.Context, params *ListWebhooksParams
 // A token that is restricted to some domains cannot manage webhooks, because webhooks receive
 // the events of all domains.
 //
-// Event types, and the content of their `data` in addition to `domain_id` (`certificate_id`,
-// `job_id`, or `webhook_id`, by the first word of the type):
+// Event types, and the content of their `data` in addition to `domain_id` (`delegation_id`,
+// `certificate_id`, `job_id`, or `webhook_id`, by the first word of the type):
 //
 // | type | data |
 // |---|---|
@@ -5722,6 +6201,10 @@ func (c *rawClient) ListWebhooks(ctx context.Context, params *ListWebhooksParams
 // | `domain.order_created` | `order_id`, `job_id`, `ca`, `names`, `options_revision`; `reason`, `options-changed` if the options have changed since the current certificate was ordered |
 // | `domain.order_failed` | `order_id`, `ca`, `code`, `detail` |
 // | `domain.order_set_aside` | the same: the CA did not finish the order, which is polled further |
+// | `delegation.created` | `after`: `name` and `pinned`; only for a delegation that was pinned, not for one that a domain created |
+// | `delegation.updated` | `before` and `after`: the same |
+// | `delegation.deleted` | `before`: the same |
+// | `delegation.check_requested` | `job_id` |
 // | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 // | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 // | `certificate.key_downloaded` | `serial` and `domain_id` |
@@ -5771,8 +6254,8 @@ func (c *rawClient) CreateWebhookWithBody(ctx context.Context, params *CreateWeb
 // A token that is restricted to some domains cannot manage webhooks, because webhooks receive
 // the events of all domains.
 //
-// Event types, and the content of their `data` in addition to `domain_id` (`certificate_id`,
-// `job_id`, or `webhook_id`, by the first word of the type):
+// Event types, and the content of their `data` in addition to `domain_id` (`delegation_id`,
+// `certificate_id`, `job_id`, or `webhook_id`, by the first word of the type):
 //
 // | type | data |
 // |---|---|
@@ -5794,6 +6277,10 @@ func (c *rawClient) CreateWebhookWithBody(ctx context.Context, params *CreateWeb
 // | `domain.order_created` | `order_id`, `job_id`, `ca`, `names`, `options_revision`; `reason`, `options-changed` if the options have changed since the current certificate was ordered |
 // | `domain.order_failed` | `order_id`, `ca`, `code`, `detail` |
 // | `domain.order_set_aside` | the same: the CA did not finish the order, which is polled further |
+// | `delegation.created` | `after`: `name` and `pinned`; only for a delegation that was pinned, not for one that a domain created |
+// | `delegation.updated` | `before` and `after`: the same |
+// | `delegation.deleted` | `before`: the same |
+// | `delegation.check_requested` | `job_id` |
 // | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 // | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 // | `certificate.key_downloaded` | `serial` and `domain_id` |
@@ -6720,6 +7207,401 @@ func NewGetDelegationRequest(server string, params *GetDelegationParams) (*http.
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListDelegationsRequest constructs an http.Request for the ListDelegations method
+func NewListDelegationsRequest(server string, params *ListDelegationsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/delegations")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Q != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Pinned != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "pinned", *params.Pinned, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateDelegationRequest calls the generic CreateDelegation builder with application/json body
+func NewCreateDelegationRequest(server string, params *CreateDelegationParams, body CreateDelegationJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateDelegationRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateDelegationRequestWithBody constructs an http.Request for the CreateDelegation method, with any body, and a specified content type
+func NewCreateDelegationRequestWithBody(server string, params *CreateDelegationParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/delegations")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Replacing != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "replacing", *params.Replacing, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteDelegationRequest constructs an http.Request for the DeleteDelegation method
+func NewDeleteDelegationRequest(server string, delegation DelegationRef, params *DeleteDelegationParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "delegation", delegation, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/delegations/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewFetchDelegationRequest constructs an http.Request for the FetchDelegation method
+func NewFetchDelegationRequest(server string, delegation DelegationRef, params *FetchDelegationParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "delegation", delegation, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/delegations/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpdateDelegationRequest calls the generic UpdateDelegation builder with application/json body
+func NewUpdateDelegationRequest(server string, delegation DelegationRef, params *UpdateDelegationParams, body UpdateDelegationJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateDelegationRequestWithBody(server, delegation, params, "application/json", bodyReader)
+}
+
+// NewUpdateDelegationRequestWithBody constructs an http.Request for the UpdateDelegation method, with any body, and a specified content type
+func NewUpdateDelegationRequestWithBody(server string, delegation DelegationRef, params *UpdateDelegationParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "delegation", delegation, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/delegations/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
 	}
 
 	return req, nil
@@ -10369,6 +11251,92 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/delegation (the `GetDelegation` operationId).
 	GetDelegationWithResponse(ctx context.Context, params *GetDelegationParams, reqEditors ...RequestEditorFn) (*GetDelegationResponse, error)
 
+	// ListDelegationsWithResponse List delegations
+	//
+	// A token that is restricted to some domains gets the delegations that these use.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/delegations (the `ListDelegations` operationId).
+	ListDelegationsWithResponse(ctx context.Context, params *ListDelegationsParams, reqEditors ...RequestEditorFn) (*ListDelegationsResponse, error)
+
+	// CreateDelegationWithBodyWithResponse Pin a delegation
+	//
+	// Reserves the target of a name, so that its CNAME can be created and checked before a domain
+	// exists, and stays valid without one. A pinned delegation stays until it is deleted. If the
+	// name has a delegation that is not pinned, because domains use it, it is pinned. The target
+	// is the one that a domain of that name has.
+	//
+	// A pinned delegation is checked automatically: 5 seconds after its creation, then with
+	// growing pauses of up to 4 hours for 30 days, and daily once it is verified. The plan
+	// includes 25, 500, or 5,000 delegations, at least as many as domains; those that only domains
+	// use count too. Beyond that, the response is 403 `plan-limit`. A token that is restricted to
+	// some domains cannot pin delegations.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/delegations (the `CreateDelegation` operationId).
+	CreateDelegationWithBodyWithResponse(ctx context.Context, params *CreateDelegationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateDelegationResponse, error)
+
+	// CreateDelegationWithResponse Pin a delegation
+	//
+	// Reserves the target of a name, so that its CNAME can be created and checked before a domain
+	// exists, and stays valid without one. A pinned delegation stays until it is deleted. If the
+	// name has a delegation that is not pinned, because domains use it, it is pinned. The target
+	// is the one that a domain of that name has.
+	//
+	// A pinned delegation is checked automatically: 5 seconds after its creation, then with
+	// growing pauses of up to 4 hours for 30 days, and daily once it is verified. The plan
+	// includes 25, 500, or 5,000 delegations, at least as many as domains; those that only domains
+	// use count too. Beyond that, the response is 403 `plan-limit`. A token that is restricted to
+	// some domains cannot pin delegations.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/delegations (the `CreateDelegation` operationId).
+	CreateDelegationWithResponse(ctx context.Context, params *CreateDelegationParams, body CreateDelegationJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateDelegationResponse, error)
+
+	// DeleteDelegationWithResponse Delete a delegation
+	//
+	// Deletes a pinned delegation, and its target no longer resolves. If it is pinned again later,
+	// or a domain uses the name, the target is the same. One that domains use cannot be deleted:
+	// the response is 409 `delegation-in-use` with a `detail` that lists the domains. A token that
+	// is restricted to some domains cannot delete delegations.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/delegations/{delegation} (the `DeleteDelegation` operationId).
+	DeleteDelegationWithResponse(ctx context.Context, delegation DelegationRef, params *DeleteDelegationParams, reqEditors ...RequestEditorFn) (*DeleteDelegationResponse, error)
+
+	// FetchDelegationWithResponse Get a delegation
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/delegations/{delegation} (the `FetchDelegation` operationId).
+	FetchDelegationWithResponse(ctx context.Context, delegation DelegationRef, params *FetchDelegationParams, reqEditors ...RequestEditorFn) (*FetchDelegationResponse, error)
+
+	// UpdateDelegationWithBodyWithResponse Pin or unpin a delegation
+	//
+	// A delegation that is not pinned ends with the last domain that uses it. One that no domain
+	// uses exists only because it is pinned, so that unpinning it returns 409 `delegation-unused`:
+	// delete it instead. A token that is restricted to some domains cannot change delegations.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/delegations/{delegation} (the `UpdateDelegation` operationId).
+	UpdateDelegationWithBodyWithResponse(ctx context.Context, delegation DelegationRef, params *UpdateDelegationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateDelegationResponse, error)
+
+	// UpdateDelegationWithResponse Pin or unpin a delegation
+	//
+	// A delegation that is not pinned ends with the last domain that uses it. One that no domain
+	// uses exists only because it is pinned, so that unpinning it returns 409 `delegation-unused`:
+	// delete it instead. A token that is restricted to some domains cannot change delegations.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/delegations/{delegation} (the `UpdateDelegation` operationId).
+	UpdateDelegationWithResponse(ctx context.Context, delegation DelegationRef, params *UpdateDelegationParams, body UpdateDelegationJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateDelegationResponse, error)
+
 	// ListDomainsWithResponse List domains
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -10975,8 +11943,8 @@ type ClientWithResponsesInterface interface {
 	// A token that is restricted to some domains cannot manage webhooks, because webhooks receive
 	// the events of all domains.
 	//
-	// Event types, and the content of their `data` in addition to `domain_id` (`certificate_id`,
-	// `job_id`, or `webhook_id`, by the first word of the type):
+	// Event types, and the content of their `data` in addition to `domain_id` (`delegation_id`,
+	// `certificate_id`, `job_id`, or `webhook_id`, by the first word of the type):
 	//
 	// | type | data |
 	// |---|---|
@@ -10998,6 +11966,10 @@ type ClientWithResponsesInterface interface {
 	// | `domain.order_created` | `order_id`, `job_id`, `ca`, `names`, `options_revision`; `reason`, `options-changed` if the options have changed since the current certificate was ordered |
 	// | `domain.order_failed` | `order_id`, `ca`, `code`, `detail` |
 	// | `domain.order_set_aside` | the same: the CA did not finish the order, which is polled further |
+	// | `delegation.created` | `after`: `name` and `pinned`; only for a delegation that was pinned, not for one that a domain created |
+	// | `delegation.updated` | `before` and `after`: the same |
+	// | `delegation.deleted` | `before`: the same |
+	// | `delegation.check_requested` | `job_id` |
 	// | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 	// | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 	// | `certificate.key_downloaded` | `serial` and `domain_id` |
@@ -11037,8 +12009,8 @@ type ClientWithResponsesInterface interface {
 	// A token that is restricted to some domains cannot manage webhooks, because webhooks receive
 	// the events of all domains.
 	//
-	// Event types, and the content of their `data` in addition to `domain_id` (`certificate_id`,
-	// `job_id`, or `webhook_id`, by the first word of the type):
+	// Event types, and the content of their `data` in addition to `domain_id` (`delegation_id`,
+	// `certificate_id`, `job_id`, or `webhook_id`, by the first word of the type):
 	//
 	// | type | data |
 	// |---|---|
@@ -11060,6 +12032,10 @@ type ClientWithResponsesInterface interface {
 	// | `domain.order_created` | `order_id`, `job_id`, `ca`, `names`, `options_revision`; `reason`, `options-changed` if the options have changed since the current certificate was ordered |
 	// | `domain.order_failed` | `order_id`, `ca`, `code`, `detail` |
 	// | `domain.order_set_aside` | the same: the CA did not finish the order, which is polled further |
+	// | `delegation.created` | `after`: `name` and `pinned`; only for a delegation that was pinned, not for one that a domain created |
+	// | `delegation.updated` | `before` and `after`: the same |
+	// | `delegation.deleted` | `before`: the same |
+	// | `delegation.check_requested` | `job_id` |
 	// | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 	// | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 	// | `certificate.key_downloaded` | `serial` and `domain_id` |
@@ -12236,7 +13212,7 @@ type GetDelegationResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *Delegation
+	JSON200 *DelegationRecord
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
 	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
@@ -12260,7 +13236,7 @@ type GetDelegationResponse struct {
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r GetDelegationResponse) GetJSON200() *Delegation {
+func (r GetDelegationResponse) GetJSON200() *DelegationRecord {
 	return r.JSON200
 }
 
@@ -12322,6 +13298,664 @@ func (r GetDelegationResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetDelegationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListDelegationsResponse401Headers the declared response headers of an HTTP 401 response for ListDelegations
+type ListDelegationsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ListDelegationsResponse429Headers the declared response headers of an HTTP 429 response for ListDelegations
+type ListDelegationsResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+// ListDelegationsResponse503Headers the declared response headers of an HTTP 503 response for ListDelegations
+type ListDelegationsResponse503Headers struct {
+	RetryAfter *int
+}
+
+type ListDelegationsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DelegationList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListDelegationsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListDelegationsResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListDelegationsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListDelegationsResponse) GetJSON200() *DelegationList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListDelegationsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListDelegationsResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListDelegationsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListDelegationsResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListDelegationsResponse) GetApplicationproblemJSON500() *InternalError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListDelegationsResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListDelegationsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListDelegationsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListDelegationsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListDelegationsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateDelegationResponse200Headers the declared response headers of an HTTP 200 response for CreateDelegation
+type CreateDelegationResponse200Headers struct {
+	ETag     string
+	Location string
+}
+
+// CreateDelegationResponse201Headers the declared response headers of an HTTP 201 response for CreateDelegation
+type CreateDelegationResponse201Headers struct {
+	ETag     string
+	Location string
+}
+
+// CreateDelegationResponse401Headers the declared response headers of an HTTP 401 response for CreateDelegation
+type CreateDelegationResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// CreateDelegationResponse429Headers the declared response headers of an HTTP 429 response for CreateDelegation
+type CreateDelegationResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+// CreateDelegationResponse503Headers the declared response headers of an HTTP 503 response for CreateDelegation
+type CreateDelegationResponse503Headers struct {
+	RetryAfter *int
+}
+
+type CreateDelegationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Delegation
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Delegation
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *CreateDelegationResponse200Headers
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateDelegationResponse201Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CreateDelegationResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CreateDelegationResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *CreateDelegationResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CreateDelegationResponse) GetJSON200() *Delegation {
+	return r.JSON200
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateDelegationResponse) GetJSON201() *Delegation {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CreateDelegationResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CreateDelegationResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CreateDelegationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CreateDelegationResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r CreateDelegationResponse) GetApplicationproblemJSON413() *TooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r CreateDelegationResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r CreateDelegationResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CreateDelegationResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r CreateDelegationResponse) GetApplicationproblemJSON500() *InternalError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r CreateDelegationResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateDelegationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateDelegationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateDelegationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateDelegationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// DeleteDelegationResponse401Headers the declared response headers of an HTTP 401 response for DeleteDelegation
+type DeleteDelegationResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// DeleteDelegationResponse429Headers the declared response headers of an HTTP 429 response for DeleteDelegation
+type DeleteDelegationResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+// DeleteDelegationResponse503Headers the declared response headers of an HTTP 503 response for DeleteDelegation
+type DeleteDelegationResponse503Headers struct {
+	RetryAfter *int
+}
+
+type DeleteDelegationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *DeleteDelegationResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DeleteDelegationResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *DeleteDelegationResponse503Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DeleteDelegationResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r DeleteDelegationResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DeleteDelegationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r DeleteDelegationResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r DeleteDelegationResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r DeleteDelegationResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r DeleteDelegationResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r DeleteDelegationResponse) GetApplicationproblemJSON500() *InternalError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r DeleteDelegationResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteDelegationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteDelegationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteDelegationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteDelegationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// FetchDelegationResponse200Headers the declared response headers of an HTTP 200 response for FetchDelegation
+type FetchDelegationResponse200Headers struct {
+	ETag string
+}
+
+// FetchDelegationResponse304Headers the declared response headers of an HTTP 304 response for FetchDelegation
+type FetchDelegationResponse304Headers struct {
+	ETag string
+}
+
+// FetchDelegationResponse401Headers the declared response headers of an HTTP 401 response for FetchDelegation
+type FetchDelegationResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// FetchDelegationResponse429Headers the declared response headers of an HTTP 429 response for FetchDelegation
+type FetchDelegationResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+// FetchDelegationResponse503Headers the declared response headers of an HTTP 503 response for FetchDelegation
+type FetchDelegationResponse503Headers struct {
+	RetryAfter *int
+}
+
+type FetchDelegationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Delegation
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *FetchDelegationResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *FetchDelegationResponse304Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *FetchDelegationResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *FetchDelegationResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *FetchDelegationResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r FetchDelegationResponse) GetJSON200() *Delegation {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r FetchDelegationResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r FetchDelegationResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r FetchDelegationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r FetchDelegationResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r FetchDelegationResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r FetchDelegationResponse) GetApplicationproblemJSON500() *InternalError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r FetchDelegationResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r FetchDelegationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r FetchDelegationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r FetchDelegationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r FetchDelegationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpdateDelegationResponse200Headers the declared response headers of an HTTP 200 response for UpdateDelegation
+type UpdateDelegationResponse200Headers struct {
+	ETag string
+}
+
+// UpdateDelegationResponse401Headers the declared response headers of an HTTP 401 response for UpdateDelegation
+type UpdateDelegationResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// UpdateDelegationResponse429Headers the declared response headers of an HTTP 429 response for UpdateDelegation
+type UpdateDelegationResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+// UpdateDelegationResponse503Headers the declared response headers of an HTTP 503 response for UpdateDelegation
+type UpdateDelegationResponse503Headers struct {
+	RetryAfter *int
+}
+
+type UpdateDelegationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Delegation
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpdateDelegationResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UpdateDelegationResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UpdateDelegationResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UpdateDelegationResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateDelegationResponse) GetJSON200() *Delegation {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r UpdateDelegationResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r UpdateDelegationResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r UpdateDelegationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r UpdateDelegationResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r UpdateDelegationResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r UpdateDelegationResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r UpdateDelegationResponse) GetApplicationproblemJSON413() *TooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r UpdateDelegationResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r UpdateDelegationResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r UpdateDelegationResponse) GetApplicationproblemJSON500() *InternalError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r UpdateDelegationResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateDelegationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateDelegationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateDelegationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateDelegationResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -19171,6 +20805,134 @@ func (c *ClientWithResponses) GetDelegationWithResponse(ctx context.Context, par
 	return ParseGetDelegationResponse(rsp)
 }
 
+// ListDelegationsWithResponse List delegations
+//
+// A token that is restricted to some domains gets the delegations that these use.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/delegations (the `ListDelegations` operationId).
+func (c *ClientWithResponses) ListDelegationsWithResponse(ctx context.Context, params *ListDelegationsParams, reqEditors ...RequestEditorFn) (*ListDelegationsResponse, error) {
+	rsp, err := c.ListDelegations(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListDelegationsResponse(rsp)
+}
+
+// CreateDelegationWithBodyWithResponse Pin a delegation
+//
+// Reserves the target of a name, so that its CNAME can be created and checked before a domain
+// exists, and stays valid without one. A pinned delegation stays until it is deleted. If the
+// name has a delegation that is not pinned, because domains use it, it is pinned. The target
+// is the one that a domain of that name has.
+//
+// A pinned delegation is checked automatically: 5 seconds after its creation, then with
+// growing pauses of up to 4 hours for 30 days, and daily once it is verified. The plan
+// includes 25, 500, or 5,000 delegations, at least as many as domains; those that only domains
+// use count too. Beyond that, the response is 403 `plan-limit`. A token that is restricted to
+// some domains cannot pin delegations.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/delegations (the `CreateDelegation` operationId).
+func (c *ClientWithResponses) CreateDelegationWithBodyWithResponse(ctx context.Context, params *CreateDelegationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateDelegationResponse, error) {
+	rsp, err := c.CreateDelegationWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateDelegationResponse(rsp)
+}
+
+// CreateDelegationWithResponse Pin a delegation
+//
+// Reserves the target of a name, so that its CNAME can be created and checked before a domain
+// exists, and stays valid without one. A pinned delegation stays until it is deleted. If the
+// name has a delegation that is not pinned, because domains use it, it is pinned. The target
+// is the one that a domain of that name has.
+//
+// A pinned delegation is checked automatically: 5 seconds after its creation, then with
+// growing pauses of up to 4 hours for 30 days, and daily once it is verified. The plan
+// includes 25, 500, or 5,000 delegations, at least as many as domains; those that only domains
+// use count too. Beyond that, the response is 403 `plan-limit`. A token that is restricted to
+// some domains cannot pin delegations.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/delegations (the `CreateDelegation` operationId).
+func (c *ClientWithResponses) CreateDelegationWithResponse(ctx context.Context, params *CreateDelegationParams, body CreateDelegationJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateDelegationResponse, error) {
+	rsp, err := c.CreateDelegation(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateDelegationResponse(rsp)
+}
+
+// DeleteDelegationWithResponse Delete a delegation
+//
+// Deletes a pinned delegation, and its target no longer resolves. If it is pinned again later,
+// or a domain uses the name, the target is the same. One that domains use cannot be deleted:
+// the response is 409 `delegation-in-use` with a `detail` that lists the domains. A token that
+// is restricted to some domains cannot delete delegations.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/delegations/{delegation} (the `DeleteDelegation` operationId).
+func (c *ClientWithResponses) DeleteDelegationWithResponse(ctx context.Context, delegation DelegationRef, params *DeleteDelegationParams, reqEditors ...RequestEditorFn) (*DeleteDelegationResponse, error) {
+	rsp, err := c.DeleteDelegation(ctx, delegation, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteDelegationResponse(rsp)
+}
+
+// FetchDelegationWithResponse Get a delegation
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/delegations/{delegation} (the `FetchDelegation` operationId).
+func (c *ClientWithResponses) FetchDelegationWithResponse(ctx context.Context, delegation DelegationRef, params *FetchDelegationParams, reqEditors ...RequestEditorFn) (*FetchDelegationResponse, error) {
+	rsp, err := c.FetchDelegation(ctx, delegation, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseFetchDelegationResponse(rsp)
+}
+
+// UpdateDelegationWithBodyWithResponse Pin or unpin a delegation
+//
+// A delegation that is not pinned ends with the last domain that uses it. One that no domain
+// uses exists only because it is pinned, so that unpinning it returns 409 `delegation-unused`:
+// delete it instead. A token that is restricted to some domains cannot change delegations.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/delegations/{delegation} (the `UpdateDelegation` operationId).
+func (c *ClientWithResponses) UpdateDelegationWithBodyWithResponse(ctx context.Context, delegation DelegationRef, params *UpdateDelegationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateDelegationResponse, error) {
+	rsp, err := c.UpdateDelegationWithBody(ctx, delegation, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateDelegationResponse(rsp)
+}
+
+// UpdateDelegationWithResponse Pin or unpin a delegation
+//
+// A delegation that is not pinned ends with the last domain that uses it. One that no domain
+// uses exists only because it is pinned, so that unpinning it returns 409 `delegation-unused`:
+// delete it instead. A token that is restricted to some domains cannot change delegations.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/delegations/{delegation} (the `UpdateDelegation` operationId).
+func (c *ClientWithResponses) UpdateDelegationWithResponse(ctx context.Context, delegation DelegationRef, params *UpdateDelegationParams, body UpdateDelegationJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateDelegationResponse, error) {
+	rsp, err := c.UpdateDelegation(ctx, delegation, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateDelegationResponse(rsp)
+}
+
 // ListDomainsWithResponse List domains
 //
 // Returns a wrapper object for the known response body format(s).
@@ -20119,8 +21881,8 @@ func (c *ClientWithResponses) ListWebhooksWithResponse(ctx context.Context, para
 // A token that is restricted to some domains cannot manage webhooks, because webhooks receive
 // the events of all domains.
 //
-// Event types, and the content of their `data` in addition to `domain_id` (`certificate_id`,
-// `job_id`, or `webhook_id`, by the first word of the type):
+// Event types, and the content of their `data` in addition to `domain_id` (`delegation_id`,
+// `certificate_id`, `job_id`, or `webhook_id`, by the first word of the type):
 //
 // | type | data |
 // |---|---|
@@ -20142,6 +21904,10 @@ func (c *ClientWithResponses) ListWebhooksWithResponse(ctx context.Context, para
 // | `domain.order_created` | `order_id`, `job_id`, `ca`, `names`, `options_revision`; `reason`, `options-changed` if the options have changed since the current certificate was ordered |
 // | `domain.order_failed` | `order_id`, `ca`, `code`, `detail` |
 // | `domain.order_set_aside` | the same: the CA did not finish the order, which is polled further |
+// | `delegation.created` | `after`: `name` and `pinned`; only for a delegation that was pinned, not for one that a domain created |
+// | `delegation.updated` | `before` and `after`: the same |
+// | `delegation.deleted` | `before`: the same |
+// | `delegation.check_requested` | `job_id` |
 // | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 // | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 // | `certificate.key_downloaded` | `serial` and `domain_id` |
@@ -20187,8 +21953,8 @@ func (c *ClientWithResponses) CreateWebhookWithBodyWithResponse(ctx context.Cont
 // A token that is restricted to some domains cannot manage webhooks, because webhooks receive
 // the events of all domains.
 //
-// Event types, and the content of their `data` in addition to `domain_id` (`certificate_id`,
-// `job_id`, or `webhook_id`, by the first word of the type):
+// Event types, and the content of their `data` in addition to `domain_id` (`delegation_id`,
+// `certificate_id`, `job_id`, or `webhook_id`, by the first word of the type):
 //
 // | type | data |
 // |---|---|
@@ -20210,6 +21976,10 @@ func (c *ClientWithResponses) CreateWebhookWithBodyWithResponse(ctx context.Cont
 // | `domain.order_created` | `order_id`, `job_id`, `ca`, `names`, `options_revision`; `reason`, `options-changed` if the options have changed since the current certificate was ordered |
 // | `domain.order_failed` | `order_id`, `ca`, `code`, `detail` |
 // | `domain.order_set_aside` | the same: the CA did not finish the order, which is polled further |
+// | `delegation.created` | `after`: `name` and `pinned`; only for a delegation that was pinned, not for one that a domain created |
+// | `delegation.updated` | `before` and `after`: the same |
+// | `delegation.deleted` | `before`: the same |
+// | `delegation.check_requested` | `job_id` |
 // | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 // | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 // | `certificate.key_downloaded` | `serial` and `domain_id` |
@@ -21577,7 +23347,7 @@ func ParseGetDelegationResponse(rsp *http.Response) (*GetDelegationResponse, err
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest Delegation
+		var dest DelegationRecord
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -21671,6 +23441,748 @@ func ParseGetDelegationResponse(rsp *http.Response) (*GetDelegationResponse, err
 		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetDelegationResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListDelegationsResponse parses an HTTP response from a ListDelegationsWithResponse call
+func ParseListDelegationsResponse(rsp *http.Response) (*ListDelegationsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListDelegationsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DelegationList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ListDelegationsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListDelegationsResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListDelegationsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreateDelegationResponse parses an HTTP response from a CreateDelegationWithResponse call
+func ParseCreateDelegationResponse(rsp *http.Response) (*CreateDelegationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateDelegationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Delegation
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Delegation
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers CreateDelegationResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 201:
+		var headers CreateDelegationResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 401:
+		var headers CreateDelegationResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers CreateDelegationResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers CreateDelegationResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteDelegationResponse parses an HTTP response from a DeleteDelegationWithResponse call
+func ParseDeleteDelegationResponse(rsp *http.Response) (*DeleteDelegationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteDelegationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers DeleteDelegationResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers DeleteDelegationResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers DeleteDelegationResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseFetchDelegationResponse parses an HTTP response from a FetchDelegationWithResponse call
+func ParseFetchDelegationResponse(rsp *http.Response) (*FetchDelegationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &FetchDelegationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Delegation
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers FetchDelegationResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers FetchDelegationResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers304 = &headers
+	case rsp.StatusCode == 401:
+		var headers FetchDelegationResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers FetchDelegationResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers FetchDelegationResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateDelegationResponse parses an HTTP response from a UpdateDelegationWithResponse call
+func ParseUpdateDelegationResponse(rsp *http.Response) (*UpdateDelegationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateDelegationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Delegation
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpdateDelegationResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers UpdateDelegationResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers UpdateDelegationResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers UpdateDelegationResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {

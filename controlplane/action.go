@@ -26,6 +26,11 @@ const (
 	ActionOrderFailed       = "domain.order_failed"
 	ActionOrderSetAside     = "domain.order_set_aside"
 
+	ActionDelegationCreated = "delegation.created"
+	ActionDelegationUpdated = "delegation.updated"
+	ActionDelegationDeleted = "delegation.deleted"
+	ActionDelegationChecked = "delegation.check_requested"
+
 	ActionRevokeRequested = "certificate.revoke_requested"
 	ActionRevoked         = "certificate.revoked"
 	ActionKeyDownloaded   = "certificate.key_downloaded"
@@ -89,7 +94,7 @@ func (a Action) Kind() string {
 func (a Action) IsEvent() bool { return slices.Contains(EventKinds(), a.Kind()) }
 
 // EventKinds returns the kinds of objects whose actions are events.
-func EventKinds() []string { return []string{"domain", "certificate", "job", "webhook"} }
+func EventKinds() []string { return []string{"domain", "delegation", "certificate", "job", "webhook"} }
 
 // Actions returns the catalog of actions. Those of one kind are together.
 func Actions() []Action {
@@ -112,6 +117,11 @@ func Actions() []Action {
 		{ActionOrderCreated, "Order created"},
 		{ActionOrderFailed, "Order failed"},
 		{ActionOrderSetAside, "Order set aside"},
+
+		{ActionDelegationCreated, "Delegation added"},
+		{ActionDelegationUpdated, "Delegation changed"},
+		{ActionDelegationDeleted, "Delegation deleted"},
+		{ActionDelegationChecked, "Delegation check requested"},
 
 		{ActionRevokeRequested, "Revocation requested"},
 		{ActionRevoked, "Certificate revoked"},

@@ -73,6 +73,14 @@ var objectCodes = appearIn(InProblem, []Code{
 	{Code: "domain-exists", Title: "Domain already exists",
 		Cause: "The organization already has a domain with this name; existing_id is its ID.",
 		Fix:   "Use the existing domain, or delete it first."},
+	{Code: "delegation-in-use", Title: "Delegation in use",
+		Cause: "Domains use the delegation for their names, so it can't be deleted. The detail " +
+			"lists them.",
+		Fix: "Delete these domains, or remove the name from them, first. To have the delegation " +
+			"end with its last use, set pinned to false."},
+	{Code: "delegation-unused", Title: "Delegation not in use",
+		Cause: "No domain uses the delegation. Only its pin keeps it, so it can't be unpinned.",
+		Fix:   "Delete it with DELETE /api/delegations/{delegation}."},
 	{Code: "domain-not-allowed", Title: "Domain not allowed for the token",
 		Cause: "The domain, or the object that belongs to it, is in the token's organization, " +
 			"but the token is restricted to other domains.",
@@ -84,8 +92,8 @@ var objectCodes = appearIn(InProblem, []Code{
 		Cause: "A name with a CNAME can have no other records (RFC 1034 §3.6.2).",
 		Fix:   "Delete the other records of the name."},
 	{Code: "plan-limit", Title: "Plan limit",
-		Cause: "The organization has as many domains, webhooks, API tokens, or open invitations " +
-			"as its plan includes.",
+		Cause: "The organization has as many domains, delegations, webhooks, API tokens, or open " +
+			"invitations as its plan includes.",
 		Fix: "Delete objects that are no longer needed, or move the organization to a larger " +
 			"plan."},
 	{Code: "key-type-mismatch", Title: "Key type does not match the CSR",

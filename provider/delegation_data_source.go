@@ -81,7 +81,7 @@ func (d *delegationDataSource) Read(
 	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
 }
 
-func (m *delegationModel) fromAPI(d *client.Delegation) {
+func (m *delegationModel) fromAPI(d *client.DelegationRecord) {
 	m.Name = types.StringValue(d.Name)
 	m.FQDN = types.StringValue(d.Name + ".")
 	m.Type = types.StringValue(string(d.Type))

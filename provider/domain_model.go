@@ -165,7 +165,7 @@ func sameLabels(a, b types.Map) bool {
 	return a.Equal(b) || (len(a.Elements()) == 0 && len(b.Elements()) == 0)
 }
 
-func delegationObject(d *client.Delegation) types.Object {
+func delegationObject(d *client.DelegationRecord) types.Object {
 	return types.ObjectValueMust(delegationTypes, map[string]attr.Value{
 		"name":   types.StringValue(d.Name),
 		"fqdn":   types.StringValue(d.Name + "."),

@@ -15,6 +15,7 @@ import (
 // for objects of the whole organization, which such a token can read but not change.
 var outsideOfDomains = map[string]string{
 	"domain":      "domain-not-allowed",
+	"delegation":  "domain-not-allowed",
 	"job":         "domain-not-allowed",
 	"certificate": "domain-not-allowed",
 	"token":       "token-restricted",
@@ -23,6 +24,10 @@ var outsideOfDomains = map[string]string{
 	"member":      "",
 	"invitation":  "",
 }
+
+// notRestricted has the operations that a token that is restricted to some domains cannot use even
+// for their objects.
+var notRestricted = []string{"updateDelegation", "deleteDelegation"}
 
 // grantsRights has the operations that grant or remove rights of a person or token. A caller with
 // the scope can still be rejected (403 or 422) because it lacks those rights.
@@ -259,7 +264,7 @@ func (w *world) walkFilters(op *operation, own, other estate, texts []string, op
 		findsDomains := w.do(op.method, withQuery(path, name, "nowhere.example.com"), nil,
 			anonymous, option).status == http.StatusNotFound
 		for _, value := range []string{other.domain.ID, other.domain.Name, other.job.ID,
-			other.certificate.ID, other.token.ID} {
+			other.certificate.ID, other.token.ID, other.delegation.ID} {
 			to := withQuery(path, name, value)
 			a := w.do(op.method, to, nil, anonymous, option)
 			w.hides(op, a, texts, to, nil, other.domain.ID)
@@ -288,7 +293,7 @@ func (op *operation) outside(t testing.TB) want {
 		t.Fatalf("%s: add the path parameter {%s} to outsideOfDomains (access_test.go), with the code that a token gets that is restricted to other domains", op.id, params[0])
 	case code == "" && op.method == http.MethodGet:
 		return want{success: true}
-	case code == "":
+	case code == "", slices.Contains(notRestricted, op.id):
 		code = "token-restricted"
 	}
 	return refused("403 " + code)

@@ -108,15 +108,36 @@ func (e ConditionType) Valid() bool {
 	}
 }
 
-// Defines values for DelegationType.
+// Defines values for DelegationRecordType.
 const (
-	CNAME DelegationType = "CNAME"
+	CNAME DelegationRecordType = "CNAME"
 )
 
-// Valid indicates whether the value is a known member of the DelegationType enum.
-func (e DelegationType) Valid() bool {
+// Valid indicates whether the value is a known member of the DelegationRecordType enum.
+func (e DelegationRecordType) Valid() bool {
 	switch e {
 	case CNAME:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DelegationState.
+const (
+	Broken    DelegationState = "broken"
+	Delegated DelegationState = "delegated"
+	Unchecked DelegationState = "unchecked"
+)
+
+// Valid indicates whether the value is a known member of the DelegationState enum.
+func (e DelegationState) Valid() bool {
+	switch e {
+	case Broken:
+		return true
+	case Delegated:
+		return true
+	case Unchecked:
 		return true
 	default:
 		return false
@@ -618,30 +639,54 @@ func (e DownloadCertificateParamsFormat) Valid() bool {
 	}
 }
 
+// Defines values for ListDelegationsParamsSort.
+const (
+	ListDelegationsParamsSortCreatedAt      ListDelegationsParamsSort = "created_at"
+	ListDelegationsParamsSortMinusCreatedAt ListDelegationsParamsSort = "-created_at"
+	ListDelegationsParamsSortMinusName      ListDelegationsParamsSort = "-name"
+	ListDelegationsParamsSortName           ListDelegationsParamsSort = "name"
+)
+
+// Valid indicates whether the value is a known member of the ListDelegationsParamsSort enum.
+func (e ListDelegationsParamsSort) Valid() bool {
+	switch e {
+	case ListDelegationsParamsSortCreatedAt:
+		return true
+	case ListDelegationsParamsSortMinusCreatedAt:
+		return true
+	case ListDelegationsParamsSortMinusName:
+		return true
+	case ListDelegationsParamsSortName:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListDomainsParamsSort.
 const (
-	CreatedAt      ListDomainsParamsSort = "created_at"
-	ExpiresAt      ListDomainsParamsSort = "expires_at"
-	MinusCreatedAt ListDomainsParamsSort = "-created_at"
-	MinusExpiresAt ListDomainsParamsSort = "-expires_at"
-	MinusName      ListDomainsParamsSort = "-name"
-	Name           ListDomainsParamsSort = "name"
+	ListDomainsParamsSortCreatedAt      ListDomainsParamsSort = "created_at"
+	ListDomainsParamsSortExpiresAt      ListDomainsParamsSort = "expires_at"
+	ListDomainsParamsSortMinusCreatedAt ListDomainsParamsSort = "-created_at"
+	ListDomainsParamsSortMinusExpiresAt ListDomainsParamsSort = "-expires_at"
+	ListDomainsParamsSortMinusName      ListDomainsParamsSort = "-name"
+	ListDomainsParamsSortName           ListDomainsParamsSort = "name"
 )
 
 // Valid indicates whether the value is a known member of the ListDomainsParamsSort enum.
 func (e ListDomainsParamsSort) Valid() bool {
 	switch e {
-	case CreatedAt:
+	case ListDomainsParamsSortCreatedAt:
 		return true
-	case ExpiresAt:
+	case ListDomainsParamsSortExpiresAt:
 		return true
-	case MinusCreatedAt:
+	case ListDomainsParamsSortMinusCreatedAt:
 		return true
-	case MinusExpiresAt:
+	case ListDomainsParamsSortMinusExpiresAt:
 		return true
-	case MinusName:
+	case ListDomainsParamsSortMinusName:
 		return true
-	case Name:
+	case ListDomainsParamsSortName:
 		return true
 	default:
 		return false
@@ -1084,8 +1129,120 @@ type ConditionStatus string
 // ConditionType Aspect: the delegation, the certificate, or its renewal.
 type ConditionType string
 
-// Delegation The only record that a customer creates.
+// Delegation A name with a target in the validation zone. It exists while a domain uses it or it is
+// pinned, and is checked once, however many domains use it.
 type Delegation struct {
+	// Cause Why it is broken; null otherwise.
+	Cause nullable.Nullable[DelegationCause] `json:"cause"`
+
+	// CreatedAt Time of creation.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// DomainCount Number of domains that use it, including those not listed in `domain_ids`.
+	//
+	// Example: 1
+	DomainCount int `json:"domain_count"`
+
+	// DomainIds IDs of domains that use it, oldest first, at most 100. A token that is restricted to some domains gets only these.
+	//
+	// Example: ["dom_01k9z5w7r8e4bs6v0q1d2m3n4p"]
+	DomainIds []string `json:"domain_ids"`
+
+	// Id ID of the delegation.
+	//
+	// Example: dlg_01k9z5w7r8e4bs6v0q1d2m3n4p
+	Id string `json:"id"`
+
+	// LastCheckedAt Time of the last check.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	LastCheckedAt nullable.Nullable[time.Time] `json:"last_checked_at"`
+
+	// Name The name, in A-labels. A wildcard uses the delegation of its base name.
+	//
+	// Example: example.com
+	Name string `json:"name"`
+
+	// NextCheckAt Time of its next check; null if none is scheduled. The domains that use it are checked as well, each at its own time.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	NextCheckAt nullable.Nullable[time.Time] `json:"next_check_at"`
+
+	// Pinned Whether it stays without a domain that uses it.
+	Pinned bool `json:"pinned"`
+
+	// Record The only record that a customer creates.
+	Record DelegationRecord `json:"record"`
+
+	// State `unchecked`: no check had a result yet. `delegated`: the CNAME points to the target.
+	// `broken`: it does not; `cause` says why.
+	State DelegationState `json:"state"`
+
+	// UpdatedAt Time of the last change.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// DelegationCause Why a delegation is broken, and the fix.
+type DelegationCause struct {
+	// Code Stable code, explained at `/problems/{code}`.
+	//
+	// Example: cname-mismatch
+	Code string `json:"code"`
+
+	// Expected Expected value.
+	//
+	// Example: _acme-challenge.example.com. CNAME 6xk3v5q2n7w4t8r1p9m0j6h3g5f2d4sa.acme.dcvaas-verify.com.
+	Expected string `json:"expected"`
+
+	// Fix Exact step that fixes the problem.
+	//
+	// Example: In the zone example.com at Cloudflare, set the CNAME of _acme-challenge to the target, with the proxy off.
+	Fix string `json:"fix"`
+
+	// Message Human-readable text.
+	//
+	// Example: The CNAME points to another target.
+	Message string `json:"message"`
+
+	// Observed What DNS returned: at most 10 values of 255 characters, separated by `; `, and the number of further values.
+	//
+	// Example: _acme-challenge.example.com. CNAME elsewhere.example.net.
+	Observed string `json:"observed"`
+
+	// ObservedCount Number of observed values, including those not listed in `observed`.
+	//
+	// Example: 1
+	ObservedCount int `json:"observed_count"`
+}
+
+// DelegationCreate A delegation to pin.
+type DelegationCreate struct {
+	// Name A domain name in any case, with or without a trailing dot, in Unicode or A-labels, without a wildcard's `*.`.
+	//
+	// Example: example.com
+	Name string `json:"name"`
+}
+
+// DelegationList A page of delegations.
+type DelegationList struct {
+	// Data Objects of this page.
+	Data []Delegation `json:"data"`
+
+	// HasMore Whether another page follows.
+	HasMore bool `json:"has_more"`
+
+	// NextCursor The `cursor` of the next page; null on the last page.
+	//
+	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
+	NextCursor nullable.Nullable[string] `json:"next_cursor"`
+}
+
+// DelegationRecord The only record that a customer creates.
+type DelegationRecord struct {
 	// Name Name of the record.
 	//
 	// Example: _acme-challenge.example.com
@@ -1097,11 +1254,21 @@ type Delegation struct {
 	Target string `json:"target"`
 
 	// Type Type of the record.
-	Type DelegationType `json:"type"`
+	Type DelegationRecordType `json:"type"`
 }
 
-// DelegationType Type of the record.
-type DelegationType string
+// DelegationRecordType Type of the record.
+type DelegationRecordType string
+
+// DelegationState `unchecked`: no check had a result yet. `delegated`: the CNAME points to the target.
+// `broken`: it does not; `cause` says why.
+type DelegationState string
+
+// DelegationUpdate Changes of a delegation. Fields that are not sent stay unchanged.
+type DelegationUpdate struct {
+	// Pinned Whether it stays without a domain that uses it.
+	Pinned *bool `json:"pinned,omitempty"`
+}
 
 // Diagnosis One finding, with the observed and expected state and the fix.
 type Diagnosis struct {
@@ -1196,7 +1363,7 @@ type Domain struct {
 	CsrPem nullable.Nullable[string] `json:"csr_pem"`
 
 	// Delegation The only record that a customer creates.
-	Delegation Delegation `json:"delegation"`
+	Delegation DelegationRecord `json:"delegation"`
 
 	// ExpiresAt When the current certificate expires; null without a certificate.
 	//
@@ -2692,6 +2859,9 @@ type CertificateID = string
 // Cursor defines model for Cursor.
 type Cursor = string
 
+// DelegationRef defines model for DelegationRef.
+type DelegationRef = string
+
 // DeliveryID defines model for DeliveryID.
 type DeliveryID = string
 
@@ -2888,6 +3058,71 @@ type RevokeCertificateParams struct {
 type GetDelegationParams struct {
 	// Name A domain name in any case, with or without a trailing dot, in Unicode or A-labels.
 	Name string `form:"name" json:"name"`
+}
+
+// ListDelegationsParams defines parameters for ListDelegations.
+type ListDelegationsParams struct {
+	// Limit Maximum number of objects per page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the previous page. It is valid only for the same filters and order.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Q Part of the name, in A-labels or Unicode.
+	Q     *string          `form:"q,omitempty" json:"q,omitempty"`
+	State *DelegationState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Pinned Only delegations that are pinned, or only those that are not.
+	Pinned *bool `form:"pinned,omitempty" json:"pinned,omitempty"`
+
+	// Sort A leading `-` reverses the order.
+	Sort *ListDelegationsParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+}
+
+// ListDelegationsParamsSort defines parameters for ListDelegations.
+type ListDelegationsParamsSort string
+
+// CreateDelegationParams defines parameters for CreateDelegation.
+type CreateDelegationParams struct {
+	// DryRun `true` checks everything that the request checks, including the plan's limits, and changes
+	// nothing: 204 means that the request would succeed; otherwise the response is its problem.
+	// `Idempotency-Key` is ignored.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// Replacing Only with `dry_run=true`: ID of an object of the same type that would be deleted first. It
+	// does not count for uniqueness and the plan's limits.
+	Replacing *Replacing `form:"replacing,omitempty" json:"replacing,omitempty"`
+
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// DeleteDelegationParams defines parameters for DeleteDelegation.
+type DeleteDelegationParams struct {
+	// IfMatch Return 412 if the object has changed since this ETag.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// FetchDelegationParams defines parameters for FetchDelegation.
+type FetchDelegationParams struct {
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// UpdateDelegationParams defines parameters for UpdateDelegation.
+type UpdateDelegationParams struct {
+	// DryRun `true` checks everything that the request checks, including the plan's limits, and changes
+	// nothing: 204 means that the request would succeed; otherwise the response is its problem.
+	// `Idempotency-Key` is ignored.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IfMatch Return 412 if the object has changed since this ETag.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // ListDomainsParams defines parameters for ListDomains.
@@ -3398,6 +3633,12 @@ type DownloadPKCS12JSONRequestBody = PKCS12Request
 // RevokeCertificateJSONRequestBody defines body for RevokeCertificate for application/json ContentType.
 type RevokeCertificateJSONRequestBody = CertificateRevoke
 
+// CreateDelegationJSONRequestBody defines body for CreateDelegation for application/json ContentType.
+type CreateDelegationJSONRequestBody = DelegationCreate
+
+// UpdateDelegationJSONRequestBody defines body for UpdateDelegation for application/json ContentType.
+type UpdateDelegationJSONRequestBody = DelegationUpdate
+
 // CreateDomainJSONRequestBody defines body for CreateDomain for application/json ContentType.
 type CreateDomainJSONRequestBody = DomainCreate
 
@@ -3475,6 +3716,21 @@ type ServerInterface interface {
 	// GetDelegation Get the CNAME for a name
 	// (GET /api/delegation)
 	GetDelegation(w http.ResponseWriter, r *http.Request, params GetDelegationParams)
+	// ListDelegations List delegations
+	// (GET /api/delegations)
+	ListDelegations(w http.ResponseWriter, r *http.Request, params ListDelegationsParams)
+	// CreateDelegation Pin a delegation
+	// (POST /api/delegations)
+	CreateDelegation(w http.ResponseWriter, r *http.Request, params CreateDelegationParams)
+	// DeleteDelegation Delete a delegation
+	// (DELETE /api/delegations/{delegation})
+	DeleteDelegation(w http.ResponseWriter, r *http.Request, delegation DelegationRef, params DeleteDelegationParams)
+	// FetchDelegation Get a delegation
+	// (GET /api/delegations/{delegation})
+	FetchDelegation(w http.ResponseWriter, r *http.Request, delegation DelegationRef, params FetchDelegationParams)
+	// UpdateDelegation Pin or unpin a delegation
+	// (PATCH /api/delegations/{delegation})
+	UpdateDelegation(w http.ResponseWriter, r *http.Request, delegation DelegationRef, params UpdateDelegationParams)
 	// ListDomains List domains
 	// (GET /api/domains)
 	ListDomains(w http.ResponseWriter, r *http.Request, params ListDomainsParams)
@@ -4170,6 +4426,334 @@ func (siw *ServerInterfaceWrapper) GetDelegation(w http.ResponseWriter, r *http.
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetDelegation(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListDelegations operation middleware
+func (siw *ServerInterfaceWrapper) ListDelegations(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListDelegationsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", r.URL.Query(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "q"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "q", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", r.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "state"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "state", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "pinned" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "pinned", r.URL.Query(), &params.Pinned, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "pinned"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "pinned", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", r.URL.Query(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "sort"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "sort", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListDelegations(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateDelegation operation middleware
+func (siw *ServerInterfaceWrapper) CreateDelegation(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateDelegationParams
+
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", r.URL.Query(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "dry_run"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "dry_run", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "replacing" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "replacing", r.URL.Query(), &params.Replacing, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "replacing"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "replacing", Err: err})
+		}
+		return
+	}
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateDelegation(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeleteDelegation operation middleware
+func (siw *ServerInterfaceWrapper) DeleteDelegation(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "delegation" -------------
+	var delegation DelegationRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "delegation", mux.Vars(r)["delegation"], &delegation, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "delegation", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteDelegationParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "If-Match", Err: err})
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteDelegation(w, r, delegation, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// FetchDelegation operation middleware
+func (siw *ServerInterfaceWrapper) FetchDelegation(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "delegation" -------------
+	var delegation DelegationRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "delegation", mux.Vars(r)["delegation"], &delegation, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "delegation", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params FetchDelegationParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-None-Match", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "If-None-Match", Err: err})
+			return
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.FetchDelegation(w, r, delegation, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// UpdateDelegation operation middleware
+func (siw *ServerInterfaceWrapper) UpdateDelegation(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "delegation" -------------
+	var delegation DelegationRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "delegation", mux.Vars(r)["delegation"], &delegation, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "delegation", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateDelegationParams
+
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", r.URL.Query(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "dry_run"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "dry_run", Err: err})
+		}
+		return
+	}
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "If-Match", Err: err})
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.UpdateDelegation(w, r, delegation, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -6950,6 +7534,16 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 
 	r.HandleFunc(options.BaseURL+"/api/delegation", wrapper.GetDelegation).Methods(http.MethodGet)
 
+	r.HandleFunc(options.BaseURL+"/api/delegations", wrapper.ListDelegations).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/delegations", wrapper.CreateDelegation).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/api/delegations/{delegation}", wrapper.DeleteDelegation).Methods(http.MethodDelete)
+
+	r.HandleFunc(options.BaseURL+"/api/delegations/{delegation}", wrapper.FetchDelegation).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/delegations/{delegation}", wrapper.UpdateDelegation).Methods(http.MethodPatch)
+
 	r.HandleFunc(options.BaseURL+"/api/domains", wrapper.ListDomains).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/api/domains", wrapper.CreateDomain).Methods(http.MethodPost)
@@ -8630,7 +9224,7 @@ type GetDelegationResponseObject interface {
 	VisitGetDelegationResponse(w http.ResponseWriter) error
 }
 
-type GetDelegation200JSONResponse Delegation
+type GetDelegation200JSONResponse DelegationRecord
 
 func (response GetDelegation200JSONResponse) VisitGetDelegationResponse(w http.ResponseWriter) error {
 
@@ -8757,6 +9351,956 @@ type GetDelegation503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetDelegation503ApplicationProblemPlusJSONResponse) VisitGetDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDelegationsRequestObject struct {
+	Params ListDelegationsParams
+}
+
+type ListDelegationsResponseObject interface {
+	VisitListDelegationsResponse(w http.ResponseWriter) error
+}
+
+type ListDelegations200JSONResponse DelegationList
+
+func (response ListDelegations200JSONResponse) VisitListDelegationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDelegations400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListDelegations400ApplicationProblemPlusJSONResponse) VisitListDelegationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDelegations401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListDelegations401ApplicationProblemPlusJSONResponse) VisitListDelegationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDelegations403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListDelegations403ApplicationProblemPlusJSONResponse) VisitListDelegationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDelegations429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListDelegations429ApplicationProblemPlusJSONResponse) VisitListDelegationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDelegations500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListDelegations500ApplicationProblemPlusJSONResponse) VisitListDelegationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDelegations503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListDelegations503ApplicationProblemPlusJSONResponse) VisitListDelegationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDelegationRequestObject struct {
+	Params CreateDelegationParams
+	Body   *CreateDelegationJSONRequestBody
+}
+
+type CreateDelegationResponseObject interface {
+	VisitCreateDelegationResponse(w http.ResponseWriter) error
+}
+
+type CreateDelegation200ResponseHeaders struct {
+	ETag     string
+	Location string
+}
+
+type CreateDelegation200JSONResponse struct {
+	Body    Delegation
+	Headers CreateDelegation200ResponseHeaders
+}
+
+func (response CreateDelegation200JSONResponse) VisitCreateDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDelegation201ResponseHeaders struct {
+	ETag     string
+	Location string
+}
+
+type CreateDelegation201JSONResponse struct {
+	Body    Delegation
+	Headers CreateDelegation201ResponseHeaders
+}
+
+func (response CreateDelegation201JSONResponse) VisitCreateDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDelegation204Response = DryRunResponse
+
+func (response CreateDelegation204Response) VisitCreateDelegationResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type CreateDelegation400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDelegation400ApplicationProblemPlusJSONResponse) VisitCreateDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDelegation401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDelegation401ApplicationProblemPlusJSONResponse) VisitCreateDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDelegation403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDelegation403ApplicationProblemPlusJSONResponse) VisitCreateDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDelegation409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDelegation409ApplicationProblemPlusJSONResponse) VisitCreateDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDelegation413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDelegation413ApplicationProblemPlusJSONResponse) VisitCreateDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDelegation415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDelegation415ApplicationProblemPlusJSONResponse) VisitCreateDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDelegation422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDelegation422ApplicationProblemPlusJSONResponse) VisitCreateDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDelegation429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDelegation429ApplicationProblemPlusJSONResponse) VisitCreateDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDelegation500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDelegation500ApplicationProblemPlusJSONResponse) VisitCreateDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDelegation503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDelegation503ApplicationProblemPlusJSONResponse) VisitCreateDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteDelegationRequestObject struct {
+	Delegation DelegationRef `json:"delegation"`
+	Params     DeleteDelegationParams
+}
+
+type DeleteDelegationResponseObject interface {
+	VisitDeleteDelegationResponse(w http.ResponseWriter) error
+}
+
+type DeleteDelegation204Response struct {
+}
+
+func (response DeleteDelegation204Response) VisitDeleteDelegationResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteDelegation400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteDelegation400ApplicationProblemPlusJSONResponse) VisitDeleteDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteDelegation401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteDelegation401ApplicationProblemPlusJSONResponse) VisitDeleteDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteDelegation403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteDelegation403ApplicationProblemPlusJSONResponse) VisitDeleteDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteDelegation404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteDelegation404ApplicationProblemPlusJSONResponse) VisitDeleteDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteDelegation409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteDelegation409ApplicationProblemPlusJSONResponse) VisitDeleteDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteDelegation412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteDelegation412ApplicationProblemPlusJSONResponse) VisitDeleteDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteDelegation429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteDelegation429ApplicationProblemPlusJSONResponse) VisitDeleteDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteDelegation500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteDelegation500ApplicationProblemPlusJSONResponse) VisitDeleteDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteDelegation503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteDelegation503ApplicationProblemPlusJSONResponse) VisitDeleteDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FetchDelegationRequestObject struct {
+	Delegation DelegationRef `json:"delegation"`
+	Params     FetchDelegationParams
+}
+
+type FetchDelegationResponseObject interface {
+	VisitFetchDelegationResponse(w http.ResponseWriter) error
+}
+
+type FetchDelegation200ResponseHeaders struct {
+	ETag string
+}
+
+type FetchDelegation200JSONResponse struct {
+	Body    Delegation
+	Headers FetchDelegation200ResponseHeaders
+}
+
+func (response FetchDelegation200JSONResponse) VisitFetchDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FetchDelegation304ResponseHeaders struct {
+	ETag string
+}
+
+type FetchDelegation304Response struct {
+	Headers FetchDelegation304ResponseHeaders
+}
+
+func (response FetchDelegation304Response) VisitFetchDelegationResponse(w http.ResponseWriter) error {
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(304)
+	return nil
+}
+
+type FetchDelegation400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response FetchDelegation400ApplicationProblemPlusJSONResponse) VisitFetchDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FetchDelegation401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response FetchDelegation401ApplicationProblemPlusJSONResponse) VisitFetchDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FetchDelegation403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response FetchDelegation403ApplicationProblemPlusJSONResponse) VisitFetchDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FetchDelegation404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response FetchDelegation404ApplicationProblemPlusJSONResponse) VisitFetchDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FetchDelegation429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response FetchDelegation429ApplicationProblemPlusJSONResponse) VisitFetchDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FetchDelegation500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response FetchDelegation500ApplicationProblemPlusJSONResponse) VisitFetchDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FetchDelegation503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response FetchDelegation503ApplicationProblemPlusJSONResponse) VisitFetchDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateDelegationRequestObject struct {
+	Delegation DelegationRef `json:"delegation"`
+	Params     UpdateDelegationParams
+	Body       *UpdateDelegationJSONRequestBody
+}
+
+type UpdateDelegationResponseObject interface {
+	VisitUpdateDelegationResponse(w http.ResponseWriter) error
+}
+
+type UpdateDelegation200ResponseHeaders struct {
+	ETag string
+}
+
+type UpdateDelegation200JSONResponse struct {
+	Body    Delegation
+	Headers UpdateDelegation200ResponseHeaders
+}
+
+func (response UpdateDelegation200JSONResponse) VisitUpdateDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateDelegation204Response = DryRunResponse
+
+func (response UpdateDelegation204Response) VisitUpdateDelegationResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type UpdateDelegation400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateDelegation400ApplicationProblemPlusJSONResponse) VisitUpdateDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateDelegation401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateDelegation401ApplicationProblemPlusJSONResponse) VisitUpdateDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateDelegation403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateDelegation403ApplicationProblemPlusJSONResponse) VisitUpdateDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateDelegation404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateDelegation404ApplicationProblemPlusJSONResponse) VisitUpdateDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateDelegation409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateDelegation409ApplicationProblemPlusJSONResponse) VisitUpdateDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateDelegation412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateDelegation412ApplicationProblemPlusJSONResponse) VisitUpdateDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateDelegation413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateDelegation413ApplicationProblemPlusJSONResponse) VisitUpdateDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateDelegation415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateDelegation415ApplicationProblemPlusJSONResponse) VisitUpdateDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateDelegation429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateDelegation429ApplicationProblemPlusJSONResponse) VisitUpdateDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateDelegation500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateDelegation500ApplicationProblemPlusJSONResponse) VisitUpdateDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateDelegation503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateDelegation503ApplicationProblemPlusJSONResponse) VisitUpdateDelegationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -18067,6 +19611,21 @@ type StrictServerInterface interface {
 	// GetDelegation Get the CNAME for a name
 	// (GET /api/delegation)
 	GetDelegation(ctx context.Context, request GetDelegationRequestObject) (GetDelegationResponseObject, error)
+	// ListDelegations List delegations
+	// (GET /api/delegations)
+	ListDelegations(ctx context.Context, request ListDelegationsRequestObject) (ListDelegationsResponseObject, error)
+	// CreateDelegation Pin a delegation
+	// (POST /api/delegations)
+	CreateDelegation(ctx context.Context, request CreateDelegationRequestObject) (CreateDelegationResponseObject, error)
+	// DeleteDelegation Delete a delegation
+	// (DELETE /api/delegations/{delegation})
+	DeleteDelegation(ctx context.Context, request DeleteDelegationRequestObject) (DeleteDelegationResponseObject, error)
+	// FetchDelegation Get a delegation
+	// (GET /api/delegations/{delegation})
+	FetchDelegation(ctx context.Context, request FetchDelegationRequestObject) (FetchDelegationResponseObject, error)
+	// UpdateDelegation Pin or unpin a delegation
+	// (PATCH /api/delegations/{delegation})
+	UpdateDelegation(ctx context.Context, request UpdateDelegationRequestObject) (UpdateDelegationResponseObject, error)
 	// ListDomains List domains
 	// (GET /api/domains)
 	ListDomains(ctx context.Context, request ListDomainsRequestObject) (ListDomainsResponseObject, error)
@@ -18527,6 +20086,153 @@ func (sh *strictHandler) GetDelegation(w http.ResponseWriter, r *http.Request, p
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetDelegationResponseObject); ok {
 		if err := validResponse.VisitGetDelegationResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListDelegations operation middleware
+func (sh *strictHandler) ListDelegations(w http.ResponseWriter, r *http.Request, params ListDelegationsParams) {
+	var request ListDelegationsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListDelegations(ctx, request.(ListDelegationsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListDelegations")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListDelegationsResponseObject); ok {
+		if err := validResponse.VisitListDelegationsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateDelegation operation middleware
+func (sh *strictHandler) CreateDelegation(w http.ResponseWriter, r *http.Request, params CreateDelegationParams) {
+	var request CreateDelegationRequestObject
+
+	request.Params = params
+
+	var body CreateDelegationJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateDelegation(ctx, request.(CreateDelegationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateDelegation")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CreateDelegationResponseObject); ok {
+		if err := validResponse.VisitCreateDelegationResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteDelegation operation middleware
+func (sh *strictHandler) DeleteDelegation(w http.ResponseWriter, r *http.Request, delegation DelegationRef, params DeleteDelegationParams) {
+	var request DeleteDelegationRequestObject
+
+	request.Delegation = delegation
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteDelegation(ctx, request.(DeleteDelegationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteDelegation")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(DeleteDelegationResponseObject); ok {
+		if err := validResponse.VisitDeleteDelegationResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// FetchDelegation operation middleware
+func (sh *strictHandler) FetchDelegation(w http.ResponseWriter, r *http.Request, delegation DelegationRef, params FetchDelegationParams) {
+	var request FetchDelegationRequestObject
+
+	request.Delegation = delegation
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.FetchDelegation(ctx, request.(FetchDelegationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "FetchDelegation")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(FetchDelegationResponseObject); ok {
+		if err := validResponse.VisitFetchDelegationResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UpdateDelegation operation middleware
+func (sh *strictHandler) UpdateDelegation(w http.ResponseWriter, r *http.Request, delegation DelegationRef, params UpdateDelegationParams) {
+	var request UpdateDelegationRequestObject
+
+	request.Delegation = delegation
+	request.Params = params
+
+	var body UpdateDelegationJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateDelegation(ctx, request.(UpdateDelegationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateDelegation")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(UpdateDelegationResponseObject); ok {
+		if err := validResponse.VisitUpdateDelegationResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -20177,429 +21883,454 @@ func (sh *strictHandler) Readyz(w http.ResponseWriter, r *http.Request, params R
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3rchs5ti74KhieM1H2HJKmbi5bio4JleyqUpVv21J19dnNGiWYCYqwkgArgZTEdnvi/JoHmIfY+/e8",
-	"Qj/KfpIJrAUgkUkkL7Ik10Ud0WWKzMQd676+9bGTyulMCia06ux/7MxoQadMswL+OmKF5mOeUs2OX5gv",
-	"MqbSgs80l6Kz3zl+QeSYUJJWj/U73Q67ptNZzjr7nbTQZ4Oti+f/2Lv6unjGdkfq6eXg161se7ojdmed",
-	"boebZmZUTzrdjqBTeKdqrNPtFOzXkhcs6+zromTdjkonbErNUKb0+hUT53rS2d8abO92O1Mu/Bfdjp7P",
-	"TGtKF1ycdz596naOykLJYnEWiWDX+iyFXxMzIT1hZFawSy5LRWb0nPXJsSZckUua84xIkc/JWBbwnKJT",
-	"RsY8NytGqMiILDJW9N3Ufi1ZMQ/mhkNomcb2YPdZbOAvWM4vWTFftgWZfaa+/ll+ufH6u5Zud/FfyCnl",
-	"4j0bx6dQENO7nQo8Wp+I/dRP5bRl1PDSLY+5mL8vReTAmJYTkk5YeqEIM4ulJ1ycEz2hGk6FGQRT2j7S",
-	"JVykeZnhI4zMciq+UiTnU65VF05NOqHinKmhEBKa2ifbg10yZVSoxVavZJlnRJVpylh2QKSesOKKK2Yf",
-	"UjMpFDPnlWtFZoUc5WzaH4rkOGPTmdRMpPPej2yewCPnQhYs6w9Fy5HNivlZUYrambVLNZIyZ1TAWgVt",
-	"/8jmkU3OmDDXmpn5cEVSmuddoiTOrmC6MD9lkghp/pwxqgnX+2SLaEm29/bIJVd8lDNyeHJ0fGzWq6Cp",
-	"uXTdoVBlOiFUEUp++un4RZ98KwuyvUsmsixUt7qlpktyxfWk+uqCzWH5/RdaXjBhjmOpWDEUBdNlAVtg",
-	"LnmhdLW89Jxy0cX2aiv7ns1yOmfZPsFjYtqnRLArkrzHDewdZ0l/KA4F7ByZMj2RWZeYA90lI5nNu2YE",
-	"OBQ3gt3tbZLwoJsLNu8VrFQsS/rk5wnPWTXKoYC5mu0V5gCcF0zZlQiPx+7geb1NLnru6cTO7D3Txbx3",
-	"ONasMGN+b19X+DMle9fXRGmqS3uQC/aBpWbPFRmxsSxwVDAcpWmhWUYe7Q4GXbI72OqS3a0d85+97lDs",
-	"bj/vEkqmXClzT1QqZ8w0SbhAsmsW5nGX0ILBGVHanNsuGbGUlgq+gzt4RZW9TfZQV0TkGRvsPP/6Gevt",
-	"DrK93u5OlvVG6fOd3tNnz3fp3tfj5zvbu+4WTBjNWFFdg8bdqV2HGdWaFeat/+vv/1vv//7l41Z3e2/v",
-	"03/vxIjK8fg11elk8Ya8h50mu1vbhCMPkiOzlmRSzYgoLlKGN+jlKT3vtw533MNuWgjg3tZ2fHBvpGB+",
-	"gG1Nm4du1r645JqaCS/hZbDl9rE6F+Bic3ZWtXW7zOEHOVrGjz/IUX3sH+Ro47F/kKPbHfSPjM1ODV1R",
-	"Ea52wdgsIea/SPAMCfxKIR2yXAg5T8VwRoagXMoLlrVJPPh27ZgwUU47+3/vmJ46v8SG+cpwxsURvqbX",
-	"fFpOiSinI1aYdcYbosiMFSiotYwCWG1tEBkb0zLXnf29Qdeso2nYSGADWET8q1pCLjQ7ZwUM7jUzvbdK",
-	"Mnh1p/DQVwoWEcn5hPGCfMf19+WI5PK8KeHIVMuU6vhBwOZu9ywAn0rNXwvzeGskXKT/lv3/BXjZPvFX",
-	"1NImO13knfMZC4/JiBmplBmSD1zJSNFDkUmmgICnshQa5OhS8F9LJphSnhnXRKQmHc/kdI2r1DgChZ9u",
-	"y6o9XWPNTphSy4kXUfhIfXMVUxtfftvQ7W46XP5lw4f7Wh+8lhcbDx6aud2h/0xjNOF7mWd1waYUmuch",
-	"/7SydZdQTaZSaau7cUWysgDOYMSkq4nMGVEslSJTXeJkymR7TxkBC8W8kPUl3cWuMj4eG0VwXMgpXgXg",
-	"0uTUyEAFAxmYgmAGmgHLUIwMRSU3jzZSdkUblCyQPh79fav3/Jd//n2rt/fL3wfm49PBYxWXQ35mo4mU",
-	"F8vOwhU+Uj8NV5PNT4Nt6DbPwyfTlpVFzevf0MxK1+avVArNBHyks1nOU9jmJ1YX+h8flAS1rur9vxeG",
-	"nnf+25PKGvIEf1VP3uFb2GmTI+VjWUxZ5nSzfudTt3MkxTjn6b2OxPVp5XJB2DVX2gjEeDS75oArZgg4",
-	"qgWJe+CMZwkMu03dbecGrUppn7yJiOOmk5eXTOiX1zM8BPe3PuYGmrkLkryiSvdgHL3jF6AEyzxjhiRQ",
-	"AVPK5TmM9VtZjHiWMXHfA/VaaGFoUk7TC6PcWpVI+we4MtRCFzw1PFZLFMys/cTqeyEjxRdoOjF6kyxM",
-	"k/xcsKzHhRP2QFFL5ZRZGkatjqq4ZrAmx8IQG5q/LAq0pd3XuriOCTM9O4tcLs+NWuS1+sQeR3OoUSHl",
-	"2syqRI0XjQtGz7LH8Y3U38pS3PtRlMU5FfwfyH2Mgickshy8rTC2dwUwI26e+Zby/P4vzBIFlAFng/vk",
-	"dE2kIqdSvqLFObvvsY5kNocTYTq3l3mLvObfuFG9pmJuWYS618FJSaZUzB2lVAdg7poTa9XTfMpgHUNT",
-	"CxzdBJ47ozoxLBj1cBj6e6pZi450CiTZEABDfc11VnX+PeyEZ2/YOSj+MjjQf9mKGfhCbcF12Xsnc57O",
-	"4z0jmXmUFXSse5zpcW+i9YzOeK+gmsGvPTuPxyuG9etftgaDg6u/PB2sGlm1bIuDOkF5rh9ro1LqTDM/",
-	"CVrqiSz4P+7/nnlybq1fRrK8EPJKdAlDVgn02qraTp10qgbcT/tc46D8/PPPvcNST4zcCQ6VRavTt0fk",
-	"6dd7A/Kv/9zpL11pu0iXlOd0lN/r/T4kTm4kM1oA4S+rkdj71Lwjt3UsZoVMmVL3Pedja/a8pHnJ1AFJ",
-	"gO+phORcaWeRZrmZBAxTlbOZLDTLXrOM01OYy5ehwIbJJmFvphfDHD651YYNOkx1zBtnWsKbaC0NNHWG",
-	"wFkhZ6zQHCV+ni0zwBh5xlvRDyp33VxpNu2iZ4QWekNNt3Enuh0+WxzEUc6Z0IRmWcGUcgMypPiA0JEy",
-	"v3FBmBFAG7R5e7DTH/S3tnb6z2OdabupjQWbz5jrhJo1hTatjc0sg2nKquM4/bjRrVLN/o6/ds0SV4+i",
-	"MGDGcVhmXL8UupjHlAXDf1JZZH5MsxkTWQ+8piBZNzcSNzjSFEofYFYy7PCSFQ2bqvUUlrOMapbFloy6",
-	"Q7bsXONJNE87akEzFLto/i4YKqqs0UHCm7jPICjVxvmxQ0stzwom2FVnf0xzxT51O6LMLSHFdheWGY0C",
-	"NxpO6HpZNR7TzDrDSQtmVvmMxqQOPvVnEA5281xvP+1tbfW2t08Hz/d3BvuDwb93uh2jOpvWOmb7ekYO",
-	"im1hxjTludpsHb4tC9SF8GUznJUTNExSz8+W0xUnn29kj1yYk+1q9YVu6Q5d3YvUaOnQmQCpU8DNNAQw",
-	"slPsUm84lUrhWtY36JVgEANdzKhlB4RNZ3pO+NgoP/BAxrP6cAr260bDaZAxbmhCcG4dPeg6mlPfifAI",
-	"+OvnqEJ1EGtzXk4fX3EVuS2H4KswS2O2hDPPI6LkMaOathFH+yZXlfdDs6laSfAqAu7ZSocWBYW/J1Sd",
-	"TS3lqXf684TBrXJWAZjGWOa5vIIr1owL6HaC0Jo4q08acTfmBWj3gJgLS6Q1yVCl/RyD4zr/oTj+IPnr",
-	"D4fzN3xw/fpkMH/Nf3jen/1te9p+51uOC6x0MP/68GM7/U2ZX7jIFgXupEWvrvkefFWCBaEt9T1OZRZZ",
-	"7hNtxk7Mj255vHu9vg6CTlmPz1bP2J3iiCG9nFLRKxjNoFPNrhuk4VCQ43deqrFynovWgfCd/lr9I/Uy",
-	"1DzP3447+39fflZxeTuffomJnNiYPSp8bJcH1aD6SAzRBQE6QqWspI3idOUm2BqsfaG+Na+iSewTuBOP",
-	"8a2tweL1wmGcaalpZBveeN8mbwwrjCGSGPAAuoAhpsKrB7U92wqcmYNFZ2a3M+bXMZfKFdGSjPk14Y0z",
-	"cMIgmGXTPeciY9exhc/YtRl8YEfuYpiImSbVZFDrPjqFnIvI1XnFBXMtH538td7qlj0wRin44eTtm1on",
-	"263zCTpFv8bC3kEsILp+WOURaI9jW1gojKRpJ7zan3kwrNMsY1mX0Nxc2zma/K19wPwc3ganEFhuCIMy",
-	"iiRws7Fhyau1AtxGu+R2EfyYu5VcAtTMUxo8Zf76NS7Acqq6ROoDMbpJE+xb5vjSLIvw0qrV+os/zcw7",
-	"e4OBs56vffWxyyNY1vrl37PBBI4WNElBk/vYsa1YkeWMRqHnblTmFwS2Oqo6u0OwhPrA0QoXw5/h3efP",
-	"YleiRUwBdRBY4My7JrruZkKsbMXa/H1Za+EXeG9ElLFnfMk8M3dijGzauEhNWro4aXd1lnTgLmF0LeMR",
-	"JhGZZK1rW52Xo8PDb7nIosEdIS05Ojy02roKY28JNSIdSCxHh+ZicKVKhq6UKjqbPHr/7RF59nTveZfY",
-	"T18/jqj3WRY7rdhpEC6CfeKoaov095Bq9mHMAzuiYSdnWjGRFvOZ7svifNgx6+HPT4sJpTogNOc0Tm+t",
-	"+nz05vD1S+sMS8ayFEaRSMhMcqGBzIiMXPmn3VrSwsmvV1xPZKltO43oeEr7bmqC6XU4KSxS7MDVd5Wk",
-	"VOASxcXylLZwL3sXjw7dFU2lGPPzsmAZCBv1CQSLH+Nmcak2kReJi3AMRxoGMicppb0xuF9V0sU/cykv",
-	"yllvDJ6whDyy7+PhwVsWEBUt5WNghEnBlMwvWdErBTg/zfom5JG1sD9e2BLXb1Rvv57BZV6c1Uv7C9pr",
-	"G5JzcM/wxBvWqUjj7MJwhRThnlVdR0W1l9c01URpNsN2x/yaKZu/gGHf9YFk4CY2v/9DCrZPNrpYsUHZ",
-	"CxHX7cwsu6HMAj7nGS2Y8PEI/sbMZvm8eWcq6rRMilotfkLcjZcB6jKomW4RSrSqugQNMtRYks0ojRwp",
-	"VlzGry7V5MWbE++Z3g9UEGv/N2Pa3tsL496JYjNaGK5ARnOSHBDr8AYt2rOfsTWEYTOty9jc/dkFd6Qp",
-	"vvNuOmcQxreMAbon7RBWKjLu+WQd9guHo80LCj+Gi9kFJmf/rC8nMaShsd9ty7HRvqtyOqUxS/nJRBaa",
-	"BN9VqUeRq3u6yK2D7fMMO5/bIJCjQ+UZd3+loSw1MobjLV6AD+5NcNUd06yWvws8vppqcNgXDkpAQ5Gm",
-	"RcWXIAVs0Xpm+UVWk0UczTAyygWbR2Te+2F5axjJQ7n8tmzkQL6W2GDNssTyqjY3XY+5OGfFrOBCn6kJ",
-	"3d57Gjna3x/2tveeuqV98fK9WVtzuoqUKkYm7JpmLOVTmteH83z87Gk2eLb17Nlu+nX2dO853R4zSgfp",
-	"3h7NBlt7dGc03h1vjbZHg9Gz7e0029rLnqZbe6PBeDCgg2exAU+oOruIpSSFItOs4JfmGF0wcGFicgkx",
-	"ch0Gb5rvm6mOVngFRXuW09TQLzUUBZtKQ+52BiSjcxW4huxjU2B/RkefMHvigkbRka8Mf+TphF2ywgwI",
-	"A6iHIirNrTC93zg5c5GRArOMeDzldCqFT+EzvZpHIQKlrfeXX8d6uGCVV2SZ8vcjm4OL29piVPxuK3+l",
-	"q1F0CVXksJfTEcvrWv5KUi6kPqPxgAKIaJwv3Oive4Pt3vbA3Ojt5/t7z9e/0aavygG4YBcufOg9GAm5",
-	"nhv9msvsFomKhP7UWcEuuYp6aMGA33wsqdMbvCUcLwrI5iwjY1n0ySFSBFAzfewlvvSVCnMfOYagMVrk",
-	"3DyPHTatdn5SXOinu52YvDAr5JjnMZ5y9Polsb9W1mQji9v7DaaJhkWgowwHzznyuZVSqCMSZ6P5mtfV",
-	"5UY64qKrodn1tMmS8PuGl3uN8V5KDOA4KxhVsf3/eTJ3I7GxSeHi6TA3KFi1csYKxbJ1Vw2aiDLUnx39",
-	"PDp0XdUWqXUIm1yLlSNUrOAxS/6r1exusEu3RtvpTrbL9sZPB19vPdt+vkN3R3vp0+xr9mz8fLC1vZ6T",
-	"sxIAHEH0A/Nku4tinrsEAbGtkZuQzkXZfcVSIzSitmOxQ1S/CDWJaYUouMqZGtwcdS9u1FBMffCjfo4f",
-	"NVjJ93B8NrT7v4ezVVmS3aHrOvscCnrSEcuYYFQ/LhXJW3YC3vuecAQBna8lGUYH/RYMVZga3lRl7Ncg",
-	"jtqjydGwk5ZFwYSuvbEg4EcS9MMNspOL7oSLOI/b8qma2bQ/WhnztaqlgGNo4jW412iozTbDvqYbBjeh",
-	"DvyVxzQgmUxLI02jJfrrZ4OvH3drpkUINWnTqT96Xzi0DDIA6KoFQdt6pUE3BP8qgawyG1WesP3dQeWp",
-	"LAuxz5ke7wOwito3s94HD9i+8wx4aIQioCJBWNKNbI5npqNeOqF5zsQ569dtPW8OX78kT68vdi73ft0W",
-	"X1/t6mfF1uz5dPDh6WTnfG+8ne0q2jdN9LP0klLVu2QFH8/h9buyTqIPrbK640sZy9k55kkAY4t2b8ja",
-	"mU2pWxmgBjQQHu6TNxIsb1SoK0waAGkTI5RsXtAtStRTphQ9ZzcIvngj7ZpQTZZsLZkzHV0gJMBmziuX",
-	"BzgHLbWcUs1Tu1C3qFW02kHf1g2FNSvoLZk/ySHG3zprEY2fxDd/e/H29eHxm9+w4TMukAcRQw11ACKE",
-	"bHrBTSMPfDYSpCrgSXNxBYZemzNgGF2n27HelUhMQVsY8yFwFswprO58d1F9lwVwHIhetQK1HcOLNyfv",
-	"Gc2MVFkTKPCr9/jCW3Fa0PRi7RhoH97g5Vd3i2Ps84UfeVxMAwtt6AmiJC2VllNWoF0wJrouiTbxEo9p",
-	"cW0OEA0up8U5i5EG+L7e0QERYJiymdUVP3QRQdUobshkbhb+HiyDPRJANFfvtWXgdsvtUkT3l9NzIRVX",
-	"cfFojE73bpWQ6ImAoU2OlYO4xEJhKWKvXsLNvOILD5leuZqw27T9rAxIhMyknHJhpqZJ4lJK1JOP5udP",
-	"hiDLi2QVpfV0aWrRZBZN20KdTWRM83s7YwXV0geQ/EMK9hWeQSvHqS4GBabyXPB/NBfoKJdlNs5psZaa",
-	"zy55xkQao1x5HggRiozYhPudhfOwtkaJLBDpRzSc5U8iCh4Lv6N1N5cm1a4ZEUAH4qIcN0Uj5+zGCx3c",
-	"ylkhr+dEjsf9zUSUL+aqXWMPWa4YRKKEMSX936wIc5t+UZg/hORg6J81q+C2R5cAkDtaCCsHlDeZXzJV",
-	"ycE0z+cV2FgKSfT+xqPPhjzyoCEChIBL1sMHk8d3aH80l2RxJv9urk6TaVu7qBXOPiOmouk+Rn/xjfy/",
-	"dgIBoXe70w15YECAo3zZR5U3rYOBiu4sK1Mq6HndfxwxT5RanoHyv1woRljA0DoAthpwUFNFlJTC/FsX",
-	"awFM1JBRDvG7HiHQbBqv3CTeQWjNrEEy16KJMMzpWirF14cKb5ixhid9/agxtMmYW2fuBboplzjMV57m",
-	"YHRRd/Zp3AR2286PcBgb+788YGfMVtdwgzVCnupYuhbXkVuoiytWdCP2Qm5EDkB6wWZt/LdRktAEF4tE",
-	"jznMVse9ew1QRYVDXfrgqVCFq3tfASTS627rGdq9UTIiFH2hkItUFWczNo0fClXOZjlnGTk6eV/R3Qs2",
-	"h9BQcs4EQ3EA+HVtUD3zv29efnf8hhy9fH96/O3x0eHpS/L+5b/99PLkFH79r//1H+tl+oS66NIY9upJ",
-	"lDJ5wdQKzSNytO2LS4/03fHB5VEQtxP8coPwBAw0WPXCK3zKmTKRfyzfATRjNigLvniHqxy3RXhfZ9eH",
-	"VnSJkEQXlOeGNGVys0SY1bEHEAShIJ0HaQr3qLSAyGx5pYMrREmyoszBumVsxkSmiBT7JLnieZbSIku6",
-	"JHG7DRHIeN3NR+tAxY9szIrCSDcTykWCEccpTW4UnFBra60oG/8OKaTUgetDIg6dMktBcwItqiDtCdxF",
-	"6J3qk2P/mgdnhPcJ1wv2N4jEQAIPb2PTSNabRjf/LJrOguXqwVs9IXUPempqDJ3jk/ffkfdmTn/bWudY",
-	"rhXZ8XnRG4JdLb+QlqtB/JiR+sv8buMOvMV2dXoS8ubqrbM1DMguP7ui4/jSjQzLZ4G6t2y4ONAT+7BR",
-	"1BDbYV2nzgLWwecxeUcN1peoaa4kSeWluX3J/9E3q5Os4ZH1gRuhxbm+VwtLWePwNdksGHgtysPJLGEQ",
-	"SJPs2CiRQP2pqRaeoUVjP6Ji84JQXxMxgqu1wPwayfvBWWjXAW0m3mbxA15NtImDBBJ6XVaYQxw38s6E",
-	"XjKL5evo50rV0QYBxFzavwtNcs3x365i2YjNDhXMbpVk24jVDjhc41dflqNNM20gAa/WENvk/3c/Hp38",
-	"t62BEf0JF+Tdy9fW8MiuaarzeXOtrMla9SFmf1oqTWiaspmPZe8CTCPVZWHVJ3atmTBXS+2T9yeHJyeH",
-	"vXcnJ/DT26OTd9BGT2k6yxkcXp8HjDC21AwNxLP2qOfKPmmmkTHNiikXTAVC0Q3VlnCd9/Z2nq6x1Pcg",
-	"dcfF2kMxJyjV0pooi6vzk+AAzWCWGHfMXEG0MVVGYRtoTN5ITWyGxT5x5Fl1A0wFBrDDYzSN25P/rhzl",
-	"PCUn8DV5xZX+SpHjo8M3b4hCIAjyCC2xNgbIban9tQIyPud6Uo76XGIJBTuUxx5qjmg56+XskuUVgKiZ",
-	"JaZEFcwags3VUjOWcprDhXzUp7nukj4tZrRL+tyidMJHCE3ukn4uU/gG/p1Ic4H7UnDZTL6r6wQLgMAR",
-	"oe9BYm6TmMOyQnt7tyVBB7jYaU6V4qnRgnSu0N9m9Z9Ksk4aBBmitwK+2SKNb0qL62Laspi7Y/BfYJAR",
-	"HAvA2bRymiHXhm/W7FX1gjHgalhDngN60i6krAplDXLF7zyK1QGsPASwfkYAa03NWkx5njHwA5+BtuSB",
-	"syEKxIXxQ34dxG+RxCbPJPsg/lGRskYtnz5JaKr5pWvLSq8TKIJUsyAjLkyyb2EUUTDDmR4QxRhJalpG",
-	"4vl+pU6E8RS1idjQclT8cDwO3iMa+IOL9BNI8RsK6G+t2Kqlk1zbRXSl6ZyUwqOOAwhH2MPWg6/nTyuS",
-	"Y5K9GZGW3g6PlnlAcYB6DH8o0fZBSnqQku7emLXAEaHAQjR7G2EnybF2UYRSaMDgMWrolGpIW4rCxG4A",
-	"5eoEpfWzCxKfQwVMEELHLIrxyOxp8kGOsKxAUrdnJV0fumMhIuHYDkWCGVUWzJ0isLtL87Nc7LUsHJAz",
-	"QKGMmIVeys1CNCofYRZ7g0o2Pearvd9BtvgqH1hsZ9vc8iAg24RbQ/lt6UVdMDqt7Am0zLh2SJefAzwa",
-	"4sWvAm0NHm1U3SrON+xW8ylTmk5n94uCGw9+bUIkR3q1js/aKQGJZb3EQhcS62e9uPAVqipcul/aiMFK",
-	"MFSPiH3nOg8SpweV53NUnpfXdMrFklj3wkOfQlEZrJZrg96PDsmUXsSC3VNK18csQ9gTRtNJKFgGmGVR",
-	"qDkO5V3Xjz6pwNRi4Se0VDH8AQuWb2c8K+B0W9f00SGKy1Z7QkIJBsOcX7B8DroByNUBSHI9Bc3yCqs9",
-	"rK/s+/j1yFTqASNrwrNWDf7S5hw4/dsp+bVkgHTs/O8+RBdBoqgC67diyCWmXZIzmtXjd43IoIgLA8R8",
-	"SNo4X30bMq5Yurglf6U5z1Anq85moD5DFuHuYGeP/Os/d/s7j/skUSwtC6Nlgy0zn9uKSaSc2bENhZGQ",
-	"jc4u/LOgicJzFtJLV88T+/hInpfKKPgW5dWb+FWXKDkUNvUfocsclCeI1zbotE8Sa7mFHnGAFCBO3Ws2",
-	"Md9inllZwiryOFgo1+Y/wphWJO9c0UJwcb7ywNtKzu7cU4FHdZ8oGSqRIPSYB+1tdQWhKRlTnhvJ067b",
-	"1AK9ma9hVcN2IpH/8KBF5gOC7RbuNq5Kk3bW3LCUdvwR9OQhWLgYLQ3wg6N5JTUs4BvAR0fQogMP8S1i",
-	"RHvPhrmeVdxNLV8YcaNdqtCiiiXBibDY+w8nb98Q+yvhwt4nqDoCN/fp88HW4wMb8whVEwkk3TKNpUCw",
-	"OEyXJE8SXxlsMWHpSZgL1Mou3SCbYLexzf2e0VxHCj7j90F0e8qUakkEWgKE+zG2f7VaCLJAFjmjhe5i",
-	"Wo4smiH1C8Nuywh8C6p/blO+Q+MgVHgMCvOszruyfcRWrSoVHZUZ0Q4ZVIquIYDlXFy0wt7ee6So7XY5",
-	"7kutYI0tlYAvLqBwl6rYtN7EOiGdZtFcDOctTn+5anbjUt+LEVoyX2lGe2+eieo58HYjMCXYuJU4JdVx",
-	"vVkASlj0HKzc0MriGXYD5OLM1qqtOb2eDnafDQbdCKJ7LiFpx24zVygwHECZV3ZBRvOoxenZUwAzqApk",
-	"7z3fHtSKZO8MorDsN94NeHH5Cq9SJKuVvB9tMiBVDyrl56iU1UL+zPXkFRcX6ysitU342Nj03Da1kGl2",
-	"JYgUKeuTQzEHtC/n7YVbYpSsD7LpD5hoPVP7T55gOqTLtnsSnLonz652pugT8DSyLPhKqQKGubgwvyyn",
-	"FjDmiut96nZ+kKOo5dVFqZBScFB+rmQR4ZNUa6N1Rng/liEl7oE+OfTghmNZFnriaxNqJlC2oSSx5Z/P",
-	"MpZzo/8mqPB+kCNDhzJGs17OtHaK7PK8wbUShOrYOJQkFSRQaGy3aYLzWZPh3UIC0RcCAmU0O3OLuZzd",
-	"m+VXWs5mUL1aF3Muzg9szdEECgtDgD3XdxjDvAS39CXYPVCYXzxBn5vIsVwo+SAbheY+yNGGHUAkK4tr",
-	"dD9P5hUVtneJIK55A3wQv4zVWPnyWEohXrsZ3e8AW2l1jbvNFOmU9lxHPV71dJsa9amDN0T5pIaysVZS",
-	"rq/CAmckxnXXyAUAXmFPraEbkF24TyjkwvvzkKS092spNbUEHs4XFP1VBz5PsmfjMuwzWwMCkS2AdusB",
-	"RdQEYhSt0ci8bP7tjcrsnGn7ZuiG+MrGUahaOsD2LpnIslB98tIZUbmufNFmEhsmMxS++Mr6Nw2rk9iL",
-	"DZnNfhknVLmK+Q3W93Fjt946x7soxXrwT7LAFSzK22RO62Ws/CBHVbrKOrERP8iRi434ktkiS7xnITrn",
-	"Qi7EIsCQl7/8jtX4SYTL+5O5WcbED3K0Spf6IEf3o0QZmfVBe/oc7am6ONHcbBZINwck8XTHhie4uioU",
-	"4hFEHVnr15Khx7gohUDa6N8H1C/zbtRf4C7nUtwmJ2/Z3jKhEKsOb0eBKUFUpMxlCwGsbSXTd7qdpoQY",
-	"HYyLolo6mCApYp+8PHpxcmj2/R0C2hfkXW/n2S6oOe/NL2OyPdh91iU7g6+34dvdwfOnZMR1zTLKUgTO",
-	"ZenOs10zdEXNa/jJvIqfzLvRgb/yMV9tNuBmJNMKm/ChTVB4utsnhxB4Y3jRlhHKnu4QJC2qSzJ+zrVN",
-	"BEj6Z096FrjG6gYQciAy5YA18D2zCvCiaRqAYzAwNVp3o4+BTOFknu5GDvdrNh3FnAKHZMYKZbTgiSQj",
-	"lktxrpyrLZQQEDdOod7MwLPINRlBSWouNrMVOxVqDngwUyPBTmF4BxV/F10f0TknV6xgrudb5KdrWXUD",
-	"Q0E9Px9UKyyvfsnsBGKD276P9PxSmdXTQRQResoBKO1zrd925Tc3wPvDMjHiLas00say4eFqAdbZfLwf",
-	"JBcranzNMRER4uesS5oLjyaxyPrglC+2+B3X35cjvANBqIGtRWy0L3kV3irHa2kKaD7dQJ6F5TNDAXE+",
-	"EkYrU23IdWdtUIGqnCYO88AFPcA4F9Wkt+0drG+NRnls5cNIjoCtxiU/XHCf02vdC9i23+Ha0WxxPrSI",
-	"bjiAQ6ytt4GjwSyUpZiGBEL3i9RvjePStrm1tC10FPi/b9Nr4xa41V+AK7RKvsULfD8iruVhD1Lu50i5",
-	"4c1rTbTBwBpuAffgqNi4A2cBx0Qbn0TTzN9MU8yyyViam6ua7A+F+9z0W5IEL25mk3EWOG5WD72xYwxz",
-	"ZlzTngjEhWmc+40SaI6sZQXM4fbQT/gsAnx/6467ENQyDiqP6Nu2RrqPXpJFGNETcVPAa0uLv2HOFFNM",
-	"2A0xssumFeE2qCYKI1oNq2hHtxJOEdtbA0xxiaFZSLOiMymUq2WTMn7ZlEOFdLtgzj8XZJuom8MB/RsE",
-	"+2WR6JplOJZRxh23yL53M2oDKsGf10f1VrIsYtiu5iz9ameD53Af24cj2sWKlsEprZxxNqnb6k4QyXZ6",
-	"9C4Jivf4duUSXNo1A8HdiptfG5LR305X2qrs7LsNHOTCmpDtRWuc78VMv+DKB5pXjPs6zGtb5YzIK6F8",
-	"KWazYJjJOMup+M2E8VRRfisZ/U+AD+79W+s/f39pDPGL+4KrWU7nkYv7Ej+RVzoaMVhQzc7A1L+Sd0Al",
-	"H/MgJFOwlSk9pzxSFjvEy9Hoc3FrXd+p2tBWStXhuf1sNisWNmwtWHd2tXL5Q2PPShl73cz02tzjZSrg",
-	"a28ni15OSO85K5hmAvJDMjpXMfptf3eN+awgw/fMO7Xp7zzdWxEKoM52BpG7E2QO+kRdHoi3tkZjHa0t",
-	"ymHv4/ZbsWyZ5GAfcXSTKysyTBdMS7vRqKwbXlN5wcTScR2+O0bDicJ6meZwWOmGKWIUQfOfATDMvcFg",
-	"UBvq09hQrUF33dVr6hUtxMC3Wq22n17kQHXj57m2kNG7dCVQvj4tqFBjJHKbaukFu+SyVBVSOLsyjDIm",
-	"Co8LOY1zjoKESrvnJKYZMJlqO0AFlfPAAAfmpB4XaNJpCQzsTMqRbOr7289W6vtabjJOP2UoF47gSKPK",
-	"3rqODWLlmJplP2R0R9/9eHSytf0ekXRvCF5gJ+WgCOtbOKNKXclYdu47+4tNd5kxoap2yGuzJoYIOMPY",
-	"ARYZCRQZ2+83VPGUvC5zDUBGJc3Ju5wKFuIBNfzhsihYqslEFoqREdXa2mRnYM1ahdDTjJl3M4yuLwYR",
-	"RE010QiV57t7Xz++japihxinIK/EQk9dcsmKEdU8HiG/YbQI0qQeu+YKfLtrB4m8wKxib3QCuXvR/hlK",
-	"G4TmRS1V3kbTrNK3oGkVr3FRS0Ixio1Vm/cGa1vAgjyXT3B+jvGtvUGk2AUM5UxLHauuWbGe5rBW6NTY",
-	"bLJQCsr/0FC2faBzXPE2m8nF+aoEZJuni6lNu4PnkK6Y81Sj7+zzi3JHam58L6+IllCKrxno8pNi4amA",
-	"g+EnAkzasE0N0OMe0z0SDQPUcOncuSIpzXPI8LOSF+bhkMQS096xdUE7wayZGl6wXzdNBWC6mC9xi0kM",
-	"eLyT0JZFRv796em7MFvGS2iD57EjpbmOAUycmq89esACcUFsHX/t24lM3H7w0/tXXq43Mj6cVFvhR7V0",
-	"2RIH7QsBNeldGArdA8QOhi79tepw4bIE4TLWOBEcwhhfqeTYJSTEnFBFZqwgZn/JFReZvIrVBIWuItt8",
-	"5Buo3q2IyCCeIoGP1tM4aqDawFvdtuDT5pLYF+oidKSHhaKfdvQLPUfXjdlIivdGod1Q4IH0eoX3zDYT",
-	"4dR5vj5em22FZQFKwKLrQ/F4gSbLqHxF/nN5i1e/pZTMy+s0LxW/ZAc1vHw4YLY2tbpNiIimSY+3lUqp",
-	"dtYHM8YCFtFT4PdvvriBNihoyb3CJ9zm8UaU/dbWs9i1aFlPI4Hg3hOEVUHmgheWFT6BkmUHvlI8VJX3",
-	"xdvNsk/Ni7aZgi2WBLi9DfAhUzif+E40qgdHtsJ871ETVDkyv5rVTakg5/ySoTC8t/1sQP71n3v9nf7W",
-	"4zDwqBQA1jnmzEJBH8nprJBTDlUa6XjMc45ZaxiVC4FdQX12s6Lw+9sxllvjMp4X/l7GmJb5NnQ59UmC",
-	"HxKs6I8xHqmc+Vr3NANwu2zKRYL4Q+ZBi82j9q8KrlnSHYrkgxz5P2uIPGr/gs0XvsOq5IDDBNq+fxWR",
-	"epxdwH7dJwmonThMyHY1g1R1Rx48YpbRjNZbFKLLc2Jeb4legnhjlySN0SdGJtNq0eDrAuTsapjlqiyf",
-	"OPaGGcM901ygxceg7Ha3A+tqX6rW2FtJ3E/hKjozifstHHb0O/eWNcG4Z9yf7me/Kfb3+ibF15kp1eJz",
-	"GBXySkHmuDWeURcIwVUVQ3Mzd4Ozm/T4rSYOI89oDwrAwkDQOfNnyMvccR65VtCYa84+vE+2tjGUngCK",
-	"FWabUQWVki2mYZPH+sSwVeuyvX0bGcVvx+HAG6hpTG0aMRZBdzrKOSBZoF9v6a5vPd/uD/rb/a3WzCDF",
-	"mFgvSh1WGB3GrFpmKVIwg3FRLimqszXYuDrz+qBaiuVYcvI23VK1/lfXvV1jDCscV6VixRk9j16znwy5",
-	"gN8au921eC7be0/JaK6b2YOv5T94ntMne/0BefS3ra0D8oqL8ppcP3t69nT3gBSX+1u7e/3BY/IdSy/k",
-	"k+3B1mCwNdgi3/KCjeX1E/h1vQwDRyNisFyLiwknuzbpRsJA7XDWiEVMgLHUdlWMlb2U9xNk5TjAQ5TV",
-	"50RZ2VVUL0V2iHraBurfz8Be3a6DeZkJm+FU3/8LxmZnNTa3TBn8kUH52PW53aflM4spL5XyYxFG2g8v",
-	"i7dw6ou61n2YKxV0bC+6G2DzaEHUfGMOFqIsBTA7KE9P6AzcBQuAv82E7/ZSqLaJA5KVDMKBMYDFyMUz",
-	"atSt2yy3M6FRQvLizQnie3Wrq+TyZgHGV8fhmbu1ukwWnjZ826erA6Gbe/Nao2BdJC8F0g1r6SjYxGrM",
-	"G5hkt9NGUmsFkOI4m9rntTtIJTMvyNAN6gqbaSrNZl1SUHHBMgylBpVLT9A8TkF+xPIPdCRLHRqFLVKb",
-	"5mGZeRtXRd6OPQaws/eZUeDYUCSVAuovQ6RUZURuwXSNuD9poedW8U3ttu2TuSwtrCgrLnnKXKKp30jZ",
-	"KApunzsgiZCCJdb0AvPnilwVEupmOjyhcLcFlqV1oUpGM8a2XIkk11VUEYHdiAAoIJBgWCM8kuJwuqSm",
-	"dRgyF9Q8lnm2su7zhNEs54ItPVZFdZggkJ+M2RW5kkXD4NipFV32taejoUaG1zBHvNZD8wgp3iL+xRuo",
-	"Lwm1Ua9kcdEAx3fZGME+1+qx1XmnG6C5Ki3EFcqWyzGEC8siOXDpTxDrl7yRDltfYB5v4lIo7HkBgGMu",
-	"ShahwytLnm9a5LzFUbM6wzs4ke6cdG0V7lFbjf9Na/mreNS2rUqEbryA9u77AG3ApRDsiovzBKmdpbvV",
-	"vQd8z7EsbFpv5nD0u43TUS+Oi9TjAAC5qT4ruLqADgCZv9SQPdt1l8IxkhCJcIx4z5hclkPJhW+ceTLC",
-	"kfZJYjo387DYFu5w4YHR5eyAJFycueEmOLZRLtMLliVkNCfUw7aRtx6Bwcegw+NozbHg5y4H0QaWY+Lk",
-	"BXyyU+50O7YDACqE8UFyih+G43S1uPW14N0MSfCEJ0hyRgIZXr4apXCgwjEeecrbwr5nORX7ZFwwTDnc",
-	"qcWUbu8FVRlU16wi2dqDn/YGgy5oeumc7A3wq64LU7LrZ1pFBmYGB89GKf+pvGAiCr/jg6S6NbA6xdKC",
-	"6T8SXN2BQ9Yx1HPc4Myfmx3nk+kjLrMXdrt9nVccXkqFTemoZfHl+Wbh/WuZzrDHeqplA3gCf/xipZBh",
-	"hPXetby4Cb5NqVqO5/ub2avuqjxxe1hzxma5nHfixcUg/O4M2NJZi1eqXo25qp6BkXt4s1VrYWzkeI3H",
-	"73B1CqnXh8eAhz+LtKwuYQtOlYhcAt8vnNf17D/gaYncXrsZccZhQZjxkf2ax1YK1DJEfW+lYKpbrZaW",
-	"dpcrVWet4QIm9Qn02wiJWpwBLMTZrGDRcJ9vUdZYCPuLnaosvTy7/vrHX7dfr2dldJH24QD89tVIciOL",
-	"tUYmagew5YZV+7QZ/iZw3RvWfrU8rB10cxnLOX6hXKaaquOJr8GGLDo4BKLFWNLqGohhDN3gFllWc2TC",
-	"nu/5b5F4b5QPsRHZOfAczFfZBNpgdK9ic5pU7dbONgzT/rW1AmHcgaDhwFvP/ypDvI3Qvw8zPErBD0b4",
-	"zzHCwxq+l/rm5fIwhidg5HEwYarjeUh1q6i9EL6y3u2EMa2kCvKSFTmdReGOLTzxErRjx8WRq9iYHw9+",
-	"PCCoCytQ+adTlnGqWT6H6lReXqfjMUu11Wmawl0jUamGluzQmH0McTxKL77xn5/m7QWndfLObpvMrpt2",
-	"BnP9meuJFYLWNhE6CtPE+tVx/fvUi0IHRFXAvy1i0fj0+dWrYvev4t+fjX5It75X/zN7+t3s3wY79GX5",
-	"N7m3GsoXR7Eelq+3C1TZw05ocwuk3sM5vakvDgm/LQYOxp9b88XhwG/iiQsnlq0KQ3SRcsvYWNHWVItL",
-	"bmt7jaBZbDJ2cpcmSVKRYVpeCGtQFmkMbCUenvzKve2SLYnzanDVHu+wFc2UNBJ4JKLF0sbI0ny9cmWg",
-	"yW6nPQcu1GwiMkmocYWhb7IgNs6rspJVaoy5HCwf/2aMZTdTxvaxjLq1DqCPS/io1UtWKKxRNMtpCvZn",
-	"kc9tED6U6sReXeWjGCNaquF1O+vZNBqsLoIftshhW9Z257MFgWYymVNCa+Er4bxiZ/JnPFnxspQiA2+W",
-	"i0QFmAxlg4X/+BZbD/51SyBmtWEsZrT5v+AczZic5WwZwNd7lkuaKZshRDMyojkVqU3gXeicK3OUsrM2",
-	"z1dy7rzB3Oy1LgvBMrK7NegiEiY4aPBXBLeEYY75JYPwxppdlyvCBHSHviVFXPforTELHzoSztGxbLsx",
-	"53SlDGzbb9eZbEi7YfBOHI+EfsJDkVQFCB4BGHzw2DORRezkfi/+vrSmpP3N+srOKmjQ9e3sdmXOWtI5",
-	"TszXiK5oyJ9Dy0VEvCaMemWbFawFa/k+be+WtdX7v5psan33pjOkRG2U/CdA54OVqnIwbLqvki7o2YJ3",
-	"Nqj9FzdWr2+vtaBdGNXdmCjO8bdq0f2SeNXdTlnk8UzAOgf05WxVPP8viFZ4AvH5NiNwPdOyGUSdW3hC",
-	"VdG9RYrepBJtd2Ide/JKnGwrNhwipWkBMbPxaF6Fs3lHoAmEgFSrQ+9ONC285G/bvU0goxLzeM6mMQ+q",
-	"/ZFwQaY8z3ks2/DZ7oYgZMFEgpoW9YAnt15m2BmRpe6v5dKy6Z8jmc1jOiS2aX4N4GUNV8Pco+jqfhx2",
-	"eDbs7A9XVKUedrpDGBE8GzI+lg07n5alTGMO9OdU9XNTsy2Fee9VLdEobIE7jC1rhqrLLvmRf9OM+4N1",
-	"bIT4X7TUScAubmOetm/b1JJahWdxQIYg/7o5oQUmF0WOA89Ky0lsU4+BrIQ3rT5Id1sWT0TjSEfWsrmD",
-	"SyjWDR1iVkoBxN8sYipakO2tpajT6d6toN+0QC4XlO2oYqAfdy03b+DYe7rcrRf83HBlxyTjc4Ex62hl",
-	"SK4miqVnCK+wvQvo7ruYsWLo+4gq9nS3T75jghVUL7PoY0Ovxz/+2/Pi2Xc//s9fi9OrDz+9e/Hs+NW7",
-	"fz+W26/oK3pytTkcUFQEMRf2hBhBxIqmEwwhQXGtHOU8JcdCs0I0BdA1RJLaEdrdEBzIDHfJdXvhig9E",
-	"ZVaXSe0sghizryX8ESgG8WJsZ1MaI26nUtPcWvAQy9SWZqtBmkXR076MsQJmvSK1DJ7p4u2hypf/6vGs",
-	"EXK6nD+3d69XVoGA52L4PXGtd0M1MEyqDzrIL++7yhjXlVJsQ2kLxIkVUrCYkBZAye5hgORKGQ2TyjZk",
-	"0RiDdPt82rpd7YKsVw7JPtwoztaMK78rPXitqkkNClRVUPqyKqYry3IPVpGYchl0H1CeGhUIEGXqpDZy",
-	"bhtlmJoH6UZKpduxVbEbdRCNO4/faHK0h0iOz4nkiN/Odvh6kpWmZyg0Yim3EeGqahtYpU3U0tMqXPk1",
-	"azM1RvUz15PDoPTrem74xYPyce1ysm/zzKiwm9nXGsaYTytCp3zv6/jiKxkNJc/AvNwPVmzVXXVAFfd5",
-	"Ux9u6G3c0M8PunG8jADWofPuFqzSB5Wm8yqKCgpgcRF2srVS3/7NqNhfyBd1x3r0G3YFRrRKl+6TFysc",
-	"KGhWQo+9c5ibEVdFSE8Xw9FcvVObqmihVGouCTJiqZxaM3zgwYiVWLpXLd0s0m9LU2+71DeJLquoapOd",
-	"tR2amrEFTSvtkWZr79SKBDscy1qszRn1qhiz+gmHxhVLy4Lr+YlZBpzviNEiWnkvCFzbJ0mWXtq57zzF",
-	"6W8H8S+BX+0poZjMr0rAoIUVB+qAHfm5mCOCt7QV0wliGq4msgbh5BJiM6omI0mLrOugReNwMeRnq1bi",
-	"adYTNhRQ0oMrmBal6syOIcFbbLr9SpFC5kaV16yYcmFvqMUJI1CgCGsdmzVGhElasKHwJYggqgeS8g07",
-	"rLi/TRtGrDEuAIdZXnBfn2O/c3b2vVS6Vx9btXB0xn9kRhKC2ndj2ZYnB4nJhczRm2pxg0VGTl+dhDmr",
-	"ikAxDjcsUpXvsAEkSKcgP7k7FMmyhPX/+n/+X/JxQtXkU//jP6Rgn5Iu3g5yaAGjqO42Oi+Yg+4HrDbr",
-	"YGnkUg/FULwEyc38Tdi1WWQyYTTXE3vcID9bkeSw1BNZOCwy8g0cO2LO73/9r/9IXEKxwxjBtQfePhTr",
-	"nbc+MYo1jvz9t0dkZ2fnuXnup9OjPjl+gT+czmfs+IWtDwO585esGAqH6fCVIscvTDdVZSoAr7Dn0h8i",
-	"LWWfAKIyNpvQ2SznGCvp8rX/xwclRQJIgUOBuNke7higkRHirg6kTChm7YU4z7aYTYjMnFgEMl4MhY0j",
-	"rLbCW4scCrWD/n1x9FdKT3qH7473yVYS+q6wbXPIKlOTj7wiwAmHAi4NpEFfz/uk0ZcHDaQ1iOF9D0oB",
-	"b+vK49gNIE22iJZDsbX9rLUG6n4vcWV/2BWoYMQcKCY0nNfMXXUzCgwsGgo337DERlKJDY1K5scv+uSt",
-	"oQ2U7A52l+2oa2EoIIU/EVL3xrIUWUKmjIoqtNDiTwcZqFxBle9Ibcc6bbTZUUPhbW+QwIQvuHYj9WnI",
-	"OdOK7A52TBMjaZHIfeEt8pp/0yfvqJ6ooYBRqnI2k4Um3708tcKV/eL7l4cvbKY7mTI9kZmyC0t2B3sW",
-	"hOHQaC4JHL13jpi66fBzLhSIw0AazEgN47ISi03IRi89zaxf2J2mLilFDvM1q+zBRQAtXyEFV3LKXC99",
-	"clIjG1ZWXEHxh6Ii+UPhcTZVGKRHPLJBsO7YMEmyYn5WlOIvRjVKur6WPhC94KAj/WzInH1yZI389tC6",
-	"RlGYBWuEFRnwZtN0Ut9pvGsigqaM6b44jYzNoFSwRGjLIFMfqoNAMv5gMOgOhc/DHwz65JuyUFrVShSQ",
-	"xIM6997JnKfzBDiZh6puDuVR8mvy2AHjmJPcQFImj5Kr5HHYbqNBzBqp+PijpKga9K2AdWYowGhghntJ",
-	"OaisKKmTR4k2nSBU9IjNpX0do8Tdid5+bk/0e6aLeQ+4YuKPlRoKsAMpVth4N3jbXEe5T3YGCF3wdDBw",
-	"Wx7uA3BuBDEUTANwyiMqyPG7y90K1dCwIPjuKXnydPex3Vwco1FnfLuVLT4tWGbIH82d/uID33cG1uMw",
-	"FLQiknDWwnF9g6vBdddev6pJvCO0GjL8gQ4KTYxCNuameVu2zkuZ2LSyZGj7OUm0lL0pFfOeGVFZMIXk",
-	"wsUXBJr6hOUZ1NnAJTaiz4wW5hLCxIDjgB5fMDpVXWIUw/BGh6InbhgeG9zYK4rnqwTn3znozH1yWK8W",
-	"BeQKet8ekEfmmjyGCjrk0ayQj10ZnaF4hJflMQ5XCihaaGvRud1QXJznrAqvd5LNhOZjt7xt59KIW/5g",
-	"Vktop57EziqIrTlPmUAAJCuzvn73qrcNqIagTXoF8Orqqj9FwMS+LM6fvH736sl2f/AkgMLvIPvsdDs2",
-	"NL6z39nqD/oDSA+bMUFnvLPf2ekP+judbmdmuIrp+Qmd8SeATNvL5Tl8dY6am3Q09jiDTAulD81jr8xT",
-	"poGCTo1Yr1rVxOqRJ65K0soHj9D6ZJ5sho/lc8KEBuOC0wIA/gSFFnSUBAkS5v575JtZECzm+Mhm4A6g",
-	"Y/xasmJeqRiIvmK1M9rMRd5+FtFMl07Liio4sQWPsnOtovukfUio5kTH9HR30yE5xDOuLD/tktEcpK9D",
-	"D6wGX7j87m5V0crQ3A9yhMAyobrSsGpWqk/LpAyV0/PWhY6X1Vk6LYiHrMDR+y0du7DJqt/1QM6X9t1E",
-	"Zm/r3Mdmbtb5L1XoE9zm7cEA0i6k0A5dLJCVP9jI/6qTZQYfIAAvhbaeOFCeW/OoXZmST93OLo4h1rQf",
-	"65NvaOZKR8ErW6tf+Qk4ptFTWYYv7ax+6VtZjHiWYeb17mB39RtvpP7WaAzwwvbz1S+cSvmaivl7V03i",
-	"U7ezt84SoBmQ5r76z946E/pJeDEK7VMOGBGIdr10YNdoZN6fZI4PNUT/7whO3vml27nuKcRhD/HKTbMN",
-	"TvGEXRvVI2AYC+ULy0Kg1uyOPkgPgHzminNB3hdo96xgFYTzqIIHw8o43DBuZjitQ1eMKL/UOehLcWEL",
-	"YG1tbZN//efX/a3HCHFmFjBnmu1XobQYsaFRPCIJ3PmkT44FOTr5azeAKMu5YHWZN5V5ORWIa9G1BBLl",
-	"8B9O3r6xOJPsWlv1jRI1A/T+CWPaIqQZIUGj8chc7zKnZqCYueXM5slXyTLhZyhwK2oQbgeVrgqJlbgZ",
-	"IKHg071RqeZWEqmz+pfw+xJmv4ANYo4e8FrTl5m6U76MAGuWrY3GWYoWErkqUDJVl4HnFv8SGVCsXzYl",
-	"ug8Sw4PE8CAx3IbEcN2zd7AmNUQcTexaPzGXdulzn2JVPe289w0BRjq+u/Vs8NhTmEoMMRQP6E1IaIJ4",
-	"+iOcQ+8FVzOpuHMOV+4hdJQvGd+D9PLFpBfkQ035RQbxMJvLLyFRWarrhlWRv5S6KxshL1Hy2UYM8OHN",
-	"SOBd6g7Bgq5WHuq0/+EOflkNItyNVgWidrNq93Cx1FL0Oj75GPz1qfVyfsfCu9m5nxPbxqlqOPoh+sEF",
-	"mz+c2y94br9jYHWvHZQbndRNSX9waI5fdD79svqkP8nklcglzVqP/Av7QP3cL1XK3jo0lJzRMSqx6YRy",
-	"UYOLwd9kQUZSTypXq/k6iDfdVG0bl3kOfYW40MF3pvlOt4N//vK5TGjGpr1gNXvY7GYy51sBrkOoe/ju",
-	"5WsCON/qQZT845ADd4PqNIFQZfb7N0waLtgc695/Tj/dzkzGYrGDUCCuKtub9RAGIje7ZALyibQL+vZZ",
-	"4slxxqYzqZlI570f2RxDSIbigs2xUbPm5yi1MiyYISRJ5Qwy/BAY5oLNdJ84e+Hu4DnhY0LJ0cl78GGq",
-	"0lx3lvkWhgIhKfil2UPTE7g62SUriNKyYBmZsMKWeeEL1WrgaR+FCs8gwzY/DEXBpvKSZfuRKn32Jax6",
-	"LwsEDeEe88kGFcA4uLIUNGJfc4fxR6gwudneBssN4Wub6u6GXI45liHdkEK++/Ho5L89qwhkn7wulQYX",
-	"84iRlKYTDNQOaab5sneEEXSbUcvuA8FtEtzBGgT3yJbMRwq9vc5EbE1gpJp/CLr+lQqpw1LyXjAwyLvD",
-	"1ELvL9h8HZ3lyewiVVvbd0exHY2sxDkXXwP0VmDoHs9ZlzCRFnMIqHLQRVSpK1lkXQhR+Rnie1SX/EAv",
-	"qS3wC5SCipQpNLp9vf18+4Acvjzpbe897R19cwS9ff/68Kh38v2h+fKxCyxcyUSGIucXDKpx2R2ztvUL",
-	"Nr8Bg4FJEq6GwsGzNZkM4676q/AWfVyA1SxnKBZ4DlmL5Syj9oZ8bm3fDsGHW/eNRSa5FV0XR+epYD2G",
-	"3paA2ozR+KsQsUaPuKBFpKJEXMk2e/3AbH7rzGZrZy228YoW58hntvbWmbmNcGXZa5ZxejqfsT81a/Py",
-	"akiLjBpjhDMgL/fF62wx9DvjdYfkgxxVoZQof3uEYx+fzpUquTiH8oYQfW7RiM+ohrB7xXQgwR8dkomh",
-	"76kUY15MAdYTQwl8yykVlsqUIoPQ9eNFFcJWFPdpCCFqHkYz2tBg5gchnQ5BbTn15ILNj+R0VsgpV1Bl",
-	"H6Lla5oKsm7zNSpUQwE13My4AyD2CNdBxOilBqPfBuMJhohj/nzms9kAfpCjuC8iOBNcEZqbyzOvh1iA",
-	"V4Z7v7U/KnjMgFtZhMCsFmM+ZxoK6J0ze7LNDuPJaDC1V3YImzOj7cH2Xa+RYc7mkvpwY6j5uMCYbz6H",
-	"B4b6wFBvjaEiefl8r4AlUpZDVtUSWyPhTn3h0SDBI5+7FOBaVJevTAyBMUo6ExmUHw6i4mz9YUOYsoxl",
-	"NkElzFg5DEGsQTUzVyvFfDhMyHElmIAMefx01OGs11kifNCCC+5FNe2V4WF2rJiWZ6Zo9EVlHWZgR/Px",
-	"e7pAwFKSSQ1Bfz8JDmlbsiCHvZyOWL5xLJCtC9ROeb6oWzxYyBYKi/sRlt76bVPGPz4l+a5WbRhL1Lrq",
-	"b5aa2KtVJyT2y4YP3D26LBrF1uz8AoEo74I4SBet56+iuZb2hra5Cn9ti0DZ3tuJxsFFo+oc+tSadwpW",
-	"y8F7tQTXOOJ3BTXLQqnbmvPXDrtzFaLw+VsI/jOawV8uaQ6JirIATcGWQhZzAj+0jQX2pW3Jd7aer9H7",
-	"IckZhTzjpJcQSLlWrly9UT5aQx9l0eYS7tUwv3xEb/hl/RF7m3r231q5xF7w1y/3TKzhzKwOX7Jn6zdP",
-	"qX9vgUiZJ4Mb0Nk2A4OFG7Xc14hIkA28gJpATheVf4e1oIiSRmpTAT8wWjokmPu86MQ0iDiYYA4AgKSY",
-	"1o5C3AsXufd5Cvtqov+imL8vxTpPvnd5zndmB8BJWyzmtUwAW7fcd5v85aIuAwSjukBmOGJSnaSkof6+",
-	"PKXnm5qjP0ftX0Mx9Rv/m9awHxTmL0tyD7OMOKiVdUnuVcE1W5Btn4zKHApKtQSi0HTS1Gh9Pnk+3wfX",
-	"4AdEJbKPNetOgnSiJ8xhiLn5gak3BClw9fJY1aeHPgLxpoK/h+UHmx6K90SmaVkooq94isVRhgJxDcDv",
-	"Clp0AqghKvGmwFlOxVfKZvtjREw6YVmYV+YkUQBEMHO3/thqTrYooV0CzAkzDfeg2cQo+1OaG2GTZQAk",
-	"4lMl0IIsXMEqxK0BBAPMXevimGzLkIZ2NZE5omwcnfy1CuJRYfKaIrDRhOt97CKV0ylVXaLYlKcyl0Jh",
-	"JhUdGTlaXzEmHGbOIy4IHQrIpksUm/3lIPFZVwB8MoaltwhudmuQnj5Gm8Dpt71noHqcftvbehqxIwzF",
-	"aK7dfk5pYcvkgfgM/Y4KRi8crpD5ZZRTcUEKeaX65Firtow/t2yY8rdPEvMvInqZtuWYJFc8z1JaZEkX",
-	"5HYA0DWfU1WczdjUfJwVcsxzlnSHIpkVbMyKgmVn4NCHJ6n5byAzuL8A1Smxfg7UwBLyKNAWyIzyAqBS",
-	"8O5Aca2ridkpNaOpWRFYQUp+LaX5GbYEEgqSg+QxJBlaHEE4Jw4gxwhKIMv3yeFQVEetkFdwYZvX8wCt",
-	"STQ4lRbVCB9U3oePtxVqymEFwKFgAVDTE7MD6kliodHMdljgEjA1A/yrJltdkjyx61KlZcYErG/K/CIU",
-	"stSfTMoy83cz3yhJ6/78McEQsbppu10sQstB5XqQgR5koFuUgcqZkfX3BoNV+qc5h5Us1NlAPvqIHz6h",
-	"bJQzzVr0VS8k4VM1P3CFWhnNoe362AHrjBASSoADVVYyv2RWdvJBW+SCsRl6NydcaYm1GBrhTTCOm6qs",
-	"49dUp5NYGOtuDMQXpvyHy6vZWuMWvStA0ITApG8Rrfx3F9AC23dTjaLbmg12w7P3M13PMn48fiMFaz2n",
-	"g3u1Qny2acE0vhO7XD85rG2f6c6IaR6MG8fjnlmEHqxCciuDeMiE+ZKJcZtdwZulu+B5fs/GGOQFFyhS",
-	"SG89AHijjh46cMdN1SwS0bJkAYoWKShXTA1FImFI6qxgl9zCGFsV3jJdRPmrZXx6fNPKOOgjwbC5MGZr",
-	"30OZWyC+rQFRRE3MvKVw3hVUiBy4eWh3NktShZpZJEUXPeSK7UAw8gFWbk3CMkx+Xhi8RjUm4Cg3UoR4",
-	"HopA8dxHS7XVvjz/IUktaItm88qqHVpJqZJiKMJB9GSpod5LYst00KZh3So9LMN1sAg2di0NbZ0PxYrQ",
-	"NyxP8LkSyfp63Z0axG2thXvWwZazIluz5zZZ0h9IY7tH6e9B2btd3nhksYOruF5LeT7T+u20u/XRR6w3",
-	"7F4xSB7APx5kxYjPPbgNt48D8jkyZestyzg9F1Jx1RqReYSw34CjDOGSVgAlR4cOEvxR5dDtkqPDQxcW",
-	"iVaUF29OTl4ePbaI6D4pD/AJwUx+vFC35oAkgMQ8T1wXgFINvDTMJrDxBhaYnF4wa3/aGjhvk6plpc0J",
-	"xOEQdo2bb8ZmwY1VvWJErUo1V2RvsDMUiV8tCE+SpV6GNbhrvWOKWbjmNsRBh4lsIQerTlpRB1/gI5Xg",
-	"dmfE6OU1nXKxIubS2Za134wHUvQljUf2dITk6MWbk/vTYFupDWhKm6dBNbTjqF/8rVEIG0on5srymmbq",
-	"clOMhlrLWLKqYgP8oCoP0wSEn8iy6CJAq4v4QwHI2o6Vz6vNSgaJtTbbquupn6cucO9tR72CpUzofB4U",
-	"9DDUBoxLkPV7RjVCzRvqFYRiBSHvVj0+Fr5cWBfKPDQJFaRdkbEsC+gDKvNMqZhbPRz+NnqvXTxwoUMB",
-	"l5yZNdgaoIvUlrYzpNdMFmZCc+WB+Cua+kGOhuKKcq2q2SWo/iYkgU57ozI7Z9qpvebRpCiFnfUCLTw2",
-	"Z+qWwsB+uf/cqVOXvA3FCNZNnnpIfHpIfPqTKJpwvxt0Xcir21IzgVbdDUs6bWEraJvkghipNCzB27BM",
-	"Qn2V4D2XnSSkHgpDZ21FTsehpEihmI+h933ykhY5Z0GBlbDwRjuvGYoIs2kZiGdosrA1VbyXNMoXecBO",
-	"Q8MkWcHIqmiVRmUrDFpCfmExOZCHjWVBEhtEXBVccowJfMIli+cCC3b1wE0euMkDN/mDJrYaMtuEKLhF",
-	"fmKoZ84Fa7WnHDsAdzMIW9rYepficO5g47AxJYjC7+JZqgiXJoTQYuzJK670qRvb79o+CsWy1qup4tVf",
-	"H5LzYJb4zVhI7Z60Gke/lJECLY93IxK+L11JQXatiTnRWZmzDCWfmky0cIH/CsN6EE0eRJMH0eQP6lE1",
-	"NEDXMy1vLpmgaNEqhryCMs34UJ0EY3ALSQ6hbus+FGXC1myZxmTRPUJt8cqhePTz94enP39Hvj99/Yr8",
-	"6z+f97cfG25spC7XmfR5Q1b8Qcyp5BVVugfcvXf8ItnHUHV2TVMNACAp6w4FF04ldAks53Sm+iThmasc",
-	"ja1C3eMuSeCPBEN55zPWJUlGNU2MnoxVN21VlP5QHGJqFFxbEMOwdujWHvG+JFfhiBVEATgJFdi1T6cR",
-	"2D0iLzp4vKFw1ZFglWyGDZbVpZAzZB1PYJb2MEhCYmOg6BdMldPKXg3FvIdC5vZV4YrIhdlS+DZXRpdX",
-	"TCcutYe8w7LPmI0J62FT+2WGUJG4bj2e2QzyLNnH3KbQVq40RHY5B5vbzYKRKVcKkFVO/aQJrhdsNVQK",
-	"tZaKro/w2vNOuwCFTLG0QEQwV2YU47FmDIqla9O7nDLlqo3XkIztynKoZzsUKpdX++CcFIKlOkBxp0pD",
-	"2aUEk8QwaygFYTbBUCqL+SJtco25JqeSjGWeyytM0VK6a89OtdN2ItxnScEaxQwP5j6+xCv7pQqGel0E",
-	"URzmMxYvkRUEymFudwvIAfCwz6+VVR/Wndd1WRiFIUt4yT1ndzf0INxqvKDKb3lltTJnwzqcqgm5xxoQ",
-	"PZd6jUppKE5U86xRzo1Kpt2XombTp0I2siGsdqXZuRNReLbzx0tzWGMqsLwvkTr/PpVBQ9Qtb3CUb8MS",
-	"VVxcco0FwJfGiB0Hz/2ujR/VRFZbQILF6Ya1TDiUf7t4gFy57fM8YwKwgGoL32LdCD0Z9XM+ZdMRK9ZB",
-	"ZDG7aIQbYCtgAkTsOlv19dTLgTNWKCmMjAeCkwLupPi5AMshiEHfcf19OXLo5iD6Ky9bUYKDOvCCmfPn",
-	"wxAqt4/R7RW4i2ieswIE1/OCCu1ByoeikDk6aTA3/93bk1MCl9lOPGlHe6lO/58sF7ma+JdBfan6N7rh",
-	"Ky4u2iwg1dmvUizNIblNAPIHxJeHbOcvb65BPCMqwiNvTvpGRL5htAk4x5OP1R+NXOcYfHWNNK7ODz62",
-	"13KBdj94SL486m54pG5ymjbmjb63Wq2tD3K0XKr+wTzwZ6n3ejtwmz/IUYi1uZbZZEV7SHPv2qWzWt0w",
-	"x+WBfHxpHcTsQqvSATe6RjnMNw2d2nz15OMHOVpaV/YHOfr9wwgs9+Q9AAg83MjbABD4AFdlrTu46Y36",
-	"QY4WWDbe3ScQvbl5FINrsb2smnKFOKjWbDrTJJWl0H3iNWzdj4RV6mJ+E5LxGwlc+CBH4Ld0WVsf5Mj5",
-	"MCGmAV2LQVDDryUrWWZeKUohIKXNhTaAF+H3GdvQxWji8iGo4SGoYV2VRhdzQskYMvHXI4UNndgqN6sD",
-	"Ku2Dhomi5976pyELbMbkLGdgAkUMETCZXnIL/JjLc4RnWNRyXtv+f9d+A5zEaiHeruGDa+CWxfJI8oJd",
-	"6i6ReXYXHoJXUl4oSIg2vDoFLk2otpZ+dA/YliZ8RkYsl+JcYYgD1f4Nl0MJhlxzS4ZWeFVhExBkYv0f",
-	"SZDUYj0P3tcA6K/oXTjAjGzFGOadhPNF5wLezyD9o5A5c0FKpxgEg8k0nhHX7z48NRTwC5ZdhRYxbMcF",
-	"trgZQFXUAxtcTShJMpbmXARP2J6Px2QuS5JJzMS5EPIqmOtXdpm6DvG8Zs6pag2l7nvmokpgdgnNplwk",
-	"QKCGAtYdQgfsrMwJgCBwQeDBLhGSJGjPOOOZssiuQmJljrnpzyw+y3pcEHkl0CkzFFXX2LLpPJ7Mnkt5",
-	"YY7R9mCAM1NmphC7g9tJSsUKsjMYHJCpLHw6O2YaaSl7UyrmPdNMOYt7dw6zDAnUn8ytg5M+zLL79ufY",
-	"1W6R9JwfE4/9LcqpD86XB+fL7SSFIvWijr+M5jawAZkb0qnPccTYr598xA9LwWZfigw5ED77lXKhiso7",
-	"5WtEtZb6CAXvDEOwiiHwRFvfpzsUGS8Yxr8WDpYdNVB4p2vB7iEN01dQweYSWzeVzZIDknz38nQoYGb4",
-	"6//pSgiN5n9JIEANpjCFAfEiDGEI+8DxQrik5yVYAdZQ/am8NI9gmXPLMzF01fwC7SuG2LnHNT5tsesg",
-	"jDWhqeaXHkiP5vlQ4MqrSiiwvPQtIqdHGJzrE75QfXJomKWCX2iuJKbNwniHwsbEBiUAP4fhRpNKTU83",
-	"5HA/MjY7hT1bE/r3vd2Hzp9eu/5d6clwXF2gjbnuOaOXbEFxuAFRg19YPvZiRZtN35/QO1ZD2+QOJ288",
-	"WKy/sMV66g7CDXTRjYgbnocVuLeHhmA7hDCvKEEmbENSbXInxGRHyQAVnNOK1Q4Fu06ZrTYNRaVNs2sx",
-	"1H2s9uo5tmd2yFRXse2ljItmYDZ28L0L/GsoHANzPqTb4V9mOdoYGCKr3gID++JIsTiHL4MUu5z4OaTY",
-	"gAj+iZFeHzSs3wq+q1dqDHn8HJVKzpigM953l6ZNCoGgUJrqz5VDHCoZzd8VphPNTTtoqLDmCQwiit3I",
-	"tzMmDt8dk53+oL/Tx7VhaVlwPe/s//2XxQrHEIKUllMztGqRAEqdiZR1fqnWIVy4JWrli0DpqemPSO9z",
-	"hEazcVB9clxplV2nURrK7nVRpeUMgvy4OO8iGDoWN/H4E6642kKxE2AaU1kwhKgoSmHLgbHRBKzMNiHK",
-	"PDYuC8PphgJzOrBEmIvWogjr49SzzAFXjGh6cV6Y298nx1gvNMTAMI9TLghk+AVo7nNbf7hZi4UrcsFm",
-	"GmCAdsic0UJFYTRhhd/WpeulBdpPF834kKC6NNoslWLMi+m6ddWfDQbdzpQLH462TtbWdnsJmIUNaF/7",
-	"h2rpv426LzdS+sJfVleCaZz6OxN6av20iD7hyB88j7dfe7/uWTOUfpZTUdW4KhU9Z5ufsUrls2pbTGlY",
-	"Tl2/rDIQju3LqATr3A6nGCzckj+OevAgvN86yhlEpd0WG4mJrk90QYUas6K9VvGxAEBLpdmsSxItkyqh",
-	"0Fk8AGhhXMhpElgolKwsKzXJl+ZXdK7IhKqhcE0sNaZkEkTzAycQo7ti0etih+DtN9SCFpPARASD28BI",
-	"FJM4T+2avQWzzoTP7tiaEg2fvANC6qbj5vfbMq0AsiqclQe/8gPhjBDOSrP/2LH6stHyP9X0fHe2rU12",
-	"wqHUhDPsrjCZx0koCl5LbCE/WcnsXgQQ7Cxyh44ciLEsjUb/IKHfqYT+lRXInVXGyOo3Fc7dqavsUG1R",
-	"tIcCIbsgENSBRRRMybJImSKGP1ov/UQqcwi6i6f1ve9l5YkFNJiJnuabosAEw1zHLMfI4btjUgQDW2aa",
-	"8989+TjmOVuaAOUn+y3P2Sq70RsjjtmEASjlXgP98d32PyhnQ5pRPalMSGPsYy370dPdzc1H0e35QC8p",
-	"TmL5Jllsn1lOudhwO0/9emzuJVix9xQadou+ySlwFtMV2Hk0z8mokFfKxpwjnNtcliAeojRKjDg7lgU8",
-	"LCFutKhddgDLgPhJKJmph2IqlSbbA2+33fcsxjRpxFvm4o2wCIfDcDfNZFDTpAVe7MTN63cdyW5nsTqU",
-	"3S3gA7+6H/kI4tzxgF8Jv/qtuaj+li1evCdMZD2a5+2aJYTcQV9hqB1csvrlQihLo4+dWdTCxKE4Ipqg",
-	"yx+H8HB0M6i+hYZEcCpwjzCRscCXkubS1m8F4EIHELnIFV+K7DDPb3zz7kl/c+PD0d638hb0zrJWHa7E",
-	"uKjmVjyodA8q3Y1J1kuR1TlzQLjWJFUf7aelEcJQCUbKC87AC6ucGzYMBe46yNmA8LSRGfISw55qYKyW",
-	"oGGqjRFDZKmjBMnet7VwYuBOPkTk/YbPL1RDX/v8bsqA7FmpJZmjpXMpMoy1UK7Qit4ipG4Y/M4VSsMu",
-	"Ap6siKSr6VGlKtYAT216530g/EbAqd3fl9QMG7JG0QzYjCZaJGIwPwjSt50UapRSt+ItUrK9azU7D363",
-	"Bj6kxc5uR4gMchGF1BapEboBeF0XD4T1vjTJJJbohfq2/RaMRjhpf7I8Ppjzl0FmhK6NlnMCm90mPuM+",
-	"e0RGPBkPmIwPsv4fFJPRk9b1aGnDz43fPkEX73JLxE+QBsAV4WMfgz+hiuSMXrAMZPoqWZxArjgaCqH4",
-	"8GGeO+5ai8+sKwYcEC7M17OCXXJZKv+SHJNCaogPwUHHsHfMLA7zvE0o+23YIHB0frD3bYQIu1/DCOG8",
-	"/27RHwjTA2FajeyJOTmeNjnnREuMzsb06iP8u9ISgX23GiL6LXHSTrBbbTRwkccPZoPfApbszVhhe+Rw",
-	"yzm4ZVK8VJCtFNRQmH04bV82bXTjo3aznFE4Hg6jcFno8c000TuOOYZBfZlg46X3ykUZW7Panzv78EH8",
-	"uZN45NvSy6yc88RpQz2rDS0TfN41Nad11C0pWGCYBhdxqRzwWeV4ASub9R1jjlqbFuZGAVfxxI56HZEK",
-	"TeWLvXLf4QP3+9KyFmDARRT0z5DBbsoZWy4Mmgo2BwWusdxWc7NgV6tNzpGbU1UZ8qsnBeuinQRwhaqL",
-	"BcFUibxkRU5nZ9YfmlQpA3NZWvifWU5TRrhGpetqwgrWJ2/BdeS6gXqTsEu1/FKqIP3V/DtiY1mw/aqe",
-	"ZFXyNJdKd6v+YGXhIVjroQA4wT451AQiuvb8iaAFcx1pKGt6QJIXL1+9PH1J/ut//ccCUUusrUEhSmK4",
-	"RKoPNU4Nbe1asz16kZ3h3lqdECgiikwEw74dk/1dCkw4zi8iMG1sW6+uwe3Z1z89wDs8SGS3yrIqeuUq",
-	"7I4/Xz5zeABLYwN+dg/9rsNQ7SxWu9Tdmjw41e/HqV6td4tL3R/S2oF2365wq7+salwrI8LQNJUFxmJJ",
-	"cqKpyGiREXfEXQ1zV4b73duTUwfYlNgeezxLyCPg7WHhco9obAQetBvbeguPu9W7mk+Z0nQ6szBO/gfF",
-	"zwXVZcESi4E8ktncFUhPYBauGrjvaTTXTC325xMst6+vKwnIBqVtD6qi3ZgeZMQmVaaGMvbJe4bxO7hi",
-	"RhbBitkOSRLLU7pCElxVilh/KL5FJBH3s3LVtveI6pI9AqmiOwP8d5tMzHeTLtkawH93zX+34bNZmO1d",
-	"MiGP/vX/bQ3+98dDUZUXD8Wpg6oWuFH8uCJf75EJ2YGugpLkFgb6EACOZUH2BjuwHEORANx979A8mhB2",
-	"rX2o/hXlugtg3JJQklEAZrabhZIrgiYrsrs1gFIT8OWY8hy2ZCjG/JKZFxXUmcg48J1sH1OELAxaxnJ+",
-	"yQrOFGEiq3Cz8QC6w9F3L0OyqjnGQ2EhqBt5SBhp5a6GDYu2KJpFYQZk6Jkcu5r8pj+AiQEkTyPb9ofC",
-	"7PNP71+RaamMrE++Pz19d+JAyyYSVhv3ohzlPCVIFZjumu8Ndya7uztmRSAHaWuwvWvODtTSGIp0wtIL",
-	"lgWn1hZ351L0h2IoDkNcNNREdMFTNHURJafMS8s2CmZKBeRAeTri6ts30W4QQ6eqT07z3LUFXWMQuRHl",
-	"VLUVlvlY1w8vXP19DshvAFhkBlYhtCXkUVIruZ4l3aFIPsgRfDQL4zYWv0AsXHu1rmSROTeTGcnjfTOy",
-	"f8Jn8k9i+ib/HIp/9no9+L/5LXGF3jEyLiH/JAmcfsC9c+v1lXKKB9QzwxnKGULG1tqxpkVoBxUqW2Df",
-	"NdrazgFx86xcZRkrYLcd+l20S7QC1brcX3e4mVBn5hKNuW0AUZKSxR7O4Z6cjQpzwuDRVGbMjxVOTZck",
-	"cqRYccnM3vjPZ0AszTfsesbMcTSfx/y6vRtD62Wp2/tZfHuxVD++3ThOJIFltZ/9yUpSav6rWMFpbj6Z",
-	"BVTwQeoz3LwuSayqDT/YBT0zVFVxKRrjKZjhyTAIz3VaBwzQTlBOIDpkRH5SZxRWcSLLQp3lbAx/GTLp",
-	"/6CllmfQc3JgRkuVFOb7qZHdz5njnLB6Rl4zhCJjuSsrAG/SfMU4W1fW/mqHGYwlsjI0P8M6KdBWsA9m",
-	"t820mKY8b7xp9pWKlN3gVSCeZ1Zpr7+62Adb50GYxjoP4oELKcyyI+gP3sL5qu2o/bVnSUPizDbumk/o",
-	"ZYWaWVVec+aoYPPIFVVIa1gWG3iw1uG4cbRL1xwfV0yfUcXNJa6uAlLXo0OS8QxlJS64mlR0z5rEDBub",
-	"yTw3bM+KSNhFMIE+Go0aW1Fd5WrR/FrDLQjYTlubrU2tbuCCzc8yeSVySbN6Oy0vf5CjvhGdHBkwbMvT",
-	"PShI1VxtM6BS2OtWtVcxYLNJ7mB8kCOQzFDqlYLtExoeg68UPKI0LazAgHKcLEDswpm7E3WAGoGRelAc",
-	"MaK/faSaTcZodpYzrZmjGevMqbE6B5hT6uS9eTewtoY4eFW3BdMFb+nw81p3QmVMWkiMeAdUEIQk+CRQ",
-	"9ITZec0qaTS2UmRwd+bAnCCjSJ/ZMLhmS1FJoMF83LMLLZHE6Qdn9jfAHmz20XgIyJO/KO4z9lpFkDlz",
-	"cL2pgtlVt2+7PYA7ASsAS1mJfkDGzGriyAyPyf2JwVptC0vixf9/+ttLHiXnUphjUZDEUDdz44ymaT+f",
-	"+X6YUdbNB7uaXbcpjV40UyirOD57ADQtdoqMlO50IR9j7iAlrXxNRzbcg+XjmCUbQz+t4v0nCz+3s/4y",
-	"Aei289VmcrfDVRA6PxdGa30IRn+I+fwDB6O7g7++CbLFqv7ko/20NMLzjYfg9aTTGiuRKThbEUoE+GtW",
-	"yNmMZW2RnxVVfYj9/B2hyN785LUHf7YehVv3rKxgIw8hoL/JyiEbn7ibxYDaM9KMAq2flm85yzObvejc",
-	"DwrT6+mclK4Ge5+cMF0pJlCNsSixNCJ8Z1QhKzJ7IQajO1oKZdxUCr3j0FM7rC8TfLriVrvwU6c9PASg",
-	"Pshid1HN4vZlsSeV022dsIcX1dN3Hv/Q/RhFPEAPSA3tYI2bawc+P8G3AQEhEqMauCDlOHCOQRig0bjq",
-	"kA2tjooWtAbQ2ZYA320OdffZJM0tzOpQkGptmsEgzsX9IMF86fCRcI8+M4DkxhLNWsTmyUdnG1wKU9k4",
-	"pJ37uw8/cz05tOe6je27KTyc+y8uubutQPtcLQLoHs/+GoZXO84b3ZQn3r6+eRD8zUfZFkx24sODbIRY",
-	"lYUCppqCKaYVKLieQUDYVC12rF4Bv0uUHAobUQQW9AIDdjKmWapJVuL1ZoA86jfdhccozfOcjFhlIcrM",
-	"17Z7lg1FmCkcrXVr27wtU3xLraO7oFirqFSXoEPl1iqi/7nL8/4J0t7sySFU4BW/Tb1jk+y3SusAS0hI",
-	"aCxQMbh4fTxoPUNnVTabvUYP+Wx/kny2z7Ar34lQfDtMvZVNe4gfDAGmgshS03MG4c3YsSu3Wwrvvrc8",
-	"fcT0FWPCOerRL2+jCOQYQ0jtRL5S9h0bMuoQD8GjbzuAB7oYW1KP3g5lAgyQHQrMZGXK6eEQQXs1YeiD",
-	"9w5ZWsUTm04hZQyjOcicQaSzRUf2s/VA5VuD7mAwsO13icwzrzEdEC0h3JWLknVJwWYMYeRwUnY9FNPE",
-	"Bh9jBLSRMewCrSNfvKfinP1Wc9f8YHGUa5lct++gd6bKXK8GNULpJlCB+w9lhR8MsXckElmSxAWhRPMp",
-	"I4W9ybcmIGEclxWP7oY1fCsLSC2RZaG6oe0zKAEB5G4k9cTx0HqBM6elgZKmrrhOJ44gQt0qsZC2XEEY",
-	"8HOxmK182znHpJ5y3JJDXJMB70DpG/wGApYeMnsf1MBby7W9C1eUZuqOCB2aqpwaG2YUNSM+a1Aq5mkX",
-	"bO2uU5C91ifHoPJhvCdYmxbpyylT+g9kTHLB5JXp+8GY9EBFVlMRcwONqGT0q5vbksyZ+8cSP7X59Q55",
-	"7/eM5nrSdjXs9kCaZikEF+fLS7wdTVh6QcyUBFNhwYMJdoPlOmaFHOVsqp58TGVWq+kWGQE9t4hPhtSZ",
-	"nftKuYSJnIsLRbSM1NS4htpn77CjVVUPTD++acj0iLnEe+yaK91SDs68de/l4D6/Wt9tl3gDz4lZe4Hl",
-	"gRHCAtZ2SYm3gtFs3n4H3uPPC5tI81xevZzO9PyvNC+ZW/PFynCQB+zykme0wGKJsWCGS1aMpGqNZ9i7",
-	"33CG9rsJS9IPaNgd93dI3MmG9TP0oKzoos2Or5ELpeVstia9MPvPWwlGs/bKiNGCFVB6pbtYiYUVl+58",
-	"lEXe2e88ARnDNrtghYebDXnICrUKzDXPwpwzOC32gNhs8s5irM1hmrIZBMzJ4sIX8sfInqCBD3IUe/sY",
-	"Qmzaeg2/jnXtq1YE7+iqJHXjaZ/o48sbhe9BHlDktZcim0kutCKhK9PbGa1qvRx9A32lDviCCod7EXTv",
-	"GefiCACojOY5M3Q6xEXowlJjvV+bR+7KtAYt1zCdI8sCZW6+Uq6oIw5WMeKJkVE3zRRdQZ8uSMm0qnvj",
-	"orlccZ/FTvCGIS3CFMdc0oyMaE5FCmZcyIE3Hcoi3BV7HWKLYqR3mZZTAD8xO1rRX+Uq1gIFDturSPAn",
-	"kFBCnCCUZVrx9U8Ys8Zou60wD6d8BEFm/bX4rkdY2V+CsGKd76GEXrFndqnXKDKEEv3CQevxbCnfjlQZ",
-	"akyCV4VkPWyKID8Jfh0WIfTD3fr66fbOYPBsMFgxMI8ks874uNDsHOqtLwzwZEZT1lPMbIWGNGsLRKO6",
-	"gKriM2PRHIUK8T5JLre66BwZUcWe7po5fv/68Kh38v3h9t5TIi9Zgbg4bpx488zt7pIPkhtyMJqTGSu4",
-	"zCqO+/8Ll3fhziIpOmg0TQAuloiaHYiIwHJzM7Qq0FNwzKuEHtkCqQgg551Au9XgwWkD7M3eVGhpC9KQ",
-	"Dh5xDMHRYccYzoWUy/D5bVBXFBAAAP//",
+	"7P3rdhs3ti+Kvwr+3Ps/Yu9dpKmbY0ujxxmKrCRKfFuW0um9mjkqsAoUYRUBpgBKYqd9xv50HuA8xFqf",
+	"zyv0o6wnOQNzAihUEcWLLMtOoh6jY4qswh3zPn/zt04mJ1MpmNCqs/9bZ0pLOmGalfDXESs1H/GManby",
+	"wnyRM5WVfKq5FJ39zskLIkeEkqx6rNdJOuyGTqYF6+x3slKf97cun/9j7/rr8hnbHaqnV/1ft/LtyY7Y",
+	"nXaSDjfNTKked5KOoBN4p2qsk3RK9uuMlyzv7OtyxpKOysZsQs1QJvTmJRMXetzZ3+pv7yadCRf+i6Sj",
+	"51PTmtIlFxedDx+SztGsVLJcnEUq2I0+z+DX1ExIjxmZluyKy5kiU3rBeuREE67IFS14TqQo5mQkS3hO",
+	"0QkjI16YFSNU5ESWOSt7bmq/zlg5D+aGQ2iZxnZ/91ls4C9YwS6oGe07NorvQklMD7gbuX+8vhn2Uy+T",
+	"k/jKVy/e7cK/YAW/YuV82RHK7TP1IefF1cbnx7V0x3OQE8rXXH94dNO1h5fueMzl/N1MRA68aTkl2Zhl",
+	"l4ows1h6zMUF0WOq4VSbQTCl7SMJ4SIrZjk+wsi0oOIrRQo+4VolcOqzMRUXTA2EkNDUPtnu75IJo0It",
+	"tnotZ0VO1CzLGMsPiNRjVl5zxexDaiqFYua+ca3ItJTDgk16A5Ge5GwylZqJbN79kc1TeORCyJLlvYFo",
+	"uXJ5OT8vZ6J25+xSDaUsGBWwVkHbP7J5ZJNzJgxZYmY+XJGMFkVClMTZlUyX5qdcEiHNn1NGNeF6n2wR",
+	"Lcn23h654ooPC0YOT49OTsx6lTQzRCMZCDXLxoQqQslPP5286JFvZUm2d8lYzkqVVFTGdEmuuR5XX12y",
+	"OSy//0LLSybMcZwpVg5EyfSshC0wRKpUulpeekG5SLC92sq+Y9OCzlm+T/CYmPYpEeyapO9wA7snedob",
+	"iEMBO0cmTI9lnhBzoBMylPk8MSPAobgR7G5vk5QH3VyyebdkM8XytEd+HvOCVaMcCJir2V5hDsBFyZRd",
+	"ifB47Paf19vkouueTu3M3jFdzruHI81KM+Z39nWFP1Oyd3NDlKZ6Zg9yyd6zzOy5IkM2kiWOCoajNC01",
+	"y8mj3X4/Ibv9rYTsbu2Y/+wlA7G7/TwhlEy4UuaeqExOmWmScIFswyzM44TQksEZUdqc24QMWUZnCr6D",
+	"O3hNlb1N9lBXROQZ6+88//oZ6+72873u7k6ed4fZ853u02fPd+ne16PnO9u77haMGc1ZWV2Dxt2pXYcp",
+	"1ZqV5q3/8+//v+7/9ctvW8n23t6H/96JEZWT0Suqs/HiDXkHO012t7YJRx4qh2YtybiaEVFcZAxv0PEZ",
+	"vei1DnfUxW5aCODe1nZ8cK+lYH6AbU2bh27XvrjiGjjkEl4GW24fq3MBLjZnZ1Vbd8scfpDDZfz4vRzW",
+	"x/5eDjce+3s5vNtB/8jY9MzQFRXhapeMTVNi/osEz5DArxTSIcuFkPNUDGdoCMqVvGR5m8SGb9eOCROz",
+	"SWf/7x3TU+eX2DBfGs64OMJX9IZPZhMiZpMhK8064w1RZMpKFDRbRgGstjaInI3orNCd/b1+YtbRNGwk",
+	"yD4sIv5VLSEXml2wEgb3ipneWyUZvLoTeOgrBYuI5HzMeEm+4/r72ZAU8qIp4chMy4zq+EHA5u72LACf",
+	"ysxfC/N4YyR0pP+W/f8FeNk+8VfU0iY7XeSd8ykLj8mQgShtSD5wJaMFDEQumQICnsmZ0KAHzAT/dcYE",
+	"U8oz45qI1KTjuZyscZUaR6D0021ZtadrrNkpU2o58SIKH6lvrmJq48tvG7rbTYfLv2z4cF/rg9fycuPB",
+	"QzN3O/SfaYwmfC+LvC7YzITmRcg/rWydEKrJRCptdU+uSD4rgTMYMel6LAtGFMukyFVCnEyZbu8pI2Ch",
+	"mBeyvjRZ7Crno5FRZEelnOBVAC5NzowMVDKQgSkIZqAZsBzFyFBUcvNoI2XXtEHJAunj0d+3us9/+eff",
+	"t7p7v/y9bz4+7T9WcTnkZzYcS3m57Cxc4yP103A93vw02Ibu8jx8MG1ZWdS8/g3NrXRt/sqk0EzARzqd",
+	"FjyDbX5idaH/+V5JUOuq3v97aeh55789qaw5T/BX9eQtvoWdNjlSMZLlhOVON+t1PiSdIylGBc/udSSu",
+	"TyuXC8JuuNJGIMajmZgDrpgh4KgWpO6Bc56nMOw2dbedG7QqpT3yOiKOm06Or5jQxzdTPAT3tz7mBpq5",
+	"C5K+pEp3YRzdkxegBMsiZ4YkUAFTKuQFjPVbWQ55njNx3wP1WmhpaFJBs0uj3FqVSPsHuDLUQpc8MzxW",
+	"SxTMrP3E6nshI8UXaDY2epMsTZP8QrC8y4UT9kBRy+SEWRpGrY6quGawJifCEBtaHJcl2gLva11cx4SZ",
+	"np1FsZAXRi3yWn1qj6M51KiQcm1mNUONF40LRs+yx/G11N/Kmbj3oyjLCyr4P5D7GAVPSGQ5eFthbG9L",
+	"YEbcPPMt5cX9X5glCigDzgb3yemaSEXOpHxJywt232MdynwOJ8J0bi/zFnnFv3GjekXF3LIIda+Dk5JM",
+	"qJg7SqkOwNw1J9aqp/mEwTqGphY4uik8d051algw6uEw9HdUsxYd6QxIsiEAhvqa66zq/HvQCc/eoHNQ",
+	"/qV/oP+yFTPwhdqC67L7VhY8m8d7RjLzKC/pSHc506PuWOspnfJuSTWDX7t2Ho9XDOvXv2z1+wfXf3na",
+	"XzWyatkWB3WK8lwv1kal1JlmfhJ0psey5P+4/3vmybm1fhnJ8lLIa5EQhqwS6LVVtZ066VQNuJ/2ucZB",
+	"+fnnn7uHMz02cic4hBatTt8ekadf7/XJv/5zp7d0pe0iXVFe0GFxr/f7kDi5kUxpCYR/Vo3E3qfmHbmr",
+	"YzEtZcaUuu85n1iz5xUtZkwdkBT4nkpJwZV2FmlWmEnAMNVsOpWlZvkrlnN6BnP5PBTYMNk07M30YpjD",
+	"B7fasEGHmY55E01LeBOtpYFmzhA4LeWUlZqjxM/zZQYYI894K/pB5W6cK80mCXpGaKk31HQbdyLp8Oni",
+	"II4KzoQmNM9LppQbkCHFB4QOlfmNC8KMANqgzdv9nV6/t7W103se60zbTW0s2HzKXCfUrCm0aW1sZhlM",
+	"U1Ydx+nHjW6VavZ3/DUxS1w9isKAGcfhLOf6WOhyHlMWDP/JZJn7MU2nTORd8PqCZN3cSNzgSFMofYBZ",
+	"ybDDK1Y2bKrWUzib5lSzPLZk1B2yZecaT6J52lELmqPYRYu3wVBRZY0OEt7EfQZBqTbO3zp0puV5yQS7",
+	"7uyPaKHYh6QjZoUlpNjuwjKjUeBWwwldL6vGY5pZZzhZycwqn9OY1MEn/gzCwW6e6+2n3a2t7vb2Wf/5",
+	"/k5/v9//907SMaqzaa1jtq9r5KDYFuZMU16ozdbh21mJuhC+bIazcoKGSer5+XK64uTzjeyRC3OyXa2+",
+	"0C3doat7kRotHToTIHUKuJmGAEZ2il3pDadSKVzL+ga9EgxioIsZteyAsMlUzwkfGeUHHsh5Xh9OyX7d",
+	"aDgNMsYNTQjOraMHiaM59Z0Ij4C/fo4qVAexNufl9PElV5Hbcgi+CrM0Zks48zwiSh5zqmkbcbRvclV5",
+	"PzSbqJUEryLgnq10aFlS+HtM1fnEUp56pz+PGdwqZxWAaYxkUchruGLNuICkE4QGxVl92ogbMi9AuwfE",
+	"XFgirUmGKu3nGBzX+Q/lyXvJX70/nL/m/ZtXp/35K/7D8970b9uT9jvfclxgpYP514cf2+lvZsWli2xR",
+	"4E5a9Oqa78FXJVgQ2lLf40zmkeU+1WbsxPzolse71+vrIOiEdfl09YzdKY4Y0mcTKrolozl0qtlNgzQc",
+	"CnLy1ks1Vs5z0ToQvtNbq3+kXoaaF8WbUWf/78vPKi5v58MvMZETG7NHhY/s8qAaVB+JIbogQEeolJW0",
+	"UZyu3ARb/bUv1LfmVTSJfQB34gm+tdVfvF44jHMtNY1sw2vv2+SNYYUxRBIDHkAXMMRUePWgtmdbgTOz",
+	"v+jMTDojfhNzqVwTLcmI3xDeOAOnDIJZNt1zLnJ2E1v4nN2YwQd25ATDRMw0qSb9WvfRKRRcRK7OSy6Y",
+	"a/no9K/1VrfsgTFKwQ+nb17XOtlunU/QKfo1FvYOYhnR9cMqj0B7HNvCQmEkTTvh1f7Mg2Gd5jnLE0IL",
+	"c23naPK39gHzc3gbnEJguSEMyiiSwM1GhiWv1gpwG+2S20XwY04quQSomac0eMr89WtcgOVUdYnUB2J0",
+	"kybYt8zxpXke4aVVq/UXf5qad/b6fWc9X/vqY5dHsKz1y79ngwkcLWiSgib3sWNbsSLLGY1Cz91wVlwS",
+	"2Oqo6uwOwRLqA0crXAx/hnefP4tdiRYxBdRBYIFT75pI3M2EWN+Ktfn7stbCL/DeiChjz/iSeebuxBjZ",
+	"tHGRmrR0cdLu6izpwF3C6FrGI0wiMsla17Y6L0eHh99ykUeDO0JacnR4aLV1FcbeEmpEOpBYjg7NxeBK",
+	"zRi6UqrocvLo3bdH5NnTvecJsZ++fhxR7/M8dlqx0yBcBPvEUdUW6e8h1ezBmPt2RINOwbRiIivnU92T",
+	"5cWgY9bDn58WE0p1QGjBaZzeWvX56PXhq2PrDEtHciaMIpGSqeRCA5kRObn2T7u1pKWTX6+5HsuZtu00",
+	"ovsp7bmpCabX4aSwSLEDV99VklGBSxQXyzPawr3sXTw6dFc0k2LEL2Yly0HYqE8gWPwYN4tLtam8TF2E",
+	"YzjSMJA5zSjtjsD9qtIE/yykvJxNuyPwhKXkkX0fDw/esoCoaCkfAyNMS6ZkccXK7kyA89Osb0oeWQv7",
+	"44Utcf1G9fabKVzmxVkd21/QXtuQnIN7hifesE5FGmcXhiukCPes6joqqh3f0EwTpdkU2x3xG6Zs/gWG",
+	"fdcHkoOb2Pz+DynYPtnoYsUGZS9EXLczs0xCmQV8zlNaMuHjEfyNmU6LefPOVNRpmRS1WvyEuBsvA9Rl",
+	"UDPdMpRoVXUJGmSosSSbURo5VKy8il9dqsmL16feM70fqCDW/m/GtL23F8a9E8WmtDRcgQznJD0g1uEN",
+	"WrRnPyNrCMNmWpexufvTS+5IU3zn3XTOIYxvGQN0T9ohrFRk3PPpOuwXDkebFxR+DBczASZn/6wvJzGk",
+	"obHfbcux0b6r2WRCY5by07EsNQm+q1KnIlf3bJFbB9vnGXYxt0EgR4fKM+7eSkNZZmQMx1u8AB/cm+Cq",
+	"O6ZZLX8CPL6aanDYFw5KQEORpkXFlyCFbdF6ZvlFXpNFHM0wMsolm0dk3vtheWsYyUO5/K5s5EC+lthg",
+	"zbLE8qo2N12PuLhg5bTkQp+rMd3eexo52t8fdrf3nrqlfXH8zqytOV1lRhUjY3ZDc5bxCS3qw3k+evY0",
+	"7z/bevZsN/s6f7r3nG6PGKX9bG+P5v2tPbozHO2Otobbw/7w2fZ2lm/t5U+zrb1hf9Tv0/6z2IDHVJ1f",
+	"xlKSQpFpWvIrc4wuGbgwMbmEGLkOgzfN981UTSu8gqI9LWhm6JcaiJJNpCF3O32S07kKXEP2sQmwP6Oj",
+	"j5k9cUGj6MhXhj/ybMyuWGkGhAHUAxGV5laY3m+dXLrISIFZRjyecjKRwqfwmV7NoxCB0tb78dexHi5Z",
+	"5RVZpvz9yObg4ra2GBW/28pf6WoUCaGKHHYLOmRFXctfScqF1Oc0HlAAEY3zhRv9dbe/3d3umxu9/Xx/",
+	"7/n6N9r0VTkAF+zCpQ+9ByMh13OjX3OZ3yFRkdCfOi/ZFVdRDy0Y8JuPpXV6g7eE40UB2ZzlZCTLHjlE",
+	"igBqpo+9xJe+UmHuI8cQNEbLgpvnscOm1c5Pigv9dLcTkxempRzxIsZTjl4dE/trZU02sri932CaaFgE",
+	"Ospw8IIjn1sphToicT6cr3ldXW6kIy66GppdT5ssCb9veLnXGO+VxACO85JRFdv/n8dzNxIbmxQung5z",
+	"g4JVm01ZqVi+7qpBE1GG+rOjn0eHrqvaIrUOYZNrsXKEipU8Zsl/uZrd9Xfp1nA728l32d7oaf/rrWfb",
+	"z3fo7nAve5p/zZ6Nnve3ttdzclYCgCOIfmCebCco5rlLEBDbGrkJ6VyU3VcsNUIjajsWO0T1i1CTmFaI",
+	"gqucqcHNUffiRg3F1Ac/6sf4UYOVfAfHZ0O7/zs4W5Ul2R26xNnnUNCTjljGBKP6calI3rIT8M73hCMI",
+	"6HwtyTA66DdgqMLU8KYqY78GcdQeTY6GnWxWlkzo2hsLAn4kQT/cIDu56E64iPO4LZ+qqU37o5UxX6ta",
+	"CjiGJt6Ae42G2mwz7GuyYXAT6sBfeUwDkstsZqRptER//az/9eOkZlqEUJM2nfo37wuHlkEGAF21JGhb",
+	"rzTohuBfJZBVZqPKE7a/2688lbNS7HOmR/sADKP2zaz3wQO27zwDHhqhDKhIEJZ0K5vjuemom41pUTBx",
+	"wXp1W8/rw1fH5OnN5c7V3q/b4uvrXf2s3Jo+n/TfPx3vXOyNtvNdRXumiV6eXVGqules5KM5vP6prJPo",
+	"Q6us7vhSBaqC1rlo94asnduUupUBakAD4eEeeS3B8kaFusakAZA2MULJ5gXdoUQ9YUrRC3aL4IvX0q4J",
+	"1WTJ1pI509EFQgJs5rxyeYBz0JmWE6p5ZhfqDrWKVjvom7qhsGYFvSPzJznE+FtnLaLxk/j6by/evDo8",
+	"ef0FGz7jAnkQMdRQByBCyKYX3DbywGcjQaoCnjQXV2DotTkDhtF1ko71rkRiCtrCmA+Bs2BOYXXnk0X1",
+	"XZbAcSB61QrUdgwvXp++YzQ3UmVNoMCv3uELb8RZSbPLtWOgfXiDl1/dLY6xzwpqKiapgoHEsndNywum",
+	"nYECtHikcv+QAgGz0NNLrgHbxbtmgS9xjcsABqcpFwLCQEQeZhZLkbGEjOU12JAgA8k5uyEbzpqTmlbS",
+	"mWIbBGf56R7Bi4tRWlZF5IoMSwzFR3HUufqikVqf14q68mLXYgZwLVdebq+gqTWud/VwzFKgWsdg+JXS",
+	"aCwM49j6PXJok4yQxTUTR5WcMN/kBTMKkSjm5mQq1nCKrLAYb+QbWW64bMNhy4uLDe2WtxUPPp3RIB5A",
+	"VjlNuahslOSQXPMiz2iZ4+2vL46T/odUMR+St3bE2ZqCgekABAN4tGEi44oYgpDPCpajuTxyOgG4yaMe",
+	"KHLNiiIBrxuh6LaR1wKSIT/hsiOpbOdy3IirdK4CASG0YlraG1fR0Ru2MlwswCKE5y3vZeu/eKqtwcHm",
+	"vax7ohfyQD6GWsaMUFYNsgvhV9tNMLHcZfE+No9hjQI26HIjoD9Yg+X8+MhxtkX+FEI+VpyqpszeImQb",
+	"cjcLyoU575qkLulOPfnN/PwhbZHQJhZX646CT36HiuCJ8CEqdSe3JkeFnOWjgpbMKAA6UBblqKkYuVAX",
+	"lLSSCiRgWsqbOZGjUe9ulbQzPxgID8MwVGviw0H0NtOIPltkyBqHhhWKQeBbGMLW+0I1pma4A8Y3uJ3+",
+	"6HiFgMpgHPBm1svDkP5oSaaxFJG4xHAYmqDMmhgxP6OK2eMuy4CV6ZLywixmLkFgJT8JjsklpZc2kuB5",
+	"J3V8pUj6P3rpMrliAb1nObuAySxfyVXW/mrJ7sfYH2h2D7b+j7H1L0hA0TmC/hGGTFKSzZSWE1ai6hfz",
+	"8SxJy/CuAdPi2sQumoUNlDwyalToax0dEAHat4UgqwzHi3L6LZnw7fLEg2WwthMg6quNIlbEs7YRuxTL",
+	"d/lUR8O40pmwEmC6Dwmg5g8ypjmhLmNgznSPpPaiw3M6wmErFt8biBRlt3TfiPIOavCApCB5pkSBbD+e",
+	"W0RBlyTvRgJJK7a3TtLBtqI2rGp6P4EAuiHFP7LnoYk3TiCRzGUjOKRbJlAtIWagFkqrefQ/nWYT80m8",
+	"4PRCSMVV3Es0wtyDQOTynN3IIY6jgteIrRCzl2jt3v+PZ2fEBVdjdpchMB8v5B8QiHdfYXBeLfznQp2P",
+	"ZYwlvpmykmrp82iM2PwVUhjrzlIJ5kZm8kLwfzQXqBKp19Gg2RXPmchiokhRBL4URYZszP3OwnlYm9ei",
+	"J6CV2T4oQveiCD3oJffgybnL8PDNVU8AMG0hrBzA7mVxxVTlDqRFMa8w1zPAEvQ3HkNXySOPnSqAr12x",
+	"Lj6YPv6Epj1zSRZn8u/m6jRFMmu7tD6qj0gtiauVtwqDtxMICL3bnaRTs5R5AhyVunxy/TI10XqgJlTQ",
+	"i3oYfSRKY6blOcRALPcNYnWEMEgCQlYgTp8qoqQU5t+G6ZorAmSUO/8Vhr1Yo7KLFvVx0jbaLLBlLmpP",
+	"IbTNUmdmfajwhhlreNLXT57D0BRz68y9wGjtJXkDK09zMLpoVP9ZPBLormNAw2FsHAbs65bEQpYa0cCN",
+	"zK96SSRb3oJbxM9rViaRsCluRA4AvMVmbRo818pGIsUS8mNxw6vT/70jXEWFQz1Tiz6spBGEDrUyvAt7",
+	"vXhDH5sVEYo+k880U+X5lE3ih0LNptOCs5wcnb6r6O4lm0OGLLlggqE4APy6Nqiu+d83x9+dvCZHx+/O",
+	"Tr49OTo8Oybvjv/tp+PTM/j1v/73f6wHeBK65Df1zdh0jBX6R+SA2xeXHuxPxw1XeFbvJBPoFrkaaGNc",
+	"9cJLfMo5bpGLLN8BdHE16Au+eO9eXB/4nQRWVSFr5teNfLSrEzEgI0QBtglSFu5L9EB5KssxXe0GlCcr",
+	"+hysW86mTOSKSLFPUmcAThOSut2GdGy89OajjSbHj2zEytLIOGPKRYrp1xlNb5WpUWtrrZQj/w4ppdRB",
+	"HKhEUH5lloIWBFpUAQYMxM5iqG6PnPjXfKUKeB8CLJqrNfYiDbyNTSNxb0Yg+WcxjihYri681RVSd6Gn",
+	"pt7QOTl99x15Z+b0t621vNzrpLl8XCqLYNfLL6TlbfXYgE+YhOHD11ZjtSCHrt46XyOazoHVVXQcX7pV",
+	"lN15oPQtGy4O9NQ+/Jkd/knHUYP15WpaKEkyeWVuX/o/emZ10jXC08NgAh9+V9+rhaVM6tUXAwktGHgt",
+	"5cVJLmFGTJPs2JSZQAmqKRieoUUTYaLC84JoXxMxgqu1wPw2DHwIYYk2dkdayzCiKLUbpcf0itnCRo5+",
+	"rlQgbUZELL7/d6FPrjn+u1UvG4nqoZqZVIhjjcT1gMM1fvU1Vtv000ZZpNV6YpsW8PbHo9P/ttU3CgDh",
+	"grw9fmXNj+yGZhpDDMO1soZr1QMAg8lMaUKzjE19Yn8CNSuonpVWiWI3mglztdQ+eXd6eHp62H17ego/",
+	"vTk6fQttdJWm04LB4fWgaFjTh5qhgXjWngJeWSnNNHKmWTnhgqlAKLql8hKu897eztM1lvoepO6WUAMf",
+	"WdCMJDCr40IJzBLjjpkriJamyjTsIhpfS00s3MS+DzNQSQAwyaAG0wgN5Pbkv50NC56RU/iavORKf6XI",
+	"ydHh69dEISomeYT2WBux6LbU/lpVdbrgejwb9rjEepJ2KI897j7Rctot2BUrqmoqZpaID1Myaw42V0tN",
+	"WcZpARfyUY8WOiE9Wk5pQnrcliyBjxDhnZBeITP4Bv4dS3OBe1Jw2UQi2iy+4kFiXiYxhzWi9/buSoIO",
+	"ioRlBVWKZ0YL0oVCr5vVfyrJOm0QZEhlC/hmizS+KS2ui2nLEhBPwIuBGVdwLKDoiJXTDLk2fLNmtapX",
+	"zwWHwxryXHu0D9ytlZE+FXDep4/ysWizDxE+HxPhE6pZi4EfUwbe4HPQlnwVMYj0cZgGADZk4z8skki6",
+	"D+IfFRlrFDbukZRmml+5tqz0OoaK0DU7MoLkpvu2pgQKZjjTA6IYI2lNy0g936/UiTBmpjYRm2ePih+O",
+	"x2GdxiNIYJS3ih55Y8VWLZ3kukncyISLsIetB4/Pn1YkR8RBMyItvTUe7fMAaQnFKf9Qou2DlPQgJX16",
+	"Y9YCR4Rqk1EoO6zBQU60ixSVQkPqlFFDJ1QDhku0Zs4GdW2coLQ+1EKVrwhMEALIbEmnodnT9L0cYo3F",
+	"tG7PShMfwGPrZcCxHYgU4WVsZTuKVe4c5pHlYq9k6apaAS7skFkc6sIsRKMMNEL6Nahk02++2gceQOet",
+	"8oHFdrbNOa9sPD6IaVzZO650yeiksifQWc61K/vxMVVYwuJ5qyrYBI82SpCXmyZWaj5hStPJ9H5LAsUD",
+	"nJv1oiK9Wsdn7ZSAxLJegpsLe/azXlz4qsQMXLpf2ojBysowvjzYJ9d5kDg9qDwfo/Ic39AJFy2J/4hG",
+	"6+rAQIXdMcsunbhuZIIJvYwlNGSUrg/gjhiwkFEbCJYBgHsUd5+XRnBdPwalQpaPBaHQmYqBMdrKgXbG",
+	"0xJOt3VNHx2iuGy1JySUYDAs+CUr5qAbgFwdVIyq4/FYXmG1h/WVfR/FHplKPWxkTTiEqsFf2pwDZ387",
+	"I7/OGJR9cv53H6iLyd9UgfVbMeQSk4QUjOaNXAdyAhW8MBgQwaFo43z1bOC4Ytnilvy1QpyozmagPgOk",
+	"0m5/Z4/86z93ezuPeyRVLJuVRssGW2Yxt+WjyWxqxzYQRkI2Orvwz4ImCs9ZfHNdPU/s40N5MVNGwbcl",
+	"b7yJXyVEyYGwOIiI4+7qmoB4bUNPeyS1lltMJnFwGuLCv2ZRCi0AfD0BBAcLtev9RxjTCiSTa1oKLi5W",
+	"HvhcwrzduacCj+o+4i54JRKEHvOgva1KOgoxorwwkqddt4lFvTdfw6qG7UTi/+FBW6YACLZbuLu4Kk3a",
+	"WXPDUtrxR9CTh2DhYrQ0KKYUzS6pFUa6RWJ2pHRW4CG+w4JZFWwDV0HcTQ08DYtouXSwRRVLghNhsfcf",
+	"Tt+8JvZXwoW9T1CCFW7u0+f9rccHNvLR0Js5AQQyprEuKlbKTUj6JPVl0heT0p6E+V6t7NINsln5J7a5",
+	"3zNaGCVtYTXh+yDGPWNKtaQDLakK9Fts/2qFIWWJLHJKS51gco4sm4H1C8Nug0d6A6p/YfHvQuOgvATi",
+	"UdVLXplbZ/uIrdqJuOK6FVbI2iHNxbBP1eDQCy4uW2sA3Xu8qO12OQhurXqvrRuJLy6UJJupctPim+uE",
+	"dJpFczGcdzj95apZtYH1Lrm42rQqpyxWmtHemWeieg683QhMCTZuJWhrdVxvF4AiwqOspd37xTPsBsjF",
+	"ucKK3jWn19P+7rN+P4mUtyskpO7YbeYKBYYDQsk1Y5dkOI9anJ49BWTHCb3Bknrbe8+3+7bIF36z04/W",
+	"qLv1bsCLy1d4lSJZreT9aJMBqXpQKT9GpawW8meuxy+5uFxfEaltwm+NTS9sUwv5ZtcCQON65FDMAfrc",
+	"eXvhlhgl671s+gPGWk/V/pMnmBTpcu6eBKfuybPrnQn6BDyNnJV8pVQBw1xcmF+WUwsYc8X1PiSdH+Qw",
+	"anl1USpkJjgoP9eyjPBJqrXROiO8/1uoREXcAz1y6Cs9jOSs1OPESRaaCZRtKEmv2XAs5eV5zgpu9N8U",
+	"Fd73cmjoUM5o3i2Y1k6RXZ49uFaaUB0omJK0wkcOje02WXA+bTK8O0gj+kx4fozm524xl7N7s/xKy+mU",
+	"5aRkupxzcXFgVkqX8xTA8iDAnutPGMO8pIjLMdg9UJhfPEEfm8ixXCh5LxtV99/L4W3w91hco/t5PK+o",
+	"sL1LBIu8NWDm8MtYwdnPDywdFq8zo/sdAE2vLvi/mSKd0a7rqMurnu5Soz5ztR5QPqkhqayVmutL0sIZ",
+	"iXHdNXIBgFfYU2voBuQY7hMKGfH+PKQZ7f46k5paAg/nq+ATrtWBz5bs2rgM+8xWn0BkC5T+8aAxagwx",
+	"itZoZF42/3aHs/yCaftm6Ib4ysZRqFo6wPYuGctZqXrk2BlRA4gUmMSGyQylr0S7/k3DUq32YkN+s1/G",
+	"MVVEzbKMsbzB+n7b2K23zvEuZ2I9LGxZ4gqWs7tkTutlrPwgh1W6yjqxET/IoYuN+NLgIa33LCxVspAL",
+	"sYi27OUvv2M1fhLh8v5kbpYx8YMcrtKl3svh/ShRRmZ90J4+RnuqLk40Q5sF0s0BST3dseEJrsgshXgE",
+	"UYcZ/3XG0GNczoRA2ujfBwh0827UX+Au51JsLidv2d5yoRAYFW9HiSlBVGTMZQtBjZ9Kpu8knaaEGB2M",
+	"i6JaOpggKWKfHB+9OD00+/4Wq/uV5G1359kuqDnvzC8jst3ffZaQnf7X2/Dtbv/5UzLkumYZZRlWEWLZ",
+	"zrNdM3RFzWv4ybyKn8y70YG/9DFfbTbgZiTTCpvwoU1QeLrbI4cQeGN40ZYRyp7uECQtKiE5v+DaJgKk",
+	"vfMnXQtfY3UDCDkQuXLwGvieWQV40TQN8DEYmBotQtrDQKZwMk93I4f7FZsMY06BQzJlpTJa8FiSISuk",
+	"uPAQaaGEgCD6CvVmRADnmgznpJAXXGxmK3Yq1BxQYSZGgp3A8A4q/i4SH9E5J9esZK7nO+Sna1l1A0NB",
+	"PT8fVCtBMG7XTiA2uO37SM+fKbN6OogiQk85wKV9rPXbrvzmBnh/WMZGvGWVRtpYNjxcLfA6m4/3veRi",
+	"RcHzOSYiQvycdUlz4TElFlkfnPLFFr/j+vvZEO9AEGoATM58R4S8Dm+V47U0A0yfJJBnYfnMUECcj4TR",
+	"ykwbct1ZG1QAwo0hTgKHeeCCHmCci2rSm/YO1rdGrwlNjuTIwpLHJD9c8AogHN0LDhXc7nDtaLY4H1pE",
+	"NxzAYZ5v6GgwC2UppiGB0P0i9VvjuLRtbi1tCx0F/u+79Nq4BW71F+AKrZJv8QLfj4hrediDlPsxUm54",
+	"81oTbTCwhlvYPTgqNu7AWcAx0cYn0TTzN7MMs2xylhXmqqb7A+E+N/2WJMWL69BaFzhuXg+9sWMMc2Zc",
+	"054IxIVpnPvHw6/aQz/m00gVwDt33IXQlvEKe1iKTI4g7s1HL8kyjOiJuCngtaWV8DFniikm7IYY2WXT",
+	"8vjrF3fBEa0GV7SjWwmqiO2tAam4xNAspFnRqRTKFfbNGL9qyqFCul0w558Lsk3U7eGA/g2C/fJIdM0y",
+	"NMso445bZN+5GbUBleDP65c4U3JWZi3laX61s8FzuI/twxEFuY+Gp7Ryxtmkbqs7QSTb2dHbNKhk7NuV",
+	"S9Bp1wwEdytufm1IRn87W2mrsrNPGljXpTUh24vWON+LmX7BlQ80rxj3dbjmtuQ7kddC+Qo6ZsEwk3Fa",
+	"UPHFhPEE6Pur6ONPUGPB+7fWf/7+0hjiF/cFV9OCziMX9xg/kZc6GjFYUs3OwdS/kndAWWPzICRTsJUp",
+	"PWc8Us4ixMvR6HNxa13fqdrQVkrV4bn9aDYrFjZsLeh+dr1y+UNjz0oZe93M9Nrc4+Vg4GtvJ4teTkjv",
+	"OS+ZZgLyQ3I6VzH6bX93jfmsIMP3zDu16e883VsRCqDOd/qRuxNkDvpEXR6Itzv9xc624/Xp7uH2W7Fs",
+	"meRgH3F0kysrMkwWTEu70aisW15TecnE0nEdvj1Bw4nCamjmcFjphiliFEHznz4wzL1+v18b6tPYUK1B",
+	"d93Va+oVLcTAt1qttp9e5EAl8fNcW8joXboWKF+flVSoERK5TbX0kl1xOVMVXji7NowyJgqPSjmJc46S",
+	"hEq75ySmGTCZajtARbi2BjgwJ3Wx7mbZFhjYGc+Gsqnvbz9bqe9ruck4/ZQTGCyAIw0re+s6NoiVY2rW",
+	"QJXRHX3749Hp1vY7xNO9JXiBnZSDImxUs6BKXUdrw7y1v9h0lykTqmqHvDJrYoiAM4wdYCGZQJGx/X5D",
+	"Fc/Iq1mhAchoRgvytqCChXhADX+4LEuWaTKWpWJkSLW2NtkpWLM2rIDkZxhdXwwiiJpqohEqz3f3vn58",
+	"FyXWDzFOQV6LhZ4ScsXKIdU8HiG/YbQI0qQu1rjdJEjkBWYVe6MTyN2L9s9Q2iC0KGup8jaaZpW+BU2r",
+	"eKWLWhKKqoqt7vXXtoAFeS4f4Pyc4Ft7/UjJCxjKuZaaFstYT3NYK3RqbDZdqIvtf2go2z7QOa54m83k",
+	"4mJVArLN08XUpt3+c0hXLHim0Xf2seFs0cob38troiUZ8ZuFIL6fFAtPBRwMPxFg0oZtagAg98jukWgY",
+	"oIZL584VyWhRQIaflbwwD4eklph2T6wL2glmzdTwkv26aSoA0+V8iVtMYsDjJwltWWTk35+dvQ2zZbyE",
+	"1n8eO1Ka6xjAxJn52qMHLBAXxNbx176dyMTtBz+9e+nleiPjw0m1dX5US5ctcdC+HFCT3oWh0F1A7GDo",
+	"0l+rKDkuSxAuY40TwSGM8ZVKjl1CQswJVWTKSijGS665yOV1xDSKXUW2+cg3UL1bEZF+PEUCH62ncdRA",
+	"tYG3um3Bp80lsS/URej+ygqQfvQLPUfXjdlIindGod1Q4IH0eoX3zDYT4dRFsT5em22F5QFKwKLrQ/F4",
+	"mSbLqKy2R+iFvMOr31JQ5vgmK2aKX7GDGl4+HDAI70W0qk8VfoZLsXxnfTBjLGARPQV+/+aLG2iDgpbc",
+	"K3zCbR5vRNlvbT2LXYuW9TQSCO49QVgVZC54YVnpEyhZfkAYLQsOjnIqXA0Mw/5HZGJetM2UbLEkwN1t",
+	"gA+ZwvnEd8IFML1rCcHF7z1qgpoNza9mdTMqyAW/YigM720/65N//edeb6e39bhXq/MHYJ0jziwU9JGc",
+	"TEs54VCUmo5GvOCYtYZRuRDYNWWlspFdZkXh9zcjLLpmxhVzTb2TMaZlvg1dTj2S4ocUBFMb45HJqeU4",
+	"hnkBuF0+4SJF/CHzoMXmUfvXJdcsTQYifS+H/s8aIo/av2Tzhe9KdiUv4VHU9v2riNTj7AL26x5JQe3E",
+	"YUK2qxmkqjvy4BGzjGa03qIQXZ5T83pL9BLEG7skaYw+MTKZVosGXxcgZ1fDLFdl+cSxN8wY7pnmAi0+",
+	"ZtYHQhOG/qVqjb2VxP0UrqIzk7jfwmFHv3NvWROMe8b96X72m2J/r29SfJ2ZUi0+h2EprxVkjlvjGXWB",
+	"EFxVMTS3czc4u0mX32niMPKMpRUuOUpnivkz5GXuOI9cK2jMNWcf3idb2xhKTwDFCrPNqIIimhbTsMlj",
+	"fWLYqnXZ3r6LjOI3o3DgDdQ0pjaNGIugOx0VHJAs0K+3dNe3nm/3+r3t3lZrZpBiTKwXpQ4rjA5jVi2z",
+	"FBmYwbiYLSmqs9XfdGk3ANVSrMDCk3fplqr1v7q28RpjWOG4milWntOL6DX7yZAL+K2x24nFc9nee0qG",
+	"c93MHnwl/8GLgj7Z6/XJo79tbR2Ql1zMbsjNs6fnT3cPSHm1v7W71+s/Jt+x7FI+2e5v9ftb/S3yLS/Z",
+	"SN48gV/XyzBwNCIGy7W4mHCya5NuJAzUDmeNWMQEGEttV8VY2Ut5P0FWjgM8RFl9TJSVXUV1LPJD1NM2",
+	"UP9+Bvbqdh3My0zksRLOl4xNz2tsbpky+CODIrLrc7sPy2cWU14q5ccijLQfXhZv4cyXdq37MFcq6Nhe",
+	"dDfA5tGCqPnaHCxEWQpgdlCeHtMpuAsWAH+bCd/tBVFtEwcknzEIB8YAFiMXT6lRt+6y3M6YRgnJi9en",
+	"iO+VVFfJ5c0CjK+OwzMntbpMFp42fNunqwOhm3vzWqNgXSQvBdINa+ko2MRqzBuYZNJpI6m1AkhxnE3t",
+	"89odpJKZF2ToBtWFzTSVZtOElFRcshxDqUHl0mM0j1OQH7H8Ax3KmQ6NwhapTQcCiY+rIm9GHgPY2fsS",
+	"W3Bd2/LOUkAVZoiUqozILZiuEfcnLfXcKr6Z3bZ9MpczCyvKyiueMZdo6jdSNkqD2+cOSCqkYKk1vcD8",
+	"uSLXpYTqmQ5PKNxtgcVpXaiS0YyxLVciyXUVVURgNyIACggkGFYKj6Q4nC2pbB2GzAWVj2WRr6z+PGY0",
+	"L7hgS49VWR0mCOQnI3ZNrmXZMDh2aqWXfQXqaKiR4TXMEa/10DxCireIf/Ea6ktChdRrWV42wPFdNkaw",
+	"z7V6bHXe6QZorkoLcYXi5XIE4cKyTA9c+hPE+qWvpcPWF5jHm7oUCnteAOCYixmL0OGVhc83LXXe4qhZ",
+	"neEdnEh3ThJbi3vYVul/04r+Kh61basSoRsvoL37PkAbcCkEu+biIkVqZ+lude8B33MkS5vWmzsc/aRx",
+	"OuolcpF6HAAgN9XnJVeX0AEg8880ZM8m7lI4RhIiEY4Q7xmTywooufCNM09GONI+SU3nZh4W28IdLjww",
+	"ejY9ICkX5264KY5tWMjskuUpGc4J9bBt5I1HYPAx6PA4WnMs+LnLQbSB5Zg4eQmf7JQ7Scd2AECFMD5I",
+	"TvHDcJyuFre+FrybIQme8ARJzkggw8tXoxQOVDjGI894W9j3tKBin4xKhimHO7WY0u29oCqDSswqkq09",
+	"+Gmv309A08vmZK+PXyUuTMmun2kVGZgZHDwbpfxn8pKJKPyOD5JKamB1imUl038kuLoDh6xjqOeowZk/",
+	"NjvOJ9NHXGYv7Hb7Oq84vIwKm9JRy+Iris3C+9cynWGP9VTLBvAE/vjZSiHDCOu9a3l5G3ybmWo5nu9u",
+	"Z6/6VOWJ28OaczYt5LwTLy4G4XfnwJbOW7xS9WrMVfUMjNzDm61aC2Mjx2s8/glXp5R6fXgMePijSMvq",
+	"ErbgVInIJfD9wnldz/4DnpbI7bWbEWccFoQZH9mveWylQC1D1PdWCqaSarW0tLtcqTprDRcwqU+h30ZI",
+	"1OIMYCHOpyWLhvt8i7LGQthf7FTl2dX5zdc//rr9aj0ro4u0Dwfgt69GkhtZrDUyUTuALTes2qfN8DeB",
+	"696y9qvlYe2gm8tYzskL5TLVVB1PfA02ZNHBIRAtxpJW10AMY+j6d8iymiMT9nzPv0TivVE+xEZk58Bz",
+	"MF9lE2iD0b3KzWlStVs72zBM+9fWCoRxB4KGA289/6sM8TZC/z7M8CgFPxjhP8YID2v4Turbl8vDGJ6A",
+	"kcfBhKmO5yHVraL2QvjKencTxrSSKsgrVhZ0GoU7tvDES9COHRdHrmJjfjz4cZ+gLqxA5Z9MWM6pZsUc",
+	"qlN5eZ2ORizTVqdpCneNRKUaWrJDY/YxxPEovfjGf3yatxec1sk7u2syu27aGcz1Z67HVgha20ToKEwT",
+	"61fH9e8zLwodEFUB/7aIRaOz59cvy92/in9/Nvwh2/pe/a/86XfTf+vv0OPZ3+TeaihfHMV6WL7eLlBl",
+	"DzuhzS2Qegfn9La+OCT8thg4GH/uzBeHA7+NJy6cWL4qDNFFyi1jY2VbUy0uua3tNYJmscnYyV2aJElF",
+	"jml5IazBrMxiYCvx8OSX7m2XbEmcV4Or9niHrWimpJHAIxEtljZGlubrlSsDTSad9hy4ULOJyCShxhWG",
+	"vsmS2DivykpWqTHmcrBi9MUYy26njO1jGXVrHUAfl/BRq1esVFijaFrQDOzPopjbIHwo1Ym9uspHMUa0",
+	"VMNLOuvZNBqsLoIftshhW9Z256MFgWYymVNCa+Er4bxiZ/JnPFnxspQiB2+Wi0QFmAxlg4X/+BZbD/51",
+	"RyBmtWEsZrT5v+AcTZmcFmwZwNc7VkiaK5shRHMypAUVmU3gXeicK3OU8vM2z1d64bzB3Oy1npWC5WR3",
+	"q58gEiY4aPBXBLeEYY74FYPwxppdlyvCBHSHviVFXPforTELHzoSLtCxbLsx53SlDGzbb9eZbEi7YfBO",
+	"HI+EfsJDkVQFCB4BGHzw2DORR+zkfi/+vrSmpP3N+srOK2jQ9e3sdmXOW9I5Ts3XiK5oyJ9Dy0VEvCaM",
+	"emWbFawFa/k+be+WtdX7vx5van33pjOkRG2U/CdA54OVqnIwbLqvki7o2YJ3Nqj9ZzdWr2+vtaBdGNXd",
+	"mCjO8Uu16H5OvOqkMyuLeCZgnQP6crYqnv8XRCs8gfh8mxG4nmnZDKLOLTyhqujeIkVvUom2O7GOPXkl",
+	"TrYVGw6R0rSAmNl4NK/C2bwj0ARCQKrVoXenmpZe8rft3iWQ0QzzeM4nMQ+q/ZFwQSa8KHgs2/DZ7oYg",
+	"ZMFEgpoW9YAnt15m2DmRM91by6Vl0z+HMp/HdEhs0/wawMsaroa5R9HV/W3Q4fmgsz9YUZV60EkGMCJ4",
+	"NmR8LB90PixLmcYc6I+p6uemZlsK896rWqJR2AJ3GFvWDFWXXfIj/6YZ9wfr2Ajxv2ypk4Bd3MU8bd+2",
+	"qSW1Cs/jgAxB/nVzQgtMLoocB56VlpPYph4DWQlvWn2Q7rYsnojGkY6sZXMHl1CsWzrErJQCiL95xFS0",
+	"INtbS1Gnk3xaQb9pgVwuKNtRxUA/PrXcvIFj7+lyt17wc8OVHZOMLwTGrKOVIb0eK5adI7zC9i6gu+9i",
+	"xoqh70Oq2NPdHvmOCVZSvcyijw29Gv34b8/LZ9/9+L9+Lc+u3//09sWzk5dv//1Ebr+kL+np9eZwQFER",
+	"xFzYU2IEESuajjGEBMW12bDgGTkRmpWiKYCuIZLUjtDuhuBAZrhLrtsLV3wgKrO6TGpnEcSYfS3hj0Ax",
+	"iBdjO5/QGHE7k5oW1oKHWKa2NFsN0iyKnvZ5jBUw6xWpZfBMgreHKl/+q8vzRsjpcv7c3r1eWQUCnovh",
+	"98S13g3VwDCpPuiguLrvKmNcV0qxDaUtESdWSMFiQloAJbuHAZIrZTRMKtuQRWMM0t3zaet2tQuyXjkk",
+	"+3CjOFszrvxT6cFrVU1qUKCqgtLnVTFdWZZ7sIrElMug+4Dy1KhAgChTJ7WRc9sow9Q8SLdSKt2OrYrd",
+	"qINofPL4jSZHe4jk+JhIjvjtbIevJ/nM9AyFRizlNiJcVW0Dq7SJWnpahSu/Zm2mxqh+5np8GJR+Xc8N",
+	"v3hQflu7nOybIjcq7Gb2tYYx5sOK0Cnf+zq++EpGQ8kzMC/3ghVbdVcdUMV93tSHG3oXN/Tjg24cLyOA",
+	"dei8uyWr9EGl6byKooICWFyEnWyt1Le/GBX7M/miPrEe/ZpdgxGt0qV75MUKBwqaldBj7xzmZsRVEdKz",
+	"xXA0V+/UpipaKJWaS4IMWSYn1gwfeDBiJZbuVUs3i/Rlaeptl/o20WUVVW2ys7ZDUzO2oGmlPdJs7Z1a",
+	"kWCHY1mLtTmjXhVjVj/h0Lhi2azken5qlgHnO2S0jFbeCwLX9kmaZ1d27jtPcfrbQfxL4Fd7Sigm86sZ",
+	"YNDCigN1wI78XMwRwVvaiukEMQ3XY1mDcHIJsTlV46GkZZ44aNE4XAz52aqVeJr1mA0ElPTgCqZFqTq3",
+	"Y0jxFptuv1KklIVR5TUrJ1zYG2pxwggUKMJax2aNEWGSlmwgfAkiiOqBpHzDDivub9OGEWuMC8Bhlpfc",
+	"1+fY75yffy+V7tbHVi0cnfIfmZGEoPbdSLblyUFicikL9KZa3GCRk7OXp2HOqiJQjMMNi1TlO2wACdIp",
+	"yE9OBiJdlrD+X//3/0N+G1M1/tD77R9SsA9pgreDHFrAKKqTRuclc9D9gNVmHSyNXOqBGIhjkNzM34Td",
+	"mEUmY0YLPbbHDfKzFUkPZ3osS4dFRr6BY0fM+f2v//0fqUsodhgjuPbA2wdivfPWI0axxpG/+/aI7Ozs",
+	"PDfP/XR21CMnL/CHs/mUnbyw9WEgd/6KlQPhMB2+UuTkhemmqkwF4BX2XPpDpKXsEUBUxmZTOp0WHGMl",
+	"Xb72/3yvpEgBKXAgEDfbwx0DNDJC3NWBlAnFrL0Q59kWswmRmVOLQMbLgbBxhNVWeGuRQ6F20L8vjv5K",
+	"6Wn38O3JPtlKQ98Vtm0OWWVq8pFXBDjhQMClgTTom3mPNPryoIG0BjG870Ep4G1deRyTANJki2g5EFvb",
+	"z1proO53U1f2h12DCkbMgWJCw3nN3VU3o8DAooFw8w1LbKSV2NCoZH7yokfeGNpAyW5/d9mOuhYGAlL4",
+	"UyF1dyRnIk/JhFFRhRZa/OkgA5UrqPIdqe1Yp402O2ogvO0NEpjwBddupD4NuWBakd3+jmliKC0SuS+8",
+	"RV7xb3rkLdVjNRAwSjWbTmWpyXfHZ1a4sl98f3z4wma6kwnTY5kru7Bkt79nQRgOjeaSwtF764ipmw6/",
+	"4EKBOAykwYzUMC4rsdiEbPTS09z6hd1pSshMFDBfs8oeXATQ8hVScCUnzPXSI6c1smFlxRUUfyAqkj8Q",
+	"HmdThUF6xCMbBOuODZM0L+fn5Uz8xahGaeJr6QPRCw460s+GzNkjR9bIbw+taxSFWbBGWJEBbzbNxvWd",
+	"xrsmImjKmO6L08jZFEoFS4S2DDL1oToIJOP3+/1kIHwefr/fI9/MSqVVrUQBST2oc/etLHg2T4GTeajq",
+	"5lAepb+mjx0wjjnJDSRl8ii9Th+H7TYaxKyRio8/SsuqQd8KWGcGAowGZrhXlIPKipI6eZRq0wlCRQ/Z",
+	"XNrXMUrcnejt5/ZEv2O6nHeBK6b+WKmBADuQYqWNd4O3zXWU+2Snj9AFT/t9t+XhPgDnRhBDwTQApzyi",
+	"gpy8vdqtUA0NC4LvnpInT3cf283FMRp1xrdb2eKzkuWG/NHC6S8+8H2nbz0OA0ErIglnLRzXN7gaXCf2",
+	"+lVN4h2h1ZDhD3RQaGIUshE3zduydV7KxKaVJUPbz0mqpexOqJh3zYhmJVNILlx8QaCpj1mRQ50NXGIj",
+	"+kxpaS4hTAw4DujxJaMTlRCjGIY3OhQ9ccPw2ODGXlM8XzNw/l2Aztwjh/VqUUCuoPftPnlkrsljqKBD",
+	"Hk1L+diV0RmIR3hZHuNwpYCihbYWndsNxcVFwarweifZjGkxcsvbdi6NuOUPZrWEdupp7KyC2FrwjAkE",
+	"QLIy66u3L7vbgGoI2qRXAK+vr3sTBEzsyfLiyau3L59s9/pPAij8DrLPTtKxofGd/c5Wr9/rQ3rYlAk6",
+	"5Z39zk6v39vpJJ2p4Sqm5yd0yp8AMm23kBfw1QVqbtLR2JMcMi2UPjSPvTRPmQZKOjFivWpVE6tHnrgq",
+	"SSsfPELrk3myGT5WzAkTGowLTgsA+BMUWtBREiRImPvvkW+mQbCY4yObgTuAjvHrjJXzSsVA9BWrndFm",
+	"LvL2s4hmunRaVlTBiS14lJ1rFd0n7UNCNSc6pqe7mw7JIZ5xZflpQoZzkL4OPbAafOHyu5OqopWhue/l",
+	"EIFlQnWlYdWsVJ+WSRkqp+etCx0vq7N0WhAPWYGj91o6dmGTVb/rgZwv7buJzN7WuY/N3KzzX6rQJ7jN",
+	"2/0+pF1IoR26WCArv7eR/1Unyww+QACOhbaeOFCeW/OoXZmSD0lnF8cQa9qP9ck3NHelo+CVrdWv/AQc",
+	"0+ipLMeXdla/9K0shzzPMfN6t7+7+o3XUn9rNAZ4Yfv56hfOpHxFxfydqybxIensrbMEaAakha/+s7fO",
+	"hH4SXoxC+5QDRgSiXS8dmBiNzPuTzPGhhuj/HcHJO78knZuuQhz2EK/cNNvgFE/YjVE9AoaxUL5wVgrU",
+	"mt3RB+kBkM9ccS7I+wLtnpWsgnAeVvBgWBmHG8bNDKd16IoR5Zc6B/1MXNoCWFtb2+Rf//l1b+sxQpyZ",
+	"BSyYZvtVKC1GbGgUj0gKdz7tkRNBjk7/mgQQZQUXrC7zZrKYTQTiWiSWQKIc/sPpm9cWZ5LdaKu+UaKm",
+	"gN4/ZkxbhDQjJGg0HpnrPSuoGShmbjmzefpVukz4GQjcihqE20Glq0JiJW4GSCj4dHc4U3MridRZ/TH8",
+	"voTZL2CDmKMHvNb0ZabulC8jwJpla6NxlqKFRK4KlMzUVeC5xb9EDhTrl02J7oPE8CAxPEgMdyEx3HTt",
+	"HaxJDRFHE7vRT8ylXfrch1hVTzvvfUOAkY7vbj3rP/YUphJDDMUDehMSmiCe/gjn0H3B1VQq7pzDlXsI",
+	"HeVLxvcgvXw26QX5UFN+kUE8zObyS0hUluq6YVXkz6XuykbIS5R8thEDfHgzEvgpdYdgQVcrD3Xa/3AH",
+	"P68GEe5GqwJRu1m1e7hYail6HZ/8Fvz1ofVyfsfCu9m5nxPbxqlqOPoh+sElmz+c2894br9jYHWvHZRb",
+	"ndRNSX9waE5edD78svqkP8nltSgkzVuP/Av7QP3cL1XK3jg0lILRESqx2ZhyUYOLwd9kSYZSjytXq/k6",
+	"iDfdVG0bzYoC+gpxoYPvTPOdpIN//vKxTGjKJt1gNbvY7GYy5xsBrkOoe/j2+BUBnG/1IEr+cciBu0F1",
+	"mkCoMvv9BZOGSzbHuvcf00/SmcpYLHYQCsRVZXuzHsJA5GZXTEA+kXZB3z5LPD3J2WQqNRPZvPsjm2MI",
+	"yUBcsjk2atb8AqVWhgUzhCSZnEKGHwLDXLKp7hFnL9ztPyd8RCg5On0HPkw1M9ed5b6FgUBICn5l9tD0",
+	"BK5OdsVKorQsWU7GrLRlXvhCtRp42kehwjPIsM0PA1Gyibxi+X6kSp99CaveyxJBQ7jHfLJBBTAOriwF",
+	"jdjX3GH8ESpMbra3wXJD+NqmurshlyOOZUg3pJBvfzw6/W/PKgLZI69mSoOLechIRrMxBmqHNNN82T3C",
+	"CLrNqGXyQHCbBLe/BsE9siXzkUJvrzMRWxMYqeYfgq5/pULqsJS8lwwM8u4wtdD7SzZfR2d5Mr3M1Nb2",
+	"p6PYjkZW4pyLrwF6KzB0jxcsIUxk5RwCqhx0EVXqWpZ5AiEqP0N8j0rID/SK2gK/QCmoyJhCo9vX28+3",
+	"D8jh8Wl3e+9p9+ibI+jt+1eHR93T7w/Nl49dYOFKJjIQBb9kUI3L7pi1rV+y+S0YDEyScDUQDp6tyWQY",
+	"d9Vfhbfo4wKsZjkDscBzyFosZxm1N+Rza/tuCD7cum8sMsmd6Lo4Ok8F6zH0tgTUZozGX4WINXrIBS0j",
+	"FSXiSrbZ6wdm86Uzm62dtdjGS1peIJ/Z2ltn5jbCleWvWM7p2XzK/tSszcurIS0yaowRzoC83Bevs8XQ",
+	"PxmvOyTv5bAKpUT52yMc+/h0rtSMiwsobwjR5xaN+JxqCLtXTAcS/NEhGRv6nkkx4uUEYD0xlMC3nFFh",
+	"qcxM5BC6frKoQtiK4j4NIUTNw2hGGxrM/CCk0yGoLaeeXrL5kZxMSznhCqrsQ7R8TVNB1m2+RoVqIKCG",
+	"mxl3AMQe4TqIGL3UYPRlMJ5giDjmj2c+mw3gBzmM+yKCM8EVoYW5PPN6iAV4Zbj3W/ujgscMuJVFCMxr",
+	"MeZzpqGA3gWzJ9vsMJ6MBlN7aYewOTPa7m9/6jUyzNlcUh9uDDUfFxjz7efwwFAfGOqdMVQkLx/vFbBE",
+	"ynLIqlpiayTcmS88GiR4FHOXAlyL6vKViSEwRklnIoPyw0FUnK0/bAhTnrPcJqiEGSuHIYg1qGbmamWY",
+	"D4cJOa4EE5Ahj5+OOpz1OkuED1pwwb2opr0yPMyOFdPyzBSNvqiswwzsaD5+T5cIWEpyqSHo7yfBIW1L",
+	"luSwW9AhKzaOBbJ1gdopz2d1i1cLifUA2+gs7kpYgOvLpo9/fHryXa3mMBaqdTXgLE2xF6xOTuyXDU94",
+	"UHW1lZBseqUtippr15daU5CdvXivX3IVXOzPEfbyNoi6dLGB/uIbImDpQZtj8te2eJftvZ1o1F00hs9W",
+	"5N30AkM6e2sw38JG0JKRKRfCFk+29FcqVoNDaZspvtmJSFBBPZnFA1QwCinEaTclkE2tXCV6o1e0RjXK",
+	"ss3b263Beflg3fDL+iP2inQbxY7umdiuDkEK9uuLp7W/t4CivEZkPLUMvl1CMduN45DSp4JC7xjg7WUp",
+	"pJtaWZJtwX+8BVnkmA9c5R84oIGBgGRwm+CuNJ3b6mhedMEcd3ufg/nZhxGUDGU586NRkqyyaHE0MIc0",
+	"eNEReaNEOjLhjNGOypvPXLta7PgUom/g/AfCGiqkcFTFSWM+ZdR2DnmesQlw5VelhiaxT/Z8Vi8aWMzK",
+	"OjBUWzvALM9AXJTy2hCdqRk8CJazqeFYFvUHeKf1tuIK55SDfJwxOzWXw4qTmxZUDISPGt/eS7A4uSyx",
+	"Inm9hDnVhuopSLKYGOGTukhK0OA9wQUCbH8AFAuffyp99i1Cb9Tgvjlk8JPUDKoL+aDpCuF7IGqs2hqc",
+	"plzUaE7EqIMy/jLRe0ObzmpO/aKcv5uJdZ5851LhP5mpqJq4hey+Z0tRsPAtQnpwbUKCUd3NumHk+Ixe",
+	"bOqo+BiD0NY9LoVg18FyJCH+V12RMRJeil+mn3l91jDp+PvwRdumHkxNn1fIectFjZlvIuRcl1xH7Uvq",
+	"yW/VHx9Q/jGSRAzt0Hxv5IkFdp54B5KVkISEOrCshOKLxRVTIJiEEoXF5iioZmUyEKDoWili5tQHlLEC",
+	"ycsKHopOWI+8ceJHKLhUjhYrEe1jYFedsz4naTX6LhfdmWKpc4ykOdOUFyk2jihNQW3xOh8GYWiJymzH",
+	"g4NZxYpxiT+GFY9eUZ2NYxFcu207mv/hQso3p1Rr0I63JYil4MT/FpF9f3fOXzyEH0lDkng4+bdMZ+OP",
+	"OrqvpWCtx/fzCFwfLTqYDnZid+8nX8vb5YAyYpoHweVk1DWL0YXVSO9kEA8x4p8zZeR2F+52AeGh7X+E",
+	"oRBwqSKG36WGAQI+pSp/wyi7lkHDw8CluQ74sJDesgE/oraCKrAzMoQiQGU+mQnzjdHmPSDXIpuemVbz",
+	"dH8gLDc1bQmlGc03ckxZlmwx3VawZISlvguWvL5a/Mk1XYu1/cVpurZuw10T4D+QDvYli0L3rO/9zjQ3",
+	"WSKVuzMVznoBl6Wbv7DP/IldblBeZk36BKvl6ve0OdwsE7kGE28YVmfzddbG1bDPn+Pzd4DukV6y+V+u",
+	"aAFIpLKEUMAUXchiTuCHtrHAvrQt+c7W8zV6/+K8gIlfYXwy+Ou+HYRwZtZwDloDw4Nj8I4dg54MbhBC",
+	"0eYQbFjk2xxZtuhEPbrXgakroqQUxEJzo9+Qq4EABGkPfJyaBrHQHcT7QgWUJR4cB83xp/LewKQ38dxs",
+	"3XHfrUYEC6uy3EVRnaQHN8WDm+IP4aY4zHNvyl+X5MZl2yfDWXEJuSDxTHOajZshqx4wupjvQ+7feyw7",
+	"Yh/zMPx0NGIZRtoBnqEtEuTmB7kcIQq5mhUgz7KqT1/bBMSbqr41LD+4OzBIhMgsm5WK6GueoTdjIDDE",
+	"AQIoIKYuRVNJ6mP9pwUVXykL540p79mY5SFwpJNEAfHczN0mXFZzgp/8EiDoYyOgYEILI2yyHCoFeCw0",
+	"9IQIMhMYIwyFKQCiHMEpExyTbRmCTK7HskAY/aPTv1ZZ+ipEp1QENppwvY9dZHIyoSohik14JguIrJAl",
+	"0XRo5Gh9zZhwRTEeGdVpIAAuM1Vs+peD1MMqQmWDESy9LdFktwbp6WMM+j37tvsMVI+zb7tbTyOBwgMx",
+	"nGu3nxNaXiZuIeYI0zksGb10hUPML8OCiktSymvVIydatUF6umVDTM99kpp/sWSPaVuOSHrNizyjZZ4m",
+	"ILdDhUzzOVPl+ZRNzMdpKUe8YGkyEOm0ZCNWliw/h4xdeJKa/wYyg/sLyrakNpEJNbCUPAq0BTKlvIRa",
+	"CHh3cjKck+ux2Sk1pZlZEVhBSn6dSfMzbAkghqUH6WNAEbWFwuCcuAoYRlACWb5HDgeiOmqlvIYL27ye",
+	"B2gqpMGptGVL8EHlk3RtxI7kAqBe5WggWFCJ5YnZAfUktbWPzHbYygSQSwL1HTXZSkj6xK5LhbsaE7C+",
+	"mRWXoZCl/mRSlpm/m/lGKIz3Z1wMhvgOqHV7yHuEloPK9SADPchAdygDYTTiXr+/Sv8057CShTobyEe/",
+	"4YelYRtntbweGxQRJnpWZemiILlrxXachagM5JKxKaYvjrnSEoutRyMdbqmyPkQ5/BmDFm6jUSStcI+3",
+	"PHs/0/Us4/cXzrCGFeIhjOEhjOFOwhg2uoK3DF+At1eELqxb4RnTD6ynf1M1i0S0LFmCokVKyhVTA5FK",
+	"GJI6L9kVt3VKrQpvmS6mYNQgXX0Bw8o46KEesLkQlGHf1yq2lba2+kQRNTbzlsJ5V1AhctWLQ7sz5oq4",
+	"DmypNAcPALqysmhDB5hekQZvV/PC2EuqEWFPuZFiDdeBCBTPfbRUW+3L8x+S1lAZaD6vrNqhlZQqKQYi",
+	"HERXzjQEBqQ25YU2DetW6XGpHLZEhV1LQ1vnA7EC28IGenykRPL5gzxgAp8pwGMpK/LBHXfHkv7EgR2/",
+	"nziNP7yyd2SLg1bAPZbyfKT122l365cXsN6wey0y8IDu/yArRnzuwW24e6D/j5EpW29ZzumFkIq3IyUc",
+	"YV1fKJQKeCgu+/Xo0NX8fRQmxRwdHjrcE7SivHh9enp89NiWPPaom1CADMzkJ5o0igQfkBTSVOep6wLK",
+	"0AIvDdNSbLyBrTxML5m1P231nbdJ1WAn5wTicAi7wc03Y7PVS1W9JHwze2avvzMQqV8tCE+SM72smNiu",
+	"9Y4pZuuxtpUUc0VPbU2xqpPWsmIv8JFKcPtkxOj4hk64WBq/WtmWtd+MB1L0OY1H9nSE5OjF69P702Bb",
+	"qQ1oSpvjHDa046hf/I1RCBtKJ4Lh8ppm6sDnjIZagyS0qmID3dzcTUO8c9Ks+DyWszLBCowu4m/q0uQx",
+	"UdkB5+YzBsi5Fk4x8dSvys0z99521C1ZxoQu5kHFfkNtbHKvLufnVGMtaUO9glCsANPKqscngmxbZIAE",
+	"6rg3CRXgKpKRnJXQh3KJ/VYPh7+N3msXD1zoAQzAVh9dpLlVdrWEycJMaKEiuf7v5XAgrinXQZJFiupv",
+	"SlLotDuc5RdMpx7pQZG0nAk76wVaeGLO1B2Fgf1y/+CIZw6dGaqNr4uO+IBs+IBs+CdRNOF+N+i6kNd3",
+	"pWYCrfo0LOmsha2gbRJTvi2Ri1ome+Sw9l6QrTYQhs5a1B3HoQDkxUifclb2yDEtCw7+Sgv7G1bWb+c1",
+	"AxFhNi0D8QxNlj4XznpJo3yRB+w0NEySFYysilYJGdhXygYtIb+woPvIw0ayJKkNIraBxSjRA2MCn/CM",
+	"xcF+Bbt+4CYP3OSBm/xBkWsNmW1ikN8hPzHUs+CCtdpTThzWlhmEUVCwKml7vWawcdiYEkRhc/EsVYRL",
+	"s0ZIHJDyzI3td20fPTZrttoyWgOV9yE5D2aJL8ZCavek1Tj6uYwUaHn8NCLhu5lwKPU3mpgTnc8KZsES",
+	"azLRwgX+KwzrQTR5EE0eRJM/qEfV0IA60PRHSCYoWrSKIS8BpQQfqpNgDG4h6WGWsaneJxD3Dg92lS4Z",
+	"naSL7hFK8KeBePTz94dnP39Hvj979ZL86z+f97YfG25spC7XmfR5Q1b8QczT9CVVugvcvXvyIt3HUHV2",
+	"QzNtEUyTgQBMAVAJXQLLBZ2qHkl5njqgNGj1K0VOXiQkhT9SDOWdT1lC0pxqmho9Gboy5OeH0zevewNx",
+	"iKlRcG1BDAOfF9ny4Kw4b/QXEQVIMVRg1z6dRmD3WFrN1b8aCDthXCWbYQMlLiEhBNI9gG6MoaCmrXMi",
+	"JDYGin7J1GxS2atPXmC4VGFftZZpeRFmS+HbXBldXjGdutQe8raUw4JNMBsT1sOm9ssca8HhunV5bjPI",
+	"83Qfc5tCWzmge1cONrebJSMTrhSUTjjzk0ZkHdzqMS1GzlKR+AivPe+0C8oMKZaVWPJHMaU8aI+cMgEl",
+	"h0zvcsKMCAwwwrVSpXZlzbmQciBUIa/3wTkpBMt0A+bn5EWPpJgkhllDGQizKYZSWVBxaZNrzDU5k2Qk",
+	"i0JeY4qW0ok9O9VOB3C+wY7EDA/mPh7jlb1/4AoAeah0EURxmE9ZvT6E9bmGgXKY290CcgA8rAVe4enu",
+	"GugKsWG5NMTh3FwBWUJ2WRvMgg/d3KBCxcIoDFnCS+45u7uhB+FW4wWtEJwrq5U5G9bhVE3IPdaowXGl",
+	"z/tbl8//sXf9dfmM7Q7V06v+r1v59mRH7E7dNFGcqOZZo5yt091+dr8IEKGiZtOnQjayYd3cSrNzJ6L0",
+	"bOePl+awxlRgeY+ROv8+lUFD1C1vcJTPSTpgyajLOfBVo9QHF1dcL5T6WKSsJ8Fzv2vjRzWR1RaQYHEq",
+	"cUmPGS9JwcXlA+TKXZ/nKROABVRb+BbrRujJqJ/zCZsMWbkOIovZRSPcAFsBEyBiAMJoUfZCqWPKSiWF",
+	"kfFAcFLAnRS/EGA5BDHoO66/nw1d+WIQ/ZWXrSjBQR14wcz582EIldvH6PaAFZzRomAlCK4XJRXaIxgP",
+	"RCkLdNJgbv7bN6dnBC6znXjajvZSnf4/WS5yNfHPg/pS9W90w5dcXLZZQKqzX6VYmkNylxWGHxBfHrKd",
+	"P7+5BvGMqAiPvDnpGxH5htEm4BxPfqv+aOQ6x+rT1kjj6vzgE3stF2j3g4fk85fVDI/UbU7TxrzR9wZl",
+	"pN1hfC+Hy6XqH8wDn8laIYcIjnKfdoE7gNv8QQ5DrM21zCYr2kOa+6ldOqvVDXNcHsjH59ZBzC60Kh1w",
+	"o2uUw3zT0KnNV09+ey+HH1ov/3fM3P3fP4zAck/eA4DAw428CwCB93BV1rqDm96oH+RwgWXj3X0C0Zub",
+	"RzG4FpeVhrSYZFRrNplqrO3XI17D1r1IWKUu57chGV9I4MJ7OQS/pcvaei+HzocJMQ3oWgyCGn6dsRnL",
+	"zSvlDGo8VKEN4EX4fcY2JBhNPHsIangIalhXpdHlnFAygkz89UhhQye2ys3qgEr7oGGi6Lm3/mnIApsy",
+	"OS0YmEARQwRMplfcAj8W8gLhGRa1nFe2/9+13wAnsVqIt2v44Bq4Y7E8krxglzohssg/hYfgpZSXChKi",
+	"Da/OsAIv1dbSj+4B29KYT8mQFVJcKAxxoNq/4XIowZBrbsnACq8qbAKCTKz/Iw2SWqznwfsaAP0VvQsH",
+	"mJGtGMO8k3C+6FzA+xmkf5SyYC5I6QyDYDCZxjPi+t2HpwYCfsloUdgWMWzHBba4GUBpxgNXtBAqImYF",
+	"F8ETtueTEZnLGcklZuJcCnkdzPUru0yJQzyvmXOqmk2Z+565qBKYXUrzCRcpEKiBgHWH0AE7K3MCIAhc",
+	"EHgwIUKSFO0Z5zxXFtlVSKzMMTf9mcVneZcLIq8FOmUGouoaWzadx5PZCykvzTHa7vdxZsrMFGJ3cDvJ",
+	"TLGS7PT7B2QiS5/OjplGWsruhIp51zQzm8a9O4d5jgTqT+bWwUkf5vl9+3PsardIes6Picf+DuXUB+fL",
+	"g/PlbpJCkXpRx1+GcxvYgMwN6dTHOGLs109+ww9LwWaPRY4cCJ/9SrlQReWd8jWiWkt9NPcNGIJVDIEn",
+	"2vo+yUDkvGQY/1o6WHbUQOGdxILdQxqmr6CCzUE4bHrJ2DQ9IOl3x2cDATPDX/8PV0JoOP9LWpX7ncCA",
+	"eBmGMIR94HghXNLzEqw8bKj+RF6ZR46BoVieiaGr5hdoXzFbF7nGpy12HYSxpjTT/MoD6dGicKUPVSUU",
+	"WF76BpHTIwzO9QlfqB45NMwSqiASWiiJabMw3oGwMbFBKcWPYbjRpFLT0y053I+MTc9gz9aE/n1n9+FP",
+	"X9Xv96Unw3F1gTbmuheMXrEFxeEWRA1+YcXIixVtNn1/Qj+xGtomdzh548Fi/Zkt1hN3EG6hi25E3PA8",
+	"rCrZawi2QwjzihJkwjYk1SZ3Qkx2lAxQwTmrWO1AsJuMsdyDL0CzazHUfaIhXcJxbM/skKmuYttLGRfN",
+	"wWzs4HsX+NdAOAbmfEh3w7/McrQxMERWvQMG9tmRYnEOnwcpdjnxc0ixARF8KOH7oGF9dnxXr9QY8vgx",
+	"KpWcMkGnvOcuTZsUAkGhNNMfK4c4VDJavC1NJ5qbdtBQYc0TGEQUu5Fvpkwcvj0hO71+b6eHa8OyWcn1",
+	"vLP/91+aLNOGIGWziRlatUgApc5Exjq/VOsQLtwStfJFoPTU9Eek9wVCo9k4qB45qbTKxGmUhrJ7XVRp",
+	"OYUgPy4uEgRDx+ImHn/CFVdbKHYCTGMiS4YQFeVM2HJgbDgGK7NNiDKPjWal4XQDgTkdWCLMRWtRhPVx",
+	"6lnugCuGNLu8KM3t75ETrBcaYmCYxykXBDL8AjT3ua0/3KzFwhW5ZFMNMEA7ZM5oGS1zjyv8pi5dN5jb",
+	"IqFumPEhQXVptFkmxYiXk06yxF4WhJ896/eTzoQLH462TtbWdnsJmIUNaF/7L93r84enurbuy62UvvCX",
+	"1ZVgGqf+kwk9tX5aRJ9w5A+ex7tV5ppHKQFKPy2oqGpczRS9YJufsUrls2pbTGlYTl0/rzIQju3zqATr",
+	"3A6nGCzckj+OevAgvN85yhlEpd0VG4mJrk90SYUasbK9VvGJAEBLpdk0IamWaZVQ6CweALQwKuUkDSwU",
+	"SlaWlZrkS4trOldkTNVAuCaWGlNyCaL5gROI0V2x6HWxQ/D2G2pBi0lgIoLBbWAkikmcZ3bN3oBZZ8yn",
+	"n9iaEg2f/ASE1E3Hze/LMq0AsiqclQe/8gPhjBDOSrP/rWP1ZaPlf6jp+e5sW5vsmEOpCWfYXWEyj5NQ",
+	"FLyW2EJ+spLZvQgg2FnkDh05EGM5Mxr9g4T+SSX0r6xA7qwyRla/rXDuTl1lh2qLoj0UCNkFgaAOLKJk",
+	"Ss7KjCli+KP10o+lMocgWTyt73wvK08soMGM9aTYFAUmGOY6ZjlGDt+ekDIY2DLTnP/uyW8jXrClCVB+",
+	"st/ygq2yG7024phNGIBS7jXQH99t771yNqQp1ePKhDTCPtayHz3d3dx8FN2e9/SK4iSWb5LF9pkWlIsN",
+	"t/PMr8fmXoIVe0+hYbfom5wCZzFdgZ1Hi4IMS3mtbMw5wrnN5QzEQ5RGiRFnR7KEhyXEjZa1yw5gGRA/",
+	"CSUz9UBMpNJku+/ttvuexZgmjXjLXLwRFuFwGO6mmRxqmrTAi526ef2uI9ntLFaHsrsFfOBX9yMfQZw7",
+	"HvBr4Ve/NRfV37LFi/eEibxLi6Jds4SQO+grDLWDS1a/XAhlafSxc4tamDoUR0QTdPnjEB6ObgbVs9CQ",
+	"CE4F7hEmchb4UrJC2vqtAFzoACIXueKxyA+L4tY37570Nzc+HO19K29B7yxv1eFmGBfV3IoHle5Bpbs1",
+	"yToWeZ0zB4RrTVL1m/20NEIYKsFIeckZeGGVc8OGocCJg5wNCE8bmSHHGPZUA2O1BA1TbYwYImc6SpDs",
+	"fVsLJwbu5ENE3hd8fqEa+trnd1MGZM9KLckcLZ1LkWGshXKFVvQGIXXD4HeuUBp2EfBkRSRdTY+aqXIN",
+	"8NSmd94Hwm8EnJr8vqRm2JA1imbAZjTRIhGD+UGQvuukUKOUuhVvkZLtXavZefC7NfAhLXZ2O0JkkIso",
+	"pLZIjdANwOu6eCCs96VJLrFEL9S37bVgNMJJ+5Pl8cGcPw8yI3RttJxT2Ow28Rn32SMy4sl4wGR8kPX/",
+	"oJiMnrSuR0sbfm789gm6eJdbIn6CNACuCB/5GPwxVaRg9JLlINNXyeIEcsXRUAjFhw+LwnHXWnxmXTHg",
+	"gHBhvp6W7IrLmfIvyREppYb4EBx0DHvHzOKwKNqEsi/DBoGj84O9byNE2P0aRgjn/XeL/kCYHgjTamRP",
+	"zMnxtMk5J1pidDamV7/BvystEdh3qyGi1xIn7QS71UYDF3n8YDb4ErBkb8cK2yOHW87BHZPipYJspaCG",
+	"wuzDafu8aaMbH7Xb5YzC8XAYhctCj2+niX7imGMY1OcJNl56r1yUsTWr/bmzDx/En08Sj3xXepmVc544",
+	"bahrtaFlgs/bpua0jrolBQsM0+AinikHfFY5XsDKZn3HmKPWpoW5UcBVPLWjXkekQlP5Yq/cd/jA/T63",
+	"rAUYcBEF/SNksNtyxpYLg6aCzUGBayy31dws2PVqk3Pk5lRVhvzqScEStJMArlB1sSCYKpVXrCzo9Nz6",
+	"Q9MqZWAuZxb+Z1rQjBGuUem6HrOS9cgbcB25bqDeJOxSLb+UKkh/Nf8O2UiWbL+qJ1mVPC2k0knVH6ws",
+	"PARrPRAAJ9gjh5pARNeePxG0ZK4jDWVND0j64vjl8dkx+a///R8LRC21tgaFKInhEqke1Dg1tDWxZnv0",
+	"IjvDvbU6IVBEFJkIhn03JvtPKTDhOD+LwLSxbb26BndnX//wAO/wIJHdKcuq6JWrsDv6ePnM4QEsjQ34",
+	"2T30uw5DtbNY7VJ3a/LgVL8fp3q13i0udX9IawfafbvCrX5c1bhWRoShWSZLjMWS5FRTkdMyJ+6Iuxrm",
+	"rgz32zenZw6wKbU9dnmekkfA28PC5R7R2Ag8aDe29RYeJ9W7mk+Y0nQytTBO/gfFLwTVs5KlFgN5KPO5",
+	"K5CewixcNXDf03CumVrszydYbt/cVBKQDUrb7ldFuzE9yIhNapYZytgj7xjG7+CKGVkEK2Y7JEksT+kK",
+	"SXBVKWK9gfgWkUTcz8pV294jKiF7BFJFd/r47zYZm+/GCdnqw393zX+34bNZmO1dMiaP/vX/bvX//48H",
+	"oiovHopTB1UtcKP4cUW+3iNjsgNdBSXJLQz0IQAcy5Ls9XdgOQYiBbj77qF5NCXsRvtQ/WvKdQJg3JJQ",
+	"klMAZrabhZIrgiYrsrvVh1IT8OWI8gK2ZCBG/IqZFxXUmcg58J18H1OELAxazgp+xUrOFGEir3Cz8QC6",
+	"w9FzL0OyqjnGA2EhqBt5SBhp5a6GDYu2KJplaQZk6JkcuZr8pj+AiQEkTyPb9gbC7PNP716SyUwZWZ98",
+	"f3b29tSBlo0lrDbuxWxY8IwgVWA6Md8b7kx2d3fMikAO0lZ/e9ecHailMRDZmGWXLA9OrS3uzqXoDcRA",
+	"HIa4aKiJ6JJnaOoiSk6Yl5ZtFMyECsiB8nTE1bdvot0ghk5Vn5wWhWsLusYgciPKqWorLPOxrh9euvr7",
+	"HJDfALDIDKxCaEvJozRnBbuATTFfJAOR1oqw52lC0vdyiJ+MgmSHil8gOK69a9eyzJ3fyQzt8b4Z6j/h",
+	"M/knMYMh/xyIf3a7Xfi/+S11ld8xVC4l/yQpXAcAwnML+JVymggUOMMpyyliyNbasbZGaAc1LFtx3zXa",
+	"2s6Bn2flO8tZCdvv4PCiXaJZqNbl/rrDzYU6N7dqxG0DCJuULvZg92hYmiMHj2YyZ36scIwSksqhYuUV",
+	"g21zn8+Beppv2M2UmfNpPo/4TXs3hvjLmW7vZ/Htxdr9+PbCaYJlbZ6sNKPmv4qVnBbmk1lABR+kPsfN",
+	"S0hqdW/4wS7ouSGzikvRGE/JDJOGQXg21DpgwHqC+gLRISMUlDqnsIpjOSvVecFG8Jehm/4POtPyHHpO",
+	"D8xoqZLCfD8xwvwFc6wUVs8IcIZy5KxwdQbgTVqsGGfrytpf7TCDsURWhhbnWDgF2gr2wey2mRbTlBeN",
+	"N82+UpGxW7wK1PTcavH1Vxf7YOs8CNNY50E8cCGFWXYE/cFbOF+1HbW/di1pSJ0dx13zMb2qYDSrUmzO",
+	"PhVsHrmmCmkNy2MDD9Y6HDeOduma4+OK6XOquLnE1VVA6np0SHKeo/DEBVfjiu5ZG5nha1NZFIYPWpnJ",
+	"duGJRZR2wzJa0jvlQrA8PUC7HaQskup1ZJ9mDfC5xMpyZWUip5YNuNDtxSGsJPtNElC9GiXf7Y+vPsfB",
+	"1vbQvtZ4vCJy1XHypxBGHXDotjZbm1rdwCWbn+fyWhSS5vV2Wl5+L4c9I2U6AmkYuucIULureQ7NgGbC",
+	"EqKqvUpWMcfXXZn3cghCrHK7vk9oeEG+UvCI0rS0shWKvLIECRVn7u7aASpPRkBEyc1oSfaRajY5o/l5",
+	"wbRmjpquM6fG6hxUZ9mIxvMkMEyHkIFVtyXTJW/p8ONad/J39C4aSRj4A8iT8EmglA6z80po2mhs7Vt1",
+	"YE5QVjJ9biMGmy2tc8ncswstkdSpUuf2N4BpbPbReAgIt78o7jP2WgXbOct5vamS2VW3b7s9gDsBKwBL",
+	"WQnFQODNauLIDPct/InBsnYLS+I1pX/620sepRdSmGNRktTQfXPjjFJuP5/7flhZSpCI7GomblMavWim",
+	"UIpzEsgBkNfYKTIKjVMbfTi+Q9+0qggd2sgYVoxiRn+MkrU2ij9ZpL6d9eeJ1bedr/YouB2u4vX5hTAK",
+	"/kPc/kN47B84bt8d/PWttS0OiCe/2U9Lg2Ffe7RiTzqtXReZgjOroUSAv+alnE5Z3hYkW1HVhzDZ3xHg",
+	"7u1PXnucbOtRuHMn1Ao28hAt+0UWWdn4xN0uXNaekWbAbP20fMtZkdtET+epUYhEQOdk5srV9/4/9q6n",
+	"uW3biX4VjC+50Lbs3y9uxz1p0nScQzudKG1z8KGQuJEY04CGAG0rnn73DnYXICiSkmyLdqbm1RYJECQW",
+	"++e9fWICtgpMULiyKElFEv/mQiF2mYMTQ0CYDk2Rx3qhPaN0eVovg9Pdsqs9UtdHDwNWd/DF+hD+2L8v",
+	"dlzVJ3dBiPxc/bp3qEhy39ocgmpDtcYQO+xcnvhqQldjs4gWOG9UrdVfojoiIiZdxFXvbtFZwulobIEx",
+	"24YegQ/vCvhkk+YXZjtqplqbddyMRwMMHsxLI23id/RErM2jPZqdjM3xvc8NbuzoufaRHjzffvgrs4sx",
+	"f9ddx75/hOG7f3HP3b8Kys/VwFLP+O3vkHjleT5qpxyH/PrD+QKPn2UX7m4SkFQMpqsIO5iqKcCANRjg",
+	"hgMCEWY1mJ2LZkwoaSTC6EvF4CvMoBeEbUrBwsyKtKTtDdikNbx0jyQyNstzMYUqQ5S6P/PwkF6qmFTd",
+	"KgvM99xXKr5DFqoPi7XNSiWCCip7E49/3UrGr4AhyF+OkIq2+D7jjocQBauoAzMhsaHhns5Y4g3Q2TqZ",
+	"aRvxj7fRQP17JdS/J+SVe3GK93Oodx7ToRsSoaWlErq0cg6IBKeBvTJxqUL5ns/0KdhbAOUL9VSXZxSB",
+	"/kJoW36QN4avYXStbw6JFX0eAH+QELakDnSPfQLCEl8qIv2C8XE4go1vF0A1+FCQlRX02g2K7DrGO60A",
+	"QeHcSDo8bejpfjJKRqMR3z8ROk9DxPSTsBqRwZkqIREFLIE67tFD8XoYsIJx2gQWdz4GL9Au/sVHqebw",
+	"vdL8wmRpljulXE97GB1Mmdvt/Z/Iu4lC4KNBgXlIxPbkErFJypSQwmbXIAreyXtzkAjHxe5RP0fDL7pA",
+	"Fo4uC5PEuc9ILQPN3VTbhT9D61pwPkrDIM3cZna28AYRJb5Ug+FddXvI5qpJ7N43PVvU2dkddOuaD9hD",
+	"0Df6DgBLAwl6CAP3RkvuoxRlwfRk6ChV5cPYmGu1jvisdZ1xv/Zga7+dIqLfkfiAIR/hPTHb1LQvn8DY",
+	"/1AyyYPJq9T3kEwarMh2K+J2oHOVXHz1+FyS++a+bahTu//2ePZegMztomtr8OtBRmupVKbmm9Xw3i1g",
+	"diXcIykwsTbEgoYhZZNloac5XJvj+5lOa/J3LTOQc8/8UQKR7m+MJ0zkmboywuoW+ZE7lIn7nQbaJhDh",
+	"xgm3RqZHW0n8EO4yYzuU89xVz66c93Rhw32r4WHlxK29Ij4XdfvAtd2ghleATFfde+Aj/bvxEmWe69v3",
+	"10u7+lPmJfg1b4roIWXaU7iXsiBdyTYwww0UU2068QxvnxfO0L03cUmOIhvW83hj4b9sXD9nD8rKLnIj",
+	"gZq5MFYvlzvaC/f+s06DsS5TMwVZQIEqNUlTtAaKG/99lEV+cH5wjD4G37aRhScuIfI8KaogWn4ac87w",
+	"a+EPhIn3B02szW/VPaQg6ran1mCcRxviW9VyLDQEKA3EIwR+Ydso49kMlgjL08UVpi4RbIsIoOgmX/W0",
+	"7eoPCOTperb4z21DBxmR6BpbaYSv/TrQiYLeVHwdso1aLnuv0qXOlDUiLpiGbCYH8JvboVBF1ncikco3",
+	"IomGD8dzcwbYOU7mObjTIG5UkeBSkwAz8/i9bm5051qT7ZZlQd2hN8arbNJkDYhg8lxQ6x7RKywRB1ZW",
+	"QkQeM+bVlpqD0D4mi0dEylzLVExlLtUMk8XYg8ANqIv4rfCma1sUFyPoWXmN3WjcG62svPESwmjn4/tV",
+	"hv4f9IPixk3kMXUKHkwAOOXNrxWfw4c4EZTtaKfTPbS8Od/Q8oZL/HEcUDkBcGN3UH2iuKHxoR1m6Ubv",
+	"oEX2ae0hskrZN/SxUeIPld3FqpBhuic/nJ3+bzT6cTTaMrHQ2meX+WXKwhwF8BsTnCzlDA4NuFdhkebO",
+	"nYFMguTtwL+lpBeF3efi75uThEowU2ng7P/uGS9+Hb87nFyMT9+eCX0DBTUq8vOkned2dyK+6syZg+lK",
+	"LKHIdFqd612PG6b1oNfRUzECzdJONYjPn1uktPkoOBJjteIeOnQQUAMaDt4xBT5qd66Bra27YI55zU8d",
+	"aYFG0pjscqiiu4D33wAAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -112,6 +112,8 @@ func (a *API) checkLogged(ctx context.Context, id string) error {
 	}
 	var err error
 	switch {
+	case controlplane.IsID(controlplane.PrefixDelegation, id):
+		_, err = a.delegation(ctx, id)
 	case controlplane.IsID(controlplane.PrefixJob, id):
 		_, err = a.job(ctx, id)
 	case controlplane.IsID(controlplane.PrefixCertificate, id):
@@ -129,7 +131,7 @@ func (a *API) checkLogged(ctx context.Context, id string) error {
 
 func isOtherID(s string) bool {
 	for _, prefix := range []string{controlplane.PrefixJob, controlplane.PrefixCertificate,
-		controlplane.PrefixToken, controlplane.PrefixOrganization,
+		controlplane.PrefixDelegation, controlplane.PrefixToken, controlplane.PrefixOrganization,
 		controlplane.PrefixUser, controlplane.PrefixConnection, controlplane.PrefixWebhook} {
 		if controlplane.IsID(prefix, s) {
 			return true

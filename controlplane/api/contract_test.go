@@ -177,6 +177,9 @@ func (w *world) drawSuccesses() {
 		if a.status >= http.StatusMultipleChoices {
 			w.t.Errorf("%s = %d %s, want success", op.id, a.status, a.body)
 		}
+		if op.id == "createDelegation" {
+			w.do(op.method, path, body, caller).is(http.StatusOK)
+		}
 		if op.lists(w.t, http.StatusAccepted) && op.lists(w.t, http.StatusOK) {
 			w.do(op.method, path, body, caller).is(http.StatusOK)
 		}
@@ -206,6 +209,16 @@ func (w *world) drawConflicts() {
 			continue
 		}
 		path, body := op.request(e)
+		switch op.id {
+		case "deleteDelegation":
+			w.do(op.method, "/api/delegations/"+e.delegation.ID, nil).problem(http.StatusConflict,
+				"delegation-in-use")
+			continue
+		case "updateDelegation":
+			w.do(op.method, "/api/delegations/"+e.pinned.ID,
+				map[string]any{"pinned": false}).problem(http.StatusConflict, "delegation-unused")
+			continue
+		}
 		if !op.once {
 			// The members remain: the last owner cannot be removed.
 			w.do(op.method, "/api/members/"+e.owner.User.ID, body,
@@ -243,7 +256,7 @@ func (w *world) drawSenseless() {
 		path, body := op.request(e)
 		switch {
 		case op.once:
-			if op.id == "createDomain" {
+			if op.id == "createDomain" || op.id == "createDelegation" {
 				body = map[string]any{"name": "second.example.com"}
 			}
 			w.do(op.method, path, body, op.caller(e, as(w.token)),

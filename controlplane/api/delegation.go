@@ -28,6 +28,6 @@ func (a *API) GetDelegation(
 	return GetDelegation200JSONResponse(delegationBody(record)), nil
 }
 
-func delegationBody(d controlplane.Record) Delegation {
-	return Delegation{Name: d.Name, Type: DelegationType(d.Type), Target: d.Target}
+func delegationBody(d controlplane.Record) DelegationRecord {
+	return DelegationRecord{Name: d.Name, Type: DelegationRecordType(d.Type), Target: d.Target}
 }

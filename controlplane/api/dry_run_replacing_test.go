@@ -31,6 +31,8 @@ func TestDryRunReplacing(t *testing.T) {
 			"plan-limit", []string{e.job.ID}},
 		{"/api/domains/bulk", `{"domains":[{"name":"new.example.com"}]}`, e.domain.ID,
 			theirs.domain.ID, "plan-limit", nil},
+		{"/api/delegations", `{"name":"new.example.com"}`, e.pinned.ID, theirs.pinned.ID,
+			"plan-limit", []string{e.domain.ID, "pinned.old.example.com"}},
 		{"/api/tokens", `{"name":"new","scopes":["domains:read"]}`, e.token.ID, theirs.token.ID,
 			"plan-limit", []string{e.webhook.ID}},
 		{"/api/webhooks", `{"url":"https://example.com/new"}`, e.webhook.ID, theirs.webhook.ID,
@@ -70,7 +72,7 @@ func TestDryRunReplacing(t *testing.T) {
 // fill creates objects until the organization of e has as many as its plan includes.
 func (w *world) fill(e estate) {
 	w.t.Helper()
-	w.exec(`UPDATE organizations SET domain_limit = domain_count WHERE id = $1`, w.org)
+	w.exec(`UPDATE organizations SET domain_limit = domain_count, delegation_limit = delegation_count WHERE id = $1`, w.org)
 	for path, body := range map[string]string{
 		"/api/tokens":      `{"name":"more","scopes":["domains:read"]}`,
 		"/api/webhooks":    `{"url":"https://example.com/more"}`,

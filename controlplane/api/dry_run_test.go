@@ -97,8 +97,9 @@ func (op *operation) replacement(e estate) string {
 	if _, ok := op.query[paramReplacing]; !ok {
 		return ""
 	}
-	return map[string]string{"createDomain": e.domain.ID, "bulkCreateDomains": e.domain.ID,
-		"createToken": e.token.ID, "createWebhook": e.webhook.ID, "addMember": e.member.User.ID,
+	return map[string]string{"createDomain": e.domain.ID, "createDelegation": e.pinned.ID,
+		"bulkCreateDomains": e.domain.ID,
+		"createToken":       e.token.ID, "createWebhook": e.webhook.ID, "addMember": e.member.User.ID,
 		"createInvitation": e.invitation.ID}[op.id]
 }
 

@@ -16,6 +16,8 @@ import (
 // estate is one of everything that an organization can own.
 type estate struct {
 	domain      *controlplane.Domain
+	delegation  *controlplane.Delegation // that the domain uses; it is not pinned
+	pinned      *controlplane.Delegation // without a domain
 	job         *controlplane.Job
 	certificate *controlplane.Certificate
 	token       *controlplane.Token
@@ -34,7 +36,7 @@ func (w *world) newEstate(org, name string) estate {
 	e.job = w.jobOf(org, e.domain.ID)
 	e.certificate = w.newCertificate(e.domain, false)
 	ctx, actor := w.t.Context(), controlplane.System("test")
-	var errs [6]error
+	var errs [8]error
 	someone := account()
 	e.token, _, errs[0] = w.service.CreateToken(ctx, actor, nil, org,
 		lifecycle.NewToken{Name: "estate", Scopes: controlplane.Scopes(),
@@ -45,6 +47,8 @@ func (w *world) newEstate(org, name string) estate {
 		controlplane.RoleMember, time.Hour)
 	e.webhook, _, errs[4] = w.service.CreateWebhook(ctx, actor, org,
 		lifecycle.NewWebhook{URL: "https://example.com/hook", Enabled: true})
+	e.delegation, errs[6] = w.store.Delegation(ctx, org, name, nil)
+	e.pinned, _, errs[7] = w.service.PinDelegation(ctx, actor, org, "pinned."+name)
 	e.session, _, errs[5] = w.service.SignIn(ctx, controlplane.Actor{}, "test", someone)
 	if err := errors.Join(errs[:]...); err != nil {
 		w.t.Fatal(err)
@@ -68,12 +72,16 @@ func (op *operation) request(e estate) (path string, body any) {
 	path = strings.NewReplacer("{domain}", e.domain.ID, "{job}", e.job.ID,
 		"{certificate}", e.certificate.ID, "{token}", e.token.ID,
 		"{member}", e.member.User.ID, "{invitation}", e.invitation.ID, "{webhook}", e.webhook.ID,
-		"{delivery}", e.delivery.ID, "{session}", e.session.ID).Replace(op.path)
+		"{delivery}", e.delivery.ID, "{session}", e.session.ID, "{delegation}", op.delegationOf(e).ID).Replace(op.path)
 	switch op.id {
 	case "getDelegation":
 		path += "?name=example.com"
 	case "createDomain":
 		body = map[string]any{"name": unusedName()}
+	case "createDelegation":
+		body = map[string]any{"name": unusedName()}
+	case "updateDelegation":
+		body = map[string]any{"pinned": true}
 	case "bulkCreateDomains":
 		body = map[string]any{"domains": []any{map[string]any{"name": unusedName()}}}
 	case "revokeAllTokens", "endAllSessions":
@@ -108,6 +116,14 @@ func (op *operation) request(e estate) (path string, body any) {
 		body = map[string]any{"since": time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)}
 	}
 	return path, body
+}
+
+// delegationOf returns the delegation of e that a valid request of the operation is about.
+func (op *operation) delegationOf(e estate) *controlplane.Delegation {
+	if op.id == "deleteDelegation" {
+		return e.pinned
+	}
+	return e.delegation
 }
 
 // caller returns the caller of the operation: other or, if the operation accepts only sessions, the

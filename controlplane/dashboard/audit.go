@@ -115,7 +115,7 @@ func (d *Dashboard) aboutID(v *visit, about string) (domainID, entityID string, 
 	}
 	for _, prefix := range []string{controlplane.PrefixJob, controlplane.PrefixCertificate,
 		controlplane.PrefixToken, controlplane.PrefixOrganization,
-		controlplane.PrefixUser, controlplane.PrefixWebhook} {
+		controlplane.PrefixUser, controlplane.PrefixWebhook, controlplane.PrefixDelegation} {
 		if controlplane.IsID(prefix, about) {
 			return "", about, nil
 		}

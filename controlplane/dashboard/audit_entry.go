@@ -66,6 +66,8 @@ func (v *visit) objectView(a *controlplane.AuditEntry, names names) objectView {
 		return at(id, "/webhooks/"+id)
 	}
 	switch a.EntityType {
+	case "delegation":
+		return objectView{Name: cmp.Or(nameInEntry(a), a.EntityID)}
 	case "token":
 		return at(a.EntityID, tokenURL(a.EntityID))
 	case "member":

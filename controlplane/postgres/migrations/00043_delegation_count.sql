@@ -41,7 +41,23 @@ END $$;
 -- +goose StatementEnd
 ALTER TABLE organizations ALTER COLUMN delegation_count SET NOT NULL;
 
+-- The creation and deletion of a delegation are events, too.
+CREATE OR REPLACE FUNCTION webhook_wants(id text, events text[], action text, entity_id text, details jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+    SELECT (events = '{}' OR action = ANY (events)) AND id <> entity_id
+        AND split_part(action, '.', 1) IN ('domain', 'delegation', 'certificate', 'job', 'webhook') -- controlplane.EventKinds
+        AND NOT (split_part(action, '.', 1) = 'job' AND coalesce(details ->> 'type', '') = 'webhook_delivery')
+$$;
+CREATE OR REPLACE TRIGGER audit_logs_deliver AFTER INSERT ON audit_logs FOR EACH ROW
+    WHEN (split_part(NEW.action, '.', 1) IN ('domain', 'delegation', 'certificate', 'job', 'webhook')) EXECUTE FUNCTION webhook_deliver();
+
 -- +goose Down
+CREATE OR REPLACE TRIGGER audit_logs_deliver AFTER INSERT ON audit_logs FOR EACH ROW
+    WHEN (split_part(NEW.action, '.', 1) IN ('domain', 'certificate', 'job', 'webhook')) EXECUTE FUNCTION webhook_deliver();
+CREATE OR REPLACE FUNCTION webhook_wants(id text, events text[], action text, entity_id text, details jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+    SELECT (events = '{}' OR action = ANY (events)) AND id <> entity_id
+        AND split_part(action, '.', 1) IN ('domain', 'certificate', 'job', 'webhook')
+        AND NOT (split_part(action, '.', 1) = 'job' AND coalesce(details ->> 'type', '') = 'webhook_delivery')
+$$;
 DROP TRIGGER delegations_count ON delegations;
 DROP FUNCTION count_delegation;
 ALTER TABLE organizations DROP COLUMN delegation_limit, DROP COLUMN delegation_count;

@@ -1,0 +1,48 @@
+package controlplane
+
+import "time"
+
+// DelegationState is what the last check found out about a delegation.
+type DelegationState string
+
+// The states of a delegation.
+const (
+	DelegationUnchecked DelegationState = "unchecked" // no check had a result yet
+	DelegationVerified  DelegationState = "delegated" // the CNAME points to the target
+	DelegationBroken    DelegationState = "broken"    // Diagnosis says why
+)
+
+// Valid reports whether s is a state of a delegation.
+func (s DelegationState) Valid() bool {
+	return s == DelegationUnchecked || s == DelegationVerified || s == DelegationBroken
+}
+
+// MaxDelegationUsers is how many of the domains that use a delegation are listed with it.
+const MaxDelegationUsers = 100
+
+// Delegation is a name of an organization with a target in the validation zone. Domains use it for
+// their names: it exists while a domain uses it or it is pinned.
+type Delegation struct {
+	ID     string
+	OrgID  string
+	Name   string // without a wildcard's "*."
+	Target string // label in the validation zone, without the zone
+	Pinned bool   // it stays without a domain that uses it
+
+	State     DelegationState
+	Diagnosis *Diagnosis // of the last check with a result, without its evidence; nil before it
+
+	// The checks of a pinned delegation started over at CheckSince. CheckAttempts is the number of
+	// checks in a row that found no delegation.
+	CheckSince    time.Time
+	CheckAttempts int
+	LastCheckedAt *time.Time
+	NextCheckAt   *time.Time // nil: no check is scheduled
+
+	DomainIDs []string // that use it, oldest first, MaxDelegationUsers at most
+	Domains   int      // how many use it
+
+	Version   int64
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}
