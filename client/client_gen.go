@@ -230,6 +230,7 @@ func (e JobStatus) Valid() bool {
 
 // Defines values for JobType.
 const (
+	JobTypeDelegationCheck JobType = "delegation_check"
 	JobTypeDnsCheck        JobType = "dns_check"
 	JobTypeRenewal         JobType = "renewal"
 	JobTypeRevocation      JobType = "revocation"
@@ -240,6 +241,8 @@ const (
 // Valid indicates whether the value is a known member of the JobType enum.
 func (e JobType) Valid() bool {
 	switch e {
+	case JobTypeDelegationCheck:
+		return true
 	case JobTypeDnsCheck:
 		return true
 	case JobTypeRenewal:
@@ -1735,7 +1738,12 @@ type Job struct {
 	// Example: 2026-11-22T09:30:00Z
 	DeadLetteredAt nullable.Nullable[time.Time] `json:"dead_lettered_at"`
 
-	// DomainId Empty for a `webhook_delivery`.
+	// DelegationId The delegation of a `delegation_check`; null for other types.
+	//
+	// Example: dlg_01k9z5w7r8e4bs6v0q1d2m3n4p
+	DelegationId nullable.Nullable[string] `json:"delegation_id"`
+
+	// DomainId Empty for a `webhook_delivery` and a `delegation_check`.
 	//
 	// Example: dom_01k9z5w7r8e4bs6v0q1d2m3n4p
 	DomainId string `json:"domain_id"`
@@ -3119,6 +3127,18 @@ type UpdateDelegationParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// VerifyDelegationParams defines parameters for VerifyDelegation.
+type VerifyDelegationParams struct {
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // ListDomainsParams defines parameters for ListDomains.
 type ListDomainsParams struct {
 	// Limit Maximum number of objects per page.
@@ -3321,9 +3341,12 @@ type ListJobsParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// Domain Only objects of this domain, by ID or name.
-	Domain *string    `form:"domain,omitempty" json:"domain,omitempty"`
-	Status *JobStatus `form:"status,omitempty" json:"status,omitempty"`
-	Type   *JobType   `form:"type,omitempty" json:"type,omitempty"`
+	Domain *string `form:"domain,omitempty" json:"domain,omitempty"`
+
+	// Delegation Only checks of this delegation, by ID or name.
+	Delegation *string    `form:"delegation,omitempty" json:"delegation,omitempty"`
+	Status     *JobStatus `form:"status,omitempty" json:"status,omitempty"`
+	Type       *JobType   `form:"type,omitempty" json:"type,omitempty"`
 }
 
 // GetJobParams defines parameters for GetJob.
@@ -3867,7 +3890,7 @@ type ClientInterface interface {
 	// name has a delegation that is not pinned, because domains use it, it is pinned. The target
 	// is the one that a domain of that name has.
 	//
-	// A pinned delegation is checked automatically: 5 seconds after its creation, then with
+	// A pinned delegation is checked automatically: immediately, after 5 seconds, then with
 	// growing pauses of up to 4 hours for 30 days, and daily once it is verified. The plan
 	// includes 25, 500, or 5,000 delegations, at least as many as domains; those that only domains
 	// use count too. Beyond that, the response is 403 `plan-limit`. A token that is restricted to
@@ -3885,7 +3908,7 @@ type ClientInterface interface {
 	// name has a delegation that is not pinned, because domains use it, it is pinned. The target
 	// is the one that a domain of that name has.
 	//
-	// A pinned delegation is checked automatically: 5 seconds after its creation, then with
+	// A pinned delegation is checked automatically: immediately, after 5 seconds, then with
 	// growing pauses of up to 4 hours for 30 days, and daily once it is verified. The plan
 	// includes 25, 500, or 5,000 delegations, at least as many as domains; those that only domains
 	// use count too. Beyond that, the response is 403 `plan-limit`. A token that is restricted to
@@ -3932,6 +3955,25 @@ type ClientInterface interface {
 	//
 	// Corresponds with PATCH /api/delegations/{delegation} (the `UpdateDelegation` operationId).
 	UpdateDelegation(ctx context.Context, delegation DelegationRef, params *UpdateDelegationParams, body UpdateDelegationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DiagnoseDelegation Diagnose a delegation's DNS
+	//
+	// Checks everything that a CA checks (delegation, CAA records, and DNSSEC) and returns the
+	// result. It changes nothing; `verify` checks and updates the delegation. The checks take up to 10
+	// seconds, because they query external DNS servers. After that, the response is 503
+	// `diagnosis-timeout`. An organization can have 4 of these calls in progress; another one
+	// returns 429 `diagnosis-busy`.
+	//
+	// Corresponds with GET /api/delegations/{delegation}/diagnosis (the `DiagnoseDelegation` operationId).
+	DiagnoseDelegation(ctx context.Context, delegation DelegationRef, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// VerifyDelegation Check a delegation now
+	//
+	// Checks the delegation immediately, and starts its 30 days of checks over. The domains that
+	// use it and wait for DNS are checked, too, each in a job of the domain.
+	//
+	// Corresponds with POST /api/delegations/{delegation}/verify (the `VerifyDelegation` operationId).
+	VerifyDelegation(ctx context.Context, delegation DelegationRef, params *VerifyDelegationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListDomains List domains
 	//
@@ -4508,8 +4550,8 @@ type ClientInterface interface {
 	// | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 	// | `certificate.key_downloaded` | `serial` and `domain_id` |
 	// | `job.waiting` | `type` of the job, `code`, `detail`, `run_at`, `domain_id`, and the `ca` if the job waits for one: a certificate's job started to wait, or its reason changed; sent once for each reason |
-	// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; for a delivery, only in the audit log |
-	// | `job.retried` | `type` of the job and `domain_id`; for a delivery, only in the audit log |
+	// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id` or `delegation_id`; for a delivery, only in the audit log |
+	// | `job.retried` | `type` of the job and `domain_id` or `delegation_id`; for a delivery, only in the audit log |
 	// | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |
 	// | `webhook.updated` | `before` and `after`: the same; `secret_rotated` |
 	// | `webhook.deleted` | `before`: the same |
@@ -4574,8 +4616,8 @@ type ClientInterface interface {
 	// | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 	// | `certificate.key_downloaded` | `serial` and `domain_id` |
 	// | `job.waiting` | `type` of the job, `code`, `detail`, `run_at`, `domain_id`, and the `ca` if the job waits for one: a certificate's job started to wait, or its reason changed; sent once for each reason |
-	// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; for a delivery, only in the audit log |
-	// | `job.retried` | `type` of the job and `domain_id`; for a delivery, only in the audit log |
+	// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id` or `delegation_id`; for a delivery, only in the audit log |
+	// | `job.retried` | `type` of the job and `domain_id` or `delegation_id`; for a delivery, only in the audit log |
 	// | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |
 	// | `webhook.updated` | `before` and `after`: the same; `secret_rotated` |
 	// | `webhook.deleted` | `before`: the same |
@@ -4938,7 +4980,7 @@ func (c *rawClient) ListDelegations(ctx context.Context, params *ListDelegations
 // name has a delegation that is not pinned, because domains use it, it is pinned. The target
 // is the one that a domain of that name has.
 //
-// A pinned delegation is checked automatically: 5 seconds after its creation, then with
+// A pinned delegation is checked automatically: immediately, after 5 seconds, then with
 // growing pauses of up to 4 hours for 30 days, and daily once it is verified. The plan
 // includes 25, 500, or 5,000 delegations, at least as many as domains; those that only domains
 // use count too. Beyond that, the response is 403 `plan-limit`. A token that is restricted to
@@ -4966,7 +5008,7 @@ func (c *rawClient) CreateDelegationWithBody(ctx context.Context, params *Create
 // name has a delegation that is not pinned, because domains use it, it is pinned. The target
 // is the one that a domain of that name has.
 //
-// A pinned delegation is checked automatically: 5 seconds after its creation, then with
+// A pinned delegation is checked automatically: immediately, after 5 seconds, then with
 // growing pauses of up to 4 hours for 30 days, and daily once it is verified. The plan
 // includes 25, 500, or 5,000 delegations, at least as many as domains; those that only domains
 // use count too. Beyond that, the response is 403 `plan-limit`. A token that is restricted to
@@ -5054,6 +5096,45 @@ func (c *rawClient) UpdateDelegationWithBody(ctx context.Context, delegation Del
 // Corresponds with PATCH /api/delegations/{delegation} (the `UpdateDelegation` operationId).
 func (c *rawClient) UpdateDelegation(ctx context.Context, delegation DelegationRef, params *UpdateDelegationParams, body UpdateDelegationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpdateDelegationRequest(c.Server, delegation, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DiagnoseDelegation Diagnose a delegation's DNS
+//
+// Checks everything that a CA checks (delegation, CAA records, and DNSSEC) and returns the
+// result. It changes nothing; `verify` checks and updates the delegation. The checks take up to 10
+// seconds, because they query external DNS servers. After that, the response is 503
+// `diagnosis-timeout`. An organization can have 4 of these calls in progress; another one
+// returns 429 `diagnosis-busy`.
+//
+// Corresponds with GET /api/delegations/{delegation}/diagnosis (the `DiagnoseDelegation` operationId).
+func (c *rawClient) DiagnoseDelegation(ctx context.Context, delegation DelegationRef, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDiagnoseDelegationRequest(c.Server, delegation)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// VerifyDelegation Check a delegation now
+//
+// Checks the delegation immediately, and starts its 30 days of checks over. The domains that
+// use it and wait for DNS are checked, too, each in a job of the domain.
+//
+// Corresponds with POST /api/delegations/{delegation}/verify (the `VerifyDelegation` operationId).
+func (c *rawClient) VerifyDelegation(ctx context.Context, delegation DelegationRef, params *VerifyDelegationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewVerifyDelegationRequest(c.Server, delegation, params)
 	if err != nil {
 		return nil, err
 	}
@@ -6209,8 +6290,8 @@ func (c *rawClient) ListWebhooks(ctx context.Context, params *ListWebhooksParams
 // | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 // | `certificate.key_downloaded` | `serial` and `domain_id` |
 // | `job.waiting` | `type` of the job, `code`, `detail`, `run_at`, `domain_id`, and the `ca` if the job waits for one: a certificate's job started to wait, or its reason changed; sent once for each reason |
-// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; for a delivery, only in the audit log |
-// | `job.retried` | `type` of the job and `domain_id`; for a delivery, only in the audit log |
+// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id` or `delegation_id`; for a delivery, only in the audit log |
+// | `job.retried` | `type` of the job and `domain_id` or `delegation_id`; for a delivery, only in the audit log |
 // | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |
 // | `webhook.updated` | `before` and `after`: the same; `secret_rotated` |
 // | `webhook.deleted` | `before`: the same |
@@ -6285,8 +6366,8 @@ func (c *rawClient) CreateWebhookWithBody(ctx context.Context, params *CreateWeb
 // | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 // | `certificate.key_downloaded` | `serial` and `domain_id` |
 // | `job.waiting` | `type` of the job, `code`, `detail`, `run_at`, `domain_id`, and the `ca` if the job waits for one: a certificate's job started to wait, or its reason changed; sent once for each reason |
-// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; for a delivery, only in the audit log |
-// | `job.retried` | `type` of the job and `domain_id`; for a delivery, only in the audit log |
+// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id` or `delegation_id`; for a delivery, only in the audit log |
+// | `job.retried` | `type` of the job and `domain_id` or `delegation_id`; for a delivery, only in the audit log |
 // | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |
 // | `webhook.updated` | `before` and `after`: the same; `secret_rotated` |
 // | `webhook.deleted` | `before`: the same |
@@ -7607,6 +7688,89 @@ func NewUpdateDelegationRequestWithBody(server string, delegation DelegationRef,
 	return req, nil
 }
 
+// NewDiagnoseDelegationRequest constructs an http.Request for the DiagnoseDelegation method
+func NewDiagnoseDelegationRequest(server string, delegation DelegationRef) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "delegation", delegation, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/delegations/%s/diagnosis", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewVerifyDelegationRequest constructs an http.Request for the VerifyDelegation method
+func NewVerifyDelegationRequest(server string, delegation DelegationRef, params *VerifyDelegationParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "delegation", delegation, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/delegations/%s/verify", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewListDomainsRequest constructs an http.Request for the ListDomains method
 func NewListDomainsRequest(server string, params *ListDomainsParams) (*http.Request, error) {
 	var err error
@@ -8816,6 +8980,18 @@ func NewListJobsRequest(server string, params *ListJobsParams) (*http.Request, e
 		if params.Domain != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "domain", *params.Domain, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Delegation != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "delegation", *params.Delegation, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -11267,7 +11443,7 @@ type ClientWithResponsesInterface interface {
 	// name has a delegation that is not pinned, because domains use it, it is pinned. The target
 	// is the one that a domain of that name has.
 	//
-	// A pinned delegation is checked automatically: 5 seconds after its creation, then with
+	// A pinned delegation is checked automatically: immediately, after 5 seconds, then with
 	// growing pauses of up to 4 hours for 30 days, and daily once it is verified. The plan
 	// includes 25, 500, or 5,000 delegations, at least as many as domains; those that only domains
 	// use count too. Beyond that, the response is 403 `plan-limit`. A token that is restricted to
@@ -11285,7 +11461,7 @@ type ClientWithResponsesInterface interface {
 	// name has a delegation that is not pinned, because domains use it, it is pinned. The target
 	// is the one that a domain of that name has.
 	//
-	// A pinned delegation is checked automatically: 5 seconds after its creation, then with
+	// A pinned delegation is checked automatically: immediately, after 5 seconds, then with
 	// growing pauses of up to 4 hours for 30 days, and daily once it is verified. The plan
 	// includes 25, 500, or 5,000 delegations, at least as many as domains; those that only domains
 	// use count too. Beyond that, the response is 403 `plan-limit`. A token that is restricted to
@@ -11336,6 +11512,29 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PATCH /api/delegations/{delegation} (the `UpdateDelegation` operationId).
 	UpdateDelegationWithResponse(ctx context.Context, delegation DelegationRef, params *UpdateDelegationParams, body UpdateDelegationJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateDelegationResponse, error)
+
+	// DiagnoseDelegationWithResponse Diagnose a delegation's DNS
+	//
+	// Checks everything that a CA checks (delegation, CAA records, and DNSSEC) and returns the
+	// result. It changes nothing; `verify` checks and updates the delegation. The checks take up to 10
+	// seconds, because they query external DNS servers. After that, the response is 503
+	// `diagnosis-timeout`. An organization can have 4 of these calls in progress; another one
+	// returns 429 `diagnosis-busy`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/delegations/{delegation}/diagnosis (the `DiagnoseDelegation` operationId).
+	DiagnoseDelegationWithResponse(ctx context.Context, delegation DelegationRef, reqEditors ...RequestEditorFn) (*DiagnoseDelegationResponse, error)
+
+	// VerifyDelegationWithResponse Check a delegation now
+	//
+	// Checks the delegation immediately, and starts its 30 days of checks over. The domains that
+	// use it and wait for DNS are checked, too, each in a job of the domain.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/delegations/{delegation}/verify (the `VerifyDelegation` operationId).
+	VerifyDelegationWithResponse(ctx context.Context, delegation DelegationRef, params *VerifyDelegationParams, reqEditors ...RequestEditorFn) (*VerifyDelegationResponse, error)
 
 	// ListDomainsWithResponse List domains
 	//
@@ -11974,8 +12173,8 @@ type ClientWithResponsesInterface interface {
 	// | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 	// | `certificate.key_downloaded` | `serial` and `domain_id` |
 	// | `job.waiting` | `type` of the job, `code`, `detail`, `run_at`, `domain_id`, and the `ca` if the job waits for one: a certificate's job started to wait, or its reason changed; sent once for each reason |
-	// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; for a delivery, only in the audit log |
-	// | `job.retried` | `type` of the job and `domain_id`; for a delivery, only in the audit log |
+	// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id` or `delegation_id`; for a delivery, only in the audit log |
+	// | `job.retried` | `type` of the job and `domain_id` or `delegation_id`; for a delivery, only in the audit log |
 	// | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |
 	// | `webhook.updated` | `before` and `after`: the same; `secret_rotated` |
 	// | `webhook.deleted` | `before`: the same |
@@ -12040,8 +12239,8 @@ type ClientWithResponsesInterface interface {
 	// | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 	// | `certificate.key_downloaded` | `serial` and `domain_id` |
 	// | `job.waiting` | `type` of the job, `code`, `detail`, `run_at`, `domain_id`, and the `ca` if the job waits for one: a certificate's job started to wait, or its reason changed; sent once for each reason |
-	// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; for a delivery, only in the audit log |
-	// | `job.retried` | `type` of the job and `domain_id`; for a delivery, only in the audit log |
+	// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id` or `delegation_id`; for a delivery, only in the audit log |
+	// | `job.retried` | `type` of the job and `domain_id` or `delegation_id`; for a delivery, only in the audit log |
 	// | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |
 	// | `webhook.updated` | `before` and `after`: the same; `secret_rotated` |
 	// | `webhook.deleted` | `before`: the same |
@@ -13956,6 +14155,267 @@ func (r UpdateDelegationResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r UpdateDelegationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// DiagnoseDelegationResponse401Headers the declared response headers of an HTTP 401 response for DiagnoseDelegation
+type DiagnoseDelegationResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// DiagnoseDelegationResponse429Headers the declared response headers of an HTTP 429 response for DiagnoseDelegation
+type DiagnoseDelegationResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+// DiagnoseDelegationResponse503Headers the declared response headers of an HTTP 503 response for DiagnoseDelegation
+type DiagnoseDelegationResponse503Headers struct {
+	RetryAfter *int
+}
+
+type DiagnoseDelegationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Examination
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *DiagnoseDelegationResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DiagnoseDelegationResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *DiagnoseDelegationResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DiagnoseDelegationResponse) GetJSON200() *Examination {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DiagnoseDelegationResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r DiagnoseDelegationResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DiagnoseDelegationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r DiagnoseDelegationResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r DiagnoseDelegationResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r DiagnoseDelegationResponse) GetApplicationproblemJSON500() *InternalError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r DiagnoseDelegationResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DiagnoseDelegationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DiagnoseDelegationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DiagnoseDelegationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DiagnoseDelegationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// VerifyDelegationResponse200Headers the declared response headers of an HTTP 200 response for VerifyDelegation
+type VerifyDelegationResponse200Headers struct {
+	Location string
+}
+
+// VerifyDelegationResponse202Headers the declared response headers of an HTTP 202 response for VerifyDelegation
+type VerifyDelegationResponse202Headers struct {
+	Location string
+}
+
+// VerifyDelegationResponse401Headers the declared response headers of an HTTP 401 response for VerifyDelegation
+type VerifyDelegationResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// VerifyDelegationResponse429Headers the declared response headers of an HTTP 429 response for VerifyDelegation
+type VerifyDelegationResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+// VerifyDelegationResponse503Headers the declared response headers of an HTTP 503 response for VerifyDelegation
+type VerifyDelegationResponse503Headers struct {
+	RetryAfter *int
+}
+
+type VerifyDelegationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Job
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Job
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *VerifyDelegationResponse200Headers
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *VerifyDelegationResponse202Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *VerifyDelegationResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *VerifyDelegationResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *VerifyDelegationResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r VerifyDelegationResponse) GetJSON200() *Job {
+	return r.JSON200
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r VerifyDelegationResponse) GetJSON202() *Job {
+	return r.JSON202
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r VerifyDelegationResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r VerifyDelegationResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r VerifyDelegationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r VerifyDelegationResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r VerifyDelegationResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r VerifyDelegationResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r VerifyDelegationResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r VerifyDelegationResponse) GetApplicationproblemJSON500() *InternalError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r VerifyDelegationResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r VerifyDelegationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r VerifyDelegationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r VerifyDelegationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r VerifyDelegationResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -20827,7 +21287,7 @@ func (c *ClientWithResponses) ListDelegationsWithResponse(ctx context.Context, p
 // name has a delegation that is not pinned, because domains use it, it is pinned. The target
 // is the one that a domain of that name has.
 //
-// A pinned delegation is checked automatically: 5 seconds after its creation, then with
+// A pinned delegation is checked automatically: immediately, after 5 seconds, then with
 // growing pauses of up to 4 hours for 30 days, and daily once it is verified. The plan
 // includes 25, 500, or 5,000 delegations, at least as many as domains; those that only domains
 // use count too. Beyond that, the response is 403 `plan-limit`. A token that is restricted to
@@ -20851,7 +21311,7 @@ func (c *ClientWithResponses) CreateDelegationWithBodyWithResponse(ctx context.C
 // name has a delegation that is not pinned, because domains use it, it is pinned. The target
 // is the one that a domain of that name has.
 //
-// A pinned delegation is checked automatically: 5 seconds after its creation, then with
+// A pinned delegation is checked automatically: immediately, after 5 seconds, then with
 // growing pauses of up to 4 hours for 30 days, and daily once it is verified. The plan
 // includes 25, 500, or 5,000 delegations, at least as many as domains; those that only domains
 // use count too. Beyond that, the response is 403 `plan-limit`. A token that is restricted to
@@ -20931,6 +21391,41 @@ func (c *ClientWithResponses) UpdateDelegationWithResponse(ctx context.Context, 
 		return nil, err
 	}
 	return ParseUpdateDelegationResponse(rsp)
+}
+
+// DiagnoseDelegationWithResponse Diagnose a delegation's DNS
+//
+// Checks everything that a CA checks (delegation, CAA records, and DNSSEC) and returns the
+// result. It changes nothing; `verify` checks and updates the delegation. The checks take up to 10
+// seconds, because they query external DNS servers. After that, the response is 503
+// `diagnosis-timeout`. An organization can have 4 of these calls in progress; another one
+// returns 429 `diagnosis-busy`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/delegations/{delegation}/diagnosis (the `DiagnoseDelegation` operationId).
+func (c *ClientWithResponses) DiagnoseDelegationWithResponse(ctx context.Context, delegation DelegationRef, reqEditors ...RequestEditorFn) (*DiagnoseDelegationResponse, error) {
+	rsp, err := c.DiagnoseDelegation(ctx, delegation, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDiagnoseDelegationResponse(rsp)
+}
+
+// VerifyDelegationWithResponse Check a delegation now
+//
+// Checks the delegation immediately, and starts its 30 days of checks over. The domains that
+// use it and wait for DNS are checked, too, each in a job of the domain.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/delegations/{delegation}/verify (the `VerifyDelegation` operationId).
+func (c *ClientWithResponses) VerifyDelegationWithResponse(ctx context.Context, delegation DelegationRef, params *VerifyDelegationParams, reqEditors ...RequestEditorFn) (*VerifyDelegationResponse, error) {
+	rsp, err := c.VerifyDelegation(ctx, delegation, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseVerifyDelegationResponse(rsp)
 }
 
 // ListDomainsWithResponse List domains
@@ -21912,8 +22407,8 @@ func (c *ClientWithResponses) ListWebhooksWithResponse(ctx context.Context, para
 // | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 // | `certificate.key_downloaded` | `serial` and `domain_id` |
 // | `job.waiting` | `type` of the job, `code`, `detail`, `run_at`, `domain_id`, and the `ca` if the job waits for one: a certificate's job started to wait, or its reason changed; sent once for each reason |
-// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; for a delivery, only in the audit log |
-// | `job.retried` | `type` of the job and `domain_id`; for a delivery, only in the audit log |
+// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id` or `delegation_id`; for a delivery, only in the audit log |
+// | `job.retried` | `type` of the job and `domain_id` or `delegation_id`; for a delivery, only in the audit log |
 // | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |
 // | `webhook.updated` | `before` and `after`: the same; `secret_rotated` |
 // | `webhook.deleted` | `before`: the same |
@@ -21984,8 +22479,8 @@ func (c *ClientWithResponses) CreateWebhookWithBodyWithResponse(ctx context.Cont
 // | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 // | `certificate.key_downloaded` | `serial` and `domain_id` |
 // | `job.waiting` | `type` of the job, `code`, `detail`, `run_at`, `domain_id`, and the `ca` if the job waits for one: a certificate's job started to wait, or its reason changed; sent once for each reason |
-// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`; for a delivery, only in the audit log |
-// | `job.retried` | `type` of the job and `domain_id`; for a delivery, only in the audit log |
+// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id` or `delegation_id`; for a delivery, only in the audit log |
+// | `job.retried` | `type` of the job and `domain_id` or `delegation_id`; for a delivery, only in the audit log |
 // | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |
 // | `webhook.updated` | `before` and `after`: the same; `secret_rotated` |
 // | `webhook.deleted` | `before`: the same |
@@ -24183,6 +24678,291 @@ func ParseUpdateDelegationResponse(rsp *http.Response) (*UpdateDelegationRespons
 		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers UpdateDelegationResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDiagnoseDelegationResponse parses an HTTP response from a DiagnoseDelegationWithResponse call
+func ParseDiagnoseDelegationResponse(rsp *http.Response) (*DiagnoseDelegationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DiagnoseDelegationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Examination
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers DiagnoseDelegationResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers DiagnoseDelegationResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers DiagnoseDelegationResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseVerifyDelegationResponse parses an HTTP response from a VerifyDelegationWithResponse call
+func ParseVerifyDelegationResponse(rsp *http.Response) (*VerifyDelegationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &VerifyDelegationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Job
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Job
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers VerifyDelegationResponse200Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 202:
+		var headers VerifyDelegationResponse202Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers202 = &headers
+	case rsp.StatusCode == 401:
+		var headers VerifyDelegationResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers VerifyDelegationResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers VerifyDelegationResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {

@@ -17,6 +17,8 @@ const (
 	JobRenewal       JobType = "renewal"
 	JobRevocation    JobType = "revocation"
 	JobDelivery      JobType = "webhook_delivery"
+
+	JobDelegationCheck JobType = "delegation_check"
 )
 
 // JobKind is the entry of one job type in the catalog.
@@ -45,6 +47,7 @@ func JobKinds() []JobKind {
 		{JobRenewal, "Renew the certificate", "certificate", MaxAttempts, ActionRenewalFailed},
 		{JobRevocation, "Revoke a certificate", "revocation", MaxAttempts, ""},
 		{JobDelivery, "Deliver an event", "webhook", DeliveryAttempts, ""},
+		{JobDelegationCheck, "Check a delegation", "delegation", MaxAttempts, ""},
 	}
 }
 
@@ -112,9 +115,10 @@ const (
 type Job struct {
 	ID            string
 	OrgID         string
-	DomainID      string // empty for a delivery
+	DomainID      string // empty for a delivery and for the check of a delegation
 	CertificateID string // that a revocation is about; empty for other types
 	DeliveryID    string // of a delivery; empty for other types
+	DelegationID  string // of the check of a delegation; empty for other types
 	Type          JobType
 	Status        JobStatus
 	Queue         Queue

@@ -236,6 +236,7 @@ func (e JobStatus) Valid() bool {
 
 // Defines values for JobType.
 const (
+	JobTypeDelegationCheck JobType = "delegation_check"
 	JobTypeDnsCheck        JobType = "dns_check"
 	JobTypeRenewal         JobType = "renewal"
 	JobTypeRevocation      JobType = "revocation"
@@ -246,6 +247,8 @@ const (
 // Valid indicates whether the value is a known member of the JobType enum.
 func (e JobType) Valid() bool {
 	switch e {
+	case JobTypeDelegationCheck:
+		return true
 	case JobTypeDnsCheck:
 		return true
 	case JobTypeRenewal:
@@ -1741,7 +1744,12 @@ type Job struct {
 	// Example: 2026-11-22T09:30:00Z
 	DeadLetteredAt nullable.Nullable[time.Time] `json:"dead_lettered_at"`
 
-	// DomainId Empty for a `webhook_delivery`.
+	// DelegationId The delegation of a `delegation_check`; null for other types.
+	//
+	// Example: dlg_01k9z5w7r8e4bs6v0q1d2m3n4p
+	DelegationId nullable.Nullable[string] `json:"delegation_id"`
+
+	// DomainId Empty for a `webhook_delivery` and a `delegation_check`.
 	//
 	// Example: dom_01k9z5w7r8e4bs6v0q1d2m3n4p
 	DomainId string `json:"domain_id"`
@@ -3125,6 +3133,18 @@ type UpdateDelegationParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// VerifyDelegationParams defines parameters for VerifyDelegation.
+type VerifyDelegationParams struct {
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // ListDomainsParams defines parameters for ListDomains.
 type ListDomainsParams struct {
 	// Limit Maximum number of objects per page.
@@ -3327,9 +3347,12 @@ type ListJobsParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// Domain Only objects of this domain, by ID or name.
-	Domain *string    `form:"domain,omitempty" json:"domain,omitempty"`
-	Status *JobStatus `form:"status,omitempty" json:"status,omitempty"`
-	Type   *JobType   `form:"type,omitempty" json:"type,omitempty"`
+	Domain *string `form:"domain,omitempty" json:"domain,omitempty"`
+
+	// Delegation Only checks of this delegation, by ID or name.
+	Delegation *string    `form:"delegation,omitempty" json:"delegation,omitempty"`
+	Status     *JobStatus `form:"status,omitempty" json:"status,omitempty"`
+	Type       *JobType   `form:"type,omitempty" json:"type,omitempty"`
 }
 
 // GetJobParams defines parameters for GetJob.
@@ -3731,6 +3754,12 @@ type ServerInterface interface {
 	// UpdateDelegation Pin or unpin a delegation
 	// (PATCH /api/delegations/{delegation})
 	UpdateDelegation(w http.ResponseWriter, r *http.Request, delegation DelegationRef, params UpdateDelegationParams)
+	// DiagnoseDelegation Diagnose a delegation's DNS
+	// (GET /api/delegations/{delegation}/diagnosis)
+	DiagnoseDelegation(w http.ResponseWriter, r *http.Request, delegation DelegationRef)
+	// VerifyDelegation Check a delegation now
+	// (POST /api/delegations/{delegation}/verify)
+	VerifyDelegation(w http.ResponseWriter, r *http.Request, delegation DelegationRef, params VerifyDelegationParams)
 	// ListDomains List domains
 	// (GET /api/domains)
 	ListDomains(w http.ResponseWriter, r *http.Request, params ListDomainsParams)
@@ -4763,6 +4792,82 @@ func (siw *ServerInterfaceWrapper) UpdateDelegation(w http.ResponseWriter, r *ht
 	handler.ServeHTTP(w, r)
 }
 
+// DiagnoseDelegation operation middleware
+func (siw *ServerInterfaceWrapper) DiagnoseDelegation(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "delegation" -------------
+	var delegation DelegationRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "delegation", mux.Vars(r)["delegation"], &delegation, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "delegation", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DiagnoseDelegation(w, r, delegation)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// VerifyDelegation operation middleware
+func (siw *ServerInterfaceWrapper) VerifyDelegation(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "delegation" -------------
+	var delegation DelegationRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "delegation", mux.Vars(r)["delegation"], &delegation, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "delegation", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params VerifyDelegationParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.VerifyDelegation(w, r, delegation, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListDomains operation middleware
 func (siw *ServerInterfaceWrapper) ListDomains(w http.ResponseWriter, r *http.Request) {
 
@@ -5746,6 +5851,19 @@ func (siw *ServerInterfaceWrapper) ListJobs(w http.ResponseWriter, r *http.Reque
 			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "domain"})
 		} else {
 			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "domain", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "delegation" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "delegation", r.URL.Query(), &params.Delegation, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "delegation"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "delegation", Err: err})
 		}
 		return
 	}
@@ -7543,6 +7661,10 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 	r.HandleFunc(options.BaseURL+"/api/delegations/{delegation}", wrapper.FetchDelegation).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/api/delegations/{delegation}", wrapper.UpdateDelegation).Methods(http.MethodPatch)
+
+	r.HandleFunc(options.BaseURL+"/api/delegations/{delegation}/verify", wrapper.VerifyDelegation).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/api/delegations/{delegation}/diagnosis", wrapper.DiagnoseDelegation).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/api/domains", wrapper.ListDomains).Methods(http.MethodGet)
 
@@ -10301,6 +10423,367 @@ type UpdateDelegation503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response UpdateDelegation503ApplicationProblemPlusJSONResponse) VisitUpdateDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DiagnoseDelegationRequestObject struct {
+	Delegation DelegationRef `json:"delegation"`
+}
+
+type DiagnoseDelegationResponseObject interface {
+	VisitDiagnoseDelegationResponse(w http.ResponseWriter) error
+}
+
+type DiagnoseDelegation200JSONResponse Examination
+
+func (response DiagnoseDelegation200JSONResponse) VisitDiagnoseDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DiagnoseDelegation400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response DiagnoseDelegation400ApplicationProblemPlusJSONResponse) VisitDiagnoseDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DiagnoseDelegation401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response DiagnoseDelegation401ApplicationProblemPlusJSONResponse) VisitDiagnoseDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DiagnoseDelegation403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DiagnoseDelegation403ApplicationProblemPlusJSONResponse) VisitDiagnoseDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DiagnoseDelegation404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DiagnoseDelegation404ApplicationProblemPlusJSONResponse) VisitDiagnoseDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DiagnoseDelegation429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response DiagnoseDelegation429ApplicationProblemPlusJSONResponse) VisitDiagnoseDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DiagnoseDelegation500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response DiagnoseDelegation500ApplicationProblemPlusJSONResponse) VisitDiagnoseDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DiagnoseDelegation503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DiagnoseDelegation503ApplicationProblemPlusJSONResponse) VisitDiagnoseDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyDelegationRequestObject struct {
+	Delegation DelegationRef `json:"delegation"`
+	Params     VerifyDelegationParams
+}
+
+type VerifyDelegationResponseObject interface {
+	VisitVerifyDelegationResponse(w http.ResponseWriter) error
+}
+
+type VerifyDelegation200ResponseHeaders struct {
+	Location string
+}
+
+type VerifyDelegation200JSONResponse struct {
+	Body    Job
+	Headers VerifyDelegation200ResponseHeaders
+}
+
+func (response VerifyDelegation200JSONResponse) VisitVerifyDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyDelegation202ResponseHeaders struct {
+	Location string
+}
+
+type VerifyDelegation202JSONResponse struct {
+	Body    Job
+	Headers VerifyDelegation202ResponseHeaders
+}
+
+func (response VerifyDelegation202JSONResponse) VisitVerifyDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyDelegation400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response VerifyDelegation400ApplicationProblemPlusJSONResponse) VisitVerifyDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyDelegation401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response VerifyDelegation401ApplicationProblemPlusJSONResponse) VisitVerifyDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyDelegation403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response VerifyDelegation403ApplicationProblemPlusJSONResponse) VisitVerifyDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyDelegation404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response VerifyDelegation404ApplicationProblemPlusJSONResponse) VisitVerifyDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyDelegation409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response VerifyDelegation409ApplicationProblemPlusJSONResponse) VisitVerifyDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyDelegation422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response VerifyDelegation422ApplicationProblemPlusJSONResponse) VisitVerifyDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyDelegation429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response VerifyDelegation429ApplicationProblemPlusJSONResponse) VisitVerifyDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyDelegation500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response VerifyDelegation500ApplicationProblemPlusJSONResponse) VisitVerifyDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyDelegation503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response VerifyDelegation503ApplicationProblemPlusJSONResponse) VisitVerifyDelegationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -19626,6 +20109,12 @@ type StrictServerInterface interface {
 	// UpdateDelegation Pin or unpin a delegation
 	// (PATCH /api/delegations/{delegation})
 	UpdateDelegation(ctx context.Context, request UpdateDelegationRequestObject) (UpdateDelegationResponseObject, error)
+	// DiagnoseDelegation Diagnose a delegation's DNS
+	// (GET /api/delegations/{delegation}/diagnosis)
+	DiagnoseDelegation(ctx context.Context, request DiagnoseDelegationRequestObject) (DiagnoseDelegationResponseObject, error)
+	// VerifyDelegation Check a delegation now
+	// (POST /api/delegations/{delegation}/verify)
+	VerifyDelegation(ctx context.Context, request VerifyDelegationRequestObject) (VerifyDelegationResponseObject, error)
 	// ListDomains List domains
 	// (GET /api/domains)
 	ListDomains(ctx context.Context, request ListDomainsRequestObject) (ListDomainsResponseObject, error)
@@ -20233,6 +20722,59 @@ func (sh *strictHandler) UpdateDelegation(w http.ResponseWriter, r *http.Request
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(UpdateDelegationResponseObject); ok {
 		if err := validResponse.VisitUpdateDelegationResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DiagnoseDelegation operation middleware
+func (sh *strictHandler) DiagnoseDelegation(w http.ResponseWriter, r *http.Request, delegation DelegationRef) {
+	var request DiagnoseDelegationRequestObject
+
+	request.Delegation = delegation
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.DiagnoseDelegation(ctx, request.(DiagnoseDelegationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DiagnoseDelegation")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(DiagnoseDelegationResponseObject); ok {
+		if err := validResponse.VisitDiagnoseDelegationResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// VerifyDelegation operation middleware
+func (sh *strictHandler) VerifyDelegation(w http.ResponseWriter, r *http.Request, delegation DelegationRef, params VerifyDelegationParams) {
+	var request VerifyDelegationRequestObject
+
+	request.Delegation = delegation
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.VerifyDelegation(ctx, request.(VerifyDelegationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "VerifyDelegation")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(VerifyDelegationResponseObject); ok {
+		if err := validResponse.VisitVerifyDelegationResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -22026,311 +22568,315 @@ var swaggerSpec = []string{
 	"eXvhlhgl671s+gPGWk/V/pMnmBTpcu6eBKfuybPrnQn6BDyNnJV8pVQBw1xcmF+WUwsYc8X1PiSdH+Qw",
 	"anl1USpkJjgoP9eyjPBJqrXROiO8/1uoREXcAz1y6Cs9jOSs1OPESRaaCZRtKEmv2XAs5eV5zgpu9N8U",
 	"Fd73cmjoUM5o3i2Y1k6RXZ49uFaaUB0omJK0wkcOje02WXA+bTK8O0gj+kx4fozm524xl7N7s/xKy+mU",
-	"5aRkupxzcXFgVkqX8xTA8iDAnutPGMO8pIjLMdg9UJhfPEEfm8ixXCh5LxtV99/L4W3w91hco/t5PK+o",
-	"sL1LBIu8NWDm8MtYwdnPDywdFq8zo/sdAE2vLvi/mSKd0a7rqMurnu5Soz5ztR5QPqkhqayVmutL0sIZ",
-	"iXHdNXIBgFfYU2voBuQY7hMKGfH+PKQZ7f46k5paAg/nq+ATrtWBz5bs2rgM+8xWn0BkC5T+8aAxagwx",
-	"itZoZF42/3aHs/yCaftm6Ib4ysZRqFo6wPYuGctZqXrk2BlRA4gUmMSGyQylr0S7/k3DUq32YkN+s1/G",
-	"MVVEzbKMsbzB+n7b2K23zvEuZ2I9LGxZ4gqWs7tkTutlrPwgh1W6yjqxET/IoYuN+NLgIa33LCxVspAL",
-	"sYi27OUvv2M1fhLh8v5kbpYx8YMcrtKl3svh/ShRRmZ90J4+RnuqLk40Q5sF0s0BST3dseEJrsgshXgE",
-	"UYcZ/3XG0GNczoRA2ujfBwh0827UX+Au51JsLidv2d5yoRAYFW9HiSlBVGTMZQtBjZ9Kpu8knaaEGB2M",
-	"i6JaOpggKWKfHB+9OD00+/4Wq/uV5G1359kuqDnvzC8jst3ffZaQnf7X2/Dtbv/5UzLkumYZZRlWEWLZ",
-	"zrNdM3RFzWv4ybyKn8y70YG/9DFfbTbgZiTTCpvwoU1QeLrbI4cQeGN40ZYRyp7uECQtKiE5v+DaJgKk",
-	"vfMnXQtfY3UDCDkQuXLwGvieWQV40TQN8DEYmBotQtrDQKZwMk93I4f7FZsMY06BQzJlpTJa8FiSISuk",
-	"uPAQaaGEgCD6CvVmRADnmgznpJAXXGxmK3Yq1BxQYSZGgp3A8A4q/i4SH9E5J9esZK7nO+Sna1l1A0NB",
-	"PT8fVCtBMG7XTiA2uO37SM+fKbN6OogiQk85wKV9rPXbrvzmBnh/WMZGvGWVRtpYNjxcLfA6m4/3veRi",
-	"RcHzOSYiQvycdUlz4TElFlkfnPLFFr/j+vvZEO9AEGoATM58R4S8Dm+V47U0A0yfJJBnYfnMUECcj4TR",
-	"ykwbct1ZG1QAwo0hTgKHeeCCHmCci2rSm/YO1rdGrwlNjuTIwpLHJD9c8AogHN0LDhXc7nDtaLY4H1pE",
-	"NxzAYZ5v6GgwC2UppiGB0P0i9VvjuLRtbi1tCx0F/u+79Nq4BW71F+AKrZJv8QLfj4hrediDlPsxUm54",
-	"81oTbTCwhlvYPTgqNu7AWcAx0cYn0TTzN7MMs2xylhXmqqb7A+E+N/2WJMWL69BaFzhuXg+9sWMMc2Zc",
-	"054IxIVpnPvHw6/aQz/m00gVwDt33IXQlvEKe1iKTI4g7s1HL8kyjOiJuCngtaWV8DFniikm7IYY2WXT",
-	"8vjrF3fBEa0GV7SjWwmqiO2tAam4xNAspFnRqRTKFfbNGL9qyqFCul0w558Lsk3U7eGA/g2C/fJIdM0y",
-	"NMso445bZN+5GbUBleDP65c4U3JWZi3laX61s8FzuI/twxEFuY+Gp7Ryxtmkbqs7QSTb2dHbNKhk7NuV",
-	"S9Bp1wwEdytufm1IRn87W2mrsrNPGljXpTUh24vWON+LmX7BlQ80rxj3dbjmtuQ7kddC+Qo6ZsEwk3Fa",
-	"UPHFhPEE6Pur6ONPUGPB+7fWf/7+0hjiF/cFV9OCziMX9xg/kZc6GjFYUs3OwdS/kndAWWPzICRTsJUp",
-	"PWc8Us4ixMvR6HNxa13fqdrQVkrV4bn9aDYrFjZsLeh+dr1y+UNjz0oZe93M9Nrc4+Vg4GtvJ4teTkjv",
-	"OS+ZZgLyQ3I6VzH6bX93jfmsIMP3zDu16e883VsRCqDOd/qRuxNkDvpEXR6Itzv9xc624/Xp7uH2W7Fs",
-	"meRgH3F0kysrMkwWTEu70aisW15TecnE0nEdvj1Bw4nCamjmcFjphiliFEHznz4wzL1+v18b6tPYUK1B",
-	"d93Va+oVLcTAt1qttp9e5EAl8fNcW8joXboWKF+flVSoERK5TbX0kl1xOVMVXji7NowyJgqPSjmJc46S",
-	"hEq75ySmGTCZajtARbi2BjgwJ3Wx7mbZFhjYGc+Gsqnvbz9bqe9ruck4/ZQTGCyAIw0re+s6NoiVY2rW",
-	"QJXRHX3749Hp1vY7xNO9JXiBnZSDImxUs6BKXUdrw7y1v9h0lykTqmqHvDJrYoiAM4wdYCGZQJGx/X5D",
-	"Fc/Iq1mhAchoRgvytqCChXhADX+4LEuWaTKWpWJkSLW2NtkpWLM2rIDkZxhdXwwiiJpqohEqz3f3vn58",
-	"FyXWDzFOQV6LhZ4ScsXKIdU8HiG/YbQI0qQu1rjdJEjkBWYVe6MTyN2L9s9Q2iC0KGup8jaaZpW+BU2r",
-	"eKWLWhKKqoqt7vXXtoAFeS4f4Pyc4Ft7/UjJCxjKuZaaFstYT3NYK3RqbDZdqIvtf2go2z7QOa54m83k",
-	"4mJVArLN08XUpt3+c0hXLHim0Xf2seFs0cob38troiUZ8ZuFIL6fFAtPBRwMPxFg0oZtagAg98jukWgY",
-	"oIZL584VyWhRQIaflbwwD4eklph2T6wL2glmzdTwkv26aSoA0+V8iVtMYsDjJwltWWTk35+dvQ2zZbyE",
-	"1n8eO1Ka6xjAxJn52qMHLBAXxNbx176dyMTtBz+9e+nleiPjw0m1dX5US5ctcdC+HFCT3oWh0F1A7GDo",
-	"0l+rKDkuSxAuY40TwSGM8ZVKjl1CQswJVWTKSijGS665yOV1xDSKXUW2+cg3UL1bEZF+PEUCH62ncdRA",
-	"tYG3um3Bp80lsS/URej+ygqQfvQLPUfXjdlIindGod1Q4IH0eoX3zDYT4dRFsT5em22F5QFKwKLrQ/F4",
-	"mSbLqKy2R+iFvMOr31JQ5vgmK2aKX7GDGl4+HDAI70W0qk8VfoZLsXxnfTBjLGARPQV+/+aLG2iDgpbc",
-	"K3zCbR5vRNlvbT2LXYuW9TQSCO49QVgVZC54YVnpEyhZfkAYLQsOjnIqXA0Mw/5HZGJetM2UbLEkwN1t",
-	"gA+ZwvnEd8IFML1rCcHF7z1qgpoNza9mdTMqyAW/YigM720/65N//edeb6e39bhXq/MHYJ0jziwU9JGc",
-	"TEs54VCUmo5GvOCYtYZRuRDYNWWlspFdZkXh9zcjLLpmxhVzTb2TMaZlvg1dTj2S4ocUBFMb45HJqeU4",
-	"hnkBuF0+4SJF/CHzoMXmUfvXJdcsTQYifS+H/s8aIo/av2Tzhe9KdiUv4VHU9v2riNTj7AL26x5JQe3E",
-	"YUK2qxmkqjvy4BGzjGa03qIQXZ5T83pL9BLEG7skaYw+MTKZVosGXxcgZ1fDLFdl+cSxN8wY7pnmAi0+",
-	"ZtYHQhOG/qVqjb2VxP0UrqIzk7jfwmFHv3NvWROMe8b96X72m2J/r29SfJ2ZUi0+h2EprxVkjlvjGXWB",
-	"EFxVMTS3czc4u0mX32niMPKMpRUuOUpnivkz5GXuOI9cK2jMNWcf3idb2xhKTwDFCrPNqIIimhbTsMlj",
-	"fWLYqnXZ3r6LjOI3o3DgDdQ0pjaNGIugOx0VHJAs0K+3dNe3nm/3+r3t3lZrZpBiTKwXpQ4rjA5jVi2z",
-	"FBmYwbiYLSmqs9XfdGk3ANVSrMDCk3fplqr1v7q28RpjWOG4milWntOL6DX7yZAL+K2x24nFc9nee0qG",
-	"c93MHnwl/8GLgj7Z6/XJo79tbR2Ql1zMbsjNs6fnT3cPSHm1v7W71+s/Jt+x7FI+2e5v9ftb/S3yLS/Z",
-	"SN48gV/XyzBwNCIGy7W4mHCya5NuJAzUDmeNWMQEGEttV8VY2Ut5P0FWjgM8RFl9TJSVXUV1LPJD1NM2",
-	"UP9+Bvbqdh3My0zksRLOl4xNz2tsbpky+CODIrLrc7sPy2cWU14q5ccijLQfXhZv4cyXdq37MFcq6Nhe",
-	"dDfA5tGCqPnaHCxEWQpgdlCeHtMpuAsWAH+bCd/tBVFtEwcknzEIB8YAFiMXT6lRt+6y3M6YRgnJi9en",
-	"iO+VVFfJ5c0CjK+OwzMntbpMFp42fNunqwOhm3vzWqNgXSQvBdINa+ko2MRqzBuYZNJpI6m1AkhxnE3t",
-	"89odpJKZF2ToBtWFzTSVZtOElFRcshxDqUHl0mM0j1OQH7H8Ax3KmQ6NwhapTQcCiY+rIm9GHgPY2fsS",
-	"W3Bd2/LOUkAVZoiUqozILZiuEfcnLfXcKr6Z3bZ9MpczCyvKyiueMZdo6jdSNkqD2+cOSCqkYKk1vcD8",
-	"uSLXpYTqmQ5PKNxtgcVpXaiS0YyxLVciyXUVVURgNyIACggkGFYKj6Q4nC2pbB2GzAWVj2WRr6z+PGY0",
-	"L7hgS49VWR0mCOQnI3ZNrmXZMDh2aqWXfQXqaKiR4TXMEa/10DxCireIf/Ea6ktChdRrWV42wPFdNkaw",
-	"z7V6bHXe6QZorkoLcYXi5XIE4cKyTA9c+hPE+qWvpcPWF5jHm7oUCnteAOCYixmL0OGVhc83LXXe4qhZ",
-	"neEdnEh3ThJbi3vYVul/04r+Kh61basSoRsvoL37PkAbcCkEu+biIkVqZ+lude8B33MkS5vWmzsc/aRx",
-	"OuolcpF6HAAgN9XnJVeX0AEg8880ZM8m7lI4RhIiEY4Q7xmTywooufCNM09GONI+SU3nZh4W28IdLjww",
-	"ejY9ICkX5264KY5tWMjskuUpGc4J9bBt5I1HYPAx6PA4WnMs+LnLQbSB5Zg4eQmf7JQ7Scd2AECFMD5I",
-	"TvHDcJyuFre+FrybIQme8ARJzkggw8tXoxQOVDjGI894W9j3tKBin4xKhimHO7WY0u29oCqDSswqkq09",
-	"+Gmv309A08vmZK+PXyUuTMmun2kVGZgZHDwbpfxn8pKJKPyOD5JKamB1imUl038kuLoDh6xjqOeowZk/",
-	"NjvOJ9NHXGYv7Hb7Oq84vIwKm9JRy+Iris3C+9cynWGP9VTLBvAE/vjZSiHDCOu9a3l5G3ybmWo5nu9u",
-	"Z6/6VOWJ28OaczYt5LwTLy4G4XfnwJbOW7xS9WrMVfUMjNzDm61aC2Mjx2s8/glXp5R6fXgMePijSMvq",
-	"ErbgVInIJfD9wnldz/4DnpbI7bWbEWccFoQZH9mveWylQC1D1PdWCqaSarW0tLtcqTprDRcwqU+h30ZI",
-	"1OIMYCHOpyWLhvt8i7LGQthf7FTl2dX5zdc//rr9aj0ro4u0Dwfgt69GkhtZrDUyUTuALTes2qfN8DeB",
-	"696y9qvlYe2gm8tYzskL5TLVVB1PfA02ZNHBIRAtxpJW10AMY+j6d8iymiMT9nzPv0TivVE+xEZk58Bz",
-	"MF9lE2iD0b3KzWlStVs72zBM+9fWCoRxB4KGA289/6sM8TZC/z7M8CgFPxjhP8YID2v4Turbl8vDGJ6A",
-	"kcfBhKmO5yHVraL2QvjKencTxrSSKsgrVhZ0GoU7tvDES9COHRdHrmJjfjz4cZ+gLqxA5Z9MWM6pZsUc",
-	"qlN5eZ2ORizTVqdpCneNRKUaWrJDY/YxxPEovfjGf3yatxec1sk7u2syu27aGcz1Z67HVgha20ToKEwT",
-	"61fH9e8zLwodEFUB/7aIRaOz59cvy92/in9/Nvwh2/pe/a/86XfTf+vv0OPZ3+TeaihfHMV6WL7eLlBl",
-	"DzuhzS2Qegfn9La+OCT8thg4GH/uzBeHA7+NJy6cWL4qDNFFyi1jY2VbUy0uua3tNYJmscnYyV2aJElF",
-	"jml5IazBrMxiYCvx8OSX7m2XbEmcV4Or9niHrWimpJHAIxEtljZGlubrlSsDTSad9hy4ULOJyCShxhWG",
-	"vsmS2DivykpWqTHmcrBi9MUYy26njO1jGXVrHUAfl/BRq1esVFijaFrQDOzPopjbIHwo1Ym9uspHMUa0",
-	"VMNLOuvZNBqsLoIftshhW9Z256MFgWYymVNCa+Er4bxiZ/JnPFnxspQiB2+Wi0QFmAxlg4X/+BZbD/51",
-	"RyBmtWEsZrT5v+AcTZmcFmwZwNc7VkiaK5shRHMypAUVmU3gXeicK3OU8vM2z1d64bzB3Oy1npWC5WR3",
-	"q58gEiY4aPBXBLeEYY74FYPwxppdlyvCBHSHviVFXPforTELHzoSLtCxbLsx53SlDGzbb9eZbEi7YfBO",
-	"HI+EfsJDkVQFCB4BGHzw2DORR+zkfi/+vrSmpP3N+srOK2jQ9e3sdmXOW9I5Ts3XiK5oyJ9Dy0VEvCaM",
-	"emWbFawFa/k+be+WtdX7vx5van33pjOkRG2U/CdA54OVqnIwbLqvki7o2YJ3Nqj9ZzdWr2+vtaBdGNXd",
-	"mCjO8Uu16H5OvOqkMyuLeCZgnQP6crYqnv8XRCs8gfh8mxG4nmnZDKLOLTyhqujeIkVvUom2O7GOPXkl",
-	"TrYVGw6R0rSAmNl4NK/C2bwj0ARCQKrVoXenmpZe8rft3iWQ0QzzeM4nMQ+q/ZFwQSa8KHgs2/DZ7oYg",
-	"ZMFEgpoW9YAnt15m2DmRM91by6Vl0z+HMp/HdEhs0/wawMsaroa5R9HV/W3Q4fmgsz9YUZV60EkGMCJ4",
-	"NmR8LB90PixLmcYc6I+p6uemZlsK896rWqJR2AJ3GFvWDFWXXfIj/6YZ9wfr2Ajxv2ypk4Bd3MU8bd+2",
-	"qSW1Cs/jgAxB/nVzQgtMLoocB56VlpPYph4DWQlvWn2Q7rYsnojGkY6sZXMHl1CsWzrErJQCiL95xFS0",
-	"INtbS1Gnk3xaQb9pgVwuKNtRxUA/PrXcvIFj7+lyt17wc8OVHZOMLwTGrKOVIb0eK5adI7zC9i6gu+9i",
-	"xoqh70Oq2NPdHvmOCVZSvcyijw29Gv34b8/LZ9/9+L9+Lc+u3//09sWzk5dv//1Ebr+kL+np9eZwQFER",
-	"xFzYU2IEESuajjGEBMW12bDgGTkRmpWiKYCuIZLUjtDuhuBAZrhLrtsLV3wgKrO6TGpnEcSYfS3hj0Ax",
-	"iBdjO5/QGHE7k5oW1oKHWKa2NFsN0iyKnvZ5jBUw6xWpZfBMgreHKl/+q8vzRsjpcv7c3r1eWQUCnovh",
-	"98S13g3VwDCpPuiguLrvKmNcV0qxDaUtESdWSMFiQloAJbuHAZIrZTRMKtuQRWMM0t3zaet2tQuyXjkk",
-	"+3CjOFszrvxT6cFrVU1qUKCqgtLnVTFdWZZ7sIrElMug+4Dy1KhAgChTJ7WRc9sow9Q8SLdSKt2OrYrd",
-	"qINofPL4jSZHe4jk+JhIjvjtbIevJ/nM9AyFRizlNiJcVW0Dq7SJWnpahSu/Zm2mxqh+5np8GJR+Xc8N",
-	"v3hQflu7nOybIjcq7Gb2tYYx5sOK0Cnf+zq++EpGQ8kzMC/3ghVbdVcdUMV93tSHG3oXN/Tjg24cLyOA",
-	"dei8uyWr9EGl6byKooICWFyEnWyt1Le/GBX7M/miPrEe/ZpdgxGt0qV75MUKBwqaldBj7xzmZsRVEdKz",
-	"xXA0V+/UpipaKJWaS4IMWSYn1gwfeDBiJZbuVUs3i/Rlaeptl/o20WUVVW2ys7ZDUzO2oGmlPdJs7Z1a",
-	"kWCHY1mLtTmjXhVjVj/h0Lhi2azken5qlgHnO2S0jFbeCwLX9kmaZ1d27jtPcfrbQfxL4Fd7Sigm86sZ",
-	"YNDCigN1wI78XMwRwVvaiukEMQ3XY1mDcHIJsTlV46GkZZ44aNE4XAz52aqVeJr1mA0ElPTgCqZFqTq3",
-	"Y0jxFptuv1KklIVR5TUrJ1zYG2pxwggUKMJax2aNEWGSlmwgfAkiiOqBpHzDDivub9OGEWuMC8Bhlpfc",
-	"1+fY75yffy+V7tbHVi0cnfIfmZGEoPbdSLblyUFicikL9KZa3GCRk7OXp2HOqiJQjMMNi1TlO2wACdIp",
-	"yE9OBiJdlrD+X//3/0N+G1M1/tD77R9SsA9pgreDHFrAKKqTRuclc9D9gNVmHSyNXOqBGIhjkNzM34Td",
-	"mEUmY0YLPbbHDfKzFUkPZ3osS4dFRr6BY0fM+f2v//0fqUsodhgjuPbA2wdivfPWI0axxpG/+/aI7Ozs",
-	"PDfP/XR21CMnL/CHs/mUnbyw9WEgd/6KlQPhMB2+UuTkhemmqkwF4BX2XPpDpKXsEUBUxmZTOp0WHGMl",
-	"Xb72/3yvpEgBKXAgEDfbwx0DNDJC3NWBlAnFrL0Q59kWswmRmVOLQMbLgbBxhNVWeGuRQ6F20L8vjv5K",
-	"6Wn38O3JPtlKQ98Vtm0OWWVq8pFXBDjhQMClgTTom3mPNPryoIG0BjG870Ep4G1deRyTANJki2g5EFvb",
-	"z1proO53U1f2h12DCkbMgWJCw3nN3VU3o8DAooFw8w1LbKSV2NCoZH7yokfeGNpAyW5/d9mOuhYGAlL4",
-	"UyF1dyRnIk/JhFFRhRZa/OkgA5UrqPIdqe1Yp402O2ogvO0NEpjwBddupD4NuWBakd3+jmliKC0SuS+8",
-	"RV7xb3rkLdVjNRAwSjWbTmWpyXfHZ1a4sl98f3z4wma6kwnTY5kru7Bkt79nQRgOjeaSwtF764ipmw6/",
-	"4EKBOAykwYzUMC4rsdiEbPTS09z6hd1pSshMFDBfs8oeXATQ8hVScCUnzPXSI6c1smFlxRUUfyAqkj8Q",
-	"HmdThUF6xCMbBOuODZM0L+fn5Uz8xahGaeJr6QPRCw460s+GzNkjR9bIbw+taxSFWbBGWJEBbzbNxvWd",
-	"xrsmImjKmO6L08jZFEoFS4S2DDL1oToIJOP3+/1kIHwefr/fI9/MSqVVrUQBST2oc/etLHg2T4GTeajq",
-	"5lAepb+mjx0wjjnJDSRl8ii9Th+H7TYaxKyRio8/SsuqQd8KWGcGAowGZrhXlIPKipI6eZRq0wlCRQ/Z",
-	"XNrXMUrcnejt5/ZEv2O6nHeBK6b+WKmBADuQYqWNd4O3zXWU+2Snj9AFT/t9t+XhPgDnRhBDwTQApzyi",
-	"gpy8vdqtUA0NC4LvnpInT3cf283FMRp1xrdb2eKzkuWG/NHC6S8+8H2nbz0OA0ErIglnLRzXN7gaXCf2",
-	"+lVN4h2h1ZDhD3RQaGIUshE3zduydV7KxKaVJUPbz0mqpexOqJh3zYhmJVNILlx8QaCpj1mRQ50NXGIj",
-	"+kxpaS4hTAw4DujxJaMTlRCjGIY3OhQ9ccPw2ODGXlM8XzNw/l2Aztwjh/VqUUCuoPftPnlkrsljqKBD",
-	"Hk1L+diV0RmIR3hZHuNwpYCihbYWndsNxcVFwarweifZjGkxcsvbdi6NuOUPZrWEdupp7KyC2FrwjAkE",
-	"QLIy66u3L7vbgGoI2qRXAK+vr3sTBEzsyfLiyau3L59s9/pPAij8DrLPTtKxofGd/c5Wr9/rQ3rYlAk6",
-	"5Z39zk6v39vpJJ2p4Sqm5yd0yp8AMm23kBfw1QVqbtLR2JMcMi2UPjSPvTRPmQZKOjFivWpVE6tHnrgq",
-	"SSsfPELrk3myGT5WzAkTGowLTgsA+BMUWtBREiRImPvvkW+mQbCY4yObgTuAjvHrjJXzSsVA9BWrndFm",
-	"LvL2s4hmunRaVlTBiS14lJ1rFd0n7UNCNSc6pqe7mw7JIZ5xZflpQoZzkL4OPbAafOHyu5OqopWhue/l",
-	"EIFlQnWlYdWsVJ+WSRkqp+etCx0vq7N0WhAPWYGj91o6dmGTVb/rgZwv7buJzN7WuY/N3KzzX6rQJ7jN",
-	"2/0+pF1IoR26WCArv7eR/1Unyww+QACOhbaeOFCeW/OoXZmSD0lnF8cQa9qP9ck3NHelo+CVrdWv/AQc",
-	"0+ipLMeXdla/9K0shzzPMfN6t7+7+o3XUn9rNAZ4Yfv56hfOpHxFxfydqybxIensrbMEaAakha/+s7fO",
-	"hH4SXoxC+5QDRgSiXS8dmBiNzPuTzPGhhuj/HcHJO78knZuuQhz2EK/cNNvgFE/YjVE9AoaxUL5wVgrU",
-	"mt3RB+kBkM9ccS7I+wLtnpWsgnAeVvBgWBmHG8bNDKd16IoR5Zc6B/1MXNoCWFtb2+Rf//l1b+sxQpyZ",
-	"BSyYZvtVKC1GbGgUj0gKdz7tkRNBjk7/mgQQZQUXrC7zZrKYTQTiWiSWQKIc/sPpm9cWZ5LdaKu+UaKm",
-	"gN4/ZkxbhDQjJGg0HpnrPSuoGShmbjmzefpVukz4GQjcihqE20Glq0JiJW4GSCj4dHc4U3MridRZ/TH8",
-	"voTZL2CDmKMHvNb0ZabulC8jwJpla6NxlqKFRK4KlMzUVeC5xb9EDhTrl02J7oPE8CAxPEgMdyEx3HTt",
-	"HaxJDRFHE7vRT8ylXfrch1hVTzvvfUOAkY7vbj3rP/YUphJDDMUDehMSmiCe/gjn0H3B1VQq7pzDlXsI",
-	"HeVLxvcgvXw26QX5UFN+kUE8zObyS0hUluq6YVXkz6XuykbIS5R8thEDfHgzEvgpdYdgQVcrD3Xa/3AH",
-	"P68GEe5GqwJRu1m1e7hYail6HZ/8Fvz1ofVyfsfCu9m5nxPbxqlqOPoh+sElmz+c2894br9jYHWvHZRb",
-	"ndRNSX9waE5edD78svqkP8nltSgkzVuP/Av7QP3cL1XK3jg0lILRESqx2ZhyUYOLwd9kSYZSjytXq/k6",
-	"iDfdVG0bzYoC+gpxoYPvTPOdpIN//vKxTGjKJt1gNbvY7GYy5xsBrkOoe/j2+BUBnG/1IEr+cciBu0F1",
-	"mkCoMvv9BZOGSzbHuvcf00/SmcpYLHYQCsRVZXuzHsJA5GZXTEA+kXZB3z5LPD3J2WQqNRPZvPsjm2MI",
-	"yUBcsjk2atb8AqVWhgUzhCSZnEKGHwLDXLKp7hFnL9ztPyd8RCg5On0HPkw1M9ed5b6FgUBICn5l9tD0",
-	"BK5OdsVKorQsWU7GrLRlXvhCtRp42kehwjPIsM0PA1Gyibxi+X6kSp99CaveyxJBQ7jHfLJBBTAOriwF",
-	"jdjX3GH8ESpMbra3wXJD+NqmurshlyOOZUg3pJBvfzw6/W/PKgLZI69mSoOLechIRrMxBmqHNNN82T3C",
-	"CLrNqGXyQHCbBLe/BsE9siXzkUJvrzMRWxMYqeYfgq5/pULqsJS8lwwM8u4wtdD7SzZfR2d5Mr3M1Nb2",
-	"p6PYjkZW4pyLrwF6KzB0jxcsIUxk5RwCqhx0EVXqWpZ5AiEqP0N8j0rID/SK2gK/QCmoyJhCo9vX28+3",
-	"D8jh8Wl3e+9p9+ibI+jt+1eHR93T7w/Nl49dYOFKJjIQBb9kUI3L7pi1rV+y+S0YDEyScDUQDp6tyWQY",
-	"d9Vfhbfo4wKsZjkDscBzyFosZxm1N+Rza/tuCD7cum8sMsmd6Lo4Ok8F6zH0tgTUZozGX4WINXrIBS0j",
-	"FSXiSrbZ6wdm86Uzm62dtdjGS1peIJ/Z2ltn5jbCleWvWM7p2XzK/tSszcurIS0yaowRzoC83Bevs8XQ",
-	"PxmvOyTv5bAKpUT52yMc+/h0rtSMiwsobwjR5xaN+JxqCLtXTAcS/NEhGRv6nkkx4uUEYD0xlMC3nFFh",
-	"qcxM5BC6frKoQtiK4j4NIUTNw2hGGxrM/CCk0yGoLaeeXrL5kZxMSznhCqrsQ7R8TVNB1m2+RoVqIKCG",
-	"mxl3AMQe4TqIGL3UYPRlMJ5giDjmj2c+mw3gBzmM+yKCM8EVoYW5PPN6iAV4Zbj3W/ujgscMuJVFCMxr",
-	"MeZzpqGA3gWzJ9vsMJ6MBlN7aYewOTPa7m9/6jUyzNlcUh9uDDUfFxjz7efwwFAfGOqdMVQkLx/vFbBE",
-	"ynLIqlpiayTcmS88GiR4FHOXAlyL6vKViSEwRklnIoPyw0FUnK0/bAhTnrPcJqiEGSuHIYg1qGbmamWY",
-	"D4cJOa4EE5Ahj5+OOpz1OkuED1pwwb2opr0yPMyOFdPyzBSNvqiswwzsaD5+T5cIWEpyqSHo7yfBIW1L",
-	"luSwW9AhKzaOBbJ1gdopz2d1i1cLifUA2+gs7kpYgOvLpo9/fHryXa3mMBaqdTXgLE2xF6xOTuyXDU94",
-	"UHW1lZBseqUtippr15daU5CdvXivX3IVXOzPEfbyNoi6dLGB/uIbImDpQZtj8te2eJftvZ1o1F00hs9W",
-	"5N30AkM6e2sw38JG0JKRKRfCFk+29FcqVoNDaZspvtmJSFBBPZnFA1QwCinEaTclkE2tXCV6o1e0RjXK",
-	"ss3b263Beflg3fDL+iP2inQbxY7umdiuDkEK9uuLp7W/t4CivEZkPLUMvl1CMduN45DSp4JC7xjg7WUp",
-	"pJtaWZJtwX+8BVnkmA9c5R84oIGBgGRwm+CuNJ3b6mhedMEcd3ufg/nZhxGUDGU586NRkqyyaHE0MIc0",
-	"eNEReaNEOjLhjNGOypvPXLta7PgUom/g/AfCGiqkcFTFSWM+ZdR2DnmesQlw5VelhiaxT/Z8Vi8aWMzK",
-	"OjBUWzvALM9AXJTy2hCdqRk8CJazqeFYFvUHeKf1tuIK55SDfJwxOzWXw4qTmxZUDISPGt/eS7A4uSyx",
-	"Inm9hDnVhuopSLKYGOGTukhK0OA9wQUCbH8AFAuffyp99i1Cb9Tgvjlk8JPUDKoL+aDpCuF7IGqs2hqc",
-	"plzUaE7EqIMy/jLRe0ObzmpO/aKcv5uJdZ5851LhP5mpqJq4hey+Z0tRsPAtQnpwbUKCUd3NumHk+Ixe",
-	"bOqo+BiD0NY9LoVg18FyJCH+V12RMRJeil+mn3l91jDp+PvwRdumHkxNn1fIectFjZlvIuRcl1xH7Uvq",
-	"yW/VHx9Q/jGSRAzt0Hxv5IkFdp54B5KVkISEOrCshOKLxRVTIJiEEoXF5iioZmUyEKDoWili5tQHlLEC",
-	"ycsKHopOWI+8ceJHKLhUjhYrEe1jYFedsz4naTX6LhfdmWKpc4ykOdOUFyk2jihNQW3xOh8GYWiJymzH",
-	"g4NZxYpxiT+GFY9eUZ2NYxFcu207mv/hQso3p1Rr0I63JYil4MT/FpF9f3fOXzyEH0lDkng4+bdMZ+OP",
-	"OrqvpWCtx/fzCFwfLTqYDnZid+8nX8vb5YAyYpoHweVk1DWL0YXVSO9kEA8x4p8zZeR2F+52AeGh7X+E",
-	"oRBwqSKG36WGAQI+pSp/wyi7lkHDw8CluQ74sJDesgE/oraCKrAzMoQiQGU+mQnzjdHmPSDXIpuemVbz",
-	"dH8gLDc1bQmlGc03ckxZlmwx3VawZISlvguWvL5a/Mk1XYu1/cVpurZuw10T4D+QDvYli0L3rO/9zjQ3",
-	"WSKVuzMVznoBl6Wbv7DP/IldblBeZk36BKvl6ve0OdwsE7kGE28YVmfzddbG1bDPn+Pzd4DukV6y+V+u",
-	"aAFIpLKEUMAUXchiTuCHtrHAvrQt+c7W8zV6/+K8gIlfYXwy+Ou+HYRwZtZwDloDw4Nj8I4dg54MbhBC",
-	"0eYQbFjk2xxZtuhEPbrXgakroqQUxEJzo9+Qq4EABGkPfJyaBrHQHcT7QgWUJR4cB83xp/LewKQ38dxs",
-	"3XHfrUYEC6uy3EVRnaQHN8WDm+IP4aY4zHNvyl+X5MZl2yfDWXEJuSDxTHOajZshqx4wupjvQ+7feyw7",
-	"Yh/zMPx0NGIZRtoBnqEtEuTmB7kcIQq5mhUgz7KqT1/bBMSbqr41LD+4OzBIhMgsm5WK6GueoTdjIDDE",
-	"AQIoIKYuRVNJ6mP9pwUVXykL540p79mY5SFwpJNEAfHczN0mXFZzgp/8EiDoYyOgYEILI2yyHCoFeCw0",
-	"9IQIMhMYIwyFKQCiHMEpExyTbRmCTK7HskAY/aPTv1ZZ+ipEp1QENppwvY9dZHIyoSohik14JguIrJAl",
-	"0XRo5Gh9zZhwRTEeGdVpIAAuM1Vs+peD1MMqQmWDESy9LdFktwbp6WMM+j37tvsMVI+zb7tbTyOBwgMx",
-	"nGu3nxNaXiZuIeYI0zksGb10hUPML8OCiktSymvVIydatUF6umVDTM99kpp/sWSPaVuOSHrNizyjZZ4m",
-	"ILdDhUzzOVPl+ZRNzMdpKUe8YGkyEOm0ZCNWliw/h4xdeJKa/wYyg/sLyrakNpEJNbCUPAq0BTKlvIRa",
-	"CHh3cjKck+ux2Sk1pZlZEVhBSn6dSfMzbAkghqUH6WNAEbWFwuCcuAoYRlACWb5HDgeiOmqlvIYL27ye",
-	"B2gqpMGptGVL8EHlk3RtxI7kAqBe5WggWFCJ5YnZAfUktbWPzHbYygSQSwL1HTXZSkj6xK5LhbsaE7C+",
-	"mRWXoZCl/mRSlpm/m/lGKIz3Z1wMhvgOqHV7yHuEloPK9SADPchAdygDYTTiXr+/Sv8057CShTobyEe/",
-	"4YelYRtntbweGxQRJnpWZemiILlrxXachagM5JKxKaYvjrnSEoutRyMdbqmyPkQ5/BmDFm6jUSStcI+3",
-	"PHs/0/Us4/cXzrCGFeIhjOEhjOFOwhg2uoK3DF+At1eELqxb4RnTD6ynf1M1i0S0LFmCokVKyhVTA5FK",
-	"GJI6L9kVt3VKrQpvmS6mYNQgXX0Bw8o46KEesLkQlGHf1yq2lba2+kQRNTbzlsJ5V1AhctWLQ7sz5oq4",
-	"DmypNAcPALqysmhDB5hekQZvV/PC2EuqEWFPuZFiDdeBCBTPfbRUW+3L8x+S1lAZaD6vrNqhlZQqKQYi",
-	"HERXzjQEBqQ25YU2DetW6XGpHLZEhV1LQ1vnA7EC28IGenykRPL5gzxgAp8pwGMpK/LBHXfHkv7EgR2/",
-	"nziNP7yyd2SLg1bAPZbyfKT122l365cXsN6wey0y8IDu/yArRnzuwW24e6D/j5EpW29ZzumFkIq3IyUc",
-	"YV1fKJQKeCgu+/Xo0NX8fRQmxRwdHjrcE7SivHh9enp89NiWPPaom1CADMzkJ5o0igQfkBTSVOep6wLK",
-	"0AIvDdNSbLyBrTxML5m1P231nbdJ1WAn5wTicAi7wc03Y7PVS1W9JHwze2avvzMQqV8tCE+SM72smNiu",
-	"9Y4pZuuxtpUUc0VPbU2xqpPWsmIv8JFKcPtkxOj4hk64WBq/WtmWtd+MB1L0OY1H9nSE5OjF69P702Bb",
-	"qQ1oSpvjHDa046hf/I1RCBtKJ4Lh8ppm6sDnjIZagyS0qmID3dzcTUO8c9Ks+DyWszLBCowu4m/q0uQx",
-	"UdkB5+YzBsi5Fk4x8dSvys0z99521C1ZxoQu5kHFfkNtbHKvLufnVGMtaUO9glCsANPKqscngmxbZIAE",
-	"6rg3CRXgKpKRnJXQh3KJ/VYPh7+N3msXD1zoAQzAVh9dpLlVdrWEycJMaKEiuf7v5XAgrinXQZJFiupv",
-	"SlLotDuc5RdMpx7pQZG0nAk76wVaeGLO1B2Fgf1y/+CIZw6dGaqNr4uO+IBs+IBs+CdRNOF+N+i6kNd3",
-	"pWYCrfo0LOmsha2gbRJTvi2Ri1ome+Sw9l6QrTYQhs5a1B3HoQDkxUifclb2yDEtCw7+Sgv7G1bWb+c1",
-	"AxFhNi0D8QxNlj4XznpJo3yRB+w0NEySFYysilYJGdhXygYtIb+woPvIw0ayJKkNIraBxSjRA2MCn/CM",
-	"xcF+Bbt+4CYP3OSBm/xBkWsNmW1ikN8hPzHUs+CCtdpTThzWlhmEUVCwKml7vWawcdiYEkRhc/EsVYRL",
-	"s0ZIHJDyzI3td20fPTZrttoyWgOV9yE5D2aJL8ZCavek1Tj6uYwUaHn8NCLhu5lwKPU3mpgTnc8KZsES",
-	"azLRwgX+KwzrQTR5EE0eRJM/qEfV0IA60PRHSCYoWrSKIS8BpQQfqpNgDG4h6WGWsaneJxD3Dg92lS4Z",
-	"naSL7hFK8KeBePTz94dnP39Hvj979ZL86z+f97YfG25spC7XmfR5Q1b8QczT9CVVugvcvXvyIt3HUHV2",
-	"QzNtEUyTgQBMAVAJXQLLBZ2qHkl5njqgNGj1K0VOXiQkhT9SDOWdT1lC0pxqmho9Gboy5OeH0zevewNx",
-	"iKlRcG1BDAOfF9ny4Kw4b/QXEQVIMVRg1z6dRmD3WFrN1b8aCDthXCWbYQMlLiEhBNI9gG6MoaCmrXMi",
-	"JDYGin7J1GxS2atPXmC4VGFftZZpeRFmS+HbXBldXjGdutQe8raUw4JNMBsT1sOm9ssca8HhunV5bjPI",
-	"83Qfc5tCWzmge1cONrebJSMTrhSUTjjzk0ZkHdzqMS1GzlKR+AivPe+0C8oMKZaVWPJHMaU8aI+cMgEl",
-	"h0zvcsKMCAwwwrVSpXZlzbmQciBUIa/3wTkpBMt0A+bn5EWPpJgkhllDGQizKYZSWVBxaZNrzDU5k2Qk",
-	"i0JeY4qW0ok9O9VOB3C+wY7EDA/mPh7jlb1/4AoAeah0EURxmE9ZvT6E9bmGgXKY290CcgA8rAVe4enu",
-	"GugKsWG5NMTh3FwBWUJ2WRvMgg/d3KBCxcIoDFnCS+45u7uhB+FW4wWtEJwrq5U5G9bhVE3IPdaowXGl",
-	"z/tbl8//sXf9dfmM7Q7V06v+r1v59mRH7E7dNFGcqOZZo5yt091+dr8IEKGiZtOnQjayYd3cSrNzJ6L0",
-	"bOePl+awxlRgeY+ROv8+lUFD1C1vcJTPSTpgyajLOfBVo9QHF1dcL5T6WKSsJ8Fzv2vjRzWR1RaQYHEq",
-	"cUmPGS9JwcXlA+TKXZ/nKROABVRb+BbrRujJqJ/zCZsMWbkOIovZRSPcAFsBEyBiAMJoUfZCqWPKSiWF",
-	"kfFAcFLAnRS/EGA5BDHoO66/nw1d+WIQ/ZWXrSjBQR14wcz582EIldvH6PaAFZzRomAlCK4XJRXaIxgP",
-	"RCkLdNJgbv7bN6dnBC6znXjajvZSnf4/WS5yNfHPg/pS9W90w5dcXLZZQKqzX6VYmkNylxWGHxBfHrKd",
-	"P7+5BvGMqAiPvDnpGxH5htEm4BxPfqv+aOQ6x+rT1kjj6vzgE3stF2j3g4fk85fVDI/UbU7TxrzR9wZl",
-	"pN1hfC+Hy6XqH8wDn8laIYcIjnKfdoE7gNv8QQ5DrM21zCYr2kOa+6ldOqvVDXNcHsjH59ZBzC60Kh1w",
-	"o2uUw3zT0KnNV09+ey+HH1ov/3fM3P3fP4zAck/eA4DAw428CwCB93BV1rqDm96oH+RwgWXj3X0C0Zub",
-	"RzG4FpeVhrSYZFRrNplqrO3XI17D1r1IWKUu57chGV9I4MJ7OQS/pcvaei+HzocJMQ3oWgyCGn6dsRnL",
-	"zSvlDGo8VKEN4EX4fcY2JBhNPHsIangIalhXpdHlnFAygkz89UhhQye2ys3qgEr7oGGi6Lm3/mnIApsy",
-	"OS0YmEARQwRMplfcAj8W8gLhGRa1nFe2/9+13wAnsVqIt2v44Bq4Y7E8krxglzohssg/hYfgpZSXChKi",
-	"Da/OsAIv1dbSj+4B29KYT8mQFVJcKAxxoNq/4XIowZBrbsnACq8qbAKCTKz/Iw2SWqznwfsaAP0VvQsH",
-	"mJGtGMO8k3C+6FzA+xmkf5SyYC5I6QyDYDCZxjPi+t2HpwYCfsloUdgWMWzHBba4GUBpxgNXtBAqImYF",
-	"F8ETtueTEZnLGcklZuJcCnkdzPUru0yJQzyvmXOqmk2Z+565qBKYXUrzCRcpEKiBgHWH0AE7K3MCIAhc",
-	"EHgwIUKSFO0Z5zxXFtlVSKzMMTf9mcVneZcLIq8FOmUGouoaWzadx5PZCykvzTHa7vdxZsrMFGJ3cDvJ",
-	"TLGS7PT7B2QiS5/OjplGWsruhIp51zQzm8a9O4d5jgTqT+bWwUkf5vl9+3PsardIes6Picf+DuXUB+fL",
-	"g/PlbpJCkXpRx1+GcxvYgMwN6dTHOGLs109+ww9LwWaPRY4cCJ/9SrlQReWd8jWiWkt9NPcNGIJVDIEn",
-	"2vo+yUDkvGQY/1o6WHbUQOGdxILdQxqmr6CCzUE4bHrJ2DQ9IOl3x2cDATPDX/8PV0JoOP9LWpX7ncCA",
-	"eBmGMIR94HghXNLzEqw8bKj+RF6ZR46BoVieiaGr5hdoXzFbF7nGpy12HYSxpjTT/MoD6dGicKUPVSUU",
-	"WF76BpHTIwzO9QlfqB45NMwSqiASWiiJabMw3oGwMbFBKcWPYbjRpFLT0y053I+MTc9gz9aE/n1n9+FP",
-	"X9Xv96Unw3F1gTbmuheMXrEFxeEWRA1+YcXIixVtNn1/Qj+xGtomdzh548Fi/Zkt1hN3EG6hi25E3PA8",
-	"rCrZawi2QwjzihJkwjYk1SZ3Qkx2lAxQwTmrWO1AsJuMsdyDL0CzazHUfaIhXcJxbM/skKmuYttLGRfN",
-	"wWzs4HsX+NdAOAbmfEh3w7/McrQxMERWvQMG9tmRYnEOnwcpdjnxc0ixARF8KOH7oGF9dnxXr9QY8vgx",
-	"KpWcMkGnvOcuTZsUAkGhNNMfK4c4VDJavC1NJ5qbdtBQYc0TGEQUu5Fvpkwcvj0hO71+b6eHa8OyWcn1",
-	"vLP/91+aLNOGIGWziRlatUgApc5Exjq/VOsQLtwStfJFoPTU9Eek9wVCo9k4qB45qbTKxGmUhrJ7XVRp",
-	"OYUgPy4uEgRDx+ImHn/CFVdbKHYCTGMiS4YQFeVM2HJgbDgGK7NNiDKPjWal4XQDgTkdWCLMRWtRhPVx",
-	"6lnugCuGNLu8KM3t75ETrBcaYmCYxykXBDL8AjT3ua0/3KzFwhW5ZFMNMEA7ZM5oGS1zjyv8pi5dN5jb",
-	"IqFumPEhQXVptFkmxYiXk06yxF4WhJ896/eTzoQLH462TtbWdnsJmIUNaF/7L93r84enurbuy62UvvCX",
-	"1ZVgGqf+kwk9tX5aRJ9w5A+ex7tV5ppHKQFKPy2oqGpczRS9YJufsUrls2pbTGlYTl0/rzIQju3zqATr",
-	"3A6nGCzckj+OevAgvN85yhlEpd0VG4mJrk90SYUasbK9VvGJAEBLpdk0IamWaZVQ6CweALQwKuUkDSwU",
-	"SlaWlZrkS4trOldkTNVAuCaWGlNyCaL5gROI0V2x6HWxQ/D2G2pBi0lgIoLBbWAkikmcZ3bN3oBZZ8yn",
-	"n9iaEg2f/ASE1E3Hze/LMq0AsiqclQe/8gPhjBDOSrP/rWP1ZaPlf6jp+e5sW5vsmEOpCWfYXWEyj5NQ",
-	"FLyW2EJ+spLZvQgg2FnkDh05EGM5Mxr9g4T+SSX0r6xA7qwyRla/rXDuTl1lh2qLoj0UCNkFgaAOLKJk",
-	"Ss7KjCli+KP10o+lMocgWTyt73wvK08soMGM9aTYFAUmGOY6ZjlGDt+ekDIY2DLTnP/uyW8jXrClCVB+",
-	"st/ygq2yG7024phNGIBS7jXQH99t771yNqQp1ePKhDTCPtayHz3d3dx8FN2e9/SK4iSWb5LF9pkWlIsN",
-	"t/PMr8fmXoIVe0+hYbfom5wCZzFdgZ1Hi4IMS3mtbMw5wrnN5QzEQ5RGiRFnR7KEhyXEjZa1yw5gGRA/",
-	"CSUz9UBMpNJku+/ttvuexZgmjXjLXLwRFuFwGO6mmRxqmrTAi526ef2uI9ntLFaHsrsFfOBX9yMfQZw7",
-	"HvBr4Ve/NRfV37LFi/eEibxLi6Jds4SQO+grDLWDS1a/XAhlafSxc4tamDoUR0QTdPnjEB6ObgbVs9CQ",
-	"CE4F7hEmchb4UrJC2vqtAFzoACIXueKxyA+L4tY37570Nzc+HO19K29B7yxv1eFmGBfV3IoHle5Bpbs1",
-	"yToWeZ0zB4RrTVL1m/20NEIYKsFIeckZeGGVc8OGocCJg5wNCE8bmSHHGPZUA2O1BA1TbYwYImc6SpDs",
-	"fVsLJwbu5ENE3hd8fqEa+trnd1MGZM9KLckcLZ1LkWGshXKFVvQGIXXD4HeuUBp2EfBkRSRdTY+aqXIN",
-	"8NSmd94Hwm8EnJr8vqRm2JA1imbAZjTRIhGD+UGQvuukUKOUuhVvkZLtXavZefC7NfAhLXZ2O0JkkIso",
-	"pLZIjdANwOu6eCCs96VJLrFEL9S37bVgNMJJ+5Pl8cGcPw8yI3RttJxT2Ow28Rn32SMy4sl4wGR8kPX/",
-	"oJiMnrSuR0sbfm789gm6eJdbIn6CNACuCB/5GPwxVaRg9JLlINNXyeIEcsXRUAjFhw+LwnHXWnxmXTHg",
-	"gHBhvp6W7IrLmfIvyREppYb4EBx0DHvHzOKwKNqEsi/DBoGj84O9byNE2P0aRgjn/XeL/kCYHgjTamRP",
-	"zMnxtMk5J1pidDamV7/BvystEdh3qyGi1xIn7QS71UYDF3n8YDb4ErBkb8cK2yOHW87BHZPipYJspaCG",
-	"wuzDafu8aaMbH7Xb5YzC8XAYhctCj2+niX7imGMY1OcJNl56r1yUsTWr/bmzDx/En08Sj3xXepmVc544",
-	"bahrtaFlgs/bpua0jrolBQsM0+AinikHfFY5XsDKZn3HmKPWpoW5UcBVPLWjXkekQlP5Yq/cd/jA/T63",
-	"rAUYcBEF/SNksNtyxpYLg6aCzUGBayy31dws2PVqk3Pk5lRVhvzqScEStJMArlB1sSCYKpVXrCzo9Nz6",
-	"Q9MqZWAuZxb+Z1rQjBGuUem6HrOS9cgbcB25bqDeJOxSLb+UKkh/Nf8O2UiWbL+qJ1mVPC2k0knVH6ws",
-	"PARrPRAAJ9gjh5pARNeePxG0ZK4jDWVND0j64vjl8dkx+a///R8LRC21tgaFKInhEqke1Dg1tDWxZnv0",
-	"IjvDvbU6IVBEFJkIhn03JvtPKTDhOD+LwLSxbb26BndnX//wAO/wIJHdKcuq6JWrsDv6ePnM4QEsjQ34",
-	"2T30uw5DtbNY7VJ3a/LgVL8fp3q13i0udX9IawfafbvCrX5c1bhWRoShWSZLjMWS5FRTkdMyJ+6Iuxrm",
-	"rgz32zenZw6wKbU9dnmekkfA28PC5R7R2Ag8aDe29RYeJ9W7mk+Y0nQytTBO/gfFLwTVs5KlFgN5KPO5",
-	"K5CewixcNXDf03CumVrszydYbt/cVBKQDUrb7ldFuzE9yIhNapYZytgj7xjG7+CKGVkEK2Y7JEksT+kK",
-	"SXBVKWK9gfgWkUTcz8pV294jKiF7BFJFd/r47zYZm+/GCdnqw393zX+34bNZmO1dMiaP/vX/bvX//48H",
-	"oiovHopTB1UtcKP4cUW+3iNjsgNdBSXJLQz0IQAcy5Ls9XdgOQYiBbj77qF5NCXsRvtQ/WvKdQJg3JJQ",
-	"klMAZrabhZIrgiYrsrvVh1IT8OWI8gK2ZCBG/IqZFxXUmcg58J18H1OELAxazgp+xUrOFGEir3Cz8QC6",
-	"w9FzL0OyqjnGA2EhqBt5SBhp5a6GDYu2KJplaQZk6JkcuZr8pj+AiQEkTyPb9gbC7PNP716SyUwZWZ98",
-	"f3b29tSBlo0lrDbuxWxY8IwgVWA6Md8b7kx2d3fMikAO0lZ/e9ecHailMRDZmGWXLA9OrS3uzqXoDcRA",
-	"HIa4aKiJ6JJnaOoiSk6Yl5ZtFMyECsiB8nTE1bdvot0ghk5Vn5wWhWsLusYgciPKqWorLPOxrh9euvr7",
-	"HJDfALDIDKxCaEvJozRnBbuATTFfJAOR1oqw52lC0vdyiJ+MgmSHil8gOK69a9eyzJ3fyQzt8b4Z6j/h",
-	"M/knMYMh/xyIf3a7Xfi/+S11ld8xVC4l/yQpXAcAwnML+JVymggUOMMpyyliyNbasbZGaAc1LFtx3zXa",
-	"2s6Bn2flO8tZCdvv4PCiXaJZqNbl/rrDzYU6N7dqxG0DCJuULvZg92hYmiMHj2YyZ36scIwSksqhYuUV",
-	"g21zn8+Beppv2M2UmfNpPo/4TXs3hvjLmW7vZ/Htxdr9+PbCaYJlbZ6sNKPmv4qVnBbmk1lABR+kPsfN",
-	"S0hqdW/4wS7ouSGzikvRGE/JDJOGQXg21DpgwHqC+gLRISMUlDqnsIpjOSvVecFG8Jehm/4POtPyHHpO",
-	"D8xoqZLCfD8xwvwFc6wUVs8IcIZy5KxwdQbgTVqsGGfrytpf7TCDsURWhhbnWDgF2gr2wey2mRbTlBeN",
-	"N82+UpGxW7wK1PTcavH1Vxf7YOs8CNNY50E8cCGFWXYE/cFbOF+1HbW/di1pSJ0dx13zMb2qYDSrUmzO",
-	"PhVsHrmmCmkNy2MDD9Y6HDeOduma4+OK6XOquLnE1VVA6np0SHKeo/DEBVfjiu5ZG5nha1NZFIYPWpnJ",
-	"duGJRZR2wzJa0jvlQrA8PUC7HaQskup1ZJ9mDfC5xMpyZWUip5YNuNDtxSGsJPtNElC9GiXf7Y+vPsfB",
-	"1vbQvtZ4vCJy1XHypxBGHXDotjZbm1rdwCWbn+fyWhSS5vV2Wl5+L4c9I2U6AmkYuucIULureQ7NgGbC",
-	"EqKqvUpWMcfXXZn3cghCrHK7vk9oeEG+UvCI0rS0shWKvLIECRVn7u7aASpPRkBEyc1oSfaRajY5o/l5",
-	"wbRmjpquM6fG6hxUZ9mIxvMkMEyHkIFVtyXTJW/p8ONad/J39C4aSRj4A8iT8EmglA6z80po2mhs7Vt1",
-	"YE5QVjJ9biMGmy2tc8ncswstkdSpUuf2N4BpbPbReAgIt78o7jP2WgXbOct5vamS2VW3b7s9gDsBKwBL",
-	"WQnFQODNauLIDPct/InBsnYLS+I1pX/620sepRdSmGNRktTQfXPjjFJuP5/7flhZSpCI7GomblMavWim",
-	"UIpzEsgBkNfYKTIKjVMbfTi+Q9+0qggd2sgYVoxiRn+MkrU2ij9ZpL6d9eeJ1bedr/YouB2u4vX5hTAK",
-	"/kPc/kN47B84bt8d/PWttS0OiCe/2U9Lg2Ffe7RiTzqtXReZgjOroUSAv+alnE5Z3hYkW1HVhzDZ3xHg",
-	"7u1PXnucbOtRuHMn1Ao28hAt+0UWWdn4xN0uXNaekWbAbP20fMtZkdtET+epUYhEQOdk5srV9/4/9q6n",
-	"uW3biX4VjC+50Lbs3y9uxz1p0nScQzudKG1z8KGQuJEY04CGAG0rnn73DnYXICiSkmyLdqbm1RYJECQW",
-	"++e9fWICtgpMULiyKElFEv/mQiF2mYMTQ0CYDk2Rx3qhPaN0eVovg9Pdsqs9UtdHDwNWd/DF+hD+2L8v",
-	"dlzVJ3dBiPxc/bp3qEhy39ocgmpDtcYQO+xcnvhqQldjs4gWOG9UrdVfojoiIiZdxFXvbtFZwulobIEx",
-	"24YegQ/vCvhkk+YXZjtqplqbddyMRwMMHsxLI23id/RErM2jPZqdjM3xvc8NbuzoufaRHjzffvgrs4sx",
-	"f9ddx75/hOG7f3HP3b8Kys/VwFLP+O3vkHjleT5qpxyH/PrD+QKPn2UX7m4SkFQMpqsIO5iqKcCANRjg",
-	"hgMCEWY1mJ2LZkwoaSTC6EvF4CvMoBeEbUrBwsyKtKTtDdikNbx0jyQyNstzMYUqQ5S6P/PwkF6qmFTd",
-	"KgvM99xXKr5DFqoPi7XNSiWCCip7E49/3UrGr4AhyF+OkIq2+D7jjocQBauoAzMhsaHhns5Y4g3Q2TqZ",
-	"aRvxj7fRQP17JdS/J+SVe3GK93Oodx7ToRsSoaWlErq0cg6IBKeBvTJxqUL5ns/0KdhbAOUL9VSXZxSB",
-	"/kJoW36QN4avYXStbw6JFX0eAH+QELakDnSPfQLCEl8qIv2C8XE4go1vF0A1+FCQlRX02g2K7DrGO60A",
-	"QeHcSDo8bejpfjJKRqMR3z8ROk9DxPSTsBqRwZkqIREFLIE67tFD8XoYsIJx2gQWdz4GL9Au/sVHqebw",
-	"vdL8wmRpljulXE97GB1Mmdvt/Z/Iu4lC4KNBgXlIxPbkErFJypSQwmbXIAreyXtzkAjHxe5RP0fDL7pA",
-	"Fo4uC5PEuc9ILQPN3VTbhT9D61pwPkrDIM3cZna28AYRJb5Ug+FddXvI5qpJ7N43PVvU2dkddOuaD9hD",
-	"0Df6DgBLAwl6CAP3RkvuoxRlwfRk6ChV5cPYmGu1jvisdZ1xv/Zga7+dIqLfkfiAIR/hPTHb1LQvn8DY",
-	"/1AyyYPJq9T3kEwarMh2K+J2oHOVXHz1+FyS++a+bahTu//2ePZegMztomtr8OtBRmupVKbmm9Xw3i1g",
-	"diXcIykwsTbEgoYhZZNloac5XJvj+5lOa/J3LTOQc8/8UQKR7m+MJ0zkmboywuoW+ZE7lIn7nQbaJhDh",
-	"xgm3RqZHW0n8EO4yYzuU89xVz66c93Rhw32r4WHlxK29Ij4XdfvAtd2ghleATFfde+Aj/bvxEmWe69v3",
-	"10u7+lPmJfg1b4roIWXaU7iXsiBdyTYwww0UU2068QxvnxfO0L03cUmOIhvW83hj4b9sXD9nD8rKLnIj",
-	"gZq5MFYvlzvaC/f+s06DsS5TMwVZQIEqNUlTtAaKG/99lEV+cH5wjD4G37aRhScuIfI8KaogWn4ac87w",
-	"a+EPhIn3B02szW/VPaQg6ran1mCcRxviW9VyLDQEKA3EIwR+Ydso49kMlgjL08UVpi4RbIsIoOgmX/W0",
-	"7eoPCOTperb4z21DBxmR6BpbaYSv/TrQiYLeVHwdso1aLnuv0qXOlDUiLpiGbCYH8JvboVBF1ncikco3",
-	"IomGD8dzcwbYOU7mObjTIG5UkeBSkwAz8/i9bm5051qT7ZZlQd2hN8arbNJkDYhg8lxQ6x7RKywRB1ZW",
-	"QkQeM+bVlpqD0D4mi0dEylzLVExlLtUMk8XYg8ANqIv4rfCma1sUFyPoWXmN3WjcG62svPESwmjn4/tV",
-	"hv4f9IPixk3kMXUKHkwAOOXNrxWfw4c4EZTtaKfTPbS8Od/Q8oZL/HEcUDkBcGN3UH2iuKHxoR1m6Ubv",
-	"oEX2ae0hskrZN/SxUeIPld3FqpBhuic/nJ3+bzT6cTTaMrHQ2meX+WXKwhwF8BsTnCzlDA4NuFdhkebO",
-	"nYFMguTtwL+lpBeF3efi75uThEowU2ng7P/uGS9+Hb87nFyMT9+eCX0DBTUq8vOkned2dyK+6syZg+lK",
-	"LKHIdFqd612PG6b1oNfRUzECzdJONYjPn1uktPkoOBJjteIeOnQQUAMaDt4xBT5qd66Bra27YI55zU8d",
-	"aYFG0pjscqiiu4D33wAAAP//",
+	"5aRkupxzcXFgVkqX8xTA8iDAnutPGMNcaU6te1lHfaMeHMG8A6LxWhu6EkBvzSK+0WEeg4kG9Y7Fw25d",
+	"vovj/thklOWC1Xs5rHfwXg5vgyHI4lrpz+N5xUksPSBYqK4BlYdfxormfn5w7LAAnxnd7wAse2VN/w2N",
+	"ARntuo66vOrpLq0CZ65eBcpYNTSYtdKLfVldOCMxyWGNfAbgd/bUGtoHeZL7hEJWvz8PaUa7v86kppZJ",
+	"wfkq+IRrdeAzPrs2tsQ+s9UnEJ0D5Ys88I0aQ5ylNXyZl82/3eEsv2Davhm6Ur6ysSCqltKwvUvGclaq",
+	"Hjl2huAA5gUmsWFCRumr6a5/07DcrL3YkKPtl3FMFVGzLGMsb7Dv3zZ2Ta5zvMuZWA/PW5a4guXsLhns",
+	"elk3P8hhlXKzTnzHD3Lo4ju+NIhL6wEMy60s5HPU+XgMQdrLlH4Ha/wlIrn4k7pZFsgPcrhKP3wvh/ej",
+	"GBo5/EEj/BiNsLpI0axzFkg7ByT1dMiGXLjCuRRiLEQdOv3XGUMveDkTAmmlfx9g3c27UR+Iu6xL8cac",
+	"/GV7y4VCsQ9vR4lpTlRkzGVAQd2iSk/pJJ2mKFm/aNhabHwuWGzp+ILcj31yfPTi9NAchbdYxLAkb7s7",
+	"z3ZBm3tnfhmR7f7us4Ts9L/ehm93+8+fkiHXNQMwy7BYEst2nu2a2ShqXsNP5lX8ZN6NDvylD21rM3U3",
+	"A7ZWmL4PbR7G090eOYT4IsOutozc9nSHILVRCcn5Bdc23yHtnT/pWpQeqwJBZIXIlUMRwffMKsCLpmlA",
+	"ycH422it1R7Ga4WTebobOe+v2GQY830ckikrlVH2x5IMWSHFhUeCC4UIrBWg0DyAQOdck+GcFPKCi81M",
+	"4k5TnAP4zcQIuRMY3kElAojEB67OyTUrmev5DlnuWsbrwB5ShyEAtUwQDE+2E4gNbvs+UAhmyqyeDoKl",
+	"MCAAUOE+1shvV35zP4M/LGMjAbNKm20sGx6uFhShzcf7XnKxoq77HPMtIUzQet658NAZi9wQTvlii99x",
+	"/f1siHcgiKgAvme+I0Jeh7fKsV+aAXRREoi8sHxmKCDxR6KFZaYNBe+sjZ0AUdUQDoLDPHCxHTDORU3q",
+	"TXsH6xvd10RgR3Jk0ddjwiEueIWDjl4UB35ud7h2NFt8LC3SHA7gMM839KeYhbIU05BA6H6R+q1xXNo2",
+	"t5adhv4Q//ddOqfcAre6RXCFVom8eIHvR+q1POxB8P0YwTe8ea35RBg/xC26IBwVG17hDP2YT+RzhZpp",
+	"qlmGyUQ5ywpzVdP9gXCfm+5ZkuLFdaC0Cxw3r0cY2TGGqUGuaU8E4vI1zv3jUWbtoR/zaaTY4Z37J0ME",
+	"z3ghQay4JkcQ3ueDtGQZBi5FvDHw2tKC/5gaxhQTdkOM7BICVCawIFHJFEJDNisKjSNajSFpR7cSOxLb",
+	"WwM5coktWkizolMplKtfnDF+1ZRDhXS7YM4/F2SbqNujHv0bxDTmkSCiZaCdUcYdN9q+czNqw2PBn9ev",
+	"5KbkrMxaqvD8ameD53Af24cjCnIfDU9p5XO0uetWd4KAvbOjt2lQsNm3K5eA8K4Z7+5W3PzakIz+drbS",
+	"nGVnnzQgvUtrZbYXrXG+FxMagysfaF4x7uvg221leyKvhfKFgsyCYcLmtKDii4lWCooMrKKPP0EpCe8b",
+	"W//5+8vWiF/cF1xNCzqPXNxj/ERe6mhgZEk1OwdvwEreAdWbzYOQM8JWZi6d8UjVjhAWSKNbxq11fadq",
+	"Q1spVYfn9qPZrFjYsLUqFLDrlcsfGntWytjrJuDX5h6vegNfeztZ9HJCFtN5yTQTYIzL6VzF6Lf93TXm",
+	"k58M3zPv1Ka/83RvRcSDOt/pR+5OkCDp85F5IN7u9Bc7246X4buH22/FsmWSg33E0U2urMgwWTAt7UaD",
+	"z255TeUlE0vHdfj2BA0nCou+mcNhpRumiFEEzX/6wDD3+v1+bahPY0O1Nt51V6+pV7QQA99qtdp+epED",
+	"lcTPc20ho3fpWqB8fVZSoUZI5DbV0kt2xeVMVbDo7NowypgoPCrlJM45ShIq7Z6TmGbAZKrtABXh2hrg",
+	"wJzUxfKiZVv8Y2c8G8qmvr/9bKW+r+Um4/RTTmCwgAE1rOyt69ggVo6pWepVRnf07Y9Hp1vb7xA2+JYY",
+	"DXZSDnGxUbSDKnUdLYHz1v5is3qmTKiqHfLKrIkhAs4wdoD1cgJFxvb7DVU8I69mhQa8phktyNuCChbC",
+	"HjVc5rIsWabJWJaKkSHV2tpkp2DN2rDQk59hdH0xziBqqokGsTzf3fv68V1Ukj/EUAZ5LRZ6SsgVK4dU",
+	"83giwIYBJUiTuljKd5M4kheYPO2NTiB3L9o/Q2mD0KKsIQLYgJtV+hY0reIFPWq5NqqqKbvXX9sCFqTz",
+	"fIDzc4Jv7fUjlT1gKOdaalosYz3NYa3QqbHZdKH8t/+hoWz7eO644m02k4uLVXnWNh0ZM7h2+88hK7Pg",
+	"mUbf2cdGvEULjHwvr4mWZMRvFmIVf1IsPBVwMPxEgEkbtqkBZ90D2EcCZoAaLp07VySjRQGJjFbywnQj",
+	"klpi2j2xXmknmDUz4Ev266YZD0yX8yVuMYlxnZ8k+mWRkX9/dvY2TAryElr/eexIaa5jOBpn5msPkrBA",
+	"XBBCyF/7diITtx/89O6ll+uNjA8n1ZYzUi1dtoR7+6pHTXoXRnx3AZiEoZd/rdrruCxBBI01TgSHMMZX",
+	"Kjl2CQkxJ1SRKSuh5jC55iKX1xHTKHYV2eYj30D1bkVE+vFMEHy0nq1Sww4H3uq2BZ82l8S+UBeh+ysL",
+	"XfrRL/QcXTdmgyveGYV2Q4EHUAQU3jPbTIRTF8X6sHS2FZYHYAiLrg/F49WoLKOy2h6hF/IOr35L3Zzj",
+	"m6yYKX7FDmplAeCAQQQwgnJ9qgg1XIrlO+vjHWMxjegp8Ps3X9xAGye05F7hE27zeCP2fGvrWexatKyn",
+	"kUBw7wmixyBzwQvLSp8nyvIDwmhZcHCUU+FKfRj2PyIT86JtpmSLlQ/ubgN8FBXOJ74TLqbpXUuULn7v",
+	"wSHUbGh+NaubUUEu+BVDYXhv+1mf/Os/93o7va3HvVo5Q8AkHXFmEa+P5GRaygmH2tt0NOIFx+Q8DNyF",
+	"WK8pK5UN9jIrCr+/GWFtOTOumGvqnYwxLfNt6HLqkRQ/pCCY2hiPTE4txzHMCzD88gkXKcIsmQctBJHa",
+	"vy65ZmkyEOl7OfR/1oCH1P4lmy98V7IreQmPorbvX0VAImcXsF/3SApqJw4TknrNIFXdkQePmGU0o/UW",
+	"hejynJrXW6KXICTZZXFg9ImRybRaNPi6mDm7Gma5Kssnjr1hxnDPNBdo8TGzPhCaMPQvVWvsrSTup3AV",
+	"nZnE/RYOO/qde8uaYNwz7k/3s98U+3t9k+LrzJRq8TkMS3mtIEHeGs+oC4TgqoqhuZ27wdlNuvxO86OR",
+	"Zywt5MlROlPMnyEvc8d55FpBY645+/A+2drGaHsCYF2YVEcV1Aq10I1NHuvz31aty/b2XSROvxmFA2+A",
+	"wzG1acRYBMTqqOAA2IF+vaW7vvV8u9fvbfe2WpOHFGNivUB2WGF0GLNqmaXIwAzGxWxJ7aCt/qZLuwF2",
+	"mGIF1te8S7dUrf/VJZzXGMMKx9VMsfKcXkSv2U+GXMBvjd1OLGzN9t5TMpzrZk7dK/kPXhT0yV6vTx79",
+	"bWvrgLzkYnZDbp49PX+6e0DKq/2t3b1e/zH5jmWX8sl2f6vf3+pvkW95yUby5gn8ul4SgqMRMfSxxcWE",
+	"k12bdCOHoHY4a8QiJsBYarsqxspeyvsJsnIc4CHK6mOirOwqqmORH6KetoH69zOwV7frYF5mIo9Vqr5k",
+	"bHpeY3PLlMEfGdTKXZ/bfVg+s5jyUik/Fkil/fCyeAtnvoJt3Ye5UkHH9qK7ATaPFuDQ1+ZgIZhUgCaE",
+	"8vSYTsFdsIBr3Mxrb6/7aps4IPmMQTgwBrAYuXhKjbp1l1WFxjRKSF68PkUYs6S6Si61FtCKdRyFOqmV",
+	"n7IovOHbPisfCN3cm9cadfkiqSqQkVjLUMEmVkP7wCSTThtJrdV5isOJap++75CjzLwgiTcoomymqTSb",
+	"JqSk4pLlGEoNKpceo3mcgvyIVS7oUM50aBS2gHQ6EEh8XBV5M/JQx87el9i68tpWsZYCik1DpFRlRG6B",
+	"ro24P2mp51bxzey27ZO5nFn0VFZe8Yy5XFS/kbJRAd0+d0BSIQVLrekF5s8VuS4lFAl1sEnhbguswetC",
+	"lYxmjG25SlCuq6giArsRwYlAvMSwIHokxeFsSQHvMGQuKPAsi3xlkesxo3nBBVt6rMrqMEEgPxmxa3It",
+	"y4bBsVOrMO0LbUdDjQyvYY54rQdaElK8RZiP11BGEwrBXsvyslEDwGVjBPtcKztX551ugOaqtBBXqNEu",
+	"RxAuLMv0wKU/Qaxf+lq6EgICU31Tl0JhzwvgOHMxYxE6vLK++6YV3VscNauTwIMT6c5JYkuOD1HxSCvT",
+	"/m/mlQ9pS4L1hOps3OYliUlfmD2GbryA9u77AG2A3xDsmouLFKmdpbvVvQcY05EsbeZv7soFJI3TUa8E",
+	"jNTjAHDHqT4vubqEDqAAwUxDQm3iLoVjJCHg4ghhrTG5rIDKEt8482SEI+2T1HRu5mFxMdzhwgOjZ9MD",
+	"knJx7oab4tiGhcwuWZ6S4ZxQj05H3niQBh+DDo+jNcdivLscRBtYjrmUl/DJTrmTdGwHgMcI44PkFD8M",
+	"x+lqcetrodgZkuAJT5D3jAQyvHw1SuGwk2M88oy3hX1PCyr2yahkmHK4U4sp3d4LMFNUYlaRbO3BT3v9",
+	"fgKaXjYne338KnFhSnb9TKvIwMzg4Nko5T+Tl0xEUYZ8kFRSw+RTLCuZ/iOh8h04vBlDPUcNzvyx2XE+",
+	"3z7iMntht9uXs8XhZVTYlI5aFl9RbBbev5bpDHusp1o2sCnwx89W8RlGWO9dy8vbQODMVMvxfHc7e9Wn",
+	"qsLcHtacs2kh5514DTUIvzsHtnTe4pWqF52uioRg5B7ebNVa/xs5XuPxT7g6pdTrI2jAwx9FWlZX6gWn",
+	"SkQuge8Xzut69h/wtERur92MOOOwWNP4yH7NYysFahmivrdSMJVUq6Wl3eVK1VlruAC9fQr9NkKiFmcA",
+	"C3E+LVk03OdblDUWwv5ipyrPrs5vvv7x1+1X61kZXaR9OAC/fTWS3MhirZGJ2gFsuWHVPm0GMwpc95Yl",
+	"bi0Pa8cWXcZyTl4ol6mm6rDpa7AhC4IOgWgxlrS61GMYQ9e/Q5bVHJmw53v+JRLvjfIhNiI7B56D+WKi",
+	"QBuM7lVuTpOq3drZhmHav7ZWAKk7nDQceOv5X2WItxH692GGRyn4wQj/MUZ4WMN3Ut++KiDG8ASMPI6Z",
+	"THU8D6luFbUXwhcQvJswppVUQV6xsqDTKKqzRWFeAursuDhyFRvz4zGe+wR1YQUq/2TCck41K+ZQhMvL",
+	"63Q0Ypm2Ok1TuGskKtVAoR3otI8hjkfpxTf+49O8veC0Tt7ZXZPZddPOYK4/cz22QtDaJkJHYZqQxjqu",
+	"f595UeiAqArfuEUsGp09v35Z7v5V/Puz4Q/Z1vfqf+VPv5v+W3+HHs/+JvdWIxbjKNaDLPZ2gSp72Alt",
+	"boHUOzint/XFIeG3Nc/B+HNnvjgc+G08ceHE8lVhiC5SbhkbK9uaanHJbW2vETSLTcZO7tIkSSpyTMsL",
+	"YQ1mZRYDW4mHJ790b7tkS+K8Gly1xztsRTMljQQeiWixtDGyNF+vXBloMum058CFmk1EJgk1rjD0TZbE",
+	"xnlVVrJKjTGXgxWjL8ZYdjtlbB+rxVvrAPq4hI9avWKlwlJM04JmYH8WxdwG4UNFUuzVFXiKMaKlGl7S",
+	"Wc+m0WB1EfywRQ7bsrY7Hy0INJPJnBJaC18J5xU7kz/jyYpX3xQ5eLNcJCrAZCgbLPzHt9h68K87AjGr",
+	"DWMxo83/BedoyuS0YMsAvt6xQtJc2QwhmpMhLajIbALvQudcmaOUn7d5vtIL5w3mZq/1rBQsJ7tb/QTB",
+	"McFBg78i3iUMc8SvGIQ31uy6XBEmoDv0LSniukdvjVn40JFwgY5l2405pytlYNt+u85kQ9oNg3fieCT0",
+	"Ex6KpCpA8AiAw4PHnok8Yif3e/H3paUz7W/WV3ZeoYWub2e3K3Peks5xar5GdEVD/hyALiLiNZHWK9us",
+	"YC1wzPdpe7esrd7/9XhT67s3nSElaqPkPwE6H6xUlYNh032VdEHPFryzQe0/u7F6fXutBe3CqO7GRHGO",
+	"X6pF93NCWiedWVnEMwHrHNBX7VXx/L8gWuEJxOfbjMD1TMtmEHVu4QlVRfcWKXqTSrTdiXXsySuhs63Y",
+	"cIiUpgXEzMajeRXO5h2BJhACUq0OvTvVtPSSv233LoGMZpjHcz6JeVDtj4QLMuFFwWPZhs92NwQhCyYS",
+	"lL2oBzy59TLDzomc6d5aLi2b/jmU+TymQ2Kb5tcAXtZwNcw9iq7ub4MOzwed/cGK4tuDTjKAEcGzIeNj",
+	"+aDzYVnKNOZAf0zxQjc121KY916VTI3CFrjD2LJmqLrskh/5N824P1jHRoj/ZUspBeziLuZp+7ZNLSnJ",
+	"eB4HZAjyr5sTWmByUeQ48Ky0nMQ29RjISnjT6oN0t2XxRDSOdGQtmzu4hGLd0iFmpRRA/M0jpqIF2d5a",
+	"ijqd5NMK+k0L5HJB2Y4qBvrxqeXmDRx7T5e79YKfG67smGR8ITBmHa0M6fVYsewc4RW2dwHdfRczVgx9",
+	"H1LFnu72yHdMsJLqZRZ9bOjV6Md/e14+++7H//VreXb9/qe3L56dvHz77ydy+yV9SU+vN4cDioog5sKe",
+	"EiOIWNF0jCEkKK7NhgXPyInQrBRNAXQNkaR2hHY3BAcyw11y3V64egRtBbvgV2cRxJh9LeGPQDGI15w7",
+	"n9AYcTuTmhbWgodYprYCXQ3SLIqe9nmMFTDrFall8EyCt4cqXzqsy/NGyOly/tzevV5ZBQKei+H3xLXe",
+	"DdXAMKk+rMV2dd+FyLiulGIbSlsiTqyQgsWEtABKdg8DJFfKaJhUtiGLxhiku+fT1u1qF2S9ikn24Ub9",
+	"tmZc+afSg9cqrNSgQFWRpc+rYrpKLfdgFYkpl0H3AeWpUYEAUaZOaiPntlGZqXmQbqVUuh1bFbtRB9H4",
+	"5PEbTY72EMnxMZEc8dvZDl9P8pnpGQqNWMptRLiq2gYWchO19LQKV37Nck2NUf3M9fgwqHC7nht+8aD8",
+	"tnbV3DdFblTYzexrDWPMhxWhU773dXzxlYyGkmdgXu4FK7bqrjqgivu8qQ839C5u6McH3TheRgDr0Hl3",
+	"S1bpg0rTeRVFBQWwuAg72Vqpb38xKvZn8kV9Yj36NbsGI1qlS/fIixUOFDQrocfeOczNiKs6pWeL4Wiu",
+	"JKpNVbRQKjWXBBmyTE6sGT7wYMRKLN2rlm4W6cvS1Nsu9W2iyyqq2mRnbYemZmxB00p7pNnaO7UiwQ7H",
+	"shZrc0a9KsasfsKhccWyWcn1/NQsA853yGgZrbwXBK7tkzTPruzcd57i9LeD+JfAr/aUUEzmVzPAoIUV",
+	"B+qAHfm5mCOCt7QV0wliGq7Hsgbh5BJic6rGQ0nLPHHQonG4GPKzVSvxNOsxGwgo6cEVTItSdW7HkOIt",
+	"Nt1+pUgpC6PKa1ZOuLA31OKEEShQhOWQzRojwiQt2UD4EkQQ1QNJ+YYdVtzfpg0j1hgXgMMsL7mvz7Hf",
+	"OT//XirdrY+tWjg65T8yIwlB7buRbMuTg8TkUhboTbW4wSInZy9Pw5xVRaAYhxsWqcp32AASpFOQn5wM",
+	"RLosYf2//u//h/w2pmr8offbP6RgH9IEbwc5tIBRVCeNzkvmoPsBq806WBq51AMxEMcguZm/Cbsxi0zG",
+	"jBZ6bI8b5Gcrkh7O9FiWDouMfAPHjpjz+1//+z9Sl1DsMEZw7YG3D8R6561HjGKNI3/37RHZ2dl5bp77",
+	"6eyoR05e4A9n8yk7eWHrw0Du/BUrB8JhOnylyMkL001VmQrAK+y59IdIS9kjgKiMzaZ0Oi04xkq6fO3/",
+	"+V5JkQJS4EAgbraHOwZoZIS4qwMpE4pZeyHOsy1mEyIzpxaBjJcDYeMIq63w1iKHQu2gf18c/ZXS0+7h",
+	"25N9spWGvits2xyyytTkI68IcMKBgEsDadA38x5p9OVBA2kNYnjfg1LA27ryOCYBpMkW0XIgtraftdZA",
+	"3e+mruwPuwYVjJgDxYSG85q7q25GgYFFA+HmG5bYSCuxoVHs/ORFj7wxtIGS3f7ush11LQwEpPCnQuru",
+	"SM5EnpIJo6IKLbT400EGKldQCDxS27FOG2121EB42xskMOELrt1IfRpywbQiu/0d08RQWiRyX3iLvOLf",
+	"9MhbqsdqIGCUajadylKT747PrHBlv/j++PCFzXQnE6bHMld2Ycluf8+CMBwazSWFo/fWEVM3HX7BhQJx",
+	"GEiDGalhXFZisQnZ6KWnufULu9OUkJkoYL5mlT24CKDlK6TgSk6Y66VHTmtkw8qKKyj+QFQkfyA8zqYK",
+	"g/SIRzYI1h0bJmlezs/LmfiLUY3SxJfbB6IXHHSknw2Zs0eOrJHfHlrXKAqzYI2wIgPebJqN6zuNd01E",
+	"0JQx3RenkbMplAqWCG0ZZOpDdRBIxu/3+8lA+Dz8fr9HvpmVSqtaiQKSelDn7ltZ8GyeAifzUNXNoTxK",
+	"f00fO2Acc5IbSMrkUXqdPg7bbTSIWSMVH3+UllWDvhWwzgwEGA3McK8oB5UVJXXyKNWmE4SKHrK5tK9j",
+	"lLg70dvP7Yl+x3Q57wJXTP2xUgMBdiDFShvvBm+b6yj3yU4foQue9vtuy8N9AM6NIIaCaQBOeUQFOXl7",
+	"tVuhGhoWBN89JU+e7j62m4tjNOqMb7eyxWclyw35o4XTX3zg+07fehwGglZEEs5aOK5vcDW4Tuz1q5rE",
+	"O0KrIcMf6KDQxChkI26at2XrvJSJTStLhrafk1RL2Z1QMe+aEc1KppBcuPiCQFMfsyKHOhu4xEb0mdLS",
+	"XEKYGHAc0ONLRicqIUYxDG90KHrihuGxwY29pni+ZuD8uwCduUcO69WigFxB79t98shck8dQQYc8mpby",
+	"sSujMxCP8LI8xuFKAUULbS06txuKi4uCVeH1TrIZ02LklrftXBpxyx/Magnt1NPYWQWxteAZEwiAZGXW",
+	"V29fdrcB1RC0Sa8AXl9f9yYImNiT5cWTV29fPtnu9Z8EUPgdZJ+dpGND4zv7na1ev9eH9LApE3TKO/ud",
+	"nV6/t9NJOlPDVUzPT+iUPwFk2m4hL+CrC9TcpKOxJzlkWih9aB57aZ4yDZR0YsR61aomVo88cVWSVj54",
+	"hNYn82QzfKyYEyY0GBecFgDwJyi0oKMkSJAw998j30yDYDHHRzYDdwAd49cZFtK324XoK1Y7o81c5O1n",
+	"Ec106bSsqIITW/AoO9cquk/ah4RqTnRMT3c3HZJDPOPK8tOEDOcgfR16YDX4wuV3J1VFK0Nz38shAsuE",
+	"6krDqlmpPi2TMlROz1sXOl5WZ+m0IB6yAkfvtXTswiarftcDOV/adxOZva1zH5u5Wee/VKFPcJu3+31I",
+	"u5BCO3SxQFZ+byP/q06WGXyAABwLbT1xoDy35lG7MiUfks4ujiHWtB/rk29o7kpHwStbq1/5CTim0VNZ",
+	"ji/trH7pW1kOeZ5j5vVuf3f1G6+l/tZoDPDC9vPVL5xJ+YqK+TtXTeJD0tlbZwnQDEgLX/1nb50J/SS8",
+	"GIX2KQeMCES7XjowMRqZ9yeZ40MN0f87gpN3fkk6N12FOOwhXrlptsEpnrAbo3oEDGOhfOGsFKg1u6MP",
+	"0gMgn7niXJD3Bdo9K1kF4Tys4MGwMg43jJsZTuvQFSPKL3UO+pm4tAWwtra2yb/+8+ve1mOEODMLWDDN",
+	"9qtQWozY0CgekRTufNojJ4Icnf41CSDKCi5YXebNZDGbCMS1SCyBRDn8h9M3ry3OJLvRVn2jRE0BvX/M",
+	"mLYIaUZI0Gg8Mtd7VlAzUMzccmbz9Kt0mfAzELgVNQi3g0pXhcRK3AyQUPDp7nCm5lYSqbP6Y/h9CbNf",
+	"wAYxRw94renLTN0pX0aANcvWRuMsRQuJXBUomamrwHOLf4kcKNYvmxLdB4nhQWJ4kBjuQmK46do7WJMa",
+	"Io4mdqOfmEu79LkPsaqedt77hgAjHd/detZ/7ClMJYYYigf0JiQ0QTz9Ec6h+4KrqVTcOYcr9xA6ypeM",
+	"70F6+WzSC/Khpvwig3iYzeWXkKgs1XXDqsifS92VjZCXKPlsIwb48GYk8FPqDsGCrlYe6rT/4Q5+Xg0i",
+	"3I1WBaJ2s2r3cLHUUvQ6Pvkt+OtD6+X8joV3s3M/J7aNU9Vw9EP0g0s2fzi3n/HcfsfA6l47KLc6qZuS",
+	"/uDQnLzofPhl9Ul/kstrUUiatx75F/aB+rlfqpS9cWgoBaMjVGKzMeWiBheDv8mSDKUeV65W83UQb7qp",
+	"2jaaFQX0FeJCB9+Z5jtJB//85WOZ0JRNusFqdrHZzWTONwJch1D38O3xKwI43+pBlPzjkAN3g+o0gVBl",
+	"9vsLJg2XbI517z+mn6QzlbFY7CAUiKvK9mY9hIHIza6YgHwi7YK+fZZ4epKzyVRqJrJ590c2xxCSgbhk",
+	"c2zUrPkFSq0MC2YISTI5hQw/BIa5ZFPdI85euNt/TviIUHJ0+g58mGpmrjvLfQsDgZAU/MrsoekJXJ3s",
+	"ipVEaVmynIxZacu88IVqNfC0j0KFZ5Bhmx8GomQTecXy/UiVPvsSVr2XJYKGcI/5ZIMKYBxcWQoasa+5",
+	"w/gjVJjcbG+D5YbwtU11d0MuRxzLkG5IId/+eHT6355VBLJHXs2UBhfzkJGMZmMM1A5ppvmye4QRdJtR",
+	"y+SB4DYJbn8NgntkS+Yjhd5eZyK2JjBSzT8EXf9KhdRhKXkvGRjk3WFqofeXbL6OzvJkepmpre1PR7Ed",
+	"jazEORdfA/RWYOgeL1hCmMjKOQRUOegiqtS1LPMEQlR+hvgelZAf6BW1BX6BUlCRMYVGt6+3n28fkMPj",
+	"0+723tPu0TdH0Nv3rw6PuqffH5ovH7vAwpVMZCAKfsmgGpfdMWtbv2TzWzAYmCThaiAcPFuTyTDuqr8K",
+	"b9HHBVjNcgZigeeQtVjOMmpvyOfW9t0QfLh131hkkjvRdXF0ngrWY+htCajNGI2/ChFr9JALWkYqSsSV",
+	"bLPXD8zmS2c2WztrsY2XtLxAPrO1t87MbYQry1+xnNOz+ZT9qVmbl1dDWmTUGCOcAXm5L15ni6F/Ml53",
+	"SN7LYRVKifK3Rzj28elcqRkXF1DeEKLPLRrxOdUQdq+YDiT4o0MyNvQ9k2LEywnAemIogW85o8JSmZnI",
+	"IXT9ZFGFsBXFfRpCiJqH0Yw2NJj5QUinQ1BbTj29ZPMjOZmWcsIVVNmHaPmapoKs23yNCtVAQA03M+4A",
+	"iD3CdRAxeqnB6MtgPMEQccwfz3w2G8APchj3RQRngitCC3N55vUQC/DKcO+39kcFjxlwK4sQmNdizOdM",
+	"QwG9C2ZPttlhPBkNpvbSDmFzZrTd3/7Ua2SYs7mkPtwYaj4uMObbz+GBoT4w1DtjqEhePt4rYImU5ZBV",
+	"tcTWSLgzX3g0SPAo5i4FuBbV5SsTQ2CMks5EBuWHg6g4W3/YEKY8Z7lNUAkzVg5DEGtQzczVyjAfDhNy",
+	"XAkmIEMePx11OOt1lggftOCCe1FNe2V4mB0rpuWZKRp9UVmHGdjRfPyeLhGwlORSQ9DfT4JD2pYsyWG3",
+	"oENWbBwLZOsCtVOez+oWrxYS6wG20VnclbAA15dNH//49OS7Ws1hLFTrasBZmmIvWJ2c2C8bnvCg6mor",
+	"Idn0SlsUNdeuL7WmIDt78V6/5Cq42J8j7OVtEHXpYgP9xTdEwNKDNsfkr23xLtt7O9Gou2gMn63Iu+kF",
+	"hnT21mC+hY2gJSNTLoQtnmzpr1SsBofSNlN8sxORoIJ6MosHqGAUUojTbkogm1q5SvRGr2iNapRlm7e3",
+	"W4Pz8sG64Zf1R+wV6TaKHd0zsV0dghTs1xdPa39vAUV5jch4ahl8u4RithvHIaVPBYXeMcDby1JIN7Wy",
+	"JNuC/3gLssgxH7jKP3BAAwMByeA2wV1pOrfV0bzogjnu9j4H87MPIygZynLmR6MkWWXR4mhgDmnwoiPy",
+	"Rol0ZMIZox2VN5+5drXY8SlE38D5D4Q1VEjhqIqTxnzKqO0c8jxjE+DKr0oNTWI/NEEk1say5xJ9be0A",
+	"szwDcVHKa0N0pmbwIFjOpoZjWdQf4J3W24ornFMO8nHG7NRcDitOblpQMRA+anx7L8Hi5LLEiuT1EuZU",
+	"G6qnIMliYoRP6iIpQYP3BBcIsP0BUCx8/qn02bcIvVGD++aQwU9SM6gu5IOmK4TvgaixamtwmnJRozkR",
+	"ow7K+MtE7w1tOqs59Yty/m4m1nnynUuF/2SmomriFrL7ni1FwcK3COnBtQkJRnU364aR4zN6samj4mMM",
+	"Qlv3uBSCXQfLkYT4X3VFxkh4KX6Zfub1WcOk4+/DF22bejA1fV4h5y0XNWa+iZBzXXIdtS+pJ79Vf3xA",
+	"+cdIEjG0Q/O9kScW2HniHUhWQhIS6sCyEoovFldMgWASShQWm6OgmpXJQICia6WImVMfUMYKJC8reCg6",
+	"YT3yxokfoeBSOVqsRLSPgV11zvqcpNXou1x0Z4qlzjGS5kxTXqTYOKI0BbXF63wYhKElKrMdDw5mFSvG",
+	"Jf4YVjx6RXU2jkVw7bbtaP6HCynfnFKtQTveliCDghP/W0T2/d05f/EQfiQNSeLh5N8ynY0/6ui+loK1",
+	"Ht/PI3B9tOhgOtiJ3b2ffC1vlwPKiGkeBJeTUdcsRhdWI72TQTzEiH/OlJHbXbjbBYSHtv8RhkLApYoY",
+	"fpcaBgj4lKr8DaPsWgYNDwOX5jrgw0J6ywb8iNoKqsDOyBCKAJX5ZCbMN0ab94Bci2x6ZlrN0/2BsNzU",
+	"tCWUZjTfyDFlWbLFdFvBkhGW+i5Y8vpq8SfXdC3W9hen6dq6DXdNgP9AOtiXLArds773O9PcZIlU7lOr",
+	"cE9yTi+EVLzd43eE+JQA+Ad+fWfFPTp02JWPQuXu6PDQ+e9R03vx+vT0+Oixhe700eMApDMrdI+cLACs",
+	"H5AUzK3z1HUBcIpw4Zs+RQvYblE06SWzlt2t/kB4S3AQQj0n4Fki7Aa3zYzPIvGpOrxxUxPc6+8MROpX",
+	"DLAs5EwvA8bZtZ5ExSy2YBs8jgPws/g4VSetEDkv8JE6t/lk5Pj4hk64WEqPcTud6xQ35CEB+XNqcPaE",
+	"1IjIV8oc+PsXLFdSIrzwmwfzRiTYqG/uqMLZDV1LNQcSetYAxkorn30nR468yCtWIr1x4iFadaysCiBi",
+	"1CKwGrJCS+Y8VwnRUiaI+wl0/b0cehhSBEmKXPK/wqLcobvll/sPYz1zeTSAC7tuHOtDDOpDDOqfxFQP",
+	"lKnueRfy+mOkPRvztQxc6IV95k8cYAXFBNfURmG1XLXGtvAqyxOuwaEfJlHY7Oy1UdTs8+f4/B1guaWX",
+	"bP6XK1oA7rwsIfEjxYBBMSfwQ9tYYF/alnxn6/kavX9xMV+JX2F8MvjrvsPB4MysEQpm3UkPYWB3HAbm",
+	"yeAGAbNtImYj/qItbMlqrPVcLlc6RxElpSC2EAtGiXE1EFAvxJe5SE2DWNYYsrug3t2SeB0HxPanitWB",
+	"SW8Sp7N1x323uowsiN7ygJTqJD0EpTwEpfwhJN3DPPeBG+uS3Lhs+2Q4Ky7BWBDHFTJqdiNByZcHKeb7",
+	"gPTwHovM2cd80SU6GrEM8yrAPGdLQrr5QeZuWHPGWb1Y1aevZAfijRN2LZGD4BYMCSYyy2alIvqaZxi7",
+	"4myWEC4LGRQpOsZSn9k5Laj4StniLQhwlI3BwOBhwp0kCvVtzNwtvEY1J/jJLwFCfDfCRye0MMImy6Eu",
+	"lEe+xbgXQWYCM8KgDBkUpEEo8gTHZFuGkOLrsSywaNLR6V8rTCYVYpErAhtNuN7HLjI5mVCVEMUmPJMF",
+	"xNHKkmg6NHK0vmZMuBJoj7ggdCAAHD1VbPqXg9SDaEMdqxEsvS3IabcG6eljTPE6+7b7DFSPs2+7W08j",
+	"aWEDMZxrt58TWl4mbiHmCMo+LBm9dGXizC/DgopLUspr1SMnWrUBuLtlQwT3fZKaf7FAo2lbjkh6zYs8",
+	"o2WeJiC3Qz108zlT5fmUTczHaSlHvGBpMhDptGQjVpYsPwd8FniSmv8GMoP7C4r0pTZtHTWwlDwKtAUy",
+	"pbyEyld4d3IynJPrsdkpNaWZWZEE7Vm/zqT5GbYE8GHTg/QxmMZtWVg4J67emRGUQJbvkcOBqI5aKa/h",
+	"wjav5wE6hmlwKm2ROnxQeUgWG58tuQBgfzkaCBbU3XtidkA9SW2lS7Mdtg4VWG2gmrcmWwlJn9h1qVD2",
+	"YwLWN7PiMhSy1J9MyjLzdzPfCHP7/lzJwRDfAbVe7cEIaDmoXA8y0IMMdIcyEHoo9/r9VfqnOYeVLNTZ",
+	"QD76DT8sDdI9q2Vx2xDY0CVSFSGOlkRYK5L3LMTgIpeMTdHIP+ZKy3Lea4trvaXK+hDT+mcMUb2NRpG0",
+	"gnvf8uz9TNezjN9f8OoaVoiHoNWHMIM7CVrd6AreMqYA3l4RqPot6oRhAjtRWAeUzsnMHUqbbGrjOjdV",
+	"s0hEy5IlKFqkpFwxNRCphCGp85JdcVuV/iR0+NuE2xqAvy9XXRkHPbAXNhdCcO37wClbV3WrTxRRYzNv",
+	"KZx3BRUiMwo5UzW7M2YGuw5sYVwHBgW6srLYkgeYTJsGb1fzwkwbqhFPWbmRYsX+gQgUz320VFvty/Mf",
+	"ktYwuGg+r6zaoZWUKikGIhxEV840hIGmNsGZNg3rVulxibs24squpaGt84FYgWRmw3o/UiL5/CG9MIHP",
+	"FM67lBX5UN67Y0l/4jDe309U7p8gtANLwVcwjZbyfKT122l36xeTst6wey0p9VDL6UFWjPjcg9tw92Wd",
+	"PkambL1lv9soeeSnf/YIeSe4PUTHP5CiaHS8I0eNyPhPq8G2UhvQlG4RCF/XjqN+8TdGIWwonVj6gNc0",
+	"UxeibTTUGgC1VRUbtWzM3TTEO3d6qM8BHctZmWC9bRfxN3WgSAhL48ok5DMGdRIseHbiqV+FxGDuve2o",
+	"W7KMCV3M00o/NNTGQrnocn5OdQpKvqFeQShWgGBq1eMTQbYtDpQZ1SKhAhRtMpKzEvpQDsbJ6uHwt9F7",
+	"7eKBCz0Afdrqo4s0t8quljBZmAktVATZ6b0cDsQ1NW362aWo/qYkhU67w1l+wXTqcb0UScuZsLNeoIUn",
+	"5kzdURjYQw7BQw7BQw7Bl8XN4H436HojieBj1EygVZ+GJZ21sBW0TSLAjyVyUctkjxzW3guwCQbC0FmL",
+	"seg4FED6GelTzsoeOaZlwcFfaYs8oJC5itcMRITZtAzEMzRZeuQD6yWN8kUesNPQMElWMLIqWiVkYF8p",
+	"G7SE/MKWWEIeNpIlSW0QsQ0sRokeGBP4hGcsXtpBsOsHbvLATR64yR+0ToEhs82KM3fITwz1LLhgrfaU",
+	"E4esagZhFBSsQd8aioI2DhtTgpi7Lp6linBpVoSLw4+fubH9ru2jx2bNVltGayWEfEjOg1nii7GQ2j1p",
+	"NY5+LiPFrdP11xAJ382Eq0l0o4k50fmsYBYauyYTtSXMP4gmD6LJg2jyx02Wb6B43F4yQdGiVQx5CZh0",
+	"+FCdBGNwC0kPs4xN9T6BuHd4sKt0yegkXXSPUII/DcSjn78/PPv5O/L92auX5F//+by3/dhwYyN1uc6k",
+	"zxuy4g/C26cvqdJd4O7dkxfpPoaqsxuaaYtXnwwEIEiBSugSWC7oVPVIyvPUweJCq18pcvIiISn8kWIo",
+	"73zKEpLmVNPU6MnQlSE/P5y+ed0biENMjYJrC2IY+LzIVh133/qLiAJcQCqwa59OI7B7LKTrqp0OhJ0w",
+	"rpLNsIGC5pAQAukeQDfGUD7dVrUTEhsDRb9kajap7NUnLzBcqrCvWsu0vAizpfBtrowur5hOXWoPeVvK",
+	"YcEmmI0J62FT+2WOlX9x3bo8txnkebqPuU2hrRxquVQONrebJSMTrhQUyjrzk0YcRdzqMS1GzlKR+Aiv",
+	"Pe+0C4pKKpaVWOBRMaU8RKOcMgEFJk3vcsKMCAxFI2qF6e3KmnMh5UCoQl7vg3NSCJbpBqjjyYseSTFJ",
+	"DLOGMhBmUwylsiVkpE2uMdfkTJKRLAp5jSlaSif27FQ7bSfCfZYUrFHM8GDu4zFe2fsHrgCQh0oXQRSH",
+	"+ZTVq4FZn2sYKIe53S0gB8DDWuAVnu6uga4QG5ZLQxzOzRWQJWSXtcEs+NDNDeqRLYzCkCW85J6zuxt6",
+	"EG41XlDlt7yyWpmzYR1O1YTcY42Ka1f6vL91+fwfe9dfl8/Y7lA9ver/upVvT3bE7tRNE8WJap41ytk6",
+	"3e1n94sAESpqNn0qZCMr86jaNDt3IkrPdv54aQ5rTAWW9xip8+9TGTRE3fIGR/mcpAOWjLqcA181Crtx",
+	"ccX1QmG3Rcp6Ejz3uzZ+VBNZbQEJFqcSl/SY8ZIUXFw+QK7c9XmeMgFYQLWFb7FuhJ6M+jmfsMmQlesg",
+	"sphdNMINsBUwASLiM4wWZS+UOqasVFIYGQ8EJwXcSfELAZZDEIO+4/r72dBm01MQ/ZWXrSjBQR14wcz5",
+	"82EIldvH6PZQGSKjRcFKEFwvSiq0r1cxEKUs0EmDuflv35yeEbjMduJpO9pLdfr/ZLnI1cQ/D+pL1b/R",
+	"DV9ycdlmAanOfpViaQ5JwwpyRLMx6x5JoUtZPCC+PGQ7//7MNYhnREV45M1J34jIN4w2Aed48lv1RyPX",
+	"uemyvpKXddK4Oj/4xF7LBdr94CH5/EXUwyN1m9O0MW/0vZ28CDwj7+VwuVT9g3ngM1kr5BDBUT6fXQCG",
+	"4eCT3SiCQPj1RhICIG82mjsA//xBDkPkz7WMOCvaQw7wqR1Mq5Ufc3gfiNnn1ojMLrSqQEBfanTMfNPQ",
+	"8M1XT357L4cfWknRd8xQot8/qMFyv+IDnMHDjbwLOIP3cFXWuoOb3qgf5HBBgMC7+wRiSTePqXAtLitL",
+	"bhHSqNZsMtVYV7pHvL6ve5EgT13Ob0MyvpAwivdyCF5Ul0MWFFyACAt0dAYhFr/O2Izl5pVyBvXFqkAL",
+	"8Gn8PiMtEoxtnj2EWDyEWKyrYOlyTigZAS7AeqSwoaFbVWt1eKd90DBRjCOw3nLISZsyOS0YGGQR0QQM",
+	"uFfcwlAW8gLBIhZ1rle2/9+1FwMnsVqIt2v44Ki4Y7E8kkphlzohssg/hb/ipZSXCtKzDa/OgEsTqq3f",
+	"AZ0VtqUxn5IhK6S4UBhwQbV/w2V0glnZ3JKBFV5V2ASEvFhvTBqk2Fg/iPd8ABYt+joOMD9cMYZZMOF8",
+	"0dWB9zNIRillwVzI1BmG5GBqj2fE9bsPTw0E/JLRorAtYhCRC7NxM4Cy4AeuYDZU484KLoInbM8nIzKX",
+	"M5JLzAu6FPI6mOtXdpkSh79eMy5V9UIz9z1zMS4wu5TmEy5SIFADAesOgQx2VuYEQEi6IPBgQoQkKVpX",
+	"znmuLM6skFgnZG76M4vP8i4XRF4LdBENRNU1tmw6j6fWF1JemmO03e/jzJSZKUQS4XaSmWIl2en3D8hE",
+	"lj65HvOetJTdCRXzrmlmNo37mg7zHAnUn8zJhJM+zPP79i7Z1W6R9JxXFY/9HcqpD66gB1fQ3aSoIvWi",
+	"jr8M5zbMApkb0qmPcQvZr5/8hh+WQt8eixw5ED77lXKBk8qHCNSIai0R09w3YAhWMQSeaKsNJQOR85Jh",
+	"NG7pQOJRA4V3Egu9D0mhvp4LNgfBueklY9P0gKTfHZ8NBMwMf/0/XEGj4fwvKYTLwRQmMCBehgEVYR84",
+	"Xgje9LxESE2GQPUn8so8cgwMxfJMDKQ1v0D7iiGS70mNT1skPQiqTWmm+ZWH9aNF4cpuq0oosLz0DeK4",
+	"Rxic6xO+UD1yaJglVOAmtFASk3hhvANhI3SDMt4fw3CjKa6mp1tyuB8Zm57Bnq0JRPzO7sOfvqL070tP",
+	"huPqwn7MdS8YvWILisMtiBr8woqRFyvabPr+hH5iNbRN7nDyxoPF+jNbrCfuINxCF92IuOF5WIHCe2gI",
+	"tsMr84oS5OU2JNUmd0KEeJQMUME5q1jtQLCbjLHcQ0FAs2sx1H2iIXnDcWzP7JCprmLbSxkXzcFs7MCE",
+	"F/jXQDgG5nxId8O/zHK0MTDEeb0DBvbZcWtxDp8Ht3Y58XO4tQER/BPjzj5oWF8K2qxXagx5/BiVSk6Z",
+	"oFPec5emTQqBEFWa6Y+VQxxGGi3elqYTzU07aKiw5gkMaYrdyDdTJg7fnpCdXr+308O1Ydms5Hre2f/7",
+	"L02WaQOistnEDK1aJAB2ZyJjnV+qdQgXbola+SJQemr6I9L7AoHabFRWj5yE1eetRglF6J0uqrScQsgh",
+	"FxcJQrNjqRWPhuFKvS2UXgGmMZElQ8CMciZscTI2HIOV2aZnmcdGs9JwuoHADBMsWOZixyiCDDn1LHcw",
+	"GkOaXV6U5vb3yAlWLw0ROczjlAsC+YYBtvzcVkNuVobhilyyKdbO3yFzRksVBfWEFX5Tl64bzG2RUDfM",
+	"+JAuuzTiLJNixMtJJ1liLwvCz571+0lnwoUPR1snh2y7vSDNwga0r/2X7vX5w1NdW4XmVkpf+MvqujSN",
+	"U//JhJ5aPy2iTzjyB8/j3SpzzaOUAKWfFlRUFbdmil6wzc9YpfJZtS2mNCynrp9XGQjH9nlUgnVuh1MM",
+	"Fm7JH0c9eBDe7xxzDaLS7oqNxETXJ7qkQo1Y2V45+UQAvKbSbJqQVMu0Sm90Fg+AfRiVcpIGFgolK8tK",
+	"TfKlxTWdKzKmaiBcE0uNKbkE0fzACcTorlj0utghePsNtRDKJDARweA2MBLFJM4zu2ZvwKwz5tNPbE2J",
+	"hk9+AkLqpuPm92WZVgDnFc7Kg1/5gXBGCGel2f/Wsfqy0fI/1PR8d7atTXbMofCFM+yuMJnHSSgKXkts",
+	"IT9ZyexeBBDsLHKHjhykspwZjf5BQv+kEvpXViB3Vhkjq99WOHenrrJDtUXRHgoEEINAUAddUTIlZ2XG",
+	"FDH80Xrpx1KZQ5AsntZ3vpeVJxawacZ6UmyKSRMMcx2zHCOHb09IGQxsmWnOf/fktxEv2NIEKD/Zb3nB",
+	"VtmNXhtxzCYMQGH5GgSR77b3Xjkb0pTqcWVCGmEfa9mPnu5ubj6Kbs97ekVxEss3ySINTQvKxYbbeebX",
+	"Y3MvwYq9p9CwW/RNToGzmK5A8qNFQYalvFY25hzB5eZyBuIhSqPEiLMjWcLDEuJGy9plB+gOiJ+EAp56",
+	"ICZSabLd93bbfc9iTJNGvGUu3ghLgjhEedNMDhVWWsDOTt28fteR7HYWq0PZ3QI+8Kv7kY8gzh0P+LXw",
+	"q9+ai+pv2eLFe8JE3qVF0a5ZQsgd9BWG2sElq18uBNY0+ti5xVBMHaYkYhu6PHIID0c3g+pZoEqEygL3",
+	"CBM5C3wpWSFtNVmAUXRwlYtc8Vjkh0Vx65t3T/qbGx+O9r6Vt6B3lrfqcDOMi2puxYNK96DS3ZpkHYu8",
+	"zpkDwrUmqfrNfloaIQx1aaS85Ay8sMq5YcNQ4MQB4AaEp43MkGMMe6pBw1qChqk2RgyRMx0lSPa+rYVa",
+	"A3fyISLvCz6/UJt97fO7KQOyZ6WWZI6WzqU4NdZCuUIreoMAv2HwO1coDbsIeLIikq6mR81UuQaUa9M7",
+	"7wPhN4JxTX5fUjNsyBolPGAzmtiViAj9IEjfdVKoUUrdirdIyfau1ew8+N0aaJUWybsdrzLIRRRSW9xI",
+	"6AbAfl08EFYf0ySXWDAYqu32WhAj4aT9yfL4YM6fBycSujZazilsdpv4jPvs8SHxZDwgRD7I+n9QhEhP",
+	"WtejpQ0/N377BF28yy0RP0EaAFeEj3wM/pgqUjB6yXKQ6atkcQK54mgohFLIh0XhuGstPrOuGHBAuDBf",
+	"T0t2xeVM+ZfkiJRSQ3wIDjqGvWNmcVgUbULZl2GDwNH5wd63ESLsfg0jhPP+u0V/IEwPhGk1zijm5Hja",
+	"5JwTLTE6G9Or3+DflZYI7LvVENFriZN2gt1qo4GLPH4wG3wJyLa3Y4XtkcMt5+COSfFSQbZSUENh9uG0",
+	"fd600Y2P2u1yRuF4OIzCZaHHt9NEP3HMMQzq8wQbL71XLsrYmtX+3NmHD+LPJ4lHviu9zMo5T5w21LXa",
+	"0DLB521Tc1pH3ZKCBYZpcBHPlAM+qxwvYGWzvmPMUWvTwtwo4Cqe2lGvI1KhqXyxV+47fOB+n1vWAgy4",
+	"iIL+ETLYbTljy4VBU8HmoMA1lttqbhbserXJOXJzqppHfvWkYAnaSQBXqLpYEEyVyitWFnR6bv2haZUy",
+	"MJczC/8zLWjGCNeodF2PWcl65A24jlw3UP0SdqmWX0oVpL+af4dsJEu2X1W3rAqwFlLppOoPVhYegrUe",
+	"CIAT7JFDTSCia8+fCFoy15GGIqsHJH1x/PL47Jj81//+jwWillpbg0KUxHCJVA8qrhramlizPXqRneHe",
+	"Wp0QKCKKTATDvhuT/acUmHCcn0Vg2ti2Xl2Du7Ovf3iAd3iQyO6UZVX0ytX7HX28fObwAJbGBvzsHvpd",
+	"h6HaWax2qbs1eXCq349TvVrvFpe6P6S1A+2+XeFWP64qbisjwtAskyXGYklyqqnIaZkTd8RdRXVXFPzt",
+	"m9MzB9iU2h67PE/JI+DtYRl1j2hsBB60G9t6C4+T6l3NJ0xpOplaGCf/g+IXgupZyVKLgTyU+dyVa09h",
+	"Fq42ue9pONdMLfbnEyy3b24qCcgGpW33qxLimB5kxCY1ywxl7JF3DON3cMWMLIL1ux2SJBbLdIUkuKoU",
+	"sd5AfItIIu5n5Wp/7xGVkD0CqaI7ffx3m4zNd+OEbPXhv7vmv9vw2SzM9i4Zk0f/+n+3+v//xwNRFTsP",
+	"xamDqjK5Ufy4Il/vkTHZga6CAukWBvoQAI5lSfb6O7AcA5EC3H330DyaEnajfaj+NeU6ATBuSSjJKQAz",
+	"281CyRVBkxXZ3epDqQn4ckR5AVsyECN+xcyLCupM5Bz4Tr6PKUIWBi1nBb9iJWeKMJFXuNl4AN3h6LmX",
+	"IVnVHOOBsBDUjTwkjLRyV8OGRVsUzbI0AzL0TI6ILHOH0w0wMYDkaWTb3kCYff7p3UsymSkj65Pvz87e",
+	"njrQsrGE1ca9mA0LnhGkCkwn5nvDncnu7o5ZEchB2upv75qzA7U0BgKqgbE8OLW21DyXojcQA3EY4qKh",
+	"JqJLnqGpiyg5YV5atlEwEyogB8rTEVdtv4l2gxg6VbV0WhSuLegag8iNKKeqrbDMx7p+eEnSnGqaQvi6",
+	"BSwyA6sQ2lLyKK1qlpkvkoFIayXh8zQh6Xs5xE9GQbJDxS8QHNfetWtZ5s7vZIb2eN8M9Z/wmfyTmMGQ",
+	"fw7EP7vdLvzf/Ja6OvQYKpeSf5IUrgMA4bkF/Eo5TQQKnOGU5RQxZGvtWFsjtIMalq3/7xptbefAz7Py",
+	"neWshO13cHjRLtEsVOtyf93h5kKdm1s14rYBhE1KF3uwezQszZGDRzOZMz9WOEYJSeVQsfKKwba5z+dA",
+	"Pc037GbKzPk0n0f8pr0bQ/zlTLf3s/h27dgAzhK+vXCaYFmbJyvNqPmvYiWnhflkFlDBB6nPcfMSklrd",
+	"G36wC3puyKziUjTGUzLDpGEQng21DhiwnqC+QHTICAWlzims4ljOSnVesBH8Zeim/4POtDyHntMDM1qq",
+	"pDDfT4wwf8EcK4XVMwKcoRw5K1ydAXiTFivG2bqy9lc7zGAskZWhxTkWToG2gn0wu22mxTTlReNNs69U",
+	"ZOwWrwI1PbdafP3VxT7YOg/CNNZ5EA9cSGGWHUF/8BbOV21H7a9dSxpSZ8dx13xMryoYzaoUm7NPBZtH",
+	"rqlCWsPy2MCDtQ7HjaNduub4uGL6nCpuLnF1FZC6Hh2SnOcoPHHB1biie9ZGZvjaVBaF4YNWZrJdeGIR",
+	"pd2wjJb0TrkQLE8P0G4HKYtBbU1kn2YN8LnEynJlZSKnlg240O3FIawk+00SUL0aJd/tj68+x8HW9tC+",
+	"1ni8InLVcfKnEEYdcOi2NlubWt3AJZuf5/JaFJLm9XZaXn4vhz0jZToCaRi65whQu6t5Ds2AZsISoqq9",
+	"SlYxx9ddmfdyCEKscru+T2h4Qb5S8IjStLSyFYq8sgQJFWfu7toBKk9GQETJzWhJ9pFqNjmj+XnBtGaO",
+	"mq4zp+bqGHGoLj8dVMfbSMvzJLBVhyiC1UhKpkveMoY779BJ6dEba+Rl4CIgdcIngbI8rIFXVdNGY2vf",
+	"vQNzzrKS6XMbV9hsaZ2r6J5daImkTuE6t78BmGOzj8ZDQN79dXKfsdcqJO//Y+/6mps2gvhXuckLfVAS",
+	"QwvtwFOGwsBDmQ6hLQ/MlLO12ALlzqM7JZi0371zu3unkyXZimMlKdGbx7Z0//f2z2/35/3r9VcVwLPO",
+	"T/s1wKXCGcCprFRnvAbcbFLP3B2dh31F5HeNKQn21D/hjIsfPs61AtoO7nZw59KZ7vz579AOFIVGvYln",
+	"M/GLstaKBUO6ntdTnqEQbttFzuzxxmUA7fsanWywyCnjZyD/1BYaICwtezLuGZ6fR307iH5ufHvcwa9w",
+	"herP5ipT8xHdP4Jov2d0v9/4/X26HWGK40v+tBEy+ybUNA6ik72/dCl45xspCfRrWujlEtIuKG0lVUcw",
+	"7f+oLO/uO68bTdu5FfYeqtpyjYyY2jtJxXLlHbcbqJb3yDqstr5bXmaQp5wO6uM5huoVyJUoPan9kTgF",
+	"WxkmSG9ZlMQ1id85U4hV5qDEEFymg3lkVy10YCwvd+t20LxbTrXH83rrYUT0jrrYEPQg+9fFjqsoZh8c",
+	"ya/VvwcHlCSXrSUkKIJUKx/R4+Ryx1en9DSWlGgB/UYxXf0pijYirtJZXPUaGJ2Bno7yF2izbagkePXa",
+	"gdcWaX5itmNrqrlZR9d4zMCowdw2Hideo2sicnbWaHoJm+NL7xvcWPdzbZMe3Nx5+CuzixPe113Xvh/C",
+	"uO9vXXP3S0H+uRqk6gb3fg/HK/dzp5NyHPzrV88q2L2XXei804C3YshdldaDrpoCDFiDBm64IBCHVgPj",
+	"OWvGhJBGIoz+oBiihR70ghBQKViYWZGWdLwBS7mGRfd4I2OzPBdTqDxEqfuam4f0g4pTr1vJg/md+3LF",
+	"d5BHDSGxtkmpRFBAZW8U8/eb7/ge5BHyzhFS0RHfp91xlXTCyupAT0gsaLjyM4Z4A8C2nvK0LT2Qj9GY",
+	"IHhPEgSv4VceRCnez6XeeU2HmkmEqZZK6NLKOSBenBr2/MWlCuF7vtOnYC8AlA/UU1yeUQT6E2FyeSAP",
+	"DD/DGFxfQhIj+twA/iEhBEodDh/rBIQ4/qAoNRiMt8MRknyxAIrBh4CsrADarlHMwWNU1AoQOs7lpsNo",
+	"Q+X3h5NkMpnw+xOh8zRYTM+E1YgfzlQJiShgCVSXjwbF82HACkZzE6Tc6Rg8QX30i7dSzeGuJgOGzlIv",
+	"e7lcHw3QOpgyt9urRJF2E5nARyNP8+iIHUglYpGUKSGFzc5AFHyS96YgEY6L1aNhroaXusBcHV0WJol9",
+	"nxGnBoq7qbYLf4fWGeO8lYZGmrnI7GzhBSISgalGHnhVEyKbq2b6976TuEU9h7sjKbumAw5g9E3uAGBp",
+	"TJUezcC9JS8PEYqyYAYSdOSq8mZsnJG1jvis1aZx//aQbH+conTAI/EaTT7Ce6K3qSlf3oGx35EzyUPO",
+	"K9f36Ewapch2KeJOoFOVnH21uy/J7blvG+LU7tcB795XIHO76DoavDyY91oqlan5Zs685wuYfRFuSApM",
+	"zCCxoGaI/2RZ6GkOZ+b4cqbTGkleSw/k3OcHKYFI9wfG51DkmfpihNUtJCVfkUzud2poG42Eaye8GvNB",
+	"2kLih/A1M7aDX889deP8etenP9w3Zx5GTtzcK8r6opogOLcbOPMKkOmq+wy8pZ8biyjzXF+8OFva1Z8y",
+	"L8HPeZNqDxOrfaL3UhbEPtkGZjiHYqpNJ57h8c3CGbrPJk7JUSTDBm7vRPidjfPn5EFZyUUuN1ATF8bq",
+	"5bKnvHDrn3UKjHUymynIAgrkskma1DZQnPv9URb5wdODY9Qx+LUNLzxlHGI2KFkVlLyfxplpuFt4g3B6",
+	"/kETa/OmeocUlODtU2vQzqMD8a0qTBbKBpQG4hZC5ldbKyezGSwRlqeLL+i6RLAtIoCil3zW07anXyOQ",
+	"p2ts8ddtTQeykegZWzGJr/07pBMFVqr4Ocw2annshUqXOlPWiDhgGryZbMBvLppCEVlfr0QqX64kaj5c",
+	"z80eYH05mefgboO4nEWCU000zZzt79l1ozfXSnG3TAuyEz0wnouTOmtABJHnjFo3RM/DRJmysqIr8pgx",
+	"z8nUbITOMUk8SrfMtUzFVOZSzdBZjJUKXIO6iFeFD13bpDgbQc/KM6xZ41a0kvLGEw2jnI/fVwn6f1EP",
+	"iss7kcbUSYtwCsAub15WHIc3cSIo21Gv2z0Uxnm6oTAOh/hjO6BSAuDc9uCGIruhsdEOs3SjdtBCDrU2",
+	"iKzi/w3VbpT4Q2VfY+7I0N2HPz959ONk8stksqVjoQBQn/5lysIcafIbHTxdyhkcGnBLYTEZnusHmQRT",
+	"vEOWLjm9yOx+Kj6eP0woBDOVBp785Mb46reT54enr04ePX4i9DkUVM7I95NOnjvdifisMycOpiuxhCLT",
+	"aXWvdw03dOtKyzFQMALFUq8YxPv3LYTbfBUciRO14ko7dBFQmRo23tEFPmlXroGlrXtgjn7Ndx1ugYbT",
+	"mORyiKI7g/e/AAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

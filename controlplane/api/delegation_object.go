@@ -219,3 +219,25 @@ func (a *API) delegationObject(g *controlplane.Delegation) Delegation {
 	}
 	return body
 }
+
+// VerifyDelegation implements POST /api/delegations/{delegation}/verify.
+func (a *API) VerifyDelegation(
+	ctx context.Context, r VerifyDelegationRequestObject,
+) (VerifyDelegationResponseObject, error) {
+	p := principalOf(ctx)
+	g, err := a.delegation(ctx, r.Delegation)
+	if err != nil {
+		return nil, err
+	}
+	job, started, err := a.lifecycle.RequestDelegationCheck(ctx, p.actor, p.org(), g.ID,
+		p.onlyDomains())
+	if err != nil {
+		return nil, err
+	}
+	if !started {
+		return VerifyDelegation200JSONResponse{Body: jobBody(job),
+			Headers: VerifyDelegation200ResponseHeaders{Location: jobLocation(job)}}, nil
+	}
+	return VerifyDelegation202JSONResponse{Body: jobBody(job),
+		Headers: VerifyDelegation202ResponseHeaders{Location: jobLocation(job)}}, nil
+}

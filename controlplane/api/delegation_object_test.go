@@ -253,3 +253,37 @@ func TestDelegationsOfARestrictedToken(t *testing.T) {
 		w.do("GET", "/api/audit-logs?entity="+ref, nil, token).is(status)
 	}
 }
+
+// A check of a delegation is a job of the delegation, which a token of a domain that uses it can
+// read, too.
+func TestVerifyDelegation(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.newDomain(w.org, "mine.example.com")
+	a := w.do("POST", "/api/delegations/MINE.example.com/verify", nil).is(202)
+	id := w.do("GET", "/api/delegations/mine.example.com", nil).is(200).string("id")
+	if a.string("type") != "delegation_check" || a.string("delegation_id") != id ||
+		a.string("domain_id") != "" || a.header.Get("Location") != "/api/jobs/"+a.string("id") {
+		t.Errorf("verify = %s, want a check of %s", a.body, id)
+	}
+	if again := w.do("POST", "/api/delegations/"+id+"/verify", nil).is(200); again.string("id") !=
+		a.string("id") {
+		t.Errorf("verify again = %s, want the job %s", again.body, a.string("id"))
+	}
+	other := w.newDomain(w.org, "other.example.com")
+	restricted := func(id string) option {
+		return as(w.newToken(w.org, lifecycle.NewToken{Scopes: controlplane.Scopes(),
+			DomainIDs: []string{id}}))
+	}
+	for _, path := range []string{"/api/jobs/" + a.string("id"), "/api/jobs?delegation=" + id,
+		"/api/delegations/" + id + "/diagnosis"} {
+		w.do("GET", path, nil, restricted(d.ID)).is(200)
+		w.do("GET", path, nil, restricted(other.ID)).problem(403, "domain-not-allowed")
+	}
+	for query, want := range map[string][]string{"delegation=mine.example.com": {a.string("id")},
+		"delegation=other.example.com": nil, "type=delegation_check": {a.string("id")}} {
+		if got := w.do("GET", "/api/jobs?"+query, nil).is(200).ids(); !slices.Equal(got, want) {
+			t.Errorf("GET /api/jobs?%s = %v, want %v", query, got, want)
+		}
+	}
+}

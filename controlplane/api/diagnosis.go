@@ -30,9 +30,44 @@ func (a *API) DiagnoseDomain(
 	if err != nil {
 		return nil, err
 	}
-	leave, ok := a.diagnoses.Enter(d.OrgID)
+	seen, err := a.diagnose(ctx, d.OrgID, d.Name,
+		func(ctx context.Context) (controlplane.Examination, error) {
+			return a.lifecycle.Examine(ctx, d)
+		})
+	if err != nil {
+		return nil, err
+	}
+	return DiagnoseDomain200JSONResponse(examinationBody(seen)), nil
+}
+
+// DiagnoseDelegation implements GET /api/delegations/{delegation}/diagnosis.
+func (a *API) DiagnoseDelegation(
+	ctx context.Context, r DiagnoseDelegationRequestObject,
+) (DiagnoseDelegationResponseObject, error) {
+	g, err := a.delegation(ctx, r.Delegation)
+	if err != nil {
+		return nil, err
+	}
+	seen, err := a.diagnose(ctx, g.OrgID, g.Name,
+		func(ctx context.Context) (controlplane.Examination, error) {
+			return a.lifecycle.ExamineDelegation(ctx, g)
+		})
+	if err != nil {
+		return nil, err
+	}
+	return DiagnoseDelegation200JSONResponse(examinationBody(seen)), nil
+}
+
+// diagnose runs a diagnosis within the limits of time and number. It returns KindRateLimited if too
+// many are in progress, and KindUnavailable if it takes too long.
+func (a *API) diagnose(
+	ctx context.Context, orgID, name string,
+	examine func(ctx context.Context) (controlplane.Examination, error),
+) (controlplane.Examination, error) {
+	none := controlplane.Examination{}
+	leave, ok := a.diagnoses.Enter(orgID)
 	if !ok {
-		return nil, &controlplane.Error{Kind: controlplane.KindRateLimited,
+		return none, &controlplane.Error{Kind: controlplane.KindRateLimited,
 			Code: "diagnosis-busy", RetryAt: a.now().Add(diagnosisRetry),
 			Message: "The maximum number of concurrent diagnoses is in progress."}
 	}
@@ -41,16 +76,13 @@ func (a *API) DiagnoseDomain(
 	callOf(ctx).leave()
 	bounded, cancel := context.WithTimeout(ctx, a.diagnosisTimeout)
 	defer cancel()
-	seen, err := a.lifecycle.Examine(bounded, d)
+	seen, err := examine(bounded)
 	if err != nil && ctx.Err() == nil && errors.Is(bounded.Err(), context.DeadlineExceeded) {
-		return nil, &controlplane.Error{Kind: controlplane.KindUnavailable,
+		return none, &controlplane.Error{Kind: controlplane.KindUnavailable,
 			Code:    "diagnosis-timeout",
-			Message: "The DNS queries for " + d.Name + " timed out."}
+			Message: "The DNS queries for " + name + " timed out."}
 	}
-	if err != nil {
-		return nil, err
-	}
-	return DiagnoseDomain200JSONResponse(examinationBody(seen)), nil
+	return seen, err
 }
 
 // examinationBody converts an examination to its API representation.

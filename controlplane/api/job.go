@@ -25,8 +25,16 @@ func (a *API) ListJobs(
 		}
 		filter.DomainID = d.ID
 	}
+	if deref(q.Delegation) != "" {
+		g, err := a.delegation(ctx, *q.Delegation)
+		if err != nil {
+			return nil, err
+		}
+		filter.Delegation = g.ID
+		filter.DomainIDs = nil // the token can access what uses it
+	}
 	l := listing{Operation: "listJobs", Org: p.org(),
-		Filters: []any{filter.DomainID, filter.Status, filter.Type}}
+		Filters: []any{filter.DomainID, filter.Delegation, filter.Status, filter.Type}}
 	var err error
 	if filter.After, err = a.position(l, q.Cursor); err != nil {
 		return nil, err
@@ -95,6 +103,12 @@ func (a *API) job(ctx context.Context, id string) (*controlplane.Job, error) {
 	if err != nil {
 		return nil, err
 	}
+	if j.DelegationID != "" && p.restricted() {
+		if _, err := a.delegation(ctx, j.DelegationID); err != nil {
+			return nil, err
+		}
+		return j, nil
+	}
 	if err := p.grant.CheckDomain("job", id, j.DomainID); err != nil {
 		return nil, err
 	}
@@ -114,8 +128,8 @@ type jobError = struct {
 func jobBody(j *controlplane.Job) Job {
 	body := Job{
 		Id: j.ID, Type: JobType(j.Type), DomainId: j.DomainID,
-		CertificateId: orNull(j.CertificateID), Status: JobStatus(j.Status),
-		Reason: string(j.Reason), Attempts: j.Attempts,
+		CertificateId: orNull(j.CertificateID), DelegationId: orNull(j.DelegationID),
+		Status: JobStatus(j.Status), Reason: string(j.Reason), Attempts: j.Attempts,
 		RunAt: j.RunAt.UTC(), LastError: nullable.NewNullNullable[jobError](),
 		DeadLetteredAt: timeOrNull(j.DeadLetteredAt),
 		Result:         nullable.NewNullNullable[map[string]any](), CreatedAt: j.CreatedAt.UTC(),

@@ -37,8 +37,12 @@ func (s *Service) PinDelegation(
 				ID: controlplane.NewID(controlplane.PrefixDelegation), OrgID: orgID, Name: name,
 				Target: controlplane.Target(s.TargetKey, orgID, name), Pinned: true,
 				State: controlplane.DelegationUnchecked, CheckSince: now, Version: 1,
-				CreatedAt: now, UpdatedAt: now}
+				NextCheckAt: &now, CreatedAt: now, UpdatedAt: now}
 			if err := t.AddDelegation(ctx, g); err != nil {
+				return err
+			}
+			if _, _, err := t.AddDelegationCheck(ctx,
+				delegationJob(g, actor.RequestID, now)); err != nil {
 				return err
 			}
 			entry := s.audit(orgID, actor, controlplane.ActionDelegationCreated, "delegation",
@@ -145,7 +149,14 @@ func (s *Service) pin(
 		return nil
 	}
 	before := describeDelegation(g)
-	g.Pinned = true
+	g.Pinned, g.CheckSince, g.CheckAttempts, g.NextCheckAt = true, now, 0, &now
+	job, added, err := t.AddDelegationCheck(ctx, delegationJob(g, actor.RequestID, now))
+	if err == nil && !added {
+		_, _, err = t.ExpediteJob(ctx, g.OrgID, job.ID, now)
+	}
+	if err != nil {
+		return err
+	}
 	return s.savePinned(ctx, t, actor, g, before, now)
 }
 
@@ -157,7 +168,10 @@ func (s *Service) unpin(
 		return nil
 	}
 	before := describeDelegation(g)
-	g.Pinned = false
+	g.Pinned, g.NextCheckAt = false, nil
+	if err := t.DropDelegationCheck(ctx, g.OrgID, g.ID); err != nil {
+		return err
+	}
 	return s.savePinned(ctx, t, actor, g, before, now)
 }
 

@@ -155,6 +155,12 @@ func (s *Service) RestartJob(
 			entry.Details = map[string]any{"delivery_id": job.DeliveryID, "type": string(job.Type)}
 			return t.Audit(ctx, entry)
 		}
+		if job.DelegationID != "" {
+			entry := s.audit(orgID, actor, controlplane.ActionJobRetried, "job", job.ID, now)
+			entry.Details = map[string]any{"delegation_id": job.DelegationID,
+				"type": string(job.Type)}
+			return t.Audit(ctx, entry)
+		}
 		d, err := t.LockDomain(ctx, orgID, job.DomainID)
 		if err != nil {
 			return err

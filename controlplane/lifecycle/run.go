@@ -111,6 +111,8 @@ func (w *work) run(ctx context.Context) (err error) {
 		return w.revoke(ctx)
 	case controlplane.JobDelivery:
 		return w.deliver(ctx)
+	case controlplane.JobDelegationCheck:
+		return w.checkDelegation(ctx)
 	}
 	return fmt.Errorf("lifecycle: unknown job type %q", w.claim.Job.Type)
 }
@@ -138,7 +140,7 @@ func (w *work) conclude(ctx, held context.Context, err error) error {
 	case controlplane.HasCode(err, "database-unavailable"):
 		return err // the lease expires, and the job is requeued
 	}
-	if a, ok := absent(err); ok && w.claim.Job.Type != controlplane.JobDelivery {
+	if a, ok := absent(err); ok && w.claim.Job.DomainID != "" {
 		return unlessGone(w.await(ctx, a))
 	}
 	return w.fail(ctx, err)
@@ -174,6 +176,9 @@ func recorded(err error) bool {
 func (w *work) fail(ctx context.Context, cause error) error {
 	if w.claim.Job.Type == controlplane.JobDelivery {
 		return w.failDelivery(ctx, cause)
+	}
+	if w.claim.Job.Type == controlplane.JobDelegationCheck {
+		return w.failDelegationCheck(ctx, cause)
 	}
 	now, j := w.now(), w.claim.Job
 	code, detail, _ := explain(cause)

@@ -9,7 +9,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-const jobColumns = `j.id, j.org_id, coalesce(j.domain_id, '') AS domain_id, j.certificate_id, coalesce(j.delivery_id, '') AS delivery_id, j.type, j.status, j.queue, j.reason, j.attempts, j.generation, j.run_at, j.dispatched_at,
+const jobColumns = `j.id, j.org_id, coalesce(j.domain_id, '') AS domain_id, j.certificate_id, coalesce(j.delivery_id, '') AS delivery_id, coalesce(j.delegation_id, '') AS delegation_id, j.type, j.status, j.queue, j.reason, j.attempts, j.generation, j.run_at, j.dispatched_at,
 	j.last_error_code, j.last_error, j.last_error_acme, j.waited_for, j.dead_lettered_at, j.result, j.request_id, j.created_at, j.updated_at,
 	j.waits, j.cas, j.round, j.round_since`
 
@@ -21,11 +21,11 @@ func scanJob(row pgx.CollectableRow) (controlplane.Job, error) {
 
 // jobFields are the destinations for jobColumns.
 func jobFields(j *controlplane.Job) []any {
-	return []any{&j.ID, &j.OrgID, &j.DomainID, &j.CertificateID, &j.DeliveryID, &j.Type, &j.Status,
-		&j.Queue, &j.Reason, &j.Attempts, &j.Generation, &j.RunAt, &j.DispatchedAt,
-		&j.LastErrorCode, &j.LastError, &j.LastErrorACME, &j.WaitedFor, &j.DeadLetteredAt,
-		&j.Result, &j.RequestID, &j.CreatedAt, &j.UpdatedAt, &j.Waits, &j.CAs, &j.Round,
-		&j.RoundSince}
+	return []any{&j.ID, &j.OrgID, &j.DomainID, &j.CertificateID, &j.DeliveryID,
+		&j.DelegationID, &j.Type, &j.Status, &j.Queue, &j.Reason, &j.Attempts,
+		&j.Generation, &j.RunAt, &j.DispatchedAt, &j.LastErrorCode, &j.LastError,
+		&j.LastErrorACME, &j.WaitedFor, &j.DeadLetteredAt, &j.Result, &j.RequestID,
+		&j.CreatedAt, &j.UpdatedAt, &j.Waits, &j.CAs, &j.Round, &j.RoundSince}
 }
 
 func (q queries) oneJob(
@@ -42,12 +42,13 @@ func (q queries) Job(ctx context.Context, orgID, id string) (*controlplane.Job, 
 
 // JobFilter selects the jobs to list. The zero value lists all, newest first.
 type JobFilter struct {
-	DomainID  string
-	Status    controlplane.JobStatus
-	Type      controlplane.JobType
-	DomainIDs []string // only these domains'; nil: all
-	After     *Cursor
-	Limit     int
+	DomainID   string
+	Delegation string // ID of the delegation that the job is about
+	Status     controlplane.JobStatus
+	Type       controlplane.JobType
+	DomainIDs  []string // only these domains'; nil: all
+	After      *Cursor
+	Limit      int
 }
 
 // ListJobs returns one page, newest first, and the cursor of the next one, nil on the last.
@@ -61,6 +62,8 @@ func (q queries) ListJobs(
 func (f JobFilter) list(orgID string) *list {
 	l := newList(`SELECT `+jobColumns+` FROM jobs j`, "j.org_id = @org_id", named{"org_id": orgID})
 	l.where(f.DomainID != "", "j.domain_id = @domain_id", named{"domain_id": f.DomainID})
+	l.where(f.Delegation != "", "j.delegation_id = @delegation_id",
+		named{"delegation_id": f.Delegation})
 	l.where(f.Status != "", "j.status = @status", named{"status": f.Status})
 	l.where(f.Type != "", "j.type = @type", named{"type": f.Type})
 	// the conditions of their indexes
@@ -168,15 +171,20 @@ func (t *Tx) RestartJob(
 	if j.DeliveryID != "" {
 		return t.restartDelivery(ctx, j, now)
 	}
-	// Under the domain's lock, the check for another job and the update are atomic. The domain is
-	// locked first, as in every transaction that locks both.
-	if _, err := t.LockDomain(ctx, orgID, j.DomainID); err != nil {
+	// Under the lock of the domain or delegation, the check for another job and the update are
+	// atomic. It is locked first, as in every transaction that locks both.
+	if j.DelegationID != "" {
+		_, err = t.LockDelegation(ctx, orgID, j.DelegationID)
+	} else {
+		_, err = t.LockDomain(ctx, orgID, j.DomainID)
+	}
+	if err != nil {
 		return nil, false, err
 	}
 	if j, err = t.Job(ctx, orgID, id); err != nil || j.Status != controlplane.JobFailed {
 		return j, false, err
 	}
-	open, err := t.OpenJob(ctx, orgID, j.DomainID, j.Slot())
+	open, err := t.openInPlaceOf(ctx, j)
 	if err == nil {
 		replaced, err := t.DropJob(ctx, open, controlplane.ReasonFollowUp)
 		if err != nil || !replaced {
@@ -191,6 +199,16 @@ func (t *Tx) RestartJob(
 		WHERE j.org_id = $1 AND j.id = $2
 		RETURNING `+jobColumns, orgID, id, now)
 	return j, err == nil, err
+}
+
+// openInPlaceOf returns the open job that does the work of a finished one.
+func (t *Tx) openInPlaceOf(
+	ctx context.Context, j *controlplane.Job,
+) (*controlplane.Job, error) {
+	if j.DelegationID != "" {
+		return t.OpenDelegationCheck(ctx, j.OrgID, j.DelegationID)
+	}
+	return t.OpenJob(ctx, j.OrgID, j.DomainID, j.Slot())
 }
 
 // DropJob removes a job that was added with the reason, unless it has started. It returns whether

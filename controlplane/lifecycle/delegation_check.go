@@ -1,0 +1,216 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+)
+
+// delegationDaily is the pause between the checks of a pinned delegation that is verified, and
+// after a dead-lettered check.
+const delegationDaily = 24 * time.Hour
+
+// delegationJob returns a check of a delegation that is due at now.
+func delegationJob(
+	g *controlplane.Delegation, requestID string, now time.Time,
+) *controlplane.Job {
+	return &controlplane.Job{ID: controlplane.NewID(controlplane.PrefixJob), OrgID: g.OrgID,
+		DelegationID: g.ID, Type: controlplane.JobDelegationCheck,
+		Queue: controlplane.QueueCritical, Status: controlplane.JobQueued, RunAt: now,
+		RequestID: requestID, CreatedAt: now}
+}
+
+// RequestDelegationCheck starts a check of the delegation, and one of each domain that uses it and
+// waits for DNS, among those in only; nil means all. It returns the job of the delegation, and
+// whether this call added or expedited it.
+func (s *Service) RequestDelegationCheck(
+	ctx context.Context, actor controlplane.Actor, orgID, ref string, only []string,
+) (*controlplane.Job, bool, error) {
+	var job *controlplane.Job
+	var started bool
+	var users []string
+	err := s.Store.InTx(ctx, func(t *postgres.Tx) error {
+		now := s.now()
+		g, err := t.LockDelegation(ctx, orgID, ref)
+		if err != nil {
+			return err
+		}
+		users = g.DomainIDs
+		job, started, err = t.AddDelegationCheck(ctx, delegationJob(g, actor.RequestID, now))
+		if err == nil && !started {
+			job, started, err = t.ExpediteJob(ctx, orgID, job.ID, now)
+		}
+		if err != nil || !started {
+			return err
+		}
+		g.CheckSince, g.CheckAttempts, g.NextCheckAt = now, 0, &now
+		if err := t.SaveDelegation(ctx, g, now); err != nil {
+			return err
+		}
+		entry := s.audit(orgID, actor, controlplane.ActionDelegationChecked, "delegation", g.ID,
+			now)
+		entry.Details = map[string]any{"job_id": job.ID}
+		return t.Audit(ctx, entry)
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	for _, id := range users {
+		if only != nil && !slices.Contains(only, id) {
+			continue
+		}
+		if err := s.checkWaiting(ctx, actor, orgID, id); err != nil {
+			return nil, false, err
+		}
+	}
+	return job, started, nil
+}
+
+// checkWaiting starts a check of a domain if it waits for DNS.
+func (s *Service) checkWaiting(
+	ctx context.Context, actor controlplane.Actor, orgID, id string,
+) error {
+	d, err := s.Store.Domain(ctx, orgID, id)
+	if err == nil && (awaitsDNS(d) ||
+		d.Condition(controlplane.DNSReady).Status == controlplane.ConditionFalse) {
+		_, _, err = s.RequestCheck(ctx, actor, orgID, id)
+	}
+	if controlplane.IsKind(err, controlplane.KindNotFound) {
+		return nil // it was deleted
+	}
+	return err
+}
+
+// ExamineDelegation checks everything in DNS that the CAs will check for the name, now.
+func (s *Service) ExamineDelegation(
+	ctx context.Context, g *controlplane.Delegation,
+) (controlplane.Examination, error) {
+	return s.Doctor.Examine(ctx, g.Name, s.RecordOf(g).Target, false, s.Issuer.Identities(ctx))
+}
+
+// checkDelegation checks a delegation. The job of a pinned one is deferred to its next check.
+func (w *work) checkDelegation(ctx context.Context) error {
+	j := w.claim.Job
+	g, err := w.Store.Delegation(ctx, j.OrgID, j.DelegationID, nil)
+	if err != nil {
+		return lostWithIt(err)
+	}
+	seen, err := w.Doctor.Examine(ctx, g.Name, w.RecordOf(g).Target, false, nil)
+	if err != nil {
+		return err
+	}
+	return w.Store.InTx(ctx, func(t *postgres.Tx) error {
+		now := w.now()
+		g, err := t.LockDelegation(ctx, j.OrgID, j.DelegationID)
+		if err != nil {
+			return lostWithIt(err)
+		}
+		outcome := w.concludeDelegation(g, seen.Delegation, now)
+		if err := t.EndRun(ctx, w.claim, outcome, now); err != nil {
+			return err
+		}
+		return t.SaveDelegation(ctx, g, now)
+	})
+}
+
+// lostWithIt returns ErrClaimLost if the delegation was deleted, with its job.
+func lostWithIt(err error) error {
+	if controlplane.IsKind(err, controlplane.KindNotFound) {
+		return postgres.ErrClaimLost
+	}
+	return err
+}
+
+// concludeDelegation applies the result of a check to the delegation, and returns the outcome of
+// the job. A check without a result changes only the time of the next one.
+func (w *work) concludeDelegation(
+	g *controlplane.Delegation, found controlplane.Diagnosis, now time.Time,
+) postgres.Outcome {
+	waits, reason := 0, found.Code
+	var pause time.Duration
+	switch {
+	case found.Transient():
+		waits = w.claim.Job.Waits + 1
+		pause = w.Backoff.Pause(waits, w.Rand())
+	case found.OK():
+		g.State, g.CheckAttempts, reason = controlplane.DelegationVerified, 0, ""
+		pause = time.Duration(float64(delegationDaily) * (0.9 + 0.1*w.Rand()))
+	default:
+		if g.State == controlplane.DelegationVerified {
+			g.CheckSince, g.CheckAttempts = now, 0
+		}
+		g.State = controlplane.DelegationBroken
+		g.CheckAttempts++
+		pause = controlplane.NextCheck(g.CheckAttempts, w.Rand())
+	}
+	g.LastCheckedAt, g.NextCheckAt = &now, nil
+	if !found.Transient() {
+		found.Evidence = nil
+		g.Diagnosis = &found
+	}
+	if !g.Pinned {
+		return postgres.Completed(map[string]any{"delegated": found.OK(), "code": found.Code})
+	}
+	next := now.Add(pause).Truncate(time.Microsecond)
+	if g.State == controlplane.DelegationBroken && !found.Transient() &&
+		next.After(g.CheckSince.Add(controlplane.CheckFor)) {
+		return postgres.Abandoned(controlplane.ReasonDelegationTimeout,
+			"The CNAME was not found within 30 days. "+found.Summary)
+	}
+	g.NextCheckAt = &next
+	return postgres.DeferredBy(next, reason, waits, nil)
+}
+
+// failDelegationCheck counts an internal failure. After the last one, the job is dead-lettered, and
+// another check of a pinned delegation follows in a day.
+func (w *work) failDelegationCheck(ctx context.Context, cause error) error {
+	now, j := w.now(), w.claim.Job
+	code, detail, _ := explain(cause)
+	failures := j.Attempts + 1
+	last := failures >= j.Type.MaxAttempts()
+	next := now.Add(w.Backoff.After(failures, w.Rand())).Truncate(time.Microsecond)
+	w.Logger.WarnContext(ctx, "lifecycle: job failed", "job", j.ID, "type", j.Type,
+		"failures", failures, "dead", last, "code", code, "error", cause)
+	err := w.Store.InTx(ctx, func(t *postgres.Tx) error {
+		g, err := t.LockDelegation(ctx, j.OrgID, j.DelegationID)
+		if err != nil {
+			return err
+		}
+		if !last {
+			return t.FailJob(ctx, w.claim, now, next, code, detail, nil)
+		}
+		if err := t.DeadLetterJob(ctx, w.claim, now, code, detail, nil); err != nil {
+			return err
+		}
+		g.NextCheckAt = nil
+		if g.Pinned {
+			again := delegationJob(g, "", now)
+			again.Queue, again.Reason = controlplane.QueueDefault, controlplane.ReasonFollowUp
+			again.RunAt = now.Add(delegationDaily)
+			if _, _, err := t.AddDelegationCheck(ctx, again); err != nil {
+				return err
+			}
+			g.NextCheckAt = &again.RunAt
+		}
+		if err := t.SaveDelegation(ctx, g, now); err != nil {
+			return err
+		}
+		entry := w.audit(j.OrgID, w.actor(), controlplane.ActionJobDeadLettered, "job", j.ID, now)
+		entry.Details = map[string]any{"delegation_id": g.ID, "type": string(j.Type),
+			"code": code, "detail": detail}
+		return t.Audit(ctx, entry)
+	})
+	switch {
+	case errors.Is(err, postgres.ErrClaimLost), controlplane.IsKind(err, controlplane.KindNotFound):
+		return nil
+	case err != nil:
+		return err
+	case last:
+		return &DeadLettered{cause}
+	}
+	return &RetryLater{After: next.Sub(now), Err: cause}
+}

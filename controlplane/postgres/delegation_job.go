@@ -1,0 +1,44 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// AddDelegationCheck stores a job about a delegation, unless the delegation has an open one: then
+// it returns that job and false. The transaction has locked the delegation.
+func (t *Tx) AddDelegationCheck(
+	ctx context.Context, j *controlplane.Job,
+) (*controlplane.Job, bool, error) {
+	open, err := t.OpenDelegationCheck(ctx, j.OrgID, j.DelegationID)
+	if !controlplane.IsKind(err, controlplane.KindNotFound) {
+		return open, false, err
+	}
+	added, err := t.oneJob(ctx, j.ID, `
+		INSERT INTO jobs AS j (id, org_id, delegation_id, type, slot, queue, reason, run_at, request_id, created_at, updated_at)
+		VALUES (@id, @org_id, @delegation_id, @type, @slot, @queue, @reason, @run_at, @request_id, @now, @now)
+		RETURNING `+jobColumns,
+		named{"id": j.ID, "org_id": j.OrgID, "delegation_id": j.DelegationID, "type": j.Type,
+			"slot": j.Slot(), "queue": j.Queue, "reason": j.Reason, "run_at": j.RunAt,
+			"request_id": j.RequestID, "now": j.CreatedAt})
+	return added, err == nil, err
+}
+
+// OpenDelegationCheck returns the queued or running job about a delegation.
+func (q queries) OpenDelegationCheck(
+	ctx context.Context, orgID, delegationID string,
+) (*controlplane.Job, error) {
+	return q.oneJob(ctx, delegationID, `SELECT `+jobColumns+` FROM jobs j
+		WHERE j.org_id = $1 AND j.delegation_id = $2 AND j.status IN ('queued', 'running')`,
+		orgID, delegationID)
+}
+
+// DropDelegationCheck removes the queued job about a delegation. One that runs
+// ends after its check.
+func (t *Tx) DropDelegationCheck(ctx context.Context, orgID, delegationID string) error {
+	_, err := t.db.Exec(ctx,
+		`DELETE FROM jobs WHERE org_id = $1 AND delegation_id = $2 AND status = 'queued'`, orgID,
+		delegationID)
+	return translate(err, "delegation", delegationID)
+}
