@@ -5,6 +5,7 @@ import (
 	"hash/fnv"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/oapi-codegen/nullable"
 
@@ -194,15 +195,21 @@ func canonicalDelegation(ref string) (string, error) {
 	return name, nil
 }
 
-// delegationETag is the entity tag of a delegation: its version, and its users, of which the
-// version does not depend.
+// delegationETag is the entity tag of a delegation: its version, and its users and checks, which
+// change without the version.
 func delegationETag(g *controlplane.Delegation) string {
-	users := fnv.New64a()
+	rest := fnv.New64a()
 	for _, id := range g.DomainIDs {
-		_, _ = users.Write([]byte(id))
+		_, _ = rest.Write([]byte(id))
+	}
+	for _, at := range []*time.Time{g.LastCheckedAt, g.NextCheckAt} {
+		if at != nil {
+			_, _ = rest.Write([]byte(at.UTC().Format(time.RFC3339Nano)))
+		}
+		_, _ = rest.Write([]byte(g.State))
 	}
 	return `"` + strconv.FormatInt(g.Version, 10) + "-" +
-		strconv.FormatUint(users.Sum64()^uint64(g.Domains), 36) + `"`
+		strconv.FormatUint(rest.Sum64()^uint64(g.Domains), 36) + `"`
 }
 
 // delegationObject converts a delegation to its API representation.
