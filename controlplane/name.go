@@ -25,8 +25,8 @@ func DisplayName(s string) (string, error) {
 	return name, InvalidBy("/name", err)
 }
 
-// CertificateNames returns the names in the certificate of a domain with the given name and options:
-// the name, its wildcard, and the additional names in their order, each once.
+// CertificateNames returns the names in the certificate of a domain with the given name and
+// options: the name, its wildcard, and the additional names in their order, each once.
 func CertificateNames(name string, o Options) []string {
 	names := []string{name}
 	if o.Wildcard {

@@ -1,6 +1,7 @@
 package rules_test
 
 import (
+	"errors"
 	"maps"
 	"strings"
 	"testing"
@@ -34,7 +35,7 @@ func TestParseAdditionalName(t *testing.T) {
 		strings.Repeat("a", 1025): "too-long",
 	} {
 		got, err := rules.ParseAdditionalName(in)
-		if e, ok := err.(*rules.Error); got != "" || !ok || e.Code != code || e.Fix == "" ||
+		if e, ok := errors.AsType[*rules.Error](err); got != "" || !ok || e.Code != code || e.Fix == "" ||
 			e.Message == "" {
 			t.Errorf("ParseAdditionalName(%.60q) = %q, %v, want the code %s with message and fix", in,
 				got, err, code)

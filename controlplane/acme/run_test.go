@@ -38,7 +38,8 @@ func TestKeyTypesAndNames(t *testing.T) {
 			t.Parallel()
 			apex := fmt.Sprintf("k%d.example.com", i)
 			o := &controlplane.Order{OrgID: "org_1", DomainID: "dom_1", CA: "pebble",
-				Names: controlplane.CertificateNames(apex, controlplane.Options{Wildcard: i%2 == 1}), KeyType: kt}
+				Names: controlplane.CertificateNames(apex,
+					controlplane.Options{Wildcard: i%2 == 1}), KeyType: kt}
 			if err := e.Prepare(t.Context(), o, nil); err != nil {
 				t.Fatal(err)
 			}
