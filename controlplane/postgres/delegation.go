@@ -100,7 +100,7 @@ func (q queries) ListDelegations(
 		text = rules.UnicodeName(text) // ASCII for text such as full-width letters
 	}
 	if !isASCII(text) {
-		ids, err := q.delegationsInUnicode(ctx, orgID, text)
+		ids, err := q.inUnicode(ctx, "delegations", orgID, text)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -120,27 +120,6 @@ func (q queries) ListDelegations(
 
 // likeLiteral escapes a text for a LIKE pattern.
 var likeLiteral = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
-
-// delegationsInUnicode returns the IDs of the organization's delegations whose names contain a text
-// in Unicode, in the form of rules.UnicodeName (see domainsInUnicode).
-func (q queries) delegationsInUnicode(
-	ctx context.Context, orgID, text string,
-) ([]string, error) {
-	rows, err := q.db.Query(ctx, `SELECT id, name FROM delegations
-		WHERE org_id = $1 AND name LIKE '%xn--%'`, orgID)
-	if err != nil {
-		return nil, translate(err, "delegation", "")
-	}
-	ids := []string{}
-	var id, name string
-	_, err = pgx.ForEachRow(rows, []any{&id, &name}, func() error {
-		if strings.Contains(rules.UnicodeName(name), text) {
-			ids = append(ids, id)
-		}
-		return nil
-	})
-	return ids, translate(err, "delegation", "")
-}
 
 // AddDelegation stores a new delegation with its target. The transaction has locked the
 // organization, which has no delegation of that name.

@@ -155,7 +155,7 @@ func (q queries) ListDomains(
 		l.where(!all, nameContains, named{"query": strings.ToLower(f.Query)})
 	}
 	if text != "" {
-		ids, err := q.domainsInUnicode(ctx, orgID, text)
+		ids, err := q.inUnicode(ctx, "domains", orgID, text)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -10,14 +10,14 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 )
 
-// domainsInUnicode returns the IDs of the organization's domains whose names contain a text in
+// inUnicode returns the IDs of an organization's rows of a table whose names contain a text in
 // Unicode, in the form of rules.UnicodeName. Names are stored in A-labels, which Postgres can't
 // convert, and the A-label of a part of a label is not a part of the label's A-label.
-func (q queries) domainsInUnicode(ctx context.Context, orgID, text string) ([]string, error) {
-	rows, err := q.db.Query(ctx, `SELECT id, name FROM domains
+func (q queries) inUnicode(ctx context.Context, table, orgID, text string) ([]string, error) {
+	rows, err := q.db.Query(ctx, `SELECT id, name FROM `+table+`
 		WHERE org_id = $1 AND position('xn--' in name) > 0`, orgID)
 	if err != nil {
-		return nil, translate(err, "domain", "")
+		return nil, translate(err, "", "")
 	}
 	ids := []string{}
 	var id, name string
@@ -27,7 +27,7 @@ func (q queries) domainsInUnicode(ctx context.Context, orgID, text string) ([]st
 		}
 		return nil
 	})
-	return ids, translate(err, "domain", "")
+	return ids, translate(err, "", "")
 }
 
 func isASCII(s string) bool {
