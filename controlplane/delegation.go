@@ -17,6 +17,17 @@ func (s DelegationState) Valid() bool {
 	return s == DelegationUnchecked || s == DelegationVerified || s == DelegationBroken
 }
 
+// State returns the state of the delegation that was checked, "" if the check had no result.
+func (d Diagnosis) State() DelegationState {
+	switch {
+	case d.Transient():
+		return ""
+	case d.OK():
+		return DelegationVerified
+	}
+	return DelegationBroken
+}
+
 // MaxDelegationUsers is how many of the domains that use a delegation are listed with it.
 const MaxDelegationUsers = 100
 

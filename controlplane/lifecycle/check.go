@@ -149,7 +149,7 @@ func (w *work) conclusion(
 func (w *work) delegated(
 	d *controlplane.Domain, seen controlplane.Examination, next *controlplane.Job, now time.Time,
 ) postgres.Conclusion {
-	k := postgres.Conclusion{Domain: d}
+	k := postgres.Conclusion{Domain: d, Delegation: &seen.Delegation}
 	if d.Condition(controlplane.DNSReady).Status != controlplane.ConditionTrue {
 		k.Entries = w.verified(d, now)
 	}
@@ -200,7 +200,8 @@ func (w *work) deferForDNS(
 		!seen.Transient() {
 		return w.abandonChecks(d, seen, now)
 	}
-	k := postgres.Conclusion{Domain: d, Entries: w.broken(d, seen, now),
+	k := postgres.Conclusion{Domain: d, Delegation: &seen.Delegation,
+		Entries: w.broken(d, seen, now),
 		Outcome: postgres.DeferredBy(next, cause.Code, waits, nil)}
 	if entry := w.newDeferralEntry(next, deferReason{code: cause.Code, message: cause.Summary},
 		now); entry != nil {
@@ -234,7 +235,7 @@ func (w *work) deferRehearsal(
 	}
 	next := now.Add(pause).Truncate(time.Microsecond)
 	showDNS(d, seen, &next)
-	return postgres.Conclusion{Domain: d,
+	return postgres.Conclusion{Domain: d, Delegation: &seen.Delegation,
 		Outcome: postgres.DeferredBy(next, seen.Cause().Code, waits, nil)}
 }
 
@@ -243,7 +244,8 @@ func (w *work) rehearsalFailed(
 	d *controlplane.Domain, seen controlplane.Examination, now time.Time,
 ) postgres.Conclusion {
 	cause := seen.Cause()
-	k := postgres.Conclusion{Domain: d, Entries: w.broken(d, seen, now),
+	k := postgres.Conclusion{Domain: d, Delegation: &seen.Delegation,
+		Entries: w.broken(d, seen, now),
 		Outcome: postgres.Completed(map[string]any{"delegated": seen.Delegation.OK(),
 			"code": cause.Code})}
 	showDNS(d, seen, nil)
@@ -283,7 +285,7 @@ func (w *work) abandonChecks(
 	showDNS(d, seen, nil)
 	d.ReissueAt = nil
 	d.Status, d.StatusReason = controlplane.DomainError, controlplane.ReasonDelegationTimeout
-	return postgres.Conclusion{Domain: d,
+	return postgres.Conclusion{Domain: d, Delegation: &seen.Delegation,
 		Entries: w.about(d, controlplane.ActionDelegationTimeout,
 			map[string]any{"code": cause.Code, "fix": cause.Fix}, now),
 		Outcome: postgres.Abandoned(controlplane.ReasonDelegationTimeout,

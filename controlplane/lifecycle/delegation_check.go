@@ -2,7 +2,6 @@ package lifecycle
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -132,25 +131,25 @@ func (w *work) concludeDelegation(
 ) postgres.Outcome {
 	waits, reason := 0, found.Code
 	var pause time.Duration
-	switch {
-	case found.Transient():
+	switch state := found.State(); state {
+	case "":
 		waits = w.claim.Job.Waits + 1
 		pause = w.Backoff.Pause(waits, w.Rand())
-	case found.OK():
-		g.State, g.CheckAttempts, reason = controlplane.DelegationVerified, 0, ""
+	case controlplane.DelegationVerified:
+		g.State, g.CheckAttempts, reason = state, 0, ""
 		pause = time.Duration(float64(delegationDaily) * (0.9 + 0.1*w.Rand()))
 	default:
 		if g.State == controlplane.DelegationVerified {
 			g.CheckSince, g.CheckAttempts = now, 0
 		}
-		g.State = controlplane.DelegationBroken
+		g.State = state
 		g.CheckAttempts++
 		pause = controlplane.NextCheck(g.CheckAttempts, w.Rand())
 	}
-	g.LastCheckedAt, g.NextCheckAt = &now, nil
+	g.NextCheckAt = nil
 	if !found.Transient() {
 		found.Evidence = nil
-		g.Diagnosis = &found
+		g.LastCheckedAt, g.Diagnosis = &now, &found
 	}
 	if !g.Pinned {
 		return postgres.Completed(map[string]any{"delegated": found.OK(), "code": found.Code})
@@ -204,13 +203,8 @@ func (w *work) failDelegationCheck(ctx context.Context, cause error) error {
 			"code": code, "detail": detail}
 		return t.Audit(ctx, entry)
 	})
-	switch {
-	case errors.Is(err, postgres.ErrClaimLost), controlplane.IsKind(err, controlplane.KindNotFound):
-		return nil
-	case err != nil:
-		return err
-	case last:
-		return &DeadLettered{cause}
+	if err != nil {
+		return unlessGone(err)
 	}
-	return &RetryLater{After: next.Sub(now), Err: cause}
+	return failed(cause, last, next.Sub(now))
 }

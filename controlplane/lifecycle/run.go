@@ -237,13 +237,18 @@ func (w *work) fail(ctx context.Context, cause error) error {
 		entry.Details = map[string]any{"job_id": j.ID, "code": code, "detail": detail}
 		return t.Audit(ctx, entry)
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		return unlessGone(err)
-	case last:
+	}
+	return failed(cause, last, runAt.Sub(now))
+}
+
+// failed returns the error of a run whose failure is recorded.
+func failed(cause error, last bool, after time.Duration) error {
+	if last {
 		return &DeadLettered{cause}
 	}
-	return &RetryLater{After: runAt.Sub(now), Err: cause}
+	return &RetryLater{After: after, Err: cause}
 }
 
 // explain returns the code, detail, and fix of a failure for the customer. The text of an internal

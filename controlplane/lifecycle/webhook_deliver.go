@@ -270,13 +270,8 @@ func (w *work) failDelivery(ctx context.Context, cause error) error {
 		}
 		return w.deadLetterDelivery(ctx, t, d, code, detail, now)
 	})
-	switch {
-	case errors.Is(err, postgres.ErrClaimLost), controlplane.IsKind(err, controlplane.KindNotFound):
-		return nil
-	case err != nil:
-		return err
-	case last:
-		return &DeadLettered{cause}
+	if err != nil {
+		return unlessGone(err)
 	}
-	return &RetryLater{After: next.Sub(now), Err: cause}
+	return failed(cause, last, next.Sub(now))
 }

@@ -12,9 +12,11 @@ import (
 
 // Conclusion is what a run of a job changes, all in one transaction.
 type Conclusion struct {
-	Domain  *controlplane.Domain // the new state, with the Version that it was derived from
-	Entries []controlplane.AuditEntry
-	Outcome Outcome
+	Domain *controlplane.Domain // the new state, with the Version that it was derived from
+	// Delegation is the result of the check of the domain's delegation; nil if the run made none.
+	Delegation *controlplane.Diagnosis
+	Entries    []controlplane.AuditEntry
+	Outcome    Outcome
 }
 
 // Outcome is how the run of a job ends.
@@ -82,11 +84,12 @@ var unrecorded = outcomeKind{set: completed.set, logged: completed.logged,
 			DELETE FROM jobs USING held WHERE jobs.id = @job AND queue = 'bulk' AND ` + heldBy + `
 			RETURNING jobs.id
 		), job AS (SELECT id FROM kept UNION ALL SELECT id FROM gone)
-		, dom AS (` + concludeDomain + `)
+		, dom AS (` + concludeDomain + `), ` + concludeDelegation + `
 		SELECT id FROM job`}
 
 func newOutcomeKind(set string) outcomeKind {
-	sql := `WITH ` + holdDomain + `, ` + endJob(set, "held") + `, dom AS (` + concludeDomain + `)`
+	sql := `WITH ` + holdDomain + `, ` + endJob(set, "held") + `
+		, dom AS (` + concludeDomain + `), ` + concludeDelegation
 	return outcomeKind{set: set,
 		conclude: sql + ` SELECT id FROM job`,
 		logged:   sql + `, entry AS (` + insertEntry + ` FROM job) SELECT id FROM job`,
@@ -130,7 +133,7 @@ func (k *Conclusion) statement(c *Claim, now time.Time) (string, named, error) {
 	if len(k.Entries) > 0 {
 		sql, entry = k.Outcome.how.logged, entryArgs(&k.Entries[0])
 	}
-	args, err := concludeArgs(c, k.Domain, now, k.Outcome.args, entry)
+	args, err := concludeArgs(c, k.Domain, now, k.Outcome.args, k.delegationArgs(), entry)
 	return sql, args, err
 }
 

@@ -19,7 +19,7 @@ var concludeFollowed = `
 		ON CONFLICT (domain_id, slot) WHERE status IN ('queued', 'running') DO NOTHING
 		RETURNING id
 	), ` + endJob(completed.set, "next") + `
-	, dom AS (` + concludeDomain + `)
+	, dom AS (` + concludeDomain + `), ` + concludeDelegation + `
 	, entry AS (` + insertEntry + ` FROM job)
 	SELECT id FROM job`
 
@@ -32,8 +32,8 @@ func (s *Store) ConcludeFollowed(
 	if len(k.Entries) != 1 || k.Outcome.how != &completed {
 		return false, nil
 	}
-	args, err := concludeArgs(c, k.Domain, now, k.Outcome.args, entryArgs(&k.Entries[0]),
-		jobArgs(next))
+	args, err := concludeArgs(c, k.Domain, now, k.Outcome.args, k.delegationArgs(),
+		entryArgs(&k.Entries[0]), jobArgs(next))
 	if err != nil {
 		return false, err
 	}

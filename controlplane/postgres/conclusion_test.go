@@ -133,6 +133,31 @@ func TestConcludeSkipsLockedDomain(t *testing.T) {
 	}
 }
 
+// A conclusion does not wait for a locked delegation, and leaves it to the next check.
+func TestConcludeSkipsALockedDelegation(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	dom, j := d.add(d.org, "example.com")
+	c := d.claim(j, "w")
+	k := conclusionOf(c, "x")
+	k.Delegation = &controlplane.Diagnosis{Code: controlplane.CauseOK, CheckedAt: start}
+	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error {
+		if _, err := tx.LockDelegation(t.Context(), d.org, dom.Name); err != nil {
+			return err
+		}
+		ended, err := d.Conclude(t.Context(), c, k, start)
+		if err == nil && !ended {
+			t.Error("Conclude = false, want true")
+		}
+		return err
+	}))
+	g, err := d.Delegation(t.Context(), d.org, dom.Name, nil)
+	d.must(err)
+	if g.State != controlplane.DelegationUnchecked {
+		t.Errorf("state = %s, want it unchanged", g.State)
+	}
+}
+
 // A conclusion that cannot be written fails alone, and not the others of its group.
 func TestFailedConclusionDoesNotFailItsGroup(t *testing.T) {
 	t.Parallel()
