@@ -27,8 +27,8 @@ func wantDelegation(
 	}
 }
 
-// Each check of a domain shows in the delegation of its name: one that waits for DNS, one that starts
-// the issuance, and rehearsals. A check without a result keeps the state.
+// Each check of a domain shows in the delegation of its name: one that waits for DNS, one that
+// starts the issuance, and rehearsals. A check without a result keeps the state.
 func TestChecksOfADomainShowInItsDelegation(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
