@@ -45,6 +45,18 @@ var objectCodes = appearIn(InProblem, []Code{
 	{Code: "names-too-long", Title: "Names too long in total",
 		Cause: "CAs limit the total length of the names in a certificate.",
 		Fix:   "Divide the names among several certificates."},
+	{Code: "name-duplicate", Title: "Name listed more than once",
+		Cause: "A certificate contains each name once. Names are compared in lowercase A-labels. " +
+			"The domain's name and, with wildcard, its wildcard are in the certificate already.",
+		Fix: "Remove the name from additional_names."},
+	{Code: "name-redundant", Title: "Name covered by a wildcard",
+		Cause: "A wildcard covers every name one level below it, and CAs reject certificates " +
+			"with a wildcard and a name that it covers.",
+		Fix: "Remove the name, or remove the wildcard."},
+	{Code: "partial-with-csr", Title: "Partial certificate with a CSR",
+		Cause: "CAs require the names of an order to be exactly those of its CSR, so no " +
+			"certificate can be issued for a part of the names.",
+		Fix: "Set issue_partial to false, or leave out csr_pem."},
 	{Code: "name-special-use", Title: "Special-use name",
 		Cause: "Names under .alt, .arpa, .internal, .invalid, .local, .localhost, and .onion are " +
 			"not on the public Internet, so CAs issue no certificates for them.",
