@@ -2,7 +2,9 @@ package controlplane
 
 import (
 	"cmp"
+	"maps"
 	"math"
+	"slices"
 	"strings"
 	"time"
 )
@@ -82,6 +84,12 @@ type Domain struct {
 
 // Names returns the names in the domain's certificate, see CertificateNames.
 func (d *Domain) Names() []string { return CertificateNames(d.Name, d.Options) }
+
+// Bases returns the names whose delegations the domain uses: its name, then the base names of its
+// additional names, sorted.
+func (d *Domain) Bases() []string {
+	return append([]string{d.Name}, slices.Sorted(maps.Keys(d.Targets))...)
+}
 
 // TargetOf returns the label that the CNAME of one of the domain's names points to. A wildcard has
 // that of its base name.

@@ -29,9 +29,9 @@ func ParseAdditionalName(s string) (string, error) {
 }
 
 // CheckAdditionalNames returns an *Error for each additional name, by its index, that can't be in a
-// certificate together with name, its wildcard if wildcard is set, and the other additional
-// names: CAs reject duplicates, and names that a wildcard covers. All names are in canonical form.
-// Empty ones are skipped.
+// certificate together with name, its wildcard if wildcard is set, and the other additional names:
+// CAs reject duplicates, and names that a wildcard covers. All names are in canonical form. It
+// skips empty ones.
 func CheckAdditionalNames(name string, wildcard bool, additional []string) map[int]*Error {
 	const own, ofOption = -1, -2 // in place of an index
 	at := make(map[string]int, len(additional)+2)

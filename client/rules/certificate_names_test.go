@@ -35,8 +35,8 @@ func TestParseAdditionalName(t *testing.T) {
 		strings.Repeat("a", 1025): "too-long",
 	} {
 		got, err := rules.ParseAdditionalName(in)
-		if e, ok := errors.AsType[*rules.Error](err); got != "" || !ok || e.Code != code || e.Fix == "" ||
-			e.Message == "" {
+		if e, ok := errors.AsType[*rules.Error](err); got != "" || !ok || e.Code != code ||
+			e.Fix == "" || e.Message == "" {
 			t.Errorf("ParseAdditionalName(%.60q) = %q, %v, want the code %s with message and fix", in,
 				got, err, code)
 		}

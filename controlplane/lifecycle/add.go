@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
@@ -30,7 +31,11 @@ func (s *Service) AddDomain(
 		return nil, err
 	}
 	if !stored {
-		return nil, s.planLimit(ctx, orgID)
+		reasons, err := s.planLimits(ctx, orgID, []*controlplane.Domain{a.Domain})
+		if err != nil {
+			return nil, err
+		}
+		return nil, reasons[0]
 	}
 	return a.Domain, nil
 }
@@ -46,7 +51,8 @@ func (s *Service) addition(
 		e := controlplane.AsError(err)
 		problem.Fields, problem.Fix = e.Fields, e.Fix
 	}
-	s.checkOptions(name, &in.Options, in.Options.KeyType != "", true, problem)
+	valid := s.checkNames(name, &in.Options, problem)
+	s.checkOptions(name, &in.Options, in.Options.KeyType != "", valid, problem)
 	if err := checkKey(ctx, s.Store, orgID, in.Options.CSRPEM, problem); err != nil {
 		return nil, err
 	}
@@ -54,9 +60,10 @@ func (s *Service) addition(
 		return nil, err
 	}
 	d := &controlplane.Domain{ID: controlplane.NewID(controlplane.PrefixDomain), OrgID: orgID,
-		Name:   name,
-		Target: controlplane.Target(s.TargetKey, orgID, name),
-		Status: controlplane.DomainPendingCNAME, StatusReason: controlplane.ReasonCNAMEUnchecked,
+		Name:    name,
+		Target:  controlplane.Target(s.TargetKey, orgID, name),
+		Targets: s.targetsOf(orgID, name, in.Options.AdditionalNames),
+		Status:  controlplane.DomainPendingCNAME, StatusReason: controlplane.ReasonCNAMEUnchecked,
 		Options: in.Options, OptionsRevision: 1, CertificateRevision: 1, CheckSince: now,
 		Version: 1, CreatedAt: now, UpdatedAt: now}
 	record := s.DelegationOf(d)
@@ -65,7 +72,7 @@ func (s *Service) addition(
 		Message:  "The CNAME has not been checked yet.",
 		Expected: record.Name + " CNAME " + record.Target,
 		Fix: "Create this record at your DNS host: " + record.Name + " CNAME " +
-			record.Target,
+			record.Target + ofOthers(d),
 		NextCheckAt: &now})
 	d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady,
 		Status: controlplane.ConditionFalse, Reason: controlplane.ReasonNotIssued,
@@ -78,19 +85,54 @@ func (s *Service) addition(
 		Entry: entry}, nil
 }
 
-// planLimit returns the error of an organization that has as many domains as its plan includes.
-func (s *Service) planLimit(ctx context.Context, orgID string) error {
+// ofOthers completes the fix of a domain that needs further records.
+func ofOthers(d *controlplane.Domain) string {
+	if len(d.Targets) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(". Create the records of the additional names, too: delegations lists all %d.",
+		len(d.Targets)+1)
+}
+
+// planLimits returns the error of each domain that was not added because its organization has as
+// many domains or delegations as the plan includes.
+func (s *Service) planLimits(
+	ctx context.Context, orgID string, domains []*controlplane.Domain,
+) ([]error, error) {
 	org, err := s.Store.Organization(ctx, orgID)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	used, err := s.Store.DomainCount(ctx, orgID)
-	if err != nil {
-		return err
+	var known []string
+	if org.Domains < org.MaxDomains() {
+		var names []string
+		for _, d := range domains {
+			names = append(names, d.Bases()...)
+		}
+		if known, err = s.Store.DelegatedNames(ctx, orgID, names); err != nil {
+			return nil, err
+		}
+	}
+	slices.Sort(known)
+	reasons := make([]error, len(domains))
+	for i, d := range domains {
+		reasons[i] = planLimit(org, d, known)
+	}
+	return reasons, nil
+}
+
+// planLimit returns the error of one domain. known are the names that have a delegation, sorted.
+func planLimit(org *controlplane.Organization, d *controlplane.Domain, known []string) error {
+	if org.Domains < org.MaxDomains() {
+		fresh := slices.DeleteFunc(d.Bases(), func(name string) bool {
+			_, found := slices.BinarySearch(known, name)
+			return found
+		})
+		return delegationLimit(org, org.Delegations, len(fresh))
 	}
 	return &controlplane.Error{Kind: controlplane.KindForbidden, Code: "plan-limit",
 		Message: fmt.Sprintf("The %s plan includes %d domains, and %d are in use.", org.Tier,
-			org.MaxDomains(), used),
+			org.MaxDomains(), org.Domains),
 		Fix: "Delete a domain that is no longer needed, or move the organization to a larger plan."}
 }
 
@@ -108,6 +150,12 @@ func describe(d *controlplane.Domain) map[string]any {
 	}
 	if d.CSRPEM != "" {
 		m["csr"] = true
+	}
+	if len(d.AdditionalNames) > 0 {
+		m["additional_names"] = d.AdditionalNames
+	}
+	if d.IssuePartial {
+		m["issue_partial"] = true
 	}
 	if len(d.Labels) > 0 {
 		m["labels"] = d.Labels

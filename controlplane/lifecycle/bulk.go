@@ -17,8 +17,8 @@ type Added struct {
 // AddDomains adds many domains independently of each other: one that is rejected does not affect
 // the others. It returns one result per domain, in their order. Of two with the same name the
 // second exists already. All valid domains are stored in one transaction, which blocks the
-// organization's other additions and deletions. If the plan's limit is reached, the first domains
-// are stored.
+// organization's other additions and deletions. Those that exceed a limit of the plan are rejected,
+// in their order.
 func (s *Service) AddDomains(
 	ctx context.Context, actor controlplane.Actor, orgID string, in []NewDomain,
 ) ([]Added, error) {
@@ -55,8 +55,10 @@ func (s *Service) AddDomains(
 		if err != nil {
 			return err
 		}
-		for _, a := range fresh[stored:] {
-			delete(known, a.Domain.Name)
+		for i, a := range fresh {
+			if !stored[i] {
+				delete(known, a.Domain.Name)
+			}
 		}
 		for i, a := range additions {
 			if a != nil {
@@ -69,23 +71,30 @@ func (s *Service) AddDomains(
 	if err != nil {
 		return nil, err
 	}
-	return out, s.rejectBeyondPlan(ctx, orgID, out)
+	return out, s.rejectBeyondPlan(ctx, orgID, additions, out)
 }
 
-// rejectBeyondPlan sets the error of all domains that were neither stored nor rejected: the plan's
-// limit is reached.
-func (s *Service) rejectBeyondPlan(ctx context.Context, orgID string, out []Added) error {
-	var full error
+// rejectBeyondPlan sets the error of all domains that were neither stored nor rejected: a limit of
+// the plan is reached.
+func (s *Service) rejectBeyondPlan(
+	ctx context.Context, orgID string, additions []*postgres.Addition, out []Added,
+) error {
+	var beyond []int
+	var domains []*controlplane.Domain
 	for i := range out {
-		if out[i].Domain != nil || out[i].Err != nil {
-			continue
+		if out[i].Domain == nil && out[i].Err == nil {
+			beyond, domains = append(beyond, i), append(domains, additions[i].Domain)
 		}
-		if full == nil {
-			if full = s.planLimit(ctx, orgID); !controlplane.HasCode(full, "plan-limit") {
-				return full
-			}
-		}
-		out[i].Err = full
+	}
+	if len(beyond) == 0 {
+		return nil
+	}
+	reasons, err := s.planLimits(ctx, orgID, domains)
+	if err != nil {
+		return err
+	}
+	for i, at := range beyond {
+		out[at].Err = reasons[i]
 	}
 	return nil
 }

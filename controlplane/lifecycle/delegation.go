@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"strings"
 
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
@@ -25,13 +26,21 @@ func (s *Service) parseName(name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if zone := strings.TrimSuffix(s.Zone, "."); canonical == zone ||
-		strings.HasSuffix(canonical, "."+zone) {
-		return "", controlplane.Invalid("/name", "name-in-zone", canonical+
-			" is in the validation zone "+zone+", which can't contain your records.",
-			"Send the name that the certificate is for.")
+	if err := s.outsideZone(canonical); err != nil {
+		return "", controlplane.InvalidBy("/name", err)
 	}
 	return canonical, nil
+}
+
+// outsideZone returns a *rules.Error if a canonical name is in the validation zone.
+func (s *Service) outsideZone(name string) error {
+	zone := strings.TrimSuffix(s.Zone, ".")
+	if name != zone && !strings.HasSuffix(name, "."+zone) {
+		return nil
+	}
+	return &rules.Error{Code: "name-in-zone", Message: name + " is in the validation zone " +
+		zone + ", which can't contain your records.",
+		Fix: "Send the name that the certificate is for."}
 }
 
 // DelegationOf returns a domain's CNAME.

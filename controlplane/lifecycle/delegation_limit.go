@@ -26,10 +26,15 @@ func withinDelegations(
 	if err != nil || after.Delegations <= max(before.Delegations, after.MaxDelegations()) {
 		return err
 	}
+	return delegationLimit(after, before.Delegations, after.Delegations-before.Delegations)
+}
+
+// delegationLimit returns the error of a change that would add delegations to those in use beyond
+// the plan's limit.
+func delegationLimit(org *controlplane.Organization, used, added int) error {
 	return &controlplane.Error{Kind: controlplane.KindForbidden, Code: "plan-limit",
 		Message: fmt.Sprintf("The %s plan includes %d delegations, %d are in use, and %d are to "+
-			"be added.", after.Tier, after.MaxDelegations(), before.Delegations,
-			after.Delegations-before.Delegations),
+			"be added.", org.Tier, org.MaxDelegations(), used, added),
 		Fix: "Delete a delegation or a name that is no longer needed, or move the organization " +
 			"to a larger plan."}
 }

@@ -14,7 +14,7 @@ import (
 
 // checkOptions validates a domain's options, and sets the key type from the CSR if there is a CSR.
 // It adds every invalid field to e. A CSR is checked only if newCSR is set: the rules may have
-// changed since it was stored.
+// changed since it was stored. checkNames checks the additional names.
 func (s *Service) checkOptions(
 	name string, o *controlplane.Options, keyTypeChosen, newCSR bool, e *controlplane.Error,
 ) {
@@ -32,7 +32,14 @@ func (s *Service) checkOptions(
 	}
 	check("/key_type", rules.CheckKeyType(string(o.KeyType)))
 	names := controlplane.CertificateNames(name, *o)
-	check("/name", rules.CheckNames(names, o.Profile))
+	ofNames := "/name"
+	if len(o.AdditionalNames) > 0 {
+		ofNames = "/additional_names"
+	}
+	check(ofNames, rules.CheckNames(names, o.Profile))
+	if o.IssuePartial && o.CSRPEM != "" {
+		check("/issue_partial", rules.PartialWithCSR())
+	}
 	if o.CSRPEM != "" && name != "" && newCSR {
 		_, kt, err := controlplane.ValidateCSR(o.CSRPEM, names)
 		switch {

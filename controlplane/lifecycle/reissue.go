@@ -203,7 +203,8 @@ func isFor(d *controlplane.Domain, o *controlplane.Order) bool {
 
 // otherCertificate reports whether the options differ in a way that changes the certificate.
 func otherCertificate(a, b controlplane.Options) bool {
-	return a.Wildcard != b.Wildcard || a.KeyType != b.KeyType ||
+	return a.Wildcard != b.Wildcard || !slices.Equal(a.AdditionalNames, b.AdditionalNames) ||
+		a.KeyType != b.KeyType ||
 		!rules.SameCSR(a.CSRPEM, b.CSRPEM) || a.Profile != b.Profile ||
 		a.PreferredChain != b.PreferredChain || a.CA != b.CA
 }

@@ -2,6 +2,8 @@ package lifecycle
 
 import (
 	"context"
+	"slices"
+	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
@@ -9,97 +11,147 @@ import (
 
 // DomainPatch changes a domain's options. nil keeps an option, and "" clears it.
 type DomainPatch struct {
-	Wildcard       *bool
-	KeyType        *controlplane.KeyType
-	CSRPEM         *string
-	Profile        *string
-	PreferredChain *string
-	CA             *string
-	AutoIssue      *bool
-	AutoRenew      *bool
-	Labels         *map[string]string
+	Wildcard        *bool
+	AdditionalNames *[]string // the whole set, in any form
+	IssuePartial    *bool
+	KeyType         *controlplane.KeyType
+	CSRPEM          *string
+	Profile         *string
+	PreferredChain  *string
+	CA              *string
+	AutoIssue       *bool
+	AutoRenew       *bool
+	Labels          *map[string]string
+}
+
+// apply sets the options of the patch.
+func (p DomainPatch) apply(o *controlplane.Options) {
+	set(&o.Wildcard, p.Wildcard)
+	set(&o.AdditionalNames, p.AdditionalNames)
+	set(&o.IssuePartial, p.IssuePartial)
+	set(&o.KeyType, p.KeyType)
+	set(&o.CSRPEM, p.CSRPEM)
+	set(&o.Profile, p.Profile)
+	set(&o.PreferredChain, p.PreferredChain)
+	set(&o.CA, p.CA)
+	set(&o.AutoIssue, p.AutoIssue)
+	set(&o.AutoRenew, p.AutoRenew)
+	set(&o.Labels, p.Labels)
 }
 
 // UpdateDomain changes a domain's options. If its certificate depends on them, a new one is
 // ordered, unless auto_issue is off. A patch that sets what is already set changes nothing. It
-// returns KindPrecondition if ifVersion is neither 0 nor the domain's version.
+// returns KindPrecondition if ifVersion is neither 0 nor the domain's version, and KindForbidden if
+// its names need more delegations than the plan includes.
 func (s *Service) UpdateDomain(
 	ctx context.Context, actor controlplane.Actor, orgID, ref string, ifVersion int64,
 	p DomainPatch,
 ) (*controlplane.Domain, error) {
 	var d *controlplane.Domain
 	err := s.Store.InTx(ctx, func(t *postgres.Tx) error {
-		now := s.now()
-		var err error
-		if d, err = t.LockDomain(ctx, orgID, ref); err != nil {
-			return err
-		}
-		if err := sameVersion(d, ifVersion); err != nil {
-			return err
-		}
-		before, old, revision := describe(d), d.Options, d.OptionsRevision
-		set(&d.Wildcard, p.Wildcard)
-		set(&d.KeyType, p.KeyType)
-		set(&d.CSRPEM, p.CSRPEM)
-		set(&d.Profile, p.Profile)
-		set(&d.PreferredChain, p.PreferredChain)
-		set(&d.CA, p.CA)
-		set(&d.AutoIssue, p.AutoIssue)
-		set(&d.AutoRenew, p.AutoRenew)
-		set(&d.Labels, p.Labels)
-		problem := &controlplane.Error{}
-		s.checkOptions(d.Name, &d.Options, p.KeyType != nil,
-			p.CSRPEM != nil || p.KeyType != nil || d.Wildcard != old.Wildcard, problem)
-		if p.CSRPEM != nil {
-			if err := checkKey(ctx, t, orgID, d.CSRPEM, problem); err != nil {
+		update := func() (err error) {
+			if d, err = t.LockDomain(ctx, orgID, ref); err != nil {
 				return err
 			}
-		}
-		if err := invalid(problem); err != nil || same(d.Options, old) {
-			return err
-		}
-		if d.AutoRenew != old.AutoRenew && d.HasCertificate(now) && planned(d) {
-			d.SetCondition(renewalPlan(d, now))
-		}
-		if p.CSRPEM != nil && isSuspended(d) {
-			if err := s.resumeOrders(ctx, t, d, actor.RequestID, now); err != nil {
+			if err := sameVersion(d, ifVersion); err != nil {
 				return err
 			}
+			return s.update(ctx, t, actor, d, p)
 		}
-		if d.PreferredChain != old.PreferredChain {
-			if err := forgetChain(ctx, t, d); err != nil {
-				return err
-			}
+		if p.AdditionalNames == nil {
+			return update()
 		}
-		if otherCertificate(d.Options, old) {
-			d.OptionsRevision++
-			d.CheckSince = now // the DNS is checked before the next order
-		}
-		var order *controlplane.Job
-		if d.OptionsRevision > revision || d.AutoIssue != old.AutoIssue {
-			if order, err = s.reissue(ctx, t, d, actor.RequestID, now); err != nil {
-				return err
-			}
-		}
-		if d.AutoIssue && !old.AutoIssue && d.StatusReason == controlplane.ReasonAwaitingIssue {
-			// The CNAME was verified before: the new check starts the order.
-			if _, _, err := t.AddJob(ctx,
-				newJob(controlplane.JobDNSCheck, controlplane.QueueCritical, d, actor.RequestID,
-					now)); err != nil {
-				return err
-			}
-		}
-		if err := t.SaveDomain(ctx, d, now); err != nil {
-			return err
-		}
-		entry := s.audit(orgID, actor, controlplane.ActionDomainUpdated, "domain", d.ID, now)
-		entry.Before, entry.After = before, describe(d)
-		if order != nil {
-			entry.Details = map[string]any{"job_id": order.ID}
-		}
-		return t.Audit(ctx, entry)
+		return withinDelegations(ctx, t, orgID, update)
 	})
 	return d, err
+}
+
+// update is UpdateDomain for a locked domain.
+func (s *Service) update(
+	ctx context.Context, t *postgres.Tx, actor controlplane.Actor, d *controlplane.Domain,
+	p DomainPatch,
+) error {
+	now := s.now()
+	before, old := describe(d), *d
+	p.apply(&d.Options)
+	problem := &controlplane.Error{}
+	s.checkPatch(d, old.Options, p, problem)
+	if p.CSRPEM != nil {
+		if err := checkKey(ctx, t, d.OrgID, d.CSRPEM, problem); err != nil {
+			return err
+		}
+	}
+	if err := invalid(problem); err != nil || same(d.Options, old.Options) {
+		return err
+	}
+	order, err := s.applyOptions(ctx, t, d, &old, p, actor.RequestID, now)
+	if err != nil {
+		return err
+	}
+	if err := t.SaveDomain(ctx, d, now); err != nil {
+		return err
+	}
+	entry := s.audit(d.OrgID, actor, controlplane.ActionDomainUpdated, "domain", d.ID, now)
+	entry.Before, entry.After = before, describe(d)
+	if order != nil {
+		entry.Details = map[string]any{"job_id": order.ID}
+	}
+	return t.Audit(ctx, entry)
+}
+
+// checkPatch validates the options after a patch, and adds every invalid field to e. It checks only
+// what changes or depends on a change.
+func (s *Service) checkPatch(
+	d *controlplane.Domain, old controlplane.Options, p DomainPatch, e *controlplane.Error,
+) {
+	valid := true
+	if p.AdditionalNames != nil || d.Wildcard != old.Wildcard {
+		valid = s.checkNames(d.Name, &d.Options, e)
+		d.Targets = s.targetsOf(d.OrgID, d.Name, d.AdditionalNames)
+	}
+	otherNames := d.Wildcard != old.Wildcard ||
+		!slices.Equal(d.AdditionalNames, old.AdditionalNames)
+	s.checkOptions(d.Name, &d.Options, p.KeyType != nil,
+		valid && (p.CSRPEM != nil || p.KeyType != nil || otherNames), e)
+}
+
+// applyOptions brings the domain's jobs and conditions in line with its changed options. It returns
+// the job that orders a certificate with them, nil without one. The domain must be saved
+// afterwards.
+func (s *Service) applyOptions(
+	ctx context.Context, t *postgres.Tx, d, old *controlplane.Domain, p DomainPatch,
+	requestID string, now time.Time,
+) (order *controlplane.Job, err error) {
+	if d.AutoRenew != old.AutoRenew && d.HasCertificate(now) && planned(d) {
+		d.SetCondition(renewalPlan(d, now))
+	}
+	if p.CSRPEM != nil && isSuspended(d) {
+		if err := s.resumeOrders(ctx, t, d, requestID, now); err != nil {
+			return nil, err
+		}
+	}
+	if d.PreferredChain != old.PreferredChain {
+		if err := forgetChain(ctx, t, d); err != nil {
+			return nil, err
+		}
+	}
+	if otherCertificate(d.Options, old.Options) {
+		d.OptionsRevision++
+		d.CheckSince = now // the DNS is checked before the next order
+	}
+	if d.OptionsRevision > old.OptionsRevision || d.AutoIssue != old.AutoIssue {
+		if order, err = s.reissue(ctx, t, d, requestID, now); err != nil {
+			return nil, err
+		}
+	}
+	if d.AutoIssue && !old.AutoIssue && d.StatusReason == controlplane.ReasonAwaitingIssue {
+		// The CNAME was verified before: the new check starts the order.
+		if _, _, err := t.AddJob(ctx, newJob(controlplane.JobDNSCheck,
+			controlplane.QueueCritical, d, requestID, now)); err != nil {
+			return nil, err
+		}
+	}
+	return order, s.recheckNames(ctx, t, d, old, requestID, now)
 }
 
 // DeleteDomain deletes a domain with everything that belongs to it. The validation zone no longer
@@ -111,6 +163,10 @@ func (s *Service) DeleteDomain(
 		return err
 	}
 	return s.Store.InTx(ctx, func(t *postgres.Tx) error {
+		// The organization first, as all that adds or removes a use of a delegation does.
+		if _, err := t.LockOrganization(ctx, orgID); err != nil {
+			return err
+		}
 		d, err := t.LockDomain(ctx, orgID, ref)
 		if err != nil {
 			return err

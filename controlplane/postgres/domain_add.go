@@ -3,6 +3,8 @@ package postgres
 import (
 	"context"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
@@ -13,9 +15,10 @@ type Addition struct {
 	Entry  controlplane.AuditEntry
 }
 
-// AddDomain stores a new domain with its first job and its audit entry, and counts it against the
-// organization's limit. If the limit is reached, it stores nothing and returns false. It returns
-// KindConflict, with the existing domain, if the organization has a domain of that name.
+// AddDomain stores a new domain with its first job and its audit entry, and counts it and its
+// delegations against the organization's limits. If one of them is reached, it stores nothing and
+// returns false. It returns KindConflict, with the existing domain, if the organization has a
+// domain of that name.
 func (q queries) AddDomain(
 	ctx context.Context, d *controlplane.Domain, j *controlplane.Job, a controlplane.AuditEntry,
 ) (bool, error) {
@@ -41,11 +44,16 @@ func (q queries) AddDomain(
 	return tag.RowsAffected() == 1, nil
 }
 
+// domainLimit is Organization.MaxDomains.
+const domainLimit = `coalesce(domain_limit, CASE subscription_tier WHEN 'free' THEN @free::int WHEN 'pro' THEN @pro::int ELSE @agency::int END)`
+
 var addDomain = `
 	WITH org AS (
-		UPDATE organizations SET domain_count = domain_count + 1
-		WHERE id = @org_id AND deleted_at IS NULL AND domain_count < coalesce(domain_limit,
-			CASE subscription_tier WHEN 'free' THEN @free::int WHEN 'pro' THEN @pro::int ELSE @agency::int END)
+		UPDATE organizations o SET domain_count = domain_count + 1
+		FROM (SELECT cardinality(@bases::text[]) - count(*) AS n FROM delegations g WHERE g.org_id = @org_id AND g.name = ANY(@bases)) fresh
+		WHERE id = @org_id AND deleted_at IS NULL AND domain_count < ` + domainLimit + `
+			AND (fresh.n = 0 OR delegation_count + fresh.n <= coalesce(delegation_limit, greatest(` + domainLimit + `,
+				CASE subscription_tier WHEN 'free' THEN @free_delegations::int WHEN 'pro' THEN @pro_delegations::int ELSE @agency_delegations::int END)))
 		RETURNING id
 	), dom AS (
 		INSERT INTO domains (id, org_id, name, cname_target, targets, status, status_reason, ` + domainOptions.list("") + `,
@@ -59,8 +67,19 @@ var addDomain = `
 func (a *Addition) args() (named, error) {
 	domain, err := domainArgs(a.Domain)
 	return merge(domain, jobArgs(a.Job), entryArgs(&a.Entry),
-		named{"name": a.Domain.Name, "target": a.Domain.Target,
+		named{"name": a.Domain.Name, "target": a.Domain.Target, "bases": a.Domain.Bases(),
 			"created_at": a.Domain.CreatedAt, "free": controlplane.TierFree.Domains(),
-			"pro":    controlplane.TierPro.Domains(),
-			"agency": controlplane.TierAgency.Domains()}), err
+			"pro":                controlplane.TierPro.Domains(),
+			"agency":             controlplane.TierAgency.Domains(),
+			"free_delegations":   controlplane.TierFree.Delegations(),
+			"pro_delegations":    controlplane.TierPro.Delegations(),
+			"agency_delegations": controlplane.TierAgency.Delegations()}), err
+}
+
+// DelegatedNames returns those of the names that have a delegation in the organization.
+func (q queries) DelegatedNames(
+	ctx context.Context, orgID string, names []string,
+) ([]string, error) {
+	return all(ctx, q, pgx.RowTo[string],
+		`SELECT name FROM delegations WHERE org_id = $1 AND name = ANY($2)`, orgID, names)
 }

@@ -35,17 +35,17 @@ func (t *Tx) LockDomains(
 }
 
 // AddDomains is AddDomain for domains of one organization that LockDomains did not find, in one
-// round trip. It returns how many it stored: the first ones, up to the limit.
-func (t *Tx) AddDomains(ctx context.Context, all []*Addition) (int, error) {
-	stored := 0
+// round trip. It returns which of them it stored: those for which a limit is reached are missing.
+func (t *Tx) AddDomains(ctx context.Context, all []*Addition) ([]bool, error) {
+	stored := make([]bool, len(all))
 	b := &pgx.Batch{}
-	for _, a := range all {
+	for i, a := range all {
 		args, err := a.args()
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
 		b.Queue(addDomain, args).Exec(func(tag pgconn.CommandTag) error {
-			stored += int(tag.RowsAffected())
+			stored[i] = tag.RowsAffected() == 1
 			return nil
 		})
 	}
