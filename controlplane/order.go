@@ -1,6 +1,8 @@
 package controlplane
 
 import (
+	"cmp"
+	"strings"
 	"time"
 )
 
@@ -46,10 +48,12 @@ type Order struct {
 	JobID    string
 	CA       string // name in the configured list of CAs
 	// Account at the CA, which the order keeps; empty means DefaultAccount
-	Account        string
-	Step           OrderStep
-	Names          []string // identifiers, in A-label form; a wildcard has the prefix "*."
-	Target         string   // label in the validation zone that has the TXT values
+	Account string
+	Step    OrderStep
+	Names   []string // identifiers, in A-label form; a wildcard has the prefix "*."
+	Target  string   // label in the validation zone that has the TXT values
+	// Targets are the labels for the identifiers whose TXT values are not at Target.
+	Targets        map[string]string
 	KeyType        KeyType
 	Profile        string // the CA's ACME profile; empty for its default
 	PreferredChain string // common name of the requested root; empty for the CA's default
@@ -61,7 +65,7 @@ type Order struct {
 	SealedKey       []byte // empty if the customer sent the CSR
 	OrderURL        string
 	CertificateURL  string
-	Values          []string // TXT values, one per pending authorization
+	Values          []TXT // one per pending authorization
 	ErrorCode       string
 	ErrorDetail     string
 	ResumeStep      OrderStep // that an order that is set aside had reached
@@ -69,6 +73,27 @@ type Order struct {
 	CreatedAt       time.Time
 	UpdatedAt       time.Time
 	ExpiresAt       time.Time // according to the CA; zero if unknown
+}
+
+// TargetOf returns the label that has the TXT values for an identifier of the order. A wildcard has
+// that of its base name.
+func (o *Order) TargetOf(identifier string) string {
+	return cmp.Or(o.Targets[strings.ToLower(strings.TrimPrefix(identifier, "*."))], o.Target)
+}
+
+// TXT is a TXT value in the validation zone.
+type TXT struct {
+	Target string // label, without the zone
+	Value  string
+}
+
+// ByTarget returns the values of each target.
+func ByTarget(values []TXT) map[string][]string {
+	by := map[string][]string{}
+	for _, v := range values {
+		by[v.Target] = append(by[v.Target], v.Value)
+	}
+	return by
 }
 
 // IssuedChain is what a CA issued for an order: the PEM chain, leaf first.

@@ -104,9 +104,9 @@ type Journal interface {
 	// Save records the state of the order. It must be durable when Save returns; an error means
 	// that the order no longer belongs to this worker.
 	Save(ctx context.Context, o *Order) error
-	// Publish records the order as Save does, publishes o.Values at o.Target, and returns when all
-	// of our name servers answer all of them. It is called again with the same values when an order
-	// is resumed.
+	// Publish records the order as Save does, publishes each of o.Values at its target, and returns
+	// when all of our name servers answer all of them. It is called again with the same values when
+	// an order is resumed.
 	Publish(ctx context.Context, o *Order) error
 	// Ready is called before each time that the CSR is sent. An error prevents the issuance.
 	Ready(ctx context.Context, o *Order) error

@@ -18,7 +18,7 @@ import (
 type pending struct {
 	url       string
 	challenge lego.Challenge
-	value     string // of the TXT record
+	txt       controlplane.TXT
 }
 
 // authorize proves control for each pending authorization by DNS-01 (RFC 8555 §8.4) and sets the
@@ -58,10 +58,10 @@ func (r *run) prove(open []pending) error {
 
 // publish stores the TXT values and has them served.
 func (r *run) publish(open []pending) error {
-	values := make([]string, 0, len(open))
+	values := make([]controlplane.TXT, 0, len(open))
 	for _, p := range open {
-		if !slices.Contains(values, p.value) {
-			values = append(values, p.value)
+		if !slices.Contains(values, p.txt) {
+			values = append(values, p.txt)
 		}
 	}
 	r.order.Values = values
@@ -131,8 +131,9 @@ func (r *run) dnsChallenge(url string, authz lego.Authorization) (pending, error
 		return pending{}, internal(r.order.CA, err)
 	}
 	sum := sha256.Sum256([]byte(keyAuthorization))
-	return pending{url: url, challenge: challenge,
-		value: base64.RawURLEncoding.EncodeToString(sum[:])}, nil
+	return pending{url: url, challenge: challenge, txt: controlplane.TXT{
+		Target: r.order.TargetOf(authz.Identifier.Value),
+		Value:  base64.RawURLEncoding.EncodeToString(sum[:])}}, nil
 }
 
 // accept requests validation from the CA. A rejection is returned only if the challenge is still

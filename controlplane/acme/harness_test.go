@@ -277,8 +277,9 @@ func (j *journal) Publish(ctx context.Context, o *controlplane.Order) error {
 		return errKilled
 	}
 	j.pubs++
+	by := controlplane.ByTarget(o.Values)
 	for _, name := range o.Names {
-		j.zone.set(strings.TrimPrefix(name, "*."), o.Values)
+		j.zone.set(strings.TrimPrefix(name, "*."), by[o.TargetOf(name)])
 	}
 	return ctx.Err()
 }

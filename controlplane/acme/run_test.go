@@ -103,7 +103,8 @@ func TestCrashAndResume(t *testing.T) {
 				t.Parallel()
 				apex := fmt.Sprintf("crash%d.example.com", i)
 				e := w.engine(t, nil)
-				o := w.order(t, e, apex, "*."+apex)
+				o := w.order(t, e, apex, "*."+apex, "www."+apex, "*.b."+apex)
+				o.Targets = map[string]string{"www." + apex: "www", "b." + apex: "b"}
 				j := w.journal(o)
 				j.killAt, j.written, j.killPub = c.at, c.written, c.publish
 				if _, err := e.Run(t.Context(), o, j); !errors.Is(err, errKilled) {

@@ -53,7 +53,9 @@ func (w *work) issue(ctx context.Context) error {
 				return err
 			}
 		}
-		if err := w.keepChallenges(ctx, order); err != nil {
+		if err := w.keepChallenges(ctx, order); errors.Is(err, postgres.ErrTargetGone) {
+			return w.handBack(ctx)
+		} else if err != nil {
 			return err
 		}
 		url, step := order.OrderURL, order.Step
@@ -67,6 +69,9 @@ func (w *work) issue(ctx context.Context) error {
 		}
 		if ctx.Err() != nil || errors.Is(err, postgres.ErrClaimLost) {
 			return err
+		}
+		if errors.Is(err, postgres.ErrTargetGone) {
+			return w.handBack(ctx) // the domain's names changed: the order is outdated
 		}
 		if errors.Is(err, errDNSLost) {
 			return w.loseDNS(ctx, order)

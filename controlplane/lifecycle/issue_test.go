@@ -399,7 +399,7 @@ func TestInterruptedOrderIsResumed(t *testing.T) {
 			w.ca.answer(func(ctx context.Context, o *controlplane.Order,
 				j controlplane.Journal) error {
 				o.Step, o.OrderURL, o.Values = controlplane.StepAuthorized,
-					"https://ca.example/1", []string{"v1"}
+					"https://ca.example/1", txtAt(o, "v1")
 				return errors.Join(j.Save(ctx, o), j.Publish(ctx, o), err)
 			})
 			w.run(d, controlplane.JobStartIssuance)

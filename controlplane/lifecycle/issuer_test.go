@@ -142,7 +142,7 @@ func (i *issuer) Run(
 		}
 	}
 	o.Step, o.OrderURL, o.Values = controlplane.StepAuthorized, "https://ca.example/order/"+o.ID,
-		[]string{"value-of-" + o.ID}
+		txtAt(o, "value-of-"+o.ID)
 	if err := j.Save(ctx, o); err != nil {
 		return nil, err
 	}
@@ -215,4 +215,13 @@ func (i *issuer) Identities(context.Context) []controlplane.CAIdentity { return 
 // RenewalInfo implements lifecycle.Issuer.
 func (i *issuer) RenewalInfo(context.Context, string, string) (controlplane.RenewalInfo, error) {
 	return controlplane.RenewalInfo{}, controlplane.ErrRenewalInfoNotOffered
+}
+
+// txtAt returns values at the order's target.
+func txtAt(o *controlplane.Order, values ...string) []controlplane.TXT {
+	txt := make([]controlplane.TXT, len(values))
+	for i, value := range values {
+		txt[i] = controlplane.TXT{Target: o.Target, Value: value}
+	}
+	return txt
 }

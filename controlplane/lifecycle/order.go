@@ -256,7 +256,8 @@ func (w *work) createOrder(
 	d := w.domain
 	o := &controlplane.Order{ID: q.OrderID, OrgID: d.OrgID, DomainID: d.ID, JobID: w.claim.Job.ID,
 		CA: q.CA, Account: q.Account, Names: q.Names,
-		Target: d.Target, KeyType: d.KeyType, Profile: d.Profile, PreferredChain: d.PreferredChain,
+		Target: d.Target, Targets: d.Targets, KeyType: d.KeyType, Profile: d.Profile,
+		PreferredChain: d.PreferredChain,
 		OptionsRevision: d.OptionsRevision}
 	var err error
 	var csr []byte

@@ -20,7 +20,7 @@ func (i *issuer) stuck(ca string, step controlplane.OrderStep, v verdict) {
 		v.CA = ca
 		i.clock.add(time.Second)
 		if o.Step == controlplane.StepCreated {
-			o.OrderURL, o.Values = "https://ca.example/order/"+o.ID, []string{"value-of-" + o.ID}
+			o.OrderURL, o.Values = "https://ca.example/order/"+o.ID, txtAt(o, "value-of-"+o.ID)
 			o.Step = step
 			if err := errors.Join(j.Save(ctx, o), j.Publish(ctx, o)); err != nil {
 				return err

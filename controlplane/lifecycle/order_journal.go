@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
@@ -23,12 +25,25 @@ func (j *journal) Publish(ctx context.Context, o *controlplane.Order) error {
 	if err := j.Store.PublishChallenges(ctx, j.claim, o, now.Add(j.ChallengeTTL), now); err != nil {
 		return err
 	}
-	if err := j.Visible(ctx, o.Target+"."+j.Zone, o.Values); err != nil {
+	if err := j.awaitValues(ctx, o.Values); err != nil {
 		return &controlplane.Error{Kind: controlplane.KindUnavailable, Code: "zone-not-answering",
 			Message: "A name server of the validation zone does not serve the challenge yet.",
 			Fix:     "No action needed. The order is retried automatically. The operator can check the replicas of the zone.", Err: err}
 	}
 	return nil
+}
+
+// concurrentWaits bounds the targets of one order that are queried at the same time.
+const concurrentWaits = 16
+
+// awaitValues returns when every name server serves each value at its target.
+func (j *journal) awaitValues(ctx context.Context, values []controlplane.TXT) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(concurrentWaits)
+	for target, served := range controlplane.ByTarget(values) {
+		g.Go(func() error { return j.Visible(ctx, target+"."+j.Zone, served) })
+	}
+	return g.Wait()
 }
 
 // errDNSLost is the error of a run that does not finalize its order because the DNS no longer

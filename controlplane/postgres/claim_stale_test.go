@@ -42,7 +42,7 @@ func TestStaleWorkerWritesNothing(t *testing.T) {
 			stale := d.claim(j, "stale")
 			o := d.order(stale)
 			o.Step, o.OrderURL, o.Values = controlplane.StepOrdered,
-				"https://ca.example/stale", []string{"stale"}
+				"https://ca.example/stale", txtAt(o, "stale")
 
 			// The other worker has claimed the job and saved the order, and is about to commit.
 			tx, err := d.conn().Begin(t.Context())

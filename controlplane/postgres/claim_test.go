@@ -240,7 +240,7 @@ func TestLostClaimWritesNothing(t *testing.T) {
 			return d.SaveOrder(ctx, c, o, start)
 		},
 		"PublishChallenges": func(d *db, c *postgres.Claim, o *controlplane.Order) error {
-			o.Values = []string{"v"}
+			o.Values = txtAt(o, "v")
 			return d.PublishChallenges(ctx, c, o, start.Add(time.Hour), start)
 		},
 	}

@@ -50,7 +50,7 @@ func TestConcludeIssuance(t *testing.T) {
 			_, j := d.add(d.org, "example.com")
 			claim := d.claim(j, "w")
 			o := d.order(claim)
-			o.Values, o.CertificateURL = []string{"a"}, "https://ca.example/cert/1"
+			o.Values, o.CertificateURL = txtAt(o, "a"), "https://ca.example/cert/1"
 			d.must(d.PublishChallenges(t.Context(), claim, o, start.Add(time.Hour), start))
 			k := d.issuanceOf(claim, o)
 			c.before(d, claim)

@@ -216,7 +216,7 @@ func TestDeleteDomainDeletesItsObjects(t *testing.T) {
 	dom, j := d.add(d.org, "example.com")
 	c := d.claim(j, "w")
 	o := d.order(c)
-	o.Values = []string{"v"}
+	o.Values = txtAt(o, "v")
 	d.must(d.PublishChallenges(t.Context(), c, o, start.Add(time.Hour), start))
 	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error {
 		return tx.AddCertificate(t.Context(),

@@ -221,3 +221,12 @@ func wantKind(t testing.TB, what string, err error, k controlplane.Kind) {
 		t.Errorf("%s: %v, want an error of kind %s", what, err, k)
 	}
 }
+
+// txtAt returns values at the order's target.
+func txtAt(o *controlplane.Order, values ...string) []controlplane.TXT {
+	txt := make([]controlplane.TXT, len(values))
+	for i, value := range values {
+		txt[i] = controlplane.TXT{Target: o.Target, Value: value}
+	}
+	return txt
+}

@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -10,16 +12,18 @@ import (
 )
 
 const orderColumns = `o.id, o.org_id, o.domain_id, o.job_id, o.ca, o.step, o.names, o.target, o.key_type, o.profile, o.preferred_chain,
-	o.replaces, o.csr, o.sealed_key, o.order_url, o.certificate_url, o.txt_values, o.error_code, o.error_detail, o.expires_at, o.created_at, o.updated_at, o.resume_step, o.polls, o.options_revision, o.account`
+	o.replaces, o.csr, o.sealed_key, o.order_url, o.certificate_url, o.txt_values, o.error_code, o.error_detail, o.expires_at, o.created_at, o.updated_at, o.resume_step, o.polls, o.options_revision, o.account, o.targets, o.txt_targets`
 
 func scanOrder(row pgx.CollectableRow) (controlplane.Order, error) {
 	var o controlplane.Order
 	var expires *time.Time
+	var values, targets []string
 	err := row.Scan(&o.ID, &o.OrgID, &o.DomainID, &o.JobID, &o.CA, &o.Step, &o.Names, &o.Target,
 		&o.KeyType, &o.Profile, &o.PreferredChain,
-		&o.Replaces, &o.CSR, &o.SealedKey, &o.OrderURL, &o.CertificateURL, &o.Values, &o.ErrorCode,
+		&o.Replaces, &o.CSR, &o.SealedKey, &o.OrderURL, &o.CertificateURL, &values, &o.ErrorCode,
 		&o.ErrorDetail, &expires, &o.CreatedAt, &o.UpdatedAt, &o.ResumeStep, &o.Polls,
-		&o.OptionsRevision, &o.Account)
+		&o.OptionsRevision, &o.Account, &o.Targets, &targets)
+	o.Values = txtValues(o.Target, values, targets)
 	if expires != nil {
 		o.ExpiresAt = *expires
 	}
@@ -51,7 +55,7 @@ func (s *Store) BeginOrder(
 ) error {
 	return s.underClaim(ctx, true, c, beginOrder, merge(entryArgs(&a), named{
 		"order_id": o.ID, "org_id": o.OrgID, "job_id": o.JobID, "ca": o.CA, "step": o.Step,
-		"names": o.Names, "target": o.Target,
+		"names": o.Names, "target": o.Target, "targets": targetsOf(o),
 		"key_type": o.KeyType, "profile": o.Profile, "preferred_chain": o.PreferredChain,
 		"replaces": o.Replaces, "csr": o.CSR,
 		"sealed_key": o.SealedKey, "created_at": o.CreatedAt,
@@ -61,9 +65,9 @@ func (s *Store) BeginOrder(
 // A statement that may have been committed is sent again, hence ON CONFLICT.
 var beginOrder = newUnderClaim(`, added AS (
 		INSERT INTO acme_orders (id, org_id, domain_id, job_id, ca, step, names, target, key_type, profile, preferred_chain,
-			replaces, csr, sealed_key, options_revision, account, created_at, updated_at)
+			replaces, csr, sealed_key, options_revision, account, targets, created_at, updated_at)
 		SELECT @order_id, @org_id, @domain, @job_id, @ca, @step, @names, @target, @key_type, @profile, @preferred_chain,
-			@replaces, @csr, @sealed_key, @options_revision, @account, @created_at, @created_at FROM held
+			@replaces, @csr, @sealed_key, @options_revision, @account, @targets, @created_at, @created_at FROM held
 		ON CONFLICT (id) DO NOTHING
 		RETURNING id
 	), entry AS (` + insertEntry + ` FROM added)
@@ -91,7 +95,7 @@ const recordOrder = `, saved AS (
 	)`
 
 // setOrder is the part of an UPDATE that writes the progress of an order, with orderArgs.
-const setOrder = `step = @step, order_url = @order_url, certificate_url = @certificate_url, txt_values = @values,
+const setOrder = `step = @step, order_url = @order_url, certificate_url = @certificate_url, txt_values = @values, txt_targets = @targets_of_values,
 			replaces = @replaces, error_code = @error_code, error_detail = @error_detail, expires_at = @expires_at, updated_at = @now`
 
 var saveOrder = newUnderClaim(recordOrder + ` SELECT 1 FROM saved`)
@@ -101,24 +105,30 @@ func orderArgs(o *controlplane.Order, now time.Time) named {
 	if !o.ExpiresAt.IsZero() {
 		expires = &o.ExpiresAt
 	}
-	if o.Values == nil {
-		o.Values = []string{}
+	values, targets := splitValues(o.Values)
+	if !slices.ContainsFunc(targets, func(t string) bool { return t != o.Target }) {
+		targets = []string{}
 	}
 	return named{"org_id": o.OrgID, "order_id": o.ID, "step": o.Step, "order_url": o.OrderURL,
 		"certificate_url": o.CertificateURL,
-		"values":          o.Values, "replaces": o.Replaces, "error_code": o.ErrorCode,
+		"values":          values, "targets_of_values": targets,
+		"replaces": o.Replaces, "error_code": o.ErrorCode,
 		"error_detail": o.ErrorDetail,
 		"expires_at":   expires, "now": now}
 }
 
+// ErrTargetGone says that a target of an order no longer exists: the domain no longer has the name.
+// Nothing of the write that returned it was stored.
+var ErrTargetGone = errors.New("postgres: a target of the order no longer exists")
+
 // PublishChallenges records an order like SaveOrder and publishes its TXT values in the zone, under
 // the claim. The commit notifies every replica of the name server. It returns ErrClaimLost if the
-// worker no longer holds the job.
+// worker no longer holds the job, and ErrTargetGone if one of the targets was removed.
 func (s *Store) PublishChallenges(
 	ctx context.Context, c *Claim, o *controlplane.Order, expires, now time.Time,
 ) error {
-	err := s.underClaim(ctx, false, c, publishChallenges,
-		merge(orderArgs(o, now), named{"target": o.Target, "challenge_expires_at": expires}))
+	err := unlessTargetGone(s.underClaim(ctx, false, c, publishChallenges,
+		merge(orderArgs(o, now), challengeArgs(o, expires))))
 	if err == nil {
 		o.UpdatedAt = now
 	}
@@ -127,10 +137,53 @@ func (s *Store) PublishChallenges(
 
 var publishChallenges = newUnderClaim(recordOrder + `, published AS (
 		INSERT INTO challenges (target, value, org_id, domain_id, order_id, expires_at, created_at)
-		SELECT @target, v, @org_id, @domain, saved.id, @challenge_expires_at, @now FROM saved, unnest(@values::text[]) v
+		SELECT v.target, v.value, @org_id, @domain, saved.id, @challenge_expires_at, @now FROM saved, ` + publishedValues + `
 		` + republish + `
 	)
 	SELECT 1 FROM saved`)
+
+func unlessTargetGone(err error) error {
+	if violates(err) == "challenges_target" {
+		return ErrTargetGone
+	}
+	return err
+}
+
+// publishedValues has the values of an order with their targets, with challengeArgs.
+const publishedValues = `unnest(@published_at::text[], @published::text[]) AS v (target, value)`
+
+func challengeArgs(o *controlplane.Order, expires time.Time) named {
+	values, targets := splitValues(o.Values)
+	return named{"published": values, "published_at": targets, "challenge_expires_at": expires}
+}
+
+// splitValues returns the values, and the target of each.
+func splitValues(txt []controlplane.TXT) (values, targets []string) {
+	values, targets = make([]string, len(txt)), make([]string, len(txt))
+	for i, one := range txt {
+		values[i], targets[i] = one.Value, one.Target
+	}
+	return values, targets
+}
+
+// txtValues returns the values with their targets. Without targets, all are at target.
+func txtValues(target string, values, targets []string) []controlplane.TXT {
+	txt := make([]controlplane.TXT, len(values))
+	for i, value := range values {
+		txt[i] = controlplane.TXT{Target: target, Value: value}
+		if len(targets) == len(values) {
+			txt[i].Target = targets[i]
+		}
+	}
+	return txt
+}
+
+func targetsOf(o *controlplane.Order) map[string]string {
+	if o.Targets == nil {
+		return map[string]string{}
+	}
+	return o.Targets
+}
 
 // republish extends the life of challenges that are already published.
 const republish = `ON CONFLICT (target, value) DO UPDATE SET expires_at = excluded.expires_at, order_id = excluded.order_id`

@@ -88,17 +88,19 @@ func (t *Tx) TakeSetAside(ctx context.Context, orgID, id string) (bool, error) {
 }
 
 // ExtendChallenges publishes the challenges of an order in progress again, until expires, under the
-// claim. It returns ErrClaimLost if the worker no longer holds the job.
+// claim. It returns ErrClaimLost if the worker no longer holds the job, and ErrTargetGone if one of
+// the targets was removed.
 func (s *Store) ExtendChallenges(
 	ctx context.Context, c *Claim, o *controlplane.Order, expires, now time.Time,
 ) error {
-	return s.underClaim(ctx, false, c, extendChallenges, named{"org_id": o.OrgID, "order_id": o.ID,
-		"target": o.Target, "values": o.Values, "challenge_expires_at": expires, "now": now})
+	return unlessTargetGone(s.underClaim(ctx, false, c, extendChallenges,
+		merge(challengeArgs(o, expires),
+			named{"org_id": o.OrgID, "order_id": o.ID, "now": now})))
 }
 
 var extendChallenges = newUnderClaim(`, published AS (
 		INSERT INTO challenges (target, value, org_id, domain_id, order_id, expires_at, created_at)
-		SELECT @target, v, @org_id, @domain, @order_id, @challenge_expires_at, @now FROM held, unnest(@values::text[]) v
+		SELECT v.target, v.value, @org_id, @domain, @order_id, @challenge_expires_at, @now FROM held, ` + publishedValues + `
 		` + republish + `
 	)
 	SELECT one FROM held`)

@@ -1,6 +1,8 @@
 package postgres_test
 
 import (
+	"errors"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -76,7 +78,7 @@ func TestSaveOrderStoresWhatResumingNeeds(t *testing.T) {
 	dom, j := d.add(d.org, "example.com")
 	c := d.claim(j, "w")
 	o := d.order(c)
-	o.Step, o.OrderURL, o.CertificateURL, o.Values, o.Replaces, o.ExpiresAt = controlplane.StepPublished, "https://ca/order/1", "https://ca/cert/1", []string{"a", "b"}, "ari", start.Add(time.Hour)
+	o.Step, o.OrderURL, o.CertificateURL, o.Values, o.Replaces, o.ExpiresAt = controlplane.StepPublished, "https://ca/order/1", "https://ca/cert/1", txtAt(o, "a", "b"), "ari", start.Add(time.Hour)
 	d.must(d.SaveOrder(t.Context(), c, o, start.Add(time.Minute)))
 	got, err := d.OpenOrder(t.Context(), d.org, dom.ID)
 	d.must(err)
@@ -100,7 +102,7 @@ func TestCloseOrderRemovesItsChallenges(t *testing.T) {
 	dom, j := d.add(d.org, "example.com")
 	c := d.claim(j, "w")
 	o := d.order(c)
-	o.Values = []string{"a", "b"}
+	o.Values = txtAt(o, "a", "b")
 	publish := func() {
 		d.must(d.PublishChallenges(t.Context(), c, o, start.Add(time.Hour),
 			start))
@@ -188,7 +190,7 @@ func TestSetOrderAside(t *testing.T) {
 	c := d.claim(j, "w")
 	first := d.order(c)
 	first.Step, first.OrderURL, first.Values = controlplane.StepFinalized, "https://ca/1",
-		[]string{"v"}
+		txtAt(first, "v")
 	d.must(d.PublishChallenges(t.Context(), c, first, start.Add(time.Minute), start))
 	pollAt := start.Add(time.Minute)
 	entry := d.happened(controlplane.ActionOrderSetAside, "domain", dom.ID, nil)
@@ -271,7 +273,7 @@ func TestExtendChallenges(t *testing.T) {
 	dom, j := d.add(d.org, "example.com")
 	c := d.claim(j, "w")
 	o := d.order(c)
-	o.Values = []string{"a", "b"}
+	o.Values = txtAt(o, "a", "b")
 	d.must(d.PublishChallenges(t.Context(), c, o, start.Add(time.Minute), start))
 	for _, remove := range []bool{false, true} {
 		if remove {
@@ -283,6 +285,73 @@ func TestExtendChallenges(t *testing.T) {
 			t.Errorf("LookupTarget after the removal %v = %+v, %v, want 2 values", remove, values,
 				err)
 		}
+	}
+}
+
+// The values of an order are at the targets of their names. Once the domain no longer has a name,
+// nothing is published for the order.
+func TestChallengesAreAtTheTargetsOfTheirNames(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	dom, j := d.add(d.org, "example.com")
+	dom.AdditionalNames = []string{"example.org", "www.example.com"}
+	dom.Targets = map[string]string{"example.org": label("o"), "www.example.com": label("w")}
+	d.must(d.SaveDomain(t.Context(), dom, start))
+	c := d.claim(j, "w")
+	o := newOrder(c)
+	o.Target = dom.Target
+	o.Targets = map[string]string{"example.org": label("o"), "www.example.com": label("w")}
+	d.must(d.begin(c, o))
+	o.Step, o.Values = controlplane.StepAuthorized, []controlplane.TXT{{Target: o.Target, Value: "a"},
+		{Target: label("o"), Value: "b"}, {Target: label("o"), Value: "c"},
+		{Target: label("w"), Value: "a"}}
+	soon := start.Add(time.Minute)
+	d.must(d.PublishChallenges(t.Context(), c, o, soon, start))
+	d.must(d.ExtendChallenges(t.Context(), c, o, soon.Add(time.Hour), start))
+	got, err := d.OpenOrder(t.Context(), d.org, dom.ID)
+	d.must(err)
+	if !slices.Equal(got.Values, o.Values) || !maps.Equal(got.Targets, o.Targets) {
+		t.Errorf("OpenOrder = %+v, want the values and targets of %+v", got, o)
+	}
+	for target, want := range map[string]int{o.Target: 1, label("o"): 2, label("w"): 1} {
+		if _, values, err := d.LookupTarget(t.Context(), target, soon); err != nil ||
+			len(values) != want {
+			t.Errorf("%s has %+v, %v, want %d values", target, values, err, want)
+		}
+	}
+	d.exec(`UPDATE domains SET targets = targets - 'example.org' WHERE id = $1`, dom.ID)
+	o.Step = controlplane.StepAccepted
+	if err := d.ExtendChallenges(t.Context(), c, o, soon,
+		start); !errors.Is(err, postgres.ErrTargetGone) {
+		t.Errorf("ExtendChallenges without a target = %v, want ErrTargetGone", err)
+	}
+	if err := d.PublishChallenges(t.Context(), c, o, soon,
+		start); !errors.Is(err, postgres.ErrTargetGone) {
+		t.Errorf("PublishChallenges without a target = %v, want ErrTargetGone", err)
+	}
+	if got, err := d.OpenOrder(t.Context(), d.org, dom.ID); err != nil ||
+		got.Step != controlplane.StepAuthorized {
+		t.Errorf("OpenOrder = %+v, %v, want the step authorized", got, err)
+	}
+}
+
+// The values of an order of one target, or of an earlier version, are all at its target.
+func TestValuesWithoutTargetsAreAtTheTargetOfTheOrder(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	dom, j := d.add(d.org, "example.com")
+	c := d.claim(j, "w")
+	o := d.order(c)
+	o.Values = txtAt(o, "a", "b")
+	d.must(d.SaveOrder(t.Context(), c, o, start))
+	if n := value[int](d, `SELECT cardinality(txt_targets) FROM acme_orders`); n != 0 {
+		t.Errorf("%d targets are stored, want none", n)
+	}
+	d.exec(`UPDATE acme_orders SET txt_targets = ARRAY['x', 'y', 'z']`) // of other values
+	got, err := d.OpenOrder(t.Context(), d.org, dom.ID)
+	d.must(err)
+	if !slices.Equal(got.Values, o.Values) {
+		t.Errorf("Values = %+v, want %+v", got.Values, o.Values)
 	}
 }
 

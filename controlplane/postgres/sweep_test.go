@@ -188,7 +188,7 @@ func TestSweepChallengesRemovesWhatExpired(t *testing.T) {
 	c := d.claim(j, "w")
 	o := d.order(c)
 	for v, ttl := range map[string]time.Duration{"old": time.Minute, "live": time.Hour} {
-		o.Values = []string{v}
+		o.Values = txtAt(o, v)
 		d.must(d.PublishChallenges(t.Context(), c, o, start.Add(ttl), start))
 	}
 	at := start.Add(time.Minute)

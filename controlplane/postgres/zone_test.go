@@ -83,7 +83,7 @@ func TestFollowZonePassesSnapshotThenChangesInOrder(t *testing.T) {
 	o := d.order(c)
 	publish := func(value string, expires time.Time) {
 		t.Helper()
-		o.Values = []string{value}
+		o.Values = txtAt(o, value)
 		d.must(d.PublishChallenges(t.Context(), c, o, expires, start))
 	}
 	expires := start.Add(time.Hour)
@@ -219,9 +219,9 @@ func TestLookupTarget(t *testing.T) {
 	}
 	c := d.claim(j, "w")
 	o := d.order(c)
-	o.Values = []string{"a", "b"}
+	o.Values = txtAt(o, "a", "b")
 	d.must(d.PublishChallenges(t.Context(), c, o, start.Add(time.Hour), start))
-	o.Values = []string{"gone"}
+	o.Values = txtAt(o, "gone")
 	d.must(d.PublishChallenges(t.Context(), c, o, start, start))
 	exists, values := look(dom.Target)
 	if len(values) == 2 && values[0].Value > values[1].Value {

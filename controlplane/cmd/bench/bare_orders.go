@@ -109,7 +109,10 @@ func (b *bareOrders) Save(context.Context, *controlplane.Order) error { return n
 
 // Publish implements controlplane.Journal.
 func (b *bareOrders) Publish(_ context.Context, o *controlplane.Order) error {
-	b.txt.set(rules.ChallengeName(o.Names[0]), o.Values)
+	by := controlplane.ByTarget(o.Values)
+	for _, identifier := range controlplane.Identifiers(o.Names) {
+		b.txt.set(rules.ChallengeName(identifier), by[o.TargetOf(identifier)])
+	}
 	return nil
 }
 
