@@ -1989,7 +1989,7 @@ type OrganizationUsage struct {
 	// Example: 365
 	AuditRetentionDays int `json:"audit_retention_days"`
 
-	// Certificates30d Certificates issued in the last 30 days.
+	// Certificates30d Certificates issued in the last 30 days. With more than 10,000 domains, up to 10 minutes old.
 	//
 	// Example: 21
 	Certificates30d int `json:"certificates_30d"`

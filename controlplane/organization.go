@@ -86,8 +86,18 @@ func (o *Organization) MaxDelegations() int {
 // renewals that are due.
 func (o *Organization) OrderBudget() int { return max(4*o.MaxDomains(), 10) }
 
+// CountedLive is how many domains an organization may have for its calendar of expiries and its
+// certificates to be counted at each view. Those of a larger one are counted every RecountEvery.
+const (
+	CountedLive  = 10_000
+	RecountEvery = 10 * time.Minute
+)
+
+// IssuedWindow is the period over which an organization's certificates are counted.
+const IssuedWindow = 30 * 24 * time.Hour
+
 // Counts are the quantities that an organization uses of its plan.
 type Counts struct {
 	Webhooks, Members, Tokens int
-	Certificates              int // issued recently
+	Certificates              int // issued in the last IssuedWindow
 }

@@ -2,13 +2,9 @@ package api
 
 import (
 	"context"
-	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
-
-// usageWindow is the period over which certificates are counted.
-const usageWindow = 30 * 24 * time.Hour
 
 // GetOrganization implements GET /api/organization.
 func (a *API) GetOrganization(
@@ -59,7 +55,7 @@ func (a *API) GetUsage(
 	if err != nil {
 		return nil, err
 	}
-	n, err := a.store.Counts(ctx, org, a.now().Add(-usageWindow))
+	n, err := a.store.Counts(ctx, o, a.now())
 	if err != nil {
 		return nil, err
 	}

@@ -9,18 +9,15 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-const (
-	// calendarWeeks is the number of weeks that the page shows.
-	calendarWeeks = 26
-	// soonestShown is the number of domains that the page lists.
-	soonestShown = 25
-)
+// soonestShown is the number of domains that the page lists.
+const soonestShown = 25
 
 // expiryView is the data for templates/expiry.html.
 type expiryView struct {
 	Certificates int // number of domains that have a certificate
 	Late         int // number of late renewals
 	Summary      string
+	Counted      *moment // nil: now
 	Chart        chart
 	Weeks        []weekView // only weeks with an expiry or a renewal
 	Soonest      []expiryRow
@@ -41,8 +38,7 @@ type expiryRow struct {
 
 // expiryPage shows when certificates expire and are renewed.
 func (d *Dashboard) expiryPage(w http.ResponseWriter, v *visit) error {
-	begin := weekStart(v.now)
-	counted, err := d.store.EndingWeeks(v.Context(), v.org.ID, v.now, begin, calendarWeeks)
+	calendar, err := d.store.Calendar(v.Context(), v.org, v.now)
 	if err != nil {
 		return err
 	}
@@ -51,7 +47,11 @@ func (d *Dashboard) expiryPage(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	view := newExpiryView(counted, begin)
+	view := newExpiryView(calendar.Weeks, postgres.CalendarStart(v.now))
+	if calendar.CountedAt.Before(v.now) {
+		counted := v.at(calendar.CountedAt)
+		view.Counted = &counted
+	}
 	view.MayAdd = v.may(controlplane.ScopeDomainsWrite)
 	for i := range domains {
 		if domains[i].ExpiresAt != nil {
@@ -62,15 +62,9 @@ func (d *Dashboard) expiryPage(w http.ResponseWriter, v *visit) error {
 		"expiry", layout{Title: "Expiry", Section: "expiry", Flash: d.takeFlash(w, v), Page: view})
 }
 
-// weekStart returns the start of Monday, in UTC, of the week of t.
-func weekStart(t time.Time) time.Time {
-	day := t.UTC().Truncate(24 * time.Hour)
-	return day.AddDate(0, 0, -(int(day.Weekday())+6)%7)
-}
-
 func newExpiryView(counted []postgres.EndingWeek, begin time.Time) expiryView {
 	var view expiryView
-	weeks := make([]weekView, calendarWeeks+1) // the last element counts everything later
+	weeks := make([]weekView, postgres.CalendarWeeks+1) // the last element counts everything later
 	for _, c := range counted {
 		view.Certificates += c.Count
 		weeks[c.Ends].Ends += c.Count
@@ -88,19 +82,19 @@ func newExpiryView(counted []postgres.EndingWeek, begin time.Time) expiryView {
 		switch i {
 		case 0:
 			weeks[i].Label = "This week or earlier"
-		case calendarWeeks:
+		case postgres.CalendarWeeks:
 			weeks[i].Label = "Later"
 		}
-		if i < calendarWeeks {
+		if i < postgres.CalendarWeeks {
 			ends += weeks[i].Ends
 		}
 		if weeks[i].Ends > 0 || weeks[i].Renewed > 0 {
 			view.Weeks = append(view.Weeks, weeks[i])
 		}
 	}
-	view.Chart = newChart(weeks[:calendarWeeks], begin)
+	view.Chart = newChart(weeks[:postgres.CalendarWeeks], begin)
 	view.Summary = fmt.Sprintf("%s in the next %d weeks unless renewed. %s",
-		pluralize(ends, "certificate expires", "certificates expire"), calendarWeeks,
+		pluralize(ends, "certificate expires", "certificates expire"), postgres.CalendarWeeks,
 		pluralize(view.Late, "renewal is late.", "renewals are late."))
 	return view
 }

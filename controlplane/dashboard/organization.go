@@ -11,9 +11,6 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// issuedWindow is the period in which certificates are counted.
-const issuedWindow = 30 * 24 * time.Hour
-
 // organizationView is the data for templates/organization.html.
 type organizationView struct {
 	Organization string
@@ -48,7 +45,7 @@ func (d *Dashboard) organizationPage(w http.ResponseWriter, v *visit) error {
 func (d *Dashboard) showOrganization(
 	w http.ResponseWriter, v *visit, status int, form organizationForm,
 ) error {
-	n, err := d.store.Counts(v.Context(), v.org.ID, v.now.Add(-issuedWindow))
+	n, err := d.store.Counts(v.Context(), v.org, v.now)
 	if err != nil {
 		return err
 	}

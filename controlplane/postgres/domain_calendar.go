@@ -10,6 +10,15 @@ import (
 // Week is the length of a calendar's steps.
 const Week = 7 * 24 * time.Hour
 
+// CalendarWeeks is the number of weeks in an organization's calendar of expiries.
+const CalendarWeeks = 26
+
+// CalendarStart returns the start of the calendar at t: Monday of its week, in UTC.
+func CalendarStart(t time.Time) time.Time {
+	day := t.UTC().Truncate(24 * time.Hour)
+	return day.AddDate(0, 0, -(int(day.Weekday())+6)%7)
+}
+
 // EndingWeek is a number of domains whose certificates expire in the same week and are renewed in
 // the same week.
 type EndingWeek struct {

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -122,17 +121,4 @@ func (q queries) Owners(ctx context.Context, orgID string) (int, error) {
 		`SELECT count(*) FROM organization_members WHERE org_id = $1 AND role = 'owner'`,
 		orgID).Scan(&n)
 	return n, translate(err, "", "")
-}
-
-// Counts returns how many webhooks, members, and tokens the organization has, and how many
-// certificates were issued for it since the given time.
-func (q queries) Counts(
-	ctx context.Context, orgID string, since time.Time,
-) (controlplane.Counts, error) {
-	var c controlplane.Counts
-	err := q.db.QueryRow(ctx,
-		`SELECT (SELECT count(*) FROM webhooks WHERE org_id = $1 AND deleted_at IS NULL), (SELECT count(*) FROM organization_members WHERE org_id = $1),
-		(SELECT count(*) FROM api_tokens WHERE org_id = $1), (SELECT count(*) FROM certificates WHERE org_id = $1 AND created_at >= $2)`,
-		orgID, since).Scan(&c.Webhooks, &c.Members, &c.Tokens, &c.Certificates)
-	return c, translate(err, "", "")
 }

@@ -24,7 +24,7 @@ func (q *Queue) sweep(ctx context.Context) {
 		}
 		for _, task := range []func(context.Context) (int, error){q.Lifecycle.Expire,
 			q.reissue, q.Lifecycle.Warn, q.countExpiring, q.countUnserved, q.Lifecycle.Rehearse,
-			q.tidy} {
+			q.Lifecycle.Recount, q.tidy} {
 			_, terr := task(ctx)
 			err = errors.Join(err, terr)
 		}

@@ -167,6 +167,7 @@ func (s *scaled) sweeps() []scaleCall {
 	}
 	return []scaleCall{
 		counted("sweep", l.Sweep), counted("daily scan", l.DailyScan), {"tidy", l.Tidy},
+		counted("counts of organizations", l.Recount),
 		counted("renewal information", l.CheckRenewals), counted("warnings", l.Warn),
 		counted("orders set aside", l.CollectOrders), counted("retention of the log", l.Retain),
 		counted("deleted organizations", l.RemoveDeleted),
