@@ -189,9 +189,9 @@ func (f DomainFilter) list(orgID string) (*list, func(controlplane.Domain) *Curs
 	l := newList(`SELECT `+domainColumns+` FROM domains d`, "d.org_id = @org_id",
 		named{"org_id": orgID})
 	key, value, pair := strings.Cut(f.Label, "=")
-	l.where(pair, "d.labels @> @label_pair AND d.labels <> '{}'", // the condition of its index
-		named{"label_pair": map[string]string{key: value}})
-	l.where(!pair && key != "", "d.labels ->> @label IS NOT NULL", named{"label": key})
+	l.where(f.Label != "", "d.labels <> '{}'", nil) // the condition of its index
+	l.where(pair, "d.labels @> @label_pair", named{"label_pair": map[string]string{key: value}})
+	l.where(!pair && key != "", "d.labels ? @label", named{"label": key})
 	l.where(f.Status != "", "d.status = @status", named{"status": f.Status})
 	// Most domains are active, and the index of the others has this condition.
 	l.where(f.Status != "" && f.Status != controlplane.DomainActive, "d.status <> 'active'", nil)

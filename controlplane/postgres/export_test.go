@@ -155,3 +155,17 @@ var errExplained = errors.New("rolled back on purpose")
 
 // DecodeDirectly configures a connection like those of the store.
 var DecodeDirectly = decodeDirectly
+
+// Settings are those of a connection, and how many prepared statements on it list certificates.
+type Settings struct {
+	Jit, Workers string
+	Prepared     int
+}
+
+// Settings returns those of the transaction's connection.
+func (t *Tx) Settings(ctx context.Context) (s Settings, err error) {
+	err = t.db.QueryRow(ctx, `SELECT current_setting('jit'), current_setting('max_parallel_workers_per_gather'),
+		(SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%FROM ' || 'certificates c WHERE%')`).
+		Scan(&s.Jit, &s.Workers, &s.Prepared)
+	return s, err
+}

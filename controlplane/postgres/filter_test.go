@@ -23,11 +23,16 @@ func TestFiltersOfALargeOrganization(t *testing.T) {
 	d.exec(`VACUUM ANALYZE domains`)
 	d.exec(`VACUUM ANALYZE jobs`)
 	soonest := time.Now().Add(30 * time.Second)
-	for index, f := range map[string]postgres.DomainFilter{
-		"domains_status": {Status: controlplane.DomainError},
-		"domains_labels": {Label: "team=seven"},
-		"domains_expiry": {ExpiresBefore: &soonest},
+	for _, c := range []struct {
+		index string
+		f     postgres.DomainFilter
+	}{
+		{"domains_status", postgres.DomainFilter{Status: controlplane.DomainError}},
+		{"domains_labels_org", postgres.DomainFilter{Label: "team=seven"}},
+		{"domains_labels_org", postgres.DomainFilter{Label: "team"}},
+		{"domains_expiry", postgres.DomainFilter{ExpiresBefore: &soonest}},
 	} {
+		index, f := c.index, c.f
 		f.Limit = 50
 		plan, err := d.ExplainDomains(t.Context(), d.org, f)
 		d.must(err)
@@ -54,4 +59,24 @@ func TestFiltersOfALargeOrganization(t *testing.T) {
 			t.Errorf("ListDomains(%q) = %d domains, want %d", query, len(got), want)
 		}
 	}
+}
+
+// The statement of a list is not prepared for any arguments: how many rows it reads depends on the
+// size of the organization. No statement is compiled or has processes of its own.
+func TestPlansAreForTheArguments(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error {
+		for range 8 {
+			if _, _, err := tx.ListCertificates(t.Context(), d.org, postgres.CertificateFilter{
+				DomainID: "dom_of_certificates", Limit: 50}); err != nil {
+				return err
+			}
+		}
+		settings, err := tx.Settings(t.Context())
+		if want := (postgres.Settings{Jit: "off", Workers: "0"}); settings != want || err != nil {
+			t.Errorf("settings and prepared lists = %+v, %v, want %+v", settings, err, want)
+		}
+		return nil
+	}))
 }

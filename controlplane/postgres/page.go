@@ -78,11 +78,14 @@ func (l *list) statement() (string, named) {
 }
 
 // readPage reads the list's first page. It returns the cursor of the next page, nil on the last.
+//
+// The statement is planned for its arguments each time. A plan for any arguments supposes that all
+// organizations are of the same size, and that each value of a filter is as frequent as any other.
 func readPage[T any](
 	ctx context.Context, q queries, l *list, scan pgx.RowToFunc[T], position func(T) *Cursor,
 ) ([]T, *Cursor, error) {
 	sql, args := l.statement()
-	items, err := all(ctx, q, scan, sql, args)
+	items, err := all(ctx, q, scan, sql, pgx.QueryExecModeCacheDescribe, args)
 	if err != nil {
 		return nil, nil, err
 	}

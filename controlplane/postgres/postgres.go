@@ -75,6 +75,9 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	pc.ConnConfig.RuntimeParams["application_name"] = "dcvaas"
 	pc.ConnConfig.RuntimeParams["timezone"] = "UTC"
 	pc.ConnConfig.RuntimeParams["lock_timeout"] = milliseconds(lockTime)
+	// Every statement is short. Compiling one, or starting processes for it, takes longer than it.
+	pc.ConnConfig.RuntimeParams["jit"] = "off"
+	pc.ConnConfig.RuntimeParams["max_parallel_workers_per_gather"] = "0"
 	pc.AfterConnect = decodeDirectly
 	pool, err := pgxpool.NewWithConfig(ctx, pc)
 	if err != nil {
