@@ -98,6 +98,14 @@ type AccountIdentity struct {
 	URI  string // empty until the account exists
 }
 
+// NameCheck is a name whose DNS is checked as a CA does before it issues a certificate.
+type NameCheck struct {
+	Name     string // in A-label form, without a wildcard's "*."
+	Target   string // of its CNAME, a full name
+	Plain    bool   // the certificate has the name itself
+	Wildcard bool   // the certificate has "*." with the name
+}
+
 // CAAFinding reports whether the CAA records of a domain allow one CA to issue its certificate (RFC
 // 8659, RFC 8657).
 type CAAFinding struct {

@@ -28,7 +28,7 @@ func (d *Doctor) CAA(
 	bounded, cancel := context.WithTimeout(ctx, 5*d.timeout)
 	defer cancel()
 	sets := l.relevantSets(bounded)
-	found, _ := l.caaFindings(bounded, sets, wildcard, known(cas))
+	found, _ := l.caaFindings(bounded, sets, certified{true, wildcard}, known(cas))
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -72,7 +72,7 @@ func (l *lookup) relevantSets(ctx context.Context) []relevantSet {
 	var some relevantSet
 	wg.Go(func() { some = l.someSet(ctx) })
 	var sets []relevantSet
-	if servers := l.zoneServers(ctx); len(servers) > 0 {
+	if servers := l.caaServers(ctx); len(servers) > 0 {
 		sets = l.setsOf(ctx, servers, l.domainZone(ctx).apex)
 	}
 	wg.Wait()
@@ -81,6 +81,18 @@ func (l *lookup) relevantSets(ctx context.Context) []relevantSet {
 		return append([]relevantSet{some}, sets...)
 	}
 	return append(l.setsOf(ctx, l.resolvers, "."), sets...)
+}
+
+// caaServers returns the zone's name servers that are queried for CAA records.
+func (l *lookup) caaServers(ctx context.Context) []source {
+	var out []source
+	part := l.portion(ctx)
+	for i, s := range l.zoneServers(ctx) {
+		if part.has(i, part.caa) {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // setsOf returns the relevant record set from each source. The names up to apex are queried at

@@ -14,7 +14,7 @@ import (
 // their answers count, because a CA may query any of them. If no resolver gets an answer, CAs do
 // not either; bogusAt is then the name with invalid DNSSEC signatures, if any.
 func (l *lookup) caaFindings(
-	ctx context.Context, sets []relevantSet, wildcard bool, cas []CAIdentity,
+	ctx context.Context, sets []relevantSet, names certified, cas []CAIdentity,
 ) (out []controlplane.CAAFinding, bogusAt string) {
 	var servers, resolvers []relevantSet
 	for _, s := range sets {
@@ -44,8 +44,8 @@ func (l *lookup) caaFindings(
 		case len(resolvers) == 0:
 			bogusAt = l.lookupFailed(ctx, &f, sets)
 		default:
-			ca, f.ForbiddenAccounts = forAccount(counting, ca, wildcard)
-			l.applySets(ctx, &f, counting, ca, wildcard)
+			ca, f.ForbiddenAccounts = forAccount(counting, ca, names)
+			l.applySets(ctx, &f, counting, ca, names)
 		}
 		out[i] = f
 	}
@@ -56,12 +56,12 @@ func (l *lookup) caaFindings(
 // the first set.
 func (l *lookup) applySets(
 	ctx context.Context, f *controlplane.CAAFinding, sets []relevantSet, ca CAIdentity,
-	wildcard bool,
+	names certified,
 ) {
 	verdicts := make([]caaVerdict, len(sets))
 	forbids := 0
 	for i, s := range sets {
-		verdicts[i] = judge(s.rrs, ca, wildcard)
+		verdicts[i] = judge(s.rrs, ca, names)
 		if verdicts[i].why != "" {
 			forbids++
 		}
@@ -83,7 +83,7 @@ func (l *lookup) applySets(
 	default:
 		f.Allowed, f.Code = false, controlplane.CauseCAAForbids
 		f.Summary = "The CAA records at " + display(s.at) + " do not authorize " + caName(ca) +
-			forNames(l.domain, wildcard) + ". " + v.why
+			forNames(l.domain, names) + ". " + v.why
 		if forbids < len(sets) {
 			f.Summary += " " + s.source.label +
 				" returns these records. Other servers already return different ones, and a CA may query any of them."
@@ -212,9 +212,12 @@ func caName(ca CAIdentity) string {
 	return ca.Name + " (" + ca.Identities[0] + ")"
 }
 
-func forNames(domain string, wildcard bool) string {
-	if wildcard {
+func forNames(domain string, names certified) string {
+	switch {
+	case names.wildcard && names.plain:
 		return " for " + display(domain) + " and *." + display(domain)
+	case names.wildcard:
+		return " for *." + display(domain)
 	}
 	return ""
 }

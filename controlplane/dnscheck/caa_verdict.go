@@ -23,9 +23,12 @@ type caaProperty struct{ tag, value string }
 // String returns the record in presentation form, without its name (RFC 8659 §4.1.1).
 func (p caaProperty) String() string { return "0 " + p.tag + ` "` + p.value + `"` }
 
-// judge applies a domain's relevant record set to one CA (RFC 8659 §4.2 to §4.5). With wildcard,
-// the certificate is for the name and for *.name, and both must be authorized.
-func judge(set []*dns.CAA, ca controlplane.CAIdentity, wildcard bool) caaVerdict {
+// certified is which of a name and its wildcard are in the certificate.
+type certified struct{ plain, wildcard bool }
+
+// judge applies a name's relevant record set to one CA (RFC 8659 §4.2 to §4.5). If the certificate
+// is for the name and for *.name, both must be authorized.
+func judge(set []*dns.CAA, ca controlplane.CAIdentity, names certified) caaVerdict {
 	var v caaVerdict
 	var properties, wild []property
 	for _, rr := range set {
@@ -42,9 +45,10 @@ func judge(set []*dns.CAA, ca controlplane.CAIdentity, wildcard bool) caaVerdict
 		v.why = "The record " + caaData(v.critical[0]) +
 			" is marked critical with a property that CAs do not support, so no CA issues (RFC 8659 §4.5)."
 	}
-	v.require(tagIssue, properties, ca)
-	if wildcard {
-		// without issuewild, issue applies to the wildcard (RFC 8659 §4.3)
+	if names.plain || len(wild) == 0 {
+		v.require(tagIssue, properties, ca) // without issuewild, it applies to *.name (RFC 8659 §4.3)
+	}
+	if names.wildcard {
 		v.require(tagIssueWild, wild, ca)
 	}
 	return v

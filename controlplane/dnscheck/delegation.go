@@ -36,10 +36,10 @@ func (l *lookup) collect(ctx context.Context) findings {
 		}
 		return f
 	}
-	servers := l.zoneServers(ctx)
+	servers, part := l.zoneServers(ctx), l.portion(ctx)
 	f.servers = make([]chain, len(servers))
 	for i, s := range servers {
-		wg.Go(func() { f.servers[i] = l.interview(ctx, s) })
+		wg.Go(func() { f.servers[i] = l.interview(ctx, s, part.has(i, part.tcp)) })
 	}
 	wg.Wait()
 	return f

@@ -21,7 +21,7 @@ func (d *Doctor) Examine(
 	if err := checkNames(domain, target); err != nil {
 		return controlplane.Examination{}, err
 	}
-	return newLookup(d, domain, target).examine(ctx, wildcard, cas)
+	return newLookup(d, domain, target).examine(ctx, certified{true, wildcard}, cas)
 }
 
 // Rehearse is Examine for a check that nobody waits for. It reuses answers about the zone, its name
@@ -37,11 +37,17 @@ func (d *Doctor) Rehearse(
 	}
 	l := newLookup(d, domain, target)
 	l.since = 0
-	e, err := l.examine(ctx, wildcard, cas)
+	return l.rehearse(ctx, certified{true, wildcard}, cas)
+}
+
+func (l *lookup) rehearse(
+	ctx context.Context, names certified, cas []CAIdentity,
+) (controlplane.Examination, error) {
+	e, err := l.examine(ctx, names, cas)
 	if err != nil || e.OK() || !l.reused() {
 		return e, err
 	}
-	return l.again().examine(ctx, wildcard, cas)
+	return l.again().examine(ctx, names, cas)
 }
 
 func checkNames(names ...string) error {
@@ -54,10 +60,10 @@ func checkNames(names ...string) error {
 }
 
 func (l *lookup) examine(
-	ctx context.Context, wildcard bool, cas []CAIdentity,
+	ctx context.Context, names certified, cas []CAIdentity,
 ) (controlplane.Examination, error) {
 	l.caa = len(cas) > 0
-	bounded, cancel := context.WithTimeout(ctx, 5*l.timeout)
+	bounded, cancel := l.bounded(ctx)
 	defer cancel()
 	var wg sync.WaitGroup
 	var f findings
@@ -70,7 +76,7 @@ func (l *lookup) examine(
 	l.explain(bounded, &f)
 	e := controlplane.Examination{Delegation: l.diagnose(bounded, f)}
 	var bogusAt string
-	e.CAA, bogusAt = l.caaFindings(bounded, sets, wildcard, known(cas))
+	e.CAA, bogusAt = l.caaFindings(bounded, sets, names, known(cas))
 	switch e.DNSSEC = l.dnssec(bounded, f); {
 	case e.DNSSEC == controlplane.DNSSECBogus:
 		bogusAt = l.challenge

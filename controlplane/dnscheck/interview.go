@@ -9,8 +9,15 @@ import (
 )
 
 // interview sends the question of a CA, TXT at the challenge name, to a name server over UDP and
-// over TCP, to which resolvers change if an answer over UDP is truncated.
-func (l *lookup) interview(ctx context.Context, s source) chain {
+// over TCP, to which resolvers change if an answer over UDP is truncated. Without both, the latter
+// is queried only if the answer over UDP is not complete.
+func (l *lookup) interview(ctx context.Context, s source, both bool) chain {
+	if !both {
+		r := l.ask(ctx, s, question{name: l.challenge, qtype: dns.TypeTXT, network: overUDP})
+		if r.usable() {
+			return l.trace(ctx, s, l.challenge, r)
+		}
+	}
 	var udp, tcp reply
 	var wg sync.WaitGroup
 	for network, r := range map[string]*reply{overUDP: &udp, overTCP: &tcp} {

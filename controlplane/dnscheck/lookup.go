@@ -52,19 +52,18 @@ const overUDP, overTCP = "udp", "tcp"
 // only once per question.
 type lookup struct {
 	*Doctor
-	domain, challenge, target string // canonical FQDNs
-	caa                       bool   // the CAA records are checked too
-
-	started moment
-	since   moment // answers to queries before it are not used
+	*group
+	domain, challenge, target string    // canonical FQDNs
+	caa                       bool      // the CAA records are checked too
+	deadline                  time.Time // of one of several checks
 
 	zone    once[zone]     // domainZone
 	servers once[[]source] // zoneServers
+	part    once[portion]
 
 	mu       sync.Mutex
 	calls    map[key]*call
-	finished []*call         // in the order of their answers
-	down     map[string]bool // resolvers that have failed, by address
+	finished []*call // in the order of their answers
 }
 
 // call is a question to a source, and its answer.
@@ -73,47 +72,92 @@ type call struct {
 	question question
 	done     chan struct{}
 	answer   answer // set when done is closed
-	reused   bool   // the answer was requested by an earlier check
+	reused   bool   // the answer was requested before the group's checks
+}
+
+func (c *call) isDone() bool {
+	select {
+	case <-c.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // newLookup returns a lookup that uses only answers to queries that are sent from now on.
 func newLookup(d *Doctor, domain, target string) *lookup {
+	return d.newGroup().lookup(d, domain, target)
+}
+
+// lookup returns a check of the group.
+func (g *group) lookup(d *Doctor, domain, target string) *lookup {
 	domain = dns.CanonicalName(domain)
-	now := d.cache.moment()
-	return &lookup{Doctor: d, domain: domain, challenge: challengeLabel + domain,
-		target: dns.CanonicalName(target), started: now, since: now, calls: map[key]*call{},
-		down: map[string]bool{}}
+	return &lookup{Doctor: d, group: g, domain: domain, challenge: challengeLabel + domain,
+		target: dns.CanonicalName(target), calls: map[key]*call{}}
 }
 
 // ask queries one source, or returns its previous answer.
 func (l *lookup) ask(ctx context.Context, s source, q question) reply {
 	k := key{source: s.address, question: q}
+	common := l.group.ctx != nil && q.shared() // the query does not end with ctx
+	if err := ctx.Err(); err != nil && common {
+		return reply{err: err}
+	}
 	l.mu.Lock()
 	c := l.calls[k]
 	if c != nil {
 		l.mu.Unlock()
-		<-c.done
-		return c.answer.reply
+		return c.wait(ctx)
 	}
-	c = &call{source: s, question: q, done: make(chan struct{})}
+	own := &call{source: s, question: q, done: make(chan struct{})}
+	if c = own; q.shared() {
+		c = l.join(k, own)
+	}
 	l.calls[k] = c
 	l.mu.Unlock()
-	if q.shared() {
+	switch {
+	case c != own:
+	case common:
+		go l.send(l.group.ctx, k, c)
+	default:
+		l.send(ctx, k, c)
+	}
+	r := c.wait(ctx)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c.isDone() {
+		l.finished = append(l.finished, c)
+	}
+	return r
+}
+
+// send sends the question of a call.
+func (l *lookup) send(ctx context.Context, k key, c *call) {
+	if c.question.shared() {
 		c.answer = l.cache.get(ctx, k, l.since,
-			func(ctx context.Context) reply { return l.exchange(ctx, s, q) })
+			func(ctx context.Context) reply { return l.exchange(ctx, c.source, c.question) })
 	} else {
-		c.answer.reply = l.exchange(ctx, s, q)
+		c.answer.reply = l.exchange(ctx, c.source, c.question)
 		c.answer.sent = l.started + 1
 	}
 	c.reused = c.answer.sent <= l.started
-	l.mu.Lock()
-	l.finished = append(l.finished, c)
-	if c.answer.err != nil && !s.authoritative {
-		l.down[s.address] = true
+	if c.answer.err != nil && !c.source.authoritative {
+		l.markDown(c.source)
 	}
-	l.mu.Unlock()
 	close(c.done)
-	return c.answer.reply
+}
+
+// wait returns the answer, or the error of ctx if that is done first.
+func (c *call) wait(ctx context.Context) reply {
+	if c.isDone() {
+		return c.answer.reply
+	}
+	select {
+	case <-c.done:
+		return c.answer.reply
+	case <-ctx.Done():
+		return reply{err: ctx.Err()}
+	}
 }
 
 // askAny returns the first usable reply of a resolver, or an unusable one if every reply is
@@ -151,7 +195,8 @@ func (l *lookup) known(ctx context.Context, q question) (reply, bool) {
 		}
 	}
 	for _, s := range l.resolvers {
-		if l.cache.has(key{source: s.address, question: q}, l.since) {
+		k := key{source: s.address, question: q}
+		if q.shared() && l.answered(k) || l.cache.has(k, l.since) {
 			r := l.ask(ctx, s, q)
 			return r, r.usable()
 		}
@@ -181,12 +226,6 @@ func (l *lookup) inOrder() []source {
 		}
 	}
 	return append(order, failed...)
-}
-
-func (l *lookup) isDown(s source) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.down[s.address]
 }
 
 // exchange sends one query, with the timeout of one query. Over one network, that is half of it,
@@ -244,15 +283,10 @@ func (l *lookup) previous(s source, q question) (reply, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c := l.calls[key{source: s.address, question: q}]
-	if c == nil {
+	if c == nil || !c.isDone() {
 		return reply{}, false
 	}
-	select {
-	case <-c.done:
-		return c.answer.reply, true
-	default:
-		return reply{}, false
-	}
+	return c.answer.reply, true
 }
 
 // resolverAnswered reports whether a resolver has answered a query of this lookup.
@@ -265,11 +299,14 @@ func (l *lookup) resolverAnswered() bool {
 }
 
 // current returns the time since which every answer is: that of the oldest one that is reused, or
-// now.
+// else the start of the call, or now if it has one check.
 func (l *lookup) current() time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	t := l.now()
+	t := l.at
+	if t.IsZero() {
+		t = l.now()
+	}
 	for _, c := range l.finished {
 		if c.reused && c.answer.at.Before(t) {
 			t = c.answer.at
@@ -278,7 +315,7 @@ func (l *lookup) current() time.Time {
 	return t.UTC()
 }
 
-// reused reports whether the lookup has used an answer that an earlier check requested.
+// reused reports whether the lookup has used an answer that was requested before its group.
 func (l *lookup) reused() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -288,15 +325,14 @@ func (l *lookup) reused() bool {
 // again returns a lookup of the same domain that has the answers of l to its own queries, and
 // repeats the others.
 func (l *lookup) again() *lookup {
-	n := newLookup(l.Doctor, l.domain, l.target)
-	n.caa, n.started, n.since = l.caa, l.started, l.started
+	n := l.renewed().lookup(l.Doctor, l.domain, l.target)
+	n.caa, n.deadline = l.caa, l.deadline
 	for _, c := range l.finished {
 		if !c.reused {
 			n.calls[key{source: c.source.address, question: c.question}] = c
 			n.finished = append(n.finished, c)
 		}
 	}
-	n.down = l.down
 	return n
 }
 
