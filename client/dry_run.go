@@ -22,6 +22,13 @@ func (c *Client) TryCreateDomain(ctx context.Context, in DomainCreate, replacing
 		&CreateDomainParams{DryRun: new(true), Replacing: optional(replacing)}, in))
 }
 
+// TryPinDelegation is a dry run of PinDelegation.
+func (c *Client) TryPinDelegation(ctx context.Context, name, replacing string) error {
+	return dryRun(c.raw.CreateDelegation(ctx,
+		&CreateDelegationParams{DryRun: new(true), Replacing: optional(replacing)},
+		DelegationCreate{Name: name}))
+}
+
 // TryCreateToken is a dry run of CreateToken.
 func (c *Client) TryCreateToken(ctx context.Context, in TokenCreate, replacing string) error {
 	return dryRun(c.raw.CreateToken(ctx,

@@ -43,6 +43,7 @@ func TestTry(t *testing.T) {
 			ctx := t.Context()
 			for call, err := range map[string]error{
 				"TryCreateDomain":  c.TryCreateDomain(ctx, DomainCreate{Name: "a.test"}, "dom_1"),
+				"TryPinDelegation": c.TryPinDelegation(ctx, "a.test", "dlg_1"),
 				"TryCreateToken":   c.TryCreateToken(ctx, TokenCreate{Name: "a"}, ""),
 				"TryCreateWebhook": c.TryCreateWebhook(ctx, WebhookCreate{Url: "https://a"}, "whk_1"),
 				"TryAddMember":     c.TryAddMember(ctx, MemberAdd{Login: "a"}, "usr_1"),
@@ -52,6 +53,7 @@ func TestTry(t *testing.T) {
 				}
 			}
 			for _, want := range []string{"POST /api/domains?dry_run=true&replacing=dom_1",
+				"POST /api/delegations?dry_run=true&replacing=dlg_1",
 				"POST /api/tokens?dry_run=true", "POST /api/webhooks?dry_run=true&replacing=whk_1",
 				"POST /api/members?dry_run=true&replacing=usr_1"} {
 				if !strings.Contains(strings.Join(sent, "\n")+"\n", want+"\n") {

@@ -167,6 +167,12 @@ func (a *acc) checkDestroy(s *terraform.State) error {
 		switch r.Type {
 		case "dcvaas_domain":
 			_, err = a.client.Domain(context.Background(), r.Primary.ID)
+		case "dcvaas_delegation":
+			var d *client.Delegation
+			if d, err = a.client.DelegationObject(context.Background(), r.Primary.ID); err == nil &&
+				!d.Pinned {
+				continue // the domains that use it keep it
+			}
 		case "dcvaas_api_token":
 			_, err = a.client.Token(context.Background(), r.Primary.ID)
 		case "dcvaas_webhook":

@@ -92,6 +92,17 @@ func settledResources(t *testing.T) map[string]settled {
 				"deletion_protection": {to: true},
 			},
 		},
+		"dcvaas_delegation": {
+			map[string]any{"id": "dlg_01k9z5w7r8e4bs6v0q1d2m3n4p", "name": "example.com",
+				"record_name": "_acme-challenge.example.com", "type": "CNAME",
+				"fqdn": "_acme-challenge.example.com.", "target": "target.example.net",
+				"pinned": true, "state": "delegated", "last_checked_at": someTime,
+				"created_at": someTime},
+			map[string]effect{
+				"name": {to: "other.example.com", replaces: true, unknown: "cause created_at fqdn id " +
+					"last_checked_at pinned record_name state target type"},
+			},
+		},
 		"dcvaas_domain_validation": {
 			map[string]any{"id": someDomain, "domain_id": someDomain, "wait_for": "delegation"},
 			map[string]effect{

@@ -240,7 +240,7 @@ func TestQueryExamples(t *testing.T) {
 // resource has all three.
 func TestImportExamples(t *testing.T) {
 	dirs, err := filepath.Glob(filepath.Join(examples, "resources", "*"))
-	if err != nil || len(dirs) != 5 {
+	if err != nil || len(dirs) != 6 {
 		t.Fatalf("found %v, %v", dirs, err)
 	}
 	forms := map[string]*regexp.Regexp{
@@ -275,6 +275,7 @@ var (
 	importable = map[string]func(string) bool{
 		"dcvaas_domain":              isDomainRef,
 		"dcvaas_domain_validation":   isDomainRef,
+		"dcvaas_delegation":          isDelegationRef,
 		"dcvaas_api_token":           tokenID.MatchString,
 		"dcvaas_webhook":             webhookID.MatchString,
 		"dcvaas_organization_member": func(s string) bool { return rules.CheckLogin(s) == nil },
@@ -288,6 +289,11 @@ var (
 func isDomainRef(s string) bool {
 	_, err := rules.ParseName(s)
 	return err == nil || domainID.MatchString(s)
+}
+
+func isDelegationRef(s string) bool {
+	_, err := rules.ParseName(s)
+	return err == nil || delegationID.MatchString(s)
 }
 
 // organization returns a test with its own organization. The default plan is agency.

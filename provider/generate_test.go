@@ -28,6 +28,10 @@ func TestCLIGeneratedConfiguration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	pinned, err := a.client.PinDelegation(ctx, a.domain())
+	if err != nil {
+		t.Fatal(err)
+	}
 	hook, err := a.client.CreateWebhook(ctx, client.WebhookCreate{Url: webhookURL,
 		Events: &[]string{"domain.renewed"}})
 	if err != nil {
@@ -37,12 +41,13 @@ func TestCLIGeneratedConfiguration(t *testing.T) {
 	blocks := requiresDCVaaS
 	for to, id := range map[string]string{"dcvaas_domain.plain": plain.Id,
 		"dcvaas_domain.csr": csr.Id, "dcvaas_domain_validation.plain": plain.Id,
-		"dcvaas_api_token.test": token.Id, "dcvaas_webhook.test": hook.Id,
+		"dcvaas_api_token.test": token.Id, "dcvaas_delegation.test": pinned.Id,
+		"dcvaas_webhook.test":             hook.Id,
 		"dcvaas_organization_member.test": member.Id} {
 		blocks += "\nimport {\n  to = " + to + "\n  id = \"" + id + "\"\n}\n"
 	}
 	tf := a.workspace(map[string]string{"main.tf": blocks})
-	const nothing = "6 to import, 0 to add, 0 to change, 0 to destroy"
+	const nothing = "7 to import, 0 to add, 0 to change, 0 to destroy"
 	for _, args := range [][]string{{"plan", "-generate-config-out=generated.tf"}, {"plan"}} {
 		if out := tf.run(args...); !strings.Contains(out, nothing) {
 			t.Errorf("terraform %s: want %s:\n%s", strings.Join(args, " "), nothing, out)

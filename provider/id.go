@@ -8,6 +8,7 @@ var (
 	tokenID       = idForm("tok")
 	webhookID     = idForm("whk")
 	certificateID = idForm("crt")
+	delegationID  = idForm("dlg")
 
 	organizationID = idForm("org")
 )

@@ -15,7 +15,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/client"
 )
 
-// The record is known at plan time and equals that of the domain. No domain is added.
+// The record is known at plan time and equals that of the domain. No domain is added. The state is
+// that of the delegation, if there is one.
 func TestAccDelegationDataSource(t *testing.T) {
 	a := newAcc(t)
 	name := a.domain()
@@ -36,6 +37,9 @@ func TestAccDelegationDataSource(t *testing.T) {
 				is("fqdn", knownvalue.StringExact("_acme-challenge."+name+".")),
 				is("type", knownvalue.StringExact("CNAME")),
 				target.AddStateValue(address, at("target")),
+				is("id", knownvalue.Null()), is("pinned", knownvalue.Null()),
+				is("state", knownvalue.Null()), is("cause", knownvalue.Null()),
+				is("last_checked_at", knownvalue.Null()),
 			},
 		}
 	}
@@ -50,6 +54,13 @@ func TestAccDelegationDataSource(t *testing.T) {
 				fmt.Sprintf("\nresource \"dcvaas_domain\" \"test\" {\n  name = %q\n}", name),
 			ConfigStateChecks: []statecheck.StateCheck{target.AddStateValue(address, at("target")),
 				target.AddStateValue("dcvaas_domain.test", at("delegation", "target"))},
+		},
+		resource.TestStep{
+			Config: config(strings.ToUpper(name)) +
+				fmt.Sprintf("\nresource \"dcvaas_domain\" \"test\" {\n  name = %q\n}", name),
+			ConfigStateChecks: []statecheck.StateCheck{target.AddStateValue(address, at("target")),
+				is("id", knownvalue.StringRegexp(delegationIDText)),
+				is("pinned", knownvalue.Bool(false)), is("state", knownvalue.NotNull())},
 		},
 	)
 	a.run(
@@ -215,6 +226,8 @@ func TestAccOrganizationDataSource(t *testing.T) {
 				is(knownvalue.StringExact("agency"), "tier"),
 				is(knownvalue.Int64Exact(1), "domains", "used"),
 				is(knownvalue.Int64Exact(int64(o.Domains.Limit)), "domains", "limit"),
+				is(knownvalue.Int64Exact(int64(o.Delegations.Limit)), "delegations", "limit"),
+				is(knownvalue.NotNull(), "delegations", "used"),
 				is(knownvalue.Int64Exact(int64(o.RateLimit.Requests)), "rate_limit", "requests"),
 				is(knownvalue.Int64Exact(int64(o.RateLimit.WindowSeconds)), "rate_limit",
 					"window_seconds"),

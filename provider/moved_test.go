@@ -17,6 +17,8 @@ func TestAcc_moved(t *testing.T) {
 	}{
 		"dcvaas_domain": {func(a *acc) string { return fmt.Sprintf("name = %q", a.domain()) },
 			[]string{"id"}},
+		"dcvaas_delegation": {func(a *acc) string { return fmt.Sprintf("name = %q", a.domain()) },
+			[]string{"id"}},
 		"dcvaas_domain_validation": {func(a *acc) string {
 			d := a.added(a.domain())
 			a.activate(d.Id)

@@ -19,15 +19,16 @@ type organizationDataSource struct {
 }
 
 type organizationModel struct {
-	ID        types.String      `tfsdk:"id"`
-	Name      types.String      `tfsdk:"name"`
-	Tier      types.String      `tfsdk:"tier"`
-	Domains   types.Object      `tfsdk:"domains"`
-	RateLimit types.Object      `tfsdk:"rate_limit"`
-	CreatedAt timetypes.RFC3339 `tfsdk:"created_at"`
+	ID          types.String      `tfsdk:"id"`
+	Name        types.String      `tfsdk:"name"`
+	Tier        types.String      `tfsdk:"tier"`
+	Domains     types.Object      `tfsdk:"domains"`
+	Delegations types.Object      `tfsdk:"delegations"`
+	RateLimit   types.Object      `tfsdk:"rate_limit"`
+	CreatedAt   timetypes.RFC3339 `tfsdk:"created_at"`
 }
 
-// Attributes of domains and rate_limit.
+// Attributes of domains and delegations, and of rate_limit.
 var (
 	usageTypes     = map[string]attr.Type{"used": types.Int64Type, "limit": types.Int64Type}
 	rateLimitTypes = map[string]attr.Type{"requests": types.Int64Type,
@@ -61,6 +62,14 @@ func (o *organizationDataSource) Schema(
 				Attributes: map[string]schema.Attribute{
 					"used":  number("Number of domains."),
 					"limit": number("Maximum number of domains."),
+				},
+			},
+			"delegations": schema.SingleNestedAttribute{
+				Computed:            true,
+				MarkdownDescription: "Number of delegations, those of domains and pinned ones, and its limit.",
+				Attributes: map[string]schema.Attribute{
+					"used":  number("Number of delegations."),
+					"limit": number("Maximum number of delegations."),
 				},
 			},
 			"rate_limit": schema.SingleNestedAttribute{
@@ -101,8 +110,11 @@ func (m *organizationModel) fromAPI(o *client.Organization) {
 	m.ID = types.StringValue(o.Id)
 	m.Name = types.StringValue(o.Name)
 	m.Tier = types.StringValue(string(o.Tier))
-	m.Domains = types.ObjectValueMust(usageTypes,
-		map[string]attr.Value{"used": number(o.Domains.Used), "limit": number(o.Domains.Limit)})
+	usage := func(u client.Usage) types.Object {
+		return types.ObjectValueMust(usageTypes,
+			map[string]attr.Value{"used": number(u.Used), "limit": number(u.Limit)})
+	}
+	m.Domains, m.Delegations = usage(o.Domains), usage(o.Delegations)
 	m.RateLimit = types.ObjectValueMust(rateLimitTypes, map[string]attr.Value{
 		"requests":       number(o.RateLimit.Requests),
 		"window_seconds": number(o.RateLimit.WindowSeconds),

@@ -39,6 +39,10 @@ func newEstate(t *testing.T) *estate {
 	if err != nil {
 		t.Fatal(err)
 	}
+	pinned, err := a.client.PinDelegation(t.Context(), a.domain())
+	if err != nil {
+		t.Fatal(err)
+	}
 	hook, err := a.client.CreateWebhook(t.Context(), client.WebhookCreate{Url: webhookURL})
 	if err != nil {
 		t.Fatal(err)
@@ -56,6 +60,11 @@ func newEstate(t *testing.T) *estate {
 			}}, e.domain.Id},
 		{object{kind: "dcvaas_domain_validation",
 			change: map[string]any{"wait_for": waitForCertificate}}, e.domain.Id},
+		{object{kind: "dcvaas_delegation", change: map[string]any{"pinned": true},
+			exists: func(a *acc) (bool, error) {
+				d, err := a.client.DelegationObject(a.Context(), pinned.Id)
+				return err == nil && d.Pinned, err
+			}}, pinned.Id},
 		{object{kind: "dcvaas_api_token", change: map[string]any{"name": "renamed"},
 			exists: func(a *acc) (bool, error) {
 				t, err := a.client.Token(a.Context(), token.Id)
@@ -255,6 +264,7 @@ func (e *estate) readsFail(r *rpc, want string, found ...string) {
 func (e *estate) creations() map[string]map[string]any {
 	return map[string]map[string]any{
 		"dcvaas_domain":              {"name": "new." + e.domain.Name},
+		"dcvaas_delegation":          {"name": "pinned." + e.domain.Name},
 		"dcvaas_domain_validation":   {"domain_id": e.domain.Id},
 		"dcvaas_api_token":           {"name": "new", "scopes": textSet("domains:read")},
 		"dcvaas_webhook":             {"url": webhookURL},
@@ -262,8 +272,8 @@ func (e *estate) creations() map[string]map[string]any {
 	}
 }
 
-// creationsFail plans a domain, and creates every resource and an ephemeral token with r. Each call
-// must fail with want.
+// creationsFail plans a domain and a delegation, and creates every resource and an ephemeral token
+// with r. Each call must fail with want.
 func (e *estate) creationsFail(r *rpc, want string) {
 	e.Helper()
 	for kind, schema := range r.schemas.ResourceSchemas {
@@ -273,7 +283,7 @@ func (e *estate) creationsFail(r *rpc, want string) {
 			continue
 		}
 		typ := schema.ValueType()
-		if kind == "dcvaas_domain" {
+		if kind == "dcvaas_domain" || kind == "dcvaas_delegation" {
 			planned, err := r.PlanResourceChange(e.Context(), &tfprotov6.PlanResourceChangeRequest{
 				TypeName: kind, PriorState: r.null(typ), Config: r.value(typ, config),
 				ProposedNewState: r.value(typ, config)})

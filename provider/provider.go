@@ -125,6 +125,7 @@ func (p *dcvaasProvider) Resources(context.Context) []func() resource.Resource {
 	return []func() resource.Resource{
 		func() resource.Resource { return &domainResource{} },
 		func() resource.Resource { return &domainValidationResource{} },
+		func() resource.Resource { return &delegationResource{} },
 		func() resource.Resource { return &apiTokenResource{} },
 		func() resource.Resource { return &webhookResource{} },
 		func() resource.Resource { return &memberResource{} },

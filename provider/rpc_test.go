@@ -121,8 +121,8 @@ func (r *rpc) ok(diags []*tfprotov6.Diagnostic) {
 
 var identityType = tftypes.Object{AttributeTypes: map[string]tftypes.Type{"id": tftypes.String}}
 
-// Each resource is imported by its identity, which can be the name of a domain and the login of a
-// member. Reading returns the identity.
+// Each resource is imported by its identity, which can be the name of a domain or a delegation, and
+// the login of a member. Reading returns the identity.
 func TestImportByIdentity(t *testing.T) {
 	a := newAcc(t)
 	ctx := context.Background()
@@ -130,6 +130,10 @@ func TestImportByIdentity(t *testing.T) {
 	d := a.added(a.domain())
 	token, err := a.client.CreateToken(ctx,
 		client.TokenCreate{Name: "identity", Scopes: []client.Scope{client.ScopeDomainsRead}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pinned, err := a.client.PinDelegation(ctx, a.domain())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,6 +148,8 @@ func TestImportByIdentity(t *testing.T) {
 		{"dcvaas_domain", d.Name, d.Id},
 		{"dcvaas_domain_validation", d.Id, d.Id},
 		{"dcvaas_domain_validation", d.Name, d.Id},
+		{"dcvaas_delegation", pinned.Id, pinned.Id},
+		{"dcvaas_delegation", strings.ToUpper(pinned.Name), pinned.Id},
 		{"dcvaas_api_token", token.Id, token.Id},
 		{"dcvaas_webhook", hook.Id, hook.Id},
 		{"dcvaas_organization_member", member.Id, member.Id},

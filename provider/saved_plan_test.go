@@ -38,6 +38,11 @@ resource "dcvaas_domain" "test" {
   name = terraform_data.name.output
 }
 `, organization},
+		"a delegation": {`
+resource "dcvaas_delegation" "test" {
+  name = "` + a.domain() + `"
+}
+`, ".target"},
 		"a webhook": {`
 resource "dcvaas_webhook" "test" {
   url = "` + webhookURL + `"
@@ -165,7 +170,8 @@ func TestUpdateAfterAnotherChange(t *testing.T) {
 	for _, o := range e.objects {
 		c, ok := changes[o.kind]
 		if !ok {
-			if o.exists != nil {
+			// The only update of a delegation pins it, so that it has nothing to undo.
+			if o.exists != nil && o.kind != "dcvaas_delegation" {
 				t.Errorf("no change of %s", o.kind)
 			}
 			continue
@@ -209,7 +215,7 @@ func TestUpdateRepeated(t *testing.T) {
 	}
 	for _, o := range e.objects {
 		switch o.kind {
-		case "dcvaas_webhook", "dcvaas_domain":
+		case "dcvaas_webhook", "dcvaas_domain", "dcvaas_delegation":
 			for range 2 {
 				r.ok(apply(o, o.change))
 			}

@@ -48,6 +48,7 @@ func TestSchemasFitModels(t *testing.T) {
 	}{
 		"dcvaas_domain":              {&domainResource{}, &domainModel{}},
 		"dcvaas_domain_validation":   {&domainValidationResource{}, &domainValidationModel{}},
+		"dcvaas_delegation":          {&delegationResource{}, &delegationModel{}},
 		"dcvaas_api_token":           {&apiTokenResource{}, &apiTokenModel{}},
 		"dcvaas_webhook":             {&webhookResource{}, &webhookModel{}},
 		"dcvaas_organization_member": {&memberResource{}, &memberModel{}},
@@ -76,7 +77,7 @@ func TestSchemasFitModels(t *testing.T) {
 	}{
 		"dcvaas_domain":       {&domainDataSource{}, &domainDataModel{}},
 		"dcvaas_domains":      {&domainsDataSource{}, &domainsModel{}},
-		"dcvaas_delegation":   {&delegationDataSource{}, &delegationModel{}},
+		"dcvaas_delegation":   {&delegationDataSource{}, &delegationDataModel{}},
 		"dcvaas_certificate":  {&certificateDataSource{}, &certificateModel{}},
 		"dcvaas_organization": {&organizationDataSource{}, &organizationModel{}},
 	} {

@@ -250,6 +250,10 @@ func TestValidators(t *testing.T) {
 		"version without secret": {"dcvaas_webhook", webhook("secret_wo_version", 1),
 			"secret_wo_version", "must be specified when"},
 
+		"delegation": {"dcvaas_delegation", given{"name": "Bücher.Example."}, "", ""},
+		"delegation of a wildcard": {"dcvaas_delegation", given{"name": "*.example.com"}, "name",
+			"is a wildcard"},
+
 		"member": {"dcvaas_organization_member", given{"login": "Octo-Cat",
 			"role": "owner"}, "", ""},
 		"malformed login": {"dcvaas_organization_member", given{"login": "@octocat",

@@ -40,8 +40,10 @@ func verdicts(t *testing.T, name func() string, login string) map[string]verdict
 		"_acme-challenge.example.com": "name-challenge", repeat("a", 64) + ".example.com": "name-invalid",
 		repeat("ü", 150) + ".example.com": "name-invalid", repeat("ü", 1025): "too-long",
 		repeat("ü.", 300) + "com": "name-too-long"} {
-		add("name "+in, verdict{kind: "dcvaas_domain", given: map[string]any{"name": in},
-			code: code, at: "name"})
+		for _, kind := range []string{"dcvaas_domain", "dcvaas_delegation"} {
+			add("name "+in, verdict{kind: kind, given: map[string]any{"name": in}, code: code,
+				at: "name"})
+		}
 	}
 	add("name under an unknown TLD", verdict{kind: "dcvaas_domain",
 		given: map[string]any{"name": "nas.lan"}, code: "name-unknown-tld", at: "name",
@@ -185,7 +187,8 @@ func verdicts(t *testing.T, name func() string, login string) map[string]verdict
 
 // paths has the path that creates a resource.
 var paths = map[string]string{"dcvaas_domain": "/api/domains", "dcvaas_api_token": "/api/tokens",
-	"dcvaas_webhook": "/api/webhooks", "dcvaas_organization_member": "/api/members"}
+	"dcvaas_delegation": "/api/delegations",
+	"dcvaas_webhook":    "/api/webhooks", "dcvaas_organization_member": "/api/members"}
 
 // The provider rejects at plan time what the API rejects, at the same field and with the same text,
 // and accepts what the API accepts.

@@ -1,0 +1,4 @@
+import {
+  to = dcvaas_delegation.example
+  id = "example.com"
+}
