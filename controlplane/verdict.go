@@ -57,7 +57,11 @@ type Verdict struct {
 	RetryAt time.Time       // earliest retry according to the CA; zero if unknown
 	Problem json.RawMessage // the CA's problem document (RFC 7807), verbatim; nil if there was none
 	Over    bool            // this order can no longer give a certificate
-	// FailedValidation reports that the CA counts a failed authorization for the order's names.
+	// Identifiers of the order that the verdict concerns, without "*."; nil if the CA does not say
+	// so, or if it concerns all of them.
+	Identifiers []string
+	// FailedValidation reports that the CA counts a failed authorization for each of Identifiers,
+	// or for all names of the order without them.
 	FailedValidation bool
 	// AccountUnusable reports that the CA rejects our account for every order, not only for what
 	// this order requested.

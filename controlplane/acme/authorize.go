@@ -21,24 +21,30 @@ type pending struct {
 	txt       controlplane.TXT
 }
 
+// manyAuthorizations is the number of pending authorizations from which the order is polled first:
+// its status shows the state of all of them.
+const manyAuthorizations = 3
+
 // authorize proves control for each pending authorization by DNS-01 (RFC 8555 §8.4) and sets the
-// order's status to ready. Apex and wildcard have separate authorizations, with two values at one
-// target.
+// order's status, ready if none failed. Apex and wildcard have separate authorizations, with two
+// values at one target.
 func (r *run) authorize(state *lego.Order) error {
 	open, err := r.pendingAuthorizations(state.Authorizations)
 	if err != nil {
 		return err
 	}
 	if len(open) > 0 {
-		if err := r.prove(open); err != nil {
+		if err := r.prove(state, open); err != nil {
 			return err
 		}
 	}
-	state.Status = lego.StatusReady // finalize detects that the CA has not updated the order yet
+	if state.Status == lego.StatusPending {
+		state.Status = lego.StatusReady // finalize detects that the CA has not updated it yet
+	}
 	return nil
 }
 
-func (r *run) prove(open []pending) error {
+func (r *run) prove(state *lego.Order, open []pending) error {
 	unaccepted := slices.DeleteFunc(slices.Clone(open),
 		func(p pending) bool { return p.challenge.Status != lego.StatusPending })
 	if len(unaccepted) > 0 || !r.published {
@@ -53,7 +59,7 @@ func (r *run) prove(open []pending) error {
 		}
 	}
 	r.reach(controlplane.StepAccepted)
-	return r.awaitAuthorizations(open)
+	return r.awaitAuthorizations(state, open)
 }
 
 // publish stores the TXT values and has them served.
@@ -78,7 +84,7 @@ func (r *run) publish(open []pending) error {
 // pendingAuthorizations fetches the authorizations and returns those that are still pending.
 func (r *run) pendingAuthorizations(urls []string) ([]pending, error) {
 	var open []pending
-	for _, url := range urls {
+	for i, url := range urls {
 		authz, err := r.fetchAuthorization(url)
 		if err != nil {
 			return nil, err
@@ -88,14 +94,14 @@ func (r *run) pendingAuthorizations(urls []string) ([]pending, error) {
 		case lego.StatusPending:
 			p, err := r.dnsChallenge(url, authz)
 			if err == nil && p.challenge.Status == lego.StatusInvalid {
-				err = r.failedAuthorization(url, authz)
+				err = r.failedAuthorization(url, authz, urls[i+1:])
 			}
 			if err != nil {
 				return nil, err
 			}
 			open = append(open, p)
 		default:
-			return nil, r.failedAuthorization(url, authz)
+			return nil, r.failedAuthorization(url, authz, urls[i+1:])
 		}
 	}
 	return open, nil
@@ -106,7 +112,8 @@ func (r *run) fetchAuthorization(url string) (authz lego.Authorization, err erro
 		if authz, err = r.session.core.Authorizations.Get(url); err != nil {
 			return err
 		}
-		if err = checkAuthorization(r.session.wire.url, &authz); err != nil {
+		err = checkAuthorization(r.session.wire.url, &authz, r.order.Names)
+		if err != nil {
 			return malformed(r.order.CA, err)
 		}
 		return nil
@@ -178,20 +185,37 @@ func (r *run) isPending(p pending) (bool, error) {
 		}), err
 }
 
-// awaitAuthorizations polls until all authorizations are valid or one is invalid.
-func (r *run) awaitAuthorizations(open []pending) error {
+// awaitAuthorizations polls until all authorizations are valid or one is invalid. If the order
+// shows it first, it sets the order's status. Each poll waits for another pending authorization, so
+// that one that lags does not hide one that failed.
+func (r *run) awaitAuthorizations(state *lego.Order, open []pending) error {
+	urls := make([]string, len(open))
+	for i, p := range open {
+		urls[i] = p.url
+	}
 	return r.poll(func() (bool, error) {
-		for len(open) > 0 {
-			authz, err := r.fetchAuthorization(open[0].url)
+		if len(urls) >= manyAuthorizations {
+			got, err := r.fetchOrder()
+			if err != nil {
+				return false, err
+			}
+			if *state = got; got.Status != lego.StatusPending {
+				return true, nil
+			}
+		}
+		for len(urls) > 0 {
+			url, rest := urls[0], urls[1:]
+			authz, err := r.fetchAuthorization(url)
 			switch {
 			case err != nil:
 				return false, err
 			case authz.Status == lego.StatusPending && !hasFailed(authz):
+				urls = append(slices.Clone(rest), url)
 				return false, nil
 			case authz.Status != lego.StatusValid:
-				return false, r.failedAuthorization(open[0].url, authz)
+				return false, r.failedAuthorization(url, authz, rest)
 			}
-			open = open[1:]
+			urls = rest
 		}
 		return true, nil
 	})
@@ -207,8 +231,9 @@ func hasFailed(authz lego.Authorization) bool {
 
 // failedAuthorization returns the reason why an authorization cannot become valid. Call it right
 // after the request that fetched the authorization. Unless the authorization is invalid and the CA
-// states the reason, it reads the authorization again, in case a replica of the CA was wrong.
-func (r *run) failedAuthorization(url string, authz lego.Authorization) error {
+// states the reason, it reads the authorization again, in case a replica of the CA was wrong. Those
+// of rest that failed, too, are named with it.
+func (r *run) failedAuthorization(url string, authz lego.Authorization, rest []string) error {
 	if authz.Status != lego.StatusInvalid || r.challengeError(authz) == nil {
 		if err := r.pause(confirmPause); err != nil {
 			return err
@@ -223,10 +248,30 @@ func (r *run) failedAuthorization(url string, authz lego.Authorization) error {
 		}
 	}
 	if e := r.challengeError(authz); e != nil {
+		e.Identifiers = append(e.Identifiers, r.failedOf(rest)...)
 		return e
 	}
 	return gone(r.order.CA, &Error{Class: OrderGone, CA: r.order.CA, Message: "authorization is " +
 		clip(authz.Status, 50)})
+}
+
+// failedOf returns the identifiers of the authorizations that have failed. It reads each once, and
+// skips those that it cannot read.
+func (r *run) failedOf(urls []string) (identifiers []string) {
+	for _, url := range urls {
+		var authz lego.Authorization
+		err := r.session.do(atAuthorization, func() (err error) {
+			authz, err = r.session.core.Authorizations.Get(url)
+			return err
+		})
+		if e, ok := errors.AsType[*Error](err); ok && !isFailedRead(e) {
+			return identifiers
+		}
+		if err == nil && (authz.Status == lego.StatusInvalid || hasFailed(authz)) {
+			identifiers = append(identifiers, authz.Identifier.Value)
+		}
+	}
+	return identifiers
 }
 
 // challengeError returns an Error for the failed challenge, or nil if no challenge has an error.
@@ -246,6 +291,7 @@ func (r *run) challengeError(authz lego.Authorization) *Error {
 	}
 	for _, c := range raw.Challenges {
 		if e := r.final(inChallenge, c.Error); e != nil {
+			e.Identifiers = []string{authz.Identifier.Value}
 			return e
 		}
 	}

@@ -44,6 +44,9 @@ type Error struct {
 	RetryAt    time.Time
 	// Problem is the CA's problem document (RFC 7807), unchanged; nil if there was none.
 	Problem json.RawMessage
+	// Identifiers of the order that the problem concerns, without "*."; nil if that is unknown or
+	// all of them.
+	Identifiers []string
 	// Over reports that the order can no longer produce a certificate and that a new order is
 	// required.
 	Over bool

@@ -49,8 +49,8 @@ func (g *Governor) Refund(ctx context.Context, q controlplane.QuotaRequest, reac
 	return err
 }
 
-// AuthorizationFailed counts a failed authorization for each of the request's names. Callers may
-// ignore its error.
+// AuthorizationFailed counts a failed authorization for each of the request's names: those of the
+// order that failed. Callers may ignore its error.
 func (g *Governor) AuthorizationFailed(ctx context.Context, q controlplane.QuotaRequest) error {
 	ca, ok := g.cas[q.CA]
 	if !ok {
@@ -84,6 +84,7 @@ func (g *Governor) Count(ctx context.Context, q controlplane.QuotaRequest) error
 
 // Learn records that the CA rejected an order with VerdictRateLimited. If the CA names a known
 // limit, that bucket stays empty until the time that the CA stated, at most for the limit's period.
+// If the order has several buckets of the limit, those of the names or domains in the CA's text do.
 // Otherwise only the order's names wait until then, at most a day: the limit may be theirs alone.
 // The account waits too if the CA names its limit, or after the CA has rejected several unrelated
 // names within a short time. It waits for a minute, doubled with each consecutive rejection. If the
@@ -101,7 +102,7 @@ func (g *Governor) Learn(
 	}
 	q.Replaces = false // the rejection shows that the CA counts this order
 	limit := LimitOf(v.Problem)
-	if empty := named(g.buckets(ca, q), limit); len(empty) > 0 {
+	if empty := concerned(named(g.buckets(ca, q), limit), v); len(empty) > 0 {
 		until = minTime(until, now.Add(empty[0].limit.Per))
 		_, err := g.eval(ctx, emptyScript, ca.keys(q, empty),
 			append([]any{now.UnixMicro(), len(empty), until.UnixMicro()}, bucketArgs(empty)...)...)
@@ -148,6 +149,20 @@ func LimitOf(raw json.RawMessage) string {
 		}
 	}
 	return ""
+}
+
+// concerned returns those of several buckets of one limit whose subject the CA names: an order for
+// several domains may exceed the limit of only one of them. It returns none if the CA names none.
+func concerned(list []bucket, v controlplane.Verdict) []bucket {
+	if len(list) < 2 {
+		return list
+	}
+	return slices.DeleteFunc(list, func(b bucket) bool {
+		return !mentions(string(v.Problem), b.subject) && !slices.ContainsFunc(v.Identifiers,
+			func(name string) bool {
+				return name == b.subject || controlplane.RegisteredDomain(name) == b.subject
+			})
+	})
 }
 
 func named(list []bucket, name string) []bucket {

@@ -299,8 +299,9 @@ func (j *journal) Ready(ctx context.Context, _ *controlplane.Order) error {
 type zone struct {
 	addr string
 
-	mu  sync.Mutex
-	txt map[string][]string
+	mu   sync.Mutex
+	txt  map[string][]string
+	held map[string]chan struct{}
 }
 
 func startZone(t testing.TB) *zone {
@@ -309,7 +310,8 @@ func startZone(t testing.TB) *zone {
 	if err != nil {
 		t.Fatal(err)
 	}
-	z := &zone{addr: l.Addr().String(), txt: map[string][]string{}}
+	z := &zone{addr: l.Addr().String(), txt: map[string][]string{},
+		held: map[string]chan struct{}{}}
 	server := &dns.Server{Listener: l, Handler: z}
 	go func() { _ = server.ActivateAndServe() }()
 	t.Cleanup(func() { _ = l.Close() })
@@ -322,9 +324,24 @@ func (z *zone) set(name string, values []string) {
 	z.txt["_acme-challenge."+name+"."] = slices.Clone(values)
 }
 
+// hold delays the answers for the challenge of a name until the returned function is called.
+func (z *zone) hold(name string) (release func()) {
+	held := make(chan struct{})
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.held["_acme-challenge."+name+"."] = held
+	return sync.OnceFunc(func() { close(held) })
+}
+
 func (z *zone) ServeDNS(w dns.ResponseWriter, req *dns.Msg) {
 	resp := new(dns.Msg).SetReply(req)
 	question := req.Question[0].Name
+	z.mu.Lock()
+	held := z.held[strings.ToLower(question)]
+	z.mu.Unlock()
+	if held != nil {
+		<-held
+	}
 	z.mu.Lock()
 	values := z.txt[strings.ToLower(question)]
 	z.mu.Unlock()

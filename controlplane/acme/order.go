@@ -216,7 +216,7 @@ func (r *run) confirmInvalid(state *lego.Order) error {
 // order's own error.
 func (r *run) invalidOrder(state lego.Order) error {
 	body, at := r.body, inOrder
-	for _, url := range state.Authorizations {
+	for i, url := range state.Authorizations {
 		var authz lego.Authorization
 		err := r.session.do(atAuthorization, func() (err error) {
 			authz, err = r.session.core.Authorizations.Get(url)
@@ -229,6 +229,7 @@ func (r *run) invalidOrder(state lego.Order) error {
 		if err == nil && authz.Status == lego.StatusInvalid {
 			at = inChallenge // some CAs state the challenge's error only in the order
 			if e := r.challengeError(authz); e != nil {
+				e.Identifiers = append(e.Identifiers, r.failedOf(state.Authorizations[i+1:])...)
 				return e
 			}
 		}

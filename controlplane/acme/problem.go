@@ -22,6 +22,10 @@ type problem struct {
 	Status      int       `json:"status"`
 	Instance    string    `json:"instance"`
 	SubProblems []problem `json:"subproblems"`
+	// Identifier that a subproblem concerns (RFC 8555 §6.7.1).
+	Identifier struct {
+		Value string `json:"value"`
+	} `json:"identifier"`
 }
 
 // kind returns the last part of the type, such as "badNonce" for
@@ -48,6 +52,17 @@ func (p problem) deciding() problem {
 		return p.SubProblems[0].deciding()
 	}
 	return p
+}
+
+// identifiers returns those that the subproblems of the deciding type concern.
+func (p problem) identifiers() (list []string) {
+	kind := p.deciding().kind()
+	for _, sub := range p.SubProblems {
+		if sub.Identifier.Value != "" && (sub.kind() == kind || p.kind() == "rateLimited") {
+			list = append(list, sub.Identifier.Value)
+		}
+	}
+	return list
 }
 
 // text returns the CA's description of the problem, without a final period, and its link to more
@@ -89,7 +104,8 @@ func problemError(ca CA, at step, raw json.RawMessage, status int) *Error {
 	}
 	return &Error{Class: m.class, Code: m.code, CA: ca.Name, Fix: fix, Status: status,
 		Message: clip(fmt.Sprintf("%s %s: %s", ca.Name, m.message, text), 1000) + ".",
-		Problem: slices.Clone(raw), step: at, problemType: decisive.kind(), passing: m.passing,
+		Problem: slices.Clone(raw), Identifiers: p.identifiers(), step: at,
+		problemType: decisive.kind(), passing: m.passing,
 		Over: (m.class.Refusal() || m.class == CAAForbids) && !at.isRead()}
 }
 

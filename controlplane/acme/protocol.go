@@ -86,9 +86,12 @@ func checkOrder(base *url.URL, o *lego.Order, names []string) error {
 	return nil
 }
 
-// checkAuthorization returns an error if an authorization lacks a field that its status requires.
-// It resolves the URLs of its challenges.
-func checkAuthorization(base *url.URL, a *lego.Authorization) error {
+// checkAuthorization returns an error if an authorization is not for one of the names, or lacks a
+// field that its status requires. It resolves the URLs of its challenges.
+func checkAuthorization(base *url.URL, a *lego.Authorization, names []string) error {
+	if !hasIdentifier(names, a.Identifier.Value) {
+		return fmt.Errorf("the authorization is for %q", clip(a.Identifier.Value, 253))
+	}
 	switch a.Status {
 	case lego.StatusPending:
 		if len(a.Challenges) == 0 {
@@ -114,4 +117,12 @@ func checkAuthorization(base *url.URL, a *lego.Authorization) error {
 		}
 	}
 	return nil
+}
+
+// hasIdentifier reports whether an order for the names has an authorization for the identifier.
+func hasIdentifier(names []string, identifier string) bool {
+	wanted := strings.ToLower(strings.TrimPrefix(identifier, "*."))
+	return slices.ContainsFunc(names, func(name string) bool {
+		return strings.ToLower(strings.TrimPrefix(name, "*.")) == wanted
+	})
 }

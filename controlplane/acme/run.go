@@ -58,8 +58,11 @@ func (e *Engine) run(
 		cert, err = r.runAttempts()
 		return err
 	})
-	if _, ok := errors.AsType[*Error](err); ok && r.unsaved {
-		_ = r.record() // on failure, the next run fetches the state from the CA
+	if e, ok := errors.AsType[*Error](err); ok {
+		e.concern(o)
+		if r.unsaved {
+			_ = r.record() // on failure, the next run fetches the state from the CA
+		}
 	}
 	return cert, err
 }

@@ -8,7 +8,8 @@ var _ controlplane.Judged = (*Error)(nil)
 func (e *Error) Verdict() controlplane.Verdict {
 	return controlplane.Verdict{Class: e.Class, CA: e.CA, Code: e.Code, Message: e.Message,
 		Fix: e.Fix, RetryAt: e.RetryAt, Problem: e.Problem, Over: e.Over,
-		FailedValidation: e.step == inChallenge, AccountUnusable: e.isAccountUnusable()}
+		Identifiers: e.Identifiers, FailedValidation: e.step == inChallenge,
+		AccountUnusable: e.isAccountUnusable()}
 }
 
 // isAccountUnusable reports whether the CA rejects the account itself. At the steps of an order,

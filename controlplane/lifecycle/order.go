@@ -257,7 +257,7 @@ func (w *work) createOrder(
 	o := &controlplane.Order{ID: q.OrderID, OrgID: d.OrgID, DomainID: d.ID, JobID: w.claim.Job.ID,
 		CA: q.CA, Account: q.Account, Names: q.Names,
 		Target: d.Target, Targets: d.Targets, KeyType: d.KeyType, Profile: d.Profile,
-		PreferredChain: d.PreferredChain,
+		PreferredChain:  d.PreferredChain,
 		OptionsRevision: d.OptionsRevision}
 	var err error
 	var csr []byte
@@ -295,7 +295,11 @@ func (w *work) learn(ctx context.Context, o *controlplane.Order, v controlplane.
 		learned = w.Governor.Learn(ctx, quotaOf(o), v)
 	}
 	if v.FailedValidation {
-		counted = w.Governor.AuthorizationFailed(ctx, quotaOf(o))
+		failed := quotaOf(o)
+		if len(v.Identifiers) > 0 {
+			failed.Names = v.Identifiers // the CA does not count the others
+		}
+		counted = w.Governor.AuthorizationFailed(ctx, failed)
 	}
 	w.logUpdate(ctx, o.ID, errors.Join(learned, counted))
 }

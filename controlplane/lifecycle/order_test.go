@@ -26,6 +26,7 @@ type governor struct {
 	err      error
 	requests []controlplane.QuotaRequest
 	calls    []string // "refund primary", …
+	failed   []string // names with failed authorizations
 }
 
 func (g *governor) set(fn func(*governor)) { g.mu.Lock(); defer g.mu.Unlock(); fn(g) }
@@ -59,7 +60,10 @@ func (g *governor) Refund(_ context.Context, q controlplane.QuotaRequest, reache
 
 // AuthorizationFailed implements lifecycle.Governor.
 func (g *governor) AuthorizationFailed(_ context.Context, q controlplane.QuotaRequest) error {
-	g.set(func(g *governor) { g.calls = append(g.calls, "failed "+q.CA) })
+	g.set(func(g *governor) {
+		g.calls = append(g.calls, "failed "+q.CA)
+		g.failed = append(g.failed, q.Names...)
+	})
 	return nil
 }
 

@@ -1,0 +1,115 @@
+package lifecycle_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// several adds a domain with www and a wildcard under another registered domain, to be issued.
+func (w *world) several() *controlplane.Domain {
+	w.t.Helper()
+	return w.issuing("example.com", func(o *controlplane.Options) {
+		o.AdditionalNames = []string{"www.example.com", "*.example.org", "example.org"}
+	})
+}
+
+// valuesAt returns one value for each name of an order, at its target.
+func valuesAt(o *controlplane.Order) []controlplane.TXT {
+	values := make([]controlplane.TXT, len(o.Names))
+	for i, name := range o.Names {
+		values[i] = controlplane.TXT{Target: o.TargetOf(name), Value: fmt.Sprint(o.ID, "-", i)}
+	}
+	return values
+}
+
+// publish has an order at the step authorized with one value for each name.
+func publish(ctx context.Context, o *controlplane.Order, j controlplane.Journal) error {
+	o.Step, o.OrderURL, o.Values = controlplane.StepAuthorized, "https://ca.example/order/"+o.ID,
+		valuesAt(o)
+	return j.Publish(ctx, o)
+}
+
+// wantValues checks the number of values that the validation zone serves for each of a domain's
+// delegations.
+func (w *world) wantValues(when string, d *controlplane.Domain, want ...int) {
+	w.t.Helper()
+	var got []int
+	for _, base := range d.Bases() {
+		_, values, err := w.Store.LookupTarget(w.t.Context(), d.TargetOf(base), w.clock.Now())
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		got = append(got, len(values))
+	}
+	if !slices.Equal(got, want) {
+		w.t.Errorf("%s: numbers of values at the targets of %q = %d, want %d", when, d.Bases(), got,
+			want)
+	}
+}
+
+// The values of an order that failed are removed from all targets before the next order. Only the
+// names that failed count as failed.
+func TestFailedOrderOfSeveralNames(t *testing.T) {
+	t.Parallel()
+	w, g := newGoverned(t)
+	d := w.several()
+	failed := verdictOf(controlplane.VerdictDNS)
+	failed.Code, failed.Over, failed.FailedValidation = "ca-unauthorized", true, true
+	failed.Identifiers = []string{"www.example.com"}
+	failed.Message = "The CA did not find the record. This concerns www.example.com."
+	w.ca.answer(func(ctx context.Context, o *controlplane.Order, j controlplane.Journal) error {
+		w.wantValues("before the order at "+o.CA, d, 0, 0, 0)
+		err := publish(ctx, o, j)
+		w.wantValues("during the order at "+o.CA, d, 1, 2, 1)
+		failed.CA = o.CA
+		return errors.Join(err, failed)
+	})
+	j := w.run(d, controlplane.JobStartIssuance)
+	wantJob(t, j, controlplane.JobQueued, "retry", 1)
+	if j.LastError != failed.Message || j.LastErrorCode != failed.Code {
+		t.Errorf("last error of the job = %q, want %q", j.LastError, failed.Message)
+	}
+	w.wantValues("after the orders", d, 0, 0, 0)
+	if want := []string{"www.example.com", "www.example.com"}; !slices.Equal(g.failed, want) {
+		t.Errorf("failed authorizations = %q, want %q", g.failed, want)
+	}
+	if runs := w.ca.runs(); len(runs) != 2 {
+		t.Errorf("orders at %q, want one at each CA", runs)
+	}
+}
+
+// The values of a resumed order stay published for longer at all targets, and are removed from all
+// of them with the certificate.
+func TestResumedOrderOfSeveralNamesKeepsItsValues(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.ca.names = w.ca.names[:1] // otherwise a slow order is set aside
+	d := w.several()
+	slow := verdictOf(controlplane.VerdictSlow)
+	w.ca.answer(func(ctx context.Context, o *controlplane.Order, j controlplane.Journal) error {
+		if o.Step == controlplane.StepCreated {
+			if err := publish(ctx, o, j); err != nil {
+				return err
+			}
+		}
+		slow.RetryAt = w.clock.Now().Add(w.ChallengeTTL - 1)
+		return slow
+	})
+	w.run(d, controlplane.JobStartIssuance)
+	for i := range 3 {
+		w.runDue(d, controlplane.JobStartIssuance)
+		w.wantValues(fmt.Sprint("after run ", i+2), d, 1, 2, 1)
+	}
+	w.ca.answer(nil)
+	w.runDue(d, controlplane.JobStartIssuance)
+	wantStatus(t, w.domain(d), controlplane.DomainActive, "")
+	w.wantValues("with the certificate", d, 0, 0, 0)
+	if first, last := w.ca.order(0), w.ca.order(4); first.ID != last.ID {
+		t.Errorf("runs of the orders %s and %s, want those of one order", first.ID, last.ID)
+	}
+}
