@@ -220,6 +220,19 @@ func TestAuthorizationForAnotherName(t *testing.T) {
 	}
 }
 
+// A CA may accept what it has validated for a parent (RFC 9444 §4).
+func TestValidAuthorizationOfAParent(t *testing.T) {
+	t.Parallel()
+	w, f := newFaultyWorld(t, devstack.CAConfig{})
+	e := w.engine(t, nil)
+	f.rewrite(pathAuthz, func(_ int, authz map[string]any, _ http.Header) {
+		if authz["status"] == "valid" {
+			authz["identifier"] = map[string]any{"type": "dns", "value": "example.com"}
+		}
+	})
+	w.issue(t, e, "child.example.com")
+}
+
 // The state of many authorizations is read from the order, not from each of them.
 func TestManyAuthorizationsArePolledAtOnce(t *testing.T) {
 	t.Parallel()

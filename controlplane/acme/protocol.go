@@ -86,14 +86,16 @@ func checkOrder(base *url.URL, o *lego.Order, names []string) error {
 	return nil
 }
 
-// checkAuthorization returns an error if an authorization is not for one of the names, or lacks a
-// field that its status requires. It resolves the URLs of its challenges.
+// checkAuthorization returns an error if an authorization lacks a field that its status requires,
+// or if it is pending and not for one of the names: its challenge has no target. A valid one may be
+// for another name, such as a parent (RFC 9444 §4). It resolves the URLs of the challenges.
 func checkAuthorization(base *url.URL, a *lego.Authorization, names []string) error {
-	if !hasIdentifier(names, a.Identifier.Value) {
-		return fmt.Errorf("the authorization is for %q", clip(a.Identifier.Value, 253))
-	}
 	switch a.Status {
 	case lego.StatusPending:
+		if !hasIdentifier(names, a.Identifier.Value) {
+			return fmt.Errorf("the pending authorization is for %q",
+				clip(a.Identifier.Value, 253))
+		}
 		if len(a.Challenges) == 0 {
 			return errors.New("the pending authorization has no challenges")
 		}
