@@ -64,6 +64,7 @@ type Queue struct {
 	handlers  handlers
 	crowded   crowded
 	hanging   *hanging
+	pace      *pace
 }
 
 // New returns a Queue. It connects to Redis only when it runs.
@@ -99,6 +100,7 @@ func New(c Config) (*Queue, error) {
 		inspector: asynq.NewInspectorFromRedisClient(rdb),
 		metrics:   newMetrics(c.Registerer),
 		hanging:   newHanging(c.HangsAfter, c.Concurrency),
+		pace:      newPace(c.Concurrency),
 	}, nil
 }
 

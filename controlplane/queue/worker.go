@@ -9,6 +9,7 @@ import (
 
 	"github.com/hibiken/asynq"
 
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
@@ -44,6 +45,13 @@ func (q *Queue) handler(reserve bool) asynq.Handler {
 		if err != nil {
 			return err
 		}
+		queue, _ := asynq.GetQueueName(ctx)
+		if queue == string(controlplane.QueueBulk) {
+			if err := q.pace.start(ctx); err != nil {
+				return err
+			}
+			defer q.pace.leave()
+		}
 		run, ok := q.hanging.start(p.Org, reserve)
 		if !ok {
 			return q.redispatchDeclined(ctx, p)
@@ -56,7 +64,6 @@ func (q *Queue) handler(reserve bool) asynq.Handler {
 			// The failure count of the row decides, not Asynq's.
 			return fmt.Errorf("%w: %w", dead, asynq.SkipRetry)
 		}
-		queue, _ := asynq.GetQueueName(ctx)
 		return q.redispatchFailed(ctx, queue, p, err)
 	})
 }

@@ -49,7 +49,7 @@ func figures() []figure {
 		{"renewals", []string{"sweep"}, renewals},
 		{"terraform", []string{"domains"}, terraform},
 		{"revocation", []string{"all"}, revocation},
-		{"noisy", []string{"bodies", "requests", "work", "dns"}, noisy},
+		{"noisy", []string{"bodies", "requests", "work", "dns", "locks", "removal", "renewals"}, noisy},
 		{"scale", []string{"big", "small", "idle"}, scale},
 	}
 }

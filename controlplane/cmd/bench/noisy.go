@@ -21,6 +21,9 @@ var noises = map[string]struct {
 	"requests": {"streams, pages, wrong credentials", (*noise).requests},
 	"work":     {"orders, webhooks, exports", (*noise).work},
 	"dns":      {"floods of the name server", (*noise).dnsFloods},
+	"locks":    {"40 jobs whose domains are locked", (*noise).lockedRows},
+	"removal":  {"the deletion of a large organization", (*noise).removal},
+	"renewals": {"as many renewals at once", (*noise).renewals},
 }
 
 // noisy measures the experience of a quiet organization on the pro plan, with and without a tenant
