@@ -32,7 +32,8 @@ func (a *API) DiagnoseDomain(
 	}
 	seen, err := a.diagnose(ctx, d.OrgID, d.Name,
 		func(ctx context.Context) (controlplane.Examination, error) {
-			return a.lifecycle.Examine(ctx, d)
+			seen, err := a.lifecycle.Examine(ctx, d)
+			return seen.Examination, err
 		})
 	if err != nil {
 		return nil, err

@@ -82,15 +82,29 @@ type doctor struct {
 		cas []controlplane.CAIdentity) (controlplane.Examination, error)
 }
 
-// Rehearse implements lifecycle.Doctor.
-func (d *doctor) Rehearse(
-	ctx context.Context, domain, target string, wildcard bool, cas []controlplane.CAIdentity,
-) (controlplane.Examination, error) {
-	return d.Examine(ctx, domain, target, wildcard, cas)
+// RehearseNames implements lifecycle.Doctor.
+func (d *doctor) RehearseNames(
+	ctx context.Context, names []controlplane.NameCheck, cas []controlplane.CAIdentity,
+) ([]controlplane.Examination, error) {
+	return d.ExamineNames(ctx, names, cas)
 }
 
-// Examine implements lifecycle.Doctor.
-func (d *doctor) Examine(
+// ExamineNames implements lifecycle.Doctor.
+func (d *doctor) ExamineNames(
+	ctx context.Context, names []controlplane.NameCheck, cas []controlplane.CAIdentity,
+) ([]controlplane.Examination, error) {
+	var all []controlplane.Examination
+	for _, n := range names {
+		e, err := d.look(ctx, n.Name, n.Target, n.Wildcard, cas)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, e)
+	}
+	return all, nil
+}
+
+func (d *doctor) look(
 	ctx context.Context, domain, target string, wildcard bool, cas []controlplane.CAIdentity,
 ) (controlplane.Examination, error) {
 	d.mu.Lock()

@@ -11,21 +11,6 @@ import (
 // rehearsalPause is the shortest delay of a rehearsal if all resolvers are unreachable.
 const rehearsalPause = 5 * time.Minute
 
-// Examine checks everything in DNS that the CAs will check for a domain, now.
-func (s *Service) Examine(
-	ctx context.Context, d *controlplane.Domain,
-) (controlplane.Examination, error) {
-	return s.Doctor.Examine(ctx, d.Name, s.DelegationOf(d).Target, d.Wildcard,
-		s.Issuer.Identities(ctx))
-}
-
-// rehearse is Examine that may reuse what the checks of other domains found out.
-func (w *work) rehearse(ctx context.Context) (controlplane.Examination, error) {
-	d := w.domain
-	return w.Doctor.Rehearse(ctx, d.Name, w.DelegationOf(d).Target, d.Wildcard,
-		w.Issuer.Identities(ctx))
-}
-
 // isRoutine reports whether nobody waits for the check: it is a rehearsal of a domain without a
 // known problem, and was not requested meanwhile.
 func (w *work) isRoutine() bool {
@@ -76,7 +61,9 @@ func (w *work) check(ctx context.Context) error {
 
 // concludeCheck ends the check without locking the domain. It returns false if that is not
 // possible.
-func (w *work) concludeCheck(ctx context.Context, seen controlplane.Examination) (bool, error) {
+func (w *work) concludeCheck(
+	ctx context.Context, seen controlplane.DomainExamination,
+) (bool, error) {
 	now, d := w.now(), *w.domain
 	switch {
 	case !w.startsIssuance(seen):
@@ -89,7 +76,7 @@ func (w *work) concludeCheck(ctx context.Context, seen controlplane.Examination)
 }
 
 // startsIssuance reports whether the result of the check may add or expedite the certificate's job.
-func (w *work) startsIssuance(seen controlplane.Examination) bool {
+func (w *work) startsIssuance(seen controlplane.DomainExamination) bool {
 	return seen.OK() && (w.claim.Issuing || w.domain.AutoIssue && awaitsDNS(w.domain))
 }
 
@@ -132,7 +119,8 @@ func (w *work) issuanceJob(d *controlplane.Domain, now time.Time) *controlplane.
 // conclusion returns the changes to the domain and the outcome of the job. next is the
 // certificate's job that was added, if any.
 func (w *work) conclusion(
-	d *controlplane.Domain, seen controlplane.Examination, next *controlplane.Job, now time.Time,
+	d *controlplane.Domain, seen controlplane.DomainExamination, next *controlplane.Job,
+	now time.Time,
 ) postgres.Conclusion {
 	switch {
 	case seen.OK():
@@ -147,9 +135,10 @@ func (w *work) conclusion(
 
 // delegated records that the delegation was verified, and that the issuance starts.
 func (w *work) delegated(
-	d *controlplane.Domain, seen controlplane.Examination, next *controlplane.Job, now time.Time,
+	d *controlplane.Domain, seen controlplane.DomainExamination, next *controlplane.Job,
+	now time.Time,
 ) postgres.Conclusion {
-	k := postgres.Conclusion{Domain: d, Delegation: &seen.Delegation}
+	k := postgres.Conclusion{Domain: d, Checks: seen.Names}
 	if d.Condition(controlplane.DNSReady).Status != controlplane.ConditionTrue {
 		k.Entries = w.verified(d, now)
 	}
@@ -183,7 +172,7 @@ func (w *work) delegated(
 
 // deferForDNS defers the job to the next check, or abandons it after CheckFor.
 func (w *work) deferForDNS(
-	d *controlplane.Domain, seen controlplane.Examination, now time.Time,
+	d *controlplane.Domain, seen controlplane.DomainExamination, now time.Time,
 ) postgres.Conclusion {
 	cause := seen.Cause()
 	waits := 0
@@ -200,7 +189,7 @@ func (w *work) deferForDNS(
 		!seen.Transient() {
 		return w.abandonChecks(d, seen, now)
 	}
-	k := postgres.Conclusion{Domain: d, Delegation: &seen.Delegation,
+	k := postgres.Conclusion{Domain: d, Checks: seen.Names,
 		Entries: w.broken(d, seen, now),
 		Outcome: postgres.DeferredBy(next, cause.Code, waits, nil)}
 	if entry := w.newDeferralEntry(next, deferReason{code: cause.Code, message: cause.Summary},
@@ -226,7 +215,7 @@ func (w *work) deferForDNS(
 // deferRehearsal defers the check of an active domain that gave no result. The previous result
 // stays.
 func (w *work) deferRehearsal(
-	d *controlplane.Domain, seen controlplane.Examination, now time.Time,
+	d *controlplane.Domain, seen controlplane.DomainExamination, now time.Time,
 ) postgres.Conclusion {
 	waits := w.claim.Job.Waits + 1
 	pause := w.Backoff.Pause(waits, w.Rand())
@@ -235,16 +224,16 @@ func (w *work) deferRehearsal(
 	}
 	next := now.Add(pause).Truncate(time.Microsecond)
 	showDNS(d, seen, &next)
-	return postgres.Conclusion{Domain: d, Delegation: &seen.Delegation,
+	return postgres.Conclusion{Domain: d, Checks: seen.Names,
 		Outcome: postgres.DeferredBy(next, seen.Cause().Code, waits, nil)}
 }
 
 // rehearsalFailed records that an active domain's renewal would fail. Its certificate stays valid.
 func (w *work) rehearsalFailed(
-	d *controlplane.Domain, seen controlplane.Examination, now time.Time,
+	d *controlplane.Domain, seen controlplane.DomainExamination, now time.Time,
 ) postgres.Conclusion {
 	cause := seen.Cause()
-	k := postgres.Conclusion{Domain: d, Delegation: &seen.Delegation,
+	k := postgres.Conclusion{Domain: d, Checks: seen.Names,
 		Entries: w.broken(d, seen, now),
 		Outcome: postgres.Completed(map[string]any{"delegated": seen.Delegation.OK(),
 			"code": cause.Code})}
@@ -265,7 +254,7 @@ func (w *work) verified(d *controlplane.Domain, now time.Time) []controlplane.Au
 // broken returns the audit entry of a domain with a certificate whose delegation no longer works,
 // at the first check that finds it.
 func (w *work) broken(
-	d *controlplane.Domain, seen controlplane.Examination, now time.Time,
+	d *controlplane.Domain, seen controlplane.DomainExamination, now time.Time,
 ) []controlplane.AuditEntry {
 	if !d.HasCertificate(now) || seen.Transient() || seen.Delegation.OK() ||
 		d.Condition(controlplane.DNSReady).Status != controlplane.ConditionTrue {
@@ -279,13 +268,13 @@ func (w *work) broken(
 
 // abandonChecks ends the checks of a domain until one is requested.
 func (w *work) abandonChecks(
-	d *controlplane.Domain, seen controlplane.Examination, now time.Time,
+	d *controlplane.Domain, seen controlplane.DomainExamination, now time.Time,
 ) postgres.Conclusion {
 	cause := seen.Cause()
 	showDNS(d, seen, nil)
 	d.ReissueAt = nil
 	d.Status, d.StatusReason = controlplane.DomainError, controlplane.ReasonDelegationTimeout
-	return postgres.Conclusion{Domain: d, Delegation: &seen.Delegation,
+	return postgres.Conclusion{Domain: d, Checks: seen.Names,
 		Entries: w.about(d, controlplane.ActionDelegationTimeout,
 			map[string]any{"code": cause.Code, "fix": cause.Fix}, now),
 		Outcome: postgres.Abandoned(controlplane.ReasonDelegationTimeout,

@@ -9,7 +9,7 @@ import (
 
 // showDNS writes the result of a DNS check into the domain. A check without a result changes only
 // the time of the next check.
-func showDNS(d *controlplane.Domain, seen controlplane.Examination, next *time.Time) {
+func showDNS(d *controlplane.Domain, seen controlplane.DomainExamination, next *time.Time) {
 	if seen.Transient() &&
 		d.Condition(controlplane.DNSReady).Status != controlplane.ConditionUnknown {
 		c := d.Condition(controlplane.DNSReady)

@@ -88,7 +88,18 @@ func (s *Service) checkWaiting(
 func (s *Service) ExamineDelegation(
 	ctx context.Context, g *controlplane.Delegation,
 ) (controlplane.Examination, error) {
-	return s.Doctor.Examine(ctx, g.Name, s.RecordOf(g).Target, false, s.Issuer.Identities(ctx))
+	return s.examineDelegation(ctx, g, s.Issuer.Identities(ctx))
+}
+
+func (s *Service) examineDelegation(
+	ctx context.Context, g *controlplane.Delegation, cas []controlplane.CAIdentity,
+) (controlplane.Examination, error) {
+	seen, err := s.Doctor.ExamineNames(ctx, []controlplane.NameCheck{{Name: g.Name,
+		Target: s.RecordOf(g).Target, Plain: true}}, cas)
+	if err != nil {
+		return controlplane.Examination{}, err
+	}
+	return seen[0], nil
 }
 
 // checkDelegation checks a delegation. The job of a pinned one is deferred to its next check.
@@ -98,7 +109,7 @@ func (w *work) checkDelegation(ctx context.Context) error {
 	if err != nil {
 		return lostWithIt(err)
 	}
-	seen, err := w.Doctor.Examine(ctx, g.Name, w.RecordOf(g).Target, false, nil)
+	seen, err := w.examineDelegation(ctx, g, nil)
 	if err != nil {
 		return err
 	}

@@ -209,7 +209,7 @@ func (w *work) preflight(ctx context.Context, done bool) (bool, error) {
 		w.domain.Status == controlplane.DomainIssuing; done && shown {
 		return true, nil
 	}
-	var seen controlplane.Examination
+	var seen controlplane.DomainExamination
 	var err error
 	if !done {
 		if seen, err = w.Examine(ctx, w.domain); err != nil {

@@ -65,14 +65,15 @@ type Governor interface {
 
 // Doctor checks everything in DNS that a CA will check (package dnscheck).
 type Doctor interface {
-	Examine(
-		ctx context.Context, domain, target string, wildcard bool, cas []controlplane.CAIdentity,
-	) (controlplane.Examination, error)
-	// Rehearse is Examine that may reuse what earlier checks found out about the domain's zone and
-	// its parents. The result is of the time of the oldest such finding.
-	Rehearse(
-		ctx context.Context, domain, target string, wildcard bool, cas []controlplane.CAIdentity,
-	) (controlplane.Examination, error)
+	// ExamineNames returns one examination for each name, in their order.
+	ExamineNames(
+		ctx context.Context, names []controlplane.NameCheck, cas []controlplane.CAIdentity,
+	) ([]controlplane.Examination, error)
+	// RehearseNames is ExamineNames that may reuse what earlier checks found out about the names'
+	// zones and their parents. A result is of the time of the oldest such finding.
+	RehearseNames(
+		ctx context.Context, names []controlplane.NameCheck, cas []controlplane.CAIdentity,
+	) ([]controlplane.Examination, error)
 }
 
 // Sealer encrypts webhook secrets, and decrypts them and the keys that the Issuer sealed (package

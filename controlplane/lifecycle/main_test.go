@@ -255,16 +255,28 @@ type doctor struct {
 	clock   *clock
 	mu      sync.Mutex
 	code    string
+	codes   map[string]string                    // by name, instead of code
+	caaOf   map[string][]controlplane.CAAFinding // by name, instead of caa
 	err     error
 	panic   string
-	checked int // by Examine and Rehearse
+	checked int // names
 
-	rehearsed int           // by Rehearse
-	reuses    time.Duration // age of the answers that Rehearse reuses
-	during    func()        // called once, during Rehearse
+	rehearsed int           // calls of RehearseNames
+	reuses    time.Duration // age of the answers that RehearseNames reuses
+	during    func()        // called once, during RehearseNames
 }
 
 func (d *doctor) finds(code string) { d.mu.Lock(); defer d.mu.Unlock(); d.code, d.err = code, nil }
+
+// findsAt sets what is found at one name; CauseOK by default.
+func (d *doctor) findsAt(name, code string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.codes == nil {
+		d.codes = map[string]string{}
+	}
+	d.codes[name] = code
+}
 
 func (d *doctor) fails(err error) { d.mu.Lock(); defer d.mu.Unlock(); d.err = err }
 
@@ -279,44 +291,60 @@ func (d *doctor) look(domain, target string) (controlplane.Diagnosis, error) {
 	if d.panic != "" {
 		panic(d.panic)
 	}
-	code := d.code
-	if code == "" {
-		code = controlplane.CauseOK
+	code := cmp.Or(d.codes[domain], d.code, controlplane.CauseOK)
+	summary := "Found " + code + "."
+	if len(d.codes) > 0 {
+		summary = "Found " + code + " at " + domain + "."
 	}
-	return controlplane.Diagnosis{Code: code, Summary: "Found " + code +
-		".", Observed: "observed", Expected: domain + " CNAME " + target, Fix: "Fix it.",
+	return controlplane.Diagnosis{Code: code, Summary: summary, Observed: "observed", Expected: domain + " CNAME " + target, Fix: "Fix it.",
 		CheckedAt: d.clock.Now(),
 		Evidence:  []controlplane.Observation{{Source: "a resolver", Name: domain}}}, d.err
 }
 
-// Rehearse implements lifecycle.Doctor.
-func (d *doctor) Rehearse(
-	ctx context.Context, domain, target string, wildcard bool, cas []controlplane.CAIdentity,
-) (controlplane.Examination, error) {
-	e, err := d.Examine(ctx, domain, target, wildcard, cas)
+// RehearseNames implements lifecycle.Doctor.
+func (d *doctor) RehearseNames(
+	ctx context.Context, names []controlplane.NameCheck, cas []controlplane.CAIdentity,
+) ([]controlplane.Examination, error) {
+	all, err := d.ExamineNames(ctx, names, cas)
 	d.mu.Lock()
 	during := d.during
 	d.rehearsed, d.during = d.rehearsed+1, nil
-	e.Delegation.CheckedAt = e.Delegation.CheckedAt.Add(-d.reuses)
+	for i := range all {
+		all[i].Delegation.CheckedAt = all[i].Delegation.CheckedAt.Add(-d.reuses)
+	}
 	d.mu.Unlock()
 	if during != nil {
 		during()
 	}
-	return e, err
+	return all, err
 }
 
-// Examine implements lifecycle.Doctor.
-func (d *doctor) Examine(
-	_ context.Context, domain, target string, _ bool, _ []controlplane.CAIdentity,
-) (controlplane.Examination, error) {
-	found, err := d.look(domain, target)
-	d.mu.Lock()
-	e := controlplane.Examination{Delegation: found, CAA: d.caa}
-	d.mu.Unlock()
-	if !found.OK() {
-		e.Causes = []controlplane.Diagnosis{found}
+// ExamineNames implements lifecycle.Doctor.
+func (d *doctor) ExamineNames(
+	_ context.Context, names []controlplane.NameCheck, _ []controlplane.CAIdentity,
+) ([]controlplane.Examination, error) {
+	all := make([]controlplane.Examination, len(names))
+	for i, n := range names {
+		found, err := d.look(n.Name, n.Target)
+		if err != nil {
+			return nil, err
+		}
+		d.mu.Lock()
+		all[i] = controlplane.Examination{Delegation: found, CAA: d.caa}
+		if caa, ok := d.caaOf[n.Name]; ok {
+			all[i].CAA = caa
+		}
+		d.mu.Unlock()
+		switch {
+		case !found.OK():
+			all[i].Causes = []controlplane.Diagnosis{found}
+		case len(all[i].CAA) > 0 && len(all[i].Allowed()) == 0:
+			f := all[i].CAA[0]
+			all[i].Causes = []controlplane.Diagnosis{{Code: f.Code, Summary: f.Summary,
+				Observed: f.Observed, Expected: f.Expected, Fix: f.Fix}}
+		}
 	}
-	return e, err
+	return all, nil
 }
 
 func must(t testing.TB, err error) {

@@ -41,10 +41,10 @@ type work struct {
 
 	// the governor did not count the last order: only the CA knows its limit
 	uncounted   bool
-	unit        *unit                     // spent of the organization's budget
-	certificate *controlplane.Certificate // the domain's current one, once it was read
-	resumed     bool                      // an earlier run placed the order
-	lost        controlplane.Examination  // set with errDNSLost
+	unit        *unit                          // spent of the organization's budget
+	certificate *controlplane.Certificate      // the domain's current one, once it was read
+	resumed     bool                           // an earlier run placed the order
+	lost        controlplane.DomainExamination // set with errDNSLost
 }
 
 // RunJob runs the job if the generation is current. It returns nil if the queue has nothing more to

@@ -13,10 +13,10 @@ import (
 // Conclusion is what a run of a job changes, all in one transaction.
 type Conclusion struct {
 	Domain *controlplane.Domain // the new state, with the Version that it was derived from
-	// Delegation is the result of the check of the domain's delegation; nil if the run made none.
-	Delegation *controlplane.Diagnosis
-	Entries    []controlplane.AuditEntry
-	Outcome    Outcome
+	// Checks are the results of the check of the domain's names; none if the run made no check.
+	Checks  []controlplane.NameExamination
+	Entries []controlplane.AuditEntry
+	Outcome Outcome
 }
 
 // Outcome is how the run of a job ends.
@@ -133,7 +133,7 @@ func (k *Conclusion) statement(c *Claim, now time.Time) (string, named, error) {
 	if len(k.Entries) > 0 {
 		sql, entry = k.Outcome.how.logged, entryArgs(&k.Entries[0])
 	}
-	args, err := concludeArgs(c, k.Domain, now, k.Outcome.args, k.delegationArgs(), entry)
+	args, err := concludeArgs(c, k.Domain, now, k.Outcome.args, k.checksArgs(), entry)
 	return sql, args, err
 }
 

@@ -1,34 +1,45 @@
 package postgres
 
-import "github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+import (
+	"time"
 
-// concludeDelegation writes the result of a check of the domain's delegation, which other domains
-// and the API read. Like holdDomain, it skips a delegation that is locked by others: the next check
-// writes it. A pinned delegation has its own next check.
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+)
+
+// concludeDelegation writes the results of a check into the delegations of the domain's names,
+// which other domains and the API read. Like holdDomain, it skips a delegation that is locked by
+// others: the next check writes it. A pinned delegation has its own next check.
 const concludeDelegation = `checked AS MATERIALIZED (
-			SELECT g.id FROM delegations g, job WHERE @checked AND g.org_id = @org_id AND g.name = @checked_name
+			SELECT g.id, c.* FROM job, jsonb_to_recordset(@checks::jsonb) AS c (name text, state text, checked_at timestamptz, diagnosis jsonb)
+				JOIN delegations g ON g.org_id = @org_id AND g.name = c.name
 			FOR NO KEY UPDATE OF g SKIP LOCKED
 		), delegation AS (
-			UPDATE delegations g SET state = coalesce(@checked_state, g.state), diagnosis = coalesce(@diagnosis::jsonb, g.diagnosis),
-				last_checked_at = coalesce(@checked_at::timestamptz, g.last_checked_at),
+			UPDATE delegations g SET state = coalesce(checked.state, g.state), diagnosis = coalesce(checked.diagnosis, g.diagnosis),
+				last_checked_at = coalesce(checked.checked_at, g.last_checked_at),
 				next_check_at = CASE WHEN g.pinned THEN g.next_check_at ELSE @next_check_at::timestamptz END
 			FROM checked WHERE g.id = checked.id
 		)`
 
-// delegationArgs returns the arguments of concludeDelegation. A check without a result changes only
-// the time of the next one.
-func (k *Conclusion) delegationArgs() named {
-	args := named{"checked": k.Delegation != nil, "checked_name": k.Domain.Name,
-		"checked_state": nil, "checked_at": nil, "diagnosis": nil,
+// checkedName is the result of the check of one name. The pointers are nil without a result: then
+// only the time of the next check changes.
+type checkedName struct {
+	Name      string                        `json:"name"`
+	State     *controlplane.DelegationState `json:"state"`
+	CheckedAt *time.Time                    `json:"checked_at"`
+	Diagnosis *controlplane.Diagnosis       `json:"diagnosis"`
+}
+
+// checksArgs returns the arguments of concludeDelegation.
+func (k *Conclusion) checksArgs() named {
+	checks := make([]checkedName, len(k.Checks))
+	for i, n := range k.Checks {
+		checks[i].Name = n.Name
+		if state := n.Delegation.State(); state != "" {
+			found := n.Delegation
+			found.Evidence = nil
+			checks[i] = checkedName{n.Name, &state, &found.CheckedAt, &found}
+		}
+	}
+	return named{"checks": checks,
 		"next_check_at": k.Domain.Condition(controlplane.DNSReady).NextCheckAt}
-	if k.Delegation == nil {
-		return args
-	}
-	if state := k.Delegation.State(); state != "" {
-		found := *k.Delegation
-		found.Evidence = nil
-		args["checked_state"], args["checked_at"], args["diagnosis"] = string(state),
-			found.CheckedAt, &found
-	}
-	return args
 }

@@ -32,7 +32,7 @@ func (s *Store) ConcludeFollowed(
 	if len(k.Entries) != 1 || k.Outcome.how != &completed {
 		return false, nil
 	}
-	args, err := concludeArgs(c, k.Domain, now, k.Outcome.args, k.delegationArgs(),
+	args, err := concludeArgs(c, k.Domain, now, k.Outcome.args, k.checksArgs(),
 		entryArgs(&k.Entries[0]), jobArgs(next))
 	if err != nil {
 		return false, err

@@ -140,7 +140,9 @@ func TestConcludeSkipsALockedDelegation(t *testing.T) {
 	dom, j := d.add(d.org, "example.com")
 	c := d.claim(j, "w")
 	k := conclusionOf(c, "x")
-	k.Delegation = &controlplane.Diagnosis{Code: controlplane.CauseOK, CheckedAt: start}
+	k.Checks = []controlplane.NameExamination{{Name: dom.Name,
+		Examination: controlplane.Examination{
+			Delegation: controlplane.Diagnosis{Code: controlplane.CauseOK, CheckedAt: start}}}}
 	d.must(d.InTx(t.Context(), func(tx *postgres.Tx) error {
 		if _, err := tx.LockDelegation(t.Context(), d.org, dom.Name); err != nil {
 			return err

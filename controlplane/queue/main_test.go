@@ -227,15 +227,29 @@ func must(t testing.TB, err error) {
 // healthy is a doctor that finds every delegation verified.
 type healthy struct{}
 
-// Rehearse implements lifecycle.Doctor.
-func (h healthy) Rehearse(
-	ctx context.Context, domain, target string, wildcard bool, cas []controlplane.CAIdentity,
-) (controlplane.Examination, error) {
-	return h.Examine(ctx, domain, target, wildcard, cas)
+// RehearseNames implements lifecycle.Doctor.
+func (d healthy) RehearseNames(
+	ctx context.Context, names []controlplane.NameCheck, cas []controlplane.CAIdentity,
+) ([]controlplane.Examination, error) {
+	return d.ExamineNames(ctx, names, cas)
 }
 
-// Examine implements lifecycle.Doctor.
-func (healthy) Examine(
+// ExamineNames implements lifecycle.Doctor.
+func (d healthy) ExamineNames(
+	ctx context.Context, names []controlplane.NameCheck, cas []controlplane.CAIdentity,
+) ([]controlplane.Examination, error) {
+	var all []controlplane.Examination
+	for _, n := range names {
+		e, err := d.examine(ctx, n.Name, n.Target, n.Wildcard, cas)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, e)
+	}
+	return all, nil
+}
+
+func (healthy) examine(
 	context.Context, string, string, bool, []controlplane.CAIdentity,
 ) (controlplane.Examination, error) {
 	return controlplane.Examination{Delegation: controlplane.Diagnosis{Code: controlplane.CauseOK,

@@ -69,15 +69,29 @@ func (d *dns) target(name string) string {
 	return d.targets[name]
 }
 
-// Rehearse implements lifecycle.Doctor.
-func (d *dns) Rehearse(
-	ctx context.Context, domain, target string, wildcard bool, cas []controlplane.CAIdentity,
-) (controlplane.Examination, error) {
-	return d.Examine(ctx, domain, target, wildcard, cas)
+// RehearseNames implements lifecycle.Doctor.
+func (d *dns) RehearseNames(
+	ctx context.Context, names []controlplane.NameCheck, cas []controlplane.CAIdentity,
+) ([]controlplane.Examination, error) {
+	return d.ExamineNames(ctx, names, cas)
 }
 
-// Examine implements lifecycle.Doctor.
-func (d *dns) Examine(
+// ExamineNames implements lifecycle.Doctor.
+func (d *dns) ExamineNames(
+	ctx context.Context, names []controlplane.NameCheck, cas []controlplane.CAIdentity,
+) ([]controlplane.Examination, error) {
+	var all []controlplane.Examination
+	for _, n := range names {
+		e, err := d.examine(ctx, n.Name, n.Target, n.Wildcard, cas)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, e)
+	}
+	return all, nil
+}
+
+func (d *dns) examine(
 	ctx context.Context, domain, target string, _ bool, _ []controlplane.CAIdentity,
 ) (controlplane.Examination, error) {
 	step(ctx)

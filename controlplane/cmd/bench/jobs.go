@@ -230,15 +230,29 @@ func (d *instantDoctor) expect(name string) <-chan time.Time {
 	return ch
 }
 
-// Rehearse implements lifecycle.Doctor.
-func (d *instantDoctor) Rehearse(
-	ctx context.Context, domain, target string, wildcard bool, cas []controlplane.CAIdentity,
-) (controlplane.Examination, error) {
-	return d.Examine(ctx, domain, target, wildcard, cas)
+// RehearseNames implements lifecycle.Doctor.
+func (d *instantDoctor) RehearseNames(
+	ctx context.Context, names []controlplane.NameCheck, cas []controlplane.CAIdentity,
+) ([]controlplane.Examination, error) {
+	return d.ExamineNames(ctx, names, cas)
 }
 
-// Examine implements lifecycle.Doctor.
-func (d *instantDoctor) Examine(
+// ExamineNames implements lifecycle.Doctor.
+func (d *instantDoctor) ExamineNames(
+	ctx context.Context, names []controlplane.NameCheck, cas []controlplane.CAIdentity,
+) ([]controlplane.Examination, error) {
+	var all []controlplane.Examination
+	for _, n := range names {
+		e, err := d.examine(ctx, n.Name, n.Target, n.Wildcard, cas)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, e)
+	}
+	return all, nil
+}
+
+func (d *instantDoctor) examine(
 	_ context.Context, domain, _ string, _ bool, _ []controlplane.CAIdentity,
 ) (controlplane.Examination, error) {
 	now := time.Now()
