@@ -138,6 +138,21 @@ func (e DelegationState) Valid() bool {
 	}
 }
 
+// Defines values for DomainDelegationType.
+const (
+	DomainDelegationTypeCNAME DomainDelegationType = "CNAME"
+)
+
+// Valid indicates whether the value is a known member of the DomainDelegationType enum.
+func (e DomainDelegationType) Valid() bool {
+	switch e {
+	case DomainDelegationTypeCNAME:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DomainStatus.
 const (
 	DomainStatusActive       DomainStatus = "active"
@@ -1325,6 +1340,11 @@ type Diagnosis struct {
 
 // Domain A domain name with a managed certificate.
 type Domain struct {
+	// AdditionalNames Further names in the certificate, in A-labels and sorted.
+	//
+	// Example: ["*.example.net","www.example.com"]
+	AdditionalNames []string `json:"additional_names"`
+
 	// AutoIssue Whether the first certificate is issued as soon as the delegation is verified, and a new one is ordered when the options change.
 	AutoIssue bool `json:"auto_issue"`
 
@@ -1362,6 +1382,9 @@ type Domain struct {
 	// Delegation The only record that a customer creates.
 	Delegation DelegationRecord `json:"delegation"`
 
+	// Delegations The records of all names, including `name`, and their state, by name without `*.`.
+	Delegations map[string]DomainDelegation `json:"delegations"`
+
 	// ExpiresAt When the current certificate expires; null without a certificate.
 	//
 	// Example: 2026-11-22T09:30:00Z
@@ -1371,6 +1394,9 @@ type Domain struct {
 	//
 	// Example: dom_01k9z5w7r8e4bs6v0q1d2m3n4p
 	Id string `json:"id"`
+
+	// IssuePartial Whether a certificate is ordered for the names that are delegated while others are not.
+	IssuePartial bool `json:"issue_partial"`
 
 	// KeyType Type of the private key: ECDSA on P-256 or P-384, or RSA of 2048, 3072, or 4096 bits.
 	KeyType KeyType `json:"key_type"`
@@ -1388,7 +1414,7 @@ type Domain struct {
 	// Example: example.com
 	Name string `json:"name"`
 
-	// OptionsRevision Starts at 1 and rises with every change of an option that the certificate depends on: `wildcard`, `key_type`, `csr_pem`, `profile`, `preferred_chain`, or `ca`.
+	// OptionsRevision Starts at 1 and rises with every change of an option that the certificate depends on: `wildcard`, `additional_names`, `key_type`, `csr_pem`, `profile`, `preferred_chain`, or `ca`.
 	//
 	// Example: 2
 	OptionsRevision int64 `json:"options_revision"`
@@ -1430,6 +1456,11 @@ type Domain struct {
 
 // DomainCreate A domain to add. Fields that are not sent have their default.
 type DomainCreate struct {
+	// AdditionalNames Further names in the certificate, under any registered domains, each with its own delegation: a set, in the spelling of `name`, or a wildcard (`*.example.net`), which has the delegation of its base name. A certificate has at most 100 names, `name` and its wildcard included, and at most 25 with the profiles `tlsserver` and `shortlived`. A name that a wildcard of the same certificate covers is rejected, as CAs do (`name-redundant`). The first order starts when all are delegated.
+	//
+	// Example: ["www.example.com","*.example.net"]
+	AdditionalNames *[]string `json:"additional_names,omitempty"`
+
 	// AutoIssue Whether the first certificate is issued as soon as the delegation is verified, and a new one is ordered when the options change.
 	AutoIssue *bool `json:"auto_issue,omitempty"`
 
@@ -1445,6 +1476,9 @@ type DomainCreate struct {
 	//
 	// Example: -----BEGIN CERTIFICATE REQUEST-----…
 	CsrPem nullable.Nullable[string] `json:"csr_pem,omitempty"`
+
+	// IssuePartial Whether a certificate is ordered for the names that are delegated while others are not. Not allowed with `csr_pem` (`partial-with-csr`), because CAs require the names of an order to be those of the CSR.
+	IssuePartial *bool `json:"issue_partial,omitempty"`
 
 	// KeyType Type of the private key: ECDSA on P-256 or P-384, or RSA of 2048, 3072, or 4096 bits.
 	KeyType *KeyType `json:"key_type,omitempty"`
@@ -1471,6 +1505,32 @@ type DomainCreate struct {
 	Wildcard *bool `json:"wildcard,omitempty"`
 }
 
+// DomainDelegation The record of one of a domain's names, and the result of its last check.
+type DomainDelegation struct {
+	// Cause Why it is broken; null otherwise.
+	Cause nullable.Nullable[DelegationCause] `json:"cause"`
+
+	// Name Name of the record.
+	//
+	// Example: _acme-challenge.www.example.com
+	Name string `json:"name"`
+
+	// State `unchecked`: no check had a result yet. `delegated`: the CNAME points to the target.
+	// `broken`: it does not; `cause` says why.
+	State DelegationState `json:"state"`
+
+	// Target Target of the record; never changes for this name.
+	//
+	// Example: 6xk3v5q2n7w4t8r1p9m0j6h3g5f2d4sa.acme.dcvaas-verify.com
+	Target string `json:"target"`
+
+	// Type Type of the record.
+	Type DomainDelegationType `json:"type"`
+}
+
+// DomainDelegationType Type of the record.
+type DomainDelegationType string
+
 // DomainList A page of domains.
 type DomainList struct {
 	// Data Objects of this page.
@@ -1490,6 +1550,11 @@ type DomainStatus string
 
 // DomainUpdate Options to change. Fields that are not sent stay unchanged.
 type DomainUpdate struct {
+	// AdditionalNames Further names in the certificate. The list replaces all previous ones; an empty one removes them. The order of names, and their spelling, do not matter.
+	//
+	// Example: ["www.example.com","*.example.net"]
+	AdditionalNames *[]string `json:"additional_names,omitempty"`
+
 	// AutoIssue Whether the first certificate is issued as soon as the delegation is verified, and a new one is ordered when the options change.
 	AutoIssue *bool `json:"auto_issue,omitempty"`
 
@@ -1505,6 +1570,9 @@ type DomainUpdate struct {
 	//
 	// Example: -----BEGIN CERTIFICATE REQUEST-----…
 	CsrPem nullable.Nullable[string] `json:"csr_pem,omitempty"`
+
+	// IssuePartial Whether a certificate is ordered for the names that are delegated while others are not. Not allowed with `csr_pem`.
+	IssuePartial *bool `json:"issue_partial,omitempty"`
 
 	// KeyType Type of the private key: ECDSA on P-256 or P-384, or RSA of 2048, 3072, or 4096 bits.
 	KeyType *KeyType `json:"key_type,omitempty"`
@@ -3982,8 +4050,9 @@ type ClientInterface interface {
 
 	// CreateDomainWithBody Add a domain
 	//
-	// The delegation is checked automatically. The certificate is issued as soon as the CNAME is
-	// found, unless `auto_issue` is false.
+	// The delegations are checked automatically. The certificate is issued as soon as the CNAMEs
+	// of all names are found, unless `auto_issue` is false. The plan includes 25, 500, or 5,000
+	// delegations. Beyond that, the response is 403 `plan-limit`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3992,8 +4061,9 @@ type ClientInterface interface {
 
 	// CreateDomain Add a domain
 	//
-	// The delegation is checked automatically. The certificate is issued as soon as the CNAME is
-	// found, unless `auto_issue` is false.
+	// The delegations are checked automatically. The certificate is issued as soon as the CNAMEs
+	// of all names are found, unless `auto_issue` is false. The plan includes 25, 500, or 5,000
+	// delegations. Beyond that, the response is 403 `plan-limit`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4060,8 +4130,9 @@ type ClientInterface interface {
 	//
 	// Fields that are not sent stay unchanged.
 	//
-	// A change of `wildcard`, `key_type`, `csr_pem`, `profile`, `preferred_chain`, or `ca` raises
-	// `options_revision`. If the domain has a certificate, a new one with the current options is
+	// A change of `wildcard`, `additional_names`, `key_type`, `csr_pem`, `profile`,
+	// `preferred_chain`, or `ca` raises `options_revision`. The order and spelling of names do not
+	// matter. If the domain has a certificate, a new one with the current options is
 	// ordered: changes within 10 s share one order. The previous certificate stays current until
 	// the new one is stored; then `certificate_revision` is that of its options. With
 	// `auto_issue: false`, the condition `CertificateReady` is false with the reason
@@ -4077,8 +4148,9 @@ type ClientInterface interface {
 	//
 	// Fields that are not sent stay unchanged.
 	//
-	// A change of `wildcard`, `key_type`, `csr_pem`, `profile`, `preferred_chain`, or `ca` raises
-	// `options_revision`. If the domain has a certificate, a new one with the current options is
+	// A change of `wildcard`, `additional_names`, `key_type`, `csr_pem`, `profile`,
+	// `preferred_chain`, or `ca` raises `options_revision`. The order and spelling of names do not
+	// matter. If the domain has a certificate, a new one with the current options is
 	// ordered: changes within 10 s share one order. The previous certificate stays current until
 	// the new one is stored; then `certificate_revision` is that of its options. With
 	// `auto_issue: false`, the condition `CertificateReady` is false with the reason
@@ -5162,8 +5234,9 @@ func (c *rawClient) ListDomains(ctx context.Context, params *ListDomainsParams, 
 
 // CreateDomainWithBody Add a domain
 //
-// The delegation is checked automatically. The certificate is issued as soon as the CNAME is
-// found, unless `auto_issue` is false.
+// The delegations are checked automatically. The certificate is issued as soon as the CNAMEs
+// of all names are found, unless `auto_issue` is false. The plan includes 25, 500, or 5,000
+// delegations. Beyond that, the response is 403 `plan-limit`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5182,8 +5255,9 @@ func (c *rawClient) CreateDomainWithBody(ctx context.Context, params *CreateDoma
 
 // CreateDomain Add a domain
 //
-// The delegation is checked automatically. The certificate is issued as soon as the CNAME is
-// found, unless `auto_issue` is false.
+// The delegations are checked automatically. The certificate is issued as soon as the CNAMEs
+// of all names are found, unless `auto_issue` is false. The plan includes 25, 500, or 5,000
+// delegations. Beyond that, the response is 403 `plan-limit`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5300,8 +5374,9 @@ func (c *rawClient) GetDomain(ctx context.Context, domain DomainRef, params *Get
 //
 // Fields that are not sent stay unchanged.
 //
-// A change of `wildcard`, `key_type`, `csr_pem`, `profile`, `preferred_chain`, or `ca` raises
-// `options_revision`. If the domain has a certificate, a new one with the current options is
+// A change of `wildcard`, `additional_names`, `key_type`, `csr_pem`, `profile`,
+// `preferred_chain`, or `ca` raises `options_revision`. The order and spelling of names do not
+// matter. If the domain has a certificate, a new one with the current options is
 // ordered: changes within 10 s share one order. The previous certificate stays current until
 // the new one is stored; then `certificate_revision` is that of its options. With
 // `auto_issue: false`, the condition `CertificateReady` is false with the reason
@@ -5327,8 +5402,9 @@ func (c *rawClient) UpdateDomainWithBody(ctx context.Context, domain DomainRef, 
 //
 // Fields that are not sent stay unchanged.
 //
-// A change of `wildcard`, `key_type`, `csr_pem`, `profile`, `preferred_chain`, or `ca` raises
-// `options_revision`. If the domain has a certificate, a new one with the current options is
+// A change of `wildcard`, `additional_names`, `key_type`, `csr_pem`, `profile`,
+// `preferred_chain`, or `ca` raises `options_revision`. The order and spelling of names do not
+// matter. If the domain has a certificate, a new one with the current options is
 // ordered: changes within 10 s share one order. The previous certificate stays current until
 // the new one is stored; then `certificate_revision` is that of its options. With
 // `auto_issue: false`, the condition `CertificateReady` is false with the reason
@@ -11545,8 +11621,9 @@ type ClientWithResponsesInterface interface {
 
 	// CreateDomainWithBodyWithResponse Add a domain
 	//
-	// The delegation is checked automatically. The certificate is issued as soon as the CNAME is
-	// found, unless `auto_issue` is false.
+	// The delegations are checked automatically. The certificate is issued as soon as the CNAMEs
+	// of all names are found, unless `auto_issue` is false. The plan includes 25, 500, or 5,000
+	// delegations. Beyond that, the response is 403 `plan-limit`.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -11555,8 +11632,9 @@ type ClientWithResponsesInterface interface {
 
 	// CreateDomainWithResponse Add a domain
 	//
-	// The delegation is checked automatically. The certificate is issued as soon as the CNAME is
-	// found, unless `auto_issue` is false.
+	// The delegations are checked automatically. The certificate is issued as soon as the CNAMEs
+	// of all names are found, unless `auto_issue` is false. The plan includes 25, 500, or 5,000
+	// delegations. Beyond that, the response is 403 `plan-limit`.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -11627,8 +11705,9 @@ type ClientWithResponsesInterface interface {
 	//
 	// Fields that are not sent stay unchanged.
 	//
-	// A change of `wildcard`, `key_type`, `csr_pem`, `profile`, `preferred_chain`, or `ca` raises
-	// `options_revision`. If the domain has a certificate, a new one with the current options is
+	// A change of `wildcard`, `additional_names`, `key_type`, `csr_pem`, `profile`,
+	// `preferred_chain`, or `ca` raises `options_revision`. The order and spelling of names do not
+	// matter. If the domain has a certificate, a new one with the current options is
 	// ordered: changes within 10 s share one order. The previous certificate stays current until
 	// the new one is stored; then `certificate_revision` is that of its options. With
 	// `auto_issue: false`, the condition `CertificateReady` is false with the reason
@@ -11644,8 +11723,9 @@ type ClientWithResponsesInterface interface {
 	//
 	// Fields that are not sent stay unchanged.
 	//
-	// A change of `wildcard`, `key_type`, `csr_pem`, `profile`, `preferred_chain`, or `ca` raises
-	// `options_revision`. If the domain has a certificate, a new one with the current options is
+	// A change of `wildcard`, `additional_names`, `key_type`, `csr_pem`, `profile`,
+	// `preferred_chain`, or `ca` raises `options_revision`. The order and spelling of names do not
+	// matter. If the domain has a certificate, a new one with the current options is
 	// ordered: changes within 10 s share one order. The previous certificate stays current until
 	// the new one is stored; then `certificate_revision` is that of its options. With
 	// `auto_issue: false`, the condition `CertificateReady` is false with the reason
@@ -21443,8 +21523,9 @@ func (c *ClientWithResponses) ListDomainsWithResponse(ctx context.Context, param
 
 // CreateDomainWithBodyWithResponse Add a domain
 //
-// The delegation is checked automatically. The certificate is issued as soon as the CNAME is
-// found, unless `auto_issue` is false.
+// The delegations are checked automatically. The certificate is issued as soon as the CNAMEs
+// of all names are found, unless `auto_issue` is false. The plan includes 25, 500, or 5,000
+// delegations. Beyond that, the response is 403 `plan-limit`.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -21459,8 +21540,9 @@ func (c *ClientWithResponses) CreateDomainWithBodyWithResponse(ctx context.Conte
 
 // CreateDomainWithResponse Add a domain
 //
-// The delegation is checked automatically. The certificate is issued as soon as the CNAME is
-// found, unless `auto_issue` is false.
+// The delegations are checked automatically. The certificate is issued as soon as the CNAMEs
+// of all names are found, unless `auto_issue` is false. The plan includes 25, 500, or 5,000
+// delegations. Beyond that, the response is 403 `plan-limit`.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -21561,8 +21643,9 @@ func (c *ClientWithResponses) GetDomainWithResponse(ctx context.Context, domain 
 //
 // Fields that are not sent stay unchanged.
 //
-// A change of `wildcard`, `key_type`, `csr_pem`, `profile`, `preferred_chain`, or `ca` raises
-// `options_revision`. If the domain has a certificate, a new one with the current options is
+// A change of `wildcard`, `additional_names`, `key_type`, `csr_pem`, `profile`,
+// `preferred_chain`, or `ca` raises `options_revision`. The order and spelling of names do not
+// matter. If the domain has a certificate, a new one with the current options is
 // ordered: changes within 10 s share one order. The previous certificate stays current until
 // the new one is stored; then `certificate_revision` is that of its options. With
 // `auto_issue: false`, the condition `CertificateReady` is false with the reason
@@ -21584,8 +21667,9 @@ func (c *ClientWithResponses) UpdateDomainWithBodyWithResponse(ctx context.Conte
 //
 // Fields that are not sent stay unchanged.
 //
-// A change of `wildcard`, `key_type`, `csr_pem`, `profile`, `preferred_chain`, or `ca` raises
-// `options_revision`. If the domain has a certificate, a new one with the current options is
+// A change of `wildcard`, `additional_names`, `key_type`, `csr_pem`, `profile`,
+// `preferred_chain`, or `ca` raises `options_revision`. The order and spelling of names do not
+// matter. If the domain has a certificate, a new one with the current options is
 // ordered: changes within 10 s share one order. The previous certificate stays current until
 // the new one is stored; then `certificate_revision` is that of its options. With
 // `auto_issue: false`, the condition `CertificateReady` is false with the reason

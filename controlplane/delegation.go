@@ -28,6 +28,20 @@ func (d Diagnosis) State() DelegationState {
 	return DelegationBroken
 }
 
+// DelegationResult is the result of the last check of a delegation.
+type DelegationResult struct {
+	State     DelegationState `json:"state"`
+	Diagnosis *Diagnosis      `json:"diagnosis"` // without its evidence; nil before the first result
+}
+
+// Cause returns why the delegation is broken, nil if it is not.
+func (r DelegationResult) Cause() *Diagnosis {
+	if r.State != DelegationBroken {
+		return nil
+	}
+	return r.Diagnosis
+}
+
 // MaxDelegationUsers is how many of the domains that use a delegation are listed with it.
 const MaxDelegationUsers = 100
 
@@ -57,3 +71,6 @@ type Delegation struct {
 	CreatedAt time.Time
 	UpdatedAt time.Time
 }
+
+// Result returns the result of the last check.
+func (g *Delegation) Result() DelegationResult { return DelegationResult{g.State, g.Diagnosis} }

@@ -54,7 +54,10 @@ type Domain struct {
 	Target string // label in the validation zone, without the zone
 	// Targets are the labels of the additional names, by name without "*.". Names that have the
 	// domain's name as their base have no entry.
-	Targets      map[string]string
+	Targets map[string]string
+	// Delegations are the results of the last checks of the delegations that the domain uses, by
+	// name without "*.". Only reads of single domains and of lists fill it.
+	Delegations  map[string]DelegationResult
 	Status       DomainStatus
 	StatusReason Reason
 	Options

@@ -32,6 +32,9 @@ func (a *API) BulkCreateDomains(
 	if err != nil {
 		return nil, err
 	}
+	if err := a.readDelegations(ctx, p.org(), added); err != nil {
+		return nil, err
+	}
 	result := BulkDomainsResult{Data: make([]BulkDomainResult, len(r.JSONBody.Domains))}
 	for i := range result.Data {
 		one := &result.Data[i]
@@ -67,6 +70,22 @@ func (a *API) BulkCreateDomains(
 		return nil, rejections(c, &result)
 	}
 	return BulkCreateDomains200JSONResponse(result), nil
+}
+
+// readDelegations reads the results of the delegations of all domains that were added or exist.
+func (a *API) readDelegations(
+	ctx context.Context, orgID string, added []lifecycle.Added,
+) error {
+	var domains []*controlplane.Domain
+	for i := range added {
+		if d := added[i].Domain; d != nil {
+			domains = append(domains, d)
+		}
+	}
+	if len(domains) == 0 {
+		return nil
+	}
+	return a.store.ReadDelegations(ctx, orgID, domains...)
 }
 
 // rejections returns an error about the rejected domains of a dry run, with the fields of each, or

@@ -214,17 +214,21 @@ func delegationETag(g *controlplane.Delegation) string {
 
 // delegationObject converts a delegation to its API representation.
 func (a *API) delegationObject(g *controlplane.Delegation) Delegation {
-	body := Delegation{Id: g.ID, Name: g.Name, Record: delegationBody(a.lifecycle.RecordOf(g)),
+	return Delegation{Id: g.ID, Name: g.Name, Record: delegationBody(a.lifecycle.RecordOf(g)),
 		Pinned: g.Pinned, State: DelegationState(g.State),
-		Cause:         nullable.NewNullNullable[DelegationCause](),
+		Cause:         causeBody(g.Result().Cause()),
 		LastCheckedAt: timeOrNull(g.LastCheckedAt), NextCheckAt: timeOrNull(g.NextCheckAt),
 		DomainIds: listOf(g.DomainIDs), DomainCount: g.Domains, CreatedAt: g.CreatedAt.UTC(),
 		UpdatedAt: g.UpdatedAt.UTC()}
-	if c := g.Diagnosis; c != nil && g.State == controlplane.DelegationBroken {
-		body.Cause.Set(DelegationCause{Code: c.Code, Message: c.Summary, Observed: c.Observed,
-			ObservedCount: c.Count, Expected: c.Expected, Fix: c.Fix})
+}
+
+// causeBody converts the cause of a broken delegation to its API representation, null for nil.
+func causeBody(c *controlplane.Diagnosis) nullable.Nullable[DelegationCause] {
+	if c == nil {
+		return noCause
 	}
-	return body
+	return nullable.NewNullableWithValue(DelegationCause{Code: c.Code, Message: c.Summary,
+		Observed: c.Observed, ObservedCount: c.Count, Expected: c.Expected, Fix: c.Fix})
 }
 
 // VerifyDelegation implements POST /api/delegations/{delegation}/verify.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
@@ -68,7 +69,8 @@ func (a *API) CreateDomain(
 // newDomain converts the body to the input of lifecycle.AddDomain.
 func newDomain(b *DomainCreate) lifecycle.NewDomain {
 	return lifecycle.NewDomain{Name: b.Name, Options: controlplane.Options{
-		Wildcard: deref(b.Wildcard), KeyType: controlplane.KeyType(deref(b.KeyType)),
+		Wildcard: deref(b.Wildcard), AdditionalNames: deref(b.AdditionalNames),
+		IssuePartial: deref(b.IssuePartial), KeyType: controlplane.KeyType(deref(b.KeyType)),
 		CSRPEM:  textOf(b.CsrPem),
 		Profile: textOf(b.Profile), PreferredChain: textOf(b.PreferredChain), CA: textOf(b.Ca),
 		AutoIssue: b.AutoIssue == nil || *b.AutoIssue, AutoRenew: b.AutoRenew == nil ||
@@ -124,9 +126,13 @@ func (a *API) UpdateDomain(
 	if err != nil {
 		return nil, err
 	}
+	if err := a.ownNames(ctx, deref(b.AdditionalNames)); err != nil {
+		return nil, err
+	}
 	d, err := a.lifecycle.UpdateDomain(ctx, p.actor, p.org(), ref, version, lifecycle.DomainPatch{
-		Wildcard: b.Wildcard, KeyType: (*controlplane.KeyType)(b.KeyType),
-		CSRPEM: patchOf(b.CsrPem), Profile: patchOf(b.Profile),
+		Wildcard: b.Wildcard, AdditionalNames: b.AdditionalNames, IssuePartial: b.IssuePartial,
+		KeyType: (*controlplane.KeyType)(b.KeyType),
+		CSRPEM:  patchOf(b.CsrPem), Profile: patchOf(b.Profile),
 		PreferredChain: patchOf(b.PreferredChain), CA: patchOf(b.Ca), AutoIssue: b.AutoIssue,
 		AutoRenew: b.AutoRenew,
 		Labels:    (*map[string]string)(b.Labels),
@@ -134,8 +140,36 @@ func (a *API) UpdateDomain(
 	if err != nil {
 		return nil, err
 	}
+	if err := a.store.ReadDelegations(ctx, p.org(), d); err != nil {
+		return nil, err
+	}
 	return UpdateDomain200JSONResponse{Body: a.domainBody(d),
 		Headers: UpdateDomain200ResponseHeaders{ETag: a.domainETag(d)}}, nil
+}
+
+// ownNames checks that a restricted token adds no names to a domain but those of its domains: a
+// certificate for others would be outside of them. Invalid names are left to the validation.
+func (a *API) ownNames(ctx context.Context, additional []string) error {
+	p := principalOf(ctx)
+	if !p.restricted() || len(additional) == 0 {
+		return nil
+	}
+	var bases []string
+	for _, name := range additional {
+		if name, err := rules.ParseAdditionalName(name); err == nil {
+			bases = append(bases, rules.BaseName(name))
+		}
+	}
+	own, err := a.store.DelegatedNames(ctx, p.org(), bases, p.onlyDomains())
+	if err != nil {
+		return err
+	}
+	for _, base := range bases {
+		if !slices.Contains(own, base) {
+			return errRestricted("add the name " + base + ", which none of them uses")
+		}
+	}
+	return nil
 }
 
 // DeleteDomain implements DELETE /api/domains/{domain}.
@@ -220,7 +254,6 @@ func (a *API) ifVersion(ctx context.Context, ref string, header *IfMatch) (strin
 
 // domainBody converts a domain to its API representation.
 func (a *API) domainBody(d *controlplane.Domain) Domain {
-	record := a.lifecycle.DelegationOf(d)
 	labels := Labels(d.Labels)
 	if labels == nil {
 		labels = Labels{}
@@ -239,9 +272,12 @@ func (a *API) domainBody(d *controlplane.Domain) Domain {
 	return Domain{
 		Id: d.ID, Name: d.Name, Status: DomainStatus(d.Status),
 		StatusReason: string(d.StatusReason), StatusSummary: summaryBody(d.Summary(a.now())),
-		Delegation: delegationBody(record),
-		Conditions: conditions, Wildcard: d.Wildcard, KeyType: KeyType(d.KeyType),
-		CsrPem: orNull(d.CSRPEM), Profile: orNull(d.Profile),
+		Delegation:  delegationBody(a.lifecycle.DelegationOf(d)),
+		Delegations: a.delegationsBody(d),
+		Conditions:  conditions, Wildcard: d.Wildcard,
+		AdditionalNames: listOf(d.AdditionalNames), IssuePartial: d.IssuePartial,
+		KeyType: KeyType(d.KeyType),
+		CsrPem:  orNull(d.CSRPEM), Profile: orNull(d.Profile),
 		PreferredChain: orNull(d.PreferredChain), Ca: orNull(d.CA), AutoIssue: d.AutoIssue,
 		AutoRenew: d.AutoRenew, Labels: labels,
 		OptionsRevision: d.OptionsRevision, CertificateRevision: certificateRevision(d),
@@ -250,6 +286,21 @@ func (a *API) domainBody(d *controlplane.Domain) Domain {
 		LastIssuedAt: timeOrNull(d.LastIssuedAt), CreatedAt: d.CreatedAt.UTC(),
 		UpdatedAt: d.UpdatedAt.UTC(),
 	}
+}
+
+// delegationsBody returns the records of a domain's names, by base name, each with the result of
+// its last check.
+func (a *API) delegationsBody(d *controlplane.Domain) map[string]DomainDelegation {
+	body := make(map[string]DomainDelegation, 1+len(d.Targets))
+	for _, name := range d.Bases() {
+		record := a.lifecycle.DelegationAt(d, name)
+		result := d.Delegations[name]
+		body[name] = DomainDelegation{Name: record.Name,
+			Type: DomainDelegationType(record.Type), Target: record.Target,
+			State: DelegationState(cmp.Or(result.State, controlplane.DelegationUnchecked)),
+			Cause: causeBody(result.Cause())}
+	}
+	return body
 }
 
 // certificateRevision returns the revision of the current certificate, null without one.

@@ -24,6 +24,16 @@ func requestPEM(t *testing.T, template *x509.CertificateRequest, key crypto.Sign
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
 }
 
+// newCSR returns a CSR for names with a new key.
+func newCSR(t *testing.T, names ...string) string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return requestPEM(t, &x509.CertificateRequest{DNSNames: names}, key)
+}
+
 // CSRs that CAs would reject are rejected with the field, the reason, and a fix, when they are sent
 // alone and in bulk.
 func TestCSRs(t *testing.T) {

@@ -1,16 +1,30 @@
 package api
 
 import (
+	"hash/fnv"
+	"io"
 	"strconv"
 	"strings"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// domainETag is the entity tag of a domain: its version, and the state of its summary, which
-// changes by time alone.
+// domainETag is the entity tag of a domain: its version, the state of its summary, which changes by
+// time alone, and the results of its delegations, which checks of other domains change.
 func (a *API) domainETag(d *controlplane.Domain) string {
-	return `"` + strconv.FormatInt(d.Version, 10) + "-" + string(d.Summary(a.now()).State) + `"`
+	tag := strconv.FormatInt(d.Version, 10) + "-" + string(d.Summary(a.now()).State)
+	results := fnv.New64a()
+	for _, name := range d.Bases() {
+		result := d.Delegations[name]
+		if result.State == "" || result.State == controlplane.DelegationUnchecked {
+			continue
+		}
+		_, _ = io.WriteString(results, name+" "+string(result.State))
+		if c := result.Cause(); c != nil {
+			_, _ = io.WriteString(results, c.Code+c.Observed+c.Expected+c.Fix)
+		}
+	}
+	return `"` + tag + "-" + strconv.FormatUint(results.Sum64(), 36) + `"`
 }
 
 // jobETag is the entity tag of a job: its generation and last change.

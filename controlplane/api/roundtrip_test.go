@@ -40,6 +40,7 @@ func TestRoundTripsToPostgres(t *testing.T) {
 	few := w.newToken(w.org,
 		lifecycle.NewToken{Scopes: []controlplane.Scope{controlplane.ScopeJobsRead}})
 	domain := "/api/domains/" + w.newDomain(w.org, "read.example.com").ID
+	tag := w.do("GET", domain, nil).is(200).header.Get("ETag")
 
 	var created int
 	for _, tt := range []struct {
@@ -49,7 +50,7 @@ func TestRoundTripsToPostgres(t *testing.T) {
 	}{
 		{"a domain", func() { w.do("GET", domain, nil).is(200) }, 2},
 		{"a domain that the caller has",
-			func() { w.do("GET", domain, nil, header("If-None-Match", `"1-waiting"`)).is(304) }, 2},
+			func() { w.do("GET", domain, nil, header("If-None-Match", tag)).is(304) }, 2},
 		{"a new domain", func() {
 			created++
 			w.do("POST", "/api/domains",

@@ -28,6 +28,7 @@ func optional[T comparable](v T) *T {
 var (
 	nullText = nullable.NewNullNullable[string]()
 	nullTime = nullable.NewNullNullable[time.Time]()
+	noCause  = nullable.NewNullNullable[DelegationCause]()
 )
 
 // orNull returns s, null if empty.

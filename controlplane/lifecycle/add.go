@@ -109,7 +109,7 @@ func (s *Service) planLimits(
 		for _, d := range domains {
 			names = append(names, d.Bases()...)
 		}
-		if known, err = s.Store.DelegatedNames(ctx, orgID, names); err != nil {
+		if known, err = s.Store.DelegatedNames(ctx, orgID, names, nil); err != nil {
 			return nil, err
 		}
 	}

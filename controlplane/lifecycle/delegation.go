@@ -47,3 +47,8 @@ func (s *Service) outsideZone(name string) error {
 func (s *Service) DelegationOf(d *controlplane.Domain) controlplane.Record {
 	return controlplane.NewRecord(d.Name, d.Target, s.Zone)
 }
+
+// DelegationAt returns the CNAME of one of a domain's names. A wildcard has that of its base name.
+func (s *Service) DelegationAt(d *controlplane.Domain, name string) controlplane.Record {
+	return controlplane.NewRecord(rules.BaseName(name), d.TargetOf(name), s.Zone)
+}

@@ -53,9 +53,10 @@ func domainFields(d *controlplane.Domain) []any {
 			&d.UpdatedAt})
 }
 
-// Domain returns a domain by its ID or its canonical name.
+// Domain returns a domain by its ID or its canonical name, with the results of its delegations.
 func (q queries) Domain(ctx context.Context, orgID, ref string) (*controlplane.Domain, error) {
-	return q.domain(ctx, orgID, ref, "")
+	return one(ctx, q, scanDelegated, "domain", ref, selectDelegated+
+		` WHERE d.org_id = $1 AND d.`+domainKey(ref)+` = $2`, orgID, ref)
 }
 
 // DomainIDs returns the IDs of the organization's domains among refs, each an ID or a canonical
@@ -89,12 +90,16 @@ func (t *Tx) LockDomain(ctx context.Context, orgID, ref string) (*controlplane.D
 func (q queries) domain(
 	ctx context.Context, orgID, ref, lock string,
 ) (*controlplane.Domain, error) {
-	by := "name"
-	if strings.HasPrefix(ref, controlplane.PrefixDomain+"_") {
-		by = "id"
-	}
 	return one(ctx, q, scanDomain, "domain", ref, `SELECT `+domainColumns+
-		` FROM domains d WHERE d.org_id = $1 AND d.`+by+` = $2`+lock, orgID, ref)
+		` FROM domains d WHERE d.org_id = $1 AND d.`+domainKey(ref)+` = $2`+lock, orgID, ref)
+}
+
+// domainKey returns the column that a reference to a domain is a value of.
+func domainKey(ref string) string {
+	if strings.HasPrefix(ref, controlplane.PrefixDomain+"_") {
+		return "id"
+	}
+	return "name"
 }
 
 // DomainFilter selects the domains to list. The zero value lists all, newest first.
@@ -161,7 +166,7 @@ func (q queries) ListDomains(
 		}
 		l.where(true, "d.id = ANY(@unicode_ids)", named{"unicode_ids": ids})
 	}
-	return readPage(ctx, q, l, scanDomain, position)
+	return readPage(ctx, q, l, scanDelegated, position)
 }
 
 const nameContains = "position(@query in d.name) > 0"
@@ -186,7 +191,7 @@ func (f DomainFilter) list(orgID string) (*list, func(controlplane.Domain) *Curs
 	if !ok {
 		return nil, nil, fmt.Errorf("postgres: domains cannot be sorted by %q", f.Sort)
 	}
-	l := newList(`SELECT `+domainColumns+` FROM domains d`, "d.org_id = @org_id",
+	l := newList(selectDelegated, "d.org_id = @org_id",
 		named{"org_id": orgID})
 	key, value, pair := strings.Cut(f.Label, "=")
 	l.where(f.Label != "", "d.labels <> '{}'", nil) // the condition of its index

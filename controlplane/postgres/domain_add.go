@@ -2,8 +2,10 @@ package postgres
 
 import (
 	"context"
+	"maps"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
@@ -18,22 +20,27 @@ type Addition struct {
 // AddDomain stores a new domain with its first job and its audit entry, and counts it and its
 // delegations against the organization's limits. If one of them is reached, it stores nothing and
 // returns false. It returns KindConflict, with the existing domain, if the organization has a
-// domain of that name.
-func (q queries) AddDomain(
+// domain of that name. It reads the results of the delegations that exist already.
+func (s *Store) AddDomain(
 	ctx context.Context, d *controlplane.Domain, j *controlplane.Job, a controlplane.AuditEntry,
 ) (bool, error) {
 	args, err := (&Addition{d, j, a}).args()
 	if err != nil {
 		return false, err
 	}
-	tag, err := q.db.Exec(ctx, addDomain, args)
+	var tag pgconn.CommandTag
+	b := &pgx.Batch{}
+	b.Queue(`SELECT `+delegationResults+` FROM delegations g WHERE g.org_id = @org_id AND g.name = ANY(@bases)`,
+		named{"org_id": d.OrgID, "bases": d.Bases()}).QueryRow(func(row pgx.Row) error { return row.Scan(&d.Delegations) })
+	b.Queue(addDomain, args).Exec(func(t pgconn.CommandTag) error { tag = t; return nil })
+	err = pooled{s.pool}.sendPart(ctx, b)
 	switch violates(err) {
 	case "domains_org_id_name_key", "domains_cname_target_key":
 		// The target is a function of organization and name, so both mean the same.
 		e := &controlplane.Error{Kind: controlplane.KindConflict, Code: "domain-exists",
 			Message: "The domain " + d.Name + " is in this organization already.",
 			Fix:     "Use the existing one, or delete it first."}
-		if old, err := q.Domain(ctx, d.OrgID, d.Name); err == nil {
+		if old, err := s.Domain(ctx, d.OrgID, d.Name); err == nil {
 			e.ExistingID = old.ID
 		}
 		return false, e
@@ -41,6 +48,12 @@ func (q queries) AddDomain(
 	if err != nil {
 		return false, translate(err, "domain", d.Name)
 	}
+	results := make(map[string]controlplane.DelegationResult)
+	for _, name := range d.Bases() {
+		results[name] = controlplane.DelegationResult{State: controlplane.DelegationUnchecked}
+	}
+	maps.Copy(results, d.Delegations)
+	d.Delegations = results
 	return tag.RowsAffected() == 1, nil
 }
 
@@ -74,12 +87,4 @@ func (a *Addition) args() (named, error) {
 			"free_delegations":   controlplane.TierFree.Delegations(),
 			"pro_delegations":    controlplane.TierPro.Delegations(),
 			"agency_delegations": controlplane.TierAgency.Delegations()}), err
-}
-
-// DelegatedNames returns those of the names that have a delegation in the organization.
-func (q queries) DelegatedNames(
-	ctx context.Context, orgID string, names []string,
-) ([]string, error) {
-	return all(ctx, q, pgx.RowTo[string],
-		`SELECT name FROM delegations WHERE org_id = $1 AND name = ANY($2)`, orgID, names)
 }

@@ -37,13 +37,25 @@ func (p pooled) Exec(ctx context.Context, sql string, args ...any) (pgconn.Comma
 	}
 	var tag pgconn.CommandTag
 	b := &pgx.Batch{}
-	b.Queue("SAVEPOINT part")
 	b.Queue(sql, args...).Exec(func(t pgconn.CommandTag) error { tag = t; return nil })
+	return tag, p.sendPart(ctx, b)
+}
+
+// sendPart sends several statements at once, and reads their results. In a joined transaction, a
+// failure undoes all of them and nothing else, as without a transaction.
+func (p pooled) sendPart(ctx context.Context, b *pgx.Batch) error {
+	conn := joined(ctx)
+	if conn == nil {
+		return p.pool.SendBatch(ctx, b).Close()
+	}
+	var start pgx.Batch
+	start.Queue("SAVEPOINT part")
+	b.QueuedQueries = append(start.QueuedQueries, b.QueuedQueries...)
 	b.Queue("RELEASE SAVEPOINT part")
 	if err := conn.SendBatch(ctx, b).Close(); err != nil {
-		return tag, undoPart(ctx, conn, err)
+		return undoPart(ctx, conn, err)
 	}
-	return tag, nil
+	return nil
 }
 
 // Query runs a query.
