@@ -4081,10 +4081,11 @@ type ClientInterface interface {
 	// CSV is read as spreadsheets write it: with commas, semicolons, or tabs between fields (in a
 	// line `sep=;`, or the most frequent one in the header), in UTF-8 or UTF-16, with or without a
 	// byte order mark, with any line breaks, and with blank rows. Its first line contains the
-	// column names: `name` and any of `wildcard`, `key_type`, `csr_pem`, `profile`,
-	// `preferred_chain`, `ca`, `auto_issue`, `auto_renew`, and `labels` (`key=value` pairs
-	// separated by white space or, in a quoted field, by `;`). An empty field means the default. A
-	// malformed row is a rejected domain; only a malformed header rejects the file. The pointers of
+	// column names: `name` and any of `wildcard`, `additional_names`, `issue_partial`, `key_type`,
+	// `csr_pem`, `profile`, `preferred_chain`, `ca`, `auto_issue`, `auto_renew`, and `labels`
+	// (`key=value` pairs). Names and pairs are separated by white space or, in a quoted field, by
+	// `;`. An empty field means the default. A malformed row is a rejected domain; only a
+	// malformed header rejects the file. The pointers of
 	// errors are `/lines/`, the line number starting at 1, `/`, and the column.
 	//
 	// Takes any type of body and a specified content type.
@@ -4103,10 +4104,11 @@ type ClientInterface interface {
 	// CSV is read as spreadsheets write it: with commas, semicolons, or tabs between fields (in a
 	// line `sep=;`, or the most frequent one in the header), in UTF-8 or UTF-16, with or without a
 	// byte order mark, with any line breaks, and with blank rows. Its first line contains the
-	// column names: `name` and any of `wildcard`, `key_type`, `csr_pem`, `profile`,
-	// `preferred_chain`, `ca`, `auto_issue`, `auto_renew`, and `labels` (`key=value` pairs
-	// separated by white space or, in a quoted field, by `;`). An empty field means the default. A
-	// malformed row is a rejected domain; only a malformed header rejects the file. The pointers of
+	// column names: `name` and any of `wildcard`, `additional_names`, `issue_partial`, `key_type`,
+	// `csr_pem`, `profile`, `preferred_chain`, `ca`, `auto_issue`, `auto_renew`, and `labels`
+	// (`key=value` pairs). Names and pairs are separated by white space or, in a quoted field, by
+	// `;`. An empty field means the default. A malformed row is a rejected domain; only a
+	// malformed header rejects the file. The pointers of
 	// errors are `/lines/`, the line number starting at 1, `/`, and the column.
 	//
 	// Takes a body of the `application/json` content type.
@@ -5285,10 +5287,11 @@ func (c *rawClient) CreateDomain(ctx context.Context, params *CreateDomainParams
 // CSV is read as spreadsheets write it: with commas, semicolons, or tabs between fields (in a
 // line `sep=;`, or the most frequent one in the header), in UTF-8 or UTF-16, with or without a
 // byte order mark, with any line breaks, and with blank rows. Its first line contains the
-// column names: `name` and any of `wildcard`, `key_type`, `csr_pem`, `profile`,
-// `preferred_chain`, `ca`, `auto_issue`, `auto_renew`, and `labels` (`key=value` pairs
-// separated by white space or, in a quoted field, by `;`). An empty field means the default. A
-// malformed row is a rejected domain; only a malformed header rejects the file. The pointers of
+// column names: `name` and any of `wildcard`, `additional_names`, `issue_partial`, `key_type`,
+// `csr_pem`, `profile`, `preferred_chain`, `ca`, `auto_issue`, `auto_renew`, and `labels`
+// (`key=value` pairs). Names and pairs are separated by white space or, in a quoted field, by
+// `;`. An empty field means the default. A malformed row is a rejected domain; only a
+// malformed header rejects the file. The pointers of
 // errors are `/lines/`, the line number starting at 1, `/`, and the column.
 //
 // Takes any type of body and a specified content type.
@@ -5317,10 +5320,11 @@ func (c *rawClient) BulkCreateDomainsWithBody(ctx context.Context, params *BulkC
 // CSV is read as spreadsheets write it: with commas, semicolons, or tabs between fields (in a
 // line `sep=;`, or the most frequent one in the header), in UTF-8 or UTF-16, with or without a
 // byte order mark, with any line breaks, and with blank rows. Its first line contains the
-// column names: `name` and any of `wildcard`, `key_type`, `csr_pem`, `profile`,
-// `preferred_chain`, `ca`, `auto_issue`, `auto_renew`, and `labels` (`key=value` pairs
-// separated by white space or, in a quoted field, by `;`). An empty field means the default. A
-// malformed row is a rejected domain; only a malformed header rejects the file. The pointers of
+// column names: `name` and any of `wildcard`, `additional_names`, `issue_partial`, `key_type`,
+// `csr_pem`, `profile`, `preferred_chain`, `ca`, `auto_issue`, `auto_renew`, and `labels`
+// (`key=value` pairs). Names and pairs are separated by white space or, in a quoted field, by
+// `;`. An empty field means the default. A malformed row is a rejected domain; only a
+// malformed header rejects the file. The pointers of
 // errors are `/lines/`, the line number starting at 1, `/`, and the column.
 //
 // Takes a body of the `application/json` content type.
@@ -11652,10 +11656,11 @@ type ClientWithResponsesInterface interface {
 	// CSV is read as spreadsheets write it: with commas, semicolons, or tabs between fields (in a
 	// line `sep=;`, or the most frequent one in the header), in UTF-8 or UTF-16, with or without a
 	// byte order mark, with any line breaks, and with blank rows. Its first line contains the
-	// column names: `name` and any of `wildcard`, `key_type`, `csr_pem`, `profile`,
-	// `preferred_chain`, `ca`, `auto_issue`, `auto_renew`, and `labels` (`key=value` pairs
-	// separated by white space or, in a quoted field, by `;`). An empty field means the default. A
-	// malformed row is a rejected domain; only a malformed header rejects the file. The pointers of
+	// column names: `name` and any of `wildcard`, `additional_names`, `issue_partial`, `key_type`,
+	// `csr_pem`, `profile`, `preferred_chain`, `ca`, `auto_issue`, `auto_renew`, and `labels`
+	// (`key=value` pairs). Names and pairs are separated by white space or, in a quoted field, by
+	// `;`. An empty field means the default. A malformed row is a rejected domain; only a
+	// malformed header rejects the file. The pointers of
 	// errors are `/lines/`, the line number starting at 1, `/`, and the column.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -11674,10 +11679,11 @@ type ClientWithResponsesInterface interface {
 	// CSV is read as spreadsheets write it: with commas, semicolons, or tabs between fields (in a
 	// line `sep=;`, or the most frequent one in the header), in UTF-8 or UTF-16, with or without a
 	// byte order mark, with any line breaks, and with blank rows. Its first line contains the
-	// column names: `name` and any of `wildcard`, `key_type`, `csr_pem`, `profile`,
-	// `preferred_chain`, `ca`, `auto_issue`, `auto_renew`, and `labels` (`key=value` pairs
-	// separated by white space or, in a quoted field, by `;`). An empty field means the default. A
-	// malformed row is a rejected domain; only a malformed header rejects the file. The pointers of
+	// column names: `name` and any of `wildcard`, `additional_names`, `issue_partial`, `key_type`,
+	// `csr_pem`, `profile`, `preferred_chain`, `ca`, `auto_issue`, `auto_renew`, and `labels`
+	// (`key=value` pairs). Names and pairs are separated by white space or, in a quoted field, by
+	// `;`. An empty field means the default. A malformed row is a rejected domain; only a
+	// malformed header rejects the file. The pointers of
 	// errors are `/lines/`, the line number starting at 1, `/`, and the column.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -21566,10 +21572,11 @@ func (c *ClientWithResponses) CreateDomainWithResponse(ctx context.Context, para
 // CSV is read as spreadsheets write it: with commas, semicolons, or tabs between fields (in a
 // line `sep=;`, or the most frequent one in the header), in UTF-8 or UTF-16, with or without a
 // byte order mark, with any line breaks, and with blank rows. Its first line contains the
-// column names: `name` and any of `wildcard`, `key_type`, `csr_pem`, `profile`,
-// `preferred_chain`, `ca`, `auto_issue`, `auto_renew`, and `labels` (`key=value` pairs
-// separated by white space or, in a quoted field, by `;`). An empty field means the default. A
-// malformed row is a rejected domain; only a malformed header rejects the file. The pointers of
+// column names: `name` and any of `wildcard`, `additional_names`, `issue_partial`, `key_type`,
+// `csr_pem`, `profile`, `preferred_chain`, `ca`, `auto_issue`, `auto_renew`, and `labels`
+// (`key=value` pairs). Names and pairs are separated by white space or, in a quoted field, by
+// `;`. An empty field means the default. A malformed row is a rejected domain; only a
+// malformed header rejects the file. The pointers of
 // errors are `/lines/`, the line number starting at 1, `/`, and the column.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -21594,10 +21601,11 @@ func (c *ClientWithResponses) BulkCreateDomainsWithBodyWithResponse(ctx context.
 // CSV is read as spreadsheets write it: with commas, semicolons, or tabs between fields (in a
 // line `sep=;`, or the most frequent one in the header), in UTF-8 or UTF-16, with or without a
 // byte order mark, with any line breaks, and with blank rows. Its first line contains the
-// column names: `name` and any of `wildcard`, `key_type`, `csr_pem`, `profile`,
-// `preferred_chain`, `ca`, `auto_issue`, `auto_renew`, and `labels` (`key=value` pairs
-// separated by white space or, in a quoted field, by `;`). An empty field means the default. A
-// malformed row is a rejected domain; only a malformed header rejects the file. The pointers of
+// column names: `name` and any of `wildcard`, `additional_names`, `issue_partial`, `key_type`,
+// `csr_pem`, `profile`, `preferred_chain`, `ca`, `auto_issue`, `auto_renew`, and `labels`
+// (`key=value` pairs). Names and pairs are separated by white space or, in a quoted field, by
+// `;`. An empty field means the default. A malformed row is a rejected domain; only a
+// malformed header rejects the file. The pointers of
 // errors are `/lines/`, the line number starting at 1, `/`, and the column.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).

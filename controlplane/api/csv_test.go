@@ -147,3 +147,55 @@ func TestCSVFields(t *testing.T) {
 		}
 	}
 }
+
+// A row can have additional names. They are separated by white space or, in a quoted field, by
+// semicolons, and an invalid one is reported by its line and index.
+func TestCSVOfSeveralNames(t *testing.T) {
+	t.Parallel()
+	const header, row = "name,wildcard,additional_names,issue_partial\n", "a.example.com,true,"
+	two := []string{"*.a.example.net", "b.example.net"}
+	for what, c := range map[string]struct {
+		body, want string
+		names      []string
+	}{
+		"white space":   {header + row + "B.example.net *.a.example.net,\n", "created", two},
+		"tabs":          {header + row + "b.example.net\t*.a.example.net,\n", "created", two},
+		"quoted":        {header + row + "\"b.example.net *.a.example.net\",TRUE\n", "created", two},
+		"semicolons":    {header + row + "\"b.example.net; *.a.example.net;\",\n", "created", two},
+		"line breaks":   {header + row + "\"b.example.net\r\n*.a.example.net\",\n", "created", two},
+		"one":           {header + row + "b.example.net,false\n", "created", two[1:]},
+		"none":          {header + row + ",\n", "created", []string{}},
+		"only a column": {header + row + "\" ; \",\n", "created", []string{}},
+		"fields between semicolons": {strings.ReplaceAll(header+row, ",", ";") +
+			"\"b.example.net;*.a.example.net\";\n", "created", two},
+		"fields between tabs": {strings.ReplaceAll(header+row, ",", "\t") +
+			"b.example.net *.a.example.net\t\n", "created", two},
+		"invalid names": {header + row + "\"b.example.net com www.a.example.com B.example.net\",\n",
+			"refused invalid-fields /lines/2/additional_names/1 /lines/2/additional_names/2 " +
+				"/lines/2/additional_names/3", nil},
+		"too many": {header + row + "\"" + strings.Repeat("b.example.net ", 101) + "\",\n",
+			"refused too-many /lines/2/additional_names", nil},
+		"a word for issue_partial": {header + row + "b.example.net,some\n",
+			"refused wrong-type /lines/2/issue_partial", nil},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			a := w.do("POST", "/api/domains/bulk", c.body, asCSV).is(200)
+			if diff := cmp.Diff([]string{"a.example.com " + c.want}, a.results()); diff != "" {
+				t.Fatalf("POST /api/domains/bulk: (-want +got)\n%s", diff)
+			}
+			d, ok := a.json["data"].([]any)[0].(map[string]any)["domain"].(map[string]any)
+			if !ok {
+				return
+			}
+			one := &answer{t: t, json: d}
+			if diff := cmp.Diff(c.names, one.strings("additional_names")); diff != "" {
+				t.Errorf("additional_names: (-want +got)\n%s", diff)
+			}
+			if want := strings.Contains(c.body, "TRUE"); d["issue_partial"] != want {
+				t.Errorf("issue_partial = %v, want %v", d["issue_partial"], want)
+			}
+		})
+	}
+}
