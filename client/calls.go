@@ -60,11 +60,6 @@ func (c *Client) Diagnosis(ctx context.Context, ref string) (*Examination, error
 	return decode[Examination](c.raw.DiagnoseDomain(ctx, ref))
 }
 
-// Delegation returns the CNAME record for a name, without creating anything.
-func (c *Client) Delegation(ctx context.Context, name string) (*DelegationRecord, error) {
-	return decode[DelegationRecord](c.raw.GetDelegation(ctx, &GetDelegationParams{Name: name}))
-}
-
 // Job returns a job.
 func (c *Client) Job(ctx context.Context, id string) (*Job, error) {
 	return decode[Job](c.raw.GetJob(ctx, id, nil))

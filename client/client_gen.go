@@ -1272,6 +1272,17 @@ type DelegationRecord struct {
 // DelegationRecordType Type of the record.
 type DelegationRecordType string
 
+// DelegationRecordList The records of several names, in the order of the request.
+type DelegationRecordList struct {
+	// Data One record for each name.
+	Data []DelegationRecord `json:"data"`
+}
+
+// DelegationRecords The record of one name, or a list for several names.
+type DelegationRecords struct {
+	union json.RawMessage
+}
+
 // DelegationState `unchecked`: no check had a result yet. `delegated`: the CNAME points to the target.
 // `broken`: it does not; `cause` says why.
 type DelegationState string
@@ -3126,8 +3137,8 @@ type RevokeCertificateParams struct {
 
 // GetDelegationParams defines parameters for GetDelegation.
 type GetDelegationParams struct {
-	// Name A domain name in any case, with or without a trailing dot, in Unicode or A-labels.
-	Name string `form:"name" json:"name"`
+	// Name A domain name in any case, with or without a trailing dot, in Unicode or A-labels, without a wildcard's `*.`. The parameter can be repeated, for at most 100 names.
+	Name []string `form:"name" json:"name"`
 }
 
 // ListDelegationsParams defines parameters for ListDelegations.
@@ -3772,6 +3783,68 @@ type UpdateWebhookJSONRequestBody = WebhookUpdate
 // RedeliverWebhookRangeJSONRequestBody defines body for RedeliverWebhookRange for application/json ContentType.
 type RedeliverWebhookRangeJSONRequestBody = RedeliverRange
 
+// AsDelegationRecord returns the union data inside the DelegationRecords as a DelegationRecord
+func (t DelegationRecords) AsDelegationRecord() (DelegationRecord, error) {
+	var body DelegationRecord
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromDelegationRecord overwrites any union data inside the DelegationRecords as the provided DelegationRecord
+func (t *DelegationRecords) FromDelegationRecord(v DelegationRecord) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeDelegationRecord performs a merge with any union data inside the DelegationRecords, using the provided DelegationRecord
+func (t *DelegationRecords) MergeDelegationRecord(v DelegationRecord) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsDelegationRecordList returns the union data inside the DelegationRecords as a DelegationRecordList
+func (t DelegationRecords) AsDelegationRecordList() (DelegationRecordList, error) {
+	var body DelegationRecordList
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromDelegationRecordList overwrites any union data inside the DelegationRecords as the provided DelegationRecordList
+func (t *DelegationRecords) FromDelegationRecordList(v DelegationRecordList) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeDelegationRecordList performs a merge with any union data inside the DelegationRecords, using the provided DelegationRecordList
+func (t *DelegationRecords) MergeDelegationRecordList(v DelegationRecordList) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t DelegationRecords) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *DelegationRecords) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
+
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
 
@@ -3937,9 +4010,12 @@ type ClientInterface interface {
 	// Corresponds with POST /api/certificates/{certificate}/revoke (the `RevokeCertificate` operationId).
 	RevokeCertificate(ctx context.Context, certificate CertificateID, params *RevokeCertificateParams, body RevokeCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetDelegation Get the CNAME for a name
+	// GetDelegation Get the CNAMEs for names
 	//
-	// The target depends only on the organization and the name, so it is known before the domain is added. Creates nothing. A token that is restricted to some domains gets only the records of those.
+	// A target depends only on the organization and the name, so it is known before a domain is
+	// added. Creates nothing. The response to one name is its record, and that to several names is
+	// a list of their records in the same order. A token that is restricted to some domains gets
+	// only the records of names that these use.
 	//
 	// Corresponds with GET /api/delegation (the `GetDelegation` operationId).
 	GetDelegation(ctx context.Context, params *GetDelegationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -5013,9 +5089,12 @@ func (c *rawClient) RevokeCertificate(ctx context.Context, certificate Certifica
 	return c.Client.Do(req)
 }
 
-// GetDelegation Get the CNAME for a name
+// GetDelegation Get the CNAMEs for names
 //
-// The target depends only on the organization and the name, so it is known before the domain is added. Creates nothing. A token that is restricted to some domains gets only the records of those.
+// A target depends only on the organization and the name, so it is known before a domain is
+// added. Creates nothing. The response to one name is its record, and that to several names is
+// a list of their records in the same order. A token that is restricted to some domains gets
+// only the records of names that these use.
 //
 // Corresponds with GET /api/delegation (the `GetDelegation` operationId).
 func (c *rawClient) GetDelegation(ctx context.Context, params *GetDelegationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -7351,12 +7430,16 @@ func NewGetDelegationRequest(server string, params *GetDelegationParams) (*http.
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
 
-		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
-			return nil, err
-		} else {
-			for _, qp := range strings.Split(queryFrag, "&") {
-				rawQueryFragments = append(rawQueryFragments, qp)
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
 			}
+
 		}
 
 		if encoded := queryValues.Encode(); encoded != "" {
@@ -11498,9 +11581,12 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /api/certificates/{certificate}/revoke (the `RevokeCertificate` operationId).
 	RevokeCertificateWithResponse(ctx context.Context, certificate CertificateID, params *RevokeCertificateParams, body RevokeCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*RevokeCertificateResponse, error)
 
-	// GetDelegationWithResponse Get the CNAME for a name
+	// GetDelegationWithResponse Get the CNAMEs for names
 	//
-	// The target depends only on the organization and the name, so it is known before the domain is added. Creates nothing. A token that is restricted to some domains gets only the records of those.
+	// A target depends only on the organization and the name, so it is known before a domain is
+	// added. Creates nothing. The response to one name is its record, and that to several names is
+	// a list of their records in the same order. A token that is restricted to some domains gets
+	// only the records of names that these use.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -13497,7 +13583,7 @@ type GetDelegationResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *DelegationRecord
+	JSON200 *DelegationRecords
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
 	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
@@ -13521,7 +13607,7 @@ type GetDelegationResponse struct {
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r GetDelegationResponse) GetJSON200() *DelegationRecord {
+func (r GetDelegationResponse) GetJSON200() *DelegationRecords {
 	return r.JSON200
 }
 
@@ -21336,9 +21422,12 @@ func (c *ClientWithResponses) RevokeCertificateWithResponse(ctx context.Context,
 	return ParseRevokeCertificateResponse(rsp)
 }
 
-// GetDelegationWithResponse Get the CNAME for a name
+// GetDelegationWithResponse Get the CNAMEs for names
 //
-// The target depends only on the organization and the name, so it is known before the domain is added. Creates nothing. A token that is restricted to some domains gets only the records of those.
+// A target depends only on the organization and the name, so it is known before a domain is
+// added. Creates nothing. The response to one name is its record, and that to several names is
+// a list of their records in the same order. A token that is restricted to some domains gets
+// only the records of names that these use.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -23934,7 +24023,7 @@ func ParseGetDelegationResponse(rsp *http.Response) (*GetDelegationResponse, err
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest DelegationRecord
+		var dest DelegationRecords
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

@@ -46,7 +46,9 @@ type parameter struct {
 	required bool
 	integer  bool
 	boolean  bool
-	schema   *openapi3.Schema
+	list     bool             // it can be repeated
+	schema   *openapi3.Schema // of each value
+	maxItems uint64           // of a list
 
 	deprecated *deprecation // nil if not deprecated
 }
@@ -124,6 +126,12 @@ func readOperation(
 	for _, ref := range params {
 		p := parameter{name: ref.Value.Name, required: ref.Value.Required,
 			schema: ref.Value.Schema.Value}
+		if p.list = p.schema.Type.Is(openapi3.TypeArray); p.list {
+			if err := checkBounds(p.schema, "/"+p.name); err != nil {
+				return nil, err
+			}
+			p.maxItems, p.schema = *p.schema.MaxItems, p.schema.Items.Value
+		}
 		if p.deprecated, err = readDeprecation(ref.Value.Deprecated,
 			ref.Value.Extensions); err != nil {
 			return nil, fmt.Errorf("%s: %w", p.name, err)

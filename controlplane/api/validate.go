@@ -61,6 +61,8 @@ func (op *operation) checkQuery(r *http.Request, wrong *faults) error {
 		case !known:
 			wrong.add(controlplane.FieldError{Pointer: pointer(name), Code: codeUnknownParameter,
 				Detail: "Unknown parameter."})
+		case p.list:
+			p.checkList(sent, wrong)
 		case len(sent) > 1:
 			wrong.add(p.wrong(name + " was sent more than once."))
 		default:
@@ -80,6 +82,25 @@ func (op *operation) checkQuery(r *http.Request, wrong *faults) error {
 		}
 	}
 	return nil
+}
+
+// checkList adds the errors of a parameter that can be repeated, each with the index of its value if
+// there are several.
+func (p *parameter) checkList(sent []string, wrong *faults) {
+	if uint64(len(sent)) > p.maxItems {
+		_, detail := ruled(rules.TooMany(p.maxItems))
+		wrong.add(p.wrong(p.name + ": " + detail))
+		return
+	}
+	for i, value := range sent {
+		if detail := p.check(value); detail != "" {
+			e := p.wrong(detail)
+			if len(sent) > 1 {
+				e.Pointer = pointer(p.name, strconv.Itoa(i))
+			}
+			wrong.add(e)
+		}
+	}
 }
 
 func (op *operation) checkHeaders(r *http.Request, wrong *faults) {

@@ -21,12 +21,13 @@ func TestAddDomain(t *testing.T) {
 		t.Errorf("AddDomain(Bücher.Example.) = %+v, want xn--bcher-kva.example with key type ec256 at version 1", d)
 	}
 	wantStatus(t, d, controlplane.DomainPendingCNAME, "cname-unchecked")
-	record, err := w.Delegation(w.org, "BÜCHER.example")
+	records, err := w.Delegations(w.org, []string{"BÜCHER.example"})
 	must(t, err)
+	record := records[0]
 	if want := w.DelegationOf(d); record != want ||
 		record.Name != "_acme-challenge.xn--bcher-kva.example" ||
 		!strings.HasSuffix(record.Target, "."+zone) || len(record.Target) != 32+1+len(zone) {
-		t.Errorf("Delegation(BÜCHER.example) = %+v, want %+v", record, want)
+		t.Errorf("Delegations(BÜCHER.example) = %+v, want %+v", record, want)
 	}
 	c := wantCondition(t, d, controlplane.DNSReady, "unknown", "cname-unchecked")
 	if !strings.Contains(c.Fix, record.Name+" CNAME "+record.Target) || c.NextCheckAt == nil ||
@@ -115,12 +116,12 @@ func TestTargetSurvivesDeletion(t *testing.T) {
 	if again := w.add("example.com"); again.Target != first.Target || again.ID == first.ID {
 		t.Errorf("target of the domain added again = %s, want %s", again.Target, first.Target)
 	}
-	if other, err := w.Delegation(w.organization(1), "example.com"); err != nil ||
-		strings.HasPrefix(other.Target, first.Target) {
-		t.Errorf("Delegation in another organization = %+v, %v, want a target other than %s", other,
-			err, first.Target)
+	if other, err := w.Delegations(w.organization(1), []string{"example.com"}); err != nil ||
+		strings.HasPrefix(other[0].Target, first.Target) {
+		t.Errorf("Delegations in another organization = %+v, %v, want a target other than %s",
+			other, err, first.Target)
 	}
-	_, err := w.Delegation(w.org, "com")
+	_, err := w.Delegations(w.org, []string{"com"})
 	wantError(t, "public suffix", err, controlplane.KindInvalid, "name-public-suffix")
 }
 

@@ -1,21 +1,38 @@
 package lifecycle
 
 import (
+	"cmp"
+	"strconv"
 	"strings"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// Delegation returns the CNAME for a name in an organization. It stores nothing. Its error is about
-// the field /name.
-func (s *Service) Delegation(orgID, name string) (controlplane.Record, error) {
-	canonical, err := s.parseName(name)
-	if err != nil {
-		return controlplane.Record{}, err
+// Delegations returns the CNAMEs for names in an organization, in the same order. It stores nothing.
+// Its error is about the field /name or, with several names, /name/ and the index of each invalid
+// one.
+func (s *Service) Delegations(orgID string, names []string) ([]controlplane.Record, error) {
+	records := make([]controlplane.Record, len(names))
+	problem := &controlplane.Error{}
+	for i, name := range names {
+		canonical, err := s.parseName(name)
+		switch {
+		case err == nil:
+			records[i] = controlplane.NewRecord(canonical,
+				controlplane.Target(s.TargetKey, orgID, canonical), s.Zone)
+		case len(names) == 1:
+			return nil, err
+		default:
+			e := controlplane.AsError(err)
+			problem.Fix = cmp.Or(problem.Fix, e.Fix)
+			for _, f := range e.Fields {
+				f.Pointer += "/" + strconv.Itoa(i)
+				problem.Fields = append(problem.Fields, f)
+			}
+		}
 	}
-	return controlplane.NewRecord(canonical, controlplane.Target(s.TargetKey, orgID, canonical),
-		s.Zone), nil
+	return records, invalid(problem)
 }
 
 // parseName returns a new domain's name in canonical form. It rejects names in the validation zone,
