@@ -30,7 +30,9 @@ type domainView struct {
 	Name        string
 	Summary     summaryView
 	Actions     []action
-	Record      recordView
+	Record      *recordView  // of a domain with one record
+	Records     *recordsView // of a domain with several
+	Names       *namesForm   // nil: the user may not change the names
 	Conditions  []conditionView
 	Certificate *certificateView
 	Older       []certificateView
@@ -62,11 +64,21 @@ func (d *Dashboard) domainPage(w http.ResponseWriter, v *visit) error {
 		http.Redirect(w, v.Request, "/domains/"+domain.ID, http.StatusSeeOther)
 		return nil
 	}
+	return d.showDomain(w, v, http.StatusOK, domain, nil)
+}
+
+// showDomain responds with a domain's page. names is the submitted form with its errors, or nil.
+func (d *Dashboard) showDomain(
+	w http.ResponseWriter, v *visit, status int, domain *controlplane.Domain, names *namesForm,
+) error {
 	view, err := d.domainView(v.Context(), v, domain)
 	if err != nil {
 		return err
 	}
-	return d.render(w, v, http.StatusOK,
+	if names != nil {
+		view.Names = names
+	}
+	return d.render(w, v, status,
 		"domain", layout{Title: domain.Name, Section: "domains", Flash: d.takeFlash(w, v),
 			Page: view})
 }
@@ -109,10 +121,15 @@ func (d *Dashboard) domainView(
 	summary := domain.Summary(v.now)
 	view := &domainView{URL: "/domains/" + domain.ID, Events: "/domains/" + domain.ID +
 		"/events", State: liveState(domain, jobs, v.now), Name: domain.Name,
-		Summary: v.summaryView(summary), Record: d.recordView(domain, summary),
+		Summary:    v.summaryView(summary),
 		Conditions: v.conditions(domain, summary), Options: options(domain)}
+	if len(domain.Targets) == 0 {
+		view.Record = d.recordView(domain, summary)
+	} else if view.Records, err = d.recordsView(ctx, v, domain); err != nil {
+		return nil, err
+	}
 	if v.may(controlplane.ScopeDomainsWrite) {
-		view.Actions = actions(domain, summary)
+		view.Actions, view.Names = actions(domain, summary), newNamesForm(domain)
 	}
 	for i := range certificates {
 		c := v.certificateView(&certificates[i], domain)

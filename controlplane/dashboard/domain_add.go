@@ -2,7 +2,6 @@ package dashboard
 
 import (
 	"net/http"
-	"strings"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
@@ -10,11 +9,10 @@ import (
 
 // addForm is the form to add a domain, with its input and errors.
 type addForm struct {
-	Name        string
+	Name        string // the domain's name, and after it the additional names of its certificate
 	Wildcard    bool
 	Focus       bool
-	Error       string
-	Fix         string
+	Errors      []string
 	ExistingURL string // URL of the domain if it already exists
 }
 
@@ -24,23 +22,28 @@ func (d *Dashboard) addDomain(w http.ResponseWriter, v *visit) error {
 	}
 	form := addForm{Name: v.PostForm.Get("name"),
 		Wildcard: v.PostForm.Get("wildcard") != "", Focus: true}
-	domain, err := d.lifecycle.AddDomain(v.Context(), d.actor(v), v.org.ID, lifecycle.NewDomain{
-		Name:    strings.TrimSpace(form.Name),
-		Options: controlplane.Options{Wildcard: form.Wildcard, AutoIssue: true, AutoRenew: true}})
+	in := lifecycle.NewDomain{Options: controlplane.Options{Wildcard: form.Wildcard,
+		AutoIssue: true, AutoRenew: true}}
+	if names := splitNames(form.Name); len(names) > 0 {
+		in.Name, in.Options.AdditionalNames = names[0], names[1:]
+	}
+	domain, err := d.lifecycle.AddDomain(v.Context(), d.actor(v), v.org.ID, in)
 	if err == nil {
-		d.setFlash(w, "added")
+		flash := "added"
+		if len(domain.Targets) > 0 {
+			flash = "added-several"
+		}
+		d.setFlash(w, flash)
 		http.Redirect(w, v.Request, "/domains/"+domain.ID, http.StatusSeeOther)
 		return nil
 	}
 	e := controlplane.AsError(err)
-	switch e.Kind {
-	case controlplane.KindInvalid, controlplane.KindConflict, controlplane.KindForbidden:
-	default:
+	if !isFormError(e) {
 		return err
 	}
-	form.Error, form.Fix = e.Message, fixFor(e)
+	form.Errors = messagesOf(e)
 	if e.ExistingID != "" {
-		form.ExistingURL, form.Fix = "/domains/"+e.ExistingID, ""
+		form.Errors, form.ExistingURL = []string{e.Message}, "/domains/"+e.ExistingID
 	}
 	status, _ := statusOf(e)
 	return d.showDomains(w, v, status, form)

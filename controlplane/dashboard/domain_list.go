@@ -46,6 +46,7 @@ type column struct {
 // domainRow is a row in the list.
 type domainRow struct {
 	Name, URL string
+	Others    int // number of further names in its certificate, without its wildcard
 	Summary   summaryView
 	Expires   moment
 }
@@ -103,7 +104,7 @@ func (d *Dashboard) showDomains(w http.ResponseWriter, v *visit, status int, for
 }
 
 func (v *visit) domainRow(d *controlplane.Domain) domainRow {
-	return domainRow{Name: d.Name, URL: "/domains/" + d.ID,
+	return domainRow{Name: d.Name, URL: "/domains/" + d.ID, Others: len(d.AdditionalNames),
 		Summary: v.summaryView(d.Summary(v.now)), Expires: v.maybeAt(d.ExpiresAt)}
 }
 

@@ -65,7 +65,7 @@ func TestAddInvalidDomain(t *testing.T) {
 		{"nas.lan", http.StatusUnprocessableEntity, "not a top-level domain"},
 		{"1.2.3.4.5.6.7.8.9.example.org", http.StatusUnprocessableEntity, "more than 10 labels"},
 		{"a_b.example.org", http.StatusUnprocessableEntity, "contains an underscore"},
-		{"exa mple.com", http.StatusUnprocessableEntity, "contains white space"},
+		{"exa mple.com", http.StatusUnprocessableEntity, "has only one label"},
 		{"https://example.org/", http.StatusUnprocessableEntity, "Use only the host name"},
 		{"😀.example", http.StatusUnprocessableEntity, "😀.example"},
 		{"-a.example.org", http.StatusUnprocessableEntity, "is not a valid domain name"},

@@ -46,11 +46,11 @@ type recordCode struct {
 
 func (d *Dashboard) recordView(
 	domain *controlplane.Domain, s controlplane.Summary,
-) recordView {
+) *recordView {
 	record := d.lifecycle.DelegationOf(domain)
 	zone := controlplane.RegisteredDomain(domain.Name)
 	host := strings.TrimSuffix(record.Name, "."+zone)
-	view := recordView{Pill: conditionPill(domain, controlplane.DNSReady, s.State), Zone: zone,
+	view := &recordView{Pill: conditionPill(domain, controlplane.DNSReady, s.State), Zone: zone,
 		Sub: zone != domain.Name, Name: domain.Name}
 	ttl := fmt.Sprint(recordTTL)
 	field := func(form, label, value, hint string) recordField {

@@ -11,6 +11,8 @@ import (
 // cannot inject text.
 var flashes = map[string]string{
 	"added":              "Domain added. Create the record below; the rest is automatic.",
+	"added-several":      "Domain added. Create the records below; the rest is automatic.",
+	"names-saved":        "Names saved. The status below shows the next step.",
 	"check":              "DNS check started.",
 	"check-running":      "A DNS check is already in progress.",
 	"issue":              "Certificate order started.",

@@ -52,6 +52,7 @@ func (d *Dashboard) forms() []formRoute {
 		always(joinPath+"/github", joinPath, d.startGitHubJoin),
 
 		form("/domains", "/domains", allowed(domains, d.addDomain)),
+		form(domainPath+"/names", domainPath, allowed(domains, d.changeNames)),
 		form(domainPath+"/check", domainPath, allowed(domains, d.requestCheck)),
 		form(domainPath+"/issue", domainPath, allowed(domains, d.requestIssue)),
 		form(domainPath+"/renew", domainPath, allowed(domains, d.requestRenew)),

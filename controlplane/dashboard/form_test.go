@@ -33,6 +33,7 @@ var formCases = map[string]formCase{
 	invitedPath + "/{organization}/decline":     {page: invitedPath},
 	joinPath:                                    {},
 	"/domains":                                  {form: newName},
+	domainPath + "/names":                       {page: domainPath, form: fields("names", "www.example.net")},
 	domainPath + "/check":                       {page: domainPath},
 	domainPath + "/issue":                       {page: domainPath},
 	domainPath + "/renew":                       {page: domainPath},

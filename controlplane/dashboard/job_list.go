@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"strings"
@@ -29,7 +30,7 @@ type jobListView struct {
 // jobRow is a row in the list of an organization's jobs.
 type jobRow struct {
 	jobView
-	Domain, URL string // empty for a job without a domain
+	Domain, URL string // empty for a job without a domain; a delegation has no URL
 	Created     moment
 }
 
@@ -88,7 +89,7 @@ func (d *Dashboard) showJobs(w http.ResponseWriter, v *visit, status int, view j
 func (d *Dashboard) jobRows(v *visit, jobs []controlplane.Job) ([]jobRow, error) {
 	ids := make([]string, len(jobs))
 	for i := range jobs {
-		ids[i] = jobs[i].DomainID
+		ids[i] = cmp.Or(jobs[i].DomainID, jobs[i].DelegationID)
 	}
 	names, err := d.names(v.Context(), v, ids)
 	if err != nil {
@@ -100,6 +101,8 @@ func (d *Dashboard) jobRows(v *visit, jobs []controlplane.Job) ([]jobRow, error)
 		rows[i] = jobRow{jobView: v.jobView(j), Created: v.at(j.CreatedAt)}
 		if name := names[j.DomainID]; name != "" {
 			rows[i].Domain, rows[i].URL = name, "/domains/"+j.DomainID
+		} else {
+			rows[i].Domain = names[j.DelegationID]
 		}
 	}
 	return rows, nil

@@ -10,7 +10,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// names has the display names of users, tokens, domains, and webhooks by ID. Deleted objects have
+// names has the display names of users, tokens, domains, delegations, and webhooks by ID. Deleted objects have
 // no entry, except for users.
 type names map[string]string
 
@@ -50,6 +50,13 @@ func (d *Dashboard) names(ctx context.Context, v *visit, ids []string) (names, e
 		for i := range found {
 			all[found[i].ID] = found[i].Name
 		}
+	}
+	if delegations := of(controlplane.PrefixDelegation); delegations != nil {
+		found, err := d.store.DelegationNames(ctx, v.org.ID, delegations)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(all, found)
 	}
 	if webhooks := of(controlplane.PrefixWebhook); webhooks != nil {
 		hooks, _, err := d.store.ListWebhooks(ctx, v.org.ID, nil, v.org.Tier.Webhooks())

@@ -62,6 +62,24 @@ func (q queries) delegation(
 		merge(delegationArgs(orgID, only), named{"ref": ref}))
 }
 
+// DelegationNames returns the names of delegations by their IDs. Those that do not exist have none.
+func (q queries) DelegationNames(
+	ctx context.Context, orgID string, ids []string,
+) (map[string]string, error) {
+	rows, err := q.db.Query(ctx,
+		`SELECT id, name FROM delegations WHERE org_id = $1 AND id = ANY($2)`, orgID, ids)
+	if err != nil {
+		return nil, translate(err, "", "")
+	}
+	names := make(map[string]string, len(ids))
+	var id, name string
+	_, err = pgx.ForEachRow(rows, []any{&id, &name}, func() error {
+		names[id] = name
+		return nil
+	})
+	return names, translate(err, "", "")
+}
+
 // DelegationFilter selects the delegations to list. The zero value lists all, newest first.
 type DelegationFilter struct {
 	Query     string // part of the name, in A-labels or Unicode
