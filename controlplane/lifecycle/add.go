@@ -90,7 +90,7 @@ func ofOthers(d *controlplane.Domain) string {
 	if len(d.Targets) == 0 {
 		return ""
 	}
-	return fmt.Sprintf(". Create the records of the additional names, too: delegations lists all %d.",
+	return fmt.Sprintf(". Create the records of the additional names, too: %d in total.",
 		len(d.Targets)+1)
 }
 
