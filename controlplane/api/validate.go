@@ -84,8 +84,8 @@ func (op *operation) checkQuery(r *http.Request, wrong *faults) error {
 	return nil
 }
 
-// checkList adds the errors of a parameter that can be repeated, each with the index of its value if
-// there are several.
+// checkList adds the errors of a parameter that can be repeated, each with the index of its value
+// if there are several.
 func (p *parameter) checkList(sent []string, wrong *faults) {
 	if uint64(len(sent)) > p.maxItems {
 		_, detail := ruled(rules.TooMany(p.maxItems))

@@ -9,9 +9,9 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// Delegations returns the CNAMEs for names in an organization, in the same order. It stores nothing.
-// Its error is about the field /name or, with several names, /name/ and the index of each invalid
-// one.
+// Delegations returns the CNAMEs for names in an organization, in the same order. It stores
+// nothing. Its error is about the field /name or, with several names, /name/ and the index of each
+// invalid one.
 func (s *Service) Delegations(orgID string, names []string) ([]controlplane.Record, error) {
 	records := make([]controlplane.Record, len(names))
 	problem := &controlplane.Error{}

@@ -62,7 +62,7 @@ func TestFiltersOfALargeOrganization(t *testing.T) {
 }
 
 // The statement of a list is not prepared for any arguments: how many rows it reads depends on the
-// size of the organization. No statement is compiled or has processes of its own.
+// size of the organization. No statement is compiled or runs in parallel.
 func TestPlansAreForTheArguments(t *testing.T) {
 	t.Parallel()
 	d := open(t)
