@@ -10,8 +10,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// names has the display names of users, tokens, domains, delegations, and webhooks by ID. Deleted objects have
-// no entry, except for users.
+// names has the display names of users, tokens, domains, delegations, and webhooks by ID. Deleted
+// objects have no entry, except for users.
 type names map[string]string
 
 // names looks up the names for IDs, which must be from objects of the visit's organization. It
