@@ -32,6 +32,8 @@ type domainSummary struct {
 	ID                  types.String      `tfsdk:"id"`
 	Name                types.String      `tfsdk:"name"`
 	Wildcard            types.Bool        `tfsdk:"wildcard"`
+	AdditionalNames     types.Set         `tfsdk:"additional_names"`
+	IssuePartial        types.Bool        `tfsdk:"issue_partial"`
 	KeyType             types.String      `tfsdk:"key_type"`
 	Profile             types.String      `tfsdk:"profile"`
 	PreferredChain      types.String      `tfsdk:"preferred_chain"`
@@ -40,6 +42,7 @@ type domainSummary struct {
 	AutoRenew           types.Bool        `tfsdk:"auto_renew"`
 	Labels              types.Map         `tfsdk:"labels"`
 	Delegation          types.Object      `tfsdk:"delegation"`
+	Delegations         types.Map         `tfsdk:"delegations"`
 	Status              types.String      `tfsdk:"status"`
 	StatusReason        types.String      `tfsdk:"status_reason"`
 	OptionsRevision     types.Int64       `tfsdk:"options_revision"`
@@ -121,9 +124,12 @@ func domainSummaryAttributes() map[string]schema.Attribute {
 			MarkdownDescription: text}
 	}
 	return map[string]schema.Attribute{
-		"id":              str("ID, `dom_…`."),
-		"name":            str("Name in lowercase and A-labels."),
-		"wildcard":        flag("Whether the certificate also covers `*.name`."),
+		"id":       str("ID, `dom_…`."),
+		"name":     str("Name in lowercase and A-labels."),
+		"wildcard": flag("Whether the certificate also covers `*.name`."),
+		"additional_names": schema.SetAttribute{ElementType: types.StringType, Computed: true,
+			MarkdownDescription: "Further names in the certificate, in lowercase and A-labels."},
+		"issue_partial":   flag("Whether a certificate is ordered for the names whose records are found while others are missing."),
 		"key_type":        str("Key type of the certificate."),
 		"profile":         str("ACME profile."),
 		"preferred_chain": str("Common name of the preferred root certificate."),
@@ -134,11 +140,13 @@ func domainSummaryAttributes() map[string]schema.Attribute {
 		"labels": schema.MapAttribute{ElementType: types.StringType, Computed: true,
 			MarkdownDescription: "Labels."},
 		"delegation": schema.ObjectAttribute{AttributeTypes: delegationTypes, Computed: true,
-			MarkdownDescription: "The record to create: `name`, `fqdn` (with a trailing dot), `type`, and `target`."},
+			MarkdownDescription: "The record to create for `name`: `name`, `fqdn` (with a trailing dot), `type`, and `target`."},
+		"delegations": schema.MapAttribute{ElementType: checkedType, Computed: true,
+			MarkdownDescription: "The records of all names by name without `*.`, each with the attributes of `delegation`, the result of its last check in `state` (`unchecked`, `delegated`, or `broken`), and, if it is broken, the `cause`: `code`, `message`, `observed`, `expected`, and `fix`."},
 		"status":        str("`pending_cname`, `issuing`, `active`, or `error`."),
 		"status_reason": str("Reason for the status, a stable code."),
 		"options_revision": number("Rises with every change of an option that the certificate depends on: " +
-			"`wildcard`, `key_type`, `csr_pem`, `profile`, `preferred_chain`, or `ca`."),
+			"`wildcard`, `additional_names`, `key_type`, `csr_pem`, `profile`, `preferred_chain`, or `ca`."),
 		"certificate_revision": number("The `options_revision` that the current certificate was ordered for. " +
 			"While it is lower, a new certificate is being ordered, or waits for a request."),
 		"certificate_id": str("ID of the current certificate."),
@@ -184,6 +192,8 @@ func (m *domainSummary) fromAPI(d *client.Domain) {
 	m.ID = types.StringValue(d.Id)
 	m.Name = types.StringValue(d.Name)
 	m.Wildcard = types.BoolValue(d.Wildcard)
+	m.AdditionalNames = namesFromAPI(d.AdditionalNames, types.SetValueMust(types.StringType, nil))
+	m.IssuePartial = types.BoolValue(d.IssuePartial)
 	m.KeyType = types.StringValue(string(d.KeyType))
 	m.Profile = fromNullable(d.Profile)
 	m.PreferredChain = fromNullable(d.PreferredChain)
@@ -193,6 +203,7 @@ func (m *domainSummary) fromAPI(d *client.Domain) {
 	m.Labels = labelsFromAPI(d.Labels, types.MapValueMust(types.StringType,
 		map[string]attr.Value{}))
 	m.Delegation = delegationObject(&d.Delegation)
+	m.Delegations = checkedDelegations(d)
 	m.Status = types.StringValue(string(d.Status))
 	m.StatusReason = types.StringValue(d.StatusReason)
 	m.OptionsRevision = types.Int64Value(d.OptionsRevision)
@@ -203,6 +214,31 @@ func (m *domainSummary) fromAPI(d *client.Domain) {
 	m.LastIssuedAt = fromNullableTime(d.LastIssuedAt)
 	m.CreatedAt = fromTime(d.CreatedAt)
 	m.UpdatedAt = fromTime(d.UpdatedAt)
+}
+
+// checkedType is the type of the elements of delegations: a record, and the result of its check.
+var checkedType = types.ObjectType{AttrTypes: map[string]attr.Type{
+	"name":   types.StringType,
+	"fqdn":   types.StringType,
+	"type":   types.StringType,
+	"target": types.StringType,
+	"state":  types.StringType,
+	"cause":  types.ObjectType{AttrTypes: causeTypes},
+}}
+
+func checkedDelegations(d *client.Domain) types.Map {
+	elements := make(map[string]attr.Value, len(d.Delegations))
+	for base, g := range d.Delegations {
+		elements[base] = types.ObjectValueMust(checkedType.AttrTypes, map[string]attr.Value{
+			"name":   types.StringValue(g.Name),
+			"fqdn":   types.StringValue(g.Name + "."),
+			"type":   types.StringValue(string(g.Type)),
+			"target": types.StringValue(g.Target),
+			"state":  types.StringValue(string(g.State)),
+			"cause":  causeObject(g.Cause),
+		})
+	}
+	return types.MapValueMust(checkedType, elements)
 }
 
 func conditionList(conditions []client.Condition) types.List {

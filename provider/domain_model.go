@@ -17,6 +17,8 @@ type domainModel struct {
 	OrganizationID     types.String      `tfsdk:"organization_id"`
 	Name               types.String      `tfsdk:"name"`
 	Wildcard           types.Bool        `tfsdk:"wildcard"`
+	AdditionalNames    types.Set         `tfsdk:"additional_names"`
+	IssuePartial       types.Bool        `tfsdk:"issue_partial"`
 	KeyType            types.String      `tfsdk:"key_type"`
 	CSRPEM             types.String      `tfsdk:"csr_pem"`
 	Profile            types.String      `tfsdk:"profile"`
@@ -27,6 +29,7 @@ type domainModel struct {
 	Labels             types.Map         `tfsdk:"labels"`
 	DeletionProtection types.Bool        `tfsdk:"deletion_protection"`
 	Delegation         types.Object      `tfsdk:"delegation"`
+	Delegations        types.Map         `tfsdk:"delegations"`
 	OptionsRevision    types.Int64       `tfsdk:"options_revision"`
 	Status             types.String      `tfsdk:"status"`
 	StatusReason       types.String      `tfsdk:"status_reason"`
@@ -46,6 +49,7 @@ func (m *domainModel) toCreateRequest() client.DomainCreate {
 	in := client.DomainCreate{
 		Name:           m.Name.ValueString(),
 		Wildcard:       m.Wildcard.ValueBoolPointer(),
+		IssuePartial:   m.IssuePartial.ValueBoolPointer(),
 		AutoIssue:      m.AutoIssue.ValueBoolPointer(),
 		AutoRenew:      m.AutoRenew.ValueBoolPointer(),
 		CsrPem:         orAbsent(m.CSRPEM),
@@ -55,6 +59,9 @@ func (m *domainModel) toCreateRequest() client.DomainCreate {
 	}
 	if !m.KeyType.IsNull() && !m.KeyType.IsUnknown() {
 		in.KeyType = new(client.KeyType(m.KeyType.ValueString()))
+	}
+	if names := m.additionalNames(); len(names) > 0 {
+		in.AdditionalNames = &names
 	}
 	if labels := m.labels(); len(labels) > 0 {
 		in.Labels = &labels
@@ -66,6 +73,12 @@ func (m *domainModel) toCreateRequest() client.DomainCreate {
 func (m *domainModel) toUpdateRequest(state *domainModel) (in client.DomainUpdate, changed bool) {
 	if !m.Wildcard.Equal(state.Wildcard) {
 		in.Wildcard, changed = m.Wildcard.ValueBoolPointer(), true
+	}
+	if !sameNames(m.AdditionalNames, state.AdditionalNames) {
+		in.AdditionalNames, changed = new(m.additionalNames()), true
+	}
+	if !m.IssuePartial.Equal(state.IssuePartial) {
+		in.IssuePartial, changed = m.IssuePartial.ValueBoolPointer(), true
 	}
 	if !m.AutoIssue.Equal(state.AutoIssue) {
 		in.AutoIssue, changed = m.AutoIssue.ValueBoolPointer(), true
@@ -109,6 +122,8 @@ func (m *domainModel) fromAPI(d *client.Domain) {
 		m.Name = types.StringValue(d.Name)
 	}
 	m.Wildcard = types.BoolValue(d.Wildcard)
+	m.AdditionalNames = namesFromAPI(d.AdditionalNames, m.AdditionalNames)
+	m.IssuePartial = types.BoolValue(d.IssuePartial)
 	m.KeyType = types.StringValue(string(d.KeyType))
 	if csr := fromNullable(d.CsrPem); m.CSRPEM.IsNull() || csr.IsNull() ||
 		!rules.SameCSR(m.CSRPEM.ValueString(), csr.ValueString()) {
@@ -124,6 +139,7 @@ func (m *domainModel) fromAPI(d *client.Domain) {
 		m.DeletionProtection = types.BoolValue(false)
 	}
 	m.Delegation = delegationObject(&d.Delegation)
+	m.Delegations = delegationsFromAPI(d)
 	m.OptionsRevision = types.Int64Value(d.OptionsRevision)
 	m.Status = types.StringValue(string(d.Status))
 	m.StatusReason = types.StringValue(d.StatusReason)

@@ -1,15 +1,17 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"path"
 	"slices"
-	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 )
 
 var _ resource.ResourceWithMoveState = (*domainResource)(nil)
@@ -18,7 +20,7 @@ var _ resource.ResourceWithMoveState = (*domainResource)(nil)
 // type to resource type.
 var movable = map[string]string{"acme": "acme_certificate", "aws": "aws_acm_certificate"}
 
-// MoveState adopts the name of another provider's certificate, and nothing else: the domain has no
+// MoveState adopts the names of another provider's certificate, and nothing else: the domain has no
 // ID until the next read finds it. The other provider's certificate is neither revoked nor deleted.
 func (r *domainResource) MoveState(context.Context) []resource.StateMover {
 	return []resource.StateMover{{StateMover: moveCertificate}}
@@ -43,36 +45,41 @@ func moveCertificate(
 			sentence(err.Error()))
 		return
 	}
-	name, wildcard, err := c.domain()
+	m, err := c.domain()
 	if err != nil {
 		resp.Diagnostics.AddError("Cannot move the "+req.SourceTypeName, sentence(err.Error()))
 		return
 	}
-	m := domainModel{Labels: types.MapNull(types.StringType),
-		Delegation: types.ObjectNull(delegationTypes)}
-	m.Name, m.Wildcard = types.StringValue(name), types.BoolValue(wildcard)
 	resp.Diagnostics.Append(resp.TargetState.Set(ctx, m)...)
 }
 
-// domain returns the domain whose certificate covers all names.
-func (c *otherCertificate) domain() (name string, wildcard bool, err error) {
+// domain returns the domain with the certificate's names. The first of them that is set is that of
+// the domain, without its wildcard.
+func (c *otherCertificate) domain() (m domainModel, err error) {
+	m = domainModel{Labels: types.MapNull(types.StringType),
+		Delegation: types.ObjectNull(delegationTypes), Delegations: types.MapNull(delegationType)}
+	own, wildcard := "", false
+	var further []string
 	for _, n := range slices.Concat([]string{c.CommonName, c.DomainName}, c.Names) {
 		if n == "" {
 			continue
 		}
-		base, wild := strings.CutPrefix(n, "*.")
-		if name == "" {
-			name = base
+		one := cmp.Or(canonicalAdditional(n), n)
+		base := rules.BaseName(one)
+		if own == "" {
+			own = base
 		}
-		if !sameName(base, name) {
-			return "", false,
-				fmt.Errorf("the certificate covers %s and %s, but a dcvaas_domain covers one name and its wildcard: "+
-					"remove it from the state with a removed block, and add a dcvaas_domain for each name", name, base)
+		switch {
+		case base == own:
+			wildcard = wildcard || one != base
+		case !slices.Contains(further, one):
+			further = append(further, one)
 		}
-		wildcard = wildcard || wild
 	}
-	if name == "" {
-		return "", false, fmt.Errorf("the certificate's state has no name")
+	if own == "" {
+		return m, fmt.Errorf("the certificate's state has no name")
 	}
-	return name, wildcard, nil
+	m.Name, m.Wildcard = types.StringValue(own), types.BoolValue(wildcard)
+	m.AdditionalNames = namesFromAPI(further, types.SetNull(types.StringType))
+	return m, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
@@ -85,7 +87,7 @@ func TestAccDomain_movedFromOtherProviders(t *testing.T) {
 		for _, exists := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/%t", c.provider, exists), func(t *testing.T) {
 				a := newAcc(t)
-				name := a.domain()
+				name, further := a.domain(), a.domain()
 				other := &otherProvider{name: c.provider, kind: c.kind}
 				factories := a.factories()
 				factories[c.provider] = func() (tfprotov6.ProviderServer, error) {
@@ -101,11 +103,14 @@ func TestAccDomain_movedFromOtherProviders(t *testing.T) {
 }
 
 resource "dcvaas_domain" "test" {
-  name     = %q
-  wildcard = true
-}`, c.kind, name)
+  name             = %q
+  wildcard         = true
+  additional_names = [%q]
+}`, c.kind, name, further)
 				checks := []statecheck.StateCheck{state("name", knownvalue.StringExact(name)),
 					state("wildcard", knownvalue.Bool(true)),
+					state("additional_names", knownvalue.SetExact([]knownvalue.Check{
+						knownvalue.StringExact(further)})),
 					state("id", knownvalue.StringRegexp(domainIDText))}
 				resource.Test(t, resource.TestCase{
 					ProtoV6ProviderFactories: factories,
@@ -114,8 +119,8 @@ resource "dcvaas_domain" "test" {
 						{Config: a.config(`resource %q "test" {
   %s                        = %q
   private_key_pem           = "kept until it is moved"
-  subject_alternative_names = [%q, %q]
-}`, c.kind, c.attribute, c.prefix+name, name, "*."+strings.ToUpper(name))},
+  subject_alternative_names = [%q, %q, %q]
+}`, c.kind, c.attribute, c.prefix+name, name, further, "*."+strings.ToUpper(name))},
 						{
 							PreConfig: func() {
 								if exists {
@@ -135,38 +140,40 @@ resource "dcvaas_domain" "test" {
 	}
 }
 
-// A certificate that can't become one domain is rejected with a fix, and other resources are not
-// accepted.
+// A certificate becomes a domain with all of its names. Malformed states are rejected with a fix,
+// and other resources are not accepted.
 func TestMoveState(t *testing.T) {
 	for name, c := range map[string]struct {
 		provider, kind string
 		state          map[string]any
 		want, wrong    string
 		wildcard       bool
+		additional     string
 	}{
 		"acme": {"registry.terraform.io/vancluever/acme",
 			"acme_certificate", map[string]any{"common_name": "example.com"}, "example.com",
-			"", false},
+			"", false, ""},
 		"without CN": {"registry.opentofu.org/vancluever/acme",
 			"acme_certificate", map[string]any{"common_name": nil,
-				"subject_alternative_names": []string{"*.example.com"}}, "example.com", "", true},
+				"subject_alternative_names": []string{"*.example.com"}}, "example.com", "", true, ""},
 		"aws": {"registry.terraform.io/hashicorp/aws",
 			"aws_acm_certificate", map[string]any{"domain_name": "*.example.com",
-				"subject_alternative_names": []string{"Example.com."}}, "example.com", "", true},
-		"two names": {"registry.terraform.io/hashicorp/aws",
+				"subject_alternative_names": []string{"Example.com."}}, "example.com", "", true, ""},
+		"several names": {"registry.terraform.io/hashicorp/aws",
 			"aws_acm_certificate", map[string]any{"domain_name": "example.com",
-				"subject_alternative_names": []string{"www.example.com"}}, "",
-			"a dcvaas_domain for each name", false},
+				"subject_alternative_names": []string{"example.com", "WWW.example.com",
+					"*.example.net", "www.example.com.", "*.example.com", "Bücher.example"}},
+			"example.com", "", true, "*.example.net www.example.com xn--bcher-kva.example"},
 		"no name": {"registry.terraform.io/hashicorp/aws",
-			"aws_acm_certificate", map[string]any{"arn": "x"}, "", "has no name", false},
+			"aws_acm_certificate", map[string]any{"arn": "x"}, "", "has no name", false, ""},
 		"another state": {"registry.terraform.io/vancluever/acme",
-			"acme_certificate", map[string]any{"common_name": 7}, "", "is malformed", false},
+			"acme_certificate", map[string]any{"common_name": 7}, "", "is malformed", false, ""},
 		"another resource": {"registry.terraform.io/vancluever/acme",
 			"acme_registration", map[string]any{"common_name": "example.com"}, "",
-			"Unable to Move Resource State", false},
+			"Unable to Move Resource State", false, ""},
 		"a mixed-up source": {"registry.terraform.io/hashicorp/aws",
 			"acme_certificate", map[string]any{"common_name": "example.com"}, "",
-			"Unable to Move Resource State", false},
+			"Unable to Move Resource State", false, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRPC(&acc{T: t})
@@ -197,6 +204,19 @@ func TestMoveState(t *testing.T) {
 			}
 			if got := r.flag(resp.TargetState, typ, "wildcard"); got != c.wildcard {
 				t.Errorf("MoveResourceState returns wildcard = %t", got)
+			}
+			var elements []tftypes.Value
+			r.read(resp.TargetState, typ, "additional_names", &elements)
+			names := make([]string, len(elements))
+			for i, e := range elements {
+				if err := e.As(&names[i]); err != nil {
+					t.Fatal(err)
+				}
+			}
+			slices.Sort(names)
+			if got := strings.Join(names, " "); got != c.additional {
+				t.Errorf("MoveResourceState returns the additional names %s, want %s", got,
+					c.additional)
 			}
 		})
 	}

@@ -39,7 +39,8 @@ func (r *domainResource) ModifyPlan(
 	case state == nil:
 		plan.planKeyType(config)
 		plan.OrganizationID = r.organization(ctx)
-		r.planDelegation(ctx, plan, &resp.Diagnostics)
+		r.planDelegations(ctx, plan, types.MapNull(delegationType), req.Plan.Schema,
+			&resp.Diagnostics)
 		r.tryReplacement(ctx, req, plan, &resp.Diagnostics)
 	case state.ID.IsNull(): // moved from another provider's certificate, and not read since
 		plan.ID = types.StringUnknown()
@@ -52,6 +53,9 @@ func (r *domainResource) ModifyPlan(
 	default:
 		plan.planKeyType(config)
 		plan.planUpdate(state)
+		if plan.Delegations.IsUnknown() {
+			r.planDelegations(ctx, plan, state.Delegations, req.Plan.Schema, &resp.Diagnostics)
+		}
 		plan.warnOfOrder(state, &resp.Diagnostics)
 	}
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
@@ -73,30 +77,10 @@ func (r *domainResource) tryReplacement(
 	}
 	trial{replaces: replaces,
 		problem: problem{doing: "create the domain " + in.Name, kind: "dcvaas_domain",
-			schema: req.Plan.Schema, at: path.Root("name")},
+			schema: req.Plan.Schema, sets: plan.sets(), at: path.Root("name")},
 		run: func(ctx context.Context, replacing string) error {
 			return r.client.TryCreateDomain(ctx, in, replacing)
 		}}.add(ctx, diags)
-}
-
-// planDelegation reads the record of a domain that does not exist yet.
-func (r *domainResource) planDelegation(
-	ctx context.Context, plan *domainModel, diags *diag.Diagnostics,
-) {
-	plan.Delegation = types.ObjectUnknown(delegationTypes)
-	if plan.Name.IsUnknown() || r.configured == nil {
-		return
-	}
-	name, err := rules.CanonicalName(plan.Name.ValueString())
-	if err != nil {
-		return // the validator reports it
-	}
-	d, err := r.client.Delegation(ctx, name)
-	if err != nil {
-		problem{doing: "plan the domain " + name, at: path.Root("name")}.add(ctx, diags, err)
-		return
-	}
-	plan.Delegation = delegationObject(d)
 }
 
 // planKeyType sets the key type that follows from the configuration.
@@ -120,6 +104,15 @@ func (m *domainModel) planKeyType(config *domainModel) {
 func (m *domainModel) planUpdate(state *domainModel) {
 	m.ID, m.OrganizationID, m.Name = state.ID, state.OrganizationID, state.Name
 	m.CreatedAt, m.Delegation = state.CreatedAt, state.Delegation
+	m.Delegations = types.MapUnknown(delegationType)
+	if sameNames(m.AdditionalNames, state.AdditionalNames) {
+		if !m.AdditionalNames.IsNull() && !state.AdditionalNames.IsNull() {
+			m.AdditionalNames = state.AdditionalNames
+		}
+		if !state.Delegations.IsNull() { // an earlier version of the provider had none
+			m.Delegations = state.Delegations
+		}
+	}
 	if !m.CSRPEM.IsUnknown() && !m.CSRPEM.IsNull() && !state.CSRPEM.IsNull() &&
 		rules.SameCSR(m.CSRPEM.ValueString(), state.CSRPEM.ValueString()) {
 		m.CSRPEM = state.CSRPEM
@@ -150,6 +143,7 @@ func (m *domainModel) changedOptions(state *domainModel) (changed []string) {
 		same bool
 	}{
 		{"wildcard", m.Wildcard.Equal(state.Wildcard)},
+		{"additional_names", sameNames(m.AdditionalNames, state.AdditionalNames)},
 		{"csr_pem", m.CSRPEM.Equal(state.CSRPEM)},
 		{"key_type", m.KeyType.Equal(state.KeyType) || !m.CSRPEM.IsNull()},
 		{"profile", m.Profile.Equal(state.Profile)},
@@ -183,10 +177,12 @@ func (m *domainModel) warnOfOrder(state *domainModel, diags *diag.Diagnostics) {
 }
 
 // startsIssuance reports whether the plan turns on auto_issue, which orders a certificate if the
-// delegation was found before.
+// delegations were found before, or issue_partial, which orders one if some of them were.
 func (m *domainModel) startsIssuance(state *domainModel) bool {
-	return !m.AutoIssue.Equal(state.AutoIssue) &&
-		(m.AutoIssue.IsUnknown() || m.AutoIssue.ValueBool())
+	turnsOn := func(planned, known types.Bool) bool {
+		return !planned.Equal(known) && (planned.IsUnknown() || planned.ValueBool())
+	}
+	return turnsOn(m.AutoIssue, state.AutoIssue) || turnsOn(m.IssuePartial, state.IssuePartial)
 }
 
 // setProgress copies the attributes that also change without an apply, as the service checks,

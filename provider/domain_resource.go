@@ -46,7 +46,7 @@ func (r *domainResource) Create(
 		return
 	}
 	p := problem{doing: "create the domain " + plan.Name.ValueString(), kind: "dcvaas_domain",
-		schema: req.Plan.Schema}
+		schema: req.Plan.Schema, sets: plan.sets()}
 	acting, ok := r.creating(ctx, plan.OrganizationID, p, &resp.Diagnostics)
 	if !ok {
 		return
@@ -118,7 +118,8 @@ func (r *domainResource) Update(
 	// If only values outside the API differ, such as deletion_protection, the plan is already
 	// complete.
 	if in, changed := plan.toUpdateRequest(&state); changed {
-		p := problem{doing: "update the domain " + state.label(), schema: req.Plan.Schema}
+		p := problem{doing: "update the domain " + state.label(), schema: req.Plan.Schema,
+			sets: plan.sets()}
 		owner, ok := r.owner(ctx, req.Private, p, &resp.Diagnostics)
 		if !ok {
 			return

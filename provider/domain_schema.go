@@ -5,6 +5,7 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
 	"github.com/hashicorp/terraform-plugin-framework-validators/mapvalidator"
+	"github.com/hashicorp/terraform-plugin-framework-validators/setvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/identityschema"
@@ -31,7 +32,7 @@ func (r *domainResource) Schema(
 ) {
 	settled := []planmodifier.String{stringplanmodifier.UseStateForUnknown()}
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "A domain with a certificate. Its creation does not wait: create the record in `delegation`, which is known at plan time, " +
+		MarkdownDescription: "A domain with a certificate, which can have further names. Its creation does not wait: create the records in `delegations`, which are known at plan time, " +
 			"and use `dcvaas_domain_validation` to wait for the delegation or the certificate. Renewals need no apply.",
 		Attributes: map[string]schema.Attribute{
 			"id": schema.StringAttribute{
@@ -53,6 +54,22 @@ func (r *domainResource) Schema(
 				Computed:            true,
 				Default:             booldefault.StaticBool(false),
 				MarkdownDescription: "Whether the certificate also covers `*.name`, with the same record. Default: `false`." + ordersCertificate,
+			},
+			"additional_names": schema.SetAttribute{
+				ElementType: types.StringType,
+				Optional:    true,
+				MarkdownDescription: "Further names in the certificate, under any registered domains, each with its own record in `delegations`. An element can be a wildcard, such as `*.example.net`, which needs the record of its base name. " +
+					"Case, a trailing dot, and Unicode or A-labels make no difference. A certificate has at most 100 names, `name` and its wildcard included, and at most 25 with the profiles `tlsserver` and `shortlived`. A name that a wildcard of the same certificate covers is rejected, as CAs do. " +
+					"The first certificate is issued when all records are found." + ordersCertificate,
+				Validators: []validator.Set{setvalidator.NoNullValues(),
+					setvalidator.ValueStringsAre(additionalNameValidator)},
+			},
+			"issue_partial": schema.BoolAttribute{
+				Optional: true,
+				Computed: true,
+				Default:  booldefault.StaticBool(false),
+				MarkdownDescription: "Whether a certificate is ordered for the names whose records are found while others are missing; a name whose record appears later is added by a new certificate. Not allowed with `csr_pem`. Default: `false`. " +
+					"A change applies immediately: setting it to `true` orders a certificate that waited for it.",
 			},
 			"key_type": schema.StringAttribute{
 				Optional:            true,
@@ -112,21 +129,18 @@ func (r *domainResource) Schema(
 			},
 			"delegation": schema.SingleNestedAttribute{
 				Computed:            true,
-				MarkdownDescription: "The record to create. Known at plan time, so that `for_each` and other providers' records can use it.",
-				Attributes: map[string]schema.Attribute{
-					"name": schema.StringAttribute{Computed: true,
-						MarkdownDescription: "`_acme-challenge.` and the name."},
-					"fqdn": schema.StringAttribute{Computed: true,
-						MarkdownDescription: "The same with a trailing dot, for providers that require one."},
-					"type": schema.StringAttribute{Computed: true,
-						MarkdownDescription: "`CNAME`."},
-					"target": schema.StringAttribute{Computed: true,
-						MarkdownDescription: "Target of the record, without a trailing dot."},
-				},
+				MarkdownDescription: "The record to create for `name`. Known at plan time, so that `for_each` and other providers' records can use it.",
+				Attributes:          recordAttributes(),
+			},
+			"delegations": schema.MapNestedAttribute{
+				Computed: true,
+				MarkdownDescription: "The records to create for all names, `name` included, each with the attributes of `delegation`. The keys are the names in lowercase and A-labels, without `*.`: a wildcard and its base name share one record. " +
+					"Known at plan time, so that `for_each` over it creates the records.",
+				NestedObject: schema.NestedAttributeObject{Attributes: recordAttributes()},
 			},
 			"options_revision": schema.Int64Attribute{
 				Computed: true,
-				MarkdownDescription: "Rises with every change of an option that the certificate depends on: `wildcard`, `key_type`, `csr_pem`, `profile`, `preferred_chain`, or `ca`. " +
+				MarkdownDescription: "Rises with every change of an option that the certificate depends on: `wildcard`, `additional_names`, `key_type`, `csr_pem`, `profile`, `preferred_chain`, or `ca`. " +
 					"Pass it to `dcvaas_domain_validation` to wait for the certificate with the changed options.",
 			},
 			"status": schema.StringAttribute{
@@ -151,6 +165,19 @@ func (r *domainResource) Schema(
 				PlanModifiers:       settled,
 			},
 		},
+	}
+}
+
+// recordAttributes are the attributes of a record.
+func recordAttributes() map[string]schema.Attribute {
+	text := func(description string) schema.Attribute {
+		return schema.StringAttribute{Computed: true, MarkdownDescription: description}
+	}
+	return map[string]schema.Attribute{
+		"name":   text("`_acme-challenge.` and the name."),
+		"fqdn":   text("The same with a trailing dot, for providers that require one."),
+		"type":   text("`CNAME`."),
+		"target": text("Target of the record, without a trailing dot."),
 	}
 }
 

@@ -12,7 +12,8 @@ import (
 )
 
 // ValidateConfig rejects what the API and CAs reject because of several attributes: a CSR with
-// another key type or without the certificate's names, and more names than the profile allows.
+// another key type, without the certificate's names, or with issue_partial; names that are
+// duplicate or covered by a wildcard; and more names than the profile allows.
 func (r *domainResource) ValidateConfig(
 	ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse,
 ) {
@@ -27,19 +28,20 @@ func (r *domainResource) ValidateConfig(
 				rules.KeyTypeMismatch(keyType, of))
 		}
 	}
+	if m.IssuePartial.ValueBool() && !m.CSRPEM.IsNull() {
+		addRule(&resp.Diagnostics, path.Root("issue_partial"),
+			"issue_partial conflicts with csr_pem", rules.PartialWithCSR())
+	}
 	name, err := rules.CanonicalName(m.Name.ValueString())
-	if err != nil || m.Wildcard.IsUnknown() {
-		return // not known yet, or the validator reports it
+	if m.checkAdditionalNames(name, &resp.Diagnostics); err != nil {
+		return // the name is not known yet, or the validator reports it
 	}
-	names := []string{name}
-	if m.Wildcard.ValueBool() {
-		names = append(names, "*."+name)
-	}
+	names, all := m.certificateNames(name)
 	if !m.Profile.IsUnknown() {
-		addRule(&resp.Diagnostics, path.Root("profile"), "Too many names",
+		addRule(&resp.Diagnostics, path.Root("additional_names"), "Too many names",
 			rules.CheckNames(names, m.Profile.ValueString()))
 	}
-	if noCSR == nil {
+	if noCSR == nil && all {
 		addRule(&resp.Diagnostics, path.Root("csr_pem"), csrValidator.summary,
 			rules.CheckCSRNames(csr, names))
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
+	"github.com/hashicorp/terraform-plugin-framework-validators/setvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -46,6 +47,7 @@ type domainValidationModel struct {
 	ID              types.String   `tfsdk:"id"`
 	DomainID        types.String   `tfsdk:"domain_id"`
 	RecordFQDN      types.String   `tfsdk:"record_fqdn"`
+	RecordFQDNs     types.Set      `tfsdk:"record_fqdns"`
 	WaitFor         types.String   `tfsdk:"wait_for"`
 	OptionsRevision types.Int64    `tfsdk:"options_revision"`
 	Timeouts        timeouts.Value `tfsdk:"timeouts"`
@@ -61,7 +63,7 @@ func (r *domainValidationResource) Schema(
 	ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse,
 ) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Waits until a domain is delegated or has its certificate. It does not represent an object: deleting it does nothing. " +
+		MarkdownDescription: "Waits until a domain is delegated, with all of its names, or has its certificate. It does not represent an object: deleting it does nothing. " +
 			"If the wait times out, the error states the cause and the fix, and the domain is unchanged.",
 		Attributes: map[string]schema.Attribute{
 			"id": schema.StringAttribute{
@@ -80,13 +82,22 @@ func (r *domainValidationResource) Schema(
 				Optional: true,
 				MarkdownDescription: "Name of the record. Set it from the record's resource, so that the wait starts after its creation. " +
 					"It must be the name in the domain's `delegation`; case and a trailing dot make no difference.",
-				Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
+				Validators: []validator.String{stringvalidator.LengthAtLeast(1),
+					stringvalidator.ConflictsWith(path.MatchRoot("record_fqdns"))},
+			},
+			"record_fqdns": schema.SetAttribute{
+				ElementType: types.StringType,
+				Optional:    true,
+				MarkdownDescription: "Names of the records of a domain with several names, in place of `record_fqdn`: set it from the resource that creates the records with `for_each`, so that the wait starts after their creation. " +
+					"Each must be the name of a record in the domain's `delegations`.",
+				Validators: []validator.Set{setvalidator.NoNullValues(),
+					setvalidator.ValueStringsAre(stringvalidator.LengthAtLeast(1))},
 			},
 			"wait_for": schema.StringAttribute{
 				Optional:            true,
 				Computed:            true,
 				Default:             stringdefault.StaticString(waitForDelegation),
-				MarkdownDescription: "`delegation` (default) waits until the record is found; `certificate` waits until the certificate is issued, too.",
+				MarkdownDescription: "`delegation` (default) waits until the records of all names are found; `certificate` waits until the certificate is issued, too.",
 				Validators: []validator.String{stringvalidator.OneOf(waitForDelegation,
 					waitForCertificate)},
 			},
@@ -100,7 +111,7 @@ func (r *domainValidationResource) Schema(
 				Create:            true,
 				Update:            true,
 				CreateDescription: "How long to wait, such as `30s` or `2h45m`. Default: `45m`.",
-				UpdateDescription: "How long to wait after a change of `record_fqdn`, `wait_for`, or `options_revision`. Default: `45m`.",
+				UpdateDescription: "How long to wait after a change of `record_fqdn`, `record_fqdns`, `wait_for`, or `options_revision`. Default: `45m`.",
 			}),
 		},
 	}
@@ -200,6 +211,7 @@ func (r *domainValidationResource) Update(
 		return
 	}
 	if !plan.WaitFor.Equal(state.WaitFor) || !plan.RecordFQDN.Equal(state.RecordFQDN) ||
+		!plan.RecordFQDNs.Equal(state.RecordFQDNs) ||
 		!plan.OptionsRevision.Equal(state.OptionsRevision) {
 		limit, diags := plan.Timeouts.Update(ctx, defaultWait)
 		if resp.Diagnostics.Append(diags...); resp.Diagnostics.HasError() {

@@ -38,13 +38,7 @@ func (r *domainValidationResource) wait(
 
 	d, err := r.client.Domain(within, w.id)
 	if err == nil {
-		if fqdn := m.RecordFQDN.ValueString(); !m.RecordFQDN.IsNull() &&
-			!sameRecord(fqdn, d.Delegation.Name) {
-			diags.AddAttributeError(path.Root("record_fqdn"),
-				"The record name differs from the domain's delegation",
-				fmt.Sprintf(
-					"The record is %s, but for %s it must be %s, a %s to %s. Some providers append the zone to the name of a record: in that case, set the name without the zone.",
-					fqdn, d.Name, d.Delegation.Name, d.Delegation.Type, d.Delegation.Target))
+		if m.checkRecords(d, diags); diags.HasError() {
 			return
 		}
 		d, err = w.run(within, d)
@@ -247,8 +241,7 @@ func (w *wait) cause(d *client.Domain) string {
 		if c := dnsReady(d); c != nil && c.Reason != d.StatusSummary.Reason {
 			parts = append(parts, explainCondition(*c))
 		}
-		parts = append(parts, fmt.Sprintf("Required record: %s %s %s", d.Delegation.Name,
-			d.Delegation.Type, d.Delegation.Target))
+		parts = append(parts, requiredRecords(d))
 	}
 	return strings.Join(parts, "\n\n")
 }

@@ -55,6 +55,8 @@ const (
 )
 
 func settledResources(t *testing.T) map[string]settled {
+	ofRecord := tftypes.Object{AttributeTypes: map[string]tftypes.Type{"name": tftypes.String,
+		"fqdn": tftypes.String, "type": tftypes.String, "target": tftypes.String}}
 	record := map[string]tftypes.Value{}
 	for name := range delegationTypes {
 		record[name] = tftypes.NewValue(tftypes.String, name)
@@ -71,15 +73,18 @@ func settledResources(t *testing.T) map[string]settled {
 			map[string]any{"id": someDomain, "name": "example.com", "wildcard": false,
 				"key_type": "ec256", "auto_issue": false, "auto_renew": true,
 				"labels": textMap("team", "shop"), "deletion_protection": false,
-				"delegation": tftypes.NewValue(tftypes.Object{AttributeTypes: map[string]tftypes.Type{
-					"name": tftypes.String, "fqdn": tftypes.String, "type": tftypes.String,
-					"target": tftypes.String}}, record),
-				"options_revision": 3, "status": "active", "status_reason": "",
+				"delegation": tftypes.NewValue(ofRecord, record),
+				"delegations": tftypes.NewValue(tftypes.Map{ElementType: ofRecord},
+					map[string]tftypes.Value{"example.com": tftypes.NewValue(ofRecord, record)}),
+				"issue_partial": false, "options_revision": 3, "status": "active", "status_reason": "",
 				"certificate_id": "crt_01k9z5w7r8e4bs6v0q1d2m3n4p", "expires_at": laterTime,
 				"renew_at": laterTime, "last_issued_at": someTime, "created_at": someTime},
 			map[string]effect{
 				"name": {to: "other.example.com", replaces: true,
-					unknown: "delegation key_type " + ofOptions},
+					unknown: "delegation delegations key_type " + ofOptions},
+				"additional_names": {to: textSet("www.example.com"), // not configured, so unknown
+					unknown: "delegations " + ofOptions},
+				"issue_partial":       {to: true, unknown: ofOrder},
 				"wildcard":            {to: true, unknown: ofOptions},
 				"key_type":            {to: "ec384", unknown: ofOptions},
 				"csr_pem":             {to: makeCSR(t, "ec256", "example.com"), unknown: ofOptions},
@@ -108,6 +113,7 @@ func settledResources(t *testing.T) map[string]settled {
 			map[string]effect{
 				"domain_id":        {to: otherDomain, replaces: true},
 				"record_fqdn":      {to: "_acme-challenge.example.com."},
+				"record_fqdns":     {to: textSet("_acme-challenge.example.com.")},
 				"wait_for":         {to: "certificate"},
 				"options_revision": {to: 4, with: map[string]any{"wait_for": "certificate"}},
 				"timeouts":         {to: timeouts("5m")},

@@ -33,10 +33,11 @@ var aboutErrors = []string{
 
 // problem describes the operation that returned an error of the API.
 type problem struct {
-	doing  string            // "create the domain example.com"
-	kind   string            // type of the resource, for the import hint of a conflict; optional
-	schema schemaTypes       // schema that the pointers of invalid fields refer to; optional
-	rename map[string]string // attributes with another name in the API: API name to attribute
+	doing  string               // "create the domain example.com"
+	kind   string               // type of the resource, for the import hint of a conflict; optional
+	schema schemaTypes          // schema that the pointers of invalid fields refer to; optional
+	rename map[string]string    // attributes with another name in the API: API name to attribute
+	sets   map[string]types.Set // sets that were sent as lists, by attribute; optional
 	// ID of the object that a planned creation replaces, which was not changed; optional
 	replaces string
 	// attribute for errors without a usable pointer; empty: the whole resource
@@ -165,8 +166,8 @@ func fromToken(e *client.Error) string {
 }
 
 // attribute converts a JSON pointer (RFC 6901) to the path of an attribute. The path of an element
-// of a set is that of the set, because sets have no index. It returns the empty path if the
-// attribute does not exist.
+// of a set is that of the set, unless the set is in sets: the pointer has an index. It returns the
+// empty path if the attribute does not exist.
 func (p problem) attribute(ctx context.Context, pointer string) path.Path {
 	tokens := strings.Split(pointer, "/")
 	if p.schema == nil || len(tokens) < 2 || tokens[0] != "" {
@@ -192,6 +193,12 @@ func (p problem) attribute(ctx context.Context, pointer string) path.Path {
 				return at
 			}
 			at = at.AtListIndex(i)
+		case types.SetType:
+			i, err := strconv.Atoi(token)
+			if sent := p.sets[name].Elements(); err == nil && 0 <= i && i < len(sent) {
+				return at.AtSetValue(sent[i])
+			}
+			return at
 		case types.ObjectType:
 			at = at.AtName(token)
 		default:
@@ -208,7 +215,8 @@ func unescape(token string) string {
 	return strings.NewReplacer("~1", "/", "~0", "~").Replace(token)
 }
 
-// sentence returns s with a capital at the start and a period at the end.
+// sentence returns s with a capital at the start, unless that is a name or another identifier, and
+// a period at the end.
 func sentence(s string) string {
 	s = strings.TrimSpace(s)
 	if s == "" {
@@ -217,7 +225,9 @@ func sentence(s string) string {
 	if !strings.HasSuffix(s, ".") && !strings.HasSuffix(s, "!") && !strings.HasSuffix(s, "?") {
 		s += "."
 	}
-	if c := s[0]; 'a' <= c && c <= 'z' {
+	first, _, _ := strings.Cut(s, " ")
+	if c := s[0]; 'a' <= c && c <= 'z' && !strings.ContainsAny(strings.TrimRight(first, ".:,"),
+		"._/:") {
 		s = string(c-'a'+'A') + s[1:]
 	}
 	return s

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"path/filepath"
@@ -209,6 +210,88 @@ func TestCLIRateLimited(t *testing.T) {
 	if in, at := tf.inState(), a.atServer(); in != n || at != n {
 		t.Errorf("the state has %d domains and the server %d, want the same number", in, at)
 	}
+}
+
+// A plan shows the records of all names of many domains before anything exists. A change of one
+// name changes one record, and nothing else.
+func TestCLIRecordsOfManyNames(t *testing.T) {
+	const n, names, few = 50, 3, 2
+	a := newAcc(t).organization(t)
+	p := a.proxy(nil)
+	parent := a.domain()
+	tf := a.workspace(map[string]string{"main.tf": fmt.Sprintf(requiresDCVaaS+`
+variable "domains" {
+  type = number
+}
+
+variable "www" {
+  type    = string
+  default = "www.n0.%[1]s"
+}
+
+resource "dcvaas_domain" "all" {
+  for_each         = toset([for i in range(var.domains) : "n${i}.%[1]s"])
+  name             = each.key
+  additional_names = [each.key == "n0.%[1]s" ? var.www : "www.${each.key}", "*.wild.${each.key}"]
+}
+
+locals {
+  records = merge([for d in dcvaas_domain.all : d.delegations]...)
+}
+
+resource "terraform_data" "record" {
+  for_each = local.records
+  input    = each.value
+}
+`, parent)})
+	tf.env = append(tf.env, envEndpoint+"="+p.URL)
+	planned := func(args ...string) (records int, summary string) {
+		tf.run(append([]string{"plan", "-out=saved"}, args...)...)
+		var plan struct {
+			Changes []struct {
+				Type   string
+				Change struct {
+					Actions      []string
+					After        struct{ Input map[string]string }
+					AfterUnknown struct{ Input any } `json:"after_unknown"`
+				}
+			} `json:"resource_changes"`
+		}
+		if err := json.Unmarshal([]byte(tf.run("show", "-json", "saved")), &plan); err != nil {
+			t.Fatal(err)
+		}
+		actions := map[string]int{}
+		for _, c := range plan.Changes {
+			if c.Change.Actions[0] == "no-op" {
+				continue
+			}
+			actions[c.Type+" "+strings.Join(c.Change.Actions, " ")]++
+			if in := c.Change.After.Input; c.Change.Actions[0] == "create" &&
+				strings.HasPrefix(in["fqdn"], "_acme-challenge.") && in["type"] == "CNAME" &&
+				in["target"] != "" && in["fqdn"] == in["name"]+"." {
+				records++
+			}
+		}
+		return records, fmt.Sprint(actions)
+	}
+	records, summary := planned(fmt.Sprintf("-var=domains=%d", n))
+	want := fmt.Sprintf("map[dcvaas_domain create:%d terraform_data create:%d]", n, n*names)
+	if summary != want || records != n*names {
+		t.Errorf("the plan shows %d records, and has %s, want %d and %s", records, summary,
+			n*names, want)
+	}
+	if calls := p.count("GET /api/delegation?"); calls != n {
+		t.Errorf("the plan sent %d requests for records, want %d", calls, n)
+	}
+	domains := fmt.Sprintf("-var=domains=%d", few)
+	tf.run("apply", "-auto-approve", "-input=false", domains)
+	records, summary = planned(domains, "-var=www=shop.n0."+parent)
+	want = "map[dcvaas_domain update:1 terraform_data create:1 terraform_data delete:1]"
+	if summary != want || records != 1 {
+		t.Errorf("the plan of another name shows %d new records, and has %s, want 1 and %s",
+			records, summary, want)
+	}
+	tf.run("destroy", "-auto-approve", domains)
 }
 
 // A hundred domains with for_each are created, refreshed with few calls, and destroyed. make bench

@@ -28,6 +28,12 @@ var (
 		check:       func(s string) error { _, err := rules.ParseName(s); return err },
 		newer:       func(_, code string) bool { return code == rules.CodeUnknownTLD },
 	}
+	additionalNameValidator = ruleValidator{
+		description: "must be a domain name, or a wildcard such as *.example.com, in any case, with or without a trailing dot, in Unicode or A-labels",
+		summary:     "Invalid additional name",
+		check:       func(s string) error { _, err := rules.ParseAdditionalName(s); return err },
+		newer:       func(_, code string) bool { return code == rules.CodeUnknownTLD },
+	}
 	keyTypeValidator = ruleValidator{
 		description: "must be " + strings.Join(rules.KeyTypes(), ", "),
 		summary:     "Invalid key type", check: rules.CheckKeyType,

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"encoding/pem"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -65,6 +66,54 @@ func TestValidators(t *testing.T) {
 			"csr_pem": tftypes.UnknownValue}, "", ""},
 		"CSR": {"dcvaas_domain",
 			domain("csr_pem", makeCSR(t, "ec384", "example.com")), "", ""},
+		"additional names": {"dcvaas_domain", given{"name": "example.com", "wildcard": true,
+			"additional_names": text("*.example.net", "example.net", "Bücher.Example.",
+				"a.b.example.com")}, "", ""},
+		"additional name twice": {"dcvaas_domain", domain("additional_names",
+			text("www.example.com", "WWW.example.com.")), "additional_names",
+			"is listed more than once"},
+		"own name": {"dcvaas_domain", domain("additional_names", text("Example.com")),
+			"additional_names", "is the domain's name"},
+		"own wildcard": {"dcvaas_domain", given{"name": "example.com", "wildcard": true,
+			"additional_names": text("*.example.com")}, "additional_names",
+			"because wildcard is true"},
+		"covered name": {"dcvaas_domain", given{"name": tftypes.UnknownValue,
+			"additional_names": text("www.example.net", "*.example.net")}, "additional_names",
+			"*.example.net covers www.example.net"},
+		"covered by wildcard": {"dcvaas_domain", given{"name": "example.com", "wildcard": true,
+			"additional_names": text("www.example.com")}, "additional_names",
+			"*.example.com covers www.example.com"},
+		"covering name": {"dcvaas_domain", given{"name": "www.example.com",
+			"wildcard": tftypes.UnknownValue, "additional_names": text("*.example.com")},
+			"additional_names", "covers www.example.com"},
+		"malformed additional name": {"dcvaas_domain", domain("additional_names",
+			text("*.*.example.com")), "additional_names", "more than one asterisk"},
+		"null additional name": {"dcvaas_domain", domain("additional_names",
+			tftypes.NewValue(tftypes.Set{ElementType: tftypes.String},
+				[]tftypes.Value{tftypes.NewValue(tftypes.String, nil)})), "additional_names",
+			"null"},
+		"unknown additional name": {"dcvaas_domain", given{"name": "example.com",
+			"csr_pem": makeCSR(t, "ec256", "other.example.com"),
+			"additional_names": tftypes.NewValue(tftypes.Set{ElementType: tftypes.String},
+				[]tftypes.Value{tftypes.NewValue(tftypes.String, tftypes.UnknownValue)})}, "", ""},
+		"CSR without an additional name": {"dcvaas_domain", given{"name": "example.com",
+			"csr_pem":          makeCSR(t, "ec256", "example.com"),
+			"additional_names": text("www.example.com")}, "csr_pem", "www.example.com"},
+		"CSR with an additional name": {"dcvaas_domain", given{"name": "example.com",
+			"csr_pem":          makeCSR(t, "ec256", "example.com", "www.example.com"),
+			"additional_names": text("WWW.example.com")}, "", ""},
+		"partial with a CSR": {"dcvaas_domain", given{"name": "example.com",
+			"csr_pem": makeCSR(t, "ec256", "example.com"), "issue_partial": true},
+			"issue_partial", "can't be issued for a part"},
+		"too many names": {"dcvaas_domain", domain("additional_names", text(numbered(100)...)),
+			"additional_names", "would have 101 names"},
+		"as many names as possible": {"dcvaas_domain", domain("additional_names",
+			text(numbered(99)...)), "", ""},
+		"too many names of a profile": {"dcvaas_domain", given{"name": "example.com",
+			"additional_names": text(numbered(25)...), "profile": "shortlived"},
+			"additional_names", "at most 25"},
+		"both forms of records": {"dcvaas_domain_validation", given{"domain_id": id,
+			"record_fqdn": "a", "record_fqdns": text("a")}, "record_fqdn", "cannot be specified"},
 		"empty name": {"dcvaas_domain", given{"name": ""}, "name", "The name is empty"},
 		"wildcard name": {"dcvaas_domain", given{"name": "*.example.com"}, "name",
 			"set wildcard to true"},
@@ -304,4 +353,13 @@ func TestValidators(t *testing.T) {
 			}
 		})
 	}
+}
+
+// numbered returns n names.
+func numbered(n int) []string {
+	names := make([]string, n)
+	for i := range names {
+		names[i] = fmt.Sprintf("n%d.example.net", i)
+	}
+	return names
 }

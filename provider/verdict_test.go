@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -86,6 +87,40 @@ func verdicts(t *testing.T, name func() string, login string) map[string]verdict
 	text("preferred_chain", repeat("ü", 256), "too-long")
 	text("ca", repeat("ü", 65), "too-long")
 
+	additional := func(what, code, index string, of func(name string) []string) {
+		domain := name()
+		names := of(domain)
+		slices.Sort(names)
+		add("additional "+what, verdict{kind: "dcvaas_domain", code: code, at: "additional_names",
+			given: map[string]any{"name": domain, "wildcard": true,
+				"additional_names": textSet(names...)},
+			body:    map[string]any{"name": domain, "wildcard": true, "additional_names": names},
+			pointer: "/additional_names" + index})
+	}
+	additional("names", "", "", func(name string) []string {
+		return []string{"*.more-" + name, "MORE-" + name + ".", "a.b." + name}
+	})
+	additional("name twice", "name-duplicate", "/1", func(name string) []string {
+		return []string{"A-" + name, "a-" + name}
+	})
+	additional("name of the domain", "name-duplicate", "/0", func(name string) []string {
+		return []string{strings.ToUpper(name)}
+	})
+	additional("name that is covered", "name-redundant", "/0", func(name string) []string {
+		return []string{"www." + name}
+	})
+	additional("name that is invalid", "name-public-suffix", "/0", func(string) []string {
+		return []string{"*.co.uk"}
+	})
+	additional("names that are too many", "names-too-many", "", func(string) []string {
+		return numbered(99)
+	})
+	domain := name()
+	partial := map[string]any{"name": domain, "issue_partial": true,
+		"csr_pem": makeCSR(t, "ec256", domain)}
+	add("partial with a CSR", verdict{kind: "dcvaas_domain", code: "partial-with-csr",
+		at: "issue_partial", given: partial})
+
 	csr := func(what, code string, make func(name string) string) {
 		domain := name()
 		add("CSR "+what, verdict{kind: "dcvaas_domain", code: code, at: "csr_pem",
@@ -100,7 +135,7 @@ func verdicts(t *testing.T, name func() string, login string) map[string]verdict
 	})
 	csr("malformed", "csr-malformed", func(string) string { return "x" })
 	csr("too long", "too-long", func(string) string { return repeat("ü", 64<<10+1) })
-	domain := name()
+	domain = name()
 	add("key type of another CSR", verdict{kind: "dcvaas_domain", code: "key-type-mismatch",
 		at: "key_type", given: map[string]any{"name": domain, "key_type": "ec256",
 			"csr_pem": makeCSR(t, "ec384", domain)}})
