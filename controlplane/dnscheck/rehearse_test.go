@@ -389,6 +389,10 @@ func TestFailuresAreNotKept(t *testing.T) {
 // once.
 func TestConcurrentRehearsalsShareQueries(t *testing.T) {
 	t.Parallel()
+	synctest.Test(t, shareQueries) // no query is late, and sent again
+}
+
+func shareQueries(t *testing.T) {
 	b := newBatch(t, 2)
 	var wg sync.WaitGroup
 	for i := range siblings {
