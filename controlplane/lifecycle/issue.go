@@ -63,7 +63,7 @@ func (w *work) issue(ctx context.Context) error {
 		if err == nil {
 			return w.store(ctx, order, cert)
 		}
-		if w.resumed && (order.OrderURL != url || order.Step != step) {
+		if w.resumed && (order.OrderURL != url || order.Step != step) && !endsOrder(err) {
 			// The order proceeded: the pauses start over. A new order always proceeds a little.
 			w.claim.Job.Waits = 0
 		}
@@ -86,6 +86,13 @@ func (w *work) issue(ctx context.Context) error {
 		}
 		order = nil
 	}
+}
+
+// endsOrder reports whether err is a verdict that ends the order. The pauses before the next orders
+// grow, even if each of them proceeds before it ends.
+func endsOrder(err error) bool {
+	judged, ok := errors.AsType[controlplane.Judged](err)
+	return ok && judged.Verdict().Over
 }
 
 // keepChallenges publishes the challenges of a resumed order for longer: the CA may validate them

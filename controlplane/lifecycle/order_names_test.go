@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
@@ -111,5 +112,33 @@ func TestResumedOrderOfSeveralNamesKeepsItsValues(t *testing.T) {
 	w.wantValues("with the certificate", d, 0, 0, 0)
 	if first, last := w.ca.order(0), w.ca.order(4); first.ID != last.ID {
 		t.Errorf("runs of the orders %s and %s, want those of one order", first.ID, last.ID)
+	}
+}
+
+// The pauses between orders grow if each of them ends with a wait, although it proceeded over
+// several runs.
+func TestPausesGrowBetweenOrdersThatProceed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.ca.names = w.ca.names[:1]
+	d := w.several()
+	slow, limited := verdictOf(controlplane.VerdictSlow), verdictOf(controlplane.VerdictRateLimited)
+	limited.Over = true
+	w.ca.answer(func(ctx context.Context, o *controlplane.Order, j controlplane.Journal) error {
+		if o.Step == controlplane.StepCreated {
+			return errors.Join(publish(ctx, o, j), slow)
+		}
+		o.Step = controlplane.StepFinalized
+		return errors.Join(j.Save(ctx, o), limited)
+	})
+	w.run(d, controlplane.JobStartIssuance)
+	const runs = 20
+	start := w.clock.Now()
+	for range runs {
+		w.runDue(d, controlplane.JobStartIssuance)
+	}
+	if took := w.clock.Now().Sub(start); took < time.Hour {
+		t.Errorf("%d runs for %d orders took %s, want growing pauses", runs, w.count(d.ID,
+			controlplane.ActionOrderCreated), took)
 	}
 }
