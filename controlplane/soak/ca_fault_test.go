@@ -109,8 +109,24 @@ func (a *ca) unwelcome(o *order, now time.Time) answer {
 	return answer{}
 }
 
-// mannerOfYear draws how the CA treats an order.
-func (a *ca) mannerOfYear(*order) manner {
+// mannerOfYear draws how the CA treats an order. Of an order of several names, one may be known
+// from an earlier order, and another one may lag.
+func (a *ca) mannerOfYear(o *order) manner {
+	m := a.mannerOfOrder()
+	if n := len(o.proofs); n > 1 {
+		if a.dice.float() < 0.3 {
+			a.tally.faults["name known from an earlier order"]++
+			m.known = o.proofs[n-1].name
+		}
+		if a.dice.float() < 0.3 {
+			a.tally.faults["name that lags"]++
+			m.lagging, m.lags = o.proofs[0].name, a.dice.between(time.Second, 90*time.Second)
+		}
+	}
+	return m
+}
+
+func (a *ca) mannerOfOrder() manner {
 	switch n := a.dice.float(); {
 	case n < 0.003:
 		a.tally.faults["order in processing for hours"]++

@@ -116,7 +116,9 @@ func (a *ca) finalize(r *request) answer {
 	}
 	o.status, o.chain, o.issuedAt = "processing", chain, now.Add(o.manner.issues)
 	a.certs[ariID] = cert
-	a.dns.certified(base(cert.names[0]), cert)
+	for _, name := range cert.names {
+		a.dns.certified(base(name), cert)
+	}
 	a.tally.issued++
 	a.settle(o, now)
 	return a.shown(o, 200)
@@ -132,7 +134,7 @@ func (a *ca) download(r *request) answer {
 	if o.status != "valid" {
 		return problem(404, "malformed", "no such certificate")
 	}
-	if o.lags(o.issuedAt, a.clock.Now()) {
+	if o.isMissing(o.issuedAt, a.clock.Now()) {
 		a.tally.faults["certificate missing on a replica"]++
 		return problem(404, "malformed", "certificate not found")
 	}

@@ -67,17 +67,28 @@ func (c *counts) period(limit string) time.Duration {
 		failuresLimit: c.limits.FailedAuthorizations}[limit].Per
 }
 
-// certificates returns the buckets from which a certificate for the order takes a token.
-func (c *counts) certificates(now time.Time, o *order) map[string]*tokens {
+// counted is the bucket of a limit.
+type counted struct {
+	limit string
+	*tokens
+}
+
+// certificates returns the buckets from which a certificate for the order takes a token: those of
+// each registered domain, and of the set of names.
+func (c *counts) certificates(now time.Time, o *order) (list []counted) {
 	if o.exempt {
 		return nil
 	}
-	return map[string]*tokens{
-		domainLimit: c.bucket(c.limits.CertificatesPerRegisteredDomain,
-			"domain "+registered(o.proofs[0].name), now),
-		setLimit: c.bucket(c.limits.DuplicateCertificates, "set "+strings.Join(o.names, " "),
-			now),
+	seen := map[string]bool{}
+	for _, p := range o.proofs {
+		if domain := registered(p.name); !seen[domain] {
+			seen[domain] = true
+			list = append(list, counted{domainLimit,
+				c.bucket(c.limits.CertificatesPerRegisteredDomain, "domain "+domain, now)})
+		}
 	}
+	return append(list, counted{setLimit,
+		c.bucket(c.limits.DuplicateCertificates, "set "+strings.Join(o.names, " "), now)})
 }
 
 func registered(name string) string {
@@ -92,10 +103,10 @@ func (c *counts) admit(now time.Time, o *order) (string, time.Duration) {
 			return failuresLimit, 15 * time.Minute
 		}
 	}
-	for limit, b := range c.certificates(now, o) {
+	for _, b := range c.certificates(now, o) {
 		if b.left < 1 {
-			return limit,
-				time.Duration((1 - b.left) * float64(c.period(limit)) / float64(
+			return b.limit,
+				time.Duration((1 - b.left) * float64(c.period(b.limit)) / float64(
 					c.limits.CertificatesPerRegisteredDomain.Count))
 		}
 	}
@@ -114,9 +125,9 @@ func (c *counts) admit(now time.Time, o *order) (string, time.Duration) {
 
 // issue counts a certificate, and returns a limit that it exceeds.
 func (c *counts) issue(now time.Time, o *order) (passed string) {
-	for limit, b := range c.certificates(now, o) {
+	for _, b := range c.certificates(now, o) {
 		if b.left--; b.left < 0 {
-			passed = limit
+			passed = b.limit
 		}
 	}
 	return passed

@@ -5,6 +5,9 @@ import "time"
 // manner is how a CA treats one order. The zero value does everything immediately.
 type manner struct {
 	validates time.Duration // from the challenge's POST to the result
+	lags      time.Duration // how much longer that takes for the name lagging
+	lagging   string
+	known     string        // the name whose authorization is valid from an earlier order
 	issues    time.Duration // from the CSR to the certificate
 	pause     time.Duration // Retry-After of pending and processing objects; none if 0
 	// how long after its creation an object is missing on the replica that is read: the order and
@@ -56,5 +59,7 @@ func (o *order) validated() bool {
 	return true
 }
 
-// lags reports whether a replica does not have an object yet that was created at a time.
-func (o *order) lags(created, now time.Time) bool { return now.Before(created.Add(o.manner.lag)) }
+// isMissing reports whether a replica does not have an object yet that was created at a time.
+func (o *order) isMissing(created, now time.Time) bool {
+	return now.Before(created.Add(o.manner.lag))
+}

@@ -88,6 +88,11 @@ func (a *ca) newOrder(r *request) answer {
 	if a.manners != nil {
 		o.manner = a.manners(o)
 	}
+	for _, p := range o.proofs {
+		if p.name == o.manner.known {
+			p.status = "valid"
+		}
+	}
 	a.orders[o.id], a.open[o.key()] = o, o
 	a.tally.orders++
 	if o.replaces != nil {
@@ -162,7 +167,7 @@ func (a *ca) getOrder(r *request) answer {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if o.lags(o.created, a.clock.Now()) {
+	if o.isMissing(o.created, a.clock.Now()) {
 		a.tally.faults["order or authorization missing on a replica"]++
 		return problem(404, "malformed", "no order for ID %q", o.id)
 	}
@@ -189,7 +194,7 @@ func (a *ca) getAuthorization(r *request) answer {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if o.lags(o.created, a.clock.Now()) {
+	if o.isMissing(o.created, a.clock.Now()) {
 		a.tally.faults["order or authorization missing on a replica"]++
 		return problem(404, "malformed", "no such authorization")
 	}
@@ -219,6 +224,10 @@ func (a *ca) validate(r *request) answer {
 		return refusal
 	}
 	outcome := a.outcome(r, o, p)
+	validates := o.manner.validates
+	if p.name == o.manner.lagging {
+		validates += o.manner.lags
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
@@ -228,7 +237,7 @@ func (a *ca) validate(r *request) answer {
 	case p.status != "pending" || o.status != "pending":
 		return problem(400, "malformed", "the challenge is %s", p.status)
 	}
-	outcome.at = a.clock.Now().Add(o.manner.validates)
+	outcome.at = a.clock.Now().Add(validates)
 	p.result = outcome
 	a.settle(o, a.clock.Now())
 	return answer{status: 200, body: a.challenge(r, p)}
@@ -237,7 +246,7 @@ func (a *ca) validate(r *request) answer {
 // outcome returns the result of a validation.
 func (a *ca) outcome(r *request, o *order, p *proof) *validated {
 	if a.rejects != nil {
-		if wrong := a.rejects(); wrong != nil {
+		if wrong := a.rejects(p.name); wrong != nil {
 			return &validated{status: "invalid", problem: wrong}
 		}
 	}

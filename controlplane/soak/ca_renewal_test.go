@@ -24,7 +24,7 @@ func (a *ca) renewalInfo(w http.ResponseWriter, r *http.Request) {
 		time.Duration(float64(life) * (float64(pick(id, int(now.Sub(start)/(2*day)),
 			101))/1e4 - 0.01)))
 	to := from.Add(life / 100)
-	if at := a.scenario.forced(base(cert.names[0]), now); cert.at.Before(at) {
+	if at := a.scenario.forced(a.dns.subjects[base(cert.names[0])].name, now); cert.at.Before(at) {
 		from, to = cert.notBefore.Add(-2*day), cert.notBefore.Add(time.Minute)
 	}
 	window := map[string]any{"start": from.Format(time.RFC3339), "end": to.Format(time.RFC3339)}

@@ -29,7 +29,7 @@ type ca struct {
 	calm    bool                            // no random faults
 	front   func(http.Handler) http.Handler // faults in front of the CA; nil for those of the year
 	manners func(*order) manner             // of new orders; nil for the zero manner
-	rejects func() any                      // problem of a failed validation, nil to validate
+	rejects func(name string) any           // problem of a failed validation, nil to validate
 	denies  func() any                      // problem of an order whose CSR is denied, nil to issue
 
 	mu       sync.Mutex // guards the fields below

@@ -27,16 +27,21 @@ func newDNS(c *clock, s *scenario, store *postgres.Store) *dns {
 	d := &dns{clock: c, scenario: s, store: store, subjects: map[string]*subject{},
 		targets: map[string]string{}, latest: map[string]*issued{}}
 	for i := range s.subjects {
-		d.subjects[s.subjects[i].name] = &s.subjects[i]
+		one := &s.subjects[i]
+		for _, name := range append([]string{one.name}, one.more...) {
+			d.subjects[base(name)] = one
+		}
 	}
 	return d
 }
 
-// delegate creates the customer's CNAME.
-func (d *dns) delegate(name, label string) {
+// delegate creates the customer's CNAMEs for all names of a domain.
+func (d *dns) delegate(domain *controlplane.Domain) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.targets[name] = label
+	for _, name := range domain.Bases() {
+		d.targets[name] = domain.TargetOf(name)
+	}
 }
 
 // certified records a certificate of any CA.

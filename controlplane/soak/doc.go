@@ -63,19 +63,27 @@
 // killed before it stored its order, failed validations, and orders that were set aside for another
 // CA all count against the 5%. A renewal that faults delayed counts in favor of the result.
 //
+// # Several names
+//
+// Every fifth domain of the year has www and a wildcard under another registered domain, too, each
+// with its own target. The CA often knows one of the names from an earlier order, or another lags.
+//
 // # The matrix
 //
 // TestMatrix runs a first certificate or a renewal for each combination of a step (a request of an
 // order, or the result of one), a fault of the CA, its frequency (once, twice, or for hours), and
-// the presence of a second CA that works. Each cell has its own clock, CAs, engine, and service.
+// the presence of a second CA that works. A part of the faults also occurs in an order of several
+// names: one of them lags, one is valid from an earlier order, and the fault of an authorization
+// concerns the third. Each cell has its own clock, CAs, engine, and service.
 // It shares only Postgres and Redis with the cells before it. A cell fails if
 //
 //   - the certificate is late (bound in matrix_check_test.go states the limits),
 //   - a wait ends after the deadline,
-//   - a run sends more than 26 requests for an order, or places more than two orders at a CA,
+//   - a run sends more than 20 requests for an order and 6 for each authorization, or places more
+//     than two orders at a CA,
 //   - a limit of a CA is exceeded,
-//   - a code or text names the wrong party, mentions the challenge record for another problem, or
-//     reports a fault of the CA as internal,
+//   - a code or text names the wrong party, mentions the challenge record for another problem or
+//     a name that did not fail, or reports a fault of the CA as internal,
 //   - after hours of the fault, its cause is not shown, or
 //   - a certificate that a CA issued is never stored, unless the fault is permanent.
 package soak

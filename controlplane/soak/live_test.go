@@ -216,9 +216,10 @@ func (w *world) serveCustomers() {
 			d, err := w.workers.AddDomain(ctx, controlplane.System("customer"), w.org,
 				lifecycle.NewDomain{Name: s.name,
 					Options: controlplane.Options{AutoIssue: true, AutoRenew: true,
-						Profile: s.profile, CA: s.ca, Wildcard: s.wildcard}})
+						Profile: s.profile, CA: s.ca, Wildcard: s.wildcard,
+						AdditionalNames: s.more}})
 			must(w.t, err)
-			w.dns.delegate(d.Name, d.Target)
+			w.dns.delegate(d)
 		}
 	}
 }

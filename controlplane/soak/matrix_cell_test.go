@@ -18,6 +18,10 @@ import (
 
 const (
 	cellName = "cell.example"
+	// The other names of an order of several names: the first authorization lags, the fault
+	// concerns only this one, and the third is valid from an earlier order.
+	hitName   = "www." + cellName
+	knownName = "other.example"
 	// maxRuns is how many runs of jobs a cell can take. With growing pauses, it takes far fewer.
 	maxRuns = 300
 	// idleLeap is how far the clock moves at first if no job is due. Each leap is twice as long as
@@ -45,6 +49,7 @@ type coordinates struct {
 	often     often
 	backup    bool // a second CA works
 	situation situation
+	several   bool // the order is for several names with different targets
 }
 
 func (c coordinates) String() string {
@@ -52,7 +57,11 @@ func (c coordinates) String() string {
 	if c.backup {
 		other = "backup"
 	}
-	return strings.Join([]string{string(c.situation), string(c.stage), c.harm.name, string(c.often),
+	situation := string(c.situation)
+	if c.several {
+		situation += " of several names"
+	}
+	return strings.Join([]string{situation, string(c.stage), c.harm.name, string(c.often),
 		other}, "/")
 }
 
@@ -114,11 +123,15 @@ func (c *cell) strike() bool {
 func (c *cell) front(a *ca) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			c.mu.Lock()
-			c.counts[a.name+" "+c.order]++
-			c.mu.Unlock()
 			at := a.stageOf(r)
-			if a.name == "primary" && at == c.stage && c.strike() {
+			c.mu.Lock()
+			if at == atDirectory && c.stage != atDirectory {
+				c.counts[a.name+" "]++ // a check of the DNS may fetch it during a run, too
+			} else {
+				c.counts[a.name+" "+c.order]++
+			}
+			c.mu.Unlock()
+			if a.name == "primary" && at == c.stage && c.concerns(a.nameOf(r)) && c.strike() {
 				c.harm.do(&exchange{a, w, r, next, at})
 				return
 			}
@@ -127,13 +140,16 @@ func (c *cell) front(a *ca) func(http.Handler) http.Handler {
 	}
 }
 
-// result returns the function that reports a problem in an object, if the step is such a result.
-func (c *cell) resultAt(at stage) func() any {
+// concerns reports whether the fault can occur for a name, which is "" for the whole order.
+func (c *cell) concerns(name string) bool { return !c.several || name == "" || name == hitName }
+
+// resultAt returns the function that reports a problem in an object, if the step is such a result.
+func (c *cell) resultAt(at stage) func(name string) any {
 	if c.stage != at {
 		return nil
 	}
-	return func() any {
-		if c.strike() {
+	return func(name string) any {
+		if c.concerns(name) && c.strike() {
 			return c.harm.problem
 		}
 		return nil
@@ -178,14 +194,22 @@ func (c *cell) play() {
 	}
 }
 
-// add adds the domain, whose delegation works.
+// more returns the domain's additional names.
+func (c *cell) more() []string {
+	if c.several {
+		return []string{hitName, "*." + knownName}
+	}
+	return nil
+}
+
+// add adds the domain, whose delegations work.
 func (c *cell) add() {
 	d, err := c.service.AddDomain(c.ctx, controlplane.System("customer"), c.org,
 		lifecycle.NewDomain{Name: cellName, Options: controlplane.Options{AutoIssue: true,
-			AutoRenew: true, Profile: "classic"}})
+			AutoRenew: true, Profile: "classic", AdditionalNames: c.more()}})
 	c.must(err)
 	c.id = d.ID
-	c.cas[0].dns.delegate(d.Name, d.Target)
+	c.cas[0].dns.delegate(d)
 }
 
 // untilRenewal issues a certificate without a fault, and moves the clock to its renewal.

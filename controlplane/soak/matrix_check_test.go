@@ -12,9 +12,15 @@ import (
 )
 
 const (
-	maxRequests   = 20 + 6 // per order and run, with one authorization
-	maxOrdersOfCA = 2      // per CA and run
+	requestsOfRun           = 20 // per order and run
+	requestsOfAuthorization = 6  // more for each authorization
+	maxOrdersOfCA           = 2  // per CA and run
 )
+
+// maxRequests returns the most requests per order and run.
+func (c *cell) maxRequests() int {
+	return requestsOfRun + requestsOfAuthorization*(1+len(c.more()))
+}
 
 // bound returns how long the certificate may take at most.
 //
@@ -29,6 +35,8 @@ func (c *cell) bound() time.Duration {
 		times = 2
 	}
 	switch {
+	case c.harm.name == healthy && c.several: // one name takes 9 seconds, and is polled by two runs
+		return 30 * time.Second
 	case c.harm.name == healthy: // the CA takes 3 seconds in total
 		return 15 * time.Second
 	case c.backup && c.situation == relaxed:
@@ -78,9 +86,9 @@ func (c *cell) checkRun(j *job, err error) {
 	c.result.dead = c.result.dead || dead
 	for order, n := range c.counts {
 		c.result.requests = max(c.result.requests, n)
-		if n > maxRequests+c.repeated() {
+		if n > c.maxRequests()+c.repeated() {
 			c.wrong("requests", "%s: %d requests for order %s, want at most %d", j.Type, n, order,
-				maxRequests)
+				c.maxRequests())
 		}
 	}
 	for ca, orders := range c.orders {
@@ -100,7 +108,7 @@ func (c *cell) checkRun(j *job, err error) {
 // those without a body whose connection was closed.
 func (c *cell) repeated() int {
 	if c.stage == atNonce || c.stage == atDirectory {
-		return map[often]int{once: 1, twice: 2, forever: maxRequests}[c.often]
+		return map[often]int{once: 1, twice: 2, forever: c.maxRequests()}[c.often]
 	}
 	return 0
 }
@@ -153,6 +161,16 @@ func (c *cell) checkText(where, code, text string) {
 		c.wrong("misleading", "%s has code %s and mentions the challenge record: %s", where, code,
 			text)
 	}
+	if c.several && c.stage == atValidation {
+		if strings.Contains(text, knownName) || strings.Contains(text, " "+cellName) {
+			c.wrong("innocent name", "%s has code %s and names another name than %s: %s", where,
+				code, hitName, text)
+		}
+		if party(entry) == customer && !strings.Contains(text, hitName) {
+			c.wrong("unnamed", "%s has code %s and does not mention %s: %s", where, code, hitName,
+				text)
+		}
+	}
 }
 
 // The parties that act. The service and the CA are one: no person on our side or the customer's
@@ -178,7 +196,7 @@ func (c *cell) customers() bool { return slices.Contains(c.parties(), customer) 
 
 // parties returns the parties that may be told to act. It follows from RFC 8555 alone.
 func (c *cell) parties() []string {
-	if c.backup { // the order of the second CA may be in progress
+	if c.backup || c.several { // the next order may be in progress, and its first name lags
 		return append(c.blamed(), service)
 	}
 	return c.blamed()

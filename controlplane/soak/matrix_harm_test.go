@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -60,6 +61,21 @@ func (a *ca) stageOf(r *http.Request) stage {
 			return atProcessing
 		}
 		return atOrder
+	}
+	return ""
+}
+
+// nameOf returns the name of the authorization or challenge of a request, or "" for others.
+func (a *ca) nameOf(r *http.Request) string {
+	parts := strings.Split(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	if len(parts) != 3 {
+		return ""
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	n, err := strconv.Atoi(parts[2])
+	if o := a.orders[parts[1]]; err == nil && o != nil && n < len(o.proofs) {
+		return o.proofs[n].name
 	}
 	return ""
 }

@@ -93,7 +93,7 @@ func (c *cell) setUp(t *testing.T) {
 	_, err := l.own.PgConn().Exec(c.ctx, l.empty).ReadAll()
 	c.must(err)
 	l.redis.FlushAll()
-	quiet := &scenario{subjects: []subject{{name: cellName}}}
+	quiet := &scenario{subjects: []subject{{name: cellName, more: c.more()}}}
 	d := newDNS(c.clock, quiet, l.store)
 	limits := acme.Limits{
 		NewOrdersPerAccount:             acme.Limit{Count: 300, Per: 3 * time.Hour},
@@ -111,7 +111,10 @@ func (c *cell) setUp(t *testing.T) {
 		a := startCA(t, name, c.clock, d, quiet, newDice(1), limits)
 		a.calm, a.manners, a.front = true, c.manners, c.front(a)
 		if name == "primary" {
-			a.rejects, a.denies = c.resultAt(atValidation), c.resultAt(atIssuance)
+			a.rejects = c.resultAt(atValidation)
+			if deny := c.resultAt(atIssuance); deny != nil {
+				a.denies = func() any { return deny("") }
+			}
 		}
 		c.cas, cas = append(c.cas, a), append(cas, a.configure(limits))
 	}
@@ -135,10 +138,14 @@ func (c *cell) setUp(t *testing.T) {
 
 // manners returns how the CAs treat an order: validation takes a second, and issuance two, as at
 // Let's Encrypt. If the fault is at a read of the order before the CSR is sent, validation takes so
-// long that another run reads the order.
+// long that another run reads the order. Of several names, one lags and one is valid already.
 func (c *cell) manners(*order) manner {
+	m := manner{validates: time.Second, issues: 2 * time.Second}
 	if c.stage == atOrder {
-		return manner{validates: 40 * time.Second, issues: 2 * time.Second, pause: 20 * time.Second}
+		m = manner{validates: 40 * time.Second, issues: 2 * time.Second, pause: 20 * time.Second}
 	}
-	return manner{validates: time.Second, issues: 2 * time.Second}
+	if c.several {
+		m.lagging, m.lags, m.known = cellName, 8*time.Second, knownName
+	}
+	return m
 }

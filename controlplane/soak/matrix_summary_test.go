@@ -9,6 +9,7 @@ import (
 // summary collects what the cells measured, and their faults.
 type summary struct {
 	cells, failed int
+	several       int                       // cells with an order of several names
 	runs          int                       // of jobs
 	requests      int                       // the most per order and run
 	took          map[string]time.Duration  // the latest certificate by situation
@@ -29,6 +30,10 @@ func (s *summary) add(c *cell) {
 	if c.backup {
 		group = string(c.situation) + ", " + string(c.often) + ", with a second CA"
 	}
+	if c.several {
+		group = "several names, " + group
+		s.several++
+	}
 	s.took[group] = max(s.took[group], c.result.took)
 	if len(c.faults) > 0 {
 		s.failed++
@@ -46,8 +51,8 @@ func (s *summary) add(c *cell) {
 // String returns the summary, with a line per kind of fault and step.
 func (s *summary) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d cells, %d job runs, at most %d requests per order and run (limit %d)",
-		s.cells, s.runs, s.requests, maxRequests)
+	fmt.Fprintf(&b, "%d cells, %d of several names, %d job runs, at most %d requests per order and run (limit %d + %d per name)",
+		s.cells, s.several, s.runs, s.requests, requestsOfRun, requestsOfAuthorization)
 	for _, group := range sortedKeys(s.took) {
 		fmt.Fprintf(&b, "\nlatest certificate, %s: %s", group, s.took[group].Round(time.Second))
 	}

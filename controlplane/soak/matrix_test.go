@@ -52,10 +52,10 @@ func TestMatrix(t *testing.T) {
 // everyCell returns all cells, in a constant order.
 func everyCell() []coordinates {
 	var cells []coordinates
-	add := func(s situation, at stage, h harm) {
+	add := func(s situation, at stage, h harm, several bool) {
 		for _, n := range []often{once, twice, forever} {
 			for _, backup := range []bool{false, true} {
-				cells = append(cells, coordinates{at, h, n, backup, s})
+				cells = append(cells, coordinates{at, h, n, backup, s, several})
 			}
 		}
 	}
@@ -64,15 +64,35 @@ func everyCell() []coordinates {
 			if !slices.Contains(h.at, at) {
 				continue
 			}
-			add(first, at, h)
-			if slices.Contains(renewalSteps, at) && slices.Contains(renewalHarms, h.name) {
-				add(urgent, at, h)
-				add(relaxed, at, h)
+			add(first, at, h, false)
+			renewal := slices.Contains(renewalSteps, at) && slices.Contains(renewalHarms, h.name)
+			if renewal {
+				add(urgent, at, h, false)
+				add(relaxed, at, h, false)
+			}
+			if h.name == healthy ||
+				slices.Contains(namesSteps, at) && slices.Contains(namesHarms, h.name) {
+				add(first, at, h, true)
+				if renewal {
+					add(relaxed, at, h, true)
+				}
 			}
 		}
 	}
 	return cells
 }
+
+// Orders of several names meet a part of the faults: what differs from an order of one name are the
+// steps that have an object for each name, and the limits and texts that concern some of the names.
+var (
+	namesSteps = []stage{atNewOrder, atOrder, atAuthorization, atChallenge, atValidation,
+		atFinalize, atProcessing, atIssuance}
+	namesHarms = []string{"badNonce", "caa", "compound", "dns", "incorrectResponse",
+		"orderNotReady", "rateLimited", "rejectedIdentifier", "serverInternal", "unauthorized",
+		"404", "409", "429 for an hour", "503 page", "500 after processing", "null",
+		"unknown status", "reset after processing", "unfinished with Retry-After 60",
+		"unfinished with Retry-After 86400"}
+)
 
 // Renewals meet a part of the faults: what differs from a first certificate are the deadlines.
 var (
@@ -98,12 +118,17 @@ func chosen() []coordinates {
 		return all
 	}
 	const every = 19 // coprime to the size of each dimension
+	type namesAt struct {
+		stage   stage
+		several bool
+	}
 	seen := map[any]bool{}
 	var some []coordinates
 	for i, c := range all {
-		if i%every == 0 || !seen[c.stage] || !seen[c.harm.name] || !seen[c.situation] {
+		at := namesAt{c.stage, c.several}
+		if i%every == 0 || !seen[at] || !seen[c.harm.name] || !seen[c.situation] {
 			some = append(some, c)
-			seen[c.stage], seen[c.harm.name], seen[c.situation] = true, true, true
+			seen[at], seen[c.harm.name], seen[c.situation] = true, true, true
 		}
 	}
 	return some

@@ -53,6 +53,7 @@ type subject struct {
 	profile  string
 	ca       string // the preferred CA
 	wildcard bool
+	more     []string // additional names; their delegations break with that of name
 	added    time.Time
 	broken   []span // when its delegation is missing
 	done     bool   // it has been added
@@ -88,6 +89,10 @@ func newScenario(domains, days int, dice *dice) scenario {
 		}
 		one := subject{name: subjectName(i, domains), profile: profiles[i%3], ca: preferred[i%3],
 			wildcard: i%9 == 4, added: at}
+		if i%5 == 2 {
+			other := fmt.Sprintf("also%d.example", i)
+			one.more = []string{"www." + one.name, other, "*." + other}
+		}
 		for from := at.Add(dice.between(-30*day, 60*day)); from.Before(s.end); from = from.Add(
 			dice.between(20*day, 100*day)) {
 			if b := (span{from, from.Add(dice.between(time.Hour, day))}); !s.nearLongOutage(b) {
