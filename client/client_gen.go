@@ -1108,6 +1108,9 @@ type Condition struct {
 	// Example: No CNAME at _acme-challenge.example.com yet.
 	Message string `json:"message"`
 
+	// Names Names that are not ready, the most important first; absent if no name is the cause. The other fields are about the first of them.
+	Names *[]NameStatus `json:"names,omitempty"`
+
 	// NextCheckAt Time of the next automatic check.
 	//
 	// Example: 2026-11-22T09:30:00Z
@@ -1985,6 +1988,44 @@ type MemberUpdate struct {
 	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`, and
 	// `webhooks:write`. `owner` has all scopes.
 	Role Role `json:"role"`
+}
+
+// NameStatus A name of a domain that is not ready for a certificate, and the fix. Texts have at most 1,000 characters.
+type NameStatus struct {
+	// Expected Expected value.
+	//
+	// Example: _acme-challenge.www.example.com → 6xk3v5q2n7w4t8r1p9m0j6h3g5f2d4sa.acme.dcvaas-verify.com
+	Expected *string `json:"expected,omitempty"`
+
+	// Fix Exact step that fixes the problem.
+	//
+	// Example: Create this record.
+	Fix *string `json:"fix,omitempty"`
+
+	// Message Human-readable text.
+	//
+	// Example: _acme-challenge.www.example.com has no CNAME record.
+	Message string `json:"message"`
+
+	// Name Name, without the `*.` of a wildcard.
+	//
+	// Example: www.example.com
+	Name string `json:"name"`
+
+	// Observed Observed values, as in the condition.
+	//
+	// Example: NXDOMAIN
+	Observed *string `json:"observed,omitempty"`
+
+	// ObservedCount Number of observed values, including those not listed in `observed`.
+	//
+	// Example: 1
+	ObservedCount *int `json:"observed_count,omitempty"`
+
+	// Reason Stable code.
+	//
+	// Example: cname-missing
+	Reason string `json:"reason"`
 }
 
 // Observation One answer of one resolver or name server.
@@ -4677,12 +4718,12 @@ type ClientInterface interface {
 	// | `domain.created` | `after`: the domain's name, status, and options |
 	// | `domain.updated` | `before` and `after`: name, status, and options; `job_id` of the order for changed options |
 	// | `domain.deleted` | `before`: name, status, and options |
-	// | `domain.dns_verified` | `target` |
-	// | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix` |
+	// | `domain.dns_verified` | `target`; with several names, `names` that were not verified before |
+	// | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix`; with several names, `names` that broke, each with its cause |
 	// | `domain.delegation_timeout` | `code` of the cause, `fix` |
 	// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces`, `options_revision` |
 	// | `domain.renewed` | the same |
-	// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message`, and `fix` of what delays the renewal |
+	// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message`, and `fix` of what delays the renewal, and the `names` that are not ready, if any |
 	// | `domain.certificate_expired` | `certificate_id`, `expired_at`, `auto_renew` |
 	// | `domain.renewal_failed` | `job_id`, `code`, `detail` |
 	// | `domain.issuance_failed` | `job_id`, `code`, `detail` |
@@ -4743,12 +4784,12 @@ type ClientInterface interface {
 	// | `domain.created` | `after`: the domain's name, status, and options |
 	// | `domain.updated` | `before` and `after`: name, status, and options; `job_id` of the order for changed options |
 	// | `domain.deleted` | `before`: name, status, and options |
-	// | `domain.dns_verified` | `target` |
-	// | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix` |
+	// | `domain.dns_verified` | `target`; with several names, `names` that were not verified before |
+	// | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix`; with several names, `names` that broke, each with its cause |
 	// | `domain.delegation_timeout` | `code` of the cause, `fix` |
 	// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces`, `options_revision` |
 	// | `domain.renewed` | the same |
-	// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message`, and `fix` of what delays the renewal |
+	// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message`, and `fix` of what delays the renewal, and the `names` that are not ready, if any |
 	// | `domain.certificate_expired` | `certificate_id`, `expired_at`, `auto_renew` |
 	// | `domain.renewal_failed` | `job_id`, `code`, `detail` |
 	// | `domain.issuance_failed` | `job_id`, `code`, `detail` |
@@ -6426,12 +6467,12 @@ func (c *rawClient) ListWebhooks(ctx context.Context, params *ListWebhooksParams
 // | `domain.created` | `after`: the domain's name, status, and options |
 // | `domain.updated` | `before` and `after`: name, status, and options; `job_id` of the order for changed options |
 // | `domain.deleted` | `before`: name, status, and options |
-// | `domain.dns_verified` | `target` |
-// | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix` |
+// | `domain.dns_verified` | `target`; with several names, `names` that were not verified before |
+// | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix`; with several names, `names` that broke, each with its cause |
 // | `domain.delegation_timeout` | `code` of the cause, `fix` |
 // | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces`, `options_revision` |
 // | `domain.renewed` | the same |
-// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message`, and `fix` of what delays the renewal |
+// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message`, and `fix` of what delays the renewal, and the `names` that are not ready, if any |
 // | `domain.certificate_expired` | `certificate_id`, `expired_at`, `auto_renew` |
 // | `domain.renewal_failed` | `job_id`, `code`, `detail` |
 // | `domain.issuance_failed` | `job_id`, `code`, `detail` |
@@ -6502,12 +6543,12 @@ func (c *rawClient) CreateWebhookWithBody(ctx context.Context, params *CreateWeb
 // | `domain.created` | `after`: the domain's name, status, and options |
 // | `domain.updated` | `before` and `after`: name, status, and options; `job_id` of the order for changed options |
 // | `domain.deleted` | `before`: name, status, and options |
-// | `domain.dns_verified` | `target` |
-// | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix` |
+// | `domain.dns_verified` | `target`; with several names, `names` that were not verified before |
+// | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix`; with several names, `names` that broke, each with its cause |
 // | `domain.delegation_timeout` | `code` of the cause, `fix` |
 // | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces`, `options_revision` |
 // | `domain.renewed` | the same |
-// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message`, and `fix` of what delays the renewal |
+// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message`, and `fix` of what delays the renewal, and the `names` that are not ready, if any |
 // | `domain.certificate_expired` | `certificate_id`, `expired_at`, `auto_renew` |
 // | `domain.renewal_failed` | `job_id`, `code`, `detail` |
 // | `domain.issuance_failed` | `job_id`, `code`, `detail` |
@@ -12322,12 +12363,12 @@ type ClientWithResponsesInterface interface {
 	// | `domain.created` | `after`: the domain's name, status, and options |
 	// | `domain.updated` | `before` and `after`: name, status, and options; `job_id` of the order for changed options |
 	// | `domain.deleted` | `before`: name, status, and options |
-	// | `domain.dns_verified` | `target` |
-	// | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix` |
+	// | `domain.dns_verified` | `target`; with several names, `names` that were not verified before |
+	// | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix`; with several names, `names` that broke, each with its cause |
 	// | `domain.delegation_timeout` | `code` of the cause, `fix` |
 	// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces`, `options_revision` |
 	// | `domain.renewed` | the same |
-	// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message`, and `fix` of what delays the renewal |
+	// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message`, and `fix` of what delays the renewal, and the `names` that are not ready, if any |
 	// | `domain.certificate_expired` | `certificate_id`, `expired_at`, `auto_renew` |
 	// | `domain.renewal_failed` | `job_id`, `code`, `detail` |
 	// | `domain.issuance_failed` | `job_id`, `code`, `detail` |
@@ -12388,12 +12429,12 @@ type ClientWithResponsesInterface interface {
 	// | `domain.created` | `after`: the domain's name, status, and options |
 	// | `domain.updated` | `before` and `after`: name, status, and options; `job_id` of the order for changed options |
 	// | `domain.deleted` | `before`: name, status, and options |
-	// | `domain.dns_verified` | `target` |
-	// | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix` |
+	// | `domain.dns_verified` | `target`; with several names, `names` that were not verified before |
+	// | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix`; with several names, `names` that broke, each with its cause |
 	// | `domain.delegation_timeout` | `code` of the cause, `fix` |
 	// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces`, `options_revision` |
 	// | `domain.renewed` | the same |
-	// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message`, and `fix` of what delays the renewal |
+	// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message`, and `fix` of what delays the renewal, and the `names` that are not ready, if any |
 	// | `domain.certificate_expired` | `certificate_id`, `expired_at`, `auto_renew` |
 	// | `domain.renewal_failed` | `job_id`, `code`, `detail` |
 	// | `domain.issuance_failed` | `job_id`, `code`, `detail` |
@@ -22565,12 +22606,12 @@ func (c *ClientWithResponses) ListWebhooksWithResponse(ctx context.Context, para
 // | `domain.created` | `after`: the domain's name, status, and options |
 // | `domain.updated` | `before` and `after`: name, status, and options; `job_id` of the order for changed options |
 // | `domain.deleted` | `before`: name, status, and options |
-// | `domain.dns_verified` | `target` |
-// | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix` |
+// | `domain.dns_verified` | `target`; with several names, `names` that were not verified before |
+// | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix`; with several names, `names` that broke, each with its cause |
 // | `domain.delegation_timeout` | `code` of the cause, `fix` |
 // | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces`, `options_revision` |
 // | `domain.renewed` | the same |
-// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message`, and `fix` of what delays the renewal |
+// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message`, and `fix` of what delays the renewal, and the `names` that are not ready, if any |
 // | `domain.certificate_expired` | `certificate_id`, `expired_at`, `auto_renew` |
 // | `domain.renewal_failed` | `job_id`, `code`, `detail` |
 // | `domain.issuance_failed` | `job_id`, `code`, `detail` |
@@ -22637,12 +22678,12 @@ func (c *ClientWithResponses) CreateWebhookWithBodyWithResponse(ctx context.Cont
 // | `domain.created` | `after`: the domain's name, status, and options |
 // | `domain.updated` | `before` and `after`: name, status, and options; `job_id` of the order for changed options |
 // | `domain.deleted` | `before`: name, status, and options |
-// | `domain.dns_verified` | `target` |
-// | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix` |
+// | `domain.dns_verified` | `target`; with several names, `names` that were not verified before |
+// | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix`; with several names, `names` that broke, each with its cause |
 // | `domain.delegation_timeout` | `code` of the cause, `fix` |
 // | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces`, `options_revision` |
 // | `domain.renewed` | the same |
-// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message`, and `fix` of what delays the renewal |
+// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message`, and `fix` of what delays the renewal, and the `names` that are not ready, if any |
 // | `domain.certificate_expired` | `certificate_id`, `expired_at`, `auto_renew` |
 // | `domain.renewal_failed` | `job_id`, `code`, `detail` |
 // | `domain.issuance_failed` | `job_id`, `code`, `detail` |

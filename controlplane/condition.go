@@ -109,8 +109,43 @@ type Condition struct {
 	LastCheckedAt *time.Time `json:"last_checked_at,omitempty"`
 	NextCheckAt   *time.Time `json:"next_check_at,omitempty"`
 
+	// Names are the names that are not ready, the most important first, of a domain with several.
+	// The fields above are about the first of them.
+	Names []NameStatus `json:"names,omitempty"`
+
 	// the CA's problem document, if the cause is the CA's
 	ACME json.RawMessage `json:"acme,omitempty"`
+}
+
+// NameStatus is why one of a domain's names is not ready. Its texts are bounded.
+type NameStatus struct {
+	Name          string `json:"name"` // without a wildcard's "*."
+	Reason        Reason `json:"reason"`
+	Message       string `json:"message"`
+	Observed      string `json:"observed,omitempty"`
+	ObservedCount int    `json:"observed_count,omitempty"` // of all values
+	Expected      string `json:"expected,omitempty"`
+	Fix           string `json:"fix,omitempty"`
+}
+
+// maxNameText bounds each text of a NameStatus, in characters: a domain has up to 100.
+const maxNameText = 1000
+
+// Status returns the cause as it is stored in a condition.
+func (c NameCause) Status() NameStatus {
+	bound := func(s string) string { return shorten(s, maxNameText) }
+	return NameStatus{Name: c.Name, Reason: Reason(c.Cause.Code),
+		Message: bound(c.Cause.Summary), Observed: bound(c.Cause.Observed),
+		ObservedCount: c.Cause.Count, Expected: bound(c.Cause.Expected), Fix: bound(c.Cause.Fix)}
+}
+
+// NotReady returns the names that are not ready according to a false condition of the domain.
+func (d *Domain) NotReady(c Condition) []NameStatus {
+	if len(c.Names) > 0 || len(d.Targets) > 0 || c.Status != ConditionFalse || !IsCause(c.Reason) {
+		return c.Names
+	}
+	return []NameStatus{{Name: d.Name, Reason: c.Reason, Message: c.Message, Observed: c.Observed,
+		ObservedCount: c.ObservedCount, Expected: c.Expected, Fix: c.Fix}}
 }
 
 // IsRequested reports whether the renewal was requested, and is in progress or waits for the

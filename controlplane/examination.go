@@ -153,3 +153,17 @@ func stricter(a, b CAAFinding) CAAFinding {
 func dnssecWeight(state string) int {
 	return slices.Index([]string{DNSSECSecure, DNSSECInsecure, DNSSECUnknown, DNSSECBogus}, state)
 }
+
+// Undelegated returns the names whose delegation was not verified, the most important first.
+func (e DomainExamination) Undelegated() []NameCause {
+	var out []NameCause
+	for _, n := range e.Names {
+		if !n.Delegation.OK() {
+			out = append(out, NameCause{n.Name, n.Delegation})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b NameCause) int {
+		return cmp.Compare(a.Cause.weight(), b.Cause.weight())
+	})
+	return out
+}

@@ -252,6 +252,20 @@ func (a *API) ifVersion(ctx context.Context, ref string, header *IfMatch) (strin
 	return d.ID, d.Version, nil
 }
 
+// namesBody converts the names of a condition to their API representation, nil without names.
+func namesBody(names []controlplane.NameStatus) *[]NameStatus {
+	if len(names) == 0 {
+		return nil
+	}
+	body := make([]NameStatus, len(names))
+	for i, n := range names {
+		body[i] = NameStatus{Name: n.Name, Reason: string(n.Reason), Message: n.Message,
+			Observed: optional(n.Observed), ObservedCount: optional(n.ObservedCount),
+			Expected: optional(n.Expected), Fix: optional(n.Fix)}
+	}
+	return &body
+}
+
 // domainBody converts a domain to its API representation.
 func (a *API) domainBody(d *controlplane.Domain) Domain {
 	labels := Labels(d.Labels)
@@ -264,6 +278,7 @@ func (a *API) domainBody(d *controlplane.Domain) Domain {
 			Reason: string(c.Reason), Message: c.Message,
 			Observed: optional(c.Observed), ObservedCount: optional(c.ObservedCount),
 			Expected: optional(c.Expected), Fix: optional(c.Fix),
+			Names:         namesBody(d.NotReady(c)),
 			LastCheckedAt: utc(c.LastCheckedAt), NextCheckAt: utc(c.NextCheckAt)}
 		if len(c.ACME) > 0 {
 			_ = json.Unmarshal(c.ACME, &conditions[i].Acme) // validated before it was stored

@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
@@ -199,13 +200,13 @@ func (w *work) deferForDNS(
 	showDNS(d, seen, &next)
 	switch {
 	case d.HasCertificate(now):
-		d.SetCondition(condition(controlplane.RenewalOnTrack, cause, "Renewal pending: ", now,
+		d.SetCondition(conditionOf(controlplane.RenewalOnTrack, seen, "Renewal pending: ", now,
 			&next))
 	case seen.Transient() && d.Status != controlplane.DomainError: // the previous status stays
 	default:
 		d.Status, d.StatusReason = controlplane.DomainPendingCNAME, controlplane.Reason(cause.Code)
 		if seen.Delegation.OK() {
-			d.SetCondition(condition(controlplane.CertificateReady, cause, "Certificate pending: ",
+			d.SetCondition(conditionOf(controlplane.CertificateReady, seen, "Certificate pending: ",
 				now, &next))
 		}
 	}
@@ -239,31 +240,47 @@ func (w *work) rehearsalFailed(
 			"code": cause.Code})}
 	showDNS(d, seen, nil)
 	if !isSuspended(d) { // a suspension takes precedence
-		d.SetCondition(condition(controlplane.RenewalOnTrack, cause,
+		d.SetCondition(conditionOf(controlplane.RenewalOnTrack, seen,
 			"The next renewal would fail: ", now, d.RenewAt))
 	}
 	return k
 }
 
-// verified returns the audit entry of a delegation that was verified, and was not before.
+// verified returns the audit entry of a domain whose names are delegated, and were not before. With
+// several names, it has those that were not ready.
 func (w *work) verified(d *controlplane.Domain, now time.Time) []controlplane.AuditEntry {
-	return w.about(d, controlplane.ActionDNSVerified,
-		map[string]any{"target": w.DelegationOf(d).Target}, now)
+	details := map[string]any{"target": w.DelegationOf(d).Target}
+	if len(d.Targets) > 0 {
+		details["names"] = slices.DeleteFunc(d.Bases(),
+			func(name string) bool { return !notReady(d, name) })
+	}
+	return w.about(d, controlplane.ActionDNSVerified, details, now)
 }
 
-// broken returns the audit entry of a domain with a certificate whose delegation no longer works,
-// at the first check that finds it.
+// broken returns the audit entry of a domain with a certificate of which a delegation no longer
+// works, at the first check that finds it. With several names, it has those that broke.
 func (w *work) broken(
 	d *controlplane.Domain, seen controlplane.DomainExamination, now time.Time,
 ) []controlplane.AuditEntry {
-	if !d.HasCertificate(now) || seen.Transient() || seen.Delegation.OK() ||
-		d.Condition(controlplane.DNSReady).Status != controlplane.ConditionTrue {
+	if !d.HasCertificate(now) {
 		return nil
 	}
-	cause := seen.Cause()
-	return w.about(d, controlplane.ActionDelegationBroken,
-		map[string]any{"code": cause.Code, "observed": cause.Observed,
-			"observed_count": cause.Count, "expected": cause.Expected, "fix": cause.Fix}, now)
+	var names []controlplane.NameStatus
+	for _, n := range seen.Undelegated() {
+		if !n.Cause.Transient() && !notReady(d, n.Name) {
+			names = append(names, n.Status())
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	first := names[0]
+	details := map[string]any{"code": first.Reason, "observed": first.Observed,
+		"observed_count": first.ObservedCount, "expected": first.Expected, "fix": first.Fix}
+	if len(d.Targets) > 0 {
+		details["names"] = names
+	}
+	return w.about(d, controlplane.ActionDelegationBroken, details, now)
 }
 
 // abandonChecks ends the checks of a domain until one is requested.
@@ -278,7 +295,8 @@ func (w *work) abandonChecks(
 		Entries: w.about(d, controlplane.ActionDelegationTimeout,
 			map[string]any{"code": cause.Code, "fix": cause.Fix}, now),
 		Outcome: postgres.Abandoned(controlplane.ReasonDelegationTimeout,
-			"The CNAME was not found within 30 days. "+cause.Summary)}
+			"The CNAME was not found within 30 days. "+cause.Summary+
+				alsoNotReady(len(seen.Missing)-1))}
 }
 
 // about returns an audit entry of the worker about the domain.

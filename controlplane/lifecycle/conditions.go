@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
@@ -19,6 +20,7 @@ func showDNS(d *controlplane.Domain, seen controlplane.DomainExamination, next *
 	}
 	g := seen.Delegation
 	c := condition(controlplane.DNSReady, g, "", g.CheckedAt.Truncate(time.Microsecond), next)
+	listNames(&c, seen, seen.Undelegated())
 	switch {
 	case g.OK():
 		c.Status, c.Reason = controlplane.ConditionTrue, controlplane.ReasonDelegated
@@ -101,6 +103,50 @@ func condition(
 		Reason: controlplane.Reason(g.Code), Message: prefix + g.Summary,
 		Observed: g.Observed, ObservedCount: g.Count, Expected: g.Expected, Fix: g.Fix,
 		LastCheckedAt: &now, NextCheckAt: next}
+}
+
+// conditionOf is condition for the causes of a domain's names.
+func conditionOf(
+	t controlplane.ConditionType, seen controlplane.DomainExamination, prefix string,
+	now time.Time, next *time.Time,
+) controlplane.Condition {
+	c := condition(t, seen.Cause(), prefix, now, next)
+	listNames(&c, seen, seen.Missing)
+	return c
+}
+
+// listNames adds the names that are not ready to a condition of a domain with several names.
+func listNames(
+	c *controlplane.Condition, seen controlplane.DomainExamination, causes []controlplane.NameCause,
+) {
+	if len(seen.Names) == 1 {
+		return
+	}
+	c.Message += alsoNotReady(len(causes) - 1)
+	for _, cause := range causes {
+		c.Names = append(c.Names, cause.Status())
+	}
+}
+
+// alsoNotReady returns a sentence about further names that are not ready.
+func alsoNotReady(more int) string {
+	switch {
+	case more <= 0:
+		return ""
+	case more == 1:
+		return " Another name is not ready."
+	}
+	return fmt.Sprintf(" %d other names are not ready.", more)
+}
+
+// notReady reports whether a name of the domain was not ready according to its last check.
+func notReady(d *controlplane.Domain, name string) bool {
+	c := d.Condition(controlplane.DNSReady)
+	if len(c.Names) > 0 {
+		return slices.ContainsFunc(c.Names,
+			func(n controlplane.NameStatus) bool { return n.Name == name })
+	}
+	return c.Status != controlplane.ConditionTrue
 }
 
 // showFailure writes a job's failure into the domain. next is the next attempt, nil if none is

@@ -232,8 +232,11 @@ func (w *work) preflight(ctx context.Context, done bool) (bool, error) {
 		if !done && !seen.OK() {
 			return t.Conclude(ctx, w.claim, w.deferForDNS(d, seen, now), now)
 		}
-		news := !done && d.Condition(controlplane.DNSReady).Status != controlplane.ConditionTrue
+		var news []controlplane.AuditEntry
 		if !done {
+			if d.Condition(controlplane.DNSReady).Status != controlplane.ConditionTrue {
+				news = w.verified(d, now)
+			}
 			showDNS(d, seen, nil)
 			d.CheckAttempts = 0
 		}
@@ -241,10 +244,10 @@ func (w *work) preflight(ctx context.Context, done bool) (bool, error) {
 			showIssuing(d, now)
 		}
 		w.domain = d
-		if err := t.SaveDomain(ctx, d, now); err != nil || !news {
+		if err := t.SaveDomain(ctx, d, now); err != nil || len(news) == 0 {
 			return err
 		}
-		return t.Audit(ctx, w.verified(d, now)...)
+		return t.Audit(ctx, news...)
 	})
 	return done || seen.OK(), err
 }

@@ -61,6 +61,32 @@ func (s *Service) targetsOf(orgID, name string, additional []string) map[string]
 	return targets
 }
 
+// showUnchecked shows that added names were not checked yet.
+func showUnchecked(d, old *controlplane.Domain, now time.Time) {
+	c := d.Condition(controlplane.DNSReady)
+	var added []controlplane.NameStatus
+	for _, name := range slices.Sorted(maps.Keys(d.Targets)) {
+		if old.Targets[name] == "" {
+			added = append(added, controlplane.NameStatus{Name: name,
+				Reason: controlplane.ReasonCNAMEUnchecked, Message: "The CNAME of " +
+					rules.ChallengeName(name) + " has not been checked yet."})
+		}
+	}
+	switch {
+	case len(added) == 0:
+		return
+	case c.Status == controlplane.ConditionTrue:
+		c = controlplane.Condition{Type: controlplane.DNSReady,
+			Status: controlplane.ConditionUnknown, Reason: controlplane.ReasonCNAMEUnchecked,
+			Message: added[0].Message + alsoNotReady(len(added)-1), LastCheckedAt: c.LastCheckedAt,
+			NextCheckAt: &now}
+	case len(c.Names) == 0:
+		return // none is ready
+	}
+	c.Names = append(c.Names, added...)
+	d.SetCondition(c)
+}
+
 // recheckNames starts a DNS check if the domain needs other delegations than before, or if it can
 // be issued for a part of its names now. The domain must be saved afterwards.
 func (s *Service) recheckNames(
@@ -86,6 +112,7 @@ func (s *Service) recheckNames(
 			controlplane.ReasonCNAMEUnchecked
 	}
 	d.CheckSince, d.CheckAttempts = now, 0
+	showUnchecked(d, old, now)
 	showDue(d, controlplane.JobDNSCheck, now, now)
 	return nil
 }

@@ -85,6 +85,9 @@ func (s *Service) warn(
 			"hours_left": math.Floor(left), "days_left": math.Floor(left / 24),
 			"auto_renew": d.AutoRenew, "reason": track.Reason, "message": track.Message + " " +
 				expiresAt(w.NotAfter), "fix": track.Fix}
+		if len(track.Names) > 0 {
+			entry.Details["names"] = track.Names
+		}
 		return t.Audit(ctx, entry)
 	})
 	return warned, err
