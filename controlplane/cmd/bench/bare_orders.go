@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/binary"
-	"fmt"
 	"io"
 	"net"
 	"slices"
@@ -77,10 +76,10 @@ func (b *bareOrders) stop() {
 	_ = b.txt.listener.Close()
 }
 
-// issue gets n certificates with limited concurrency. It returns the certificates per second and
-// the milliseconds that each took.
+// issue gets n certificates of the given number of names with limited concurrency. It returns the
+// certificates per second and the milliseconds that each took.
 func (b *bareOrders) issue(
-	ctx context.Context, n, parallel int,
+	ctx context.Context, n, parallel, names int,
 ) (perSecond float64, took []float64, err error) {
 	took = make([]float64, n)
 	start := time.Now()
@@ -90,7 +89,7 @@ func (b *bareOrders) issue(
 		g.Go(func() error {
 			at := time.Now()
 			o := &controlplane.Order{CA: "bare",
-				Names:   []string{fmt.Sprintf("n%d.example.com", b.serial.Add(1))},
+				Names:   namesOf(int(b.serial.Add(1)), names).all(),
 				KeyType: controlplane.KeyEC256}
 			if err := b.engine.Prepare(ctx, o, nil); err != nil {
 				return err

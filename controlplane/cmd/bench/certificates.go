@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -29,8 +30,26 @@ type pipeline struct {
 	token    string
 	db       *pgx.Conn
 	serial   int
-	names    []string // delegated, for the next round
+	domains  []certificateNames // delegated, for the next round
+	ratio    float64            // to the limit, of certificates of one name, 8 at a time
 }
+
+// certificateNames are the names of one certificate.
+type certificateNames struct {
+	name       string
+	additional []string
+}
+
+// namesOf returns the names of the certificate with a number: n1.example.com, a1.n1.example.com, ….
+func namesOf(serial, count int) certificateNames {
+	c := certificateNames{name: fmt.Sprintf("n%d.example.com", serial)}
+	for i := range count - 1 {
+		c.additional = append(c.additional, fmt.Sprintf("a%d.%s", i+1, c.name))
+	}
+	return c
+}
+
+func (c certificateNames) all() []string { return append([]string{c.name}, c.additional...) }
 
 // certificates measures certificates per second at a given concurrency, from the call that adds a
 // domain to the response that shows it as active. The limit is the order engine alone.
@@ -51,13 +70,13 @@ func certificates(b *bench, items []string) error {
 	}
 	defer bare.stop()
 	// The first order registers the account and opens persistent connections.
-	if err := p.delegate(4); err != nil {
+	if err := p.delegate(4, 1); err != nil {
 		return err
 	}
 	if _, _, err := p.issue(4); err != nil {
 		return err
 	}
-	if _, _, err := bare.issue(b.ctx, 4, 4); err != nil {
+	if _, _, err := bare.issue(b.ctx, 4, 4, 1); err != nil {
 		return err
 	}
 	for _, item := range items {
@@ -88,12 +107,27 @@ func (p *pipeline) close() {
 	_ = p.db.Close(p.ctx)
 }
 
+// namesAtATime is the concurrency of the certificates of several names.
+const namesAtATime = 8
+
 func (b *bench) certificatesAtATime(p *pipeline, bare *bareOrders, item string) error {
-	parallel, err := strconv.Atoi(item)
+	what, number := "certificates, "+item+" at a time", item
+	parallel, names := 0, 1
+	count, several := strings.CutPrefix(item, "names-")
+	if several {
+		what, number = fmt.Sprintf("certificates of %s names, %d at a time", count, namesAtATime), count
+	}
+	value, err := strconv.Atoi(number)
 	if err != nil {
 		return err
 	}
+	if parallel = value; several {
+		parallel, names = namesAtATime, value
+	}
 	n := max(pick(b.options.quick, 8, 25), pick(b.options.quick, 3, 5)*parallel)
+	if names > 10 {
+		n = parallel
+	}
 	var ours, limit, seen, alone []float64
 	var cpu [2][]float64 // of this process
 	var database []float64
@@ -103,7 +137,7 @@ func (b *bench) certificatesAtATime(p *pipeline, bare *bareOrders, item string) 
 	}
 	err = b.interleave("certificates/"+item,
 		func(int) error {
-			if err := p.delegate(n); err != nil {
+			if err := p.delegate(n, names); err != nil {
 				return err
 			}
 			before, postgres := cpuTime(), p.postgresCPU()
@@ -115,7 +149,7 @@ func (b *bench) certificatesAtATime(p *pipeline, bare *bareOrders, item string) 
 		},
 		func(int) error {
 			before := cpuTime()
-			rate, took, err := bare.issue(b.ctx, n, parallel)
+			rate, took, err := bare.issue(b.ctx, n, parallel, names)
 			used(&cpu[1], before)
 			limit, alone = append(limit, rate), append(alone, took...)
 			return err
@@ -124,52 +158,63 @@ func (b *bench) certificatesAtATime(p *pipeline, bare *bareOrders, item string) 
 		return err
 	}
 	var rate, p50, p99 target
-	switch parallel {
-	case 1:
+	switch {
+	case several && p.ratio > 0: // a further name costs at most what it costs in the limit
+		rate = ratioAtLeast(p.ratio)
+	case several:
+	case parallel == 1:
 		p50, p99 = atMost(100, "ms"), atMost(300, "ms")
-	case 32:
+	case parallel == namesAtATime:
+		p.ratio = median(ours) / median(limit)
+	case parallel == 32:
 		rate = ratioAtLeast(0.5)
 	}
-	b.table.add("certificates, "+item+" at a time", "/s", ours, limit, rate)
-	b.table.add("certificates, "+item+" at a time, CPU each", "ms", cpu[0], cpu[1], target{})
-	b.table.add("certificates, "+item+" at a time, CPU of Postgres each", "ms", database, nil,
-		target{})
-	b.table.addPooled("CNAME seen → active, "+item+" at a time, p50", 50, seen, alone, p50)
-	b.table.addPooled("CNAME seen → active, "+item+" at a time, p99", 99, seen, alone, p99)
+	b.table.add(what, "/s", ours, limit, rate)
+	b.table.add(what+", CPU each", "ms", cpu[0], cpu[1], target{})
+	b.table.add(what+", CPU of Postgres each", "ms", database, nil, target{})
+	latency := strings.Replace(what, "certificates", "CNAME seen → active", 1)
+	b.table.addPooled(latency+", p50", 50, seen, alone, p50)
+	b.table.addPooled(latency+", p99", 99, seen, alone, p99)
 	return nil
 }
 
-// delegate creates the CNAMEs of n new domains, as the API specifies them.
-func (p *pipeline) delegate(n int) error {
-	p.names = make([]string, n)
-	for i := range p.names {
+// delegate creates the CNAMEs of n new domains with the given number of names each, as the API
+// specifies them.
+func (p *pipeline) delegate(n, names int) error {
+	p.domains = make([]certificateNames, n)
+	for i := range p.domains {
 		p.serial++
-		p.names[i] = fmt.Sprintf("n%d.example.com", p.serial)
-		var record controlplane.Record
-		if _, err := p.call(p.ctx, http.MethodGet, "/api/delegation?name="+
-			url.QueryEscape(p.names[i]), nil, nil, &record); err != nil {
-			return err
-		}
-		if err := p.dev.Playground.Set(record.Name, record.Type, []string{record.Target},
-			60); err != nil {
-			return err
+		p.domains[i] = namesOf(p.serial, names)
+		for _, name := range p.domains[i].all() {
+			if err := p.createCNAME(name); err != nil {
+				return err
+			}
 		}
 	}
 	time.Sleep(200 * time.Millisecond) // exclude the playground's file write from the measurement
 	return nil
 }
 
+func (p *pipeline) createCNAME(name string) error {
+	var record controlplane.Record
+	if _, err := p.call(p.ctx, http.MethodGet, "/api/delegation?name="+url.QueryEscape(name), nil,
+		nil, &record); err != nil {
+		return err
+	}
+	return p.dev.Playground.Set(record.Name, record.Type, []string{record.Target}, 60)
+}
+
 // issue gets certificates for the delegated domains with limited concurrency. It returns the
 // certificates per second, and for each the milliseconds from detection of the CNAME to the active
 // domain.
 func (p *pipeline) issue(parallel int) (perSecond float64, seen []float64, err error) {
-	ids := make([]string, len(p.names))
+	ids := make([]string, len(p.domains))
 	start := time.Now()
 	g, ctx := errgroup.WithContext(p.ctx)
 	g.SetLimit(parallel)
-	for i := range p.names {
+	for i := range p.domains {
 		g.Go(func() (err error) {
-			ids[i], err = p.addAndWait(ctx, p.names[i])
+			ids[i], err = p.addAndWait(ctx, p.domains[i].name, p.domains[i].additional...)
 			return err
 		})
 	}
@@ -199,20 +244,27 @@ type addedDomain struct {
 }
 
 // addAndWait adds a domain, waits until it is active, and returns its ID.
-func (p *pipeline) addAndWait(ctx context.Context, name string) (string, error) {
+func (p *pipeline) addAndWait(
+	ctx context.Context, name string, additional ...string,
+) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	d, err := p.add(ctx, name)
+	d, err := p.add(ctx, name, additional...)
 	if err != nil {
 		return "", err
 	}
 	return d.ID, p.waitActive(ctx, name, d)
 }
 
-func (p *pipeline) add(ctx context.Context, name string) (*addedDomain, error) {
-	d := new(addedDomain)
+func (p *pipeline) add(
+	ctx context.Context, name string, additional ...string,
+) (*addedDomain, error) {
+	d, body := new(addedDomain), map[string]any{"name": name}
+	if len(additional) > 0 {
+		body["additional_names"] = additional
+	}
 	var err error
-	d.etag, err = p.call(ctx, http.MethodPost, "/api/domains", nil, map[string]any{"name": name}, d)
+	d.etag, err = p.call(ctx, http.MethodPost, "/api/domains", nil, body, d)
 	return d, err
 }
 

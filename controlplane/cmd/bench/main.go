@@ -40,7 +40,7 @@ type figure struct {
 
 func figures() []figure {
 	return []figure{
-		{"certificates", []string{"1", "8", "32"}, certificates},
+		{"certificates", []string{"1", "8", "32", "names-10", "names-100"}, certificates},
 		{"api", []string{"get", "create"}, apiRequests},
 		{"lists", []string{"last"}, lists},
 		{"listeners", []string{"events"}, listeners},

@@ -83,7 +83,7 @@ func (q *quiet) close() {
 // them have finished.
 func (q *quiet) measure(length time.Duration) (experience, error) {
 	var e experience
-	if err := q.delegate(int(length / quietPostEvery)); err != nil {
+	if err := q.delegate(int(length/quietPostEvery), 1); err != nil {
 		return e, err
 	}
 	q.hooks.take()
@@ -104,16 +104,16 @@ func (q *quiet) measure(length time.Duration) (experience, error) {
 		})
 	})
 	g.Go(func() error {
-		return atIntervals(ctx, g, quietPostEvery, len(q.names), func(i int) error {
+		return atIntervals(ctx, g, quietPostEvery, len(q.domains), func(i int) error {
 			ctx, cancel := context.WithTimeout(ctx, time.Minute)
 			defer cancel()
 			at := time.Now()
-			d, err := q.add(ctx, q.names[i])
+			d, err := q.add(ctx, q.domains[i].name)
 			if err != nil {
 				return err
 			}
 			took(&e.post, at)
-			err = q.waitActive(ctx, q.names[i], d)
+			err = q.waitActive(ctx, q.domains[i].name, d)
 			took(&e.active, at)
 			return err
 		})
@@ -122,7 +122,7 @@ func (q *quiet) measure(length time.Duration) (experience, error) {
 		return e, err
 	}
 	var err error
-	e.webhook, err = q.hooks.await(q.ctx, eventsOfADomain*len(q.names))
+	e.webhook, err = q.hooks.await(q.ctx, eventsOfADomain*len(q.domains))
 	return e, err
 }
 

@@ -144,18 +144,18 @@ func (m *massRevocation) wait(what, sql string, want int) error {
 // newDomains adds n domains one by one, or until done is closed. It returns the milliseconds until
 // each was active.
 func (m *massRevocation) newDomains(n int, done <-chan struct{}) ([]float64, error) {
-	if err := m.delegate(n); err != nil {
+	if err := m.delegate(n, 1); err != nil {
 		return nil, err
 	}
 	var took []float64
-	for _, name := range m.names {
+	for _, d := range m.domains {
 		select {
 		case <-done:
 			return took, nil
 		case <-time.After(revocationPause):
 		}
 		start := time.Now()
-		if _, err := m.addAndWait(m.ctx, name); err != nil {
+		if _, err := m.addAndWait(m.ctx, d.name); err != nil {
 			return nil, err
 		}
 		took = append(took, ms(time.Since(start)))
