@@ -220,6 +220,28 @@ data "dcvaas_certificate" "test" {
 	)
 }
 
+// A wait that times out names the records that are missing, and no others.
+func TestAccDomainValidation_missingNames(t *testing.T) {
+	a := newAcc(t)
+	name := a.domain()
+	a.delegate(name)
+	a.delegate("www." + name)
+	config := a.namesConfig(name, "", "www."+name, "shop."+name) + `
+resource "dcvaas_domain_validation" "test" {
+  domain_id = dcvaas_domain.test.id
+  timeouts  = { create = "5s" }
+}`
+	missing, err := a.client.Delegation(t.Context(), "shop."+name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.run(
+		resource.TestStep{Config: config, ExpectError: message("Required record: " + missing.Name +
+			" CNAME " + missing.Target)},
+		resource.TestStep{Config: a.config("# an error must not come last")},
+	)
+}
+
 // The data sources have the records and the results of their checks.
 func TestAccDomain_additionalNamesDataSources(t *testing.T) {
 	a := newAcc(t).organization(t)
