@@ -15,6 +15,16 @@ resource "dcvaas_domain" "shop" {
   }
 }
 
+# One certificate for several names. A change of one name changes one record.
+resource "dcvaas_domain" "site" {
+  name             = "site.example.com"
+  additional_names = ["www.site.example.com", "*.site.example.net"]
+}
+
+output "site_records" {
+  value = { for name, d in dcvaas_domain.site.delegations : d.name => d.target }
+}
+
 # The records of many domains, known at plan time.
 resource "dcvaas_domain" "customers" {
   for_each = toset(["customer-a.example.net", "customer-b.example.net"])
