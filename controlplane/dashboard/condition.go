@@ -17,9 +17,33 @@ type conditionView struct {
 	Observed string
 	Expected string
 	Fix      string
+	Names    []conditionName // further names that are not ready
 	ACME     *acmeProblem
 	Checked  moment
 	Next     step // always has a text
+}
+
+// conditionName is one of several names that are not ready. What is wrong with its record is with
+// the records.
+type conditionName struct{ Name, Title, Message, Fix string }
+
+// conditionNames returns the names of a condition after the first, which the condition is about.
+// Those of DNSReady are with the records.
+func conditionNames(c controlplane.Condition) []conditionName {
+	if c.Type == controlplane.DNSReady || len(c.Names) < 2 {
+		return nil
+	}
+	var names []conditionName
+	for _, n := range c.Names[1:] {
+		name := conditionName{Name: n.Name, Title: reason(n.Reason)}
+		switch n.Reason {
+		case controlplane.CauseCAAForbids, controlplane.CauseCAALookupFailed,
+			controlplane.CauseDNSSECBogus:
+			name.Message, name.Fix = n.Message, n.Fix
+		}
+		names = append(names, name)
+	}
+	return names
 }
 
 // conditions returns the conditions of a domain. Texts that the summary states are not repeated.
@@ -30,11 +54,12 @@ func (v *visit) conditions(d *controlplane.Domain, s controlplane.Summary) []con
 		view := conditionView{ID: "condition-" + string(k.Type), Title: k.Title,
 			Pill: conditionPill(d, k.Type, s.State), Reason: string(c.Reason), Message: c.Message,
 			Observed: c.Observed, Expected: c.Expected, Fix: conditionFix(d, c),
-			ACME: newACMEProblem(string(k.Type), c.ACME), Checked: v.maybeAt(c.LastCheckedAt),
+			Names: conditionNames(c), ACME: newACMEProblem(string(k.Type), c.ACME), Checked: v.maybeAt(c.LastCheckedAt),
 			Next: v.nextCheck(d, c, s)}
 		if c.Status != controlplane.ConditionFalse &&
 			c.Reason != controlplane.ReasonChainNotOffered { // no problem
 			view.Observed, view.Expected, view.Fix, view.ACME = "", "", "", nil
+			view.Names = nil
 		}
 		if view.Message == "" {
 			view.Message = "Available after the first certificate is issued."

@@ -73,7 +73,7 @@ func TestDomainRecords(t *testing.T) {
 		"For example.com CNAME points elsewhere _acme-challenge.example.com points to "+
 			"old.example.net. Replace the record.", "For a.example.com Verified")
 
-	zone := s.get("/domains/"+d.ID+"/records.zone").want(http.StatusOK)
+	zone := s.get("/domains/" + d.ID + "/records.zone").want(http.StatusOK)
 	if want := "; Zone example.co.uk\n" +
 		"_acme-challenge.shop.example.co.uk. 300 IN CNAME " + target("shop.example.co.uk") + ".\n" +
 		"; Zone example.com\n" +
@@ -81,7 +81,7 @@ func TestDomainRecords(t *testing.T) {
 		"_acme-challenge.example.com. 300 IN CNAME " + target("example.com") + ".\n"; zone.body != want {
 		t.Errorf("zone file:\n%s\nwant:\n%s", zone.body, want)
 	}
-	list := s.get("/domains/"+d.ID+"/records.csv").want(http.StatusOK)
+	list := s.get("/domains/" + d.ID + "/records.csv").want(http.StatusOK)
 	if want := "zone,name,type,ttl,value\n" +
 		"example.co.uk,_acme-challenge.shop.example.co.uk,CNAME,300," +
 		target("shop.example.co.uk") + "\n" +
@@ -91,6 +91,24 @@ func TestDomainRecords(t *testing.T) {
 		t.Errorf("CSV:\n%s\nwant:\n%s", list.body, want)
 	}
 	s.get("/domains/" + d.ID + "/records.txt").want(http.StatusNotFound)
+}
+
+// A condition lists the names that are not ready. What is wrong with a record is with the records.
+func TestNamesThatAreNotReady(t *testing.T) {
+	s := newSignedIn(t)
+	d := s.addNames("example.com", "www.example.com", "example.net")
+	s.change(d, func(d *controlplane.Domain) {
+		d.SetCondition(controlplane.Condition{Type: controlplane.RenewalOnTrack, Status: "false",
+			Reason: controlplane.CauseCNAMEMismatch, Message: "www.example.com is wrong.",
+			Names: []controlplane.NameStatus{
+				{Name: "www.example.com", Reason: controlplane.CauseCNAMEMismatch, Message: "www.example.com is wrong."},
+				{Name: "example.com", Reason: controlplane.CauseCNAMEMissing, Message: "It is missing."},
+				{Name: "example.net", Reason: controlplane.CauseCAAForbids, Message: "CAA forbids both.",
+					Fix: "Allow one."}}})
+	})
+	s.get("/domains/"+d.ID).want(http.StatusOK, "www.example.com is wrong.",
+		"example.com : CNAME not found", "example.net : CA forbidden by CAA records CAA forbids both. Allow one.").
+		hasNot("It is missing.")
 }
 
 func TestChangeNames(t *testing.T) {
