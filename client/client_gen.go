@@ -3267,8 +3267,11 @@ type ListDomainsParams struct {
 	// Cursor `next_cursor` of the previous page. It is valid only for the same filters and order.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// Q Part of the name, in A-labels or Unicode.
-	Q      *string       `form:"q,omitempty" json:"q,omitempty"`
+	// Q Part of any of the names, in A-labels or Unicode.
+	Q *string `form:"q,omitempty" json:"q,omitempty"`
+
+	// Name Only domains with this name in their certificate: `name`, its wildcard, or an additional name, in any spelling.
+	Name   *string       `form:"name,omitempty" json:"name,omitempty"`
 	Status *DomainStatus `form:"status,omitempty" json:"status,omitempty"`
 
 	// ExpiresBefore Only domains whose certificate expires before this time.
@@ -8030,6 +8033,18 @@ func NewListDomainsRequest(server string, params *ListDomainsParams) (*http.Requ
 		if params.Q != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {

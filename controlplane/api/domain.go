@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"github.com/oapi-codegen/nullable"
 
@@ -27,10 +28,13 @@ func (a *API) ListDomains(
 	if filter.Sort == "" {
 		filter.Sort = "-created_at"
 	}
-	l := listing{Operation: "listDomains", Org: p.org(),
-		Filters: []any{filter.Query, filter.Label, filter.Status, filter.ExpiresBefore,
-			filter.Sort}}
 	var err error
+	if filter.Name, err = nameFilter(deref(q.Name)); err != nil {
+		return nil, err
+	}
+	l := listing{Operation: "listDomains", Org: p.org(),
+		Filters: []any{filter.Query, filter.Name, filter.Label, filter.Status,
+			filter.ExpiresBefore, filter.Sort}}
 	if filter.After, err = a.position(l, q.Cursor); err != nil {
 		return nil, err
 	}
@@ -44,6 +48,24 @@ func (a *API) ListDomains(
 	}
 	return ListDomains200JSONResponse{Data: data, HasMore: next != nil,
 		NextCursor: a.next(l, next)}, nil
+}
+
+// nameFilter returns a name in canonical form, with the "*." of a wildcard; "" means no filter. An
+// invalid name is an error, because the list would be empty otherwise.
+func nameFilter(name string) (string, error) {
+	base, wildcard := strings.CutPrefix(name, "*.")
+	if name == "" {
+		return "", nil
+	}
+	canonical, err := rules.CanonicalName(base)
+	if err != nil {
+		return "", fieldsError([]controlplane.FieldError{{Pointer: pointer("name"),
+			Code: codeInvalidParameter, Detail: "name is not a domain name."}}, nil)
+	}
+	if wildcard {
+		return "*." + canonical, nil
+	}
+	return canonical, nil
 }
 
 // CreateDomain implements POST /api/domains.

@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -334,4 +335,100 @@ func TestWaitForAChangeOfNames(t *testing.T) {
 		[]string{"b.example.net"}) {
 		t.Errorf("additional_names after the wait = %q, want the new one", names)
 	}
+}
+
+// A domain is found by a part of any of its names, and by each name in its certificate.
+func TestFindDomainsByAnyName(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	add := func(body map[string]any) string {
+		return w.do("POST", "/api/domains", body).is(201).string("id")
+	}
+	a := add(map[string]any{"name": "a.example.com",
+		"additional_names": []string{"*.shared.example.net", "bücher.example"}})
+	b := add(map[string]any{"name": "b.example.com", "wildcard": true,
+		"additional_names": []string{"shared.example.net"}})
+	restricted := as(w.newToken(w.org, lifecycle.NewToken{Scopes: controlplane.Scopes(),
+		DomainIDs: []string{b}}))
+	other := as(w.newTokenElsewhere(controlplane.Scopes()))
+	for query, want := range map[string][]string{
+		"q=SHARED":                {b, a},
+		"q=shared&sort=name":      {a, b},
+		"q=%C3%9CCH":              {a},
+		"q=ared.exa&q=":           nil,
+		"name=Shared.example.net": {b}, "name=*.shared.example.net.": {a},
+		"name=b%C3%BCcher.example": {a}, "name=xn--bcher-kva.example": {a},
+		"name=*.B.example.com": {b}, "name=*.a.example.com": {}, "name=b.example.com": {b},
+		"name=": {b, a}, "name=shared.example.net&q=a.example": {},
+	} {
+		if want == nil {
+			w.do("GET", "/api/domains?"+query, nil).problem(400, "invalid-parameter")
+			continue
+		}
+		got := w.do("GET", "/api/domains?"+query, nil).is(200).ids()
+		if !slices.Equal(got, want) && len(got)+len(want) > 0 {
+			t.Errorf("GET /api/domains?%s = %q, want %q", query, got, want)
+		}
+		got = w.do("GET", "/api/domains?"+query, nil, restricted).is(200).ids()
+		if slices.Contains(got, a) || slices.Contains(got, b) != slices.Contains(want, b) {
+			t.Errorf("GET /api/domains?%s of a token for one domain = %q", query, got)
+		}
+		if got := w.do("GET", "/api/domains?"+query, nil, other).is(200).ids(); len(got) > 0 {
+			t.Errorf("GET /api/domains?%s of another organization = %q, want none", query, got)
+		}
+	}
+	for _, name := range []string{"a..b", "*.*.example.com", "a b", "*"} {
+		w.do("GET", "/api/domains?name="+url.QueryEscape(name), nil).problem(400,
+			"invalid-parameter")
+	}
+	page := w.do("GET", "/api/domains?q=shared&limit=1", nil).is(200)
+	w.do("GET", "/api/domains?q=shared&name=shared.example.net&limit=1&cursor="+
+		page.string("next_cursor"), nil).problem(400, "invalid-cursor")
+}
+
+// A name moves from one domain to another, and its target is served throughout.
+func TestNameMovesBetweenDomains(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	add := func(name string, additional ...string) *answer {
+		return w.do("POST", "/api/domains", map[string]any{"name": name,
+			"additional_names": append([]string{}, additional...)}).is(201)
+	}
+	from, to := add("from.example.com", "www.example.net"), add("to.example.com")
+	change := func(d *answer, names ...string) *answer {
+		return w.do("PATCH", "/api/domains/"+d.string("id"),
+			map[string]any{"additional_names": append([]string{}, names...)}).is(200)
+	}
+	served := func(step, id string) {
+		t.Helper()
+		n := w.count(`SELECT count(*) FROM targets t JOIN delegations g ON g.target = t.label
+			WHERE g.name = 'www.example.net'`)
+		if n != 1 {
+			t.Errorf("%s: %d targets of the name are served, want 1", step, n)
+		}
+		if got := w.do("GET", "/api/domains?name=www.example.net", nil).is(200).ids(); !slices.Contains(
+			got, id) {
+			t.Errorf("%s: domains of the name = %q, want %s", step, got, id)
+		}
+	}
+	id := w.do("GET", "/api/delegations/www.example.net", nil).is(200).string("id")
+	notified := w.listen()
+	change(to, "www.example.net")
+	served("both", to.string("id"))
+	change(from)
+	served("moved", to.string("id"))
+	w.do("DELETE", "/api/domains/"+from.string("id"), nil).is(204)
+	served("the first is deleted", to.string("id"))
+	if again := w.do("GET", "/api/delegations/www.example.net", nil).is(200); again.string("id") != id {
+		t.Errorf("delegation after the move = %s, want %s", again.string("id"), id)
+	}
+	for _, n := range notified() {
+		target := from.records()["www.example.net unchecked -"]
+		label, _, _ := strings.Cut(target, ".")
+		if strings.Contains(n, label) {
+			t.Errorf("the name servers got %q, want nothing about the target", n)
+		}
+	}
+	change(to)
+	w.do("GET", "/api/delegations/www.example.net", nil).problem(404, "not-found")
 }

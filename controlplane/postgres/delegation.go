@@ -9,7 +9,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
@@ -113,19 +112,9 @@ func (q queries) ListDelegations(
 	}
 	l := newList(`SELECT `+delegationColumns+` FROM delegations g`, "g.org_id = @org_id",
 		delegationArgs(orgID, f.DomainIDs))
-	text := strings.ToLower(f.Query)
-	if !isASCII(text) {
-		text = rules.UnicodeName(text) // ASCII for text such as full-width letters
-	}
-	if !isASCII(text) {
-		ids, err := q.inUnicode(ctx, "delegations", orgID, text)
-		if err != nil {
-			return nil, nil, err
-		}
-		l.where(true, "g.id = ANY(@unicode_ids)", named{"unicode_ids": ids})
-	} else {
-		l.where(text != "", `g.name LIKE @pattern`,
-			named{"pattern": "%" + likeLiteral.Replace(text) + "%"})
+	if err := q.wherePart(ctx, l, orgID, f.Query, byPart{"g.id = ANY(@delegation_ids)",
+		"position(@part in g.name) > 0"}); err != nil {
+		return nil, nil, err
 	}
 	l.where(f.State != "", "g.state = @state", named{"state": string(f.State)})
 	l.where(f.Pinned != nil, "g.pinned = @pinned", named{"pinned": f.Pinned})
@@ -135,9 +124,6 @@ func (q queries) ListDelegations(
 	l.sorted(sort.sortKey, descending, f.After, f.Limit)
 	return readPage(ctx, q, l, scanDelegation, sort.position)
 }
-
-// likeLiteral escapes a text for a LIKE pattern.
-var likeLiteral = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 
 // AddDelegation stores a new delegation with its target. The transaction has locked the
 // organization, which has no delegation of that name.

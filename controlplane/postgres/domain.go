@@ -104,7 +104,8 @@ func domainKey(ref string) string {
 
 // DomainFilter selects the domains to list. The zero value lists all, newest first.
 type DomainFilter struct {
-	Query         string // part of the name, in A-labels or Unicode
+	Query         string // part of one of its names, in A-labels or Unicode
+	Name          string // one of the names in its certificate, in canonical form
 	Label         string // "key=value", or "key"
 	Status        controlplane.DomainStatus
 	ExpiresBefore *time.Time
@@ -140,50 +141,27 @@ var domainSorts = map[string]struct {
 func (q queries) ListDomains(
 	ctx context.Context, orgID string, f DomainFilter,
 ) ([]controlplane.Domain, *Cursor, error) {
-	text := ""
-	if !isASCII(f.Query) {
-		text = rules.UnicodeName(f.Query)
-		if isASCII(text) { // such as full-width letters
-			f.Query, text = text, ""
-		}
-	}
 	l, position, err := f.list(orgID)
 	if err != nil {
 		return nil, nil, err
 	}
-	if f.Query != "" && text == "" {
-		names, all, err := q.domainsNamed(ctx, orgID, f.Query)
-		if err != nil {
-			return nil, nil, err
-		}
-		l.where(all, "d.name = ANY(@names)", named{"names": names})
-		l.where(!all, nameContains, named{"query": strings.ToLower(f.Query)})
-	}
-	if text != "" {
-		ids, err := q.inUnicode(ctx, "domains", orgID, text)
-		if err != nil {
-			return nil, nil, err
-		}
-		l.where(true, "d.id = ANY(@unicode_ids)", named{"unicode_ids": ids})
+	if err := q.wherePart(ctx, l, orgID, f.Query, domainsByPart); err != nil {
+		return nil, nil, err
 	}
 	return readPage(ctx, q, l, scanDelegated, position)
 }
 
-const nameContains = "position(@query in d.name) > 0"
-
-// fewNames is how many domains a text in their names may select for them to be read by their names.
-const fewNames = 1000
-
-// domainsNamed returns the names of the organization's domains that contain a text, and whether
-// these are all of them: at most fewNames. It reads only the index of the names.
-func (q queries) domainsNamed(
-	ctx context.Context, orgID, text string,
-) (names []string, whole bool, err error) {
-	names, err = all(ctx, q, pgx.RowTo[string], `SELECT d.name FROM domains d WHERE d.org_id = @org_id AND `+
-		nameContains+` LIMIT @limit`,
-		named{"org_id": orgID, "query": strings.ToLower(text), "limit": fewNames + 1})
-	return names, len(names) <= fewNames, err
+// domainsByPart selects domains by the delegations that they use, or by their names.
+var domainsByPart = byPart{
+	delegations: "d.id IN (SELECT u.domain_id FROM domain_delegations u WHERE u.delegation_id = ANY(@delegation_ids))",
+	contains:    "(position(@part in d.name) > 0 OR position(@part in array_to_string(d.additional_names, ' ')) > 0)",
 }
+
+// whereName selects the domains with a name in their certificate. Each of them uses the delegation
+// of its base name.
+const whereName = `d.id IN (SELECT u.domain_id FROM delegations g JOIN domain_delegations u ON u.delegation_id = g.id
+		WHERE g.org_id = @org_id AND g.name = @base_name)
+	AND (d.name = @name OR @name = ANY(d.additional_names) OR d.wildcard AND '*.' || d.name = @name)`
 
 func (f DomainFilter) list(orgID string) (*list, func(controlplane.Domain) *Cursor, error) {
 	name, descending := strings.CutPrefix(cmp.Or(f.Sort, "-created_at"), "-")
@@ -203,6 +181,7 @@ func (f DomainFilter) list(orgID string) (*list, func(controlplane.Domain) *Curs
 	l.where(f.ExpiresBefore != nil, domainExpiry+" < @expires_before",
 		named{"expires_before": f.ExpiresBefore})
 	l.where(f.IDs != nil, "d.id = ANY(@ids)", named{"ids": f.IDs})
+	l.where(f.Name != "", whereName, named{"name": f.Name, "base_name": rules.BaseName(f.Name)})
 	l.sorted(sort.sortKey, descending, f.After, f.Limit)
 	return l, sort.position, nil
 }

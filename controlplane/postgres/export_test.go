@@ -21,6 +21,11 @@ func (s *Store) ExplainDomains(ctx context.Context, orgID string, f DomainFilter
 	return s.explain(ctx, l)
 }
 
+// ExplainPart returns the plan of the statement that finds a part of a name.
+func (s *Store) ExplainPart(ctx context.Context, orgID, text string) (string, error) {
+	return explain(ctx, s.db, selectNamed, pgx.QueryExecModeCacheDescribe, namedArgs(orgID, text))
+}
+
 // ExplainJobs returns the plan of the statement behind ListJobs.
 func (s *Store) ExplainJobs(ctx context.Context, orgID string, f JobFilter) (string, error) {
 	return s.explain(ctx, f.list(orgID))

@@ -20,7 +20,12 @@ func TestFiltersOfALargeOrganization(t *testing.T) {
 	d.exec(`UPDATE domains SET status = 'error' WHERE name = 'd7.example.com'`)
 	d.exec(`INSERT INTO jobs (id, org_id, domain_id, type, slot, status, queue, created_at)
 		SELECT 'job_' || md5(id), org_id, id, 'renewal', 'certificate', 'succeeded', 'bulk', created_at FROM domains`)
-	d.exec(`VACUUM ANALYZE domains`)
+	d.delegate()
+	d.exec(`UPDATE domains SET additional_names = '{*.seven.example.org}', targets = '{"seven.example.org": "77777777777777777777777777777777"}' WHERE name = 'd7.example.com'`)
+	d.exec(`INSERT INTO targets VALUES (repeat('7', 32), $1)`, d.org)
+	d.exec(`INSERT INTO delegations (id, org_id, name, target) VALUES ('dlg_7', $1, 'seven.example.org', repeat('7', 32))`, d.org)
+	d.exec(`INSERT INTO domain_delegations SELECT id, 'dlg_7' FROM domains WHERE name = 'd7.example.com'`)
+	d.exec(`VACUUM ANALYZE domains, delegations, domain_delegations`)
 	d.exec(`VACUUM ANALYZE jobs`)
 	soonest := time.Now().Add(30 * time.Second)
 	for _, c := range []struct {
@@ -52,13 +57,30 @@ func TestFiltersOfALargeOrganization(t *testing.T) {
 			t.Errorf("the filter does not read by %s, and touches %d blocks:\n%s", index, n, plan)
 		}
 	}
-	for query, want := range map[string]int{"d77.EXAMPLE": 1, "d777": 11, "absent": 0, "example": 50} {
-		got, _, err := d.ListDomains(t.Context(), d.org,
-			postgres.DomainFilter{Query: query, Limit: 50})
-		if d.must(err); len(got) != want {
-			t.Errorf("ListDomains(%q) = %d domains, want %d", query, len(got), want)
+	for query, want := range map[string]int{"d77.EXAMPLE": 1, "d777": 11, "absent": 0,
+		"seven.example": 1, "*.seven": 1, "EXAMPLE.org": 1, "example": 50, ".": 50} {
+		for range 7 { // a prepared statement gets another plan after five executions
+			got, _, err := d.ListDomains(t.Context(), d.org,
+				postgres.DomainFilter{Query: query, Limit: 50})
+			if d.must(err); len(got) != want {
+				t.Errorf("ListDomains(%q) = %d domains, want %d", query, len(got), want)
+			}
 		}
 	}
+	for _, text := range []string{"d77.example", "absent", "seven.example", "example", "."} {
+		plan, err := d.ExplainPart(t.Context(), d.org, text)
+		d.must(err)
+		if n := blocks(plan); n > 120 {
+			t.Errorf("the part %q of a name touches %d blocks:\n%s", text, n, plan)
+		}
+	}
+	plan, err := d.ExplainDomains(t.Context(), d.org,
+		postgres.DomainFilter{Name: "*.seven.example.org", Limit: 50})
+	d.must(err)
+	if n := blocks(plan); n > 50 {
+		t.Errorf("the filter by name touches %d blocks:\n%s", n, plan)
+	}
+
 }
 
 // The statement of a list is not prepared for any arguments: how many rows it reads depends on the

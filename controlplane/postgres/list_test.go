@@ -164,6 +164,23 @@ func TestListDomainsFilters(t *testing.T) {
 		"xn--mnchen-3ya.example", "muller.example", "xn--r8jz45g.xn--zckzah.example"} {
 		d.add(idn, name)
 	}
+	several := d.organization(5)
+	for name, additional := range map[string][]string{
+		"one.example.com": {"*.shared.test", "WWW.one.example.com"},
+		"two.example.com": {"shared.test", "xn--mller-kva.test"}, "three.example.com": nil} {
+		dom, j, a := newDomain(several, name)
+		dom.Wildcard = name == "three.example.com"
+		dom.Targets = make(map[string]string)
+		for i, one := range additional {
+			additional[i] = strings.ToLower(one)
+			base := strings.TrimPrefix(additional[i], "*.")
+			dom.Targets[base] = controlplane.Target(make([]byte, 32), several, base)
+		}
+		dom.AdditionalNames = additional
+		if ok, err := d.AddDomain(t.Context(), dom, j, a); !ok || err != nil {
+			t.Fatalf("AddDomain(%s) = %v, %v, want true", name, ok, err)
+		}
+	}
 	d.add(d.organization(5), "shop.example.com")
 	id := func(name string) string {
 		dom, err := d.Domain(t.Context(), d.org, name)
@@ -174,7 +191,7 @@ func TestListDomainsFilters(t *testing.T) {
 	for what, tt := range map[string]struct {
 		f    postgres.DomainFilter
 		want []string
-		idn  bool
+		idn  bool // of the organization with international names
 	}{
 		"Unicode": {postgres.DomainFilter{Query: "müller"},
 			[]string{"shop.xn--mller-kva.de", "xn--mller-kva.de"}, true},
@@ -248,6 +265,43 @@ func TestListDomainsFilters(t *testing.T) {
 		postgres.DomainFilter{Sort: "id; DROP TABLE domains", Limit: 1}); err == nil {
 		t.Error("ListDomains with an unknown sort key = nil, want an error")
 	}
+	for what, tt := range map[string]struct {
+		f    postgres.DomainFilter
+		want []string
+	}{
+		"part of an additional name": {postgres.DomainFilter{Query: "WW.one"},
+			[]string{"one.example.com"}},
+		"part of two domains' names": {postgres.DomainFilter{Query: "shared"},
+			[]string{"one.example.com", "two.example.com"}},
+		"part with a wildcard": {postgres.DomainFilter{Query: "*.shared.t"},
+			[]string{"one.example.com", "two.example.com"}},
+		"part of one's two names": {postgres.DomainFilter{Query: "one.example"},
+			[]string{"one.example.com"}},
+		"Unicode in an additional name": {postgres.DomainFilter{Query: "ller.MÜ"}, nil},
+		"Unicode":                       {postgres.DomainFilter{Query: "MÜLLER.te"}, []string{"two.example.com"}},
+		"name":                          {postgres.DomainFilter{Name: "shared.test"}, []string{"two.example.com"}},
+		"wildcard": {postgres.DomainFilter{Name: "*.shared.test"},
+			[]string{"one.example.com"}},
+		"own name": {postgres.DomainFilter{Name: "three.example.com"},
+			[]string{"three.example.com"}},
+		"own wildcard": {postgres.DomainFilter{Name: "*.three.example.com"},
+			[]string{"three.example.com"}},
+		"no own wildcard": {postgres.DomainFilter{Name: "*.one.example.com"}, nil},
+		"covered name":    {postgres.DomainFilter{Name: "a.three.example.com"}, nil},
+		"name and part": {postgres.DomainFilter{Name: "shared.test", Query: "one"},
+			nil},
+	} {
+		tt.f.Sort, tt.f.Limit = "name", 10
+		items, _, err := d.ListDomains(t.Context(), several, tt.f)
+		got := ids(items, func(dom controlplane.Domain) string { return dom.Name })
+		if err != nil || !slices.Equal(got, tt.want) {
+			t.Errorf("several names, %s: ListDomains = %q, %v, want %q", what, got, err, tt.want)
+		}
+		if other, _, err := d.ListDomains(t.Context(), d.org, tt.f); err != nil || len(other) > 0 {
+			t.Errorf("%s: ListDomains of another organization = %v, %v, want none", what, other,
+				err)
+		}
+	}
 	items, _, err := d.ListDomains(t.Context(), d.org, postgres.DomainFilter{Limit: 1})
 	if err != nil || len(items) != 1 {
 		t.Errorf("the zero sort: %v, %v", items, err)
@@ -260,15 +314,13 @@ func TestListDomainsReadsByIndex(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	d.exec(`ALTER TABLE domains DISABLE TRIGGER USER`)
-	d.exec(`ALTER TABLE delegations DISABLE TRIGGER USER`)
 	d.exec(`INSERT INTO domains (id, org_id, name, cname_target, status, created_at, expires_at)
 		SELECT 'dom_' || lpad(i::text, 26, '0'), $1, 'd' || i || '.example.com', md5(i::text), 'active', $2::timestamptz + i * interval '1 second', $2::timestamptz + i * interval '1 minute'
 		FROM generate_series(1, 10000) i`, d.org, start)
 	d.exec(`INSERT INTO organizations (id, name) VALUES ('org_other', 'x')`)
 	d.exec(`INSERT INTO domains (id, org_id, name, cname_target, status)
 		SELECT 'dom_o' || lpad(i::text, 25, '0'), 'org_other', 'd' || i || '.example.com', md5('o' || i), 'active' FROM generate_series(1, 10000) i`)
-	d.exec(`INSERT INTO targets SELECT cname_target, org_id FROM domains`)
-	d.exec(`INSERT INTO delegations (id, org_id, name, target) SELECT 'dlg_' || substr(id, 5), org_id, name, cname_target FROM domains`)
+	d.delegate()
 	d.exec(`VACUUM ANALYZE domains, delegations`)
 	for _, sort := range []string{"-created_at", "created_at", "name", "-name", "expires_at",
 		"-expires_at"} {

@@ -10,16 +10,21 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 )
 
-// inUnicode returns the IDs of an organization's rows of a table whose names contain a text in
-// Unicode, in the form of rules.UnicodeName. Names are stored in A-labels, which Postgres can't
-// convert, and the A-label of a part of a label is not a part of the label's A-label.
-func (q queries) inUnicode(ctx context.Context, table, orgID, text string) ([]string, error) {
-	rows, err := q.db.Query(ctx, `SELECT id, name FROM `+table+`
-		WHERE org_id = $1 AND position('xn--' in name) > 0`, orgID)
+// delegationsInUnicode returns the IDs of all of the organization's delegations whose names contain
+// a text in Unicode, in the form of rules.UnicodeName. Names are stored in A-labels, which Postgres
+// can't convert, and the A-label of a part of a label is not a part of the label's A-label. So it
+// reads the international names that have the same ASCII characters.
+func (q queries) delegationsInUnicode(
+	ctx context.Context, orgID, text string,
+) (ids []string, whole bool, err error) {
+	rows, err := q.db.Query(ctx, `SELECT id, name FROM delegations
+		WHERE org_id = @org_id AND name LIKE '%xn--%' AND name LIKE @pattern`,
+		pgx.QueryExecModeCacheDescribe,
+		named{"org_id": orgID, "pattern": containing(asciiPart(text))})
 	if err != nil {
-		return nil, translate(err, "", "")
+		return nil, false, translate(err, "", "")
 	}
-	ids := []string{}
+	ids = []string{}
 	var id, name string
 	_, err = pgx.ForEachRow(rows, []any{&id, &name}, func() error {
 		if strings.Contains(rules.UnicodeName(name), text) {
@@ -27,7 +32,26 @@ func (q queries) inUnicode(ctx context.Context, table, orgID, text string) ([]st
 		}
 		return nil
 	})
-	return ids, translate(err, "", "")
+	return ids, true, translate(err, "", "")
+}
+
+// asciiPart returns the longest text that the A-labels of every name with a text in Unicode
+// contain: an A-label starts with the ASCII characters of its label, in their order
+// (RFC 3492 §3.1).
+func asciiPart(text string) string {
+	longest := ""
+	for part := range strings.SplitSeq(text, ".") {
+		ascii := strings.Map(func(r rune) rune {
+			if r > unicode.MaxASCII {
+				return -1
+			}
+			return r
+		}, part)
+		if len(ascii) > len(longest) {
+			longest = ascii
+		}
+	}
+	return longest
 }
 
 func isASCII(s string) bool {

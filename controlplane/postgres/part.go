@@ -1,0 +1,68 @@
+package postgres
+
+import (
+	"context"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
+)
+
+// byPart is how a list is filtered by a part of the names of delegations.
+type byPart struct {
+	delegations string // condition on the IDs @delegation_ids
+	contains    string // the same for the text @part
+}
+
+// fewNames is how many delegations a part of their names may select for the rows of a list to be
+// found by them. Beyond it, the list is read in its order, and its first page is found soon.
+const fewNames = 1000
+
+// wherePart limits a list to the rows with a text in a name, in A-labels or Unicode. The "*." of a
+// wildcard is ignored, because it has the delegation of its base name.
+func (q queries) wherePart(
+	ctx context.Context, l *list, orgID, text string, by byPart,
+) error {
+	text = strings.TrimPrefix(strings.ToLower(text), "*.")
+	if !isASCII(text) {
+		text = rules.UnicodeName(text) // ASCII for text such as full-width letters
+	}
+	if text == "" {
+		return nil
+	}
+	find := q.delegationsNamed
+	if !isASCII(text) {
+		find = q.delegationsInUnicode
+	}
+	ids, whole, err := find(ctx, orgID, text)
+	if err != nil {
+		return err
+	}
+	l.where(whole, by.delegations, named{"delegation_ids": ids})
+	l.where(!whole, by.contains, named{"part": text})
+	return nil
+}
+
+// delegationsNamed returns the IDs of the organization's delegations with a text in their names,
+// and whether these are all of them: at most fewNames. The statement is planned with the text,
+// which decides between the index of parts of names and a scan that soon finds enough.
+func (q queries) delegationsNamed(
+	ctx context.Context, orgID, text string,
+) (ids []string, whole bool, err error) {
+	ids, err = all(ctx, q, pgx.RowTo[string], selectNamed, pgx.QueryExecModeCacheDescribe,
+		namedArgs(orgID, text))
+	return ids, len(ids) <= fewNames, err
+}
+
+const selectNamed = `SELECT g.id FROM delegations g WHERE g.org_id = @org_id AND g.name LIKE @pattern LIMIT @limit`
+
+func namedArgs(orgID, text string) named {
+	return named{"org_id": orgID, "pattern": containing(text), "limit": fewNames + 1}
+}
+
+// likeLiteral escapes a text for a LIKE pattern.
+var likeLiteral = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
+
+// containing returns a LIKE pattern for names that contain a text.
+func containing(text string) string { return "%" + likeLiteral.Replace(text) + "%" }
