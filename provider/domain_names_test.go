@@ -9,6 +9,8 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
@@ -146,7 +148,7 @@ func TestAccDomain_additionalNamesNullAndUnknown(t *testing.T) {
 	}
 	one := `["` + other + `"]`
 	a.run(step("null", knownvalue.Null()), step("[]", setOf()), step(one, setOf(other)),
-		step("[]", setOf()), step(one, setOf(other)), step("null", knownvalue.Null()))
+		step("null", knownvalue.Null()))
 	a.run(resource.TestStep{
 		Config: a.config(`resource "terraform_data" "in" { input = %q }
 
@@ -179,11 +181,11 @@ func TestAccDomain_additionalNamesRejected(t *testing.T) {
 	)
 }
 
-// A certificate covers all names, and a wait follows a change of them. The wait rejects a record
-// that none of the names has.
+// A certificate covers all names, also under another registered domain, and a wait follows a change
+// of them. The wait rejects a record that none of the names has.
 func TestAccDomain_additionalNamesIssued(t *testing.T) {
 	a := newAcc(t)
-	name, other := a.domain(), a.domain()
+	name, other := a.domain(), strings.Replace(a.domain(), ".acceptance.", ".elsewhere.", 1)
 	for _, n := range []string{name, "www." + name, other} {
 		a.delegate(n)
 	}
@@ -215,8 +217,8 @@ data "dcvaas_certificate" "test" {
 				name + " are:")},
 		resource.TestStep{Config: config("[]", "www."+name),
 			ConfigStateChecks: covers(name, "www."+name)},
-		resource.TestStep{Config: config("[]", "*."+other),
-			ConfigStateChecks: covers(name, "*."+other)},
+		resource.TestStep{Config: config("[]", "www."+name, "*."+other),
+			ConfigStateChecks: covers(name, "*."+other, "www."+name)},
 	)
 }
 
@@ -266,6 +268,46 @@ data "dcvaas_domains" "test" {
 		statecheck.ExpectKnownValue("data.dcvaas_domains.test",
 			at("domains").AtSliceIndex(0).AtMapKey("additional_names"), setOf("www."+name)),
 	}})
+}
+
+// A domain in a state of an earlier version of the provider, which had neither additional names nor
+// records by name, gets its records from the plan, also without a refresh.
+func TestDomainOfEarlierVersion(t *testing.T) {
+	a := newAcc(t)
+	d := a.added(a.domain())
+	r := a.rpc()
+	const kind = "dcvaas_domain"
+	typ := r.schemas.ResourceSchemas[kind].ValueType()
+	imported := r.imported(kind, d.Id)
+	read, err := r.ReadResource(t.Context(), &tfprotov6.ReadResourceRequest{TypeName: kind,
+		CurrentState: imported.State, Private: imported.Private})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.ok(read.Diagnostics)
+	old := r.changed(read.NewState, typ, map[string]any{"delegations": nil, "issue_partial": nil})
+	resp, err := r.PlanResourceChange(t.Context(), &tfprotov6.PlanResourceChangeRequest{
+		TypeName: kind, PriorState: old, Config: r.value(typ, map[string]any{"name": d.Name}),
+		ProposedNewState: old})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.ok(resp.Diagnostics)
+	if len(resp.RequiresReplace) > 0 {
+		t.Errorf("PlanResourceChange requires a replacement because of %v", resp.RequiresReplace)
+	}
+	decoded, err := resp.PlannedState.Unmarshal(typ)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !decoded.IsFullyKnown() {
+		t.Errorf("PlanResourceChange plans %s, want it known", decoded)
+	}
+	var records map[string]tftypes.Value
+	r.read(resp.PlannedState, typ, "delegations", &records)
+	if own, ok := records[d.Name]; len(records) != 1 || !ok || !own.IsFullyKnown() {
+		t.Errorf("PlanResourceChange plans the records %v, want that of %s", records, d.Name)
+	}
 }
 
 func TestSameNames(t *testing.T) {

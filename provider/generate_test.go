@@ -14,6 +14,12 @@ func TestCLIGeneratedConfiguration(t *testing.T) {
 	a := newAcc(t).organization(t)
 	ctx := t.Context()
 	plain := a.added(a.domain())
+	further := []string{"*.further-" + plain.Name, "www." + plain.Name}
+	several, err := a.client.CreateDomain(ctx, client.DomainCreate{Name: a.domain(),
+		AdditionalNames: &further, IssuePartial: new(true)})
+	if err != nil {
+		t.Fatal(err)
+	}
 	name := a.domain()
 	labels := client.Labels{"team": "shop"}
 	csr, err := a.client.CreateDomain(ctx, client.DomainCreate{Name: name,
@@ -40,14 +46,15 @@ func TestCLIGeneratedConfiguration(t *testing.T) {
 	member := a.invited(a.login(), client.RoleMember)
 	blocks := requiresDCVaaS
 	for to, id := range map[string]string{"dcvaas_domain.plain": plain.Id,
-		"dcvaas_domain.csr": csr.Id, "dcvaas_domain_validation.plain": plain.Id,
-		"dcvaas_api_token.test": token.Id, "dcvaas_delegation.test": pinned.Id,
+		"dcvaas_domain.csr": csr.Id, "dcvaas_domain.several": several.Id,
+		"dcvaas_domain_validation.plain": plain.Id,
+		"dcvaas_api_token.test":          token.Id, "dcvaas_delegation.test": pinned.Id,
 		"dcvaas_webhook.test":             hook.Id,
 		"dcvaas_organization_member.test": member.Id} {
 		blocks += "\nimport {\n  to = " + to + "\n  id = \"" + id + "\"\n}\n"
 	}
 	tf := a.workspace(map[string]string{"main.tf": blocks})
-	const nothing = "7 to import, 0 to add, 0 to change, 0 to destroy"
+	const nothing = "8 to import, 0 to add, 0 to change, 0 to destroy"
 	for _, args := range [][]string{{"plan", "-generate-config-out=generated.tf"}, {"plan"}} {
 		if out := tf.run(args...); !strings.Contains(out, nothing) {
 			t.Errorf("terraform %s: want %s:\n%s", strings.Join(args, " "), nothing, out)
