@@ -107,6 +107,8 @@ func (w *world) sweep() {
 		w.scan = lifecycle.NextScan(now)
 		sweeps = append(sweeps, w.workers.DailyScan)
 		must(w.t, w.workers.Tidy(ctx))
+		sweeps = append(sweeps, w.workers.Retain)
+		w.measureGrowth()
 	}
 	for _, fn := range sweeps {
 		_, err := fn(ctx)
@@ -162,7 +164,7 @@ func (w *world) dispatch() {
 // run runs one task and records its result.
 func (w *world) run(mu *sync.Mutex, one task) {
 	ctx := w.t.Context()
-	if n := w.dice.below(20) + 1; w.dying || w.dice.float() < oddsOfDeath {
+	if n := w.dice.below(20) + 1; w.dying || !*soakCalm && w.dice.float() < oddsOfDeath {
 		ctx = doomed(ctx, n)
 	}
 	done := w.clock.work()

@@ -56,6 +56,7 @@ type record struct {
 	leaps, runs, killed, dead, ended int
 	kinds                            map[kind]int
 	unexpected                       map[string]int // unexpected errors of job runs
+	sizes                            []size
 }
 
 func newWorld(t testing.TB, domains, days int, seed uint64) *world {

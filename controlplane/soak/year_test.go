@@ -12,6 +12,7 @@ var (
 	soakDays    = flag.Int("soak.days", 51, "number of days")
 	soakSeed    = flag.Uint64("soak.seed", 1, "seed of the faults")
 	soakFaults  = flag.String("soak.faults", "", "regular expression of the faults that occur, of all")
+	soakCalm    = flag.Bool("soak.calm", false, "no faults, and 45-day certificates only, to measure the growth of the database")
 	soakFull    = flag.Bool("soak.full", false, "run with 1,000 domains and 400 days")
 )
 
@@ -28,6 +29,9 @@ func TestYear(t *testing.T) {
 	}
 	t.Logf("%d domains, %d days, -soak.seed=%d", domains, days, *soakSeed)
 	w := newWorld(t, domains, days, *soakSeed)
+	if *soakCalm {
+		w.calm()
+	}
 	w.live()
 	w.report()
 	w.check()
