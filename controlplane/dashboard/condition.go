@@ -23,8 +23,8 @@ type conditionView struct {
 	Next     step // always has a text
 }
 
-// conditionName is one of several names that are not ready. What is wrong with its record is with
-// the records.
+// conditionName is one of several names that are not ready. The records show the problems of
+// records.
 type conditionName struct{ Name, Title, Message, Fix string }
 
 // conditionNames returns the names of a condition after the first, which the condition is about.
@@ -54,7 +54,8 @@ func (v *visit) conditions(d *controlplane.Domain, s controlplane.Summary) []con
 		view := conditionView{ID: "condition-" + string(k.Type), Title: k.Title,
 			Pill: conditionPill(d, k.Type, s.State), Reason: string(c.Reason), Message: c.Message,
 			Observed: c.Observed, Expected: c.Expected, Fix: conditionFix(d, c),
-			Names: conditionNames(c), ACME: newACMEProblem(string(k.Type), c.ACME), Checked: v.maybeAt(c.LastCheckedAt),
+			Names: conditionNames(c),
+			ACME:  newACMEProblem(string(k.Type), c.ACME), Checked: v.maybeAt(c.LastCheckedAt),
 			Next: v.nextCheck(d, c, s)}
 		if c.Status != controlplane.ConditionFalse &&
 			c.Reason != controlplane.ReasonChainNotOffered { // no problem

@@ -93,7 +93,7 @@ func TestDomainRecords(t *testing.T) {
 	s.get("/domains/" + d.ID + "/records.txt").want(http.StatusNotFound)
 }
 
-// A condition lists the names that are not ready. What is wrong with a record is with the records.
+// A condition lists the names that are not ready. The records show the problems of records.
 func TestNamesThatAreNotReady(t *testing.T) {
 	s := newSignedIn(t)
 	d := s.addNames("example.com", "www.example.com", "example.net")
