@@ -333,6 +333,45 @@ func TestGovernorAllOrNothing(t *testing.T) {
 	})
 }
 
+// An order for names under several registered domains takes a token of each, and gets each back.
+func TestGovernorCountsAllRegisteredDomains(t *testing.T) {
+	t.Parallel()
+	bothRedis(t, func(t *testing.T, server *devstack.Redis) {
+		g := governor(t, server, newClock(), func(cfg *acme.GovernorConfig) {
+			cfg.CAs[2].Limits = &acme.Limits{CertificatesPerRegisteredDomain: acme.Limit{Count: 5,
+				Per: time.Hour}}
+		})
+		request := func(order string, names ...string) controlplane.QuotaRequest {
+			return controlplane.QuotaRequest{CA: "own", Names: names, Renewal: true, OrderID: order}
+		}
+		both := request("ord_both", "a.example", "*.a.example", "www.a.example", "x.b.example")
+		if d := reserve(t, g, both); !d.OK {
+			t.Fatalf("Reserve = %+v, want OK", d)
+		}
+		left := func(name string) int {
+			n, d := until(t, g,
+				func(i int) controlplane.QuotaRequest { return request("", name) })
+			if d.Limit != controlplane.LimitRegisteredDomain || !strings.Contains(d.Message, name) {
+				t.Errorf("Reserve(%s) = %+v, want the limit of its registered domain", name, d)
+			}
+			return n
+		}
+		if a := left("a.example"); a != 4 {
+			t.Errorf("orders left for a.example = %d, want 4", a)
+		}
+		waiting := request("ord_waits", "b.example", "a.example")
+		if d := reserve(t, g, waiting); d.OK || !strings.Contains(d.Message, "a.example") {
+			t.Errorf("Reserve(%q) = %+v, want a wait for a.example", waiting.Names, d)
+		}
+		if err := g.Refund(t.Context(), both, true); err != nil {
+			t.Fatal(err)
+		}
+		if a, b := left("a.example"), left("b.example"); a != 1 || b != 5 {
+			t.Errorf("orders left after a refund = %d and %d, want 1 and 5", a, b)
+		}
+	})
+}
+
 // TestGovernorQueue has many orders wait: each gets a separate time, keeps it when it calls again,
 // and is not overtaken.
 func TestGovernorQueue(t *testing.T) {

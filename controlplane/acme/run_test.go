@@ -138,7 +138,7 @@ func TestCrashAndResume(t *testing.T) {
 func TestCrashAtEachStepInTurn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, devstack.CAConfig{})
-	o := w.order(t, w.engine(t, nil), "turn.example.com")
+	o := w.several(t, w.engine(t, nil), "turn")
 	left := *o
 	for _, step := range intents {
 		j := &journal{zone: w.zone, stored: left, killAt: step, written: true}
@@ -165,7 +165,7 @@ func TestCSRMode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := []string{"csr.example.com", "*.csr.example.com"}
+	names := []string{"csr.example.com", "*.csr.example.com", "csr.example.org"}
 	der, err := x509.CreateCertificateRequest(rand.Reader,
 		&x509.CertificateRequest{DNSNames: names}, key)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
 // several adds a domain with www and a wildcard under another registered domain, to be issued.
@@ -140,5 +141,43 @@ func TestPausesGrowBetweenOrdersThatProceed(t *testing.T) {
 	if took := w.clock.Now().Sub(start); took < time.Hour {
 		t.Errorf("%d runs for %d orders took %s, want growing pauses", runs, w.count(d.ID,
 			controlplane.ActionOrderCreated), took)
+	}
+}
+
+// A due renewal of several names is counted for all of them, and replaces the certificate. Another
+// set of names is another order, which replaces it, too.
+func TestRenewalOfSeveralNames(t *testing.T) {
+	t.Parallel()
+	w, g := newGoverned(t)
+	d := w.active("example.com", func(o *controlplane.Options) {
+		o.AdditionalNames = []string{"www.example.com", "*.example.org", "example.org"}
+		o.KeyType = controlplane.KeyEC384
+	})
+	want := []string{"example.com", "*.example.org", "example.org", "www.example.com"}
+	w.clock.set(*d.RenewAt)
+	w.exec(`UPDATE domains SET ari_start = $1, ari_end = $2`, *d.RenewAt, d.RenewAt.Add(day))
+	g.set(func(g *governor) { g.requests = nil })
+	_, _, err := w.RequestRenew(t.Context(), alice, w.org, d.ID)
+	must(t, err)
+	w.run(d, controlplane.JobRenewal)
+	if len(g.requests) != 1 || !g.requests[0].Renewal || !g.requests[0].Replaces ||
+		!slices.Equal(g.requests[0].Names, want) {
+		t.Errorf("quota requests = %+v, want one renewal of %q that replaces", g.requests, want)
+	}
+	first, second := w.ca.order(0), w.ca.order(1)
+	if second.Replaces != "ari-of-"+first.ID || !slices.Equal(second.Names, want) ||
+		second.KeyType != controlplane.KeyEC384 || len(second.Targets) != 2 {
+		t.Errorf("order of the renewal = %+v, want one for %q that replaces the first", second, want)
+	}
+	d = w.change(d, lifecycle.DomainPatch{AdditionalNames: &[]string{"www.example.com"}})
+	w.runDue(d, controlplane.JobStartIssuance)
+	third := w.ca.order(2)
+	if want := []string{"example.com", "www.example.com"}; !slices.Equal(third.Names, want) ||
+		third.Replaces != "ari-of-"+second.ID || len(third.Targets) != 1 {
+		t.Errorf("order after the change = %+v, want one for %q that replaces the second", third,
+			want)
+	}
+	if d = w.domain(d); d.IsOutdated() || d.CertificateRevision != d.OptionsRevision {
+		t.Errorf("domain = %+v, want the certificate of its current options", d)
 	}
 }
