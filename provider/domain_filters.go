@@ -29,7 +29,7 @@ func domainFilterAttributes[A any](
 				string(client.DomainStatusActive), string(client.DomainStatusError))),
 		"label": optional("Only domains with this label: `key=value`, or `key` for any value.",
 			stringvalidator.UTF8LengthBetween(1, rules.MaxLabelFilter)),
-		"q": optional("Only domains with this text in their name, in A-labels or Unicode.",
+		"q": optional("Only domains with this text in any of their names, in A-labels or Unicode.",
 			stringvalidator.UTF8LengthBetween(1, rules.MaxSearch)),
 	}
 }
