@@ -4724,7 +4724,7 @@ type ClientInterface interface {
 	// | `domain.dns_verified` | `target`; with several names, `names` that were not verified before |
 	// | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix`; with several names, `names` that broke, each with its cause |
 	// | `domain.delegation_timeout` | `code` of the cause, `fix` |
-	// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces`, `options_revision` |
+	// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces`, `options_revision`; with `issue_partial`, the `missing_names`, if any |
 	// | `domain.renewed` | the same |
 	// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message`, and `fix` of what delays the renewal, and the `names` that are not ready, if any |
 	// | `domain.certificate_expired` | `certificate_id`, `expired_at`, `auto_renew` |
@@ -4790,7 +4790,7 @@ type ClientInterface interface {
 	// | `domain.dns_verified` | `target`; with several names, `names` that were not verified before |
 	// | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix`; with several names, `names` that broke, each with its cause |
 	// | `domain.delegation_timeout` | `code` of the cause, `fix` |
-	// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces`, `options_revision` |
+	// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces`, `options_revision`; with `issue_partial`, the `missing_names`, if any |
 	// | `domain.renewed` | the same |
 	// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message`, and `fix` of what delays the renewal, and the `names` that are not ready, if any |
 	// | `domain.certificate_expired` | `certificate_id`, `expired_at`, `auto_renew` |
@@ -6473,7 +6473,7 @@ func (c *rawClient) ListWebhooks(ctx context.Context, params *ListWebhooksParams
 // | `domain.dns_verified` | `target`; with several names, `names` that were not verified before |
 // | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix`; with several names, `names` that broke, each with its cause |
 // | `domain.delegation_timeout` | `code` of the cause, `fix` |
-// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces`, `options_revision` |
+// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces`, `options_revision`; with `issue_partial`, the `missing_names`, if any |
 // | `domain.renewed` | the same |
 // | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message`, and `fix` of what delays the renewal, and the `names` that are not ready, if any |
 // | `domain.certificate_expired` | `certificate_id`, `expired_at`, `auto_renew` |
@@ -6549,7 +6549,7 @@ func (c *rawClient) CreateWebhookWithBody(ctx context.Context, params *CreateWeb
 // | `domain.dns_verified` | `target`; with several names, `names` that were not verified before |
 // | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix`; with several names, `names` that broke, each with its cause |
 // | `domain.delegation_timeout` | `code` of the cause, `fix` |
-// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces`, `options_revision` |
+// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces`, `options_revision`; with `issue_partial`, the `missing_names`, if any |
 // | `domain.renewed` | the same |
 // | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message`, and `fix` of what delays the renewal, and the `names` that are not ready, if any |
 // | `domain.certificate_expired` | `certificate_id`, `expired_at`, `auto_renew` |
@@ -12381,7 +12381,7 @@ type ClientWithResponsesInterface interface {
 	// | `domain.dns_verified` | `target`; with several names, `names` that were not verified before |
 	// | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix`; with several names, `names` that broke, each with its cause |
 	// | `domain.delegation_timeout` | `code` of the cause, `fix` |
-	// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces`, `options_revision` |
+	// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces`, `options_revision`; with `issue_partial`, the `missing_names`, if any |
 	// | `domain.renewed` | the same |
 	// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message`, and `fix` of what delays the renewal, and the `names` that are not ready, if any |
 	// | `domain.certificate_expired` | `certificate_id`, `expired_at`, `auto_renew` |
@@ -12447,7 +12447,7 @@ type ClientWithResponsesInterface interface {
 	// | `domain.dns_verified` | `target`; with several names, `names` that were not verified before |
 	// | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix`; with several names, `names` that broke, each with its cause |
 	// | `domain.delegation_timeout` | `code` of the cause, `fix` |
-	// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces`, `options_revision` |
+	// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces`, `options_revision`; with `issue_partial`, the `missing_names`, if any |
 	// | `domain.renewed` | the same |
 	// | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message`, and `fix` of what delays the renewal, and the `names` that are not ready, if any |
 	// | `domain.certificate_expired` | `certificate_id`, `expired_at`, `auto_renew` |
@@ -22624,7 +22624,7 @@ func (c *ClientWithResponses) ListWebhooksWithResponse(ctx context.Context, para
 // | `domain.dns_verified` | `target`; with several names, `names` that were not verified before |
 // | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix`; with several names, `names` that broke, each with its cause |
 // | `domain.delegation_timeout` | `code` of the cause, `fix` |
-// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces`, `options_revision` |
+// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces`, `options_revision`; with `issue_partial`, the `missing_names`, if any |
 // | `domain.renewed` | the same |
 // | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message`, and `fix` of what delays the renewal, and the `names` that are not ready, if any |
 // | `domain.certificate_expired` | `certificate_id`, `expired_at`, `auto_renew` |
@@ -22696,7 +22696,7 @@ func (c *ClientWithResponses) CreateWebhookWithBodyWithResponse(ctx context.Cont
 // | `domain.dns_verified` | `target`; with several names, `names` that were not verified before |
 // | `domain.delegation_broken` | `code` of the cause, `observed`, `observed_count`, `expected`, `fix`; with several names, `names` that broke, each with its cause |
 // | `domain.delegation_timeout` | `code` of the cause, `fix` |
-// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces`, `options_revision` |
+// | `domain.certificate_issued` | `certificate_id`, `order_id`, `job_id`, `ca`, `serial`, `names`, `not_after`, `replaces`, `options_revision`; with `issue_partial`, the `missing_names`, if any |
 // | `domain.renewed` | the same |
 // | `domain.certificate_expiring` | `certificate_id`, `expires_at`, `hours_left`, `days_left`, `auto_renew`; `reason`, `message`, and `fix` of what delays the renewal, and the `names` that are not ready, if any |
 // | `domain.certificate_expired` | `certificate_id`, `expired_at`, `auto_renew` |

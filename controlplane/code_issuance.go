@@ -24,6 +24,15 @@ var issuanceCodes = appearIn(InCondition|InJob, []Code{
 			"does not offer a chain to the root in preferred_chain.",
 		Fix: "Set preferred_chain to a root that the CA offers, or to null for the CA's default. " +
 			"The next certificate then has that chain."},
+	{Code: ReasonIssuedPartial, Title: "Issued without some names", In: InCondition,
+		Cause: "The domain has a valid certificate without the names in names, because they " +
+			"were not ready, and issue_partial is on.",
+		Fix: "Fix the names in names. Each is added after it is ready for 10 minutes, with at " +
+			"most 3 orders a day."},
+	{Code: ReasonNamesReady, Title: "New certificate with further names",
+		Actor: PartyService, Pending: true,
+		Cause: "Names became ready that the certificate does not have yet.",
+		Fix:   "No action needed. A certificate with them is ordered."},
 	{Code: ReasonCertificateOutdated, Title: "Certificate outdated",
 		In: InCondition, Resumes: true,
 		Cause: "The options were changed after the certificate was ordered, and auto_issue is " +

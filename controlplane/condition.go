@@ -71,6 +71,8 @@ const (
 	ReasonIssuing             = "issuing"
 	ReasonIssued              = "issued"
 	ReasonChainNotOffered     = rules.CodeChainNotOffered // issued, with the CA's default chain
+	ReasonIssuedPartial       = "issued-partial"          // issued without some names
+	ReasonNamesReady          = "names-ready"             // a certificate with further names is ordered
 	ReasonCertificateOutdated = "certificate-outdated"    // the options changed, and auto_issue is off
 	ReasonOptionsChanged      = "options-changed"         // a certificate with them is ordered
 	ReasonScheduled           = "scheduled"

@@ -55,6 +55,30 @@ func ExamineDomain(names []NameExamination) DomainExamination {
 	return e
 }
 
+// IsMissing reports whether a name can't be in a certificate now.
+func (e DomainExamination) IsMissing(name string) bool {
+	return slices.ContainsFunc(e.Missing, func(c NameCause) bool { return c.Name == name })
+}
+
+// Partial returns the examination of a certificate without the missing names. It returns e if no
+// name is ready, if a missing one is needed, or if the check of one had no result.
+func (e DomainExamination) Partial(needed func(name string) bool) DomainExamination {
+	for _, m := range e.Missing {
+		if m.Cause.Transient() || needed(m.Name) {
+			return e
+		}
+	}
+	ready := slices.DeleteFunc(slices.Clone(e.Names),
+		func(n NameExamination) bool { return e.IsMissing(n.Name) })
+	if len(ready) == 0 {
+		return e
+	}
+	delegation := e.Delegation
+	e.Examination = combined(ready)
+	e.Delegation, e.Causes = delegation, []Diagnosis{}
+	return e
+}
+
 // weight orders the causes of several names by importance: without a delegation nothing else
 // matters, and only the service can fix what has no result.
 func (d Diagnosis) weight() int {

@@ -79,7 +79,8 @@ func (d *Domain) unissued() Summary {
 func (d *Domain) expired() Summary {
 	c := d.obstacle()
 	switch c.Reason {
-	case ReasonCertificateExpired, ReasonIssued, ReasonChainNotOffered, ReasonCertificateOutdated,
+	case ReasonCertificateExpired, ReasonIssued, ReasonChainNotOffered, ReasonIssuedPartial,
+		ReasonCertificateOutdated,
 		ReasonRevoked, ReasonNotIssued, "":
 		if track := d.Condition(RenewalOnTrack); isProblem(track) {
 			c = track

@@ -58,7 +58,8 @@ func (v *visit) conditions(d *controlplane.Domain, s controlplane.Summary) []con
 			ACME:  newACMEProblem(string(k.Type), c.ACME), Checked: v.maybeAt(c.LastCheckedAt),
 			Next: v.nextCheck(d, c, s)}
 		if c.Status != controlplane.ConditionFalse &&
-			c.Reason != controlplane.ReasonChainNotOffered { // no problem
+			c.Reason != controlplane.ReasonChainNotOffered &&
+			c.Reason != controlplane.ReasonIssuedPartial { // no problem
 			view.Observed, view.Expected, view.Fix, view.ACME = "", "", "", nil
 			view.Names = nil
 		}

@@ -40,8 +40,17 @@ func (w *work) check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if ended, err := w.concludeCheck(ctx, seen); ended || err != nil {
+	if seen, err = w.partly(ctx, seen); err != nil {
 		return err
+	}
+	added, err := w.addable(ctx, seen)
+	if err != nil {
+		return err
+	}
+	if len(added) == 0 {
+		if ended, err := w.concludeCheck(ctx, seen); ended || err != nil {
+			return err
+		}
 	}
 	// Another job is expedited, or the domain changed during the check.
 	return w.Store.InTx(ctx, func(t *postgres.Tx) error {
@@ -53,6 +62,9 @@ func (w *work) check(ctx context.Context) error {
 		var next *controlplane.Job
 		if seen.OK() {
 			if next, err = w.startIssuance(ctx, t, d, now); err != nil {
+				return err
+			}
+			if err := w.addNames(ctx, t, d, added, now); err != nil {
 				return err
 			}
 		}
@@ -69,7 +81,7 @@ func (w *work) concludeCheck(
 	switch {
 	case !w.startsIssuance(seen):
 		return w.Store.Conclude(ctx, w.claim, w.conclusion(&d, seen, nil, now), now)
-	case w.claim.Issuing:
+	case w.claim.Issuing, len(seen.Missing) > 0:
 		return false, nil
 	}
 	next := w.issuanceJob(&d, now)
@@ -124,6 +136,8 @@ func (w *work) conclusion(
 	now time.Time,
 ) postgres.Conclusion {
 	switch {
+	case seen.OK() && len(seen.Missing) > 0:
+		return w.partlyReady(d, seen, next, now)
 	case seen.OK():
 		return w.delegated(d, seen, next, now)
 	case d.Status == controlplane.DomainActive && seen.Transient():
@@ -145,6 +159,21 @@ func (w *work) delegated(
 	}
 	showDNS(d, seen, nil)
 	d.CheckAttempts = 0
+	result := map[string]any{"delegated": true}
+	if next != nil {
+		result["next_job_id"] = next.ID
+	}
+	w.showReady(d, next, now)
+	if k.Outcome = postgres.Completed(result); w.claim.Job.Queue == controlplane.QueueBulk &&
+		d.Status == controlplane.DomainActive && len(k.Entries) == 0 {
+		k.Outcome = postgres.Unrecorded(result) // a rehearsal that found nothing
+	}
+	return k
+}
+
+// showReady shows what follows a check that allows an order. next is the certificate's job that was
+// added, if any.
+func (w *work) showReady(d *controlplane.Domain, next *controlplane.Job, now time.Time) {
 	if c := d.Condition(controlplane.RenewalOnTrack); d.HasCertificate(now) &&
 		c.Status == controlplane.ConditionFalse && controlplane.IsCause(c.Reason) {
 		if d.IsOutdated() && d.AutoIssue && d.ReissueAt == nil {
@@ -152,11 +181,9 @@ func (w *work) delegated(
 		}
 		d.SetCondition(renewalPlan(d, now)) // its cause is fixed
 	}
-	result := map[string]any{"delegated": true}
 	switch {
 	case next != nil:
 		showIssuing(d, now)
-		result["next_job_id"] = next.ID
 	case awaitsDNS(d):
 		d.Status, d.StatusReason = controlplane.DomainPendingCNAME, controlplane.ReasonAwaitingIssue
 		d.SetCondition(controlplane.Condition{Type: controlplane.CertificateReady,
@@ -164,11 +191,6 @@ func (w *work) delegated(
 			Message: "The CNAME is verified. The certificate is ordered on request.",
 			Fix:     "POST /api/domains/" + d.ID + "/issue", LastCheckedAt: &now})
 	}
-	if k.Outcome = postgres.Completed(result); w.claim.Job.Queue == controlplane.QueueBulk &&
-		d.Status == controlplane.DomainActive && len(k.Entries) == 0 {
-		k.Outcome = postgres.Unrecorded(result) // a rehearsal that found nothing
-	}
-	return k
 }
 
 // deferForDNS defers the job to the next check, or abandons it after CheckFor.

@@ -222,6 +222,9 @@ func (w *work) preflight(ctx context.Context, done bool) (bool, error) {
 		if seen, err = w.Examine(ctx, w.domain); err != nil {
 			return false, err
 		}
+		if seen, err = w.partly(ctx, seen); err != nil {
+			return false, err
+		}
 	}
 	err = w.Store.InTx(ctx, func(t *postgres.Tx) error {
 		now := w.now()
@@ -234,11 +237,21 @@ func (w *work) preflight(ctx context.Context, done bool) (bool, error) {
 		}
 		var news []controlplane.AuditEntry
 		if !done {
-			if d.Condition(controlplane.DNSReady).Status != controlplane.ConditionTrue {
+			w.left = nil
+			switch next := d.Condition(controlplane.DNSReady).NextCheckAt; {
+			case len(seen.Missing) > 0:
+				news = w.verifiedNames(d, seen, now)
+				for _, m := range seen.Missing {
+					w.left = append(w.left, m.Name)
+				}
+				showDNS(d, seen, next)
+			case d.Condition(controlplane.DNSReady).Status != controlplane.ConditionTrue:
 				news = w.verified(d, now)
 			}
-			showDNS(d, seen, nil)
-			d.CheckAttempts = 0
+			if len(seen.Missing) == 0 {
+				showDNS(d, seen, nil)
+				d.CheckAttempts = 0
+			}
 		}
 		if d.Status != controlplane.DomainActive {
 			showIssuing(d, now)
@@ -255,6 +268,9 @@ func (w *work) preflight(ctx context.Context, done bool) (bool, error) {
 // fresh reports whether the DNS was verified within freshCheck, and after the last request for a
 // check or a certificate.
 func (w *work) fresh() bool {
+	if w.domain.IssuePartial {
+		return false // the names of the order are those that are ready now
+	}
 	c := w.domain.Condition(controlplane.DNSReady)
 	return c.Status == controlplane.ConditionTrue && c.LastCheckedAt != nil &&
 		!c.LastCheckedAt.Before(w.domain.CheckSince) && w.now().Sub(*c.LastCheckedAt) < freshCheck

@@ -218,7 +218,7 @@ func (w *work) quota(
 	ctx context.Context, ca string, accounts []string,
 ) (controlplane.QuotaRequest, error) {
 	q := controlplane.QuotaRequest{CA: ca, Accounts: accounts, Org: w.domain.OrgID,
-		Names:  w.domain.Names(),
+		Names:  w.orderNames(),
 		Waiter: w.claim.Job.ID, OrderID: controlplane.NewID(controlplane.PrefixOrder)}
 	due, revoked, err := w.due(ctx)
 	if err != nil {

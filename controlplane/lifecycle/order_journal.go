@@ -52,12 +52,12 @@ var errDNSLost = errors.New("lifecycle: the DNS no longer works")
 
 // Ready implements controlplane.Journal. It checks the DNS again if the order waited: a CA that
 // reuses the authorization of an earlier order would issue without a check.
-func (j *journal) Ready(ctx context.Context, _ *controlplane.Order) error {
+func (j *journal) Ready(ctx context.Context, o *controlplane.Order) error {
 	if !j.resumed && j.fresh() {
 		return nil
 	}
 	seen, err := j.Examine(ctx, j.domain)
-	if err == nil && !seen.OK() {
+	if err == nil && !forOrder(seen, o).OK() {
 		j.lost, err = seen, errDNSLost
 	}
 	return err

@@ -15,7 +15,7 @@ func (w *work) store(
 	ctx context.Context, o *controlplane.Order, cert *controlplane.Certificate,
 ) error {
 	now, d := w.now(), *w.domain
-	if !isSuperseded(&d, o) && !outdatedFor(&d, o) {
+	if !isSuperseded(&d, o) && !outdatedFor(&d, o) && len(leftOut(&d, cert.Names)) == 0 {
 		if stored, err := w.Store.ConcludeIssuance(ctx, w.claim,
 			w.issuance(&d, o, cert, w.actor(), now), now); stored || err != nil {
 			return err
@@ -31,6 +31,9 @@ func (w *work) store(
 		if !isSuperseded(d, o) {
 			k := w.issuance(d, o, cert, w.actor(), now)
 			if err := t.ConcludeIssuance(ctx, w.claim, k, now); err != nil {
+				return err
+			}
+			if err := w.checkLeftOut(ctx, t, d, cert, now); err != nil {
 				return err
 			}
 			return w.orderAgain(ctx, t, d, now)
@@ -81,6 +84,10 @@ func (s *Service) issuance(
 		&now
 	d.RetryAt = nil
 	d.SetCondition(issuedCondition(cert, now))
+	showLeftOut(d, cert)
+	if left := leftOut(d, cert.Names); len(left) > 0 {
+		k.Entry.Details["missing_names"] = left
+	}
 	settleRevision(d, cert, now)
 	if d.SetCondition(renewalPlan(d, now)); suspended && holdsKeyOf(d.CSRPEM, cert) {
 		suspendOrders(d, now) // the key was reported as compromised during the order

@@ -89,6 +89,7 @@ func cancelReissue(
 func showOutdated(d *controlplane.Domain, now time.Time) {
 	switch d.Condition(controlplane.CertificateReady).Reason {
 	case controlplane.ReasonIssued, controlplane.ReasonChainNotOffered,
+		controlplane.ReasonIssuedPartial,
 		controlplane.ReasonCertificateOutdated:
 	default:
 		return

@@ -44,6 +44,7 @@ type work struct {
 	unit        *unit                          // spent of the organization's budget
 	certificate *controlplane.Certificate      // the domain's current one, once it was read
 	resumed     bool                           // an earlier run placed the order
+	left        []string                       // base names that the next order leaves out
 	lost        controlplane.DomainExamination // set with errDNSLost
 }
 

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -144,4 +145,18 @@ func (t *Tx) CertificateRevoked(ctx context.Context, orgID, id, reason string, a
 	_, err := t.db.Exec(ctx,
 		`UPDATE certificates SET revoked_at = $4, revocation_reason = $3 WHERE org_id = $1 AND id = $2`, orgID, id, reason, at)
 	return translate(err, "certificate", id)
+}
+
+// IssuedBefore returns when the domain got the n-th of its newest certificates, counted from 1. It
+// returns the zero time if it has fewer.
+func (q queries) IssuedBefore(
+	ctx context.Context, orgID, domainID string, n int,
+) (at time.Time, err error) {
+	err = q.db.QueryRow(ctx, `SELECT created_at FROM certificates
+		WHERE org_id = $1 AND domain_id = $2 ORDER BY created_at DESC OFFSET $3 LIMIT 1`,
+		orgID, domainID, n-1).Scan(&at)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return time.Time{}, nil
+	}
+	return at, translate(err, "certificate", "")
 }

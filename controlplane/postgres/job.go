@@ -221,3 +221,13 @@ func (t *Tx) DropJob(
 		j.OrgID, j.ID, reason)
 	return tag.RowsAffected() > 0, translate(err, "job", j.ID)
 }
+
+// PostponeJob moves a queued job that waits for the reason to a later time.
+func (q queries) PostponeJob(
+	ctx context.Context, orgID, id, reason string, at, now time.Time,
+) error {
+	_, err := q.db.Exec(ctx, `UPDATE jobs SET run_at = $4, generation = generation + 1, dispatched_at = NULL, updated_at = $5
+		WHERE org_id = $1 AND id = $2 AND reason = $3 AND status = 'queued' AND run_at < $4`,
+		orgID, id, reason, at, now)
+	return translate(err, "job", id)
+}
