@@ -257,6 +257,11 @@ func (w *work) preflight(ctx context.Context, done bool) (bool, error) {
 			showIssuing(d, now)
 		}
 		w.domain = d
+		if !done {
+			if err := t.SaveChecks(ctx, d, seen.Names); err != nil {
+				return err
+			}
+		}
 		if err := t.SaveDomain(ctx, d, now); err != nil || len(news) == 0 {
 			return err
 		}

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
@@ -9,8 +10,13 @@ import (
 // concludeDelegation writes the results of a check into the delegations of the domain's names,
 // which other domains and the API read. Like holdDomain, it skips a delegation that is locked by
 // others: the next check writes it. A pinned delegation has its own next check.
-const concludeDelegation = `checked AS MATERIALIZED (
-			SELECT g.id, c.* FROM job, jsonb_to_recordset(@checks::jsonb) AS c (name text, state text, checked_at timestamptz, diagnosis jsonb)
+var concludeDelegation = writeChecks("job, ")
+
+// writeChecks returns the common table expressions that write @checks. from precedes them in their
+// FROM clause.
+func writeChecks(from string) string {
+	return `checked AS MATERIALIZED (
+			SELECT g.id, c.* FROM ` + from + `jsonb_to_recordset(@checks::jsonb) AS c (name text, state text, checked_at timestamptz, diagnosis jsonb)
 				JOIN delegations g ON g.org_id = @org_id AND g.name = c.name
 			FOR NO KEY UPDATE OF g SKIP LOCKED
 		), delegation AS (
@@ -19,6 +25,19 @@ const concludeDelegation = `checked AS MATERIALIZED (
 				next_check_at = CASE WHEN g.pinned THEN g.next_check_at ELSE @next_check_at::timestamptz END
 			FROM checked WHERE g.id = checked.id
 		)`
+}
+
+var saveChecks = `WITH ` + writeChecks("") + ` SELECT 1`
+
+// SaveChecks writes the results of a check into the delegations of the domain's names, as the
+// conclusion of a job does.
+func (t *Tx) SaveChecks(
+	ctx context.Context, d *controlplane.Domain, checks []controlplane.NameExamination,
+) error {
+	k := Conclusion{Domain: d, Checks: checks}
+	_, err := t.db.Exec(ctx, saveChecks, merge(k.checksArgs(), named{"org_id": d.OrgID}))
+	return translate(err, "domain", d.ID)
+}
 
 // checkedName is the result of the check of one name. The pointers are nil without a result: then
 // only the time of the next check changes.

@@ -8,29 +8,17 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// addSeveral adds a domain with www, and with a wildcard under another registered domain, and
-// requests its certificate. Each of the three delegations has its own target.
+// addSeveral adds a domain with www, and with a name under another registered domain and its
+// wildcard. Each of the three delegations has its own target.
 func (s *stack) addSeveral(name string) *client.Domain {
 	s.t.Helper()
 	www, other := "www."+name, strings.Replace(name, ".com", ".org", 1)
-	labels := map[string]string{}
 	for _, base := range []string{name, www, other} {
 		s.delegate(base)
-		g, err := s.api.Delegation(s.t.Context(), base)
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		labels[base], _, _ = strings.Cut(g.Target, ".")
 	}
-	wait := false
-	d, err := s.api.CreateDomain(s.t.Context(), client.DomainCreate{Name: name, AutoIssue: &wait})
+	d, err := s.api.CreateDomain(s.t.Context(), client.DomainCreate{Name: name,
+		AdditionalNames: &[]string{www, other, "*." + other}})
 	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.exec(`UPDATE domains SET additional_names = ARRAY['*.' || $2::text, $2, $3], options_revision = options_revision + 1,
-		targets = jsonb_build_object($2::text, $4::text, $3::text, $5::text) WHERE id = $1`,
-		d.Id, other, www, labels[other], labels[www])
-	if _, err := s.api.IssueDomain(s.t.Context(), d.Id); err != nil {
 		s.t.Fatal(err)
 	}
 	return d
