@@ -137,8 +137,8 @@ func TestCostOfWrongInput(t *testing.T) { // not parallel: it measures the proce
 				t.Errorf("64,000 faults at once allocate %d bytes in %d objects; want at most twice the %d bytes in %d objects of 64 times 1,000",
 					much.bytes, much.objects, little.bytes, little.objects)
 			}
-			// A cost that grows with the square would be 64 times as high. Less than a few times can
-			// be the caches of the processor, which other processes use, too.
+			// A cost that grows with the square would be 64 times as high. A few times can be the
+			// caches of the processor, which other processes use, too.
 			if much.cpu > 8*little.cpu {
 				t.Errorf("64,000 faults at once take %v of CPU; want at most 8 times the %v of 64 times 1,000", much.cpu, little.cpu)
 			}

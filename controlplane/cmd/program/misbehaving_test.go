@@ -176,7 +176,7 @@ func testMisbehaviors(t *testing.T, alone bool) {
 			s, m := s.in(t), misbehaviors()[what]
 			want := m.outcome(alone)
 			s.wantOutcome(d.Id, want, m)
-			s.wantOrders(u, d.Name, m)
+			s.wantOrders(u, d, m)
 			if want != backup && s.Backup.OrdersFor(d.Name) > 0 {
 				t.Errorf("orders for %s at the backup CA = %d, want 0", d.Name,
 					s.Backup.OrdersFor(d.Name))

@@ -254,7 +254,7 @@ func TestOrderStuckInProcessing(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.wantIssuer(s.waitActive(d.Id), "primary")
-	s.wantOrders(u, name, misbehavior{asked: map[request]int{forNewOrder: 1, forChallenge: 1,
+	s.wantOrders(u, d, misbehavior{asked: map[request]int{forNewOrder: 1, forChallenge: 1,
 		forFinalize: 1}})
 }
 
@@ -276,7 +276,7 @@ func TestAlreadyReplaced(t *testing.T) {
 			return toJSON(now.CertificateId) != toJSON(
 				d.CertificateId)
 		})
-	s.wantOrders(u, name, misbehavior{orders: 2,
+	s.wantOrders(u, d, misbehavior{orders: 2,
 		asked: map[request]int{forNewOrder: 3, forFinalize: 2}})
 	old, err := s.api.Certificate(t.Context(), d.CertificateId.MustGet())
 	if err != nil || old.ReplacedBy.IsNull() {
