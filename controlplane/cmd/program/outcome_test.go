@@ -110,8 +110,8 @@ func (s *stack) wantFailure(id, code string, m misbehavior) {
 	}
 }
 
-// repeatedRuns returns how many runs of the domain's issuance a busy machine may have repeated: a run
-// that loses its claim is not an attempt.
+// repeatedRuns returns how many runs of the domain's issuance a busy machine may have repeated: a
+// run that loses its claim is not an attempt.
 func (s *stack) repeatedRuns(id string) int {
 	s.t.Helper()
 	return query[int](s, `SELECT count(*) FROM jobs WHERE domain_id = $1 AND type = 'start_issuance' AND generation > 1`, id)
