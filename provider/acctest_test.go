@@ -27,9 +27,7 @@ import (
 
 // The acceptance tests run with `go test` against the real control plane in this process.
 func TestMain(m *testing.M) {
-	for name, value := range map[string]string{"TF_ACC": "1", "CHECKPOINT_DISABLE": "1",
-		// Terraform runs for a moment: without a collection, it needs half of the CPU time.
-		"GOGC": "off", "GOMEMLIMIT": "512MiB"} {
+	for name, value := range map[string]string{"TF_ACC": "1", "CHECKPOINT_DISABLE": "1"} {
 		if err := os.Setenv(name, value); err != nil {
 			panic(err)
 		}
