@@ -92,7 +92,7 @@ func TestWaitTXTNamesTheServer(t *testing.T) {
 	t.Parallel()
 	good := serveDNS(t, view{records: []string{target + `. 1 IN TXT "one"`}})
 	bad := serveDNS(t, view{})
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
 	defer cancel()
 	err := dnscheck.WaitTXT(ctx, []string{good, bad}, target, []string{"one"})
 	if err == nil || !strings.Contains(err.Error(), bad+" answered NXDOMAIN") ||
