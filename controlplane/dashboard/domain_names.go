@@ -56,17 +56,18 @@ func (d *Dashboard) changeNames(w http.ResponseWriter, v *visit) error {
 	if err := v.ParseForm(); err != nil {
 		return badForm(err)
 	}
+	var stored *controlplane.Domain
 	err = d.store.InTx(v.Context(), func(t *postgres.Tx) (err error) {
-		domain, err = t.LockDomain(v.Context(), v.org.ID, domain.ID)
+		stored, err = t.LockDomain(v.Context(), v.org.ID, domain.ID)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	form := newNamesForm(domain)
+	form := newNamesForm(stored)
 	form.Names, form.Wildcard = v.PostForm.Get("names"), v.PostForm.Get("wildcard") != ""
 	form.Version = v.PostForm.Get(versionField)
-	if e := form.edit(domain); e.stale(v) {
+	if e := form.edit(stored); e.stale(v) {
 		return d.showConflict(w, v, e)
 	}
 	names := splitNames(form.Names)

@@ -2,11 +2,9 @@ package dashboard
 
 import (
 	"bytes"
-	"context"
 	"encoding/csv"
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -14,7 +12,6 @@ import (
 
 	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
-	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
 // recordsView has the records of a domain with several names, with the state of each.
@@ -34,44 +31,19 @@ type recordRow struct {
 }
 
 // recordsView returns the records of a domain, in the order of its names.
-func (d *Dashboard) recordsView(
-	ctx context.Context, v *visit, domain *controlplane.Domain,
-) (*recordsView, error) {
-	delegations, err := d.delegations(ctx, v.org.ID, domain)
-	if err != nil {
-		return nil, err
-	}
+func (d *Dashboard) recordsView(domain *controlplane.Domain) *recordsView {
 	view := &recordsView{ZoneURL: "/domains/" + domain.ID + "/records.zone",
 		CSVURL: "/domains/" + domain.ID + "/records.csv"}
-	for i := range delegations {
-		g := &delegations[i]
-		record := d.lifecycle.RecordOf(g)
+	for i, base := range domain.Bases() {
+		record, result := d.lifecycle.DelegationAt(domain, base), domain.Delegations[base]
 		row := recordRow{ID: "record-" + strconv.Itoa(i+1), Name: record.Name,
-			Target: record.Target, Names: provenNames(domain, g.Name), Pill: delegationPill(g)}
-		if g.State == controlplane.DelegationBroken && g.Diagnosis != nil {
-			row.Message, row.Fix = g.Diagnosis.Summary, g.Diagnosis.Fix
+			Target: record.Target, Names: provenNames(domain, base), Pill: delegationPill(result)}
+		if cause := result.Cause(); cause != nil {
+			row.Message, row.Fix = cause.Summary, cause.Fix
 		}
 		view.Rows = append(view.Rows, row)
 	}
-	return view, nil
-}
-
-// delegations returns the delegations of a domain, in the order of its names.
-func (d *Dashboard) delegations(
-	ctx context.Context, orgID string, domain *controlplane.Domain,
-) ([]controlplane.Delegation, error) {
-	found, _, err := d.store.ListDelegations(ctx, orgID, postgres.DelegationFilter{
-		DomainIDs: []string{domain.ID}, Sort: "name", Limit: rules.MaxNames})
-	if err != nil {
-		return nil, err
-	}
-	first := slices.IndexFunc(found,
-		func(g controlplane.Delegation) bool { return g.Name == domain.Name })
-	if first > 0 {
-		own := found[first]
-		found = slices.Insert(slices.Delete(found, first, first+1), 0, own)
-	}
-	return found, nil
+	return view
 }
 
 // provenNames returns the names of a domain's certificate whose control a delegation proves.
@@ -86,16 +58,17 @@ func provenNames(d *controlplane.Domain, base string) string {
 }
 
 // delegationPill returns the state of a delegation.
-func delegationPill(g *controlplane.Delegation) pill {
+func delegationPill(result controlplane.DelegationResult) pill {
+	cause := result.Cause()
 	switch {
-	case g.State == controlplane.DelegationVerified:
+	case result.State == controlplane.DelegationVerified:
 		return pill{"ok", "check", controlplane.ConditionKindOf(controlplane.DNSReady).True}
-	case g.State == controlplane.DelegationUnchecked || g.Diagnosis == nil:
+	case cause == nil:
 		return pill{"warn", "clock", "Not yet"}
-	case entryOf(g.Diagnosis.Code).Pending:
-		return pill{"warn", "clock", reason(g.Diagnosis.Code)}
+	case entryOf(cause.Code).Pending:
+		return pill{"warn", "clock", reason(cause.Code)}
 	}
-	return pill{"danger", "alert", reason(g.Diagnosis.Code)}
+	return pill{"danger", "alert", reason(cause.Code)}
 }
 
 // downloadRecords responds with the records of a domain: lines of a zone file, or CSV.
@@ -104,13 +77,9 @@ func (d *Dashboard) downloadRecords(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	delegations, err := d.delegations(v.Context(), v.org.ID, domain)
-	if err != nil {
-		return err
-	}
-	records := make([]controlplane.Record, len(delegations))
-	for i := range delegations {
-		records[i] = d.lifecycle.RecordOf(&delegations[i])
+	var records []controlplane.Record
+	for _, base := range domain.Bases() {
+		records = append(records, d.lifecycle.DelegationAt(domain, base))
 	}
 	name := "acme-challenge-" + domain.Name
 	if mux.Vars(v.Request)["format"] == "csv" {
