@@ -91,6 +91,25 @@ func TestPreflightChecksEveryName(t *testing.T) {
 	}
 }
 
+// A name that is added during the preflight is checked before the order, too.
+func TestNameAddedDuringThePreflight(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.issuing("example.com")
+	w.clock.add(2 * time.Minute) // the check is no longer fresh
+	w.doctor.findsAt("www.example.com", controlplane.CauseCNAMEMissing)
+	w.doctor.during = func() {
+		_, err := w.UpdateDomain(t.Context(), alice, w.org, d.ID, 0,
+			lifecycle.DomainPatch{AdditionalNames: &[]string{"www.example.com"}})
+		must(t, err)
+	}
+	j := w.run(d, controlplane.JobStartIssuance)
+	wantJob(t, j, controlplane.JobQueued, controlplane.CauseCNAMEMissing, 0)
+	if n := w.orders(); n != 0 {
+		t.Errorf("orders = %d, want 0: www.example.com is not delegated", n)
+	}
+}
+
 // allows returns the CAA findings of a name that allows only some of the CAs.
 func allows(cas ...string) []controlplane.CAAFinding {
 	var out []controlplane.CAAFinding

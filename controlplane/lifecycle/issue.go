@@ -211,6 +211,7 @@ var outdated = controlplane.Verdict{Code: controlplane.ReasonOptionsChanged,
 // would issue for, and shows the domain as issuing. If the DNS is misconfigured, it defers the job
 // and returns false.
 func (w *work) preflight(ctx context.Context, done bool) (bool, error) {
+	placed, changed := done, false
 	done = done || w.fresh()
 	if shown := w.domain.Status == controlplane.DomainActive ||
 		w.domain.Status == controlplane.DomainIssuing; done && shown {
@@ -231,6 +232,10 @@ func (w *work) preflight(ctx context.Context, done bool) (bool, error) {
 		d, err := t.LockDomain(ctx, w.domain.OrgID, w.domain.ID)
 		if err != nil {
 			return err
+		}
+		if changed = !placed && d.OptionsRevision != w.domain.OptionsRevision; changed {
+			w.domain = d
+			return nil
 		}
 		if !done && !seen.OK() {
 			return t.Conclude(ctx, w.claim, w.deferForDNS(d, seen, now), now)
@@ -267,6 +272,9 @@ func (w *work) preflight(ctx context.Context, done bool) (bool, error) {
 		}
 		return t.Audit(ctx, news...)
 	})
+	if err == nil && changed { // it may have names that were not checked
+		return w.preflight(ctx, false)
+	}
 	return done || seen.OK(), err
 }
 
@@ -284,8 +292,8 @@ func (w *work) fresh() bool {
 // loseDNS defers the job of an order that was not finalized because the DNS no longer works. It
 // discards the order, unless the resolvers were unreachable: then the order is kept and resumed.
 func (w *work) loseDNS(ctx context.Context, o *controlplane.Order) error {
-	if !w.lost.Transient() {
-		cause := w.lost.Cause()
+	if lost := forOrder(w.lost, o); !lost.Transient() {
+		cause := lost.Cause()
 		v := controlplane.Verdict{Class: controlplane.VerdictDNS, CA: o.CA, Code: cause.Code,
 			Message: cause.Summary, Fix: cause.Fix, Over: !o.Step.SentCSR()}
 		if err := w.discard(ctx, o, v); err != nil {

@@ -263,7 +263,7 @@ type doctor struct {
 
 	rehearsed int           // calls of RehearseNames
 	reuses    time.Duration // age of the answers that RehearseNames reuses
-	during    func()        // called once, during RehearseNames
+	during    func()        // called once, during the next check
 }
 
 func (d *doctor) finds(code string) { d.mu.Lock(); defer d.mu.Unlock(); d.code, d.err = code, nil }
@@ -307,14 +307,10 @@ func (d *doctor) RehearseNames(
 ) ([]controlplane.Examination, error) {
 	all, err := d.ExamineNames(ctx, names, cas)
 	d.mu.Lock()
-	during := d.during
-	d.rehearsed, d.during = d.rehearsed+1, nil
+	defer d.mu.Unlock()
+	d.rehearsed++
 	for i := range all {
 		all[i].Delegation.CheckedAt = all[i].Delegation.CheckedAt.Add(-d.reuses)
-	}
-	d.mu.Unlock()
-	if during != nil {
-		during()
 	}
 	return all, err
 }
@@ -343,6 +339,13 @@ func (d *doctor) ExamineNames(
 			all[i].Causes = []controlplane.Diagnosis{{Code: f.Code, Summary: f.Summary,
 				Observed: f.Observed, Expected: f.Expected, Fix: f.Fix}}
 		}
+	}
+	d.mu.Lock()
+	during := d.during
+	d.during = nil
+	d.mu.Unlock()
+	if during != nil {
+		during()
 	}
 	return all, nil
 }

@@ -82,7 +82,7 @@ func showLeftOut(d *controlplane.Domain, cert *controlplane.Certificate) {
 	c.Reason = controlplane.ReasonIssuedPartial
 	c.Message += " It does not have " + controlplane.Observed(left, ", ") +
 		". A name is added when it is ready."
-	known := append(d.Condition(controlplane.DNSReady).Names, c.Names...)
+	known := slices.Concat(d.Condition(controlplane.DNSReady).Names, c.Names)
 	c.Names = nil
 	for _, base := range left {
 		status := controlplane.NameStatus{Name: base, Reason: controlplane.ReasonIssuedPartial,

@@ -1,6 +1,7 @@
 package lifecycle_test
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -200,4 +201,27 @@ func TestPartialCertificateWithoutAForbiddenName(t *testing.T) {
 	w.wantOrdered(0, "example.com", "*.example.net")
 	wantNames(t, "after the order", wantCondition(t, w.domain(d), controlplane.CertificateReady,
 		"true", controlplane.ReasonIssuedPartial), "www.example.com")
+}
+
+// An order without a missing name fails because of a name that it has: that is in its record.
+func TestPartialOrderLosesOneOfItsNames(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.partial("example.net") // more important in a list than www
+	w.run(d, controlplane.JobDNSCheck)
+	w.ca.answer(func(ctx context.Context, o *controlplane.Order, j controlplane.Journal) error {
+		w.doctor.findsAt("www.example.com", controlplane.CauseCNAMEMismatch)
+		return j.Ready(ctx, o)
+	})
+	w.run(d, controlplane.JobStartIssuance)
+	for _, e := range w.entries(w.org, d.ID) {
+		if e.Action == controlplane.ActionOrderFailed {
+			if code := e.Details["code"]; code != controlplane.CauseCNAMEMismatch {
+				t.Errorf("code of the failed order = %v, want %s of www.example.com", code,
+					controlplane.CauseCNAMEMismatch)
+			}
+			return
+		}
+	}
+	t.Error("no order failed")
 }
