@@ -110,8 +110,9 @@ func (s *stack) wantFailure(id, code string, m misbehavior) {
 	}
 }
 
-// repeatedRuns returns how many runs of the domain's issuance a busy machine may have repeated: a
-// run that loses its claim is not an attempt.
+// repeatedRuns returns how many runs of the domain's issuance may be no attempts: those that ended
+// with a wait, for an account that the fault of another domain has made unusable, or with a lost
+// claim.
 func (s *stack) repeatedRuns(id string) int {
 	s.t.Helper()
 	return query[int](s, `SELECT count(*) FROM jobs WHERE domain_id = $1 AND type = 'start_issuance' AND generation > 1`, id)
