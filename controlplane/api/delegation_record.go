@@ -56,7 +56,9 @@ func (a *API) usedNames(ctx context.Context, names []string) error {
 		if controlplane.IsKind(err, controlplane.KindNotFound) {
 			err = errRestricted("get the record of a name that it cannot add")
 		}
-		return err
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }
