@@ -2,6 +2,7 @@ package program
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"reflect"
 	"strings"
@@ -118,16 +119,27 @@ func (s *stack) repeatedRuns(id string) int {
 	return query[int](s, `SELECT count(*) FROM jobs WHERE domain_id = $1 AND type = 'start_issuance' AND generation > 1`, id)
 }
 
-// wantWait waits until the domain's job is deferred, and checks the delay.
+// wantWait waits until the domain's job is deferred, and checks the delay. It reads the domain and
+// the job again while a run of the job changes them.
 func (s *stack) wantWait(id string, want outcome) *client.Job {
 	s.t.Helper()
-	d := s.waitDomain(id, "waiting", func(d *client.Domain) bool {
-		return conditionOf(d, client.ConditionTypeCertificateReady).Reason == want.waits
+	var c client.Condition
+	var job *client.Job
+	s.eventually("the job to wait for "+want.waits, func() error {
+		before := s.latestJob(id, "start_issuance")
+		d, err := s.api.Domain(s.t.Context(), id)
+		if err != nil {
+			return err
+		}
+		c, job = conditionOf(d, client.ConditionTypeCertificateReady), s.latestJob(id, "start_issuance")
+		if c.Reason != want.waits || job.Status != client.JobStatusQueued ||
+			!job.UpdatedAt.Equal(before.UpdatedAt) {
+			return fmt.Errorf("the condition is %s, the job %s", toJSON(c), toJSON(job))
+		}
+		return nil
 	})
-	c := conditionOf(d, client.ConditionTypeCertificateReady)
-	job := s.latestJob(id, "start_issuance")
-	if job.Status != client.JobStatusQueued || job.Reason != want.waits || job.Attempts != 0 {
-		s.t.Errorf("job = %s, want queued with reason %s and no failures", toJSON(job), want.waits)
+	if job.Reason != want.waits || job.Attempts != 0 {
+		s.t.Errorf("job = %s, want reason %s and no failures", toJSON(job), want.waits)
 	}
 	if c.Message == "" || c.Fix == nil || c.NextCheckAt == nil || !c.NextCheckAt.Equal(job.RunAt) {
 		s.t.Errorf("condition = %s, want a message, a fix, and the next check at %s", toJSON(c),
