@@ -23,9 +23,11 @@ func room(n int) []postgres.Lane {
 }
 
 // backlog stores n jobs of an organization that have been due since the given time, one millisecond
-// apart.
+// apart. The domains have no delegations, whose triggers take longer than everything else.
 func (d *db) backlog(org string, q controlplane.Queue, n int, since time.Time) {
 	d.t.Helper()
+	d.exec(`ALTER TABLE domains DISABLE TRIGGER domains_delegate`)
+	defer d.exec(`ALTER TABLE domains ENABLE TRIGGER domains_delegate`)
 	d.exec(`
 		WITH names AS (
 			SELECT i, md5($1 || $2 || i) AS hash FROM generate_series(1, $3::int) i
