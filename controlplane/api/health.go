@@ -32,11 +32,13 @@ func (a *API) Livez(context.Context, LivezRequestObject) (LivezResponseObject, e
 // contains only their state.
 func (a *API) Readyz(ctx context.Context, r ReadyzRequestObject) (ReadyzResponseObject, error) {
 	checks := make(map[string]string)
-	ready := !a.isStopping()
-	if !ready {
+	ready := !a.draining.Load() && !a.isStopping()
+	var parts map[string]error
+	if ready {
+		parts = a.parts(ctx)
+	} else {
 		checks["server"] = "stopping"
 	}
-	parts := a.parts(ctx)
 	if err := ctx.Err(); err != nil {
 		return nil, err // the client disconnected, so the checks are inconclusive
 	}

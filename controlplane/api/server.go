@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/mux"
@@ -98,6 +99,7 @@ type API struct {
 	places     *controlplane.Gate // slots of calls in progress
 	diagnoses  *controlplane.Gate
 	exports    *controlplane.Gate
+	draining   atomic.Bool
 	stopping   chan struct{}
 	stop       sync.Once
 
@@ -159,8 +161,12 @@ func New(c Config) (*API, error) {
 	return a, a.route(table)
 }
 
-// SetStopping makes /readyz return 503 and ends every `wait` immediately with the current state, so
-// that connections drain. Call it before shutting the server down. It is idempotent.
+// SetDraining makes /readyz return 503. Calls are still accepted.
+func (a *API) SetDraining() { a.draining.Store(true) }
+
+// SetStopping makes /readyz return 503 and ends every stream and every `wait` immediately, with the
+// current state, so that connections drain. Call it after closing the listener: clients reconnect
+// at once. It is idempotent.
 func (a *API) SetStopping() { a.stop.Do(func() { close(a.stopping) }) }
 
 // Close releases the resources of the API. Call it before closing the store. No call may be in

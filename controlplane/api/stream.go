@@ -83,6 +83,7 @@ func (s *eventStream) VisitListEventsResponse(w http.ResponseWriter) error {
 				return nil
 			}
 		case <-s.a.stopping:
+			_ = s.out.SendReconnect("id: " + s.position() + "\n")
 			return nil
 		case <-ctx.Done():
 			return nil

@@ -128,6 +128,6 @@ func New(c Config) (*Dashboard, error) {
 	return d, nil
 }
 
-// SetStopping closes every event stream, so that connections drain. Call it before shutting down
-// the server. It is idempotent.
+// SetStopping ends every event stream, so that connections drain. Call it after closing the
+// listener: readers reconnect at once. It is idempotent.
 func (d *Dashboard) SetStopping() { d.stop.Do(func() { close(d.stopping) }) }

@@ -64,6 +64,7 @@ func (d *Dashboard) domainEvents(w http.ResponseWriter, v *visit) error {
 		case <-end.C:
 			return nil
 		case <-d.stopping:
+			_ = out.SendReconnect("")
 			return nil
 		case <-v.Context().Done():
 			return nil

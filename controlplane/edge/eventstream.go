@@ -1,6 +1,8 @@
 package edge
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"time"
 )
@@ -47,3 +49,11 @@ func (s *EventStream) Send(text string) error {
 
 // SendHeartbeat writes a comment, which readers ignore.
 func (s *EventStream) SendHeartbeat() error { return s.Send(": heartbeat\n\n") }
+
+// SendReconnect ends a stream because the server stops. It makes the reader reconnect after 1 to 3
+// seconds, so that all readers do not reconnect at the same time. Fields are further lines, such as
+// the ID at which the reader resumes.
+func (s *EventStream) SendReconnect(fields string) error {
+	return s.Send(fmt.Sprintf(": the server is stopping; reconnect\nretry: %d\n%s\n",
+		1000+rand.IntN(2000), fields)) //nolint:gosec // spreads load
+}

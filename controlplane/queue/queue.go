@@ -31,9 +31,9 @@ import (
 const (
 	// requeueTimeout is how long a job has to be requeued.
 	requeueTimeout = 5 * time.Second
-	// finishTimeout is how long interrupted jobs have at a shutdown to finish the request that they
+	// FinishTimeout is how long interrupted jobs have at a shutdown to finish the request that they
 	// have sent to a CA, which takes up to acme.Config.RequestTimeout, and to be requeued.
-	finishTimeout = 30*time.Second + requeueTimeout
+	FinishTimeout = 30*time.Second + requeueTimeout
 )
 
 // Config configures a Queue. Store, Lifecycle, and RedisURL are required.
@@ -174,7 +174,7 @@ func (h *handlers) done() {
 	}
 }
 
-// wait returns when no handler runs, but after finishTimeout at the latest.
+// wait returns when no handler runs, but after FinishTimeout at the latest.
 func (h *handlers) wait() {
 	h.mu.Lock()
 	if h.running == 0 {
@@ -186,7 +186,7 @@ func (h *handlers) wait() {
 	h.mu.Unlock()
 	select {
 	case <-idle:
-	case <-time.After(finishTimeout):
+	case <-time.After(FinishTimeout):
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -49,8 +50,10 @@ type App struct {
 	webAddr   string
 	opsAddr   string
 
+	draining atomic.Bool // set at the start of a shutdown
 	stopWork context.CancelFunc
-	running  sync.WaitGroup
+	working  sync.WaitGroup // the workers
+	running  sync.WaitGroup // the listeners
 	failed   chan error
 }
 
@@ -149,13 +152,13 @@ func (a *App) Start(ctx context.Context) error {
 	if a.queue != nil {
 		work, stop := context.WithCancel(context.WithoutCancel(ctx))
 		a.stopWork = stop
-		a.running.Go(func() {
+		a.working.Go(func() {
 			if err := a.queue.Run(work); err != nil && work.Err() == nil {
 				a.fail(err)
 			}
 		})
-		a.running.Go(func() { a.engine.Watch(work, cmp.Or(a.config.Work.SweepEvery, time.Minute)) })
-		a.running.Go(func() { a.reportBreakers(work) })
+		a.working.Go(func() { a.engine.Watch(work, cmp.Or(a.config.Work.SweepEvery, time.Minute)) })
+		a.working.Go(func() { a.reportBreakers(work) })
 	}
 	return nil
 }
@@ -168,66 +171,6 @@ func (a *App) fail(err error) {
 	case a.failed <- err:
 	default:
 	}
-}
-
-// stopTimeout is how long a shutdown may take. Jobs finish the requests that they have sent to CAs.
-const stopTimeout = 45 * time.Second
-
-// Run starts the App, and stops it when ctx is canceled or a part fails.
-func (a *App) Run(ctx context.Context) error {
-	err := a.Start(ctx)
-	if err == nil {
-		select {
-		case <-ctx.Done():
-		case err = <-a.failed:
-		}
-	}
-	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
-	defer cancel()
-	a.Stop(stop)
-	return err
-}
-
-// Stop shuts down the App gracefully: it reports that it is not ready, completes requests in
-// progress, requeues its jobs, and stops the name server last, because the jobs need it.
-func (a *App) Stop(ctx context.Context) {
-	if a.api != nil {
-		a.api.SetStopping()
-	}
-	if a.pages != nil {
-		a.pages.SetStopping()
-	}
-	var closing sync.WaitGroup
-	for _, s := range []*http.Server{a.web, a.ops} {
-		if s != nil {
-			closing.Go(func() {
-				soon, cancel := context.WithTimeout(ctx, time.Second)
-				defer cancel()
-				if s.Shutdown(soon) != nil {
-					_ = s.Close()
-				}
-			})
-		}
-	}
-	if a.stopWork != nil {
-		a.stopWork()
-	}
-	closing.Wait()
-	if a.api != nil {
-		a.api.Close()
-	}
-	a.running.Wait()
-	if a.zone != nil {
-		_ = a.zone.Stop(ctx)
-	}
-	if a.engine != nil {
-		a.engine.Close()
-	}
-	if a.redis != nil {
-		_ = a.redis.Close()
-	}
-	a.limiter.Close()
-	a.store.Close()
 }
 
 // listen opens a TCP listener. Its error names the flag.

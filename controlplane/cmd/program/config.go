@@ -27,6 +27,9 @@ type Config struct {
 	StaffLogin string   `env:"DCVAAS_STAFF_LOGIN" for:"serve work dns" placeholder:"USER:PASSWORD" help:"Login for the operator listener. Required if the listener is not on a loopback address. A secret."`
 	QueueWrite bool     `env:"DCVAAS_QUEUE_WRITE" for:"serve work" help:"Allow staff to pause queues and delete tasks in the queue monitor."`
 
+	DrainDelay  time.Duration `env:"DCVAAS_DRAIN_DELAY" for:"serve dns" default:"5s" help:"Time between a signal to stop, after which /readyz returns 503, and the close of the listeners. Set it to the time in which load balancers notice."`
+	GracePeriod time.Duration `env:"DCVAAS_GRACE_PERIOD" for:"serve" default:"30s" help:"Maximum time for calls in progress to complete after the drain delay."`
+
 	HTTP   HTTPConfig   `embed:""`
 	GitHub GitHubConfig `embed:""`
 	Work   WorkConfig   `embed:""`
@@ -135,6 +138,14 @@ func (c *Config) check() error {
 	case c.Work.RetryBase <= 0:
 		return fmt.Errorf("retry-base (DCVAAS_RETRY_BASE): invalid duration %s: must be positive",
 			c.Work.RetryBase)
+	case c.DrainDelay < 0:
+		return fmt.Errorf(
+			"drain-delay (DCVAAS_DRAIN_DELAY): invalid duration %s: must not be negative",
+			c.DrainDelay)
+	case c.GracePeriod < 0:
+		return fmt.Errorf(
+			"grace-period (DCVAAS_GRACE_PERIOD): invalid duration %s: must not be negative",
+			c.GracePeriod)
 	case c.HTTP.SignUp != signUpOpen && c.HTTP.SignUp != signUpInvited:
 		return fmt.Errorf("sign-up (DCVAAS_SIGN_UP): invalid value %q: must be open or invited",
 			c.HTTP.SignUp)

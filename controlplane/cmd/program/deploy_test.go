@@ -6,8 +6,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/alecthomas/kong"
 )
 
 func must(t *testing.T, err error) {
@@ -57,6 +61,33 @@ func TestDeployImagesArePinned(t *testing.T) {
 	minor := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindStringSubmatch(readText(t, "go.mod"))[1]
 	if !strings.Contains(readText(t, "controlplane/deploy/Dockerfile"), "FROM golang:"+minor+".") {
 		t.Errorf("the Dockerfile does not build with Go %s, which go.mod requires", minor)
+	}
+}
+
+// TestDeployStopTimes tests that deployments wait for a complete shutdown before they kill the
+// process.
+func TestDeployStopTimes(t *testing.T) {
+	t.Parallel()
+	var c Config
+	must(t, kong.ApplyDefaults(&c))
+	for file, pattern := range map[string]string{
+		"controlplane/deploy/systemd/dcvaas-serve.service": `(?m)^TimeoutStopSec=(\w+)$`,
+		"controlplane/deploy/systemd/dcvaas-work.service":  `(?m)^TimeoutStopSec=(\w+)$`,
+		"controlplane/deploy/systemd/dcvaas-dns.service":   `(?m)^TimeoutStopSec=(\w+)$`,
+		"controlplane/deploy/compose.yaml":                 `(?m)^    stop_grace_period: (\w+)$`,
+	} {
+		m := regexp.MustCompile(pattern).FindStringSubmatch(readText(t, file))
+		if m == nil {
+			t.Errorf("%s has no stop time", file)
+			continue
+		}
+		if got, err := time.ParseDuration(m[1]); err != nil || got <= c.stopTime() {
+			t.Errorf("stop time in %s = %s, %v, want more than %s", file, m[1], err, c.stopTime())
+		}
+	}
+	if guide := readText(t, selfHosting); !strings.Contains(guide,
+		"within "+strconv.Itoa(int(c.stopTime().Seconds()))+" s") {
+		t.Errorf("%s does not state the stop time, %s", selfHosting, c.stopTime())
 	}
 }
 

@@ -242,6 +242,7 @@ func (d *Dev) configure(c DevConfig) error {
 	cfg.GitHub = GitHubConfig{ClientID: devGitHubClient, ClientSecret: devGitHubSecret,
 		URL: d.GitHub.URL(), APIURL: d.GitHub.URL()}
 	cfg.LogFormat, cfg.Hooks.Loopback = "text", true
+	cfg.DrainDelay, cfg.GracePeriod = 0, time.Second
 	if c.LogLevel != "" {
 		cfg.LogLevel = c.LogLevel
 	}

@@ -55,6 +55,10 @@ func (a *App) startOps() error {
 }
 
 func (a *App) opsReady(w http.ResponseWriter, r *http.Request) {
+	if a.draining.Load() {
+		http.Error(w, "stopping", http.StatusServiceUnavailable)
+		return
+	}
 	for part, err := range a.ready(r.Context()) {
 		if _, degraded := errors.AsType[api.Degraded](err); err != nil && !degraded {
 			http.Error(w, part+" is not ready", http.StatusServiceUnavailable)

@@ -36,10 +36,11 @@ type run struct {
 }
 
 // Main runs one command and returns the process's exit status: 0 on success, 1 on failure, and 2
-// for invalid arguments. It shuts down gracefully on an interrupt.
+// for invalid arguments. It shuts down gracefully on an interrupt, and exits on a second one.
 func Main(version string, args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop)
 	var c cli
 	exited := -1
 	parser, err := kong.New(&c, kong.Name("dcvaas"),

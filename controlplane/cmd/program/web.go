@@ -54,7 +54,9 @@ func (a *App) startWeb() error {
 	}
 	a.webAddr = l.Addr().String()
 	a.log.Info("API and dashboard started", "address", a.webAddr)
-	a.web = newServer(split(a.api, a.pages), a.log)
+	a.web = newServer(a.lastCalls(split(a.api, a.pages)), a.log)
+	a.web.RegisterOnShutdown(a.api.SetStopping) // after the listener is closed
+	a.web.RegisterOnShutdown(a.pages.SetStopping)
 	l = withFront(a.web, l, secure, a.api.Unparsed)
 	a.running.Go(func() { a.serve(a.web.Serve(l)) })
 	return nil
