@@ -71,6 +71,13 @@ or sum by (type) (dcvaas_jobs_total{outcome="dead",type!="webhook_delivery"} unl
 			Fix:   "Ask the CA for higher limits and configure them, or add a CA to DCVAAS_CAS. dcvaas_quota_decisions_total shows which CA delays orders.",
 			Note:  "Each worker reports the number for the whole database.",
 			Expr:  `max by (ca) (increase(dcvaas_forced_attempts_total[1h])) > 0`},
+		{Name: "DCVaaSNoSweep", Severity: SeverityCritical, For: time.Minute,
+			Title: "No worker has completed a sweep for 10 minutes",
+			Cause: "Renewals that become due are not queued. No worker runs, or each sweep fails or hangs.",
+			Fix:   "Check that dcvaas work runs, and fix the cause that its log reports (\"sweep failed\").",
+			Note:  "Each worker reports the time for the whole database. DCVAAS_SWEEP_EVERY must be shorter than 10 minutes.",
+			Expr: `time() - max(dcvaas_sweep_completed_timestamp_seconds) > 600
+or absent_over_time(dcvaas_sweep_completed_timestamp_seconds[10m])`},
 		{Name: "DCVaaSJobsPileUp", Severity: SeverityWarning, For: 10 * time.Minute,
 			Title: "{{ $value }} jobs are due and wait for a worker",
 			Cause: "Jobs become due faster than the workers run them.",

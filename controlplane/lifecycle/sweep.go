@@ -10,11 +10,14 @@ import (
 // sweepBatch is how many renewals one statement queues.
 const sweepBatch = 500
 
+// SweepLease is the name with which postgres.Store records a finished Sweep.
+const SweepLease = "dcvaas-sweep"
+
 // Sweep adds the jobs of all due renewals, in batches, and returns their number. It returns 0 if
 // another replica is already running it.
 func (s *Service) Sweep(ctx context.Context) (int, error) {
 	total := 0
-	_, err := s.Store.TryLocked(ctx, "dcvaas-sweep", func(ctx context.Context) error {
+	_, err := s.Store.TryLocked(ctx, SweepLease, func(ctx context.Context) error {
 		for {
 			n, err := s.Store.QueueRenewals(ctx, s.now(), sweepBatch, s.SweepSpread)
 			total += n

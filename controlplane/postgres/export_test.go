@@ -12,6 +12,9 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
+// SetLeaseTime changes how long leases are valid.
+func (s *Store) SetLeaseTime(d time.Duration) { s.leaseTime = d }
+
 // ExplainDomains returns the plan of the statement behind ListDomains.
 func (s *Store) ExplainDomains(ctx context.Context, orgID string, f DomainFilter) (string, error) {
 	l, _, err := f.list(orgID)

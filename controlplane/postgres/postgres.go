@@ -48,6 +48,8 @@ type Store struct {
 	claiming   group // on lazy
 	concluding group
 	chains     chainsKept
+
+	leaseTime time.Duration // set by tests
 }
 
 // MaxConns returns how many connections the store opens for statements that callers wait for.
@@ -94,7 +96,8 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Store{queries: queries{pooled{pool}}, pool: pool, lazy: lazyPool, logger: c.Logger,
-		claiming: group{pool: lazyPool}, concluding: group{pool: pool}}
+		claiming: group{pool: lazyPool}, concluding: group{pool: pool},
+		leaseTime: leaseTime}
 	s.watch = newWatcher(s)
 	return s, nil
 }
@@ -121,32 +124,6 @@ func (s *Store) InTx(ctx context.Context, fn func(*Tx) error) error {
 			func(tx pgx.Tx) error { return fn(&Tx{queries: queries{tx}}) })
 	})
 	return translate(err, "", "")
-}
-
-// TryLocked runs fn while this process holds the advisory lock of the given name. It returns false
-// without running fn if another process holds the lock.
-func (s *Store) TryLocked(
-	ctx context.Context, name string, fn func(context.Context) error,
-) (bool, error) {
-	conn, err := s.pool.Acquire(ctx)
-	if err != nil {
-		return false, translate(err, "", "")
-	}
-	defer conn.Release()
-	var got bool
-	if err := conn.QueryRow(ctx, `SELECT pg_try_advisory_lock(hashtextextended($1, 0))`,
-		name).Scan(&got); err != nil || !got {
-		return false, translate(err, "", "")
-	}
-	err = fn(ctx)
-	// The lock belongs to the connection: if it cannot be released, the connection is closed.
-	unlock, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-	defer cancel()
-	if _, uerr := conn.Exec(unlock, `SELECT pg_advisory_unlock(hashtextextended($1, 0))`,
-		name); uerr != nil {
-		_ = conn.Conn().Close(unlock)
-	}
-	return true, err
 }
 
 // translate converts an error of the driver into an error of package controlplane, if it means that

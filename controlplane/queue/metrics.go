@@ -21,6 +21,7 @@ type metrics struct {
 
 	expiring *prometheus.GaugeVec
 	unserved prometheus.Gauge
+	swept    prometheus.Gauge
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -40,6 +41,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 				Help: "Jobs that were requeued because other jobs of their organization are stuck."}),
 		expiring: newExpiring(),
 		unserved: newUnserved(),
+		swept:    newSwept(),
 	}
 	// Prometheus does not see the first increment of a counter that did not exist before.
 	for _, kind := range controlplane.JobKinds() {
@@ -49,7 +51,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	}
 	if r != nil {
 		r.MustRegister(m.jobs, m.seconds, m.due, m.running, m.declined, m.expiring,
-			m.unserved)
+			m.unserved, m.swept)
 	}
 	return m
 }

@@ -12,6 +12,7 @@ import (
 // sweeps missed.
 func (q *Queue) sweep(ctx context.Context) {
 	scan := lifecycle.NextScan(q.Now())
+	q.metrics.swept.Set(float64(q.Now().Unix()))
 	for {
 		start := q.Now()
 		var n int
@@ -23,8 +24,8 @@ func (q *Queue) sweep(ctx context.Context) {
 			scan = lifecycle.NextScan(now)
 		}
 		for _, task := range []func(context.Context) (int, error){q.Lifecycle.Expire,
-			q.reissue, q.Lifecycle.Warn, q.countExpiring, q.countUnserved, q.Lifecycle.Rehearse,
-			q.Lifecycle.Recount, q.tidy} {
+			q.recordSwept, q.reissue, q.Lifecycle.Warn, q.countExpiring, q.countUnserved,
+			q.Lifecycle.Rehearse, q.Lifecycle.Recount, q.tidy} {
 			_, terr := task(ctx)
 			err = errors.Join(err, terr)
 		}

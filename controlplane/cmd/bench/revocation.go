@@ -15,6 +15,7 @@ import (
 
 	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/cmd/program"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
 const (
@@ -163,18 +164,15 @@ func (m *massRevocation) newDomains(n int, done <-chan struct{}) ([]float64, err
 	return took, nil
 }
 
-// holdSweep blocks the sweep with the advisory lock that serializes sweeps, until the returned
-// function is called.
+// holdSweep blocks the sweep by holding its lease, until the returned function is called.
 func (m *massRevocation) holdSweep() (let func(), err error) {
-	conn, err := pgx.Connect(m.ctx, m.dev.Postgres.DSN())
-	if err != nil {
-		return nil, err
+	set := func(expires string) error {
+		_, err := m.db.Exec(m.ctx, `INSERT INTO leases (name, holder, expires_at) VALUES ($1, 'bench', $2)
+			ON CONFLICT (name) DO UPDATE SET holder = 'bench', expires_at = $2`,
+			lifecycle.SweepLease, expires)
+		return err
 	}
-	if _, err := conn.Exec(m.ctx,
-		`SELECT pg_advisory_lock(hashtextextended('dcvaas-sweep', 0))`); err != nil {
-		return nil, err
-	}
-	return func() { _ = conn.Close(m.ctx) }, nil // the lock ends with its connection
+	return func() { _ = set("-infinity") }, set("infinity")
 }
 
 // announce sets renewal windows at the CA, each a second after the previous one, and waits until

@@ -11,8 +11,8 @@ import (
 // stopMargin is the time to close connections after calls and jobs have had theirs.
 const stopMargin = 5 * time.Second
 
-// stopTime is the maximum duration of a shutdown, even if services hang. Deployments must wait longer
-// before they kill the process.
+// stopTime is the maximum duration of a shutdown, even if services hang. Deployments must wait
+// longer before they kill the process.
 func (c *Config) stopTime() time.Duration {
 	return c.DrainDelay + max(c.GracePeriod, queue.FinishTimeout) + stopMargin
 }
