@@ -116,6 +116,30 @@ func TestResumedOrderOfSeveralNamesKeepsItsValues(t *testing.T) {
 	}
 }
 
+// A value that the orders of two domains share, because the CA returned one pending authorization
+// for both, stays for the order in progress if the other one fails.
+func TestFailedOrderLeavesASharedValue(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.ca.names = w.ca.names[:1]
+	first, second := w.issuing("www.example.com"), w.several()
+	slow, refused := verdictOf(controlplane.VerdictSlow), verdictOf(controlplane.VerdictDNS)
+	refused.Over = true
+	answers := map[string]error{first.ID: slow, second.ID: refused}
+	w.ca.answer(func(ctx context.Context, o *controlplane.Order, j controlplane.Journal) error {
+		o.Step, o.OrderURL = controlplane.StepAuthorized, "https://ca.example/order/"+o.ID
+		o.Values = []controlplane.TXT{{Target: first.Target, Value: "shared"}}
+		return errors.Join(j.Publish(ctx, o), answers[o.DomainID])
+	})
+	w.run(first, controlplane.JobStartIssuance)
+	w.run(second, controlplane.JobStartIssuance)
+	w.wantValues("after the other order failed", first, 1)
+	w.ca.answer(nil)
+	w.runDue(first, controlplane.JobStartIssuance)
+	wantStatus(t, w.domain(first), controlplane.DomainActive, "")
+	w.wantValues("with the certificate", first, 0)
+}
+
 // The pauses between orders grow if each of them ends with a wait, although it proceeded over
 // several runs.
 func TestPausesGrowBetweenOrdersThatProceed(t *testing.T) {

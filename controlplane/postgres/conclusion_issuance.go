@@ -33,7 +33,7 @@ var concludeIssuance = `
 		UPDATE acme_orders SET step = 'stored', certificate_url = @certificate_url, error_code = '', error_detail = '', updated_at = @now, ` + withoutSecrets + `
 		FROM job WHERE org_id = @org_id AND acme_orders.id = @order_id
 	)
-	, removed AS (DELETE FROM challenges USING job WHERE org_id = @org_id AND order_id = @order_id)
+	, ` + releaseValues(releasedOrder, "EXISTS (SELECT FROM job)") + `
 	, entry AS (` + insertEntry + ` FROM job)
 	SELECT id FROM job`
 

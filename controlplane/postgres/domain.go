@@ -239,12 +239,16 @@ func domainArgs(d *controlplane.Domain) (named, error) {
 		"conditions": conditions}), err
 }
 
-// DeleteDomain removes a domain with its jobs, orders, challenges, and certificates.
+// DeleteDomain removes a domain with its jobs, orders, challenges, and certificates. A challenge
+// that the order of another domain has too is left to it.
 func (q queries) DeleteDomain(ctx context.Context, orgID, id string) error {
 	// The organization, which counts its domains, is locked first, as in AddDomain.
 	tag, err := q.db.Exec(ctx, `
-		WITH org AS MATERIALIZED (SELECT id FROM organizations WHERE id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE)
-		DELETE FROM domains d USING org WHERE d.org_id = org.id AND d.id = $2`, orgID, id)
+		WITH org AS MATERIALIZED (SELECT id FROM organizations WHERE id = @org_id AND deleted_at IS NULL FOR NO KEY UPDATE)
+			, orders AS MATERIALIZED (SELECT o.id FROM acme_orders o JOIN org ON o.org_id = org.id WHERE o.domain_id = @domain_id FOR UPDATE OF o)
+			, `+releaseValues("ARRAY(SELECT id FROM orders)", "EXISTS (SELECT FROM org)")+`
+		DELETE FROM domains d USING org WHERE d.org_id = org.id AND d.id = @domain_id`,
+		named{"org_id": orgID, "domain_id": id})
 	if err == nil && tag.RowsAffected() == 0 {
 		return controlplane.NotFound("domain", id)
 	}

@@ -185,17 +185,14 @@ func targetsOf(o *controlplane.Order) map[string]string {
 	return o.Targets
 }
 
-// republish extends the life of challenges that are already published.
-const republish = `ON CONFLICT (target, value) DO UPDATE SET expires_at = excluded.expires_at, order_id = excluded.order_id`
-
-// CloseOrder closes an order, so that the domain can have another one, and removes its challenges,
-// its key, and its CSR.
+// CloseOrder closes an order, so that the domain can have another one, and removes its key, its
+// CSR, and its challenges, except for those that another order has too.
 func (t *Tx) CloseOrder(
 	ctx context.Context, o *controlplane.Order, step controlplane.OrderStep, code, detail string,
 	now time.Time,
 ) error {
 	_, err := t.db.Exec(ctx, `
-		WITH removed AS (DELETE FROM challenges WHERE org_id = @org_id AND order_id = @order_id)
+		WITH `+releaseValues(releasedOrder, "true")+`
 		UPDATE acme_orders SET step = @step, certificate_url = @certificate_url, error_code = @error_code,
 			error_detail = @error_detail, updated_at = @now, `+withoutSecrets+`
 		WHERE org_id = @org_id AND id = @order_id`,

@@ -63,10 +63,14 @@ func (s *Store) DueSetAside(
 ) ([]controlplane.Order, error) {
 	return all(ctx, s.queries, scanOrder, `
 		WITH due AS (
-			SELECT id FROM acme_orders WHERE step = 'set-aside' AND poll_at <= @now
+			SELECT id, org_id FROM acme_orders WHERE step = 'set-aside' AND poll_at <= @now
 			ORDER BY poll_at LIMIT @limit FOR NO KEY UPDATE SKIP LOCKED
 		), kept AS (
-			UPDATE challenges c SET expires_at = @live FROM due WHERE c.order_id = due.id AND c.expires_at < @live
+			UPDATE challenges c SET expires_at = @live FROM (
+				SELECT v.target, v.value FROM due JOIN challenges v ON v.order_id = due.id
+				UNION
+				SELECT v.target, v.value FROM due JOIN challenges v ON v.org_id = due.org_id AND v.shared_with <> '{}' AND due.id = ANY(v.shared_with)
+			) k WHERE c.target = k.target AND c.value = k.value AND c.expires_at < @live
 		)
 		UPDATE acme_orders o SET poll_at = @until, polls = o.polls + 1 FROM due WHERE o.id = due.id
 		RETURNING `+orderColumns, named{"now": now, "until": until, "live": live, "limit": limit})
