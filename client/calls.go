@@ -54,10 +54,10 @@ func (c *Client) RenewDomain(ctx context.Context, ref string) (*Job, error) {
 	return decode[Job](c.raw.RenewDomain(ctx, ref, nil))
 }
 
-// Diagnosis checks everything in the domain's DNS that a CA checks, and returns the findings. It
-// changes nothing and may take up to 10 seconds.
-func (c *Client) Diagnosis(ctx context.Context, ref string) (*Examination, error) {
-	return decode[Examination](c.raw.DiagnoseDomain(ctx, ref))
+// Diagnosis checks everything in the domain's DNS that a CA checks, and returns the findings, for
+// the certificate and for each name. It changes nothing and may take up to 10 seconds.
+func (c *Client) Diagnosis(ctx context.Context, ref string) (*DomainExamination, error) {
+	return decode[DomainExamination](c.raw.DiagnoseDomain(ctx, ref))
 }
 
 // Job returns a job.

@@ -153,6 +153,30 @@ func (e DomainDelegationType) Valid() bool {
 	}
 }
 
+// Defines values for DomainExaminationDnssec.
+const (
+	DomainExaminationDnssecBogus    DomainExaminationDnssec = "bogus"
+	DomainExaminationDnssecInsecure DomainExaminationDnssec = "insecure"
+	DomainExaminationDnssecSecure   DomainExaminationDnssec = "secure"
+	DomainExaminationDnssecUnknown  DomainExaminationDnssec = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the DomainExaminationDnssec enum.
+func (e DomainExaminationDnssec) Valid() bool {
+	switch e {
+	case DomainExaminationDnssecBogus:
+		return true
+	case DomainExaminationDnssecInsecure:
+		return true
+	case DomainExaminationDnssecSecure:
+		return true
+	case DomainExaminationDnssecUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DomainStatus.
 const (
 	DomainStatusActive       DomainStatus = "active"
@@ -318,6 +342,30 @@ func (e MemberState) Valid() bool {
 	case MemberStateExpired:
 		return true
 	case MemberStatePending:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NameExaminationDnssec.
+const (
+	NameExaminationDnssecBogus    NameExaminationDnssec = "bogus"
+	NameExaminationDnssecInsecure NameExaminationDnssec = "insecure"
+	NameExaminationDnssecSecure   NameExaminationDnssec = "secure"
+	NameExaminationDnssecUnknown  NameExaminationDnssec = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the NameExaminationDnssec enum.
+func (e NameExaminationDnssec) Valid() bool {
+	switch e {
+	case NameExaminationDnssecBogus:
+		return true
+	case NameExaminationDnssecInsecure:
+		return true
+	case NameExaminationDnssecSecure:
+		return true
+	case NameExaminationDnssecUnknown:
 		return true
 	default:
 		return false
@@ -1545,6 +1593,34 @@ type DomainDelegation struct {
 // DomainDelegationType Type of the record.
 type DomainDelegationType string
 
+// DomainExamination The result of all checks that a CA makes for a certificate, and of those for each name.
+type DomainExamination struct {
+	// Caa Whether the CAA records allow each configured CA to issue, in the order of their use.
+	Caa []CAAFinding `json:"caa"`
+
+	// Causes Problems that prevent every CA from issuing, the most likely one first; empty if a certificate can be ordered.
+	Causes []Diagnosis `json:"causes"`
+
+	// Delegation Whether TXT queries at the challenge name, as CAs send them, lead to the target. Its evidence is that of all checks.
+	Delegation Diagnosis `json:"delegation"`
+
+	// Dnssec Validation result of the domain (RFC 4035 §4.3). `secure`: validly signed up to the
+	// root. `insecure`: not signed, or not up to the root. `bogus`: invalid signatures, so
+	// that resolvers reject its answers. `unknown`: no validating resolver was reachable.
+	Dnssec DomainExaminationDnssec `json:"dnssec"`
+
+	// Names The result for each name, without wildcards' `*.`, the domain's `name` first.
+	Names []NameExamination `json:"names"`
+
+	// Warnings Problems that do not prevent an order: some of the CAs cannot issue, so that a failover to them would fail, or some of the zone's name servers fail where others answer.
+	Warnings []Diagnosis `json:"warnings"`
+}
+
+// DomainExaminationDnssec Validation result of the domain (RFC 4035 §4.3). `secure`: validly signed up to the
+// root. `insecure`: not signed, or not up to the root. `bogus`: invalid signatures, so
+// that resolvers reject its answers. `unknown`: no validating resolver was reachable.
+type DomainExaminationDnssec string
+
 // DomainList A page of domains.
 type DomainList struct {
 	// Data Objects of this page.
@@ -1989,6 +2065,36 @@ type MemberUpdate struct {
 	// `webhooks:write`. `owner` has all scopes.
 	Role Role `json:"role"`
 }
+
+// NameExamination The result of the checks of one name. Evidence is only in the `delegation` of a name that is
+// not ready.
+type NameExamination struct {
+	// Caa Whether the CAA records allow each configured CA to issue for the name.
+	Caa []CAAFinding `json:"caa"`
+
+	// Causes Problems that keep the name out of a certificate, the most likely one first; empty if it is ready.
+	Causes []Diagnosis `json:"causes"`
+
+	// Delegation One finding, with the observed and expected state and the fix.
+	Delegation Diagnosis `json:"delegation"`
+
+	// Dnssec DNSSEC validation result of the name.
+	Dnssec NameExaminationDnssec `json:"dnssec"`
+
+	// Name The name, without a wildcard's `*.`.
+	//
+	// Example: www.example.com
+	Name string `json:"name"`
+
+	// Ready Whether the name could be in a certificate now.
+	Ready bool `json:"ready"`
+
+	// Warnings Problems of the name that do not prevent an order.
+	Warnings []Diagnosis `json:"warnings"`
+}
+
+// NameExaminationDnssec DNSSEC validation result of the name.
+type NameExaminationDnssec string
 
 // NameStatus A name of a domain that is not ready for a certificate, and the fix. Texts have at most 1,000 characters.
 type NameStatus struct {
@@ -4292,7 +4398,7 @@ type ClientInterface interface {
 	// DiagnoseDomain Diagnose a domain's DNS
 	//
 	// Checks everything that a CA checks (delegation, CAA records, and DNSSEC) and returns the
-	// result. It changes nothing; `verify` checks and updates the domain. The checks take up to 10
+	// result: that of the certificate, and that of each name in `names`. It changes nothing; `verify` checks and updates the domain. The checks take up to 10
 	// seconds, because they query external DNS servers. After that, the response is 503
 	// `diagnosis-timeout`. An organization can have 4 of these calls in progress; another one
 	// returns 429 `diagnosis-busy`.
@@ -5571,7 +5677,7 @@ func (c *rawClient) ListDomainCertificates(ctx context.Context, domain DomainRef
 // DiagnoseDomain Diagnose a domain's DNS
 //
 // Checks everything that a CA checks (delegation, CAA records, and DNSSEC) and returns the
-// result. It changes nothing; `verify` checks and updates the domain. The checks take up to 10
+// result: that of the certificate, and that of each name in `names`. It changes nothing; `verify` checks and updates the domain. The checks take up to 10
 // seconds, because they query external DNS servers. After that, the response is 503
 // `diagnosis-timeout`. An organization can have 4 of these calls in progress; another one
 // returns 429 `diagnosis-busy`.
@@ -11895,7 +12001,7 @@ type ClientWithResponsesInterface interface {
 	// DiagnoseDomainWithResponse Diagnose a domain's DNS
 	//
 	// Checks everything that a CA checks (delegation, CAA records, and DNSSEC) and returns the
-	// result. It changes nothing; `verify` checks and updates the domain. The checks take up to 10
+	// result: that of the certificate, and that of each name in `names`. It changes nothing; `verify` checks and updates the domain. The checks take up to 10
 	// seconds, because they query external DNS servers. After that, the response is 503
 	// `diagnosis-timeout`. An organization can have 4 of these calls in progress; another one
 	// returns 429 `diagnosis-busy`.
@@ -15554,7 +15660,7 @@ type DiagnoseDomainResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *Examination
+	JSON200 *DomainExamination
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
 	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
@@ -15578,7 +15684,7 @@ type DiagnoseDomainResponse struct {
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r DiagnoseDomainResponse) GetJSON200() *Examination {
+func (r DiagnoseDomainResponse) GetJSON200() *DomainExamination {
 	return r.JSON200
 }
 
@@ -21856,7 +21962,7 @@ func (c *ClientWithResponses) ListDomainCertificatesWithResponse(ctx context.Con
 // DiagnoseDomainWithResponse Diagnose a domain's DNS
 //
 // Checks everything that a CA checks (delegation, CAA records, and DNSSEC) and returns the
-// result. It changes nothing; `verify` checks and updates the domain. The checks take up to 10
+// result: that of the certificate, and that of each name in `names`. It changes nothing; `verify` checks and updates the domain. The checks take up to 10
 // seconds, because they query external DNS servers. After that, the response is 503
 // `diagnosis-timeout`. An organization can have 4 of these calls in progress; another one
 // returns 429 `diagnosis-busy`.
@@ -26207,7 +26313,7 @@ func ParseDiagnoseDomainResponse(rsp *http.Response) (*DiagnoseDomainResponse, e
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest Examination
+		var dest DomainExamination
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

@@ -120,11 +120,11 @@ func TestDiagnosis(t *testing.T) {
 				r.URL.Path)
 		}
 		_, _ = io.WriteString(w,
-			`{"delegation":{"code":"cname-missing","until":null},"caa":[{"ca":"first","allowed":true}],"dnssec":"bogus","causes":[{"code":"cname-missing"}],"warnings":[]}`)
+			`{"delegation":{"code":"cname-missing","until":null},"caa":[{"ca":"first","allowed":true}],"dnssec":"bogus","causes":[{"code":"cname-missing"}],"warnings":[],"names":[{"name":"example.com","ready":false}]}`)
 	})
 	e, err := c.Diagnosis(t.Context(), "example.com")
 	if err != nil || e.Delegation.Code != "cname-missing" || !e.Caa[0].Allowed ||
-		e.Dnssec != ExaminationDnssecBogus || len(e.Causes) != 1 {
+		e.Dnssec != DomainExaminationDnssecBogus || len(e.Causes) != 1 || e.Names[0].Ready {
 		t.Errorf("Diagnosis(example.com) = %+v, %v, want one cause, an allowed CA, and bogus DNSSEC", e, err)
 	}
 }

@@ -60,6 +60,20 @@ func (e DomainExamination) IsMissing(name string) bool {
 	return slices.ContainsFunc(e.Missing, func(c NameCause) bool { return c.Name == name })
 }
 
+// CausesOf returns why a name can't be in a certificate now, the most likely cause first. It is
+// empty if the name can.
+func (e DomainExamination) CausesOf(n NameExamination) []Diagnosis {
+	if !n.OK() {
+		return n.Causes
+	}
+	for _, m := range e.Missing {
+		if m.Name == n.Name {
+			return []Diagnosis{m.Cause}
+		}
+	}
+	return nil
+}
+
 // Partial returns the examination of a certificate without the missing names. It returns e if no
 // name is ready, if a missing one is needed, or if the check of one had no result.
 func (e DomainExamination) Partial(needed func(name string) bool) DomainExamination {

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/oapi-codegen/nullable"
@@ -30,15 +31,14 @@ func (a *API) DiagnoseDomain(
 	if err != nil {
 		return nil, err
 	}
-	seen, err := a.diagnose(ctx, d.OrgID, d.Name,
-		func(ctx context.Context) (controlplane.Examination, error) {
-			seen, err := a.lifecycle.Examine(ctx, d)
-			return seen.Examination, err
+	seen, err := diagnose(ctx, a, d.OrgID, d.Name,
+		func(ctx context.Context) (controlplane.DomainExamination, error) {
+			return a.lifecycle.Examine(ctx, d)
 		})
 	if err != nil {
 		return nil, err
 	}
-	return DiagnoseDomain200JSONResponse(examinationBody(seen)), nil
+	return DiagnoseDomain200JSONResponse(domainExaminationBody(seen)), nil
 }
 
 // DiagnoseDelegation implements GET /api/delegations/{delegation}/diagnosis.
@@ -49,7 +49,7 @@ func (a *API) DiagnoseDelegation(
 	if err != nil {
 		return nil, err
 	}
-	seen, err := a.diagnose(ctx, g.OrgID, g.Name,
+	seen, err := diagnose(ctx, a, g.OrgID, g.Name,
 		func(ctx context.Context) (controlplane.Examination, error) {
 			return a.lifecycle.ExamineDelegation(ctx, g)
 		})
@@ -61,11 +61,10 @@ func (a *API) DiagnoseDelegation(
 
 // diagnose runs a diagnosis within the limits of time and number. It returns KindRateLimited if too
 // many are in progress, and KindUnavailable if it takes too long.
-func (a *API) diagnose(
-	ctx context.Context, orgID, name string,
-	examine func(ctx context.Context) (controlplane.Examination, error),
-) (controlplane.Examination, error) {
-	none := controlplane.Examination{}
+func diagnose[T any](
+	ctx context.Context, a *API, orgID, name string, examine func(ctx context.Context) (T, error),
+) (T, error) {
+	var none T
 	leave, ok := a.diagnoses.Enter(orgID)
 	if !ok {
 		return none, &controlplane.Error{Kind: controlplane.KindRateLimited,
@@ -98,6 +97,35 @@ func examinationBody(e controlplane.Examination) Examination {
 			Observed: f.Observed, ObservedCount: f.Count, Expected: f.Expected, Fix: f.Fix}
 	}
 	return body
+}
+
+// domainExaminationBody converts an examination of several names to its API representation.
+func domainExaminationBody(e controlplane.DomainExamination) DomainExamination {
+	all := examinationBody(e.Examination)
+	body := DomainExamination{Delegation: all.Delegation, Caa: all.Caa,
+		Dnssec: DomainExaminationDnssec(all.Dnssec), Causes: all.Causes, Warnings: all.Warnings,
+		Names: make([]NameExamination, len(e.Names))}
+	for i, n := range e.Names {
+		causes := e.CausesOf(n)
+		one := examinationBody(controlplane.Examination{Delegation: n.Delegation, CAA: n.CAA,
+			DNSSEC: n.DNSSEC, Causes: withoutEvidence(causes),
+			Warnings: withoutEvidence(n.Warnings)})
+		if len(causes) == 0 {
+			one.Delegation.Evidence = []Observation{}
+		}
+		body.Names[i] = NameExamination{Name: n.Name, Ready: len(causes) == 0,
+			Delegation: one.Delegation, Caa: one.Caa, Dnssec: NameExaminationDnssec(one.Dnssec),
+			Causes: one.Causes, Warnings: one.Warnings}
+	}
+	return body
+}
+
+func withoutEvidence(list []controlplane.Diagnosis) []controlplane.Diagnosis {
+	list = slices.Clone(list)
+	for i := range list {
+		list[i].Evidence = nil
+	}
+	return list
 }
 
 func diagnosisBodies(list []controlplane.Diagnosis) []Diagnosis {

@@ -3,9 +3,12 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
@@ -85,6 +88,52 @@ func TestDiagnosis(t *testing.T) {
 	if a := w.do("GET", "/api/domains/"+d.ID+"/diagnosis", nil).problem(500,
 		"internal"); strings.Contains(a.body, "secret") {
 		t.Errorf("sent: %s", a.body)
+	}
+}
+
+// The diagnosis of several names says which of them fails and why, also if it is only that no CA may
+// issue for all of them. The evidence is that of names that fail.
+func TestDiagnosisOfSeveralNames(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.do("POST", "/api/domains", map[string]any{"name": "several.test",
+		"additional_names": []string{"*.other.test", "www.several.test", "a.test"}}).is(201)
+	w.doctor.does(func(_ context.Context, domain, _ string, _ bool,
+		_ []controlplane.CAIdentity) (controlplane.Examination, error) {
+		found := controlplane.Diagnosis{Code: controlplane.CauseOK,
+			Evidence: []controlplane.Observation{{Source: "r", Name: domain, Type: "TXT"}}}
+		e := controlplane.Examination{DNSSEC: controlplane.DNSSECInsecure,
+			CAA: []controlplane.CAAFinding{{CA: "first", Allowed: true, Code: controlplane.CauseOK}}}
+		switch domain {
+		case "www.several.test":
+			found.Code, found.Fix = controlplane.CauseCNAMEMissing, "Create it."
+			e.Causes = []controlplane.Diagnosis{found}
+		case "other.test":
+			e.CAA[0] = controlplane.CAAFinding{CA: "first", Code: controlplane.CauseCAAForbids}
+			e.CAA = append(e.CAA, controlplane.CAAFinding{CA: "second", Allowed: true})
+		}
+		e.Delegation = found
+		return e, nil
+	})
+	a := w.do("GET", "/api/domains/several.test/diagnosis", nil).is(200)
+	var got []string
+	for _, one := range a.json["names"].([]any) {
+		n := one.(map[string]any)
+		line := fmt.Sprint(n["name"], " ", n["ready"])
+		for _, c := range n["causes"].([]any) {
+			cause := c.(map[string]any)
+			line += fmt.Sprint(" ", cause["code"], len(cause["evidence"].([]any)))
+		}
+		evidence := n["delegation"].(map[string]any)["evidence"].([]any)
+		got = append(got, fmt.Sprint(line, " ", len(evidence)))
+	}
+	want := []string{"several.test true 0", "a.test true 0",
+		"other.test false caa-forbids0 1", "www.several.test false cname-missing0 1"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("names of the diagnosis (-want +got):\n%s", diff)
+	}
+	if causes := a.json["causes"].([]any); len(causes) != 2 {
+		t.Errorf("causes of the certificate = %v, want two", causes)
 	}
 }
 
