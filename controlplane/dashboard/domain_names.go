@@ -22,6 +22,7 @@ type namesForm struct {
 	Action   string
 	Names    string // the additional names, one per line
 	Wildcard bool
+	Partial  bool // a certificate is ordered for the names that are ready
 	Version  string
 	Errors   []string
 }
@@ -29,10 +30,12 @@ type namesForm struct {
 func newNamesForm(d *controlplane.Domain) *namesForm {
 	return &namesForm{Action: "/domains/" + d.ID + "/names",
 		Names: strings.Join(d.AdditionalNames, "\n"), Wildcard: d.Wildcard,
-		Version: namesVersion(d)}
+		Partial: d.IssuePartial, Version: namesVersion(d)}
 }
 
-func namesVersion(d *controlplane.Domain) string { return versionOf(d.AdditionalNames, d.Wildcard) }
+func namesVersion(d *controlplane.Domain) string {
+	return versionOf(d.AdditionalNames, d.Wildcard, d.IssuePartial)
+}
 
 // Rows returns the height of the form's text area. The template calls it.
 func (f *namesForm) Rows() int { return min(max(3, strings.Count(f.Names, "\n")+1), 12) }
@@ -44,6 +47,7 @@ func (f *namesForm) edit(d *controlplane.Domain) *edit {
 			{"Additional names", strings.Join(sorted(splitNames(f.Names)), ", "),
 				strings.Join(d.AdditionalNames, ", ")},
 			{"Wildcard", yesNo(f.Wildcard), yesNo(d.Wildcard)},
+			{"Issue for the names that are ready", yesNo(f.Partial), yesNo(d.IssuePartial)},
 		}}
 }
 
@@ -66,13 +70,15 @@ func (d *Dashboard) changeNames(w http.ResponseWriter, v *visit) error {
 	}
 	form := newNamesForm(stored)
 	form.Names, form.Wildcard = v.PostForm.Get("names"), v.PostForm.Get("wildcard") != ""
+	form.Partial = v.PostForm.Get("issue_partial") != ""
 	form.Version = v.PostForm.Get(versionField)
 	if e := form.edit(stored); e.stale(v) {
 		return d.showConflict(w, v, e)
 	}
 	names := splitNames(form.Names)
 	_, err = d.lifecycle.UpdateDomain(v.Context(), d.actor(v), v.org.ID, domain.ID, 0,
-		lifecycle.DomainPatch{AdditionalNames: &names, Wildcard: &form.Wildcard})
+		lifecycle.DomainPatch{AdditionalNames: &names, Wildcard: &form.Wildcard,
+			IssuePartial: &form.Partial})
 	if err == nil {
 		d.setFlash(w, "names-saved")
 		http.Redirect(w, v.Request, "/domains/"+domain.ID, http.StatusSeeOther)

@@ -128,9 +128,23 @@ func TestChangeNames(t *testing.T) {
 		[]string{"api.example.com", "www.example.com"}) || got.OptionsRevision != 2 {
 		t.Errorf("names = %q, revision = %d", got.AdditionalNames, got.OptionsRevision)
 	}
-	// Somebody else changed the names since the page was shown.
+	s.get(path).want(http.StatusOK, "Issue for the names that are ready").hasNot(
+		`name="issue_partial" value="1" checked`)
+	partly := form("www.example.com\napi.example.com")
+	d = reload()
+	partly.Set("issue_partial", "1")
+	partly.Set("version", namesVersion(d))
+	s.post(path+"/names", partly).to(path)
+	if got := reload(); !got.IssuePartial || got.OptionsRevision != 2 {
+		t.Errorf("domain = %+v, want issue_partial and revision 2", got)
+	}
+	s.get(path).has(`name="issue_partial" value="1" checked`)
+	// Somebody else changed the names, or the option, since the page was shown.
 	s.post(path+"/names", form("other.example.com")).want(http.StatusPreconditionFailed,
 		"api.example.com, www.example.com", "other.example.com")
+	partly.Del("issue_partial")
+	s.post(path+"/names", partly).want(http.StatusPreconditionFailed,
+		"Issue for the names that are ready")
 	d = reload()
 	// An invalid name changes nothing, and the form keeps the input.
 	s.post(path+"/names", form("www.example.com\nnodots")).want(http.StatusUnprocessableEntity,
