@@ -9,6 +9,8 @@ import (
 	"net"
 	"strings"
 	"syscall"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/publicnet"
 )
 
 // describe returns the reason why no response was received. It never contains a resolved address or
@@ -18,7 +20,7 @@ func describe(err error) string {
 	var network net.Error
 	var record tls.RecordHeaderError
 	switch {
-	case errors.Is(err, errNotPublic):
+	case errors.Is(err, publicnet.ErrNotPublic):
 		return "The host is not on the public Internet, so no connection was made."
 	case errors.As(err, &lookup) && lookup.IsNotFound:
 		return "The host does not exist in DNS."

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/publicnet"
 )
 
 const (
@@ -51,7 +52,7 @@ type Poster struct {
 func New(c Config) *Poster {
 	c.Timeout = cmp.Or(c.Timeout, timeout)
 	if c.Allowed == nil {
-		c.Allowed = isAllowed(c.Loopback)
+		c.Allowed = publicnet.Allowed(c.Loopback)
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -60,7 +61,7 @@ func New(c Config) *Poster {
 		loopback: c.Loopback, timeout: c.Timeout, now: c.Now,
 		client: &http.Client{
 			Transport: &http.Transport{
-				DialContext:            newDialer(c.Resolver, c.Allowed).DialContext,
+				DialContext:            publicnet.NewDialer(c.Resolver, c.Allowed).DialContext,
 				TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: c.Roots},
 				DisableKeepAlives:      true,
 				DisableCompression:     true,
