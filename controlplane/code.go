@@ -96,7 +96,7 @@ func appearIn(in Place, codes []Code) []Code {
 // Codes returns the catalog.
 func Codes() []Code {
 	return slices.Concat(requestCodes, fieldCodes, objectCodes, delegationCodes, issuanceCodes,
-		peopleCodes, webhookCodes)
+		peopleCodes, webhookCodes, connectionCodes)
 }
 
 var codesByName = indexCodes(Codes())

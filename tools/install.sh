@@ -12,7 +12,7 @@ set_name=${1:-}
 case $set_name in
 demo) need='postgres curl terraform' want='redis' ;;
 dev)  need='postgres' want='redis dig curl jq openssl' ;;
-test) need='postgres redis dig curl jq openssl chromium terraform' want='' ;;
+test) need='postgres redis named knotd dig curl jq openssl chromium terraform' want='' ;;
 *) echo 'usage: tools/install.sh demo|dev|test' >&2; exit 2 ;;
 esac
 
@@ -28,6 +28,7 @@ has() {
 			exists /usr/lib/postgresql/*/bin/postgres /usr/pgsql-*/bin/postgres /usr/libexec/postgresql*/postgres /usr/local/pgsql/bin/postgres \
 				/opt/homebrew/opt/postgresql*/bin/postgres /usr/local/opt/postgresql*/bin/postgres ;;
 	redis) on_path redis-server valkey-server ;;
+	named | knotd) on_path "$1" || exists "/usr/sbin/$1" ;;
 	chromium)
 		on_path chromium chromium-browser google-chrome google-chrome-stable ||
 			exists '/Applications/Chromium.app/Contents/MacOS/Chromium' '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome' ;;
@@ -43,6 +44,9 @@ packages() {
 	apt:postgres)  echo postgresql ;;
 	apt:redis)     echo redis-server valkey-server ;;
 	apt:dig)       echo bind9-dnsutils dnsutils ;;
+	apt:named)     echo bind9 ;;
+	*:named)       echo bind ;;
+	*:knotd)       echo knot ;;
 	dnf:postgres)  echo postgresql-server ;;
 	dnf:redis)     echo valkey redis ;;
 	dnf:dig)       echo bind-utils ;;
