@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/net/idna"
 )
@@ -17,6 +18,42 @@ type ConnectionType string
 // ConnectionRFC2136 is a name server with dynamic updates that are signed with TSIG, such as BIND
 // or Knot DNS.
 const ConnectionRFC2136 ConnectionType = "rfc2136"
+
+// ConnectionStatus is the result of the last test of a connection.
+type ConnectionStatus string
+
+// The statuses of a connection.
+const (
+	ConnectionOK          ConnectionStatus = "ok"
+	ConnectionInvalid     ConnectionStatus = "invalid"     // the DNS host rejects the credentials
+	ConnectionUnreachable ConnectionStatus = "unreachable" // the DNS host did not respond
+)
+
+const (
+	// MaxConnections is how many connections an organization can have.
+	MaxConnections = 100
+	// ConnectionTestEvery is the pause between the automatic tests of a connection.
+	ConnectionTestEvery = 24 * time.Hour
+	// MaxConnectionName is the longest name of a connection, in characters.
+	MaxConnectionName = 100
+)
+
+// Connection is access to a customer's DNS host.
+type Connection struct {
+	ID           string
+	OrgID        string
+	Type         ConnectionType
+	Name         string
+	Sealed       []byte // the credentials as JSON, sealed with the ID as associated data
+	Status       ConnectionStatus
+	StatusDetail string // why it is not ok, for the customer; empty if it is
+	LastTestedAt *time.Time
+	NextTestAt   time.Time
+	LastUsedAt   *time.Time // for a record; nil if it never was
+	CreatedBy    string     // ID of the user or token
+	CreatedAt    time.Time
+	UpdatedAt    time.Time
+}
 
 // CodeCredentialsInvalid is the code of an invalid field of a connection's credentials, and of
 // credentials that the DNS host rejects.
