@@ -91,8 +91,8 @@ func TestDiagnosis(t *testing.T) {
 	}
 }
 
-// The diagnosis of several names says which of them fails and why, also if it is only that no CA may
-// issue for all of them. The evidence is that of names that fail.
+// The diagnosis of several names says which of them fails and why, also if it is only that no CA
+// may issue for all of them. The evidence is that of names that fail.
 func TestDiagnosisOfSeveralNames(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
