@@ -123,6 +123,9 @@ func (s *stack) repeatedRuns(id string) int {
 // the job again while a run of the job changes them.
 func (s *stack) wantWait(id string, want outcome) *client.Job {
 	s.t.Helper()
+	s.waitDomain(id, "waiting", func(d *client.Domain) bool {
+		return conditionOf(d, client.ConditionTypeCertificateReady).Reason == want.waits
+	})
 	var c client.Condition
 	var job *client.Job
 	s.eventually("the job to wait for "+want.waits, func() error {
