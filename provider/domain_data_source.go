@@ -64,7 +64,18 @@ var conditionTypes = map[string]attr.Type{
 	"fix":             types.StringType,
 	"last_checked_at": timetypes.RFC3339Type{},
 	"next_check_at":   timetypes.RFC3339Type{},
+	"names":           types.ListType{ElemType: notReadyType},
 }
+
+// notReadyType is the type of an element of `names` of a condition.
+var notReadyType = types.ObjectType{AttrTypes: map[string]attr.Type{
+	"name":     types.StringType,
+	"reason":   types.StringType,
+	"message":  types.StringType,
+	"observed": types.StringType,
+	"expected": types.StringType,
+	"fix":      types.StringType,
+}}
 
 // Attributes of `status_summary`, and of its `next_event`.
 var (
@@ -98,7 +109,7 @@ func (d *domainDataSource) Schema(
 	attributes["conditions"] = schema.ListAttribute{
 		ElementType:         types.ObjectType{AttrTypes: conditionTypes},
 		Computed:            true,
-		MarkdownDescription: "Conditions: `type` (`DNSReady`, `CertificateReady`, `RenewalOnTrack`), `status` (`true`, `false`, `unknown`), `reason`, `message`, `fix`, `last_checked_at`, and `next_check_at`.",
+		MarkdownDescription: "Conditions: `type` (`DNSReady`, `CertificateReady`, `RenewalOnTrack`), `status` (`true`, `false`, `unknown`), `reason`, `message`, `fix`, `last_checked_at`, `next_check_at`, and `names`, the names that are not ready, the most important first: `name`, `reason`, `message`, `observed`, `expected`, and `fix`. It is empty if no name is the cause.",
 	}
 	attributes["status_summary"] = schema.ObjectAttribute{
 		AttributeTypes:      summaryTypes,
@@ -259,9 +270,30 @@ func conditionList(conditions []client.Condition) types.List {
 			"fix":             types.StringPointerValue(c.Fix),
 			"last_checked_at": checked,
 			"next_check_at":   next,
+			"names":           notReadyList(c.Names),
 		})
 	}
 	return types.ListValueMust(types.ObjectType{AttrTypes: conditionTypes}, elements)
+}
+
+// notReadyList returns the names that are not ready, empty for none.
+func notReadyList(names *[]client.NameStatus) types.List {
+	elements := []attr.Value{}
+	if names == nil {
+		names = &[]client.NameStatus{}
+	}
+	for _, n := range *names {
+		elements = append(elements, types.ObjectValueMust(notReadyType.AttrTypes,
+			map[string]attr.Value{
+				"name":     types.StringValue(n.Name),
+				"reason":   types.StringValue(n.Reason),
+				"message":  types.StringValue(n.Message),
+				"observed": types.StringPointerValue(n.Observed),
+				"expected": types.StringPointerValue(n.Expected),
+				"fix":      types.StringPointerValue(n.Fix),
+			}))
+	}
+	return types.ListValueMust(notReadyType, elements)
 }
 
 func summaryObject(s client.StatusSummary) types.Object {

@@ -1,11 +1,14 @@
 package provider
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/types"
@@ -15,6 +18,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
+	"github.com/hashicorp/terraform-plugin-testing/terraform"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/client"
 	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
@@ -218,8 +222,66 @@ data "dcvaas_certificate" "test" {
 		resource.TestStep{Config: config("[]", "www."+name),
 			ConfigStateChecks: covers(name, "www."+name)},
 		resource.TestStep{Config: config("[]", "www."+name, "*."+other),
-			ConfigStateChecks: covers(name, "*."+other, "www."+name)},
+			ConfigStateChecks: covers(name, "*."+other, "www."+name),
+			Check: func(*terraform.State) error {
+				a.wantOneNotReady(name, other)
+				return nil
+			}},
 	)
+}
+
+// wantOneNotReady breaks the record of one of a domain's names, and checks that the data source
+// shows it, and no other name, before the renewal.
+func (a *acc) wantOneNotReady(domain, broken string) {
+	a.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	a.setRecord("_acme-challenge."+broken, "CNAME", "elsewhere.example.net.")
+	if _, err := a.client.VerifyDomain(ctx, domain); err != nil {
+		a.Fatal(err)
+	}
+	if _, err := a.client.WaitDomain(ctx, domain, func(d *client.Domain) bool {
+		return d.StatusSummary.State == client.StatusSummaryStateAtRisk
+	}); err != nil {
+		a.Fatal(err)
+	}
+	r := a.rpc()
+	typ := r.schemas.DataSourceSchemas["dcvaas_domain"].ValueType()
+	resp, err := r.ReadDataSource(ctx, &tfprotov6.ReadDataSourceRequest{TypeName: "dcvaas_domain",
+		Config: r.value(typ, map[string]any{"domain": domain})})
+	if err != nil {
+		a.Fatal(err)
+	}
+	r.ok(resp.Diagnostics)
+	var conditions []tftypes.Value
+	r.read(resp.State, typ, "conditions", &conditions)
+	for _, v := range conditions {
+		var c map[string]tftypes.Value
+		var kind, message string
+		var names []tftypes.Value
+		if err := errors.Join(v.As(&c), c["type"].As(&kind), c["message"].As(&message),
+			c["names"].As(&names)); err != nil {
+			a.Fatal(err)
+		}
+		var got []string
+		for _, n := range names {
+			var one map[string]tftypes.Value
+			var text, fix string
+			if err := errors.Join(n.As(&one), one["name"].As(&text),
+				one["fix"].As(&fix)); err != nil || fix == "" {
+				a.Errorf("%s has the name %s, %v, without a fix", kind, n, err)
+			}
+			got = append(got, text)
+		}
+		want := []string{broken}
+		if kind == "CertificateReady" {
+			want = nil
+		}
+		if !slices.Equal(got, want) || (want != nil && !strings.Contains(message, broken)) ||
+			strings.Contains(message, "www."+domain) {
+			a.Errorf("%s has the names %q and the message %q, want %q", kind, got, message, want)
+		}
+	}
 }
 
 // A wait that times out names the records that are missing, and no others.
