@@ -26,7 +26,8 @@ func (s *Store) ExplainDomains(ctx context.Context, orgID string, f DomainFilter
 
 // ExplainPart returns the plan of the statement that finds a part of a name.
 func (s *Store) ExplainPart(ctx context.Context, orgID, text string) (string, error) {
-	return explain(ctx, s.db, selectNamed, pgx.QueryExecModeCacheDescribe, namedArgs(orgID, text))
+	sql, args := selectNamed(orgID, text)
+	return explain(ctx, s.db, sql, pgx.QueryExecModeCacheDescribe, args)
 }
 
 // ExplainJobs returns the plan of the statement behind ListJobs.

@@ -261,6 +261,7 @@ func TestListDomainsFilters(t *testing.T) {
 			t.Errorf("%s: %v, %v, want %v", what, got, err, tt.want)
 		}
 	}
+	d.wantPairs("a_pi.example.org", "new.example.net", "shop.example.com", "www.example.com")
 	if _, _, err := d.ListDomains(t.Context(), d.org,
 		postgres.DomainFilter{Sort: "id; DROP TABLE domains", Limit: 1}); err == nil {
 		t.Error("ListDomains with an unknown sort key = nil, want an error")
@@ -444,4 +445,30 @@ func ids[T any](items []T, id func(T) string) []string {
 		out[i] = id(item)
 	}
 	return out
+}
+
+// wantPairs checks that each two characters find those of the organization's domains, which have
+// these names, that contain them.
+func (d *db) wantPairs(names ...string) {
+	d.t.Helper()
+	pairs := map[string]bool{"zz": true, "._": true, "-.": true, "g.": true, ".a": true, "0-": true}
+	for _, name := range names {
+		for i := range len(name) - 1 {
+			pairs[name[i:i+2]] = true
+		}
+	}
+	for pair := range pairs {
+		var want []string
+		for _, name := range names {
+			if strings.Contains(name, pair) {
+				want = append(want, name)
+			}
+		}
+		items, _, err := d.ListDomains(d.t.Context(), d.org,
+			postgres.DomainFilter{Query: pair, Sort: "name", Limit: 10})
+		got := ids(items, func(dom controlplane.Domain) string { return dom.Name })
+		if err != nil || !slices.Equal(got, want) {
+			d.t.Errorf("ListDomains(%q) = %q, %v, want %q", pair, got, err, want)
+		}
+	}
 }

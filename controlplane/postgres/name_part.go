@@ -50,16 +50,39 @@ func (q queries) wherePart(
 func (q queries) delegationsNamed(
 	ctx context.Context, orgID, text string,
 ) (ids []string, whole bool, err error) {
-	ids, err = all(ctx, q, pgx.RowTo[string], selectNamed, pgx.QueryExecModeCacheDescribe,
-		namedArgs(orgID, text))
+	if strings.ContainsFunc(text, neverInName) {
+		return []string{}, true, nil
+	}
+	sql, args := selectNamed(orgID, text)
+	ids, err = all(ctx, q, pgx.RowTo[string], sql, pgx.QueryExecModeCacheDescribe, args)
 	return ids, len(ids) <= fewNames, err
 }
 
-const selectNamed = `SELECT g.id FROM delegations g WHERE g.org_id = @org_id AND g.name LIKE @pattern LIMIT @limit`
+// neverInName reports whether a character of a search is in no stored name.
+func neverInName(r rune) bool { return !strings.ContainsRune(".-_", r) && !isAlphanumeric(r) }
 
-func namedArgs(orgID, text string) named {
-	return named{"org_id": orgID, "pattern": containing(text), "limit": fewNames + 1}
+func isAlphanumeric(r rune) bool { return 'a' <= r && r <= 'z' || '0' <= r && r <= '9' }
+
+// selectNamed returns the statement that finds a text in names. The index has three characters at a
+// time, of which those before and after a word are blank. So two characters are found together with
+// each possible neighbor: the next one, or the previous one if a word ends within them.
+func selectNamed(orgID, text string) (sql string, args named) {
+	const found = `SELECT g.id FROM delegations g WHERE g.org_id = @org_id AND `
+	args = named{"org_id": orgID, "pattern": containing(text), "limit": fewNames + 1}
+	quoted := strings.ReplaceAll(text, ".", "[.]")
+	switch {
+	case len(text) != 2 || !isAlphanumeric(rune(text[0])) && !isAlphanumeric(rune(text[1])):
+		return found + `g.name LIKE @pattern LIMIT @limit`, args
+	case isAlphanumeric(rune(text[1])):
+		args["inside"], args["pattern"] = quoted+neighbor, "%"+text
+	default:
+		args["inside"], args["pattern"] = neighbor+quoted, text+"%"
+	}
+	return found + `(g.name ~ @inside OR g.name LIKE @pattern) LIMIT @limit`, args
 }
+
+// neighbor matches each character of a stored name.
+const neighbor = `[a-z0-9._-]`
 
 // likeLiteral escapes a text for a LIKE pattern.
 var likeLiteral = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
