@@ -113,7 +113,7 @@ func (q queries) ListDelegations(
 	l := newList(`SELECT `+delegationColumns+` FROM delegations g`, "g.org_id = @org_id",
 		delegationArgs(orgID, f.DomainIDs))
 	if err := q.wherePart(ctx, l, orgID, f.Query, byPart{"g.id = ANY(@delegation_ids)",
-		"position(@part in g.name) > 0"}); err != nil {
+		"position(@part in g.name) > 0", hasUnicodeParts("g.name")}); err != nil {
 		return nil, nil, err
 	}
 	l.where(f.State != "", "g.state = @state", named{"state": string(f.State)})

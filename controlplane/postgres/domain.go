@@ -155,6 +155,8 @@ func (q queries) ListDomains(
 var domainsByPart = byPart{
 	delegations: "d.id IN (SELECT u.domain_id FROM domain_delegations u WHERE u.delegation_id = ANY(@delegation_ids))",
 	contains:    "(position(@part in d.name) > 0 OR position(@part in array_to_string(d.additional_names, ' ')) > 0)",
+	unicode: "(" + hasUnicodeParts("d.name") + " OR EXISTS (SELECT FROM unnest(d.additional_names) n WHERE " +
+		hasUnicodeParts("n") + "))",
 }
 
 // whereName selects the domains with a name in their certificate. Each of them uses the delegation

@@ -26,9 +26,16 @@ func (s *Store) ExplainDomains(ctx context.Context, orgID string, f DomainFilter
 
 // ExplainPart returns the plan of the statement that finds a part of a name.
 func (s *Store) ExplainPart(ctx context.Context, orgID, text string) (string, error) {
-	sql, args := selectNamed(orgID, text)
+	find := selectNamed
+	if !isASCII(text) {
+		find = selectInUnicode
+	}
+	sql, args := find(orgID, text)
 	return explain(ctx, s.db, sql, pgx.QueryExecModeCacheDescribe, args)
 }
+
+// UnicodeParts returns the characters of a text in the index of international names.
+func UnicodeParts(text string) []int64 { return unicodeParts(text) }
 
 // ExplainJobs returns the plan of the statement behind ListJobs.
 func (s *Store) ExplainJobs(ctx context.Context, orgID string, f JobFilter) (string, error) {

@@ -13,6 +13,7 @@ import (
 type byPart struct {
 	delegations string // condition on the IDs @delegation_ids
 	contains    string // the same for the text @part
+	unicode     string // the same for one or two characters in Unicode, @unicode_parts
 }
 
 // fewNames is how many delegations a part of their names may select for the rows of a list to be
@@ -31,16 +32,17 @@ func (q queries) wherePart(
 	if text == "" {
 		return nil
 	}
-	find := q.delegationsNamed
+	find, contains, args := q.delegationsNamed, by.contains, named{"part": text}
 	if !isASCII(text) {
-		find = q.delegationsInUnicode
+		find, contains, args = q.delegationsInUnicode, by.unicode,
+			named{"unicode_parts": unicodeParts(text)}
 	}
 	ids, whole, err := find(ctx, orgID, text)
 	if err != nil {
 		return err
 	}
 	l.where(whole, by.delegations, named{"delegation_ids": ids})
-	l.where(!whole, by.contains, named{"part": text})
+	l.where(!whole, contains, args)
 	return nil
 }
 

@@ -4,23 +4,23 @@ import (
 	"context"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 )
 
-// delegationsInUnicode returns the IDs of all of the organization's delegations whose names contain
-// a text in Unicode, in the form of rules.UnicodeName. Names are stored in A-labels, which Postgres
-// can't convert, and the A-label of a part of a label is not a part of the label's A-label. So it
-// reads the international names that have the same ASCII characters.
+// delegationsInUnicode returns the IDs of the organization's delegations whose names contain a text
+// in Unicode, in the form of rules.UnicodeName, and whether these are all of them. Names are stored
+// in A-labels, and the A-label of a part of a label is not a part of the label's A-label. So an
+// index has the characters of international names. A name with all of those of a text contains the
+// text if it has one or two characters.
 func (q queries) delegationsInUnicode(
 	ctx context.Context, orgID, text string,
 ) (ids []string, whole bool, err error) {
-	rows, err := q.db.Query(ctx, `SELECT id, name FROM delegations
-		WHERE org_id = @org_id AND name LIKE '%xn--%' AND name LIKE @pattern`,
-		pgx.QueryExecModeCacheDescribe,
-		named{"org_id": orgID, "pattern": containing(asciiPart(text))})
+	sql, args := selectInUnicode(orgID, text)
+	rows, err := q.db.Query(ctx, sql, pgx.QueryExecModeCacheDescribe, args)
 	if err != nil {
 		return nil, false, translate(err, "", "")
 	}
@@ -32,7 +32,19 @@ func (q queries) delegationsInUnicode(
 		}
 		return nil
 	})
-	return ids, true, translate(err, "", "")
+	return ids, !isPair(text) || len(ids) <= fewNames, translate(err, "", "")
+}
+
+func selectInUnicode(orgID, text string) (sql string, args named) {
+	sql = `SELECT g.id, g.name FROM delegations g WHERE g.org_id = @org_id AND ` +
+		hasUnicodeParts("g.name")
+	args = named{"org_id": orgID, "unicode_parts": unicodeParts(text)}
+	if isPair(text) {
+		args["limit"] = fewNames + 1
+		return sql + ` LIMIT @limit`, args
+	}
+	args["pattern"] = containing(asciiPart(text))
+	return sql + ` AND g.name LIKE @pattern`, args
 }
 
 // asciiPart returns the longest text that the A-labels of every name with a text in Unicode
@@ -52,6 +64,33 @@ func asciiPart(text string) string {
 		}
 	}
 	return longest
+}
+
+// hasUnicodeParts returns the condition that a name has all characters in @unicode_parts. Its first
+// part is that of the index.
+func hasUnicodeParts(name string) string {
+	return name + ` LIKE '%xn--%' AND unicode_parts(` + name + `) @> @unicode_parts::bigint[]`
+}
+
+// isPair reports whether a text has at most two characters.
+func isPair(text string) bool { return utf8.RuneCountInString(text) <= 2 }
+
+// unicodeParts returns the characters of a text that are not ASCII, and each two adjacent ones of
+// which one is not, like the function unicode_parts of the database.
+func unicodeParts(text string) []int64 {
+	const shift = 21 // bits of a code point
+	var parts []int64
+	var last rune
+	for i, r := range text {
+		if r > unicode.MaxASCII {
+			parts = append(parts, int64(r))
+		}
+		if i > 0 && max(last, r) > unicode.MaxASCII {
+			parts = append(parts, int64(last)<<shift+int64(r))
+		}
+		last = r
+	}
+	return parts
 }
 
 func isASCII(s string) bool {
