@@ -113,7 +113,7 @@ func (s *Store) Redispatch(ctx context.Context, jobs []controlplane.Job) (int, e
 // RedispatchAll makes every dispatched job that is not running due for dispatch again: the queue
 // lost everything. It returns how many.
 func (s *Store) RedispatchAll(ctx context.Context) (int, error) {
-	tag, err := s.db.Exec(ctx, `
+	tag, err := s.db.Exec(WithLimit(ctx, LongLimit), `
 		UPDATE jobs j SET generation = generation + 1, dispatched_at = NULL
 		FROM (
 			SELECT id FROM jobs WHERE status = 'queued' AND dispatched_at IS NOT NULL ORDER BY id FOR NO KEY UPDATE

@@ -38,7 +38,7 @@ func (s *Store) TryLocked(
 		defer close(extending)
 		l.extend(held, lose)
 	}()
-	err = fn(held)
+	err = fn(WithLimit(held, LongLimit))
 	if errors.Is(context.Cause(held), errLeaseLost) {
 		err = unavailable(errors.Join(errLeaseLost, err))
 	}

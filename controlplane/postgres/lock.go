@@ -15,7 +15,7 @@ import (
 // connections. So a wait for a row that the work of one organization may keep locked is short. If
 // it does not suffice, the connection is returned, and the work is repeated after a pause.
 const (
-	lockTime     = 10 * time.Second       // longest wait of a statement for any lock
+	lockTime     = 3 * time.Second        // longest wait of a statement for any lock
 	rowTime      = 100 * time.Millisecond // longest wait for a domain, with a connection
 	lockPatience = 15 * time.Second       // longest wait for a domain, with pauses
 	firstPause   = 20 * time.Millisecond

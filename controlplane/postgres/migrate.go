@@ -3,9 +3,13 @@ package postgres
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
@@ -31,14 +35,29 @@ func (s *Store) Migrate(ctx context.Context) (int, error) {
 
 // Migrated reports whether the schema has all migrations of this program.
 func (s *Store) Migrated(ctx context.Context) (bool, error) {
-	p, closeDB, err := s.provider()
+	files, err := fs.Glob(migrations, "migrations/*.sql")
 	if err != nil {
 		return false, err
 	}
-	defer closeDB()
-	pending, err := p.HasPending(ctx)
-	return !pending, translate(err, "", "")
+	rows, _ := s.pool.Query(ctx, `SELECT version_id FROM goose_db_version WHERE is_applied`)
+	applied, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if pe, ok := errors.AsType[*pgconn.PgError](err); ok && pe.Code == undefinedTable {
+		return false, nil
+	}
+	if err != nil {
+		return false, translate(err, "", "")
+	}
+	for _, file := range files {
+		version, err := goose.NumericComponent(file)
+		if err != nil || !slices.Contains(applied, version) {
+			return false, err
+		}
+	}
+	return true, nil
 }
+
+// undefinedTable is Postgres' code for a table that does not exist.
+const undefinedTable = "42P01"
 
 func (s *Store) provider() (*goose.Provider, func(), error) {
 	dir, err := fs.Sub(migrations, "migrations")
@@ -53,7 +72,11 @@ func (s *Store) provider() (*goose.Provider, func(), error) {
 	}
 	// Creating an index concurrently waits for every transaction that is in progress.
 	patient := s.pool.Config().ConnConfig
-	patient.RuntimeParams["lock_timeout"] = "0"
+	patient.Tracer = nil
+	for _, limit := range []string{"lock_timeout", "statement_timeout",
+		"idle_in_transaction_session_timeout"} {
+		patient.RuntimeParams[limit] = "0"
+	}
 	sqlDB := stdlib.OpenDB(*patient)
 	p, err := goose.NewProvider(goose.DialectPostgres, sqlDB, dir, goose.WithSessionLocker(locker))
 	if err != nil {

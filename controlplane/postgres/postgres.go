@@ -33,7 +33,7 @@ type queries struct{ db db }
 // Config is the configuration of a Store.
 type Config struct {
 	DSN      string // postgres://…
-	MaxConns int32  // default 12
+	MaxConns int32  // for statements that callers wait for; default 12. See ConnsWithin.
 	Logger   *slog.Logger
 }
 
@@ -49,6 +49,7 @@ type Store struct {
 	concluding group
 	chains     chainsKept
 
+	total     int           // connections
 	leaseTime time.Duration // set by tests
 }
 
@@ -74,19 +75,21 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		pc.MaxConns = c.MaxConns
 	}
 	pc.MaxConnIdleTime = 5 * time.Minute
-	pc.ConnConfig.RuntimeParams["application_name"] = "dcvaas"
+	lazyConns := max(pc.MaxConns/2, 2)
+	total := int(pc.MaxConns+lazyConns) + listening
+	pc.ConnConfig.RuntimeParams["application_name"] = applicationName(total)
 	pc.ConnConfig.RuntimeParams["timezone"] = "UTC"
-	pc.ConnConfig.RuntimeParams["lock_timeout"] = milliseconds(lockTime)
 	// Every statement is short. Compiling one, or starting processes for it, takes longer than it.
 	pc.ConnConfig.RuntimeParams["jit"] = "off"
 	pc.ConnConfig.RuntimeParams["max_parallel_workers_per_gather"] = "0"
 	pc.AfterConnect = decodeDirectly
+	limits := bind(pc)
 	pool, err := pgxpool.NewWithConfig(ctx, pc)
 	if err != nil {
 		return nil, fmt.Errorf("postgres: %w", err)
 	}
 	lazy := pc.Copy()
-	lazy.MaxConns = max(pc.MaxConns/2, 2)
+	lazy.MaxConns = lazyConns
 	lazy.ConnConfig.RuntimeParams["synchronous_commit"] = "off"
 	lazyPool, err := pgxpool.NewWithConfig(ctx, lazy)
 	if err != nil {
@@ -95,7 +98,9 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{queries: queries{pooled{pool}}, pool: pool, lazy: lazyPool, logger: c.Logger,
+	limits.reset = func() { pool.Reset(); lazyPool.Reset() }
+	s := &Store{total: total, queries: queries{pooled{pool}}, pool: pool, lazy: lazyPool,
+		logger:   c.Logger,
 		claiming: group{pool: lazyPool}, concluding: group{pool: pool},
 		leaseTime: leaseTime}
 	s.watch = newWatcher(s)
@@ -139,8 +144,11 @@ func translate(err error, noun, id string) error {
 	if errors.Is(err, pgx.ErrNoRows) {
 		return controlplane.NotFound(noun, id)
 	}
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, context.Canceled) {
 		return err
+	}
+	if errors.Is(err, context.DeadlineExceeded) { // of the caller or of the statement
+		return unavailable(err)
 	}
 	if pe, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch pe.Code[:2] {

@@ -204,3 +204,24 @@ func (b *safeBuffer) Write(p []byte) (int, error) {
 	return b.b.Write(p)
 }
 func (b *safeBuffer) String() string { b.mu.Lock(); defer b.mu.Unlock(); return b.b.String() }
+
+// A store counts the connections that it and other stores may open.
+func TestConnections(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	other := d.replica()
+	if err := other.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	const own = 8 + 4 + 2
+	got, err := d.Connections(t.Context())
+	if err != nil || got.Own != own || got.Planned < 2*own || got.Allowed < 1 {
+		t.Errorf("Connections() = %+v, %v, want Own %d and Planned at least %d", got, err, own, 2*own)
+	}
+	for total := range 40 {
+		conns := int(postgres.ConnsWithin(6 + total))
+		if sum := conns + max(conns/2, 2) + 2; conns < 2 || sum > 6+total {
+			t.Errorf("ConnsWithin(%d) = %d, which opens %d", 6+total, conns, sum)
+		}
+	}
+}

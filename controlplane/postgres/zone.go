@@ -42,7 +42,7 @@ func (s *Store) FollowZone(ctx context.Context, now func() time.Time, f ZoneFeed
 	if _, err := conn.Exec(ctx, "LISTEN dcvaas_zone"); err != nil {
 		return translate(err, "", "")
 	}
-	if err := snapshotZone(ctx, conn, now(), f); err != nil {
+	if err := snapshotZone(WithLimit(ctx, LongLimit), conn, now(), f); err != nil {
 		return translate(err, "", "")
 	}
 	for {

@@ -72,9 +72,9 @@ func New(c Config) (*Queue, error) {
 	if c.Store == nil || c.Lifecycle == nil {
 		return nil, errors.New("queue: Store and Lifecycle are required")
 	}
-	opt, err := redis.ParseURL(c.RedisURL)
+	opt, err := RedisOptions(c.RedisURL)
 	if err != nil {
-		return nil, errInvalidURL
+		return nil, err
 	}
 	if c.Concurrency <= 0 {
 		c.Concurrency = 32
@@ -104,6 +104,22 @@ func New(c Config) (*Queue, error) {
 	}, nil
 }
 
+// redisTime is the time limit of a connection to Redis and of one attempt of a command.
+const redisTime = 2 * time.Second
+
+// RedisOptions returns the options of a client whose commands fail within seconds if Redis does not
+// respond.
+func RedisOptions(url string) (*redis.Options, error) {
+	opt, err := redis.ParseURL(url)
+	if err != nil {
+		return nil, errInvalidURL
+	}
+	opt.DialTimeout, opt.ReadTimeout, opt.WriteTimeout = redisTime, redisTime, redisTime
+	opt.PoolTimeout, opt.MaxRetries, opt.DialerRetries = 2*redisTime, 1, 1
+	opt.ContextTimeoutEnabled = true
+	return opt, nil
+}
+
 // errInvalidURL omits the URL, which may contain a password.
 var errInvalidURL = errors.New("queue: invalid Redis URL")
 
@@ -112,6 +128,10 @@ func MonitorOpt(redisURL string) (asynq.RedisConnOpt, error) {
 	opt, err := asynq.ParseRedisURI(redisURL)
 	if err != nil {
 		return nil, errInvalidURL
+	}
+	if one, ok := opt.(asynq.RedisClientOpt); ok {
+		one.DialTimeout, one.ReadTimeout, one.WriteTimeout = redisTime, redisTime, redisTime
+		return one, nil
 	}
 	return opt, nil
 }

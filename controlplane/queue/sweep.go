@@ -6,11 +6,13 @@ import (
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
 // sweep adds jobs for due work every SweepEvery, and, once a day at 00:00 UTC, for work that the
 // sweeps missed.
 func (q *Queue) sweep(ctx context.Context) {
+	ctx = postgres.WithLimit(ctx, postgres.LongLimit)
 	scan := lifecycle.NextScan(q.Now())
 	q.metrics.swept.Set(float64(q.Now().Unix()))
 	for {

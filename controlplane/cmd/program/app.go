@@ -50,11 +50,15 @@ type App struct {
 	webAddr   string
 	opsAddr   string
 
-	draining atomic.Bool // set at the start of a shutdown
-	stopWork context.CancelFunc
-	working  sync.WaitGroup // the workers
-	running  sync.WaitGroup // the listeners
-	failed   chan error
+	draining     atomic.Bool     // set at the start of a shutdown
+	watching     context.Context // of goroutines that end with the App
+	stopWatching context.CancelFunc
+	stopWork     context.CancelFunc
+	working      sync.WaitGroup // the workers
+	running      sync.WaitGroup // the listeners
+	failed       chan error
+
+	onStarted func() // set by tests; called by Run
 }
 
 // NewApp creates the parts without connecting to anything. Its error names the invalid setting.
@@ -68,10 +72,12 @@ func NewApp(ctx context.Context, c Config, parts Parts, logTo io.Writer) (*App, 
 	}
 	a := &App{config: c, parts: parts, log: log, metrics: prometheus.NewRegistry(),
 		failed: make(chan error, 4)}
+	a.watching, a.stopWatching = context.WithCancel(context.WithoutCancel(ctx))
 	a.metrics.MustRegister(collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if a.store, err = postgres.Open(ctx,
-		postgres.Config{DSN: c.Database, Logger: log}); err != nil {
+		postgres.Config{DSN: c.Database, MaxConns: postgres.ConnsWithin(c.connections(parts)),
+			Logger: log}); err != nil {
 		return nil, err
 	}
 	if err := a.build(); err != nil {
@@ -96,7 +102,7 @@ func (a *App) build() error {
 		return err
 	}
 	if c.Redis != "" {
-		opt, err := redis.ParseURL(c.Redis)
+		opt, err := queue.RedisOptions(c.Redis)
 		if err != nil {
 			return errors.New(
 				"redis-url (DCVAAS_REDIS_URL): invalid URL, expected one such as redis://localhost:6379/0")
@@ -134,6 +140,7 @@ func (a *App) build() error {
 // Start opens the listeners and starts the workers. It does not wait for services that may be
 // unavailable: /readyz reports those.
 func (a *App) Start(ctx context.Context) error {
+	a.running.Go(a.checkConnections)
 	if a.zone != nil {
 		if err := a.zone.Start(ctx); err != nil {
 			return err

@@ -14,18 +14,19 @@ import (
 // Values can come from files: DCVAAS_SECRET_KEY_FILE instead of DCVAAS_SECRET_KEY. The tag for
 // lists the commands that use a setting, see showOwnFlags; without it, all do.
 type Config struct {
-	Database   string   `name:"database-url" env:"DCVAAS_DATABASE_URL" placeholder:"URL" help:"Postgres URL, such as postgres://user:password@host/database. A secret."`
-	Redis      string   `name:"redis-url" env:"DCVAAS_REDIS_URL" for:"serve work" placeholder:"URL" help:"Redis URL, such as redis://:password@host:6379/0. A secret."`
-	SecretKey  string   `env:"DCVAAS_SECRET_KEY" for:"serve work admin" placeholder:"BASE64" help:"32 random bytes in base64. CNAME targets, cursors, and sessions depend on keys derived from it: never change it. A secret. Generate it with: openssl rand -base64 32"`
-	Keyset     string   `env:"DCVAAS_KEYSET" for:"serve work account" placeholder:"JSON" help:"Keyset that seals private keys. A secret. Generate it with: dcvaas admin new-keyset"`
-	Zone       string   `env:"DCVAAS_ZONE" for:"serve work dns admin" default:"acme.dcvaas-verify.com" help:"Validation zone, delegated to the name servers of dcvaas dns."`
-	PublicURL  string   `env:"DCVAAS_PUBLIC_URL" for:"serve invite" default:"http://127.0.0.1:8080" help:"Public URL of the API and dashboard."`
-	LogLevel   string   `env:"DCVAAS_LOG_LEVEL" for:"serve work dns" default:"info" help:"debug, info, warn, or error."`
-	LogFormat  string   `env:"DCVAAS_LOG_FORMAT" for:"serve work dns" default:"json" enum:"json,text" help:"json or text."`
-	OpsListen  string   `env:"DCVAAS_OPS_LISTEN" for:"serve work dns" default:"127.0.0.1:9090" help:"Address of the operator listener: metrics, health, and queue monitor. Empty disables it."`
-	OpsHosts   []string `name:"ops-hosts" env:"DCVAAS_OPS_HOSTS" for:"serve work dns" placeholder:"NAME" help:"Host names of the operator listener, such as those that Prometheus scrapes. Requests other than health checks must use one of these, the name in ops-listen, localhost, or an IP address (a loopback one if ops-listen is)."`
-	StaffLogin string   `env:"DCVAAS_STAFF_LOGIN" for:"serve work dns" placeholder:"USER:PASSWORD" help:"Login for the operator listener. Required if the listener is not on a loopback address. A secret."`
-	QueueWrite bool     `env:"DCVAAS_QUEUE_WRITE" for:"serve work" help:"Allow staff to pause queues and delete tasks in the queue monitor."`
+	Database    string   `name:"database-url" env:"DCVAAS_DATABASE_URL" placeholder:"URL" help:"Postgres URL, such as postgres://user:password@host/database. A secret."`
+	Connections int      `name:"database-connections" env:"DCVAAS_DATABASE_CONNECTIONS" for:"serve work dns" default:"20" help:"Maximum connections of this process to Postgres. dcvaas dns opens at most 10."`
+	Redis       string   `name:"redis-url" env:"DCVAAS_REDIS_URL" for:"serve work" placeholder:"URL" help:"Redis URL, such as redis://:password@host:6379/0. A secret."`
+	SecretKey   string   `env:"DCVAAS_SECRET_KEY" for:"serve work admin" placeholder:"BASE64" help:"32 random bytes in base64. CNAME targets, cursors, and sessions depend on keys derived from it: never change it. A secret. Generate it with: openssl rand -base64 32"`
+	Keyset      string   `env:"DCVAAS_KEYSET" for:"serve work account" placeholder:"JSON" help:"Keyset that seals private keys. A secret. Generate it with: dcvaas admin new-keyset"`
+	Zone        string   `env:"DCVAAS_ZONE" for:"serve work dns admin" default:"acme.dcvaas-verify.com" help:"Validation zone, delegated to the name servers of dcvaas dns."`
+	PublicURL   string   `env:"DCVAAS_PUBLIC_URL" for:"serve invite" default:"http://127.0.0.1:8080" help:"Public URL of the API and dashboard."`
+	LogLevel    string   `env:"DCVAAS_LOG_LEVEL" for:"serve work dns" default:"info" help:"debug, info, warn, or error."`
+	LogFormat   string   `env:"DCVAAS_LOG_FORMAT" for:"serve work dns" default:"json" enum:"json,text" help:"json or text."`
+	OpsListen   string   `env:"DCVAAS_OPS_LISTEN" for:"serve work dns" default:"127.0.0.1:9090" help:"Address of the operator listener: metrics, health, and queue monitor. Empty disables it."`
+	OpsHosts    []string `name:"ops-hosts" env:"DCVAAS_OPS_HOSTS" for:"serve work dns" placeholder:"NAME" help:"Host names of the operator listener, such as those that Prometheus scrapes. Requests other than health checks must use one of these, the name in ops-listen, localhost, or an IP address (a loopback one if ops-listen is)."`
+	StaffLogin  string   `env:"DCVAAS_STAFF_LOGIN" for:"serve work dns" placeholder:"USER:PASSWORD" help:"Login for the operator listener. Required if the listener is not on a loopback address. A secret."`
+	QueueWrite  bool     `env:"DCVAAS_QUEUE_WRITE" for:"serve work" help:"Allow staff to pause queues and delete tasks in the queue monitor."`
 
 	DrainDelay  time.Duration `env:"DCVAAS_DRAIN_DELAY" for:"serve dns" default:"5s" help:"Time between a signal to stop, after which /readyz returns 503, and the close of the listeners. Set it to the time in which load balancers notice."`
 	GracePeriod time.Duration `env:"DCVAAS_GRACE_PERIOD" for:"serve" default:"30s" help:"Maximum time for calls in progress to complete after the drain delay."`
@@ -138,6 +139,10 @@ func (c *Config) check() error {
 	case c.Work.RetryBase <= 0:
 		return fmt.Errorf("retry-base (DCVAAS_RETRY_BASE): invalid duration %s: must be positive",
 			c.Work.RetryBase)
+	case c.Connections < minConnections:
+		return fmt.Errorf(
+			"database-connections (DCVAAS_DATABASE_CONNECTIONS): invalid number %d: must be at least %d",
+			c.Connections, minConnections)
 	case c.DrainDelay < 0:
 		return fmt.Errorf(
 			"drain-delay (DCVAAS_DRAIN_DELAY): invalid duration %s: must not be negative",

@@ -15,36 +15,31 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/devstack"
 )
 
-// startServe runs a further `dcvaas serve` on the stack's stores, until stop is called. ended then
+// startParts runs a further process's parts on the stack's stores, until stop is called. ended then
 // receives its error.
-func (s *stack) startServe(configure func(*Config)) (app *App, stop func(), ended <-chan error) {
+func (s *stack) startParts(
+	parts Parts, configure func(*Config),
+) (app *App, stop func(), ended <-chan error) {
 	s.t.Helper()
 	c := s.Config
-	web, err := devstack.PortOr(0)
+	port, err := devstack.PortOr(0)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	c.HTTP.Listen, c.OpsListen = loopback(web), loopback(0)
+	c.HTTP.Listen, c.OpsListen = loopback(port), loopback(0)
 	configure(&c)
-	log := &testLog{t: s.t, prefix: "serve: "}
-	if app, err = NewApp(s.t.Context(), c, Parts{Serve: true}, log); err != nil {
+	log := &testLog{t: s.t, prefix: "process: "}
+	if app, err = NewApp(s.t.Context(), c, parts, log); err != nil {
 		s.t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	result := make(chan error, 1)
+	started, result := make(chan struct{}), make(chan error, 1)
+	app.onStarted = func() { close(started) }
 	go func() { result <- app.Run(ctx) }()
 	s.t.Cleanup(stop)
-	url := "http://" + c.HTTP.Listen + "/readyz"
-	s.eventually("serve to be ready", func() error {
-		resp, err := http.Get(url) //nolint:gosec // a loopback address
-		if err != nil {
-			return err
-		}
-		_ = resp.Body.Close()
-		if resp.StatusCode != http.StatusOK {
-			return errors.New(resp.Status)
-		}
-		return nil
+	<-started
+	s.eventually("the process to be ready", func() error {
+		return s.fetch("GET", "http://"+app.opsAddr+"/readyz", http.NoBody).want(http.StatusOK)
 	})
 	return app, stop, result
 }
@@ -56,6 +51,17 @@ type fetched struct {
 	err  error
 }
 
+// want returns an error if the response has another status.
+func (f fetched) want(status int) error {
+	if f.err != nil {
+		return f.err
+	}
+	if f.StatusCode != status {
+		return fmt.Errorf("status = %d: %s, want %d", f.StatusCode, f.body, status)
+	}
+	return nil
+}
+
 // fetch sends a request with the stack's token on a new connection.
 func (s *stack) fetch(method, url string, body io.Reader) fetched {
 	r, err := http.NewRequestWithContext(s.t.Context(), method, url, body)
@@ -64,7 +70,8 @@ func (s *stack) fetch(method, url string, body io.Reader) fetched {
 	}
 	r.Header.Set("Authorization", "Bearer "+s.Token)
 	r.Header.Set("Content-Type", "application/json")
-	client := http.Client{Transport: &http.Transport{}} // reports Connection: close as sent
+	// A separate transport reports Connection: close as sent.
+	client := http.Client{Transport: &http.Transport{}, Timeout: 2 * time.Minute}
 	defer client.CloseIdleConnections()
 	resp, err := client.Do(r)
 	if err != nil {
@@ -82,7 +89,7 @@ func TestDrain(t *testing.T) {
 	t.Parallel()
 	s := startStack(t, DevConfig{EmbeddedRedis: true, NoWork: true})
 	domain := s.add("drained.example.com")
-	app, stop, ended := s.startServe(func(c *Config) {
+	app, stop, ended := s.startParts(Parts{Serve: true}, func(c *Config) {
 		c.DrainDelay, c.GracePeriod = 5*time.Second, time.Minute
 	})
 	web, ops := "http://"+app.webAddr, "http://"+app.opsAddr

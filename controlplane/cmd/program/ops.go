@@ -1,6 +1,7 @@
 package program
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
@@ -54,12 +55,18 @@ func (a *App) startOps() error {
 	return nil
 }
 
+// readyTimeout is the timeout of a readiness check: load balancers check every few seconds.
+const readyTimeout = 3 * time.Second
+
+// opsReady responds whether the process is ready.
 func (a *App) opsReady(w http.ResponseWriter, r *http.Request) {
 	if a.draining.Load() {
 		http.Error(w, "stopping", http.StatusServiceUnavailable)
 		return
 	}
-	for part, err := range a.ready(r.Context()) {
+	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
+	defer cancel()
+	for part, err := range a.ready(ctx) {
 		if _, degraded := errors.AsType[api.Degraded](err); err != nil && !degraded {
 			http.Error(w, part+" is not ready", http.StatusServiceUnavailable)
 			return

@@ -121,7 +121,8 @@ func TestSignUpConfiguration(t *testing.T) {
 	t.Parallel()
 	for value, valid := range map[string]bool{signUpOpen: true, signUpInvited: true,
 		"closed": false, "": false} {
-		c := Config{Database: "postgres://x", Zone: "x"}
+		c := Config{Database: "postgres://x", Zone: "x.example.net"}
+		c.Connections = minConnections
 		c.Work = WorkConfig{Concurrency: 1, Lease: time.Second, SweepEvery: 1, RetryBase: 1}
 		c.HTTP.SignUp = value
 		if err := c.check(); (err == nil) != valid || !valid &&
@@ -141,7 +142,7 @@ func TestGitHubConfiguration(t *testing.T) {
 		"DCVAAS_GITHUB_URL":           func(c *GitHubConfig) { c.URL = "github.com" },
 		"DCVAAS_GITHUB_API_URL":       func(c *GitHubConfig) { c.APIURL = "ftp://github.com" },
 	} {
-		c := Config{Database: "postgres://x", Zone: "x", GitHub: valid}
+		c := Config{Database: "postgres://x", Zone: "x.example.net", GitHub: valid}
 		change(&c.GitHub)
 		if err := c.check(); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("check() = %v, want an error that names %s", err, name)
@@ -153,7 +154,8 @@ func TestCORSConfiguration(t *testing.T) {
 	t.Parallel()
 	for value, valid := range map[string]bool{"*": true, "": true,
 		"https://app.example.com": true, "https://app.example.com/x": false} {
-		c := Config{Database: "postgres://x", Zone: "x"}
+		c := Config{Database: "postgres://x", Zone: "x.example.net"}
+		c.Connections = minConnections
 		c.Work = WorkConfig{Concurrency: 1, Lease: time.Second, SweepEvery: 1, RetryBase: 1}
 		c.HTTP.SignUp, c.HTTP.CORSOrigins = signUpOpen, []string{value}
 		if err := c.check(); (err == nil) != valid || !valid &&

@@ -22,6 +22,9 @@ func (c *Config) stopTime() time.Duration {
 func (a *App) Run(ctx context.Context) error {
 	err := a.Start(ctx)
 	if err == nil {
+		if a.onStarted != nil {
+			a.onStarted()
+		}
 		select {
 		case <-ctx.Done():
 		case err = <-a.failed:
@@ -87,6 +90,7 @@ func (a *App) stop(ctx context.Context) {
 	}
 	a.stopWeb(ctx)
 	a.working.Wait()
+	a.stopWatching()
 	if a.zone != nil {
 		_ = a.zone.Stop(ctx)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/dashboard"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/github"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/seal"
 )
 
@@ -54,12 +55,20 @@ func (a *App) startWeb() error {
 	}
 	a.webAddr = l.Addr().String()
 	a.log.Info("API and dashboard started", "address", a.webAddr)
-	a.web = newServer(a.lastCalls(split(a.api, a.pages)), a.log)
+	a.web = newServer(a.lastCalls(limitStatements(split(a.api, a.pages))), a.log)
 	a.web.RegisterOnShutdown(a.api.SetStopping) // after the listener is closed
 	a.web.RegisterOnShutdown(a.pages.SetStopping)
 	l = withFront(a.web, l, secure, a.api.Unparsed)
 	a.running.Go(func() { a.serve(a.web.Serve(l)) })
 	return nil
+}
+
+// limitStatements limits the time of the requests' statements, so that a client gets a response
+// even if Postgres hangs.
+func limitStatements(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r.WithContext(postgres.WithLimit(r.Context(), postgres.CallLimit)))
+	})
 }
 
 // split routes the API's paths to api and all others to pages.

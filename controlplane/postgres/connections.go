@@ -1,0 +1,41 @@
+package postgres
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+)
+
+// listening is the number of connections of a store that listen for notifications: of the watcher
+// and of FollowZone.
+const listening = 2
+
+// ConnsWithin returns the Config.MaxConns of a store that opens at most total connections, which
+// must be at least 6.
+func ConnsWithin(total int) int32 { return int32((total - listening) * 2 / 3) } //nolint:gosec // small
+
+// applicationName is the name of a process's sessions. It contains how many connections the process
+// may open, for Connections of other processes.
+func applicationName(total int) string {
+	return fmt.Sprintf("dcvaas/%d/%s", total, rand.Text()[:6])
+}
+
+// Connections are the connections of a server.
+type Connections struct {
+	Own     int // that this store may open
+	Planned int // that all processes may open, or have open if they are not dcvaas
+	Allowed int // by the server
+}
+
+// Connections returns how many connections the processes may open that are connected now.
+func (s *Store) Connections(ctx context.Context) (Connections, error) {
+	c := Connections{Own: s.total}
+	err := s.pool.QueryRow(ctx, `
+		WITH sessions AS (SELECT coalesce(application_name, '') AS name FROM pg_stat_activity WHERE backend_type = 'client backend'),
+		own AS (SELECT DISTINCT name FROM sessions WHERE name ~ '^dcvaas/[0-9]{1,6}/')
+		SELECT (SELECT count(*) FROM sessions WHERE name NOT IN (SELECT name FROM own))
+				+ (SELECT coalesce(sum(split_part(name, '/', 2)::int), 0) FROM own),
+			current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int`).
+		Scan(&c.Planned, &c.Allowed)
+	return c, translate(err, "", "")
+}
