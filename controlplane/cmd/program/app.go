@@ -41,6 +41,7 @@ type App struct {
 	engine    *acme.Engine
 	redis     *redis.Client // for the CAs' rate limits
 	limiter   *edge.Limiter // nil if requests are not limited
+	stores    storeGauges
 	lifecycle *lifecycle.Service
 	queue     *queue.Queue
 	zone      *dnsserver.Server
@@ -96,6 +97,7 @@ func (a *App) build() error {
 		}
 	}
 	if !a.parts.Serve && !a.parts.Work {
+		a.stores = newStoreGauges(a.metrics, false)
 		return nil
 	}
 	if a.keys, err = deriveKeys(c.SecretKey); err != nil {
@@ -109,6 +111,7 @@ func (a *App) build() error {
 		}
 		a.redis = redis.NewClient(opt)
 	}
+	a.stores = newStoreGauges(a.metrics, a.redis != nil)
 	if a.parts.Serve && c.Redis != "" && c.HTTP.RateLimits {
 		if a.limiter, err = edge.NewLimiter(edge.LimiterConfig{RedisURL: c.Redis,
 			Key: a.keys.limits, Limits: c.HTTP.limits, Logger: a.log,
@@ -141,6 +144,7 @@ func (a *App) build() error {
 // unavailable: /readyz reports those.
 func (a *App) Start(ctx context.Context) error {
 	a.running.Go(a.checkConnections)
+	a.running.Go(a.watchStores)
 	if a.zone != nil {
 		if err := a.zone.Start(ctx); err != nil {
 			return err

@@ -3,7 +3,10 @@ package program
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
@@ -19,7 +22,7 @@ type Config struct {
 	Redis       string   `name:"redis-url" env:"DCVAAS_REDIS_URL" for:"serve work" placeholder:"URL" help:"Redis URL, such as redis://:password@host:6379/0. A secret."`
 	SecretKey   string   `env:"DCVAAS_SECRET_KEY" for:"serve work admin" placeholder:"BASE64" help:"32 random bytes in base64. CNAME targets, cursors, and sessions depend on keys derived from it: never change it. A secret. Generate it with: openssl rand -base64 32"`
 	Keyset      string   `env:"DCVAAS_KEYSET" for:"serve work account" placeholder:"JSON" help:"Keyset that seals private keys. A secret. Generate it with: dcvaas admin new-keyset"`
-	Zone        string   `env:"DCVAAS_ZONE" for:"serve work dns admin" default:"acme.dcvaas-verify.com" help:"Validation zone, delegated to the name servers of dcvaas dns."`
+	Zone        string   `env:"DCVAAS_ZONE" for:"serve work dns admin" placeholder:"NAME" help:"Validation zone, such as acme.example.net, delegated to the name servers of dcvaas dns. Every CNAME contains it: never change it."`
 	PublicURL   string   `env:"DCVAAS_PUBLIC_URL" for:"serve invite" default:"http://127.0.0.1:8080" help:"Public URL of the API and dashboard."`
 	LogLevel    string   `env:"DCVAAS_LOG_LEVEL" for:"serve work dns" default:"info" help:"debug, info, warn, or error."`
 	LogFormat   string   `env:"DCVAAS_LOG_FORMAT" for:"serve work dns" default:"json" enum:"json,text" help:"json or text."`
@@ -113,7 +116,8 @@ func (c *Config) check() error {
 	case c.Database == "":
 		return errNoDatabase
 	case c.Zone == "":
-		return errors.New("zone (DCVAAS_ZONE) is required")
+		return errors.New(
+			"zone (DCVAAS_ZONE) is required: the validation zone, such as acme.example.net")
 	case (c.GitHub.ClientID == "") != (c.GitHub.ClientSecret == ""):
 		return errors.New(
 			"github-client-id (DCVAAS_GITHUB_CLIENT_ID) and github-client-secret (DCVAAS_GITHUB_CLIENT_SECRET) must be set together")
@@ -155,8 +159,32 @@ func (c *Config) check() error {
 		return fmt.Errorf("sign-up (DCVAAS_SIGN_UP): invalid value %q: must be open or invited",
 			c.HTTP.SignUp)
 	}
+	if name, err := controlplane.ParseName("", c.Zone); err != nil || name != c.Zone ||
+		strings.HasPrefix(name, "*") {
+		return fmt.Errorf(
+			"zone (DCVAAS_ZONE): invalid name %q: expected one such as acme.example.net, in lowercase",
+			c.Zone)
+	}
+	if err := checkAddresses("dns-servers (DCVAAS_DNS_SERVERS)", c.DNS.Servers); err != nil {
+		return err
+	}
+	if err := checkAddresses("dns-listen (DCVAAS_DNS_LISTEN)", c.DNS.Listen); err != nil {
+		return err
+	}
 	if _, err := edge.NewCORS(c.HTTP.CORSOrigins, nil, nil, nil); err != nil {
 		return fmt.Errorf("cors-origins (DCVAAS_CORS_ORIGINS): %w", err)
+	}
+	return nil
+}
+
+// checkAddresses returns an error that names the first address that is not a host with a port.
+func checkAddresses(setting string, addresses []string) error {
+	for _, addr := range addresses {
+		_, port, err := net.SplitHostPort(addr)
+		if _, perr := strconv.ParseUint(port, 10, 16); err != nil || perr != nil {
+			return fmt.Errorf("%s: invalid address %q: expected host:port, such as 203.0.113.1:53",
+				setting, addr)
+		}
 	}
 	return nil
 }

@@ -82,7 +82,7 @@ func (s *stack) startWorker() *worker {
 	cmd.Env = append(os.Environ(), asProgram+"=1",
 		"DCVAAS_DATABASE_URL="+c.Database, "DCVAAS_REDIS_URL="+c.Redis, "DCVAAS_SECRET_KEY="+
 			c.SecretKey, "DCVAAS_KEYSET="+c.Keyset,
-		"DCVAAS_CAS="+c.ACME.CAs, "DCVAAS_DNS_SERVERS="+strings.Join(c.DNS.Servers, ","),
+		"DCVAAS_ZONE="+c.Zone, "DCVAAS_CAS="+c.ACME.CAs, "DCVAAS_DNS_SERVERS="+strings.Join(c.DNS.Servers, ","),
 		"DCVAAS_RESOLVERS="+strings.Join(c.Check.Resolvers, ","),
 		"DCVAAS_AUTHORITY="+c.Check.Authority, "DCVAAS_LEASE="+c.Work.Lease.String(),
 		"DCVAAS_RETRY_BASE="+c.Work.RetryBase.String(),

@@ -55,9 +55,6 @@ func (a *App) startOps() error {
 	return nil
 }
 
-// readyTimeout is the timeout of a readiness check: load balancers check every few seconds.
-const readyTimeout = 3 * time.Second
-
 // opsReady responds whether the process is ready.
 func (a *App) opsReady(w http.ResponseWriter, r *http.Request) {
 	if a.draining.Load() {

@@ -19,7 +19,7 @@ func (s *stack) admin(args ...string) *exec.Cmd {
 	cmd := exec.Command(exe, append([]string{"admin"}, args...)...)
 	cmd.Env = append(os.Environ(), asProgram+"=1", "DCVAAS_DATABASE_URL="+c.Database,
 		"DCVAAS_KEYSET="+c.Keyset, "DCVAAS_CAS="+c.ACME.CAs,
-		"DCVAAS_SECRET_KEY="+c.SecretKey, "DCVAAS_PUBLIC_URL="+c.PublicURL)
+		"DCVAAS_SECRET_KEY="+c.SecretKey, "DCVAAS_ZONE="+c.Zone, "DCVAAS_PUBLIC_URL="+c.PublicURL)
 	return cmd
 }
 

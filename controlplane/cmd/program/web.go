@@ -1,7 +1,6 @@
 package program
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -82,29 +81,6 @@ func split(api, pages http.Handler) http.Handler {
 		}
 		pages.ServeHTTP(w, r)
 	})
-}
-
-// ready checks the services that requests need. Redis is not one of them: without it, requests are
-// still accepted, and their jobs wait in Postgres.
-func (a *App) ready(ctx context.Context) map[string]error {
-	checks := map[string]error{"postgres": a.store.Ping(ctx)}
-	if checks["postgres"] == nil {
-		migrated, err := a.store.Migrated(ctx)
-		if err == nil && !migrated {
-			err = errors.New("the database schema is older than this program; run dcvaas migrate")
-		}
-		checks["schema"] = err
-		if err == nil {
-			checks["acme_accounts"] = a.accounts(ctx)
-		}
-	}
-	if a.zone != nil {
-		checks["dns"] = nil
-		if !a.zone.Ready() {
-			checks["dns"] = errors.New("the zone is not loaded")
-		}
-	}
-	return checks
 }
 
 // newServer returns a server with time limits. Handlers that wait longer, such as those with
