@@ -59,7 +59,8 @@ type App struct {
 	running      sync.WaitGroup // the listeners
 	failed       chan error
 
-	onStarted func() // set by tests; called by Run
+	verified  chan struct{} // closed when the settings match those of other processes
+	onStarted func()        // set by tests; called by Run
 }
 
 // NewApp creates the parts without connecting to anything. Its error names the invalid setting.
@@ -72,7 +73,7 @@ func NewApp(ctx context.Context, c Config, parts Parts, logTo io.Writer) (*App, 
 		return nil, err
 	}
 	a := &App{config: c, parts: parts, log: log, metrics: prometheus.NewRegistry(),
-		failed: make(chan error, 4)}
+		failed: make(chan error, 4), verified: make(chan struct{})}
 	a.watching, a.stopWatching = context.WithCancel(context.WithoutCancel(ctx))
 	a.metrics.MustRegister(collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -143,6 +144,9 @@ func (a *App) build() error {
 // Start opens the listeners and starts the workers. It does not wait for services that may be
 // unavailable: /readyz reports those.
 func (a *App) Start(ctx context.Context) error {
+	if err := a.verifySettings(ctx); err != nil {
+		return err
+	}
 	a.running.Go(a.checkConnections)
 	a.running.Go(a.watchStores)
 	if a.zone != nil {
@@ -164,6 +168,11 @@ func (a *App) Start(ctx context.Context) error {
 		work, stop := context.WithCancel(context.WithoutCancel(ctx))
 		a.stopWork = stop
 		a.working.Go(func() {
+			select {
+			case <-a.verified: // jobs must not use the wrong secrets
+			case <-work.Done():
+				return
+			}
 			if err := a.queue.Run(work); err != nil && work.Err() == nil {
 				a.fail(err)
 			}

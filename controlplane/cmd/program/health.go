@@ -34,6 +34,9 @@ func (a *App) ready(ctx context.Context) map[string]error {
 			err = errors.New("the database schema is older than this program; run dcvaas migrate")
 		}
 		checks["schema"] = err
+		if err == nil {
+			checks["settings"] = a.isVerified()
+		}
 		if err == nil && a.parts != (Parts{DNS: true}) {
 			checks["acme_accounts"] = a.accounts(ctx)
 		}

@@ -35,7 +35,7 @@ func secretFiles(lookup func(string) (string, bool)) kong.Resolver {
 }
 
 // keys are derived from the secret key, each for one purpose (RFC 5869).
-type keys struct{ target, cursor, session, limits []byte }
+type keys struct{ target, cursor, session, limits, canary []byte }
 
 func deriveKeys(secret string) (keys, error) {
 	if secret == "" {
@@ -49,7 +49,7 @@ func deriveKeys(secret string) (keys, error) {
 	}
 	var k keys
 	for purpose, into := range map[string]*[]byte{"dcvaas target": &k.target,
-		"dcvaas cursor": &k.cursor, "dcvaas session": &k.session, "dcvaas limits": &k.limits} {
+		"dcvaas cursor": &k.cursor, "dcvaas session": &k.session, "dcvaas limits": &k.limits, "dcvaas canary": &k.canary} {
 		if *into, err = hkdf.Key(sha256.New, master, nil, purpose, 32); err != nil {
 			return keys{}, err
 		}
