@@ -206,7 +206,7 @@ func (b *safeBuffer) Write(p []byte) (int, error) {
 func (b *safeBuffer) String() string { b.mu.Lock(); defer b.mu.Unlock(); return b.b.String() }
 
 // A store counts the connections that it and other stores may open.
-func TestConnections(t *testing.T) {
+func TestConnectionsOfProcesses(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	other := d.replica()
