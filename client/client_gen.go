@@ -102,6 +102,60 @@ func (e ConditionType) Valid() bool {
 	}
 }
 
+// Defines values for DNSConnectionStatus.
+const (
+	DNSConnectionStatusInvalid     DNSConnectionStatus = "invalid"
+	DNSConnectionStatusOk          DNSConnectionStatus = "ok"
+	DNSConnectionStatusUnreachable DNSConnectionStatus = "unreachable"
+)
+
+// Valid indicates whether the value is a known member of the DNSConnectionStatus enum.
+func (e DNSConnectionStatus) Valid() bool {
+	switch e {
+	case DNSConnectionStatusInvalid:
+		return true
+	case DNSConnectionStatusOk:
+		return true
+	case DNSConnectionStatusUnreachable:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DNSConnectionType.
+const (
+	DNSConnectionTypeRfc2136 DNSConnectionType = "rfc2136"
+)
+
+// Valid indicates whether the value is a known member of the DNSConnectionType enum.
+func (e DNSConnectionType) Valid() bool {
+	switch e {
+	case DNSConnectionTypeRfc2136:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DNSCredentialsKeyAlgorithm.
+const (
+	DNSCredentialsKeyAlgorithmHmacSha256 DNSCredentialsKeyAlgorithm = "hmac-sha256"
+	DNSCredentialsKeyAlgorithmHmacSha512 DNSCredentialsKeyAlgorithm = "hmac-sha512"
+)
+
+// Valid indicates whether the value is a known member of the DNSCredentialsKeyAlgorithm enum.
+func (e DNSCredentialsKeyAlgorithm) Valid() bool {
+	switch e {
+	case DNSCredentialsKeyAlgorithmHmacSha256:
+		return true
+	case DNSCredentialsKeyAlgorithmHmacSha512:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DelegationRecordType.
 const (
 	DelegationRecordTypeCNAME DelegationRecordType = "CNAME"
@@ -422,22 +476,24 @@ func (e Role) Valid() bool {
 
 // Defines values for Scope.
 const (
-	ScopeAuditRead          Scope = "audit:read"
-	ScopeCertificatesKey    Scope = "certificates:key"
-	ScopeCertificatesRead   Scope = "certificates:read"
-	ScopeCertificatesRevoke Scope = "certificates:revoke"
-	ScopeDomainsRead        Scope = "domains:read"
-	ScopeDomainsWrite       Scope = "domains:write"
-	ScopeJobsRead           Scope = "jobs:read"
-	ScopeJobsWrite          Scope = "jobs:write"
-	ScopeMembersRead        Scope = "members:read"
-	ScopeMembersWrite       Scope = "members:write"
-	ScopeOrganizationRead   Scope = "organization:read"
-	ScopeOrganizationWrite  Scope = "organization:write"
-	ScopeTokensRead         Scope = "tokens:read"
-	ScopeTokensWrite        Scope = "tokens:write"
-	ScopeWebhooksRead       Scope = "webhooks:read"
-	ScopeWebhooksWrite      Scope = "webhooks:write"
+	ScopeAuditRead           Scope = "audit:read"
+	ScopeCertificatesKey     Scope = "certificates:key"
+	ScopeCertificatesRead    Scope = "certificates:read"
+	ScopeCertificatesRevoke  Scope = "certificates:revoke"
+	ScopeDnsConnectionsRead  Scope = "dns-connections:read"
+	ScopeDnsConnectionsWrite Scope = "dns-connections:write"
+	ScopeDomainsRead         Scope = "domains:read"
+	ScopeDomainsWrite        Scope = "domains:write"
+	ScopeJobsRead            Scope = "jobs:read"
+	ScopeJobsWrite           Scope = "jobs:write"
+	ScopeMembersRead         Scope = "members:read"
+	ScopeMembersWrite        Scope = "members:write"
+	ScopeOrganizationRead    Scope = "organization:read"
+	ScopeOrganizationWrite   Scope = "organization:write"
+	ScopeTokensRead          Scope = "tokens:read"
+	ScopeTokensWrite         Scope = "tokens:write"
+	ScopeWebhooksRead        Scope = "webhooks:read"
+	ScopeWebhooksWrite       Scope = "webhooks:write"
 )
 
 // Valid indicates whether the value is a known member of the Scope enum.
@@ -450,6 +506,10 @@ func (e Scope) Valid() bool {
 	case ScopeCertificatesRead:
 		return true
 	case ScopeCertificatesRevoke:
+		return true
+	case ScopeDnsConnectionsRead:
+		return true
+	case ScopeDnsConnectionsWrite:
 		return true
 	case ScopeDomainsRead:
 		return true
@@ -1192,6 +1252,143 @@ type ConditionStatus string
 // ConditionType Aspect: the delegation, the certificate, or its renewal.
 type ConditionType string
 
+// DNSConnection Access to a DNS host, without its credentials.
+type DNSConnection struct {
+	// CreatedAt Time of creation.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// CreatedBy ID of the user or token that created it.
+	//
+	// Example: usr_01k9z5w7r8e4bs6v0q1d2m3n4p
+	CreatedBy string `json:"created_by"`
+
+	// Id ID of the connection.
+	//
+	// Example: con_01k9z5w7r8e4bs6v0q1d2m3n4p
+	Id string `json:"id"`
+
+	// LastTestedAt Time of the last test.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	LastTestedAt nullable.Nullable[time.Time] `json:"last_tested_at"`
+
+	// LastUsedAt Time of the last change of a record; null before the first.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	LastUsedAt nullable.Nullable[time.Time] `json:"last_used_at"`
+
+	// Name Name for people.
+	//
+	// Example: Primary name server
+	Name string `json:"name"`
+
+	// Status Result of the last test: `invalid` if the DNS host rejects the credentials or does not permit what they are for, `unreachable` if it did not respond.
+	Status DNSConnectionStatus `json:"status"`
+
+	// StatusDetail Why the status is not `ok`; null if it is.
+	//
+	// Example: The name server did not respond in time.
+	StatusDetail nullable.Nullable[string] `json:"status_detail"`
+
+	// Type `rfc2136`: a name server with dynamic updates that are signed with TSIG, such as BIND or Knot DNS.
+	Type DNSConnectionType `json:"type"`
+
+	// UpdatedAt Time of the last change.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// DNSConnectionCreate A connection to add.
+type DNSConnectionCreate struct {
+	// Credentials Credentials of the type `rfc2136`.
+	Credentials DNSCredentials `json:"credentials"`
+
+	// Name Name for people.
+	//
+	// Example: Primary name server
+	Name string `json:"name"`
+
+	// Type `rfc2136`: a name server with dynamic updates that are signed with TSIG, such as BIND or Knot DNS.
+	Type DNSConnectionType `json:"type"`
+}
+
+// DNSConnectionList A page of connections.
+type DNSConnectionList struct {
+	// Data Objects of this page.
+	Data []DNSConnection `json:"data"`
+
+	// HasMore Whether another page follows.
+	HasMore bool `json:"has_more"`
+
+	// NextCursor The `cursor` of the next page; null on the last page.
+	//
+	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
+	NextCursor nullable.Nullable[string] `json:"next_cursor"`
+}
+
+// DNSConnectionStatus Result of the last test: `invalid` if the DNS host rejects the credentials or does not permit what they are for, `unreachable` if it did not respond.
+type DNSConnectionStatus string
+
+// DNSConnectionType `rfc2136`: a name server with dynamic updates that are signed with TSIG, such as BIND or Knot DNS.
+type DNSConnectionType string
+
+// DNSConnectionUpdate Changes of a connection. Fields that are not sent stay unchanged.
+type DNSConnectionUpdate struct {
+	// Credentials Credentials of the type `rfc2136`.
+	Credentials *DNSCredentials `json:"credentials,omitempty"`
+
+	// Name Name for people.
+	//
+	// Example: Primary name server
+	Name *string `json:"name,omitempty"`
+}
+
+// DNSCredentials Credentials of the type `rfc2136`.
+type DNSCredentials struct {
+	// KeyAlgorithm Algorithm of the TSIG key.
+	KeyAlgorithm *DNSCredentialsKeyAlgorithm `json:"key_algorithm,omitempty"`
+
+	// KeyName Name of the TSIG key.
+	//
+	// Example: dcvaas
+	KeyName string `json:"key_name"`
+
+	// KeySecret Secret of the TSIG key in base64.
+	//
+	// Example: c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LTAxMjM=
+	KeySecret string `json:"key_secret"`
+
+	// Server Host name or address of the primary name server, on the public Internet, with an optional port.
+	//
+	// Example: ns1.example.com:53
+	Server string `json:"server"`
+
+	// Zones Zones in which records can be created, by the longest match.
+	//
+	// Example: ["example.com"]
+	Zones []string `json:"zones"`
+}
+
+// DNSCredentialsKeyAlgorithm Algorithm of the TSIG key.
+type DNSCredentialsKeyAlgorithm string
+
+// DNSZone A zone at a DNS host.
+type DNSZone struct {
+	// Name Name of the zone, as A-labels.
+	//
+	// Example: example.com
+	Name string `json:"name"`
+}
+
+// DNSZoneList Zones of a connection.
+type DNSZoneList struct {
+	// Data All zones that match, sorted by name.
+	Data []DNSZone `json:"data"`
+}
+
 // Delegation A name with a target in the validation zone. It exists while a domain uses it or it is
 // pinned, and is checked once, however many domains use it.
 type Delegation struct {
@@ -1809,8 +2006,8 @@ type Invitation struct {
 	Id string `json:"id"`
 
 	// Role Role of a member. `member` has every scope that reads. `admin` also has `domains:write`,
-	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`, and
-	// `webhooks:write`. `owner` has all scopes.
+	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`,
+	// `webhooks:write`, and `dns-connections:write`. `owner` has all scopes.
 	Role Role `json:"role"`
 }
 
@@ -1822,8 +2019,8 @@ type InvitationCreate struct {
 	ExpiresInSeconds *int `json:"expires_in_seconds,omitempty"`
 
 	// Role Role of a member. `member` has every scope that reads. `admin` also has `domains:write`,
-	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`, and
-	// `webhooks:write`. `owner` has all scopes.
+	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`,
+	// `webhooks:write`, and `dns-connections:write`. `owner` has all scopes.
 	Role Role `json:"role"`
 }
 
@@ -1869,8 +2066,8 @@ type InvitationWithLink struct {
 	Link string `json:"link"`
 
 	// Role Role of a member. `member` has every scope that reads. `admin` also has `domains:write`,
-	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`, and
-	// `webhooks:write`. `owner` has all scopes.
+	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`,
+	// `webhooks:write`, and `dns-connections:write`. `owner` has all scopes.
 	Role Role `json:"role"`
 }
 
@@ -2018,8 +2215,8 @@ type Member struct {
 	Name string `json:"name"`
 
 	// Role Role of a member. `member` has every scope that reads. `admin` also has `domains:write`,
-	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`, and
-	// `webhooks:write`. `owner` has all scopes.
+	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`,
+	// `webhooks:write`, and `dns-connections:write`. `owner` has all scopes.
 	Role Role `json:"role"`
 
 	// State `pending`: invited by login, not accepted yet. `active`: accepted, with access. `declined`:
@@ -2035,8 +2232,8 @@ type MemberAdd struct {
 	Login string `json:"login"`
 
 	// Role Role of a member. `member` has every scope that reads. `admin` also has `domains:write`,
-	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`, and
-	// `webhooks:write`. `owner` has all scopes.
+	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`,
+	// `webhooks:write`, and `dns-connections:write`. `owner` has all scopes.
 	Role Role `json:"role"`
 }
 
@@ -2061,8 +2258,8 @@ type MemberState string
 // MemberUpdate Changes of a membership.
 type MemberUpdate struct {
 	// Role Role of a member. `member` has every scope that reads. `admin` also has `domains:write`,
-	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`, and
-	// `webhooks:write`. `owner` has all scopes.
+	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`,
+	// `webhooks:write`, and `dns-connections:write`. `owner` has all scopes.
 	Role Role `json:"role"`
 }
 
@@ -2369,8 +2566,8 @@ type RedeliverResult struct {
 type RevocationReason string
 
 // Role Role of a member. `member` has every scope that reads. `admin` also has `domains:write`,
-// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`, and
-// `webhooks:write`. `owner` has all scopes.
+// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`,
+// `webhooks:write`, and `dns-connections:write`. `owner` has all scopes.
 type Role string
 
 // Scope A permission of a token in its organization.
@@ -3084,6 +3281,9 @@ type WebhookWithSecretDisabledReason string
 // CertificateID defines model for CertificateID.
 type CertificateID = string
 
+// ConnectionID defines model for ConnectionID.
+type ConnectionID = string
+
 // Cursor defines model for Cursor.
 type Cursor = string
 
@@ -3363,6 +3563,62 @@ type VerifyDelegationParams struct {
 	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
 	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ListDNSConnectionsParams defines parameters for ListDNSConnections.
+type ListDNSConnectionsParams struct {
+	// Limit Maximum number of objects per page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the previous page. It is valid only for the same filters and order.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateDNSConnectionParams defines parameters for CreateDNSConnection.
+type CreateDNSConnectionParams struct {
+	// DryRun `true` checks everything that the request checks, including the plan's limits, and changes
+	// nothing: 204 means that the request would succeed; otherwise the response is its problem.
+	// `Idempotency-Key` is ignored.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// Replacing Only with `dry_run=true`: ID of an object of the same type that would be deleted first. It
+	// does not count for uniqueness and the plan's limits.
+	Replacing *Replacing `form:"replacing,omitempty" json:"replacing,omitempty"`
+
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// UpdateDNSConnectionParams defines parameters for UpdateDNSConnection.
+type UpdateDNSConnectionParams struct {
+	// DryRun `true` checks everything that the request checks, including the plan's limits, and changes
+	// nothing: 204 means that the request would succeed; otherwise the response is its problem.
+	// `Idempotency-Key` is ignored.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+}
+
+// TestDNSConnectionParams defines parameters for TestDNSConnection.
+type TestDNSConnectionParams struct {
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ListDNSConnectionZonesParams defines parameters for ListDNSConnectionZones.
+type ListDNSConnectionZonesParams struct {
+	// Q Part of a zone's name, in any case.
+	Q *string `form:"q,omitempty" json:"q,omitempty"`
 }
 
 // ListDomainsParams defines parameters for ListDomains.
@@ -3885,6 +4141,12 @@ type CreateDelegationJSONRequestBody = DelegationCreate
 // UpdateDelegationJSONRequestBody defines body for UpdateDelegation for application/json ContentType.
 type UpdateDelegationJSONRequestBody = DelegationUpdate
 
+// CreateDNSConnectionJSONRequestBody defines body for CreateDNSConnection for application/json ContentType.
+type CreateDNSConnectionJSONRequestBody = DNSConnectionCreate
+
+// UpdateDNSConnectionJSONRequestBody defines body for UpdateDNSConnection for application/json ContentType.
+type UpdateDNSConnectionJSONRequestBody = DNSConnectionUpdate
+
 // CreateDomainJSONRequestBody defines body for CreateDomain for application/json ContentType.
 type CreateDomainJSONRequestBody = DomainCreate
 
@@ -4268,6 +4530,95 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /api/delegations/{delegation}/verify (the `VerifyDelegation` operationId).
 	VerifyDelegation(ctx context.Context, delegation DelegationRef, params *VerifyDelegationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListDNSConnections List DNS connections, newest first
+	//
+	// Corresponds with GET /api/dns-connections (the `ListDNSConnections` operationId).
+	ListDNSConnections(ctx context.Context, params *ListDNSConnectionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateDNSConnectionWithBody Create a DNS connection
+	//
+	// A connection gives access to a DNS host. Its credentials are stored encrypted, and never
+	// returned. They are tested first, without a change at the DNS host: credentials that it
+	// rejects are 422. If it does not respond, the connection is created with the status
+	// `unreachable`. Each connection is tested every day. If its status changes, the event
+	// `dns_connection.failed` or `dns_connection.tested` is sent.
+	//
+	// A connection of the type `rfc2136` sends dynamic updates (RFC 2136), signed with TSIG, over
+	// TCP to a name server such as BIND or Knot DNS. The server must be on the public Internet.
+	// Its queries and updates are signed; it never transfers a zone.
+	//
+	// A token that is restricted to some domains cannot use connections, because their zones can
+	// contain other domains.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/dns-connections (the `CreateDNSConnection` operationId).
+	CreateDNSConnectionWithBody(ctx context.Context, params *CreateDNSConnectionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateDNSConnection Create a DNS connection
+	//
+	// A connection gives access to a DNS host. Its credentials are stored encrypted, and never
+	// returned. They are tested first, without a change at the DNS host: credentials that it
+	// rejects are 422. If it does not respond, the connection is created with the status
+	// `unreachable`. Each connection is tested every day. If its status changes, the event
+	// `dns_connection.failed` or `dns_connection.tested` is sent.
+	//
+	// A connection of the type `rfc2136` sends dynamic updates (RFC 2136), signed with TSIG, over
+	// TCP to a name server such as BIND or Knot DNS. The server must be on the public Internet.
+	// Its queries and updates are signed; it never transfers a zone.
+	//
+	// A token that is restricted to some domains cannot use connections, because their zones can
+	// contain other domains.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/dns-connections (the `CreateDNSConnection` operationId).
+	CreateDNSConnection(ctx context.Context, params *CreateDNSConnectionParams, body CreateDNSConnectionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteDNSConnection Delete a DNS connection
+	//
+	// The stored credentials are deleted. Revoke them at the DNS host, too.
+	//
+	// Corresponds with DELETE /api/dns-connections/{connection} (the `DeleteDNSConnection` operationId).
+	DeleteDNSConnection(ctx context.Context, connection ConnectionID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetDNSConnection Get a DNS connection
+	//
+	// Corresponds with GET /api/dns-connections/{connection} (the `GetDNSConnection` operationId).
+	GetDNSConnection(ctx context.Context, connection ConnectionID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateDNSConnectionWithBody Rename a DNS connection, or replace its credentials
+	//
+	// Fields that are not sent stay unchanged. New credentials are tested as in the creation, and replace all fields of the previous ones.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /api/dns-connections/{connection} (the `UpdateDNSConnection` operationId).
+	UpdateDNSConnectionWithBody(ctx context.Context, connection ConnectionID, params *UpdateDNSConnectionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateDNSConnection Rename a DNS connection, or replace its credentials
+	//
+	// Fields that are not sent stay unchanged. New credentials are tested as in the creation, and replace all fields of the previous ones.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /api/dns-connections/{connection} (the `UpdateDNSConnection` operationId).
+	UpdateDNSConnection(ctx context.Context, connection ConnectionID, params *UpdateDNSConnectionParams, body UpdateDNSConnectionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TestDNSConnection Test a DNS connection
+	//
+	// Checks that the DNS host accepts the credentials, and stores the result. Changes nothing at the DNS host.
+	//
+	// Corresponds with POST /api/dns-connections/{connection}/test (the `TestDNSConnection` operationId).
+	TestDNSConnection(ctx context.Context, connection ConnectionID, params *TestDNSConnectionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListDNSConnectionZones List the zones in which a connection can create records
+	//
+	// For the type `rfc2136`, the zones in its credentials.
+	//
+	// Corresponds with GET /api/dns-connections/{connection}/zones (the `ListDNSConnectionZones` operationId).
+	ListDNSConnectionZones(ctx context.Context, connection ConnectionID, params *ListDNSConnectionZonesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListDomains List domains
 	//
@@ -4820,7 +5171,8 @@ type ClientInterface interface {
 	// the events of all domains.
 	//
 	// Event types, and the content of their `data` in addition to `domain_id` (`delegation_id`,
-	// `certificate_id`, `job_id`, or `webhook_id`, by the first word of the type):
+	// `certificate_id`, `job_id`, `webhook_id`, or `dns_connection_id`, by the first word of the
+	// type):
 	//
 	// | type | data |
 	// |---|---|
@@ -4859,6 +5211,11 @@ type ClientInterface interface {
 	// | `webhook.previous_secrets_revoked` | `revoked`: the number of secrets |
 	// | `webhook.redelivered` | `delivery_id` and `event_id`, or `since`, `until`, `all`, and `queued` |
 	// | `webhook.disabled` | `reason` (`gone` or `failing`), `failing_since`, `error`, `before`, `after` |
+	// | `dns_connection.created` | `after`: `type`, `name`, `status` |
+	// | `dns_connection.updated` | `before` and `after`: the same; `credentials_replaced` |
+	// | `dns_connection.tested` | `name`, `status`, `previous_status`, `detail`: a requested test, or an automatic one after which the connection works again |
+	// | `dns_connection.failed` | the same: a test after which the connection no longer works, or fails in another way |
+	// | `dns_connection.deleted` | `before`: `type`, `name`, `status` |
 	// | `webhook.test` | `message`; not in the audit log |
 	//
 	// A webhook does not receive events about itself.
@@ -4886,7 +5243,8 @@ type ClientInterface interface {
 	// the events of all domains.
 	//
 	// Event types, and the content of their `data` in addition to `domain_id` (`delegation_id`,
-	// `certificate_id`, `job_id`, or `webhook_id`, by the first word of the type):
+	// `certificate_id`, `job_id`, `webhook_id`, or `dns_connection_id`, by the first word of the
+	// type):
 	//
 	// | type | data |
 	// |---|---|
@@ -4925,6 +5283,11 @@ type ClientInterface interface {
 	// | `webhook.previous_secrets_revoked` | `revoked`: the number of secrets |
 	// | `webhook.redelivered` | `delivery_id` and `event_id`, or `since`, `until`, `all`, and `queued` |
 	// | `webhook.disabled` | `reason` (`gone` or `failing`), `failing_since`, `error`, `before`, `after` |
+	// | `dns_connection.created` | `after`: `type`, `name`, `status` |
+	// | `dns_connection.updated` | `before` and `after`: the same; `credentials_replaced` |
+	// | `dns_connection.tested` | `name`, `status`, `previous_status`, `detail`: a requested test, or an automatic one after which the connection works again |
+	// | `dns_connection.failed` | the same: a test after which the connection no longer works, or fails in another way |
+	// | `dns_connection.deleted` | `before`: `type`, `name`, `status` |
 	// | `webhook.test` | `message`; not in the audit log |
 	//
 	// A webhook does not receive events about itself.
@@ -5438,6 +5801,185 @@ func (c *rawClient) DiagnoseDelegation(ctx context.Context, delegation Delegatio
 // Corresponds with POST /api/delegations/{delegation}/verify (the `VerifyDelegation` operationId).
 func (c *rawClient) VerifyDelegation(ctx context.Context, delegation DelegationRef, params *VerifyDelegationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewVerifyDelegationRequest(c.Server, delegation, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListDNSConnections List DNS connections, newest first
+//
+// Corresponds with GET /api/dns-connections (the `ListDNSConnections` operationId).
+func (c *rawClient) ListDNSConnections(ctx context.Context, params *ListDNSConnectionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListDNSConnectionsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateDNSConnectionWithBody Create a DNS connection
+//
+// A connection gives access to a DNS host. Its credentials are stored encrypted, and never
+// returned. They are tested first, without a change at the DNS host: credentials that it
+// rejects are 422. If it does not respond, the connection is created with the status
+// `unreachable`. Each connection is tested every day. If its status changes, the event
+// `dns_connection.failed` or `dns_connection.tested` is sent.
+//
+// A connection of the type `rfc2136` sends dynamic updates (RFC 2136), signed with TSIG, over
+// TCP to a name server such as BIND or Knot DNS. The server must be on the public Internet.
+// Its queries and updates are signed; it never transfers a zone.
+//
+// A token that is restricted to some domains cannot use connections, because their zones can
+// contain other domains.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/dns-connections (the `CreateDNSConnection` operationId).
+func (c *rawClient) CreateDNSConnectionWithBody(ctx context.Context, params *CreateDNSConnectionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateDNSConnectionRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateDNSConnection Create a DNS connection
+//
+// A connection gives access to a DNS host. Its credentials are stored encrypted, and never
+// returned. They are tested first, without a change at the DNS host: credentials that it
+// rejects are 422. If it does not respond, the connection is created with the status
+// `unreachable`. Each connection is tested every day. If its status changes, the event
+// `dns_connection.failed` or `dns_connection.tested` is sent.
+//
+// A connection of the type `rfc2136` sends dynamic updates (RFC 2136), signed with TSIG, over
+// TCP to a name server such as BIND or Knot DNS. The server must be on the public Internet.
+// Its queries and updates are signed; it never transfers a zone.
+//
+// A token that is restricted to some domains cannot use connections, because their zones can
+// contain other domains.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/dns-connections (the `CreateDNSConnection` operationId).
+func (c *rawClient) CreateDNSConnection(ctx context.Context, params *CreateDNSConnectionParams, body CreateDNSConnectionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateDNSConnectionRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteDNSConnection Delete a DNS connection
+//
+// The stored credentials are deleted. Revoke them at the DNS host, too.
+//
+// Corresponds with DELETE /api/dns-connections/{connection} (the `DeleteDNSConnection` operationId).
+func (c *rawClient) DeleteDNSConnection(ctx context.Context, connection ConnectionID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteDNSConnectionRequest(c.Server, connection)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetDNSConnection Get a DNS connection
+//
+// Corresponds with GET /api/dns-connections/{connection} (the `GetDNSConnection` operationId).
+func (c *rawClient) GetDNSConnection(ctx context.Context, connection ConnectionID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetDNSConnectionRequest(c.Server, connection)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateDNSConnectionWithBody Rename a DNS connection, or replace its credentials
+//
+// Fields that are not sent stay unchanged. New credentials are tested as in the creation, and replace all fields of the previous ones.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /api/dns-connections/{connection} (the `UpdateDNSConnection` operationId).
+func (c *rawClient) UpdateDNSConnectionWithBody(ctx context.Context, connection ConnectionID, params *UpdateDNSConnectionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateDNSConnectionRequestWithBody(c.Server, connection, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateDNSConnection Rename a DNS connection, or replace its credentials
+//
+// Fields that are not sent stay unchanged. New credentials are tested as in the creation, and replace all fields of the previous ones.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /api/dns-connections/{connection} (the `UpdateDNSConnection` operationId).
+func (c *rawClient) UpdateDNSConnection(ctx context.Context, connection ConnectionID, params *UpdateDNSConnectionParams, body UpdateDNSConnectionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateDNSConnectionRequest(c.Server, connection, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TestDNSConnection Test a DNS connection
+//
+// Checks that the DNS host accepts the credentials, and stores the result. Changes nothing at the DNS host.
+//
+// Corresponds with POST /api/dns-connections/{connection}/test (the `TestDNSConnection` operationId).
+func (c *rawClient) TestDNSConnection(ctx context.Context, connection ConnectionID, params *TestDNSConnectionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTestDNSConnectionRequest(c.Server, connection, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListDNSConnectionZones List the zones in which a connection can create records
+//
+// For the type `rfc2136`, the zones in its credentials.
+//
+// Corresponds with GET /api/dns-connections/{connection}/zones (the `ListDNSConnectionZones` operationId).
+func (c *rawClient) ListDNSConnectionZones(ctx context.Context, connection ConnectionID, params *ListDNSConnectionZonesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListDNSConnectionZonesRequest(c.Server, connection, params)
 	if err != nil {
 		return nil, err
 	}
@@ -6569,7 +7111,8 @@ func (c *rawClient) ListWebhooks(ctx context.Context, params *ListWebhooksParams
 // the events of all domains.
 //
 // Event types, and the content of their `data` in addition to `domain_id` (`delegation_id`,
-// `certificate_id`, `job_id`, or `webhook_id`, by the first word of the type):
+// `certificate_id`, `job_id`, `webhook_id`, or `dns_connection_id`, by the first word of the
+// type):
 //
 // | type | data |
 // |---|---|
@@ -6608,6 +7151,11 @@ func (c *rawClient) ListWebhooks(ctx context.Context, params *ListWebhooksParams
 // | `webhook.previous_secrets_revoked` | `revoked`: the number of secrets |
 // | `webhook.redelivered` | `delivery_id` and `event_id`, or `since`, `until`, `all`, and `queued` |
 // | `webhook.disabled` | `reason` (`gone` or `failing`), `failing_since`, `error`, `before`, `after` |
+// | `dns_connection.created` | `after`: `type`, `name`, `status` |
+// | `dns_connection.updated` | `before` and `after`: the same; `credentials_replaced` |
+// | `dns_connection.tested` | `name`, `status`, `previous_status`, `detail`: a requested test, or an automatic one after which the connection works again |
+// | `dns_connection.failed` | the same: a test after which the connection no longer works, or fails in another way |
+// | `dns_connection.deleted` | `before`: `type`, `name`, `status` |
 // | `webhook.test` | `message`; not in the audit log |
 //
 // A webhook does not receive events about itself.
@@ -6645,7 +7193,8 @@ func (c *rawClient) CreateWebhookWithBody(ctx context.Context, params *CreateWeb
 // the events of all domains.
 //
 // Event types, and the content of their `data` in addition to `domain_id` (`delegation_id`,
-// `certificate_id`, `job_id`, or `webhook_id`, by the first word of the type):
+// `certificate_id`, `job_id`, `webhook_id`, or `dns_connection_id`, by the first word of the
+// type):
 //
 // | type | data |
 // |---|---|
@@ -6684,6 +7233,11 @@ func (c *rawClient) CreateWebhookWithBody(ctx context.Context, params *CreateWeb
 // | `webhook.previous_secrets_revoked` | `revoked`: the number of secrets |
 // | `webhook.redelivered` | `delivery_id` and `event_id`, or `since`, `until`, `all`, and `queued` |
 // | `webhook.disabled` | `reason` (`gone` or `failing`), `failing_since`, `error`, `before`, `after` |
+// | `dns_connection.created` | `after`: `type`, `name`, `status` |
+// | `dns_connection.updated` | `before` and `after`: the same; `credentials_replaced` |
+// | `dns_connection.tested` | `name`, `status`, `previous_status`, `detail`: a requested test, or an automatic one after which the connection works again |
+// | `dns_connection.failed` | the same: a test after which the connection no longer works, or fails in another way |
+// | `dns_connection.deleted` | `before`: `type`, `name`, `status` |
 // | `webhook.test` | `message`; not in the audit log |
 //
 // A webhook does not receive events about itself.
@@ -8079,6 +8633,418 @@ func NewVerifyDelegationRequest(server string, delegation DelegationRef, params 
 			req.Header.Set("Idempotency-Key", headerParam0)
 		}
 
+	}
+
+	return req, nil
+}
+
+// NewListDNSConnectionsRequest constructs an http.Request for the ListDNSConnections method
+func NewListDNSConnectionsRequest(server string, params *ListDNSConnectionsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/dns-connections")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateDNSConnectionRequest calls the generic CreateDNSConnection builder with application/json body
+func NewCreateDNSConnectionRequest(server string, params *CreateDNSConnectionParams, body CreateDNSConnectionJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateDNSConnectionRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateDNSConnectionRequestWithBody constructs an http.Request for the CreateDNSConnection method, with any body, and a specified content type
+func NewCreateDNSConnectionRequestWithBody(server string, params *CreateDNSConnectionParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/dns-connections")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Replacing != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "replacing", *params.Replacing, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteDNSConnectionRequest constructs an http.Request for the DeleteDNSConnection method
+func NewDeleteDNSConnectionRequest(server string, connection ConnectionID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "connection", connection, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/dns-connections/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetDNSConnectionRequest constructs an http.Request for the GetDNSConnection method
+func NewGetDNSConnectionRequest(server string, connection ConnectionID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "connection", connection, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/dns-connections/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUpdateDNSConnectionRequest calls the generic UpdateDNSConnection builder with application/json body
+func NewUpdateDNSConnectionRequest(server string, connection ConnectionID, params *UpdateDNSConnectionParams, body UpdateDNSConnectionJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateDNSConnectionRequestWithBody(server, connection, params, "application/json", bodyReader)
+}
+
+// NewUpdateDNSConnectionRequestWithBody constructs an http.Request for the UpdateDNSConnection method, with any body, and a specified content type
+func NewUpdateDNSConnectionRequestWithBody(server string, connection ConnectionID, params *UpdateDNSConnectionParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "connection", connection, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/dns-connections/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewTestDNSConnectionRequest constructs an http.Request for the TestDNSConnection method
+func NewTestDNSConnectionRequest(server string, connection ConnectionID, params *TestDNSConnectionParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "connection", connection, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/dns-connections/%s/test", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListDNSConnectionZonesRequest constructs an http.Request for the ListDNSConnectionZones method
+func NewListDNSConnectionZonesRequest(server string, connection ConnectionID, params *ListDNSConnectionZonesParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "connection", connection, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/dns-connections/%s/zones", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Q != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
 	}
 
 	return req, nil
@@ -11864,6 +12830,105 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /api/delegations/{delegation}/verify (the `VerifyDelegation` operationId).
 	VerifyDelegationWithResponse(ctx context.Context, delegation DelegationRef, params *VerifyDelegationParams, reqEditors ...RequestEditorFn) (*VerifyDelegationResponse, error)
 
+	// ListDNSConnectionsWithResponse List DNS connections, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/dns-connections (the `ListDNSConnections` operationId).
+	ListDNSConnectionsWithResponse(ctx context.Context, params *ListDNSConnectionsParams, reqEditors ...RequestEditorFn) (*ListDNSConnectionsResponse, error)
+
+	// CreateDNSConnectionWithBodyWithResponse Create a DNS connection
+	//
+	// A connection gives access to a DNS host. Its credentials are stored encrypted, and never
+	// returned. They are tested first, without a change at the DNS host: credentials that it
+	// rejects are 422. If it does not respond, the connection is created with the status
+	// `unreachable`. Each connection is tested every day. If its status changes, the event
+	// `dns_connection.failed` or `dns_connection.tested` is sent.
+	//
+	// A connection of the type `rfc2136` sends dynamic updates (RFC 2136), signed with TSIG, over
+	// TCP to a name server such as BIND or Knot DNS. The server must be on the public Internet.
+	// Its queries and updates are signed; it never transfers a zone.
+	//
+	// A token that is restricted to some domains cannot use connections, because their zones can
+	// contain other domains.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/dns-connections (the `CreateDNSConnection` operationId).
+	CreateDNSConnectionWithBodyWithResponse(ctx context.Context, params *CreateDNSConnectionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateDNSConnectionResponse, error)
+
+	// CreateDNSConnectionWithResponse Create a DNS connection
+	//
+	// A connection gives access to a DNS host. Its credentials are stored encrypted, and never
+	// returned. They are tested first, without a change at the DNS host: credentials that it
+	// rejects are 422. If it does not respond, the connection is created with the status
+	// `unreachable`. Each connection is tested every day. If its status changes, the event
+	// `dns_connection.failed` or `dns_connection.tested` is sent.
+	//
+	// A connection of the type `rfc2136` sends dynamic updates (RFC 2136), signed with TSIG, over
+	// TCP to a name server such as BIND or Knot DNS. The server must be on the public Internet.
+	// Its queries and updates are signed; it never transfers a zone.
+	//
+	// A token that is restricted to some domains cannot use connections, because their zones can
+	// contain other domains.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/dns-connections (the `CreateDNSConnection` operationId).
+	CreateDNSConnectionWithResponse(ctx context.Context, params *CreateDNSConnectionParams, body CreateDNSConnectionJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateDNSConnectionResponse, error)
+
+	// DeleteDNSConnectionWithResponse Delete a DNS connection
+	//
+	// The stored credentials are deleted. Revoke them at the DNS host, too.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/dns-connections/{connection} (the `DeleteDNSConnection` operationId).
+	DeleteDNSConnectionWithResponse(ctx context.Context, connection ConnectionID, reqEditors ...RequestEditorFn) (*DeleteDNSConnectionResponse, error)
+
+	// GetDNSConnectionWithResponse Get a DNS connection
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/dns-connections/{connection} (the `GetDNSConnection` operationId).
+	GetDNSConnectionWithResponse(ctx context.Context, connection ConnectionID, reqEditors ...RequestEditorFn) (*GetDNSConnectionResponse, error)
+
+	// UpdateDNSConnectionWithBodyWithResponse Rename a DNS connection, or replace its credentials
+	//
+	// Fields that are not sent stay unchanged. New credentials are tested as in the creation, and replace all fields of the previous ones.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/dns-connections/{connection} (the `UpdateDNSConnection` operationId).
+	UpdateDNSConnectionWithBodyWithResponse(ctx context.Context, connection ConnectionID, params *UpdateDNSConnectionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateDNSConnectionResponse, error)
+
+	// UpdateDNSConnectionWithResponse Rename a DNS connection, or replace its credentials
+	//
+	// Fields that are not sent stay unchanged. New credentials are tested as in the creation, and replace all fields of the previous ones.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/dns-connections/{connection} (the `UpdateDNSConnection` operationId).
+	UpdateDNSConnectionWithResponse(ctx context.Context, connection ConnectionID, params *UpdateDNSConnectionParams, body UpdateDNSConnectionJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateDNSConnectionResponse, error)
+
+	// TestDNSConnectionWithResponse Test a DNS connection
+	//
+	// Checks that the DNS host accepts the credentials, and stores the result. Changes nothing at the DNS host.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/dns-connections/{connection}/test (the `TestDNSConnection` operationId).
+	TestDNSConnectionWithResponse(ctx context.Context, connection ConnectionID, params *TestDNSConnectionParams, reqEditors ...RequestEditorFn) (*TestDNSConnectionResponse, error)
+
+	// ListDNSConnectionZonesWithResponse List the zones in which a connection can create records
+	//
+	// For the type `rfc2136`, the zones in its credentials.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/dns-connections/{connection}/zones (the `ListDNSConnectionZones` operationId).
+	ListDNSConnectionZonesWithResponse(ctx context.Context, connection ConnectionID, params *ListDNSConnectionZonesParams, reqEditors ...RequestEditorFn) (*ListDNSConnectionZonesResponse, error)
+
 	// ListDomainsWithResponse List domains
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -12477,7 +13542,8 @@ type ClientWithResponsesInterface interface {
 	// the events of all domains.
 	//
 	// Event types, and the content of their `data` in addition to `domain_id` (`delegation_id`,
-	// `certificate_id`, `job_id`, or `webhook_id`, by the first word of the type):
+	// `certificate_id`, `job_id`, `webhook_id`, or `dns_connection_id`, by the first word of the
+	// type):
 	//
 	// | type | data |
 	// |---|---|
@@ -12516,6 +13582,11 @@ type ClientWithResponsesInterface interface {
 	// | `webhook.previous_secrets_revoked` | `revoked`: the number of secrets |
 	// | `webhook.redelivered` | `delivery_id` and `event_id`, or `since`, `until`, `all`, and `queued` |
 	// | `webhook.disabled` | `reason` (`gone` or `failing`), `failing_since`, `error`, `before`, `after` |
+	// | `dns_connection.created` | `after`: `type`, `name`, `status` |
+	// | `dns_connection.updated` | `before` and `after`: the same; `credentials_replaced` |
+	// | `dns_connection.tested` | `name`, `status`, `previous_status`, `detail`: a requested test, or an automatic one after which the connection works again |
+	// | `dns_connection.failed` | the same: a test after which the connection no longer works, or fails in another way |
+	// | `dns_connection.deleted` | `before`: `type`, `name`, `status` |
 	// | `webhook.test` | `message`; not in the audit log |
 	//
 	// A webhook does not receive events about itself.
@@ -12543,7 +13614,8 @@ type ClientWithResponsesInterface interface {
 	// the events of all domains.
 	//
 	// Event types, and the content of their `data` in addition to `domain_id` (`delegation_id`,
-	// `certificate_id`, `job_id`, or `webhook_id`, by the first word of the type):
+	// `certificate_id`, `job_id`, `webhook_id`, or `dns_connection_id`, by the first word of the
+	// type):
 	//
 	// | type | data |
 	// |---|---|
@@ -12582,6 +13654,11 @@ type ClientWithResponsesInterface interface {
 	// | `webhook.previous_secrets_revoked` | `revoked`: the number of secrets |
 	// | `webhook.redelivered` | `delivery_id` and `event_id`, or `since`, `until`, `all`, and `queued` |
 	// | `webhook.disabled` | `reason` (`gone` or `failing`), `failing_since`, `error`, `before`, `after` |
+	// | `dns_connection.created` | `after`: `type`, `name`, `status` |
+	// | `dns_connection.updated` | `before` and `after`: the same; `credentials_replaced` |
+	// | `dns_connection.tested` | `name`, `status`, `previous_status`, `detail`: a requested test, or an automatic one after which the connection works again |
+	// | `dns_connection.failed` | the same: a test after which the connection no longer works, or fails in another way |
+	// | `dns_connection.deleted` | `before`: `type`, `name`, `status` |
 	// | `webhook.test` | `message`; not in the audit log |
 	//
 	// A webhook does not receive events about itself.
@@ -14750,6 +15827,860 @@ func (r VerifyDelegationResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r VerifyDelegationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListDNSConnectionsResponse401Headers the declared response headers of an HTTP 401 response for ListDNSConnections
+type ListDNSConnectionsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ListDNSConnectionsResponse429Headers the declared response headers of an HTTP 429 response for ListDNSConnections
+type ListDNSConnectionsResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+// ListDNSConnectionsResponse503Headers the declared response headers of an HTTP 503 response for ListDNSConnections
+type ListDNSConnectionsResponse503Headers struct {
+	RetryAfter *int
+}
+
+type ListDNSConnectionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DNSConnectionList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListDNSConnectionsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListDNSConnectionsResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListDNSConnectionsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListDNSConnectionsResponse) GetJSON200() *DNSConnectionList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListDNSConnectionsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListDNSConnectionsResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListDNSConnectionsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListDNSConnectionsResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListDNSConnectionsResponse) GetApplicationproblemJSON500() *InternalError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListDNSConnectionsResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListDNSConnectionsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListDNSConnectionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListDNSConnectionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListDNSConnectionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateDNSConnectionResponse201Headers the declared response headers of an HTTP 201 response for CreateDNSConnection
+type CreateDNSConnectionResponse201Headers struct {
+	Location string
+}
+
+// CreateDNSConnectionResponse401Headers the declared response headers of an HTTP 401 response for CreateDNSConnection
+type CreateDNSConnectionResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// CreateDNSConnectionResponse429Headers the declared response headers of an HTTP 429 response for CreateDNSConnection
+type CreateDNSConnectionResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+// CreateDNSConnectionResponse503Headers the declared response headers of an HTTP 503 response for CreateDNSConnection
+type CreateDNSConnectionResponse503Headers struct {
+	RetryAfter *int
+}
+
+type CreateDNSConnectionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *DNSConnection
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateDNSConnectionResponse201Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CreateDNSConnectionResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CreateDNSConnectionResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *CreateDNSConnectionResponse503Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateDNSConnectionResponse) GetJSON201() *DNSConnection {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CreateDNSConnectionResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CreateDNSConnectionResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CreateDNSConnectionResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CreateDNSConnectionResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r CreateDNSConnectionResponse) GetApplicationproblemJSON413() *TooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r CreateDNSConnectionResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r CreateDNSConnectionResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CreateDNSConnectionResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r CreateDNSConnectionResponse) GetApplicationproblemJSON500() *InternalError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r CreateDNSConnectionResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateDNSConnectionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateDNSConnectionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateDNSConnectionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateDNSConnectionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// DeleteDNSConnectionResponse401Headers the declared response headers of an HTTP 401 response for DeleteDNSConnection
+type DeleteDNSConnectionResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// DeleteDNSConnectionResponse429Headers the declared response headers of an HTTP 429 response for DeleteDNSConnection
+type DeleteDNSConnectionResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+// DeleteDNSConnectionResponse503Headers the declared response headers of an HTTP 503 response for DeleteDNSConnection
+type DeleteDNSConnectionResponse503Headers struct {
+	RetryAfter *int
+}
+
+type DeleteDNSConnectionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *DeleteDNSConnectionResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DeleteDNSConnectionResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *DeleteDNSConnectionResponse503Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DeleteDNSConnectionResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r DeleteDNSConnectionResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DeleteDNSConnectionResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r DeleteDNSConnectionResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r DeleteDNSConnectionResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r DeleteDNSConnectionResponse) GetApplicationproblemJSON500() *InternalError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r DeleteDNSConnectionResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteDNSConnectionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteDNSConnectionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteDNSConnectionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteDNSConnectionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetDNSConnectionResponse401Headers the declared response headers of an HTTP 401 response for GetDNSConnection
+type GetDNSConnectionResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// GetDNSConnectionResponse429Headers the declared response headers of an HTTP 429 response for GetDNSConnection
+type GetDNSConnectionResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+// GetDNSConnectionResponse503Headers the declared response headers of an HTTP 503 response for GetDNSConnection
+type GetDNSConnectionResponse503Headers struct {
+	RetryAfter *int
+}
+
+type GetDNSConnectionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DNSConnection
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetDNSConnectionResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetDNSConnectionResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetDNSConnectionResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetDNSConnectionResponse) GetJSON200() *DNSConnection {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetDNSConnectionResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetDNSConnectionResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetDNSConnectionResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetDNSConnectionResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetDNSConnectionResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetDNSConnectionResponse) GetApplicationproblemJSON500() *InternalError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetDNSConnectionResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetDNSConnectionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetDNSConnectionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetDNSConnectionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetDNSConnectionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpdateDNSConnectionResponse401Headers the declared response headers of an HTTP 401 response for UpdateDNSConnection
+type UpdateDNSConnectionResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// UpdateDNSConnectionResponse429Headers the declared response headers of an HTTP 429 response for UpdateDNSConnection
+type UpdateDNSConnectionResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+// UpdateDNSConnectionResponse503Headers the declared response headers of an HTTP 503 response for UpdateDNSConnection
+type UpdateDNSConnectionResponse503Headers struct {
+	RetryAfter *int
+}
+
+type UpdateDNSConnectionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DNSConnection
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UpdateDNSConnectionResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UpdateDNSConnectionResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UpdateDNSConnectionResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateDNSConnectionResponse) GetJSON200() *DNSConnection {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r UpdateDNSConnectionResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r UpdateDNSConnectionResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r UpdateDNSConnectionResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r UpdateDNSConnectionResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r UpdateDNSConnectionResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r UpdateDNSConnectionResponse) GetApplicationproblemJSON413() *TooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r UpdateDNSConnectionResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r UpdateDNSConnectionResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r UpdateDNSConnectionResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r UpdateDNSConnectionResponse) GetApplicationproblemJSON500() *InternalError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r UpdateDNSConnectionResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateDNSConnectionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateDNSConnectionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateDNSConnectionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateDNSConnectionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// TestDNSConnectionResponse401Headers the declared response headers of an HTTP 401 response for TestDNSConnection
+type TestDNSConnectionResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// TestDNSConnectionResponse429Headers the declared response headers of an HTTP 429 response for TestDNSConnection
+type TestDNSConnectionResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+// TestDNSConnectionResponse503Headers the declared response headers of an HTTP 503 response for TestDNSConnection
+type TestDNSConnectionResponse503Headers struct {
+	RetryAfter *int
+}
+
+type TestDNSConnectionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DNSConnection
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *TestDNSConnectionResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *TestDNSConnectionResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *TestDNSConnectionResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r TestDNSConnectionResponse) GetJSON200() *DNSConnection {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r TestDNSConnectionResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r TestDNSConnectionResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r TestDNSConnectionResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r TestDNSConnectionResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r TestDNSConnectionResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r TestDNSConnectionResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r TestDNSConnectionResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r TestDNSConnectionResponse) GetApplicationproblemJSON500() *InternalError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r TestDNSConnectionResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r TestDNSConnectionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r TestDNSConnectionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r TestDNSConnectionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r TestDNSConnectionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListDNSConnectionZonesResponse401Headers the declared response headers of an HTTP 401 response for ListDNSConnectionZones
+type ListDNSConnectionZonesResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ListDNSConnectionZonesResponse429Headers the declared response headers of an HTTP 429 response for ListDNSConnectionZones
+type ListDNSConnectionZonesResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+// ListDNSConnectionZonesResponse503Headers the declared response headers of an HTTP 503 response for ListDNSConnectionZones
+type ListDNSConnectionZonesResponse503Headers struct {
+	RetryAfter *int
+}
+
+type ListDNSConnectionZonesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DNSZoneList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListDNSConnectionZonesResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListDNSConnectionZonesResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListDNSConnectionZonesResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListDNSConnectionZonesResponse) GetJSON200() *DNSZoneList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListDNSConnectionZonesResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListDNSConnectionZonesResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListDNSConnectionZonesResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListDNSConnectionZonesResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ListDNSConnectionZonesResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListDNSConnectionZonesResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListDNSConnectionZonesResponse) GetApplicationproblemJSON500() *InternalError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListDNSConnectionZonesResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListDNSConnectionZonesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListDNSConnectionZonesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListDNSConnectionZonesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListDNSConnectionZonesResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -21765,6 +23696,159 @@ func (c *ClientWithResponses) VerifyDelegationWithResponse(ctx context.Context, 
 	return ParseVerifyDelegationResponse(rsp)
 }
 
+// ListDNSConnectionsWithResponse List DNS connections, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/dns-connections (the `ListDNSConnections` operationId).
+func (c *ClientWithResponses) ListDNSConnectionsWithResponse(ctx context.Context, params *ListDNSConnectionsParams, reqEditors ...RequestEditorFn) (*ListDNSConnectionsResponse, error) {
+	rsp, err := c.ListDNSConnections(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListDNSConnectionsResponse(rsp)
+}
+
+// CreateDNSConnectionWithBodyWithResponse Create a DNS connection
+//
+// A connection gives access to a DNS host. Its credentials are stored encrypted, and never
+// returned. They are tested first, without a change at the DNS host: credentials that it
+// rejects are 422. If it does not respond, the connection is created with the status
+// `unreachable`. Each connection is tested every day. If its status changes, the event
+// `dns_connection.failed` or `dns_connection.tested` is sent.
+//
+// A connection of the type `rfc2136` sends dynamic updates (RFC 2136), signed with TSIG, over
+// TCP to a name server such as BIND or Knot DNS. The server must be on the public Internet.
+// Its queries and updates are signed; it never transfers a zone.
+//
+// A token that is restricted to some domains cannot use connections, because their zones can
+// contain other domains.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/dns-connections (the `CreateDNSConnection` operationId).
+func (c *ClientWithResponses) CreateDNSConnectionWithBodyWithResponse(ctx context.Context, params *CreateDNSConnectionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateDNSConnectionResponse, error) {
+	rsp, err := c.CreateDNSConnectionWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateDNSConnectionResponse(rsp)
+}
+
+// CreateDNSConnectionWithResponse Create a DNS connection
+//
+// A connection gives access to a DNS host. Its credentials are stored encrypted, and never
+// returned. They are tested first, without a change at the DNS host: credentials that it
+// rejects are 422. If it does not respond, the connection is created with the status
+// `unreachable`. Each connection is tested every day. If its status changes, the event
+// `dns_connection.failed` or `dns_connection.tested` is sent.
+//
+// A connection of the type `rfc2136` sends dynamic updates (RFC 2136), signed with TSIG, over
+// TCP to a name server such as BIND or Knot DNS. The server must be on the public Internet.
+// Its queries and updates are signed; it never transfers a zone.
+//
+// A token that is restricted to some domains cannot use connections, because their zones can
+// contain other domains.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/dns-connections (the `CreateDNSConnection` operationId).
+func (c *ClientWithResponses) CreateDNSConnectionWithResponse(ctx context.Context, params *CreateDNSConnectionParams, body CreateDNSConnectionJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateDNSConnectionResponse, error) {
+	rsp, err := c.CreateDNSConnection(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateDNSConnectionResponse(rsp)
+}
+
+// DeleteDNSConnectionWithResponse Delete a DNS connection
+//
+// The stored credentials are deleted. Revoke them at the DNS host, too.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/dns-connections/{connection} (the `DeleteDNSConnection` operationId).
+func (c *ClientWithResponses) DeleteDNSConnectionWithResponse(ctx context.Context, connection ConnectionID, reqEditors ...RequestEditorFn) (*DeleteDNSConnectionResponse, error) {
+	rsp, err := c.DeleteDNSConnection(ctx, connection, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteDNSConnectionResponse(rsp)
+}
+
+// GetDNSConnectionWithResponse Get a DNS connection
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/dns-connections/{connection} (the `GetDNSConnection` operationId).
+func (c *ClientWithResponses) GetDNSConnectionWithResponse(ctx context.Context, connection ConnectionID, reqEditors ...RequestEditorFn) (*GetDNSConnectionResponse, error) {
+	rsp, err := c.GetDNSConnection(ctx, connection, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetDNSConnectionResponse(rsp)
+}
+
+// UpdateDNSConnectionWithBodyWithResponse Rename a DNS connection, or replace its credentials
+//
+// Fields that are not sent stay unchanged. New credentials are tested as in the creation, and replace all fields of the previous ones.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/dns-connections/{connection} (the `UpdateDNSConnection` operationId).
+func (c *ClientWithResponses) UpdateDNSConnectionWithBodyWithResponse(ctx context.Context, connection ConnectionID, params *UpdateDNSConnectionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateDNSConnectionResponse, error) {
+	rsp, err := c.UpdateDNSConnectionWithBody(ctx, connection, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateDNSConnectionResponse(rsp)
+}
+
+// UpdateDNSConnectionWithResponse Rename a DNS connection, or replace its credentials
+//
+// Fields that are not sent stay unchanged. New credentials are tested as in the creation, and replace all fields of the previous ones.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/dns-connections/{connection} (the `UpdateDNSConnection` operationId).
+func (c *ClientWithResponses) UpdateDNSConnectionWithResponse(ctx context.Context, connection ConnectionID, params *UpdateDNSConnectionParams, body UpdateDNSConnectionJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateDNSConnectionResponse, error) {
+	rsp, err := c.UpdateDNSConnection(ctx, connection, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateDNSConnectionResponse(rsp)
+}
+
+// TestDNSConnectionWithResponse Test a DNS connection
+//
+// Checks that the DNS host accepts the credentials, and stores the result. Changes nothing at the DNS host.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/dns-connections/{connection}/test (the `TestDNSConnection` operationId).
+func (c *ClientWithResponses) TestDNSConnectionWithResponse(ctx context.Context, connection ConnectionID, params *TestDNSConnectionParams, reqEditors ...RequestEditorFn) (*TestDNSConnectionResponse, error) {
+	rsp, err := c.TestDNSConnection(ctx, connection, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseTestDNSConnectionResponse(rsp)
+}
+
+// ListDNSConnectionZonesWithResponse List the zones in which a connection can create records
+//
+// For the type `rfc2136`, the zones in its credentials.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/dns-connections/{connection}/zones (the `ListDNSConnectionZones` operationId).
+func (c *ClientWithResponses) ListDNSConnectionZonesWithResponse(ctx context.Context, connection ConnectionID, params *ListDNSConnectionZonesParams, reqEditors ...RequestEditorFn) (*ListDNSConnectionZonesResponse, error) {
+	rsp, err := c.ListDNSConnectionZones(ctx, connection, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListDNSConnectionZonesResponse(rsp)
+}
+
 // ListDomainsWithResponse List domains
 //
 // Returns a wrapper object for the known response body format(s).
@@ -22720,7 +24804,8 @@ func (c *ClientWithResponses) ListWebhooksWithResponse(ctx context.Context, para
 // the events of all domains.
 //
 // Event types, and the content of their `data` in addition to `domain_id` (`delegation_id`,
-// `certificate_id`, `job_id`, or `webhook_id`, by the first word of the type):
+// `certificate_id`, `job_id`, `webhook_id`, or `dns_connection_id`, by the first word of the
+// type):
 //
 // | type | data |
 // |---|---|
@@ -22759,6 +24844,11 @@ func (c *ClientWithResponses) ListWebhooksWithResponse(ctx context.Context, para
 // | `webhook.previous_secrets_revoked` | `revoked`: the number of secrets |
 // | `webhook.redelivered` | `delivery_id` and `event_id`, or `since`, `until`, `all`, and `queued` |
 // | `webhook.disabled` | `reason` (`gone` or `failing`), `failing_since`, `error`, `before`, `after` |
+// | `dns_connection.created` | `after`: `type`, `name`, `status` |
+// | `dns_connection.updated` | `before` and `after`: the same; `credentials_replaced` |
+// | `dns_connection.tested` | `name`, `status`, `previous_status`, `detail`: a requested test, or an automatic one after which the connection works again |
+// | `dns_connection.failed` | the same: a test after which the connection no longer works, or fails in another way |
+// | `dns_connection.deleted` | `before`: `type`, `name`, `status` |
 // | `webhook.test` | `message`; not in the audit log |
 //
 // A webhook does not receive events about itself.
@@ -22792,7 +24882,8 @@ func (c *ClientWithResponses) CreateWebhookWithBodyWithResponse(ctx context.Cont
 // the events of all domains.
 //
 // Event types, and the content of their `data` in addition to `domain_id` (`delegation_id`,
-// `certificate_id`, `job_id`, or `webhook_id`, by the first word of the type):
+// `certificate_id`, `job_id`, `webhook_id`, or `dns_connection_id`, by the first word of the
+// type):
 //
 // | type | data |
 // |---|---|
@@ -22831,6 +24922,11 @@ func (c *ClientWithResponses) CreateWebhookWithBodyWithResponse(ctx context.Cont
 // | `webhook.previous_secrets_revoked` | `revoked`: the number of secrets |
 // | `webhook.redelivered` | `delivery_id` and `event_id`, or `since`, `until`, `all`, and `queued` |
 // | `webhook.disabled` | `reason` (`gone` or `failing`), `failing_since`, `error`, `before`, `after` |
+// | `dns_connection.created` | `after`: `type`, `name`, `status` |
+// | `dns_connection.updated` | `before` and `after`: the same; `credentials_replaced` |
+// | `dns_connection.tested` | `name`, `status`, `previous_status`, `detail`: a requested test, or an automatic one after which the connection works again |
+// | `dns_connection.failed` | the same: a test after which the connection no longer works, or fails in another way |
+// | `dns_connection.deleted` | `before`: `type`, `name`, `status` |
 // | `webhook.test` | `message`; not in the audit log |
 //
 // A webhook does not receive events about itself.
@@ -25306,6 +27402,935 @@ func ParseVerifyDelegationResponse(rsp *http.Response) (*VerifyDelegationRespons
 		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers VerifyDelegationResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListDNSConnectionsResponse parses an HTTP response from a ListDNSConnectionsWithResponse call
+func ParseListDNSConnectionsResponse(rsp *http.Response) (*ListDNSConnectionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListDNSConnectionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DNSConnectionList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ListDNSConnectionsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListDNSConnectionsResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListDNSConnectionsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreateDNSConnectionResponse parses an HTTP response from a CreateDNSConnectionWithResponse call
+func ParseCreateDNSConnectionResponse(rsp *http.Response) (*CreateDNSConnectionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateDNSConnectionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest DNSConnection
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateDNSConnectionResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 401:
+		var headers CreateDNSConnectionResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers CreateDNSConnectionResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers CreateDNSConnectionResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteDNSConnectionResponse parses an HTTP response from a DeleteDNSConnectionWithResponse call
+func ParseDeleteDNSConnectionResponse(rsp *http.Response) (*DeleteDNSConnectionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteDNSConnectionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers DeleteDNSConnectionResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers DeleteDNSConnectionResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers DeleteDNSConnectionResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetDNSConnectionResponse parses an HTTP response from a GetDNSConnectionWithResponse call
+func ParseGetDNSConnectionResponse(rsp *http.Response) (*GetDNSConnectionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetDNSConnectionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DNSConnection
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers GetDNSConnectionResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetDNSConnectionResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetDNSConnectionResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateDNSConnectionResponse parses an HTTP response from a UpdateDNSConnectionWithResponse call
+func ParseUpdateDNSConnectionResponse(rsp *http.Response) (*UpdateDNSConnectionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateDNSConnectionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DNSConnection
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers UpdateDNSConnectionResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers UpdateDNSConnectionResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers UpdateDNSConnectionResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseTestDNSConnectionResponse parses an HTTP response from a TestDNSConnectionWithResponse call
+func ParseTestDNSConnectionResponse(rsp *http.Response) (*TestDNSConnectionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &TestDNSConnectionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DNSConnection
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers TestDNSConnectionResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers TestDNSConnectionResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers TestDNSConnectionResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListDNSConnectionZonesResponse parses an HTTP response from a ListDNSConnectionZonesWithResponse call
+func ParseListDNSConnectionZonesResponse(rsp *http.Response) (*ListDNSConnectionZonesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListDNSConnectionZonesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DNSZoneList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ListDNSConnectionZonesResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListDNSConnectionZonesResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListDNSConnectionZonesResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {

@@ -47,6 +47,12 @@ const (
 	ActionWebhookRedelivered = "webhook.redelivered"
 	ActionWebhookDisabled    = "webhook.disabled"
 
+	ActionConnectionCreated = "dns_connection.created"
+	ActionConnectionUpdated = "dns_connection.updated"
+	ActionConnectionTested  = "dns_connection.tested"
+	ActionConnectionFailed  = "dns_connection.failed"
+	ActionConnectionDeleted = "dns_connection.deleted"
+
 	ActionTokenCreated        = "token.created"
 	ActionTokenUpdated        = "token.updated"
 	ActionTokenDeleted        = "token.deleted"
@@ -94,7 +100,9 @@ func (a Action) Kind() string {
 func (a Action) IsEvent() bool { return slices.Contains(EventKinds(), a.Kind()) }
 
 // EventKinds returns the kinds of objects whose actions are events.
-func EventKinds() []string { return []string{"domain", "delegation", "certificate", "job", "webhook"} }
+func EventKinds() []string {
+	return []string{"domain", "delegation", "certificate", "job", "webhook", "dns_connection"}
+}
 
 // Actions returns the catalog of actions. Those of one kind are together.
 func Actions() []Action {
@@ -138,6 +146,12 @@ func Actions() []Action {
 		{ActionHookSecretsRevoked, "Previous webhook secrets revoked"},
 		{ActionWebhookRedelivered, "Events redelivered"},
 		{ActionWebhookDisabled, "Webhook disabled"},
+
+		{ActionConnectionCreated, "DNS connection created"},
+		{ActionConnectionUpdated, "DNS connection changed"},
+		{ActionConnectionTested, "DNS connection tested"},
+		{ActionConnectionFailed, "DNS connection failed"},
+		{ActionConnectionDeleted, "DNS connection deleted"},
 
 		{ActionTokenCreated, "Token created"},
 		{ActionTokenUpdated, "Token changed"},

@@ -29,14 +29,8 @@ const (
 	ConnectionUnreachable ConnectionStatus = "unreachable" // the DNS host did not respond
 )
 
-const (
-	// MaxConnections is how many connections an organization can have.
-	MaxConnections = 100
-	// ConnectionTestEvery is the pause between the automatic tests of a connection.
-	ConnectionTestEvery = 24 * time.Hour
-	// MaxConnectionName is the longest name of a connection, in characters.
-	MaxConnectionName = 100
-)
+// ConnectionTestEvery is the pause between the automatic tests of a connection.
+const ConnectionTestEvery = 24 * time.Hour
 
 // Connection is access to a customer's DNS host.
 type Connection struct {
@@ -54,6 +48,13 @@ type Connection struct {
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
 }
+
+// The codes of connections, beside CodeCredentialsInvalid.
+const (
+	CodeConnectionBusy    = "connection-busy"
+	CodeConnectionInvalid = "connection-invalid"
+	CodeHostUnreachable   = "dns-host-unreachable"
+)
 
 // CodeCredentialsInvalid is the code of an invalid field of a connection's credentials, and of
 // credentials that the DNS host rejects.

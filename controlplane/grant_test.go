@@ -84,7 +84,7 @@ func TestContractDescribesRoles(t *testing.T) {
 		}
 	}
 	var got []string
-	for _, s := range regexp.MustCompile("`([a-z]+:[a-z]+)`").FindAllStringSubmatch(admin, -1) {
+	for _, s := range regexp.MustCompile("`([a-z-]+:[a-z]+)`").FindAllStringSubmatch(admin, -1) {
 		got = append(got, s[1])
 	}
 	slices.Sort(got)
@@ -98,7 +98,7 @@ func TestContractDescribesRoles(t *testing.T) {
 func TestDocumentationShowsRoles(t *testing.T) {
 	t.Parallel()
 	lines := regexp.MustCompile(
-		"(?m)^\\| `([a-z]+:[a-z]+)` \\| (.) \\| (.) \\| (.) \\|$").FindAllStringSubmatch(text(t,
+		"(?m)^\\| `([a-z-]+:[a-z]+)` \\| (.) \\| (.) \\| (.) \\|$").FindAllStringSubmatch(text(t,
 		"../docs/design/tenancy-and-secrets.md"), -1)
 	var got, want [][4]string
 	for _, l := range lines {

@@ -139,6 +139,17 @@ func (t Tier) Tokens() int {
 	return 100
 }
 
+// Connections returns how many DNS connections the tier includes.
+func (t Tier) Connections() int {
+	switch t {
+	case TierPro:
+		return 100
+	case TierAgency:
+		return 1000
+	}
+	return 10
+}
+
 // Webhooks returns how many webhooks the tier includes.
 func (t Tier) Webhooks() int {
 	switch t {

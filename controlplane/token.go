@@ -32,6 +32,8 @@ const (
 	ScopeMembersWrite       Scope = "members:write"
 	ScopeWebhooksRead       Scope = "webhooks:read"
 	ScopeWebhooksWrite      Scope = "webhooks:write"
+	ScopeConnectionsRead    Scope = "dns-connections:read"
+	ScopeConnectionsWrite   Scope = "dns-connections:write"
 )
 
 // Scopes returns all scopes, in the order of the documentation.

@@ -112,6 +112,7 @@ func (w *world) rest(v, twin *victim) {
 	}
 	for _, e := range []string{v.e.domain.ID, v.e.job.ID, v.e.certificate.ID, v.e.token.ID,
 		v.e.delegation.ID, v.e.member.User.ID, v.e.invitation.ID, v.e.webhook.ID, v.e.delivery.ID,
+		v.e.connection.ID,
 		v.e.session.ID} {
 		prefix, _, _ := strings.Cut(e, "_")
 		ids[prefix] = e // those that belong together

@@ -21,6 +21,7 @@ var outsideOfDomains = map[string]string{
 	"token":       "token-restricted",
 	"webhook":     "token-restricted",
 	"delivery":    "token-restricted",
+	"connection":  "token-restricted",
 	"member":      "",
 	"invitation":  "",
 }

@@ -108,6 +108,60 @@ func (e ConditionType) Valid() bool {
 	}
 }
 
+// Defines values for DNSConnectionStatus.
+const (
+	DNSConnectionStatusInvalid     DNSConnectionStatus = "invalid"
+	DNSConnectionStatusOk          DNSConnectionStatus = "ok"
+	DNSConnectionStatusUnreachable DNSConnectionStatus = "unreachable"
+)
+
+// Valid indicates whether the value is a known member of the DNSConnectionStatus enum.
+func (e DNSConnectionStatus) Valid() bool {
+	switch e {
+	case DNSConnectionStatusInvalid:
+		return true
+	case DNSConnectionStatusOk:
+		return true
+	case DNSConnectionStatusUnreachable:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DNSConnectionType.
+const (
+	Rfc2136 DNSConnectionType = "rfc2136"
+)
+
+// Valid indicates whether the value is a known member of the DNSConnectionType enum.
+func (e DNSConnectionType) Valid() bool {
+	switch e {
+	case Rfc2136:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DNSCredentialsKeyAlgorithm.
+const (
+	HmacSha256 DNSCredentialsKeyAlgorithm = "hmac-sha256"
+	HmacSha512 DNSCredentialsKeyAlgorithm = "hmac-sha512"
+)
+
+// Valid indicates whether the value is a known member of the DNSCredentialsKeyAlgorithm enum.
+func (e DNSCredentialsKeyAlgorithm) Valid() bool {
+	switch e {
+	case HmacSha256:
+		return true
+	case HmacSha512:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DelegationRecordType.
 const (
 	DelegationRecordTypeCNAME DelegationRecordType = "CNAME"
@@ -428,22 +482,24 @@ func (e Role) Valid() bool {
 
 // Defines values for Scope.
 const (
-	AuditRead          Scope = "audit:read"
-	CertificatesKey    Scope = "certificates:key"
-	CertificatesRead   Scope = "certificates:read"
-	CertificatesRevoke Scope = "certificates:revoke"
-	DomainsRead        Scope = "domains:read"
-	DomainsWrite       Scope = "domains:write"
-	JobsRead           Scope = "jobs:read"
-	JobsWrite          Scope = "jobs:write"
-	MembersRead        Scope = "members:read"
-	MembersWrite       Scope = "members:write"
-	OrganizationRead   Scope = "organization:read"
-	OrganizationWrite  Scope = "organization:write"
-	TokensRead         Scope = "tokens:read"
-	TokensWrite        Scope = "tokens:write"
-	WebhooksRead       Scope = "webhooks:read"
-	WebhooksWrite      Scope = "webhooks:write"
+	AuditRead           Scope = "audit:read"
+	CertificatesKey     Scope = "certificates:key"
+	CertificatesRead    Scope = "certificates:read"
+	CertificatesRevoke  Scope = "certificates:revoke"
+	DnsConnectionsRead  Scope = "dns-connections:read"
+	DnsConnectionsWrite Scope = "dns-connections:write"
+	DomainsRead         Scope = "domains:read"
+	DomainsWrite        Scope = "domains:write"
+	JobsRead            Scope = "jobs:read"
+	JobsWrite           Scope = "jobs:write"
+	MembersRead         Scope = "members:read"
+	MembersWrite        Scope = "members:write"
+	OrganizationRead    Scope = "organization:read"
+	OrganizationWrite   Scope = "organization:write"
+	TokensRead          Scope = "tokens:read"
+	TokensWrite         Scope = "tokens:write"
+	WebhooksRead        Scope = "webhooks:read"
+	WebhooksWrite       Scope = "webhooks:write"
 )
 
 // Valid indicates whether the value is a known member of the Scope enum.
@@ -456,6 +512,10 @@ func (e Scope) Valid() bool {
 	case CertificatesRead:
 		return true
 	case CertificatesRevoke:
+		return true
+	case DnsConnectionsRead:
+		return true
+	case DnsConnectionsWrite:
 		return true
 	case DomainsRead:
 		return true
@@ -1198,6 +1258,143 @@ type ConditionStatus string
 // ConditionType Aspect: the delegation, the certificate, or its renewal.
 type ConditionType string
 
+// DNSConnection Access to a DNS host, without its credentials.
+type DNSConnection struct {
+	// CreatedAt Time of creation.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// CreatedBy ID of the user or token that created it.
+	//
+	// Example: usr_01k9z5w7r8e4bs6v0q1d2m3n4p
+	CreatedBy string `json:"created_by"`
+
+	// Id ID of the connection.
+	//
+	// Example: con_01k9z5w7r8e4bs6v0q1d2m3n4p
+	Id string `json:"id"`
+
+	// LastTestedAt Time of the last test.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	LastTestedAt nullable.Nullable[time.Time] `json:"last_tested_at"`
+
+	// LastUsedAt Time of the last change of a record; null before the first.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	LastUsedAt nullable.Nullable[time.Time] `json:"last_used_at"`
+
+	// Name Name for people.
+	//
+	// Example: Primary name server
+	Name string `json:"name"`
+
+	// Status Result of the last test: `invalid` if the DNS host rejects the credentials or does not permit what they are for, `unreachable` if it did not respond.
+	Status DNSConnectionStatus `json:"status"`
+
+	// StatusDetail Why the status is not `ok`; null if it is.
+	//
+	// Example: The name server did not respond in time.
+	StatusDetail nullable.Nullable[string] `json:"status_detail"`
+
+	// Type `rfc2136`: a name server with dynamic updates that are signed with TSIG, such as BIND or Knot DNS.
+	Type DNSConnectionType `json:"type"`
+
+	// UpdatedAt Time of the last change.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// DNSConnectionCreate A connection to add.
+type DNSConnectionCreate struct {
+	// Credentials Credentials of the type `rfc2136`.
+	Credentials DNSCredentials `json:"credentials"`
+
+	// Name Name for people.
+	//
+	// Example: Primary name server
+	Name string `json:"name"`
+
+	// Type `rfc2136`: a name server with dynamic updates that are signed with TSIG, such as BIND or Knot DNS.
+	Type DNSConnectionType `json:"type"`
+}
+
+// DNSConnectionList A page of connections.
+type DNSConnectionList struct {
+	// Data Objects of this page.
+	Data []DNSConnection `json:"data"`
+
+	// HasMore Whether another page follows.
+	HasMore bool `json:"has_more"`
+
+	// NextCursor The `cursor` of the next page; null on the last page.
+	//
+	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
+	NextCursor nullable.Nullable[string] `json:"next_cursor"`
+}
+
+// DNSConnectionStatus Result of the last test: `invalid` if the DNS host rejects the credentials or does not permit what they are for, `unreachable` if it did not respond.
+type DNSConnectionStatus string
+
+// DNSConnectionType `rfc2136`: a name server with dynamic updates that are signed with TSIG, such as BIND or Knot DNS.
+type DNSConnectionType string
+
+// DNSConnectionUpdate Changes of a connection. Fields that are not sent stay unchanged.
+type DNSConnectionUpdate struct {
+	// Credentials Credentials of the type `rfc2136`.
+	Credentials *DNSCredentials `json:"credentials,omitempty"`
+
+	// Name Name for people.
+	//
+	// Example: Primary name server
+	Name *string `json:"name,omitempty"`
+}
+
+// DNSCredentials Credentials of the type `rfc2136`.
+type DNSCredentials struct {
+	// KeyAlgorithm Algorithm of the TSIG key.
+	KeyAlgorithm *DNSCredentialsKeyAlgorithm `json:"key_algorithm,omitempty"`
+
+	// KeyName Name of the TSIG key.
+	//
+	// Example: dcvaas
+	KeyName string `json:"key_name"`
+
+	// KeySecret Secret of the TSIG key in base64.
+	//
+	// Example: c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LTAxMjM=
+	KeySecret string `json:"key_secret"`
+
+	// Server Host name or address of the primary name server, on the public Internet, with an optional port.
+	//
+	// Example: ns1.example.com:53
+	Server string `json:"server"`
+
+	// Zones Zones in which records can be created, by the longest match.
+	//
+	// Example: ["example.com"]
+	Zones []string `json:"zones"`
+}
+
+// DNSCredentialsKeyAlgorithm Algorithm of the TSIG key.
+type DNSCredentialsKeyAlgorithm string
+
+// DNSZone A zone at a DNS host.
+type DNSZone struct {
+	// Name Name of the zone, as A-labels.
+	//
+	// Example: example.com
+	Name string `json:"name"`
+}
+
+// DNSZoneList Zones of a connection.
+type DNSZoneList struct {
+	// Data All zones that match, sorted by name.
+	Data []DNSZone `json:"data"`
+}
+
 // Delegation A name with a target in the validation zone. It exists while a domain uses it or it is
 // pinned, and is checked once, however many domains use it.
 type Delegation struct {
@@ -1815,8 +2012,8 @@ type Invitation struct {
 	Id string `json:"id"`
 
 	// Role Role of a member. `member` has every scope that reads. `admin` also has `domains:write`,
-	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`, and
-	// `webhooks:write`. `owner` has all scopes.
+	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`,
+	// `webhooks:write`, and `dns-connections:write`. `owner` has all scopes.
 	Role Role `json:"role"`
 }
 
@@ -1828,8 +2025,8 @@ type InvitationCreate struct {
 	ExpiresInSeconds *int `json:"expires_in_seconds,omitempty"`
 
 	// Role Role of a member. `member` has every scope that reads. `admin` also has `domains:write`,
-	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`, and
-	// `webhooks:write`. `owner` has all scopes.
+	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`,
+	// `webhooks:write`, and `dns-connections:write`. `owner` has all scopes.
 	Role Role `json:"role"`
 }
 
@@ -1875,8 +2072,8 @@ type InvitationWithLink struct {
 	Link string `json:"link"`
 
 	// Role Role of a member. `member` has every scope that reads. `admin` also has `domains:write`,
-	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`, and
-	// `webhooks:write`. `owner` has all scopes.
+	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`,
+	// `webhooks:write`, and `dns-connections:write`. `owner` has all scopes.
 	Role Role `json:"role"`
 }
 
@@ -2024,8 +2221,8 @@ type Member struct {
 	Name string `json:"name"`
 
 	// Role Role of a member. `member` has every scope that reads. `admin` also has `domains:write`,
-	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`, and
-	// `webhooks:write`. `owner` has all scopes.
+	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`,
+	// `webhooks:write`, and `dns-connections:write`. `owner` has all scopes.
 	Role Role `json:"role"`
 
 	// State `pending`: invited by login, not accepted yet. `active`: accepted, with access. `declined`:
@@ -2041,8 +2238,8 @@ type MemberAdd struct {
 	Login string `json:"login"`
 
 	// Role Role of a member. `member` has every scope that reads. `admin` also has `domains:write`,
-	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`, and
-	// `webhooks:write`. `owner` has all scopes.
+	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`,
+	// `webhooks:write`, and `dns-connections:write`. `owner` has all scopes.
 	Role Role `json:"role"`
 }
 
@@ -2067,8 +2264,8 @@ type MemberState string
 // MemberUpdate Changes of a membership.
 type MemberUpdate struct {
 	// Role Role of a member. `member` has every scope that reads. `admin` also has `domains:write`,
-	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`, and
-	// `webhooks:write`. `owner` has all scopes.
+	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`,
+	// `webhooks:write`, and `dns-connections:write`. `owner` has all scopes.
 	Role Role `json:"role"`
 }
 
@@ -2375,8 +2572,8 @@ type RedeliverResult struct {
 type RevocationReason string
 
 // Role Role of a member. `member` has every scope that reads. `admin` also has `domains:write`,
-// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`, and
-// `webhooks:write`. `owner` has all scopes.
+// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`,
+// `webhooks:write`, and `dns-connections:write`. `owner` has all scopes.
 type Role string
 
 // Scope A permission of a token in its organization.
@@ -3090,6 +3287,9 @@ type WebhookWithSecretDisabledReason string
 // CertificateID defines model for CertificateID.
 type CertificateID = string
 
+// ConnectionID defines model for ConnectionID.
+type ConnectionID = string
+
 // Cursor defines model for Cursor.
 type Cursor = string
 
@@ -3369,6 +3569,62 @@ type VerifyDelegationParams struct {
 	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
 	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ListDNSConnectionsParams defines parameters for ListDNSConnections.
+type ListDNSConnectionsParams struct {
+	// Limit Maximum number of objects per page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the previous page. It is valid only for the same filters and order.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateDNSConnectionParams defines parameters for CreateDNSConnection.
+type CreateDNSConnectionParams struct {
+	// DryRun `true` checks everything that the request checks, including the plan's limits, and changes
+	// nothing: 204 means that the request would succeed; otherwise the response is its problem.
+	// `Idempotency-Key` is ignored.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// Replacing Only with `dry_run=true`: ID of an object of the same type that would be deleted first. It
+	// does not count for uniqueness and the plan's limits.
+	Replacing *Replacing `form:"replacing,omitempty" json:"replacing,omitempty"`
+
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// UpdateDNSConnectionParams defines parameters for UpdateDNSConnection.
+type UpdateDNSConnectionParams struct {
+	// DryRun `true` checks everything that the request checks, including the plan's limits, and changes
+	// nothing: 204 means that the request would succeed; otherwise the response is its problem.
+	// `Idempotency-Key` is ignored.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+}
+
+// TestDNSConnectionParams defines parameters for TestDNSConnection.
+type TestDNSConnectionParams struct {
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ListDNSConnectionZonesParams defines parameters for ListDNSConnectionZones.
+type ListDNSConnectionZonesParams struct {
+	// Q Part of a zone's name, in any case.
+	Q *string `form:"q,omitempty" json:"q,omitempty"`
 }
 
 // ListDomainsParams defines parameters for ListDomains.
@@ -3891,6 +4147,12 @@ type CreateDelegationJSONRequestBody = DelegationCreate
 // UpdateDelegationJSONRequestBody defines body for UpdateDelegation for application/json ContentType.
 type UpdateDelegationJSONRequestBody = DelegationUpdate
 
+// CreateDNSConnectionJSONRequestBody defines body for CreateDNSConnection for application/json ContentType.
+type CreateDNSConnectionJSONRequestBody = DNSConnectionCreate
+
+// UpdateDNSConnectionJSONRequestBody defines body for UpdateDNSConnection for application/json ContentType.
+type UpdateDNSConnectionJSONRequestBody = DNSConnectionUpdate
+
 // CreateDomainJSONRequestBody defines body for CreateDomain for application/json ContentType.
 type CreateDomainJSONRequestBody = DomainCreate
 
@@ -4051,6 +4313,27 @@ type ServerInterface interface {
 	// VerifyDelegation Check a delegation now
 	// (POST /api/delegations/{delegation}/verify)
 	VerifyDelegation(w http.ResponseWriter, r *http.Request, delegation DelegationRef, params VerifyDelegationParams)
+	// ListDNSConnections List DNS connections, newest first
+	// (GET /api/dns-connections)
+	ListDNSConnections(w http.ResponseWriter, r *http.Request, params ListDNSConnectionsParams)
+	// CreateDNSConnection Create a DNS connection
+	// (POST /api/dns-connections)
+	CreateDNSConnection(w http.ResponseWriter, r *http.Request, params CreateDNSConnectionParams)
+	// DeleteDNSConnection Delete a DNS connection
+	// (DELETE /api/dns-connections/{connection})
+	DeleteDNSConnection(w http.ResponseWriter, r *http.Request, connection ConnectionID)
+	// GetDNSConnection Get a DNS connection
+	// (GET /api/dns-connections/{connection})
+	GetDNSConnection(w http.ResponseWriter, r *http.Request, connection ConnectionID)
+	// UpdateDNSConnection Rename a DNS connection, or replace its credentials
+	// (PATCH /api/dns-connections/{connection})
+	UpdateDNSConnection(w http.ResponseWriter, r *http.Request, connection ConnectionID, params UpdateDNSConnectionParams)
+	// TestDNSConnection Test a DNS connection
+	// (POST /api/dns-connections/{connection}/test)
+	TestDNSConnection(w http.ResponseWriter, r *http.Request, connection ConnectionID, params TestDNSConnectionParams)
+	// ListDNSConnectionZones List the zones in which a connection can create records
+	// (GET /api/dns-connections/{connection}/zones)
+	ListDNSConnectionZones(w http.ResponseWriter, r *http.Request, connection ConnectionID, params ListDNSConnectionZonesParams)
 	// ListDomains List domains
 	// (GET /api/domains)
 	ListDomains(w http.ResponseWriter, r *http.Request, params ListDomainsParams)
@@ -5150,6 +5433,305 @@ func (siw *ServerInterfaceWrapper) VerifyDelegation(w http.ResponseWriter, r *ht
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.VerifyDelegation(w, r, delegation, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListDNSConnections operation middleware
+func (siw *ServerInterfaceWrapper) ListDNSConnections(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListDNSConnectionsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListDNSConnections(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateDNSConnection operation middleware
+func (siw *ServerInterfaceWrapper) CreateDNSConnection(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateDNSConnectionParams
+
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", r.URL.Query(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "dry_run"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "dry_run", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "replacing" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "replacing", r.URL.Query(), &params.Replacing, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "replacing"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "replacing", Err: err})
+		}
+		return
+	}
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateDNSConnection(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeleteDNSConnection operation middleware
+func (siw *ServerInterfaceWrapper) DeleteDNSConnection(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "connection" -------------
+	var connection ConnectionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "connection", mux.Vars(r)["connection"], &connection, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "connection", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteDNSConnection(w, r, connection)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetDNSConnection operation middleware
+func (siw *ServerInterfaceWrapper) GetDNSConnection(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "connection" -------------
+	var connection ConnectionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "connection", mux.Vars(r)["connection"], &connection, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "connection", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetDNSConnection(w, r, connection)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// UpdateDNSConnection operation middleware
+func (siw *ServerInterfaceWrapper) UpdateDNSConnection(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "connection" -------------
+	var connection ConnectionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "connection", mux.Vars(r)["connection"], &connection, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "connection", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateDNSConnectionParams
+
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", r.URL.Query(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "dry_run"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "dry_run", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.UpdateDNSConnection(w, r, connection, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// TestDNSConnection operation middleware
+func (siw *ServerInterfaceWrapper) TestDNSConnection(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "connection" -------------
+	var connection ConnectionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "connection", mux.Vars(r)["connection"], &connection, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "connection", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params TestDNSConnectionParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.TestDNSConnection(w, r, connection, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListDNSConnectionZones operation middleware
+func (siw *ServerInterfaceWrapper) ListDNSConnectionZones(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "connection" -------------
+	var connection ConnectionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "connection", mux.Vars(r)["connection"], &connection, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "connection", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListDNSConnectionZonesParams
+
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", r.URL.Query(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "q"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "q", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListDNSConnectionZones(w, r, connection, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -8065,6 +8647,20 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 	r.HandleFunc(options.BaseURL+"/api/sessions/end-all", wrapper.EndAllSessions).Methods(http.MethodPost)
 
 	r.HandleFunc(options.BaseURL+"/api/sessions/{session}", wrapper.EndSession).Methods(http.MethodDelete)
+
+	r.HandleFunc(options.BaseURL+"/api/dns-connections", wrapper.ListDNSConnections).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/dns-connections", wrapper.CreateDNSConnection).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/api/dns-connections/{connection}", wrapper.DeleteDNSConnection).Methods(http.MethodDelete)
+
+	r.HandleFunc(options.BaseURL+"/api/dns-connections/{connection}", wrapper.GetDNSConnection).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/dns-connections/{connection}", wrapper.UpdateDNSConnection).Methods(http.MethodPatch)
+
+	r.HandleFunc(options.BaseURL+"/api/dns-connections/{connection}/test", wrapper.TestDNSConnection).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/api/dns-connections/{connection}/zones", wrapper.ListDNSConnectionZones).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/api/webhooks", wrapper.ListWebhooks).Methods(http.MethodGet)
 
@@ -11096,6 +11692,1214 @@ type VerifyDelegation503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response VerifyDelegation503ApplicationProblemPlusJSONResponse) VisitVerifyDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDNSConnectionsRequestObject struct {
+	Params ListDNSConnectionsParams
+}
+
+type ListDNSConnectionsResponseObject interface {
+	VisitListDNSConnectionsResponse(w http.ResponseWriter) error
+}
+
+type ListDNSConnections200JSONResponse DNSConnectionList
+
+func (response ListDNSConnections200JSONResponse) VisitListDNSConnectionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDNSConnections400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListDNSConnections400ApplicationProblemPlusJSONResponse) VisitListDNSConnectionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDNSConnections401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListDNSConnections401ApplicationProblemPlusJSONResponse) VisitListDNSConnectionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDNSConnections403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListDNSConnections403ApplicationProblemPlusJSONResponse) VisitListDNSConnectionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDNSConnections429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListDNSConnections429ApplicationProblemPlusJSONResponse) VisitListDNSConnectionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDNSConnections500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListDNSConnections500ApplicationProblemPlusJSONResponse) VisitListDNSConnectionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDNSConnections503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListDNSConnections503ApplicationProblemPlusJSONResponse) VisitListDNSConnectionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDNSConnectionRequestObject struct {
+	Params CreateDNSConnectionParams
+	Body   *CreateDNSConnectionJSONRequestBody
+}
+
+type CreateDNSConnectionResponseObject interface {
+	VisitCreateDNSConnectionResponse(w http.ResponseWriter) error
+}
+
+type CreateDNSConnection201ResponseHeaders struct {
+	Location string
+}
+
+type CreateDNSConnection201JSONResponse struct {
+	Body    DNSConnection
+	Headers CreateDNSConnection201ResponseHeaders
+}
+
+func (response CreateDNSConnection201JSONResponse) VisitCreateDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDNSConnection204Response = DryRunResponse
+
+func (response CreateDNSConnection204Response) VisitCreateDNSConnectionResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type CreateDNSConnection400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDNSConnection400ApplicationProblemPlusJSONResponse) VisitCreateDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDNSConnection401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDNSConnection401ApplicationProblemPlusJSONResponse) VisitCreateDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDNSConnection403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDNSConnection403ApplicationProblemPlusJSONResponse) VisitCreateDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDNSConnection409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDNSConnection409ApplicationProblemPlusJSONResponse) VisitCreateDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDNSConnection413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDNSConnection413ApplicationProblemPlusJSONResponse) VisitCreateDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDNSConnection415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDNSConnection415ApplicationProblemPlusJSONResponse) VisitCreateDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDNSConnection422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDNSConnection422ApplicationProblemPlusJSONResponse) VisitCreateDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDNSConnection429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDNSConnection429ApplicationProblemPlusJSONResponse) VisitCreateDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDNSConnection500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDNSConnection500ApplicationProblemPlusJSONResponse) VisitCreateDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDNSConnection503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDNSConnection503ApplicationProblemPlusJSONResponse) VisitCreateDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteDNSConnectionRequestObject struct {
+	Connection ConnectionID `json:"connection"`
+}
+
+type DeleteDNSConnectionResponseObject interface {
+	VisitDeleteDNSConnectionResponse(w http.ResponseWriter) error
+}
+
+type DeleteDNSConnection204Response struct {
+}
+
+func (response DeleteDNSConnection204Response) VisitDeleteDNSConnectionResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteDNSConnection400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteDNSConnection400ApplicationProblemPlusJSONResponse) VisitDeleteDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteDNSConnection401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteDNSConnection401ApplicationProblemPlusJSONResponse) VisitDeleteDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteDNSConnection403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteDNSConnection403ApplicationProblemPlusJSONResponse) VisitDeleteDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteDNSConnection404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteDNSConnection404ApplicationProblemPlusJSONResponse) VisitDeleteDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteDNSConnection429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteDNSConnection429ApplicationProblemPlusJSONResponse) VisitDeleteDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteDNSConnection500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteDNSConnection500ApplicationProblemPlusJSONResponse) VisitDeleteDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteDNSConnection503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteDNSConnection503ApplicationProblemPlusJSONResponse) VisitDeleteDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDNSConnectionRequestObject struct {
+	Connection ConnectionID `json:"connection"`
+}
+
+type GetDNSConnectionResponseObject interface {
+	VisitGetDNSConnectionResponse(w http.ResponseWriter) error
+}
+
+type GetDNSConnection200JSONResponse DNSConnection
+
+func (response GetDNSConnection200JSONResponse) VisitGetDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDNSConnection400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetDNSConnection400ApplicationProblemPlusJSONResponse) VisitGetDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDNSConnection401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetDNSConnection401ApplicationProblemPlusJSONResponse) VisitGetDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDNSConnection403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetDNSConnection403ApplicationProblemPlusJSONResponse) VisitGetDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDNSConnection404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetDNSConnection404ApplicationProblemPlusJSONResponse) VisitGetDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDNSConnection429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetDNSConnection429ApplicationProblemPlusJSONResponse) VisitGetDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDNSConnection500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetDNSConnection500ApplicationProblemPlusJSONResponse) VisitGetDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDNSConnection503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetDNSConnection503ApplicationProblemPlusJSONResponse) VisitGetDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateDNSConnectionRequestObject struct {
+	Connection ConnectionID `json:"connection"`
+	Params     UpdateDNSConnectionParams
+	Body       *UpdateDNSConnectionJSONRequestBody
+}
+
+type UpdateDNSConnectionResponseObject interface {
+	VisitUpdateDNSConnectionResponse(w http.ResponseWriter) error
+}
+
+type UpdateDNSConnection200JSONResponse DNSConnection
+
+func (response UpdateDNSConnection200JSONResponse) VisitUpdateDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateDNSConnection204Response = DryRunResponse
+
+func (response UpdateDNSConnection204Response) VisitUpdateDNSConnectionResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type UpdateDNSConnection400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateDNSConnection400ApplicationProblemPlusJSONResponse) VisitUpdateDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateDNSConnection401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateDNSConnection401ApplicationProblemPlusJSONResponse) VisitUpdateDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateDNSConnection403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateDNSConnection403ApplicationProblemPlusJSONResponse) VisitUpdateDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateDNSConnection404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateDNSConnection404ApplicationProblemPlusJSONResponse) VisitUpdateDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateDNSConnection409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateDNSConnection409ApplicationProblemPlusJSONResponse) VisitUpdateDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateDNSConnection413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateDNSConnection413ApplicationProblemPlusJSONResponse) VisitUpdateDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateDNSConnection415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateDNSConnection415ApplicationProblemPlusJSONResponse) VisitUpdateDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateDNSConnection422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateDNSConnection422ApplicationProblemPlusJSONResponse) VisitUpdateDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateDNSConnection429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateDNSConnection429ApplicationProblemPlusJSONResponse) VisitUpdateDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateDNSConnection500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateDNSConnection500ApplicationProblemPlusJSONResponse) VisitUpdateDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateDNSConnection503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateDNSConnection503ApplicationProblemPlusJSONResponse) VisitUpdateDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestDNSConnectionRequestObject struct {
+	Connection ConnectionID `json:"connection"`
+	Params     TestDNSConnectionParams
+}
+
+type TestDNSConnectionResponseObject interface {
+	VisitTestDNSConnectionResponse(w http.ResponseWriter) error
+}
+
+type TestDNSConnection200JSONResponse DNSConnection
+
+func (response TestDNSConnection200JSONResponse) VisitTestDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestDNSConnection400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response TestDNSConnection400ApplicationProblemPlusJSONResponse) VisitTestDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestDNSConnection401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response TestDNSConnection401ApplicationProblemPlusJSONResponse) VisitTestDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestDNSConnection403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response TestDNSConnection403ApplicationProblemPlusJSONResponse) VisitTestDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestDNSConnection404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response TestDNSConnection404ApplicationProblemPlusJSONResponse) VisitTestDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestDNSConnection409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response TestDNSConnection409ApplicationProblemPlusJSONResponse) VisitTestDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestDNSConnection422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response TestDNSConnection422ApplicationProblemPlusJSONResponse) VisitTestDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestDNSConnection429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response TestDNSConnection429ApplicationProblemPlusJSONResponse) VisitTestDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestDNSConnection500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response TestDNSConnection500ApplicationProblemPlusJSONResponse) VisitTestDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestDNSConnection503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response TestDNSConnection503ApplicationProblemPlusJSONResponse) VisitTestDNSConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDNSConnectionZonesRequestObject struct {
+	Connection ConnectionID `json:"connection"`
+	Params     ListDNSConnectionZonesParams
+}
+
+type ListDNSConnectionZonesResponseObject interface {
+	VisitListDNSConnectionZonesResponse(w http.ResponseWriter) error
+}
+
+type ListDNSConnectionZones200JSONResponse DNSZoneList
+
+func (response ListDNSConnectionZones200JSONResponse) VisitListDNSConnectionZonesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDNSConnectionZones400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListDNSConnectionZones400ApplicationProblemPlusJSONResponse) VisitListDNSConnectionZonesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDNSConnectionZones401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListDNSConnectionZones401ApplicationProblemPlusJSONResponse) VisitListDNSConnectionZonesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDNSConnectionZones403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListDNSConnectionZones403ApplicationProblemPlusJSONResponse) VisitListDNSConnectionZonesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDNSConnectionZones404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListDNSConnectionZones404ApplicationProblemPlusJSONResponse) VisitListDNSConnectionZonesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDNSConnectionZones409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ListDNSConnectionZones409ApplicationProblemPlusJSONResponse) VisitListDNSConnectionZonesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDNSConnectionZones429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListDNSConnectionZones429ApplicationProblemPlusJSONResponse) VisitListDNSConnectionZonesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDNSConnectionZones500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListDNSConnectionZones500ApplicationProblemPlusJSONResponse) VisitListDNSConnectionZonesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDNSConnectionZones503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListDNSConnectionZones503ApplicationProblemPlusJSONResponse) VisitListDNSConnectionZonesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -20427,6 +22231,27 @@ type StrictServerInterface interface {
 	// VerifyDelegation Check a delegation now
 	// (POST /api/delegations/{delegation}/verify)
 	VerifyDelegation(ctx context.Context, request VerifyDelegationRequestObject) (VerifyDelegationResponseObject, error)
+	// ListDNSConnections List DNS connections, newest first
+	// (GET /api/dns-connections)
+	ListDNSConnections(ctx context.Context, request ListDNSConnectionsRequestObject) (ListDNSConnectionsResponseObject, error)
+	// CreateDNSConnection Create a DNS connection
+	// (POST /api/dns-connections)
+	CreateDNSConnection(ctx context.Context, request CreateDNSConnectionRequestObject) (CreateDNSConnectionResponseObject, error)
+	// DeleteDNSConnection Delete a DNS connection
+	// (DELETE /api/dns-connections/{connection})
+	DeleteDNSConnection(ctx context.Context, request DeleteDNSConnectionRequestObject) (DeleteDNSConnectionResponseObject, error)
+	// GetDNSConnection Get a DNS connection
+	// (GET /api/dns-connections/{connection})
+	GetDNSConnection(ctx context.Context, request GetDNSConnectionRequestObject) (GetDNSConnectionResponseObject, error)
+	// UpdateDNSConnection Rename a DNS connection, or replace its credentials
+	// (PATCH /api/dns-connections/{connection})
+	UpdateDNSConnection(ctx context.Context, request UpdateDNSConnectionRequestObject) (UpdateDNSConnectionResponseObject, error)
+	// TestDNSConnection Test a DNS connection
+	// (POST /api/dns-connections/{connection}/test)
+	TestDNSConnection(ctx context.Context, request TestDNSConnectionRequestObject) (TestDNSConnectionResponseObject, error)
+	// ListDNSConnectionZones List the zones in which a connection can create records
+	// (GET /api/dns-connections/{connection}/zones)
+	ListDNSConnectionZones(ctx context.Context, request ListDNSConnectionZonesRequestObject) (ListDNSConnectionZonesResponseObject, error)
 	// ListDomains List domains
 	// (GET /api/domains)
 	ListDomains(ctx context.Context, request ListDomainsRequestObject) (ListDomainsResponseObject, error)
@@ -21087,6 +22912,205 @@ func (sh *strictHandler) VerifyDelegation(w http.ResponseWriter, r *http.Request
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(VerifyDelegationResponseObject); ok {
 		if err := validResponse.VisitVerifyDelegationResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListDNSConnections operation middleware
+func (sh *strictHandler) ListDNSConnections(w http.ResponseWriter, r *http.Request, params ListDNSConnectionsParams) {
+	var request ListDNSConnectionsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListDNSConnections(ctx, request.(ListDNSConnectionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListDNSConnections")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListDNSConnectionsResponseObject); ok {
+		if err := validResponse.VisitListDNSConnectionsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateDNSConnection operation middleware
+func (sh *strictHandler) CreateDNSConnection(w http.ResponseWriter, r *http.Request, params CreateDNSConnectionParams) {
+	var request CreateDNSConnectionRequestObject
+
+	request.Params = params
+
+	var body CreateDNSConnectionJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateDNSConnection(ctx, request.(CreateDNSConnectionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateDNSConnection")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CreateDNSConnectionResponseObject); ok {
+		if err := validResponse.VisitCreateDNSConnectionResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteDNSConnection operation middleware
+func (sh *strictHandler) DeleteDNSConnection(w http.ResponseWriter, r *http.Request, connection ConnectionID) {
+	var request DeleteDNSConnectionRequestObject
+
+	request.Connection = connection
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteDNSConnection(ctx, request.(DeleteDNSConnectionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteDNSConnection")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(DeleteDNSConnectionResponseObject); ok {
+		if err := validResponse.VisitDeleteDNSConnectionResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetDNSConnection operation middleware
+func (sh *strictHandler) GetDNSConnection(w http.ResponseWriter, r *http.Request, connection ConnectionID) {
+	var request GetDNSConnectionRequestObject
+
+	request.Connection = connection
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetDNSConnection(ctx, request.(GetDNSConnectionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetDNSConnection")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetDNSConnectionResponseObject); ok {
+		if err := validResponse.VisitGetDNSConnectionResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UpdateDNSConnection operation middleware
+func (sh *strictHandler) UpdateDNSConnection(w http.ResponseWriter, r *http.Request, connection ConnectionID, params UpdateDNSConnectionParams) {
+	var request UpdateDNSConnectionRequestObject
+
+	request.Connection = connection
+	request.Params = params
+
+	var body UpdateDNSConnectionJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateDNSConnection(ctx, request.(UpdateDNSConnectionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateDNSConnection")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(UpdateDNSConnectionResponseObject); ok {
+		if err := validResponse.VisitUpdateDNSConnectionResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// TestDNSConnection operation middleware
+func (sh *strictHandler) TestDNSConnection(w http.ResponseWriter, r *http.Request, connection ConnectionID, params TestDNSConnectionParams) {
+	var request TestDNSConnectionRequestObject
+
+	request.Connection = connection
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.TestDNSConnection(ctx, request.(TestDNSConnectionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "TestDNSConnection")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(TestDNSConnectionResponseObject); ok {
+		if err := validResponse.VisitTestDNSConnectionResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListDNSConnectionZones operation middleware
+func (sh *strictHandler) ListDNSConnectionZones(w http.ResponseWriter, r *http.Request, connection ConnectionID, params ListDNSConnectionZonesParams) {
+	var request ListDNSConnectionZonesRequestObject
+
+	request.Connection = connection
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListDNSConnectionZones(ctx, request.(ListDNSConnectionZonesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListDNSConnectionZones")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListDNSConnectionZonesResponseObject); ok {
+		if err := validResponse.VisitListDNSConnectionZonesResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -22737,481 +24761,509 @@ func (sh *strictHandler) Readyz(w http.ResponseWriter, r *http.Request, params R
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3tdhs31i54KxieMyt2nyJNfTm2tHrNUmQlUeKv11I6fd5mRgVWgSKsIsAUQMnsjGedX+cCzkWc9/fc",
-	"Ql/KeyWzsDeAQhVR/JBk2UnUPzoWWawCUMD+fPazf+tkcjKVggmtOvu/daa0pBOmWQl/HbFS8xHPqGYn",
-	"L8wHOVNZyaeaS9HZ75y8IHJEKMmqy3qdpMM+0Mm0YJ39Tlbq8/7W5fN/7l1/XT5ju0P19Kr/61a+PdkR",
-	"u9NO0uHmNlOqx52kI+gEflPdrJN0SvbrjJcs7+zrcsaSjsrGbELNUCb0w0smLvS4s7/V395NOhMu/AdJ",
-	"R8+n5m5Kl1xcdD5+TDpHs1LJcnEWqWAf9HkG36ZmQnrMyLRkV1zOFJnSC9YjJ5pwRa5owXMiRTEnI1nC",
-	"dYpOGBnxwqwYoSInssxZ2XNT+3XGynkwNxxCyzS2+7vPYgN/wQp2Qc1o37FR/C2UxDwB30buL6+/DPuv",
-	"XiYn8ZWvfni3C/+CFfyKlfNlWyi319SHnBdXG+8fd6c7noOcUL7m+sOlm649/OiOx1zO381EZMObO6ck",
-	"G7PsUhFmFkuPubggekw17GozCKa0vSQhXGTFLMdLGJkWVHylSMEnXKsEdn02puKCqYEQEm61T7b7u2TC",
-	"qFCLd72WsyInapZljOUHROoxK6+5YvYiNZVCMXPeuFZkWsphwSa9gUhPcjaZSs1ENu/+yOYpXHIhZMny",
-	"3kC0HLm8nJ+XM1E7c3aphlIWjApYq+DeP7J55CXnTBixxMx8uCIZLYqEKImzK5kuzVe5JEKaP6eMasL1",
-	"PtkiWpLtvT1yxRUfFowcnh6dnJj1KmlmhEYyEGqWjQlVhJKffjp50SPfypJs75KxnJUqqaSMeSS55npc",
-	"fXTJ5rD8/gMtL5kw23GmWDkQJdOzEl6BEVKl0tXy0gvKRYL3q63sOzYt6Jzl+wS3ibk/JYJdk/QdvsDu",
-	"SZ72BuJQwJsjE6bHMk+I2dAJGcp8npgR4FDcCHa3t0nKg8dcsnm3ZDPF8rRHfh7zglWjHAiYq3m9wmyA",
-	"i5IpuxLh9tjtP6/fk4uuuzq1M3vHdDnvHo40K82Y39mfK/yakr0PH4jSVM/sRi7Ze5aZd67IkI1kiaOC",
-	"4ShNS81y8mi330/Ibn8rIbtbO+b/9pKB2N1+nhBKJlwpc05UJqfM3JJwgWrDLMzjhNCSwR5R2uzbhAxZ",
-	"RmcKPoMzeE2VPU12U1dC5Bnr7zz/+hnr7vbzve7uTp53h9nzne7TZ8936d7Xo+c727vuFIwZzVlZHYPG",
-	"2akdhynVmpXmV//3P/6P7v/7y29byfbe3sf/2okJlZPRK6qz8eIJeQdvmuxubROOOlQOzVqScTUjorjI",
-	"GJ6g4zN60Wsd7qiLj2kRgHtb2/HBvZaC+QG23dpcdLP7iyuuQUMu0WXwyu1ldS3AxebqrLrX3SqHH+Rw",
-	"mT5+L4f1sb+Xw43H/l4O73bQPzI2PTNyRUW02iVj05SY/0eBZ0TgVwrlkNVCqHkqhTM0AuVKXrK8zWLD",
-	"X9e2CROzSWf/Hx3zpM4vsWG+NJpxcYSv6Ac+mU2ImE2GrDTrjCdEkSkr0dBsGQWo2togcjais0J39vf6",
-	"iVlHc2NjQfZhEfGvagm50OyClTC4V8w8vdWSwaM7gYu+UrCIKM7HjJfkO66/nw1JIS+aFo7MtMyojm8E",
-	"vN3d7gXQU5n5a2Eeb4yFjvLfqv+/gi7bJ/6IWtlkp4u6cz5l4TYZMjCljcgHrWS8gIHIJVMgwDM5Exr8",
-	"gJngv86YYEp5ZVwzkZpyPJeTNY5SYwuUfrotq/Z0jTU7ZUotF15E4SX1l6uY2vjw2xvd7UuHw79s+HBe",
-	"64PX8nLjwcNt7nboP9OYTPheFnndsJkJzYtQf1rbOiFUk4lU2vqeXJF8VoJmMGbS9VgWjCiWSZGrhDib",
-	"Mt3eU8bAQjMvVH1psvionI9GxpEdlXKCRwG0NDkzNlDJwAamYJiBZ8ByNCNDU8nNo02UXdOGJAusj0f/",
-	"2Oo+/+X/+cdWd++Xf/TNP5/2H6u4HfIzG46lvFy2F67xkvpuuB5vvhvsje5yP3w097K2qPn5NzS31rX5",
-	"K5NCMwH/pNNpwTN4zU+sL/Tf3isJbl319P9aGnne+S9PqmjOE/xWPXmLv8KHNjVSMZLlhOXON+t1Piad",
-	"IylGBc/udSTumdYuF4R94Eobgxi3ZmI2uGJGgKNbkLoLznmewrDb3N12bdDqlPbI64g5bh5yfMWEPv4w",
-	"xU1wf+tjTqCZuyDpS6p0F8bRPXkBTrAscmZEAhUwpUJewFi/leWQ5zkT9z1Q74WWRiYVNLs0zq11ibS/",
-	"gCsjLXTJM6NjtUTDzMZPrL8XKlL8Ac3Gxm+SpbklvxAs73LhjD1w1DI5YVaGUeujKq4ZrMmJMMKGFsdl",
-	"ibHA+1oX92DCzJNdRLGQF8Yt8l59arej2dTokHJtZjVDjxeDC8bPstvxtdTfypm4960oywsq+D9R+xgH",
-	"T0hUOXhaYWxvS1BG3FzzLeXF/R+YJQ4oA80G58n5mihFzqR8ScsLdt9jHcp8DjvCPNwe5i3yin/jRvWK",
-	"irlVEepeByclmVAxd5JSHUC4a05sVE/zCYN1DEMtsHVTuO6c6tSoYPTDYejvqGYtPtIZiGQjAIz0NcdZ",
-	"1fX3oBPuvUHnoPxr/0D/dSsW4Au9BffI7ltZ8GwefzKKmUd5SUe6y5kedcdaT+mUd0uqGXzbtfN4vGJY",
-	"v/51q98/uP7r0/6qkVXLtjioU7TnerF7VE6duc1Pgs70WJb8n/d/zrw4t9EvY1leCnktEsJQVYK8tq62",
-	"cyedqwHn017X2Cg///xz93Cmx8buhITQYtTp2yPy9Ou9PvnXf+z0lq60XaQrygs6LO71fB8SZzeSKS1B",
-	"8M+qkdjz1Dwjd7UtpqXMmFL3PecTG/a8osWMqQOSgt5TKSm40i4izQozCRimmk2nstQsf8VyTs9gLp9H",
-	"Ahslm4ZPM08xyuGjW214QYeZjmUTzZ3wJNpIA81cIHBayikrNUeLn+fLAjDGnvFR9IMq3ThXmk0SzIzQ",
-	"Um/o6TbORNLh08VBHBWcCU1onpdMKTcgI4oPCB0q8x0XhBkDtCGbt/s7vX5va2un9zz2MG1famPB5lPm",
-	"HkLNmsI9bYzNLIO5lXXHcfrxoFvlmv0Dv03MEleXojFgxnE4y7k+Frqcx5wFo38yWeZ+TNMpE3kXsr5g",
-	"WTdfJL7gyK3Q+oCwklGHV6xsxFRtpnA2zalmeWzJqNtky/Y17kRztZMWNEezixZvg6GiyxodJPwS3zMY",
-	"SrVx/tahMy3PSybYdWd/RAvFPiYdMSusIMX7LiwzBgVuNJww9bJqPOY26wwnK5lZ5XMaszr4xO9B2NjN",
-	"fb39tLu11d3ePus/39/p7/f7/95JOsZ1NnfrmNfXNXZQ7BXmTFNeqM3W4dtZib4Q/tgMZ+UEjZLU8/Pl",
-	"csXZ5xvFIxfmZB+1+kC3PA5T3YvSaOnQmQCrU8DJNAIw8qbYld5wKpXDtezZ4FdCQAx8MeOWHRA2meo5",
-	"4SPj/MAFOc/rwynZrxsNpyHGuJEJwb518iBxMqf+JsIt4I+fkwrVRqzNebl8fMlV5LQcQq7CLI15JZx5",
-	"HREVjznVtE042l9yVWU/NJuolQKvEuBerXRoWVL4e0zV+cRKnvpDfx4zOFUuKgDTGMmikNdwxJq4gKQT",
-	"QIPiqj5t4IbMD+C+B8QcWCJtSIYq7ecYbNf5D+XJe8lfvT+cv+b9D69O+/NX/IfnvenftyftZ75lu8BK",
-	"B/OvDz/2pr+ZFZcO2aIgnbSY1TWfQ65KsADaUn/Hmcwjy32qzdiJ+dItj0+v19dB0Anr8unqGbtdHAmk",
-	"zyZUdEtGc3ioZh8aouFQkJO33qqxdp5D6wB8p7fW81F6GWleFG9Gnf1/LN+ruLydj7/ETE68md0qfGSX",
-	"B92g+kiM0AUDOiKlrKWN5nSVJtjqr32gvjU/xZDYR0gnnuCvtvqLxwuHca6lppHX8NrnNnljWCGGSCLg",
-	"AXwBI0yFdw9q72wrSGb2F5OZSWfEP8RSKtdESzLiHwhv7IFTBmCWTd85Fzn7EFv4nH0wgw/iyAnCRMw0",
-	"qSb92uOjUyi4iBydl1wwd+ej07/V77plN4xxCn44ffO69pDt1vkED8W8xsK7Aywjpn5YlRFox7EtLBQi",
-	"adoFr/Z7HgLrNM9ZnhBamGM7x5C/jQ+Yr8PT4BwCqw1hUMaRBG02Mip5tVeAr9EuuV0EP+aksktAmnlJ",
-	"g7vMH7/GAVguVZdYfWBGN2WC/ZXZvjTPI7q0umv9hz9NzW/2+n0XPV/76OMjj2BZ64d/z4IJnCxoioKm",
-	"9rFjW7EiyxWNwszdcFZcEnjVUdfZbYIl0ge2VrgYfg/vPn8WOxItZgq4g6ACpz41kbiTCVjfSrX587LW",
-	"wi/o3ogpY/f4knnmbscY27RxkJqydHHS7ugseYA7hNG1jCNMIjbJWse22i9Hh4ffcpFHwR2hLDk6PLTe",
-	"ugqxt4Qakw4slqNDczC4UjOGqZQKXU4evfv2iDx7uvc8IfZfXz+OuPd5Htut+NAALoLPxFHVFukfodTs",
-	"wZj7dkSDTsG0YiIr51Pdk+XFoGPWw++flhBKtUFowWlc3lr3+ej14atjmwxLR3ImjCORkqnkQoOYETm5",
-	"9le7taSls1+vuR7Lmbb3aaD7Ke25qQmm19GksEixDVd/qySjApcobpZntEV72bN4dOiOaCbFiF/MSpaD",
-	"sVGfQLD4MW0Wt2pTeZk6hGM40hDInGaUdkeQflVpgn8WUl7Opt0RZMJS8sj+HjcPnrJAqGgpH4MiTEum",
-	"ZHHFyu5MQPLTrG9KHtkI++OFV+KeG/XbP0zhMC/O6th+g/HahuUcnDPc8UZ1KtLYuzBcIUX4zqpHR021",
-	"4w8000RpNsX7jvgHpmz9BcK+6wPJIU1svv+nFGyfbHSwYoOyByLu25lZJqHNAjnnKS2Z8HgEf2Km02Le",
-	"PDOVdFpmRa02PwF3422Aug1qpluGFq2qDkFDDDWWZDNJI4eKlVfxo0s1efH61Gem9wMXxMb/zZi29/ZC",
-	"3DtRbEpLoxXIcE7SA2IT3uBFe/UzsoEwvE3rMjbf/vSSO9EUf/NuOucA41umAN2VdggrHRl3fbqO+oXN",
-	"0ZYFhS/DxUxAydk/68tJjGhovO+25djovavZZEJjkfLTsSw1CT6rSqciR/dsUVsHr88r7GJuQSBHh8or",
-	"7t7KQFlmbAynW7wBH5yb4Kg7pVktfwI6vppqsNkXNkogQ1GmRc2XoIRtMXpm9UVes0WczDA2yiWbR2ze",
-	"+1F5awTJQ7v8rmLkIL6WxGDNssTqqjYPXY+4uGDltORCn6sx3d57Gtna3x92t/eeuqV9cfzOrK3ZXWVG",
-	"FSNj9oHmLOMTWtSH83z07Gnef7b17Nlu9nX+dO853R4xSvvZ3h7N+1t7dGc42h1tDbeH/eGz7e0s39rL",
-	"n2Zbe8P+qN+n/WexAY+pOr+MlSSFJtO05FdmG10ySGFicQkxdh2CN83nzVJNa7yCoz0taGbklxqIkk2k",
-	"EXc7fZLTuQpSQ/ayCag/46OPmd1xwU0xka+MfuTZmF2x0gwIAdQDEbXmVoTeb1xcuqhIQVlGMp5yMpHC",
-	"l/CZp5pLAYHS9vTjr2NPuGRVVmSZ8/cjm0OK28ZiVPxsK3+kq1EkhCpy2C3okBV1L3+lKBdSn9M4oAAQ",
-	"jfOFE/11t7/d3e6bE739fH/v+fon2jyrSgAuxIVLD72HICHXc+Nfc5nfoVCR8Dx1XrIrrqIZWgjgNy9L",
-	"6/IGTwnHgwK2OcvJSJY9cogSAdxMj73EH32lwtpHjhA0RsuCm+vxgc2onZ8UF/rpbidmL0xLOeJFTKcc",
-	"vTom9tsqmmxscXu+ITTRiAh0lNHgBUc9t9IKdULifDhf87i62kgnXHQ1NLuetlgSvt/wcK8x3iuJAI7z",
-	"klEVe/8/j+duJBabFC6eDmuDglWbTVmpWL7uqsEtogr1Zyc/jw7do2qL1DqETY7FyhEqVvJYJP/lanXX",
-	"36Vbw+1sJ99le6On/a+3nm0/36G7w73saf41ezZ63t/aXi/JWRkATiD6gXmxnaCZ5w5BIGxr4iaUc1F1",
-	"X6nUiIyovbHYJqofhJrFtMIUXJVMDU6Oupc0amimPuRRb5NHDVbyHWyfDeP+72BvVZFkt+kSF59DQ086",
-	"YRkzjOrbpRJ5y3bAO/8kHEEg52tFhtFBv4FAFZaGN10Z+zGYo3ZrcgzsZLOyZELXfrFg4EcK9MMXZCcX",
-	"fRMOcR6P5VM1tWV/tArma1UrAUdo4gdIr9HQm23CviYbgpvQB/7KcxqQXGYzY01jJPrrZ/2vHye10CJA",
-	"Tdp86t98LhzuDDYA+Kolwdh65UE3DP+qgKwKG1WZsP3dfpWpnJVinzM92gdiGLVvZr0PGbB9lxnw1Ahl",
-	"IEUCWNKNYo7n5kHdbEyLgokL1qvHel4fvjomTz9c7lzt/botvr7e1c/KrenzSf/90/HOxd5oO99VtGdu",
-	"0cuzK0pV94qVfDSHn3+q6CTm0KqoO/6oIlXB6Fz08UasnduSupUANZCBcHGPvJYQeaNCXWPRAFibiFCy",
-	"dUF3aFFPmFL0gt0AfPFa2jWhmix5tWTOdHSBljpJmPuyvAqQAcOoLYTJ+GQqS02FRh+0grACbAtcPieZ",
-	"zHFDdxnVGiIX4M50KGc6oNHAVzFZW9WagZ7i8WoALCIIC9Q25gWv3AugJulMywnVPLO74g5dqNag75t6",
-	"VLQW8r2jWC85xDflQmM0fuxe//3Fm1eHJ6+/4Chv3PsI4FEN3wfgULaW4qYwC196BXUZeKwciMIoJ7MH",
-	"jFbvJB2bSooAKNow24egRrGAshJwyWKsQpagXgGqa70HO4YXr0/fmaPaaVhP+NE7/MEbcVbS7HJtwLfH",
-	"cnhj3YmsmK1Q8WrFzHIQDdaW0bS8YNpFYyBkgSL9n1IgOximtck1ENn4PDQoYa5xGSC6NuVCAOZF5GEZ",
-	"tRQZS8hYXkPADMqtXGYfSv9s7KwZEp4ptgESzU/3CH64CEmz/jBXZFhi3QHa3i6vGYWlfd6Q8cqDXQNI",
-	"4FquPNzeG1VrHO/q4lhYRLWOwShnZbVSCNrr98ihrahCfd6sklVywvwtL5jx/kQxNztTsUYGaEV4fKNE",
-	"0PIobRvpXF5cbBikvakt9OkiJHG0XJUh5qIKyJJDcs2LPKNljqe/vjjO1RlSxTz+cG143ZqGgXkAGAZw",
-	"aSMeyBUxAiGfFSxHYyeyO8Hm8RQPilyzokggxUgo5qjktYDKz0+47Cgq27UcN7Y5navAQAhDtlb2xuMR",
-	"mPpbiY0LiBfheqt72fo/PNU2umKLfNbd0QtFL7eRlrGIm/X57EL41XYTTKx2WTyPzW1Yk4ANudyoXgjW",
-	"YLk+PnKabVE/hfyWlaaqee43wKdDoWpBuTD7XZPUVRiqJ7+Zrz+mLRbaxJKI3RHS5nfo9Z4Ij8epZ/Q1",
-	"OSrkLB8VtGTGAdCBZyxHTS/Q4XrQ0koqRoRpKT/MiRyNenfrkZ75wQAWDjG3Np6Jg+ht5hF9NhjMGpuG",
-	"FYoByi/E6/W+UI+pie1AMId707cGZwRSBkHPm4VqD0P5oyWZxuph4hbDYRhvM2tizPyMKma3uywDVaZL",
-	"yguzmLkEg5X8JDhW0pTe2kiC653V8ZUi6V966TK7YoGqaLm6gMksX8lVqY1qye4nsxF4dg+JjdskNhYs",
-	"oOgcwf8I8aGUZDOl5YSV6PrFElpLalB8HsTccW1hFy05B0keGTU69LUHHRAB3rflW6ui5It2+g2V8M2K",
-	"4oNlsLETEOqrgyLWxLOxEbsU67zl+HEOQIlmaMosFi0wqr2yJGKtI1/V3pu1B3fDrf2Gx76y15fXrJhx",
-	"rLMiSzGarjoSvUHIGhm9B5OorZKZiBRso1iNn8lmP4BX+PGX2lROdRSQmM6ENe/TfShlNn+QMc0JdbUv",
-	"c6Z7JLVSHK7TEfOpst96A5GiYZ7uGz/NkWYekBTcipQocNzGc8uN6ege3Eig/Mo+rZN08F7RAGU1vZ/A",
-	"u9hQnR/Zw95kziffYvC/lluAcLTxOYkZqCWFa+7tT+e2xrJrLzi9EFJxFT9OI6yiCexpb7YZI9OZS5D/",
-	"ZCt8qCUhGY9kwb0z4oKrMbtLMNftPbgDApUbK7IJqz27XKjzsYwJyDdTVlItvfgzPtFXqD5sYlYlWOWb",
-	"yQvB/9lcoMpfWic8wq54zkQWszOLIsgKKjJkY+7fLOyHtSUqpnlaLakHL/devNwHp/Me0nR3WeiweVwB",
-	"qHhbBCuHtg2yuGKqyvXSophX3QMyYMX0Jx5B2OSRZwEWoNeuWBcvTB9/writOSSLM/l3c3Sa9rYNTNsE",
-	"5C2KpOIxgxsVdNgJBILevZ2kUwuDegEcNSA9TcSyGIBNL06ooBf1gpBoHao1as5b0BCONEi0QseDTAWc",
-	"dwWMa42k0V8aRZ3X19c1N2uzAtWZlueAQVqerkZYRQhSAsgY1MlQRZSUwvy3kU3hioDw5y6lirAzm+dw",
-	"aG1fp2DRnkF4fdGhD6mllubX60OFX5ixhudz/eJVhIYZWWFOM1ZLLKnbWXkGg9FFq2rO4ki8u8Zgh8PY",
-	"GIbv+wbFIIMNNH6j8rLeksy2l+GWcfealUkEtsiNoQSE03hbS0PBtbJIwBghRgy3v5p+w2MzVNSk1TO1",
-	"mFZNGkUg0KvGoyrWw/t6bGTkoH6mNH6myvMpm8Q3hZpNpwVnOTk6fVdpi0s2R1DWBRMMjRiwMmqD6pr/",
-	"fXP83clrcnT87uzk25Ojw7Nj8u743346Pj2Db//zf/zv9QiHQpTIpuGHIPLZ7pmuw9BRD2kujczQIojK",
-	"OPMoNZ9UZh4v0edLjAHodZE5Oy56HANy8pKpFQ5g5KzaHy49o5/OHFmBW7iTokJQVOdTWupoKYUPKzcF",
-	"TiDB0Pau4xl9CMTiisCKVC4cEdcuN6hAQ4Ng1Q9e4lUOoYG6eflmwFx2Q2rjD+8druHLWZIgfSJkLc+y",
-	"ERhjdXkZ1LkpYGxCec194zFoumftENeRBn2LSusF65azKRPmcIt9krpMT5qQtGkUms/cDgDiCRSv5p+2",
-	"bgb/yUasLI0NPKZcpEg0kdH0RjVptXutVVzpf0NKKXWAeJfYfsQFTeGOKmC7gioBLErokRP/M9+TB34P",
-	"6KrmCo698Qi/xlujNGzCD/21CCIMlqsLv+oKqbvwpKZf2Tk5ffcdeWfm9PettSAu6xT03a5oT7Dr5YfU",
-	"WhF1YNAnLDfz2NXVOq9CTOOvzteA0jpazkrN4I9uBLE9D4ICy4aLAz21F39mtE/ScRJifQ+GFkqSTF6Z",
-	"05f+pQe2whqFOCGSyGNv6+9qYSmTep/Z0ECqWcbBNJJF57epc2vVgM6oDIsFm3LKVhMG/mnN9/NaMVoj",
-	"GPVrFryumskUnMUFDbohTCpkbNsYvGBTDUgw157lGNMrZu1EJ3A/SURiJqCIDNpLXHClwRzyHWAgBQgK",
-	"02EOq+2yD83KtM88qikrQJHLkTd2wW/zeMxHaS20kT62JAWBcmjHaZLDBX0SYHadvY0P9o1b/KPRDvdR",
-	"Ck/hUosAm52qSKoLhdkC20WjkvipGQUoUptl9/cP+9iFw7RHmldkisAfcHQIvWofwXC7JctnIqdCp48R",
-	"EWprXCCVq9CIgRiKcSxqdmkjctSMFCWNWFIYOVoFQllZJdOMLNlSxVjh3e8i0LTm+O827tRgkAnjT0lF",
-	"BdpglAkMssa3vvl5W+Cq0a9wdQCpLTzw9sej0/+y1SdHp8DN8vb4lc2msA800wiHD9fK5uFUD/b+ZKY0",
-	"oVnGpp5xJ4FmUlTPShtdYR80E0awq33y7vTw9PSw+/b0FL56c3T6Fu7RVZpOCwaHwrOVYrM9aoYGHkY7",
-	"N0uVdDHTyJlm5YQLIwO8DX/DqEa4znt7O0/X8ZMXfdhl1b+fyKclr6UmlsnJNm1zPgx5lNrRdc0X3UyV",
-	"RoS7FIh5r9Y2CZ5rfSvLqUeGzOaJ3J4/fffZ3OgWkKDHBDYxgGavOBAg1CTC/jUCCdMIVd7P1SIEa7nv",
-	"dYVKAh5sBq0iR5j9tGvydjYseEZO4WPykiv9lSInR4evXxOF5N3kkV9EbNGOG9x+WzWfvOB6PBv2uMS2",
-	"13Yoj317IKLltFuwK1ZUKt/MEl9dyWyuD3A0U5ZxWoB4etSjhU5Ij5ZTmpAet53V4J9Qm5WQXiEz+AT+",
-	"O5ZGnPWk4LJJmLgZMvLB3V3m7gart723d1fub9DLNCuoUjxLk9BIwuBFYCQ11BNU3Ac2bIsrvalmqvtY",
-	"yyTlCdp+XiihVWedLKO8jBVRM4rrTf4hm7yGM9aO020GkNfAsgUMCU51Vtqq9E0BzA6t12B9iSWKdwM1",
-	"XbRuo1GDmxQHPcBUmzDVZh1S+74+/kAnXPiNvd5GC3/0MfktAk1uRXzC1q/hUysYvtexX0EaJalTglnn",
-	"0Gd312YOqI92OaQVx764XL8k7bOxOSM4w85UM4pmQi+Zy34uZB/htRsroIHV9S9mZVFARSj+6QsCbBeO",
-	"h2KA2xQDhEHZRRjxlAG28Bxiq767MigVx/UGJKwWTWwZFtN98L6pyJjt7Dwt5YWxTXskpZnmV+5eNnQF",
-	"kZd6fh+bh6T7ttce+sU40wOiGCNpLSaZekVWhRtDuVWbiI00YpgYx+N6QMTxyDDKG2GR39iogZYucLAJ",
-	"CnnCRfiErbuP1mFwCKDtliRKgdyYluyKy5kyhoM6gObdEIKXgOefyCtEVk4st4qrEKgbFbz0EbyE5BJm",
-	"OoHW8F9SkOkBvvSHDSMhfb0ZkZYeWoJgE+iPQC8WgAL3HI75vOGXzxYneXC5H1zuT5/WXLB2jq9YDIt+",
-	"aFvfAuuP9cSk0MCgccnmRmcBb2m0T+wGvVydEbw+vWBFWwMGDpSa2DbGQ/NO0/dyaL5MSFpPVKaJh/rb",
-	"HpGwbQciRUpVm4ei2Nnd8fxaC+WVLF0nZ+iFMmS291JhFsKWd1WUhUZ7NIR5E6u6Gnca0MWvAmvF3mwb",
-	"IFbZsmxtrRw840qXjE6q4Aed5Vy7Vpe36TwaNoxf1bU1uLT+WFluyq+j+YQpTSfT+22DGw8gNHskR55q",
-	"EXq1XQKG1Xo8Jy6s4Ge9uPBVW9XWelAQBiu7ofqW2J/cn0Xh9ODO3sadbQSObhYdiYU86fpNy7DvCURP",
-	"Avs3aFoWLazmpbGv18d9V93UYsBvOlMxb9B2y7czNj6e8TsRuHh0iFa99YwDus2CX7ICXT/Lt+m7JNdN",
-	"VasrrLm6fiDH17tGplKHaq8Zcq5u+EtbjvPs72fk1xmDVscOnelL+jACaEEViqGWmCSkYDRvVEWTE+ha",
-	"jWVDSDtKG/urZ0tMFcsWX8nfKuLBam8GoRGgEd7t7+yRf/3Hbm/ncY+kimWzkqX7SFpYzCHLzXIym9qx",
-	"DYSxkHsk5cJfC1EGuM729NLV9cRePpQXM5Xu+zavPnuuEqLkQFjuf+xd5uAnYF7bIrUeSW0aEMvOHaui",
-	"uPA/s8z8tulZvVQcB2u2jfD/hDGtILS8pqXg4mLlhrchCLfvXRJ5H+n3vK8LRo+50J5WJZ2EGFFeGMvT",
-	"rtvEdnozH8OqhveJVArDhbY1n3PSYOHu4qg0ZWcIyDPyy29BLx6ChYvJ0qCBcLQOvdYM+Ab8XJF20QE6",
-	"8A6bRAeQLRWgsmuE4dg42qVbFl0sCRnpxaf/cPrmNbHfEi7seRrKfI4n9+nz/tbjAxtvN/JmToB1m5nr",
-	"ZUnGjOasTEj6pEKYLSZ9noT5lFZ16QbZ7HYbe7nfM1oYJ21hNeHzoBo2Y0q1EAcsrX6JvL9aXNIlGKa0",
-	"1AmW8cuyWYK7MOw2ltw34PoXlvM9DPzKSxAe9IpytDxW5q7sM2KrdiKuuG5ll7UxZnMw7FW1FmAFF5et",
-	"fW/vvUbLPnZ545eZwl0aUJfaHy604Z6pckOnZa3aI7NortjoDqe/3DWrXmD9kVxcbTjHUhYrw2jvzDVR",
-	"Pwd+3UAcBy9uZaOSarveDFkswq2spX33i3vYDZCLc8UyKRy1jkVQPO3vPuv3k0hL90JCkb99zVyhwXBA",
-	"KLlm7JIM59GI07On0M1gQj9gG/ntvefbfdvYGj/Z6Uf7st/4bcAPl6/wKkeyWsn78SYDUfXgUt7GpawW",
-	"8meuxy+5uFzfEam9hCYiobC3WmCmuBbAHd4jh2IO7b4cdAhOiXGy3stm2mKs9VTtP3mCwA+XPHsS7Lon",
-	"z653Jpi68DJyVvKVVgUMcw3sQV1aeIA/ar2PSecHOYxGXh3kkcwEB+fnWpYRPUm1Nl5nLMUJ3ZeJu6BH",
-	"Dn13w5GclXqcOMtCM4G2DSXpNRuOpbw8z1nBjf9rgR3v5dDIoZzRvFswrZ0ju5xnZK3S/HpzHErSqidQ",
-	"GGy3tCLzaVPh3UHp/meidWc0P3eLuVzdm+VXWk6nLCcl0+Wci4sDs1K6nKfAmQ6VC1x/wmq2ynNqfZf1",
-	"ohLqadTMb8A0XuuFruRRXz3U9h6rxxCiQb9jcbPbzPTiuG9dNb3UsHovh/UHvJfDm1DJs7hX+vN4XmkS",
-	"Kw8INmdvMKbjh73IGn/+hlBh03kzut9Bg6iWjVop0Q2DARntugd1efWku4wKnLkejWhj1dCWaxER2Scn",
-	"uEdilsMala2g7+yuNbIPuEn2CQX+L78f0ox2f51JTa2Sgv1V8AnX6sCzrHQtbshes9UngPfBajgHLFVj",
-	"AO3bwJf5sflvdzjLL5i2vwxTKV9Z8IGqFbdu75KxnJWqR45dIDgghIRJbFiai6HPzU7aO/iNPdjA5uSX",
-	"cUwVUbMsYyxvqO/fNk5NrrO9y5lYr62TLHEFy9ldKtj16q9/kMOq+HodfMcPcujwHV9apwObAQxbjC4U",
-	"6tb1eKyRkLcp/Rus6ZeI5eJ36mblvT/I4Sr/8L0c3o9jaOzwB4/wNh5hdZCiTE8ssHYOSOrlkIVcoOmR",
-	"AjxrxEW9g9avM4ZZ8HImBMpK/3vo7mV+G82BuMO6FM/v7C/7tFwoNPvwdJRYv05FxlxpO1ThV35KJ+k0",
-	"Tcn6QcO7xcbnwGJLxxeUVe6T46MXp4dmK7zFxv0ledvdebYL3tw7882IbPd3nyVkp//1Nny623/+lAy5",
-	"rgWAWYYNglm282zXzEZR8zP8l/kp/sv8Njrwlx7a1hbqbgK2VoS+D21R39PdHjkEfJFRV1vGbnu6Q1Da",
-	"qITk/IJri6VNe+dPupboybpAgKwQuXJ8g/g7swrwQ3Nr4NOsVbXXKUN7iNcKJ/N0N7LfX7HJMJb7OCRT",
-	"Virj7I8lGbJCigvPGR0aEdgyTmF4APtdcU2Gc1LIi1inhWVuqvMU51AjOjFG7gSGd1CZACLx+No5uWYl",
-	"c0++Q5W7VvA6iIfU+bLALRMEoed2ArHBbd8HXdZMmdXTAVgKAQFQrHPbIL9d+c3zDH6zjI0FzCpvtrFs",
-	"uLla+EY3H+97yZcyfcOeAiINgAnazDsXnq5uURvCLl+843dcfz8b4hkIEBWg98xnRMjr8FQ59UszIDlN",
-	"ApMXls8MBSz+CKhZZtpI8M7azFoA/gY4CA7zwGE7YJyLntSb9gesH3Rfs9YOxZGts4sZh7jgVTsszKK4",
-	"2jP7hmtbsyXH0mLN4QAO83zDfIpZKCsxjQiExy9KvzW2S9vLrZVGYD7E/32XySm3wK1pEVyhVSYvHuD7",
-	"sXqtDnswfG9j+IYnr7VWDPFD3PKQw1ax8AoX6MdaMV8H1uQ8yDIsFMtZVpijmu4PhPt3Mz1LUjy4rn3F",
-	"gsbN6wgjO8aw7Mvd2guBuH2Nc799Pwq76cd8Gmnwf+f5yWal6QpMpG/3oML+Jz1yHODboDGQBTAG8eMU",
-	"p1cxGXE1EL55d7zV7V2CKmvFMfcKo7xk0HDAEgHIGaL/6sW162Apue0La5brE0An175NG1LxxevT0+Oj",
-	"sFNyfeN42NIt0XyrWrOu2R9tjdJ+WOvlexDeaQYovyH2d6sF1YW8jmuCNSCJwbIthSd+AnCgbxSKnblv",
-	"jxUMeuG3td0O4Ha+CbKXD20F6a5zDTljH7RCw9uT4iT9fr/hzi7gUu6glUljI5H//J//i9whC8NdtDJB",
-	"eA+aRRVnwx121ly1JmMoBrdNMpaMoN3bqM41KJa/9KxCcWd848Pd3mDlTbPhCK0qo13xeP1xr//+4s2r",
-	"w5PXX2yjkzVSTRtlZFrlxeoO/GF7oShuGCHPzsDwuHBZhljpCAAEfra8hR0wDTDFhLUBR7KchN1zEthT",
-	"0WAY2BY1Ubu6DwaMaPV7t6Nb+b7xfmu87SXpbyHNik6lUMwi7TPGr5qhLyHdWzCHjguyTdTNabj/Dcoo",
-	"8ghueVlHoahCjueJ37kZtZEB49frn1klZ2XWYmT8ameD+3Af7w9b1HKPBru0gjlZ7jUbroUagbOjt6m1",
-	"68yb8PeVSzqErVli51bcfNsIxvz9bOVptrNPGiw9pU1s24PW2N+L/BjBkQ+CvTH97xqHOm5WeS2Ub1Fv",
-	"Fgz5P6YFFV8MQLrR5GGZ3fUTyEIPx1n/+vsrEI0f3BdcTQs6jxzcY/wXeamjtRgl1ewcAAgr3VWq2Uu4",
-	"EMpU2cpi6TMe6RcdclJrRIK4tW6yTQdDWxnIC/ftrT17sfDC1uqNy65XLn+YX1oZ1luXQK4297hVCB/7",
-	"1Fz0cELh9HnJNBOQ/8vpXMXkt/3e3czXWxu9Z35Tm/7O070VIEt1vtOPnJ2Ak8EztfAgorbTx4chm+tE",
-	"AqsoFcYwMK6E56vEwritPplwMTP3kkVdgW5H1fJ9iAwbPlpmbthLnLC1bhYciYYdsBs1JW94tuUlE0vH",
-	"dfj2BBM8CkmDzI5yJNqKbPX7ifm/PmjZvX6/Xxvq09hQbS563dVrxj9bJIi/a7XafnqRXZjED0FtIaMH",
-	"8FpgHPCspEKNUDJumk1wLE2+0SO7Nto1Zj+PSjmJq5uShMkFr37MbSC1q+0AFeHaJgoh7dXlAlNPLXUa",
-	"nfFsKJt5ie1nK/MSWm4yTj/lBAYLNNDDKi+8Tq5k5ZgaO0fL6Bt9++PR6db2O2wpdkOeMDsp1yOk0YaY",
-	"KnUd7dj+1n5jq4+nTKjqPuSVWRMjBFwC7wCjuIH3Y5/7DVU8I69mhQaS4hktyNuCChZy/TYcSVmWLNNk",
-	"LEvFyBDYvSB3PIWs2yq2rmYJo5thdH0x9BFNKUXBts93975+HCNt2RTUe4iQS3ktFp6UkCtWDqnm8YLF",
-	"DYGvKJO67ANXAEtbG+/6AklefHIMjPXFPG1oohBalDXmIhucW+Wkwa1VvEVxrSbYeEPW197rrx3FDMqO",
-	"a1xuexEqNxzKuZY6xqdVqZ7msFY44njbtEcOh0DM59uouS8aHrqvO4t76+ZlcnGxig/G0qZgpflu/zkk",
-	"OgqeacT43BaZH40zfi+vjakz4h8Waip+UizcFbAx/ERASRu1qaEHo6c/jYTYQRounTtXJKNFEcbhsCya",
-	"pFaYdk8ses5Zc02mnpL9umllJtPlfAl8R2L9ySdB6S4q8u/Pzt6GxcveQus/j20pzXWM7+vMfOzzeAvC",
-	"BWks/bFvFzLxoMNP7156Z8A4BrBTbYN21fLIlrI038e9Ke/CyrQuEKgxRCOuUMiOEEgXtbZFNqIRbMKY",
-	"Xqns2CUixOxQRaasJOb9kmsucsz9NFK4+KjIaz7yN6h+WwmRfrxiFS+tV9XWOuCBbnWvBa82h8T+oG5C",
-	"R57QzCO70S88ObpuzIJA3xkveEODB9iOFJ4ze5uIpi6K9bnY7V1YHpA2LSbmFI/317eKyrqIhF7IOzz6",
-	"LZ3Ajz9kxUzxK3ZQ67MJGwwqlZAY9lMh6XEplr9ZX5cRq73ADI1/f/PFF2jxzEvOFV7hXh5v1MhtbT2L",
-	"HYuW9TQWCL57gix3qFzwwLLS81mw/IAwWhYckrxUuDbARv2PMC5gb1OyxVaid/cCPNob5xN/Ew57/a4l",
-	"xYOfexIrNRuab83qZlSQC37F0Bje237WJ//6j73eTm/rcZinnwloxDHiMJRLNj+Sk2kpJ1xBNHg04gVH",
-	"EgEsMAJM+pSVyoLSzYrC929Gb6asxChwLLH/TsaUlvk0hMb0SIr/SMEwtVjUTE6txjHKC3ik8wkXKdJB",
-	"mgstVaLavy65ZmkyEOl7OfR/1ggS1f4lmy98VrIreQmXorfvf4rEiS4uYD/ukRTcThwmkI+YQao64Agu",
-	"gWZ3Ey58RCG6PKfm5y0oa0jUuWpTRMkam0yrxSixw/bb1TDLVYVLceyNMIa7prlAi5eZ9QEI5dD/qFpj",
-	"HyVxX4Wr6MIk7rtw2NHP3K9sCMZd4/50X/uXYr+vv6T4OjOlWhIVw1JeKyDyscEz6gCbXFVY35vlKFzc",
-	"pMvvlMcFdUY7iAVRRfBw5veQt7njOnItcLu7nb14n2xtY1UgAVLRqo3ITLF6izyvY32d/qp12d6+C4KX",
-	"N6Nw4A0SW6Y2RbZHyDaPCg7IHUwGLn3rW8+3e/3edm+rtchZMSbWK7iDFcYsM6uWWYoMwmAQw25d2q3+",
-	"pku7AcepYgXCbO4yl1V7/uo2MGuMYUW2a6ZYeU4vosfsJyMu4LvG23ZZhO29p2Q4183a/1fyn7wo6JO9",
-	"Xp88+vvW1gF5ycXsA/nw7On5090DUl7tb+3u9fqPyXcsu5RPtvtb/f5Wf4t8y0s2kh+ewLfrFUs6GRFj",
-	"SV1cTNjZtUk3ah1rm7MmLGIGjJW2q7Dg9lDeDxjcaYAHNPht0OB2FdWxyA/RT9vA/fsZ1Kt76xBeZsIW",
-	"a9ff/yVj0/OamlvmDP7owLjraruPy2cWc14q58cSvrVvXha/A4BZZwvpiZ2VDjreL/o2IObRQnD+2mws",
-	"RJUuwDDHdArpgoU2EU3+nRZbgPtbHJB8BpBYi3oxdvGUGnfrLvtgj2lUkLx4fYrQ9aQ6So4CBJo/6HhT",
-	"j6TWMN12Cwh/7dmDQNDNfXgt6KHSUlIL6N1aJS3eYjUFIUwy6bSJ1Fpn8jjtufY0Q47h0swLwLxJkC38",
-	"gCDThJRUXLIcS77A5dJjDI8jUBdbO9Khw2faDWSJczUPu65ZMBZ5M/ItGVy8z4wCx4YmqRTMvByAV1VB",
-	"5BaK/Uj6k5Z6bh3fzL62fTKXM8vyzsornjHHmeFfpAQvVZaVhQDXHZBUSMFSG3qB+XNFrkspLsxPbe1I",
-	"+LbN9aBgEd9kPGO8l2tF7h4VdUR8I70GnxUWJJAhG3P7oiKlmMBfAnBbOSJLcHZITgqBNlnkYVedaLx+",
-	"zGhecMGWbquy2kwIiR+xa3Ity0bAEZvFuQGwQjGgvo3ik4yuYU54rUeuFkq8RTqy10aBYj+Ua1leNvpQ",
-	"uarR4D2b2+azKCuQG6A5Ki3CFaDacgRlTbJMD3yPbei38lq6NlYCKUlSV+pp9wv0m+BixiJyOGgUIjyz",
-	"cJilS4iy0q1tQzQ4q1tqIVaS1QQ70u2ThODlQ3Q80iq0/5v5yce0BXY8oTobL2232FA1WOWOabxA9u77",
-	"QjKgCRPsmouLFKWdlbvVuQe69ZF0fRZz130paewO8wNg4gm6nxxAfxSqz0uuLuEBUAw100D8kbhD4RRJ",
-	"SAw9wvYbWARfQNOtb1x4MqKR9klqHm7mYcsi3ObCDaNn0wOScnHuhpvi2IaFzC5ZnpLhnFBfJ0DeeDIp",
-	"XysHl2M0x4LLHVeCLYBDzodL+Jedcifp2AdALQiMD2p7/DCcpqvV163FtmtEghc8AcwcBWR4+GqSwvV4",
-	"iOnIM96GFZ8WVOyTUcmQGmGnBkTd3gu43VRiVpFs7cFXe/1+Ap5eNid7ffwocTAlu37mrqjAzODg2qjk",
-	"P5OXTETZED1IKqlxByuWlUz/kdiDDxwvnpGeo4Zmvm0Vv+cFiqTMXtjXDeMBoQjDy6iwpac1tgF0Gtav",
-	"CVgrdIZPrFNCNDi08MtPyHK4PHADI6w/XcvLm1D1zVTL9nx3s3jV7We+KRY6Z9NCzjvxxuEAvzsHtXTe",
-	"kpWquKyNH181M0PkHp5s1dgNVXEDarzG5Z9wdUqp12f6gotvJVpWjgeTKhG7BD5f2K/rxX8g0xI5vfZl",
-	"xBWH7YmBl+zXMrZSoJch6u9WCqaSarW0tG95w3bB0CLkFJ7bgEQtzgAW4nxasijc51u0NRZgf7FdlWdX",
-	"5x++/vHX7VfrRRkdPD8cgH99NZHcYNuoiYnaBmw5YdV72owOHbTuzZjQnQ5r50BfpnJOXihX3qbq7V3W",
-	"UEO2WQsA0WIqaZN+qHuxfqg3VlnNkQm7v+dfovDeqIhiI7Fz4DUYggldgMj4XuXmMql6WzvbMEzXy3a9",
-	"mm478Nb9vyoQbxH69xGGRyv4IQh/myA8rOE7qW/emRoxPIEij/d2oDpevFSPitoD4ZtY3w2MaaVUkFes",
-	"LOg02n3CdotY0nzCaXHUKhbz43tR9An6wgpc/smE5ZxqVsyhWai31+loxDJtfZqmcdeobqo1r3DNMTyG",
-	"OI7Si7/429PReMNpnWK1uxaz69aqwVx/5npsjaC1Q4ROwjRbL+i4/33mTaEDoqo+DC1m0ejs+fXLcvdv",
-	"4t+fDX/Itr5X/z1/+t303/o79Hj2d7m3urMCjmK91go+LlCVHDujzS2Qegf79Ka5OBT8kImzwZ87y8Xh",
-	"wG+SiQsnlq+CITqk3DI1VrbdqiUlt7W9BmgWbxnbuUsrK6nIsSwv5EKYlVmMFC4OT37pfu0qNInLanDV",
-	"jnfYipZXGgs8gmixsjGyNF+vXBm4ZdJpr4ELPZuITRJ6XCH0TZbE4rzqrCH2Sq4VK0ZfTLDsZs7YPpjU",
-	"LjqAOS7hUatXrFTIwDQtaAbxZ1HMLQgfOqfjU10jypgiWurhJZ31YhoNVRfhOV3UsC1ru3NrQ6BZTOac",
-	"0Bp8JZxXbE/+jDsr3iVc5JDNckhU4NZQFiz8x4/YeqqyOyJbrQ1jsaLN/wX7aMrktGDLiEjfsULSXNkK",
-	"IZqTIS2oyGwB78LDuTJbKT9vy3ylFy4bzM271rNSsJzsbvUTJPGGBA1+i7zcMMwRv2IAb6zFdbkiTMDj",
-	"MLekiHs8ZmvMwoeJhAtMLNvHmH260ga292/3mSyk3Sh4Z45HoJ9wUaRUAcAj0MQGMvZM5JE4uX8X/1ja",
-	"4tt+Z3Nl5xWr+fpxdrsy5y3lHKfmY2SBNuLPEf0jgVizI0wVmxWspW3EfcberWprEF6NN42++9AZSqI2",
-	"Sf4TsAjDSlU1GLbcV0kHerYk4w1p/9mD1evHay25KKK6GxPFOX6pEd3P2Xoj6czKIl4JWNeAgI/yVVeL",
-	"9X8BWuEJ4PNtReB6oWUziLq28IKqknuLEr0pJdrOxDrx5JUtPqzZcIiSpoX5zOLRvAtn647AEwhZrFZD",
-	"7041Lb3lb+97l+xHM6zjOZ/EMqj2S8IFmfCi4LFqw2e7GzKXBRMJ2nPVAU9uvcywcyJnurdWSsuWfw5l",
-	"jO3TlhhDz+aABt9oNaw9iq7ub4MOzwed/UGHXS1rHzToJAMYEVwbKj6WDzofl5VMYw30bZosu6nZO4V1",
-	"71Vr9yhtgduMLWuGrssu+ZF/08T9wTo2IP6XLS2f8BF3MU/7bHurJa2jz+OEDEH9dXNCC0ouSjcHmZWW",
-	"ndjmHoNYCU9afZDutCzuiMaWjqxl8w0ukVg3TIhZKwU6E+SRUNGCbW8jRZ1O8mkN/WYEcrmhbEcVI/34",
-	"1HbzBom9p8vTesHXjVR2zDK+EIhZxyhDej1WLDtHeoXtXehCs4sVK0a+D6liT3d75DsmWEn1sog+3ujV",
-	"6Md/e14+++7H//5reXb9/qe3L56dvHz77ydy+yV9SU+vN6cDipog5sCeEmOIWNN0jBASNNdmw4Jn5ERo",
-	"VoqmAbqGSVLbQrsbkgOZ4S45bi9c36S2xqLwrYsIImZfS/gjcAzivXHPJzQm3M6kpoWN4CEBqu2UW6M0",
-	"i1KufZ5gBcx6RWkZXJPg6aHKtzjt8gZd7gr93P54vbJbFVwX4++Je70buoFhUX3YM/bqvhumcl05xRZK",
-	"WyK5rJCCxYy0gH92DwGSK200LCrbUEUjBunu9bRNu9oFWa+zo7240We2iSv/VH7wWg0gGxKoagb5eV1M",
-	"11HuHqIiMecyeHwgeWpSIGCUqYvayL5tdJBsbqQbOZXuja3CbtRJND45fqOp0R6QHLdBcsRPZ3ubHZLP",
-	"zJOhIZqV3MaEq7qCYcNZUStPq/rfrNlWsjGqn7keHwad+NdLwy9ulN/W7u7/psiNC7tZfK0RjFnVDsM/",
-	"fZ1cfGWjoeUZhJd7wYqtOquOqOI+T+rDCb2LE3p70I3TZQS4Dl12t2SVP6g0nVcoKmjUyUX4kK2V/vYX",
-	"42J/plzUJ/ajX7NrCKJVvnSPvFiRQMGwEmbsXcLcjLjqp362CEdzrdttqaKlUqmlJMiQZXJiw/BBBiPW",
-	"CvJevXSzSF+Wp952qG+CLqukalOdtW2aWrAFQyvtSLO139SKAjscy1qqzQX1KoxZfYfDzaGZF9fzU7MM",
-	"ON8ho2W0Q3AAXNsnaZ5d2bnvPMXpbwf4lyCv9pRQ24duBhy0sOIgHfBBfi5mi+ApbeV0AkzD9VjWKJxc",
-	"QWxO1XgoaZknjlo0ThcDjPHGrcTdrMdsIKAPCFcwLUrVuR1DiqfYPPYrRUpZGFdes3LChT2hlieMQCPF",
-	"Lpxvs8bIMElLNhC+VSKgeqAo36jDSvvbsmHkGuMCeJjlJfdNPfY75+ffS6W79bFVC0en/EdmLCHo0TuS",
-	"bXVyUJhcyiJs+2Ze4NnL07BmVRHo4OGGRaqeHxZAgnIK6pOTgUiXFaz/5//8X+S3MVXjj73f/ikF+5gm",
-	"eDrIoSWMojppPLxkju8fuNpsgqVRSz0QA3EMlpv5m7APZpHJmNFCj13bQ8FYrkh6ONNjWTouMvINbDti",
-	"9u9//o//nbqCYscxgmsPun0g1ttvPWIcaxz5u2+PyM7OznNz3U9nRz1y8gK/OJtP2ckL21QGauevWDkQ",
-	"jtPhK0VOXpjHVB00gbzC7ku/ibSUPQKMynjblE6nBUespKvX/m/vlRQpMAUOBPJme7pjoEZGirs6kTKh",
-	"WLUX8jzbDjghM3NqGch4ORAWR1i9Ch8tcizUjvr3xdHfKD3tHr492SdbaZi7wnubTVaFmjzyioAmHAg4",
-	"NFAG/WHeI41nedJAWqMY3vekFPBrXWUck4DSZItoORBb289ae7Xvd1PXK4hdgwtGzIZiQsN+zd1RN6NA",
-	"YNFAuPmGfTnSymwIpRG89x55Y2QDJbv93WVv1N1hIKCEPxVSd0dyJvKUTBgVFbTQ8k8HFajc6Oky1oO6",
-	"LhttddRA+NgbFDDhD9x9I01tyAXTiuz2d8wthtIykftuXeQV/6ZH3lI9VgMBo1Sz6VSWmnx3fGaNK/vB",
-	"98eHL2ylO5kwPZa5sgtLdvt7loTh0HguKWy9t06YuunwCy4UmMMgGsxIjeKyFostyMYsPc1tXtjtpoTM",
-	"RAHzNavsyUWALd+2S1VywtxTeuS0JjasrbhC4g9EJfIHwvNsqhCkRzyzQbDueGOS5uX8vJyJvxrXKHW9",
-	"QazQCzY6ys+GzdkjRzbIbzetuykasxCNsCYDnmyajetvGs+aiLApY7mvbYDJpkzkZs1AkAWV+tAdBIrx",
-	"+/1+MhC+Dr/f75FvZqXSqtaigKSe1Ln7VhY8m6egyTxVdXMoj9Jf08eOGMfs5AaTMnmUXqePw/s2bohV",
-	"I5Uef5SW1Q39XSA6MxAQNDDDvaIcXFa01MmjVJuHIFX0kM2l/TmixN2O3n5ud/Q7pst5F7Ri6reVGgiI",
-	"AylWWrwb/NocR7lPdvpIXfC033evPHwPoLmRxFAwDcQpj6ggJ2+vditWQ6OC4LOn5MnT3cf25eIYjTvj",
-	"71vF4rOS5Ub80cL5Lx74vtO3GYeBoJWQhL0WjusbXA2uE3v8qlviGaHVkOEPTFBoAt03ubm97XXnrUzX",
-	"3QfF0PZzkmopuxMq5l0zolnJFIoLhy8IPPUxK3Los2F7khLFprQ0hxAmBhoH/PiS0YlKiHEMwxMdmp74",
-	"wnDb4Iu9pri/ZpD8uwCfuUcO6y2mQFzB07f75JE5Jo+hgw55NC3lY9dGZyAe4WF5jMOVArsoYwM79zYU",
-	"FxcFq+D1zrIZ02LklrdtXxpzy2/Magnt1NPYXgWzteAZE0iAZG3WV29fdreB1RC8Se8AXl9f9yZImNiT",
-	"5cWTV29fPtnu9Z8EVPgdVJ+dpGOh8Z39zlav3+tDediUCTrlnf3OTq/f2+kknanRKubJT+iUPwFm2m4h",
-	"sV3vBXpu0snYkxwqLZQ+NJe9NFeZG5R0Ysx61eomVpc8cV2SVl54hNEnc2UTPlbMCRMaggvOCwD6EzRa",
-	"MFESFEiY8++Zb6YBWMzpkc3IHcDH+HXGynnlYiD7ivXOaLMWeftZxDNdOi1rquDEFjLKLrWK6ZP2IaGb",
-	"Ex3T091Nh+QYz7iy+jQhwzlYX4eeWA0+cPXdSdXRysjc93KIxDKhu9KIatba2MYmZaScnrcudLytztJp",
-	"AR6yIkfvtTzYwSar565Hcr702U1m9raHe2zmZg//pYI+wWne7veh7EIK7djFAlv5vUX+Vw9ZFvABAXAs",
-	"tM3EgfPcWkft2pR8TDq7OIbYrf1Yn3xDc9c6Cn6ytfonP4HGNH4qy/FHO6t/9K0shzzPsfJ6t7+7+hev",
-	"pf7WeAzwg+3nq39wJuUrKubvXDeJj0lnb50lwDAgLXz3n711JvST8GYUxqccMSII7Xq/wcR4ZD6fZLYP",
-	"NUL/H0hO3vkl6XzoKuRhD/nKzW0bmuIJ+2Bcj0BhLPQ8nJUCvWa39cF6AOYz15wL6r7Au2clqyichxU9",
-	"GHbG4UZxM6NpHbtixPmlLkE/E5e2AdbW1jb513983dt6jBRnZgELptl+BaVFxIZG84ikcObTHjkR5Oj0",
-	"b0lAUVZwweo2byaL2UQgr0ViBSTa4T+cvnlteSbZB23dN0rUFNj7x4xpy5BmjASNwSNzvGcFNQPFyi0X",
-	"Nk+/SpcZPwOBr6JG4XZQ+apQWIkvAywUvLo7nKm5tUTqqv4Yvl+i7Be4QczWA11rnmWm7pwvY8CaZWuT",
-	"cVaihUKuAkpm6irI3OJfIgeJ9cumQvfBYniwGB4shruwGD507RmsWQ2RRBP7oJ+YQ7v0uo+xrp523vtG",
-	"AKMc39161n/sJUxlhhiJB/ImFDQBnv4I59B9wdVUKu6Sw1V6CBPlS8b3YL18NusF9VDTfpEBHmZz+yUU",
-	"Kkt93bCV8udyd2UD8hIVn23CAC/eTAR+St8hWNDVzkNd9j+cwc/rQYRvo9WBqJ2s2jlcbLUUPY5Pfgv+",
-	"+th6OL9j4dns3M+ObdNUNR79kP3gks0f9u1n3LffMYi61zbKjXbqpqI/2DQnLzoff1m905/k8loUkuat",
-	"W/6FvaC+75c6ZW8cG0rB6Aid2GxMuajRxeB3siRDqcdVqtV8HOBNN3XbRrOigGeFvNDBZ+b2naSDf/5y",
-	"WyU0ZZNusJpdvO1mNucbAalD6Hv49vgVAZ5v9WBK/nHEgTtBdZlAqDLv+wsWDZdsjn3vb/OcpDOVMSx2",
-	"AAXiqoq92QxhYHKzKyagnkg70LevEk9PcjaZSs1ENu/+yOYIIRmISzbHm5o1v0CrlWHDDCFJJqdQ4YfE",
-	"MJdsqnvExQt3+88JHxFKjk7fQQ5TzcxxZ7m/w0AgJQW/Mu/QPAlSneyKlURpWbKcjFlp27zwhW41cLVH",
-	"ocI1qLDNFwNRsom8Yvl+pEuf/RF2vZclkoZwz/lkQQUwDq6sBI3E19xm/BE6TG72boPlBvjapr67EZcj",
-	"jm1IN5SQb388Ov0vzyoB2SOvZkpDinnISEazMQK1Q5lpPuweIYJuM2mZPAjcpsDtryFwj2zLfJTQ2+tM",
-	"xPYERqn5h5DrX6lQOiwV7yWDgLzbTC3y/pLN1/FZnkwvM7W1/ekktpORlTnn8DUgbwVC93jBEsJEVs4B",
-	"UOWoi6hS17LME4Co/Az4HpWQH+gVtQ1+QVJQkTGFQbevt59vH5DD49Pu9t7T7tE3R/C0718dHnVPvz80",
-	"Hz52wMKVSmQgCn7JoBuXfWM2tn7J5jdQMDBJwtVAOHq2ppJh3HV/FT6ijwuwWuUMxILOIWupnGXS3ojP",
-	"re27Efhw6r6xzCR34uvi6LwUrGPobQuozRSNPwqRaPSQC1pGOkrEnWzzrh+UzZeubLZ21lIbL2l5gXpm",
-	"a2+dmVuEK8tfsZzTs/mU/alVm7dXQ1lk3BhjnIF4uS9dZ5uhfzJdd0jey2EFpUT72zMce3w6V2rGxQW0",
-	"NwT0uWUjPqcaYPeK6cCCPzokYyPfMylGvJwArSdCCfydMyqslJmJHKDrJ4suhO0o7ssQQtY8RDNaaDDz",
-	"g5DOh6C2nXp6yeZHcjIt5YQr6LIPaPmap4Kq23yMDtVAQA83M+6AiD2idZAxemnA6MtQPMEQccy3Vz6b",
-	"DeAHOYznIoI9wRWhhTk88zrEArIy3Oet/VbBbQbayjIE5jWM+ZxpaKB3wezONm8Yd0ZDqb20Q9hcGW33",
-	"tz/1GhnlbA6phxtDz8cFxXzzOTwo1AeFemcKFcXL7bMCVkhZDVl1S2xFwh3atqNBeUcxdwXANUyX70sM",
-	"sBglXYAMmg9bFIhvXm20Ac1zltvqlLBcpUZDZNmzXFkc8m5m4AriA6nGMnLsVYxdmuDuUPhmPTVe2l8p",
-	"XylKJ7anqC+B8v2SS2YOcobVd1j+4xo+GaE3EJ6u3d1UjuyTXUMoBTWkMeX2HdMvqmVfCU+z64XzN4ts",
-	"/FVlE3YQx/P4QV0iYSrJpQbQ4U+CQ9mYLMlht6BDVgQ055Rc8yLPaJl/pUj6l56tfPXDcfQCJZsybJIK",
-	"5fmuvqvfxxk3iKNDdNMv8fyLbXXULkxv1Bxra7E51idFBFTvEFshqjYdg1ukaj5mawuDzTn50pOtf3zx",
-	"+l3YghkbB8PuDkSslQB16Wo/bAADgia0y+TqJjLHkcq5+zYFzYKYeclVIGc+BwrobQBCdVBJL4fMIbDi",
-	"qS1P+2sb/Gd7bycKQoxCGm2D4k0PNVT3t2IbF14ELRmZciFsL2mrH6RiNXaYtpniLzsRgzJor7O4gQpG",
-	"oaI67aYEisuVa8wPaq0N5CnLtuR3t8Zu5rHL4Yf1S6wo7zZ6P90LJKt6V6sRWcH7+uJl7e8NX5XXhIyX",
-	"lsGnSyRme64AKhxV0Pce8e7euES5qZXtmm+NFR9QFzmWR1flGM70HAiojbf1/krTuW0W5y0jLPm35zmY",
-	"n70YOdrQuDVfGp/R+s6WVgRLaoMfOiFvfGonJlxs3kl582+uXWt6vApNMpz/QNi4jTGHbUWGNQ59Ba19",
-	"OJS9xibAlV+VGrnGfhiRSWzIac/VPdtWCmZ5BuKilNdG6EzN4MHwnU2NxrIkSKA6bfIZVzinHByGjNmp",
-	"uZJea28WVAyEB9Fv7yXYq12W2KC93tGdaiP1FNScTIwtTB2wFAIaXuCCALZfAKmHL8eVvhgZmUhq7Occ",
-	"CA1IagbVhfLYdIV3MBA1VW3jb1MuajIn4gag17PME9gwxLVaU78o5+9mYp0r3zlmgE8WOasmbhnM7zlw",
-	"Fix8i90eHJtQYFRnsx4nOj6jF5vmbW4TH9u6x6UQ7DpYjiSkQ6v7NsbCS/HD9DOvzxoRLn8evuhQ3UPk",
-	"7fMaOW+5qCnzTYyc65LraLhNPfmt+uMj2j/GkoiRP5rPjT2xoM4Tn0+zFpKQ0BaXldCLsrhiCgyT0KKw",
-	"VCUF1axMBgJCEdaKmDn3AW2swPKyhoeiE9Yjb5z5ERouVd7JWkT7iHOra9bnJK1G3+WiO1MsdXmiNGea",
-	"8iLFmyNpVdBqva6HwRha4jLb8eBgVqliXOLbqOLRK6qzcQzQttv2RvM/HMJ+c0m1hux4W4INCpiGb5Ho",
-	"+HeXC8dNeEsZksTR9d8ynY1vtXVfS8Fat+/nMbhubTqYB+zEzt5PvrW5K4llxNweDJeTUdcsRhdWI72T",
-	"QTxA5j9nBc3NDtzN8PFhPmCEyBA4VJHA79LAAIEkW1XOYpxdq6DhYtDSXAd6WEgf2YAv0VtBF9gFGUIT",
-	"oAqfzIT5xHjznp9sUU3PzF3zdH8grDY19xJKM5pvlDmzKtlS3K1QycjSfRcqeX23+JN7upZ6/IvzdG0b",
-	"i7sWwH8gH+xLNoXu2d/7nXluskQp96lduCc5pxdCKt6e8TtCuk7gPwSkg4viHh06Ks9HoXN3dHjo8AXo",
-	"6b14fXp6fPTYMpl6MD3wCs0K3SMnC3zzBySFcOs8dY8Adkk48M2couWvt6Si9JLZyO5WfyB8JDhAlM8J",
-	"ZJYI+4CvzYzPEhOqOttz0xPc6+8MROpXDKg95Ewv4wnatZlExSzVYhtbkOMztHRB1UNaGYNe4CV1bfPJ",
-	"xPHxBzrhYqk8xtfpUqf4Qh7qsT+nB2d3SE2IfKXMhr9/w3KlJMIDvzm2OWLBRnNzRxXtcJhaqiWQMLMG",
-	"rF5a+WJEOXLiRV6xEuWNMw8xqmNtVeBUo5aQ1ogVWjKXuUqIljJBGlSQ6+/l0LOyImdU5JD/DRblDtMt",
-	"v9w/qvfMwdaAJnddWO8DJPcBkvsnCdWDZKpn3oW8vo21ZzFfy7iWXthrPh/Aiop5iLNSnxxoFUNEWTFe",
-	"cfo5xCqibwMY8j5JzXcp9rtwIFSERQpSdeWqQGNmgmrKioKLizqZ3l987xHBdGcp3nQzMr02LBm0kVzT",
-	"8YYlcX06V60bYBfC8hlbl782f569/hyvvwMWv/SSzf96RQvoOCBLKPlJEQQs5gS+aBsLbL22Nd/Zer7G",
-	"0784eFviVxivDP66b+Qb7Jk1UG82c/aAeLtjxJuX+Btgg9us6bMGrjewdBsNkMjZYh2fa5ukiJJSENuE",
-	"B1HMA2F0Q+FqIsyNoXWM73iSmvtjh2so9IPWhxUqi7SDsjAW7OK3GwKq2sFQjvTvTwWEgklvAoLauuNn",
-	"t+bjLGFjA+2jGnCfYCekBxZ9N7IqHp0UJRsXPmCDHrBBfwiH4zDPPX5mXXUQdzGeDGfFJcRs4mxXNBtX",
-	"pXMEKud805pivg/8I++x9aG9zLcCo6MRy7C8BaKkql5hB/XkYSckF3xk1TN9f0UwvZyzYcUhYIwQmU1k",
-	"ls1KRfQ1zxBC5ELHgFqGQpYU85Oprzc2uuErZVsKIe1WNoY4jyevd1YydF0yc7ekL9Wc4Cu/BEg830Dx",
-	"TmhhDGGWQ7cyz8eM8CNBZgIrFaE5HrRJQoL8BMdk7wzI7uuxLLCV19Hp3yqmMBUy5CsCL5pwvY+PyORk",
-	"QlVCFJvwTBYAZ5Yl0XRobHx9zZhwjfkeGZ9nIICyP1Vs+teD1FO7Q/XdCJbetom1rwbl6WMs/Dv7tvsM",
-	"PL+zb7tbTyPFggMxnGv3Pie0vEzcQsyxVcCwZPTSNS803wwLKi5JKa9Vj5xo1dZWwC0bWh3O18NGRein",
-	"ps7lSxOSVu7eOfzAfAYWyfmUlprTwnxwyebQyj9NBiLNVHk+ZRPz+bSUI14w/CcbsbJk+TlQC5mPMgoP",
-	"qGwc9xf0l0wt4wJ6yelAPAr8HTKlvFSPe+Q1mk4ix09sy2M8djkZzsn12LxkNaWZWUz0VsmvM2m+hreZ",
-	"kOF8INIDTG7YPsewxVwDP2P/gYtS36SlvIaj3jzYB5jZpwNRXWu7LuKVynMMWVtOcgGdKuRoIFjQSPKJ",
-	"eXnqSWpbt5o3aRurQdwN2tNrspWQ9Ema+PJefL0xK+6bWXEZWnLqT2bKmfm7mW9EIn9/YIBgiO9A0K/O",
-	"QQVqADzJB/PpwXy6Q/MJc8x7/f4qt9rsw8qM6mxgWv2G/1gKs64cnqCsK0xqVV21oz0+1sJin4WkcuSS",
-	"sSmmacZcaVnOe23I5Bv6xQ+o5D8jyPgmzkjSylZ/w733M10vt3F/8OM1Qh0PsOMHoMidwI43OoI3RIXA",
-	"r1dAjb9FdzKkICAKG9vSOZm5TWnLhS0ydx0PrXLISNQfG4iIQyZL8MlISbliiqQShqnOS3bFFUQFQUGi",
-	"SwoIEpvyq9h1cmnmYDwfrVnpIwhWcWPZda2rhe/hXkUxPdsdPj7kpdv38DnbbHirTxRRY7N2Uni6IHCq",
-	"zKjlTNUC8lgf7h5gu0U7hjRw1ZUlXD3Akuo0+HW1DlhvhXFUYx7YkfbIz1CBHbi0+xiztx6c12EkrRHT",
-	"0XxexffDcC5VUhiPOuhAIGcawMCpLXOnzYyDdZxc+bbF3dm1NPJ5PhAr6P0suPuWVs3nB3bDBD4TqHup",
-	"OvOA7rtTa39iMPfvB5v9JwD4gIqiFXeplTy3DL47D3H9Dms2bXevfdYeGpw92JsROEJwGu6+19lt7NLW",
-	"U/b5ayX2vYGlm43QPKuki306IFuK5u8NyyxQFf/ZSyyczfeJDaOHIovfd5GFk2eNAotP60a3iitwtW5Q",
-	"T1F30aN5/TfGo2x4rdhQhNdcW4f0Ny5ujdbd+pqNDlHmhBrpnztH1pcSj+WsTLCLvUNTTh23FrIbueYj",
-	"+YxB9xFLSZ948Vkhu8zptw/qlixjQhfztHIwjcyxjEC6nJ9TwH4NhJFhARFZ0C3f+tcngmxbOjEzqkVx",
-	"Bdz0ZCRnJTxDOTYw68jD38ZxtosHEICAO2yrj3laG9gwAthMFmZCixie7b0cDsQ1RbyynV2K/nNKUnho",
-	"dzjLL5hOPT2cImk5E3bWCxLxxOypOwK8PZSiPJSiPJSifFnaDM53Q643alFu46eCrPo0KumsRa1gcBN5",
-	"oqyQi4Y2e+Sw9ruA4mIgjJz1vOKooYAZ0tigclb2yDEtCw5JU9s6BU3NVbpmICLKpmUgXqHJ0hNo2FRt",
-	"VC/yQJ2GkU2yQpFVkJlQgX2lbIQb9YVtXIY6bCRLi35KHUYb7XpQTJCYnrF4wxTBrh+0yYM2edAmf9Du",
-	"H0bMNvs43aE+MdKz4IK1BmROXC2IGYRxULRy6akoHgYjHRbYgtTNDlRTwWyafRbjLPZnbmy/6wDrsVmz",
-	"1aHVWmMujwt6CEt8MSFW+05ao6ufK0hxY9aHNUzCdzPhOn190MTs6HxWMMuwXrOJ2ngXHkyTB9PkwTT5",
-	"43IuNMhgbm6ZoGnRaoa8BGpDvKgughEdQ9LDLGNTvU8AfA8XdpUuGZ2ki0kSSvCrgXj08/eHZz9/R74/",
-	"e/WS/Os/nve2HwPqiF37h0lf92TNH+ySkL6kSndBu3dPXqT7mDNiH2imbduDZCCAiAxcQleAc0GnqkdS",
-	"nqeOXRnu+pUiJy8SksIfKeKJ51OWkDSnmqbGT4ZHGfHzw+mb172BOMTSLji2YIZB0oxs1ds32KwRUUAv",
-	"SQU+2pcDCXw8tqd2PYShgBjvbVbJVghdj3k2hrIUqDkBuTGmquoVKSTeDBz9kqnZpIpXn7xAvFVhf2oj",
-	"0/IirPbCX3NlfHnFdOpKk8jbUg4LNsFqUlgPS5sgc+ynjevW5bmtzs/TfazNCmPl0BKoSrO5t1kyMuFK",
-	"+Q50OGmk48RXPabFyEUqEg8R2/Opu6BVq2JZiW1TFVPKM33KKRPQttU8XUKnOgG9R2z03dXVwcqafSHl",
-	"QKhCXu9DdlMIlukGN+jJix5JscgNC5oyMGZTxGLZTkTSVviYY3ImyUgWhbzGEjOlE7t3qjdtJ8J9lRes",
-	"USzwYM7jMR7Z++c/AQKNyhdBhoz5lNUpQmzmNUTaYdV8C4EE6LAW6oqnu+vyoTSG5cooh3NzBGx3sTYK",
-	"C48f3YyypCEpzeaAQ+41uzuhB+GrxgOq/CuvolbQoQ4TTtWE3GX1NWZX+ry/dfn8n3vXX5fP2O5QPb3q",
-	"/7qVb092xO7UTRPNiWqeNcnZOt3tZ/fLrhE6araGK1QjK4u52jw7tyNKr3b+eLUWa0wFlvcYpfPv0xk0",
-	"Qt3qBif5nKUDkYy6nQMfNfoDcnHF9UJ/wEXJehJc97sOflQTWR0BCRanMpeQRKrg4vKBzuau9/OUCeBZ",
-	"qi18S3QjzGTU9/mETYasXIftxrxFY9yAWoEQIBKHw2jR9kKrY8pKJYWx8cBwUqCdFL8QEDkEM+g7rr+f",
-	"DS0bAAXTX3nbihIc1IE3zFw+H4ZQpX2Mbw8NRjJaFLbz7UVJhfZtTwailAUmaZBb4O2b0zMCh9lOfAmv",
-	"TbX7/2QF0dXEPw+/TfV84xu+5OKyLQJS7f2qztNskkYU5IhmY9Y9kkKXsnhgrHkouf79hWuQuAnYvfyW",
-	"Nzt9IyHfCNoEmuPJb9UfjYLrZsr6Sl7WRePqIuUTeywXZPdDhuRzJifNm6xvqZvspo11o3/ayYsgM/Je",
-	"Dpdb1T+YCz5TtEIOkaHl88UFYBiOhduNIkDSrzeSkEf73olVf5DDkFV1rSDOivuhBvjUCabVzo/ZvA/C",
-	"7HN7ROYttLpAIF9qcsx80vDwzUdPfnsvhx9bRdF3zEii3z+zwvK84gOnwsOJvAtOhfdwVNY6g5ueqB/k",
-	"cMGAwLP7BLCkm2Mq3B2Xdbe3NG1UazaZamxP3iPe39e9CMhTl/ObiIwvBEbxXg4tyTtWkgV9OwBhgYnO",
-	"AGLx64zNWG5+Us6gTV0FtICcxu8TaZEgtnn2ALF4gFis62Dpck4oGQGxwHqisOGhW1drNbzTXmiUKOII",
-	"bLYcatKmTE4LBgFZpESBAO4Vt1yYhbxAtolFn+uVff7vOouBk1htxNs1fEhU3LFZHimlsEudEFnknyJf",
-	"8VLKSwVF2kZXZ6ClCdU274DJCnunMZ+SISukuFAIuKDa/8JVdEJY2ZySgTVeVXgLgLzYbEwalNjYPIjP",
-	"fACXLuY6DrBKXDGGVTDhfDHVgeczKEYpZcEcZOoMITlY2uMVcf3sw1UDAd9ktCjsHRFE5GA2bgbQXf7A",
-	"9V2Hpu5ZwUVwhX3yyYjM5cwTOl0KeR3M9Su7TIkjmq8Fl6q2s5n7nDmMC8wupfmEixQE1EDAugOQwc7K",
-	"7ADsm0PgwoQISVKMrpzzXFmyWyGxB8vcPM8sPsu7XBB5LTBFNBDVo/HO5uHxAvtCykuzjbb7fZyZMjMF",
-	"JBG+TjJTrCQ7/f4BmcjSl9hj3ZOWsjuhYt41t5lN47mmwzxHAfUnSzLhpA/z/L6zS3a1Wyw9l1XFbX+H",
-	"dupDKughFXQ3JaoovajTL8O5hVmgckM5dZu0kP34yW/4j6X8u8ciRw2E136lHHBSeYhATajWCjHNeQOF",
-	"YB1D0Im2k1MyEDkvGaJxS0dyjx4o/CaxrQOgKNS3xsHbATg3vWRsmh6Q9Lvjs4GAmeG3/5drFjWc/zUF",
-	"uBxMYQID4mUIqAifgeMF8KbXJUJqMgSpP5FX5pJjUChWZyKQ1nwD91cM6YRPanraUvEBqDalmeZXnheQ",
-	"FoXr3q4qo8DqUkgI0JiCc8+ED1SPHBplCY3csakLFPHCeAfCInSDbvC3UbjRElfzpBtquB8Zm57BO1uT",
-	"DfmdfQ9/+sbkvy8/Gbarg/2Y414wesUWHIcbCDX4hhUjb1a0xfT9Dv3Ebmib3eHsjYeI9WeOWE/cRriB",
-	"L7qRcMP9sIIK+NAIbMda5h0lqMttWKpN7YQ09WgZoINzVqnagWAfMsZyTwUBt11Loe4TDcUbTmN7ZYdK",
-	"dZXaXqq4aA5hY8dovKC/BsIpMJdDuhv9ZZajTYEhUewdKLDPTnyLc/g8xLfLhZ8jvg2E4J+YuPbBw/pS",
-	"6Gq9U2PE421cKjllgk55zx2aNisEIKo007e1Qyry97eleYjm5j4YqLDhCYQ0xU7kmykTh29PyE6v39vp",
-	"4dqwbFZyPe/s/+OXpsq0gKhsNjFDqxYJiOSZyFjnl2odwoVb4la+CJyemv+I8r5AojaLyuqRk8qrTJxH",
-	"CUz0zhdVWk4BcsjFRYLc7tjvxbNhuFZ1C/1fQGlMZMmQMKOcCdtcjQ3HEGW25VnmstGsNJpuILDCBBuu",
-	"OewYRZIh557ljkZjSLPLi9Kc/h45wb6wISOHuZxyQaDeMCCnn9tO0832NFyRSzbVQEq0Q+aMlipK7Qkr",
-	"/KZuXTeU26KgboTxoVx2KeIsk2LEy0knWRIvC+Bnz/r9pDPhwsPR1qkh227virPwAtrX/kvP+vzhpa5t",
-	"hXMjpy/8ZnVznMau/2RGT+05LaZPOPKHzOPdOnPNrZSApJ8WVFRtv2aKXrDN91jl8lm3LeY0LJeun9cZ",
-	"CMf2eVyCdU6HcwwWTskfxz14MN7vnHMNUGl3pUZipusTXVKhRqxs7/x8IoBeU2k2TUiqZVqVN7qIB9A+",
-	"jEo5SYMIhZJVZKVm+dLims4VGVM1EO4WS4MpuQTT/MAZxJiuWMy62CH4+I0n0g9CRDC4DYJEMYvzzK7Z",
-	"GwjrjPn0E0dTovDJTyBI3XTc/L6s0ArwvMJeecgrPwjOiOCsPPvfOtZfNl7+x5qf7/a2jcmOObS/cIHd",
-	"FSHzuAhFw2tJLOQna5ndiwGCD4ucoSNHqSxnxqN/sNA/qYX+lTXIXVTG2Oo3Nc7drqviUG0o2kOBBGIA",
-	"BHXUFSVTclZmTBGjH22WfiyV2QTJ4m5955+ycscCN81YT4pNOWmCYa4TlmPk8O0JKYOBLQvN+c+e/Dbi",
-	"BVtaAOUn+y0v2Kq40WtjjtmCAehuX6Mg8o/tvVcuhjSlelyFkEb4jLXiR093Nw8fRV/Pe3pFcRLLX5Jl",
-	"GpoWlIsNX+eZX4/NswQr3j2FG7tF32QXuIjpCiY/WhRkWMprZTHnSC43lzMwD9EaJcacHckSLpaAGy1r",
-	"hx2oOwA/CR1A9UBMpNJku+/jtvtexZhbGvOWObwRtgRxjPLmNjl0WGkhOzt18/pdI9ntLFZD2d0CPuir",
-	"+7GPAOeOG/xa+NVvrUX1p2zx4D1hIu/Somj3LAFyB88KoXZwyOqHC4k1jT92bjkUU8cpidyGro4c4OGY",
-	"ZlA9S1SJVFmQHmEiZ0EuJSukbUcLNIqOrnJRKx6L/LAobnzy7sl/c+PD0d638xY8neWtPtwMcVHNV/Hg",
-	"0j24dDcWWccir2vmQHCtKap+s/9aihCGvjRSXnIGWVjl0rAhFDhxBLiB4GkTM+QYYU81algr0LDUxpgh",
-	"cqajAsmet7VYa+BMPiDyvuD9C83d196/myogu1dqReYY6VzKU2MjlCu8ojdI8BuC37lCa9gh4MkKJF3N",
-	"j5qpcg0q12Z23gPhN6JxTX5fVjO8kDVaeMDLaHJXIiP0gyF910Whxil1K95iJduzVovz4GdrsFVaJu92",
-	"vsqgFlFIbXkj4TFA9uvwQNh9TJNcYttg6Lnba2GMhJ32J6vjgzl/Hp5IeLTxck7hZbeZz/iePT8k7owH",
-	"hsgHW/8PyhDpRet6srSR58ZPn2CKd3kk4icoA+CK8JHH4I+pIgWjlywHm74qFidQK46BQmiFfFgUTrvW",
-	"8Jl1x4ADw4X5eFqyKy5nyv9IjkgpNeBDcNAx7h0zi8OiaDPKvowYBI7OD/a+gxDh49cIQrjsv1v0B8H0",
-	"IJhW84xiTY6XTS450YLR2Vhe/Qb/XRmJwGe3BiJ6LThpZ9itDho45PFD2OBLYLa9mSpsRw637IM7FsVL",
-	"DdnKQQ2N2Yfd9nnLRjfeajerGYXt4TgKl0GPb+aJfmLMMQzq84CNl54rhzK2YbU/d/Xhg/nzSfDId+WX",
-	"WTvnifOGutYbWmb4vG16Tuu4W1KwIDANKeKZcsRnVeIFomw2d4w1am1emBsFHMVTO+p1TCoMlS8+lfsH",
-	"Pmi/z21rAQdcxEG/hQ12U83YcmAwVLA5KXBN5baGmwW7Xh1yjpycqueRXz0pWIJxEuAVqg4WgKlSecXK",
-	"gk7PbT40rUoG5nJm6X+mBc0Y4RqdrusxK1mPvIHUkXsMdL+Et1SrL6UKyl/Nf4dsJEu2X3W3rBqwFlLp",
-	"pHoerCxcBGs9EEAn2COHmgCia8/vCFoy9yANTVYPSPri+OXx2TH5z//xvxeEWmpjDQpZEsMlUj3ouGpk",
-	"a2LD9phFdoF7G3VCoogoMxEM+25C9p/SYMJxfhaDaePYenUM7i6+/vGB3uHBIrtTlVXJK9fvd3R7+8zx",
-	"ASzFBvzsLvpdw1DtLFan1N2aPCTV7yepXq13S0rdb9LahnafrkirH1cdt5UxYWiWyRKxWJKcaipyWubE",
-	"bXHXUd01BX/75vTMETal9oldnqfkEej2sI26ZzQ2Bg/GjW2/hcdJ9VvNJ0xpOplaGif/heIXgupZyVLL",
-	"gTyU+dy1a09hFq43uX/ScK6ZWnyeL7Dc/vChsoAsKG27X7UQx/IgYzapWWYkY4+8Y4jfwRUztgj273ZM",
-	"ktgs0zWS4KpyxHoD8S0yibivlev9vUdUQvYIlIru9PG/22RsPhsnZKsP/79r/n8b/m0WZnuXjMmjf/1/",
-	"W/3/8/FAVM3OQ3PqoOpMbhw/rsjXe2RMduBRQYN0SwN9CATHsiR7/R1YjoFIge6+e2guTQn7oD1U/5py",
-	"nQAZt/z/2bu637aNJP6vLPKSFqBtJU17B/vJ6LVIgbuiiNO7PhgQV+JY3oTeFbiUHTe+//0wH/tBiZQU",
-	"R0pyjR7ayBK5n7Pztb+ZUVpVmhIzy2ax5spJk7168WxEpSboyyttatqSS3tlbgFf9FRnojIkd6pTDhGS",
-	"NGgV1OYWGgNega1S3mwmwEAcx+FlClZFMr60koJ6KQ6JkVbhaAgsWrJoNg0OCPmZu1KuqUKebkoTQ5k8",
-	"Ubc9vrS4z7+/+qe6WXjU9dXL169/uwhJy64drTbvxWJSm6lirgBtgd+jdFYvXnyHK0IxSM9Gz18g7VAt",
-	"jUtL1cCgyqhWSs0bZ48v7aU9z/OisSXSNmbKri7l3Q1EbVlQMDfaUgxU5COh2v5ythvOoZOqpeu6Dm1R",
-	"1wwiR1XOp60Q4SNXP6ZRZaVbXRJ8XRIW4cBShrZSfVOmmmX4RXFpy05J+KosVPnGTfgTGkgyVP6Ck+PK",
-	"WbtzTRXunXBo357iUB/os3pQOBj1cGkfjo6O6D/8rQx16BkqV6oHVdJxoER4YQGf+mCJUIEznrKbcw7Z",
-	"Tjvia6R22MKS+v+h0cF2zuI8091ZBQ1tf0iH19slu4U6XZ5uO9zK+jGeqisjDXDapPKMidgj3emaWvOF",
-	"KunfULoehO2F98WiXB2cbO+kQWqlXqaugjhNosBClW7iobkF2vHweUyMF7+Bd3NA0sbPV+bdNiOkDguW",
-	"U9GEYXofGiMKHbdohweJXXff7pAr5Xfit1eomLZzmaLLqcb/e2iMrss4Afzg2jETTaFKsfnpB9nIMbJ3",
-	"b5wNS1FS7+O5blpui+ThjfHe2Nk4tGtQF77vTqEB1Cdo3FFiDs6R0lJRKYTeWXLWKj/WtGvXbtH4cQ1X",
-	"9Bey+PiHXrRuTD2XZzhB7Z3F72/Q7phBkPq04Khr4o5WUIeSCPSmrhP36Wx9EMlUsah/0itzGtw4+VWm",
-	"lI27ZxV1PeZ6MNRWts1ITLgE0GpTL72JG6ftFB7xKgmJsTgnuq+u9gHbPEjT2OZBpuecca6j8EjXPeSb",
-	"7b78eiQcrwzuqcC9rvVtyg6aKswFt1u2eepOe2ahUPUNPFvrfNw82rVrzo97aMfaG+QR6diw0PjxXFWm",
-	"Yp3QWOOvEzsX1x+K67mraxTvogpKF5EX9YokWkaRKHNjLVTlGbsjKRIzKxkqTFp7xc8VoqI2yfOvRboF",
-	"RPrqEDZKs2V2kV7tlUrDj2+m42xrj9ltuPR44qGJnCIV0qgzxWOozcGmNjfwFu7HlbuztdNVt52Bl9+4",
-	"yTEqz4GZop4SBQ6VJFumQxzQwgojSu1lTHCq45F54yakm/uw66dK5wfkqadHfKsbURlZk3cNCUqeeThr",
-	"Z2wTot7LCikKVXkkzaYCXY1raFsI3HSbOS2vDmp5XbXwLJE3GgH3ReaCz5MjppE00DZmYAw77zAYH70n",
-	"Fs0AkiKkTNMnyyYKrUG0wMulxrY+e2dIZ9MG2rHAJZdb2uYohmdXWlJlsCPH8hvlqFzuY+khYu/xOIXP",
-	"3GtCGoZrg25TDciqy9thD2iraAVoKZNFQGIAV5NHhjK6jnTFNf1WliSaiQ/xjKtvypmzwOSA0gHP5bdF",
-	"/DyO/UDTOFLLZDWLsClLvbTgWZUMOs0ZMeE+KkJrLtjMMRYhpB4VO0xPBBYE9VXfjQdDhMVB85WFKcis",
-	"P0+ggnS++Tol7HAKVjAza+zsELRwwAb/lYMWAuFv76oeuH05eS+f1iKBf42pmiPrFKc2C4XgU2QlgX+t",
-	"GjefQzWEEE5c9YAR/j/KNvx4yhsGCQ+Sws5v4DaIkQNU+IusMPPBFPc4rLDQyDJauEstPxuoK9/1iXlO",
-	"w6Dv1SLU6j9WF9Amw4SqdjYLLqFJ36EpJCpzVGIYBTRQUOWxWuieIcoyrM8DUt5wqgNMOVgPB6DyQRfb",
-	"R9WT3etiJ+lydht4zD/S03vHyRTvezNj8MVYJyvGFidXBn5/wW9TpoweLHN2Ve2usktUgouixdVN7TF4",
-	"jzSQ1YNstjUJEj88JeJHs7SwMJshQ2ltlkFDAQpx0GA+N8wo36OPBBo9WqPZitmcvA++wbXpTJeI9Mmn",
-	"Ow//Me31udD1kNgPUzjQ/WfX3MNWsH+ugxT7hLS/heNVxvmok3IS/esfHizx+FEOgQ4vIoxMkIQpWolc",
-	"NQ14aD0ZuFFAELyugzFEa8bHK41CeXdpBXlGHvSGgV0VtDBtVbXg4w2UoTZueoBR+dbUtZpA8hBV+LV0",
-	"D9WlzSPKe2siS5u7csUP1MTaB8faxKUKxRcqO6uc/3WXcf4KwiOFcpS2fMR3aXd8SJRksjrIE5IzGklo",
-	"TVe8ETfcjeTaFPUox+gQ9/iVxD1+hF95L0rxboT6oJiOqaAYKq6tcotWz4Bg8NxxKMu8sPH6XmT6BNo7",
-	"ABsu6vleXlAE7oqhxjKRp17eEWhxyIxJN/rSAT2QwzojlCHXCRhIfWk54hl8sMMJaX13DXwHHy9kdcKd",
-	"Y6cUWiioqHsgRLxk0Y6zjQntn42K0Wgk7RfK1VW0mM5U6wgWbewCCtXAHDjdIE9K1sNDqwSkzkh51DFk",
-	"gbbRL15pO4MvNcYxDpZHuZXL9fkeege/qNvNya9Yu8lM4OND+emDI3ZPKpGwJGOVVq25AdXISd6ZgsQ4",
-	"LlGP9iMafnYNhSC5ReOL3PeZlQohdjdxhNcnGdothBesNDLS/J1pp9eBIVJ9M7sS3p5SXZiZXY1q33Vs",
-	"uuqGpg/Emnd0wD0YfaMvALB0iAA/mIE7i8nex1VUC35PjI5dVcGMzQPNlhGfnZQ7+HSAZIfjlEU5Hqtf",
-	"yORjvCd5m1b5y2vw7V/ImRQg58n1fXAmHbjIZi6CJxBVJbSvHu9LQpr7c809Nf66R9n7EnTdXg8dDdke",
-	"CuddWGvsbH0pwB+vYfpW4ZQs+LwwxjV3w2Vd5o2b1HDjT95PXdWp/dczAj0L8UFWEdL9qQ8xFLWxb71q",
-	"XU/tlXdUI+837mhTdQzsJzZN8SB9V+JH8M74dqBsIL71ycsGfnxVx12XAqSbE1x7y1FfnOqE1nZNKUAK",
-	"ixw+A6/455VN1HXt7n66mbf3/9b1AsKar1YQpHjxEL8+1w0X1ewDM9xCM3F+EM/w/aeFMwyfTVqS44yH",
-	"7bm/cxUom9YP+cEi8UXJotBhF7518/mW/AL33wwyjOUaPRPQDTRUoqdYrdgDzW2gj0VTPzl9ckI6hjS7",
-	"4oXniEOKBmWrgnMSVHlkGlGLEIhkHXiyirX5NbWhFceth9AasvP4QPyZ8q3FbAgLD3kPMfKrr5fz6RTm",
-	"BMtzzVtyXRLYlhBAWSNv3KTv7V8IyDM0t/zrvq5jDZXsnTYVSF96OoYTxWJb+XsUbdTz2k+2mjtjW6/y",
-	"C9PozRQDfn0uGL6RDWlYtA1ZWLLuo3heHQGlzdN1DSgN8iwdBS01V5+WJAahaHDWcifDeM+yUNGlpz6U",
-	"GOXBelCR5aFRi1MM5aU4UlanKkwBMxZKTa12wueYOR6HW9ZOV2qia22n5CymBAzYoWvyXZFD17coaCO4",
-	"6eKGUvHgjiYu70P9ZOLzeXuJ0f+X9KA8axVrTIPVHi4AxOUt20rzCCZOBmU73kq6x3w/p2vy/cgVf24H",
-	"JCUAbtstSl6x3bBCaEemWqsd9NS8WpqESWWNYxIfq3635l1eEjMO99nffnj+3Wj099Fow8BiXqNtxmds",
-	"CzOq/r8ywIu5nsKRB9yKloLhJS2SLyjEO0bpstOLze5TVd4+K/gKZqI9/PAC5/jyX+c/Hl28PH/+/Q/K",
-	"3ULDWZrCOPnk4eku1BtnkB1M7tUcGuOqJNeHphuH9UHbsafLCGJLW91B/PFHTx1xEQXH6tzeSwIhFgSc",
-	"fUeMd3KBj/qVaxBuiy/MyK/5esAtsOI0Zr4cb9HR4P1fAAAA//8=",
+	"7P3rdhu3tieOvgoOu8eIvbtIU9fY0ljjDEV2EiW+bUtZWb0Wc1RgFSjCKgJMAZTM5Pg/+lM/QD9E7/fY",
+	"j7Kf5D8wJ4BCFVG8SLLsJFofVixWFe6Y9/mbv3cyOZlKwYRWnYPfO1Na0gnTrIS/jlmp+YhnVLOT5+aH",
+	"nKms5FPNpegcdE6eEzkilGTVa71O0mEf6GRasM5BJyv1eX/r8tlve9dfl0/Z7lDtX/V/3cq3Jztid9pJ",
+	"Otw0M6V63Ek6gk7gm6qxTtIp2a8zXrK8c6DLGUs6KhuzCTVDmdAPL5m40OPOwVZ/ezfpTLjwPyQdPZ+a",
+	"1pQuubjofPyYdI6lECwzQ182l+evT0nm32xMR4rNp+PbuuPZzEoly8V5pIJ90OcZPE3NlPSYkWnJrric",
+	"KTKlF6xHTjThilzRgudEimJORrKE9xSdMDLihdl/QkVOZJmzsudm9uuMlfNgajiElmls93efxgb+nBXs",
+	"gprRvmOj+D6UxPSA+5H71+t7Yf/Vy+QkvvDVh3e78M9Zwa9YOV92iHL7Tn3IeXG18fFxLd3xHOSE8jXX",
+	"H17ddO3hozseczl/NxORA29aTkk2ZtmlIswslh5zcUH0mGo41WYQTGn7SkK4yIpZjq8wMi2o+EqRgk+4",
+	"Vgmc+mxMxQVTAyEkNHVAtvu7ZMKoUIutXstZkRM1yzLG8kMi9ZiV11wx+5KaSqGYuW9cKzIt5bBgk95A",
+	"pCc5m0ylZiKbd39k8xReuRCyZHlvIFquXF7Oz8uZqN05u1RDKQtGBaxV0PaPbB7Z5JwJQ2SZmQ9XJKNF",
+	"kRAlcXYl06V5lEsipPlzyqgmXB+QLaIl2d7bI1dc8WHByNHp8cmJWa+SZoZoJAOhZtmYUEUo+emnk+c9",
+	"8q0syfYuGctZqZKKypguyTXX4+qnSzaH5fc/aHnJhDmOM8XKgSiZnpWwBYZIlUpXy0svKBcJtldb2Xds",
+	"WtA5yw8IHhPTPiWCXZP0HW5g9yRPewNxJGDnyITpscwTYg50QoYynydmBDgUN4Ld7W2S8qCbSzbvlmym",
+	"WJ72yM9jXrBqlAMBczXbK8wBuCiZsisRHo/d/rN6m1x03dupndk7pst592ikWWnG/M5+rvAxJXsfPhCl",
+	"qZ7Zg1yy98h7FBmykSxxVDAcpWmpWU4e7fb7CdntbyVkd2vH/N9eMhC7288SQsmEK2XuicrklJkmCRfI",
+	"NszCPE4ILRmcEaXNuU3IkGV0puA3uIPXVNnbZA91RUSesv7Os6+fsu5uP9/r7u7keXeYPdvp7j99tkv3",
+	"vh4929nedbdgzGjOyuoaNO5O7TpMqdasNF/9//71/+n+P7/8vpVs7+19/O+dGFE5Gb2iOhsv3pB3sNNk",
+	"d2ubcOShcmjWkoyrGRHFRcbwBr04oxe91uGOuthNCwHc29qOD+61FMwPsK1p89LN2hdXXNMVAhFsuX2t",
+	"zgW42JydVW3dLXP4QQ6X8eP3clgf+3s53Hjs7+Xwbgf9I2PTM0NXVISrXTI2TYn5fyR4hgR+pZAOWS6E",
+	"nKdiOENDUK7kJcvbJDb8unZMmJhNOgf/6pieOr/EhvnScMbFEb6iH/hkNiFiNhmy0qwz3hBFpqxEQbNl",
+	"FMBqa4PI2YjOCt052OsnZh1Nw0aC7MMi4l/VEnKh2QUrYXCvmOm9VZLBqzuBl75SsIhIzseMl+Q7rr+f",
+	"DUkhL5oSjsy0zKiOHwRs7m7PAvCpzPy1MI83RkJH+m/Z/9+Alx0Qf0UtbbLTRd45n7LwmAwZiNKG5ANX",
+	"MlrAQOSSKSDgmZwJDXrATPBfZ0wwpTwzrolITTqey8kaV6lxBEo/3ZZV219jzU6ZUiu0OYWv1DdXMbXx",
+	"5bcN3e2mw+VfNny4r/XBa3m58eChmbsd+s80RhO+l0VeF2xmQvMi5J9Wtk4I1WQilba6J1ckn5XAGYyY",
+	"dD2WBSOKZVLkKiFOpky395QRsFDMC1lfmix2lfPRyCiyo1JO8CoAlyZnRgYqGcjAFAQz0AxYjmJkKCq5",
+	"ebSRsmvaoGSB9PHoX1vdZ7/8//+11d375V9988/9/mMVl0N+ZsOxlJfLzsI1vlI/DdfjzU+Dbeguz8NH",
+	"05aVRc3n39DcStfmr0wKzQT8k06nBc9gm59YXeh/vFcS1Lqq9/9eGnre+W9PKtvUE3yqnrzFr7DTJkcq",
+	"RrKcsNzpZr0Omn1GBc/udSSuTyuXC8I+cKWNQIxHMzEHXDFDwFEtSN0L5zxPYdht6m47N2hVSnvkdUQc",
+	"N528uGJCv/gwxUNwf+tjbqCZuyDpS6p0F8bRPXkOSrAscmZIAhUwpUJewFi/leWQ5zkT9z1Qr4WWhiYV",
+	"NLs0yq1VibR/gStDLXTJM8NjtUTBzNpPrL4XMlL8gGZjozfJ0jTJLwTLu1w4YQ8UtUxOmKVh1OqoimsG",
+	"a3IiDLGhxYuyRFvgfa2L65gw07OzKBbywqhFXqtP7XE0hxoVUq7NrGao8aJxwehZ9ji+lvpbORP3fhRl",
+	"eUEF/w25j1HwhESWg7cVxva2BGbEzTvfUl7c/4VZooAy4Gxwn5yuiVTkTMqXtLxg9z3WoczncCJM5/Yy",
+	"b5FX/Bs3qldUzC2LUPc6OCnJhIq5o5TqEMxdc2KteppPGKxjaGqBo5vCe+dUp4YFox4OQ39HNWvRkc6A",
+	"JBsCYKivuc6qzr8HnfDsDTqH5d/6h/pvWzEDX6gtuC67b2XBs3m8ZyQzj/KSjnSXMz3qjrWe0invllQz",
+	"eNq183i8Yli//m2r3z+8/tt+f9XIqmVbHNQpynO9WBuVUmea+UnQmR7Lkv92//fMk3Nr/TKS5aWQ1yIh",
+	"DFkl0Gurajt10qkacD/te42D8vPPP3ePZnps5E5wby1anb49Jvtf7/XJf/7HTm/pSttFuqK8oMPiXu/3",
+	"EXFyI5nSEgj/rBqJvU/NO3JXx2Jayowpdd9zPrFmzytazJg6JCnwPZWSgivtLNKsMJOAYarZdCpLzfJX",
+	"LOf0DObyeSiwYbJp2JvpxTCHj261YYOOMh3zJpqW8CZaSwP1btFpKaes1Bwlfp4vM8AYecZb0Q8rd+Nc",
+	"aTZJ0DNCS72hptu4E0mHTxcHcVxwJjSheV4ypdyADCk+JHSozDMuCDMCaIM2b/d3ev3e1tZO71msM203",
+	"tbFg8ylznVCzptCmtbGZZTBNWXUcpx83ulWq2b/waWKWuHoVhQEzjqNZzvULoct5TFkw/CeTZe7HNJ0y",
+	"kXfB6wuSdXMjcYMjTaH0AWYlww6vWNmwqVpP4WyaU83y2JJRd8iWnWs8ieZtRy1ojmIXLd4GQ0WVNTpI",
+	"+BL3GQSl2jh/79CZluclE+y6czCihWIfk46YFZaQYrsLy4xGgRsNJ3S9rBqPaWad4WQlM6t8TmNSB5/4",
+	"MwgHu3mut/e7W1vd7e2z/rODnf5Bv//PTtIxqrNprWO2r2vkoNgW5kxTXqjN1uHbWYm6EH5shrNygoZJ",
+	"6vn5crri5PON7JELc7Jdrb7QLd2hq3uRGi0dOhMgdQq4mYYARnaKXekNp1IpXMv6Br0SDGKgixm17JCw",
+	"yVTPCR8Z5QdeyHleH07Jft1oOA0yxg1NCM6toweJozn1nQiPgL9+jipUB7E25+X08SVXkdtyBL4KszRm",
+	"SzjzPCJKHnOqaRtxtF9yVXk/NJuolQSvIuCerXRoWVL4e0zV+cRSnnqnP48Z3CpnFYBpjGRRyGu4Ys24",
+	"gKQThAbFWX3aiBsyH0C7h8RcWCKtSYYq7ecYHNf5D+XJe8lfvT+av+b9D69O+/NX/Idnvek/tiftd77l",
+	"uMBKB/OvDz+209/MiksX2aLAnbTo1TW/g69KsCC0pb7Hmcwjy32qzdiJeeiWx7vX6+sg6IR1+XT1jN0p",
+	"jhjSZxMquiWjOXSq2YcGaTgS5OStl2qsnOeidSB8p7dW/0i9DDUvijejzsG/lp9VXN7Ox19iIic2Zo8K",
+	"H9nlQTWoPhJDdEGAjlApK2mjOF25Cbb6a1+ob82naBL7CO7EE/xqq794vXAY51pqGtmG1963yRvDCmOI",
+	"JAY8gC5giKnw6kFtz7YCZ2Z/0ZmZdEb8Q8ylck20JCP+gfDGGThlEMyy6Z5zkbMPsYXP2Qcz+MCOnGCY",
+	"iJkm1aRf6z46hYKLyNV5yQVzLR+f/r3e6pY9MEYp+OH0zetaJ9ut8wk6Rb/Gwt5BLCO6fljlEWiPY1tY",
+	"KIykaSe82p95MKzTPGd5Qmhhru0cTf7WPmAeh7fBKQSWG8KgjCIJ3GxkWPJqrQC30S65XQQ/5qSSS4Ca",
+	"eUqDp8xfv8YFWE5Vl0h9IEY3aYL9yhxfmucRXlq1Wv/wp6n5Zq/fd9bzta8+dnkMy1q//Hs2mMDRgiYp",
+	"aHIfO7YVK7Kc0Sj03A1nxSWBrY6qzu4QLKE+cLTCxfBnePfZ09iVaBFTQB0EFjj1ronE3UyI9a1Ym78v",
+	"ay38Au+NiDL2jC+ZZ+5OjJFNGxepSUsXJ+2uzpIO3CWMrmU8wiQik6x1bavzcnx09C0XeTS4I6Qlx0dH",
+	"VltXYewtoUakA4nl+MhcDK7UjKErpYqVJ4/efXtMnu7vPUuI/dfXjyPqfZ7HTit2GoSLYJ84qtoi/Suk",
+	"mj0Yc9+OaNApmFZMZOV8qnuyvBh0zHr489NiQqkOCC04jdNbqz4fvz569cI6w9KRnAmjSKRkKrnQQGZE",
+	"Tq79224taenk12uux3KmbTuN4H5Ke25qgul1OCksUuzA1XeVZFTgEsXF8oy2cC97F4+P3BXNpBjxi1nJ",
+	"chA26hMIFj/GzeJSbSovUxfhGI40DGROM0q7I3C/qjTBPwspL2fT7gg8YSl5ZL/Hw4O3LCAqWsrHwAjT",
+	"kilZXLGyOxPg/DTrm5JH1sL+eGFLXL9Rvf3DFC7z4qxe2Cdor21IzsE9wxNvWKcijbMLwxVShHtWdR0V",
+	"1V58oJkmSrMptjviH5iy+RcY9l0fSA5uYvP8NynYAdnoYsUGZS9EXLczs0xCmQV8zlNaMuHjEfyNmU6L",
+	"efPOVNRpmRS1WvyEuBsvA9RlUDPdMpRoVXUJGmSosSSbURo5VKy8il9dqiEJyHmmDwIVxNr/zZi29/bC",
+	"uHei2JSWhiuQ4Zykh8Q6vEGL9uxnZA1h2EzrMjZ3f3rJHWmK77ybzjmE8S1jgO5NO4SViox7P12H/cLh",
+	"aPOCwsNwMRNgcvbP+nISQxoa+922HBvtu5pNJjRmKT8dy1KT4LcqdSpydc8WuXWwfZ5hF3MbBHJ8pDzj",
+	"7q00lGVGxnC8xQvwwb0JrrpjmtXyJ8Djq6kGh33hoAQ0FGlaVHwJEvIWrWeWX+Q1WcTRDCOjXLJ5ROa9",
+	"H5a3hpE8lMvvykYO5GuJDdYsSyyvanPT9YiLC1ZOSy70uRrT7b39yNH+/qi7vbfvlvb5i3dmbc3pKjOq",
+	"GBmzDzRnGZ/Qoj6cZ6On+3n/6dbTp7vZ1/n+3jO6PWKU9rO9PZr3t/boznC0O9oabg/7w6fb21m+tZfv",
+	"Z1t7w/6o36f9p7EBj6k6v4ylJIUi07TkV+YYXTJwYWJyCTFyHQZvmt+biadWeAVFe1rQzNAvNRAlm0hD",
+	"7nb6JKdzFbiG7GsTYH9GRx8ze+KCRtGRrwx/5NmYXbHSDAgDqAciKs2tML3fOFV2kZECs4x4POVkIoVP",
+	"4TO9mlchAqWt9xdfx3q4ZJVXZJny9yObg4vb2mJU/G4rf6WrUSSEKnLULeiQFXUtfyUpF1Kf03hAAUQ0",
+	"zhdu9Nfd/nZ3u29u9Pazg71n699o01flAFywC5c+9B6MhFzPjX7NZX6HREVCf+q8ZFdcRT20YMBvvpbW",
+	"6Q3eEo4XBWRzlpORLHvkCCkCqJk+9hI/+kqFuY8cQ9AYLQtu3scOm1Y7Pyku9P5uJyYvTEs54kWMpxy/",
+	"ekHs08qabGRxe7/BNNGwCHSU4eAFRz63Ugp1ROJ8OF/zurrcSEdcdDU0u542WRKeb3i51xjvlcQAjvOS",
+	"URXb/5/HczcSG5sULp4Oc4OCVZtNWalYvu6qQRNRhvqzo5/HR66r2iK1DmGTa7FyhIqVPGbJf7ma3fV3",
+	"6dZwO9vJd9neaL//9dbT7Wc7dHe4l+3nX7Ono2f9re31nJyVAOAIoh+YJ9sJinnuEgTEtkZuQjoXZfcV",
+	"S43QiNqOxQ5R/SLUJKYVouAqZ2pwc9S9uFFDMfXBj3obP2qwku/g+Gxo938HZ6uyJLtDlzj7HAp60hHL",
+	"mGBUPy4VyVt2At75nnAEAZ2vJRlGB/0GDFWYGt5UZezPII7ao8nRsJPNypIJXftiQcCPJOiHG2QnF90J",
+	"F3Eet+VTNbVpf7Qy5mtVSwHH0MQP4F6joTbbDPuabBjchDrwVx7TgOQymxlpGi3RXz/tf/04qZkWIdSk",
+	"Taf+3fvCoWWQAUBXLQna1isNuiH4Vwlkldmo8oQd7PYrT+WsFAec6dEBwNyoAzPrA/CAHTjPgIdGKAMq",
+	"EoQl3cjmeG466mZjWhRMXLBe3dbz+ujVC7L/4XLnau/XbfH19a5+Wm5Nn0367/fHOxd7o+18V9GeaaKX",
+	"Z1eUqu4VK/loDp9/Kusk+tAqqzt+VIGqoHUu2r0ha+c2pW5lgBrQQHi5R15LsLxRoa4xaQCkTYxQsnlB",
+	"dyhRT5hS9ILdIPjitbRrQjVZsrVkznR0gZYqSej7srgK4AFDqy2YyfhkKktNhUYdtAphhbAtUPkcZTLX",
+	"DdVlZGsYuQAt06Gc6QBGA7disjarNQM9xevVCLCIRFggtzEbvPIsAJukMy0nVPPMnoo7VKFajb5v6lbR",
+	"msn3jmy95Ah3ypnGaPzavf7H8zevjk5ef8FW3rj2EYRHNXQfCIeyuRQ3DbPwqVeQl4HXygVRGOZkzoDh",
+	"6p2kY11JkQCKtpjtI2CjmEBZEbhk0VYhS2CvEKprtQc7huevT9+Zq9ppSE/40zv84I04K2l2uXbAt4/l",
+	"8MK6I1kxWeH569MK4SwyySxjCmMxgMiOpdJJzVBbpUSr1iCF+zalum6Xa+m19AIb2IofLsRMzVS5qZlt",
+	"uT3vplBxca6pwbCxHtPUC/FMd6pJw3gM712XhVNxYTHD0BVhdZ0g+h3tpp9uyMsCwWRJpkwazlzr/23J",
+	"J7ScI+tEeXM5jVoafRRewYpB4sfnbbGeP4/nmA0Dr/mcHXmZ1ixMXC36oIJRk5znVmRQUymArpt1Wysk",
+	"cB0jb21yztxrkz02OSJ3Rh1ilhdnQGkEw9V3YOGuNQ57jew0QtaDCa8kwjYMbTPl+SggKa2RcwGpXmfb",
+	"grfv8pbUwB77KzAibnzI4rzR7nC4ECv3Y6XJyr95PxarOsd+sFndxmYVI71Lwv9rTPSApDa824dCOQnJ",
+	"hjJZlao6bEba8NhJU1ZOuCbXFhlyDjrWSJYJSWtRTkjHG3Q6lCIBlMUOBSRZ/3FUml28LIvhXeUo297a",
+	"2U8PCK1xCzBr5XNBJzwjSNQC1RORKPCls9OT7yoEnm9OXgNA6I9mCs9fn4bDt32tHutP0N+GhPEYgYOs",
+	"47cSu8i3qNjW9GZQtZSmczITHvAEKFTYz9afgK5+bLkM9Zlsss7hKcfbAEmf/igt0sZLNj+nxYUsuR5P",
+	"aqbWznhCs653VTQor/vE9WOOmosXcYeq3oD7a29rO3rMzEiW7EOsnyr6AmxrjfXf21vJ10yfimUl09HU",
+	"9pLpZr9GNhtSxfZ3G0rD9t/fZ5O/91/+43XxP3d+KPLjrd/++fPr+T//8e/aPzs7+vDq/au/1ccJCI8r",
+	"xmnPVyTDRGkbLVA286Sniwc0cZxgOhsWPCMIBcOsMglodFM8amQqmzndQm2FFrKDvZ36PHbWkCN+kyJm",
+	"Pfun+Rmxw3g29qFZGRVkyJw+mJDh3Cb3GWKiyYTqhUizMKAxjC7bDBRrwTC2fvKBpwT+ONdOmVuCFj5o",
+	"FiIm5piPiKGRnrst3uTVd8e0shC1sWZKTWOa0NmSScTlNdznJhdYU147KgqYgWUXsPsJUQDVYI6GS6Ja",
+	"V36Dtf64KpfEDCU6zwqiPLJfcOes+0nT8oJpF0ADAgJa4c1kAH4JMxHM4S9YlToAfhOu0XIFAVFTLgSk",
+	"KYk8RL6TImMJGctriHEChByXjAFoTTbcqRnFN1Nsg+RBP91j+HAxi9CGMHBFhiVCRaDo6ULRo5mEnzfK",
+	"b6UttpbTgmu50h7rAwjUGhbZ6uWYoUq1jkEWuaGAYJQJ8yz7PXIUmtIWgM2UnDDf5AUz6o8ogKwq1iCl",
+	"KyIaN4rdXW6Ia6sTkBcXNzHE3cB9dd92rSqon4uKGpMjcs2LPKNljre/vjjOO23ED0/t1s6IXNOXYzoA",
+	"9RFebYRwcUUMQchnBcvRPxU5nSDIe1RORa5ZUSQQFU4oWqvldWXf+kTLjqSyXfnmqGKowKcTRtlZ2htX",
+	"x1E8WclhgloZ8L61JrL1PzzVNiDmSzPVWbnGLoRfbTfBxHKXxfvYPIY1Ctigyxta7xoMKmqqDUuSVJyq",
+	"FmxxA0gBwBYrKDdqN9UkdaBQ6snv5vHHtMWpNrG473eUHPUHDFQ4EV4urSdhaHJcyFk+KmjJEqKYDoIZ",
+	"5KjpuHepWChpJRWI5bSUH+ZEjka9uw0iOPODgfRFdM1Zcx4OoreZE/uzZS6tcWhYoRgkZoYplr0v1Mnd",
+	"TMfB/Bu307fOpwmozM0cBAH90ZJMYxAmcYnhKAyRMmtixPyMKmaPuywDVqZLyguzmLkEgZX8JDiCn5Re",
+	"2kiC953U8ZUi6b/10mVyxYIifVM90S/EKtN+tWT3ZNqvNLsHu/6t7PpNCSg6R9A/wpReSrKZ0nLCSmv5",
+	"UTexdWCLaxO7KEogUPLIqFGhr3V0SARo3xYivwpsXJTTb8iEb4ZjGCyDNcoCUV8dx2JFPOuys0uxzi7H",
+	"r3OQR2qGpsxi0QIDEVeiWKx15Su4RLP2oG5sZhGKyOu3NQ29W51W6wCtUBuEQF/D92AStVUyE5GCbWSr",
+	"8TPZ7APYwo+/1KZyqqM5pOlMWPE+PQD0OfMHGdMcQknAZTdnukdSS8XhPR0Rnyr5rTcQKQrm6QE43ayv",
+	"7pCkoFakRIHiNp7bciYOodONBJwVtrdO0sG24p4tP73bu7UCI8Ymbq362f50amvU18TphZCKq/h1GiHw",
+	"SSBPe7HNCJlOXILgF7ZCh1pikvHJR3h2RlxwNWZ3mX93ew3uEGJ6VgWArtbscqHOxzJGIN9MWUm1LENb",
+	"/VcqdN6oBIHZMnkh+G/NBar0pXXMI+yK50xkLG5lrwK5FRmyMfc7C+dhbYqKkbmtktSDlnsvWu6D0nkP",
+	"kdV3iU2xuV0Bqie1EFYO0SqyuGKqCs+nRTGvCj5mUMjE33jMmyePfOEmAXztinXxxfTxJ7Tb/hZ1gP7T",
+	"XJ2mvG0N0zZm/Ba4NnGbwY0wOOwEAkLvdifp1MygngBHBUiP7LnMBmDdixMq6EUdwyMKHWaFmvOWBBaH",
+	"8yxas/0DTwXcd/S8NpxG/9bA4bq+vu61+eRXY4rNtDyHtLHlGQaYCRPmlUGWH0CbUEWUlML8t+FN4YoA",
+	"8efOpYqZgtbP4RLsPbSETdANzOuLCn2IBr40JaI+VPjCjDW8n+vjjWE2n6EV5jZHArXrUCsr72AwuigQ",
+	"ylk8efKu0+bDYWyMnOBLPceyPBsACg2wrHpNfFsRmNsiSdesTCKZptwISlAjDJu1yKFcK5u8GcMwjUEt",
+	"rEZM9ek0KirS6pladKsmDdwOKC/sE2HWS9H26ayRi/q5MkxUeT5lk/ihULPptOAsJ8en7ypuccnmmEd3",
+	"wQRDIQakjNqguuZ/37z47uQ1OX7x7uzk25Pjo7MX5N2Lf//pxekZPP2v//V/18OIDqNENjU/BJbPds10",
+	"HVDVuklzqWWGFoFVxolHqfmlEvN4iTpf4sJu/N1x1uNY7i0vmVqhAEbuqv1w6R39dOLIiriFO8GBAkZ1",
+	"PqWljqJfeLNyk+AEFAxl73oKqjeB2LgikCKVM0fEucsNQINQIFj1wUt8y0VoIG9efhjQl92g2vjhvYdr",
+	"eASSJHCfCFnzs2wUjLEaEQigiRSAbCO95r5WPLti5TxM2nJhmwHXC9YtZ1MmzOUWByR1np40IWlTKDS/",
+	"uRMAWKFIXs0/LdQJ/pONWFkaGXhMuUgRGzSj6Y1ghGptrYWH5b8hpZQ6ACmQWDHWGU2hRRUAlAOwAwY3",
+	"98iJ/8ynAsD3EF3VXMGxFx7ha2waqWEzY9S/i3mfwXJ14auukLoLPTX1ys7J6bvvyDszp39srRXisg4G",
+	"0+1wlgS7Xn5JrRRRDwz6hAhB66XyAVleyOFbI/vZVVKp2Ax+dKOs6PPAKLBsuDjQU/vyZ472STqOQqyv",
+	"wdBCSZLJK3P70n/rgaywBnZKGEnUzPbzWdONpaxJVHUBqSYZB9NIFpXfJs+tATg5oTLEd2rSKQsAFein",
+	"Nd3Pc8UorFNUr1nQumoiU3AXFzjohmFSIcj+xsEL1tWAmY3tXo4xvWJWTnQE95NYJGYCcH+gIugFVxrE",
+	"IV+0F1yAwDBdzGF1XA6gvrz2nkc1ZQUwcjnywi7obT4e81FaM22kjy2uZMAc2uM0ydECPwlidp28jR37",
+	"Wru+a5TDvZXCo+7WLMDmpCqS6kKht8AWPq0ofmpGAYzUetl9+5acKPMsHKa90ryqfwHJA8dHiuSSPILh",
+	"dkuWz0ROhU4fY0SohSUBV65CIQZsKEaxqMmlDctR01KUNGxJS7M5VuVvrLIs2ZSnGFbSH8LQtOb479bu",
+	"1AD9De1PSVW9pQECHAhkjaewEMsMV8Gu7++uY0BqMw+8/fH49L9t9cnxKcDpvn3xynpT2AeaaQyHD9fK",
+	"+uFUD87+ZKY0oVnGph4kOYGsS6pnpbWusA+aCUPY1QF5d3p0enrUfXt6Co/eHJ++hTa6StNpweBS+AIz",
+	"5Ge06h6fvgMNox1Ot3K6mGnkTLNywoWhAV6Gv6FVI1znvb2d/XX05EUddhlg2yfSaclrqYkF37Z19p0O",
+	"Qx6ldnRd86CbqdKQcOcCMftqZZOgX6tb2TIIZMisn8id+dN3n02NbgkS9DGBzRhAc1ZcECDASMH5NQQJ",
+	"3QiV38/lIgRreeB5hUqC0mWGZ6nZCL2fdk3eYmLhKfxMXnKlv1Lk5Pjo9WuiLDDCI7+IUDvWHnD7tMpW",
+	"vuB6PBv2uExwwDiUx76iM9Fy2i3YFSsqlm9miVtXMuvrgziaKcs4LYA8PerRQiekR8spTUiP22L48E/I",
+	"zUpIr5AZ/AL/RbCdnhRcNmtcbBYZ+aDuLlN3m4m7d6P+VscpzQqqFM/SJBSS0HgRCEkN9gQgiYEM26JK",
+	"b8qZ6jrWMkp5grKfJ0oo1VklyzAvI0XUhGIvFII8B97kNZSx9jjdpgF5jVi2ANTSsc6KW5UeyMGc0HoO",
+	"1peYong3oaaL0m3UanCT5KCHMNVmmGozD6n9XL/4QCdc+IO93kELP/qY/B4JTW6N+ISjX4tPrcLwPY/9",
+	"CtwoSR3F3SqH3ru7NthjfbTLQ1px7IvL9UvSPhvrM4I77EQ1w2gm9JI57+eC9xG23UgBjVhdvzErkwKq",
+	"GnCfPiHAFk59SAa4TTJAaJRdDCOeMogtPAfbqg0RtkzFwfND3RwbTWyLYqQHoH1TkaEmLgzfvzCyaY+k",
+	"NNP8yrVlTVdgean797Hea3pAsJI16sU400OiGCNpzSaZekZWmRtDulWbiLU0opkYx+PKdsbjkWGUN4pF",
+	"fmOtBlo6w8Fdguvc3lqHxiEIbbe43groxrRkV1zOlBEc1KHRt9AELyGefyKvMLJyYuFwXYZAXajgpbfg",
+	"JSSXMNMJ1bphT/jMRqaH8KU/rRkJKw6aEWnpQ0sw2ARKWtKLhUCBezbHfF7zy2ezkzyo3A8q96d3ay5I",
+	"Oy+uWCwW/UgQZp4A6o/VxKTQgKBxyeaGZ0GpmViNB41y4bJjfwQvBSWk168IUcHWgIADqSZ0Oi14ZlY1",
+	"Iel7OTQPE5LWHZVp4kP9EaIVufJApAgebP1QUAXHi65OQnklS+bA7S3YF5bLLsxC2PSuqsqE4R4NYt6M",
+	"VV0ddxpU+FsVrBXb2baAWGXTsrWVchKLC1wyOqmMH3SWc00KedEQzq82LSAnywsq+G9YEGh5lFr4ar1b",
+	"WW6Kr6P5hClNJ9PlkQl4yO8uJiFuQEClDhEOwemy2KuN0KudEhCsNoIkrma9uPCJvZpJez4oEINVCi0M",
+	"/n70WSROD+rsbdTZhuHoZtaRmMmTrl9nHkvVgvUkkH+DOvPRxGpeGvl6/bjvqgB+LPCbzlRMG3xr8ydx",
+	"xkbHM3onBi4eH6FUbzXjoEJKwS9ZgaqfLZGCuiBv1gu1vMKKq+sbcny+a2Qq9VDtNU3OVYO/tPk4z/5x",
+	"Rn6dsZIzCPqw7M+m9KEF0AZVKIZcYpKQgtG8kRVNTrQiLm0IK8XQxvnq2RRTxbLFLfl7BTxY1rCUrWkE",
+	"Kj/t9nf2yH/+x25v53GPpIpls5KlBwhaWMwdtvBsasc2EEZC7pGUC/8uWBngPVuGXVfvE/v6UF7MVHpA",
+	"rMut8p6rhCg5ELZcI5abd+EnIF7bJLUeSa0bENPOHaqiuPCf2WKKFoS5niqOgwXAZv9PGNOKGiTXtBRc",
+	"XKw88NYE4c69cyIfIPye13VB6DEv2tuqpKMQI8oLI3nadZvY4vzmZ1jVsJ1IpjC8SCB/0itpsHB3cVWa",
+	"tDMMyDP0yx9BTx6ChYvRUrBTvQCjWDQP3Z0SEBRvgM/VgLGlE9YNogMjORvxWg8rUaEC9D6ugqjsWo03",
+	"s93Uu1sWVSwJHunF3n84ffOa2KeEC3ufhjKf483df9bfenxo7e2G3swJFEpjGuurjBnNWZmQ9EkVYbbo",
+	"9HkS+lNa2aUbpK9vbpcstrnfM1oYJW1hNeH3IBs2Y0q1AAcszX6J7F/NLukcDFNa6gTT+GXZTMFdGHZb",
+	"YaM3oPoXtuDHAgD8TNAryosW2PcmVDD2EVu1E3HFdSu6rLUxm4th36oVAyq4uHyoAlSD01ude2QWzSUb",
+	"3eH0l6tm1QbWu+TiasM5lrJYaUZ7Z96J6jnwdSPiuK2OyvLjerPIYhEeZS3t3i+eYTdALs4Vy6Rw0Do2",
+	"gmK/v/u0308WMNKvATK82mauUGA4JJRcM3ZJhvOoxenpPhSgnNAPfGIu+fbes+2+hQPHX3YCu39YaO2m",
+	"uwEfLl/hVYpktZL3o00GpOpBpbyNSlkt5M9cj19ycbm+IlLbhGZEQmGbWkCmuBaAHd4jR2IOFdpd6BDc",
+	"EqNkvZdNt8VY66k6ePIEAz+c8+xJcOqePL3emaDrwtPIWclXShUwzDViD+rUwgf4I9f7mHR+kMOo5dWF",
+	"PJKZ4KD8XMsywiep1kbrjLk4KS8AIAhf6JGjkXYuPDkr9ThxkoVmAmUbStJrNhxLeXmes4Ib/dcGdryX",
+	"Q0OHckbzbsG0dorscpyRtVLz6/WMKUmrMs6hsd3CisynTYZ3B6n7nwnWndH83C3mcnZvll9pOZ2ynJRM",
+	"l3MuLg7NSulyngJmOmQu8E9Z8q7SnFr3sp5UQj2MmvkGROO1NnQljvrqoVZG8wUwJDDRoN6xeNitZ3px",
+	"3LfOml4qWL2Xw3oH7+XwJlDyLK6VurJ/wEksPQCdm+UNxHT8MVbI7/PX8D6sIh9h0H+Amt4tB7Viohsa",
+	"AzLadR11edXTXVoFLDpLVYwsiLZcC4jIVz6EMxKTHNbIbAV+Z0+toX2ATXJg68n485BmtPvrTGpqmRSc",
+	"r4JPuFaHHmWla+OG7DtbfRKU7nGBpWoMQfvW8GU+Nv/tDmf5BdP2y9CV8pUNPlC15NbtXTKWs1L1yAtn",
+	"CA4AIWESG6bmoulzs5uGpefsxQY0J7+MY6qImmUZY3mDff++sWtyneNdzsR6lbhliStYzu6Swa6Xf/2D",
+	"HFbJ1+vEd/wgh194UdKK/0USdet8PFb72cuUfgdr/CUiufiTull67w9yuEo/fC+H96MYGjn8QSO8jUZY",
+	"XaQo0hMLpJ1Dkno6ZEMuUPRIsaIlF/Wi57/OGHrBy5kQSCv991CQ3Xwb9YG4y7o0nt/JX7a3XCgU+/B2",
+	"lJi/TkXGXGo7ZOFXekon6TRFyfpFw9Zi43PBYkvHF6RVHpAXx89Pj8xReNvd3ts3pPNtd+fpLmhz78yT",
+	"Ednu7z5NyE7/6234dbf/bJ8Mua4ZgFmGdQ5ZtvN018xGUfMZ/st8iv8y30YH/tKHtrWZupsBWytM30c2",
+	"qW9/t0eOIL7IsKstI7ft7xCkNiohOb/g2sbSpr3zJ10L9GRVIIisELlyeIP4HRRRNR+apgFPs5bVXocM",
+	"7WG8VjiZ/d3IeX/FJsOY7+OITFmpjLI/lmTICikuPGZ0KERglX+F5gGsd8U1Gc5JIS9ilRaWqalOU5xD",
+	"jujECLkTGN5hJQKIxMfXzsk1K5nr+Q5Z7lrG68AeUsfLArVMEAw9txOIDW77PuCyZsqsng6CpTAgAJJ1",
+	"bl3qH1d+cz+DPyxjIwGzSpttLBserha80c3H+17ypUjfcKYASAPCBK3nnQsPV7fIDeGUL7b4Hdffz4Z4",
+	"B4KICqykeWEUNHkd3irHfmkGIKdJIPLC8pmhgMQfCWqWmTYUvLNhgf9STggO89DFdsA4FzWpN+0drG90",
+	"XzPXDsmRzbOLCYe44FU5LPSiuNwzu8O1o9niY2mR5nAAR3m+oT/FLJSlmIYEQveL1G+N49K2ubXUiNVV",
+	"X2/sDnEL3OoWwRVaJfLiBb4fqdfysAfB9zaCb3jzWnPFMH6IWxxyOCo2vMIZ+jFXzOeBNTEPsgwTxXKW",
+	"FeaqpgcD4f7ddM+SFC+uK1+xwHHzeoSRHWOY9uWa9kQgLl/j3G9fj8Ie+jGfLp77u/dPNjNNV8RE+nIP",
+	"Kqx/0iMvgvg2KAxkAxgD+3GK06uQjLgaCCzKT/N5vNTtXQZV1pJj7jWM8pJBwQELBCBn2lZSDpNr14ml",
+	"5LYurFmuTxA6uXYzbZGKz1+fnr44Disl1w+OD1u6ZTTfqtKsa9ZHWyO1H9Z6+RmEPc0gym+I9d1qRnUh",
+	"r+OcYI2QxGDZloYnfoLgQF8o1Mw/uYNYQUNn2mwiRz6Lq14Vh6O1GAbRlpDuKteQM/ZBKxS8PShO0u/3",
+	"G+rsQlzKHZQyaRwk8l//+/+QO0RhuItSJhjeg2JRhdlwh5U1V63JGJLBbZGMJSNo1zaqew2M5d96lqG4",
+	"O77x5W4vsPKmWXCEVpnRLnm83t3rfzx/8+ro5PUXW+hkDVfTRh6ZVnqBhnN3kGKkICwvFI0bxpBnJ2D4",
+	"uHBZhrHSkQAQ+Gx5CTtAGmCKCSsDjmQ5CavnJHCmosYwkC1qpHZ1HQwY0ep9t6Nbud/Y3hq7vcT9LaRZ",
+	"0akUitlI+4zxq6bpS0i3C+bScUG2ibo5DPe/QxpFHolbXlZRKMqQ437id25GbWDA+Hj9O6vkrMxahIxf",
+	"7WzwHB5g+3BELfZocEqrMCeLvWbNtZAjcHb8NrVyndkJ365cUiFszRQ7t+LmacMY84+zlbfZzj5poPSU",
+	"1rFtL1rjfC/iYwRXPjD2xvi/KxzqsFnltVC+RL1ZMMT/mBZUfDEB0o0iD8vkrp+AFvpwnPXfv78E0fjF",
+	"fc7VtKDzyMV9gf8iL3U0F6Okmp1DAMJKdZVq9hJehDRVtjJZ+oxH6kWHmNQaI0HcWjfRpoOhrTTkhef2",
+	"1pq9WNiwtWrjsuuVyx/6l1aa9dYFkKvNPS4Vws/eNRe9nJA4fV4yzQT4/3I6VzH6bZ+7xny+teF75pva",
+	"9Hf291YEWarznX7k7gSYDB6phQcWtZ0+doZorhMJqKJUGMHAqBIerxIT47b6ZMLFzLQlizoD3Y6y5fsg",
+	"GdZ8tEzcsK84YmvVLLgSDTlgNypK3vBuy0smlo7r6O0JOngUggaZE+VAtBXZ6vcT83994LJ7/X6/NtT9",
+	"2FCtL3rd1WvaP1soiG+1Wm0/vcgpTOKXoLaQ0Qt4LdAOeFZSoUZIGTf1JjiUJl/okV0b7hqTn0elnMTZ",
+	"TUlC54JnP6YZcO1qO0BFuLaOQnB7dblA11NLnkZnPBvKpl9i++lKv4SWm4zTTzmBwQIM9LDyC6/jK1k5",
+	"psbJ0TK6o29/PD7d2n6HJcVuiBNmJ+VqhDTKEFOlrqMV29/aJzb7eMqEqtohr8yaGCLgHHiHaMUNtB/b",
+	"7zdU8Yy8mhUaQIpntCBvCypYiPXbUCRlWbJMk7EsFSNDQPcC3/EUvG6r0LqaKYxuhtH1RdNH1KUUDbZ9",
+	"trv39eMYaMumQb1HGHIpr8VCTwm5YuWQah5PWNww8BVpUpd94ArC0taOd32OIC/eOQbC+qKfNhRRCC3K",
+	"GnKRNc6tUtKgaRUvUVzLCTbakNW19/prWzGDtOMaltteBMoNh3KupY7haVWspzmsFYo4Npv2yNEQgPl8",
+	"GTX3oKGh+7yzuLZuNpOLi1V4MBY2BTPNd/vPwNFR8ExjjM9tI/Ojdsbv5bURdUb8w0JOxU+KhacCDoaf",
+	"CDBpwzY11GD08KcREztQw6Vz54pktChCOxymRZPUEtPuiY2ec9JcE6mnZL9umpnJdDlfEr4jMf/kk0Tp",
+	"LjLy78/O3obJy15C6z+LHSnNdQzv68z87P14C8QFYSz9tW8nMnGjw0/vXnplwCgGcFJtgXbV0mVLWpqv",
+	"496kd2FmWhcA1BhGI65gyA4QSBe1skXWohEcwhhfqeTYJSTEnFBFpqwkZn/JNRc5+n4aLlzsKrLNx76B",
+	"6tuKiPTjGav4aj2rtlYBD3ir2xZ821wS+0FdhI700PQju9Ev9BxdN2aDQN8ZLXhDgQfQjhTeM9tMhFMX",
+	"xfpY7LYVlgegTYuOOcXj9fUto7IqIqEX8g6vfksl8BcfsmKm+BU7rNXZhAMGmUoIDPupIulxKZbvrM/L",
+	"iOVeoIfG7998cQNtPPOSe4VvuM3jjRy5ra2nsWvRsp5GAsG9J4hyh8wFLywrPZ4Fyw8Jo2XBwclLhSsD",
+	"bNj/CO0CtpmSLZYSvbsN8NHeOJ/4TrjY63ctLh783YNYqdnQPDWrm1FBLvgVQ2F4b/tpn/znf+z1dnpb",
+	"j0M//UxAIY4Rh6FcsvmxnExLOeEKrMGjES84gghgghHEpE9ZqWxQullReP5m9GbKSrQCxxz772SMaZlf",
+	"w9CYHknxHykIpjYWNZNTy3EM8wIc6XzCRYpwkOZFC5WoDq5LrlmaDET6Xg79nzWARHVwyeYLv5XsSl7C",
+	"q6jtBy05m4BvDcz8uVDdTAqBNVLcwx5JQR/F8QMqiRm9qkciwStQBW/ChTc1RNft1HzeEn4NHjyXhorh",
+	"s0ZY02rRfOyC/u0ymXWs7Kg49oZ9w73TXLnF18zCQWzl0H9ULb43n7hH4fI6+4l7Fg47+pv7ytpm3Dvu",
+	"T/fY75h9Xt9BjHCobZ5bj9iexreFKdXi8BiW8loBIJA1wlEX+MlVFTN8M1+Hs790+Z3iwSDvaQ+Gwegk",
+	"6Jz5I+dl9zivXStI3jVnXz4gW9uYXUgAnLQqRzJTrF5qz/Nqn++/al22t+8CKObNKBx4AwyXqU0j5COg",
+	"nccFhwggdCou3fWtZ9u9fm+7t9WaLK0YE+sl7sEKo7eaVcssRQbmNLCFty7tVn/Tpd0AK1WxAsN17tIn",
+	"Vut/dTmZNcawwms2U6w8pxfRa/aTIRfwrLHbzhuxvbdPhnPdxBB4JX/jRUGf7PX65NE/trYOyUsuZh/I",
+	"h6f75/u7h6S8Otja3ev1H5PvWHYpn2z3t/r9rf4W+ZaXbCQ/PIGn6yVdOhoRQ1tdXEw42bVJN3Ima4ez",
+	"RixigpCltqtiyu2lvJ+gcscBHqLKbxNVbldRvRD5Eep7G6iRPwN7dbsOZmombNJ3ff8vGZue19jcMqXy",
+	"RxfUuy63+7h8ZjElqFKiLHBc++Fl8RYgKHa24ObYWanoY3vR3QDbSQtQ+mtzsDA6dSGcc0yn4HZYKDfR",
+	"xPFpkQW4b+KQ5DMIrbXRM0aMnlKjtt1lPe0xjRKS569PMQQ+qa6SgxKBIhI6XhwkqRVet1UHwq89ChEQ",
+	"urk30wW1WFpScyEKuJaRi02shjKESSadNpJaq3Aeh0/XHq7IIWWaeUFQcBJ4HT9gsGpCSiouWY6pY6C6",
+	"6TGa2THgF0tE0qGL87QHyALwah5Wb7NBXeTNyJd2cHZDMwocG4qkUjCzORCmVRmjW6D6I25UWuq5VaAz",
+	"u20HZC5nFi2elVc8Yw57w2+kBG1XlpWEAO8dklRIwVJrwoH5c0WuSykuzKc2ByXcbfM+MFiMkzIaNrbl",
+	"Spq7rqKKiC/I18DFwsQGMmRjbjcqktIJOCgQtitHZEm8HoKcgsFOFnlYnSdq9x8zmhdcsKXHqqwOE4bW",
+	"j9g1uZZlw3CJRefcAFihGEDoRuOcDK9hjnitB9IWUrxFWLPXhoFiXZVrWV426lm57NNgn02z+SyKLuQG",
+	"aK5KC3GFkG85gvQoWaaHvlY31G15LV05LIHQJqlLGbXnBepWcDFjETocFBwRHqE49PYlRFnq1nYgGtjX",
+	"LTkVK0FvghPpzklC8PUhKh5p5SL43XzyMW0JX55QnY2Xlm1ssBrMlkd3YEB7D3xCGsCNCXbNxUWK1M7S",
+	"3ereA2z7SLp6jbmr4pQ0Tof5ABB9gioqh1BnherzkqtL6ACSqmYaAEQSdykcIwkBpkdYxgOT6Qso3vWN",
+	"M3NGONIBSU3nZh42vcIdLjwwejY9JCkX5264KY5tWMjskuUpGc4J9fkG5I0HpfI5d/A6Gn9skLrDXLCJ",
+	"dIgdcQn/slPuJB3bAeSUwPggR8gPw3G6Wp7eWqi9hiR4whOEqyOBDC9fjVK4WhExHnnG22LOpwUVB2RU",
+	"MoRY2KkFtG7vBRhxKjGrSLb24NFev5+AppfNyV4ff0pcuJNdP9MqMjAzOHg3SvnP5CUTUVRFH2yV1DCI",
+	"FctKpv9MKMSHDl/PUM9RgzPfFg3A4wtFXG/P7XbDeIAowvAyKmwKaw21AJWG9XML1jKdYY91aIkGFhc+",
+	"/IRoicsNNzDCeu9aXt4E8m+mWo7nu5vZq24/801jqnM2LeS8Ey9ADmF858CWzlu8WxUmttHjq6JoGAGI",
+	"N1s1TkOVJIEcr/H6J1ydUur1EcPg5VuRlpXjQR9MRC6B3xfO63r2H3DMRG6v3Yw447C1NfCVg5rnVwrU",
+	"MkR9b6VgKqlWS0u7yxuWHYZSI6fQbyO0anEGsBDn05JFw4a+RVljIXwwdqry7Or8w9c//rr9aj0rowvz",
+	"Dwfgt69GkhuoHTUyUTuALTes2qfNYNWB694MUd3xsHYs9WUs5+S5cmlyql4mZg02ZIu+QEBbjCVtUld1",
+	"L1ZX9cYsqzkyYc/3/Esk3hslY2xEdg49B8OgRGcgMrpXuTlNqnZrZxuG6Wrirpcbbgfeev5XGeJtpP99",
+	"mOFRCn4wwt/GCA9r+E7qm1e4xliggJHHa0RQHU+CqltF7YXwxbDvJhxqJVWQV6ws6DRaxcJWnVhSxMJx",
+	"ceQqNnbI17ToE9SFFaj8kwnLOdWsmEPRUS+v09GIZdrqNE3hrpElVSuC4Yps+FjkeLRffONvD2vjBad1",
+	"kt7umsyum/MGc/2Z67EVgtY2EToK0yzhoOP695kXhQ6Jquo5tIhFo7Nn1y/L3b+Lfz4d/pBtfa/+Z77/",
+	"3fTf+zv0xewfcm91hQYcxXolGrxdoEpddkKbWyD1Ds7pTX1xSPjBE2eNP3fmi8OB38QTF04sXxXO6CLu",
+	"lrGxsq2pFpfc1vYawbfYZOzkLs3QpCLH9L4QU2FWZjFwuXiY80v3tcv0JM6rwVV7vMNWNE3TSOCRiBZL",
+	"GyNL8/XKlYEmk057Ll2o2URkklDjCiPlZElsWFgdfcS+ybVixeiLMZbdTBk7AJHaWQfQxyV89OsVKxUi",
+	"OU0LmoH9WRRzG8wPFdixV1fQMsaIlmp4SWc9m0aD1UXwUhc5bMva7txaEGgmpTkltBa+Es4rdiZ/xpMV",
+	"rzYucvBmuYhWwOhQNuj4z2+x9ZBndwTaWhvGYmac/wvO0ZTJacGWAZq+Y4WkubKZRjQnQ1pQkdlE4IXO",
+	"uTJHKT9v83ylF84bzM1e61kpWE52t/oJgoGDgwafIr43DHPErxiEN9bsulwRJqA79C0p4rpHb41Z+NCR",
+	"cIGOZduNOacrZWDbfrvOZEPjDYN34ngk9BNeiqQ8QPAIFMMBjz0TecRO7vfiX0tLhdtn1ld2XqGjr29n",
+	"tytz3pIWcmp+RjRpQ/5cwQAEImtWlqlss4K1lJ+4T9u7ZW0N4KzxptZ3bzpDStRGyX8CNGJYqSqXw6YN",
+	"K+mCni1YeYPaf3Zj9fr2WgtSilHdjYniHL9Ui+7nLOGRdGZlEc8orHNAiI/y2VuLeYRBtMITCOe3mYXr",
+	"mZbNIOrcwhOqiu4tUvQmlWi7E+vYk1eWCrFiwxFSmhYENRuP5lU4m78EmkCIhrU69O5U09JL/rbdu0RR",
+	"mmE+0Pkk5kG1DwkXZMKLgseyFp/uboiAFkwkKPNVD3hy62WGnRM50721XFo2jXQoY6ihNlUZaj8HcPqG",
+	"q2EOU3R1fx90eD7oHAw67GpZGaJBJxnAiODdkPGxfND5uCz1GnOpb1Os2U3NthTmz1cl4qPwB+4wtqwZ",
+	"qi675Ef+TTPuD9axEeJ/2VI6Cru4i3navm1TS0pQn8eBHYI87uaEFphcFLYOPCstJ7FNPQayEt60+iDd",
+	"bVk8EY0jHVnL5g4uoVg3dIhZKQUqHOQRU9GCbG8tRZ1O8mkF/aYFcrmgbEcVAw/51HLzBo69/eVuveBx",
+	"w5Udk4wvBMaso5UhvR4rlp0jTMP2LlSz2cWMFUPfh1Sx/d0e+Y4JVlK9zKKPDb0a/fjvz8qn3/34P38t",
+	"z67f//T2+dOTl2//eSK3X9KX9PR6c1ihqAhiLuwpMYKIFU3HGEKC4tpsWPCMnAjNStEUQNcQSWpHaHdD",
+	"kCEz3CXX7bmrv9RWoBSeOosgxuxrCX8EikG8xu75hMaI25nUtLAWPARStRV3a9BoUei2z2OsgFmvSC2D",
+	"dxK8PVT5Uqld3oDdXcGf27vXK6tewXsxHKC41ruhGhgm54e1Z6/uu/Aq15VSbENpSwSpFVKwmJAW4Nju",
+	"YYDkShkNk8o2ZNEYg3T3fNq6Xe2CrFch0r7cqFfbjCv/VHrwWoUkGxSoKir5eVVMV5nuHqwiMeUy6D6g",
+	"PDUqECDT1Elt5Nw2KlE2D9KNlEq3Y6tiN+pgHJ88fqPJ0R4iOW4TyRG/ne3lekg+Mz1DYTVLuY0IV1UX",
+	"w8K1opaeVtXRWbM8ZWNUP3M9Pgoq+q/nhl88KL+3SDCRE1rkRoXdzL7WMMasKqvhe1/HF1/JaCh5Bubl",
+	"XrBiq+6qw7W4z5v6cEPv4obePujG8TICmInOu1uySh9Ums6rKCoo+MlF2MnWSn37i1GxP5Mv6hPr0a/Z",
+	"NRjRKl26R56vcKCgWQk99s5hbkZc1WU/WwxHcyXgbaqihVKpuSTIkGVyYs3wgQcjVlLyXrV0s0hflqbe",
+	"dqlvEl1WUdUmO2s7NDVjC5pW2iPN1t6pFQl2OJa1WJsz6lUxZvUTDo1DUTCu56dmGXC+Q0bLaKXhIHDt",
+	"gKR5dmXnvrOP098O4l8Cv9o+obae3QywbGHFgTpgR34u5ojgLW3FdIKYhuuxrEE4uYTYnKrxUNIyTxxE",
+	"aRwuBpDnjVqJp1mP2UBAPRGuYFqUqnM7hhRvsen2K0VKWRhVXrNywoW9oRZWjEBBxi7cb7PGiFRJSzYQ",
+	"vuQiRPVAUr5hhxX3t2nDCE3GBeA5y0vui4McdM7Pv5dKd+tjqxaOTvmPzEhCUOt3JNvy5CAxuZRFWD7O",
+	"bODZy9MwZ1URqATihkWq2iE2gATpFOQnJwORLktY/6///X/I72Oqxh97v/8mBfuYJng7yJEFjKI6aXRe",
+	"Mlc3gIp8IKyDpZFLPRAD8QIkN/M3YR/MIpMxo4Ueu/KJgrFckfRopseydNBl5Bs4dsSc3//6X/83dQnF",
+	"DmME1x54+0Csd956xCjWOPJ33x6TnZ2dZ+a9n86Oe+TkOT44m0/ZyXNbnAZy569YORAO0+ErRU6em26q",
+	"SpwAXmHPpT9EWsoeAWRmbDal02nBMVbS5Wv/j/dKihQQBwcC8bc9bDJALCMiXh2QmVDM2gvxoi3EXojw",
+	"nFoEMl4OhI0jrLbCW4scmrWDEH5+/HdKT7tHb08OyFYa+q6wbXPIKlOTj7wiwAkHAi4NpEF/mPdIoy8P",
+	"PkhrUMUHHpQCvtaVxzEJIE22iJYDsbX9tLXm+0E3dTWH2DWoYMQcKCY0nNfcXXUzCgwsGgg337C+R1qJ",
+	"DSE1gn3vkTeGNlCy299dtqOuhYGAFP5USN0dyZnIUzJhVFShhRbHOshA5YZPl7Fa1nXaaLOjBsLb3iCB",
+	"CT9w7UaK45ALphXZ7e+YJobSIpr7ql/kFf+mR95SPVYDAaNUs+lUlpp89+LMClf2h+9fHD23me5kwvRY",
+	"5souLNnt71kQhiOjuaRw9N46Yuqmwy+4UCAOA2kwIzWMy0osNiEbvfQ0t35hd5oSMhMFzNessgcXAdR9",
+	"W3ZVyQlzvfTIaY1sWFlxBcUfiIrkD4TH61RhkB7xyAbBumPDJM3L+Xk5E38zqlHqaoxYohccdKSfDZmz",
+	"R46tkd8eWtcoCrNgjbAiA95smo3rO413TURQmTHd1xbSZFMmcrNmQMiCTH2oMgLJ+P1+PxkIn4ff7/fI",
+	"N7NSaVUrdUBSDw7dfSsLns1T4GQe8ro5lEfpr+ljB4xjTnIDkZk8Sq/Tx2G7jQYxa6Ti44/SsmrQtwLW",
+	"mYEAo4EZ7hXloLKipE4epdp0gpDTQzaX9nOMEncnevuZPdHvmC7nXeCKqT9WaiDADqRYaePd4GtzHeUB",
+	"2ekjdMF+v++2PNwH4NwIYiiYBuCUR1SQk7dXuxWqoWFB8Ns+ebK/+9huLo7RqDO+3coWn5UsN+SPFk5/",
+	"8YHvO33rcRgIWhFJOGvhuL7B1eA6sdevahLvCK2GDH+gg0ITqOLJTfO2Zp6XMl2VICRD289IqqXsTqiY",
+	"d82IZiVTSC5cfEGgqY9ZkUO9DlvblCg2paW5hDAx4Digx5eMTlRCjGIY3uhQ9MQNw2ODG3tN8XzNwPl3",
+	"ATpzjxzVS1UBuYLet/vkkbkmj6ESD3k0LeVjV45nIB7hZXmMw5UCqzFjITy3G4qLi4JV4fVOshnTYuSW",
+	"t+1cGnHLH8xqCe3U09hZBbG14BkTCIBkZdZXb192twHVELRJrwBeX1/3JgiY2JPlxZNXb18+2e71nwSQ",
+	"+h1kn52kY0PjOwedrV6/14f0sCkTdMo7B52dXr+300k6U8NVTM9P6JQ/ASDbbiGx7O8Fam7S0diTHDIt",
+	"lD4yr700b5kGSjoxYr1qVROrV564aksrXzxG65N5sxk+VswJExqMC04LAPgTFFrQURIkSJj775FvpkGw",
+	"mOMjm4E7gI7x64yV80rFQPQVq53RZi7y9tOIZrp0WlZUwYkteJSdaxXdJ+1DQjUnOqb93U2H5BDPuLL8",
+	"NCHDOUhfRx5YDX5w+d1JVRnL0Nz3cojAMqG60rBq1srhxiZlqJyety50vDzP0mlBPGQFst5r6diFTVb9",
+	"rgeWvrTvJsJ7W+c+NnOzzn+pQp/gNm/3+5B2IYV26GKBrPzeRv5XnSwz+AABeCG09cSB8tyaR+3KnXxM",
+	"Ors4hljTfqxPvqG5K0EFn2yt/uQn4JhGT2U5frSz+qNvZTnkeY6Z17v93dVfvJb6W6MxwAfbz1Z/cCbl",
+	"Kyrm71xVio9JZ2+dJUAzIC18FaG9dSb0k/BiFNqnHDAiEO163cLEaGTen2SODzVE/1+IZd75Jel86CqE",
+	"bQ/hzU2zDU7xhH0wqkfAMBZqJ85KgVqzO/ogPQDymSvyBXlfoN2zklUQzsMKHgwr7HDDuJnhtA5dMaL8",
+	"Uuegn4lLW0hra2ub/Od/fN3beowQZ2YBC6bZQRVKixEbGsUjksKdT3vkRJDj078nAURZwQWry7yZLGYT",
+	"gbgWiSWQKIf/cPrmtcWZZB+0Vd8oUVOoAjBmTFuENCMkaDQemes9K6gZKGZuObN5+lW6TPgZCNyKGoTb",
+	"YaWrQmIlbgZIKPh2dzhTcyuJ1Fn9C3i+hNkvYIOYowe81vRlpu6ULyPAmmVro3GWooVErgqUzNRV4LnF",
+	"v0QOFOuXTYnug8TwIDE8SAx3ITF86No7WJMaIo4m9kE/MZd26XsfY9VB7bwPDAFGOr679bT/2FOYSgwx",
+	"FA/oTUhognj6Y5xD9zlXU6m4cw5X7iF0lC8Z34P08tmkF+RDTflFBvEwm8svIVFZquuGJZk/l7orGyEv",
+	"UfLZRgzw5c1I4KfUHYIFXa081Gn/wx38vBpEuButCkTtZtXu4WJlpuh1fPJ78NfH1sv5HQvvZud+Tmwb",
+	"p6rh6IfoB5ds/nBuP+O5/Y6B1b12UG50Ujcl/cGhOXne+fjL6pP+JJfXopA0bz3yz+0L9XO/VCl749BQ",
+	"CkZHqMRmY8pFDS4Gn8mSDKUeV65W83MQb7qp2jaaFQX0FeJCB7+Z5jtJB//85bZMaMom3WA1u9jsZjLn",
+	"GwGuQ6if+PbFKwI43+pBlPzzkAN3g+o0gVBl9vsLJg2XbI7182/TT9KZylgsdhAKxFVle7MewkDkZldM",
+	"QD6RdkHfPks8PcnZZCo1E9m8+yObYwjJQFyyOTZq1vwCpVaGBTOEJJmcQoYfAsNcsqnuEWcv3O0/I3xE",
+	"KDk+fQc+TDUz153lvoWBQEgKfmX20PQErk52xUqitCxZTsastGVe+EK1GnjbR6HCO8iwzYOBKNlEXrH8",
+	"IFKlz36E1fNliaAh3GM+2aACGAdXloJG7GvuMP4IBSk329tguSF8bVPd3ZDLEcdyphtSyLc/Hp/+t6cV",
+	"geyRVzOlwcU8ZCSj2RgDtUOaaX7sHmME3WbUMnkguE2C21+D4B7b0vtIobfXmYitLYxU809B179SIXVY",
+	"St5LBgZ5d5ha6P0lm6+jszyZXmZqa/vTUWxHIytxzsXXAL0VGLrHC5YQJrJyDgFVDrqIKnUtyzyBEJWf",
+	"Ib5HJeQHekUTDHoCSkFFxhQa3b7efrZ9SI5enHa39/a7x98cQ2/fvzo67p5+f2R+fOwCC1cykYEo+CWD",
+	"alx2x6xt/ZLNb8BgYJKEq4Fw8GxNJsO4q/4qvEUfF2A1yxmIBZ5D1mI5y6i9IZ9b23dD8OHWfWORSe5E",
+	"18XReSpYj6G3JaA2YzT+KkSs0UMuaBmpKBFXss1ePzCbL53ZbO2sxTZe0vIC+czW3joztxGuLH/Fck7P",
+	"5lP2l2ZtXl4NaZFRY4xwBuTlvnidrZ3+yXjdEXkvh1UoJcrfHuHYx6dzpWZcXEB5Q4g+t2jE51RD2L1i",
+	"OpDgj4/I2ND3TIoRLycA64mhBL7ljApLZWYih9D1k0UVwlYU92kIIWoeRjPa0GDmByGdDkFtOfX0ks2P",
+	"5WRayglXUJofouVrmgqybvMzKlQDATXczLgDIPYI10HE6KUGoy+D8QRDxDHfnvlsNoAf5DDuiwjOBFeE",
+	"FubyzOshFuCV4d5v7Y8KHjPgVhYhMK/FmM+ZhgJ6F8yebLPDeDIaTO2lHcLmzGi7v/2p18gwZ3NJfbgx",
+	"1HxcYMw3n8MDQ31gqHfGUJG83N4rYImU5ZBVtcTWSLgjW3Y0SO8o5i4BuBbT5esSQ1iMks5ABsWHbRSI",
+	"L15tuAHNc5bb7JQwXaUGQ2TRs1xaHOJuZqAKYodUYxo51irGKk3QOiS+WU2Nl/Yr5TNF6cTWFPUpUL5e",
+	"csnMRc4w+w7Tf1zBJ0P0BsLDtbtG5cj27ApCKcghjTG375h+Xi37yvA0u144f7PIRl9V1mEHdjwfP6hL",
+	"BEwludQQdPiT4JA2Jkty1C3okBUBzDkl17zIM1rmXymS/lvPZr764Th4gZJNGRZJhfR8l9/V7+OMG8DR",
+	"YXTTL3H/iy111E5Mb1Qca2uxONYnjQio9hBLIao2HoNHpCo+ZnMLg8M5+dKdrX9+8vpdWIIZCwfD6Q5I",
+	"rKUAdepqf2wEBgRFaJfR1U1ojgOVc+02Cc0CmXnJVUBnPkcU0NsgCNWFSno6ZC6BJU9tftpf28J/tvd2",
+	"okGI0ZBGW6B400sN2f2tsY0LG0FLRqZcCFtL2vIHqVgNHaZtpvhlJyJQBuV1Fg9QwShkVKfdlEByuXKF",
+	"+YGttQV5yrLN+d2toZv52OXwx/orlpR3G7Wf7iUkq9qr1RFZwX598bT2jxZfldeIjKeWwa9LKGa7rwAy",
+	"HFVQ9x7j3b1wiXRTK1s13wor3qAuckyPrtIxnOg5EJAbb/P9laZzWyzOS0aY8m/vczA/+zJitKFwax4a",
+	"ndHqzhZWBFNqgw8dkTc6tSMTzjbvqLz5N9euND2+hSIZzn8grN3GiMM2I8MKhz6D1nYOaa+xCXDlV6UG",
+	"rnEQWmQSa3Lac3nPtpSCWZ6BuCjltSE6UzN4EHxnU8OxLAgSsE7rfMYVzikHhSFjdmoupdfKmwUVA+GD",
+	"6Lf3EqzVLkss0F6v6E61oXoKck4mRhamLrAUDBqe4AIBtg8A1MOn40qfjIxIJDX0cw6ABiQ1g+pCemy6",
+	"QjsYiBqrtva3KRc1mhNRA1DrWaYJbGjiWs2pn5fzdzOxzpvvHDLAJ7OcVRO3COb3bDgLFr5Fbg+uTUgw",
+	"qrtZtxO9OKMXm/ptbmMf27rHpRDsOliOJIRDq+s2RsJL8cf0M6/PGhYufx++aFPdg+Xt8wo5b7moMfNN",
+	"hJzrkuuouU09+b364yPKP0aSiIE/mt+NPLHAzhPvT7MSkpBQFpeVUIuyuGIKBJNQorBQJQXVrEwGAkwR",
+	"VoqYOfUBZaxA8rKCh6IT1iNvnPgRCi6V38lKRAcY51bnrM9IWo2+y0V3pljq/ERpzjTlRYqNI2hVUGq9",
+	"zodBGFqiMtvx4GBWsWJc4tuw4tErqrNxLKBtt21H8z9dhP3mlGoN2vG2BBkUYhq+RaDjP5wvHA/hLWlI",
+	"Eo+u/5bpbHyro/taCtZ6fD+PwHVr0cF0sBO7ez/50uYuJZYR0zwILiejrlmMLqxGeieDeAiZ/5wZNDe7",
+	"cDeLjw/9ASOMDIFLFTH8LjUMEHCyVeksRtm1DBpeBi7NdcCHhfSWDXiI2gqqwM7IEIoAlflkJswvRpv3",
+	"+GSLbHpmWs3Tg4Gw3NS0JZRmNN/Ic2ZZsoW4W8GSEaX7Lljy+mrxJ9d0LfT4F6fp2jIWd02A/0Q62Jcs",
+	"Ct2zvvcH09xkiVTuU6twT3JOL4RUvN3jd4xwnYB/CJEOzop7fOSgPB+Fyt3x0ZGLL0BN7/nr09MXx48t",
+	"kqkPpgdcoVmhe+RkAW/+kKRgbp2nrgtAl4QL3/QpWvx6CypKL5m17G71B8JbgoOI8jkBzxJhH3DbzPgs",
+	"MKGqoz03NcG9/s5ApH7FANpDzvQynKBd60lUzEIttqEFOTxDCxdUddKKGPQcX6lzm09Gjl98oBMultJj",
+	"3E7nOsUNecjH/pwanD0hNSLylTIH/v4Fy5WUCC/85rHNEQk26ps7rmCHQ9dSzYGEnjVA9dLKJyPKkSMv",
+	"8oqVSG+ceIhWHSurAqYatYC0hqzQkjnPVUK0lAnCoAJdfy+HHpUVMaMil/zvsCh36G755f6jes9c2BrA",
+	"5K4b1vsQkvsQkvsXMdUDZap73oW8vo20J1Q3k0KwrBnMFQm2en16HLz6yeOtPqmxLpzLGoBH1byTEKOD",
+	"lwHO90PkzV1H3hjGWFv6FnCj5imun/z6wxVxOUdBh+SCXzEVlouAEY2lAlVEhXuPtcIw19Qn96KcILAs",
+	"CkrtNipkDu9rpjTLcTph3LKrkoAhm67Pg1p/NjzItFvhmu5ubzuHmC+UgaudW5SZanJc+WCiKqcXqjoO",
+	"RDoTpZE/zMakPQIFE+qf2qEj1n1O57Zb5UrgWjUtqSoRG4VIqPOqmR7i6kO5muYjbN5mZwlt432CIVh5",
+	"yPBAkpajbHtrZz+FWmuK5HNBJzzzWiCkS5sXHie1emdnpyffJSCpDcTZ8VvcYQgxQiWPqFk2JlSRb05e",
+	"A6Dbj2Y9n78+RcHOvjSZKfALtpQMGwhzUowiCfCbgXIKJwaGcwiJ0JCurEsq1Ahgd8lvUjA7802NkBgQ",
+	"FNycQK3lJbQM70KunYYQK9AvnS+yPZ4nJJx/tZCecO6bRPVsfZohtMKeVffo7mTjh3CTh3CTu5FhMZCK",
+	"Nrj7Tdn5coH2ye/VH0ujUICgI/tucnUfAmtT1PSYTZq8GXT2XlvgRYNm/nUjKP6QUQ13ek6TVtjMFaek",
+	"/7l4SB058w+k7vwF/P93czRviJfnW3BAEfFwgHWLSJPX7HqB9lo1g/qs1sxWenPl7gDFAapY2JqPVjEI",
+	"6w+rXpv7/VbC7Kd2q4eD+0ye9XUohXOuh1Lng3P8QcT8rFgCoMU36SPk3DiS0WBm9yB+PjHE7AaIPAt0",
+	"drnTqiGZ2mKYylFPN2Hnw5Ilc/A96GM/rjvYm5LuIi09Y0rfrVngly9H+glTQWB9Og9elj87+TiDQrP3",
+	"r58+AbNca3jNtxajqm7zRAsrGvS4WJTRk1WenH9CpytgOlyqOxolv1JVvrvD64jWALqTxPdPTA3M/Ns8",
+	"QGduaROigJOS4dyW9fjLk4E/YqE9f02wvjQNCT1U10bblA1K+6z6lCcYFpVjqWfWvvP5IDAMFQiQMNQn",
+	"h8KIYVZYF0hVdc1hCllPbQUUdUBS8yxNgF46mCAErhGE5hiDatGWPJlTU1YUXFzUSd2/9RwkkGC6sxQR",
+	"aLNyZ21oHzO1PtwHLMkpfrRy3SC7PAQ4tMjpa1c4s++f4/t3UGctvWTzv13RAmrCyxJAGVOEaRJzAg/a",
+	"xgJHr23Nd7aerdH7FwdAkvgVxjeDv+4bmwTOzBq4JNaf+BAZcceYJJ7ib4De1KY6njWQl4JYxDqKhg2g",
+	"riOtcqVmaKJTUgrz3wpnaiAMbygcap1peGREjoTMRMGUIqlp/xyaAGf/iBaKVbgZpB02A7N1XIbNhpAX",
+	"7e5tV5btL+XXhkl/Joc2LnhbxqQtqdfAY1ANQIbgJKSHFh9lZFk8hpEq2XjxAb3hwZ3+pzBWHOW5RzhY",
+	"lx00bRL485PhrLgE+2S8HhHNxhW4KQFsU6KYoVSaFfMDqBDxnkFUkn3Nx6DR0YhlqIJBnJGqY6D6KKTQ",
+	"EmmuMKv6TJwHCEQvp2xYcgjRZzZ2S2bZrFREX/MMQR5ccg/gSgHUYIoZpKlHhDa84StFgDvYwkjZmOVh",
+	"eXEnJRseBnO3ZTmqOcEjvwRYGryBszShhRGEWU6GMp/7irkIECHITCCWLLiyiCzNuhSziZm7qloG7K3r",
+	"sSwwOOz49O9VLScV1jBXBDaacH2AXWRyMqEqIYpNeCYLCAyTJdF0aGR8fc2YcG60R0bnGQgoqp4qNv3b",
+	"YeqLbwM+6giWHkHV3dYgPX2M0Kxn33afguZ39m13az8C5zoQw7l2+zmh5WXiFmKOxdyHJaOX1lANT4YF",
+	"FZeklNcK4y9bCr+7ZUOpw+l60IzVU1On8qUJSSt17xw+ML+BRHI+paXmtDA/XLL5uaHkaTIQaabK8ymb",
+	"mN+npRzxguE/2YiVJcvPofiL+Smj0EEl47i/SibYdWox8VFLTgfiUaDvkCnlpXrcI69RdBI5/oJhg/ba",
+	"gT3qemw2WU1pZhYTtVXy60xiaCkr8oQM5wORHmL6GZtM9dwesQmjwiW6gIpSP6SlvIar3rzYh5h7TQei",
+	"ehf3nrhoVO0rg4AsJ7khe4rI0UAwQ/lwHukTs3nqibViwk6K2WQIdVvM4qP/YSsh6ZM08QDMuL0xKe6b",
+	"WXEZSnLqLybKmfm7mW9U5vv+nMrBEN8BoV+dJRiwgT+bb/lBfPr84hNmAe/1+6vUanMOKzGqs4Fo9Tv+",
+	"Y2UIYiVf2ajDMO0QmaBNe0OWUK/9vAZa1llY9otcMjbFRLoxV1qW89YQxhvqxQ+4UX9FGKibKCNLAiNv",
+	"dvZ+puv5Nu4PIGoNU8cDMNRDYOidAENtdAVvmLcPX68Ag1o3+tMmeGHi2zoaWqWQkag+NhARhUyWoJOR",
+	"knLFFEklDFOdl+yKK7AKAoNElRTio6zLr6p/kkszB6P5aM1Kb0GwjBuBsQOu7OqGeTUf9BdXjwy7DyuH",
+	"HXiAE/M2F2SrTxRRY7N2UviCLmdhiGtokEcEb9cBIHmjjcINgiub53CIoNdp8HW1DoiIiXZUIx7YkfbI",
+	"z4CRHai0B2izT31+IW4VSWulw2g+r+z7oTmXKimMRh3UiJczDRGlqQUip02Pg1WcHMC2RUaxa2no83wg",
+	"VhRgs/G/t5RqPj/0FkzgMwUHL2VnHnLr7tjaXzii+I+DnvUXgGDA3OyquqSlPLc0vjsNsVbUc42on+Pw",
+	"9T80JkMwkzUQGYJpPyQife5whOA21C0SLYANa1fzu61c2nrLPj+a3YEXsBrla4O6f8726QLZUhR/bwiE",
+	"h6z4rw6C52S+TywYPcDg/bFh8Bw9a0DgfVo1upVcgap1A8S7uooe9eu/MRplQ2sFxBbCa6qtw2IzKm6t",
+	"8LbVNWuVsakyN9RQ/9wpsh7seSxnZUImRoVy0ZRTV/0I688IxhGNZMaIgJwtKBqeePJZRXaZ22876pYs",
+	"Y0IX87RSMA3NsTVbdDk/pxD7NRCGhgWlonx8q9evTwTZtgWfzKgWyRUmkY3krIQ+lKvXZBV5+Nsoznbx",
+	"IAQgqO601Uc/rTVsGAJsJgszoUUsnu29HA7ENcV4ZTu7FPXnlKTQaXc4yy+YTn0BL0XScibsrBco4ok5",
+	"U3cU8PYAFvgAFviQxvZlcTO43w263kALvI2eCrTq07Cksxa2gsZNrORjiVzUtNkjR7XvgiIEA2HorK/8",
+	"jBwKavcZGVTOyh55QcuCg9MUN9AK76t4zUBEmE3LQDxDk6UvcWBdtVG+yAN2Glo2yQpGVoXMhAzsK2Ut",
+	"3MgvBgJIF/KwkSxt9FPqYrRRrgfGBI7pWbTq9zvzxgM3eeAmD9zkz4qpwK6bpoq75CeGehZcsFaDzInL",
+	"BfGQksq5p6LxMGjpsIEtmLzsgmqqMBurmPiQmHjC9Jkb2x/awPrCrNlq02ql830VxAU9mCW+GBOr3ZN2",
+	"ONzPZKS4MS7/GiLhu5kNVBbsgybmROezgtka2DWZqA0Z/0E0eRBNHkSTPy8qfqNcx80lExQtWsWQl1B8",
+	"Dl+qk2CMjiHpESAuHRAIvocXu0qXjE7SRScJJfhoIB79/P3R2c/fke/PXr0k//kfz3rbjyHqiF37zqTP",
+	"e7LiD9axT19SpbvA3bsnz9MD9BmxDzTTtjB9MhBQKgpUQpeAc0GnqkdSnqeu/i20+pUiJ88TksIfKcYT",
+	"z6csIWlONU2NngxdGfLzw+mb172BONIOPbzE0iYIC75VL7DvUbUBpJsK7NqnAwns/gATsqQCwygkEGPb",
+	"ZpVshpBD7ygx5wToxpgatTpj/IrlRp2GxkDRL5maTSp79clzjLcq7KfWMi0vwmwv/Joro8srplOXmkTe",
+	"lnJYsAlmk8J6WNgEmTNoF9ety3ObnZ+nB5ibFdrKlQY/n3Ozud0sGZlwpbi4sAjjMGksmIhbPabFyFkq",
+	"Eh8ituddd/Y1XO2sZNqcGcWU8rUY5ZQJlhOuTe9yAnAoV7TgFqyeu7w6WFlzLqQcCFXI6wPwbgJGSaN6",
+	"48nzHkkxyQ0TmjIQZlOMxcJcIS1tho+5JmeSjGRRyGtMMVM6sWen2mk7Ee6zvGCNYoYHcx9f4JW9f/wT",
+	"ANCodBFEyJhPG2hI1vMaRtph1nwLgATwsBboiv3ddfFQGsNyaZTDubkCsrQ4RvER+PjRzSBLGpTSHA64",
+	"5J6zuxt6GG41XlDlt7yyWpmzYR1O1YTcaw3EqSt93t+6fPbb3vXX5VO2O1T7V/1ft/LtyY7YnbppojhR",
+	"zbNGOVunu/30ftE1QkXN5nCFbGRlMlebZudOROnZzp8v12KNqcDyvkDq/MdUBg1Rt7zBUT4n6YAloy7n",
+	"wE9W8XNCDhdXXNPVRX9Ogvf+0MaPaiKrLSDB4jTL/RRcXD7A2dz1eZ4yAThLtYVvsW6Enoz6OZ+wyZCV",
+	"66DdmF00wg2wFTABYlUVGC3KXih1TFmppDAyHghOCriT4hcCUeSMGPQd19/PhhYNwIGtOtmKEhzUoRfM",
+	"nD8fhlC5fYxur8BdRIuClSC4XpRUWJmITthAlLJAJw1iC7x9c3pG4DLbiS/BtalO/18sIbqa+OfBt6n6",
+	"N7rhSy4u2ywg1dmv8jzNIWlYQY5pNmbdYyl0KYsHxJqHlOs/bAEYER55c9I3IvINo03AOZ78Xv3RSLhu",
+	"uqyv5GWdNK5OUj6x13KBdj94SD6ncxIq89SO1E1O08a80fdWw2x9L4fLpeofzAufyVohh4jQ8vnsAjAM",
+	"VyfZjSKIpF9vJGGl43sHVv1BDkNU1bWMOCvaQw7wqR1Mq5Ufc3gfiNnn1ojMLrSqQEBfanTM/NLQ8M1P",
+	"T35/L4cfW0nRd8xQoj8+ssJyv+IDpsLDjbwLTIX3cFXWuoOb3qgf5HBBgMC7+wRiSTePqXAttsZTMMUs",
+	"TBvVmk2mmmRyJnSPeH0/UurlnRnMTUjGFxJG8V4OLcg7ZpK9l0PnUYUIC3R0BiEWv87YjOVQN2gmBKTZ",
+	"uUAL8Gn8MSMtEoxtnj2EWDyEWKyrYOlyTijBkt3rkcKGhm5VrdXhnfZFw0QxjsB6yyEnbcrktGBgkEVI",
+	"FDDgXnGLhVnIC0SbWNS5Xtn+/9BeDJzEaiHeruGDo+ITFJFppFLYpU6ILPJP4a94KeWlgiRtw6sz4NKE",
+	"aut3QGeFbWnMp2TICikuFAZcUO2/cBmdYFY2t2RghVcVNgEhL9YbkwYpNtYP4j0fgKWLvo5DzBJXjGEW",
+	"TDhfdHXg/QySUUpZMBcydYYhOZja4xlx/e7DWwMBTzJaFLZFDCJyYTZuBvQCEGpzh0aX5iwruAjesD2f",
+	"jMhczjyg06WQ18Fcv7LLlDig+ZpxqUdcTf7M/c5cjAvMLqX5hIsUCNRAwLpDIIOdlTkBWDeHwIsJEZKk",
+	"aF0557myYLdCYg2WuenPLD7Lu1wQeS3QRTQQVdfYsuk8nmBfSHlpjtF2v48zU2amEEmE20lmipVkp98/",
+	"JBNZ+hR7zHvSUnYnVMy7ppnZNO5rOspzJFB/MScTTvooz+/bu2RXu0XSc15VPPZ3KKc+uIIeXEF3k6KK",
+	"1Is6/jKc2zALZG5Ip27jFrI/P/kd/7EUf/eFyJED4btfKRc4qXyIQI2o1hIxzX0DhlCVYJ1bzpEnA5Hz",
+	"kmE0bulA7lEDhW8SWzoAkkJ9aRxsDoJz00vGpukhSb97cTYQMDN8+v91xaKG87+lEC4HU5jAgHgZBlSE",
+	"feB4IXjT8xIhNRkC1Z/IK/PKC2AolmdiIK15Au0rhnDCJzU+baH4IKg2pZnmVx4XkBYFVuxxaDQhLwWH",
+	"AI0xONcn/KB65MgwSwVPoKgLJPHCeAfCRugiW/YxwTdluNEUV9PTDTncj4xNz2DP1kRDfmf34aHS5B9K",
+	"T4bj6sJ+zHUvGL1iC4rDDYgaPGHFyIsVbTZ9f0I/sRraJnc4eePBYv2ZLdYTdxBuoItuRNzwPKyAAj4y",
+	"BNuhlnlFCfJyG5JqkzshTD1KBqjgnFWsdiDYh4yx3ENBQLNrMdQDoiF5wxdNd8wOmeoqtr2UcdEczMYO",
+	"0XiBfw2EY2DOh3Q3/MssRxsDQ6DYO2Bgnx34FufweYBvlxM/B3wbEMG/MHDtg4b1pcDVeqXGkMfbqFRy",
+	"ygSd8p67NG1SCISo0kzfVg6pwN/flqYTzU07aKiw5gkMaYrdyDdTJo7enpCdXr+308O1Ydms5HreOfjX",
+	"L02WaQOistnEDK1aJACSZyJjnV+qdQgXbola+TxQemr6I9L7AoHabFRWj5xUWmXiNEpAone6qNJyCiGH",
+	"XFwkiO2O9V48GoYrVbdQ/wWYxkSWDAEzypmwxdXYcAxWZpueZV4bzUrD6QYCM0yw4JqLHaMIMuTUs9zB",
+	"aAxpdnlRmtvfIydYFzZE5DCvUy4I5BsG4PRzW2m6WZ6GK3LJphpAiXbInNFSRaE9YYXf1KXrBnNbJNQN",
+	"Mz6kyy6NOMukGPFy0kmW2MuC8LOn/X7SmXDhw9HWySHbbq+Ks7AB7Wv/pXt9/vRU15bCuZHSFz5ZXRyn",
+	"ceo/mdBT66dF9AlH/uB5vFtlrnmUEqD004KKquzXTNELtvkZq1Q+q7bFlIbl1PXzKgPh2D6PSrDO7XCK",
+	"wcIt+fOoBw/C+51jrkFU2l2xkZjo+kSXVKgR+3/Zu7rdNo4l/SoNAwsnwIiiZTtnIV0RiYIEOJsYlrPn",
+	"XBDgNDlNcexRNzE9lKwjB9in2ft9hX2UfZJF1093DznDP5OSHc9FIpqc6d/q+uuqr8r2ys+/aoDXtJWa",
+	"JyKtTBrSG9njAbAP09LcpJGHwprgWalpvrK4k/dWzKQdam5irTMlM6CaX7BCjNcVq7cuNATvv/FA+pGL",
+	"CAa3g5OoSeN8R2v2O7h1Zvn8yN6UxvDJIzBSng7P78tyrQDOK9BKd6/cMc4Gxhks+4dnZC87K//Pmp3P",
+	"tE0+2VkO5S/YsbvBZd7MQlHxWuML+YM0s0dRQLCzhjP0I0Mqm4Wz6DsN/aga+nNSyNkr43T1fZVzprrg",
+	"h2qLoh1oBBCDQFCGriiVNYtyoqxw8pFu6WfGOiJIVqn1re9lI8UCNs2suil2xaSJhrmNW06JwZtfRRkN",
+	"bJ1rzn93+jDNC7U2AcpP9ue8UJv8Rr85dYwSBqC6fQ2CyHfbe2/ZhzSX1Sy4kKbYx1b+ox9e7e4+atye",
+	"9/JW4iTWbxIhDc0Lmesdt/OdX4/dbwk27L2EhnnRd6EC9phuQPKTRSHGpbmzFHOO4HL3ZgHqIWqjwqmz",
+	"U1PCwwbiRsvaYQfoDoifhAqg1VDfGFuJs7732557EeOadOqt4ngjLAnCiPKumQwqrLSAnV3xvL7qSHaa",
+	"xeZQdl7ATl49jn4Ece5I4Hfar35rLqo/ZasH71Tp7EQWRbtlCSF30FccageHrH64EFjT2WMjwlBMGVMS",
+	"sQ05jxzCw/GawfYIqBKhsuB6ROlMRXcpk8JQOVqAUWS4ylWpeKmzQVHsffIeyX7j8eFoH9t4i3pXWasN",
+	"t8C4qOWt6Ey6zqTbm2Vd6qwumSPGtSWreqBPayOEoS6NMR9yBbewlq9h41DghAFwI8bTxmbEJYY91aBh",
+	"iaFhqo1TQ8yiamRIdN62Qq2BM9lF5H3B9AvF3bem310FENFKLckcPZ1rcWrIQ7nBKvodAX7j4PfcojbM",
+	"EfBiQyRdzY5a2HILKNfl23kfCL8TjGvydWnNsCFblPCAzVjGrkRE6E6RPnRSqDNKecVbtGQ6azU/D363",
+	"BVolIXm341VGuYjaVIQbCd0A2C/HA2H1sUpkBssGQ83dXgtiJFDaN5bHB3N+GpxI6NpZOVew2W3qM+6z",
+	"x4dEyugQIjtd/y+KEOlZ63a8dOmeG789xSve9Z6IPyANILcin/oY/Jm0olDyg8pApw/J4gJyxdFRCKWQ",
+	"B0XB0rUWn1k3DHJAuHBfz0t1m5uF9S+ZqShNBfEhOOgm7B03i0FRtCllX4YPAkfnB/vYToi4+y2cEHz7",
+	"z4veMaaOMW3GGcWcHM+b+HKiJUZnZ371AH83eiKw71ZHRK8lTpoVu81OA4487twGXwKy7X6isD1yuIUO",
+	"DsyK1yqywUCNldmO2p42bXRnUtsvZxTIgzEK14Ue72eJHjnmGAb1NMHGa88VRxmTW+3bzj7s1J+jxCMf",
+	"yi4jPeeUraETsobWKT5vli2nbcwto1XkmIYr4oVl4LNw8QJeNro7xhy1NiuMRwFH8YpGvY1Kha7y1V5z",
+	"32En/Z5a1wIMuAYD/TN0sH0lY8uBQVfB7qDANZHb6m7W6m6zy7nh5ISaR371jFYJ+kkAVygcLAimSs2t",
+	"Kgs5H9F9aBpSBu7NguB/5oWcKJFXaHTdzVSpeuJ3uDribqD6JexSLb9UWkh/dX/HampKdR6qW4YCrIWx",
+	"VRL6g5WFh2CthxrgBHtiUAmI6HrtKUKWijuqoMjqhUh/uvz75btL8X//9d8rTC0lX4NFlMR4iWwPKq46",
+	"3pqQ2x5vkdlxT14nBIpoRCaCYR/GZX9MhQnH+SQK086+9XAMDudf/7ODd+g0soOKrMCvuN7v9PP1M8YD",
+	"WBsb8A9+6KsOQ6VZbL5S5zXpLtUf51I9rHfLlbon0hpB87cbrtUvQ8Vt61QYOZmYEmOxjLiqpM5kmQkm",
+	"ca6ozkXB3/x+9Y4Bm1Lq8STPUvEdyPa4jLpHNHYKD/qNqd7C90l4t8pvlK3kzZxgnPwPNr/WslqUKiUM",
+	"5LHJ7rlcewqz4NrkvqfxfaXsan8+wfLs48egAVFQ2lk/lBDH9CCnNtnFxHHGnnirMH4HV8zpIli/m5Ek",
+	"sVgmF5LIbTDEekP9MyKJ8M+Wa3+/FjYRrwWkir7s498zMXPfzRLxog//f+X+fwaf3cKcvRIz8d3//s+L",
+	"/r99P9Sh2HmsTl2EyuTO8Mut+NtrMRMvoauoQDrBQA8A4NiU4nX/JSzHUKcAd38ycI+mQn2sfKj+ncyr",
+	"BMC4jZAikwDMTJuFmiuCJlvx6kUfSk3Al1OZF7AlQz3Nb5V70UKdiSwHuZOdY4oQwaBlqshvVZkrK5TO",
+	"Am42EiATR49fhmRVR8ZDTRDUS3lIGGnFR4PCoglFsyzdgBw/M1NhyoxxugEmBpA8nW7bG2q3z3+8/bu4",
+	"WVin64tf3r17c8WgZTMDq417sRgX+UQgV1BV4r530lm8evXSrQjkIL3on71ytAO1NIYaqoGpLKJaKjWf",
+	"G90b6qEexLhoaIlUZT5BV5ew5kZ5bZmiYG6khhwoz0e42v4y2g1i6IRq6bIouC3oGoPInSpnw1aQ8KGr",
+	"n7wUaSYrmUL4OgEWuYEFhLZUfJeGmmXui2So01pJ+CxNRPrejOkTjRP/5cylTNtRWBb8HhFz6QDemTKj",
+	"EQ21G/D3524Cn2Dw4pNwQxSfhvrTyckJ/Od+S7k6PQbQpeKTSOGQADweL+tzy/YJlD3DhTBzRJattUMe",
+	"SGgH7a4UeRo32trOhZ99uFHLVAlEwSB5jV2is6jW5fm2w3WL6s7aNKcGEEwpvUDSto4aZQGt2USk8JcL",
+	"2itihvw+2Zmrg6NNH5eOhqGXicmUnybQZSJSM7aqvFWw+/x5BOzYfaM+zpUjePd5mn/cZoTQYYLSyxs2",
+	"eAraxuhEkVlU7YN0XdffrhExoD7h2yu0Ddu5QucT6f5vVZnLIvUTcB9MNUKiSURKngD4gTZy5Ji+zY3m",
+	"pUih99FclhW2BVLyJrc219cjbjd3GvJ9fQqlcloGjNvL0dY5AlgVFEhonCViWdmRhF2bmUVpR4Wawr8c",
+	"4/f/kIvKjKDn9MJNUFqj3fc3zhq5VqwLwII7DdTtaKYKLpQAb8oi8KTa1rOghjpGzZNemVPrxtGvNKVo",
+	"3A2rKIsRVomBtqJtdsTklkBVMi+W3nQbJ/VE7fEqiI4RuSzqr672obZ5EKaxzYNIzzHjXEfhnq4byDfa",
+	"ffr1hDheyk4r5l4zeRswQ0PdOXbGRZsn7qRFFqqypoFHax2PG0e7ds3xcauqkbS54xHh2KDQ+HEgsjxD",
+	"TTHXuZ0Fdk4OQSfE56YonNAnBZG68LyoUSTBMpJEmedaqyy9QCcl5GdGhUSJSUsr8LmEFNcy3AdIkm4c",
+	"p746hI3SbJldhFcbpVL745vpONraHjoTlx4PPDSQk6dCGHWkjrS12drU5gY+qPtRZu50YWRWb6fl5fdm",
+	"3HMqNTNTp6d4gQOFypbp0A1ooYkRhfYiJjiR/si8N2PQ2C3v+rmQ8QF5buERW8mSFEnU700JghJnzmft",
+	"Ai1Fpw2jmuqEKj0SZpMpmY0KVVWKuek2c1peHdD2asriRSBvZxrcJ5FjPoZMDCMpVVXmLWM4eIdskjSe",
+	"WGccgBQBFRs+aTRcYA28XZ4uNbb12btwdDYpVTWiIMrllrY5ivzsSksiZetyRL8BcuVyH0sPAXv3x4k/",
+	"Y68h/pAvE+pNlYpWnd7mPYCtghWApQyWAYgBt5o4MiejC09XWOlvZUm88fjJn3HxXXpttEJycNLBncvv",
+	"E/955PtRZWlALaPVTHhTmK/VTJVmsgCiJLkIGiCo6i0t7EILE7d+2qmAbhNAbcxamq0C81waRhJvu/+K",
+	"TqzjI571CtcIlZUUTje6kVU+ASGDzgaUd2Q1Us9YNB6LVTUPLUjnIFol9LWu2aWq9DAs9D5A1S7yBMj7",
+	"5j4bz8mGjWKCciODF1l9vQB528QwnDnPThOfjMLYs2SIyzHFhali2nTlhTHi5KH7xvJUaNZPk6lCnW++",
+	"T+MdDtkq+bXO9XWXtdIFh/+Vs1aY8Le/q2i5fjt9oE9rQ8F/81jdnnXSrQbKf3Yqoz6Iv2almc9V1hYi",
+	"HrhqFyT+FcFN70957VHiraRw8CvYDWKkixX/IksM7Uxx+wWLE40sh4vXqeXnXBWZrbs/LeJwyHuxoHq3",
+	"WU9cqSrYoFC2tVxgDVX4zlm9ZB15JQbDwFoq6uyrhR45Rp2G9TRR6htONceps/XQRap3utgxyt4cXhc7",
+	"Dbfz28RH/RSePnqgVPLQCI2C9noNFmWLk0sDv7/CtwEqpSGYPYpVMNPoFh3ihZ3FVcd2ab0ybIF1AZtt",
+	"DULm7piYn83SeGE2x4yFtVmOGuNYmE6Deeo4s3iPPjPSbG+NZitmc/rAbuC1eLZLRPrs8c7DP/JqNiC6",
+	"bhP7PIWO7p9cc+etQP9cLVTwEWl/C8crjXOvk3Lqr1J2z5bZf5RtUadXPo6QQklDuhq4akplVWXBwPUC",
+	"AuIra0Gmzpqx/lIgEdYMNYUegge9xMi+TFVqUolsgcdbAUSx33SOo7NVXhRirIKHKHNfU/cqG+oYUqCx",
+	"KDa1eShXfEtRtGNwrE1cKhF4d7bkqt7f2/xt1/H+BvJjiXKE1HjED2l37JImG6wO8ITEjIYQzeE23weO",
+	"11P5NqW90jHqEl+/kcTXz/ArH0UpPoxQbxXTHgsM79mlFmZRyWsFeRDYMdflXmgfqUEyfayqO6U0x2Rg",
+	"kAIFjJgpxprTRJ5beodiyxkaFYI3qAN4II7g9VErsU6AkfRDjSnvyrIdDqH2dzOFd/D+QlaGxAPXKeSW",
+	"UgDcvYKUCIJR97P1FQ1e9JN+v0/tJ8IUmbeYLkRlIC4+1wuViFLNFeJN4qRoPayqBGUpYKqE0zFogbbR",
+	"L95Kfa2+1CRXP1gc5VYu17Mj9K7soqg2o5+hdhOZwL2u/njniD2SSkQsKddCiiq/UaKkk3wwBQlD9kg9",
+	"Oo5o+NmUkINmFqVNYt9nVCsG2N3YQGoGyNB6JUS20sBIs3d5NZkxQ4QCd3oF3yBgneTXehXW4NDgBKKO",
+	"TdACNlDTAY9g9PW/gIClDgKgMwMPlpR/jKuoStkjMTp0VbEZy6HjkEe4FPFZw1xyT3P0PR+nKM21J34F",
+	"kw/jPcHbtMpf3ilb/YWcSZxdEFzfnTOp4yKbuYg7gRzwvb8vydHcv9bcU7tfjyh7f1GyqGZtR4O2B/K5",
+	"F1rn+np9LcgfZ2ryQbgpaWXjyigz7Abr+sxLMy7UjT19mJisVvyxYQTymlPBtICkhueW02WKXH+wojIN",
+	"xXc+QpHEN9jRpvIorh/fNKT+NF2Jn6iPua1a6ka6tx69buTnl/U8dC1IuDlxa68xwQ+xbmBt19SChAzY",
+	"9jPwFn9e2URZFObu8mZe3f+nLBaK13y1hCQABjCAwVyWWFW1KZjhVpVjY1vjGV4/bjhD+9mEJelFPOzI",
+	"/Q0EUzasn+MHi8AXCUajxi5sZebzLfmF2/+8lWEsF2kaK1mqEmo0Jaslm1R5y/SxKItn589OQcegZle8",
+	"8JhcCom/aFUgKEUWJyECtRCBEOzEs9VYm99CG1IgRAGn1oCdhwfiXwFwz8NhLKyKe/BJfk29DCYTNYew",
+	"PFN+ANclBNtCBFDUyHszbnr7VwjkaZtb/HVT176ITvROFSrkLz3t04l8tbX4Pcg2anjtUmdzk+vKivjC",
+	"1HszyYBfDwaEN7KMwyM1w/BE3Xvx3LzC1kkV8dNvV6EGM++OtichHavpfcBdlEWhnDSJYV4S2CosX054",
+	"F1x1OuqgBlHfMDqo2vXcco1anKxVwrNMZxS7JeL6ZJhULUMZL44541plq50gH0COiZm5hZGZGMtC6gk4",
+	"mwGrw3Voynh16NA2LYqzMcxkcQNYTo4igpSwXIAb5ETcXhAUf4IeFcOeocbVWi7kSilymRNZwDzYRIpC",
+	"4XpbaQceMOp8DWAUhQjEdkRQItRttUXNNLQ7Vgj1JM/WahcNRdOWJpGHutgeBUqLP3T+Ma6p6of74m8/",
+	"nL3s9/+9398wMA+Mtc34cl2pa1U2DfBqLifqxCq3FRXgJhCulk0gUdMndKPTDM32c5HevkjwCmcsrfrh",
+	"lZvjL/8x+PHk6pfB2esfhLlVJcJ88Tjx5DnukIj3JnfsZHwv5qrMTRb0grbp+mHttB1HuswAtrbVHcY/",
+	"/9lQiJ5ESU8M9D0hUKEgQfgmMv7Bhd5vVs4VcWv3wjX4Rd+1uBVWnM7I1/0tvDOY/z8AAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

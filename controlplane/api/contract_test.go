@@ -218,6 +218,9 @@ func (w *world) drawConflicts() {
 			w.do(op.method, "/api/delegations/"+e.pinned.ID,
 				map[string]any{"pinned": false}).problem(http.StatusConflict, "delegation-unused")
 			continue
+		case "updateDNSConnection", "listDNSConnectionZones":
+			w.drawConflict(op, e)
+			continue
 		}
 		if !op.once {
 			// The members remain: the last owner cannot be removed.
@@ -242,6 +245,8 @@ var senseless = map[string]any{
 	"updateOrganization": map[string]any{"name": " "},
 	"updateMember":       map[string]any{"role": "boss"},
 	"updateWebhook":      map[string]any{"url": "http://example.com"},
+
+	"updateDNSConnection": map[string]any{"name": " "},
 }
 
 // drawSenseless produces the 422s: a key that was used for another call, or invalid values.

@@ -87,6 +87,16 @@ func (a *API) replacedWebhook(ctx context.Context, id *Replacing) error {
 		})
 }
 
+// replacedConnection checks the DNS connection that a dry run replaces.
+func (a *API) replacedConnection(ctx context.Context, id *Replacing) error {
+	p := principalOf(ctx)
+	return a.replaced(ctx, id, "DNS connection", controlplane.PrefixConnection,
+		func(ctx context.Context, id string) error {
+			_, err := a.store.Connection(ctx, p.org(), id)
+			return err
+		})
+}
+
 // replacedMember removes the member that a dry run replaces. People cannot replace themselves:
 // after leaving, they can no longer invite.
 func (a *API) replacedMember(ctx context.Context, id *Replacing) error {

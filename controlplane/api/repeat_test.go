@@ -16,6 +16,8 @@ import (
 // why.
 var notRepeatable = map[string]string{
 	"createToken":         "creates another token, with another secret",
+	"createDNSConnection": "creates another connection: a DNS host can have several",
+	"testDNSConnection":   "tests again",
 	"createWebhook":       "creates another webhook: a URL can have several",
 	"createInvitation":    "creates another link",
 	"rotateToken":         "creates another secret; no other one ends early",

@@ -26,6 +26,7 @@ type estate struct {
 	invitation  *controlplane.Invitation
 	webhook     *controlplane.Webhook
 	delivery    *controlplane.Delivery
+	connection  *controlplane.Connection
 	session     *controlplane.Session // of the owner, who is signed in by the cookie of another one
 	cookie      option
 }
@@ -36,7 +37,7 @@ func (w *world) newEstate(org, name string) estate {
 	e.job = w.jobOf(org, e.domain.ID)
 	e.certificate = w.newCertificate(e.domain, false)
 	ctx, actor := w.t.Context(), controlplane.System("test")
-	var errs [8]error
+	var errs [9]error
 	someone := account()
 	e.token, _, errs[0] = w.service.CreateToken(ctx, actor, nil, org,
 		lifecycle.NewToken{Name: "estate", Scopes: controlplane.Scopes(),
@@ -49,6 +50,7 @@ func (w *world) newEstate(org, name string) estate {
 		lifecycle.NewWebhook{URL: "https://example.com/hook", Enabled: true})
 	e.delegation, errs[6] = w.store.Delegation(ctx, org, name, nil)
 	e.pinned, _, errs[7] = w.service.PinDelegation(ctx, actor, org, "pinned."+name)
+	e.connection, errs[8] = w.service.CreateConnection(ctx, actor, org, newConnection())
 	e.session, _, errs[5] = w.service.SignIn(ctx, controlplane.Actor{}, "test", someone)
 	if err := errors.Join(errs[:]...); err != nil {
 		w.t.Fatal(err)
@@ -72,7 +74,7 @@ func (op *operation) request(e estate) (path string, body any) {
 	path = strings.NewReplacer("{domain}", e.domain.ID, "{job}", e.job.ID,
 		"{certificate}", e.certificate.ID, "{token}", e.token.ID,
 		"{member}", e.member.User.ID, "{invitation}", e.invitation.ID, "{webhook}", e.webhook.ID,
-		"{delivery}", e.delivery.ID, "{session}", e.session.ID, "{delegation}", op.delegationOf(e).ID).Replace(op.path)
+		"{delivery}", e.delivery.ID, "{connection}", e.connection.ID, "{session}", e.session.ID, "{delegation}", op.delegationOf(e).ID).Replace(op.path)
 	switch op.id {
 	case "getDelegation":
 		path += "?name=example.com"
@@ -110,6 +112,10 @@ func (op *operation) request(e estate) (path string, body any) {
 		body = map[string]any{"role": "member"}
 	case "createWebhook":
 		body = map[string]any{"url": "https://example.com/another"}
+	case "createDNSConnection":
+		body = map[string]any{"type": "rfc2136", "name": "another", "credentials": credentials()}
+	case "updateDNSConnection":
+		body = map[string]any{"name": "changed", "credentials": credentials()}
 	case "updateWebhook":
 		body = map[string]any{"description": "changed"}
 	case "redeliverWebhookRange":

@@ -43,6 +43,7 @@ type world struct {
 	service *lifecycle.Service
 	sealer  *seal.Sealer
 	doctor  *doctor
+	hosts   *hosts
 	api     *API
 	server  *httptest.Server
 	log     *logBuffer
@@ -129,7 +130,8 @@ func (d *doctor) does(
 
 func newWorld(t testing.TB, change ...func(*Config)) *world {
 	t.Helper()
-	w := &world{t: t, dsn: postgrestest.DSN(t), log: &logBuffer{}, doctor: &doctor{}}
+	w := &world{t: t, dsn: postgrestest.DSN(t), log: &logBuffer{}, doctor: &doctor{},
+		hosts: &hosts{}}
 	var err error
 	if w.store, err = postgres.Open(t.Context(),
 		postgres.Config{DSN: w.dsn, MaxConns: 8}); err != nil {
@@ -145,7 +147,7 @@ func newWorld(t testing.TB, change ...func(*Config)) *world {
 	}
 	if w.service, err = lifecycle.New(lifecycle.Config{Store: w.store,
 		Zone: "acme.dcvaas.test", TargetKey: bytes.Repeat([]byte{7}, 32), Issuer: issuer{},
-		Doctor: w.doctor, Sealer: w.sealer}); err != nil {
+		Doctor: w.doctor, Sealer: w.sealer, DNSHosts: w.hosts}); err != nil {
 		t.Fatal(err)
 	}
 	config := Config{Store: w.store, Lifecycle: w.service, Sealer: w.sealer, GitHub: gitHub{},

@@ -29,6 +29,8 @@ var scopeDescriptions = map[controlplane.Scope]string{
 	controlplane.ScopeMembersWrite:       "Invite and remove members, change roles, and transfer ownership",
 	controlplane.ScopeWebhooksRead:       "View webhooks and their deliveries",
 	controlplane.ScopeWebhooksWrite:      "Create, change, and delete webhooks; redeliver events",
+	controlplane.ScopeConnectionsRead:    "View DNS connections without their credentials, and their zones",
+	controlplane.ScopeConnectionsWrite:   "Create, change, test, and delete DNS connections",
 }
 
 // scopeGroup has the scopes for one kind of object.

@@ -76,8 +76,8 @@ type Doctor interface {
 	) ([]controlplane.Examination, error)
 }
 
-// Sealer encrypts webhook secrets, and decrypts them and the keys that the Issuer sealed (package
-// seal).
+// Sealer encrypts webhook secrets and credentials, and decrypts them and the keys that the Issuer
+// sealed (package seal).
 type Sealer interface {
 	Seal(plain []byte, associated string) ([]byte, error)
 	Open(sealed []byte, associated string) ([]byte, error)
@@ -92,7 +92,8 @@ type Config struct {
 	Doctor    Doctor
 	Governor  Governor // nil: no limits are tracked
 	Sealer    Sealer
-	Poster    Poster // posts webhook deliveries
+	Poster    Poster   // posts webhook deliveries
+	DNSHosts  DNSHosts // reaches customers' DNS hosts
 	// Visible returns when every name server of the zone serves all values in the TXT records of
 	// name.
 	Visible func(ctx context.Context, name string, values []string) error
@@ -123,6 +124,7 @@ type Config struct {
 type Service struct {
 	Config
 	slots slots
+	hosts hostSlots
 	// the accounts that CAs have rejected or may have rejected, when last read, by AccountKey
 	suspected sync.Map
 }

@@ -73,6 +73,20 @@ func (q *Queue) collectOrders(ctx context.Context) {
 	}
 }
 
+// testConnections tests the DNS connections that are due. It is separate from the sweep, which a
+// slow DNS host must not delay.
+func (q *Queue) testConnections(ctx context.Context) {
+	for {
+		if _, err := q.Lifecycle.TestConnections(ctx); err != nil && ctx.Err() == nil {
+			q.Logger.WarnContext(ctx,
+				"queue: testing DNS connections failed; retried in the next run", "error", err)
+		}
+		if !sleep(ctx, q.SweepEvery) {
+			return
+		}
+	}
+}
+
 // retain removes expired audit log entries once a day. It is separate from the sweep, which a long
 // removal must not delay.
 func (q *Queue) retain(ctx context.Context) {

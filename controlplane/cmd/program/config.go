@@ -41,6 +41,7 @@ type Config struct {
 	Check  CheckConfig  `embed:""`
 	ACME   ACMEConfig   `embed:""`
 	Hooks  HookConfig   `embed:""`
+	Hosts  HostConfig   `embed:""`
 }
 
 // The values of DCVAAS_SIGN_UP.
@@ -96,6 +97,11 @@ type CheckConfig struct {
 // HookConfig configures customers' webhooks.
 type HookConfig struct {
 	Loopback bool `name:"webhook-loopback" env:"DCVAAS_WEBHOOK_LOOPBACK" for:"serve work" help:"Allow webhook URLs on this machine, including plain HTTP. For development only: customers can then reach services on loopback addresses."`
+}
+
+// HostConfig configures the connections to customers' DNS hosts.
+type HostConfig struct {
+	Loopback bool `name:"dns-connection-loopback" env:"DCVAAS_DNS_CONNECTION_LOOPBACK" for:"serve work" help:"Allow DNS connections to name servers on this machine. For development only: customers can then reach services on loopback addresses."`
 }
 
 // ACMEConfig configures the CAs.

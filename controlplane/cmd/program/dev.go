@@ -241,7 +241,7 @@ func (d *Dev) configure(c DevConfig) error {
 		AskAuthority: true, Authority: d.Playground.DNSAddr()}
 	cfg.GitHub = GitHubConfig{ClientID: devGitHubClient, ClientSecret: devGitHubSecret,
 		URL: d.GitHub.URL(), APIURL: d.GitHub.URL()}
-	cfg.LogFormat, cfg.Hooks.Loopback = "text", true
+	cfg.LogFormat, cfg.Hooks.Loopback, cfg.Hosts.Loopback = "text", true, true
 	cfg.DrainDelay, cfg.GracePeriod = 0, time.Second
 	if c.LogLevel != "" {
 		cfg.LogLevel = c.LogLevel

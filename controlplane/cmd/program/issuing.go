@@ -14,6 +14,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/acme"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/dnscheck"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/dnsprovider"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/seal"
@@ -71,6 +72,7 @@ func (a *App) newLifecycle() (*lifecycle.Service, *acme.Engine, error) {
 		TargetKey: a.keys.target, Issuer: engine, Doctor: doctor, Sealer: sealer,
 		Governor:        governor,
 		Poster:          webhook.New(webhook.Config{Loopback: c.Hooks.Loopback}),
+		DNSHosts:        dnsprovider.New(dnsprovider.Config{Loopback: c.Hosts.Loopback}),
 		WebhookLoopback: c.Hooks.Loopback, InvitedOnly: c.HTTP.SignUp == signUpInvited,
 		MayCreate: mayCreate, Deliveries: max(c.Work.Concurrency/2, 1),
 		Visible: func(ctx context.Context, name string, values []string) error {
