@@ -102,6 +102,27 @@ func (e ConditionType) Valid() bool {
 	}
 }
 
+// Defines values for DNSChangeAction.
+const (
+	DNSChangeActionCreate  DNSChangeAction = "create"
+	DNSChangeActionNone    DNSChangeAction = "none"
+	DNSChangeActionReplace DNSChangeAction = "replace"
+)
+
+// Valid indicates whether the value is a known member of the DNSChangeAction enum.
+func (e DNSChangeAction) Valid() bool {
+	switch e {
+	case DNSChangeActionCreate:
+		return true
+	case DNSChangeActionNone:
+		return true
+	case DNSChangeActionReplace:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DNSConnectionStatus.
 const (
 	DNSConnectionStatusInvalid     DNSConnectionStatus = "invalid"
@@ -150,6 +171,27 @@ func (e DNSCredentialsKeyAlgorithm) Valid() bool {
 	case DNSCredentialsKeyAlgorithmHmacSha256:
 		return true
 	case DNSCredentialsKeyAlgorithmHmacSha512:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DNSPlanConflictKind.
+const (
+	DNSPlanConflictKindConflict DNSPlanConflictKind = "conflict"
+	DNSPlanConflictKindDenied   DNSPlanConflictKind = "denied"
+	DNSPlanConflictKindNoZone   DNSPlanConflictKind = "no-zone"
+)
+
+// Valid indicates whether the value is a known member of the DNSPlanConflictKind enum.
+func (e DNSPlanConflictKind) Valid() bool {
+	switch e {
+	case DNSPlanConflictKindConflict:
+		return true
+	case DNSPlanConflictKindDenied:
+		return true
+	case DNSPlanConflictKindNoZone:
 		return true
 	default:
 		return false
@@ -1252,6 +1294,31 @@ type ConditionStatus string
 // ConditionType Aspect: the delegation, the certificate, or its renewal.
 type ConditionType string
 
+// DNSChange The change at a DNS host that creates one record.
+type DNSChange struct {
+	// Action `create` if the name has no records, `replace` if it has those in `before`, `none` if it has the record.
+	Action DNSChangeAction `json:"action"`
+
+	// After The records of one name and type at a DNS host.
+	After DNSRecordSet `json:"after"`
+
+	// Before What the name has.
+	Before []DNSRecordSet `json:"before"`
+
+	// Name Name of the record.
+	//
+	// Example: _acme-challenge.example.com
+	Name string `json:"name"`
+
+	// Zone Zone of the record.
+	//
+	// Example: example.com
+	Zone string `json:"zone"`
+}
+
+// DNSChangeAction `create` if the name has no records, `replace` if it has those in `before`, `none` if it has the record.
+type DNSChangeAction string
+
 // DNSConnection Access to a DNS host, without its credentials.
 type DNSConnection struct {
 	// CreatedAt Time of creation.
@@ -1374,6 +1441,68 @@ type DNSCredentials struct {
 
 // DNSCredentialsKeyAlgorithm Algorithm of the TSIG key.
 type DNSCredentialsKeyAlgorithm string
+
+// DNSPlan What creating the records through a connection would change.
+type DNSPlan struct {
+	// Changes The changes, the domain's name first. Names outside of the connection's zones have none.
+	Changes []DNSChange `json:"changes"`
+
+	// Conflicts The names whose records can't be created without more.
+	Conflicts []DNSPlanConflict `json:"conflicts"`
+
+	// ConnectionId ID of the connection.
+	//
+	// Example: con_01k9z5w7r8e4bs6v0q1d2m3n4p
+	ConnectionId string `json:"connection_id"`
+}
+
+// DNSPlanConflict Why a record can't be created without more.
+type DNSPlanConflict struct {
+	// Detail The conflict in words.
+	//
+	// Example: _acme-challenge.example.com has other records at the DNS host: 1 TXT.
+	Detail string `json:"detail"`
+
+	// Kind `conflict` if the name has other records, which would have to be replaced; `no-zone` if the connection has no zone for the name; `denied` if the DNS host does not permit it.
+	Kind DNSPlanConflictKind `json:"kind"`
+
+	// Name Name of the record.
+	//
+	// Example: _acme-challenge.example.com
+	Name string `json:"name"`
+
+	// Records The other records of the name.
+	Records []DNSRecordSet `json:"records"`
+}
+
+// DNSPlanConflictKind `conflict` if the name has other records, which would have to be replaced; `no-zone` if the connection has no zone for the name; `denied` if the DNS host does not permit it.
+type DNSPlanConflictKind string
+
+// DNSPlanCreate What to plan with.
+type DNSPlanCreate struct {
+	// ConnectionId ID of a DNS connection of the organization.
+	//
+	// Example: con_01k9z5w7r8e4bs6v0q1d2m3n4p
+	ConnectionId string `json:"connection_id"`
+}
+
+// DNSRecordSet The records of one name and type at a DNS host.
+type DNSRecordSet struct {
+	// Name Name of the records.
+	//
+	// Example: _acme-challenge.example.com
+	Name string `json:"name"`
+
+	// Type Type of the records.
+	//
+	// Example: CNAME
+	Type string `json:"type"`
+
+	// Values Values in presentation form, sorted.
+	//
+	// Example: ["k4b2ah5vw3ksdq7r5vyxcnd2myvznsqp.acme.example.net."]
+	Values []string `json:"values"`
+}
 
 // DNSZone A zone at a DNS host.
 type DNSZone struct {
@@ -3553,6 +3682,18 @@ type UpdateDelegationParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// PlanDelegationDNSParams defines parameters for PlanDelegationDNS.
+type PlanDelegationDNSParams struct {
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // VerifyDelegationParams defines parameters for VerifyDelegation.
 type VerifyDelegationParams struct {
 	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
@@ -3722,6 +3863,18 @@ type ListDomainCertificatesParams struct {
 
 	// Cursor `next_cursor` of the previous page. It is valid only for the same filters and order.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// PlanDomainDNSParams defines parameters for PlanDomainDNS.
+type PlanDomainDNSParams struct {
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // IssueDomainParams defines parameters for IssueDomain.
@@ -4141,6 +4294,9 @@ type CreateDelegationJSONRequestBody = DelegationCreate
 // UpdateDelegationJSONRequestBody defines body for UpdateDelegation for application/json ContentType.
 type UpdateDelegationJSONRequestBody = DelegationUpdate
 
+// PlanDelegationDNSJSONRequestBody defines body for PlanDelegationDNS for application/json ContentType.
+type PlanDelegationDNSJSONRequestBody = DNSPlanCreate
+
 // CreateDNSConnectionJSONRequestBody defines body for CreateDNSConnection for application/json ContentType.
 type CreateDNSConnectionJSONRequestBody = DNSConnectionCreate
 
@@ -4155,6 +4311,9 @@ type BulkCreateDomainsJSONRequestBody = BulkDomains
 
 // UpdateDomainJSONRequestBody defines body for UpdateDomain for application/json ContentType.
 type UpdateDomainJSONRequestBody = DomainUpdate
+
+// PlanDomainDNSJSONRequestBody defines body for PlanDomainDNS for application/json ContentType.
+type PlanDomainDNSJSONRequestBody = DNSPlanCreate
 
 // CreateInvitationJSONRequestBody defines body for CreateInvitation for application/json ContentType.
 type CreateInvitationJSONRequestBody = InvitationCreate
@@ -4523,6 +4682,26 @@ type ClientInterface interface {
 	// Corresponds with GET /api/delegations/{delegation}/diagnosis (the `DiagnoseDelegation` operationId).
 	DiagnoseDelegation(ctx context.Context, delegation DelegationRef, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// PlanDelegationDNSWithBody Plan the DNS record of a delegation
+	//
+	// Looks up what the delegation's name has at the DNS host of the connection, and returns the
+	// exact change that its record needs there. Changes nothing, at the DNS host or here.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/delegations/{delegation}/dns/plan (the `PlanDelegationDNS` operationId).
+	PlanDelegationDNSWithBody(ctx context.Context, delegation DelegationRef, params *PlanDelegationDNSParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PlanDelegationDNS Plan the DNS record of a delegation
+	//
+	// Looks up what the delegation's name has at the DNS host of the connection, and returns the
+	// exact change that its record needs there. Changes nothing, at the DNS host or here.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/delegations/{delegation}/dns/plan (the `PlanDelegationDNS` operationId).
+	PlanDelegationDNS(ctx context.Context, delegation DelegationRef, params *PlanDelegationDNSParams, body PlanDelegationDNSJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// VerifyDelegation Check a delegation now
 	//
 	// Checks the delegation immediately, and starts its 30 days of checks over. The domains that
@@ -4756,6 +4935,28 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/domains/{domain}/diagnosis (the `DiagnoseDomain` operationId).
 	DiagnoseDomain(ctx context.Context, domain DomainRef, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PlanDomainDNSWithBody Plan the DNS records of a domain
+	//
+	// Looks up what each name of the domain has at the DNS host of the connection, and returns the
+	// exact change that its record needs there: also records that resolvers do not show, because
+	// another one hides them. Changes nothing, at the DNS host or here.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/domains/{domain}/dns/plan (the `PlanDomainDNS` operationId).
+	PlanDomainDNSWithBody(ctx context.Context, domain DomainRef, params *PlanDomainDNSParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PlanDomainDNS Plan the DNS records of a domain
+	//
+	// Looks up what each name of the domain has at the DNS host of the connection, and returns the
+	// exact change that its record needs there: also records that resolvers do not show, because
+	// another one hides them. Changes nothing, at the DNS host or here.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/domains/{domain}/dns/plan (the `PlanDomainDNS` operationId).
+	PlanDomainDNS(ctx context.Context, domain DomainRef, params *PlanDomainDNSParams, body PlanDomainDNSJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// IssueDomain Issue a certificate now
 	//
@@ -5793,6 +5994,46 @@ func (c *rawClient) DiagnoseDelegation(ctx context.Context, delegation Delegatio
 	return c.Client.Do(req)
 }
 
+// PlanDelegationDNSWithBody Plan the DNS record of a delegation
+//
+// Looks up what the delegation's name has at the DNS host of the connection, and returns the
+// exact change that its record needs there. Changes nothing, at the DNS host or here.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/delegations/{delegation}/dns/plan (the `PlanDelegationDNS` operationId).
+func (c *rawClient) PlanDelegationDNSWithBody(ctx context.Context, delegation DelegationRef, params *PlanDelegationDNSParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPlanDelegationDNSRequestWithBody(c.Server, delegation, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PlanDelegationDNS Plan the DNS record of a delegation
+//
+// Looks up what the delegation's name has at the DNS host of the connection, and returns the
+// exact change that its record needs there. Changes nothing, at the DNS host or here.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/delegations/{delegation}/dns/plan (the `PlanDelegationDNS` operationId).
+func (c *rawClient) PlanDelegationDNS(ctx context.Context, delegation DelegationRef, params *PlanDelegationDNSParams, body PlanDelegationDNSJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPlanDelegationDNSRequest(c.Server, delegation, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // VerifyDelegation Check a delegation now
 //
 // Checks the delegation immediately, and starts its 30 days of checks over. The domains that
@@ -6227,6 +6468,48 @@ func (c *rawClient) ListDomainCertificates(ctx context.Context, domain DomainRef
 // Corresponds with GET /api/domains/{domain}/diagnosis (the `DiagnoseDomain` operationId).
 func (c *rawClient) DiagnoseDomain(ctx context.Context, domain DomainRef, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDiagnoseDomainRequest(c.Server, domain)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PlanDomainDNSWithBody Plan the DNS records of a domain
+//
+// Looks up what each name of the domain has at the DNS host of the connection, and returns the
+// exact change that its record needs there: also records that resolvers do not show, because
+// another one hides them. Changes nothing, at the DNS host or here.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/domains/{domain}/dns/plan (the `PlanDomainDNS` operationId).
+func (c *rawClient) PlanDomainDNSWithBody(ctx context.Context, domain DomainRef, params *PlanDomainDNSParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPlanDomainDNSRequestWithBody(c.Server, domain, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PlanDomainDNS Plan the DNS records of a domain
+//
+// Looks up what each name of the domain has at the DNS host of the connection, and returns the
+// exact change that its record needs there: also records that resolvers do not show, because
+// another one hides them. Changes nothing, at the DNS host or here.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/domains/{domain}/dns/plan (the `PlanDomainDNS` operationId).
+func (c *rawClient) PlanDomainDNS(ctx context.Context, domain DomainRef, params *PlanDomainDNSParams, body PlanDomainDNSJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPlanDomainDNSRequest(c.Server, domain, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -8589,6 +8872,68 @@ func NewDiagnoseDelegationRequest(server string, delegation DelegationRef) (*htt
 	return req, nil
 }
 
+// NewPlanDelegationDNSRequest calls the generic PlanDelegationDNS builder with application/json body
+func NewPlanDelegationDNSRequest(server string, delegation DelegationRef, params *PlanDelegationDNSParams, body PlanDelegationDNSJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPlanDelegationDNSRequestWithBody(server, delegation, params, "application/json", bodyReader)
+}
+
+// NewPlanDelegationDNSRequestWithBody constructs an http.Request for the PlanDelegationDNS method, with any body, and a specified content type
+func NewPlanDelegationDNSRequestWithBody(server string, delegation DelegationRef, params *PlanDelegationDNSParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "delegation", delegation, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/delegations/%s/dns/plan", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewVerifyDelegationRequest constructs an http.Request for the VerifyDelegation method
 func NewVerifyDelegationRequest(server string, delegation DelegationRef, params *VerifyDelegationParams) (*http.Request, error) {
 	var err error
@@ -9692,6 +10037,68 @@ func NewDiagnoseDomainRequest(server string, domain DomainRef) (*http.Request, e
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPlanDomainDNSRequest calls the generic PlanDomainDNS builder with application/json body
+func NewPlanDomainDNSRequest(server string, domain DomainRef, params *PlanDomainDNSParams, body PlanDomainDNSJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPlanDomainDNSRequestWithBody(server, domain, params, "application/json", bodyReader)
+}
+
+// NewPlanDomainDNSRequestWithBody constructs an http.Request for the PlanDomainDNS method, with any body, and a specified content type
+func NewPlanDomainDNSRequestWithBody(server string, domain DomainRef, params *PlanDomainDNSParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "domain", domain, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/domains/%s/dns/plan", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
 	}
 
 	return req, nil
@@ -12820,6 +13227,26 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/delegations/{delegation}/diagnosis (the `DiagnoseDelegation` operationId).
 	DiagnoseDelegationWithResponse(ctx context.Context, delegation DelegationRef, reqEditors ...RequestEditorFn) (*DiagnoseDelegationResponse, error)
 
+	// PlanDelegationDNSWithBodyWithResponse Plan the DNS record of a delegation
+	//
+	// Looks up what the delegation's name has at the DNS host of the connection, and returns the
+	// exact change that its record needs there. Changes nothing, at the DNS host or here.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/delegations/{delegation}/dns/plan (the `PlanDelegationDNS` operationId).
+	PlanDelegationDNSWithBodyWithResponse(ctx context.Context, delegation DelegationRef, params *PlanDelegationDNSParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PlanDelegationDNSResponse, error)
+
+	// PlanDelegationDNSWithResponse Plan the DNS record of a delegation
+	//
+	// Looks up what the delegation's name has at the DNS host of the connection, and returns the
+	// exact change that its record needs there. Changes nothing, at the DNS host or here.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/delegations/{delegation}/dns/plan (the `PlanDelegationDNS` operationId).
+	PlanDelegationDNSWithResponse(ctx context.Context, delegation DelegationRef, params *PlanDelegationDNSParams, body PlanDelegationDNSJSONRequestBody, reqEditors ...RequestEditorFn) (*PlanDelegationDNSResponse, error)
+
 	// VerifyDelegationWithResponse Check a delegation now
 	//
 	// Checks the delegation immediately, and starts its 30 days of checks over. The domains that
@@ -13075,6 +13502,28 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /api/domains/{domain}/diagnosis (the `DiagnoseDomain` operationId).
 	DiagnoseDomainWithResponse(ctx context.Context, domain DomainRef, reqEditors ...RequestEditorFn) (*DiagnoseDomainResponse, error)
+
+	// PlanDomainDNSWithBodyWithResponse Plan the DNS records of a domain
+	//
+	// Looks up what each name of the domain has at the DNS host of the connection, and returns the
+	// exact change that its record needs there: also records that resolvers do not show, because
+	// another one hides them. Changes nothing, at the DNS host or here.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/domains/{domain}/dns/plan (the `PlanDomainDNS` operationId).
+	PlanDomainDNSWithBodyWithResponse(ctx context.Context, domain DomainRef, params *PlanDomainDNSParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PlanDomainDNSResponse, error)
+
+	// PlanDomainDNSWithResponse Plan the DNS records of a domain
+	//
+	// Looks up what each name of the domain has at the DNS host of the connection, and returns the
+	// exact change that its record needs there: also records that resolvers do not show, because
+	// another one hides them. Changes nothing, at the DNS host or here.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/domains/{domain}/dns/plan (the `PlanDomainDNS` operationId).
+	PlanDomainDNSWithResponse(ctx context.Context, domain DomainRef, params *PlanDomainDNSParams, body PlanDomainDNSJSONRequestBody, reqEditors ...RequestEditorFn) (*PlanDomainDNSResponse, error)
 
 	// IssueDomainWithResponse Issue a certificate now
 	//
@@ -15685,6 +16134,147 @@ func (r DiagnoseDelegationResponse) ContentType() string {
 	return ""
 }
 
+// PlanDelegationDNSResponse401Headers the declared response headers of an HTTP 401 response for PlanDelegationDNS
+type PlanDelegationDNSResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// PlanDelegationDNSResponse429Headers the declared response headers of an HTTP 429 response for PlanDelegationDNS
+type PlanDelegationDNSResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+// PlanDelegationDNSResponse503Headers the declared response headers of an HTTP 503 response for PlanDelegationDNS
+type PlanDelegationDNSResponse503Headers struct {
+	RetryAfter *int
+}
+
+type PlanDelegationDNSResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DNSPlan
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PlanDelegationDNSResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PlanDelegationDNSResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *PlanDelegationDNSResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PlanDelegationDNSResponse) GetJSON200() *DNSPlan {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PlanDelegationDNSResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PlanDelegationDNSResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PlanDelegationDNSResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r PlanDelegationDNSResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r PlanDelegationDNSResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r PlanDelegationDNSResponse) GetApplicationproblemJSON413() *TooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r PlanDelegationDNSResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r PlanDelegationDNSResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PlanDelegationDNSResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r PlanDelegationDNSResponse) GetApplicationproblemJSON500() *InternalError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r PlanDelegationDNSResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r PlanDelegationDNSResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PlanDelegationDNSResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PlanDelegationDNSResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PlanDelegationDNSResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // VerifyDelegationResponse200Headers the declared response headers of an HTTP 200 response for VerifyDelegation
 type VerifyDelegationResponse200Headers struct {
 	Location string
@@ -17677,6 +18267,147 @@ func (r DiagnoseDomainResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r DiagnoseDomainResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PlanDomainDNSResponse401Headers the declared response headers of an HTTP 401 response for PlanDomainDNS
+type PlanDomainDNSResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// PlanDomainDNSResponse429Headers the declared response headers of an HTTP 429 response for PlanDomainDNS
+type PlanDomainDNSResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+// PlanDomainDNSResponse503Headers the declared response headers of an HTTP 503 response for PlanDomainDNS
+type PlanDomainDNSResponse503Headers struct {
+	RetryAfter *int
+}
+
+type PlanDomainDNSResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DNSPlan
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PlanDomainDNSResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PlanDomainDNSResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *PlanDomainDNSResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PlanDomainDNSResponse) GetJSON200() *DNSPlan {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PlanDomainDNSResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PlanDomainDNSResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PlanDomainDNSResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r PlanDomainDNSResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r PlanDomainDNSResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r PlanDomainDNSResponse) GetApplicationproblemJSON413() *TooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r PlanDomainDNSResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r PlanDomainDNSResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PlanDomainDNSResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r PlanDomainDNSResponse) GetApplicationproblemJSON500() *InternalError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r PlanDomainDNSResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r PlanDomainDNSResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PlanDomainDNSResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PlanDomainDNSResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PlanDomainDNSResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -23680,6 +24411,38 @@ func (c *ClientWithResponses) DiagnoseDelegationWithResponse(ctx context.Context
 	return ParseDiagnoseDelegationResponse(rsp)
 }
 
+// PlanDelegationDNSWithBodyWithResponse Plan the DNS record of a delegation
+//
+// Looks up what the delegation's name has at the DNS host of the connection, and returns the
+// exact change that its record needs there. Changes nothing, at the DNS host or here.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/delegations/{delegation}/dns/plan (the `PlanDelegationDNS` operationId).
+func (c *ClientWithResponses) PlanDelegationDNSWithBodyWithResponse(ctx context.Context, delegation DelegationRef, params *PlanDelegationDNSParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PlanDelegationDNSResponse, error) {
+	rsp, err := c.PlanDelegationDNSWithBody(ctx, delegation, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePlanDelegationDNSResponse(rsp)
+}
+
+// PlanDelegationDNSWithResponse Plan the DNS record of a delegation
+//
+// Looks up what the delegation's name has at the DNS host of the connection, and returns the
+// exact change that its record needs there. Changes nothing, at the DNS host or here.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/delegations/{delegation}/dns/plan (the `PlanDelegationDNS` operationId).
+func (c *ClientWithResponses) PlanDelegationDNSWithResponse(ctx context.Context, delegation DelegationRef, params *PlanDelegationDNSParams, body PlanDelegationDNSJSONRequestBody, reqEditors ...RequestEditorFn) (*PlanDelegationDNSResponse, error) {
+	rsp, err := c.PlanDelegationDNS(ctx, delegation, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePlanDelegationDNSResponse(rsp)
+}
+
 // VerifyDelegationWithResponse Check a delegation now
 //
 // Checks the delegation immediately, and starts its 30 days of checks over. The domains that
@@ -24060,6 +24823,40 @@ func (c *ClientWithResponses) DiagnoseDomainWithResponse(ctx context.Context, do
 		return nil, err
 	}
 	return ParseDiagnoseDomainResponse(rsp)
+}
+
+// PlanDomainDNSWithBodyWithResponse Plan the DNS records of a domain
+//
+// Looks up what each name of the domain has at the DNS host of the connection, and returns the
+// exact change that its record needs there: also records that resolvers do not show, because
+// another one hides them. Changes nothing, at the DNS host or here.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/domains/{domain}/dns/plan (the `PlanDomainDNS` operationId).
+func (c *ClientWithResponses) PlanDomainDNSWithBodyWithResponse(ctx context.Context, domain DomainRef, params *PlanDomainDNSParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PlanDomainDNSResponse, error) {
+	rsp, err := c.PlanDomainDNSWithBody(ctx, domain, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePlanDomainDNSResponse(rsp)
+}
+
+// PlanDomainDNSWithResponse Plan the DNS records of a domain
+//
+// Looks up what each name of the domain has at the DNS host of the connection, and returns the
+// exact change that its record needs there: also records that resolvers do not show, because
+// another one hides them. Changes nothing, at the DNS host or here.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/domains/{domain}/dns/plan (the `PlanDomainDNS` operationId).
+func (c *ClientWithResponses) PlanDomainDNSWithResponse(ctx context.Context, domain DomainRef, params *PlanDomainDNSParams, body PlanDomainDNSJSONRequestBody, reqEditors ...RequestEditorFn) (*PlanDomainDNSResponse, error) {
+	rsp, err := c.PlanDomainDNS(ctx, domain, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePlanDomainDNSResponse(rsp)
 }
 
 // IssueDomainWithResponse Issue a certificate now
@@ -27252,6 +28049,156 @@ func ParseDiagnoseDelegationResponse(rsp *http.Response) (*DiagnoseDelegationRes
 	return response, nil
 }
 
+// ParsePlanDelegationDNSResponse parses an HTTP response from a PlanDelegationDNSWithResponse call
+func ParsePlanDelegationDNSResponse(rsp *http.Response) (*PlanDelegationDNSResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PlanDelegationDNSResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DNSPlan
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers PlanDelegationDNSResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers PlanDelegationDNSResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers PlanDelegationDNSResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseVerifyDelegationResponse parses an HTTP response from a VerifyDelegationWithResponse call
 func ParseVerifyDelegationResponse(rsp *http.Response) (*VerifyDelegationResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -29432,6 +30379,156 @@ func ParseDiagnoseDomainResponse(rsp *http.Response) (*DiagnoseDomainResponse, e
 		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers DiagnoseDomainResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePlanDomainDNSResponse parses an HTTP response from a PlanDomainDNSWithResponse call
+func ParsePlanDomainDNSResponse(rsp *http.Response) (*PlanDomainDNSResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PlanDomainDNSResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DNSPlan
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers PlanDomainDNSResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers PlanDomainDNSResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers PlanDomainDNSResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {

@@ -108,6 +108,27 @@ func (e ConditionType) Valid() bool {
 	}
 }
 
+// Defines values for DNSChangeAction.
+const (
+	DNSChangeActionCreate  DNSChangeAction = "create"
+	DNSChangeActionNone    DNSChangeAction = "none"
+	DNSChangeActionReplace DNSChangeAction = "replace"
+)
+
+// Valid indicates whether the value is a known member of the DNSChangeAction enum.
+func (e DNSChangeAction) Valid() bool {
+	switch e {
+	case DNSChangeActionCreate:
+		return true
+	case DNSChangeActionNone:
+		return true
+	case DNSChangeActionReplace:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DNSConnectionStatus.
 const (
 	DNSConnectionStatusInvalid     DNSConnectionStatus = "invalid"
@@ -156,6 +177,27 @@ func (e DNSCredentialsKeyAlgorithm) Valid() bool {
 	case HmacSha256:
 		return true
 	case HmacSha512:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DNSPlanConflictKind.
+const (
+	DNSPlanConflictKindConflict DNSPlanConflictKind = "conflict"
+	DNSPlanConflictKindDenied   DNSPlanConflictKind = "denied"
+	DNSPlanConflictKindNoZone   DNSPlanConflictKind = "no-zone"
+)
+
+// Valid indicates whether the value is a known member of the DNSPlanConflictKind enum.
+func (e DNSPlanConflictKind) Valid() bool {
+	switch e {
+	case DNSPlanConflictKindConflict:
+		return true
+	case DNSPlanConflictKindDenied:
+		return true
+	case DNSPlanConflictKindNoZone:
 		return true
 	default:
 		return false
@@ -572,25 +614,25 @@ func (e StatusEventWhat) Valid() bool {
 
 // Defines values for StatusSummaryActor.
 const (
-	Ca       StatusSummaryActor = "ca"
-	Customer StatusSummaryActor = "customer"
-	None     StatusSummaryActor = "none"
-	Operator StatusSummaryActor = "operator"
-	Service  StatusSummaryActor = "service"
+	StatusSummaryActorCa       StatusSummaryActor = "ca"
+	StatusSummaryActorCustomer StatusSummaryActor = "customer"
+	StatusSummaryActorNone     StatusSummaryActor = "none"
+	StatusSummaryActorOperator StatusSummaryActor = "operator"
+	StatusSummaryActorService  StatusSummaryActor = "service"
 )
 
 // Valid indicates whether the value is a known member of the StatusSummaryActor enum.
 func (e StatusSummaryActor) Valid() bool {
 	switch e {
-	case Ca:
+	case StatusSummaryActorCa:
 		return true
-	case Customer:
+	case StatusSummaryActorCustomer:
 		return true
-	case None:
+	case StatusSummaryActorNone:
 		return true
-	case Operator:
+	case StatusSummaryActorOperator:
 		return true
-	case Service:
+	case StatusSummaryActorService:
 		return true
 	default:
 		return false
@@ -1258,6 +1300,31 @@ type ConditionStatus string
 // ConditionType Aspect: the delegation, the certificate, or its renewal.
 type ConditionType string
 
+// DNSChange The change at a DNS host that creates one record.
+type DNSChange struct {
+	// Action `create` if the name has no records, `replace` if it has those in `before`, `none` if it has the record.
+	Action DNSChangeAction `json:"action"`
+
+	// After The records of one name and type at a DNS host.
+	After DNSRecordSet `json:"after"`
+
+	// Before What the name has.
+	Before []DNSRecordSet `json:"before"`
+
+	// Name Name of the record.
+	//
+	// Example: _acme-challenge.example.com
+	Name string `json:"name"`
+
+	// Zone Zone of the record.
+	//
+	// Example: example.com
+	Zone string `json:"zone"`
+}
+
+// DNSChangeAction `create` if the name has no records, `replace` if it has those in `before`, `none` if it has the record.
+type DNSChangeAction string
+
 // DNSConnection Access to a DNS host, without its credentials.
 type DNSConnection struct {
 	// CreatedAt Time of creation.
@@ -1380,6 +1447,68 @@ type DNSCredentials struct {
 
 // DNSCredentialsKeyAlgorithm Algorithm of the TSIG key.
 type DNSCredentialsKeyAlgorithm string
+
+// DNSPlan What creating the records through a connection would change.
+type DNSPlan struct {
+	// Changes The changes, the domain's name first. Names outside of the connection's zones have none.
+	Changes []DNSChange `json:"changes"`
+
+	// Conflicts The names whose records can't be created without more.
+	Conflicts []DNSPlanConflict `json:"conflicts"`
+
+	// ConnectionId ID of the connection.
+	//
+	// Example: con_01k9z5w7r8e4bs6v0q1d2m3n4p
+	ConnectionId string `json:"connection_id"`
+}
+
+// DNSPlanConflict Why a record can't be created without more.
+type DNSPlanConflict struct {
+	// Detail The conflict in words.
+	//
+	// Example: _acme-challenge.example.com has other records at the DNS host: 1 TXT.
+	Detail string `json:"detail"`
+
+	// Kind `conflict` if the name has other records, which would have to be replaced; `no-zone` if the connection has no zone for the name; `denied` if the DNS host does not permit it.
+	Kind DNSPlanConflictKind `json:"kind"`
+
+	// Name Name of the record.
+	//
+	// Example: _acme-challenge.example.com
+	Name string `json:"name"`
+
+	// Records The other records of the name.
+	Records []DNSRecordSet `json:"records"`
+}
+
+// DNSPlanConflictKind `conflict` if the name has other records, which would have to be replaced; `no-zone` if the connection has no zone for the name; `denied` if the DNS host does not permit it.
+type DNSPlanConflictKind string
+
+// DNSPlanCreate What to plan with.
+type DNSPlanCreate struct {
+	// ConnectionId ID of a DNS connection of the organization.
+	//
+	// Example: con_01k9z5w7r8e4bs6v0q1d2m3n4p
+	ConnectionId string `json:"connection_id"`
+}
+
+// DNSRecordSet The records of one name and type at a DNS host.
+type DNSRecordSet struct {
+	// Name Name of the records.
+	//
+	// Example: _acme-challenge.example.com
+	Name string `json:"name"`
+
+	// Type Type of the records.
+	//
+	// Example: CNAME
+	Type string `json:"type"`
+
+	// Values Values in presentation form, sorted.
+	//
+	// Example: ["k4b2ah5vw3ksdq7r5vyxcnd2myvznsqp.acme.example.net."]
+	Values []string `json:"values"`
+}
 
 // DNSZone A zone at a DNS host.
 type DNSZone struct {
@@ -3559,6 +3688,18 @@ type UpdateDelegationParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// PlanDelegationDNSParams defines parameters for PlanDelegationDNS.
+type PlanDelegationDNSParams struct {
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // VerifyDelegationParams defines parameters for VerifyDelegation.
 type VerifyDelegationParams struct {
 	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
@@ -3728,6 +3869,18 @@ type ListDomainCertificatesParams struct {
 
 	// Cursor `next_cursor` of the previous page. It is valid only for the same filters and order.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// PlanDomainDNSParams defines parameters for PlanDomainDNS.
+type PlanDomainDNSParams struct {
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // IssueDomainParams defines parameters for IssueDomain.
@@ -4147,6 +4300,9 @@ type CreateDelegationJSONRequestBody = DelegationCreate
 // UpdateDelegationJSONRequestBody defines body for UpdateDelegation for application/json ContentType.
 type UpdateDelegationJSONRequestBody = DelegationUpdate
 
+// PlanDelegationDNSJSONRequestBody defines body for PlanDelegationDNS for application/json ContentType.
+type PlanDelegationDNSJSONRequestBody = DNSPlanCreate
+
 // CreateDNSConnectionJSONRequestBody defines body for CreateDNSConnection for application/json ContentType.
 type CreateDNSConnectionJSONRequestBody = DNSConnectionCreate
 
@@ -4161,6 +4317,9 @@ type BulkCreateDomainsJSONRequestBody = BulkDomains
 
 // UpdateDomainJSONRequestBody defines body for UpdateDomain for application/json ContentType.
 type UpdateDomainJSONRequestBody = DomainUpdate
+
+// PlanDomainDNSJSONRequestBody defines body for PlanDomainDNS for application/json ContentType.
+type PlanDomainDNSJSONRequestBody = DNSPlanCreate
 
 // CreateInvitationJSONRequestBody defines body for CreateInvitation for application/json ContentType.
 type CreateInvitationJSONRequestBody = InvitationCreate
@@ -4310,6 +4469,9 @@ type ServerInterface interface {
 	// DiagnoseDelegation Diagnose a delegation's DNS
 	// (GET /api/delegations/{delegation}/diagnosis)
 	DiagnoseDelegation(w http.ResponseWriter, r *http.Request, delegation DelegationRef)
+	// PlanDelegationDNS Plan the DNS record of a delegation
+	// (POST /api/delegations/{delegation}/dns/plan)
+	PlanDelegationDNS(w http.ResponseWriter, r *http.Request, delegation DelegationRef, params PlanDelegationDNSParams)
 	// VerifyDelegation Check a delegation now
 	// (POST /api/delegations/{delegation}/verify)
 	VerifyDelegation(w http.ResponseWriter, r *http.Request, delegation DelegationRef, params VerifyDelegationParams)
@@ -4358,6 +4520,9 @@ type ServerInterface interface {
 	// DiagnoseDomain Diagnose a domain's DNS
 	// (GET /api/domains/{domain}/diagnosis)
 	DiagnoseDomain(w http.ResponseWriter, r *http.Request, domain DomainRef)
+	// PlanDomainDNS Plan the DNS records of a domain
+	// (POST /api/domains/{domain}/dns/plan)
+	PlanDomainDNS(w http.ResponseWriter, r *http.Request, domain DomainRef, params PlanDomainDNSParams)
 	// IssueDomain Issue a certificate now
 	// (POST /api/domains/{domain}/issue)
 	IssueDomain(w http.ResponseWriter, r *http.Request, domain DomainRef, params IssueDomainParams)
@@ -5392,6 +5557,56 @@ func (siw *ServerInterfaceWrapper) DiagnoseDelegation(w http.ResponseWriter, r *
 	handler.ServeHTTP(w, r)
 }
 
+// PlanDelegationDNS operation middleware
+func (siw *ServerInterfaceWrapper) PlanDelegationDNS(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "delegation" -------------
+	var delegation DelegationRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "delegation", mux.Vars(r)["delegation"], &delegation, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "delegation", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PlanDelegationDNSParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.PlanDelegationDNS(w, r, delegation, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // VerifyDelegation operation middleware
 func (siw *ServerInterfaceWrapper) VerifyDelegation(w http.ResponseWriter, r *http.Request) {
 
@@ -6247,6 +6462,56 @@ func (siw *ServerInterfaceWrapper) DiagnoseDomain(w http.ResponseWriter, r *http
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.DiagnoseDomain(w, r, domain)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// PlanDomainDNS operation middleware
+func (siw *ServerInterfaceWrapper) PlanDomainDNS(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "domain" -------------
+	var domain DomainRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "domain", mux.Vars(r)["domain"], &domain, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "domain", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PlanDomainDNSParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.PlanDomainDNS(w, r, domain, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -8548,6 +8813,8 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 
 	r.HandleFunc(options.BaseURL+"/api/delegations/{delegation}", wrapper.UpdateDelegation).Methods(http.MethodPatch)
 
+	r.HandleFunc(options.BaseURL+"/api/delegations/{delegation}/dns/plan", wrapper.PlanDelegationDNS).Methods(http.MethodPost)
+
 	r.HandleFunc(options.BaseURL+"/api/delegations/{delegation}/verify", wrapper.VerifyDelegation).Methods(http.MethodPost)
 
 	r.HandleFunc(options.BaseURL+"/api/delegations/{delegation}/diagnosis", wrapper.DiagnoseDelegation).Methods(http.MethodGet)
@@ -8563,6 +8830,8 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 	r.HandleFunc(options.BaseURL+"/api/domains/{domain}", wrapper.GetDomain).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/api/domains/{domain}", wrapper.UpdateDomain).Methods(http.MethodPatch)
+
+	r.HandleFunc(options.BaseURL+"/api/domains/{domain}/dns/plan", wrapper.PlanDomainDNS).Methods(http.MethodPost)
 
 	r.HandleFunc(options.BaseURL+"/api/domains/{domain}/verify", wrapper.VerifyDomain).Methods(http.MethodPost)
 
@@ -11494,6 +11763,221 @@ func (response DiagnoseDelegation503ApplicationProblemPlusJSONResponse) VisitDia
 	return err
 }
 
+type PlanDelegationDNSRequestObject struct {
+	Delegation DelegationRef `json:"delegation"`
+	Params     PlanDelegationDNSParams
+	Body       *PlanDelegationDNSJSONRequestBody
+}
+
+type PlanDelegationDNSResponseObject interface {
+	VisitPlanDelegationDNSResponse(w http.ResponseWriter) error
+}
+
+type PlanDelegationDNS200JSONResponse DNSPlan
+
+func (response PlanDelegationDNS200JSONResponse) VisitPlanDelegationDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlanDelegationDNS400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PlanDelegationDNS400ApplicationProblemPlusJSONResponse) VisitPlanDelegationDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlanDelegationDNS401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response PlanDelegationDNS401ApplicationProblemPlusJSONResponse) VisitPlanDelegationDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlanDelegationDNS403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PlanDelegationDNS403ApplicationProblemPlusJSONResponse) VisitPlanDelegationDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlanDelegationDNS404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response PlanDelegationDNS404ApplicationProblemPlusJSONResponse) VisitPlanDelegationDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlanDelegationDNS409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response PlanDelegationDNS409ApplicationProblemPlusJSONResponse) VisitPlanDelegationDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlanDelegationDNS413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response PlanDelegationDNS413ApplicationProblemPlusJSONResponse) VisitPlanDelegationDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlanDelegationDNS415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response PlanDelegationDNS415ApplicationProblemPlusJSONResponse) VisitPlanDelegationDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlanDelegationDNS422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response PlanDelegationDNS422ApplicationProblemPlusJSONResponse) VisitPlanDelegationDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlanDelegationDNS429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response PlanDelegationDNS429ApplicationProblemPlusJSONResponse) VisitPlanDelegationDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlanDelegationDNS500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response PlanDelegationDNS500ApplicationProblemPlusJSONResponse) VisitPlanDelegationDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlanDelegationDNS503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PlanDelegationDNS503ApplicationProblemPlusJSONResponse) VisitPlanDelegationDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type VerifyDelegationRequestObject struct {
 	Delegation DelegationRef `json:"delegation"`
 	Params     VerifyDelegationParams
@@ -14315,6 +14799,221 @@ type DiagnoseDomain503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DiagnoseDomain503ApplicationProblemPlusJSONResponse) VisitDiagnoseDomainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlanDomainDNSRequestObject struct {
+	Domain DomainRef `json:"domain"`
+	Params PlanDomainDNSParams
+	Body   *PlanDomainDNSJSONRequestBody
+}
+
+type PlanDomainDNSResponseObject interface {
+	VisitPlanDomainDNSResponse(w http.ResponseWriter) error
+}
+
+type PlanDomainDNS200JSONResponse DNSPlan
+
+func (response PlanDomainDNS200JSONResponse) VisitPlanDomainDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlanDomainDNS400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PlanDomainDNS400ApplicationProblemPlusJSONResponse) VisitPlanDomainDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlanDomainDNS401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response PlanDomainDNS401ApplicationProblemPlusJSONResponse) VisitPlanDomainDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlanDomainDNS403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PlanDomainDNS403ApplicationProblemPlusJSONResponse) VisitPlanDomainDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlanDomainDNS404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response PlanDomainDNS404ApplicationProblemPlusJSONResponse) VisitPlanDomainDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlanDomainDNS409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response PlanDomainDNS409ApplicationProblemPlusJSONResponse) VisitPlanDomainDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlanDomainDNS413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response PlanDomainDNS413ApplicationProblemPlusJSONResponse) VisitPlanDomainDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlanDomainDNS415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response PlanDomainDNS415ApplicationProblemPlusJSONResponse) VisitPlanDomainDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlanDomainDNS422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response PlanDomainDNS422ApplicationProblemPlusJSONResponse) VisitPlanDomainDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlanDomainDNS429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response PlanDomainDNS429ApplicationProblemPlusJSONResponse) VisitPlanDomainDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlanDomainDNS500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response PlanDomainDNS500ApplicationProblemPlusJSONResponse) VisitPlanDomainDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlanDomainDNS503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PlanDomainDNS503ApplicationProblemPlusJSONResponse) VisitPlanDomainDNSResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -22228,6 +22927,9 @@ type StrictServerInterface interface {
 	// DiagnoseDelegation Diagnose a delegation's DNS
 	// (GET /api/delegations/{delegation}/diagnosis)
 	DiagnoseDelegation(ctx context.Context, request DiagnoseDelegationRequestObject) (DiagnoseDelegationResponseObject, error)
+	// PlanDelegationDNS Plan the DNS record of a delegation
+	// (POST /api/delegations/{delegation}/dns/plan)
+	PlanDelegationDNS(ctx context.Context, request PlanDelegationDNSRequestObject) (PlanDelegationDNSResponseObject, error)
 	// VerifyDelegation Check a delegation now
 	// (POST /api/delegations/{delegation}/verify)
 	VerifyDelegation(ctx context.Context, request VerifyDelegationRequestObject) (VerifyDelegationResponseObject, error)
@@ -22276,6 +22978,9 @@ type StrictServerInterface interface {
 	// DiagnoseDomain Diagnose a domain's DNS
 	// (GET /api/domains/{domain}/diagnosis)
 	DiagnoseDomain(ctx context.Context, request DiagnoseDomainRequestObject) (DiagnoseDomainResponseObject, error)
+	// PlanDomainDNS Plan the DNS records of a domain
+	// (POST /api/domains/{domain}/dns/plan)
+	PlanDomainDNS(ctx context.Context, request PlanDomainDNSRequestObject) (PlanDomainDNSResponseObject, error)
 	// IssueDomain Issue a certificate now
 	// (POST /api/domains/{domain}/issue)
 	IssueDomain(ctx context.Context, request IssueDomainRequestObject) (IssueDomainResponseObject, error)
@@ -22892,6 +23597,40 @@ func (sh *strictHandler) DiagnoseDelegation(w http.ResponseWriter, r *http.Reque
 	}
 }
 
+// PlanDelegationDNS operation middleware
+func (sh *strictHandler) PlanDelegationDNS(w http.ResponseWriter, r *http.Request, delegation DelegationRef, params PlanDelegationDNSParams) {
+	var request PlanDelegationDNSRequestObject
+
+	request.Delegation = delegation
+	request.Params = params
+
+	var body PlanDelegationDNSJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.PlanDelegationDNS(ctx, request.(PlanDelegationDNSRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PlanDelegationDNS")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(PlanDelegationDNSResponseObject); ok {
+		if err := validResponse.VisitPlanDelegationDNSResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // VerifyDelegation operation middleware
 func (sh *strictHandler) VerifyDelegation(w http.ResponseWriter, r *http.Request, delegation DelegationRef, params VerifyDelegationParams) {
 	var request VerifyDelegationRequestObject
@@ -23350,6 +24089,40 @@ func (sh *strictHandler) DiagnoseDomain(w http.ResponseWriter, r *http.Request, 
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(DiagnoseDomainResponseObject); ok {
 		if err := validResponse.VisitDiagnoseDomainResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PlanDomainDNS operation middleware
+func (sh *strictHandler) PlanDomainDNS(w http.ResponseWriter, r *http.Request, domain DomainRef, params PlanDomainDNSParams) {
+	var request PlanDomainDNSRequestObject
+
+	request.Domain = domain
+	request.Params = params
+
+	var body PlanDomainDNSJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.PlanDomainDNS(ctx, request.(PlanDomainDNSRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PlanDomainDNS")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(PlanDomainDNSResponseObject); ok {
+		if err := validResponse.VisitPlanDomainDNSResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -24761,509 +25534,524 @@ func (sh *strictHandler) Readyz(w http.ResponseWriter, r *http.Request, params R
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7P3rdhu3tieOvgoOu8eIvbtIU9fY0ljjDEV2EiW+bUtZWb0Wc1RgFSjCKgJMAZTM5Pg/+lM/QD9E7/fY",
-	"j7Kf5D8wJ4BCFVG8SLLsJFofVixWFe6Y9/mbv3cyOZlKwYRWnYPfO1Na0gnTrIS/jlmp+YhnVLOT5+aH",
-	"nKms5FPNpegcdE6eEzkilGTVa71O0mEf6GRasM5BJyv1eX/r8tlve9dfl0/Z7lDtX/V/3cq3Jztid9pJ",
-	"Otw0M6V63Ek6gk7gm6qxTtIp2a8zXrK8c6DLGUs6KhuzCTVDmdAPL5m40OPOwVZ/ezfpTLjwPyQdPZ+a",
-	"1pQuubjofPyYdI6lECwzQ182l+evT0nm32xMR4rNp+PbuuPZzEoly8V5pIJ90OcZPE3NlPSYkWnJrric",
-	"KTKlF6xHTjThilzRgudEimJORrKE9xSdMDLihdl/QkVOZJmzsudm9uuMlfNgajiElmls93efxgb+nBXs",
-	"gprRvmOj+D6UxPSA+5H71+t7Yf/Vy+QkvvDVh3e78M9Zwa9YOV92iHL7Tn3IeXG18fFxLd3xHOSE8jXX",
-	"H17ddO3hozseczl/NxORA29aTkk2ZtmlIswslh5zcUH0mGo41WYQTGn7SkK4yIpZjq8wMi2o+EqRgk+4",
-	"Vgmc+mxMxQVTAyEkNHVAtvu7ZMKoUIutXstZkRM1yzLG8kMi9ZiV11wx+5KaSqGYuW9cKzIt5bBgk95A",
-	"pCc5m0ylZiKbd39k8xReuRCyZHlvIFquXF7Oz8uZqN05u1RDKQtGBaxV0PaPbB7Z5JwJQ2SZmQ9XJKNF",
-	"kRAlcXYl06V5lEsipPlzyqgmXB+QLaIl2d7bI1dc8WHByNHp8cmJWa+SZoZoJAOhZtmYUEUo+emnk+c9",
-	"8q0syfYuGctZqZKKypguyTXX4+qnSzaH5fc/aHnJhDmOM8XKgSiZnpWwBYZIlUpXy0svKBcJtldb2Xds",
-	"WtA5yw8IHhPTPiWCXZP0HW5g9yRPewNxJGDnyITpscwTYg50QoYynydmBDgUN4Ld7W2S8qCbSzbvlmym",
-	"WJ72yM9jXrBqlAMBczXbK8wBuCiZsisRHo/d/rN6m1x03dupndk7pst592ikWWnG/M5+rvAxJXsfPhCl",
-	"qZ7Zg1yy98h7FBmykSxxVDAcpWmpWU4e7fb7CdntbyVkd2vH/N9eMhC7288SQsmEK2XuicrklJkmCRfI",
-	"NszCPE4ILRmcEaXNuU3IkGV0puA3uIPXVNnbZA91RUSesv7Os6+fsu5uP9/r7u7keXeYPdvp7j99tkv3",
-	"vh4929nedbdgzGjOyuoaNO5O7TpMqdasNF/9//71/+n+P7/8vpVs7+19/O+dGFE5Gb2iOhsv3pB3sNNk",
-	"d2ubcOShcmjWkoyrGRHFRcbwBr04oxe91uGOuthNCwHc29qOD+61FMwPsK1p89LN2hdXXNMVAhFsuX2t",
-	"zgW42JydVW3dLXP4QQ6X8eP3clgf+3s53Hjs7+Xwbgf9I2PTM0NXVISrXTI2TYn5fyR4hgR+pZAOWS6E",
-	"nKdiOENDUK7kJcvbJDb8unZMmJhNOgf/6pieOr/EhvnScMbFEb6iH/hkNiFiNhmy0qwz3hBFpqxEQbNl",
-	"FMBqa4PI2YjOCt052OsnZh1Nw0aC7MMi4l/VEnKh2QUrYXCvmOm9VZLBqzuBl75SsIhIzseMl+Q7rr+f",
-	"DUkhL5oSjsy0zKiOHwRs7m7PAvCpzPy1MI83RkJH+m/Z/9+Alx0Qf0UtbbLTRd45n7LwmAwZiNKG5ANX",
-	"MlrAQOSSKSDgmZwJDXrATPBfZ0wwpTwzrolITTqey8kaV6lxBEo/3ZZV219jzU6ZUiu0OYWv1DdXMbXx",
-	"5bcN3e2mw+VfNny4r/XBa3m58eChmbsd+s80RhO+l0VeF2xmQvMi5J9Wtk4I1WQilba6J1ckn5XAGYyY",
-	"dD2WBSOKZVLkKiFOpky395QRsFDMC1lfmix2lfPRyCiyo1JO8CoAlyZnRgYqGcjAFAQz0AxYjmJkKCq5",
-	"ebSRsmvaoGSB9PHoX1vdZ7/8//+11d375V9988/9/mMVl0N+ZsOxlJfLzsI1vlI/DdfjzU+Dbeguz8NH",
-	"05aVRc3n39DcStfmr0wKzQT8k06nBc9gm59YXeh/vFcS1Lqq9/9eGnre+W9PKtvUE3yqnrzFr7DTJkcq",
-	"RrKcsNzpZr0Omn1GBc/udSSuTyuXC8I+cKWNQIxHMzEHXDFDwFEtSN0L5zxPYdht6m47N2hVSnvkdUQc",
-	"N528uGJCv/gwxUNwf+tjbqCZuyDpS6p0F8bRPXkOSrAscmZIAhUwpUJewFi/leWQ5zkT9z1Qr4WWhiYV",
-	"NLs0yq1VibR/gStDLXTJM8NjtUTBzNpPrL4XMlL8gGZjozfJ0jTJLwTLu1w4YQ8UtUxOmKVh1OqoimsG",
-	"a3IiDLGhxYuyRFvgfa2L65gw07OzKBbywqhFXqtP7XE0hxoVUq7NrGao8aJxwehZ9ji+lvpbORP3fhRl",
-	"eUEF/w25j1HwhESWg7cVxva2BGbEzTvfUl7c/4VZooAy4Gxwn5yuiVTkTMqXtLxg9z3WoczncCJM5/Yy",
-	"b5FX/Bs3qldUzC2LUPc6OCnJhIq5o5TqEMxdc2KteppPGKxjaGqBo5vCe+dUp4YFox4OQ39HNWvRkc6A",
-	"JBsCYKivuc6qzr8HnfDsDTqH5d/6h/pvWzEDX6gtuC67b2XBs3m8ZyQzj/KSjnSXMz3qjrWe0invllQz",
-	"eNq183i8Yli//m2r3z+8/tt+f9XIqmVbHNQpynO9WBuVUmea+UnQmR7Lkv92//fMk3Nr/TKS5aWQ1yIh",
-	"DFkl0Gurajt10qkacD/te42D8vPPP3ePZnps5E5wby1anb49Jvtf7/XJf/7HTm/pSttFuqK8oMPiXu/3",
-	"EXFyI5nSEgj/rBqJvU/NO3JXx2Jayowpdd9zPrFmzytazJg6JCnwPZWSgivtLNKsMJOAYarZdCpLzfJX",
-	"LOf0DObyeSiwYbJp2JvpxTCHj261YYOOMh3zJpqW8CZaSwP1btFpKaes1Bwlfp4vM8AYecZb0Q8rd+Nc",
-	"aTZJ0DNCS72hptu4E0mHTxcHcVxwJjSheV4ypdyADCk+JHSozDMuCDMCaIM2b/d3ev3e1tZO71msM203",
-	"tbFg8ylznVCzptCmtbGZZTBNWXUcpx83ulWq2b/waWKWuHoVhQEzjqNZzvULoct5TFkw/CeTZe7HNJ0y",
-	"kXfB6wuSdXMjcYMjTaH0AWYlww6vWNmwqVpP4WyaU83y2JJRd8iWnWs8ieZtRy1ojmIXLd4GQ0WVNTpI",
-	"+BL3GQSl2jh/79CZluclE+y6czCihWIfk46YFZaQYrsLy4xGgRsNJ3S9rBqPaWad4WQlM6t8TmNSB5/4",
-	"MwgHu3mut/e7W1vd7e2z/rODnf5Bv//PTtIxqrNprWO2r2vkoNgW5kxTXqjN1uHbWYm6EH5shrNygoZJ",
-	"6vn5crri5PON7JELc7Jdrb7QLd2hq3uRGi0dOhMgdQq4mYYARnaKXekNp1IpXMv6Br0SDGKgixm17JCw",
-	"yVTPCR8Z5QdeyHleH07Jft1oOA0yxg1NCM6toweJozn1nQiPgL9+jipUB7E25+X08SVXkdtyBL4KszRm",
-	"SzjzPCJKHnOqaRtxtF9yVXk/NJuolQSvIuCerXRoWVL4e0zV+cRSnnqnP48Z3CpnFYBpjGRRyGu4Ys24",
-	"gKQThAbFWX3aiBsyH0C7h8RcWCKtSYYq7ecYHNf5D+XJe8lfvT+av+b9D69O+/NX/Idnvek/tiftd77l",
-	"uMBKB/OvDz+209/MiksX2aLAnbTo1TW/g69KsCC0pb7Hmcwjy32qzdiJeeiWx7vX6+sg6IR1+XT1jN0p",
-	"jhjSZxMquiWjOXSq2YcGaTgS5OStl2qsnOeidSB8p7dW/0i9DDUvijejzsG/lp9VXN7Ox19iIic2Zo8K",
-	"H9nlQTWoPhJDdEGAjlApK2mjOF25Cbb6a1+ob82naBL7CO7EE/xqq794vXAY51pqGtmG1963yRvDCmOI",
-	"JAY8gC5giKnw6kFtz7YCZ2Z/0ZmZdEb8Q8ylck20JCP+gfDGGThlEMyy6Z5zkbMPsYXP2Qcz+MCOnGCY",
-	"iJkm1aRf6z46hYKLyNV5yQVzLR+f/r3e6pY9MEYp+OH0zetaJ9ut8wk6Rb/Gwt5BLCO6fljlEWiPY1tY",
-	"KIykaSe82p95MKzTPGd5Qmhhru0cTf7WPmAeh7fBKQSWG8KgjCIJ3GxkWPJqrQC30S65XQQ/5qSSS4Ca",
-	"eUqDp8xfv8YFWE5Vl0h9IEY3aYL9yhxfmucRXlq1Wv/wp6n5Zq/fd9bzta8+dnkMy1q//Hs2mMDRgiYp",
-	"aHIfO7YVK7Kc0Sj03A1nxSWBrY6qzu4QLKE+cLTCxfBnePfZ09iVaBFTQB0EFjj1ronE3UyI9a1Ym78v",
-	"ay38Au+NiDL2jC+ZZ+5OjJFNGxepSUsXJ+2uzpIO3CWMrmU8wiQik6x1bavzcnx09C0XeTS4I6Qlx0dH",
-	"VltXYewtoUakA4nl+MhcDK7UjKErpYqVJ4/efXtMnu7vPUuI/dfXjyPqfZ7HTit2GoSLYJ84qtoi/Suk",
-	"mj0Yc9+OaNApmFZMZOV8qnuyvBh0zHr489NiQqkOCC04jdNbqz4fvz569cI6w9KRnAmjSKRkKrnQQGZE",
-	"Tq79224taenk12uux3KmbTuN4H5Ke25qgul1OCksUuzA1XeVZFTgEsXF8oy2cC97F4+P3BXNpBjxi1nJ",
-	"chA26hMIFj/GzeJSbSovUxfhGI40DGROM0q7I3C/qjTBPwspL2fT7gg8YSl5ZL/Hw4O3LCAqWsrHwAjT",
-	"kilZXLGyOxPg/DTrm5JH1sL+eGFLXL9Rvf3DFC7z4qxe2Cdor21IzsE9wxNvWKcijbMLwxVShHtWdR0V",
-	"1V58oJkmSrMptjviH5iy+RcY9l0fSA5uYvP8NynYAdnoYsUGZS9EXLczs0xCmQV8zlNaMuHjEfyNmU6L",
-	"efPOVNRpmRS1WvyEuBsvA9RlUDPdMpRoVXUJGmSosSSbURo5VKy8il9dqiEJyHmmDwIVxNr/zZi29/bC",
-	"uHei2JSWhiuQ4Zykh8Q6vEGL9uxnZA1h2EzrMjZ3f3rJHWmK77ybzjmE8S1jgO5NO4SViox7P12H/cLh",
-	"aPOCwsNwMRNgcvbP+nISQxoa+922HBvtu5pNJjRmKT8dy1KT4LcqdSpydc8WuXWwfZ5hF3MbBHJ8pDzj",
-	"7q00lGVGxnC8xQvwwb0JrrpjmtXyJ8Djq6kGh33hoAQ0FGlaVHwJEvIWrWeWX+Q1WcTRDCOjXLJ5ROa9",
-	"H5a3hpE8lMvvykYO5GuJDdYsSyyvanPT9YiLC1ZOSy70uRrT7b39yNH+/qi7vbfvlvb5i3dmbc3pKjOq",
-	"GBmzDzRnGZ/Qoj6cZ6On+3n/6dbTp7vZ1/n+3jO6PWKU9rO9PZr3t/boznC0O9oabg/7w6fb21m+tZfv",
-	"Z1t7w/6o36f9p7EBj6k6v4ylJIUi07TkV+YYXTJwYWJyCTFyHQZvmt+biadWeAVFe1rQzNAvNRAlm0hD",
-	"7nb6JKdzFbiG7GsTYH9GRx8ze+KCRtGRrwx/5NmYXbHSDAgDqAciKs2tML3fOFV2kZECs4x4POVkIoVP",
-	"4TO9mlchAqWt9xdfx3q4ZJVXZJny9yObg4vb2mJU/G4rf6WrUSSEKnLULeiQFXUtfyUpF1Kf03hAAUQ0",
-	"zhdu9Nfd/nZ3u29u9Pazg71n699o01flAFywC5c+9B6MhFzPjX7NZX6HREVCf+q8ZFdcRT20YMBvvpbW",
-	"6Q3eEo4XBWRzlpORLHvkCCkCqJk+9hI/+kqFuY8cQ9AYLQtu3scOm1Y7Pyku9P5uJyYvTEs54kWMpxy/",
-	"ekHs08qabGRxe7/BNNGwCHSU4eAFRz63Ugp1ROJ8OF/zurrcSEdcdDU0u542WRKeb3i51xjvlcQAjvOS",
-	"URXb/5/HczcSG5sULp4Oc4OCVZtNWalYvu6qQRNRhvqzo5/HR66r2iK1DmGTa7FyhIqVPGbJf7ma3fV3",
-	"6dZwO9vJd9neaL//9dbT7Wc7dHe4l+3nX7Ono2f9re31nJyVAOAIoh+YJ9sJinnuEgTEtkZuQjoXZfcV",
-	"S43QiNqOxQ5R/SLUJKYVouAqZ2pwc9S9uFFDMfXBj3obP2qwku/g+Gxo938HZ6uyJLtDlzj7HAp60hHL",
-	"mGBUPy4VyVt2At75nnAEAZ2vJRlGB/0GDFWYGt5UZezPII7ao8nRsJPNypIJXftiQcCPJOiHG2QnF90J",
-	"F3Eet+VTNbVpf7Qy5mtVSwHH0MQP4F6joTbbDPuabBjchDrwVx7TgOQymxlpGi3RXz/tf/04qZkWIdSk",
-	"Taf+3fvCoWWQAUBXLQna1isNuiH4Vwlkldmo8oQd7PYrT+WsFAec6dEBwNyoAzPrA/CAHTjPgIdGKAMq",
-	"EoQl3cjmeG466mZjWhRMXLBe3dbz+ujVC7L/4XLnau/XbfH19a5+Wm5Nn0367/fHOxd7o+18V9GeaaKX",
-	"Z1eUqu4VK/loDp9/Kusk+tAqqzt+VIGqoHUu2r0ha+c2pW5lgBrQQHi5R15LsLxRoa4xaQCkTYxQsnlB",
-	"dyhRT5hS9ILdIPjitbRrQjVZsrVkznR0gZYqSej7srgK4AFDqy2YyfhkKktNhUYdtAphhbAtUPkcZTLX",
-	"DdVlZGsYuQAt06Gc6QBGA7disjarNQM9xevVCLCIRFggtzEbvPIsAJukMy0nVPPMnoo7VKFajb5v6lbR",
-	"msn3jmy95Ah3ypnGaPzavf7H8zevjk5ef8FW3rj2EYRHNXQfCIeyuRQ3DbPwqVeQl4HXygVRGOZkzoDh",
-	"6p2kY11JkQCKtpjtI2CjmEBZEbhk0VYhS2CvEKprtQc7huevT9+Zq9ppSE/40zv84I04K2l2uXbAt4/l",
-	"8MK6I1kxWeH569MK4SwyySxjCmMxgMiOpdJJzVBbpUSr1iCF+zalum6Xa+m19AIb2IofLsRMzVS5qZlt",
-	"uT3vplBxca6pwbCxHtPUC/FMd6pJw3gM712XhVNxYTHD0BVhdZ0g+h3tpp9uyMsCwWRJpkwazlzr/23J",
-	"J7ScI+tEeXM5jVoafRRewYpB4sfnbbGeP4/nmA0Dr/mcHXmZ1ixMXC36oIJRk5znVmRQUymArpt1Wysk",
-	"cB0jb21yztxrkz02OSJ3Rh1ilhdnQGkEw9V3YOGuNQ57jew0QtaDCa8kwjYMbTPl+SggKa2RcwGpXmfb",
-	"grfv8pbUwB77KzAibnzI4rzR7nC4ECv3Y6XJyr95PxarOsd+sFndxmYVI71Lwv9rTPSApDa824dCOQnJ",
-	"hjJZlao6bEba8NhJU1ZOuCbXFhlyDjrWSJYJSWtRTkjHG3Q6lCIBlMUOBSRZ/3FUml28LIvhXeUo297a",
-	"2U8PCK1xCzBr5XNBJzwjSNQC1RORKPCls9OT7yoEnm9OXgNA6I9mCs9fn4bDt32tHutP0N+GhPEYgYOs",
-	"47cSu8i3qNjW9GZQtZSmczITHvAEKFTYz9afgK5+bLkM9Zlsss7hKcfbAEmf/igt0sZLNj+nxYUsuR5P",
-	"aqbWznhCs653VTQor/vE9WOOmosXcYeq3oD7a29rO3rMzEiW7EOsnyr6AmxrjfXf21vJ10yfimUl09HU",
-	"9pLpZr9GNhtSxfZ3G0rD9t/fZ5O/91/+43XxP3d+KPLjrd/++fPr+T//8e/aPzs7+vDq/au/1ccJCI8r",
-	"xmnPVyTDRGkbLVA286Sniwc0cZxgOhsWPCMIBcOsMglodFM8amQqmzndQm2FFrKDvZ36PHbWkCN+kyJm",
-	"Pfun+Rmxw3g29qFZGRVkyJw+mJDh3Cb3GWKiyYTqhUizMKAxjC7bDBRrwTC2fvKBpwT+ONdOmVuCFj5o",
-	"FiIm5piPiKGRnrst3uTVd8e0shC1sWZKTWOa0NmSScTlNdznJhdYU147KgqYgWUXsPsJUQDVYI6GS6Ja",
-	"V36Dtf64KpfEDCU6zwqiPLJfcOes+0nT8oJpF0ADAgJa4c1kAH4JMxHM4S9YlToAfhOu0XIFAVFTLgSk",
-	"KYk8RL6TImMJGctriHEChByXjAFoTTbcqRnFN1Nsg+RBP91j+HAxi9CGMHBFhiVCRaDo6ULRo5mEnzfK",
-	"b6UttpbTgmu50h7rAwjUGhbZ6uWYoUq1jkEWuaGAYJQJ8yz7PXIUmtIWgM2UnDDf5AUz6o8ogKwq1iCl",
-	"KyIaN4rdXW6Ia6sTkBcXNzHE3cB9dd92rSqon4uKGpMjcs2LPKNljre/vjjOO23ED0/t1s6IXNOXYzoA",
-	"9RFebYRwcUUMQchnBcvRPxU5nSDIe1RORa5ZUSQQFU4oWqvldWXf+kTLjqSyXfnmqGKowKcTRtlZ2htX",
-	"x1E8WclhgloZ8L61JrL1PzzVNiDmSzPVWbnGLoRfbTfBxHKXxfvYPIY1Ctigyxta7xoMKmqqDUuSVJyq",
-	"FmxxA0gBwBYrKDdqN9UkdaBQ6snv5vHHtMWpNrG473eUHPUHDFQ4EV4urSdhaHJcyFk+KmjJEqKYDoIZ",
-	"5KjpuHepWChpJRWI5bSUH+ZEjka9uw0iOPODgfRFdM1Zcx4OoreZE/uzZS6tcWhYoRgkZoYplr0v1Mnd",
-	"TMfB/Bu307fOpwmozM0cBAH90ZJMYxAmcYnhKAyRMmtixPyMKmaPuywDVqZLyguzmLkEgZX8JDiCn5Re",
-	"2kiC953U8ZUi6b/10mVyxYIifVM90S/EKtN+tWT3ZNqvNLsHu/6t7PpNCSg6R9A/wpReSrKZ0nLCSmv5",
-	"UTexdWCLaxO7KEogUPLIqFGhr3V0SARo3xYivwpsXJTTb8iEb4ZjGCyDNcoCUV8dx2JFPOuys0uxzi7H",
-	"r3OQR2qGpsxi0QIDEVeiWKx15Su4RLP2oG5sZhGKyOu3NQ29W51W6wCtUBuEQF/D92AStVUyE5GCbWSr",
-	"8TPZ7APYwo+/1KZyqqM5pOlMWPE+PQD0OfMHGdMcQknAZTdnukdSS8XhPR0Rnyr5rTcQKQrm6QE43ayv",
-	"7pCkoFakRIHiNp7bciYOodONBJwVtrdO0sG24p4tP73bu7UCI8Ymbq362f50amvU18TphZCKq/h1GiHw",
-	"SSBPe7HNCJlOXILgF7ZCh1pikvHJR3h2RlxwNWZ3mX93ew3uEGJ6VgWArtbscqHOxzJGIN9MWUm1LENb",
-	"/VcqdN6oBIHZMnkh+G/NBar0pXXMI+yK50xkLG5lrwK5FRmyMfc7C+dhbYqKkbmtktSDlnsvWu6D0nkP",
-	"kdV3iU2xuV0Bqie1EFYO0SqyuGKqCs+nRTGvCj5mUMjE33jMmyePfOEmAXztinXxxfTxJ7Tb/hZ1gP7T",
-	"XJ2mvG0N0zZm/Ba4NnGbwY0wOOwEAkLvdifp1MygngBHBUiP7LnMBmDdixMq6EUdwyMKHWaFmvOWBBaH",
-	"8yxas/0DTwXcd/S8NpxG/9bA4bq+vu61+eRXY4rNtDyHtLHlGQaYCRPmlUGWH0CbUEWUlML8t+FN4YoA",
-	"8efOpYqZgtbP4RLsPbSETdANzOuLCn2IBr40JaI+VPjCjDW8n+vjjWE2n6EV5jZHArXrUCsr72AwuigQ",
-	"ylk8efKu0+bDYWyMnOBLPceyPBsACg2wrHpNfFsRmNsiSdesTCKZptwISlAjDJu1yKFcK5u8GcMwjUEt",
-	"rEZM9ek0KirS6pladKsmDdwOKC/sE2HWS9H26ayRi/q5MkxUeT5lk/ihULPptOAsJ8en7ypuccnmmEd3",
-	"wQRDIQakjNqguuZ/37z47uQ1OX7x7uzk25Pjo7MX5N2Lf//pxekZPP2v//V/18OIDqNENjU/BJbPds10",
-	"HVDVuklzqWWGFoFVxolHqfmlEvN4iTpf4sJu/N1x1uNY7i0vmVqhAEbuqv1w6R39dOLIiriFO8GBAkZ1",
-	"PqWljqJfeLNyk+AEFAxl73oKqjeB2LgikCKVM0fEucsNQINQIFj1wUt8y0VoIG9efhjQl92g2vjhvYdr",
-	"eASSJHCfCFnzs2wUjLEaEQigiRSAbCO95r5WPLti5TxM2nJhmwHXC9YtZ1MmzOUWByR1np40IWlTKDS/",
-	"uRMAWKFIXs0/LdQJ/pONWFkaGXhMuUgRGzSj6Y1ghGptrYWH5b8hpZQ6ACmQWDHWGU2hRRUAlAOwAwY3",
-	"98iJ/8ynAsD3EF3VXMGxFx7ha2waqWEzY9S/i3mfwXJ14auukLoLPTX1ys7J6bvvyDszp39srRXisg4G",
-	"0+1wlgS7Xn5JrRRRDwz6hAhB66XyAVleyOFbI/vZVVKp2Ax+dKOs6PPAKLBsuDjQU/vyZ472STqOQqyv",
-	"wdBCSZLJK3P70n/rgaywBnZKGEnUzPbzWdONpaxJVHUBqSYZB9NIFpXfJs+tATg5oTLEd2rSKQsAFein",
-	"Nd3Pc8UorFNUr1nQumoiU3AXFzjohmFSIcj+xsEL1tWAmY3tXo4xvWJWTnQE95NYJGYCcH+gIugFVxrE",
-	"IV+0F1yAwDBdzGF1XA6gvrz2nkc1ZQUwcjnywi7obT4e81FaM22kjy2uZMAc2uM0ydECPwlidp28jR37",
-	"Wru+a5TDvZXCo+7WLMDmpCqS6kKht8AWPq0ofmpGAYzUetl9+5acKPMsHKa90ryqfwHJA8dHiuSSPILh",
-	"dkuWz0ROhU4fY0SohSUBV65CIQZsKEaxqMmlDctR01KUNGxJS7M5VuVvrLIs2ZSnGFbSH8LQtOb479bu",
-	"1AD9De1PSVW9pQECHAhkjaewEMsMV8Gu7++uY0BqMw+8/fH49L9t9cnxKcDpvn3xynpT2AeaaQyHD9fK",
-	"+uFUD87+ZKY0oVnGph4kOYGsS6pnpbWusA+aCUPY1QF5d3p0enrUfXt6Co/eHJ++hTa6StNpweBS+AIz",
-	"5Ge06h6fvgMNox1Ot3K6mGnkTLNywoWhAV6Gv6FVI1znvb2d/XX05EUddhlg2yfSaclrqYkF37Z19p0O",
-	"Qx6ldnRd86CbqdKQcOcCMftqZZOgX6tb2TIIZMisn8id+dN3n02NbgkS9DGBzRhAc1ZcECDASMH5NQQJ",
-	"3QiV38/lIgRreeB5hUqC0mWGZ6nZCL2fdk3eYmLhKfxMXnKlv1Lk5Pjo9WuiLDDCI7+IUDvWHnD7tMpW",
-	"vuB6PBv2uExwwDiUx76iM9Fy2i3YFSsqlm9miVtXMuvrgziaKcs4LYA8PerRQiekR8spTUiP22L48E/I",
-	"zUpIr5AZ/AL/RbCdnhRcNmtcbBYZ+aDuLlN3m4m7d6P+VscpzQqqFM/SJBSS0HgRCEkN9gQgiYEM26JK",
-	"b8qZ6jrWMkp5grKfJ0oo1VklyzAvI0XUhGIvFII8B97kNZSx9jjdpgF5jVi2ANTSsc6KW5UeyMGc0HoO",
-	"1peYong3oaaL0m3UanCT5KCHMNVmmGozD6n9XL/4QCdc+IO93kELP/qY/B4JTW6N+ISjX4tPrcLwPY/9",
-	"CtwoSR3F3SqH3ru7NthjfbTLQ1px7IvL9UvSPhvrM4I77EQ1w2gm9JI57+eC9xG23UgBjVhdvzErkwKq",
-	"GnCfPiHAFk59SAa4TTJAaJRdDCOeMogtPAfbqg0RtkzFwfND3RwbTWyLYqQHoH1TkaEmLgzfvzCyaY+k",
-	"NNP8yrVlTVdgean797Hea3pAsJI16sU400OiGCNpzSaZekZWmRtDulWbiLU0opkYx+PKdsbjkWGUN4pF",
-	"fmOtBlo6w8Fdguvc3lqHxiEIbbe43groxrRkV1zOlBEc1KHRt9AELyGefyKvMLJyYuFwXYZAXajgpbfg",
-	"JSSXMNMJ1bphT/jMRqaH8KU/rRkJKw6aEWnpQ0sw2ARKWtKLhUCBezbHfF7zy2ezkzyo3A8q96d3ay5I",
-	"Oy+uWCwW/UgQZp4A6o/VxKTQgKBxyeaGZ0GpmViNB41y4bJjfwQvBSWk168IUcHWgIADqSZ0Oi14ZlY1",
-	"Iel7OTQPE5LWHZVp4kP9EaIVufJApAgebP1QUAXHi65OQnklS+bA7S3YF5bLLsxC2PSuqsqE4R4NYt6M",
-	"VV0ddxpU+FsVrBXb2baAWGXTsrWVchKLC1wyOqmMH3SWc00KedEQzq82LSAnywsq+G9YEGh5lFr4ar1b",
-	"WW6Kr6P5hClNJ9PlkQl4yO8uJiFuQEClDhEOwemy2KuN0KudEhCsNoIkrma9uPCJvZpJez4oEINVCi0M",
-	"/n70WSROD+rsbdTZhuHoZtaRmMmTrl9nHkvVgvUkkH+DOvPRxGpeGvl6/bjvqgB+LPCbzlRMG3xr8ydx",
-	"xkbHM3onBi4eH6FUbzXjoEJKwS9ZgaqfLZGCuiBv1gu1vMKKq+sbcny+a2Qq9VDtNU3OVYO/tPk4z/5x",
-	"Rn6dsZIzCPqw7M+m9KEF0AZVKIZcYpKQgtG8kRVNTrQiLm0IK8XQxvnq2RRTxbLFLfl7BTxY1rCUrWkE",
-	"Kj/t9nf2yH/+x25v53GPpIpls5KlBwhaWMwdtvBsasc2EEZC7pGUC/8uWBngPVuGXVfvE/v6UF7MVHpA",
-	"rMut8p6rhCg5ELZcI5abd+EnIF7bJLUeSa0bENPOHaqiuPCf2WKKFoS5niqOgwXAZv9PGNOKGiTXtBRc",
-	"XKw88NYE4c69cyIfIPye13VB6DEv2tuqpKMQI8oLI3nadZvY4vzmZ1jVsJ1IpjC8SCB/0itpsHB3cVWa",
-	"tDMMyDP0yx9BTx6ChYvRUrBTvQCjWDQP3Z0SEBRvgM/VgLGlE9YNogMjORvxWg8rUaEC9D6ugqjsWo03",
-	"s93Uu1sWVSwJHunF3n84ffOa2KeEC3ufhjKf483df9bfenxo7e2G3swJFEpjGuurjBnNWZmQ9EkVYbbo",
-	"9HkS+lNa2aUbpK9vbpcstrnfM1oYJW1hNeH3IBs2Y0q1AAcszX6J7F/NLukcDFNa6gTT+GXZTMFdGHZb",
-	"YaM3oPoXtuDHAgD8TNAryosW2PcmVDD2EVu1E3HFdSu6rLUxm4th36oVAyq4uHyoAlSD01ude2QWzSUb",
-	"3eH0l6tm1QbWu+TiasM5lrJYaUZ7Z96J6jnwdSPiuK2OyvLjerPIYhEeZS3t3i+eYTdALs4Vy6Rw0Do2",
-	"gmK/v/u0308WMNKvATK82mauUGA4JJRcM3ZJhvOoxenpPhSgnNAPfGIu+fbes+2+hQPHX3YCu39YaO2m",
-	"uwEfLl/hVYpktZL3o00GpOpBpbyNSlkt5M9cj19ycbm+IlLbhGZEQmGbWkCmuBaAHd4jR2IOFdpd6BDc",
-	"EqNkvZdNt8VY66k6ePIEAz+c8+xJcOqePL3emaDrwtPIWclXShUwzDViD+rUwgf4I9f7mHR+kMOo5dWF",
-	"PJKZ4KD8XMsywiep1kbrjLk4KS8AIAhf6JGjkXYuPDkr9ThxkoVmAmUbStJrNhxLeXmes4Ib/dcGdryX",
-	"Q0OHckbzbsG0dorscpyRtVLz6/WMKUmrMs6hsd3CisynTYZ3B6n7nwnWndH83C3mcnZvll9pOZ2ynJRM",
-	"l3MuLg7NSulyngJmOmQu8E9Z8q7SnFr3sp5UQj2MmvkGROO1NnQljvrqoVZG8wUwJDDRoN6xeNitZ3px",
-	"3LfOml4qWL2Xw3oH7+XwJlDyLK6VurJ/wEksPQCdm+UNxHT8MVbI7/PX8D6sIh9h0H+Amt4tB7Viohsa",
-	"AzLadR11edXTXVoFLDpLVYwsiLZcC4jIVz6EMxKTHNbIbAV+Z0+toX2ATXJg68n485BmtPvrTGpqmRSc",
-	"r4JPuFaHHmWla+OG7DtbfRKU7nGBpWoMQfvW8GU+Nv/tDmf5BdP2y9CV8pUNPlC15NbtXTKWs1L1yAtn",
-	"CA4AIWESG6bmoulzs5uGpefsxQY0J7+MY6qImmUZY3mDff++sWtyneNdzsR6lbhliStYzu6Swa6Xf/2D",
-	"HFbJ1+vEd/wgh194UdKK/0USdet8PFb72cuUfgdr/CUiufiTull67w9yuEo/fC+H96MYGjn8QSO8jUZY",
-	"XaQo0hMLpJ1Dkno6ZEMuUPRIsaIlF/Wi57/OGHrBy5kQSCv991CQ3Xwb9YG4y7o0nt/JX7a3XCgU+/B2",
-	"lJi/TkXGXGo7ZOFXekon6TRFyfpFw9Zi43PBYkvHF6RVHpAXx89Pj8xReNvd3ts3pPNtd+fpLmhz78yT",
-	"Ednu7z5NyE7/6234dbf/bJ8Mua4ZgFmGdQ5ZtvN018xGUfMZ/st8iv8y30YH/tKHtrWZupsBWytM30c2",
-	"qW9/t0eOIL7IsKstI7ft7xCkNiohOb/g2sbSpr3zJ10L9GRVIIisELlyeIP4HRRRNR+apgFPs5bVXocM",
-	"7WG8VjiZ/d3IeX/FJsOY7+OITFmpjLI/lmTICikuPGZ0KERglX+F5gGsd8U1Gc5JIS9ilRaWqalOU5xD",
-	"jujECLkTGN5hJQKIxMfXzsk1K5nr+Q5Z7lrG68AeUsfLArVMEAw9txOIDW77PuCyZsqsng6CpTAgAJJ1",
-	"bl3qH1d+cz+DPyxjIwGzSpttLBserha80c3H+17ypUjfcKYASAPCBK3nnQsPV7fIDeGUL7b4Hdffz4Z4",
-	"B4KICqykeWEUNHkd3irHfmkGIKdJIPLC8pmhgMQfCWqWmTYUvLNhgf9STggO89DFdsA4FzWpN+0drG90",
-	"XzPXDsmRzbOLCYe44FU5LPSiuNwzu8O1o9niY2mR5nAAR3m+oT/FLJSlmIYEQveL1G+N49K2ubXUiNVV",
-	"X2/sDnEL3OoWwRVaJfLiBb4fqdfysAfB9zaCb3jzWnPFMH6IWxxyOCo2vMIZ+jFXzOeBNTEPsgwTxXKW",
-	"FeaqpgcD4f7ddM+SFC+uK1+xwHHzeoSRHWOY9uWa9kQgLl/j3G9fj8Ie+jGfLp77u/dPNjNNV8RE+nIP",
-	"Kqx/0iMvgvg2KAxkAxgD+3GK06uQjLgaCCzKT/N5vNTtXQZV1pJj7jWM8pJBwQELBCBn2lZSDpNr14ml",
-	"5LYurFmuTxA6uXYzbZGKz1+fnr44Disl1w+OD1u6ZTTfqtKsa9ZHWyO1H9Z6+RmEPc0gym+I9d1qRnUh",
-	"r+OcYI2QxGDZloYnfoLgQF8o1Mw/uYNYQUNn2mwiRz6Lq14Vh6O1GAbRlpDuKteQM/ZBKxS8PShO0u/3",
-	"G+rsQlzKHZQyaRwk8l//+/+QO0RhuItSJhjeg2JRhdlwh5U1V63JGJLBbZGMJSNo1zaqew2M5d96lqG4",
-	"O77x5W4vsPKmWXCEVpnRLnm83t3rfzx/8+ro5PUXW+hkDVfTRh6ZVnqBhnN3kGKkICwvFI0bxpBnJ2D4",
-	"uHBZhrHSkQAQ+Gx5CTtAGmCKCSsDjmQ5CavnJHCmosYwkC1qpHZ1HQwY0ep9t6Nbud/Y3hq7vcT9LaRZ",
-	"0akUitlI+4zxq6bpS0i3C+bScUG2ibo5DPe/QxpFHolbXlZRKMqQ437id25GbWDA+Hj9O6vkrMxahIxf",
-	"7WzwHB5g+3BELfZocEqrMCeLvWbNtZAjcHb8NrVyndkJ365cUiFszRQ7t+LmacMY84+zlbfZzj5poPSU",
-	"1rFtL1rjfC/iYwRXPjD2xvi/KxzqsFnltVC+RL1ZMMT/mBZUfDEB0o0iD8vkrp+AFvpwnPXfv78E0fjF",
-	"fc7VtKDzyMV9gf8iL3U0F6Okmp1DAMJKdZVq9hJehDRVtjJZ+oxH6kWHmNQaI0HcWjfRpoOhrTTkhef2",
-	"1pq9WNiwtWrjsuuVyx/6l1aa9dYFkKvNPS4Vws/eNRe9nJA4fV4yzQT4/3I6VzH6bZ+7xny+teF75pva",
-	"9Hf291YEWarznX7k7gSYDB6phQcWtZ0+doZorhMJqKJUGMHAqBIerxIT47b6ZMLFzLQlizoD3Y6y5fsg",
-	"GdZ8tEzcsK84YmvVLLgSDTlgNypK3vBuy0smlo7r6O0JOngUggaZE+VAtBXZ6vcT83994LJ7/X6/NtT9",
-	"2FCtL3rd1WvaP1soiG+1Wm0/vcgpTOKXoLaQ0Qt4LdAOeFZSoUZIGTf1JjiUJl/okV0b7hqTn0elnMTZ",
-	"TUlC54JnP6YZcO1qO0BFuLaOQnB7dblA11NLnkZnPBvKpl9i++lKv4SWm4zTTzmBwQIM9LDyC6/jK1k5",
-	"psbJ0TK6o29/PD7d2n6HJcVuiBNmJ+VqhDTKEFOlrqMV29/aJzb7eMqEqtohr8yaGCLgHHiHaMUNtB/b",
-	"7zdU8Yy8mhUaQIpntCBvCypYiPXbUCRlWbJMk7EsFSNDQPcC3/EUvG6r0LqaKYxuhtH1RdNH1KUUDbZ9",
-	"trv39eMYaMumQb1HGHIpr8VCTwm5YuWQah5PWNww8BVpUpd94ArC0taOd32OIC/eOQbC+qKfNhRRCC3K",
-	"GnKRNc6tUtKgaRUvUVzLCTbakNW19/prWzGDtOMaltteBMoNh3KupY7haVWspzmsFYo4Npv2yNEQgPl8",
-	"GTX3oKGh+7yzuLZuNpOLi1V4MBY2BTPNd/vPwNFR8ExjjM9tI/Ojdsbv5bURdUb8w0JOxU+KhacCDoaf",
-	"CDBpwzY11GD08KcREztQw6Vz54pktChCOxymRZPUEtPuiY2ec9JcE6mnZL9umpnJdDlfEr4jMf/kk0Tp",
-	"LjLy78/O3obJy15C6z+LHSnNdQzv68z87P14C8QFYSz9tW8nMnGjw0/vXnplwCgGcFJtgXbV0mVLWpqv",
-	"496kd2FmWhcA1BhGI65gyA4QSBe1skXWohEcwhhfqeTYJSTEnFBFpqwkZn/JNRc5+n4aLlzsKrLNx76B",
-	"6tuKiPTjGav4aj2rtlYBD3ir2xZ821wS+0FdhI700PQju9Ev9BxdN2aDQN8ZLXhDgQfQjhTeM9tMhFMX",
-	"xfpY7LYVlgegTYuOOcXj9fUto7IqIqEX8g6vfksl8BcfsmKm+BU7rNXZhAMGmUoIDPupIulxKZbvrM/L",
-	"iOVeoIfG7998cQNtPPOSe4VvuM3jjRy5ra2nsWvRsp5GAsG9J4hyh8wFLywrPZ4Fyw8Jo2XBwclLhSsD",
-	"bNj/CO0CtpmSLZYSvbsN8NHeOJ/4TrjY63ctLh783YNYqdnQPDWrm1FBLvgVQ2F4b/tpn/znf+z1dnpb",
-	"j0M//UxAIY4Rh6FcsvmxnExLOeEKrMGjES84gghgghHEpE9ZqWxQullReP5m9GbKSrQCxxz772SMaZlf",
-	"w9CYHknxHykIpjYWNZNTy3EM8wIc6XzCRYpwkOZFC5WoDq5LrlmaDET6Xg79nzWARHVwyeYLv5XsSl7C",
-	"q6jtBy05m4BvDcz8uVDdTAqBNVLcwx5JQR/F8QMqiRm9qkciwStQBW/ChTc1RNft1HzeEn4NHjyXhorh",
-	"s0ZY02rRfOyC/u0ymXWs7Kg49oZ9w73TXLnF18zCQWzl0H9ULb43n7hH4fI6+4l7Fg47+pv7ytpm3Dvu",
-	"T/fY75h9Xt9BjHCobZ5bj9iexreFKdXi8BiW8loBIJA1wlEX+MlVFTN8M1+Hs790+Z3iwSDvaQ+Gwegk",
-	"6Jz5I+dl9zivXStI3jVnXz4gW9uYXUgAnLQqRzJTrF5qz/Nqn++/al22t+8CKObNKBx4AwyXqU0j5COg",
-	"nccFhwggdCou3fWtZ9u9fm+7t9WaLK0YE+sl7sEKo7eaVcssRQbmNLCFty7tVn/Tpd0AK1WxAsN17tIn",
-	"Vut/dTmZNcawwms2U6w8pxfRa/aTIRfwrLHbzhuxvbdPhnPdxBB4JX/jRUGf7PX65NE/trYOyUsuZh/I",
-	"h6f75/u7h6S8Otja3ev1H5PvWHYpn2z3t/r9rf4W+ZaXbCQ/PIGn6yVdOhoRQ1tdXEw42bVJN3Ima4ez",
-	"RixigpCltqtiyu2lvJ+gcscBHqLKbxNVbldRvRD5Eep7G6iRPwN7dbsOZmombNJ3ff8vGZue19jcMqXy",
-	"RxfUuy63+7h8ZjElqFKiLHBc++Fl8RYgKHa24ObYWanoY3vR3QDbSQtQ+mtzsDA6dSGcc0yn4HZYKDfR",
-	"xPFpkQW4b+KQ5DMIrbXRM0aMnlKjtt1lPe0xjRKS569PMQQ+qa6SgxKBIhI6XhwkqRVet1UHwq89ChEQ",
-	"urk30wW1WFpScyEKuJaRi02shjKESSadNpJaq3Aeh0/XHq7IIWWaeUFQcBJ4HT9gsGpCSiouWY6pY6C6",
-	"6TGa2THgF0tE0qGL87QHyALwah5Wb7NBXeTNyJd2cHZDMwocG4qkUjCzORCmVRmjW6D6I25UWuq5VaAz",
-	"u20HZC5nFi2elVc8Yw57w2+kBG1XlpWEAO8dklRIwVJrwoH5c0WuSykuzKc2ByXcbfM+MFiMkzIaNrbl",
-	"Spq7rqKKiC/I18DFwsQGMmRjbjcqktIJOCgQtitHZEm8HoKcgsFOFnlYnSdq9x8zmhdcsKXHqqwOE4bW",
-	"j9g1uZZlw3CJRefcAFihGEDoRuOcDK9hjnitB9IWUrxFWLPXhoFiXZVrWV426lm57NNgn02z+SyKLuQG",
-	"aK5KC3GFkG85gvQoWaaHvlY31G15LV05LIHQJqlLGbXnBepWcDFjETocFBwRHqE49PYlRFnq1nYgGtjX",
-	"LTkVK0FvghPpzklC8PUhKh5p5SL43XzyMW0JX55QnY2Xlm1ssBrMlkd3YEB7D3xCGsCNCXbNxUWK1M7S",
-	"3ereA2z7SLp6jbmr4pQ0Tof5ABB9gioqh1BnherzkqtL6ACSqmYaAEQSdykcIwkBpkdYxgOT6Qso3vWN",
-	"M3NGONIBSU3nZh42vcIdLjwwejY9JCkX5264KY5tWMjskuUpGc4J9fkG5I0HpfI5d/A6Gn9skLrDXLCJ",
-	"dIgdcQn/slPuJB3bAeSUwPggR8gPw3G6Wp7eWqi9hiR4whOEqyOBDC9fjVK4WhExHnnG22LOpwUVB2RU",
-	"MoRY2KkFtG7vBRhxKjGrSLb24NFev5+AppfNyV4ff0pcuJNdP9MqMjAzOHg3SvnP5CUTUVRFH2yV1DCI",
-	"FctKpv9MKMSHDl/PUM9RgzPfFg3A4wtFXG/P7XbDeIAowvAyKmwKaw21AJWG9XML1jKdYY91aIkGFhc+",
-	"/IRoicsNNzDCeu9aXt4E8m+mWo7nu5vZq24/801jqnM2LeS8Ey9ADmF858CWzlu8WxUmttHjq6JoGAGI",
-	"N1s1TkOVJIEcr/H6J1ydUur1EcPg5VuRlpXjQR9MRC6B3xfO63r2H3DMRG6v3Yw447C1NfCVg5rnVwrU",
-	"MkR9b6VgKqlWS0u7yxuWHYZSI6fQbyO0anEGsBDn05JFw4a+RVljIXwwdqry7Or8w9c//rr9aj0rowvz",
-	"Dwfgt69GkhuoHTUyUTuALTes2qfNYNWB694MUd3xsHYs9WUs5+S5cmlyql4mZg02ZIu+QEBbjCVtUld1",
-	"L1ZX9cYsqzkyYc/3/Esk3hslY2xEdg49B8OgRGcgMrpXuTlNqnZrZxuG6Wrirpcbbgfeev5XGeJtpP99",
-	"mOFRCn4wwt/GCA9r+E7qm1e4xliggJHHa0RQHU+CqltF7YXwxbDvJhxqJVWQV6ws6DRaxcJWnVhSxMJx",
-	"ceQqNnbI17ToE9SFFaj8kwnLOdWsmEPRUS+v09GIZdrqNE3hrpElVSuC4Yps+FjkeLRffONvD2vjBad1",
-	"kt7umsyum/MGc/2Z67EVgtY2EToK0yzhoOP695kXhQ6Jquo5tIhFo7Nn1y/L3b+Lfz4d/pBtfa/+Z77/",
-	"3fTf+zv0xewfcm91hQYcxXolGrxdoEpddkKbWyD1Ds7pTX1xSPjBE2eNP3fmi8OB38QTF04sXxXO6CLu",
-	"lrGxsq2pFpfc1vYawbfYZOzkLs3QpCLH9L4QU2FWZjFwuXiY80v3tcv0JM6rwVV7vMNWNE3TSOCRiBZL",
-	"GyNL8/XKlYEmk057Ll2o2URkklDjCiPlZElsWFgdfcS+ybVixeiLMZbdTBk7AJHaWQfQxyV89OsVKxUi",
-	"OU0LmoH9WRRzG8wPFdixV1fQMsaIlmp4SWc9m0aD1UXwUhc5bMva7txaEGgmpTkltBa+Es4rdiZ/xpMV",
-	"rzYucvBmuYhWwOhQNuj4z2+x9ZBndwTaWhvGYmac/wvO0ZTJacGWAZq+Y4WkubKZRjQnQ1pQkdlE4IXO",
-	"uTJHKT9v83ylF84bzM1e61kpWE52t/oJgoGDgwafIr43DHPErxiEN9bsulwRJqA79C0p4rpHb41Z+NCR",
-	"cIGOZduNOacrZWDbfrvOZEPjDYN34ngk9BNeiqQ8QPAIFMMBjz0TecRO7vfiX0tLhdtn1ld2XqGjr29n",
-	"tytz3pIWcmp+RjRpQ/5cwQAEImtWlqlss4K1lJ+4T9u7ZW0N4KzxptZ3bzpDStRGyX8CNGJYqSqXw6YN",
-	"K+mCni1YeYPaf3Zj9fr2WgtSilHdjYniHL9Ui+7nLOGRdGZlEc8orHNAiI/y2VuLeYRBtMITCOe3mYXr",
-	"mZbNIOrcwhOqiu4tUvQmlWi7E+vYk1eWCrFiwxFSmhYENRuP5lU4m78EmkCIhrU69O5U09JL/rbdu0RR",
-	"mmE+0Pkk5kG1DwkXZMKLgseyFp/uboiAFkwkKPNVD3hy62WGnRM50721XFo2jXQoY6ihNlUZaj8HcPqG",
-	"q2EOU3R1fx90eD7oHAw67GpZGaJBJxnAiODdkPGxfND5uCz1GnOpb1Os2U3NthTmz1cl4qPwB+4wtqwZ",
-	"qi675Ef+TTPuD9axEeJ/2VI6Cru4i3navm1TS0pQn8eBHYI87uaEFphcFLYOPCstJ7FNPQayEt60+iDd",
-	"bVk8EY0jHVnL5g4uoVg3dIhZKQUqHOQRU9GCbG8tRZ1O8mkF/aYFcrmgbEcVAw/51HLzBo69/eVuveBx",
-	"w5Udk4wvBMaso5UhvR4rlp0jTMP2LlSz2cWMFUPfh1Sx/d0e+Y4JVlK9zKKPDb0a/fjvz8qn3/34P38t",
-	"z67f//T2+dOTl2//eSK3X9KX9PR6c1ihqAhiLuwpMYKIFU3HGEKC4tpsWPCMnAjNStEUQNcQSWpHaHdD",
-	"kCEz3CXX7bmrv9RWoBSeOosgxuxrCX8EikG8xu75hMaI25nUtLAWPARStRV3a9BoUei2z2OsgFmvSC2D",
-	"dxK8PVT5Uqld3oDdXcGf27vXK6tewXsxHKC41ruhGhgm54e1Z6/uu/Aq15VSbENpSwSpFVKwmJAW4Nju",
-	"YYDkShkNk8o2ZNEYg3T3fNq6Xe2CrFch0r7cqFfbjCv/VHrwWoUkGxSoKir5eVVMV5nuHqwiMeUy6D6g",
-	"PDUqECDT1Elt5Nw2KlE2D9KNlEq3Y6tiN+pgHJ88fqPJ0R4iOW4TyRG/ne3lekg+Mz1DYTVLuY0IV1UX",
-	"w8K1opaeVtXRWbM8ZWNUP3M9Pgoq+q/nhl88KL+3SDCRE1rkRoXdzL7WMMasKqvhe1/HF1/JaCh5Bubl",
-	"XrBiq+6qw7W4z5v6cEPv4obePujG8TICmInOu1uySh9Ums6rKCoo+MlF2MnWSn37i1GxP5Mv6hPr0a/Z",
-	"NRjRKl26R56vcKCgWQk99s5hbkZc1WU/WwxHcyXgbaqihVKpuSTIkGVyYs3wgQcjVlLyXrV0s0hflqbe",
-	"dqlvEl1WUdUmO2s7NDVjC5pW2iPN1t6pFQl2OJa1WJsz6lUxZvUTDo1DUTCu56dmGXC+Q0bLaKXhIHDt",
-	"gKR5dmXnvrOP098O4l8Cv9o+obae3QywbGHFgTpgR34u5ojgLW3FdIKYhuuxrEE4uYTYnKrxUNIyTxxE",
-	"aRwuBpDnjVqJp1mP2UBAPRGuYFqUqnM7hhRvsen2K0VKWRhVXrNywoW9oRZWjEBBxi7cb7PGiFRJSzYQ",
-	"vuQiRPVAUr5hhxX3t2nDCE3GBeA5y0vui4McdM7Pv5dKd+tjqxaOTvmPzEhCUOt3JNvy5CAxuZRFWD7O",
-	"bODZy9MwZ1URqATihkWq2iE2gATpFOQnJwORLktY/6///X/I72Oqxh97v/8mBfuYJng7yJEFjKI6aXRe",
-	"Mlc3gIp8IKyDpZFLPRAD8QIkN/M3YR/MIpMxo4Ueu/KJgrFckfRopseydNBl5Bs4dsSc3//6X/83dQnF",
-	"DmME1x54+0Csd956xCjWOPJ33x6TnZ2dZ+a9n86Oe+TkOT44m0/ZyXNbnAZy569YORAO0+ErRU6em26q",
-	"SpwAXmHPpT9EWsoeAWRmbDal02nBMVbS5Wv/j/dKihQQBwcC8bc9bDJALCMiXh2QmVDM2gvxoi3EXojw",
-	"nFoEMl4OhI0jrLbCW4scmrWDEH5+/HdKT7tHb08OyFYa+q6wbXPIKlOTj7wiwAkHAi4NpEF/mPdIoy8P",
-	"PkhrUMUHHpQCvtaVxzEJIE22iJYDsbX9tLXm+0E3dTWH2DWoYMQcKCY0nNfcXXUzCgwsGgg337C+R1qJ",
-	"DSE1gn3vkTeGNlCy299dtqOuhYGAFP5USN0dyZnIUzJhVFShhRbHOshA5YZPl7Fa1nXaaLOjBsLb3iCB",
-	"CT9w7UaK45ALphXZ7e+YJobSIpr7ql/kFf+mR95SPVYDAaNUs+lUlpp89+LMClf2h+9fHD23me5kwvRY",
-	"5souLNnt71kQhiOjuaRw9N46Yuqmwy+4UCAOA2kwIzWMy0osNiEbvfQ0t35hd5oSMhMFzNessgcXAdR9",
-	"W3ZVyQlzvfTIaY1sWFlxBcUfiIrkD4TH61RhkB7xyAbBumPDJM3L+Xk5E38zqlHqaoxYohccdKSfDZmz",
-	"R46tkd8eWtcoCrNgjbAiA95smo3rO413TURQmTHd1xbSZFMmcrNmQMiCTH2oMgLJ+P1+PxkIn4ff7/fI",
-	"N7NSaVUrdUBSDw7dfSsLns1T4GQe8ro5lEfpr+ljB4xjTnIDkZk8Sq/Tx2G7jQYxa6Ti44/SsmrQtwLW",
-	"mYEAo4EZ7hXloLKipE4epdp0gpDTQzaX9nOMEncnevuZPdHvmC7nXeCKqT9WaiDADqRYaePd4GtzHeUB",
-	"2ekjdMF+v++2PNwH4NwIYiiYBuCUR1SQk7dXuxWqoWFB8Ns+ebK/+9huLo7RqDO+3coWn5UsN+SPFk5/",
-	"8YHvO33rcRgIWhFJOGvhuL7B1eA6sdevahLvCK2GDH+gg0ITqOLJTfO2Zp6XMl2VICRD289IqqXsTqiY",
-	"d82IZiVTSC5cfEGgqY9ZkUO9DlvblCg2paW5hDAx4Digx5eMTlRCjGIY3uhQ9MQNw2ODG3tN8XzNwPl3",
-	"ATpzjxzVS1UBuYLet/vkkbkmj6ESD3k0LeVjV45nIB7hZXmMw5UCqzFjITy3G4qLi4JV4fVOshnTYuSW",
-	"t+1cGnHLH8xqCe3U09hZBbG14BkTCIBkZdZXb192twHVELRJrwBeX1/3JgiY2JPlxZNXb18+2e71nwSQ",
-	"+h1kn52kY0PjOwedrV6/14f0sCkTdMo7B52dXr+300k6U8NVTM9P6JQ/ASDbbiGx7O8Fam7S0diTHDIt",
-	"lD4yr700b5kGSjoxYr1qVROrV564aksrXzxG65N5sxk+VswJExqMC04LAPgTFFrQURIkSJj775FvpkGw",
-	"mOMjm4E7gI7x64yV80rFQPQVq53RZi7y9tOIZrp0WlZUwYkteJSdaxXdJ+1DQjUnOqb93U2H5BDPuLL8",
-	"NCHDOUhfRx5YDX5w+d1JVRnL0Nz3cojAMqG60rBq1srhxiZlqJyety50vDzP0mlBPGQFst5r6diFTVb9",
-	"rgeWvrTvJsJ7W+c+NnOzzn+pQp/gNm/3+5B2IYV26GKBrPzeRv5XnSwz+AABeCG09cSB8tyaR+3KnXxM",
-	"Ors4hljTfqxPvqG5K0EFn2yt/uQn4JhGT2U5frSz+qNvZTnkeY6Z17v93dVfvJb6W6MxwAfbz1Z/cCbl",
-	"Kyrm71xVio9JZ2+dJUAzIC18FaG9dSb0k/BiFNqnHDAiEO163cLEaGTen2SODzVE/1+IZd75Jel86CqE",
-	"bQ/hzU2zDU7xhH0wqkfAMBZqJ85KgVqzO/ogPQDymSvyBXlfoN2zklUQzsMKHgwr7HDDuJnhtA5dMaL8",
-	"Uuegn4lLW0hra2ub/Od/fN3beowQZ2YBC6bZQRVKixEbGsUjksKdT3vkRJDj078nAURZwQWry7yZLGYT",
-	"gbgWiSWQKIf/cPrmtcWZZB+0Vd8oUVOoAjBmTFuENCMkaDQemes9K6gZKGZuObN5+lW6TPgZCNyKGoTb",
-	"YaWrQmIlbgZIKPh2dzhTcyuJ1Fn9C3i+hNkvYIOYowe81vRlpu6ULyPAmmVro3GWooVErgqUzNRV4LnF",
-	"v0QOFOuXTYnug8TwIDE8SAx3ITF86No7WJMaIo4m9kE/MZd26XsfY9VB7bwPDAFGOr679bT/2FOYSgwx",
-	"FA/oTUhognj6Y5xD9zlXU6m4cw5X7iF0lC8Z34P08tmkF+RDTflFBvEwm8svIVFZquuGJZk/l7orGyEv",
-	"UfLZRgzw5c1I4KfUHYIFXa081Gn/wx38vBpEuButCkTtZtXu4WJlpuh1fPJ78NfH1sv5HQvvZud+Tmwb",
-	"p6rh6IfoB5ds/nBuP+O5/Y6B1b12UG50Ujcl/cGhOXne+fjL6pP+JJfXopA0bz3yz+0L9XO/VCl749BQ",
-	"CkZHqMRmY8pFDS4Gn8mSDKUeV65W83MQb7qp2jaaFQX0FeJCB7+Z5jtJB//85bZMaMom3WA1u9jsZjLn",
-	"GwGuQ6if+PbFKwI43+pBlPzzkAN3g+o0gVBl9vsLJg2XbI7182/TT9KZylgsdhAKxFVle7MewkDkZldM",
-	"QD6RdkHfPks8PcnZZCo1E9m8+yObYwjJQFyyOTZq1vwCpVaGBTOEJJmcQoYfAsNcsqnuEWcv3O0/I3xE",
-	"KDk+fQc+TDUz153lvoWBQEgKfmX20PQErk52xUqitCxZTsastGVe+EK1GnjbR6HCO8iwzYOBKNlEXrH8",
-	"IFKlz36E1fNliaAh3GM+2aACGAdXloJG7GvuMP4IBSk329tguSF8bVPd3ZDLEcdyphtSyLc/Hp/+t6cV",
-	"geyRVzOlwcU8ZCSj2RgDtUOaaX7sHmME3WbUMnkguE2C21+D4B7b0vtIobfXmYitLYxU809B179SIXVY",
-	"St5LBgZ5d5ha6P0lm6+jszyZXmZqa/vTUWxHIytxzsXXAL0VGLrHC5YQJrJyDgFVDrqIKnUtyzyBEJWf",
-	"Ib5HJeQHekUTDHoCSkFFxhQa3b7efrZ9SI5enHa39/a7x98cQ2/fvzo67p5+f2R+fOwCC1cykYEo+CWD",
-	"alx2x6xt/ZLNb8BgYJKEq4Fw8GxNJsO4q/4qvEUfF2A1yxmIBZ5D1mI5y6i9IZ9b23dD8OHWfWORSe5E",
-	"18XReSpYj6G3JaA2YzT+KkSs0UMuaBmpKBFXss1ePzCbL53ZbO2sxTZe0vIC+czW3joztxGuLH/Fck7P",
-	"5lP2l2ZtXl4NaZFRY4xwBuTlvnidrZ3+yXjdEXkvh1UoJcrfHuHYx6dzpWZcXEB5Q4g+t2jE51RD2L1i",
-	"OpDgj4/I2ND3TIoRLycA64mhBL7ljApLZWYih9D1k0UVwlYU92kIIWoeRjPa0GDmByGdDkFtOfX0ks2P",
-	"5WRayglXUJofouVrmgqybvMzKlQDATXczLgDIPYI10HE6KUGoy+D8QRDxDHfnvlsNoAf5DDuiwjOBFeE",
-	"FubyzOshFuCV4d5v7Y8KHjPgVhYhMK/FmM+ZhgJ6F8yebLPDeDIaTO2lHcLmzGi7v/2p18gwZ3NJfbgx",
-	"1HxcYMw3n8MDQ31gqHfGUJG83N4rYImU5ZBVtcTWSLgjW3Y0SO8o5i4BuBbT5esSQ1iMks5ABsWHbRSI",
-	"L15tuAHNc5bb7JQwXaUGQ2TRs1xaHOJuZqAKYodUYxo51irGKk3QOiS+WU2Nl/Yr5TNF6cTWFPUpUL5e",
-	"csnMRc4w+w7Tf1zBJ0P0BsLDtbtG5cj27ApCKcghjTG375h+Xi37yvA0u144f7PIRl9V1mEHdjwfP6hL",
-	"BEwludQQdPiT4JA2Jkty1C3okBUBzDkl17zIM1rmXymS/lvPZr764Th4gZJNGRZJhfR8l9/V7+OMG8DR",
-	"YXTTL3H/iy111E5Mb1Qca2uxONYnjQio9hBLIao2HoNHpCo+ZnMLg8M5+dKdrX9+8vpdWIIZCwfD6Q5I",
-	"rKUAdepqf2wEBgRFaJfR1U1ojgOVc+02Cc0CmXnJVUBnPkcU0NsgCNWFSno6ZC6BJU9tftpf28J/tvd2",
-	"okGI0ZBGW6B400sN2f2tsY0LG0FLRqZcCFtL2vIHqVgNHaZtpvhlJyJQBuV1Fg9QwShkVKfdlEByuXKF",
-	"+YGttQV5yrLN+d2toZv52OXwx/orlpR3G7Wf7iUkq9qr1RFZwX598bT2jxZfldeIjKeWwa9LKGa7rwAy",
-	"HFVQ9x7j3b1wiXRTK1s13wor3qAuckyPrtIxnOg5EJAbb/P9laZzWyzOS0aY8m/vczA/+zJitKFwax4a",
-	"ndHqzhZWBFNqgw8dkTc6tSMTzjbvqLz5N9euND2+hSIZzn8grN3GiMM2I8MKhz6D1nYOaa+xCXDlV6UG",
-	"rnEQWmQSa3Lac3nPtpSCWZ6BuCjltSE6UzN4EHxnU8OxLAgSsE7rfMYVzikHhSFjdmoupdfKmwUVA+GD",
-	"6Lf3EqzVLkss0F6v6E61oXoKck4mRhamLrAUDBqe4AIBtg8A1MOn40qfjIxIJDX0cw6ABiQ1g+pCemy6",
-	"QjsYiBqrtva3KRc1mhNRA1DrWaYJbGjiWs2pn5fzdzOxzpvvHDLAJ7OcVRO3COb3bDgLFr5Fbg+uTUgw",
-	"qrtZtxO9OKMXm/ptbmMf27rHpRDsOliOJIRDq+s2RsJL8cf0M6/PGhYufx++aFPdg+Xt8wo5b7moMfNN",
-	"hJzrkuuouU09+b364yPKP0aSiIE/mt+NPLHAzhPvT7MSkpBQFpeVUIuyuGIKBJNQorBQJQXVrEwGAkwR",
-	"VoqYOfUBZaxA8rKCh6IT1iNvnPgRCi6V38lKRAcY51bnrM9IWo2+y0V3pljq/ERpzjTlRYqNI2hVUGq9",
-	"zodBGFqiMtvx4GBWsWJc4tuw4tErqrNxLKBtt21H8z9dhP3mlGoN2vG2BBkUYhq+RaDjP5wvHA/hLWlI",
-	"Eo+u/5bpbHyro/taCtZ6fD+PwHVr0cF0sBO7ez/50uYuJZYR0zwILiejrlmMLqxGeieDeAiZ/5wZNDe7",
-	"cDeLjw/9ASOMDIFLFTH8LjUMEHCyVeksRtm1DBpeBi7NdcCHhfSWDXiI2gqqwM7IEIoAlflkJswvRpv3",
-	"+GSLbHpmWs3Tg4Gw3NS0JZRmNN/Ic2ZZsoW4W8GSEaX7Lljy+mrxJ9d0LfT4F6fp2jIWd02A/0Q62Jcs",
-	"Ct2zvvcH09xkiVTuU6twT3JOL4RUvN3jd4xwnYB/CJEOzop7fOSgPB+Fyt3x0ZGLL0BN7/nr09MXx48t",
-	"kqkPpgdcoVmhe+RkAW/+kKRgbp2nrgtAl4QL3/QpWvx6CypKL5m17G71B8JbgoOI8jkBzxJhH3DbzPgs",
-	"MKGqoz03NcG9/s5ApH7FANpDzvQynKBd60lUzEIttqEFOTxDCxdUddKKGPQcX6lzm09Gjl98oBMultJj",
-	"3E7nOsUNecjH/pwanD0hNSLylTIH/v4Fy5WUCC/85rHNEQk26ps7rmCHQ9dSzYGEnjVA9dLKJyPKkSMv",
-	"8oqVSG+ceIhWHSurAqYatYC0hqzQkjnPVUK0lAnCoAJdfy+HHpUVMaMil/zvsCh36G755f6jes9c2BrA",
-	"5K4b1vsQkvsQkvsXMdUDZap73oW8vo20J1Q3k0KwrBnMFQm2en16HLz6yeOtPqmxLpzLGoBH1byTEKOD",
-	"lwHO90PkzV1H3hjGWFv6FnCj5imun/z6wxVxOUdBh+SCXzEVlouAEY2lAlVEhXuPtcIw19Qn96KcILAs",
-	"CkrtNipkDu9rpjTLcTph3LKrkoAhm67Pg1p/NjzItFvhmu5ubzuHmC+UgaudW5SZanJc+WCiKqcXqjoO",
-	"RDoTpZE/zMakPQIFE+qf2qEj1n1O57Zb5UrgWjUtqSoRG4VIqPOqmR7i6kO5muYjbN5mZwlt432CIVh5",
-	"yPBAkpajbHtrZz+FWmuK5HNBJzzzWiCkS5sXHie1emdnpyffJSCpDcTZ8VvcYQgxQiWPqFk2JlSRb05e",
-	"A6Dbj2Y9n78+RcHOvjSZKfALtpQMGwhzUowiCfCbgXIKJwaGcwiJ0JCurEsq1Ahgd8lvUjA7802NkBgQ",
-	"FNycQK3lJbQM70KunYYQK9AvnS+yPZ4nJJx/tZCecO6bRPVsfZohtMKeVffo7mTjh3CTh3CTu5FhMZCK",
-	"Nrj7Tdn5coH2ye/VH0ujUICgI/tucnUfAmtT1PSYTZq8GXT2XlvgRYNm/nUjKP6QUQ13ek6TVtjMFaek",
-	"/7l4SB058w+k7vwF/P93czRviJfnW3BAEfFwgHWLSJPX7HqB9lo1g/qs1sxWenPl7gDFAapY2JqPVjEI",
-	"6w+rXpv7/VbC7Kd2q4eD+0ye9XUohXOuh1Lng3P8QcT8rFgCoMU36SPk3DiS0WBm9yB+PjHE7AaIPAt0",
-	"drnTqiGZ2mKYylFPN2Hnw5Ilc/A96GM/rjvYm5LuIi09Y0rfrVngly9H+glTQWB9Og9elj87+TiDQrP3",
-	"r58+AbNca3jNtxajqm7zRAsrGvS4WJTRk1WenH9CpytgOlyqOxolv1JVvrvD64jWALqTxPdPTA3M/Ns8",
-	"QGduaROigJOS4dyW9fjLk4E/YqE9f02wvjQNCT1U10bblA1K+6z6lCcYFpVjqWfWvvP5IDAMFQiQMNQn",
-	"h8KIYVZYF0hVdc1hCllPbQUUdUBS8yxNgF46mCAErhGE5hiDatGWPJlTU1YUXFzUSd2/9RwkkGC6sxQR",
-	"aLNyZ21oHzO1PtwHLMkpfrRy3SC7PAQ4tMjpa1c4s++f4/t3UGctvWTzv13RAmrCyxJAGVOEaRJzAg/a",
-	"xgJHr23Nd7aerdH7FwdAkvgVxjeDv+4bmwTOzBq4JNaf+BAZcceYJJ7ib4De1KY6njWQl4JYxDqKhg2g",
-	"riOtcqVmaKJTUgrz3wpnaiAMbygcap1peGREjoTMRMGUIqlp/xyaAGf/iBaKVbgZpB02A7N1XIbNhpAX",
-	"7e5tV5btL+XXhkl/Joc2LnhbxqQtqdfAY1ANQIbgJKSHFh9lZFk8hpEq2XjxAb3hwZ3+pzBWHOW5RzhY",
-	"lx00bRL485PhrLgE+2S8HhHNxhW4KQFsU6KYoVSaFfMDqBDxnkFUkn3Nx6DR0YhlqIJBnJGqY6D6KKTQ",
-	"EmmuMKv6TJwHCEQvp2xYcgjRZzZ2S2bZrFREX/MMQR5ccg/gSgHUYIoZpKlHhDa84StFgDvYwkjZmOVh",
-	"eXEnJRseBnO3ZTmqOcEjvwRYGryBszShhRGEWU6GMp/7irkIECHITCCWLLiyiCzNuhSziZm7qloG7K3r",
-	"sSwwOOz49O9VLScV1jBXBDaacH2AXWRyMqEqIYpNeCYLCAyTJdF0aGR8fc2YcG60R0bnGQgoqp4qNv3b",
-	"YeqLbwM+6giWHkHV3dYgPX2M0Kxn33afguZ39m13az8C5zoQw7l2+zmh5WXiFmKOxdyHJaOX1lANT4YF",
-	"FZeklNcK4y9bCr+7ZUOpw+l60IzVU1On8qUJSSt17xw+ML+BRHI+paXmtDA/XLL5uaHkaTIQaabK8ymb",
-	"mN+npRzxguE/2YiVJcvPofiL+Smj0EEl47i/SibYdWox8VFLTgfiUaDvkCnlpXrcI69RdBI5/oJhg/ba",
-	"gT3qemw2WU1pZhYTtVXy60xiaCkr8oQM5wORHmL6GZtM9dwesQmjwiW6gIpSP6SlvIar3rzYh5h7TQei",
-	"ehf3nrhoVO0rg4AsJ7khe4rI0UAwQ/lwHukTs3nqibViwk6K2WQIdVvM4qP/YSsh6ZM08QDMuL0xKe6b",
-	"WXEZSnLqLybKmfm7mW9U5vv+nMrBEN8BoV+dJRiwgT+bb/lBfPr84hNmAe/1+6vUanMOKzGqs4Fo9Tv+",
-	"Y2UIYiVf2ajDMO0QmaBNe0OWUK/9vAZa1llY9otcMjbFRLoxV1qW89YQxhvqxQ+4UX9FGKibKCNLAiNv",
-	"dvZ+puv5Nu4PIGoNU8cDMNRDYOidAENtdAVvmLcPX68Ag1o3+tMmeGHi2zoaWqWQkag+NhARhUyWoJOR",
-	"knLFFEklDFOdl+yKK7AKAoNElRTio6zLr6p/kkszB6P5aM1Kb0GwjBuBsQOu7OqGeTUf9BdXjwy7DyuH",
-	"HXiAE/M2F2SrTxRRY7N2UviCLmdhiGtokEcEb9cBIHmjjcINgiub53CIoNdp8HW1DoiIiXZUIx7YkfbI",
-	"z4CRHai0B2izT31+IW4VSWulw2g+r+z7oTmXKimMRh3UiJczDRGlqQUip02Pg1WcHMC2RUaxa2no83wg",
-	"VhRgs/G/t5RqPj/0FkzgMwUHL2VnHnLr7tjaXzii+I+DnvUXgGDA3OyquqSlPLc0vjsNsVbUc42on+Pw",
-	"9T80JkMwkzUQGYJpPyQife5whOA21C0SLYANa1fzu61c2nrLPj+a3YEXsBrla4O6f8726QLZUhR/bwiE",
-	"h6z4rw6C52S+TywYPcDg/bFh8Bw9a0DgfVo1upVcgap1A8S7uooe9eu/MRplQ2sFxBbCa6qtw2IzKm6t",
-	"8LbVNWuVsakyN9RQ/9wpsh7seSxnZUImRoVy0ZRTV/0I688IxhGNZMaIgJwtKBqeePJZRXaZ22876pYs",
-	"Y0IX87RSMA3NsTVbdDk/pxD7NRCGhgWlonx8q9evTwTZtgWfzKgWyRUmkY3krIQ+lKvXZBV5+Nsoznbx",
-	"IAQgqO601Uc/rTVsGAJsJgszoUUsnu29HA7ENcV4ZTu7FPXnlKTQaXc4yy+YTn0BL0XScibsrBco4ok5",
-	"U3cU8PYAFvgAFviQxvZlcTO43w263kALvI2eCrTq07Cksxa2gsZNrORjiVzUtNkjR7XvgiIEA2HorK/8",
-	"jBwKavcZGVTOyh55QcuCg9MUN9AK76t4zUBEmE3LQDxDk6UvcWBdtVG+yAN2Glo2yQpGVoXMhAzsK2Ut",
-	"3MgvBgJIF/KwkSxt9FPqYrRRrgfGBI7pWbTq9zvzxgM3eeAmD9zkz4qpwK6bpoq75CeGehZcsFaDzInL",
-	"BfGQksq5p6LxMGjpsIEtmLzsgmqqMBurmPiQmHjC9Jkb2x/awPrCrNlq02ql830VxAU9mCW+GBOr3ZN2",
-	"ONzPZKS4MS7/GiLhu5kNVBbsgybmROezgtka2DWZqA0Z/0E0eRBNHkSTPy8qfqNcx80lExQtWsWQl1B8",
-	"Dl+qk2CMjiHpESAuHRAIvocXu0qXjE7SRScJJfhoIB79/P3R2c/fke/PXr0k//kfz3rbjyHqiF37zqTP",
-	"e7LiD9axT19SpbvA3bsnz9MD9BmxDzTTtjB9MhBQKgpUQpeAc0GnqkdSnqeu/i20+pUiJ88TksIfKcYT",
-	"z6csIWlONU2NngxdGfLzw+mb172BONIOPbzE0iYIC75VL7DvUbUBpJsK7NqnAwns/gATsqQCwygkEGPb",
-	"ZpVshpBD7ygx5wToxpgatTpj/IrlRp2GxkDRL5maTSp79clzjLcq7KfWMi0vwmwv/Joro8srplOXmkTe",
-	"lnJYsAlmk8J6WNgEmTNoF9ety3ObnZ+nB5ibFdrKlQY/n3Ozud0sGZlwpbi4sAjjMGksmIhbPabFyFkq",
-	"Eh8ituddd/Y1XO2sZNqcGcWU8rUY5ZQJlhOuTe9yAnAoV7TgFqyeu7w6WFlzLqQcCFXI6wPwbgJGSaN6",
-	"48nzHkkxyQ0TmjIQZlOMxcJcIS1tho+5JmeSjGRRyGtMMVM6sWen2mk7Ee6zvGCNYoYHcx9f4JW9f/wT",
-	"ANCodBFEyJhPG2hI1vMaRtph1nwLgATwsBboiv3ddfFQGsNyaZTDubkCsrQ4RvER+PjRzSBLGpTSHA64",
-	"5J6zuxt6GG41XlDlt7yyWpmzYR1O1YTcaw3EqSt93t+6fPbb3vXX5VO2O1T7V/1ft/LtyY7YnbppojhR",
-	"zbNGOVunu/30ftE1QkXN5nCFbGRlMlebZudOROnZzp8v12KNqcDyvkDq/MdUBg1Rt7zBUT4n6YAloy7n",
-	"wE9W8XNCDhdXXNPVRX9Ogvf+0MaPaiKrLSDB4jTL/RRcXD7A2dz1eZ4yAThLtYVvsW6Enoz6OZ+wyZCV",
-	"66DdmF00wg2wFTABYlUVGC3KXih1TFmppDAyHghOCriT4hcCUeSMGPQd19/PhhYNwIGtOtmKEhzUoRfM",
-	"nD8fhlC5fYxur8BdRIuClSC4XpRUWJmITthAlLJAJw1iC7x9c3pG4DLbiS/BtalO/18sIbqa+OfBt6n6",
-	"N7rhSy4u2ywg1dmv8jzNIWlYQY5pNmbdYyl0KYsHxJqHlOs/bAEYER55c9I3IvINo03AOZ78Xv3RSLhu",
-	"uqyv5GWdNK5OUj6x13KBdj94SD6ncxIq89SO1E1O08a80fdWw2x9L4fLpeofzAufyVohh4jQ8vnsAjAM",
-	"VyfZjSKIpF9vJGGl43sHVv1BDkNU1bWMOCvaQw7wqR1Mq5Ufc3gfiNnn1ojMLrSqQEBfanTM/NLQ8M1P",
-	"T35/L4cfW0nRd8xQoj8+ssJyv+IDpsLDjbwLTIX3cFXWuoOb3qgf5HBBgMC7+wRiSTePqXAttsZTMMUs",
-	"TBvVmk2mmmRyJnSPeH0/UurlnRnMTUjGFxJG8V4OLcg7ZpK9l0PnUYUIC3R0BiEWv87YjOVQN2gmBKTZ",
-	"uUAL8Gn8MSMtEoxtnj2EWDyEWKyrYOlyTijBkt3rkcKGhm5VrdXhnfZFw0QxjsB6yyEnbcrktGBgkEVI",
-	"FDDgXnGLhVnIC0SbWNS5Xtn+/9BeDJzEaiHeruGDo+ITFJFppFLYpU6ILPJP4a94KeWlgiRtw6sz4NKE",
-	"aut3QGeFbWnMp2TICikuFAZcUO2/cBmdYFY2t2RghVcVNgEhL9YbkwYpNtYP4j0fgKWLvo5DzBJXjGEW",
-	"TDhfdHXg/QySUUpZMBcydYYhOZja4xlx/e7DWwMBTzJaFLZFDCJyYTZuBvQCEGpzh0aX5iwruAjesD2f",
-	"jMhczjyg06WQ18Fcv7LLlDig+ZpxqUdcTf7M/c5cjAvMLqX5hIsUCNRAwLpDIIOdlTkBWDeHwIsJEZKk",
-	"aF0557myYLdCYg2WuenPLD7Lu1wQeS3QRTQQVdfYsuk8nmBfSHlpjtF2v48zU2amEEmE20lmipVkp98/",
-	"JBNZ+hR7zHvSUnYnVMy7ppnZNO5rOspzJFB/MScTTvooz+/bu2RXu0XSc15VPPZ3KKc+uIIeXEF3k6KK",
-	"1Is6/jKc2zALZG5Ip27jFrI/P/kd/7EUf/eFyJED4btfKRc4qXyIQI2o1hIxzX0DhlCVYJ1bzpEnA5Hz",
-	"kmE0bulA7lEDhW8SWzoAkkJ9aRxsDoJz00vGpukhSb97cTYQMDN8+v91xaKG87+lEC4HU5jAgHgZBlSE",
-	"feB4IXjT8xIhNRkC1Z/IK/PKC2AolmdiIK15Au0rhnDCJzU+baH4IKg2pZnmVx4XkBYFVuxxaDQhLwWH",
-	"AI0xONcn/KB65MgwSwVPoKgLJPHCeAfCRugiW/YxwTdluNEUV9PTDTncj4xNz2DP1kRDfmf34aHS5B9K",
-	"T4bj6sJ+zHUvGL1iC4rDDYgaPGHFyIsVbTZ9f0I/sRraJnc4eePBYv2ZLdYTdxBuoItuRNzwPKyAAj4y",
-	"BNuhlnlFCfJyG5JqkzshTD1KBqjgnFWsdiDYh4yx3ENBQLNrMdQDoiF5wxdNd8wOmeoqtr2UcdEczMYO",
-	"0XiBfw2EY2DOh3Q3/MssRxsDQ6DYO2Bgnx34FufweYBvlxM/B3wbEMG/MHDtg4b1pcDVeqXGkMfbqFRy",
-	"ygSd8p67NG1SCISo0kzfVg6pwN/flqYTzU07aKiw5gkMaYrdyDdTJo7enpCdXr+308O1Ydms5HreOfjX",
-	"L02WaQOistnEDK1aJACSZyJjnV+qdQgXbola+TxQemr6I9L7AoHabFRWj5xUWmXiNEpAone6qNJyCiGH",
-	"XFwkiO2O9V48GoYrVbdQ/wWYxkSWDAEzypmwxdXYcAxWZpueZV4bzUrD6QYCM0yw4JqLHaMIMuTUs9zB",
-	"aAxpdnlRmtvfIydYFzZE5DCvUy4I5BsG4PRzW2m6WZ6GK3LJphpAiXbInNFSRaE9YYXf1KXrBnNbJNQN",
-	"Mz6kyy6NOMukGPFy0kmW2MuC8LOn/X7SmXDhw9HWySHbbq+Ks7AB7Wv/pXt9/vRU15bCuZHSFz5ZXRyn",
-	"ceo/mdBT66dF9AlH/uB5vFtlrnmUEqD004KKquzXTNELtvkZq1Q+q7bFlIbl1PXzKgPh2D6PSrDO7XCK",
-	"wcIt+fOoBw/C+51jrkFU2l2xkZjo+kSXVKgR+3/Zu7rdNo4l/SoNAwsnwIiiZTtnIV0RiYIEOJsYlrPn",
-	"XBDgNDlNcexRNzE9lKwjB9in2ft9hX2UfZJF1093DznDP5OSHc9FIpqc6d/q+uuqr8r2ys+/aoDXtJWa",
-	"JyKtTBrSG9njAbAP09LcpJGHwprgWalpvrK4k/dWzKQdam5irTMlM6CaX7BCjNcVq7cuNATvv/FA+pGL",
-	"CAa3g5OoSeN8R2v2O7h1Zvn8yN6UxvDJIzBSng7P78tyrQDOK9BKd6/cMc4Gxhks+4dnZC87K//Pmp3P",
-	"tE0+2VkO5S/YsbvBZd7MQlHxWuML+YM0s0dRQLCzhjP0I0Mqm4Wz6DsN/aga+nNSyNkr43T1fZVzprrg",
-	"h2qLoh1oBBCDQFCGriiVNYtyoqxw8pFu6WfGOiJIVqn1re9lI8UCNs2suil2xaSJhrmNW06JwZtfRRkN",
-	"bJ1rzn93+jDNC7U2AcpP9ue8UJv8Rr85dYwSBqC6fQ2CyHfbe2/ZhzSX1Sy4kKbYx1b+ox9e7e4+atye",
-	"9/JW4iTWbxIhDc0Lmesdt/OdX4/dbwk27L2EhnnRd6EC9phuQPKTRSHGpbmzFHOO4HL3ZgHqIWqjwqmz",
-	"U1PCwwbiRsvaYQfoDoifhAqg1VDfGFuJs7732557EeOadOqt4ngjLAnCiPKumQwqrLSAnV3xvL7qSHaa",
-	"xeZQdl7ATl49jn4Ece5I4Hfar35rLqo/ZasH71Tp7EQWRbtlCSF30FccageHrH64EFjT2WMjwlBMGVMS",
-	"sQ05jxzCw/GawfYIqBKhsuB6ROlMRXcpk8JQOVqAUWS4ylWpeKmzQVHsffIeyX7j8eFoH9t4i3pXWasN",
-	"t8C4qOWt6Ey6zqTbm2Vd6qwumSPGtSWreqBPayOEoS6NMR9yBbewlq9h41DghAFwI8bTxmbEJYY91aBh",
-	"iaFhqo1TQ8yiamRIdN62Qq2BM9lF5H3B9AvF3bem310FENFKLckcPZ1rcWrIQ7nBKvodAX7j4PfcojbM",
-	"EfBiQyRdzY5a2HILKNfl23kfCL8TjGvydWnNsCFblPCAzVjGrkRE6E6RPnRSqDNKecVbtGQ6azU/D363",
-	"BVolIXm341VGuYjaVIQbCd0A2C/HA2H1sUpkBssGQ83dXgtiJFDaN5bHB3N+GpxI6NpZOVew2W3qM+6z",
-	"x4dEyugQIjtd/y+KEOlZ63a8dOmeG789xSve9Z6IPyANILcin/oY/Jm0olDyg8pApw/J4gJyxdFRCKWQ",
-	"B0XB0rUWn1k3DHJAuHBfz0t1m5uF9S+ZqShNBfEhOOgm7B03i0FRtCllX4YPAkfnB/vYToi4+y2cEHz7",
-	"z4veMaaOMW3GGcWcHM+b+HKiJUZnZ371AH83eiKw71ZHRK8lTpoVu81OA4487twGXwKy7X6isD1yuIUO",
-	"DsyK1yqywUCNldmO2p42bXRnUtsvZxTIgzEK14Ue72eJHjnmGAb1NMHGa88VRxmTW+3bzj7s1J+jxCMf",
-	"yi4jPeeUraETsobWKT5vli2nbcwto1XkmIYr4oVl4LNw8QJeNro7xhy1NiuMRwFH8YpGvY1Kha7y1V5z",
-	"32En/Z5a1wIMuAYD/TN0sH0lY8uBQVfB7qDANZHb6m7W6m6zy7nh5ISaR371jFYJ+kkAVygcLAimSs2t",
-	"Kgs5H9F9aBpSBu7NguB/5oWcKJFXaHTdzVSpeuJ3uDribqD6JexSLb9UWkh/dX/HampKdR6qW4YCrIWx",
-	"VRL6g5WFh2CthxrgBHtiUAmI6HrtKUKWijuqoMjqhUh/uvz75btL8X//9d8rTC0lX4NFlMR4iWwPKq46",
-	"3pqQ2x5vkdlxT14nBIpoRCaCYR/GZX9MhQnH+SQK086+9XAMDudf/7ODd+g0soOKrMCvuN7v9PP1M8YD",
-	"WBsb8A9+6KsOQ6VZbL5S5zXpLtUf51I9rHfLlbon0hpB87cbrtUvQ8Vt61QYOZmYEmOxjLiqpM5kmQkm",
-	"ca6ozkXB3/x+9Y4Bm1Lq8STPUvEdyPa4jLpHNHYKD/qNqd7C90l4t8pvlK3kzZxgnPwPNr/WslqUKiUM",
-	"5LHJ7rlcewqz4NrkvqfxfaXsan8+wfLs48egAVFQ2lk/lBDH9CCnNtnFxHHGnnirMH4HV8zpIli/m5Ek",
-	"sVgmF5LIbTDEekP9MyKJ8M+Wa3+/FjYRrwWkir7s498zMXPfzRLxog//f+X+fwaf3cKcvRIz8d3//s+L",
-	"/r99P9Sh2HmsTl2EyuTO8Mut+NtrMRMvoauoQDrBQA8A4NiU4nX/JSzHUKcAd38ycI+mQn2sfKj+ncyr",
-	"BMC4jZAikwDMTJuFmiuCJlvx6kUfSk3Al1OZF7AlQz3Nb5V70UKdiSwHuZOdY4oQwaBlqshvVZkrK5TO",
-	"Am42EiATR49fhmRVR8ZDTRDUS3lIGGnFR4PCoglFsyzdgBw/M1NhyoxxugEmBpA8nW7bG2q3z3+8/bu4",
-	"WVin64tf3r17c8WgZTMDq417sRgX+UQgV1BV4r530lm8evXSrQjkIL3on71ytAO1NIYaqoGpLKJaKjWf",
-	"G90b6qEexLhoaIlUZT5BV5ew5kZ5bZmiYG6khhwoz0e42v4y2g1i6IRq6bIouC3oGoPInSpnw1aQ8KGr",
-	"n7wUaSYrmUL4OgEWuYEFhLZUfJeGmmXui2So01pJ+CxNRPrejOkTjRP/5cylTNtRWBb8HhFz6QDemTKj",
-	"EQ21G/D3524Cn2Dw4pNwQxSfhvrTyckJ/Od+S7k6PQbQpeKTSOGQADweL+tzy/YJlD3DhTBzRJattUMe",
-	"SGgH7a4UeRo32trOhZ99uFHLVAlEwSB5jV2is6jW5fm2w3WL6s7aNKcGEEwpvUDSto4aZQGt2USk8JcL",
-	"2itihvw+2Zmrg6NNH5eOhqGXicmUnybQZSJSM7aqvFWw+/x5BOzYfaM+zpUjePd5mn/cZoTQYYLSyxs2",
-	"eAraxuhEkVlU7YN0XdffrhExoD7h2yu0Ddu5QucT6f5vVZnLIvUTcB9MNUKiSURKngD4gTZy5Ji+zY3m",
-	"pUih99FclhW2BVLyJrc219cjbjd3GvJ9fQqlcloGjNvL0dY5AlgVFEhonCViWdmRhF2bmUVpR4Wawr8c",
-	"4/f/kIvKjKDn9MJNUFqj3fc3zhq5VqwLwII7DdTtaKYKLpQAb8oi8KTa1rOghjpGzZNemVPrxtGvNKVo",
-	"3A2rKIsRVomBtqJtdsTklkBVMi+W3nQbJ/VE7fEqiI4RuSzqr672obZ5EKaxzYNIzzHjXEfhnq4byDfa",
-	"ffr1hDheyk4r5l4zeRswQ0PdOXbGRZsn7qRFFqqypoFHax2PG0e7ds3xcauqkbS54xHh2KDQ+HEgsjxD",
-	"TTHXuZ0Fdk4OQSfE56YonNAnBZG68LyoUSTBMpJEmedaqyy9QCcl5GdGhUSJSUsr8LmEFNcy3AdIkm4c",
-	"p746hI3SbJldhFcbpVL745vpONraHjoTlx4PPDSQk6dCGHWkjrS12drU5gY+qPtRZu50YWRWb6fl5fdm",
-	"3HMqNTNTp6d4gQOFypbp0A1ooYkRhfYiJjiR/si8N2PQ2C3v+rmQ8QF5buERW8mSFEnU700JghJnzmft",
-	"Ai1Fpw2jmuqEKj0SZpMpmY0KVVWKuek2c1peHdD2asriRSBvZxrcJ5FjPoZMDCMpVVXmLWM4eIdskjSe",
-	"WGccgBQBFRs+aTRcYA28XZ4uNbb12btwdDYpVTWiIMrllrY5ivzsSksiZetyRL8BcuVyH0sPAXv3x4k/",
-	"Y68h/pAvE+pNlYpWnd7mPYCtghWApQyWAYgBt5o4MiejC09XWOlvZUm88fjJn3HxXXpttEJycNLBncvv",
-	"E/955PtRZWlALaPVTHhTmK/VTJVmsgCiJLkIGiCo6i0t7EILE7d+2qmAbhNAbcxamq0C81waRhJvu/+K",
-	"TqzjI571CtcIlZUUTje6kVU+ASGDzgaUd2Q1Us9YNB6LVTUPLUjnIFol9LWu2aWq9DAs9D5A1S7yBMj7",
-	"5j4bz8mGjWKCciODF1l9vQB528QwnDnPThOfjMLYs2SIyzHFhali2nTlhTHi5KH7xvJUaNZPk6lCnW++",
-	"T+MdDtkq+bXO9XWXtdIFh/+Vs1aY8Le/q2i5fjt9oE9rQ8F/81jdnnXSrQbKf3Yqoz6Iv2almc9V1hYi",
-	"HrhqFyT+FcFN70957VHiraRw8CvYDWKkixX/IksM7Uxx+wWLE40sh4vXqeXnXBWZrbs/LeJwyHuxoHq3",
-	"WU9cqSrYoFC2tVxgDVX4zlm9ZB15JQbDwFoq6uyrhR45Rp2G9TRR6htONceps/XQRap3utgxyt4cXhc7",
-	"Dbfz28RH/RSePnqgVPLQCI2C9noNFmWLk0sDv7/CtwEqpSGYPYpVMNPoFh3ihZ3FVcd2ab0ybIF1AZtt",
-	"DULm7piYn83SeGE2x4yFtVmOGuNYmE6Deeo4s3iPPjPSbG+NZitmc/rAbuC1eLZLRPrs8c7DP/JqNiC6",
-	"bhP7PIWO7p9cc+etQP9cLVTwEWl/C8crjXOvk3Lqr1J2z5bZf5RtUadXPo6QQklDuhq4akplVWXBwPUC",
-	"AuIra0Gmzpqx/lIgEdYMNYUegge9xMi+TFVqUolsgcdbAUSx33SOo7NVXhRirIKHKHNfU/cqG+oYUqCx",
-	"KDa1eShXfEtRtGNwrE1cKhF4d7bkqt7f2/xt1/H+BvJjiXKE1HjED2l37JImG6wO8ITEjIYQzeE23weO",
-	"11P5NqW90jHqEl+/kcTXz/ArH0UpPoxQbxXTHgsM79mlFmZRyWsFeRDYMdflXmgfqUEyfayqO6U0x2Rg",
-	"kAIFjJgpxprTRJ5beodiyxkaFYI3qAN4II7g9VErsU6AkfRDjSnvyrIdDqH2dzOFd/D+QlaGxAPXKeSW",
-	"UgDcvYKUCIJR97P1FQ1e9JN+v0/tJ8IUmbeYLkRlIC4+1wuViFLNFeJN4qRoPayqBGUpYKqE0zFogbbR",
-	"L95Kfa2+1CRXP1gc5VYu17Mj9K7soqg2o5+hdhOZwL2u/njniD2SSkQsKddCiiq/UaKkk3wwBQlD9kg9",
-	"Oo5o+NmUkINmFqVNYt9nVCsG2N3YQGoGyNB6JUS20sBIs3d5NZkxQ4QCd3oF3yBgneTXehXW4NDgBKKO",
-	"TdACNlDTAY9g9PW/gIClDgKgMwMPlpR/jKuoStkjMTp0VbEZy6HjkEe4FPFZw1xyT3P0PR+nKM21J34F",
-	"kw/jPcHbtMpf3ilb/YWcSZxdEFzfnTOp4yKbuYg7gRzwvb8vydHcv9bcU7tfjyh7f1GyqGZtR4O2B/K5",
-	"F1rn+np9LcgfZ2ryQbgpaWXjyigz7Abr+sxLMy7UjT19mJisVvyxYQTymlPBtICkhueW02WKXH+wojIN",
-	"xXc+QpHEN9jRpvIorh/fNKT+NF2Jn6iPua1a6ka6tx69buTnl/U8dC1IuDlxa68xwQ+xbmBt19SChAzY",
-	"9jPwFn9e2URZFObu8mZe3f+nLBaK13y1hCQABjCAwVyWWFW1KZjhVpVjY1vjGV4/bjhD+9mEJelFPOzI",
-	"/Q0EUzasn+MHi8AXCUajxi5sZebzLfmF2/+8lWEsF2kaK1mqEmo0Jaslm1R5y/SxKItn589OQcegZle8",
-	"8JhcCom/aFUgKEUWJyECtRCBEOzEs9VYm99CG1IgRAGn1oCdhwfiXwFwz8NhLKyKe/BJfk29DCYTNYew",
-	"PFN+ANclBNtCBFDUyHszbnr7VwjkaZtb/HVT176ITvROFSrkLz3t04l8tbX4Pcg2anjtUmdzk+vKivjC",
-	"1HszyYBfDwaEN7KMwyM1w/BE3Xvx3LzC1kkV8dNvV6EGM++OtichHavpfcBdlEWhnDSJYV4S2CosX054",
-	"F1x1OuqgBlHfMDqo2vXcco1anKxVwrNMZxS7JeL6ZJhULUMZL44541plq50gH0COiZm5hZGZGMtC6gk4",
-	"mwGrw3Voynh16NA2LYqzMcxkcQNYTo4igpSwXIAb5ETcXhAUf4IeFcOeocbVWi7kSilymRNZwDzYRIpC",
-	"4XpbaQceMOp8DWAUhQjEdkRQItRttUXNNLQ7Vgj1JM/WahcNRdOWJpGHutgeBUqLP3T+Ma6p6of74m8/",
-	"nL3s9/+9398wMA+Mtc34cl2pa1U2DfBqLifqxCq3FRXgJhCulk0gUdMndKPTDM32c5HevkjwCmcsrfrh",
-	"lZvjL/8x+PHk6pfB2esfhLlVJcJ88Tjx5DnukIj3JnfsZHwv5qrMTRb0grbp+mHttB1HuswAtrbVHcY/",
-	"/9lQiJ5ESU8M9D0hUKEgQfgmMv7Bhd5vVs4VcWv3wjX4Rd+1uBVWnM7I1/0tvDOY/z8AAP//",
+	"7P3bdhu3tieMvwr+7B4j9u4iTR1jS2NdKLKTKPFpW8rK6rWYvwqsAkVYRYApgJKZfP5GX/UD9EP0fo/9",
+	"KPtJvoE5ARSqiOJBkmUn0bpYschi4TQxz/M3f+9kcjKVggmtOge/d6a0pBOmWQl/HbNS8xHPqGYnz80H",
+	"OVNZyaeaS9E56Jw8J3JEKMmqx3qdpMM+0Mm0YJ2DTlbq8/7W5bPf9q6/Lp+y3aHav+r/upVvT3bE7rST",
+	"dLh5zZTqcSfpCDqB31Qv6ySdkv064yXLOwe6nLGko7Ixm1AzlQn98JKJCz3uHGz1t3eTzoQL/0HS0fOp",
+	"eZvSJRcXnY8fk86xFIJlZurL1vL89SnJ/JON5Uix+XL8u+54NbNSyXJxHalgH/R5Bt+mZkl6zMi0ZFdc",
+	"zhSZ0gvWIyeacEWuaMFzIkUxJyNZwnOKThgZ8cKcP6EiJ7LMWdlzK/t1xsp5sDScQssytvu7T2MTf84K",
+	"dkHNbN+xUfwcSmJGwPPI/eP1s7D/6mVyEt/46od3u/HPWcGvWDlfRkS5faY+5by42ph83JvueA1yQvma",
+	"+w+Pbrr38KM7nnM5fzcTEYI3b05JNmbZpSLMbJYec3FB9JhqoGozCaa0fSQhXGTFLMdHGJkWVHylSMEn",
+	"XKsEqD4bU3HB1EAICa86INv9XTJhVKjFt17LWZETNcsyxvJDIvWYlddcMfuQmkqhmLlvXCsyLeWwYJPe",
+	"QKQnOZtMpWYim3d/ZPMUHrkQsmR5byBarlxezs/LmajdObtVQykLRgXsVfDuH9k8csg5E4bJMrMerkhG",
+	"iyIhSuLqSqZL81UuiZDmzymjmnB9QLaIlmR7b49cccWHBSNHp8cnJ2a/SpoZppEMhJplY0IVoeSnn06e",
+	"98i3siTbu2QsZ6VKKi5jhiTXXI+rjy7ZHLbff6DlJROGHGeKlQNRMj0r4QgMkyqVrraXXlAuEnxfbWff",
+	"sWlB5yw/IEgm5v2UCHZN0nd4gN2TPO0NxJGAkyMTpscyT4gh6IQMZT5PzAxwKm4Gu9vbJOXBMJds3i3Z",
+	"TLE87ZGfx7xg1SwHAtZqjlcYArgombI7EZLHbv9Z/Z1cdN3TqV3ZO6bLefdopFlp5vzO/lzh15TsffhA",
+	"lKZ6Zgm5ZO9R9igyZCNZ4qxgOkrTUrOcPNrt9xOy299KyO7Wjvm/vWQgdrefJYSSCVfK3BOVySkzryRc",
+	"oNgwG/M4IbRkQCNKG7pNyJBldKbgM7iD11TZ22SJumIiT1l/59nXT1l3t5/vdXd38rw7zJ7tdPefPtul",
+	"e1+Pnu1s77pbMGY0Z2V1DRp3p3YdplRrVppf/f//9f/r/r+//L6VbO/tffzvnRhTORm9ojobL96Qd3DS",
+	"ZHdrm3CUoXJo9pKMqxURxUXG8Aa9OKMXvdbpjro4TAsD3Nvajk/utRTMT7Dt1eahm71fXHFNVyhEcOT2",
+	"sboU4GJzcVa9626Fww9yuEwev5fD+tzfy+HGc38vh3c76R8Zm54ZvqIiUu2SsWlKzP8jwzMs8CuFfMhK",
+	"IZQ8lcAZGoZyJS9Z3qax4a9rZMLEbNI5+FfHjNT5JTbNl0YyLs7wFf3AJ7MJEbPJkJVmn/GGKDJlJSqa",
+	"LbMAUVubRM5GdFbozsFePzH7aF5sNMg+bCL+VW0hF5pdsBIm94qZ0Vs1Gby6E3joKwWbiOx8zHhJvuP6",
+	"+9mQFPKiqeHITMuM6jgh4OvulhZATmXmr4V1vDEaOvJ/K/7/BrLsgPgranmTXS7KzvmUhWQyZKBKG5YP",
+	"UslYAQORS6aAgWdyJjTYATPBf50xwZTywrimIjX5eC4na1ylBgmUfrktu7a/xp6dMqVWWHMKH6kfrmJq",
+	"48tvX3S3hw6Xf9n04b7WJ6/l5caTh9fc7dR/pjGe8L0s8rpiMxOaF6H8tLp1QqgmE6m0tT25IvmsBMlg",
+	"1KTrsSwYUSyTIlcJcTplur2njIKFal4o+tJkcaicj0bGkB2VcoJXAaQ0OTM6UMlAB6agmIFlwHJUI0NV",
+	"ya2jjZVd0wYnC7SPR//a6j775f/511Z375d/9c0/9/uPVVwP+ZkNx1JeLqOFa3ykTg3X482pwb7oLunh",
+	"o3mX1UXNz7+hudWuzV+ZFJoJ+CedTguewTE/sbbQ/3ivJJh11ej/vTT8vPPfnlS+qSf4rXryFn+FgzYl",
+	"UjGS5YTlzjbrddDtMyp4dq8zcWNavVwQ9oErbRRiJM3EELhihoGjWZC6B855nsK028zddmnQapT2yOuI",
+	"Om4GeXHFhH7xYYpEcH/7Y26gWbsg6UuqdBfm0T15DkawLHJmWAIVsKRCXsBcv5XlkOc5E/c9UW+FloYn",
+	"FTS7NMatNYm0f4Arwy10yTMjY7VExcz6T6y9FwpS/AHNxsZukqV5Jb8QLO9y4ZQ9MNQyOWGWh1Froyqu",
+	"GezJiTDMhhYvyhJ9gfe1L25gwszIzqNYyAtjFnmrPrXkaIgaDVKuzapmaPGic8HYWZYcX0v9rZyJeydF",
+	"WV5QwX9D6WMMPCFR5OBthbm9LUEYcfPMt5QX939hlhigDCQb3CdnayIXOZPyJS0v2H3PdSjzOVCEGdxe",
+	"5i3yin/jZvWKirkVEepeJyclmVAxd5xSHYK7a06sV0/zCYN9DF0tQLopPHdOdWpEMNrhMPV3VLMWG+kM",
+	"WLJhAIb7muus6vJ70Alpb9A5LP/WP9R/24o5+EJrwQ3ZfSsLns3jIyObeZSXdKS7nOlRd6z1lE55t6Sa",
+	"wbddu47HK6b169+2+v3D67/t91fNrNq2xUmdoj7Xi72jMurMa34SdKbHsuS/3f898+zcer+MZnkp5LVI",
+	"CENRCfzamtrOnHSmBtxP+1yDUH7++efu0UyPjd4J4a1Fr9O3x2T/670++c//2Okt3Wm7SVeUF3RY3Ov9",
+	"PiJObyRTWgLjn1UzsfepeUfuiiympcyYUve95hPr9ryixYypQ5KC3FMpKbjSziPNCrMImKaaTaey1Cx/",
+	"xXJOz2Atn4cDGyGbhqOZUYxw+Oh2Gw7oKNOxaKJ5E95E62mgPiw6LeWUlZqjxs/zZQ4Yo894L/phFW6c",
+	"K80mCUZGaKk3tHQbdyLp8OniJI4LzoQmNM9LppSbkGHFh4QOlfmOC8KMAtrgzdv9nV6/t7W103sWG0zb",
+	"Q21s2HzK3CDU7Cm80/rYzDaYV1lzHJcfd7pVptm/8NvEbHH1KCoDZh5Hs5zrF0KX85ixYORPJsvcz2k6",
+	"ZSLvQtQXNOvmQeIBR16F2ge4lYw4vGJlw6dqI4WzaU41y2NbRh2RLaNrpETztOMWNEe1ixZvg6miyRqd",
+	"JPwSzxkUpdo8f+/QmZbnJRPsunMwooViH5OOmBWWkeJ7F7YZnQI3mk4Yelk1H/OadaaTlczs8jmNaR18",
+	"4mkQCLtJ19v73a2t7vb2Wf/ZwU7/oN//ZyfpGNPZvK1jjq9r9KDYEeZMU16ozfbh21mJthD+2Exn5QKN",
+	"kNTz8+V8xennG/kjF9Zkh1p9oVuGw1D3IjdaOnUmQOsUcDMNA4ycFLvSGy6lMriWjQ12JTjEwBYzZtkh",
+	"YZOpnhM+MsYPPJDzvD6dkv260XQabIwbnhDQreMHieM59ZMIScBfP8cVKkKsrXk5f3zJVeS2HEGswmyN",
+	"ORLOvIyIssecatrGHO0vuaqiH5pN1EqGVzFwL1Y6tCwp/D2m6nxiOU990J/HDG6V8wrAMkayKOQ1XLFm",
+	"XkDSCVKD4qI+beQNmR/Aew+JubBEWpcMVdqvMSDX+Q/lyXvJX70/mr/m/Q+vTvvzV/yHZ73pP7Yn7Xe+",
+	"hVxgp4P116cfO+lvZsWly2xREE5ajOqazyFWJViQ2lI/40zmke0+1WbuxHzptseH1+v7IOiEdfl09Yod",
+	"FUcc6bMJFd2S0RwG1exDgzUcCXLy1ms1Vs9z2TqQvtNba3zkXoabF8WbUefgX8tpFbe38/GXmMqJL7Ok",
+	"wkd2e9AMqs/EMF1QoCNcymraqE5XYYKt/toX6lvzU3SJfYRw4gn+aqu/eL1wGudaaho5htc+tskb0wpz",
+	"iCQmPIAtYJip8OZB7cy2gmBmfzGYmXRG/EMspHJNtCQj/oHwBg2cMkhm2fTMucjZh9jG5+yDmXzgR04w",
+	"TcQsk2rSrw0fXULBReTqvOSCuTcfn/69/tYtSzDGKPjh9M3r2iDbresJBsW4xsLZQS4jhn5YFRFoz2Nb",
+	"2CjMpGlnvNrTPDjWaZ6zPCG0MNd2ji5/6x8wX4e3wRkEVhrCpIwhCdJsZETyaqsAj9Fuud0EP+ek0kuA",
+	"m3lOg1Tmr1/jAiznqku0PlCjmzzB/sqQL83ziCyt3lr/4U9T85u9ft95z9e++jjkMWxr/fLv2WQCxwua",
+	"rKApfezcVuzIckGjMHI3nBWXBI46ajo7IljCfYC0ws3wNLz77GnsSrSoKWAOggic+tBE4m4m5PpWos3f",
+	"l7U2fkH2RlQZS+NL1pk7ijG6aeMiNXnp4qLd1VkygLuE0b2MZ5hEdJK1rm1FL8dHR99ykUeTO0Jecnx0",
+	"ZK11FebeEmpUOtBYjo/MxeBKzRiGUqpcefLo3bfH5On+3rOE2H99/Thi3ud5jFpx0CBdBMfEWdU26V8h",
+	"1+zBnPt2RoNOwbRiIivnU92T5cWgY/bD00+LC6UiEFpwGue31nw+fn306oUNhqUjORPGkEjJVHKhgc2I",
+	"nFz7p91e0tLpr9dcj+VM2/c0kvsp7bmlCabXkaSwSTGCq58qyajALYqr5RltkV72Lh4fuSuaSTHiF7OS",
+	"5aBs1BcQbH5MmsW12lRepi7DMZxpmMicZpR2RxB+VWmCfxZSXs6m3RFEwlLyyP4eiQdvWcBUtJSPQRCm",
+	"JVOyuGJldyYg+Gn2NyWPrIf98cKRuHGjdvuHKVzmxVW9sN+gv7ahOQf3DCneiE5FGrQL0xVShGdWDR1V",
+	"1V58oJkmSrMpvnfEPzBl6y8w7bs+kRzCxOb736RgB2SjixWblL0QcdvOrDIJdRaIOU9pyYTPR/A3Zjot",
+	"5s07U3GnZVrUavUT8m68DlDXQc1yy1CjVdUlaLChxpZsxmnkULHyKn51qYYiIBeZPghMEOv/N3Pa3tsL",
+	"896JYlNaGqlAhnOSHhIb8AYr2oufkXWE4Wtat7F5+tNL7lhT/OTdcs4hjW+ZAHRP2imsNGTc8+k64heI",
+	"oy0KCl+Gm5mAkLN/1reTGNbQOO+27djo3NVsMqExT/npWJaaBJ9VpVORq3u2KK2D4/MCu5jbJJDjI+UF",
+	"d2+loywzOoaTLV6BD+5NcNWd0Ky2PwEZXy01IPYFQgl4KPK0qPoSFOQtes+svMhruojjGUZHuWTziM57",
+	"PyJvDSd5qJfflY8c2NcSH6zZllhd1eau6xEXF6ycllzoczWm23v7EdL+/qi7vbfvtvb5i3dmbw11lRlV",
+	"jIzZB5qzjE9oUZ/Os9HT/bz/dOvp093s63x/7xndHjFK+9neHs37W3t0ZzjaHW0Nt4f94dPt7Szf2sv3",
+	"s629YX/U79P+09iEx1SdX8ZKkkKVaVryK0NGlwxCmFhcQoxeh8mb5vNm4alVXsHQnhY0M/xLDUTJJtKw",
+	"u50+yelcBaEh+9gExJ+x0cfMUlzwUgzkKyMfeTZmV6w0E8IE6oGIanMrXO83LpVdFKQgLCMRTzmZSOFL",
+	"+Myo5lHIQGkb/cXXsREuWRUVWWb8/cjmEOK2vhgVv9vKX+lqFgmhihx1CzpkRd3KX8nKhdTnNJ5QABmN",
+	"84Ub/XW3v93d7psbvf3sYO/Z+jfajFUFABf8wqVPvQcnIddzY19zmd8hU5Ewnjov2RVX0QgtOPCbj6V1",
+	"foO3hONFAd2c5WQkyx45Qo4AZqbPvcQffaXC2keOKWiMlgU3z+OATa+dXxQXen+3E9MXpqUc8SImU45f",
+	"vSD228qbbHRxe7/BNdHwCHSUkeAFRzm3Ugt1TOJ8OF/zurraSMdcdDU1u5+2WBK+3/ByrzHfK4kJHOcl",
+	"oyp2/j+P524mNjcp3Dwd1gYFuzabslKxfN1dg1dEBerPjn8eH7mhapvUOoVNrsXKGSpW8pgn/+Vqcdff",
+	"pVvD7Wwn32V7o/3+11tPt5/t0N3hXraff82ejp71t7bXC3JWCoBjiH5inm0nqOa5SxAw2xq7CflcVNxX",
+	"IjXCI2onFiOi+kWoaUwrVMFVwdTg5qh7CaOGaupDHPU2cdRgJ98B+Wzo938HtFV5kh3RJc4/h4qedMwy",
+	"phjVyaViecso4J0fCWcQ8PlakWF00m/AUYWl4U1Txn4M6qglTY6OnWxWlkzo2i8WFPxIgX54QHZx0ZNw",
+	"GedxXz5VU1v2Rytnvla1EnBMTfwA4TUaWrPNtK/JhslNaAN/5TENSC6zmdGm0RP99dP+14+TmmsRUk3a",
+	"bOrffSwc3gw6ANiqJUHfemVBNxT/qoCschtVkbCD3X4VqZyV4oAzPToAmBt1YFZ9ABGwAxcZ8NAIZcBF",
+	"grSkG/kcz81A3WxMi4KJC9ar+3peH716QfY/XO5c7f26Lb6+3tVPy63ps0n//f5452JvtJ3vKtozr+jl",
+	"2RWlqnvFSj6aw88/lXcSY2iV1x1/VIGqoHcuOrxha+e2pG5lghrwQHi4R15L8LxRoa6xaAC0TcxQsnVB",
+	"d6hRT5hS9ILdIPnitbR7QjVZcrRkznR0g5YaSRj7srgKEAFDry24yfhkKktNhUYbtEphhbQtMPkcZzLX",
+	"Dc1lFGuYuQBvpkM50wGMBh7FZG1RayZ6iterkWARybBAaWMOeCUtgJikMy0nVPPMUsUdmlCtTt83da9o",
+	"zeV7R75ecoQn5VxjNH7tXv/j+ZtXRyevv2Avb9z6CNKjGrYPpEPZWoqbpln40iuoy8Br5ZIojHAyNGCk",
+	"eifp2FBSJIGiLWf7CMQoFlBWDC5Z9FXIEsQrpOpa68HO4fnr03fmqnYa2hN+9A5/8EaclTS7XDvh2+dy",
+	"eGXdsayYrvD89ekxZBfHVVLMPDaEjRhnY0PemAMKnF6B5Y9O5PWzwlP8sQ8hAgeyFXTWIZ2Q1CphqbWV",
+	"zfdIhob20NBJE5IaC7/+TDihes5MZbmAiSRY9Ly9f2hpzog5OzPKKWtkekciQ+Ei189KaYywwCLbE5i8",
+	"Eu23YR2lInbNfpOx1Kx/mlNfMsjSlzbIFkbwmUg+qbeRuttGuxVO3uIFzTKmMI/I025SCzJU5fyqNcHm",
+	"vsMAbtjlHqZaaUx4IfOFfL+ZKjd1ES/3Rd8U5jCu8Wlwyq2n8OmFXLw79QLBfIzeuK76CbwR7Ci8BNZO",
+	"Dyo30Of/6aa8LIlRlmTKpLmGtfHflnxCyznyI7SVlsvXFTyquoKVcoc/Pm/LU/55PMdKLnjM15vJy7Tm",
+	"HeVqMX4azJrkPLfqrppKATqJ2be10lnXCVDUFudCFbZQaRMSuTPuEPMaOudfI5GzfgILd61B7DW20yi3",
+	"CBa8kgnbFMrNHD9HAUtpzfoMWPU6xxY8fZe3pAZU2l+Bb3JjIovrdfaEw41YeR4r3a3+yfvxttYl9oO/",
+	"9Tb+1hjrXVK6UhOiByS1pQleB/faPbq0rDugIjajbXjcrykrJ1yTa6vbzsE/MJJlQtJahh7y8QafDtVy",
+	"ABSyUwErzP84qpkvXpZF26IcZdtbO/vpAaE1aQEu2Xwu6IRnBJla4DZBFBV86Oz05LsKPeqbk9cAbvuj",
+	"WcLz16fh9O1Yq+f6E4y3IWNEw8xm9QZqF/kWnTI1nw+4CZSmczITHqwHOFQ4ztafgK9+bLkM9ZVsss8h",
+	"leNtgIJlT0qLvPGSzc9pcSFLrseTWpigM57QrOvDbA3O637ixjGk5nKdHFHVX+D+2tvajpKZmclqS7A2",
+	"TpU5BH7hxv7v7a2Ua2ZMxbKS6SgsQ8l0c1yjmw2pYvu7DaNh++/vs8nf+y//8br4nzs/FPnx1m///Pn1",
+	"/J//+Hftvzs7+vDq/au/1ecJ6KQr5mnpK1IdpbTNdCmbNf7TRQJNnCSYzoYFzwjCGDFrTAKS4hRJjUxl",
+	"E49AqK3Qxj7Y26mvY2cNPcKYyCpuhSvEvePZ2KcVZlSQIXP2YEKGc1uYapiJJhOqF7IkQ3s9zIzcDNBt",
+	"wam7fuGM5wSenGtU5ragRQ6+Laho8byghW5Bu0tfsVDK2cW4xlVtEnqlsTf4JPLiZV4yldSzXwTC4gNq",
+	"Jjrp5UwrXhWCVoN/pSCZW5ExvWI+f3xtlQodeBF1KrOIcqo9uVs1krgzKr7SAf14h4lRSzaZlTkUj6IX",
+	"n5td/fn9OBya+bK18RN/wuGuLaG3ECBw0bp1HoHV29nQuVss5jOb0wrwgObGLybULwspjamy8Ryfq69r",
+	"Wt8B2SJn/ziLxp0uuchjPlw7nUUvbm0kmwRprxfQt5YIOowpJIckFbL7m/Pi1k/ceYXN1x4Axgx0SNKc",
+	"Cc4iCmxTS+U1v7+bNjiAu9b5iK+Kytd78bIuTYKvH5ysNvuOPMmNe+G4rzn1oADUTXHZlbiJ9Y/+cQkg",
+	"h3A5YpX1a3CKZg8Wj74RQJJtyD82hrdtZy8tu1adyrLyB4c8ABcMQoYApxPGZBY3bV26Vbci3NXoJ9FR",
+	"IA4eex9GHhff+HesoIFWCMyYOphNMJLlJCEKMLMaKs3l7nCbjveurncuVf7r1+Xe1fxDJvLtyfzqN6F+",
+	"nWJmRFC619ukJiR+Z6ynxi6i5cz/GY2oHCGLu/WhmrcspEffLDADgy1ZRNy5hEpp02Rd07l0VBRWEQLb",
+	"FlRVd75Gj92U68Ferzo8mEp0nVUvoMh5wW20eV6alhdMu0x18GYggZrFAM4plvwaWViwqkYXEpS4xhAx",
+	"VB5MuRCAByDyEGJaiowlZCyvoZgAoChd1TPAotq6gma5zEyxDVA6/HKP4YeLcB02V5grMiwRkw39ZK7m",
+	"MwrZ8XnLaVYmPdSKx3EvVyY++ExdtUbqQ/VwTHSp1jnIIjfmGhgQIaBJv0eOwrjfAoKwkhPmX3nBtMKa",
+	"Mj1mijWY5IrSoY2K5JYr8W0NufLi4iZRwxvkid13EK6qnuWi4sbkiFzzIs9omePtr2+OSwMdUlXpeGtD",
+	"j6yZNGUGAF83PNqoleCKGIaQzwqWYyJYhDrB6+jh7xW5ZkWRQPkloRhal9dVMO4TbTuyyvZIAUd/qAqS",
+	"p8JyFst747ED1FpWSpigKR08b0OfbP0fnmqbef6lxRWtSmM3wu+2W2BipcvifWySYY0DNvjyhqHGhoBq",
+	"sbyD2+QlVS2r+QbYXQDiW1AuDL1rkjr0VfXkd/P1x7Qle21iGyzdEQrBHzAj+ER4vbRe7azJcSFn+aig",
+	"JUuIYjrIGpajZoaswzxATSup0OKnpfwwJ3I06t1ttu6ZnwzghGAekY094iR6m2WLfjaIgDWIhhWKAQJK",
+	"3SD6MrNJFwxtKHR3J33rwvWAy9wsmyHgP1qSaQwrMK4xHIW1CGZPjJqfUcUsucsyEGW6pLwwm5lLUFjJ",
+	"T4IjymDptY0keN5pHV8pkv5bL12mVyz4PW5qJ/qNWJWHUG3ZPeUhVJbdQxLCrZIQmhpQ3INp7I8QO4eS",
+	"bKa0nLDS5RHf3IF1O/8VcPLIrNGgrw10SARY3zZQUFUQLerpNxTCt/GwhT5udK/9stbF9V4ruxXrnHL8",
+	"Ojc8lspsFi0wyLQSLm6tK1/hkpu9B3NjM49QRF+/rWvo3Wr8mtB/a5v2GLkHi6jtklmIFGwjX41fyWY/",
+	"gCP8+EttKac6CtaSzoRV79MDgHk2f5AxzSHKBflFc6Z7JLVcHJ7TEfWp0t96A5GiYp4eQIaQDdkckhTM",
+	"ipQoMNzGc9s30EHhu5lAZMKO1kk6+K54Go5f3u1zcAInxiY5OHXa/nRmazQxhtMLIRVX8es0QoTBQJ/2",
+	"aptRMp26BJm6bIUNtcQl46v8kXZGXHA1ZncJdHF7C+4QEpBXVVqttuxyoc7HMsYg30xZSbUsQ1+9yxPA",
+	"BAiVIAJyJi8E/625QZW9tI57hF3xnImMxb3sVcWkIkM25v5kgR7W5qhYAteqST1Yufdi5T4YnfdQwniX",
+	"IHCb+xWgTWkLY+WQWiuLK6aqOlhaFPOqs3oGHQP9jUeAKvLId0gVINeuWBcfTB9/Qr/tuiVllWPaFmfe",
+	"AkAy7jO4Edhd4irWPKN3p5N0am5Qz4CjCqSH0F/mA7DhxQkV9KIOlhfF6LVKzXlLpbhrqCJaYbWCSAXc",
+	"92hk/d8agLfX19e9tgTC1eC9My3PAZ9heSkvlpyHAA4ApwEYglQRJaUgdCGawhUB5s9dSBUhOWycwyFZ",
+	"eQw3i4QTuNcXDfqw7c7S2uP6VOEXZq7h/Vwf2BdhMwyvMLc5UlVWxzRceQeD2UVzas7iKCV3jU8VTmNj",
+	"iDLtKmtjcCoNpLIGKm0NCqRHfoaoPLfdSK9ZmUQgXbhRlKAZL77WQvRzrSxKSqxZQAzTbHVrAl+3rqIq",
+	"rZ6pxbBq0gDIE3lYcb4eFpLHjYmla36mclhVnk/ZJE4UajadFpzl5Pj0XSUtLtkcASsumGCoxICWUZtU",
+	"1/zvmxffnbwmxy/enZ18e3J8dPaCvHvx7z+9OD2Db//rf/3f9ZqxhFkim7ofAs9nu2W6TveCuktzqWeG",
+	"FoFXxqlHqfmkUvN4iTZf4tJu/N1x3uMYyA0vmVphAEbuqv3h0jv66dSRFXkLdwK4CoLqfEpLHYWZ827l",
+	"JsMJOJjP+gx8Dt4FYvOKQItUzh0Rly43QOdEhWDVD17iUy5DA2XzcmLAWHaDa+MP7z1dw0P9JUH4RMha",
+	"nGWjZIzV0JuAAQqp2FvIr7li6PYh7IqV87DC3NWYBFIv2LecTZkwl1sckNRFetKEpE2l0HzmKABA+ZG9",
+	"mn9aTEH8JxuxsjQ68JhykSIIf0bTG+F11t61FvCs/w0ppdQBGpgcjQyBO6cpvFEFnYAAQQ0rsXrkxP/M",
+	"Z4TD7yG7qrmDY688wq/x1cgNm9AsAcoIINZV29WFX3WF1F0YqWlXdk5O331H3pk1/WNrrRSXdcBObwdo",
+	"Ktj18ktqtYh6YtAnhOJcD3cA2PIC4MAaMEOuZWElZvBHN4IfOg+cAsumixM9tQ9/5myfpOM4xPoWDC2U",
+	"JJm8Mrcv/bce6AprgBSGmURNaAIPT9TYyppGVVeQappxsIxk0fhtytwaUqpTKkMg1SafskirgX1as/28",
+	"VIzip0btmgWrq6YyBXdxQYJumCYVdrPaOHnBhhoQhqE9yoGFPKAnOob7STwSMwEAm9B6/4IrDeqQzUi0",
+	"GYcgMF3OYUUuB4QSxbSPPKopK0CQy5FXdsFu8/mYj9KaayN97GqXxnR1niY5WpAnQc6u07dxYMzu1qoa",
+	"GvVw76Xw7S1qHmBDqYqkulAYLcD3pBXHT80sQJDaKLt/v2UnynwXTtNeaV41moPigeMjRXJJHsF0uyXL",
+	"ZyKnQqePMSPU4v9BKFehEgM+FGNY1PTShueo6SlKGr6kpaWnq4pNV3mWbH12DJT0D+FoWnP+d+t3anTX",
+	"CP1PSdUmsdFtI1DIGt/CRixzXAWnvr+7jgOpzT3w9sfj0/+21SfHp9C34u2LVzaawj7QTGM6fLhXNg6n",
+	"ekD7k5nShGYZm/puJAlARFA9K613hX3QTBjGrg7Iu9Oj09Oj7tvTU/jqzfHpW3hHV2k6LRhcCt/JkfyM",
+	"Xt3j03dgYbT3raiCLmYZOdOsnHBheIDX4W/o1Qj3eW9vZ38dO3nRhl2GjPyJbFryWmpiu9zggXobhjxK",
+	"7ey65otupkrDwl0IxJyr1U2Cca1tZfuNkSGzcSJH86fvPpsZ3ZIk6HMCmzmAhlZcEiDgtQL9GoaEYYQq",
+	"7udqEYK9PPCyQiVBj2Ajs9RshNFPuydvEQXhFD4mL7nSXylycnz0+jVRtvbykd9Ec3scgdtvK2iVC67H",
+	"s2GPywQnjFN5nLiAD9Fy2i3YFSsqkW9WiUdXMhvrgzyaKcs4LYA9PerRQiekR8spTUiPA1wDLeCfUJuV",
+	"kF4hM/gE/ovIgD0puGw2k9ssM/LB3F1m7jZRRu7G/K3IKc0KqhTP0iRUktB5EShJDfEEaOSBDttiSm8q",
+	"meo21jJOeYK6X1VDD1qdNbKM8DJaRE0p9koh6HMQTV7DGGvP0206kNfIZQvQ453orKRV6VGnDIXWa7C+",
+	"xBLFu0k1XdRuo16DmxQHPaSpNtNUm3VI7XT94gOdcOEJez1CC3/0Mfk9kprcmvEJpF/LT63S8L2M/QrC",
+	"KA3AGGsc+uju2qjq9dmuLlWP1ab/krSvxsaM4A47Vc0Imgm9ZC76uRB9hGM3WkAjV9cfzMqigKrZ8qcv",
+	"CMB0jIdigFsVA4RO2cU04imD3MJz8K3aFGErVFwfLGhQabOJbfe59ACsbyoytMSFkfsXRjftkZRmml+5",
+	"d1nXFXhe6vH9FJp1pAcE0aXRLsaVHhLFGElrPsnUC7LK3RjyrdpCrKcR3cQ4H9cfP56PDLO8US7yG+s1",
+	"0NI5Du4SCfD23jp0DkFquwX3UcA3piW74nIGWPHq0Nhb6IJH6PiJvMLMyontO+EqBOpKBS+9By8huYSV",
+	"TqjWDX/CZ3YyPaQv/WndSNja28xIS59agskm0DueXiwkCtyzO+bzul8+m5/kweR+MLk/fVhzQdt5ccVi",
+	"uehHgjDzDaD+WEtMCg0IGpdsbmQW9HSMdkuRK9uOHMFDHxOvBK/feq2CrQEFB0pN6HRa8MzsakLS93Jo",
+	"vkxIWg9UpolP9Uc4OJTKA+G6sKDHAhp1eNXVaSivZMlcFymLTErz3LB4sxG2vKtq52akR4OZN3NVV+ed",
+	"Bq20VyVrxU62LSFW2bJsbbWcxDYxKBmdVM4POsu5JoW8aCjnV5t2ag6R61ZAZLaD3MlyU3wdzSdMaTqZ",
+	"Ls9MQCK/u5yEuAMBjToLeCfy2Kg2Q69GJaBYbdQ/oVr14sYn9mom7fWgwAxWGbQw+fuxZ5E5PZiztzFn",
+	"G46jm3lHYi5PulxAHR8dVTCtZvvRexLov6hCA5VHC6t5afTr9fO+j46+xbq/aOI3namYNfjW1k/iio2N",
+	"Z+xOTFw8PkKt3lrGQSvCgl+yAk0/24sQbUHebMxvZYVVV9d35Ph618hS6qnaa7qcqxf+0hbjPPvHGfl1",
+	"xkrOPLBuVdKHHkCbVKEYSolJQgpG80ZVNDnRiriyIWzJSBv01bMlpoplUZRMBzxY1ho/WNcItFjd7e/s",
+	"kf/8j93ezuMeSRXLZiVLDxC0sJi7RgizqZ3bQBgNuUdSLvyz4GWA59Aokrp6ntjHh/JiptIDYkNuVfRc",
+	"JUTJgbB90aFsrXTpJ6Be2yK1HkltGBDLzh2qorjwP7Ndy23HiHqpOE4Wukv4f8KcVjT7u6al4OJiJcFb",
+	"F4SjexdEPkD4PW/rgtJjHrS3VUnHIUaUF0bztPs2sQjJ5mPY1fA9kUpheJBA/aQ30mDj7uKqNHlnmJBn",
+	"+JcnQc8ego2L8VLwU70Ap1i0Dt1RCSiKN8DnamDu0wnrBtmBkZqNOMz2SlSoAL2PqyAru9ZM2Rw39eGW",
+	"RRNLQkR6cfQfTt+8JvZbwoW9T0OZz/Hm7j/rbz0+tP52w2/mBDoSM43N4MaM5qxMSPqkyjBbDPo8CeMp",
+	"reLSTTJxtZJ2y2KH+z2jhTHSFnYTPg+qYTOmVAtwwNLql8j51fySLsAwpaVOsIzfWppBCe7CtNs6iL4B",
+	"07+w3ckWutXMBL2ivGjpUdPsa4BjxHbtRFxx3Youa33M5mLYp2qdCwsuLh9aFtbg9FbXHplNc8VGd7j8",
+	"5aZZdYD1Ibm42nCNpSxWutHemWeidg78upFx3Nb0bTm53iyzWISkrKU9+0UadhPk4lyxTAoHrWMzKPb7",
+	"u0/7/WShocs19DepjpkrVBgOCSXXjF2S4TzqcXq6D53eJ/QDn5hLvr33bLtve5fgJzuB3z/saHzT04Af",
+	"Lt/hVYZktZP3Y00GrOrBpLyNSVlt5M9cj19ycbm+IVI7hGZGQmFftYBMcS0AO7xHjsTcGF0+dQhuiTGy",
+	"3stm2GKs9VQdPHmCiR8uePYkoLonT693Jhi68DxyVvKVWgVMc43cgzq38An+KPU+Jp0f5DDqeXUpj2Qm",
+	"OBg/17KMyEmqtbE6YyFOygsACMIHeuRopF0IT85KPU6cZqGZQN2GkvSaDcdSXp7nrODG/rWJHe/l0PCh",
+	"nNG8WzCtnSG7HGdkrdL8wFDGKZTsSmawXaGz3cKKzKdNgXcHpfufCdad0fzcbeZycW+2X2k5nbKclEyX",
+	"cy4uDs1O6XKeAmY6VC7wT9mft7KcWs+yXlRCPYya+Q2oxmsd6Eoc9dVTrZzmC2BI4KJBu2OR2G1kenHe",
+	"t66aXqpYvZfD+gDv5fAmUPIsbpW6HsUgSSw/AJub5Q3EdPww1nW4Gd+ZsM0iNmcuVmbNGJLLbDZhQqM9",
+	"+PXT/tePkyB4CbZ4Hho+h1XmI0y6V4+2ODsYRoIIn22WWbIRotNbN2PDOedzCgOwmqrE72A3UJlmpTjg",
+	"TI8OwFRVB2YXDmDPD1xFxAl0Xxxx5H8thFoJ0Q2dARntuoG6vBrpLr0CFp2l6pwaZFuuBUTkuywBjcQ0",
+	"hzUqW0HeWao1vA+wSQ5sPxlPD2lGu7/OpKZWSAF9FXzCtTr0KCtdmzdkn9nqk6DPoEssVWNI2reOL/Nj",
+	"89/ucJZfMG1/GYZSvrLJB6pW3Lq9S8ZyVqoeeeEcwQEgJCxiw9JcdH1udtOwT6692IDm5LdxTBVRsyxj",
+	"LG+I7983Dk2uQ97lTKwsCwatV5a4g+XsLgXsevXXP8hhVXy9Tn7HD3L4hXdQr+RfpFC3LseDYmZfxex1",
+	"Sn+CNfkS0Vw8pW5W3vuDHK6yD9/L4f0YhkYPf7AIb2MRVhcpivTEAm3nkKSeD9mUC1Q9Umy/zQVmlThv",
+	"5a8zhlHwciYE8kr/e3Nd4LfRGIi7rEvz+Z3+ZUfLhUK1D29HifXrVGTMlbZTbCPo7JRO0mmqkvWLhm+L",
+	"zc8liy2dX1BWeUBeHD8/PTKk8La7vbdvWOfb7s7TXbDm3plvRmS7v/s0ITv9r7fh093+s30y5LrmAGYZ",
+	"NmVm2c7TXbMaRc3P8F/mp/gv89voxF/61LY2V3czYWuF6/vIFvXt7/bIEeQXGXG1ZfS2/R2C3EYlJOcX",
+	"XNtc2rR3/qRrgZ6sCQSZFSJXDm8Qfwcd380PzasBT7NW1V6HDO1hvla4mP3dCL2/YpNhLPZxRKasVMbY",
+	"H0syZIUUFx4zOlQi4GwgD/yK235XXJPhnBTyItZpYZmZ6izFOdSIToySO4HpHVYqgEh8fu2cXLOSuZHv",
+	"UOSu5bwO/CF1vCwwywTB1HO7gNjktu8DLmumzO7pIFkKEwKgWOe2Tn6785vHGTyxjI0GzCprtrFtSFwt",
+	"eKObz/e95EuRvoGmAEgD0gRt5J0LD1e3KA2Byhff+B3X38+GeAeCjAps+31hDDR5Hd4qJ35pBiCnSaDy",
+	"wvaZqYDGH0lqlpk2HLyzWa9cSAfBaR663A6Y56Il9aZ9gPWd7mvW2iE7snV2MeUQN7xqh4VRFFd7Zk+4",
+	"RpotMZYWbQ4ncJTnG8ZTzEZZjmlYIAy/yP3WIJe2w62VRqxuUX/jcIjb4NawCO7QKpUXL/D9aL1Whj0o",
+	"vrdRfMOb11orhvlD3OKQA6nY9Arn6MdaMV8H1sQ8yDIsFMtZVpirmh4MhPt3MzxLUry4rn3FgsTN6xlG",
+	"do5h2Zd7tWcCcf0a1377fhSW6Md8ukj3dx+fbFaarsiJ9O0eav2re+RFkN8GjYFsAmPgP05xeRWSEVcD",
+	"SKIqGc3n8Va3d5lUWSuOudc0yksGDQcsEICcadtJOSyuXSeXktu+sGa7PkHq5NqvactUfP769PTFcdgp",
+	"uU44Pm3pltl8q1qzrtkfbY3Sftjr5TQIZ5pBlt8Q+7vVnOpCXsclwRopicG2LU1P/ATJgb5RqFl/cge5",
+	"gobPtPlEjnwVV70rDkdvMUyirSDdda4hZ+yDVqh4e1CcpN/vN8zZhbyUO2hl0iAk8l//+/+QO0RhuItW",
+	"Jpjeg2pRhdlwh501V+3JGIrBbZOMJTNotzaqew2C5d96VqC4O77x5W5vsPKm2XCEVpXRrni8Ptzrfzx/",
+	"8+ro5PUX2+hkjVDTRhGZVn6BjnNHSDFWELYXiuYNY8qzUzB8Xrgsw1zpSAII/Gx5CztAGmCKCasDjmQ5",
+	"CbvnJEBTUWcY6BY1Vru6DwbMaPW529mtPG983xqnvST8LaTZ0akUitlM+4zxq6brS0h3CubScUG2ibo5",
+	"DPe/QxlFHslbXtZRKCqQ43Hid25FbWDA+PX6d1bJWZm1KBm/2tUgHR7g+4FELfZoQKVVmpPFXrPuWqgR",
+	"ODt+m1q9zpyEf69c0iFszRI7t+Pm24Yz5h9nK2+zXX3SQOkpbWDbXrQGfS/iYwRXPnD2xuS/axzqsFnl",
+	"tVC+Rb3ZMMT/mBZUfDEJ0o0mD8v0rp+AF/p0nPWfv78C0fjFfc7VtKDzyMV9gf8iL3W0FqOkmp1DAsJK",
+	"c5Vq9hIehDJVtrJY+oxH+kWHmNQaM0HcXjfRpoOprXTkhXR7a8teLBzYWr1x2fXK7Q/jSyvdeusCyNXW",
+	"HtcK4WMfmoteTiicPi+ZZgLifzmdqxj/tt+7l/l6ayP3zG9qy9/Z31uRZKnOd/qRuxNgMnikFh541Hb6",
+	"OBiiuU4koIpSYRQDY0p4vEosjNvqkwkXM/MuWdQF6HZULN8Hy7Duo2Xqhn3EMVtrZsGVaOgBu1FV8oZ3",
+	"W14ysXReR29PMMCjEDTIUJQD0VZkq99PzP/1Qcru9fv92lT3Y1O1seh1d6/p/2zhIP6t1W775UWoMIlf",
+	"gtpGRi/gtUA/4FlJhRohZ9w0muBQmnyjR3ZtpGtMfx6VchIXNyUJgwte/JjXQGhX2wkqwrUNFELYq8sF",
+	"hp5a6jQ649lQNuMS209XxiW03GSefskJTBZgoIdVXHidWMnKOTUoR8voib798fh0a/sdthS7IU6YXZTr",
+	"EdJoQ0yVuo52bH9rv7HVx1MmVPUe8srsiWECLoB3iF7cwPqx435DFc/Iq1mhAaR4RgvytqCChVi/DUNS",
+	"liXLNBnLUjEyBHQviB1PIeq2Cq2rWcLoVhjdX3R9RENK0WTbZ7t7Xz+OgbZsmtR7hCmX8losjJSQK1YO",
+	"qebxgsUNE1+RJ3XZB64gLW3tfNfnCPLig2OgrC/GaUMVhdCirCEXWefcKiMNXq3iLYprNcHGGrK29l5/",
+	"bS9mUHZcw3Lbi0C54VTOtdQxPK1K9DSntcIQx9emPXI0BGA+30bNfdGw0H3dWdxaN4fJxcUqPBgLm4KV",
+	"5rv9ZxDoKHimMcfntpn5UT/j9/LaqDoj/mGhpuInxUKqAMLwCwEhbcSmhh6MHv404mIHbrh07VyRjBZF",
+	"6IfDsmiSWmbaPbHZc06bayL1lOzXTSszmS7nS9J3JNaffJIs3UVB/v3Z2duweNlraP1nMZLSXMfwvs7M",
+	"xz6Ot8BcEMbSX/t2JhN3Ovz07qU3BoxhAJRqG7SrliFbytJ8H/cmvwsr07oAoMYwG3GFQHaAQLqotS2y",
+	"Ho2ACGNypdJjl7AQQ6GKTFlJzPmSay5yjP00Qrg4VOSYj/0Lqt9WTKQfr1jFR+tVtbUOeCBb3bHg0+aS",
+	"2B/UVejICM04spv9wsjRfWM2CfSdsYI3VHgA7UjhPbOviUjqolgfi92+heUBaNNiYE7xeH99K6isiUjo",
+	"hbzDq9/SCfzFh6yYKX7FDmt9NoHAoFIJgWE/VSY9bsXyk/V1GbHaC4zQ+PObLx6gzWdecq/wCXd4vFEj",
+	"t7X1NHYtWvbTaCB49gRR7lC44IVlpcezYPkhYbQsOAR5qXBtgI34H6FfwL6mZIutRO/uAHy2N64nfhIu",
+	"9/pdS4gHP/cgVmo2NN+a3c2oIBf8iqEyvLf9tE/+8z/2eju9rcdhnH4moBHHiMNULtn8WE6mpZxwBd7g",
+	"0YgXHEEEsMAIctKnrFQ2Kd3sKHz/ZvRmykr0AscC++9kTGiZT8PUmB5J8R8pKKY2FzWTUytxjPACHOl8",
+	"wkWKcJDmQQuVqA6uS65ZmgxE+l4O/Z81gER1cMnmC5+V7EpewqNo7Qdvcj4B/zZw8+dCdTMpBPZIcV/2",
+	"SAr2KM4fUEnM7FU9EwkegS54Ey68qyG6b6fm5y3p1xDBc2WomD5rlDWtFt3HLunfbpPZx8qPinNv+Dfc",
+	"M82dW3zMbBzkVg79j6rN9+4T91W4vc5/4r4Lpx39zP3K+mbcM+5P97U/Mft9/QQxw6F2eG4/YmcaPxam",
+	"VEvAY1jKawWAQNYJR13iJ1dVzvDNYh3O/9Lld4oHg7KnPRkGs5NgcOZJzuvucVm7VpK8e519+IBsbWN1",
+	"IQFw0qodyUyxeqs9L6t9vf+qfdnevgugmDejcOINMFymNs2Qj4B2HhccMoAwqLj01Leebff6ve3eVmux",
+	"tGJMrFe4BzuM0WpWbbMUGbjTwBfeurVb/U23dgOsVMUKTNe5y5hYbfzV7WTWmMOKqNlMsfKcXkSv2U+G",
+	"XcB3jdN20YjtvX0ynOsmhsAr+RsvCvpkr9cnj/6xtXVIXnIx+0A+PN0/3989JOXVwdbuXq//mHzHskv5",
+	"ZLu/1e9v9bfIt7xkI/nhCXy7XtGl4xExtNXFzQTKri26UTNZI84as4gpQpbbrsopt5fyfpLKnQR4yCq/",
+	"TVa53UX1QuRHaO9tYEb+DOLVnTq4qZmwRd/1879kbHpeE3PLjMofXVLvutLu4/KVxYygyoiywHHtxMvi",
+	"b4Ck2NlCmGNnpaGP74ueBvhOWoDSXxvCwuzUhXTOMZ1C2GGh3UQTx6dFF+D+FYckn0Fqrc2eMWr0lBqz",
+	"7S77aY9plJE8f32KKfBJdZUclAg0kdDx5iBJrfG67ToQ/tqjEAGjm3s3XdCLpaU0F7KAaxW5+IrVUIaw",
+	"yKTTxlJrHc7j8OnawxU5pEyzLkgKToKo4wdMVk1IScUly7F0DEw3PUY3Oyb8YotIOnR5npaALACv5mH3",
+	"NpvURd6MfGsH5zc0s8C5oUoqBTOHA2lalTO6Bao/EkalpZ5bAzqzx3ZA5nJm0eJZecUz5rA3/EFKsHZl",
+	"WWkI8NwhSYUULLUuHFg/V+S6lOLC/NTWoISnbZ4HAYt5UsbCxne5luZuqKgh4hvyNXCxsLCBDNmY24OK",
+	"lHQCDgqk7coRWZKvhyCn4LCTRR5254n6/ceM5gUXbClZlRUxYWr9iF2Ta1k2HJfYdM5NgBWKAYRuNM/J",
+	"yBrmmNd6IG0hx1uENXttBCj2VbmW5WWjn5WrPg3O2bw2n0XRhdwEzVVpYa6Q8i1HUB4ly/TQ9+qGvi2v",
+	"pWuHJRDaJHUlo5ZeoG8FFzMW4cNBwxHhEYrDaF9ClOVubQTRwL5uqalYCXoTUKSjk4Tg40M0PNIqRPC7",
+	"+cnHtCV9eUJ1Nl7atrEharBaHsOBAe898AVpADcm2DUXFylyO8t3q3sPsO0j6fo15q6LU9KgDvMDQPQJ",
+	"uqgcQp8Vqs9Lri5hACiqmmkAEEncpXCCJASYHmEbDyymL6B51zfOzRmRSAckNYObddjyCkdcSDB6Nj0k",
+	"KRfnbropzm1YyOyS5SkZzgn19QbkjQel8jV38Dg6f2ySusNcsIV0iB1xCf+yS+4kHTsA1JTA/KBGyE/D",
+	"Sbpand5aqL2GJXjGE6SrI4MML1+NU7heETEZecbbcs6nBRUHZFQyhFjYqSW0bu8FGHEqMbtItvbgq71+",
+	"PwFLL5uTvT5+lLh0J7t/5q0owMzk4Nko5z+Tl0xEURV9slVSwyBWLCuZ/jOhEB86fD3DPUcNyXxbNACP",
+	"LxQJvT23xw3zAaYI08uosCWsNdQCNBrWry1Yy3WGI9ahJRpYXPjlJ0RLXO64gRnWR9fy8iaQfzPVQp7v",
+	"buavuv3KN82pztm0kPNOvAE5pPGdg1g6b4luVZjYxo6vmqJhBiDebNWghqpIAiVe4/FPuDul1OsjhsHD",
+	"t2ItK+eDMZiIXgKfL9Drev4fCMxEbq89jLjgsL018JGDWuRXCrQyRP1spWAqqXZLS3vKG7YdhlYjpzBu",
+	"I7VqcQWwEefTkkXThr5FXWMhfTBGVXl2df7h6x9/3X61npfRpfmHE/DHV2PJDdSOGpuoEWDLDavOaTNY",
+	"dZC6N0NUdzKsHUt9mcg5ea5cmZyqt4lZQwzZpi+Q0BYTSZv0Vd2L9VW9schqzkxY+p5/icx7o2KMjdjO",
+	"oZdgmJToHETG9io350nVae1swzRdT9z1asPtxFvpf5Uj3mb634cbHrXgByf8bZzwsIfvpL55h2vMBQoE",
+	"ebxHBNXxIqi6V9ReCN8M+27SoVZyBXnFyoJOo10sbNeJJU0snBRHqWJzh3xPiz5BW1iByT+ZsJxTzYo5",
+	"NB31+jodjVimrU3TVO4aVVK1JhiuyYbPRY5n+8UP/vawNl5xWqfo7a7Z7Lo1b7DWn7keWyVobReh4zDN",
+	"Fg46bn+feVXokKiqn0OLWjQ6e3b9stz9u/jn0+EP2db36n/m+99N/72/Q1/M/iH3VndowFms16LB+wWq",
+	"0mWntLkNUu+ATm8ai0PGD5E46/y5s1gcTvwmkbhwYfmqdEaXcbdMjJVtr2oJyW1tr5F8i6+MUe7SCk0q",
+	"cizvCzEVZmUWA5eLpzm/dL92lZ7ERTW4as932IqWaRoNPJLRYnljZGu+Xrkz8Mqk015LF1o2EZ0ktLjC",
+	"TDlZEpsWVkcfsU9yrVgx+mKcZTczxg5ApXbeAYxxCZ/9esVKhUhO04Jm4H8Wxdwm80MHdhzVNbSMCaKl",
+	"Fl7SWc+n0RB1EbzURQnbsrc7t1YEmkVpzgitpa+E64rR5M9IWfFu4yKHaJbLaAWMDmWTjv/8HlsPeXZH",
+	"oK21aSxWxvm/gI6mTE4LtgzQ9B0rJM2VrTSiORnSgorMFgIvDM6VIaX8vC3ylV64aDA3Z61npWA52d3q",
+	"JwgGDgEa/BbxvWGaI37FIL2x5tflijABw2FsSRE3PEZrzMaHgYQLDCzbYQydrtSB7fvbbSabGm8EvFPH",
+	"I6mf8FCk5AGSR6AZDkTsmcgjfnJ/Fv9a2ircfmdjZecVOvr6fna7M+ctZSGn5mNEkzbszzUMQCCyZmeZ",
+	"yjcrWEv7ifv0vVvR1gDOGm/qffeuM+REbZz8J0Ajhp2qajls2bCSLunZgpU3uP1nd1av76+1IKWY1d1Y",
+	"KK7xS/Xofs4WHklnVhbxisK6BIT8KF+9tVhHGGQrPIF0fltZuJ5r2UyiLi08o6r43iJHb3KJtjuxjj95",
+	"ZasQqzYcIadpQVCz+WjehLP1S2AJhGhYq1PvTjUtveZv33uXKEozrAc6n8QiqPZLwgWZ8KLgsarFp7sb",
+	"IqAFCwnafNUTntx+mWnnRM50b62Qli0jHcoYaqgtVYbezwGcvpFqWMMU3d3fBx2eDzoHgw67WtaGaNBJ",
+	"BjAjeDYUfCwfdD4uK73GWurbNGt2S7NvCuvnqxbxUfgDR4wte4amyy75kX/TzPuDfWyk+F+2tI7CIe5i",
+	"nXZs+6olLajP48AOQR13c0ELQi4KWweRlRZKbDOPga2EN60+SXdbFimiQdKRvWye4BKOdcOAmNVSoMNB",
+	"HnEVLej21lPU6SSfVtFveiCXK8p2VjHwkE+tN28Q2NtfHtYLvm6EsmOa8YXAnHX0MqTXY8Wyc4Rp2N6F",
+	"bja7WLFi+PuQKra/2yPfMcFKqpd59PFFr0Y//vuz8ul3P/7PX8uz6/c/vX3+9OTl23+eyO2X9CU9vd4c",
+	"ViiqgpgLe0qMImJV0zGmkKC6NhsWPCMnQrNSNBXQNVSSGgntbggyZKa75Lo9d/2X2hqUwrfOI4g5+1rC",
+	"H4FhEO+xez6hMeZ2JjUtrAcPgVRtx90aNFoUuu3zOCtg1StKy+CZBG8PVb5Vapc3YHdXyOf24fXKrlfw",
+	"XAwHKG71bmgGhsX5Ye/Zq/tuvMp1ZRTbVNoSQWqFFCympAU4tnuYILlSR8Oisg1FNOYg3b2ctmFXuyHr",
+	"dYi0Dzf61Tbzyj+VHbxWI8kGB6qaSn5eE9N1prsHr0jMuAyGDzhPjQsEyDR1Vhuh20YnyiYh3ciodCe2",
+	"KnejDsbxyfM3mhLtIZPjNpkc8dvZ3q6H5DMzMjRWs5zbqHBVdzFsXCtq5WlVH50121M2ZvUz1+OjoKP/",
+	"emH4RUL5vUWDiVBokRsTdjP/WsMZs6qthh99nVh8paOh5hm4l3vBjq26qw7X4j5v6sMNvYsbevukGyfL",
+	"CGAmuuhuySp7UGk6r7KooOEnF+EgWyvt7S/GxP5MsahPbEe/ZtfgRKts6R55viKAgm4ljNi7gLmZcdWX",
+	"/WwxHc21gLelihZKpRaSIEOWyYl1wwcRjFhLyXu10s0mfVmWetulvkl2WcVVm+KsjWhqzhZ0rbRnmq19",
+	"UisK7HAua4k259SrcszqFA4vh6ZgXM9PzTbgeoeMltFOw0Hi2gFJ8+zKrn1nH5e/HeS/BHG1fUJtP7sZ",
+	"YNnCjgN3wIH8WgyJ4C1txXSCnIbrsaxBOLmC2Jyq8VDSMk8cRGkcLgaQ541ZidSsx2wgoJ8IV7AsStW5",
+	"nUOKt9gM+5UipSyMKa9ZOeHC3lALK0agIWMX7rfZY0SqpCUbCN9yEbJ6oCjfiMNK+tuyYYQm4wLwnOUl",
+	"981BDjrn599Lpbv1uVUbR6f8R2Y0Iej1O5JtdXJQmFzKImwfZw7w7OVpWLOqCHQCcdMiVe8Qm0CCfArq",
+	"k5OBSJcVrP/X//4/5PcxVeOPvd9/k4J9TBO8HeTIAkZRnTQGL5nrG0BFPhA2wNKopR6IgXgBmpv5m7AP",
+	"ZpPJmNFCj137RMFYrkh6NNNjWTroMvINkB0x9Ptf/+v/pq6g2GGM4N6DbB+I9eitR4xhjTN/9+0x2dnZ",
+	"eWae++nsuEdOnuMXZ/MpO3lum9NA7fwVKwfCYTp8pcjJczNM1YkTwCssXXoi0lL2CCAz42tTOp0WHHMl",
+	"Xb32/3ivpEgBcXAgEH/bwyYDxDIi4tUBmQnFqr0QL9pC7IUIz6lFIOPlQNg8wuoovLfIoVk7COHnx3+n",
+	"9LR79PbkgGylYewK322IrHI1+cwrApJwIODSQBn0h3mPNMby4IO0BlV84EEp4Ne6ijgmAaTJFtFyILa2",
+	"n7b2fD/opq7nELsGE4wYgmJCA73m7qqbWWBi0UC49Yb9PdJKbQi5EZx7j7wxvIGS3f7ushN1bxgIKOFP",
+	"hdTdkZyJPCUTRkWVWmhxrIMKVG7kdBnrZV3njbY6aiC87w0KmPAH7r2R5jjkgmlFdvs75hVDaRHNfdcv",
+	"8op/0yNvqR6rgYBZqtl0KktNvntxZpUr+8H3L46e20p3MmF6LHNlN5bs9vcsCMORsVxSIL23jpm65fAL",
+	"LhSow8AazEyN4LIaiy3Ixig9zW1c2FFTQmaigPWaXfbgIoC6b9uuKjlhbpQeOa2xDasrruD4A1Gx/IHw",
+	"eJ0qTNIjHtkg2Hd8MUnzcn5ezsTfjGmUuh4jlukFhI78s6Fz9sixdfJbonUvRWUWvBFWZcCbTbNx/aTx",
+	"rokIKjOW+9pGmmzKRG72DBhZUKkPXUagGL/f7ycD4evw+/0e+WZWKq1qrQ5I6sGhu29lwbN5CpLMQ143",
+	"p/Io/TV97IBxDCU3EJnJo/Q6fRy+t/FCrBqp5PijtKxe6N8C3pmBAKeBme4V5WCyoqZOHqXaDIKQ00M2",
+	"l/bnmCXuKHr7maXod0yX8y5IxdSTlRoI8AMpVtp8N/i1uY7ygOz0Ebpgv993Rx6eA0huBDEUTANwyiMq",
+	"yMnbq90K1dCIIPhsnzzZ331sDxfnaMwZ/97KF5+VLDfsjxbOfvGJ7zt9G3EYCFoxSaC1cF7f4G5wndjr",
+	"V70S7witpgx/YIBCE+jiyc3rbc88r2W6LkHIhrafkVRL2Z1QMe+aGc1KppBduPyCwFIfsyKHfh22tylR",
+	"bEpLcwlhYSBxwI4vGZ2ohBjDMLzRoeqJB4Zkgwd7TZG+ZhD8uwCbuUeO6q2qgF3B6Nt98shck8fQiYc8",
+	"mpbysWvHMxCP8LI8xulKgd2YsRGeOw3FxUXBqvR6p9mMaTFy29tGl0bd8oRZbaFdehqjVVBbC54xgQBI",
+	"Vmd99fZldxtQDcGa9Abg9fV1b4KAiT1ZXjx59fblk+1e/0kAqd9B8dlJOjY1vnPQ2er1e30oD5syQae8",
+	"c9DZ6fV7O52kMzVSxYz8hE75EwCy7RYS2/5eoOUmHY89yaHSQukj89hL85R5QUknRq1XrWZi9cgT121p",
+	"5YPH6H0yTzbTx4o5YUKDc8FZAQB/gkoLBkqCAglz/z3yzTRIFnNyZDNwB7Axfp2xcl6ZGIi+Yq0z2qxF",
+	"3n4asUyXLsuqKriwhYiyC61i+KR9SmjmROe0v7vplBziGVdWniZkOAft68gDq8EHrr47qTpjGZ77Xg4R",
+	"WCY0VxpezVo73NiiDJfT89aNjrfnWbosyIesQNZ7LQO7tMlq3PXA0peO3UR4bxvc52ZuNvgvVeoT3Obt",
+	"fh/KLqTQDl0s0JXf28z/apBlDh9gAC+EtpE4MJ5b66hdu5OPSWcX5xB7tZ/rk29o7lpQwU+2Vv/kJ5CY",
+	"xk5lOf5oZ/WPvpXlkOc5Vl7v9ndX/+K11N8aiwF+sP1s9Q/OpHxFxfyd60rxMensrbMF6Aakhe8itLfO",
+	"gn4SXo1C/5QDRgSmXe9bmBiLzMeTDPlQw/T/hVjmnV+SzoeuQtj2EN7cvLYhKZ6wD8b0CATGQu/EWSnQ",
+	"anakD9oDIJ+5Jl9Q9wXWPStZBeE8rODBsMMON4KbGUnr0BUjxi91AfqZuLSNtLa2tsl//sfXva3HCHFm",
+	"NrBgmh1UqbSYsaFRPSIp3Pm0R04EOT79exJAlBVcsLrOm8liNhGIa5FYBol6+A+nb15bnEn2QVvzjRI1",
+	"hS4AY8a0RUgzSoJG55G53rOCmoli5ZZzm6dfpcuUn4HAo6hBuB1WtioUVuJhgIaCT3eHMzW3mkhd1L+A",
+	"75cI+wVsEEN6IGvNWGbpzvgyCqzZtjYeZzlayOSqRMlMXQWRW/xL5MCxftmU6T5oDA8aw4PGcBcaw4eu",
+	"vYM1rSESaGIf9BNzaZc+9zHWHdSu+8AwYOTju1tP+489h6nUEMPxgN+EjCbIpz/GNXSfczWVirvgcBUe",
+	"wkD5kvk9aC+fTXtBOdTUX2SQD7O5/hIylaW2btiS+XOZu7KR8hJln23MAB/ejAV+Stsh2NDVxkOd9z/c",
+	"wc9rQYSn0WpA1G5W7R4udmaKXscnvwd/fWy9nN+x8G527odi2yRVDUc/RD+4ZPMHuv2MdPsdA697jVBu",
+	"RKmbsv6AaE6edz7+sprSn+TyWhSS5q0k/9w+UKf7pUbZG4eGUjA6QiM2G1MuanAx+J0syVDqcRVqNR8H",
+	"+aabmm2jWVHAWCEudPCZeX0n6eCfv9xWCE3ZpBvsZhdfu5nO+UZA6BD6J7598YoAzrd6UCX/POzA3aA6",
+	"TyBUmfP+glnDJZtj//zbjJN0pjKWix2kAnFV+d5shDBQudkVE1BPpF3St68ST09yNplKzUQ27/7I5phC",
+	"MhCXbI4vNXt+gVorw4YZQpJMTqHCD4FhLtlU94jzF+72nxE+IpQcn76DGKaamevOcv+GgUBICn5lztCM",
+	"BKFOdsVKorQsWU7GrLRtXvhCtxp42mehwjMosM0XA1Gyibxi+UGkS5/9EXbPlyWChnCP+WSTCmAeXFkO",
+	"GvGvOWL8ERpSbna2wXZD+tqmtrthlyOO7Uw35JBvfzw+/W9PKwbZI69mSkOIechIRrMxJmqHPNN82D3G",
+	"DLrNuGXywHCbDLe/BsM9tq33kUNvr7MQ21sYueafgq9/pULusJS9lwwc8o6YWvj9JZuvY7M8mV5mamv7",
+	"03FsxyMrdc7l1wC/FZi6xwuWECaycg4JVQ66iCp1Lcs8gRSVnyG/RyXkB3pFE0x6Ak5BRcYUOt2+3n62",
+	"fUiOXpx2t/f2u8ffHMNo3786Ou6efn9kPnzsEgtXCpGBKPglg25c9sSsb/2SzW8gYGCRhKuBcPBsTSHD",
+	"uOv+KrxHHzdgtcgZiAWZQ9YSOcu4vWGfW9t3w/Dh1n1jkUnuxNbF2XkuWM+hty2gNhM0/ipEvNFDLmgZ",
+	"6SgRN7LNWT8Imy9d2GztrCU2XtLyAuXM1t46K7cZrix/xXJOz+ZT9pcWbV5fDXmRMWOMcgbs5b5kne2d",
+	"/slk3RF5L4dVKiXq3x7h2Oenc6VmXFxAe0PIPrdoxOdUQ9q9YjrQ4I+PyNjw90yKES8nAOuJqQT+zRkV",
+	"lsvMRA6p6yeLJoTtKO7LEELUPMxmtKnBzE9COhuC2nbq6SWbH8vJtJQTrqA1P2TL1ywVFN3mYzSoBgJ6",
+	"uJl5B0DsEamDiNFLHUZfhuAJpohzvr3w2WwCP8hhPBYR0ARXhBbm8szrKRYQleE+bu1JBckMpJVFCMxr",
+	"OeZzpqGB3gWzlG1OGCmjIdRe2ilsLoy2+9ufeo+McDaX1KcbQ8/HBcF88zU8CNQHgXpnAhXZy+2jApZJ",
+	"WQlZdUtszYQ7sm1Hg/KOYu4KgGs5Xb4vMaTFKOkcZNB82GaB+ObVRhrQPGe5rU4Jy1VqMEQWPcuVxSHu",
+	"ZgamIA5INZaRY69i7NIEb4fCN2up8dL+SvlKUTqxPUV9CZTvl1wyc5EzrL7D8h/X8MkwvYHwcO3upXJk",
+	"R3YNoRTUkMaE23dMP6+2fWV6mt0vXL/ZZGOvKhuwAz+ezx/UJQKmklxqSDr8SXAoG5MlOeoWdMiKAOac",
+	"kmte5Bkt868USf+tZytf/XQcvEDJpgybpEJ5vqvv6vdxxQ3g6DC76Zd4/MW2OmpnpjdqjrW12Bzrk2YE",
+	"VGeIrRBVm4xBEqmaj9nawoA4J196sPXPz16/C1swY+NgoO6AxVoOUOeu9sNGYkDQhHYZX92E5zhQOffe",
+	"JqNZYDMvuQr4zOfIAnobJKG6VEnPh8wlsOypLU77a1v6z/beTjQJMZrSaBsUb3qpobq/Nbdx4SBoyciU",
+	"C2F7SVv5IBWrocO0rRR/2YkolEF7nUUCKhiFiuq0mxIoLleuMT+ItbYkT1m2Bb+7NXQzn7scflh/xLLy",
+	"bqP3072kZFVntTojKzivL57X/tHyq/Iak/HcMvh0CcdsjxVAhaMK+t5jvrtXLpFvamW75ltlxTvURY7l",
+	"0VU5hlM9BwJq4229v9J0bpvFec0IS/7tfQ7WZx9GjDZUbs2Xxma0trOFFcGS2uCHjskbm9qxCeebd1ze",
+	"/Jtr15oen0KVDNc/ENZvY9RhW5FhlUNfQWsHh7LX2AK48rtSA9c4CD0yiXU57bm6Z9tKwWzPQFyU8tow",
+	"namZPCi+s6mRWBYECUSnDT7jDueUg8GQMbs0V9Jr9c2CioHwSfTbewn2apclNmivd3Sn2nA9BTUnE6ML",
+	"U5dYCg4Nz3CBAdsvANTDl+NKX4yMSCQ19HMOgAYkNZPqQnlsusI6GIiaqLb+tykXNZ4TMQPQ6llmCWzo",
+	"4lotqZ+X83czsc6T7xwywCfznFULtwjm9+w4Cza+RW8Prk3IMKq7WfcTvTijF5vGbW7jH9u6x60Q7DrY",
+	"jiSEQ6vbNkbDS/HD9DPvzxoeLn8fvmhX3YPn7fMqOW+5qAnzTZSc65LrqLtNPfm9+uMj6j9Gk4iBP5rP",
+	"jT6xIM4TH0+zGpKQ0BaXldCLsrhiChSTUKOwUCUF1axMBgJcEVaLmDnzAXWsQPOyioeiE9Yjb5z6ESou",
+	"VdzJakQHmOdWl6zPSFrNvstFd6ZY6uJEac405UWKL0fQqqDVel0OgzK0xGS288HJrBLFuMW3EcWjV1Rn",
+	"41hC227bieZ/ugz7zTnVGrzjbQk6KOQ0fItAx3+4WDgS4S15SBLPrv+W6Wx8K9J9LQVrJd/Po3DdWnUw",
+	"A+zE7t5PvrW5K4llxLweFJeTUddsRhd2I72TSTykzH/OCpqbXbib5ceH8YARZobApYo4fpc6BggE2apy",
+	"FmPsWgEND4OU5jqQw0J6zwZ8idYKmsDOyRCqAJX7ZCbMJ8aa9/hki2J6Zt6apwcDYaWpeZdQmtF8o8iZ",
+	"FckW4m6FSEaU7rsQyeubxZ/c0rXQ41+cpWvbWNw1A/4T2WBfsip0z/beH8xykyVyuU9twj3JOb0QUvH2",
+	"iN8xwnUC/iFkOjgv7vGRg/J8FBp3x0dHLr8ALb3nr09PXxw/tkimPpkecIVmhe6RkwW8+UOSgrt1nroh",
+	"AF0SLnwzpmjx6y2oKL1k1rO71R8I7wkOMsrnBCJLhH3AYzPzs8CEqo723LQE9/o7A5H6HQNoDznTy3CC",
+	"dm0kUTELtdiGFuTwDC1cUDVIK2LQc3ykLm0+GTt+8YFOuFjKj/E4XegUD+ShHvtzWnCWQmpM5CtlCP7+",
+	"FcvVnEioJ9OCis2zmyM6bDQ691LKS2W4w7VNQqhvSxUDwy8NX8C2EZaipRAsqzxYNV7GPtDMa4k+yGcd",
+	"zYjvDi3seuR4obVGc7iyta7lbUFFtVo8xy8yw/j561Mz188UJMHB2/iUIbIeeY3bDym0vuPNQ/rrgxP+",
+	"TlW5ggp/uS0zgHyAT6vUoe706RjpcYXgHkbpa7F4TFIAgEStfF23HDlNTV6xElU3Z2mjg9ya/QBPSS22",
+	"t9k9WjKXBJAQLWWCiNKgIr+XQw9wjfB7Ed75d9iUO4xc/3L/BRJnLgMYEMfXrZB4qG54qG74izBc4Ez1",
+	"JCYhr2/DY4XqVorfcvi6569Pj4NHP3nq6i+fVoeq1rIGdly17iSEO+Jl0DLhIYnxrpMYjWCsbX0LTlyT",
+	"iuuUX/9yRYrjUTAgueBXTIWdd7wV0yMnWoVnj20XsWzf4ySgniCwwxTaUzbBbg7Pa6Y0y3E5YQmIazhT",
+	"t5wOauNZI8y8t4KI3t3edrkFvucQ7naeNIw8yDq0eZkVPAI0yB2IdCZKo3+Yg0l7BHrP1H9qp45tQ3I6",
+	"t8Mq103cerySqqn7QKS5UOfVa3rYogQ6fzW/wtfbQlehbepkMAWrDxkZSNJylG1v7eyn0LZSkXwu6IRn",
+	"3qEGyBPmgcdJrXXk2enJdwloagNxdvwWTxjMZPSXETXLxoQq8s3Ja8DG/NHs5/PXp6jY2YcmMwUpFi3d",
+	"FwfCUMqvM9vCMvDzAcXAdA4BUwKQH3RJhRoBgjn5TQpmV75pPAdzK4ObE3gIeQlvhmehbFlDtiq46lxa",
+	"R3tqZMg4/2rZkeHaN7H9tz7NFFoRJKt7dHe68UPm3oPT4G50WMxJpQ3pflNxvlyhffJ79cfShD5g6Ci+",
+	"m1LdVxPYal89ZpOmbAabvdeWw9bgmX/dZLQ/ZILYndJp0opAvIJK+p9LhtRBiP9A5s5fIJXqbkjzhtCj",
+	"/g0OcyeeWbVuP37yml0v8F5rZlAPEJDZppkuRgWAONAQyLbPtYZB2Mpd9doymW6lzH7qDKVwcp8pSWkd",
+	"TuHylEKt8yHP6EHF/KywLGDFN/kjlC86ltEQZvegfj4xzOwG4GYLfHZ50KoZb8e+wspxT7dgF8OSJXNI",
+	"aJiu1AjgNzXdRV56xpS+W7fAL1+O9hNW1cH+dB6iLH929nEGPbvv3z59Am651kzFby3cX93niR5WdOhx",
+	"saijJ6siOf+EQVcgHjnUEHRK2myiJIQ+irZTuxMMkU/MDcz62yJAZ25rE6JAkpLh3HZI+suzgT9iz1J/",
+	"TbBVPw0ZfUaFq5e2+b2f1Z7yDMMCHC2NzNpnPh+akOECAaiQ+uSoQjH4HxsCqRpYOng2G6mtMPcOSGq+",
+	"SxPglw5xDTHABKE5pvNb4DrP5tSUFQUXF3VW9289h64mmO4sBVfbrHNkG3DSTK2PnARbcoo/WrlvANQR",
+	"YsXaJhRrN4u0z5/j83fQsjK9ZPO/XdFiZo5KloBvmyLinZgT+KJtLkB6bXu+s/VsjdG/OCynxO8wPhn8",
+	"dd8wT0Aza0A82XjiQ2bEHcM7eY6/ARBem+l41gCxC3IR64BEthalDlrNlZqhi05JKcx/K8i+gTCyoXAA",
+	"oObFI6NyJGQmCqYUSc37z+EVEOwf0UKxCoKItCMQYeGjK1bcED2oPbztOlz+peLasOjPFNDGDW8rPrfd",
+	"SRvQNqqBbRNQQnpooaZGVsRjGqmSjQcfgHAewul/CmfFUZ57sJh1xUHTJ4EfPxnOikvwT8Zbu9FsXOFE",
+	"E4CJJooZTqVZMT+AZjvvGWQl2cd8DhodjViGJhjkGak6nLTPQgo9keYKs2rMxEWAQPVyxoZlh5B9ZnO3",
+	"ZJbNSkX0Nc8QL8fVSQJEH6C2pliMn3pwfSMbvlIEpIPtMZeNmc2Zg/Q8ryUbGQZrtx2OqjXBV34LgGU1",
+	"IesmtDCKMMvJUOZz33wcsXYEmQmE5YZQFpGl2ZdiNjFrV9WbAcbweiwLTA47Pv171RZPETWFjhxjZhYK",
+	"B024PsAhMjmZUJUQxSY8kwUkhsmSaDo0Or6+Zky4MNojY/MMRMEFI6li078dogZulgtQ0yPYeuxP4Y4G",
+	"+eljRLk++7b7FCy/s2+7W/sRZOyBGM61O88JLS8TtxFz6LtOhiWjl9ZRDd8MCyouSSmvFeZf4snAsyEB",
+	"uW1DrcPZevAaa6emzuRLE5JW5t45/MB8BhrJ+ZSWmtPCfHDJ5ueGk6fJQKSZKs+nbGI+n5ZyxAuG/2Qj",
+	"VpYsP4c+WuajjMIAlY7j/iqZYNepbS+CVnI6EI8Ce4dMKS/V4x55jaqTyPETTBu01w78Uddjc8hqSjOz",
+	"mWitkl9nElNLWZEnZDgfiPQQK3nZZKrnlsQmjApX6AImSp1IS3kNV715sQ8RxoIORPUsnj1x2ajaN1kC",
+	"XU5yw/YUkaOBYIbz4TrSJ+bw1BPrxYSTFLPJEFpgmc3H+MNWQtInaeKx7PF4Y1rcN7PiMtTk1F9MlTPr",
+	"dys3/F2zD/pJpq5W9ma8v6ByMMV3wOhXF1wHYuDPFlt+UJ8+v/qEgAp7/f4qs9rQYaVGdTZQrX7Hf6xM",
+	"Qaz0K5t1GJYdohC0ZW8oEupt9NcAHjwLOyiSS8amWEg35krLct6awnhDu/gBgu+viKh3E2NkSWLkzWjv",
+	"Z7pebOP+sPbWcHU8YOw9JIbeCcbeRlfwhhAo8OsVuHrrZn/aAi8sfFvHQqsMMhK1xwYiYpDJEmwyUlKu",
+	"mCKphGmq85JdcQVeQRCQaJJCfpQN+VWtpHJp1mAsH61Z6T0IVnBjj4FAKrsWjN7MB/vFtXbE4cMmjAce",
+	"K8o8zQXZ6hNF1NjsnXmH7Y11Fqa4hg55bIbgBoCmCOijcJPgytY5HGL/gDT4dbUPCC6MflSjHtiZ9sjP",
+	"0G4gMGkP0Gef+vpCPCqS1row0nxe+fdDdy5VUhiLunq4K2caMkpT29OBNiMO1nByvQosyJTdS8Of5wOx",
+	"opelzf+9pVbz+VEMYQGfKTl4qTjz6IV3J9b+whnFfxwgwr8ABAPWZleNei3nuaXz3VmItf7Ia2T9HIeP",
+	"/6ExGYKVrIHIECz7oRDpc6cjBLeh7pFoAWxYuzHqbfXS1lv2+YFBD7yC1egEHrRQdb5Pl8iWovp7Q0xR",
+	"FMV/dTxRp/N9YsXoAVH0j40o6vhZA03005rR7ezq5uihdSt9DeTQiuPIRdv2E2KHHmCejk/xMU9ax3Xp",
+	"7G6ixvLa86eBCFgCGfMcOd3kDlBIYckPCKQPCKQPlZ5/MARSZSFI7yIjyvNfcHV9Gub7pswR7qmWeX/F",
+	"BOE19uuwMA0bhl6o1vPofH3hz6+pMhqS0b5z50j0fUvGclYmZEJ1NnbZ7FPXyBNbKQrGEQ1qxoiAmtkr",
+	"eWnToUB9rTJrjfZlB+qWLGNCF/O0cvAZnc+2H9Tl/JxC7u3AMNaw66mvL/D+zRNBtm3vUjOrRXURi3hH",
+	"clbCGMq1HrWOVPjbiBm7eZCCFTQq3epjnox1LBsF2CwWVkKLWD7xezkciGuK9SJ2dSn6L1OSwqDd4Sy/",
+	"YDr1vWgVScuZsKtekDMnhqbuKOH4Aaz1Aaz1oYz4y5JNcL8bfL2B1nobkQS86tOIpLMWsYLBJWxKaZlc",
+	"NLTUI0e13wX9tAbC8FnbF9xJKGhDTQXw+x55QcuCQ9IKHqC1JlbJmoGICJuWiXiBJkvfrcumykTlIg/E",
+	"aRhZIisEWZWyGAqwr5SNMKK8GAhgXSjDRrK02aepq5FBvwoIJkgMmkWtlnfmiQdp8iBNHqTJnxXThl03",
+	"XcV3KU8M9yy4YK0O8RNXi+chfZVLD4jmI6Kn2SYWVn0hgvoQ7mG9fEpiHLDizM3tDx3gemH2bHVoq7L5",
+	"vgryMh/cwl9MiMueSTsc+WdyEt+4L8oaKuG7mS0UEeyDJoai81nBctR8ajpRW2eSB9XkQTV5UE3+vF1J",
+	"Gu2Sbq6ZoGrRqoa8hD7K+FCdBWN2IkmPAPHugEDxEzzYVbpkdJIuBqkpwa8G4tHP3x+d/fwd+f7s1Uvy",
+	"n//xrLf9GLI+2bUfTPq6U6v+UAh/py+p0l2Q7t2T5+kBRtAg7FXMwbhNBgK6noJJ6AogL+hU9UjKc5tt",
+	"ad/6lSInzxOSwh8p1nPMpywhaU41TY2dDEMZ9vPD6ZvXvYE40q57Q4mtpbAtw9Ye8RF9XTUswCYJVODQ",
+	"vhxT4PAHWBArFThGAcAB3212yVZoOvSkEmv+gG+MKcT0GL9iuTGn4WVg6JdMzSaVv/rkOea7Fvan1jMt",
+	"L8JqW/w1V8aWV0ynrjSUvC3lsGATrOaH/bCwNTJn8F7cty7PLTpKnh5gbWzoK1ca8ixcmoM7zZKRCVeK",
+	"iwvb4QEWjb2/8ajHtBg5T0XiU3T3fOqEfQx3OysZBBoVU8q3FZdTJlhOuDajywnAUV3RgttmIdzVNcPO",
+	"GrqQciBUIa8PIL4BcdZGI/KT5z2SYpExFpRmoMymmAuLtZpa2gpLc03OJBnJopDXWOKrdGJppzppuxDu",
+	"q2xhj2KOB3MfX+CVvX/8KQAwqmwRRCiaTxtodDbzJcx0RtSSFgAfkGEt0EH7u+viUTWm5crYh3NzBWRp",
+	"ceTiM/DRq80goxqc0hAHXHIv2d0NPQyPGi+o8kdeea0MbdiAU7Ug91gD8e9Kn/e3Lp/9tnf9dfmU7Q7V",
+	"/lX/1618e7IjdqdumahOVOuscc7W5W4/vV90o9BQszW0oRhZWUzbZtk5iii92Pnz1bqtsRTY3hfInf+Y",
+	"xqBh6lY2OM7nNB3wZNT1HPjIGn5OyeHiimu6uunaSfDcH9r5US1ktQck2Jxmu7WCi8sHOLG7pucpE4Bz",
+	"V9v4Fu9GGMmo0/mETYasXAdtzJyiUW5ArIALELtawWxR90KtY8pKJYXR8UBxUiCdFL8QiOJp1KDvuP5+",
+	"NrRoLA7s2ulWlOCkDr1i5uL5MIUq7GNsewXhIloUrATF9aKkwupEdMIGopQFBmkQ2+Xtm9MzApfZLnwJ",
+	"rlhF/X8xQIpq4Z8HX6wa39iGL7m4bPOAVLRf1dkbIml4QY5pNmbdYyl0KYsHxLAHyIs/bAMuEZK8ofSN",
+	"mHzDaRNIjie/V380AC+aIesreVlnjatBIk7stVzg3Q8Rks8ZnITOaDWSugk1bSwb/Wg1zOz3crhcq/7B",
+	"PPCZvBVyiAhZn88vANNwferdLIJKpvVmEnaav3dg6x/kMES1XsuJs+J9KAE+dYBptfFjiPeBmX1ui8ic",
+	"QqsJBPylxsfMJw0L33z05Pf3cvixlRV9xwwn+uMj2yyPKz5g2jzcyLvAtHkPV2WtO7jpjfpBDhcUCLy7",
+	"TyCXdPOcCvfG1nwKppiFyaRas8lUk0zOhO4Rb+9HWm29M5O5Ccv4QtIo3suhbbKBZXvv5dBFVCHDAgOd",
+	"QYrFrzM2Yzn0bZsJAWXOLtECYhp/zEyLBHObZw8pFg8pFusaWLqcE0pGAOyyHitsWOjW1Fqd3mkfNEIU",
+	"8whstBxq0qZMTgsGDlmEpAIH7hW3WMSFvEC0n0Wb65Ud/w8dxcBFrFbi7R4+BCo+QROvRimF3eqEyCL/",
+	"FPEKXxwPsjoDKU2otnEHDFbYN435lAxZIcWFwoQLqv0vXEUnuJXNLRlY5VWFr4CUFxuNSYMSGxsH8ZEP",
+	"wDLHWMchonQoxrAKJlwvhjrwfgbFKKUsmEuZOsOUHCzt8YK4fvfhqYGAbzJaFPaNmETk0mzcCugFIITn",
+	"Dg00zVlWcBE8YUc+GZG5nHlAvUshr4O1fmW3KXGNPmrOpR45IlpeMiwGxem4HBdYXUrzCRcpMKiBgH2H",
+	"RAa7KkMB2LeMwIMJEZKk6F0557myYONCYg+suRnPbD7Lu1wQeS0wRDQQ1dD4ZjN4HOCkkPLSkNF2v48r",
+	"U2alkEmEx0lmipVkp98/JBNZeoiT/4+9a91tI8nOr1IwEHgGaFG0bM8uJAQBMaPJGNmMDUuTXSBcqIvs",
+	"oth2s4roakrm2gPkafI/r5BHyZMEdS5V1WQ3byYlj80fM6LJ7rqeOrc65zuY91QZczKRen7implNm++a",
+	"elmGDOobu2TCSfey7KFvl2i123AQ6FYVyX6PeurxKuh4FbSfFFXkXpLly2BOYRYo3JBPfc61EH19+hE/",
+	"rMQ/v9SIBEPn5anlwEnrQwRqTLWWiOnOGwiEUAJ7TpIjS/o6y0uF0bglFxlBCxTeSah0CySF+tJk2BwE",
+	"56bvlZqmFyL918vrvoaZ4a//wsX6BvN/TiFcjhFormEdo2uxuA8cLwRvelmiTSUGwPUn5s49cgkChWQm",
+	"BtK6X6B9qxDO/VVNThMUKgTVpnJY5Xcel1UWBVZMYzSwWJbChYBsEnDcJ3xhO6LnhKWFXwCsB5J4Ybx9",
+	"TRG6KJZ9TPCuArcxxdX1tKOE+zelptewZxui0b+lfThW+v1D2clArhz24457oeSdWjIcdmBq8IsqRl6t",
+	"aPPpewo9sBnapnewvnH0WD+yx3rChLCDLboVc0N6WAPF3nMMm1EjvaEEebkLmuqidMIyIagZoIFzHURt",
+	"X6sPQ6UyDwUBzW4kUM9FBckbLLG9sEOhuk5srxRcMgO3MSPKL8mvvmYBxndI+5FfbjnaBBgCde9BgD06",
+	"8DjO4XGAx1czPwYej5jgNwwcfrSwvhS4cG/UOPb4OSaVmSotp3mHD02bFgIhqnJYfa4eEopvvCldJ1Xu",
+	"2kFHBbknMKSp6US+nirde/NKPO90O887uDZqOCvzav7k/D//vigyKSBqOJu4oYVFgkIeSg/Vk7+HdYgX",
+	"boVZ+VNk9NTsR+T3BQK1UVRWR7wKVmXCFiVUAmFb1FZmCiGHub5NsLYG1tvyaBhcKnSp/hYIjYkpFQJm",
+	"lDOCS71XgzF4mSk9yz02mpVO0vU1ZphgwUuOHZMIMsTmWcYwGgM5fH9butPfEa+wLneMyOEel7kWkG8Y",
+	"FQeZU6X/xfJguRXv1bQCUKLnYq5kaRuhlWGFX9e16wXhtsyoF9z4iBK7KuJsaPQoLydPkhX+sij87M/d",
+	"bvJkkmsfjrZJDtlZe1WypQ1oX/sv/dbnq+e6VIpsJ6Mv/mV9cbIFqj+Y0lPrp0X1iUd+vHncrzG3SEoJ",
+	"cPppIXUouziz8lZtT2PB5COzrcloWM1dH9cYiMf2OCbBJqeDDYOlU/L1mAdH5X3vmGsQlbYvMdKkup5W",
+	"pdR2pMr2yvuvNMBr2kpNE5FWJg3pjezxANiHUWkmaeShsCZ4Vmqaryzu5dyKsbR9zU2sdKZkBlTzC1aI",
+	"8bpi+daFhuD9N76QSeQigsFt4SRq0jivac1eg1tnnE8P7E15IFB/Px2e35flWgGcV6CV473ykXE2MM5g",
+	"2X98Qvays/J/r9n5TNvkkx3nUH6IHbtrXObNLBQVrxW+kN9IM3sQBQQ7azhDPzKkspk5i/6ooR9UQ39K",
+	"Cjl7ZaB8zo7KOVNd8EO1RdH2NAKIQSAoQ1eUyppZOVRWOPlIt/RjYx0RJMvU+tb3spZiAZtmXE2KbTFp",
+	"omFu4pZTovfmlSijga1yzfnvTj+O8kKtTIDyk/05L9Q6v9GvUVUi13Idgsh323ln2Yc0ldU4uJBG2MdG",
+	"/qMfXmzvPmrcnnfyTuIkVm8SIQ1NC5nrLbfz2q/H9rcEa/ZeQsO86NtQAXtM1yD5yaIQg9LcW4o5R3C5",
+	"uZmBeojaqHDq7MiU8LCBuNGydtgBugPiJ7FKVV9PjK3EWdf7bc+9iHFNOvVWcbwRlgRhRHnXTAYVVlrA",
+	"zq54Xn/oSHaaxfpQdl7Ao7x6GP0I4tyRwO+1X/3WXFR/ypYP3qnS2YksinbLEkLuoK841A4OWf1wIbCm",
+	"s8duCEMxZUxJxDbkPHIID8drBtshoEqEyoLrEaUzFd2lDAtD5cABRpHhKpel4qXOekWx88l7IPuNx4ej",
+	"fWjjLepdZa023Azjoha34mjSHU26nVnWpc7qkjliXBuyqo/0aWWEMNSlMeZ9ruAW1vI1bBwKnDAAbsR4",
+	"2tiMuMSwpxo0LDE0TLVxaoiZVY0Mic7bRqg1cCaPEXlfMP0arbag320FENFKLckcPZ0rcWrIQ7nGKnqN",
+	"AL9x8HtuURvmCHixJpKuZkfNbLkBlOvi7bwPhN8KxjX5Y2nNsCEblPCAzVjErkRE6KMive+kUGeU8oq3",
+	"aMl01mp+HvxuA7RKQvJux6uMchG1qQg3EroBsF+OB6LaxyIzWJkYap53WhAjgdK+sTw+mPPj4ERC187K",
+	"uYLNblOfcZ89PiRSxhEh8qjrf6UIkZ61bsZLF+658dtTvOJd7Yn4DdIAcivykY/BH0srCiXfqwx0+pAs",
+	"LiBXHB2FUAq5VxQsXWvxmXXDIAeEC/f1tFR3uZlZ/5IZidJUEB+Cg27C3nGz6BVFm1L2ZfggcHR+sA/t",
+	"hIi738AJwbf/vOhHxnRkTOtxRjEnx/MmvpxoidHZml99hL9rPRHYd6sjotMSJ82K3XqnAUceH90GXwKy",
+	"7W6isD1yuIUO9syKVyqywUCNldkjtT1u2ujWpLZbziiQB2MUrgo93s0SPXDMMQzqcYKNV54rjjImt9q3",
+	"nX14VH8OEo+8L7uM9JxTtoZOyBpapfi8WbScNjG3jFaRYxquiGeWgc/CxQt42ejuGHPU2qwwHgUcxSsa",
+	"9SYqFbrKl3vNfYdH6ffYuhZgwDUY6J+hg+0qGVsODLoKtgcFroncVnezVvfrXc4NJyfUPPKrZ7RK0E8C",
+	"uELhYEEwVWruVFnI6Q3dh6YhZWBuZgT/My3kUIm8QqPrfqxK1RGv4eqIu4Hql7BLtfxSaSH91f0dqJEp",
+	"1XmobhkKsBbGVknoD1YWHoK17muAE+yIXiUgouulpwhZKu6ogiKrFyL96fIvl9eX4v/+67+XmFpKvgaL",
+	"KInxEtkOVFx1vDUhtz3eIrPjnrxOCBTRiEwEw96Py/6QChOO81EUpq196+EY7M+//vsR3uGoke1VZAV+",
+	"xfV+R5+vnzEewMrYgL/yQ3/oMFSaxfordV6T46X6w1yqh/VuuVL3RFojaP52zbX6Zai4bZ0KI4dDU2Is",
+	"lhFXldSZLDPBJM4V1bko+JvXV9cM2JRSjyd5lorvQLbHZdQ9orFTeNBvTPUWvk/Cu1U+UbaSkynBOPkf",
+	"bH6rZTUrVUoYyAOTzblcewqz4NrkvqfBvFJ2uT+fYHn24UPQgCgo7awbSohjepBTm+xs6DhjR7xVGL+D",
+	"K+Z0EazfzUiSWCyTC0nkNhhinb7+GZFE+GfLtb9fCpuIlwJSRZ938e+ZGLvvxol41oX/v3D/P4PPbmHO",
+	"Xoix+O5//+dZ95++7+tQ7DxWpy5CZXJn+OVW/OmlGIvn0FVUIJ1goHsAcGxK8bL7HJajr1OAuz/puUdT",
+	"oT5UPlT/XuZVAmDcRkiRSQBmps1CzRVBk6148awLpSbgy5HMC9iSvh7ld8q9aKHORJaD3MnOMUWIYNAy",
+	"VeR3qsyVFUpnATcbCZCJo8MvQ7KqI+O+JgjqhTwkjLTio0Fh0YSiWZZuQI6fmZEwZcY43QATA0ieTrft",
+	"9LXb59/e/kVMZtbp+uKX6+s3VwxaNjaw2rgXs0GRDwVyBVUl7nsnncWLF8/dikAO0rPu2QtHO1BLo6+h",
+	"GpjKIqqlUvO50Z2+7utejIuGlkhV5kN0dQlrJspryxQFM5EacqA8H+Fq+4toN4ihE6qly6LgtqBrDCJ3",
+	"qpwNW0HCh65+8lKkmaxkCuHrBFjkBhYQ2lLxXRpqlrkvkr5OayXhszQR6TszoE80TvyXM5cybW/CsuD3",
+	"iJhLB/DelBmNqK/dgL8/dxP4BIMXn4QbovjU159OTk7gP/dbytXpMYAuFZ9ECocE4PF4WZ9atk+g7Bku",
+	"hJkismytHfJAQjtod6XI07jR1nYu/OzDjVqmSiAKBslr7BKdRbUuzzcdrltUd9ZGOTWAYErpBZK2ddQo",
+	"C2jNJiKFv1zQXhEz5PfJzlweHG36oHQ0DL0MTab8NIEuE5GagVXlnYLd5883wI7dN+rDVDmCd59H+YdN",
+	"RggdJii9vGGDp6BtjE4UmVnVPkjXdf3tGhED6hO+vUTbsJ1LdD6U7v9WlbksUj8B98FUN0g0iUjJEwA/",
+	"0EbeOKZvc6N5KVLo/WYqywrbAik5ya3N9e0Nt5s7DXlen0KpnJYB4/ZytHWOAFYFBRIaZ4lYVvZGwq6N",
+	"zay0N4Uawb8c4/f/kLPK3EDP6YWboLRGu+8nzhq5VawLwII7DdTtaKYKLpQAb8oi8KTa1rOghjpGzZNe",
+	"mlPrxtGvNKVo3A2rKIsbrBIDbUXb7IjJLYGqZF4svOk2Tuqh2uFVEB035LKov7rch9rkQZjGJg8iPceM",
+	"cxWFe7puIN9o9+nXE+J4KTutmHuN5V3ADA1159gZF22euJcWWajKmgYerXU8bhztyjXHx62qbqTNHY8I",
+	"xwaFxo89keUZaoq5zu04sHNyCDohPjVF4YQ+KYjUhedFjSIJlpEkyjTXWmXpBTopIT8zKiRKTFpagc8l",
+	"pLiW4T5AknTjOPXlIayVZovsIrzaKJXaH19Px9HWdtCZuPB44KGBnDwVwqgjdaStzdam1jfwXs1vMnOv",
+	"CyOzejstL78zg45TqZmZOj3FCxwoVLZIh25AM02MKLQXMcGh9EfmnRmAxm5518+FjA/IUwuP2EqWpEii",
+	"fm9KEJQ4cz5rF2gpOm0Y1VQnVOmRMJtMyeymUFWlmJtuMqfF1QFtr6YsXgTydqbBPIkc8zFkYhhJqaoy",
+	"bxnD3jtkk6TxxDrjAKQIqNjwSaPhAmvg7fJ0obGNz96Fo7NhqaobCqJcbGmTo8jPLrUkUrYub+g3QK5c",
+	"7GPhIWDv/jjxZ+w1xB/yZUK9qVLRqtPbvAewVbACsJTBMgAx4FYTR+ZkdOHpCiv9LS2JNx4/+TMuvktv",
+	"jVZIDk46uHP5feI/3/h+VFkaUMtoNRPeFOZrNVOlmSyAKEkuggYIqnpLC9vQwtCtn3YqoNsEUBuzlmar",
+	"wDwXhpHE2+6/ohPr+IhnvcI1QmUlhdONJrLKhyBk0NmA8o6sRuoZi8ZjsarmoQXpHESrhL5WNbtQlR6G",
+	"hd4HqNpFngA5b+6z8Zys2SgmKDcyeJHV1wuQt00Mw5nz7DTxySiMPUuGuBxQXJgqRk1XXhgjTh66byxP",
+	"hWb9OJkq1Pn6+zTe4ZCtkt/qXN8es1aOweFfc9YKE/7mdxUt12+nH+nTylDwXz1Wt2eddKuB8p+dyqgP",
+	"4q9ZaaZTlbWFiAeuegwS/wPBTe9Oee1R4q2ksPcr2DVi5Bgr/kWWGNqa4nYLFicaWQwXr1PLz7kqMlt3",
+	"f1rE4ZBzMaN6t1lHXKkq2KBQtrWcYQ1V+M5ZvWQdeSUGw8BaKursqoUeOEadhvU4UeprTjXHqbP1cIxU",
+	"P+pihyh7s39d7DTczm8SH/VTePrggVLJx0ZoFLTXa7AoG5xcGvj8Ct8GqJSGYPYoVsGMolt0iBd2Flcd",
+	"26X1yrAF1gVsthUImdtjYn42S+OFWR8zFtZmMWqMY2GOGsxjx5nFe/SZkWY7azQbMZvTj+wGXolnu0Ck",
+	"Tx7uPPw1r8Y9ous2sc9TONL9o2vuvBXon6uFCj4g7W/geKVx7nRSTv1VyvbZMruPsi3q9MrHEVIoaUhX",
+	"A1dNqayqLBi4XkBAfGUtyNRZM9ZfCiTCmr6m0EPwoJcY2ZepSg0rkc3weCuAKPabznF0tsqLQgxU8BBl",
+	"7mvqXmV9HUMKNBbFpjb35YpvKYp2CI61jkslAu/OFlzVu3ubv+063t9AfixRjpAaj/g+7Y5t0mSD1QGe",
+	"kJjREKI53Ob7wPF6Kt+6tFc6RsfE128k8fUz/MoHUYr3I9RbxbTHAsN7dqmFmVXyVkEeBHbMdbln2kdq",
+	"kEwfqOpeKc0xGRikQAEjZoSx5jSRp5beodhyhkaF4A3qAB6II3h91EqsE2AkfV9jyruybIdDqP39WOEd",
+	"vL+QlSHxwHUKuaUUADdXkBJBMOp+tr6iwbNu0u12qf1EmCLzFtOFqAzExed6phJRqqlCvEmcFK2HVZWg",
+	"LAVMlXA6Bi3QJvrFW6lv1Zea5OoHi6PcyOV6doDelZ0V1Xr0M9RuIhO4c6w/fnTEHkglIpaUayFFlU+U",
+	"KOkk701BwpA9Uo8OIxp+NiXkoJlZaZPY9xnVigF2NzCQmgEytF4Jka00MNLsfV4Nx8wQocCdXsI3CFgn",
+	"+a1ehjXYNziBqGMTtIAN1HTAAxh93S8gYOkIAXA0A/eWlH+Iq6hK2QMxOnRVsRnLoeOQR7gQ8VnDXHJP",
+	"c/Q9H6cozbUjXoHJh/Ge4G1a5i/XylZfkTOJswuC6/voTDpykfVcxJ1ADvje3ZfkaO4fK+6p3a8HlL2/",
+	"KFlU47ajQdsD+dwzrXN9u7oW5I9jNXwv3JS0snFllDF2g3V9pqUZFGpiTz8OTVYr/tgwAnnLqWBaQFLD",
+	"U8vpMkWu31tRmYbiOx+gSOIb7GhdeRTXj28aUn+arsRP1IfcVi11I91bD1438vPLeu67FiTcnLi115jg",
+	"h1g3sLYrakFCBmz7GXiLPy9toiwKc385mVbz/5DFTPGaL5eQBMAABjCYyhKrqjYFM9ypcmBsazzDy4cN",
+	"Z2g/m7AknYiHHbi/nmDKhvVz/GAW+CLBaNTYha3MdLohv3D7n7cyjMUiTQMlS1VCjaZkuWSTKu+YPmZl",
+	"8eT8ySnoGNTskhcek0sh8RetCgSlyOIkRKAWIhCCnXiyHGvza2hDCoQo4NQasPPwQPwjAO55OIyZVXEP",
+	"PsmvqZfecKimEJZnyvfguoRgW4gAihp5ZwZNb7+CQJ62ucVfN3Xti+hE71ShQv7C0z6dyFdbi9+DbKOG",
+	"1y51NjW5rqyIL0y9N5MM+NVgQHgjyzg8UjMMT9S9F8/NK2ydVBE//XoVajDz7mh7EtKxmt4H3EVZFMpJ",
+	"kxjmJYGtwvLlhHfBVaejDmoQ9Q2jg6pdTy3XqMXJWiU8y3RGsVsirk+GSdUylPHimDOuVbbcCfIB5JiY",
+	"mVsYmYmBLKQegrMZsDpch6aMV4cObdOiOBvDDGcTwHJyFBGkhOUC3CAn4vaCoPgd9KgY9gw1rtZyIVdK",
+	"kcucyALmwSZSFArX2Ug78IBR5ysAoyhEILYjghKh7qoNaqah3bFEqCd5tlK7aCiatjCJPNTF9ihQWvym",
+	"8w9xTVU/3Gd/+uHsebf75253zcA8MNYm48t1pW5V2TTAq6kcqhOr3FZUgJtAuFo2gURNn9CNTjM0289F",
+	"evcswSucgbTqhxdujr/8e+/Hk6tfemcvfxDmTpUI88XjxJPnuEMi3pncsZPBXExVmZss6AVt0/XD2mo7",
+	"DnSZAWxtozuMv/2toRA9iZKO6Ok5IVChIEH4JjL+wYXebVbOFXFr98It+EWvW9wKS05n5Ov+Ft4ZzP8f",
+	"AAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

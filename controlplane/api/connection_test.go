@@ -20,6 +20,7 @@ const keySecret = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LTAxMjM="
 type hosts struct {
 	mu   sync.Mutex
 	test func(credentials string) error
+	has  map[string][]controlplane.RecordSet // by name
 }
 
 // Servers of credentials that the fake does not accept.
@@ -55,6 +56,13 @@ func (h *hosts) Zones(_ context.Context, a controlplane.HostAccess) ([]string, e
 		return nil, hostError(controlplane.HostInvalid, "The key is unknown.")("")
 	}
 	return []string{"example.com", "example.org"}, h.Test(context.Background(), a)
+}
+
+// Records implements lifecycle.DNSHosts.
+func (h *hosts) Records(
+	_ context.Context, _ controlplane.HostAccess, _, name string,
+) ([]controlplane.RecordSet, error) {
+	return h.has[name], nil
 }
 
 func credentials() map[string]any {
@@ -271,4 +279,38 @@ func TestCallsToHostsAreBounded(t *testing.T) {
 	close(leave)
 	calls.Wait()
 	w.do("POST", path, nil).is(200)
+}
+
+// TestDNSPlan plans the records of a domain and of a delegation.
+func TestDNSPlan(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c, err := w.service.CreateConnection(t.Context(), controlplane.System("test"), w.org,
+		newConnection())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := w.do("POST", "/api/domains", map[string]any{"name": "shop.example.com",
+		"additional_names": []any{"txt.example.com", "shop.example.net"}}).is(201)
+	body := map[string]any{"connection_id": c.ID}
+	w.hosts.has = map[string][]controlplane.RecordSet{"_acme-challenge.txt.example.com": {{
+		Name: "_acme-challenge.txt.example.com", Type: "TXT", Values: []string{`"hidden"`}}}}
+	a := w.do("POST", "/api/domains/"+d.string("id")+"/dns/plan", body).is(200)
+	for _, want := range []string{
+		`"action":"create","after":{"name":"_acme-challenge.shop.example.com","type":"CNAME"`,
+		`"action":"replace","after":{"name":"_acme-challenge.txt.example.com"`,
+		`"values":["\"hidden\""]`, `"kind":"conflict"`, `"kind":"no-zone"`} {
+		if !strings.Contains(a.body, want) {
+			t.Errorf("plan = %s, want it to contain %s", a.body, want)
+		}
+	}
+	a = w.do("POST", "/api/delegations/txt.example.com/dns/plan", body).is(200)
+	if strings.Contains(a.body, "shop.example") || !strings.Contains(a.body, `"replace"`) {
+		t.Errorf("plan of a delegation = %s, want only its record", a.body)
+	}
+	w.hosts.does(hostError(controlplane.HostUnreachable, "No response."))
+	w.do("POST", "/api/domains/shop.example.com/dns/plan", body).problem(503,
+		"dns-host-unreachable")
+	w.do("POST", "/api/domains/shop.example.com/dns/plan",
+		map[string]any{"connection_id": "x"}).problem(404, "not-found")
 }

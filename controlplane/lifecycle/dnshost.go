@@ -15,6 +15,10 @@ type DNSHosts interface {
 	Zones(ctx context.Context, a controlplane.HostAccess) ([]string, error)
 	// Test checks that the host accepts the credentials. It changes nothing.
 	Test(ctx context.Context, a controlplane.HostAccess) error
+	// Records returns what a name has, sorted by type.
+	Records(
+		ctx context.Context, a controlplane.HostAccess, zone, name string,
+	) ([]controlplane.RecordSet, error)
 }
 
 // The calls to customers' DNS hosts that a process makes at a time for requests. Each one holds a
