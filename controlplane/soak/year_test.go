@@ -8,7 +8,7 @@ import (
 )
 
 var (
-	soakDomains = flag.Int("soak.domains", 15, "number of domains")
+	soakDomains = flag.Int("soak.domains", 10, "number of domains")
 	soakDays    = flag.Int("soak.days", 51, "number of days")
 	soakSeed    = flag.Uint64("soak.seed", 1, "seed of the faults")
 	soakFaults  = flag.String("soak.faults", "", "regular expression of the faults that occur, of all")

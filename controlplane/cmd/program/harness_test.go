@@ -44,6 +44,7 @@ func startStack(t *testing.T, c DevConfig) *stack {
 		cfg.Work.Lease, cfg.Work.RetryBase = 2*time.Second, 100*time.Millisecond
 		cfg.Work.SweepEvery, cfg.Work.SweepSpread = time.Hour, 0
 		cfg.Work.Concurrency = 8
+		cfg.Connections = 10 // the first statements of each connection cost a test the most
 		if configure != nil {
 			configure(cfg)
 		}
