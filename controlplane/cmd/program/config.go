@@ -18,7 +18,7 @@ import (
 // lists the commands that use a setting, see showOwnFlags; without it, all do.
 type Config struct {
 	Database    string   `name:"database-url" env:"DCVAAS_DATABASE_URL" placeholder:"URL" help:"Postgres URL, such as postgres://user:password@host/database. A secret."`
-	Connections int      `name:"database-connections" env:"DCVAAS_DATABASE_CONNECTIONS" for:"serve work dns" default:"20" help:"Maximum connections of this process to Postgres. dcvaas dns opens at most 10."`
+	Connections int      `name:"database-connections" env:"DCVAAS_DATABASE_CONNECTIONS" for:"serve work dns" default:"18" help:"Maximum connections of this process to Postgres. dcvaas dns opens at most 10."`
 	Redis       string   `name:"redis-url" env:"DCVAAS_REDIS_URL" for:"serve work" placeholder:"URL" help:"Redis URL, such as redis://:password@host:6379/0. A secret."`
 	SecretKey   string   `env:"DCVAAS_SECRET_KEY" for:"serve work admin" placeholder:"BASE64" help:"32 random bytes in base64. CNAME targets, cursors, and sessions depend on keys derived from it: never change it. A secret. Generate it with: openssl rand -base64 32"`
 	Keyset      string   `env:"DCVAAS_KEYSET" for:"serve work account" placeholder:"JSON" help:"Keyset that seals private keys. A secret. Generate it with: dcvaas admin new-keyset"`

@@ -55,18 +55,23 @@ func TestReadyWithoutUsableRedis(t *testing.T) {
 			expect(c.what+": "+step.command, step.status, step.state)
 		}
 	}
+	metrics := func(lines ...string) {
+		t.Helper()
+		s.eventually("the metrics", func() error {
+			got := s.fetch("GET", work+"/metrics", http.NoBody)
+			if err := got.want(http.StatusOK); err != nil {
+				return err
+			}
+			for _, line := range lines {
+				if !strings.Contains(got.body, "\n"+line+"\n") {
+					return fmt.Errorf("no line %q", line)
+				}
+			}
+			return nil
+		})
+	}
+	metrics("dcvaas_redis_up 1", "dcvaas_database_up 1")
 	must(t, s.Redis.Stop(context.WithoutCancel(t.Context())))
 	expect("stopped", http.StatusServiceUnavailable, "unavailable")
-	s.eventually("the metric to be 0", func() error {
-		got := s.fetch("GET", work+"/metrics", http.NoBody)
-		if err := got.want(http.StatusOK); err != nil {
-			return err
-		}
-		for _, line := range []string{"\ndcvaas_redis_up 0\n", "\ndcvaas_database_up 1\n"} {
-			if !strings.Contains(got.body, line) {
-				return fmt.Errorf("no line %q", line)
-			}
-		}
-		return nil
-	})
+	metrics("dcvaas_redis_up 0", "dcvaas_database_up 1")
 }
