@@ -39,6 +39,7 @@ type DevConfig struct {
 	StrictCA      bool   // run CAs that reject some nonces and respond slowly, as real CAs do
 	ReuseCA       bool   // run CAs that reuse valid authorizations in every new order
 	NoWork        bool   // run no workers in this process, for tests that kill workers
+	NoApp         bool   // start only what the App needs, for tests that run other programs
 	Database      string // URL of a running Postgres, for tests that share one
 	LogLevel      string
 	Logs          io.Writer // receives the program's log; nil discards it
@@ -86,7 +87,16 @@ func StartDev(ctx context.Context, c DevConfig) (_ *Dev, err error) {
 		return nil, err
 	}
 	for _, start := range []func(context.Context, DevConfig) error{d.startStores, d.startPlayground,
-		d.startGitHub, d.startCAs, d.startConfigured, d.startTenant} {
+		d.startGitHub, d.startCAs} {
+		if err := start(ctx, c); err != nil {
+			return nil, err
+		}
+	}
+	if c.NoApp {
+		return d, d.configure(c)
+	}
+	for _, start := range []func(context.Context, DevConfig) error{d.startConfigured,
+		d.startTenant} {
 		if err := start(ctx, c); err != nil {
 			return nil, err
 		}
