@@ -94,9 +94,9 @@ func (u *upgrade) start(version, path string, args ...string) (stop func()) {
 	if err := cmd.Start(); err != nil {
 		u.t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait(); close(ended) }()
-	u.t.Cleanup(func() { _ = cmd.Process.Kill(); _ = <-ended })
+	ended, done := make(chan error, 1), make(chan struct{})
+	go func() { ended <- cmd.Wait(); close(done) }()
+	u.t.Cleanup(func() { _ = cmd.Process.Kill(); <-done })
 	return func() {
 		u.t.Helper()
 		_ = cmd.Process.Signal(syscall.SIGTERM)
