@@ -1,6 +1,7 @@
 package program
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -145,8 +146,10 @@ func adminService(r *run, c Config) (*lifecycle.Service, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	service, err := lifecycle.New(lifecycle.Config{Store: store, Zone: c.Zone, TargetKey: k.target,
-		Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	service, err := lifecycle.New(lifecycle.Config{Store: store,
+		Zone:      cmp.Or(c.Zone, "none.invalid"), // admin commands show no targets
+		TargetKey: k.target,
+		Logger:    slog.New(slog.NewTextHandler(io.Discard, nil))})
 	if err != nil {
 		store.Close()
 		return nil, nil, err

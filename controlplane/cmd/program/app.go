@@ -65,7 +65,7 @@ type App struct {
 
 // NewApp creates the parts without connecting to anything. Its error names the invalid setting.
 func NewApp(ctx context.Context, c Config, parts Parts, logTo io.Writer) (*App, error) {
-	if err := c.check(); err != nil {
+	if err := cmp.Or(c.check(), c.checkZone()); err != nil {
 		return nil, err
 	}
 	log, err := newLogger(logTo, c.LogLevel, c.LogFormat)

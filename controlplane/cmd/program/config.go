@@ -121,9 +121,6 @@ func (c *Config) check() error {
 	switch {
 	case c.Database == "":
 		return errNoDatabase
-	case c.Zone == "":
-		return errors.New(
-			"zone (DCVAAS_ZONE) is required: the validation zone, such as acme.example.net")
 	case (c.GitHub.ClientID == "") != (c.GitHub.ClientSecret == ""):
 		return errors.New(
 			"github-client-id (DCVAAS_GITHUB_CLIENT_ID) and github-client-secret (DCVAAS_GITHUB_CLIENT_SECRET) must be set together")
@@ -165,12 +162,6 @@ func (c *Config) check() error {
 		return fmt.Errorf("sign-up (DCVAAS_SIGN_UP): invalid value %q: must be open or invited",
 			c.HTTP.SignUp)
 	}
-	if name, err := controlplane.ParseName("", c.Zone); err != nil || name != c.Zone ||
-		strings.HasPrefix(name, "*") {
-		return fmt.Errorf(
-			"zone (DCVAAS_ZONE): invalid name %q: expected one such as acme.example.net, in lowercase",
-			c.Zone)
-	}
 	if err := checkAddresses("dns-servers (DCVAAS_DNS_SERVERS)", c.DNS.Servers); err != nil {
 		return err
 	}
@@ -179,6 +170,21 @@ func (c *Config) check() error {
 	}
 	if _, err := edge.NewCORS(c.HTTP.CORSOrigins, nil, nil, nil); err != nil {
 		return fmt.Errorf("cors-origins (DCVAAS_CORS_ORIGINS): %w", err)
+	}
+	return nil
+}
+
+// checkZone returns an error if the zone is missing or invalid. Admin commands work without one.
+func (c *Config) checkZone() error {
+	if c.Zone == "" {
+		return errors.New(
+			"zone (DCVAAS_ZONE) is required: the validation zone, such as acme.example.net")
+	}
+	if name, err := controlplane.ParseName("", c.Zone); err != nil || name != c.Zone ||
+		strings.HasPrefix(name, "*") {
+		return fmt.Errorf(
+			"zone (DCVAAS_ZONE): invalid name %q: expected one such as acme.example.net, in lowercase",
+			c.Zone)
 	}
 	return nil
 }
