@@ -366,6 +366,7 @@ func (e JobStatus) Valid() bool {
 // Defines values for JobType.
 const (
 	JobTypeDelegationCheck JobType = "delegation_check"
+	JobTypeDnsApply        JobType = "dns_apply"
 	JobTypeDnsCheck        JobType = "dns_check"
 	JobTypeRenewal         JobType = "renewal"
 	JobTypeRevocation      JobType = "revocation"
@@ -377,6 +378,8 @@ const (
 func (e JobType) Valid() bool {
 	switch e {
 	case JobTypeDelegationCheck:
+		return true
+	case JobTypeDnsApply:
 		return true
 	case JobTypeDnsCheck:
 		return true
@@ -2212,6 +2215,11 @@ type Job struct {
 	// Example: crt_01k9z5w7r8e4bs6v0q1d2m3n4p
 	CertificateId nullable.Nullable[string] `json:"certificate_id"`
 
+	// ConnectionId The DNS connection of a `dns_apply`; null for other types.
+	//
+	// Example: con_01k9z5w7r8e4bs6v0q1d2m3n4p
+	ConnectionId nullable.Nullable[string] `json:"connection_id"`
+
 	// CreatedAt Time of creation.
 	//
 	// Example: 2026-11-22T09:30:00Z
@@ -2227,7 +2235,7 @@ type Job struct {
 	// Example: dlg_01k9z5w7r8e4bs6v0q1d2m3n4p
 	DelegationId nullable.Nullable[string] `json:"delegation_id"`
 
-	// DomainId Empty for a `webhook_delivery` and a `delegation_check`.
+	// DomainId Empty for a `webhook_delivery`, a `delegation_check`, and a `dns_apply`.
 	//
 	// Example: dom_01k9z5w7r8e4bs6v0q1d2m3n4p
 	DomainId string `json:"domain_id"`
@@ -5399,12 +5407,15 @@ type ClientInterface interface {
 	// | `delegation.updated` | `before` and `after`: the same |
 	// | `delegation.deleted` | `before`: the same |
 	// | `delegation.check_requested` | `job_id` |
+	// | `delegation.record_requested` | `job_id`, `connection_id`, `zone`, `name`, `value`; `replaces`: the records that may be replaced |
+	// | `delegation.record_created` | `job_id`, `connection_id`, `before` and `after`: the records of the name at the DNS host |
+	// | `delegation.record_failed` | `job_id`, `connection_id`, `name`, `code`, `detail` |
 	// | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 	// | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 	// | `certificate.key_downloaded` | `serial` and `domain_id` |
 	// | `job.waiting` | `type` of the job, `code`, `detail`, `run_at`, `domain_id`, and the `ca` if the job waits for one: a certificate's job started to wait, or its reason changed; sent once for each reason |
-	// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id` or `delegation_id`; for a delivery, only in the audit log |
-	// | `job.retried` | `type` of the job and `domain_id` or `delegation_id`; for a delivery, only in the audit log |
+	// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`, `delegation_id`, or `connection_id`; for a delivery, only in the audit log |
+	// | `job.retried` | `type` of the job and `domain_id`, `delegation_id`, or `connection_id`; for a delivery, only in the audit log |
 	// | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |
 	// | `webhook.updated` | `before` and `after`: the same; `secret_rotated` |
 	// | `webhook.deleted` | `before`: the same |
@@ -5471,12 +5482,15 @@ type ClientInterface interface {
 	// | `delegation.updated` | `before` and `after`: the same |
 	// | `delegation.deleted` | `before`: the same |
 	// | `delegation.check_requested` | `job_id` |
+	// | `delegation.record_requested` | `job_id`, `connection_id`, `zone`, `name`, `value`; `replaces`: the records that may be replaced |
+	// | `delegation.record_created` | `job_id`, `connection_id`, `before` and `after`: the records of the name at the DNS host |
+	// | `delegation.record_failed` | `job_id`, `connection_id`, `name`, `code`, `detail` |
 	// | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 	// | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 	// | `certificate.key_downloaded` | `serial` and `domain_id` |
 	// | `job.waiting` | `type` of the job, `code`, `detail`, `run_at`, `domain_id`, and the `ca` if the job waits for one: a certificate's job started to wait, or its reason changed; sent once for each reason |
-	// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id` or `delegation_id`; for a delivery, only in the audit log |
-	// | `job.retried` | `type` of the job and `domain_id` or `delegation_id`; for a delivery, only in the audit log |
+	// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`, `delegation_id`, or `connection_id`; for a delivery, only in the audit log |
+	// | `job.retried` | `type` of the job and `domain_id`, `delegation_id`, or `connection_id`; for a delivery, only in the audit log |
 	// | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |
 	// | `webhook.updated` | `before` and `after`: the same; `secret_rotated` |
 	// | `webhook.deleted` | `before`: the same |
@@ -7421,12 +7435,15 @@ func (c *rawClient) ListWebhooks(ctx context.Context, params *ListWebhooksParams
 // | `delegation.updated` | `before` and `after`: the same |
 // | `delegation.deleted` | `before`: the same |
 // | `delegation.check_requested` | `job_id` |
+// | `delegation.record_requested` | `job_id`, `connection_id`, `zone`, `name`, `value`; `replaces`: the records that may be replaced |
+// | `delegation.record_created` | `job_id`, `connection_id`, `before` and `after`: the records of the name at the DNS host |
+// | `delegation.record_failed` | `job_id`, `connection_id`, `name`, `code`, `detail` |
 // | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 // | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 // | `certificate.key_downloaded` | `serial` and `domain_id` |
 // | `job.waiting` | `type` of the job, `code`, `detail`, `run_at`, `domain_id`, and the `ca` if the job waits for one: a certificate's job started to wait, or its reason changed; sent once for each reason |
-// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id` or `delegation_id`; for a delivery, only in the audit log |
-// | `job.retried` | `type` of the job and `domain_id` or `delegation_id`; for a delivery, only in the audit log |
+// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`, `delegation_id`, or `connection_id`; for a delivery, only in the audit log |
+// | `job.retried` | `type` of the job and `domain_id`, `delegation_id`, or `connection_id`; for a delivery, only in the audit log |
 // | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |
 // | `webhook.updated` | `before` and `after`: the same; `secret_rotated` |
 // | `webhook.deleted` | `before`: the same |
@@ -7503,12 +7520,15 @@ func (c *rawClient) CreateWebhookWithBody(ctx context.Context, params *CreateWeb
 // | `delegation.updated` | `before` and `after`: the same |
 // | `delegation.deleted` | `before`: the same |
 // | `delegation.check_requested` | `job_id` |
+// | `delegation.record_requested` | `job_id`, `connection_id`, `zone`, `name`, `value`; `replaces`: the records that may be replaced |
+// | `delegation.record_created` | `job_id`, `connection_id`, `before` and `after`: the records of the name at the DNS host |
+// | `delegation.record_failed` | `job_id`, `connection_id`, `name`, `code`, `detail` |
 // | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 // | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 // | `certificate.key_downloaded` | `serial` and `domain_id` |
 // | `job.waiting` | `type` of the job, `code`, `detail`, `run_at`, `domain_id`, and the `ca` if the job waits for one: a certificate's job started to wait, or its reason changed; sent once for each reason |
-// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id` or `delegation_id`; for a delivery, only in the audit log |
-// | `job.retried` | `type` of the job and `domain_id` or `delegation_id`; for a delivery, only in the audit log |
+// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`, `delegation_id`, or `connection_id`; for a delivery, only in the audit log |
+// | `job.retried` | `type` of the job and `domain_id`, `delegation_id`, or `connection_id`; for a delivery, only in the audit log |
 // | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |
 // | `webhook.updated` | `before` and `after`: the same; `secret_rotated` |
 // | `webhook.deleted` | `before`: the same |
@@ -14018,12 +14038,15 @@ type ClientWithResponsesInterface interface {
 	// | `delegation.updated` | `before` and `after`: the same |
 	// | `delegation.deleted` | `before`: the same |
 	// | `delegation.check_requested` | `job_id` |
+	// | `delegation.record_requested` | `job_id`, `connection_id`, `zone`, `name`, `value`; `replaces`: the records that may be replaced |
+	// | `delegation.record_created` | `job_id`, `connection_id`, `before` and `after`: the records of the name at the DNS host |
+	// | `delegation.record_failed` | `job_id`, `connection_id`, `name`, `code`, `detail` |
 	// | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 	// | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 	// | `certificate.key_downloaded` | `serial` and `domain_id` |
 	// | `job.waiting` | `type` of the job, `code`, `detail`, `run_at`, `domain_id`, and the `ca` if the job waits for one: a certificate's job started to wait, or its reason changed; sent once for each reason |
-	// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id` or `delegation_id`; for a delivery, only in the audit log |
-	// | `job.retried` | `type` of the job and `domain_id` or `delegation_id`; for a delivery, only in the audit log |
+	// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`, `delegation_id`, or `connection_id`; for a delivery, only in the audit log |
+	// | `job.retried` | `type` of the job and `domain_id`, `delegation_id`, or `connection_id`; for a delivery, only in the audit log |
 	// | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |
 	// | `webhook.updated` | `before` and `after`: the same; `secret_rotated` |
 	// | `webhook.deleted` | `before`: the same |
@@ -14090,12 +14113,15 @@ type ClientWithResponsesInterface interface {
 	// | `delegation.updated` | `before` and `after`: the same |
 	// | `delegation.deleted` | `before`: the same |
 	// | `delegation.check_requested` | `job_id` |
+	// | `delegation.record_requested` | `job_id`, `connection_id`, `zone`, `name`, `value`; `replaces`: the records that may be replaced |
+	// | `delegation.record_created` | `job_id`, `connection_id`, `before` and `after`: the records of the name at the DNS host |
+	// | `delegation.record_failed` | `job_id`, `connection_id`, `name`, `code`, `detail` |
 	// | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 	// | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 	// | `certificate.key_downloaded` | `serial` and `domain_id` |
 	// | `job.waiting` | `type` of the job, `code`, `detail`, `run_at`, `domain_id`, and the `ca` if the job waits for one: a certificate's job started to wait, or its reason changed; sent once for each reason |
-	// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id` or `delegation_id`; for a delivery, only in the audit log |
-	// | `job.retried` | `type` of the job and `domain_id` or `delegation_id`; for a delivery, only in the audit log |
+	// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`, `delegation_id`, or `connection_id`; for a delivery, only in the audit log |
+	// | `job.retried` | `type` of the job and `domain_id`, `delegation_id`, or `connection_id`; for a delivery, only in the audit log |
 	// | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |
 	// | `webhook.updated` | `before` and `after`: the same; `secret_rotated` |
 	// | `webhook.deleted` | `before`: the same |
@@ -25628,12 +25654,15 @@ func (c *ClientWithResponses) ListWebhooksWithResponse(ctx context.Context, para
 // | `delegation.updated` | `before` and `after`: the same |
 // | `delegation.deleted` | `before`: the same |
 // | `delegation.check_requested` | `job_id` |
+// | `delegation.record_requested` | `job_id`, `connection_id`, `zone`, `name`, `value`; `replaces`: the records that may be replaced |
+// | `delegation.record_created` | `job_id`, `connection_id`, `before` and `after`: the records of the name at the DNS host |
+// | `delegation.record_failed` | `job_id`, `connection_id`, `name`, `code`, `detail` |
 // | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 // | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 // | `certificate.key_downloaded` | `serial` and `domain_id` |
 // | `job.waiting` | `type` of the job, `code`, `detail`, `run_at`, `domain_id`, and the `ca` if the job waits for one: a certificate's job started to wait, or its reason changed; sent once for each reason |
-// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id` or `delegation_id`; for a delivery, only in the audit log |
-// | `job.retried` | `type` of the job and `domain_id` or `delegation_id`; for a delivery, only in the audit log |
+// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`, `delegation_id`, or `connection_id`; for a delivery, only in the audit log |
+// | `job.retried` | `type` of the job and `domain_id`, `delegation_id`, or `connection_id`; for a delivery, only in the audit log |
 // | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |
 // | `webhook.updated` | `before` and `after`: the same; `secret_rotated` |
 // | `webhook.deleted` | `before`: the same |
@@ -25706,12 +25735,15 @@ func (c *ClientWithResponses) CreateWebhookWithBodyWithResponse(ctx context.Cont
 // | `delegation.updated` | `before` and `after`: the same |
 // | `delegation.deleted` | `before`: the same |
 // | `delegation.check_requested` | `job_id` |
+// | `delegation.record_requested` | `job_id`, `connection_id`, `zone`, `name`, `value`; `replaces`: the records that may be replaced |
+// | `delegation.record_created` | `job_id`, `connection_id`, `before` and `after`: the records of the name at the DNS host |
+// | `delegation.record_failed` | `job_id`, `connection_id`, `name`, `code`, `detail` |
 // | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 // | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 // | `certificate.key_downloaded` | `serial` and `domain_id` |
 // | `job.waiting` | `type` of the job, `code`, `detail`, `run_at`, `domain_id`, and the `ca` if the job waits for one: a certificate's job started to wait, or its reason changed; sent once for each reason |
-// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id` or `delegation_id`; for a delivery, only in the audit log |
-// | `job.retried` | `type` of the job and `domain_id` or `delegation_id`; for a delivery, only in the audit log |
+// | `job.dead_lettered` | `type` of the job, `code`, `detail`, and `domain_id`, `delegation_id`, or `connection_id`; for a delivery, only in the audit log |
+// | `job.retried` | `type` of the job and `domain_id`, `delegation_id`, or `connection_id`; for a delivery, only in the audit log |
 // | `webhook.created` | `after`: `host`, `events`, `enabled`, `description` |
 // | `webhook.updated` | `before` and `after`: the same; `secret_rotated` |
 // | `webhook.deleted` | `before`: the same |

@@ -30,6 +30,9 @@ const (
 	ActionDelegationUpdated = "delegation.updated"
 	ActionDelegationDeleted = "delegation.deleted"
 	ActionDelegationChecked = "delegation.check_requested"
+	ActionRecordRequested   = "delegation.record_requested"
+	ActionRecordCreated     = "delegation.record_created"
+	ActionRecordFailed      = "delegation.record_failed"
 
 	ActionRevokeRequested = "certificate.revoke_requested"
 	ActionRevoked         = "certificate.revoked"
@@ -130,6 +133,9 @@ func Actions() []Action {
 		{ActionDelegationUpdated, "Delegation changed"},
 		{ActionDelegationDeleted, "Delegation deleted"},
 		{ActionDelegationChecked, "Delegation check requested"},
+		{ActionRecordRequested, "DNS record requested"},
+		{ActionRecordCreated, "DNS record created"},
+		{ActionRecordFailed, "DNS record not created"},
 
 		{ActionRevokeRequested, "Revocation requested"},
 		{ActionRevoked, "Certificate revoked"},

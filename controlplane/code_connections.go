@@ -5,14 +5,26 @@ var connectionCodes = appearIn(InProblem, []Code{
 	{Code: CodeConnectionBusy, Title: "DNS connection busy", Actor: PartyService,
 		Cause: "Calls to the DNS host are in progress, and only a few run at a time.",
 		Fix:   "Retry at retry_at."},
-	{Code: CodeConnectionInvalid, Title: "DNS connection invalid",
+	{Code: CodeConnectionInvalid, Title: "DNS connection invalid", In: InProblem | InJob,
 		Cause: "The DNS host rejects the credentials of the connection, or does not permit what " +
 			"the connection is for.",
 		Fix:          "PATCH the connection with valid credentials, or fix them at the DNS host.",
 		DashboardFix: "Replace the credentials of the connection, or fix them at the DNS host."},
 	{Code: CodeHostUnreachable, Title: "DNS host unreachable", Actor: PartyService,
+		In:    InProblem | InJob,
 		Cause: "The DNS host did not respond, or not usefully.",
 		Fix:   "Retry later. If the cause remains, check the DNS host."},
+	{Code: CodeDNSChanged, Title: "DNS records changed",
+		Cause: "The names have other records at the DNS host than when the plan was made, or than " +
+			"overwrite lists.",
+		Fix: "Make a new plan, and apply it."},
+	{Code: CodeDNSConflict, Title: "Other DNS records",
+		Cause: "The name of the record has other records at the DNS host, which are not replaced " +
+			"unless overwrite lists exactly these.",
+		Fix: "Remove the other records at the DNS host, or list them in overwrite."},
+	{Code: CodeNoZone, Title: "Zone not in the connection",
+		Cause: "The connection has no zone that contains the name, or the DNS host does not serve it.",
+		Fix:   "Use a connection to the DNS host of the name's zone, or create the record manually."},
 	{Code: CodeCredentialsInvalid, Title: "Invalid credentials",
 		Cause: "The DNS host rejects the credentials, they do not permit what the connection is " +
 			"for, or they do not have the form that its type requires.",

@@ -54,6 +54,9 @@ const (
 	CodeConnectionBusy    = "connection-busy"
 	CodeConnectionInvalid = "connection-invalid"
 	CodeHostUnreachable   = "dns-host-unreachable"
+	CodeDNSChanged        = "dns-changed"
+	CodeDNSConflict       = "dns-conflict"
+	CodeNoZone            = "zone-not-in-connection"
 )
 
 // CodeCredentialsInvalid is the code of an invalid field of a connection's credentials, and of

@@ -52,6 +52,15 @@ func (p *RecordPlan) Digest() string {
 	return strings.ToLower(targetEncoding.EncodeToString(sum[:20]))
 }
 
+// ID identifies the plan among all connections. PlanConnection returns the connection's ID.
+func (p *RecordPlan) ID() string { return p.ConnectionID + "." + p.Digest() }
+
+// PlanConnection returns the ID of the connection of a plan with the ID.
+func PlanConnection(planID string) string {
+	connection, _, _ := strings.Cut(planID, ".")
+	return connection
+}
+
 // Add adds the record of a name that has the sets found in the zone. zone is empty if the
 // connection has none for the name, and failed is why the name could not be looked up, if it could
 // not.

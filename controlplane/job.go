@@ -19,6 +19,7 @@ const (
 	JobDelivery      JobType = "webhook_delivery"
 
 	JobDelegationCheck JobType = "delegation_check"
+	JobDNSApply        JobType = "dns_apply"
 )
 
 // JobKind is the entry of one job type in the catalog.
@@ -48,6 +49,7 @@ func JobKinds() []JobKind {
 		{JobRevocation, "Revoke a certificate", "revocation", MaxAttempts, ""},
 		{JobDelivery, "Deliver an event", "webhook", DeliveryAttempts, ""},
 		{JobDelegationCheck, "Check a delegation", "delegation", MaxAttempts, ""},
+		{JobDNSApply, "Create DNS records", "dns", MaxAttempts, ""},
 	}
 }
 
@@ -115,10 +117,11 @@ const (
 type Job struct {
 	ID            string
 	OrgID         string
-	DomainID      string // empty for a delivery and for the check of a delegation
+	DomainID      string // empty for a delivery, the check of a delegation, and DNS records
 	CertificateID string // that a revocation is about; empty for other types
 	DeliveryID    string // of a delivery; empty for other types
 	DelegationID  string // of the check of a delegation; empty for other types
+	ConnectionID  string // through which DNS records are created; empty for other types
 	Type          JobType
 	Status        JobStatus
 	Queue         Queue

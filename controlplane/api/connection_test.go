@@ -62,7 +62,24 @@ func (h *hosts) Zones(_ context.Context, a controlplane.HostAccess) ([]string, e
 func (h *hosts) Records(
 	_ context.Context, _ controlplane.HostAccess, _, name string,
 ) ([]controlplane.RecordSet, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	return h.has[name], nil
+}
+
+// Create implements lifecycle.DNSHosts.
+func (h *hosts) Create(
+	_ context.Context, _ controlplane.HostAccess, r controlplane.HostRecord,
+	_ []controlplane.RecordSet,
+) (string, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.has == nil {
+		h.has = map[string][]controlplane.RecordSet{}
+	}
+	h.has[r.Name] = []controlplane.RecordSet{{Name: r.Name, Type: "CNAME",
+		Values: []string{r.Value + "."}}}
+	return "", nil
 }
 
 func credentials() map[string]any {

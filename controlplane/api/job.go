@@ -129,7 +129,8 @@ func jobBody(j *controlplane.Job) Job {
 	body := Job{
 		Id: j.ID, Type: JobType(j.Type), DomainId: j.DomainID,
 		CertificateId: orNull(j.CertificateID), DelegationId: orNull(j.DelegationID),
-		Status: JobStatus(j.Status), Reason: string(j.Reason), Attempts: j.Attempts,
+		ConnectionId: orNull(j.ConnectionID),
+		Status:       JobStatus(j.Status), Reason: string(j.Reason), Attempts: j.Attempts,
 		RunAt: j.RunAt.UTC(), LastError: nullable.NewNullNullable[jobError](),
 		DeadLetteredAt: timeOrNull(j.DeadLetteredAt),
 		Result:         nullable.NewNullNullable[map[string]any](), CreatedAt: j.CreatedAt.UTC(),

@@ -112,6 +112,11 @@ func (s *Service) UpdateConnection(
 		if err := t.SaveConnection(ctx, c); err != nil {
 			return err
 		}
+		if rotated {
+			if err := s.resumeApply(ctx, t, c, actor.RequestID); err != nil {
+				return err
+			}
+		}
 		return t.Audit(ctx, entry)
 	})
 	return c, err

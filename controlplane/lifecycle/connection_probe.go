@@ -52,8 +52,16 @@ func (s *Service) probe(
 		if err := s.showTest(after, result); err != nil {
 			return err
 		}
-		if err := t.SaveConnection(ctx, after); err != nil || !always && after.Status == before {
+		if err := t.SaveConnection(ctx, after); err != nil {
 			return err
+		}
+		if after.Status != before {
+			if err := s.resumeApply(ctx, t, after, actor.RequestID); err != nil {
+				return err
+			}
+		}
+		if !always && after.Status == before {
+			return nil
 		}
 		action := controlplane.ActionConnectionTested
 		if after.Status != controlplane.ConnectionOK && (!always || after.Status != before) {

@@ -15,6 +15,7 @@ import (
 // hosts is a fake of a DNS host with the zones example.com and sub.example.com.
 type hosts struct {
 	records func(zone, name string) ([]controlplane.RecordSet, error)
+	create  func(controlplane.HostRecord, []controlplane.RecordSet) (string, error)
 	calls   atomic.Int64
 }
 
@@ -25,6 +26,14 @@ func (*hosts) Zones(context.Context, controlplane.HostAccess) ([]string, error) 
 
 // Test implements lifecycle.DNSHosts.
 func (*hosts) Test(context.Context, controlplane.HostAccess) error { return nil }
+
+// Create implements lifecycle.DNSHosts.
+func (h *hosts) Create(
+	_ context.Context, _ controlplane.HostAccess, r controlplane.HostRecord,
+	replace []controlplane.RecordSet,
+) (string, error) {
+	return h.create(r, replace)
+}
 
 // Records implements lifecycle.DNSHosts.
 func (h *hosts) Records(

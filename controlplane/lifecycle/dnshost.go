@@ -19,6 +19,12 @@ type DNSHosts interface {
 	Records(
 		ctx context.Context, a controlplane.HostAccess, zone, name string,
 	) ([]controlplane.RecordSet, error)
+	// Create creates the record if its name has exactly the records in replace, which it replaces.
+	// It returns the host's ID of the record, and HostConflict if the name has other records.
+	Create(
+		ctx context.Context, a controlplane.HostAccess, r controlplane.HostRecord,
+		replace []controlplane.RecordSet,
+	) (string, error)
 }
 
 // The calls to customers' DNS hosts that a process makes at a time for requests. Each one holds a

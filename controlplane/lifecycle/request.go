@@ -161,6 +161,12 @@ func (s *Service) RestartJob(
 				"type": string(job.Type)}
 			return t.Audit(ctx, entry)
 		}
+		if job.ConnectionID != "" {
+			entry := s.audit(orgID, actor, controlplane.ActionJobRetried, "job", job.ID, now)
+			entry.Details = map[string]any{"connection_id": job.ConnectionID,
+				"type": string(job.Type)}
+			return t.Audit(ctx, entry)
+		}
 		d, err := t.LockDomain(ctx, orgID, job.DomainID)
 		if err != nil {
 			return err

@@ -114,6 +114,8 @@ func (w *work) run(ctx context.Context) (err error) {
 		return w.deliver(ctx)
 	case controlplane.JobDelegationCheck:
 		return w.checkDelegation(ctx)
+	case controlplane.JobDNSApply:
+		return w.applyRecords(ctx)
 	}
 	return fmt.Errorf("lifecycle: unknown job type %q", w.claim.Job.Type)
 }
@@ -180,6 +182,9 @@ func (w *work) fail(ctx context.Context, cause error) error {
 	}
 	if w.claim.Job.Type == controlplane.JobDelegationCheck {
 		return w.failDelegationCheck(ctx, cause)
+	}
+	if w.claim.Job.Type == controlplane.JobDNSApply {
+		return w.failApply(ctx, cause)
 	}
 	now, j := w.now(), w.claim.Job
 	code, detail, _ := explain(cause)

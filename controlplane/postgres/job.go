@@ -9,7 +9,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-const jobColumns = `j.id, j.org_id, coalesce(j.domain_id, '') AS domain_id, j.certificate_id, coalesce(j.delivery_id, '') AS delivery_id, coalesce(j.delegation_id, '') AS delegation_id, j.type, j.status, j.queue, j.reason, j.attempts, j.generation, j.run_at, j.dispatched_at,
+const jobColumns = `j.id, j.org_id, coalesce(j.domain_id, '') AS domain_id, j.certificate_id, coalesce(j.delivery_id, '') AS delivery_id, coalesce(j.delegation_id, '') AS delegation_id, coalesce(j.connection_id, '') AS connection_id, j.type, j.status, j.queue, j.reason, j.attempts, j.generation, j.run_at, j.dispatched_at,
 	j.last_error_code, j.last_error, j.last_error_acme, j.waited_for, j.dead_lettered_at, j.result, j.request_id, j.created_at, j.updated_at,
 	j.waits, j.cas, j.round, j.round_since`
 
@@ -22,8 +22,8 @@ func scanJob(row pgx.CollectableRow) (controlplane.Job, error) {
 // jobFields are the destinations for jobColumns.
 func jobFields(j *controlplane.Job) []any {
 	return []any{&j.ID, &j.OrgID, &j.DomainID, &j.CertificateID, &j.DeliveryID,
-		&j.DelegationID, &j.Type, &j.Status, &j.Queue, &j.Reason, &j.Attempts,
-		&j.Generation, &j.RunAt, &j.DispatchedAt, &j.LastErrorCode, &j.LastError,
+		&j.DelegationID, &j.ConnectionID, &j.Type, &j.Status, &j.Queue, &j.Reason,
+		&j.Attempts, &j.Generation, &j.RunAt, &j.DispatchedAt, &j.LastErrorCode, &j.LastError,
 		&j.LastErrorACME, &j.WaitedFor, &j.DeadLetteredAt, &j.Result, &j.RequestID,
 		&j.CreatedAt, &j.UpdatedAt, &j.Waits, &j.CAs, &j.Round, &j.RoundSince}
 }
@@ -171,11 +171,14 @@ func (t *Tx) RestartJob(
 	if j.DeliveryID != "" {
 		return t.restartDelivery(ctx, j, now)
 	}
-	// Under the lock of the domain or delegation, the check for another job and the update are
+	// Under the lock of what the job is about, the check for another job and the update are
 	// atomic. It is locked first, as in every transaction that locks both.
-	if j.DelegationID != "" {
+	switch {
+	case j.DelegationID != "":
 		_, err = t.LockDelegation(ctx, orgID, j.DelegationID)
-	} else {
+	case j.ConnectionID != "":
+		_, err = t.LockConnection(ctx, orgID, j.ConnectionID)
+	default:
 		_, err = t.LockDomain(ctx, orgID, j.DomainID)
 	}
 	if err != nil {
@@ -207,6 +210,9 @@ func (t *Tx) openInPlaceOf(
 ) (*controlplane.Job, error) {
 	if j.DelegationID != "" {
 		return t.OpenDelegationCheck(ctx, j.OrgID, j.DelegationID)
+	}
+	if j.ConnectionID != "" {
+		return t.OpenConnectionJob(ctx, j.OrgID, j.ConnectionID)
 	}
 	return t.OpenJob(ctx, j.OrgID, j.DomainID, j.Slot())
 }

@@ -53,8 +53,8 @@ func (s *Store) DeletedOrganizations(ctx context.Context) ([]string, error) {
 
 // batched are the tables whose number of rows an organization decides, each before those that its
 // rows refer to. Each is read by an index on the organization.
-var batched = []string{"webhook_deliveries", "domains", "delegations", "idempotency_keys",
-	"webhooks"}
+var batched = []string{"webhook_deliveries", "domains", "dns_records", "delegations",
+	"idempotency_keys", "webhooks"}
 
 // RemoveOrganization removes up to limit rows of a table of a deleted organization, with the rows
 // that belong to them, in one statement. It returns whether rows are left. The last call removes

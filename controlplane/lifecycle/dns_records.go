@@ -1,0 +1,240 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+)
+
+// applyTurn is how long a run creates records. Then the jobs of others have their turn.
+const applyTurn = time.Minute
+
+// applyRecords creates the records that wait for the connection, one after the other. What a host
+// answers about one record ends that record. Other errors of the host end the run.
+func (w *work) applyRecords(ctx context.Context) error {
+	j := w.claim.Job
+	c, err := w.Store.Connection(ctx, j.OrgID, j.ConnectionID)
+	if err != nil {
+		return lostWithIt(err)
+	}
+	access, err := w.accessOf(c)
+	if err != nil {
+		return err
+	}
+	started := w.now()
+	for done := false; !done; {
+		if w.now().Sub(started) > applyTurn {
+			return w.handBack(ctx)
+		}
+		r, err := w.Store.PendingRecord(ctx, j.OrgID, c.ID)
+		switch {
+		case controlplane.IsKind(err, controlplane.KindNotFound):
+			done, err = w.finishApply(ctx)
+		case err == nil:
+			err = w.createRecord(ctx, access, r)
+		}
+		if e, ok := errors.AsType[*controlplane.HostError](err); ok && ctx.Err() == nil {
+			return w.stopApply(ctx, c, e)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// createRecord creates a record. If an earlier attempt may have reached the host, it looks first
+// whether the record is there.
+func (w *work) createRecord(
+	ctx context.Context, access controlplane.HostAccess, r *controlplane.HostedRecord,
+) error {
+	tried := r.Attempted
+	if tried {
+		found, err := w.DNSHosts.Records(ctx, access, r.Zone, r.Name)
+		if err != nil {
+			return w.endRecord(ctx, r, err)
+		}
+		if isRecord(found, r) {
+			return w.recordCreated(ctx, r)
+		}
+	}
+	ok, err := w.Store.AttemptRecord(ctx, w.claim, r, w.now())
+	if err != nil || !ok {
+		return err // the request has changed
+	}
+	r.ID, err = w.DNSHosts.Create(ctx, access, r.HostRecord, r.Replaces)
+	e, conflict := errors.AsType[*controlplane.HostError](err)
+	switch {
+	case err == nil:
+		return w.recordCreated(ctx, r)
+	case conflict && e.Kind == controlplane.HostConflict && isRecord(e.Found, r):
+		if tried {
+			return w.recordCreated(ctx, r)
+		}
+		r.State = controlplane.RecordPresent
+		return w.concludeRecord(ctx, r, nil)
+	}
+	return w.endRecord(ctx, r, err)
+}
+
+func isRecord(found []controlplane.RecordSet, r *controlplane.HostedRecord) bool {
+	return len(found) == 1 && found[0].Is(r.Value)
+}
+
+// recordCreated stores that the record exists. Before, it starts the checks of what waits for it,
+// so that a worker that is killed in between starts them again.
+func (w *work) recordCreated(ctx context.Context, r *controlplane.HostedRecord) error {
+	_, _, err := w.RequestDelegationCheck(ctx, w.actor(), r.OrgID, r.DelegationID, nil)
+	if err != nil && !controlplane.IsKind(err, controlplane.KindNotFound) {
+		return err
+	}
+	r.State = controlplane.RecordCreated
+	entry := w.auditRecord(w.actor(), controlplane.ActionRecordCreated, r, w.now(),
+		map[string]any{})
+	entry.Before = map[string]any{"records": r.Replaces}
+	entry.After = map[string]any{"records": []controlplane.RecordSet{{Name: r.Name, Type: "CNAME",
+		Values: []string{r.Value + "."}}}}
+	return w.concludeRecord(ctx, r, &entry)
+}
+
+// endRecord stores that the record can't be created, if err says so. Otherwise it returns err.
+func (w *work) endRecord(
+	ctx context.Context, r *controlplane.HostedRecord, err error,
+) error {
+	e, ok := errors.AsType[*controlplane.HostError](err)
+	if !ok || e.Kind == controlplane.HostUnreachable || e.Kind == controlplane.HostInvalid {
+		return err
+	}
+	r.State = controlplane.RecordFailed
+	r.Reason, r.Detail = controlplane.RecordReason(e.Kind), storable(e.Message)
+	entry := w.auditRecord(w.actor(), controlplane.ActionRecordFailed, r, w.now(),
+		map[string]any{"name": r.Name, "code": r.Reason, "detail": r.Detail})
+	return w.concludeRecord(ctx, r, &entry)
+}
+
+func (w *work) concludeRecord(
+	ctx context.Context, r *controlplane.HostedRecord, entry *controlplane.AuditEntry,
+) error {
+	return w.Store.InTx(ctx, func(t *postgres.Tx) error {
+		now := w.now()
+		if _, err := t.HoldConnectionJob(ctx, w.claim); err != nil {
+			return err
+		}
+		ok, err := t.ConcludeRecord(ctx, r, now)
+		if err != nil || !ok {
+			return err
+		}
+		if r.State == controlplane.RecordCreated {
+			if err := t.UseConnection(ctx, r.OrgID, r.ConnectionID, now); err != nil {
+				return err
+			}
+		}
+		if entry == nil {
+			return nil
+		}
+		return t.Audit(ctx, *entry)
+	})
+}
+
+// finishApply completes the job. It returns false if records were requested meanwhile.
+func (w *work) finishApply(ctx context.Context) (done bool, err error) {
+	j := w.claim.Job
+	err = w.Store.InTx(ctx, func(t *postgres.Tx) error {
+		if _, err := t.HoldConnectionJob(ctx, w.claim); err != nil {
+			return err
+		}
+		_, err := t.PendingRecord(ctx, j.OrgID, j.ConnectionID)
+		if done = controlplane.IsKind(err, controlplane.KindNotFound); !done {
+			return err
+		}
+		found, err := t.RecordResults(ctx, j)
+		if err != nil {
+			return err
+		}
+		failed := make([]map[string]any, len(found.Failed))
+		for i, r := range found.Failed {
+			failed[i] = map[string]any{"name": r.Name, "code": r.Reason, "detail": r.Detail}
+		}
+		return t.EndRun(ctx, w.claim, postgres.Completed(map[string]any{
+			"created": found.Created, "present": found.Present, "failed": failed}), w.now())
+	})
+	return done, err
+}
+
+// stopApply ends a run because of the host. The job waits for one that does not respond. If the
+// host rejects the credentials, the job ends, the connection is invalid, and the records wait for
+// other credentials.
+func (w *work) stopApply(
+	ctx context.Context, used *controlplane.Connection, e *controlplane.HostError,
+) error {
+	return w.Store.InTx(ctx, func(t *postgres.Tx) error {
+		now := w.now()
+		c, err := t.HoldConnectionJob(ctx, w.claim)
+		if err != nil {
+			return err
+		}
+		waits := w.claim.Job.Waits + 1
+		if e.Kind == controlplane.HostUnreachable {
+			wait := max(w.Backoff.Pause(waits, w.Rand()), min(e.RetryIn, maxHostWait))
+			return t.EndRun(ctx, w.claim, postgres.DeferredBy(
+				now.Add(wait).Truncate(time.Microsecond), controlplane.CodeHostUnreachable, waits,
+				nil), now)
+		}
+		if !slices.Equal(c.Sealed, used.Sealed) { // other credentials have replaced them
+			return w.handBackIn(ctx, t, now)
+		}
+		before := c.Status
+		if err := w.showTest(c, e); err != nil {
+			return err
+		}
+		if err := t.SaveConnection(ctx, c); err != nil {
+			return err
+		}
+		if err := t.EndRun(ctx, w.claim, postgres.Abandoned(controlplane.CodeConnectionInvalid,
+			storable(e.Message)), now); err != nil || c.Status == before {
+			return err
+		}
+		entry := w.auditConnection(w.actor(), controlplane.ActionConnectionFailed, c, now)
+		entry.Details = map[string]any{"name": c.Name, "status": string(c.Status),
+			"previous_status": string(before), "detail": c.StatusDetail}
+		return t.Audit(ctx, entry)
+	})
+}
+
+// maxHostWait bounds how long a host can make a job wait.
+const maxHostWait = 24 * time.Hour
+
+// failApply counts an internal failure. After the last one, the job is dead-lettered, and the
+// records wait for the next request.
+func (w *work) failApply(ctx context.Context, cause error) error {
+	now, j := w.now(), w.claim.Job
+	code, detail, _ := explain(cause)
+	failures := j.Attempts + 1
+	last := failures >= j.Type.MaxAttempts()
+	next := now.Add(w.Backoff.After(failures, w.Rand())).Truncate(time.Microsecond)
+	w.Logger.WarnContext(ctx, "lifecycle: job failed", "job", j.ID, "type", j.Type,
+		"failures", failures, "dead", last, "code", code, "error", cause)
+	err := w.Store.InTx(ctx, func(t *postgres.Tx) error {
+		if _, err := t.HoldConnectionJob(ctx, w.claim); err != nil {
+			return err
+		}
+		if !last {
+			return t.FailJob(ctx, w.claim, now, next, code, detail, nil)
+		}
+		if err := t.DeadLetterJob(ctx, w.claim, now, code, detail, nil); err != nil {
+			return err
+		}
+		entry := w.audit(j.OrgID, w.actor(), controlplane.ActionJobDeadLettered, "job", j.ID, now)
+		entry.Details = map[string]any{"connection_id": j.ConnectionID, "type": string(j.Type),
+			"code": code, "detail": detail}
+		return t.Audit(ctx, entry)
+	})
+	if err != nil {
+		return unlessGone(err)
+	}
+	return failed(cause, last, next.Sub(now))
+}
