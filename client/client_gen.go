@@ -1297,6 +1297,22 @@ type ConditionStatus string
 // ConditionType Aspect: the delegation, the certificate, or its renewal.
 type ConditionType string
 
+// DNSApply What to create: a plan, or what a connection allows.
+type DNSApply struct {
+	// ConnectionId ID of a DNS connection of the organization.
+	//
+	// Example: con_01k9z5w7r8e4bs6v0q1d2m3n4p
+	ConnectionId *string `json:"connection_id,omitempty"`
+
+	// Overwrite The records to be replaced, with all that their name has at the DNS host.
+	Overwrite *[]DNSReplaced `json:"overwrite,omitempty"`
+
+	// PlanId The plan, which must still be right. Not allowed with `connection_id`.
+	//
+	// Example: con_01k9z5w7r8e4bs6v0q1d2m3n4p.k4b2ah5vw3ksdq7r5vyxcnd2myvznsqp
+	PlanId *string `json:"plan_id,omitempty"`
+}
+
 // DNSChange The change at a DNS host that creates one record.
 type DNSChange struct {
 	// Action `create` if the name has no records, `replace` if it has those in `before`, `none` if it has the record.
@@ -1457,6 +1473,11 @@ type DNSPlan struct {
 	//
 	// Example: con_01k9z5w7r8e4bs6v0q1d2m3n4p
 	ConnectionId string `json:"connection_id"`
+
+	// PlanId Identifies the plan for `apply`. Two plans with the same changes have the same ID.
+	//
+	// Example: con_01k9z5w7r8e4bs6v0q1d2m3n4p.k4b2ah5vw3ksdq7r5vyxcnd2myvznsqp
+	PlanId string `json:"plan_id"`
 }
 
 // DNSPlanConflict Why a record can't be created without more.
@@ -1504,6 +1525,24 @@ type DNSRecordSet struct {
 	// Values Values in presentation form, sorted.
 	//
 	// Example: ["k4b2ah5vw3ksdq7r5vyxcnd2myvznsqp.acme.example.net."]
+	Values []string `json:"values"`
+}
+
+// DNSReplaced The records of one name and type that are replaced.
+type DNSReplaced struct {
+	// Name Name of the records.
+	//
+	// Example: _acme-challenge.example.com
+	Name string `json:"name"`
+
+	// Type Type of the records.
+	//
+	// Example: TXT
+	Type string `json:"type"`
+
+	// Values Values in presentation form, as in the plan, in any order.
+	//
+	// Example: ["\"old\""]
 	Values []string `json:"values"`
 }
 
@@ -3690,6 +3729,18 @@ type UpdateDelegationParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// ApplyDelegationDNSParams defines parameters for ApplyDelegationDNS.
+type ApplyDelegationDNSParams struct {
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // PlanDelegationDNSParams defines parameters for PlanDelegationDNS.
 type PlanDelegationDNSParams struct {
 	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
@@ -3871,6 +3922,18 @@ type ListDomainCertificatesParams struct {
 
 	// Cursor `next_cursor` of the previous page. It is valid only for the same filters and order.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ApplyDomainDNSParams defines parameters for ApplyDomainDNS.
+type ApplyDomainDNSParams struct {
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // PlanDomainDNSParams defines parameters for PlanDomainDNS.
@@ -4302,6 +4365,9 @@ type CreateDelegationJSONRequestBody = DelegationCreate
 // UpdateDelegationJSONRequestBody defines body for UpdateDelegation for application/json ContentType.
 type UpdateDelegationJSONRequestBody = DelegationUpdate
 
+// ApplyDelegationDNSJSONRequestBody defines body for ApplyDelegationDNS for application/json ContentType.
+type ApplyDelegationDNSJSONRequestBody = DNSApply
+
 // PlanDelegationDNSJSONRequestBody defines body for PlanDelegationDNS for application/json ContentType.
 type PlanDelegationDNSJSONRequestBody = DNSPlanCreate
 
@@ -4319,6 +4385,9 @@ type BulkCreateDomainsJSONRequestBody = BulkDomains
 
 // UpdateDomainJSONRequestBody defines body for UpdateDomain for application/json ContentType.
 type UpdateDomainJSONRequestBody = DomainUpdate
+
+// ApplyDomainDNSJSONRequestBody defines body for ApplyDomainDNS for application/json ContentType.
+type ApplyDomainDNSJSONRequestBody = DNSApply
 
 // PlanDomainDNSJSONRequestBody defines body for PlanDomainDNS for application/json ContentType.
 type PlanDomainDNSJSONRequestBody = DNSPlanCreate
@@ -4690,6 +4759,34 @@ type ClientInterface interface {
 	// Corresponds with GET /api/delegations/{delegation}/diagnosis (the `DiagnoseDelegation` operationId).
 	DiagnoseDelegation(ctx context.Context, delegation DelegationRef, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ApplyDelegationDNSWithBody Create the DNS record of a delegation
+	//
+	// Creates the record of the delegation at the DNS host of a connection, in a job: according to a
+	// plan (`plan_id`), or through `connection_id`. Records that the name already has are replaced
+	// only if `overwrite` lists exactly these. If the DNS host has changed since, the response is
+	// 409 `dns-changed`. A record that can't be created is 409 `dns-conflict`,
+	// `zone-not-in-connection`, or `connection-invalid`. What waits for the record is checked as soon as
+	// it exists.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/delegations/{delegation}/dns/apply (the `ApplyDelegationDNS` operationId).
+	ApplyDelegationDNSWithBody(ctx context.Context, delegation DelegationRef, params *ApplyDelegationDNSParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApplyDelegationDNS Create the DNS record of a delegation
+	//
+	// Creates the record of the delegation at the DNS host of a connection, in a job: according to a
+	// plan (`plan_id`), or through `connection_id`. Records that the name already has are replaced
+	// only if `overwrite` lists exactly these. If the DNS host has changed since, the response is
+	// 409 `dns-changed`. A record that can't be created is 409 `dns-conflict`,
+	// `zone-not-in-connection`, or `connection-invalid`. What waits for the record is checked as soon as
+	// it exists.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/delegations/{delegation}/dns/apply (the `ApplyDelegationDNS` operationId).
+	ApplyDelegationDNS(ctx context.Context, delegation DelegationRef, params *ApplyDelegationDNSParams, body ApplyDelegationDNSJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// PlanDelegationDNSWithBody Plan the DNS record of a delegation
 	//
 	// Looks up what the delegation's name has at the DNS host of the connection, and returns the
@@ -4943,6 +5040,38 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/domains/{domain}/diagnosis (the `DiagnoseDomain` operationId).
 	DiagnoseDomain(ctx context.Context, domain DomainRef, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApplyDomainDNSWithBody Create the DNS records of a domain
+	//
+	// Creates the records of the domain's names at the DNS host of a connection, in a job: according
+	// to a plan (`plan_id`), or through `connection_id`. Records that a name already has are
+	// replaced only if `overwrite` lists exactly these. If the DNS host has changed since, the
+	// response is 409 `dns-changed`. Names whose records can't be created are left out. If there
+	// are no others, the response is 409 `dns-conflict`, `zone-not-in-connection`, or
+	// `connection-invalid`. The domain is checked as soon as a record exists. The job's `result`
+	// has the numbers of records that were `created` or were already `present`, and a list of those
+	// that `failed`, each with `name`, `code`, and `detail`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/domains/{domain}/dns/apply (the `ApplyDomainDNS` operationId).
+	ApplyDomainDNSWithBody(ctx context.Context, domain DomainRef, params *ApplyDomainDNSParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApplyDomainDNS Create the DNS records of a domain
+	//
+	// Creates the records of the domain's names at the DNS host of a connection, in a job: according
+	// to a plan (`plan_id`), or through `connection_id`. Records that a name already has are
+	// replaced only if `overwrite` lists exactly these. If the DNS host has changed since, the
+	// response is 409 `dns-changed`. Names whose records can't be created are left out. If there
+	// are no others, the response is 409 `dns-conflict`, `zone-not-in-connection`, or
+	// `connection-invalid`. The domain is checked as soon as a record exists. The job's `result`
+	// has the numbers of records that were `created` or were already `present`, and a list of those
+	// that `failed`, each with `name`, `code`, and `detail`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/domains/{domain}/dns/apply (the `ApplyDomainDNS` operationId).
+	ApplyDomainDNS(ctx context.Context, domain DomainRef, params *ApplyDomainDNSParams, body ApplyDomainDNSJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PlanDomainDNSWithBody Plan the DNS records of a domain
 	//
@@ -6008,6 +6137,54 @@ func (c *rawClient) DiagnoseDelegation(ctx context.Context, delegation Delegatio
 	return c.Client.Do(req)
 }
 
+// ApplyDelegationDNSWithBody Create the DNS record of a delegation
+//
+// Creates the record of the delegation at the DNS host of a connection, in a job: according to a
+// plan (`plan_id`), or through `connection_id`. Records that the name already has are replaced
+// only if `overwrite` lists exactly these. If the DNS host has changed since, the response is
+// 409 `dns-changed`. A record that can't be created is 409 `dns-conflict`,
+// `zone-not-in-connection`, or `connection-invalid`. What waits for the record is checked as soon as
+// it exists.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/delegations/{delegation}/dns/apply (the `ApplyDelegationDNS` operationId).
+func (c *rawClient) ApplyDelegationDNSWithBody(ctx context.Context, delegation DelegationRef, params *ApplyDelegationDNSParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApplyDelegationDNSRequestWithBody(c.Server, delegation, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApplyDelegationDNS Create the DNS record of a delegation
+//
+// Creates the record of the delegation at the DNS host of a connection, in a job: according to a
+// plan (`plan_id`), or through `connection_id`. Records that the name already has are replaced
+// only if `overwrite` lists exactly these. If the DNS host has changed since, the response is
+// 409 `dns-changed`. A record that can't be created is 409 `dns-conflict`,
+// `zone-not-in-connection`, or `connection-invalid`. What waits for the record is checked as soon as
+// it exists.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/delegations/{delegation}/dns/apply (the `ApplyDelegationDNS` operationId).
+func (c *rawClient) ApplyDelegationDNS(ctx context.Context, delegation DelegationRef, params *ApplyDelegationDNSParams, body ApplyDelegationDNSJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApplyDelegationDNSRequest(c.Server, delegation, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // PlanDelegationDNSWithBody Plan the DNS record of a delegation
 //
 // Looks up what the delegation's name has at the DNS host of the connection, and returns the
@@ -6482,6 +6659,58 @@ func (c *rawClient) ListDomainCertificates(ctx context.Context, domain DomainRef
 // Corresponds with GET /api/domains/{domain}/diagnosis (the `DiagnoseDomain` operationId).
 func (c *rawClient) DiagnoseDomain(ctx context.Context, domain DomainRef, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDiagnoseDomainRequest(c.Server, domain)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApplyDomainDNSWithBody Create the DNS records of a domain
+//
+// Creates the records of the domain's names at the DNS host of a connection, in a job: according
+// to a plan (`plan_id`), or through `connection_id`. Records that a name already has are
+// replaced only if `overwrite` lists exactly these. If the DNS host has changed since, the
+// response is 409 `dns-changed`. Names whose records can't be created are left out. If there
+// are no others, the response is 409 `dns-conflict`, `zone-not-in-connection`, or
+// `connection-invalid`. The domain is checked as soon as a record exists. The job's `result`
+// has the numbers of records that were `created` or were already `present`, and a list of those
+// that `failed`, each with `name`, `code`, and `detail`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/domains/{domain}/dns/apply (the `ApplyDomainDNS` operationId).
+func (c *rawClient) ApplyDomainDNSWithBody(ctx context.Context, domain DomainRef, params *ApplyDomainDNSParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApplyDomainDNSRequestWithBody(c.Server, domain, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApplyDomainDNS Create the DNS records of a domain
+//
+// Creates the records of the domain's names at the DNS host of a connection, in a job: according
+// to a plan (`plan_id`), or through `connection_id`. Records that a name already has are
+// replaced only if `overwrite` lists exactly these. If the DNS host has changed since, the
+// response is 409 `dns-changed`. Names whose records can't be created are left out. If there
+// are no others, the response is 409 `dns-conflict`, `zone-not-in-connection`, or
+// `connection-invalid`. The domain is checked as soon as a record exists. The job's `result`
+// has the numbers of records that were `created` or were already `present`, and a list of those
+// that `failed`, each with `name`, `code`, and `detail`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/domains/{domain}/dns/apply (the `ApplyDomainDNS` operationId).
+func (c *rawClient) ApplyDomainDNS(ctx context.Context, domain DomainRef, params *ApplyDomainDNSParams, body ApplyDomainDNSJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApplyDomainDNSRequest(c.Server, domain, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -8892,6 +9121,68 @@ func NewDiagnoseDelegationRequest(server string, delegation DelegationRef) (*htt
 	return req, nil
 }
 
+// NewApplyDelegationDNSRequest calls the generic ApplyDelegationDNS builder with application/json body
+func NewApplyDelegationDNSRequest(server string, delegation DelegationRef, params *ApplyDelegationDNSParams, body ApplyDelegationDNSJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewApplyDelegationDNSRequestWithBody(server, delegation, params, "application/json", bodyReader)
+}
+
+// NewApplyDelegationDNSRequestWithBody constructs an http.Request for the ApplyDelegationDNS method, with any body, and a specified content type
+func NewApplyDelegationDNSRequestWithBody(server string, delegation DelegationRef, params *ApplyDelegationDNSParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "delegation", delegation, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/delegations/%s/dns/apply", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewPlanDelegationDNSRequest calls the generic PlanDelegationDNS builder with application/json body
 func NewPlanDelegationDNSRequest(server string, delegation DelegationRef, params *PlanDelegationDNSParams, body PlanDelegationDNSJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -10057,6 +10348,68 @@ func NewDiagnoseDomainRequest(server string, domain DomainRef) (*http.Request, e
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewApplyDomainDNSRequest calls the generic ApplyDomainDNS builder with application/json body
+func NewApplyDomainDNSRequest(server string, domain DomainRef, params *ApplyDomainDNSParams, body ApplyDomainDNSJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewApplyDomainDNSRequestWithBody(server, domain, params, "application/json", bodyReader)
+}
+
+// NewApplyDomainDNSRequestWithBody constructs an http.Request for the ApplyDomainDNS method, with any body, and a specified content type
+func NewApplyDomainDNSRequestWithBody(server string, domain DomainRef, params *ApplyDomainDNSParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "domain", domain, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/domains/%s/dns/apply", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
 	}
 
 	return req, nil
@@ -13247,6 +13600,34 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/delegations/{delegation}/diagnosis (the `DiagnoseDelegation` operationId).
 	DiagnoseDelegationWithResponse(ctx context.Context, delegation DelegationRef, reqEditors ...RequestEditorFn) (*DiagnoseDelegationResponse, error)
 
+	// ApplyDelegationDNSWithBodyWithResponse Create the DNS record of a delegation
+	//
+	// Creates the record of the delegation at the DNS host of a connection, in a job: according to a
+	// plan (`plan_id`), or through `connection_id`. Records that the name already has are replaced
+	// only if `overwrite` lists exactly these. If the DNS host has changed since, the response is
+	// 409 `dns-changed`. A record that can't be created is 409 `dns-conflict`,
+	// `zone-not-in-connection`, or `connection-invalid`. What waits for the record is checked as soon as
+	// it exists.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/delegations/{delegation}/dns/apply (the `ApplyDelegationDNS` operationId).
+	ApplyDelegationDNSWithBodyWithResponse(ctx context.Context, delegation DelegationRef, params *ApplyDelegationDNSParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApplyDelegationDNSResponse, error)
+
+	// ApplyDelegationDNSWithResponse Create the DNS record of a delegation
+	//
+	// Creates the record of the delegation at the DNS host of a connection, in a job: according to a
+	// plan (`plan_id`), or through `connection_id`. Records that the name already has are replaced
+	// only if `overwrite` lists exactly these. If the DNS host has changed since, the response is
+	// 409 `dns-changed`. A record that can't be created is 409 `dns-conflict`,
+	// `zone-not-in-connection`, or `connection-invalid`. What waits for the record is checked as soon as
+	// it exists.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/delegations/{delegation}/dns/apply (the `ApplyDelegationDNS` operationId).
+	ApplyDelegationDNSWithResponse(ctx context.Context, delegation DelegationRef, params *ApplyDelegationDNSParams, body ApplyDelegationDNSJSONRequestBody, reqEditors ...RequestEditorFn) (*ApplyDelegationDNSResponse, error)
+
 	// PlanDelegationDNSWithBodyWithResponse Plan the DNS record of a delegation
 	//
 	// Looks up what the delegation's name has at the DNS host of the connection, and returns the
@@ -13522,6 +13903,38 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /api/domains/{domain}/diagnosis (the `DiagnoseDomain` operationId).
 	DiagnoseDomainWithResponse(ctx context.Context, domain DomainRef, reqEditors ...RequestEditorFn) (*DiagnoseDomainResponse, error)
+
+	// ApplyDomainDNSWithBodyWithResponse Create the DNS records of a domain
+	//
+	// Creates the records of the domain's names at the DNS host of a connection, in a job: according
+	// to a plan (`plan_id`), or through `connection_id`. Records that a name already has are
+	// replaced only if `overwrite` lists exactly these. If the DNS host has changed since, the
+	// response is 409 `dns-changed`. Names whose records can't be created are left out. If there
+	// are no others, the response is 409 `dns-conflict`, `zone-not-in-connection`, or
+	// `connection-invalid`. The domain is checked as soon as a record exists. The job's `result`
+	// has the numbers of records that were `created` or were already `present`, and a list of those
+	// that `failed`, each with `name`, `code`, and `detail`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/domains/{domain}/dns/apply (the `ApplyDomainDNS` operationId).
+	ApplyDomainDNSWithBodyWithResponse(ctx context.Context, domain DomainRef, params *ApplyDomainDNSParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApplyDomainDNSResponse, error)
+
+	// ApplyDomainDNSWithResponse Create the DNS records of a domain
+	//
+	// Creates the records of the domain's names at the DNS host of a connection, in a job: according
+	// to a plan (`plan_id`), or through `connection_id`. Records that a name already has are
+	// replaced only if `overwrite` lists exactly these. If the DNS host has changed since, the
+	// response is 409 `dns-changed`. Names whose records can't be created are left out. If there
+	// are no others, the response is 409 `dns-conflict`, `zone-not-in-connection`, or
+	// `connection-invalid`. The domain is checked as soon as a record exists. The job's `result`
+	// has the numbers of records that were `created` or were already `present`, and a list of those
+	// that `failed`, each with `name`, `code`, and `detail`.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/domains/{domain}/dns/apply (the `ApplyDomainDNS` operationId).
+	ApplyDomainDNSWithResponse(ctx context.Context, domain DomainRef, params *ApplyDomainDNSParams, body ApplyDomainDNSJSONRequestBody, reqEditors ...RequestEditorFn) (*ApplyDomainDNSResponse, error)
 
 	// PlanDomainDNSWithBodyWithResponse Plan the DNS records of a domain
 	//
@@ -16160,6 +16573,154 @@ func (r DiagnoseDelegationResponse) ContentType() string {
 	return ""
 }
 
+// ApplyDelegationDNSResponse202Headers the declared response headers of an HTTP 202 response for ApplyDelegationDNS
+type ApplyDelegationDNSResponse202Headers struct {
+	Location string
+}
+
+// ApplyDelegationDNSResponse401Headers the declared response headers of an HTTP 401 response for ApplyDelegationDNS
+type ApplyDelegationDNSResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ApplyDelegationDNSResponse429Headers the declared response headers of an HTTP 429 response for ApplyDelegationDNS
+type ApplyDelegationDNSResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+// ApplyDelegationDNSResponse503Headers the declared response headers of an HTTP 503 response for ApplyDelegationDNS
+type ApplyDelegationDNSResponse503Headers struct {
+	RetryAfter *int
+}
+
+type ApplyDelegationDNSResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Job
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *ApplyDelegationDNSResponse202Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ApplyDelegationDNSResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ApplyDelegationDNSResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ApplyDelegationDNSResponse503Headers
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r ApplyDelegationDNSResponse) GetJSON202() *Job {
+	return r.JSON202
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ApplyDelegationDNSResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ApplyDelegationDNSResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ApplyDelegationDNSResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ApplyDelegationDNSResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ApplyDelegationDNSResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ApplyDelegationDNSResponse) GetApplicationproblemJSON413() *TooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ApplyDelegationDNSResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ApplyDelegationDNSResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ApplyDelegationDNSResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ApplyDelegationDNSResponse) GetApplicationproblemJSON500() *InternalError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ApplyDelegationDNSResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ApplyDelegationDNSResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ApplyDelegationDNSResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ApplyDelegationDNSResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ApplyDelegationDNSResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // PlanDelegationDNSResponse401Headers the declared response headers of an HTTP 401 response for PlanDelegationDNS
 type PlanDelegationDNSResponse401Headers struct {
 	WWWAuthenticate *string
@@ -18293,6 +18854,154 @@ func (r DiagnoseDomainResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r DiagnoseDomainResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ApplyDomainDNSResponse202Headers the declared response headers of an HTTP 202 response for ApplyDomainDNS
+type ApplyDomainDNSResponse202Headers struct {
+	Location string
+}
+
+// ApplyDomainDNSResponse401Headers the declared response headers of an HTTP 401 response for ApplyDomainDNS
+type ApplyDomainDNSResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ApplyDomainDNSResponse429Headers the declared response headers of an HTTP 429 response for ApplyDomainDNS
+type ApplyDomainDNSResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+// ApplyDomainDNSResponse503Headers the declared response headers of an HTTP 503 response for ApplyDomainDNS
+type ApplyDomainDNSResponse503Headers struct {
+	RetryAfter *int
+}
+
+type ApplyDomainDNSResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Job
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *ApplyDomainDNSResponse202Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ApplyDomainDNSResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ApplyDomainDNSResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ApplyDomainDNSResponse503Headers
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r ApplyDomainDNSResponse) GetJSON202() *Job {
+	return r.JSON202
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ApplyDomainDNSResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ApplyDomainDNSResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ApplyDomainDNSResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ApplyDomainDNSResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ApplyDomainDNSResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ApplyDomainDNSResponse) GetApplicationproblemJSON413() *TooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ApplyDomainDNSResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ApplyDomainDNSResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ApplyDomainDNSResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ApplyDomainDNSResponse) GetApplicationproblemJSON500() *InternalError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ApplyDomainDNSResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ApplyDomainDNSResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ApplyDomainDNSResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ApplyDomainDNSResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ApplyDomainDNSResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -24437,6 +25146,46 @@ func (c *ClientWithResponses) DiagnoseDelegationWithResponse(ctx context.Context
 	return ParseDiagnoseDelegationResponse(rsp)
 }
 
+// ApplyDelegationDNSWithBodyWithResponse Create the DNS record of a delegation
+//
+// Creates the record of the delegation at the DNS host of a connection, in a job: according to a
+// plan (`plan_id`), or through `connection_id`. Records that the name already has are replaced
+// only if `overwrite` lists exactly these. If the DNS host has changed since, the response is
+// 409 `dns-changed`. A record that can't be created is 409 `dns-conflict`,
+// `zone-not-in-connection`, or `connection-invalid`. What waits for the record is checked as soon as
+// it exists.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/delegations/{delegation}/dns/apply (the `ApplyDelegationDNS` operationId).
+func (c *ClientWithResponses) ApplyDelegationDNSWithBodyWithResponse(ctx context.Context, delegation DelegationRef, params *ApplyDelegationDNSParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApplyDelegationDNSResponse, error) {
+	rsp, err := c.ApplyDelegationDNSWithBody(ctx, delegation, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApplyDelegationDNSResponse(rsp)
+}
+
+// ApplyDelegationDNSWithResponse Create the DNS record of a delegation
+//
+// Creates the record of the delegation at the DNS host of a connection, in a job: according to a
+// plan (`plan_id`), or through `connection_id`. Records that the name already has are replaced
+// only if `overwrite` lists exactly these. If the DNS host has changed since, the response is
+// 409 `dns-changed`. A record that can't be created is 409 `dns-conflict`,
+// `zone-not-in-connection`, or `connection-invalid`. What waits for the record is checked as soon as
+// it exists.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/delegations/{delegation}/dns/apply (the `ApplyDelegationDNS` operationId).
+func (c *ClientWithResponses) ApplyDelegationDNSWithResponse(ctx context.Context, delegation DelegationRef, params *ApplyDelegationDNSParams, body ApplyDelegationDNSJSONRequestBody, reqEditors ...RequestEditorFn) (*ApplyDelegationDNSResponse, error) {
+	rsp, err := c.ApplyDelegationDNS(ctx, delegation, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApplyDelegationDNSResponse(rsp)
+}
+
 // PlanDelegationDNSWithBodyWithResponse Plan the DNS record of a delegation
 //
 // Looks up what the delegation's name has at the DNS host of the connection, and returns the
@@ -24849,6 +25598,50 @@ func (c *ClientWithResponses) DiagnoseDomainWithResponse(ctx context.Context, do
 		return nil, err
 	}
 	return ParseDiagnoseDomainResponse(rsp)
+}
+
+// ApplyDomainDNSWithBodyWithResponse Create the DNS records of a domain
+//
+// Creates the records of the domain's names at the DNS host of a connection, in a job: according
+// to a plan (`plan_id`), or through `connection_id`. Records that a name already has are
+// replaced only if `overwrite` lists exactly these. If the DNS host has changed since, the
+// response is 409 `dns-changed`. Names whose records can't be created are left out. If there
+// are no others, the response is 409 `dns-conflict`, `zone-not-in-connection`, or
+// `connection-invalid`. The domain is checked as soon as a record exists. The job's `result`
+// has the numbers of records that were `created` or were already `present`, and a list of those
+// that `failed`, each with `name`, `code`, and `detail`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/domains/{domain}/dns/apply (the `ApplyDomainDNS` operationId).
+func (c *ClientWithResponses) ApplyDomainDNSWithBodyWithResponse(ctx context.Context, domain DomainRef, params *ApplyDomainDNSParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApplyDomainDNSResponse, error) {
+	rsp, err := c.ApplyDomainDNSWithBody(ctx, domain, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApplyDomainDNSResponse(rsp)
+}
+
+// ApplyDomainDNSWithResponse Create the DNS records of a domain
+//
+// Creates the records of the domain's names at the DNS host of a connection, in a job: according
+// to a plan (`plan_id`), or through `connection_id`. Records that a name already has are
+// replaced only if `overwrite` lists exactly these. If the DNS host has changed since, the
+// response is 409 `dns-changed`. Names whose records can't be created are left out. If there
+// are no others, the response is 409 `dns-conflict`, `zone-not-in-connection`, or
+// `connection-invalid`. The domain is checked as soon as a record exists. The job's `result`
+// has the numbers of records that were `created` or were already `present`, and a list of those
+// that `failed`, each with `name`, `code`, and `detail`.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/domains/{domain}/dns/apply (the `ApplyDomainDNS` operationId).
+func (c *ClientWithResponses) ApplyDomainDNSWithResponse(ctx context.Context, domain DomainRef, params *ApplyDomainDNSParams, body ApplyDomainDNSJSONRequestBody, reqEditors ...RequestEditorFn) (*ApplyDomainDNSResponse, error) {
+	rsp, err := c.ApplyDomainDNS(ctx, domain, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApplyDomainDNSResponse(rsp)
 }
 
 // PlanDomainDNSWithBodyWithResponse Plan the DNS records of a domain
@@ -28081,6 +28874,166 @@ func ParseDiagnoseDelegationResponse(rsp *http.Response) (*DiagnoseDelegationRes
 	return response, nil
 }
 
+// ParseApplyDelegationDNSResponse parses an HTTP response from a ApplyDelegationDNSWithResponse call
+func ParseApplyDelegationDNSResponse(rsp *http.Response) (*ApplyDelegationDNSResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ApplyDelegationDNSResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Job
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 202:
+		var headers ApplyDelegationDNSResponse202Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers202 = &headers
+	case rsp.StatusCode == 401:
+		var headers ApplyDelegationDNSResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ApplyDelegationDNSResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ApplyDelegationDNSResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParsePlanDelegationDNSResponse parses an HTTP response from a PlanDelegationDNSWithResponse call
 func ParsePlanDelegationDNSResponse(rsp *http.Response) (*PlanDelegationDNSResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -30411,6 +31364,166 @@ func ParseDiagnoseDomainResponse(rsp *http.Response) (*DiagnoseDomainResponse, e
 		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers DiagnoseDomainResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseApplyDomainDNSResponse parses an HTTP response from a ApplyDomainDNSWithResponse call
+func ParseApplyDomainDNSResponse(rsp *http.Response) (*ApplyDomainDNSResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ApplyDomainDNSResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Job
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 202:
+		var headers ApplyDomainDNSResponse202Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers202 = &headers
+	case rsp.StatusCode == 401:
+		var headers ApplyDomainDNSResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ApplyDomainDNSResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ApplyDomainDNSResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {

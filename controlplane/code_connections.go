@@ -18,6 +18,9 @@ var connectionCodes = appearIn(InProblem, []Code{
 		Cause: "The names have other records at the DNS host than when the plan was made, or than " +
 			"overwrite lists.",
 		Fix: "Make a new plan, and apply it."},
+	{Code: "plan-or-connection", Title: "Plan or connection",
+		Cause: "The request has both plan_id and connection_id, or neither.",
+		Fix:   "Send plan_id to apply a plan, or connection_id to create what is possible."},
 	{Code: CodeDNSConflict, Title: "Other DNS records",
 		Cause: "The name of the record has other records at the DNS host, which are not replaced " +
 			"unless overwrite lists exactly these.",

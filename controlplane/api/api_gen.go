@@ -1303,6 +1303,22 @@ type ConditionStatus string
 // ConditionType Aspect: the delegation, the certificate, or its renewal.
 type ConditionType string
 
+// DNSApply What to create: a plan, or what a connection allows.
+type DNSApply struct {
+	// ConnectionId ID of a DNS connection of the organization.
+	//
+	// Example: con_01k9z5w7r8e4bs6v0q1d2m3n4p
+	ConnectionId *string `json:"connection_id,omitempty"`
+
+	// Overwrite The records to be replaced, with all that their name has at the DNS host.
+	Overwrite *[]DNSReplaced `json:"overwrite,omitempty"`
+
+	// PlanId The plan, which must still be right. Not allowed with `connection_id`.
+	//
+	// Example: con_01k9z5w7r8e4bs6v0q1d2m3n4p.k4b2ah5vw3ksdq7r5vyxcnd2myvznsqp
+	PlanId *string `json:"plan_id,omitempty"`
+}
+
 // DNSChange The change at a DNS host that creates one record.
 type DNSChange struct {
 	// Action `create` if the name has no records, `replace` if it has those in `before`, `none` if it has the record.
@@ -1463,6 +1479,11 @@ type DNSPlan struct {
 	//
 	// Example: con_01k9z5w7r8e4bs6v0q1d2m3n4p
 	ConnectionId string `json:"connection_id"`
+
+	// PlanId Identifies the plan for `apply`. Two plans with the same changes have the same ID.
+	//
+	// Example: con_01k9z5w7r8e4bs6v0q1d2m3n4p.k4b2ah5vw3ksdq7r5vyxcnd2myvznsqp
+	PlanId string `json:"plan_id"`
 }
 
 // DNSPlanConflict Why a record can't be created without more.
@@ -1510,6 +1531,24 @@ type DNSRecordSet struct {
 	// Values Values in presentation form, sorted.
 	//
 	// Example: ["k4b2ah5vw3ksdq7r5vyxcnd2myvznsqp.acme.example.net."]
+	Values []string `json:"values"`
+}
+
+// DNSReplaced The records of one name and type that are replaced.
+type DNSReplaced struct {
+	// Name Name of the records.
+	//
+	// Example: _acme-challenge.example.com
+	Name string `json:"name"`
+
+	// Type Type of the records.
+	//
+	// Example: TXT
+	Type string `json:"type"`
+
+	// Values Values in presentation form, as in the plan, in any order.
+	//
+	// Example: ["\"old\""]
 	Values []string `json:"values"`
 }
 
@@ -3696,6 +3735,18 @@ type UpdateDelegationParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// ApplyDelegationDNSParams defines parameters for ApplyDelegationDNS.
+type ApplyDelegationDNSParams struct {
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // PlanDelegationDNSParams defines parameters for PlanDelegationDNS.
 type PlanDelegationDNSParams struct {
 	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
@@ -3877,6 +3928,18 @@ type ListDomainCertificatesParams struct {
 
 	// Cursor `next_cursor` of the previous page. It is valid only for the same filters and order.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ApplyDomainDNSParams defines parameters for ApplyDomainDNS.
+type ApplyDomainDNSParams struct {
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // PlanDomainDNSParams defines parameters for PlanDomainDNS.
@@ -4308,6 +4371,9 @@ type CreateDelegationJSONRequestBody = DelegationCreate
 // UpdateDelegationJSONRequestBody defines body for UpdateDelegation for application/json ContentType.
 type UpdateDelegationJSONRequestBody = DelegationUpdate
 
+// ApplyDelegationDNSJSONRequestBody defines body for ApplyDelegationDNS for application/json ContentType.
+type ApplyDelegationDNSJSONRequestBody = DNSApply
+
 // PlanDelegationDNSJSONRequestBody defines body for PlanDelegationDNS for application/json ContentType.
 type PlanDelegationDNSJSONRequestBody = DNSPlanCreate
 
@@ -4325,6 +4391,9 @@ type BulkCreateDomainsJSONRequestBody = BulkDomains
 
 // UpdateDomainJSONRequestBody defines body for UpdateDomain for application/json ContentType.
 type UpdateDomainJSONRequestBody = DomainUpdate
+
+// ApplyDomainDNSJSONRequestBody defines body for ApplyDomainDNS for application/json ContentType.
+type ApplyDomainDNSJSONRequestBody = DNSApply
 
 // PlanDomainDNSJSONRequestBody defines body for PlanDomainDNS for application/json ContentType.
 type PlanDomainDNSJSONRequestBody = DNSPlanCreate
@@ -4477,6 +4546,9 @@ type ServerInterface interface {
 	// DiagnoseDelegation Diagnose a delegation's DNS
 	// (GET /api/delegations/{delegation}/diagnosis)
 	DiagnoseDelegation(w http.ResponseWriter, r *http.Request, delegation DelegationRef)
+	// ApplyDelegationDNS Create the DNS record of a delegation
+	// (POST /api/delegations/{delegation}/dns/apply)
+	ApplyDelegationDNS(w http.ResponseWriter, r *http.Request, delegation DelegationRef, params ApplyDelegationDNSParams)
 	// PlanDelegationDNS Plan the DNS record of a delegation
 	// (POST /api/delegations/{delegation}/dns/plan)
 	PlanDelegationDNS(w http.ResponseWriter, r *http.Request, delegation DelegationRef, params PlanDelegationDNSParams)
@@ -4528,6 +4600,9 @@ type ServerInterface interface {
 	// DiagnoseDomain Diagnose a domain's DNS
 	// (GET /api/domains/{domain}/diagnosis)
 	DiagnoseDomain(w http.ResponseWriter, r *http.Request, domain DomainRef)
+	// ApplyDomainDNS Create the DNS records of a domain
+	// (POST /api/domains/{domain}/dns/apply)
+	ApplyDomainDNS(w http.ResponseWriter, r *http.Request, domain DomainRef, params ApplyDomainDNSParams)
 	// PlanDomainDNS Plan the DNS records of a domain
 	// (POST /api/domains/{domain}/dns/plan)
 	PlanDomainDNS(w http.ResponseWriter, r *http.Request, domain DomainRef, params PlanDomainDNSParams)
@@ -5565,6 +5640,56 @@ func (siw *ServerInterfaceWrapper) DiagnoseDelegation(w http.ResponseWriter, r *
 	handler.ServeHTTP(w, r)
 }
 
+// ApplyDelegationDNS operation middleware
+func (siw *ServerInterfaceWrapper) ApplyDelegationDNS(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "delegation" -------------
+	var delegation DelegationRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "delegation", mux.Vars(r)["delegation"], &delegation, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "delegation", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ApplyDelegationDNSParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ApplyDelegationDNS(w, r, delegation, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // PlanDelegationDNS operation middleware
 func (siw *ServerInterfaceWrapper) PlanDelegationDNS(w http.ResponseWriter, r *http.Request) {
 
@@ -6470,6 +6595,56 @@ func (siw *ServerInterfaceWrapper) DiagnoseDomain(w http.ResponseWriter, r *http
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.DiagnoseDomain(w, r, domain)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ApplyDomainDNS operation middleware
+func (siw *ServerInterfaceWrapper) ApplyDomainDNS(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "domain" -------------
+	var domain DomainRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "domain", mux.Vars(r)["domain"], &domain, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "domain", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ApplyDomainDNSParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ApplyDomainDNS(w, r, domain, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -8823,6 +8998,8 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 
 	r.HandleFunc(options.BaseURL+"/api/delegations/{delegation}/dns/plan", wrapper.PlanDelegationDNS).Methods(http.MethodPost)
 
+	r.HandleFunc(options.BaseURL+"/api/delegations/{delegation}/dns/apply", wrapper.ApplyDelegationDNS).Methods(http.MethodPost)
+
 	r.HandleFunc(options.BaseURL+"/api/delegations/{delegation}/verify", wrapper.VerifyDelegation).Methods(http.MethodPost)
 
 	r.HandleFunc(options.BaseURL+"/api/delegations/{delegation}/diagnosis", wrapper.DiagnoseDelegation).Methods(http.MethodGet)
@@ -8840,6 +9017,8 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 	r.HandleFunc(options.BaseURL+"/api/domains/{domain}", wrapper.UpdateDomain).Methods(http.MethodPatch)
 
 	r.HandleFunc(options.BaseURL+"/api/domains/{domain}/dns/plan", wrapper.PlanDomainDNS).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/api/domains/{domain}/dns/apply", wrapper.ApplyDomainDNS).Methods(http.MethodPost)
 
 	r.HandleFunc(options.BaseURL+"/api/domains/{domain}/verify", wrapper.VerifyDomain).Methods(http.MethodPost)
 
@@ -11757,6 +11936,229 @@ type DiagnoseDelegation503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DiagnoseDelegation503ApplicationProblemPlusJSONResponse) VisitDiagnoseDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyDelegationDNSRequestObject struct {
+	Delegation DelegationRef `json:"delegation"`
+	Params     ApplyDelegationDNSParams
+	Body       *ApplyDelegationDNSJSONRequestBody
+}
+
+type ApplyDelegationDNSResponseObject interface {
+	VisitApplyDelegationDNSResponse(w http.ResponseWriter) error
+}
+
+type ApplyDelegationDNS202ResponseHeaders struct {
+	Location string
+}
+
+type ApplyDelegationDNS202JSONResponse struct {
+	Body    Job
+	Headers ApplyDelegationDNS202ResponseHeaders
+}
+
+func (response ApplyDelegationDNS202JSONResponse) VisitApplyDelegationDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyDelegationDNS400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyDelegationDNS400ApplicationProblemPlusJSONResponse) VisitApplyDelegationDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyDelegationDNS401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyDelegationDNS401ApplicationProblemPlusJSONResponse) VisitApplyDelegationDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyDelegationDNS403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyDelegationDNS403ApplicationProblemPlusJSONResponse) VisitApplyDelegationDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyDelegationDNS404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyDelegationDNS404ApplicationProblemPlusJSONResponse) VisitApplyDelegationDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyDelegationDNS409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyDelegationDNS409ApplicationProblemPlusJSONResponse) VisitApplyDelegationDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyDelegationDNS413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyDelegationDNS413ApplicationProblemPlusJSONResponse) VisitApplyDelegationDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyDelegationDNS415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyDelegationDNS415ApplicationProblemPlusJSONResponse) VisitApplyDelegationDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyDelegationDNS422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyDelegationDNS422ApplicationProblemPlusJSONResponse) VisitApplyDelegationDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyDelegationDNS429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyDelegationDNS429ApplicationProblemPlusJSONResponse) VisitApplyDelegationDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyDelegationDNS500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyDelegationDNS500ApplicationProblemPlusJSONResponse) VisitApplyDelegationDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyDelegationDNS503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyDelegationDNS503ApplicationProblemPlusJSONResponse) VisitApplyDelegationDNSResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -14807,6 +15209,229 @@ type DiagnoseDomain503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DiagnoseDomain503ApplicationProblemPlusJSONResponse) VisitDiagnoseDomainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyDomainDNSRequestObject struct {
+	Domain DomainRef `json:"domain"`
+	Params ApplyDomainDNSParams
+	Body   *ApplyDomainDNSJSONRequestBody
+}
+
+type ApplyDomainDNSResponseObject interface {
+	VisitApplyDomainDNSResponse(w http.ResponseWriter) error
+}
+
+type ApplyDomainDNS202ResponseHeaders struct {
+	Location string
+}
+
+type ApplyDomainDNS202JSONResponse struct {
+	Body    Job
+	Headers ApplyDomainDNS202ResponseHeaders
+}
+
+func (response ApplyDomainDNS202JSONResponse) VisitApplyDomainDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyDomainDNS400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyDomainDNS400ApplicationProblemPlusJSONResponse) VisitApplyDomainDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyDomainDNS401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyDomainDNS401ApplicationProblemPlusJSONResponse) VisitApplyDomainDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyDomainDNS403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyDomainDNS403ApplicationProblemPlusJSONResponse) VisitApplyDomainDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyDomainDNS404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyDomainDNS404ApplicationProblemPlusJSONResponse) VisitApplyDomainDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyDomainDNS409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyDomainDNS409ApplicationProblemPlusJSONResponse) VisitApplyDomainDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyDomainDNS413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyDomainDNS413ApplicationProblemPlusJSONResponse) VisitApplyDomainDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyDomainDNS415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyDomainDNS415ApplicationProblemPlusJSONResponse) VisitApplyDomainDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyDomainDNS422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyDomainDNS422ApplicationProblemPlusJSONResponse) VisitApplyDomainDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyDomainDNS429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyDomainDNS429ApplicationProblemPlusJSONResponse) VisitApplyDomainDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyDomainDNS500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyDomainDNS500ApplicationProblemPlusJSONResponse) VisitApplyDomainDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyDomainDNS503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyDomainDNS503ApplicationProblemPlusJSONResponse) VisitApplyDomainDNSResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -22935,6 +23560,9 @@ type StrictServerInterface interface {
 	// DiagnoseDelegation Diagnose a delegation's DNS
 	// (GET /api/delegations/{delegation}/diagnosis)
 	DiagnoseDelegation(ctx context.Context, request DiagnoseDelegationRequestObject) (DiagnoseDelegationResponseObject, error)
+	// ApplyDelegationDNS Create the DNS record of a delegation
+	// (POST /api/delegations/{delegation}/dns/apply)
+	ApplyDelegationDNS(ctx context.Context, request ApplyDelegationDNSRequestObject) (ApplyDelegationDNSResponseObject, error)
 	// PlanDelegationDNS Plan the DNS record of a delegation
 	// (POST /api/delegations/{delegation}/dns/plan)
 	PlanDelegationDNS(ctx context.Context, request PlanDelegationDNSRequestObject) (PlanDelegationDNSResponseObject, error)
@@ -22986,6 +23614,9 @@ type StrictServerInterface interface {
 	// DiagnoseDomain Diagnose a domain's DNS
 	// (GET /api/domains/{domain}/diagnosis)
 	DiagnoseDomain(ctx context.Context, request DiagnoseDomainRequestObject) (DiagnoseDomainResponseObject, error)
+	// ApplyDomainDNS Create the DNS records of a domain
+	// (POST /api/domains/{domain}/dns/apply)
+	ApplyDomainDNS(ctx context.Context, request ApplyDomainDNSRequestObject) (ApplyDomainDNSResponseObject, error)
 	// PlanDomainDNS Plan the DNS records of a domain
 	// (POST /api/domains/{domain}/dns/plan)
 	PlanDomainDNS(ctx context.Context, request PlanDomainDNSRequestObject) (PlanDomainDNSResponseObject, error)
@@ -23605,6 +24236,40 @@ func (sh *strictHandler) DiagnoseDelegation(w http.ResponseWriter, r *http.Reque
 	}
 }
 
+// ApplyDelegationDNS operation middleware
+func (sh *strictHandler) ApplyDelegationDNS(w http.ResponseWriter, r *http.Request, delegation DelegationRef, params ApplyDelegationDNSParams) {
+	var request ApplyDelegationDNSRequestObject
+
+	request.Delegation = delegation
+	request.Params = params
+
+	var body ApplyDelegationDNSJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ApplyDelegationDNS(ctx, request.(ApplyDelegationDNSRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ApplyDelegationDNS")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ApplyDelegationDNSResponseObject); ok {
+		if err := validResponse.VisitApplyDelegationDNSResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // PlanDelegationDNS operation middleware
 func (sh *strictHandler) PlanDelegationDNS(w http.ResponseWriter, r *http.Request, delegation DelegationRef, params PlanDelegationDNSParams) {
 	var request PlanDelegationDNSRequestObject
@@ -24097,6 +24762,40 @@ func (sh *strictHandler) DiagnoseDomain(w http.ResponseWriter, r *http.Request, 
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(DiagnoseDomainResponseObject); ok {
 		if err := validResponse.VisitDiagnoseDomainResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ApplyDomainDNS operation middleware
+func (sh *strictHandler) ApplyDomainDNS(w http.ResponseWriter, r *http.Request, domain DomainRef, params ApplyDomainDNSParams) {
+	var request ApplyDomainDNSRequestObject
+
+	request.Domain = domain
+	request.Params = params
+
+	var body ApplyDomainDNSJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ApplyDomainDNS(ctx, request.(ApplyDomainDNSRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ApplyDomainDNS")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ApplyDomainDNSResponseObject); ok {
+		if err := validResponse.VisitApplyDomainDNSResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -25543,7 +26242,7 @@ func (sh *strictHandler) Readyz(w http.ResponseWriter, r *http.Request, params R
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
 	"7P3bdhu3tieMvwr+7B4j9u4iTR1jS2NdKLKTKPFpW8rK6rWYvwqsAkVYRYApgJKZfP5GX/UD9EP0fo/9",
-	"KPtJvoE5ARSqiOJBkmUn0bpYschi4TQxz/M3f+9kcjKVggmtOge/d6a0pBOmWQl/HbNS8xHPqGYnz80H",
+	"KPtJvoE5ARSqiOJBkmUn0brIsshi4TQxz/M3f+9kcjKVggmtOge/d6a0pBOmWQl/HbNS8xHPqGYnz80H",
 	"OVNZyaeaS9E56Jw8J3JEKMmqx3qdpMM+0Mm0YJ2DTlbq8/7W5bPf9q6/Lp+y3aHav+r/upVvT3bE7rST",
 	"dLh5zZTqcSfpCDqB31Qv6ySdkv064yXLOwe6nLGko7Ixm1AzlQn98JKJCz3uHGz1t3eTzoQL/0HS0fOp",
 	"eZvSJRcXnY8fk86xFIJlZurL1vL89SnJ/JON5Uix+XL8u+54NbNSyXJxHalgH/R5Bt+mZkl6zMi0ZFdc",
@@ -25556,511 +26255,522 @@ var swaggerSpec = []string{
 	"98i3siTbu2QsZ6VKKi5jhiTXXI+rjy7ZHLbff6DlJROGHGeKlQNRMj0r4QgMkyqVrraXXlAuEnxfbWff",
 	"sWlB5yw/IEgm5v2UCHZN0nd4gN2TPO0NxJGAkyMTpscyT4gh6IQMZT5PzAxwKm4Gu9vbJOXBMJds3i3Z",
 	"TLE87ZGfx7xg1SwHAtZqjlcYArgombI7EZLHbv9Z/Z1cdN3TqV3ZO6bLefdopFlp5vzO/lzh15TsffhA",
-	"lKZ6Zgm5ZO9R9igyZCNZ4qxgOkrTUrOcPNrt9xOy299KyO7Wjvm/vWQgdrefJYSSCVfK3BOVySkzryRc",
-	"oNgwG/M4IbRkQCNKG7pNyJBldKbgM7iD11TZ22SJumIiT1l/59nXT1l3t5/vdXd38rw7zJ7tdPefPtul",
-	"e1+Pnu1s77pbMGY0Z2V1DRp3p3YdplRrVppf/f//9f/r/r+//L6VbO/tffzvnRhTORm9ojobL96Qd3DS",
-	"ZHdrm3CUoXJo9pKMqxURxUXG8Aa9OKMXvdbpjro4TAsD3Nvajk/utRTMT7Dt1eahm71fXHFNVyhEcOT2",
-	"sboU4GJzcVa9626Fww9yuEwev5fD+tzfy+HGc38vh3c76R8Zm54ZvqIiUu2SsWlKzP8jwzMs8CuFfMhK",
-	"IZQ8lcAZGoZyJS9Z3qax4a9rZMLEbNI5+FfHjNT5JTbNl0YyLs7wFf3AJ7MJEbPJkJVmn/GGKDJlJSqa",
-	"LbMAUVubRM5GdFbozsFePzH7aF5sNMg+bCL+VW0hF5pdsBIm94qZ0Vs1Gby6E3joKwWbiOx8zHhJvuP6",
-	"+9mQFPKiqeHITMuM6jgh4OvulhZATmXmr4V1vDEaOvJ/K/7/BrLsgPgranmTXS7KzvmUhWQyZKBKG5YP",
-	"UslYAQORS6aAgWdyJjTYATPBf50xwZTywrimIjX5eC4na1ylBgmUfrktu7a/xp6dMqVWWHMKH6kfrmJq",
-	"48tvX3S3hw6Xf9n04b7WJ6/l5caTh9fc7dR/pjGe8L0s8rpiMxOaF6H8tLp1QqgmE6m0tT25IvmsBMlg",
-	"1KTrsSwYUSyTIlcJcTplur2njIKFal4o+tJkcaicj0bGkB2VcoJXAaQ0OTM6UMlAB6agmIFlwHJUI0NV",
-	"ya2jjZVd0wYnC7SPR//a6j775f/511Z375d/9c0/9/uPVVwP+ZkNx1JeLqOFa3ykTg3X482pwb7oLunh",
-	"o3mX1UXNz7+hudWuzV+ZFJoJ+CedTguewTE/sbbQ/3ivJJh11ej/vTT8vPPfnlS+qSf4rXryFn+FgzYl",
-	"UjGS5YTlzjbrddDtMyp4dq8zcWNavVwQ9oErbRRiJM3EELhihoGjWZC6B855nsK028zddmnQapT2yOuI",
-	"Om4GeXHFhH7xYYpEcH/7Y26gWbsg6UuqdBfm0T15DkawLHJmWAIVsKRCXsBcv5XlkOc5E/c9UW+FloYn",
-	"FTS7NMatNYm0f4Arwy10yTMjY7VExcz6T6y9FwpS/AHNxsZukqV5Jb8QLO9y4ZQ9MNQyOWGWh1Froyqu",
-	"GezJiTDMhhYvyhJ9gfe1L25gwszIzqNYyAtjFnmrPrXkaIgaDVKuzapmaPGic8HYWZYcX0v9rZyJeydF",
-	"WV5QwX9D6WMMPCFR5OBthbm9LUEYcfPMt5QX939hlhigDCQb3CdnayIXOZPyJS0v2H3PdSjzOVCEGdxe",
-	"5i3yin/jZvWKirkVEepeJyclmVAxd5xSHYK7a06sV0/zCYN9DF0tQLopPHdOdWpEMNrhMPV3VLMWG+kM",
-	"WLJhAIb7muus6vJ70Alpb9A5LP/WP9R/24o5+EJrwQ3ZfSsLns3jIyObeZSXdKS7nOlRd6z1lE55t6Sa",
-	"wbddu47HK6b169+2+v3D67/t91fNrNq2xUmdoj7Xi72jMurMa34SdKbHsuS/3f898+zcer+MZnkp5LVI",
-	"CENRCfzamtrOnHSmBtxP+1yDUH7++efu0UyPjd4J4a1Fr9O3x2T/670++c//2Okt3Wm7SVeUF3RY3Ov9",
-	"PiJObyRTWgLjn1UzsfepeUfuiiympcyYUve95hPr9ryixYypQ5KC3FMpKbjSziPNCrMImKaaTaey1Cx/",
-	"xXJOz2Atn4cDGyGbhqOZUYxw+Oh2Gw7oKNOxaKJ5E95E62mgPiw6LeWUlZqjxs/zZQ4Yo894L/phFW6c",
-	"K80mCUZGaKk3tHQbdyLp8OniJI4LzoQmNM9LppSbkGHFh4QOlfmOC8KMAtrgzdv9nV6/t7W103sWG0zb",
-	"Q21s2HzK3CDU7Cm80/rYzDaYV1lzHJcfd7pVptm/8NvEbHH1KCoDZh5Hs5zrF0KX85ixYORPJsvcz2k6",
-	"ZSLvQtQXNOvmQeIBR16F2ge4lYw4vGJlw6dqI4WzaU41y2NbRh2RLaNrpETztOMWNEe1ixZvg6miyRqd",
-	"JPwSzxkUpdo8f+/QmZbnJRPsunMwooViH5OOmBWWkeJ7F7YZnQI3mk4Yelk1H/OadaaTlczs8jmNaR18",
-	"4mkQCLtJ19v73a2t7vb2Wf/ZwU7/oN//ZyfpGNPZvK1jjq9r9KDYEeZMU16ozfbh21mJthD+2Exn5QKN",
-	"kNTz8+V8xennG/kjF9Zkh1p9oVuGw1D3IjdaOnUmQOsUcDMNA4ycFLvSGy6lMriWjQ12JTjEwBYzZtkh",
-	"YZOpnhM+MsYPPJDzvD6dkv260XQabIwbnhDQreMHieM59ZMIScBfP8cVKkKsrXk5f3zJVeS2HEGswmyN",
-	"ORLOvIyIssecatrGHO0vuaqiH5pN1EqGVzFwL1Y6tCwp/D2m6nxiOU990J/HDG6V8wrAMkayKOQ1XLFm",
-	"XkDSCVKD4qI+beQNmR/Aew+JubBEWpcMVdqvMSDX+Q/lyXvJX70/mr/m/Q+vTvvzV/yHZ73pP7Yn7Xe+",
-	"hVxgp4P116cfO+lvZsWly2xREE5ajOqazyFWJViQ2lI/40zmke0+1WbuxHzptseH1+v7IOiEdfl09Yod",
-	"FUcc6bMJFd2S0RwG1exDgzUcCXLy1ms1Vs9z2TqQvtNba3zkXoabF8WbUefgX8tpFbe38/GXmMqJL7Ok",
-	"wkd2e9AMqs/EMF1QoCNcymraqE5XYYKt/toX6lvzU3SJfYRw4gn+aqu/eL1wGudaaho5htc+tskb0wpz",
-	"iCQmPIAtYJip8OZB7cy2gmBmfzGYmXRG/EMspHJNtCQj/oHwBg2cMkhm2fTMucjZh9jG5+yDmXzgR04w",
-	"TcQsk2rSrw0fXULBReTqvOSCuTcfn/69/tYtSzDGKPjh9M3r2iDbresJBsW4xsLZQS4jhn5YFRFoz2Nb",
-	"2CjMpGlnvNrTPDjWaZ6zPCG0MNd2ji5/6x8wX4e3wRkEVhrCpIwhCdJsZETyaqsAj9Fuud0EP+ek0kuA",
-	"m3lOg1Tmr1/jAiznqku0PlCjmzzB/sqQL83ziCyt3lr/4U9T85u9ft95z9e++jjkMWxr/fLv2WQCxwua",
-	"rKApfezcVuzIckGjMHI3nBWXBI46ajo7IljCfYC0ws3wNLz77GnsSrSoKWAOggic+tBE4m4m5PpWos3f",
-	"l7U2fkH2RlQZS+NL1pk7ijG6aeMiNXnp4qLd1VkygLuE0b2MZ5hEdJK1rm1FL8dHR99ykUeTO0Jecnx0",
-	"ZK11FebeEmpUOtBYjo/MxeBKzRiGUqpcefLo3bfH5On+3rOE2H99/Thi3ud5jFpx0CBdBMfEWdU26V8h",
-	"1+zBnPt2RoNOwbRiIivnU92T5cWgY/bD00+LC6UiEFpwGue31nw+fn306oUNhqUjORPGkEjJVHKhgc2I",
-	"nFz7p91e0tLpr9dcj+VM2/c0kvsp7bmlCabXkaSwSTGCq58qyajALYqr5RltkV72Lh4fuSuaSTHiF7OS",
-	"5aBs1BcQbH5MmsW12lRepi7DMZxpmMicZpR2RxB+VWmCfxZSXs6m3RFEwlLyyP4eiQdvWcBUtJSPQRCm",
-	"JVOyuGJldyYg+Gn2NyWPrIf98cKRuHGjdvuHKVzmxVW9sN+gv7ahOQf3DCneiE5FGrQL0xVShGdWDR1V",
-	"1V58oJkmSrMpvnfEPzBl6y8w7bs+kRzCxOb736RgB2SjixWblL0QcdvOrDIJdRaIOU9pyYTPR/A3Zjot",
-	"5s07U3GnZVrUavUT8m68DlDXQc1yy1CjVdUlaLChxpZsxmnkULHyKn51qYYiIBeZPghMEOv/N3Pa3tsL",
-	"896JYlNaGqlAhnOSHhIb8AYr2oufkXWE4Wtat7F5+tNL7lhT/OTdcs4hjW+ZAHRP2imsNGTc8+k64heI",
-	"oy0KCl+Gm5mAkLN/1reTGNbQOO+27djo3NVsMqExT/npWJaaBJ9VpVORq3u2KK2D4/MCu5jbJJDjI+UF",
-	"d2+loywzOoaTLV6BD+5NcNWd0Ky2PwEZXy01IPYFQgl4KPK0qPoSFOQtes+svMhruojjGUZHuWTziM57",
-	"PyJvDSd5qJfflY8c2NcSH6zZllhd1eau6xEXF6ycllzoczWm23v7EdL+/qi7vbfvtvb5i3dmbw11lRlV",
-	"jIzZB5qzjE9oUZ/Os9HT/bz/dOvp093s63x/7xndHjFK+9neHs37W3t0ZzjaHW0Nt4f94dPt7Szf2sv3",
-	"s629YX/U79P+09iEx1SdX8ZKkkKVaVryK0NGlwxCmFhcQoxeh8mb5vNm4alVXsHQnhY0M/xLDUTJJtKw",
-	"u50+yelcBaEh+9gExJ+x0cfMUlzwUgzkKyMfeTZmV6w0E8IE6oGIanMrXO83LpVdFKQgLCMRTzmZSOFL",
-	"+Myo5lHIQGkb/cXXsREuWRUVWWb8/cjmEOK2vhgVv9vKX+lqFgmhihx1CzpkRd3KX8nKhdTnNJ5QABmN",
-	"84Ub/XW3v93d7psbvf3sYO/Z+jfajFUFABf8wqVPvQcnIddzY19zmd8hU5Ewnjov2RVX0QgtOPCbj6V1",
-	"foO3hONFAd2c5WQkyx45Qo4AZqbPvcQffaXC2keOKWiMlgU3z+OATa+dXxQXen+3E9MXpqUc8SImU45f",
-	"vSD228qbbHRxe7/BNdHwCHSUkeAFRzm3Ugt1TOJ8OF/zurraSMdcdDU1u5+2WBK+3/ByrzHfK4kJHOcl",
-	"oyp2/j+P524mNjcp3Dwd1gYFuzabslKxfN1dg1dEBerPjn8eH7mhapvUOoVNrsXKGSpW8pgn/+Vqcdff",
-	"pVvD7Wwn32V7o/3+11tPt5/t0N3hXraff82ejp71t7bXC3JWCoBjiH5inm0nqOa5SxAw2xq7CflcVNxX",
-	"IjXCI2onFiOi+kWoaUwrVMFVwdTg5qh7CaOGaupDHPU2cdRgJ98B+Wzo938HtFV5kh3RJc4/h4qedMwy",
-	"phjVyaViecso4J0fCWcQ8PlakWF00m/AUYWl4U1Txn4M6qglTY6OnWxWlkzo2i8WFPxIgX54QHZx0ZNw",
-	"GedxXz5VU1v2Rytnvla1EnBMTfwA4TUaWrPNtK/JhslNaAN/5TENSC6zmdGm0RP99dP+14+TmmsRUk3a",
-	"bOrffSwc3gw6ANiqJUHfemVBNxT/qoCschtVkbCD3X4VqZyV4oAzPToAmBt1YFZ9ABGwAxcZ8NAIZcBF",
-	"grSkG/kcz81A3WxMi4KJC9ar+3peH716QfY/XO5c7f26Lb6+3tVPy63ps0n//f5452JvtJ3vKtozr+jl",
-	"2RWlqnvFSj6aw88/lXcSY2iV1x1/VIGqoHcuOrxha+e2pG5lghrwQHi4R15L8LxRoa6xaAC0TcxQsnVB",
-	"d6hRT5hS9ILdIPnitbR7QjVZcrRkznR0g5YaSRj7srgKEAFDry24yfhkKktNhUYbtEphhbQtMPkcZzLX",
-	"Dc1lFGuYuQBvpkM50wGMBh7FZG1RayZ6iterkWARybBAaWMOeCUtgJikMy0nVPPMUsUdmlCtTt83da9o",
-	"zeV7R75ecoQn5VxjNH7tXv/j+ZtXRyevv2Avb9z6CNKjGrYPpEPZWoqbpln40iuoy8Br5ZIojHAyNGCk",
-	"eifp2FBSJIGiLWf7CMQoFlBWDC5Z9FXIEsQrpOpa68HO4fnr03fmqnYa2hN+9A5/8EaclTS7XDvh2+dy",
-	"eGXdsayYrvD89ekxZBfHVVLMPDaEjRhnY0PemAMKnF6B5Y9O5PWzwlP8sQ8hAgeyFXTWIZ2Q1CphqbWV",
-	"zfdIhob20NBJE5IaC7/+TDihes5MZbmAiSRY9Ly9f2hpzog5OzPKKWtkekciQ+Ei189KaYywwCLbE5i8",
-	"Eu23YR2lInbNfpOx1Kx/mlNfMsjSlzbIFkbwmUg+qbeRuttGuxVO3uIFzTKmMI/I025SCzJU5fyqNcHm",
-	"vsMAbtjlHqZaaUx4IfOFfL+ZKjd1ES/3Rd8U5jCu8Wlwyq2n8OmFXLw79QLBfIzeuK76CbwR7Ci8BNZO",
-	"Dyo30Of/6aa8LIlRlmTKpLmGtfHflnxCyznyI7SVlsvXFTyquoKVcoc/Pm/LU/55PMdKLnjM15vJy7Tm",
-	"HeVqMX4azJrkPLfqrppKATqJ2be10lnXCVDUFudCFbZQaRMSuTPuEPMaOudfI5GzfgILd61B7DW20yi3",
-	"CBa8kgnbFMrNHD9HAUtpzfoMWPU6xxY8fZe3pAZU2l+Bb3JjIovrdfaEw41YeR4r3a3+yfvxttYl9oO/",
-	"9Tb+1hjrXVK6UhOiByS1pQleB/faPbq0rDugIjajbXjcrykrJ1yTa6vbzsE/MJJlQtJahh7y8QafDtVy",
-	"ABSyUwErzP84qpkvXpZF26IcZdtbO/vpAaE1aQEu2Xwu6IRnBJla4DZBFBV86Oz05LsKPeqbk9cAbvuj",
-	"WcLz16fh9O1Yq+f6E4y3IWNEw8xm9QZqF/kWnTI1nw+4CZSmczITHqwHOFQ4ztafgK9+bLkM9ZVsss8h",
-	"leNtgIJlT0qLvPGSzc9pcSFLrseTWpigM57QrOvDbA3O637ixjGk5nKdHFHVX+D+2tvajpKZmclqS7A2",
-	"TpU5BH7hxv7v7a2Ua2ZMxbKS6SgsQ8l0c1yjmw2pYvu7DaNh++/vs8nf+y//8br4nzs/FPnx1m///Pn1",
-	"/J//+Hftvzs7+vDq/au/1ecJ6KQr5mnpK1IdpbTNdCmbNf7TRQJNnCSYzoYFzwjCGDFrTAKS4hRJjUxl",
-	"E49AqK3Qxj7Y26mvY2cNPcKYyCpuhSvEvePZ2KcVZlSQIXP2YEKGc1uYapiJJhOqF7IkQ3s9zIzcDNBt",
-	"wam7fuGM5wSenGtU5ragRQ6+Laho8byghW5Bu0tfsVDK2cW4xlVtEnqlsTf4JPLiZV4yldSzXwTC4gNq",
-	"Jjrp5UwrXhWCVoN/pSCZW5ExvWI+f3xtlQodeBF1KrOIcqo9uVs1krgzKr7SAf14h4lRSzaZlTkUj6IX",
-	"n5td/fn9OBya+bK18RN/wuGuLaG3ECBw0bp1HoHV29nQuVss5jOb0wrwgObGLybULwspjamy8Ryfq69r",
-	"Wt8B2SJn/ziLxp0uuchjPlw7nUUvbm0kmwRprxfQt5YIOowpJIckFbL7m/Pi1k/ceYXN1x4Axgx0SNKc",
-	"Cc4iCmxTS+U1v7+bNjiAu9b5iK+Kytd78bIuTYKvH5ysNvuOPMmNe+G4rzn1oADUTXHZlbiJ9Y/+cQkg",
-	"h3A5YpX1a3CKZg8Wj74RQJJtyD82hrdtZy8tu1adyrLyB4c8ABcMQoYApxPGZBY3bV26Vbci3NXoJ9FR",
-	"IA4eex9GHhff+HesoIFWCMyYOphNMJLlJCEKMLMaKs3l7nCbjveurncuVf7r1+Xe1fxDJvLtyfzqN6F+",
-	"nWJmRFC619ukJiR+Z6ynxi6i5cz/GY2oHCGLu/WhmrcspEffLDADgy1ZRNy5hEpp02Rd07l0VBRWEQLb",
-	"FlRVd75Gj92U68Ferzo8mEp0nVUvoMh5wW20eV6alhdMu0x18GYggZrFAM4plvwaWViwqkYXEpS4xhAx",
-	"VB5MuRCAByDyEGJaiowlZCyvoZgAoChd1TPAotq6gma5zEyxDVA6/HKP4YeLcB02V5grMiwRkw39ZK7m",
-	"MwrZ8XnLaVYmPdSKx3EvVyY++ExdtUbqQ/VwTHSp1jnIIjfmGhgQIaBJv0eOwrjfAoKwkhPmX3nBtMKa",
-	"Mj1mijWY5IrSoY2K5JYr8W0NufLi4iZRwxvkid13EK6qnuWi4sbkiFzzIs9omePtr2+OSwMdUlXpeGtD",
-	"j6yZNGUGAF83PNqoleCKGIaQzwqWYyJYhDrB6+jh7xW5ZkWRQPkloRhal9dVMO4TbTuyyvZIAUd/qAqS",
-	"p8JyFst747ED1FpWSpigKR08b0OfbP0fnmqbef6lxRWtSmM3wu+2W2BipcvifWySYY0DNvjyhqHGhoBq",
-	"sbyD2+QlVS2r+QbYXQDiW1AuDL1rkjr0VfXkd/P1x7Qle21iGyzdEQrBHzAj+ER4vbRe7azJcSFn+aig",
-	"JUuIYjrIGpajZoaswzxATSup0OKnpfwwJ3I06t1ttu6ZnwzghGAekY094iR6m2WLfjaIgDWIhhWKAQJK",
-	"3SD6MrNJFwxtKHR3J33rwvWAy9wsmyHgP1qSaQwrMK4xHIW1CGZPjJqfUcUsucsyEGW6pLwwm5lLUFjJ",
-	"T4IjymDptY0keN5pHV8pkv5bL12mVyz4PW5qJ/qNWJWHUG3ZPeUhVJbdQxLCrZIQmhpQ3INp7I8QO4eS",
-	"bKa0nLDS5RHf3IF1O/8VcPLIrNGgrw10SARY3zZQUFUQLerpNxTCt/GwhT5udK/9stbF9V4ruxXrnHL8",
-	"Ojc8lspsFi0wyLQSLm6tK1/hkpu9B3NjM49QRF+/rWvo3Wr8mtB/a5v2GLkHi6jtklmIFGwjX41fyWY/",
-	"gCP8+EttKac6CtaSzoRV79MDgHk2f5AxzSHKBflFc6Z7JLVcHJ7TEfWp0t96A5GiYp4eQIaQDdkckhTM",
-	"ipQoMNzGc9s30EHhu5lAZMKO1kk6+K54Go5f3u1zcAInxiY5OHXa/nRmazQxhtMLIRVX8es0QoTBQJ/2",
-	"aptRMp26BJm6bIUNtcQl46v8kXZGXHA1ZncJdHF7C+4QEpBXVVqttuxyoc7HMsYg30xZSbUsQ1+9yxPA",
-	"BAiVIAJyJi8E/625QZW9tI57hF3xnImMxb3sVcWkIkM25v5kgR7W5qhYAteqST1Yufdi5T4YnfdQwniX",
-	"IHCb+xWgTWkLY+WQWiuLK6aqOlhaFPOqs3oGHQP9jUeAKvLId0gVINeuWBcfTB9/Qr/tuiVllWPaFmfe",
-	"AkAy7jO4Edhd4irWPKN3p5N0am5Qz4CjCqSH0F/mA7DhxQkV9KIOlhfF6LVKzXlLpbhrqCJaYbWCSAXc",
-	"92hk/d8agLfX19e9tgTC1eC9My3PAZ9heSkvlpyHAA4ApwEYglQRJaUgdCGawhUB5s9dSBUhOWycwyFZ",
-	"eQw3i4QTuNcXDfqw7c7S2uP6VOEXZq7h/Vwf2BdhMwyvMLc5UlVWxzRceQeD2UVzas7iKCV3jU8VTmNj",
-	"iDLtKmtjcCoNpLIGKm0NCqRHfoaoPLfdSK9ZmUQgXbhRlKAZL77WQvRzrSxKSqxZQAzTbHVrAl+3rqIq",
-	"rZ6pxbBq0gDIE3lYcb4eFpLHjYmla36mclhVnk/ZJE4UajadFpzl5Pj0XSUtLtkcASsumGCoxICWUZtU",
-	"1/zvmxffnbwmxy/enZ18e3J8dPaCvHvx7z+9OD2Db//rf/3f9ZqxhFkim7ofAs9nu2W6TveCuktzqWeG",
-	"FoFXxqlHqfmkUvN4iTZf4tJu/N1x3uMYyA0vmVphAEbuqv3h0jv66dSRFXkLdwK4CoLqfEpLHYWZ827l",
-	"JsMJOJjP+gx8Dt4FYvOKQItUzh0Rly43QOdEhWDVD17iUy5DA2XzcmLAWHaDa+MP7z1dw0P9JUH4RMha",
-	"nGWjZIzV0JuAAQqp2FvIr7li6PYh7IqV87DC3NWYBFIv2LecTZkwl1sckNRFetKEpE2l0HzmKABA+ZG9",
-	"mn9aTEH8JxuxsjQ68JhykSIIf0bTG+F11t61FvCs/w0ppdQBGpgcjQyBO6cpvFEFnYAAQQ0rsXrkxP/M",
-	"Z4TD7yG7qrmDY688wq/x1cgNm9AsAcoIINZV29WFX3WF1F0YqWlXdk5O331H3pk1/WNrrRSXdcBObwdo",
-	"Ktj18ktqtYh6YtAnhOJcD3cA2PIC4MAaMEOuZWElZvBHN4IfOg+cAsumixM9tQ9/5myfpOM4xPoWDC2U",
-	"JJm8Mrcv/bce6AprgBSGmURNaAIPT9TYyppGVVeQappxsIxk0fhtytwaUqpTKkMg1SafskirgX1as/28",
-	"VIzip0btmgWrq6YyBXdxQYJumCYVdrPaOHnBhhoQhqE9yoGFPKAnOob7STwSMwEAm9B6/4IrDeqQzUi0",
-	"GYcgMF3OYUUuB4QSxbSPPKopK0CQy5FXdsFu8/mYj9KaayN97GqXxnR1niY5WpAnQc6u07dxYMzu1qoa",
-	"GvVw76Xw7S1qHmBDqYqkulAYLcD3pBXHT80sQJDaKLt/v2UnynwXTtNeaV41moPigeMjRXJJHsF0uyXL",
-	"ZyKnQqePMSPU4v9BKFehEgM+FGNY1PTShueo6SlKGr6kpaWnq4pNV3mWbH12DJT0D+FoWnP+d+t3anTX",
-	"CP1PSdUmsdFtI1DIGt/CRixzXAWnvr+7jgOpzT3w9sfj0/+21SfHp9C34u2LVzaawj7QTGM6fLhXNg6n",
-	"ekD7k5nShGYZm/puJAlARFA9K613hX3QTBjGrg7Iu9Oj09Oj7tvTU/jqzfHpW3hHV2k6LRhcCt/JkfyM",
-	"Xt3j03dgYbT3raiCLmYZOdOsnHBheIDX4W/o1Qj3eW9vZ38dO3nRhl2GjPyJbFryWmpiu9zggXobhjxK",
-	"7ey65otupkrDwl0IxJyr1U2Cca1tZfuNkSGzcSJH86fvPpsZ3ZIk6HMCmzmAhlZcEiDgtQL9GoaEYYQq",
-	"7udqEYK9PPCyQiVBj2Ajs9RshNFPuydvEQXhFD4mL7nSXylycnz0+jVRtvbykd9Ec3scgdtvK2iVC67H",
-	"s2GPywQnjFN5nLiAD9Fy2i3YFSsqkW9WiUdXMhvrgzyaKcs4LYA9PerRQiekR8spTUiPA1wDLeCfUJuV",
-	"kF4hM/gE/ovIgD0puGw2k9ssM/LB3F1m7jZRRu7G/K3IKc0KqhTP0iRUktB5EShJDfEEaOSBDttiSm8q",
-	"meo21jJOeYK6X1VDD1qdNbKM8DJaRE0p9koh6HMQTV7DGGvP0206kNfIZQvQ453orKRV6VGnDIXWa7C+",
-	"xBLFu0k1XdRuo16DmxQHPaSpNtNUm3VI7XT94gOdcOEJez1CC3/0Mfk9kprcmvEJpF/LT63S8L2M/QrC",
-	"KA3AGGsc+uju2qjq9dmuLlWP1ab/krSvxsaM4A47Vc0Imgm9ZC76uRB9hGM3WkAjV9cfzMqigKrZ8qcv",
-	"CMB0jIdigFsVA4RO2cU04imD3MJz8K3aFGErVFwfLGhQabOJbfe59ACsbyoytMSFkfsXRjftkZRmml+5",
-	"d1nXFXhe6vH9FJp1pAcE0aXRLsaVHhLFGElrPsnUC7LK3RjyrdpCrKcR3cQ4H9cfP56PDLO8US7yG+s1",
-	"0NI5Du4SCfD23jp0DkFquwX3UcA3piW74nIGWPHq0Nhb6IJH6PiJvMLMyontO+EqBOpKBS+9By8huYSV",
-	"TqjWDX/CZ3YyPaQv/WndSNja28xIS59agskm0DueXiwkCtyzO+bzul8+m5/kweR+MLk/fVhzQdt5ccVi",
-	"uehHgjDzDaD+WEtMCg0IGpdsbmQW9HSMdkuRK9uOHMFDHxOvBK/feq2CrQEFB0pN6HRa8MzsakLS93Jo",
-	"vkxIWg9UpolP9Uc4OJTKA+G6sKDHAhp1eNXVaSivZMlcFymLTErz3LB4sxG2vKtq52akR4OZN3NVV+ed",
-	"Bq20VyVrxU62LSFW2bJsbbWcxDYxKBmdVM4POsu5JoW8aCjnV5t2ag6R61ZAZLaD3MlyU3wdzSdMaTqZ",
-	"Ls9MQCK/u5yEuAMBjToLeCfy2Kg2Q69GJaBYbdQ/oVr14sYn9mom7fWgwAxWGbQw+fuxZ5E5PZiztzFn",
-	"G46jm3lHYi5PulxAHR8dVTCtZvvRexLov6hCA5VHC6t5afTr9fO+j46+xbq/aOI3namYNfjW1k/iio2N",
-	"Z+xOTFw8PkKt3lrGQSvCgl+yAk0/24sQbUHebMxvZYVVV9d35Ph618hS6qnaa7qcqxf+0hbjPPvHGfl1",
-	"xkrOPLBuVdKHHkCbVKEYSolJQgpG80ZVNDnRiriyIWzJSBv01bMlpoplUZRMBzxY1ho/WNcItFjd7e/s",
-	"kf/8j93ezuMeSRXLZiVLDxC0sJi7RgizqZ3bQBgNuUdSLvyz4GWA59Aokrp6ntjHh/JiptIDYkNuVfRc",
-	"JUTJgbB90aFsrXTpJ6Be2yK1HkltGBDLzh2qorjwP7Ndy23HiHqpOE4Wukv4f8KcVjT7u6al4OJiJcFb",
-	"F4SjexdEPkD4PW/rgtJjHrS3VUnHIUaUF0bztPs2sQjJ5mPY1fA9kUpheJBA/aQ30mDj7uKqNHlnmJBn",
-	"+JcnQc8ego2L8VLwU70Ap1i0Dt1RCSiKN8DnamDu0wnrBtmBkZqNOMz2SlSoAL2PqyAru9ZM2Rw39eGW",
-	"RRNLQkR6cfQfTt+8JvZbwoW9T0OZz/Hm7j/rbz0+tP52w2/mBDoSM43N4MaM5qxMSPqkyjBbDPo8CeMp",
-	"reLSTTJxtZJ2y2KH+z2jhTHSFnYTPg+qYTOmVAtwwNLql8j51fySLsAwpaVOsIzfWppBCe7CtNs6iL4B",
-	"07+w3ckWutXMBL2ivGjpUdPsa4BjxHbtRFxx3Youa33M5mLYp2qdCwsuLh9aFtbg9FbXHplNc8VGd7j8",
-	"5aZZdYD1Ibm42nCNpSxWutHemWeidg78upFx3Nb0bTm53iyzWISkrKU9+0UadhPk4lyxTAoHrWMzKPb7",
-	"u0/7/WShocs19DepjpkrVBgOCSXXjF2S4TzqcXq6D53eJ/QDn5hLvr33bLtve5fgJzuB3z/saHzT04Af",
-	"Lt/hVYZktZP3Y00GrOrBpLyNSVlt5M9cj19ycbm+IVI7hGZGQmFftYBMcS0AO7xHjsTcGF0+dQhuiTGy",
-	"3stm2GKs9VQdPHmCiR8uePYkoLonT693Jhi68DxyVvKVWgVMc43cgzq38An+KPU+Jp0f5DDqeXUpj2Qm",
-	"OBg/17KMyEmqtbE6YyFOygsACMIHeuRopF0IT85KPU6cZqGZQN2GkvSaDcdSXp7nrODG/rWJHe/l0PCh",
-	"nNG8WzCtnSG7HGdkrdL8wFDGKZTsSmawXaGz3cKKzKdNgXcHpfvLm3Kc2Y4s9YYclKS5UOd0Oi3m681z",
-	"VY+O1fP8TPDzjObn7tCXqyWGTJSW0ynLScl0Oefi4tCcqC7nKWC7Q4UF/5R9hCsLr/U068Uv1MO9md+A",
-	"Cr/Wga7Ee1891cq5vwDaBK4ktI9ilzI2aRdYDwjz1tXeSxXC93JYH+C9HN4EAp/FrWnXWxkkoOVj4Ctg",
-	"eQPpHT+MdUtuxqUmbLNI05mL8Vnzi+Qym02Y0GjHfv20//XjJAi6gg8hDw22wypjEybdq0eJnP0OI0Fk",
-	"0jb5LNkIUfWte7ThVPS5kAHITlWaeLAbqHqzUhxwpkcHYGKrA7MLB7DnB66S4wS6Ro448u0Wwq2E/4ZO",
-	"jIx23UBdXo10l94MiypTdXwNskTXAlDy3aGARmIazxoVuSCnLdUaXgiYKge2D46nhzSj3V9nUlMrXIG+",
-	"Cj7hWh16dJiuzXeyz2z1SdAf0SXEqjEUG1iHnfmx+W93OMsvmLa/DENAX9mkCVUryt3eJWM5K1WPvHAO",
-	"7ADIEhaxYUkxumw3u2nY39debECh8ts4poqoWZYxljfUjt83DqmuQ97lTKwsZwZtXZa4g+XsLgXuenXj",
-	"P8hhVTS+Tl7KD3L4hXd+r+RhpMC4LteThaaHvijbV2N73difaE3eRDQbT7mblSn/IIer7Nz3cng/Bq6x",
-	"Jx4s29tYttXFiiJWsUD7OSSp50s2dQRVkRTbiHOB2THO6/rrjGE0v5wJgbzT/95cH/htNJbjLu/SugSn",
-	"j9nRjBoImiHejhLr8KnImCvRp9gO0dlbnaTTVDXrF8+9zSuY0bm6BLilcw1KRQ/Ii+Pnp0eGLN52t/f2",
-	"DVt92915ugsW6jvzzYhs93efJmSn//U2fLrbf7ZPhlzXnNosw0bTLNt5umtWpqj5Gf7L/BT/ZX4bnfhL",
-	"n67X5r5vJqGtcOcf2ULF/d0eOYKcKSPKtoxOt79DkPOohOT8gmubH5z2zp90rSpvzSXIFhG5chiK+Dvo",
-	"Ym9+aF4NGKG1Sv06DGoPc9DCxezvRmj/FZsMY/GcIzJlpZJG/5BkyAopLjwOdqhgwNlAbvsVtz28uCbD",
-	"OSnkRax7xDKT1lmVc6h7nRgFeALTO6zUA5H4nOE5uWYlcyPfoTheyyEf+HjqGGBgwgmC6fR2AbHJbd8H",
-	"BNhMmd3TQQIYJjlAAdJtAxd25zePnXhiGRvtmFWWb2PbkLhaMFQ3n+97yZeilwNNATgIpD7abAIuPATf",
-	"omQEKl9843dcfz8b4h0IskSwlfmFMd7kdXirnCimGQC3JoE6DNtnpgLWQCRRW2bacPPOZv1/IcUFp3no",
-	"8lVgnotW1pv2AdYPJKxZP4jsyNYOxhRH3PCqxRdGhlw9nT3hGmm2xI1aNDucwFGebxgjMhtlOaZhgTD8",
-	"Ivdbg1zaDrdW7rG67f6NQzxug1tDPbhDq9RfvMD3owFbGfagBN9GCQ5vXmv9G+ZEcYutDqRiU0Zc8ALr",
-	"33xtWxPHIcuw+C1nWWGuanowEO7fzZAzSfHiupYcCxI3r2dN2TmGpWzu1Z4JxHVtXPvte2xYoh/z6SLd",
-	"333MtVk9uyLP07ewqPXk7pEXQc4eNDuySZmBuznF5VXoTFwNIDGsZDSfx9v33mWiaK3g515TQy8ZNFGw",
-	"4AZypm136LBgeJ38UG573Zrt+gTpoGu/pi378vnr09MXx2H35zrh+FSsW2Yormo3u2bPtzXgCmCvl9Mg",
-	"nGkGmYtD7FlXc7gLeR2XBGukWQbbtjTl8hMkPPrmp2b9yR3kPxo+0+YfOfKVafVOPxw9yTCJtiJ7142H",
-	"nLEPWqHi7YF+kn6/3zBnF3Jt7qA9S4OQyH/97/9D7hBZ4i7as2DKEqpFFQ7FHXYLXbUnYyhwt40/lsyg",
-	"3dqo7jUIln/rWYHi7vjGl7u9acybZhMVWlV7u4L4+nCv//H8zaujk9dfbPOWNcJQG0VrWvkFOtEdIcVY",
-	"QdgyKZoLjWncTsHwue6yDPO/I0kt8LPlbfkAPYEpJqwOOJLlJOwIlABNRZ1hoFvUWO3q3h4wo9Xnbme3",
-	"8rzxfWuc9pLQuJBmR6dSKGarBzLGr5quLyHdKZhLxwXZJurm0OL/DqUheSQXe1mXpKhAjseQ37kVtQEc",
-	"49fr31klZ2XWomT8aleDdHiA7wcStXiqAZVWqVsWT866a6Hu4ez4bWr1OnMS/r1ySdezNcsG3Y6bbxvO",
-	"mH+crbzNdvVJA3motEFve9Ea9L2I+RFc+cDZG5P/rhmqw5uV10L5tvtmwxDTZFpQ8cUkfTcaVyzTu34C",
-	"XuhTd9Z//v6KXuMX9zlX04LOIxf3Bf6LvNTR+pKSanYOyQkrzVWq2Ut4EEpv2coC8DMe6YEd4mxrzBJx",
-	"e91E0A6mttKRF9LtrS17sXBga/X7Zdcrtz+ML610660Lildbe1wrhI99aC56OaEY/LxkmgmIBeZ0rmL8",
-	"237vXuZryI3cM7+pLX9nf29F4qg63+lH7k6AM+HRZ3jgUdvp42CIUDuRgJRKhVEMjCnhMTix2G+rTyZc",
-	"zMy7ZFEXoNtRsXwfLMO6j5apG/YRx2ytmQVXoqEH7EZVyRvebXnJxNJ5Hb09wQCPQiAkQ1EOGFyRrX4/",
-	"Mf/XBym71+/3a1Pdj03VxqXX3b2m/7OFg/i3VrvtlxehwiR+CWobGb2A1wL9gGclFWqEnHHTaIJDnvLN",
-	"K9m1ka4x/XlUyklc3JQkDC548WNeA6FdbSeoCNc2UAhhry4XGHpqqT3pjGdD2YxLbD9dGZfQcpN5+iUn",
-	"MFmAth5WceF1YiUr59SgHC2jJ/r2x+PTre132CbththndlGu70mjtTJV6jrahf6t/cZWVE+ZUNV7yCuz",
-	"J4YJuADeIXpxA+vHjvsNVTwjr2aFBuDlGS3I24IKFuIXNzPYy5JlmoxlqRgZAmIZxI6nEHVbhUDWLMt0",
-	"K4zuL7o+oiGlaCLus929rx/HgGg2Tfg9wnRMeS0WRkrIFSuHVPN4EeaGSbHIk7rsA1eQorZ2LuxzBK7x",
-	"wTFQ1hfjtKGKQmhR1tCYrHNulZEGr1bxtsu1OmdjDVlbe6+/thczKKWu4dPtReDpcCrnWuoYRlgleprT",
-	"WmGI42vTHjkaAtigbw3nvmhY6L6WLm6tm8Pk4mIVxo2FgsHq+d3+Mwh0FDzTmONz26z9qJ/xe3ltVJ0R",
-	"/7BQf/GTYiFVAGH4hYCQNmJTQ19JD+kacbEDN1y6dq5IRosi9MNhqTdJLTPtnthMOqfNNdGHSvbrptWm",
-	"TJfzJek7EmtVPkkG76Ig//7s7G1YkO01tP6zGElprmMYZmfmYx/HW2AuCM3pr307k4k7HX5699IbA8Yw",
-	"AEq1TedVy5AtpXa+N32T34XVdl0AhWOYmbhCIDuQI13UWjFZj0ZAhDG5UumxS1iIoVBFpqwk5nzJNRc5",
-	"xn4aIVwcKnLMx/4F1W8rJtKPV+Hio/VK4VpXP5Ct7ljwaXNJ7A/qKnRkhGYc2c1+YeTovjGbEPrOWMEb",
-	"KjyA4KTwntnXRCR1UayPL2/fwvIAiGoxMKe4iHn+XFKmNREJvZB3ePVbupu/+JAVM8Wv2GGtdygQGFQx",
-	"Idjtp8qyx61YfrK+ZiNWl4ERGn9+88UDtLnNS+4VPuEOjzfq6ba2nsauRct+Gg0Ez54gch8KF7ywrPQY",
-	"HSw/JIyWBYcgLxWutbER/yP0C9jXlGyxPerdHYDP/Mb1xE/C5WG/awnx4OcemEvNhuZbs7sZFeSCXzFU",
-	"hve2n/bJf/7HXm+nt/U4jNPPBDQXGXGYyiWbH8vJtJQTrsAbPBrxgiMwAhYfQX76lJXKJqibHYXv34ze",
-	"TFmJXuBYYP+djAkt82mYGtMjKf4jBcXU5qJmcmoljhFegI2dT7hIEeLSPGjhH9XBdck1S5OBSN/Lof+z",
-	"BvqoDi7ZfOGzkl3JS3gUrf3gTc4n4N8Gbv5cqG5VceK+7JEU7FGcPyCtmNmreiYSPAKd/SZceFdDdN9O",
-	"zc9b0q8hgudKVjF91ihrWi26j10BgN0ms4+VHxXn3vBvuGeaO7f4mNk4yK0c+h9Vm+/dJ+6rcHud/8R9",
-	"F047+pn7lfXNuGfcn+5rf2L2+/oJYoZD7fDcfsTONH4sTKmWgMewlNcKQI6sE466xE+uqpzhm8U6nP+l",
-	"y+8U4wZlT3syDGYnweDMk5zX3eOydq0kefc6+/AB2drGykMCgKtVi5WZYvX2gV5WewyDVfuyvX0X4Ddv",
-	"RuHEGwC/TG2aIR8BIj0uOGQAYVBx6alvPdvu9Xvbva3WQmrFmFivqA92GKPVrNpmKTJwp4EvvHVrt/qb",
-	"bu0G+K+KFZiuc5cxsdr4q1vkrDGHFVGzmWLlOb2IXrOfDLuA7xqn7aIR23v7ZDjXTbyBV/I3XhT0yV6v",
-	"Tx79Y2vrkLzkYvaBfHi6f76/e0jKq4Ot3b1e/zH5jmWX8sl2f6vf3+pvkW95yUbywxP4dr2CTMcjYgiy",
-	"i5sJlF1bdKN+skacNWYRU4Qst12VU24v5f0klTsJ8JBVfpuscruL6oXIj9De28CM/BnEqzt1cFMzYQvC",
-	"6+d/ydj0vCbmlhmVP7qk3nWl3cflK4sZQZURZcHw2omXxd8ASbGzhTDHzkpDH98XPQ3wnbSAv782hIXZ",
-	"qQvpnGM6hbDDQguNJjZRiy7A/SsOST6D1FqbPWPU6Ck1Zttd9ggf0ygjAVCfMcsuk+oqOZgRaIyh4w1P",
-	"klozedtJIfy1R1YCRjf3brqgv0xLmS5kAdeqc/EVq+EZYZFJp42l1rq2xyHhtYdgcuifZl2QFJwEUccP",
-	"mKyakJKKS5Zj6RiYbnqMbnZM+MW2l3To8jwtAVlQYc3DjnQ2qYu8Gfl2Fc5vaGaBc0OVVApmDgfStCpn",
-	"dEv7gUgYlZZ6bg3ozB7bAZnLmUXAZ+UVz5jD5fAHKcHalWWlIcBzhyQVUrDUunBg/VyR61KKC/NTW4MS",
-	"nrZ5HgQs5kkZCxvf5dq0u6GihohvMtjA+sLCBjJkY24PKlLSCRgpkLYrR2RJvh4Ct4LDThZ52HEo6vcf",
-	"M5oXXLClZFVWxISp9SN2Ta5l2XBcYiM9NwFWKAawwNE8JyNrmGNe6wHPhRxvEarttRGg2CvmWpaXjR5d",
-	"rvo0OGfz2nwWRR5yEzRXpYW5Qsq3HEF5lCzTQ99/HHrRvJauxZdA2JPUlYxaeoFeHFzMWIQPB01UhEdd",
-	"DqN9CVGWu7URRAPPu6WmYiUgTkCRjk4Sgo8P0fBIqxDB7+YnH9OW9OUJ1dl4aSvKhqjBankMBwa898AX",
-	"pAE0mWDXXFykyO0s363uPUDRj6TrQZm7zlRJgzrMDwDtJ+gMcwi9Y6g+L7m6hAGgqGqmAUwkcZfCCZIQ",
-	"NHuErUmwmL6AhmTfODdnRCIdkNQMbtZhyysccSHB6Nn0kKRcnLvppji3YSGzS5anZDgn1NcbkDcesMrX",
-	"3MHj6PyxSeoOc8EW0iGOxCX8yy65k3TsAFBTAvODGiE/DSfpanV6ayERG5bgGU+Qro4MMrx8NU7h+l/E",
-	"ZOQZb8s5nxZUHJBRyRBiYaeW0Lq9F+DJqcTsItnag6/2+v0ELL1sTvb6+FHi0p3s/pm3ogAzk4Nno5z/",
-	"TF4yEUWK9MlWSQ1XWbGsZPrPhKx86LD4DPccNSTzbdEAPPZQJPT23B43zAeYIkwvo8KWsNZQC9BoWL+2",
-	"YC3XGY5Yh5Zo4HThl58QWXG54wZmWB9dy8ubwAHOVAt5vruZv+r2K980pzpn00LOO/Gm6pDGdw5i6bwl",
-	"ulXhfBs7vmr0hhmAeLNVgxqqIgmUeI3HP+HulFKvjyYGD9+KtaycD8ZgInoJfL5Ar+v5fyAwE7m99jDi",
-	"gsP2C8FHDmqRXynQyhD1s5WCqaTaLS3tKW/YShnap5zCuI3UqsUVwEacT0sWTRv6FnWNhfTBGFXl2dX5",
-	"h69//HX71XpeRpfmH07AH1+NJTdQO2psokaALTesOqfNoOJB6t4MJd7JsHZ8+GUi5+S5cmVyqt76Zg0x",
-	"ZBvZQEJbTCRt0it2L9Yr9sYiqzkzYel7/iUy742KMTZiO4degmFSonMQGdur3JwnVae1sw3TdH1+16sN",
-	"txNvpf9Vjnib6X8fbnjUgh+c8LdxwsMevpP65l27MRcoEOTxvhdUx4ug6l5ReyF8g++7SYdayRXkFSsL",
-	"Oo125rCdNJY05nBSHKWKzR3yfTr6BG1hBSb/ZMJyTjUr5tBI1evrdDRimbY2TVO5a1RJ1Rp7uMYhPhc5",
-	"nu0XP/jbw9p4xWmdore7ZrPr1rzBWn/memyVoLVdhI7DNNtS6Lj9feZVoUOiqh4VLWrR6OzZ9cty9+/i",
-	"n0+HP2Rb36v/me9/N/33/g59MfuH3FvddQJnsV7bCe8XqEqXndLmNki9Azq9aSwOGT9E4qzz585icTjx",
-	"m0TiwoXlq9IZXcbdMjFWtr2qJSS3tb1G8i2+Mka5Sys0qcixvC/EVJiVWQxcLp7m/NL92lV6EhfV4Ko9",
-	"32ErWqZpNPBIRovljZGt+XrlzsArk057LV1o2UR0ktDiCjPlZElsWlgdfcQ+ybVixeiLcZbdzBg7AJXa",
-	"eQcwxiV89usVKxUiOU0LmoH/WRRzm8wPXeVxVNekMyaIllp4SWc9n0ZD1EXwUhclbMve7txaEWgWpTkj",
-	"tJa+Eq4rRpM/I2XFO6iLHKJZLqMVMDqUTTr+83tsPeTZHYG21qaxWBnn/wI6mjI5LdgyQNN3rJA0V7bS",
-	"iOZkSAsqMlsIvDA4V4aU8vO2yFd64aLB3Jy1npWC5WR3q58gMDgEaPBbxPqGaY74FYP0xppflyvCBAyH",
-	"sSVF3PAYrTEbHwYSLjCwbIcxdLpSB7bvb7eZbGq8EfBOHY+kfsJDkZIHSB6BxjkQsWcij/jJ/Vn8a2n7",
-	"c/udjZWdV0jp6/vZ7c6ct5SFnJqPEU3asD/XPACByJpdZyrfrGAtrSnu0/duRVsDOGu8qffdu86QE7Vx",
-	"8p8AjRh2qqrlsGXDSrqkZwtW3uD2n91Zvb6/1oKUYlZ3Y6G4xi/Vo/s523sknVlZxCsK6xIQ8qN89dZi",
-	"HWGQrfAE0vltZeF6rmUzibq08Iyq4nuLHL3JJdruxDr+5JVtQ6zacIScpgVBzeajeRPO1i+BJRCiYa1O",
-	"vTvVtPSav33vXaIozbAe6HwSi6DaLwkXZMKLgseqFp/uboiAFiwkaAFWT3hy+2WmnRM50721Qlq2jHQo",
-	"Y6ihtlQZ+lkHcPpGqmENU3R3fx90eD7oHAw67GpZi6JBJxnAjODZUPCxfND5uKz0Gmupb9OA2i3Nvims",
-	"n6/a3kfhDxwxtuwZmi675Ef+TTPvD/axkeJ/2dJWCoe4i3Xase2rlrTVPo8DOwR13M0FLQi5KGwdRFZa",
-	"KLHNPAa2Et60+iTdbVmkiAZJR/ayeYJLONYNA2JWS4EOB3nEVbSg21tPUaeTfFpFv+mBXK4o21nFwEM+",
-	"td68QWBvf3lYL/i6EcqOacYXAnPW0cuQXo8Vy84RpmF7F7rZ7GLFiuHvQ6rY/m6PfMcEK6le5tHHF70a",
-	"/fjvz8qn3/34P38tz67f//T2+dOTl2//eSK3X9KX9PR6c1ihqApiLuwpMYqIVU3HmEKC6tpsWPCMnAjN",
-	"StFUQNdQSWoktLshyJCZ7pLr9tz1YmprZgrfOo8g5uxrCX8EhkG8b/D5hMaY25nUtLAePARStV2Ea9Bo",
-	"Uei2z+OsgFWvKC2DZxK8PVT5tqpd3oDdXSGf24fXK7tewXMxHKC41buhGRgW54d9aq/uuykr15VRbFNp",
-	"SwSpFVKwmJIW4NjuYYLkSh0Ni8o2FNGYg3T3ctqGXe2GrNc90j7c6GXbzCv/VHbwWk0mGxyoajj5eU1M",
-	"16XuHrwiMeMyGD7gPDUuECDT1FlthG4bXSmbhHQjo9Kd2KrcjToYxyfP32hKtIdMjttkcsRvZ3u7HpLP",
-	"zMjQWM1ybqPCVd3FsKmtqJWnVX101mxV2ZjVz1yPj1wn1rXD8IuE8nuLBhOh0CI3Juxm/rWGM2ZVWw0/",
-	"+jqx+EpHQ80zcC/3gh1bdVcdrsV93tSHG3oXN/T2STdOlhHATHTR3ZJV9qDSdF5lUUHDTy7CQbZW2ttf",
-	"jIn9mWJRn9iOfs2uwYlW2dI98nxFAAXdShixdwFzM+OqZ/vZYjqaaw9vSxUtlEotJEGGLJMT64YPIhix",
-	"lpL3aqWbTfqyLPW2S32T7LKKqzbFWRvR1Jwt6FppzzRb+6RWFNjhXNYSbc6pV+WY1SkcXg5Nwbien5pt",
-	"wPUOGS2jnYaDxLUDkubZlV37zj4ufzvIfwniavuE2n52M8CyhR0H7oAD+bUYEsFb2orpBDkN12NZg3By",
-	"BbE5VeOhpGWeOIjSOFwMIM8bsxKpWY/ZQEA/Ea5gWZSqczuHFG+xGfYrRUpZGFNes3LChb2hFlaMQEPG",
-	"Ltxvs8eIVElLNhC+5SJk9UBRvhGHlfS3ZcMITcYF4DnLS+6bgxx0zs+/l0p363OrNo5O+Y/MaELQ63ck",
-	"2+rkoDC5lEXYPs4c4NnL07BmVRHoBOKmRareITaBBPkU1CcnA5EuK1j/r//9f8jvY6rGH3u//yYF+5gm",
-	"eDvIkQWMojppDF4y1zeAinwgbIClUUs9EAPxAjQ38zdhH8wmkzGjhR679omCsVyR9Gimx7J00GXkGyA7",
-	"Yuj3v/7X/01dQbHDGMG9B9k+EOvRW48Ywxpn/u7bY7Kzs/PMPPfT2XGPnDzHL87mU3by3Dangdr5K1YO",
-	"hMN0+EqRk+dmmKoTJ4BXWLr0RKSl7BFAZsbXpnQ6LTjmSrp67f/xXkmRAuLgQCD+todNBohlRMSrAzIT",
-	"ilV7IV60hdgLEZ5Ti0DGy4GweYTVUXhvkUOzdhDCz4//Tulp9+jtyQHZSsPYFb7bEFnlavKZVwQk4UDA",
-	"pYEy6A/zHmmM5cEHaQ2q+MCDUsCvdRVxTAJIky2i5UBsbT9t7fl+0E1dzyF2DSYYMQTFhAZ6zd1VN7PA",
-	"xKKBcOsN+3ukldoQciM49x55Y3gDJbv93WUn6t4wEFDCnwqpuyM5E3lKJoyKKrXQ4lgHFajcyOky1su6",
-	"zhttddRAeN8bFDDhD9x7I81xyAXTiuz2d8wrhtIimvuuX+QV/6ZH3lI9VgMBs1Sz6VSWmnz34swqV/aD",
-	"718cPbeV7mTC9Fjmym4s2e3vWRCGI2O5pEB6bx0zdcvhF1woUIeBNZiZGsFlNRZbkI1ReprbuLCjpoTM",
-	"RAHrNbvswUUAdd+2XVVywtwoPXJaYxtWV1zB8QeiYvkD4fE6VZikRzyyQbDv+GKS5uX8vJyJvxnTKHU9",
-	"RizTCwgd+WdD5+yRY+vkt0TrXorKLHgjrMqAN5tm4/pJ410TEVRmLPe1jTTZlInc7BkwsqBSH7qMQDF+",
-	"v99PBsLX4ff7PfLNrFRa1VodkNSDQ3ffyoJn8xQkmYe8bk7lUfpr+tgB4xhKbiAyk0fpdfo4fG/jhVg1",
-	"UsnxR2lZvdC/BbwzAwFOAzPdK8rBZEVNnTxKtRkEIaeHbC7tzzFL3FH09jNL0e+YLuddkIqpJys1EOAH",
-	"Uqy0+W7wa3Md5QHZ6SN0wX6/7448PAeQ3AhiKJgG4JRHVJCTt1e7FaqhEUHw2T55sr/72B4uztGYM/69",
-	"lS8+K1lu2B8tnP3iE993+jbiMBC0YpJAa+G8vsHd4Dqx1696Jd4RWk0Z/sAAhSbQxZOb19ueeV7LdF2C",
-	"kA1tPyOplrI7oWLeNTOalUwhu3D5BYGlPmZFDv06bG9TotiUluYSwsJA4oAdXzI6UQkxhmF4o0PVEw8M",
-	"yQYP9poifc0g+HcBNnOPHNVbVQG7gtG3++SRuSaPoRMPeTQt5WPXjmcgHuFleYzTlQK7MWMjPHcaiouL",
-	"glXp9U6zGdNi5La3jS6NuuUJs9pCu/Q0RqugthY8YwIBkKzO+urty+42oBqCNekNwOvr694EARN7srx4",
-	"8urtyyfbvf6TAFK/g+Kzk3RsanznoLPV6/f6UB42ZYJOeeegs9Pr93Y6SWdqpIoZ+Qmd8icAZNstJLb9",
-	"vUDLTToee5JDpYXSR+axl+Yp84KSToxar1rNxOqRJ67b0soHj9H7ZJ5spo8Vc8KEBueCswIA/gSVFgyU",
-	"BAUS5v575JtpkCzm5Mhm4A5gY/w6Y+W8MjEQfcVaZ7RZi7z9NGKZLl2WVVVwYQsRZRdaxfBJ+5TQzInO",
-	"aX930yk5xDOurDxNyHAO2teRB1aDD1x9d1J1xjI8970cIrBMaK40vJq1drixRRkup+etGx1vz7N0WZAP",
-	"WYGs91oGdmmT1bjrgaUvHbuJ8N42uM/N3GzwX6rUJ7jN2/0+lF1IoR26WKArv7eZ/9Ugyxw+wABeCG0j",
-	"cWA8t9ZRu3YnH5POLs4h9mo/1yff0Ny1oIKfbK3+yU8gMY2dynL80c7qH30ryyHPc6y83u3vrv7Fa6m/",
-	"NRYD/GD72eofnEn5ior5O9eV4mPS2VtnC9ANSAvfRWhvnQX9JLwahf4pB4wITLvetzAxFpmPJxnyoYbp",
-	"/wuxzDu/JJ0PXYWw7SG8uXltQ1I8YR+M6REIjIXeibNSoNXsSB+0B0A+c02+oO4LrHtWsgrCeVjBg2GH",
-	"HW4ENzOS1qErRoxf6gL0M3FpG2ltbW2T//yPr3tbjxHizGxgwTQ7qFJpMWNDo3pEUrjzaY+cCHJ8+vck",
-	"gCgruGB1nTeTxWwiENcisQwS9fAfTt+8tjiT7IO25hslagpdAMaMaYuQZpQEjc4jc71nBTUTxcot5zZP",
-	"v0qXKT8DgUdRg3A7rGxVKKzEwwANBZ/uDmdqbjWRuqh/Ad8vEfYL2CCG9EDWmrHM0p3xZRRYs21tPM5y",
-	"tJDJVYmSmboKIrf4l8iBY/2yKdN90BgeNIYHjeEuNIYPXXsHa1pDJNDEPugn5tIufe5jrDuoXfeBYcDI",
-	"x3e3nvYfew5TqSGG4wG/CRlNkE9/jGvoPudqKhV3weEqPISB8iXze9BePpv2gnKoqb/IIB9mc/0lZCpL",
-	"bd2wJfPnMndlI+Ulyj7bmAE+vBkL/JS2Q7Chq42HOu9/uIOf14IIT6PVgKjdrNo9XOzMFL2OT34P/vrY",
-	"ejm/Y+Hd7NwPxbZJqhqOfoh+cMnmD3T7Gen2OwZe9xqh3IhSN2X9AdGcPO98/GU1pT/J5bUoJM1bSf65",
-	"faBO90uNsjcODaVgdIRGbDamXNTgYvA7WZKh1OMq1Go+DvJNNzXbRrOigLFCXOjgM/P6TtLBP3+5rRCa",
-	"skk32M0uvnYznfONgNAh9E98++IVAZxv9aBK/nnYgbtBdZ5AqDLn/QWzhks2x/75txkn6UxlLBc7SAXi",
-	"qvK92QhhoHKzKyagnki7pG9fJZ6e5GwylZqJbN79kc0xhWQgLtkcX2r2/AK1VoYNM4QkmZxChR8Cw1yy",
-	"qe4R5y/c7T8jfEQoOT59BzFMNTPXneX+DQOBkBT8ypyhGQlCneyKlURpWbKcjFlp27zwhW418LTPQoVn",
-	"UGCbLwaiZBN5xfKDSJc++yPsni9LBA3hHvPJJhXAPLiyHDTiX3PE+CM0pNzsbIPthvS1TW13wy5HHNuZ",
-	"bsgh3/54fPrfnlYMskdezZSGEPOQkYxmY0zUDnmm+bB7jBl0m3HL5IHhNhlufw2Ge2xb7yOH3l5nIba3",
-	"MHLNPwVf/0qF3GEpey8ZOOQdMbXw+0s2X8dmeTK9zNTW9qfj2I5HVuqcy68BfiswdY8XLCFMZOUcEqoc",
-	"dBFV6lqWeQIpKj9Dfo9KyA/0iiaY9AScgoqMKXS6fb39bPuQHL047W7v7XePvzmG0b5/dXTcPf3+yHz4",
-	"2CUWrhQiA1HwSwbduOyJWd/6JZvfQMDAIglXA+Hg2ZpChnHX/VV4jz5uwGqRMxALMoesJXKWcXvDPre2",
-	"74bhw637xiKT3Imti7PzXLCeQ29bQG0maPxViHijh1zQMtJRIm5km7N+EDZfurDZ2llLbLyk5QXKma29",
-	"dVZuM1xZ/orlnJ7Np+wvLdq8vhryImPGGOUM2Mt9yTrbO/2Tyboj8l4Oq1RK1L89wrHPT+dKzbi4gPaG",
-	"kH1u0YjPqYa0e8V0oMEfH5Gx4e+ZFCNeTgDWE1MJ/JszKiyXmYkcUtdPFk0I21HclyGEqHmYzWhTg5mf",
-	"hHQ2BLXt1NNLNj+Wk2kpJ1xBa37Ilq9ZKii6zcdoUA0E9HAz8w6A2CNSBxGjlzqMvgzBE0wR53x74bPZ",
-	"BH6Qw3gsIqAJrggtzOWZ11MsICrDfdzakwqSGUgrixCY13LM50xDA70LZinbnDBSRkOovbRT2FwYbfe3",
-	"P/UeGeFsLqlPN4aejwuC+eZreBCoDwL1zgQqspfbRwUsk7ISsuqW2JoJd2TbjgblHcXcFQDXcrp8X2JI",
-	"i1HSOcig+bDNAvHNq400oHnOcludEpar1GCILHqWK4tD3M0MTEEckGosI8dexdilCd4OhW/WUuOl/ZXy",
-	"laJ0YnuK+hIo3y+5ZOYiZ1h9h+U/ruGTYXoD4eHa3UvlyI7sGkIpqCGNCbfvmH5ebfvK9DS7X7h+s8nG",
-	"XlU2YAd+PJ8/qEsETCW51JB0+JPgUDYmS3LULeiQFQHMOSXXvMgzWuZfKZL+W89WvvrpOHiBkk0ZNkmF",
-	"8nxX39Xv44obwNFhdtMv8fiLbXXUzkxv1Bxra7E51ifNCKjOEFshqjYZgyRSNR+ztYUBcU6+9GDrn5+9",
-	"fhe2YMbGwUDdAYu1HKDOXe2HjcSAoAntMr66Cc9xoHLuvU1Gs8BmXnIV8JnPkQX0NkhCdamSng+ZS2DZ",
-	"U1uc9te29J/tvZ1oEmI0pdE2KN70UkN1f2tu48JB0JKRKRfC9pK28kEqVkOHaVsp/rITUSiD9jqLBFQw",
-	"ChXVaTclUFyuXGN+EGttSZ6ybAt+d2voZj53Ofyw/ohl5d1G76d7Scmqzmp1RlZwXl88r/2j5VflNSbj",
-	"uWXw6RKO2R4rgApHFfS9x3x3r1wi39TKds23yop3qIscy6Orcgyneg4E1Mbben+l6dw2i/OaEZb82/sc",
-	"rM8+jBhtqNyaL43NaG1nCyuCJbXBDx2TNza1YxPON++4vPk31641PT6FKhmufyCs38aow7YiwyqHvoLW",
-	"Dg5lr7EFcOV3pQaucRB6ZBLrctpzdc+2lYLZnoG4KOW1YTpTM3lQfGdTI7EsCBKITht8xh3OKQeDIWN2",
-	"aa6k1+qbBRUD4ZPot/cS7NUuS2zQXu/oTrXhegpqTiZGF6YusRQcGp7hAgO2XwCohy/Hlb4YGZFIaujn",
-	"HAANSGom1YXy2HSFdTAQNVFt/W9TLmo8J2IGoNWzzBLY0MW1WlI/L+fvZmKdJ985ZIBP5jmrFm4RzO/Z",
-	"cRZsfIveHlybkGFUd7PuJ3pxRi82jdvcxj+2dY9bIdh1sB1JCIdWt22Mhpfih+ln3p81PFz+PnzRrroH",
-	"z9vnVXLeclET5psoOdcl11F3m3rye/XHR9R/jCYRA380nxt9YkGcJz6eZjUkIaEtLiuhF2VxxRQoJqFG",
-	"YaFKCqpZmQwEuCKsFjFz5gPqWIHmZRUPRSesR9449SNUXKq4k9WIDjDPrS5Zn5G0mn2Xi+5MsdTFidKc",
-	"acqLFF+OoFVBq/W6HAZlaInJbOeDk1klinGLbyOKR6+ozsaxhLbdthPN/3QZ9ptzqjV4x9sSdFDIafgW",
-	"gY7/cLFwJMJb8pAknl3/LdPZ+Fak+1oK1kq+n0fhurXqYAbYid29n3xrc1cSy4h5PSguJ6Ou2Ywu7EZ6",
-	"J5N4SJn/nBU0N7twN8uPD+MBI8wMgUsVcfwudQwQCLJV5SzG2LUCGh4GKc11IIeF9J4N+BKtFTSBnZMh",
-	"VAEq98lMmE+MNe/xyRbF9My8NU8PBsJKU/MuoTSj+UaRMyuSLcTdCpGMKN13IZLXN4s/uaVroce/OEvX",
-	"trG4awb8J7LBvmRV6J7tvT+Y5SZL5HKf2oR7knN6IaTi7RG/Y4TrBPxDyHRwXtzjIwfl+Sg07o6Pjlx+",
-	"AVp6z1+fnr44fmyRTH0yPeAKzQrdIycLePOHJAV36zx1QwC6JFz4ZkzR4tdbUFF6yaxnd6s/EN4THGSU",
-	"zwlElgj7gMdm5meBCVUd7blpCe71dwYi9TsG0B5yppfhBO3aSKJiFmqxDS3I4RlauKBqkFbEoOf4SF3a",
-	"fDJ2/OIDnXCxlB/jcbrQKR7IQz3257TgLIXUmMhXyhD8/SuWqzmRUE+mBRWbZzdHdNhodO6llJfKcIdr",
-	"m4RQ35YqBoZfGr6AbSMsRUshWFZ5sGq8jH2gmdcSfZDPOpoR3x1a2PXI8UJrjeZwZWtdy9uCimq1eI5f",
-	"ZIbx89enZq6fKUiCg7fxKUNkPfIatx9SaH3Hm4f01wcn/J2qcgUV/nJbZgD5AJ9WqUPd6dMx0uMKwT2M",
-	"0tdi8ZikAACJWvm6bjlympq8YiWqbs7SRge5NfsBnpJabG+ze7RkLgkgIVrKBBGlQUV+L4ce4Brh9yK8",
-	"8++wKXcYuf7l/gskzlwGMCCOr1sh8VDd8FDd8BdhuMCZ6klMQl7fhscK1a0Uv+Xwdc9fnx4Hj37y1NVf",
-	"Pq0OVa1lDey4at1JCHfEy6BlwkMS410nMRrBWNv6Fpy4JhXXKb/+5YoUx6NgQHLBr5gKO+94K6ZHTrQK",
-	"zx7bLmLZvsdJQD1BYIcptKdsgt0cntdMaZbjcsISENdwpm45HdTGs0aYeW8FEb27ve1yC3zPIdztPGkY",
-	"eZB1aPMyK3gEaJA7EOlMlEb/MAeT9gj0nqn/1E4d24bkdG6HVa6buPV4JVVT94FIc6HOq9f0sEUJdP5q",
-	"foWvt4WuQtvUyWAKVh8yMpCk5Sjb3trZT6FtpSL5XNAJz7xDDZAnzAOPk1rryLPTk+8S0NQG4uz4LZ4w",
-	"mMnoLyNqlo0JVeSbk9eAjfmj2c/nr09RsbMPTWYKUixaui8OhKGUX2e2hWXg5wOKgekcAqYEID/okgo1",
-	"AgRz8psUzK5803gO5lYGNyfwEPIS3gzPQtmyhmxVcNW5tI721MiQcf7VsiPDtW9i+299mim0IkhW9+ju",
-	"dOOHzL0Hp8Hd6LCYk0ob0v2m4ny5Qvvk9+qPpQl9wNBRfDeluq8msNW+eswmTdkMNnuvLYetwTP/uslo",
-	"f8gEsTul06QVgXgFlfQ/lwypgxD/gcydv0Aq1d2Q5g2hR/0bHOZOPLNq3X785DW7XuC91sygHiAgs00z",
-	"XYwKAHGgIZBtn2sNg7CVu+q1ZTLdSpn91BlK4eQ+U5LSOpzC5SmFWudDntGDivlZYVnAim/yRyhfdCyj",
-	"IczuQf18YpjZDcDNFvjs8qBVM96OfYWV455uwS6GJUvmkNAwXakRwG9quou89IwpfbdugV++HO0nrKqD",
-	"/ek8RFn+7OzjDHp23799+gTccq2Zit9auL+6zxM9rOjQ42JRR09WRXL+CYOuQDxyqCHolLTZREkIfRRt",
-	"p3YnGCKfmBuY9bdFgM7c1iZEgSQlw7ntkPSXZwN/xJ6l/ppgq34aMvqMClcvbfN7P6s95RmGBThaGpm1",
-	"z3w+NCHDBQJQIfXJUYVi8D82BFI1sHTwbDZSW2HuHZDUfJcmwC8d4hpigAlCc0znt8B1ns2pKSsKLi7q",
-	"rO7feg5dTTDdWQqutlnnyDbgpJlaHzkJtuQUf7Ry3wCoI8SKtU0o1m4WaZ8/x+fvoGVlesnmf7uixcwc",
-	"lSwB3zZFxDsxJ/BF21yA9Nr2fGfr2Rqjf3FYTonfYXwy+Ou+YZ6AZtaAeLLxxIfMiDuGd/IcfwMgvDbT",
-	"8awBYhfkItYBiWwtSh20mis1QxedklKY/1aQfQNhZEPhAEDNi0dG5UjITBRMKZKa95/DKyDYP6KFYhUE",
-	"EWlHIMLCR1esuCF6UHt423W4/EvFtWHRnymgjRveVnxuu5M2oG1UA9smoIT00EJNjayIxzRSJRsPPgDh",
-	"PITT/xTOiqM892Ax64qDpk8CP34ynBWX4J+Mt3aj2bjCiSYAE00UM5xKs2J+AM123jPISrKP+Rw0Ohqx",
-	"DE0wyDNSdThpn4UUeiLNFWbVmImLAIHq5YwNyw4h+8zmbsksm5WK6GueIV6Oq5MEiD5AbU2xGD/14PpG",
-	"NnylCEgH22MuGzObMwfpeV5LNjIM1m47HFVrgq/8FgDLakLWTWhhFGGWk6HM5775OGLtCDITCMsNoSwi",
-	"S7MvxWxi1q6qNwOM4fVYFpgcdnz696otniJqCh05xswsFA6acH2AQ2RyMqEqIYpNeCYLSAyTJdF0aHR8",
-	"fc2YcGG0R8bmGYiCC0ZSxaZ/O0QN3CwXoKZHsPXYn8IdDfLTx4hyffZt9ylYfmffdrf2I8jYAzGca3ee",
-	"E1peJm4j5tB3nQxLRi+toxq+GRZUXJJSXivMv8STgWdDAnLbhlqHs/XgNdZOTZ3JlyYkrcy9c/iB+Qw0",
-	"kvMpLTWnhfngks3PDSdPk4FIM1WeT9nEfD4t5YgXDP/JRqwsWX4OfbTMRxmFASodx/1VMsGuU9teBK3k",
-	"dCAeBfYOmVJeqsc98hpVJ5HjJ5g2aK8d+KOux+aQ1ZRmZjPRWiW/ziSmlrIiT8hwPhDpIVbysslUzy2J",
-	"TRgVrtAFTJQ6kZbyGq5682IfIowFHYjqWTx74rJRtW+yBLqc5IbtKSJHA8EM58N1pE/M4akn1osJJylm",
-	"kyG0wDKbj/GHrYSkT9LEY9nj8ca0uG9mxWWoyam/mCpn1u9Wbvi7Zh/0k0xdrezNeH9B5WCK74DRry64",
-	"DsTAny22/KA+fX71CQEV9vr9VWa1ocNKjepsoFr9jv9YmYJY6Vc26zAsO0QhaMveUCTU2+ivATx4FnZQ",
-	"JJeMTbGQbsyVluW8NYXxhnbxAwTfXxFR7ybGyJLEyJvR3s90vdjG/WHtreHqeMDYe0gMvROMvY2u4A0h",
-	"UODXK3D11s3+tAVeWPi2joVWGWQkao8NRMQgkyXYZKSkXDFFUgnTVOclu+IKvIIgINEkhfwoG/KrWknl",
-	"0qzBWD5as9J7EKzgxh4DgVR2LRi9mQ/2i2vtiMOHTRgPPFaUeZoLstUniqix2TvzDtsb6yxMcQ0d8tgM",
-	"wQ0ATRHQR+EmwZWtczjE/gFp8OtqHxBcGP2oRj2wM+2Rn6HdQGDSHqDPPvX1hXhUJK11YaT5vPLvh+5c",
-	"qqQwFnX1cFfONGSUpranA21GHKzh5HoVWJApu5eGP88HYkUvS5v/e0ut5vOjGMICPlNy8FJx5tEL706s",
-	"/YUziv84QIR/AQgGrM2uGvVaznNL57uzEGv9kdfI+jkOH/9DYzIEK1kDkSFY9kMh0udORwhuQ90j0QLY",
-	"sHZj1Nvqpa237PMDgx54BavRCTxooep8ny6RLUX194aYoiiK/+p4ok7n+8SK0QOi6B8bUdTxswaa6Kc1",
-	"o9vZ1c3RQ+tW+hrIoRXHkYu27SfEDj3APB2f4mOetI7r0tndRI3ltedPAxGwBDLmOXK6yR2gkMKSHxBI",
-	"HxBIHyo9/2AIpMpCkN5FRpTnv+Dq+jTM902ZI9xTLfP+ignCa+zXYWEaNgy9UK3n0fn6wp9fU2U0JKN9",
-	"586R6PuWjOWsTMiE6mzsstmnrpEntlIUjCMa1IwRATWzV/LSpkOB+lpl1hrtyw7ULVnGhC7maeXgMzqf",
-	"bT+oy/k5hdzbgWGsYddTX1/g/Zsngmzb3qVmVovqIhbxjuSshDGUaz1qHanwtxEzdvMgBStoVLrVxzwZ",
-	"61g2CrBZLKyEFrF84vdyOBDXFOtF7OpS9F+mJIVBu8NZfsF06nvRKpKWM2FXvSBnTgxN3VHC8QNY6wNY",
-	"60MZ8Zclm+B+N/h6A631NiIJeNWnEUlnLWIFg0vYlNIyuWhoqUeOar8L+mkNhOGzti+4k1DQhpoK4Pc9",
-	"8oKWBYekFTxAa02skjUDERE2LRPxAk2WvluXTZWJykUeiNMwskRWCLIqZTEUYF8pG2FEeTEQwLpQho1k",
-	"abNPU1cjg34VEEyQGDSLWi3vzBMP0uRBmjxIkz8rpg27brqK71KeGO5ZcMFaHeInrhbPQ/oqlx4QzUdE",
-	"T7NNLKz6QgT1IdzDevmUxDhgxZmb2x86wPXC7Nnq0FZl830V5GU+uIW/mBCXPZN2OPLP5CS+cV+UNVTC",
-	"dzNbKCLYB00MReezguWo+dR0orbOJA+qyYNq8qCa/Hm7kjTaJd1cM0HVolUNeQl9lPGhOgvG7ESSHgHi",
-	"3QGB4id4sKt0yegkXQxSU4JfDcSjn78/Ovv5O/L92auX5D//41lv+zFkfbJrP5j0dadW/aEQ/k5fUqW7",
-	"IN27J8/TA4ygQdirmINxmwwEdD0Fk9AVQF7QqeqRlOc229K+9StFTp4nJIU/UqznmE9ZQtKcapoaOxmG",
-	"Muznh9M3r3sDcaRd94YSW0thW4atPeIj+rpqWIBNEqjAoX05psDhD7AgVipwjAKAA77b7JKt0HToSSXW",
-	"/AHfGFOI6TF+xXJjTsPLwNAvmZpNKn/1yXPMdy3sT61nWl6E1bb4a66MLa+YTl1pKHlbymHBJljND/th",
-	"YWtkzuC9uG9dnlt0lDw9wNrY0FeuNORZuDQHd5olIxOuFBcXtsMDLBp7f+NRj2kxcp6KxKfo7vnUCfsY",
-	"7nZWMgg0KqaUbysup0ywnHBtRpcTgKO6ogW3zUK4q2uGnTV0IeVAqEJeH0B8A+KsjUbkJ897JMUiYywo",
-	"zUCZTTEXFms1tbQVluaanEkykkUhr7HEV+nE0k510nYh3FfZwh7FHA/mPr7AK3v/+FMAYFTZIohQNJ82",
-	"0Ohs5kuY6YyoJS0APiDDWqCD9nfXxaNqTMuVsQ/n5grI0uLIxWfgo1ebQUY1OKUhDrjkXrK7G3oYHjVe",
-	"UOWPvPJaGdqwAadqQe6xBuLflT7vb10++23v+uvyKdsdqv2r/q9b+fZkR+xO3TJRnajWWeOcrcvdfnq/",
-	"6EahoWZraEMxsrKYts2ycxRRerHz56t1W2MpsL0vkDv/MY1Bw9StbHCcz2k64Mmo6znwkTX8nJLDxRXX",
-	"dHXTtZPguT+086NayGoPSLA5zXZrBReXD3Bid03PUyYA56628S3ejTCSUafzCZsMWbkO2pg5RaPcgFgB",
-	"FyB2tYLZou6FWseUlUoKo+OB4qRAOil+IRDF06hB33H9/Wxo0Vgc2LXTrSjBSR16xczF82EKVdjH2PYK",
-	"wkW0KFgJiutFSYXVieiEDUQpCwzSILbL2zenZwQus134Elyxivr/YoAU1cI/D75YNb6xDV9ycdnmAalo",
-	"v6qzN0TS8IIc02zMusdS6FIWD4hhD5AXf9gGXCIkeUPpGzH5htMmkBxPfq/+aABeNEPWV/KyzhpXg0Sc",
-	"2Gu5wLsfIiSfMzgJndFqJHUTatpYNvrRapjZ7+VwuVb9g3ngM3kr5BARsj6fXwCm4frUu1kElUzrzSTs",
-	"NH/vwNY/yGGIar2WE2fF+1ACfOoA02rjxxDvAzP73BaROYVWEwj4S42PmU8aFr756Mnv7+XwYysr+o4Z",
-	"TvTHR7ZZHld8wLR5uJF3gWnzHq7KWndw0xv1gxwuKBB4d59ALunmORXuja35FEwxC5NJtWaTqSaZnAnd",
-	"I97ej7TaemcmcxOW8YWkUbyXQ9tkA8v23suhi6hChgUGOoMUi19nbMZy6Ns2EwLKnF2iBcQ0/piZFgnm",
-	"Ns8eUiweUizWNbB0OSeUjADYZT1W2LDQram1Or3TPmiEKOYR2Gg51KRNmZwWDByyCEkFDtwrbrGIC3mB",
-	"aD+LNtcrO/4fOoqBi1itxNs9fAhUfIImXo1SCrvVCZFF/iniFb44HmR1BlKaUG3jDhissG8a8ykZskKK",
-	"C4UJF1T7X7iKTnArm1sysMqrCl8BKS82GpMGJTY2DuIjH4BljrGOQ0TpUIxhFUy4Xgx14P0MilFKWTCX",
-	"MnWGKTlY2uMFcf3uw1MDAd9ktCjsGzGJyKXZuBXQC0AIzx0aaJqzrOAieMKOfDIicznzgHqXQl4Ha/3K",
-	"blPiGn3UnEs9ckS0vGRYDIrTcTkusLqU5hMuUmBQAwH7DokMdlWGArBvGYEHEyIkSdG7cs5zZcHGhcQe",
-	"WHMzntl8lne5IPJaYIhoIKqh8c1m8DjASSHlpSGj7X4fV6b+P/audbeNJDu/SsFA4BmgRdGyPbuQEATE",
-	"jCZjZDM2LE12gXChLrKLYtvNKqKrKZlrD5Cnyf+8Qh4lTxLUuVRVk928mZQ8Nn/MiCa763rq3Oqc77iZ",
-	"QiQRbqeYWVWK593uhZiY0kOcYN5TZczJROr5iWtmNm2+a+plGTKob+ySCSfdy7KHvl2i1W7DQaBbVST7",
-	"Peqpx6ug41XQflJUkXtJli+DOYVZoHBDPvU510L09elH/LAS//xSIxIMnZenlgMnrQ8RqDHVWiKmO28g",
-	"EEIJ7DlJjizp6ywvFUbjllxkBC1QeCeh0i2QFOpLk2FzEJybvldqml6I9F8vr/saZoa//gsX6xvM/zmF",
-	"cDlGoLmGdYyuxeI+cLwQvOlliTaVGADXn5g798glCBSSmRhI636B9q1COPdXNTlNUKgQVJvKYZXfeVxW",
-	"WRRYMY3RwGJZChcCsknAcZ/whe2InhOWFn4BsB5I4oXx9jVF6KJY9jHBuwrcxhRX19OOEu7flJpew55t",
-	"iEb/lvbhWOn3D2UnA7ly2I877oWSd2rJcNiBqcEvqhh5taLNp+8p9MBmaJvewfrG0WP9yB7rCRPCDrbo",
-	"VswN6WENFHvPMWxGjfSGEuTlLmiqi9IJy4SgZoAGznUQtX2tPgyVyjwUBDS7kUA9FxUkb7DE9sIOheo6",
-	"sb1ScMkM3MaMKL8kv/qaBRjfIe1HfrnlaBNgCNS9BwH26MDjOIfHAR5fzfwYeDxigt8wcPjRwvpS4MK9",
-	"UePY4+eYVGaqtJzmHT40bVoIhKjKYfW5ekgovvGmdJ1UuWsHHRXknsCQpqYT+XqqdO/NK/G80+087+Da",
-	"qOGszKv5k/P//PuiyKSAqOFs4oYWFgkKeSg9VE/+HtYhXrgVZuVPkdFTsx+R3xcI1EZRWR3xKliVCVuU",
-	"UAmEbVFbmSmEHOb6NsHaGlhvy6NhcKnQpfpbIDQmplQImFHOCC71Xg3G4GWm9Cz32GhWOknX15hhggUv",
-	"OXZMIsgQm2cZw2gM5PD9belOf0e8wrrcMSKHe1zmWkC+YVQcZE6V/hfLg+VWvFfTCkCJnou5kqVthFaG",
-	"FX5d164XhNsyo15w4yNK7KqIs6HRo7ycPElW+Mui8LM/d7vJk0mufTjaJjlkZ+1VyZY2oH3tv/Rbn6+e",
-	"61Ipsp2MvviX9cXJFqj+YEpPrZ8W1Sce+fHmcb/G3CIpJcDpp4XUoezizMpbtT2NBZOPzLYmo2E1d31c",
-	"YyAe2+OYBJucDjYMlk7J12MeHJX3vWOuQVTavsRIk+p6WpVS25Eq2yvvv9IAr2krNU1EWpk0pDeyxwNg",
-	"H0almaSRh8Ka4Fmpab6yuJdzK8bS9jU3sdKZkhlQzS9YIcbriuVbFxqC99/4QiaRiwgGt4WTqEnjvKY1",
-	"ew1unXE+PbA35YFA/f10eH5flmsFcF6BVo73ykfG2cA4g2X/8QnZy87K/71m5zNtk092nEP5IXbsrnGZ",
-	"N7NQVLxW+EJ+I83sQRQQ7KzhDP3IkMpm5iz6o4Z+UA39KSnk7JWB8jk7KudMdcEP1RZF29MIIAaBoAxd",
-	"USprZuVQWeHkI93Sj411RJAsU+tb38taigVsmnE1KbbFpImGuYlbTonem1eijAa2yjXnvzv9OMoLtTIB",
-	"yk/257xQ6/xGv0ZViVzLdQgi323nnWUf0lRW4+BCGmEfG/mPfnixvfuocXveyTuJk1i9SYQ0NC1krrfc",
-	"zmu/HtvfEqzZewkN86JvQwXsMV2D5CeLQgxKc28p5hzB5eZmBuohaqPCqbMjU8LDBuJGy9phB+gOiJ/E",
-	"KlV9PTG2Emdd77c99yLGNenUW8XxRlgShBHlXTMZVFhpATu74nn9oSPZaRbrQ9l5AY/y6mH0I4hzRwK/",
-	"1371W3NR/SlbPninSmcnsijaLUsIuYO+4lA7OGT1w4XAms4euyEMxZQxJRHbkPPIITwcrxlsh4AqESoL",
-	"rkeUzlR0lzIsDJUDBxhFhqtcloqXOusVxc4n74HsNx4fjvahjbeod5W12nAzjIta3IqjSXc06XZmWZc6",
-	"q0vmiHFtyKo+0qeVEcJQl8aY97mCW1jL17BxKHDCALgR42ljM+ISw55q0LDE0DDVxqkhZlY1MiQ6bxuh",
-	"1sCZPEbkfcH0a7Tagn63FUBEK7Ukc/R0rsSpIQ/lGqvoNQL8xsHvuUVtmCPgxZpIupodNbPlBlCui7fz",
-	"PhB+KxjX5I+lNcOGbFDCAzZjEbsSEaGPivS+k0KdUcor3qIl01mr+Xnwuw3QKgnJux2vMspF1KYi3Ejo",
-	"BsB+OR6Iah+LzGBlYqh53mlBjARK+8by+GDOj4MTCV07K+cKNrtNfcZ99viQSBlHhMijrv+VIkR61roZ",
-	"L12458ZvT/GKd7Un4jdIA8ityEc+Bn8srSiUfK8y0OlDsriAXHF0FEIp5F5RsHStxWfWDYMcEC7c19NS",
-	"3eVmZv1LZiRKU0F8CA66CXvHzaJXFG1K2Zfhg8DR+cE+tBMi7n4DJwTf/vOiHxnTkTGtxxnFnBzPm/hy",
-	"oiVGZ2t+9RH+rvVEYN+tjohOS5w0K3brnQYceXx0G3wJyLa7icL2yOEWOtgzK16pyAYDNVZmj9T2uGmj",
-	"W5PabjmjQB6MUbgq9Hg3S/TAMccwqMcJNl55rjjKmNxq33b24VH9OUg88r7sMtJzTtkaOiFraJXi82bR",
-	"ctrE3DJaRY5puCKeWQY+Cxcv4GWju2PMUWuzwngUcBSvaNSbqFToKl/uNfcdHqXfY+tagAHXYKB/hg62",
-	"q2RsOTDoKtgeFLgmclvdzVrdr3c5N5ycUPPIr57RKkE/CeAKhYMFwVSpuVNlIac3dB+ahpSBuZkR/M+0",
-	"kEMl8gqNrvuxKlVHvIarI+4Gql/CLtXyS6WF9Ff3d6BGplTnobplKMBaGFsloT9YWXgI1rqvAU6wI3qV",
-	"gIiul54iZKm4owqKrF6I9KfLv1xeX4r/+6//XmJqKfkaLKIkxktkO1Bx1fHWhNz2eIvMjnvyOiFQRCMy",
-	"EQx7Py77QypMOM5HUZi29q2HY7A///rvR3iHo0a2V5EV+BXX+x19vn7GeAArYwP+yg/9ocNQaRbrr9R5",
-	"TY6X6g9zqR7Wu+VK3RNpjaD52zXX6peh4rZ1KowcDk2JsVhGXFVSZ7LMBJM4V1TnouBvXl9dM2BTSj2e",
-	"5FkqvgPZHpdR94jGTuFBvzHVW/g+Ce9W+UTZSk6mBOPkf7D5rZbVrFQpYSAPTDbncu0pzIJrk/ueBvNK",
-	"2eX+fILl2YcPQQOioLSzbighjulBTm2ys6HjjB3xVmH8Dq6Y00WwfjcjSWKxTC4kkdtgiHX6+mdEEuGf",
-	"Ldf+filsIl4KSBV93sW/Z2Lsvhsn4lkX/v/C/f8MPruFOXshxuK7//2fZ91/+r6vQ7HzWJ26CJXJneGX",
-	"W/Gnl2IsnkNXUYF0goHuAcCxKcXL7nNYjr5OAe7+pOceTYX6UPlQ/XuZVwmAcRshRSYBmJk2CzVXBE22",
-	"4sWzLpSagC9HMi9gS/p6lN8p96KFOhNZDnInO8cUIYJBy1SR36kyV1YonQXcbCRAJo4OvwzJqo6M+5og",
-	"qBfykDDSio8GhUUTimZZugE5fmZGwpQZ43QDTAwgeTrdttPXbp9/e/sXMZlZp+uLX66v31wxaNnYwGrj",
-	"XswGRT4UyBVUlbjvnXQWL148dysCOUjPumcvHO1ALY2+hmpgKouolkrN50Z3+rqvezEuGloiVZkP0dUl",
-	"rJkory1TFMxEasiB8nyEq+0vot0ghk6oli6LgtuCrjGI3KlyNmwFCR+6+slLkWaykimErxNgkRtYQGhL",
-	"xXdpqFnmvkj6Oq2VhM/SRKTvzIA+0TjxX85cyrS9CcuC3yNiLh3Ae1NmNKK+dgP+/txN4BMMXnwSboji",
-	"U19/Ojk5gf/cbylXp8cAulR8EikcEoDH42V9atk+gbJnuBBmisiytXbIAwntoN2VIk/jRlvbufCzDzdq",
-	"mSqBKBgkr7FLdBbVujzfdLhuUd1ZG+XUAIIppRdI2tZRoyygNZuIFP5yQXtFzJDfJztzeXC06YPS0TD0",
-	"MjSZ8tMEukxEagZWlXcKdp8/3wA7dt+oD1PlCN59HuUfNhkhdJig9PKGDZ6CtjE6UWRmVfsgXdf1t2tE",
-	"DKhP+PYSbcN2LtH5ULr/W1Xmskj9BNwHU90g0SQiJU8A/EAbeeOYvs2N5qVIofebqSwrbAuk5CS3Nte3",
-	"N9xu7jTkeX0KpXJaBozby9HWOQJYFRRIaJwlYlnZGwm7Njaz0t4UagT/cozf/0POKnMDPacXboLSGu2+",
-	"nzhr5FaxLgAL7jRQt6OZKrhQArwpi8CTalvPghrqGDVPemlOrRtHv9KUonE3rKIsbrBKDLQVbbMjJrcE",
-	"qpJ5sfCm2ziph2qHV0F03JDLov7qch9qkwdhGps8iPQcM85VFO7puoF8o92nX0+I46XstGLuNZZ3ATM0",
-	"1J1jZ1y0eeJeWmShKmsaeLTW8bhxtCvXHB+3qrqRNnc8IhwbFBo/9kSWZ6gp5jq348DOySHohPjUFIUT",
-	"+qQgUheeFzWKJFhGkijTXGuVpRfopIT8zKiQKDFpaQU+l5DiWob7AEnSjePUl4ewVpotsovwaqNUan98",
-	"AzoOD5fK2SvNT8Pm1bWE9B9GK6ZB9/dOFjOFdEds9Zx4imuXQoUnco4A6/BI1jqKeJtWjKF1+bhTEjR4",
-	"x4RZ3z/9eoW6ZVvfLfxioWuedjNRR0emg07ahYUNsikcU98bTCdS89rabG1qfQPv1fwmM/e6MDKrt9Py",
-	"8jsz6DhThYWU0/+8IIcCcItL4QY008TgQ3uRcBlKz4remQFYQpZP07mQMeN5auERW8mSFHS0m0wJCgjO",
-	"nHnYBVrgzspA9d8pK/RImE2mZHZTqKpSLKU2mdPC6iRiUQUHvbpOLheBkTgjbJ5EVyAxOGUYW6mqMm8Z",
-	"1QMMgc3BRm7pDg9IcDBv4JNGoxFG4n0i6UJjG/O9C0eLw1JVNxTAutjSJmyQn11qSaRs2d/Qb4AautjH",
-	"wkMgWv2R48/Ya4j95IucelOlolWnt3kP4HTBCsBShq0DEexWE0fm9KPC0x5WWVxaEm+4f/J8QHyX3jom",
-	"DW06rubO7veJ/3zj+1FlacqIoSa8Kcwka2ZiM1kAmUaMEc2klha2oYWhWz/t1G+3CSg4WpqtAoNdGEYS",
-	"b7v/ik614zWePQvXCJX0FE4vncgqH4KAR0cP6hpksVPPWLAfC4U1Dy1IlaDWSOhrVbMBbxc6gGGh5wcq",
-	"ppEXRs6b+2w8J2s2ignKjQxeZNPhAnSdJobR18Fh5ROBGPeXnCByQDF5qhg1XTdifD55R7+xHCGa9eNk",
-	"CVHn6+8yeYdDplB+q3N9e8wYOgbmf80ZQ0z4m98TtVx9nn6kTyvD8H/1OOmeddKNEsp/duijhoi/ZqWZ",
-	"TlXWFp4fuOoxQP8PBPW9O+W1R+i3ksLer7/XiJFjnP4XWd5pa4rbLVCfaGQxVL9OLT/nqmC/EbueLWKg",
-	"yLmYUa3hrCOuVBVsUCiZW86wfi1856xeso68EoMheC3VjHbVQg+cH0DDepwMgTWnmnME2Ho4ZgkcdbFD",
-	"lBzavy52GiIjNolN+yk8ffAgteRjIywN2us1SJoNTi4NfH6FbwNMTUMiQRQnYkZRBAPEajuLq46r03pd",
-	"2wKpAzbbCnTS7fFIP5ul8cKsj9cLa7MYscdxSEcN5rFj/OI9+swov501mo2YzelHdgOvxBJeINInD3ce",
-	"/ppX4x7RdZvY5ykc6f7RNXfeCvTP1cI0H5D2N3C80jh3Oimn/ipl+0yl3UfZFvF75WM4KYw3pAqCq6ZU",
-	"VlUWDFwvICC2tRbg66wZ6y8FEmFNX1PYJ3jQS4yqzFSlhpXIZni8FcBD+03nGEZb5UUhBip4iDL3NXWv",
-	"sr6O4RwaC5JTm/tyxbcUpDsEx1rHpRKBd2cLrurdvc3fdg31byA3mShHSI1HfJ92xzYpysHqAE9IzGgI",
-	"TR5u833Qfj2Ncl3KMR2jY9LxN5J0/Bl+5YMoxfsR6q1i2uOw4T271MLMKnmrIAcFO+aa6DPtIzVIpg9U",
-	"da+U5pgMDFKggBEzwjh/mshTS+9QXD/D0kLwBnUAD8TR0z5qJdYJMIuhrxFuQFm2wyHN4X6s8A7eX8jK",
-	"kPThOoW8Xgo+nCtIRyEIez9bX03iWTfpdrvUfiJMkXmL6UJUBnIScj1TiSjVVCHWJ06K1sOqSlCGCKap",
-	"OB2DFmgT/eKt1LfqS00w9oPFUW7kcj07QO/KzopqPfIcajeRCdw51n4/OmIPpBIRS8q1kKLKJ0qUdJL3",
-	"piBhyB6pR4cRDT+bEvL/zKy0Sez7jOr0ALsbGEiLARlar0LJVhoYafY+r4ZjZohQXFAvYUsEnJn8Vi9D",
-	"SuwbGELUcSFagB5qOuABjL7uFxCwdIRfOJqBewNEOMRVVKXsgRgduqrYjOVgcsjhXIj4rOFduac5Qp+P",
-	"U5Ri3BGvwOTDeE/wNi3zl2tlq6/ImcQZCMH1fXQmHbnIei7iTiAHfO/uS3I0948V99Tu1wPK3l+ULKpx",
-	"29Gg7YFc+pnWub5dXYfzx7EavhduSlrZuCrNGLvBmkrT0gwKNbGnH4cmqxXebBiBvOU0PC0gqeGp5QSa",
-	"ItfvrahMQ+GjD1Cg8g12tK40jevHNw3pQU1X4ifqQ26rlpqd7q0Hr9n5+SVV912HE25O3NprTK5EnCFY",
-	"2xV1OCH7uP0MvMWflzZRFoW5v5xMq/l/yGKmeM2Xy3cCWAODR0xliRVtm4IZ7lQ5MLY1nuHlw4YztJ9N",
-	"WJJOxMMO3F9PMGXD+jl+MAt8kSBMauzCVmY63ZBfuP3PWxnGYoGsgZKlKqE+VrJcLkuVd0wfs7J4cv7k",
-	"FHQManbJC4+JvZB0jVYFAoJkcaIiUAsRCEF+PFmOtfk1tCEFwkNwag3YeXgg/hHADj0UycyquAef+NfU",
-	"S284VFMIyzPle3BdQrAtRABFjbwzg6a3X0EgT9vc4q+buvYFjKJ3CC6s4WmfTuQr3cXvQbZRw2uXOpua",
-	"XFdWxBem3ptJBvxqICa8kWUMJKkZAinq3ovn5hW2Tqr4tOLa/mt7EtKxmt4HzEtZFMpJkxhiJ4GtwtLx",
-	"hDXCFb+jDmrlARpGBxXTnlquD4yTtUp4lumMYrdEXBsOE9plKKHGMWdcJ265E+QDyDExe7cwMhMDWUg9",
-	"BGcz4KS4Dk0Zrw4d2qZFcTaGGc4mgKPlKCJICcvFz0FOxO0FQfE76FEx5BxqXK2lWq6UIpc5kQXMg02k",
-	"KBSus5F24MG6zleAdVGIQGxHBCVC3VUb1KtDu2OJUE/ybKV20VCwbmESeahJ7hG4tPhN5x/ierZ+uM/+",
-	"9MPZ8273z93umoF5ULJNxpfrSt2qsmmAV1M5VCdWua2oALOCMM1sAomaPukbnWZotp+L9O5Zglc4A2nV",
-	"Dy/cHH/5996PJ1e/9M5e/iDMnSoRYo3HiSfPcYdEvDO5YyeDuZiqMjdZ0AvapuuHtdV2HOgyA9jaRncY",
-	"f/vb8glhUdIRPT0n9C8UJAidRcY/uNC7zcq5Im7tXrgFv+h1i1thyemMfN3fwjuD+f8DAAD//w==",
+	"lKZ6Zgm5ZO9R9igyZCNZ4qxgOkrTUrOcPNrt9xOy299KyO7WjvnPXjIQu9vPEkLJhCtl7onK5JSZVxIu",
+	"UGyYjXmcEFoyoBGlDd0mZMgyOlPwGdzBa6rsbbJEXTGRp6y/8+zrp6y728/3urs7ed4dZs92uvtPn+3S",
+	"va9Hz3a2d90tGDOas7K6Bo27U7sOU6o1K82v/v//+v91/99fft9Ktvf2Pv73ToypnIxeUZ2NF2/IOzhp",
+	"sru1TTjKUDk0e0nG1YqI4iJjeINenNGLXut0R10cpoUB7m1txyf3WgrmJ9j2avPQzd4vrrimKxQiOHL7",
+	"WF0KcLG5OKvedbfC4Qc5XCaP38thfe7v5XDjub+Xw7ud9I+MTc8MX1ERqXbJ2DQl5r/I8AwL/EohH7JS",
+	"CCVPJXCGhqFcyUuWt2ls+OsamTAxm3QO/tUxI3V+iU3zpZGMizN8RT/wyWxCxGwyZKXZZ7whikxZiYpm",
+	"yyxA1NYmkbMRnRW6c7DXT8w+mhcbDbIPm4h/VVvIhWYXrITJvWJm9FZNBq/uBB76SsEmIjsfM16S77j+",
+	"fjYkhbxoajgy0zKjOk4I+Lq7pQWQU5n5a2Edb4yGjvzfiv+/gSw7IP6KWt5kl4uycz5lIZkMGajShuWD",
+	"VDJWwEDkkilg4JmcCQ12wEzwX2dMMKW8MK6pSE0+nsvJGlepQQKlX27Lru2vsWenTKkV1pzCR+qHq5ja",
+	"+PLbF93tocPlXzZ9uK/1yWt5ufHk4TV3O/WfaYwnfC+LvK7YzITmRSg/rW6dEKrJRCptbU+uSD4rQTIY",
+	"Nel6LAtGFMukyFVCnE6Zbu8po2ChmheKvjRZHCrno5ExZEelnOBVAClNzowOVDLQgSkoZmAZsBzVyFBV",
+	"cutoY2XXtMHJAu3j0b+2us9++X/+tdXd++VfffPP/f5jFddDfmbDsZSXy2jhGh+pU8P1eHNqsC+6S3r4",
+	"aN5ldVHz829obrVr81cmhWYC/kmn04JncMxPrC30P94rCWZdNfp/Lw0/7/y3J5Vv6gl+q568xV/hoE2J",
+	"VIxkOWG5s816HXT7jAqe3etM3JhWLxeEfeBKG4UYSTMxBK6YYeBoFqTugXOepzDtNnO3XRq0GqU98jqi",
+	"jptBXlwxoV98mCIR3N/+mBto1i5I+pIq3YV5dE+egxEsi5wZlkAFLKmQFzDXb2U55HnOxH1P1FuhpeFJ",
+	"Bc0ujXFrTSLtH+DKcAtd8szIWC1RMbP+E2vvhYIUf0CzsbGbZGleyS8Ey7tcOGUPDLVMTpjlYdTaqIpr",
+	"BntyIgyzocWLskRf4H3tixuYMDOy8ygW8sKYRd6qTy05GqJGg5Rrs6oZWrzoXDB2liXH11J/K2fi3klR",
+	"lhdU8N9Q+hgDT0gUOXhbYW5vSxBG3DzzLeXF/V+YJQYoA8kG98nZmshFzqR8ScsLdt9zHcp8DhRhBreX",
+	"eYu84t+4Wb2iYm5FhLrXyUlJJlTMHadUh+DumhPr1dN8wmAfQ1cLkG4Kz51TnRoRjHY4TP0d1azFRjoD",
+	"lmwYgOG+5jqruvwedELaG3QOy7/1D/XftmIOvtBacEN238qCZ/P4yMhmHuUlHekuZ3rUHWs9pVPeLalm",
+	"8G3XruPximn9+retfv/w+m/7/VUzq7ZtcVKnqM/1Yu+ojDrzmp8EnemxLPlv93/PPDu33i+jWV4KeS0S",
+	"wlBUAr+2prYzJ52pAffTPtcglJ9//rl7NNNjo3dCeGvR6/TtMdn/eq9P/vM/dnpLd9pu0hXlBR0W93q/",
+	"j4jTG8mUlsD4Z9VM7H1q3pG7IotpKTOm1H2v+cS6Pa9oMWPqkKQg91RKCq6080izwiwCpqlm06ksNctf",
+	"sZzTM1jL5+HARsim4WhmFCMcPrrdhgM6ynQsmmjehDfRehqoD4tOSzllpeao8fN8mQPG6DPei35YhRvn",
+	"SrNJgpERWuoNLd3GnUg6fLo4ieOCM6EJzfOSKeUmZFjxIaFDZb7jgjCjgDZ483Z/p9fvbW3t9J7FBtP2",
+	"UBsbNp8yNwg1ewrvtD42sw3mVdYcx+XHnW6VafYv/DYxW1w9isqAmcfRLOf6hdDlPGYsGPmTyTL3c5pO",
+	"mci7EPUFzbp5kHjAkVeh9gFuJSMOr1jZ8KnaSOFsmlPN8tiWUUdky+gaKdE87bgFzVHtosXbYKposkYn",
+	"Cb/EcwZFqTbP3zt0puV5yQS77hyMaKHYx6QjZoVlpPjehW1Gp8CNphOGXlbNx7xmnelkJTO7fE5jWgef",
+	"eBoEwm7S9fZ+d2uru7191n92sNM/6Pf/2Uk6xnQ2b+uY4+saPSh2hDnTlBdqs334dlaiLYQ/NtNZuUAj",
+	"JPX8fDlfcfr5Rv7IhTXZoVZf6JbhMNS9yI2WTp0J0DoF3EzDACMnxa70hkupDK5lY4NdCQ4xsMWMWXZI",
+	"2GSq54SPjPEDD+Q8r0+nZL9uNJ0GG+OGJwR06/hB4nhO/SRCEvDXz3GFihBra17OH19yFbktRxCrMFtj",
+	"joQzLyOi7DGnmrYxR/tLrqroh2YTtZLhVQzci5UOLUsKf4+pOp9YzlMf9Ocxg1vlvAKwjJEsCnkNV6yZ",
+	"F5B0gtSguKhPG3lD5gfw3kNiLiyR1iVDlfZrDMh1/kN58l7yV++P5q95/8Or0/78Ff/hWW/6j+1J+51v",
+	"IRfY6WD99enHTvqbWXHpMlsUhJMWo7rmc4hVCRakttTPOJN5ZLtPtZk7MV+67fHh9fo+CDphXT5dvWJH",
+	"xRFH+mxCRbdkNIdBNfvQYA1Hgpy89VqN1fNctg6k7/TWGh+5l+HmRfFm1Dn413Jaxe3tfPwlpnLiyyyp",
+	"8JHdHjSD6jMxTBcU6AiXspo2qtNVmGCrv/aF+tb8FF1iHyGceIK/2uovXi+cxrmWmkaO4bWPbfLGtMIc",
+	"IokJD2ALGGYqvHlQO7OtIJjZXwxmJp0R/xALqVwTLcmIfyC8QQOnDJJZNj1zLnL2IbbxOftgJh/4kRNM",
+	"EzHLpJr0a8NHl1BwEbk6L7lg7s3Hp3+vv3XLEowxCn44ffO6Nsh263qCQTGusXB2kMuIoR9WRQTa89gW",
+	"NgozadoZr/Y0D451mucsTwgtzLWdo8vf+gfM1+FtcAaBlYYwKWNIgjQbGZG82irAY7RbbjfBzzmp9BLg",
+	"Zp7TIJX569e4AMu56hKtD9ToJk+wvzLkS/M8Ikurt9Z/+NPU/Gav33fe87WvPg55DNtav/x7NpnA8YIm",
+	"K2hKHzu3FTuyXNAojNwNZ8UlgaOOms6OCJZwHyCtcDM8De8+exq7Ei1qCpiDIAKnPjSRuJsJub6VaPP3",
+	"Za2NX5C9EVXG0viSdeaOYoxu2rhITV66uGh3dZYM4C5hdC/jGSYRnWSta1vRy/HR0bdc5NHkjpCXHB8d",
+	"WWtdhbm3hBqVDjSW4yNzMbhSM4ahlCpXnjx69+0xebq/9ywh9l9fP46Y93keo1YcNEgXwTFxVrVN+lfI",
+	"NXsw576d0aBTMK2YyMr5VPdkeTHomP3w9NPiQqkIhBacxvmtNZ+PXx+9emGDYelIzoQxJFIylVxoYDMi",
+	"J9f+abeXtHT66zXXYznT9j2N5H5Ke25pgul1JClsUozg6qdKMipwi+JqeUZbpJe9i8dH7opmUoz4xaxk",
+	"OSgb9QUEmx+TZnGtNpWXqctwDGcaJjKnGaXdEYRfVZrgn4WUl7NpdwSRsJQ8sr9H4sFbFjAVLeVjEIRp",
+	"yZQsrljZnQkIfpr9Tckj62F/vHAkbtyo3f5hCpd5cVUv7Dfor21ozsE9Q4o3olORBu3CdIUU4ZlVQ0dV",
+	"tRcfaKaJ0myK7x3xD0zZ+gtM+65PJIcwsfn+NynYAdnoYsUmZS9E3LYzq0xCnQVizlNaMuHzEfyNmU6L",
+	"efPOVNxpmRa1Wv2EvBuvA9R1ULPcMtRoVXUJGmyosSWbcRo5VKy8il9dqqEIyEWmDwITxPr/zZy29/bC",
+	"vHei2JSWRiqQ4Zykh8QGvMGK9uJnZB1h+JrWbWye/vSSO9YUP3m3nHNI41smAN2TdgorDRn3fLqO+AXi",
+	"aIuCwpfhZiYg5Oyf9e0khjU0zrttOzY6dzWbTGjMU346lqUmwWdV6VTk6p4tSuvg+LzALuY2CeT4SHnB",
+	"3VvpKMuMjuFki1fgg3sTXHUnNKvtT0DGV0sNiH2BUAIeijwtqr4EBXmL3jMrL/KaLuJ4htFRLtk8ovPe",
+	"j8hbw0ke6uV35SMH9rXEB2u2JVZXtbnresTFBSunJRf6XI3p9t5+hLS/P+pu7+27rX3+4p3ZW0NdZUYV",
+	"I2P2geYs4xNa1KfzbPR0P+8/3Xr6dDf7Ot/fe0a3R4zSfra3R/P+1h7dGY52R1vD7WF/+HR7O8u39vL9",
+	"bGtv2B/1+7T/NDbhMVXnl7GSpFBlmpb8ypDRJYMQJhaXEKPXYfKm+bxZeGqVVzC0pwXNDP9SA1GyiTTs",
+	"bqdPcjpXQWjIPjYB8Wds9DGzFBe8FAP5yshHno3ZFSvNhDCBeiCi2twK1/uNS2UXBSkIy0jEU04mUvgS",
+	"PjOqeRQyUNpGf/F1bIRLVkVFlhl/P7I5hLitL0bF77byV7qaRUKoIkfdgg5ZUbfyV7JyIfU5jScUQEbj",
+	"fOFGf93tb3e3++ZGbz872Hu2/o02Y1UBwAW/cOlT78FJyPXc2Ndc5nfIVCSMp85LdsVVNEILDvzmY2md",
+	"3+At4XhRQDdnORnJskeOkCOAmelzL/FHX6mw9pFjChqjZcHN8zhg02vnF8WF3t/txPSFaSlHvIjJlONX",
+	"L4j9tvImG13c3m9wTTQ8Ah1lJHjBUc6t1EIdkzgfzte8rq420jEXXU3N7qctloTvN7zca8z3SmICx3nJ",
+	"qIqd/8/juZuJzU0KN0+HtUHBrs2mrFQsX3fX4BVRgfqz45/HR26o2ia1TmGTa7FyhoqVPObJf7la3PV3",
+	"6dZwO9vJd9neaL//9dbT7Wc7dHe4l+3nX7Ono2f9re31gpyVAuAYop+YZ9sJqnnuEgTMtsZuQj4XFfeV",
+	"SI3wiNqJxYiofhFqGtMKVXBVMDW4OepewqihmvoQR71NHDXYyXdAPhv6/d8BbVWeZEd0ifPPoaInHbOM",
+	"KUZ1cqlY3jIKeOdHwhkEfL5WZBid9BtwVGFpeNOUsR+DOmpJk6NjJ5uVJRO69osFBT9SoB8ekF1c9CRc",
+	"xnncl0/V1Jb90cqZr1WtBBxTEz9AeI2G1mwz7WuyYXIT2sBfeUwDkstsZrRp9ER//bT/9eOk5lqEVJM2",
+	"m/p3HwuHN4MOALZqSdC3XlnQDcW/KiCr3EZVJOxgt19FKmelOOBMjw4A5kYdmFUfQATswEUGPDRCGXCR",
+	"IC3pRj7HczNQNxvTomDigvXqvp7XR69ekP0PlztXe79ui6+vd/XTcmv6bNJ/vz/eudgbbee7ivbMK3p5",
+	"dkWp6l6xko/m8PNP5Z3EGFrldccfVaAq6J2LDm/Y2rktqVuZoAY8EB7ukdcSPG9UqGssGgBtEzOUbF3Q",
+	"HWrUE6YUvWA3SL54Le2eUE2WHC2ZMx3doKVGEsa+LK4CRMDQawtuMj6ZylJTodEGrVJYIW0LTD7Hmcx1",
+	"Q3MZxRpmLsCb6VDOdACjgUcxWVvUmome4vVqJFhEMixQ2pgDXkkLICbpTMsJ1TyzVHGHJlSr0/dN3Sta",
+	"c/neka+XHOFJOdcYjV+71/94/ubV0cnrL9jLG7c+gvSohu0D6VC2luKmaRa+9ArqMvBauSQKI5wMDRip",
+	"3kk6NpQUSaBoy9k+AjGKBZQVg0sWfRWyBPEKqbrWerBzeP769J25qp2G9oQfvcMfvBFnJc0u10749rkc",
+	"Xll3LCumKzx/fXo0nRbzDZU1iHdoiX5QdmDosqDCesQMJwrQ0NCxDUx/wkX46q3FHDr3oyV+0Cbams+z",
+	"DYqPNkRg26xwOenIK1Zelzzm2g7CFmaDht5lmFugIZ9Fi2gSwH3HVLlSMrO2sdwghwKICEeI5K40+ao5",
+	"pujentlCU+u0JJOZMnKfFwWsgV+MNVQEExtisNXEtRNLN9n23uXucJuO966udy5V/uvX5d7V/EMm8u3J",
+	"/Oo3oX7d/Fw+xun7GLLn4yvGzHoCFOt23uY4A2Ur8Gzhea5f9ZDij32I3J+xkI42EpJaukitL8h8j2zW",
+	"8FY05NOEpEKKxjPhhOo5YZVlDi4AwaL8zPs/V5KVGeWUNSoZYpwgWORmhBuMsKACtCfoeSPRb8M6SnNM",
+	"jPwmY6mH/zSnvmSQpS9tsGUYwWfa+aT1Rmp6C2+u0CcjAijLmMI8OU+7SS2IVsFVqNYEsvsOc7lhl3tQ",
+	"a6Vf4YXMF/JZZ6rcNASyPNZyUxjPuEWjwem8nkGjF3JN79TLCfMxdtG65hXwRpC4eAmsHyqoTMKY1qeb",
+	"8rIkXVmSKZPmGtbGf1vyCS3nyI/QF7Bcf1zBo6orWBkv+OPztjz8n8dzrFSEx3w9pbxMa95/rhbzA4JZ",
+	"k5zn1pxTUylA5zb7tla69joBuNriXCjOFuJtQiJ3xh1iXnHn3G4kKtdPYOGuNYi9xnYa5UTBglcyYZsi",
+	"vJmufBTqqm1ZzQGrXufYgqfv8pbUgHj7K9XgGxJZ3G6xJxxuxMrzWBlO8E/eTzShLrEf4gm3iSfEWO+S",
+	"0qyaED0gqS298Tq41+7RZWvdXRWxGW3D49pNWTnhGk1ZPWZz8H+NZJmQtJaBiny8wadDtRwAs+xUwMvg",
+	"fxzVzBcvy6JtUY6y7a2d/dQY3aG0AHssnws64RlBpha4BRElCB86Oz35rkJH++bkNYA3/2iW8Pz1aTh9",
+	"O9bquf4E423IGNEws1nrgdpFvkWnY82nCW4wpemczIQHo1rDo/DH46ttZmx9JZvsc0jleBugIN+T0iJv",
+	"vGTzc1pcyJLr8aQWBuuMJzTr+jByg/O6n7hxDKm5XD5HVPUXuL/2trajZGZmstoSrI1TZcZB3KOx/3t7",
+	"K+WaGVOxrGQ6CjtSMt0c1+hmQ6rY/m7DaNj++/ts8vf+y3+8Lv7nzg9Ffrz12z9/fj3/5z/+Xfvvzo4+",
+	"vHr/6m/1eQL67op5WvqKVP8pbTO5yiaGxXSRQBMnCaazYcEzgjBdTCceiA5TBGhBprKJtyHUVmhjH+zt",
+	"1Nexs4YeYUxkFbfCFeI68mzsvWoZFWTInD2YkOHcFl4bZqLJhOqFLODQXg8zfzf1+zWCFusXhnlO4Mm5",
+	"RmVuC1rk4NuCihbPC1roFpTe+x3HpZxdjOteWCyyqDT2Bp9EXrzMS6aSenaXwLYPgAqLQSg504pXhc7V",
+	"4F8pKFZQZEyvmK+PWFulQgdeRJ3KLGKiai9eUI0ihYyKr3RAP95hYtSSTWZlDsWjRMbnttqXfbcOh1bn",
+	"bg25H/28IMEA4mee9sjZtYRPVQNc3548npv/9OT5XTt6lyuPbl3NTU082YaksOQShaieiya7c3OsppGG",
+	"IdHiBjizieiA6WnY2GIVzLI48JgqG4T1BTb1EMEB2SJn/ziLBosvuchjjmk7nUXXdG0kFwRAnoGHX4tl",
+	"HJJUyO5vzjVdJ2Pn6jZfe9QmM9AhSXMmOIto5U3Vm9eCdW7a4NXuWo8qviqqNNyL63hp5Ur94GS12Xfk",
+	"Hm/cECdSzKkHVdtuisuuxE1cGi78B4zEXI4YHMYfIZTXrKGpTbpl16pTWRr8s3AhcMEgzg8YWGGgaXHT",
+	"1qVbdSvCXQ1ZFB0Fkldi78N0gcU3/h3L3qB/CTP2G6YAjWQ5SYgCoLuGnrZKUmA6U1Bv29ukkCt+Z6z7",
+	"yS6i9cxthHWze7KSHryJG2aA3wNNbKr43pBkzv5xVh9sf/VQN6Im6stEMIbNBaFiXjUiC2hs0JFF3qgA",
+	"DGb4dOvZ9mrN/84I65/R+OMRys5bcwvzloVimZuFMWGwJYuIu2LRhGs6eNZ0xR4VhTUb4JqAYecYh7H6",
+	"NhWnsNeruAJMJbrOqjNc5LzgWtusX03LC6YdQYLvD2nVLAZQrxEAwihZBasQGyBdlWtMGII6tCkXAtBh",
+	"RB42HJAiYwkZy2soLQNgYoeBASDZtsqsWTw5U2wDzCa/3GP44SJ4k60c4YoMS0ToRK+yQwCIAjh93uLK",
+	"lSlwNSgR3MuVaXC+bkOtkQhXPRzTiVTrHGSRM2XzN0N4q36PHIVR8gU8eSUnzL/ygmmFFcZ6zBRrcMYV",
+	"haQblUwvN3nb2jPmxcVNYuw3yBq+75B1haXARcWNyRG55kWe0TLH21/fHFcUMKSqMh7WBqJaM4XWDACR",
+	"IXi0UTnHFTEMIZ8VLMe04Ah1ggLjm6Eocs2KIoFifEIxEUVeV6HrT7TtyCrb42ocowcqSKUNixst741H",
+	"2lC3WSlhghal8LxNFGDr//BU2zqkLy0Kb1UauxF+t90CEytdFu9jkwxrHLDBlzcMzDcEVItLJ7hNXlLV",
+	"alxugOQIkO4F5cLQuyapw+JWT343X39MW3KZJ7bd3h1h0vwB60NOhNdL69gXmhwXcpaPClqyhCimgxoS",
+	"OWrWSzgEHNS0ksppOS3lhzmRo1Hvbms3zvxkADUKs+5spB4n0dusduCzAcasQTSsUAzwsOqW9pdZW7Dg",
+	"wQHYE3fSt4YxCbjMzXJ/Av6jJZnGkGPjGsNRWJnmDNqMKmbJXZaBKNMl5YXZzFyCwkp+EhwxZ0uvbSTB",
+	"807r+EqR9N966TK9YsFVcFM70W/EqqydasvuKWunsuweUnZulbLT1IDirnFjf4RIapRkM6XlhJUu6/7m",
+	"XrDbOUaBk0dmjQZ9baBDIsD6dhEyX0+6qKffUAjfxnUbBk/Qb/vLWhfXe63sVqxzyvHr3HB9KrNZtMCQ",
+	"7Erw0LWufNWlwuw9mBubeYQi+vptXUPvVqOZhY5g28LNyD1YRG2XzEKkYBv5avxKNvsBHOHHX2pLOdVR",
+	"6K50Jqx6nx4A6L/5g4xpDuFTyMabM90jqeXi8JyOqE+V/tYbiBQV8/QA8ulsLPCQpGBWpESB4Tae2y6y",
+	"rjGKmwmEvOxonaSD74onrfnl3T5jLXBibJKxVqftT2e2RtPIOL0QUnEVv04jxJsN9Gmvthkl06lLkNfO",
+	"VthQS1wyHvMFaWfEBVdjdpewR7e34A4hXX9V3e1qyy4X6nwsYwzyzZSVVMsy9NW7rBpMF1IJ4uFn8kLw",
+	"35obVNlL67hH2BXPmchY3Mte1c8rMmRj7k8W6GFtjooF0a2a1IOVey9W7oPReQ8F7XcJCbq5XwGaVrcw",
+	"Vg6J6LK4YqpCRaBFMU/IkGEX1Qz6x/obj3CF5JHvly1Arl2xLj6YPv6Eftt1CzArx7Qt1b8FnHDcZ3Aj",
+	"6NPE1Xd6Ru9OJ+nU3KCeAUcVSN9QZZkPwIYXJ1TQizp0ahSx3So15y24Ia69lmgFWQwiFXDfoykb/9aA",
+	"P7++vu61pduuhnKfaXkOaD3LgR0QgCSE8wFwJUCUpYooKQWhC9EUrggwf+5CqgjQZOMcDtfQI3paXLTA",
+	"vb5o0IdN2JYiUdSnCr8wcw3v5/ow7wiiZHiFuc2RGsw6wu3KOxjMrhUbIIJZdddoheE0NgasdJAKUXCt",
+	"Bm5lA6O8BgzVIz9DVJ7b3tTXrEwiAF/cKErQmh1faxu2cK0sZlasdUwM4XJ1oxqPYqKiKq2eqcWwatKA",
+	"SxV5iD+yHjKeRxGLJTd/puJxVZ5P2SROFGo2nRac5eT49F0lLS7ZHOGLLphgqMSAllGbVNf875sX3528",
+	"Jscv3p2dfHtyfHT2grx78e8/vTg9g2//63/93/Vac4VZIpu6HwLPZ7tluk4vm7pLc6lnhhaBV8apR6n5",
+	"pFLzeIk2X+LSbvzdcd7jGOQZL5laYQBG7qr94dI7+unUkRV5C3cCvw2C6nxKSx0FHfVu5SbDCTiYTycO",
+	"fA7eBWLzikCLVM4dEZcuN8BqRoVg1Q9e4lMuQwNl83JiwFh2g2vjD+89XcMDvyZB+ETIWpxlo2SM1UDM",
+	"gAgNOf5byK+5YrYcg12xch7iMbiKrEDqBfuWsykT5nKLA5K6SE+akLSpFJrPHAVAixZkr+afFmEW/8lG",
+	"rCyNDjymXKTYkiWj6Y3Qm2vvWguG3P+GlFLqABtSjkaGwJ3TFN6ogr5wgKeJdYs9cuJ/5ksN4PeQXdXc",
+	"wbFXHuHX+Grkhk2grgCTB/BLq+3qwq+6QuoujNS0Kzsnp+++I+/Mmv6xtVaKyzrQ17eDtxbsevkltVpE",
+	"PTHoEwIzr4fSAWx5AZ5jDdA518C2EjP4oxuB0Z0HToFl08WJntqHP3O2T9JxHGJ9C4YWSpJMXpnbl/5b",
+	"D3SFNSBrw0yiJpCHB6trbGVNo6orSDXNOFhGsmj8NmVuDTfbKZUhrHaTT1nc7cA+rdl+XipG0bSjds2C",
+	"1VVTmYK7uCBBN0yTCnsbbpy8YEMNCFrSHuVw5YG89Az3k3gkZgLglsWclOyCKw3qkM1ItBmHIDBdzmFF",
+	"LgeEEsW0jzyqKStAkMuRV3bBbvP5mI/SmmsjfeyK4sZ0dZ4mOVqQJ0HOrtO3cWDM7taqGhr1cO+l8M2O",
+	"ah5gQ6mKpLpQGC3A96QVx0/NLECQ2ii7f79lJ1jhGUzTXmletR2F4oHjI0VySR7BdLsly2cip0KnjzEj",
+	"1KLBQihXoRIDPhRjWNT00obnqOkpShq+pKWF2psVaCx6liyaQQyi+g/haFpz/nfrd2r0Wgr9T0nVNLfR",
+	"eylQyBrfLlbnNBxXjcKh1Q6kNvfA2x+PT//bVp8cn0IXo7cvXtloCvtAM43p8OFe2Tic6gHtAxQmzTI2",
+	"9b2pEgBUoXpWWu8K+6CZMIxdHZB3p0enp0fdt6en8NWb49O38I6u0nRaMFvvZfv6kp/Rq3t8+g4sjPYu",
+	"RlXQxSwjZ5qVEy4MD/A6/A29GuE+7+3t7K9jJy/asMtw8j+RTRsDJLU2DHmU2tl1zRfdTJWGhbsQiDlX",
+	"q5sE41rbynafJENm40SO5k/ffTYzuiVJ0OcENnMADa24JEBA7wb6rVBoq7ifq0UI9vLAywqVBB3jjcxS",
+	"sxFGP+2evEXMkFP4mLzkSn+lyMnx0evXRNmi3kd+E83tcQRuv62AiC64Hs+GPS4TnDBO5XHiAj5Ey2m3",
+	"YFesqES+WSUeXclsrA/yaKYs47QA9vSoRwudkB4tpzQhPQ7gJrSAf0JtVkJ6hczgE/h/xNHsScFls7Xo",
+	"ZpmRD+buMnO3iclzN+ZvRU5pVlCleJYmoZKEzotASWqIJ+hNEeiwLab0ppKpbmMt45QnqPtV4Ayg1Vkj",
+	"ywgvo0XUlOI6YgdEk9cwxtrzdJsO5DVy2YJeIk50VtKq9BhthkLrNVhfYoni3aSaLmq3Ua/BTYqDHtJU",
+	"m2mqzTqkdrp+8YFOuPCEvR6hhT/6mPweSU1uzfgE0q/lp1Zp+F7GfgVhlAa8kjUOfXR37R4b9dmuLlWP",
+	"1ab/krSvxsaM4A47Vc0Imgm9ZC76uRB9hGM3WkAjV9cfzMqigKr1/qcvCMB0jIdigFsVA4RO2cU04imD",
+	"3MJz8K3aFGErVFxXRGhXbLOJbS/S9ACsbyoytMSFkfsXRjftkZRmml+5d1nXFXhe6vH9FFo3pQcEsdjR",
+	"LsaVHhLFGElrPsnUC7LK3RjyrdpCrKcR3cQ4H/OoGTCejwyzvFEu8hvrNdDSOQ7uEjfz9t46dA5BarsF",
+	"N1HAN6Ylu+JyBp0V1KGxt9AFj40WJvIKMysntguRqxCoKxW89B68hOQSVjqhWi+gfXxWJ9ND+tKf1o0E",
+	"dgTMSEufWoLJJmNmrNeLhUSBe3bHfF73y2fzkzyY3A8m96cPay5oOy+uWCwX/UgQZr4B1B9riUmhAUHj",
+	"ks2NzIIOv9HeQnJlk54jeOhj4pXg9RtxVrA1oOBAqQmdTguemV1NSPpeDs2XCUnrgco08an+iDOIUnkg",
+	"XM8i9FhAWxuvujoN5ZUsmespaHF8aZ4bFm82wpZ3Vc09jfRoMPNmrurqvNOqr/LKZK3YybYlxCpblq2t",
+	"lpPYlh8lo5PK+UFnOdekkBcN5fxq0779ISTiCkDZdvREWW6Kr6P5hClNJ9PlmQlI5HeXkxB3IKBRZ5EU",
+	"RR4b1Wbo1agEFKuNuo1Uq17c+MRezaS9HhSYwSqDFiZ/P/YsMqcHc/Y25mzDcXQz70jM5UmXC6jjo6MK",
+	"/9dsP3pPAv0XVWig8mhhNS+Nfr1+3vfR0bdY9xdN/KYzFbMG39r6SVyxsfGM3YmJi8dHqNVbyzhoTFvw",
+	"S1ag6Wc706ItyEcNVdXKCquuru/I8fWukaXUU7XXdDlXL/ylLcZ59o8z8uuMlZx5xOaqpA89gDapQjGU",
+	"EpOEFIzmjapocqIVcWVD2KCXNuirZ0tMFcuigJkOeLCstUmxrhFouL3b39kj//kfu72dxz2SKpbNSpYe",
+	"IGhhMXdtQ2ZTO7eBMBpyj6Rc+GfBywDPoVEkdfU8sY8P5cVMpQfEhtyq6LlKiJIDAUuzZWulSz8B9doW",
+	"qfVIasOAWHbuUBXFhf8Z+I18f5V6qThOFnqx+H/CnFa0fr2mpeDiYiXBWxeEo3sXRD5A+D1v64LSYx60",
+	"t1VJxyFGlBdG87T7NrHQ2+Zj2NXwPZFKYXiQQP2kN9Jg4+7iqjR5Z5iQZ/iXJ0HPHoKNi/FS8FO9AKdY",
+	"tA7dUQkoijfA52p0qKAT1g2yAyM1G3H89pWoUAF6H1dBVnattb45burDLYsmloSI9OLoP5y+eU3st4QL",
+	"e5+GMp/jzd1/1t96fGj97YbfzAn0p2caWyeOGc1ZmZD0SZVhthj0eRLGU9oB+O0kE1crabcsdrjfM1oY",
+	"I21hN+HzoBo2Y0q1AAcsrX6JnF/NL+kCDFNa6gTL+K2lGZTgLky7rZ/0GzD9C9vLb6G300zQK8qLlo5O",
+	"zS4gOEZs107EFdet6LLWx2wuhn2q1uez4OLyocFnDU5vde2R2TRXbHSHy19umlUHWB+Si6sN11jKYqUb",
+	"7Z15JmrnwK8bGcdtLRKXk+vNMotFSMq+j/giDbsJcnGuWCaFg9axGRT7/d2n/X6y0P7oGroBVcfMFSoM",
+	"h4SSa8YuyXAe9Tg93d+Fvj70A5+YS76992y7bzv94Cc7gd8/7G9/09OAHy7f4VWGZLWT92NNBqzqwaS8",
+	"jUlZbeTPXI9fcnG5viFSO4RmRkJhX7WATHEtADu8R47E3BhdPnUIbokxst7LZthirPVUHTx5gokfLnj2",
+	"JKC6J0+vdyYYuvA8clbylVoFTHON3IM6t/AJ/ij1PiadH+Qw6nl1KY9kJjgYP9eyjMhJqrWxOmMhTsoL",
+	"AAjCB3rkaKRdCE/OSj1OnGahmUDdhpL0mg3HUl6e56zgxv61iR3v5dDwoZzRvFswrZ0huxxnZK3S/MBQ",
+	"ximU7EpmsF2hs93CisynTYF3B6X7y7u9nNlWP/VOL5SkuVDn2INqrXmuav6yep6fCX6e0fzcHfpytcSQ",
+	"idJyOmU5KZku51xcHJoT1eU8BWx3qLDgn7LrdmXhtZ5mvfiFerg38xtQ4dc60JV476unWjn3F0CbwJWE",
+	"9lHsUsYm7QLrAWHeutp7qUL4Xg7rA7yXw5tA4LO4Ne06kYMEtHwMfAUsbyC944ex3uLNuNSEbRZpOnMx",
+	"Pmt+kVxmswkTGu3Yr5/2v36cBEFX8CHkocF2WGVswqR79SiRs99hJIhM2pa4JRshqr51jzacij4XMgDZ",
+	"qUoTD3YDVW9WigPO9OgATGx1YHbhAPb8wFVy+B57wLdbCLcS/hs6MTLadQN1eTXSXXozLKpM1R85yBJd",
+	"C0DJtx0DGolpPGtU5IKctlRreCFgqhzYPjieHtKMdn+dSU2tcAX6KviEa3Xo0WG6Nt/JPrPVJ0E3UZcQ",
+	"q8ZQbGAddubH5v+7w1l+wbT9ZRgC+somTahaUe72LhnLWal65IVzYAdAlrCIDUuK0WW72U3Dbtj2YgMK",
+	"ld/GMVVEzbKMsbyhdvy+cUh1HfIuZ2JlOTNo67LEHSxndylw16sb/0EOq6LxdfJSfpBDl5fypXVosJHL",
+	"Sh5GCozrcn2xm6YvyvbV2F439idakzcRzcZT7mZlyj/I4So7970c3o+Ba+yJB8v2NpZtdbGiiFUs0H4O",
+	"Ser5kk0dQVUkxab7XGB2jPO6/jpjGM0vZ0Ig7/S/N9cHfhuN5bjLu7QuweljdjSjBoJmiLejxDp8KjLm",
+	"SvQp9tl09lYn6TRVzfrFc2/zCmZ0ri4Bbulcg1LRA/Li+PnpkSGLt93tvX3DVt92d57ugoX6znwzItv9",
+	"3acJ2el/vQ2f7vaf7ZMh1zWnNsuwLTvLdp7umpUpan6G/zI/xX+Z30Yn/tKn67W575tJaCvc+Ue2UHF/",
+	"t0eOIGfKiLIto9Pt7xDkPCohOb/g2uYHp73zJ12ryltzCbJFRK4chiL+zuwC/NC8GjBCa5X6dRjUHuag",
+	"hYvZ343Q/is2GcbiOUdkykoljf4hyZAVUlx4HOxQwYCzgdz2K257eHFNhnNSyItY94hlJq2zKudQ9zox",
+	"CvAEpndYqQci8TnDc3LNSuZGvkNxvJZDPvDx1DHAwIQTBNPp7QJik9u+DwiwmTK7p4MEMExygAKk2wYu",
+	"7M5vHjvxxDI22jGrLN/GtiFxtWCobj7f95IvRS8HmgJwEEh9tNkEXHgIvkXJCFS++MbvuP5+NsQ7EGSJ",
+	"YOP/C2O8yevwVjlRTDMAbk0CdRi2z0wFrIFIorbMtOHmnc0aS0OKC07z0OWrwDwXraw37QOsH0hYs34Q",
+	"2ZGtHYwpjrjhVYsvjAy5ejp7wjXSbIkbtWh2OIGj/Ca9cy3HNCwQhl/kfmuQS9vh1so9+iv70t44xOM2",
+	"uDXUgzu0Sv3FC3w/GrCVYQ9K8G2U4PDmtda/YU4Ut9jqQCo2ZcQFL7D+zde2NXEcsgyL33KWFeaqpgcD",
+	"4f7dDDmTFC+ua8mxIHHzetaUnWNYyuZe7ZlAXNfGtd++x4Yl+jGfLtL93cdcm9WzK/I8fQuLWnPvHnkR",
+	"5OxBsyOblBm4m1NcXoXOxNUAEsNKRvN5vH3vXSaK1gp+7jU19JJBEwULbiBn2naHDguG18kP5bbXrdmu",
+	"T5AOuvZr2rIvn78+PX1xHHZ/rhOOT8W6ZYbiqnaza/Z8WwOuAPZ6OQ3CmWaQuTjEnnU1h7uQ13FJsEaa",
+	"ZbBtS1MuP0HCo29+ataf3EH+o+Ezbf6RI1+ZVu/0w9GTDJNoK7J33XjIGfugFSreHugn6ff7DXN2Idfm",
+	"DtqzNAiJ/Nf//j/kDpEl7qI9C6YsoVpU4VDcYbfQVXsyhgJ32/hjyQzarY3qXoNg+beeFSjujm98udub",
+	"xrxpNlGhVbW3K4ivD/f6H8/fvDo6ef3FNm9ZIwy1UbSmlV+gE90RUowVhC2TornQmMbtFAyf6y7LMP87",
+	"ktQCP1velg/QE5hiwuqAI1lOwo5ACdBU1BkGukWN1a7u7QEzWn3udnYrzxvft8ZpLwmNC2l2dCqFYrZ6",
+	"IGP8qun6EtKdgrl0XJBtom4OLf7vUBqSR3Kxl3VJigrkeAz5nVtRG8Axfr3+nVVyVmYtSsavdjVIhwf4",
+	"fiBRi6caUGmVumXx5Ky7Fuoezo7fplavMyfh3yuXdD1bs2zQ7bj5tuGM+cfZyttsV580kIdKG/S2F61B",
+	"34uYH8GVD5y9MfnvmqE6vFl5LZRvu282DDFNpgUVX0zSd6NxxTK96yfghT51Z/3n76/oNX5xn3M1Leg8",
+	"cnFf4L/ISx2tLympZueQnLDSXKWavYQHofSWrSwAP+ORHtghzrbGLBG3100E7WBqKx15Id3e2rIXCwe2",
+	"Vr9fdr1y+8P40kq33rqgeLW1x7VC+NiH5qKXE4rBz0ummYBYYE7nKsa/7ffuZb6G3Mg985va8nf291Yk",
+	"jqrznX7k7gQ4Ex59hgcetZ0+DoYItRMJSKlUGMXAmBIegxOL/bb6ZMLFzLxLFnUBuh0Vy/fBMqz7aJm6",
+	"YR9xzNaaWXAlGnrAblSVvOHdlpdMLJ3X0dsTDPAoBEIyFOWAwRXZ6vcT858+SNm9fr9fm+p+bKo2Lr3u",
+	"7jX9ny0cxL+12m2/vAgVJvFLUNvI6AW8FugHPCupUCPkjJtGExzylG9eya6NdI3pz6NSTuLipiRhcMGL",
+	"H/MaCO1qO0FFuLaBQgh7dbnA0FNL7UlnPBvKZlxi++nKuISWm8zTLzmByQK09bCKC68TK1k5pwblaBk9",
+	"0bc/Hp9ubb/DNmk3xD6zi3J9TxqtlalS19Eu9G/tN7aiesqEqt5DXpk9MUzABfAO0YsbWD923G+o4hl5",
+	"NSs0AC/PaEHeFlSwEL+4mcFelizTZCxLxcgQEMsgdjyFqNsqBLJmWaZbYXR/0fURDSlFE3Gf7e59/TgG",
+	"RLNpwu8RpmPKa7EwUkKuWDmkmseLMDdMikWe1GUfuIIUtbVzYZ8jcI0PjoGyvhinDVUUQouyhsZknXOr",
+	"jDR4tYq3Xa7VORtryNrae/21vZhBKXUNn24vAk+HUznXUscwwirR05zWCkMcX5v2yNEQwAZ9azj3RcNC",
+	"97V0cWvdHCYXF6swbiwUDFbP7/afQaCj4JnGHJ/bZu1H/Yzfy2uj6oz4h4X6i58UC6kCCMMvBIS0EZsa",
+	"+kp6SNeIix244dK1c0UyWhShHw5LvUlqmWn3xGbSOW2uiT5Usl83rTZlupwvSd+RWKvySTJ4FwX592dn",
+	"b8OCbK+h9Z/FSEpzHcMwOzMf+zjeAnNBaE5/7duZTNzp8NO7l94YMIYBUKptOq9ahmwptfO96Zv8Lqy2",
+	"6wIoHMPMxBUC2YEc6aLWisl6NAIijMmVSo9dwkIMhSoyZSUx50uuucgx9tMI4eJQkWM+9i+oflsxkX68",
+	"ChcfrVcK17r6gWx1x4JPm0tif1BXoSMjNOPIbvYLI0f3jdmE0HfGCt5Q4QEEJ4X3zL4mIqmLYn18efsW",
+	"lgdAVIuBOcVFzPPnkjKtiUjohbzDq9/S3fzFh6yYKX7FDmu9Q4HAoIoJwW4/VZY9bsXyk/U1G7G6DIzQ",
+	"+PObLx6gzW1ecq/wCXd4vFFPt7X1NHYtWvbTaCB49gSR+1C44IVlpcfoYPkhYbQsOAR5qXCtjY34H6Ff",
+	"wL6mZIvtUe/uAHzmN64nfhIuD/tdS4gHP/fAXGo2NN+a3c2oIBf8iqEyvLf9tE/+8z/2eju9rcdhnH4m",
+	"oLnIiMNULtn8WE6mpZxwBd7g0YgXHIERsPgI8tOnrFQ2Qd3sKHz/ZvRmykr0AscC++9kTGiZT8PUmB5J",
+	"8R8pKKY2FzWTUytxjPACbOx8wkWKEJfmQQv/qA6uS65ZmgxE+l4O/Z810Ed1cMnmC5+V7EpewqNo7Qdv",
+	"cj4B/zZw8+dCdauKE/dlj6Rgj+L8AWnFzF7VM5HgEejsN+HCuxqi+3Zqft6Sfg0RPFeyiumzRlnTatF9",
+	"7AoA7DaZfaz8qDj3hn/DPdPcucXHzMZBbuXQ/6jafO8+cV+F2+v8J+67cNrRz9yvrG/GPeP+dF/7E7Pf",
+	"108QMxxqh+f2I3am8WNhSrUEPIalvFYAcmSdcNQlfnJV5QzfLNbh/C9dfqcYNyh72pNhMDsJBmee5Lzu",
+	"Hpe1ayXJu9fZhw/I1jZWHhIAXK1arMwUq7cP9LLaYxis2pft7bsAv3kzCifeAPhlatMM+QgQ6XHBIQMI",
+	"g4pLT33r2Xav39vubbUWUivGxHpFfbDDGK1m1TZLkYE7DXzhrVu71d90azfAf1WswHSdu4yJ1cZf3SJn",
+	"jTmsiJrNFCvP6UX0mv1k2AV81zhtF43Y3tsnw7lu4g28kr/xoqBP9np98ugfW1uH5CUXsw/kw9P98/3d",
+	"Q1JeHWzt7vX6j8l3LLuUT7b7W/3+Vn+LfMtLNpIfnsC36xVkOh4RQ5Bd3Eyg7NqiG/WTNeKsMYuYImS5",
+	"7aqccnsp7yep3EmAh6zy22SV211UL0R+hPbeBmbkzyBe3amDm5oJWxBeP/9LxqbnNTG3zKj80SX1rivt",
+	"Pi5fWcwIqowoC4bXTrws/gZIip0thDl2Vhr6+L7oaYDvpAX8/bUhLMxOXUjnHNMphB0WWmg0sYladAHu",
+	"X3FI8hmk1trsGaNGT6kx2+6yR/iYRhkJgPqMWXaZVFfJwYxAYwwdb3iS1JrJ204K4a89shIwurl30wX9",
+	"ZVrKdCELuFadi69YDc8Ii0w6bSy11rU9DgmvPQSTQ/8064Kk4CSIOn7AZNWElFRcshxLx8B002N0s2PC",
+	"L7a9pEOX52kJyIIKax52pLNJXeTNyLercH5DMwucG6qkUjBzOJCmVTmjW9oPRMKotNRza0Bn9tgOyFzO",
+	"LAI+K694xhwuhz9ICdauLCsNAZ47JKmQgqXWhQPr54pcl1JcmJ/aGpTwtM3zIGAxT8pY2Pgu16bdDRU1",
+	"RHyTwQbWFxY2kCEbc3tQkZJOwEiBtF05Ikvy9RC4FRx2ssjDjkNRv/+Y0bzggi0lq7IiJkytH7Frci3L",
+	"huMSG+m5CbBCMYAFjuY5GVnDHPNaD3gu5HiLUG2vjQDFXjHXsrxs9Ohy1afBOZvX5rMo8pCboLkqLcwV",
+	"Ur7lCMqjZJke+v7j0IvmtXQtvgTCnqSuZNTSC/Ti4GLGInw4aKIiPOpyGO1LiLLcrY0gGnjeLTUVKwFx",
+	"Aop0dJIQfHyIhkdahQh+Nz/5mLakL0+ozsZLW1E2RA1Wy2M4MOC9B74gDaDJBLvm4iJFbmf5bnXvAYp+",
+	"JF0Pytx1pkoa1GF+AGg/QWeYQ+gdQ/V5ydUlDABFVTMNYCKJuxROkISg2SNsTYLF9AU0JPvGuTkjEumA",
+	"pGZwsw5bXuGICwlGz6aHJOXi3E03xbkNC5ldsjwlwzmhvt6AvPGAVb7mDh5H549NUneYC7aQDnEkLuFf",
+	"dsmdpGMHgJoSmB/UCPlpOElXq9NbC4nYsATPeIJ0dWSQ4eWrcQrX/yImI894W875tKDigIxKhhALO7WE",
+	"1u29AE9OJWYXydYefLXX7ydg6WVzstfHjxKX7mT3z7wVBZiZHDwb5fxn8pKJKFKkT7ZKarjKimUl038m",
+	"ZOVDh8VnuOeoIZlviwbgsYciobfn9rhhPsAUYXoZFbaEtYZagEbD+rUFa7nOcMQ6tEQDpwu//ITIissd",
+	"NzDD+uhaXt4EDnCmWsjz3c38Vbdf+aY51TmbFnLeiTdVhzS+cxBL5y3RrQrn29jxVaM3zADEm60a1FAV",
+	"SaDEazz+CXenlHp9NDF4+FasZeV8MAYT0Uvg8wV6Xc//A4GZyO21hxEXHLZfCD5yUIv8SoFWhqifrRRM",
+	"JdVuaWlPecNWytA+5RTGbaRWLa4ANuJ8WrJo2tC3qGsspA/GqCrPrs4/fP3jr9uv1vMyujT/cAL++Gos",
+	"uYHaUWMTNQJsuWHVOW0GFQ9S92Yo8U6GtePDLxM5J8+VK5NT9dY3a4gh28gGEtpiImmTXrF7sV6xNxZZ",
+	"zZkJS9/zL5F5b1SMsRHbOfQSDJMSnYPI2F7l5jypOq2dbZim6/O7Xm24nXgr/a9yxNtM//tww6MW/OCE",
+	"v40THvbwndQ379qNuUCBII/3vaA6XgRV94raC+EbfN9NOtRKriCvWFnQabQzh+2ksaQxh5PiKFVs7pDv",
+	"09EnaAsrMPknE5Zzqlkxh0aqXl+noxHLtLVpmspdo0qq1tjDNQ7xucjxbL/4wd8e1sYrTusUvd01m123",
+	"5g3W+jPXY6sEre0idBym2ZZCx+3vM68KHRJV9ahoUYtGZ8+uX5a7fxf/fDr8Idv6Xv3PfP+76b/3d+iL",
+	"2T/k3uquEziL9dpOeL9AVbrslDa3Qeod0OlNY3HI+CESZ50/dxaLw4nfJBIXLixflc7oMu6WibGy7VUt",
+	"Ibmt7TWSb/GVMcpdWqFJRY7lfSGmwqzMYuBy8TTnl+7XrtKTuKgGV+35DlvRMk2jgUcyWixvjGzN1yt3",
+	"Bl6ZdNpr6ULLJqKThBZXmCknS2LTwuroI/ZJrhUrRl+Ms+xmxtgBqNTOO4AxLuGzX69YqRDJaVrQDPzP",
+	"opjbZH7oKo+juiadMUG01MJLOuv5NBqiLoKXuihhW/Z259aKQLMozRmhtfSVcF0xmvwZKSveQV3kEM1y",
+	"Ga2A0aFs0vGf32PrIc/uCLS1No3Fyjj/F9DRlMlpwZYBmr5jhaS5spVGNCdDWlCR2ULghcG5MqSUn7dF",
+	"vtILFw3m5qz1rBQsJ7tb/QSBwSFAg98i1jdMc8SvGKQ31vy6XBEmYDiMLSnihsdojdn4MJBwgYFlO4yh",
+	"05U6sH1/u81kU+ONgHfqeCT1Ex6KlDxA8gg0zoGIPRN5xE/uz+JfS9uf2+9srOy8Qkpf389ud+a8pSzk",
+	"1HyMaNKG/bnmAQhE1uw6U/lmBWtpTXGfvncr2hrAWeNNve/edYacqI2T/wRoxLBTVS2HLRtW0iU9W7Dy",
+	"Brf/7M7q9f21FqQUs7obC8U1fqke3c/Z3iPpzMoiXlFYl4CQH+WrtxbrCINshSeQzm8rC9dzLZtJ1KWF",
+	"Z1QV31vk6E0u0XYn1vEnr2wbYtWGI+Q0LQhqNh/Nm3C2fgksgRANa3Xq3ammpdf87XvvEkVphvVA55NY",
+	"BNV+SbggE14UPFa1+HR3QwS0YCFBC7B6wpPbLzPtnMiZ7q0V0rJlpEMZQw21pcrQzzqA0zdSDWuYorv7",
+	"+6DD80HnYNBhV8taFA06yQBmBM+Ggo/lg87HZaXXWEt9mwbUbmn2TWH9fNX2Pgp/4IixZc/QdNklP/Jv",
+	"mnl/sI+NFP/LlrZSOMRdrNOObV+1pK32eRzYIajjbi5oQchFYesgstJCiW3mMbCV8KbVJ+luyyJFNEg6",
+	"spfNE1zCsW4YELNaCnQ4yCOuogXd3nqKOp3k0yr6TQ/kckXZzioGHvKp9eYNAnv7y8N6wdeNUHZMM74Q",
+	"mLOOXob0eqxYdo4wDdu70M1mFytWDH8fUsX2d3vkOyZYSfUyjz6+6NXox39/Vj797sf/+Wt5dv3+p7fP",
+	"n568fPvPE7n9kr6kp9ebwwpFVRBzYU+JUUSsajrGFBJU12bDgmfkRGhWiqYCuoZKUiOh3Q1Bhsx0l1y3",
+	"564XU1szU/jWeQQxZ19L+CMwDOJ9g88nNMbczqSmhfXgIZCq7SJcg0aLQrd9HmcFrHpFaRk8k+Dtocq3",
+	"Ve3yBuzuCvncPrxe2fUKnovhAMWt3g3NwLA4P+xTe3XfTVm5roxim0pbIkitkILFlLQAx3YPEyRX6mhY",
+	"VLahiMYcpLuX0zbsajdkve6R9uFGL9tmXvmnsoPXajLZ4EBVw8nPa2K6LnX34BWJGZfB8AHnqXGBAJmm",
+	"zmojdNvoStkkpBsZle7EVuVu1ME4Pnn+RlOiPWRy3CaTI34729v1kHxmRobGapZzGxWu6i6GTW1FrTyt",
+	"6qOzZqvKxqx+5np85Dqxrh2GXySU31s0mAiFFrkxYTfzrzWcMavaavjR14nFVzoaap6Be7kX7Niqu+pw",
+	"Le7zpj7c0Lu4obdPunGyjABmoovulqyyB5Wm8yqLChp+chEOsrXS3v5iTOzPFIv6xHb0a3YNTrTKlu6R",
+	"5ysCKOhWwoi9C5ibGVc9288W09Fce3hbqmihVGohCTJkmZxYN3wQwYi1lLxXK91s0pdlqbdd6ptkl1Vc",
+	"tSnO2oim5mxB10p7ptnaJ7WiwA7nspZoc069KsesTuHwcmgKxvX81GwDrnfIaBntNBwkrh2QNM+u7Np3",
+	"9nH520H+SxBX2yfU9rObAZYt7DhwBxzIr8WQCN7SVkwnyGm4HssahJMriM2pGg8lLfPEQZTG4WIAed6Y",
+	"lUjNeswGAvqJcAXLolSd2zmkeIvNsF8pUsrCmPKalRMu7A21sGIEGjJ24X6bPUakSlqygfAtFyGrB4ry",
+	"jTispL8tG0ZoMi4Az1lect8c5KBzfv69VLpbn1u1cXTKf2RGE4JevyPZVicHhcmlLML2ceYAz16ehjWr",
+	"ikAnEDctUvUOsQkkyKegPjkZiHRZwfp//e//Q34fUzX+2Pv9NynYxzTB20GOLGAU1Ulj8JK5vgFU5ANh",
+	"AyyNWuqBGIgXoLmZvwn7YDaZjBkt9Ni1TxSM5YqkRzM9lqWDLiPfANkRQ7//9b/+b+oKih3GCO49yPaB",
+	"WI/eesQY1jjzd98ek52dnWfmuZ/Ojnvk5Dl+cTafspPntjkN1M5fsXIgHKbDV4qcPDfDVJ04AbzC0qUn",
+	"Ii1ljwAyM742pdNpwTFX0tVr/4/3SooUEAcHAvG3PWwyQCwjIl4dkJlQrNoL8aItxF6I8JxaBDJeDoTN",
+	"I6yOwnuLHJq1gxB+fvx3Sk+7R29PDshWGsau8N2GyCpXk8+8IiAJBwIuDZRBf5j3SGMsDz5Ia1DFBx6U",
+	"An6tq4hjEkCabBEtB2Jr+2lrz/eDbup6DrFrMMGIISgmNNBr7q66mQUmFg2EW2/Y3yOt1IaQG8G598gb",
+	"wxso2e3vLjtR94aBgBL+VEjdHcmZyFMyYVRUqYUWxzqoQOVGTpexXtZ13mirowbC+96ggAl/4N4baY5D",
+	"LphWZLe/Y14xlBbR3Hf9Iq/4Nz3yluqxGgiYpZpNp7LU5LsXZ1a5sh98/+Loua10JxOmxzJXdmPJbn/P",
+	"gjAcGcslBdJ765ipWw6/4EKBOgyswczUCC6rsdiCbIzS09zGhR01JWQmCliv2WUPLgKo+7btqpIT5kbp",
+	"kdMa27C64gqOPxAVyx8Ij9epwiQ94pENgn3HF5M0L+fn5Uz8zZhGqesxYpleQOjIPxs6Z48cWye/JVr3",
+	"UlRmwRthVQa82TQb108a75qIoDJjua9tpMmmTORmz4CRBZX60GUEivH7/X4yEL4Ov9/vkW9mpdKq1uqA",
+	"pB4cuvtWFjybpyDJPOR1cyqP0l/Txw4Yx1ByA5GZPEqv08fhexsvxKqRSo4/Ssvqhf4t4J0ZCHAamOle",
+	"UQ4mK2rq5FGqzSAIOT1kc2l/jlnijqK3n1mKfsd0Oe+CVEw9WamBAD+QYqXNd4Nfm+soD8hOH6EL9vt9",
+	"d+ThOYDkRhBDwTQApzyigpy8vdqtUA2NCILP9smT/d3H9nBxjsac8e+tfPFZyXLD/mjh7Bef+L7TtxGH",
+	"gaAVkwRaC+f1De4G14m9ftUr8Y7QasrwBwYoNIEunty83vbM81qm6xKEbGj7GUm1lN0JFfOumdGsZArZ",
+	"hcsvCCz1MSty6Ndhe5sSxaa0NJcQFgYSB+z4ktGJSogxDMMbHaqeeGBINniw1xTpawbBvwuwmXvkqN6q",
+	"CtgVjL7dJ4/MNXkMnXjIo2kpH7t2PAPxCC/LY5yuFNiNGRvhudNQXFwUrEqvd5rNmBYjt71tdGnULU+Y",
+	"1RbapacxWgW1teAZEwiAZHXWV29fdrcB1RCsSW8AXl9f9yYImNiT5cWTV29fPtnu9Z8EkPodFJ+dpGNT",
+	"4zsHna1ev9eH8rApE3TKOwednV6/t9NJOlMjVczIT+iUPwEg224hse3vBVpu0vHYkxwqLZQ+Mo+9NE+Z",
+	"F5R0YtR61WomVo88cd2WVj54jN4n82QzfayYEyY0OBecFQDwJ6i0YKAkKJAw998j30yDZDEnRzYDdwAb",
+	"49cZK+eViYHoK9Y6o81a5O2nEct06bKsqoILW4gou9Aqhk/ap4RmTnRO+7ubTskhnnFl5WlChnPQvo48",
+	"sBp84Oq7k6ozluG57+UQgWVCc6Xh1ay1w40tynA5PW/d6Hh7nqXLgnzICmS91zKwS5usxl0PLH3p2E2E",
+	"97bBfW7mZoP/UqU+wW3e7veh7EIK7dDFAl35vc38rwZZ5vABBvBCaBuJA+O5tY7atTv5mHR2cQ6xV/u5",
+	"PvmG5q4FFfxka/VPfgKJaexUluOPdlb/6FtZDnmeY+X1bn939S9eS/2tsRjgB9vPVv/gTMpXVMzfua4U",
+	"H5PO3jpbgG5AWvguQnvrLOgn4dUo9E85YERg2vW+hYmxyHw8yZAPNUz/X4hl3vkl6XzoKoRtD+HNzWsb",
+	"kuIJ+2BMj0BgLPROnJUCrWZH+qA9APKZa/IFdV9g3bOSVRDOwwoeDDvscCO4mZG0Dl0xYvxSF6CfiUvb",
+	"SGtra5v853983dt6jBBnZgMLptlBlUqLGRsa1SOSwp1Pe+REkOPTvycBRFnBBavrvJksZhOBuBaJZZCo",
+	"h/9w+ua1xZlkH7Q13yhRU+gCMGZMW4Q0oyRodB6Z6z0rqJkoVm45t3n6VbpM+RkIPIoahNthZatCYSUe",
+	"Bmgo+HR3OFNzq4nURf0L+H6JsF/ABjGkB7LWjGWW7owvo8CabWvjcZajhUyuSpTM1FUQucW/RA4c65dN",
+	"me6DxvCgMTxoDHehMXzo2jtY0xoigSb2QT8xl3bpcx9j3UHtug8MA0Y+vrv1tP/Yc5hKDTEcD/hNyGiC",
+	"fPpjXEP3OVdTqbgLDlfhIQyUL5nfg/by2bQXlENN/UUG+TCb6y8hU1lq64YtmT+XuSsbKS9R9tnGDPDh",
+	"zVjgp7Qdgg1dbTzUef/DHfy8FkR4Gq0GRO1m1e7hYmem6HV88nvw18fWy/kdC+9m534otk1S1XD0Q/SD",
+	"SzZ/oNvPSLffMfC61wjlRpS6KesPiObkeefjL6sp/Ukur0Uhad5K8s/tA3W6X2qUvXFoKAWjIzRiszHl",
+	"ogYXg9/JkgylHlehVvNxkG+6qdk2mhUFjBXiQgefmdd3kg7++ctthdCUTbrBbnbxtZvpnG8EhA6hf+Lb",
+	"F68I4HyrB1Xyz8MO3A2q8wRClTnvL5g1XLI59s+/zThJZypjudhBKhBXle/NRggDlZtdMQH1RNolffsq",
+	"8fQkZ5Op1Exk8+6PbI4pJANxyeb4UrPnF6i1MmyYISTJ5BQq/BAY5pJNdY84f+Fu/xnhI0LJ8ek7iGGq",
+	"mbnuLPdvGAiEpOBX5gzNSBDqZFesJErLkuVkzErb5oUvdKuBp30WKjyDAtt8MRAlm8grlh9EuvTZH2H3",
+	"fFkiaAj3mE82qQDmwZXloBH/miPGH6Eh5WZnG2w3pK9tarsbdjni2M50Qw759sfj0//2tGKQPfJqpjSE",
+	"mIeMZDQbY6J2yDPNh91jzKDbjFsmDwy3yXD7azDcY9t6Hzn09joLsb2FkWv+Kfj6VyrkDkvZe8nAIe+I",
+	"qYXfX7L5OjbLk+llpra2Px3HdjyyUudcfg3wW4Gpe7xgCWEiK+eQUOWgi6hS17LME0hR+Rnye1RCfqBX",
+	"NMGkJ+AUVGRModPt6+1n24fk6MVpd3tvv3v8zTGM9v2ro+Pu6fdH5sPHLrFwpRAZiIJfMujGZU/M+tYv",
+	"2fwGAgYWSbgaCAfP1hQyjLvur8J79HEDVoucgViQOWQtkbOM2xv2ubV9Nwwfbt03FpnkTmxdnJ3ngvUc",
+	"etsCajNB469CxBs95IKWkY4ScSPbnPWDsPnShc3Wzlpi4yUtL1DObO2ts3Kb4cryVyzn9Gw+ZX9p0eb1",
+	"1ZAXGTPGKGfAXu5L1tne6Z9M1h2R93JYpVKi/u0Rjn1+OldqxsUFtDeE7HOLRnxONaTdK6YDDf74iIwN",
+	"f8+kGPFyArCemErg35xRYbnMTOSQun6yaELYjuK+DCFEzcNsRpsazPwkpLMhqG2nnl6y+bGcTEs54Qpa",
+	"80O2fM1SQdFtPkaDaiCgh5uZdwDEHpE6iBi91GH0ZQieYIo459sLn80m8IMcxmMRAU1wRWhhLs+8nmIB",
+	"URnu49aeVJDMQFpZhMC8lmM+Zxoa6F0wS9nmhJEyGkLtpZ3C5sJou7/9qffICGdzSX26MfR8XBDMN1/D",
+	"g0B9EKh3JlCRvdw+KmCZlJWQVbfE1ky4I9t2NCjvKOauALiW0+X7EkNajJLOQQbNh20WiG9ebaQBzXOW",
+	"2+qUsFylBkNk0bNcWRzibmZgCuKAVGMZOfYqxi5N8HYofLOWGi/tr5SvFKUT21PUl0D5fsklMxc5w+o7",
+	"LP9xDZ8M0xsID9fuXipHdmTXEEpBDWlMuH3H9PNq21emp9n9wvWbTTb2qrIBO/Dj+fxBXSJgKsmlhqTD",
+	"nwSHsjFZkqNuQYesCGDOKbnmRZ7RMv9KkfTferby1U/HwQuUbMqwSSqU57v6rn4fV9wAjg6zm36Jx19s",
+	"q6N2Znqj5lhbi82xPmlGQHWG2ApRtckYJJGq+ZitLQyIc/KlB1v//Oz1u7AFMzYOBuoOWKzlAHXuaj9s",
+	"JAYETWiX8dVNeI4DlXPvbTKaBTbzkquAz3yOLKC3QRKqS5X0fMhcAsue2uK0v7al/2zv7USTEKMpjbZB",
+	"8aaXGqr7W3MbFw6CloxMuRC2l7SVD1KxGjpM20rxl52IQhm011kkoIJRqKhOuymB4nLlGvODWGtL8pRl",
+	"W/C7W0M387nL4Yf1Rywr7zZ6P91LSlZ1VqszsoLz+uJ57R8tvyqvMRnPLYNPl3DM9lgBVDiqoO895rt7",
+	"5RL5pla2a75VVrxDXeRYHl2VYzjVcyCgNt7W+ytN57ZZnNeMsOTf3udgffZhxGhD5dZ8aWxGaztbWBEs",
+	"qQ1+6Ji8sakdm3C+ecflzb+5dq3p8SlUyXD9A2H9NkYdthUZVjn0FbR2cCh7jS2AK78rNXCNg9Ajk1iX",
+	"056re7atFMz2DMRFKa8N05mayYPiO5saiWVBkEB02uAz7nBOORgMGbNLcyW9Vt8sqBgIn0S/vZdgr3ZZ",
+	"YoP2ekd3qg3XU1BzMjG6MHWJpeDQ8AwXGLD9AkA9fDmu9MXIiERSQz/nAGhAUjOpLpTHpiusg4GoiWrr",
+	"f5tyUeM5ETMArZ5llsCGLq7Vkvp5OX83E+s8+c4hA3wyz1m1cItgfs+Os2DjW/T24NqEDKO6m3U/0Ysz",
+	"erFp3OY2/rGte9wKwa6D7UhCOLS6bWM0vBQ/TD/z/qzh4fL34Yt21T143j6vkvOWi5ow30TJuS65jrrb",
+	"1JPfqz8+ov5jNIkY+KP53OgTC+I88fE0qyEJCW1xWQm9KIsrpkAxCTUKC1VSUM3KZCDAFWG1iJkzH1DH",
+	"CjQvq3goOmE98sapH6HiUsWdrEZ0gHludcn6jKTV7LtcdGeKpS5OlOZMU16k+HIErQpardflMChDS0xm",
+	"Ox+czCpRjFt8G1E8ekV1No4ltO22nWj+p8uw35xTrcE73pagg0JOw7cIdPyHi4UjEd6ShyTx7Ppvmc7G",
+	"tyLd11KwVvL9PArXrVUHM8BO7O795Fubu5JYRszrQXE5GXXNZnRhN9I7mcRDyvznrKC52YW7WX58GA8Y",
+	"YWYIXKqI43epY4BAkK0qZzHGrhXQ8DBIaa4DOSyk92zAl2itoAnsnAyhClC5T2bCfGKseY9PtiimZ+at",
+	"eXowEFaamncJpRnNN4qcWZFsIe5WiGRE6b4Lkby+WfzJLV0LPf7FWbq2jcVdM+A/kQ32JatC92zv/cEs",
+	"N1kil/vUJtyTnNMLIRVvj/gdI1wn4B9CpoPz4h4fOSjPR6Fxd3x05PIL0NJ7/vr09MXxY4tk6pPpAVdo",
+	"VugeOVnAmz8kKbhb56kbAtAl4cI3Y4oWv96CitJLZj27W/2B8J7gIKN8TiCyRNgHPDYzPwtMqOpoz01L",
+	"cK+/MxCp3zGA9pAzvQwnaNdGEhWzUIttaEEOz9DCBVWDtCIGPcdH6tLmk7HjFx/ohIul/BiP04VO8UAe",
+	"6rE/pwVnKaTGRL5ShuDvX7FczYmEemLo8wbFlxElNhqecylbgQ+46nvndFvMTwCugE0jRoSSTArBMmRw",
+	"wJXfy+EBoZl5B7BESehATAsqyCMIw5zzPH1sga1KObsYk7R6h/myR2wCjk+JwDiYy3mFYFxZte6w2Vt8",
+	"RFJ5xUrg7w4knX2gmcbULlXlTvsVmFfV7McF1jYQqD4L1bUPppihjX5yQHum4isdxiq9a8z8yCoFaTIQ",
+	"6W/GGBVSd7noVmtGcPJgE7oW1j3tkZ8xl5VrjMMFxxNG/hRR0pyPGghukcKjSviRIaKKJJDav8g87Oev",
+	"T2Gy6+nW95VanLhLYbRjON9zuJdAEtX5AVlBvxdI4rMQWQ8pyA8pyF+WFESm7zlixfc/uWot1BMjCj6d",
+	"PHsp5aUy6u61EyE1OV8ldSyKNETSrITagnIOMsW5PXzWit09bFgCPVl75HihV1RzuLK1UPNtQcUfhVWb",
+	"uX6mqD8O3sazDZH1yGvcfqgJ8S3cHpjpAzO9U9+E0XDvn5WiM+ATGgZVS5Iw7ayWXIZZd4D4q5UHKpEj",
+	"53owWjn6IpzrGCO+1o8NeMvUNqswu2eUe6vbJkRLmWCLBGddeMsE8WQjvPPvsCl3mIr1y/1X/J25khZo",
+	"obFuyd9Dud6DrvxX0V4Nh6hn5Qp5fRsei+a6VfyW47E+f316HDz6yWsxfvm0OlS1ljXAUKt1JyF+Hy+D",
+	"HkAPWfl3nZVvBGNt61uAT5tUXKf8+pcrcvZrPo0LfsVU2ErOWzE9cqJVePbYRxhxaDzwD+oJAlsmoj1l",
+	"M8bn8LxmSrMclxPWNLoOanXL6aA2njXCzHurnge729suWc430cPdzpOGkQfONOu8q/B+oOP7QKQzURr9",
+	"wxxM2iPQTK3+Uzt17IOV07kdVtlXuBAOjgpdlAcCnEfVa3rYcwtaWTa/wtdb5AahbS1AMIWaU6ocZdtb",
+	"O/sp9GFWJJ8LOuGZjxABlJJ54HFS64V8dnryXQKa2kCcHb/FEwYzGQNARM2yMaGKfHPyGsCefzT7+fz1",
+	"KSp29qHJTIEntKWd8EAYSvl1ZnsyB4EroBiYziGAJAGUkS6pUCNoyUF+k4LZlW+aoIDFAsHNCUJevIQ3",
+	"w7OAw6Gh/AJiTy5PsT3XP2Scf7V0/3Dtm9j+W59mCq2QyNU9ujvd+CEV/cFpcJceWNqQ7jcV58sV2ie/",
+	"V38szVAHho7iuynVfXmcha/QYzZpymaw2XttSdkNnvnXza7+Q2Y83ymdJq2Q+iuopP+5ZEgdVf8PZO78",
+	"BXKD74Y0b4il7d/gQOTiqcLfYp/2EEIAdHooRCYzl8veI6/Z9QLvtWYG9Yg3me0C7WJUkA4BHe5sP3hr",
+	"GExLdsXlDGLSqteWmnsrZfZTp9yGk/tMWbfrcAqXeBtqnQ+Jsw8q5mfFGcPkqQZ/hJwjxzIawuwe1M8n",
+	"hpndAK1zgc8uD1o14+3YKF857ukW7GJYsvQpcJh/2wjgNzXdRV56xpS+W7fAL1+O9hOWicP+dB6iLH92",
+	"9mEI+nPYp0/ALdeaev+tTYas+zzRw4oOPS4WdfRkVSTnnzDoCgg/B4OFTkmbTZSEWH7R/qB3Aor1ibmB",
+	"WX9bBOjMbW1CFEhSMpzbln9/eTbwR2zC7a8JtImpZXJDlYYFALEFK5/VnvIMwyL2LY3M2mc+Hzye4QIB",
+	"Sp765DB5MTw7GwKpOjI7vFEbqa1AZA9Iar5LE+CXDkIUQS0FoTnWp1kkVs/m1JQVBRcXdVb3bz0HFyqY",
+	"7ixFC92sFXIbEuBMrQ8FCFtyij9auW+APBWCn9uuSmt3P7bPn+Pzd9CDOb1k879d0WLGbMHAJZunCOEq",
+	"5gS+aJsLkF7bnu9sPVtj9C8OnDDxO4xPBn/dN24h0MwamIU2nviQGXHHeIWe42+A7NpmOp41UFmDXMQ6",
+	"wp4trqx3YeBKzWoFOQEG7UAY2VA4RGvz4pFRORIyEwVTiqTm/efwCgj2j2ihWIWpR9oh9bCS31XfbwiH",
+	"1x7edi2b/1JxbVj0Zwpo44a3oanYdtsNrDbVAGsLKCE9tNiJIyviMY1UycaDD8huD+H0P4Wz4ijPPfrZ",
+	"uuKg6ZPAj58MZ8Ul+CfjvUppNq4aHxDoe0AUM5xKs2J+AN3j3jPISrKP+Rw0OhqxDE0wyDNS9f4IPgsp",
+	"9ESaK8yqMRMXAQLVyxkblh1C9pnN3ZJZNisV0dfclra6wn8oTwQY8hTLRVNfHGtkw1eKgHSwTVOzMbM5",
+	"c5Ce57VkI8Ng7bZlX7UmW6BrtwBYVhODdUILowiznAxlPrco267JkCAzgX0mIJRFZGn2pZhNzNpV9WbA",
+	"5b0eywKTw45P/171eVVETaHF1JiZhcJBE64PcIhMTiZUJUSxCc9kAYlhsiSaDo2Or68ZEy6M9sjYPANR",
+	"cMFIqtj0b4dp4hooQe+EEWw9NlxyR4P89DG2bTj7tvsULL+zb7tb+5FWDwMxnGt3nhNaXiZuI+YExh2W",
+	"jF5aRzV8MyyouCSlvFaYf4knA8+GBOS2DbUOZ+vBa6ydmjqTL01IWpl75/AD8xloJOdTWmpOC/PBJZuf",
+	"G04ONc2ZKs+nbGI+n5ZyxAuG/2QjVpYsP4fGkOajjMIAlY7j/iqZYNep7ZeFVnI6EI8Ce4dMKS/V4x55",
+	"jaqTyPETTBu01w78Uddjc8hqSjOzmbYi/deZxNRSVuQJGc4HIj1EaAo2meq5JbEJo8IVuoCJUifSUl7D",
+	"VW9e7EPEZaIDUT2LZ09cNqr2XQNBl5PcsD1F5GggmOF8uI70iTk89cR6MeEkxWwyhJ6OZvMx/rCVkPRJ",
+	"mvjmLHi8MS3um1lxGWpy6i+mypn1u5Ub/q7ZB/0kU1crmw3fX1A5mOI7YPSrEUQCMfBniy0/qE+fX31C",
+	"hKC9fn+VWW3osFKjOhuoVr/jP1amIFb6lc06DMsOUQjasjcUCWFjrLWQdM/ClsDkkrEpFtKNudKynLem",
+	"MN7QLn7AlP0rQsTexBhZkhh5M9r7ma4X27g/8Ng1XB0PoLEPiaF3Ahq70RW8IaYX/HoFUOy62Z+2wAsL",
+	"39ax0CqDjETtsYGIGGSAOUVTUlKumCKphGmq85JdcQVeQRCQaJJCfpQN+VW9EXNp1mAsH61Z6T0IVnBj",
+	"05xAKruewt7MB/vF9SrG4cOuwgce/NA8zQXZ6hNF1NjsnXmHbfZ4Fqa4hg557O7jBoAuP+ijcJPgytY5",
+	"HGJDnDT4dbUPiJaPflSjHtiZ9sjP0D8nMGkP0Gef+vpCPCqS1toK03xe+fdDdy5VUhiLunq4K2caMkpT",
+	"26SINiMO1nByzXcsaqLdSwCnGogVzZlt/u8ttZrPD8sLC/hMycFLxZmH4707sfYXzij+4yDr/gUgGLA2",
+	"u+o8bznPLZ3vzkKsNfxfI+vnOHz8D43JEKxkDUSGYNkPhUifOx0huA11j0QLYMPanb5vq5e23rLPj3R9",
+	"4BUsXU+qCHqCO9+nS2RLUf29IUg2iuK/OkC20/k+sWL0AJH9x4bIdvysAY/9ac3odnZ1Czjsupm+JhS2",
+	"qiPO2Yx/dSM87IEAZJVb4GHTKBq2YQIIh03uGA0beHSj51sNDRuDspgx6zZsARPb2OwFG2kiZ9qNbGaN",
+	"fhCbNRDLVlvA0SbLYLSN+RzD0a7HExaBsyGuC5iNFj2bWHi6rxRJkTelAzG2CX0YlgWyKMOjuWYlI6ld",
+	"MmD5wCfuqNJpyRQT2kZvKZwK0pZUbCDgHalFArKgh5g6YRO000zmzEXKbXe9dpxvWO4DxvcDxvdD+e8D",
+	"xncNmFZZZNq7SJSrieUbgnqvIZXrgN6VISAXXc6fENL7ANNna0zfxpNL5w4naiyvvdkwEIGmTsY8R81i",
+	"cgfg4H8A/v4ADP7AgR+AwReAwT8J/4UI1Kdhvm/KHFEYawVxV0wYMyNgv6FNIkVlYbgQXPjza6qMZSHY",
+	"tU0Qtnmz0B9zLGdlQiZUZ2NXZDa14I22Zb9gHEEaZ8Z+KEkJeGR5zGLZfmZUeBioW7KMCV3M0yruZnQ3",
+	"2+Zel/NzCiUxA8NYQ1PBl/35sOOJINu7MFOY1aIXB7E1RnJWwhjKmBkTKuY2vgl/GzFjNw8yo0EKFMzs",
+	"wVYfDUgb7yVawmJhJbSIlfm8l8OBwGZBfnUphhVTksKg3eEsv2DahRPNo2k5E3bVC3LmxNDUHdUBPWCo",
+	"P2CoP6B7fFmyCe53g683QNRvI5KAV30akXTWIlYw54MLQP1FJhfN+ABrPvhd0Ld5IAyfNRx8aNktONUy",
+	"Zri84fc98oKWBYdcUjxAa02skjUDERE2LRPxAk2Wviu0zWCNykUeiNMw4YOsEGRVJUEowL5SNvEH5cVA",
+	"AOtCGTaSpS0KSV3pKrrtQDBBvu4sarW8M088SJMHafIgTf6sUHPsuhnBvUt5YrhnwQVrjVOfuBJ5j7Sv",
+	"XNZetEwA3fw2379q1xSUbXKPtukrBeI4Umdubn/ovJMXZs9WZ5zUgmG+XOIhWvvFZJ7YM2nvEvKZYrc3",
+	"ble2hkr4bmbrNwX7oImh6HxWsBw1n5pO1NYw7EE1eVBNHlSTP2+zsEYXw5trJqhatKohLzHbAh6qs2As",
+	"GiDpEQDRHhCoSYYHu0qXjE7SxRwISvCrgXj08/dHZz9/R74/e/WS/Od/POttP4ZiDHbtB5MeDsKqPxSy",
+	"0tKXVOkuSPfuyfP0ACNoLh/EGLfJQHDhTEKHS3BBp6pHUp7bIgj71q8UOXmekBT+SLHMcj5lCUlzqmlq",
+	"7GQYyrCfH07fvO4NxJF2TZVK7PiI3ZK29ohPtNNVHyHsXUQFDu1REgQOf4A4FVKBYxRwlfDdZpcscIID",
+	"NSyxFB/4xphCTI/xK5YbcxpeBoZ+ydRsUvmrT55jGUphf2o90/IiBMHAX3PMD2E6dYgN5G0phwWbIMgO",
+	"7IdFk5M5dpTHfevy3IKW5ekBQlaEvnKlIf3RZR+60ywZmXCluLiwjZdg0QT3C456TIuR81QkvnJmz2c0",
+	"2sdwt7OSQaBRMaXAyQyZllMmWE64NqPLCaBEQiKN9b47uBHYWUMXUg6EKuT1AcQ3IM5aeaDBoX/yvEdS",
+	"xP7A7JUMlNkUS1QwZUlLC3xgrsmZJCNZFPIakTeUTiztVCdtF8I9+AXsUczxYO7jC7yy9w8LCbiClS2C",
+	"wIHzaQMk1iakhgVICCbWgqsHMqwF0W9/d12YyMa0HLrMcG6ugCwtvGt8Bj56tRmSY4NTGuKAS+4lu7uh",
+	"h+FR4wVV/sgrrxXkUGHAqVqQe6wBxHulz/tbl89+27v+unzKdodq/6r/61a+PdkRu1O3TFQnqnXWOGfr",
+	"cref3i/oYGioWWiLUIysxLhos+wcRZRe7Pz5StDXWAps7wvkzn9MY9AwdSsbHOdzmg54Mup6DnxkDT+n",
+	"5HBxxTVd3Qv1JHjuD+38qBay2gMSbE6zC2rBxeUDyudd0/OUCYCfrW18i3cjjGTU6XzCIHN3DRBQc4pG",
+	"ucFsaoEC0s0WdS/UOqasVFIYHQ8UJwXSSfELgeDaRg36juvvZ0MLkuZ6UDjdihKc1KFXzFw8H6ZQhX2M",
+	"ba8gXESLgpWguF6UVFidiE7YQJSywCAN5g2/fXN6RuAy24UvgfusqP8vhhNVLfzzwH5W4xvb8CUXl20e",
+	"kIr2K/gbQyQNL8gxzcaseyyFLmXxAOT5gET1/7H3rbttHFn+r1Iw8IcToEXRsp0ZSPhjISTKxNmZ2LCU",
+	"nQGWA3WRXRTbalZxu7olM3aAfZr9vq+wj7JPsqhzqa4mu3kzKdlxf0hEk911r3M/v/PF1sXU4ZF3J30r",
+	"Ir9gtAk4x/GH6h8LOFSLLus7c1snjeuxm17RtVyi3Z2H5DGdk1CwtHakdjlNW/NG31utlMU7M1wtVf/s",
+	"Hngka4UZInDl49kFYBiUmOtHESQYbzYS/8Jj1Jv42QzDYhMbGXHWtIcc4NAOpvXKjzu8HTF7bI3I7UKr",
+	"CgT0pUbH3DcLGr776vjDOzP8vZUU/UU5SvTlA86t9it2UHPdjdwH1Nw7uCob3cFtb9TPZrgkQODdPYZY",
+	"0u1jKrjF1ngKZRWhV8uiUNNZIUam1EVPeH2/oQLmWzeYXUjGZxJGgSnAuQfYeGeG7FGFCAt0dAYhFv9R",
+	"qlIlUE611BrQRzjQAnwaX2akRYSxzWUXYtGFWGyqYBX5XEiB+AWbkcIFDZ1UrfXhnfSgY6IYR0DecshJ",
+	"mykzyxQYZBEpEgy4dymVCMjMDYLwLetcf6P+v2gvBk5ivRBPa9g5Kg5QW3MhlYKWOhImSw7hr/DJ8cCr",
+	"R8ClhSzI74DOCmppks7EUGVG31gMuJCFf4MzOsGs7G7JgIRXGzYBIS/kjYmDFBvyg3jPB0CcoK/jDMGz",
+	"rFKYBRPOF10deD+DZJTcZIpDpq4wJAdTezwjrt99eGqg4ZeRzDJqEYOIOMyGZyBvoHBHwiDdcaJGWaqD",
+	"J6jnV2MxN6XHub3V5j6Y61Napojrb9WMSz1xLgpzqzAZFIfDMS4wu1gm01THQKAGGtYdAhloVu4EYDlR",
+	"AQ9GQhsRo3XlOk0s4cBog6Up564/t/gqOUq1MPcaXUQDXXWNLbvOm3HHMmNu3TE66fdxZtbNFCKJCLGm",
+	"tCoXz/v9MzE1uUcew7ynwpijqdTzI9dMOWv2NZ0nCRKor8zJhJM+T5KH9i7RarfhIJBXFY/9HuXUzhXU",
+	"uYL2k6KK1EsyfxnOKcwCmRvSqU9xC9HXxx/ww8qyJBcakWDovjy1HDhpfYhAjajWEjHdfQOGQIoh8EQC",
+	"C4sGOklzhdG4Odf+Qg0U3omoohokhfqKodgcBOfGt0rN4jMR/+XiaqBhZvjrv3AN3eH8/zMQHCLQXME6",
+	"Bm6xsA8cLwRvel6iTSGGQPWn5s49cgEMhXgmBtK6X6B9q7DKyqsanyaEcgiqjeWoSO88XLrMMixkyuh7",
+	"IS8Fh4BsYnDcJ3xhe+LcMUtAoEOwHkjihfEONEXoIlv2McG7MtzGFFfX044c7l+Vml3Bnm1YJOYt7UNX",
+	"gP+L0pPhuHLYj7vumZJ3aklx2IGowS8qG3uxos2m70/ogdXQNrmD5Y3OYv3IFuspH4QddNGtiBuehzUV",
+	"Us4dwWYwZ68oQV7ugqS6yJ2wehdKBqjgXFWsdqDV+5FSiYeCgGY3YqinCM7pObZndshU17HtlYxLJmA2",
+	"5kIvS/xroJmBsQ9pP/zLLUcbA8P6GXtgYI9eDwTn8Dj1QFYTP64HEhDBr7ieR6dhfS5VPLxS48jjp6hU",
+	"Zqa0nKU9vjRtUgiEqMpR8alySFUT603uOilS1w4aKsg8gSFNTTfy9Uzp8zevxPNev/e8h2ujRmWeFvMn",
+	"p//+z0WWSQFRo3LqhlYtEtTXUnqknvyzWodw4VaolT8ESk9Nf0R6nyFQG0Vl9cSrSquMWKOEAl2si9rC",
+	"zCDkMNU3EZa8wjKYHg2DK3gvlcUEpjE1uULAjLwkuNR7NZyAlZnSs9xj4zJ3nG6gMcME61Bz7JhEkCFW",
+	"zxKG0RjK0e1N7m5/TwD8VB2Rwz0uUy0g3zCo2TVHpUstVu1MrbhVswJAiZ6LuZK5bax4ACv8ui5dLzC3",
+	"ZUK9YMZHlNhVEWcjo8dpPn0SrbCXBeFnf+73oyfTVPtwtE1yyE7ai4UubUD72n/uXp8/PNWlCqE7KX3h",
+	"L+trhi6c+oMJPbV+WkSfcOSd53G/ytziUYqA0s8yqatqyKWVN2r7M1apfKS2NSkNq6nr4yoD4dgeRyXY",
+	"5HawYrB0S/446kEnvO8dcw2i0vbFRppE1+Mil9qOVQ4xho0RCK80wGvaQs0iERcmrtIb2eIBsA/j3Ezj",
+	"wEJhTWVZqUm+MruXcysm0g40N7HSmJIYEM3PWCBGd8Wy14WG4O03vr5YYCKCwW1hJGqSOK9ozV6DWWeS",
+	"zg5sTXkgUH8/HZ7f52VaAZxXOCudX7kjnA2Es9LsPzwhfdlp+b/X9Hw+22STnaRQFZANu2tM5s0kFAWv",
+	"FbaQX0kyexABBDtruEPfM6SyKZ1G30noB5XQn5JAzlYZKJ+zo3DOp66yQ7VF0Z5rBBCDQFCGrsiVNWU+",
+	"UlY4/khe+omx7hBEy6f1re9l7YkFbJpJMc22xaQJhrmJWU6J8zevRB4MbJVpzn93/GGcZmplApSf7I9p",
+	"ptbZjX4JqhK5lusQRL7b3jvLNqSZLCaVCWmMfWxkP/ruxfbmo8bteSfvJE5i9SYR0tAsk6necjuv/Hps",
+	"7yVYs/cSGuZF3+YUsMV0DZKfzDIxzM29pZhzBJebmxLEQ5RGhRNnxyaHhw3Ejea1yw7QHRA/iVWqBnpq",
+	"bCFO+t5ue+pZjGvSibeK442wJAgjyrtmEqiw0gJ2dsnz+qIj2WkW60PZeQE7fvUw8hHEueMBv9d+9Vtz",
+	"Uf0tW754x0onRzLL2jVLCLmDvsJQO7hk9cuFwJpOH7smDMWYMSUR25DzyCE8HN0MtkdAlQiVBe4RpRMV",
+	"+FJGmbGqglFkuMplrnihk/Ms2/nmPZD+xuPD0T608hb0rpJWHa7EuKjFrehUuk6l25lkXeikzpkDwrUh",
+	"qfpAn1ZGCENdGmNuUwVeWMtu2DAUOGIA3IDwtJEZcYFhTzVoWCJomGrjxBBTFo0Eie7bRqg1cCe7iLzP",
+	"+PwarbY4v9syIDortSRztHSuxKkhC+Uareg1AvyGwe+pRWmYI+DFmki6mh5V2nwDKNdF77wPhN8KxjX6",
+	"sqRm2JANSnjAZixiVyIidCdI7zsp1CmlvOItUjLdtZqdB7/bAK2SkLzb8SqDXERtCsKNhG4A7Jfjgaj2",
+	"sUgMViYWE3mnei2IkXDSvrI8Ppjz4+BEQtdOy7mEzW4Tn3GfPT4knowOIbKT9f+gCJGetG5GSxf83Pjt",
+	"Mbp4V1sifoU0gNSKdOxj8CfSikzJW5WATF8liwvIFUdDIZRCPs8y5q61+My6YpACwoX7eparu9SU1r9k",
+	"xiI3BcSH4KCbsHfcLM6zrE0o+zxsEDg6P9iHNkKE3W9ghGDvPy96R5g6wrQeZxRzcjxtYudES4zO1vTq",
+	"A/xda4nAvlsNEb2WOGkW7NYbDTjyuDMbfA7ItruxwvbI4ZZzsGdSvFKQrRTUUJjtTtvjpo1ufdR2yxmF",
+	"48EYhatCj3fTRA8ccwyDepxg45X3iqOMyaz2dWcfduLPQeKR96WXkZxzzNrQEWlDqwSfN4ua0ybqltEq",
+	"MEyDi7i0DHxWOV7Ayka+Y8xRa9PCeBRwFS9p1JuIVGgqX+419R123O+xZS3AgGtQ0D9BBtuVM7ZcGDQV",
+	"bA8KXGO5reZmre7Xm5wbbk5V88ivntEqQjsJ4ApVFwuCqWJzp/JMzq7JHxpXKQNzUxL8zyyTIyXSApWu",
+	"+4nKVU+8BtcRdwPVL2GXavml0kL6q/s7VGOTq9OqumVVgDUztoiq/mBl4SFY64EGOMGeOC8ERHS99CdC",
+	"5oo7KqDI6pmIf7j468XVhfjf//yvJaIWk63BIkpiuES2BxVXHW2NyGyPXmQ23JPVCYEiGpGJYNj7Mdkf",
+	"UmDCcT6KwLS1bb26Bvuzr//ewTt0EtleWVZFr7je7/jT5TPGA1gZG/B3fuiLDkOlWax3qfOadE71h3Gq",
+	"V+vd4lL3h7R2oPnbNW71i6ritnUijByNTI6xWEZcFlInMk8EH3GuqM5Fwd+8vrxiwKaYejxKk1h8A7w9",
+	"LKPuEY2dwIN2Y6q38G1UvVukU2ULOZ0RjJP/waY3WhZlrmLCQB6aZM7l2mOYBdcm9z0N54Wyy/35BMuT",
+	"9+8rCYiC0k76VQlxTA9yYpMtR44y9sRbhfE7uGJOFsH63YwkicUyuZBEaitFrDfQPyKSCP9sufb3S2Ej",
+	"8VJAqujzPv49ERP33SQSz/rw/xfu/yfw2S3MyQsxEd/8z38/6/+/bwe6KnYeilNnVWVyp/ilVvzppZiI",
+	"59BVUCCdYKDPAeDY5OJl/zksx0DHAHd/dO4ejYV6X/hQ/XuZFhGAcRshRSIBmJk2CyVXBE224sWzPpSa",
+	"gC/HMs1gSwZ6nN4p96KFOhNJCnwnOcUUIYJBS1SW3qk8VVYonVS42XgA+XD0+GVIVnXHeKAJgnohDwkj",
+	"rfhqUFg0oWjmuRuQo2dmLEyeME43wMQAkqeTbXsD7fb517d/FdPSOllf/HR19eaSQcsmBlYb96IcZulI",
+	"IFVQReS+d9xZvHjx3K0I5CA965+8cGcHamkMNFQDU0lwaqnUfGp0b6AH+jzERUNNpMjTEZq6hDVT5aVl",
+	"ioKZSg05UJ6OcLX9RbQbxNCpqqXLLOO2oGsMIneinK22gpgPuX7SXMSJLGQM4esEWOQGViG0xeKbuKpZ",
+	"5r6IBjqulYRP4kjE78yQPtE48V9OXUq0va6WBb9HxFy6gPcmT2hEA+0G/O2pm8BHGLz4KNwQxceB/nh0",
+	"dAT/ud9irk6PAXSx+ChiuCQAj8fL+tSyfgJlz3AhzAyRZWvtkAUS2kG9K0aaxo22tnPmZ1951BKVw6Fg",
+	"kLzGLtFYVOvydNPhukV1d22cUgMIphSf4dG27jTKDFqzkYjhLxe0V0QM+X3SM5cHR5s+zN0Zhl5GJlF+",
+	"mnAuIxGboVX5nYLd58/XQI7dN+r9TLkD7z6P0/ebjBA6jJB7ecUGb0HbGB0rMmXRPkjXdf3t2iEG1Cd8",
+	"e+lsw3YunfORdP+3Kk9lFvsJuA+muMZDE4mYLAHwA23ktSP6NjWalyKG3q9nMi+wLeCS09TaVN9cc7up",
+	"k5Dn9SnkykkZMG7PR1vnCGBVUCChcZaIZWWvJezaxJS5vc7UGP7lCL//hywLcw09x2dugtIa7b6fOm3k",
+	"RrEsAAvuJFC3o4nKuFACvCmziibVtp4ZNdQxap700pxaN45+pSkF425YRZldY5UYaCvYZneY3BKoQqbZ",
+	"wptu46QeqR1eBdZxTSaL+qvLfahNHoRpbPIgnueQcK464f5cNxzfYPfp1yOieDEbrZh6TeRdhRla1Z1j",
+	"Y1yweeJeWiShKmkaeLDW4bhxtCvXHB+3qriWNnU0oro2yDS+PxdJmqCkmOrUTipyTgZBx8RnJssc0ycB",
+	"kbrwtKiRJcEyEkeZpVqrJD5DIyXkZwaFRIlISyvwuYgE17zyB0jibhynvjyEtdxskVxUrzZypfbHNzjH",
+	"1cO5cvpK89OweXUpIf7NaMVn0P29k1mp8NwRWT0lmuLapVDhqZwjwDo8krSOItymFWNoXT7ulBgN+pgw",
+	"6/uHXy5Rtmzru4VeLHTN024+1MGV6aGRdmFhK95UXVPfG0wnEPPa2mxtan0Dt2p+nZh7nRmZ1Ntpefmd",
+	"GfacqsJMysl/npFDAbjFpXADKjUR+Kq9gLmMpCdF78wQNCHLt+lUyJDwPLXwiC1kTgI66k0mBwEEZ840",
+	"7Aw1cKdloPjvhBV6pJpNomRynamiUMylNpnTwupEYlEEB7m6flzOKkLilLB5FLhAQnDKamy5KvK0ZVQP",
+	"MARWBxuppbs8wMFBvYFPGpVGGIm3icQLjW1M987cWRzlqrimANbFljYhg/zsUksiZs3+mn4D1NDFPhYe",
+	"Atbqrxx/xl6r2E925NSbyhWtOr3NewC3C1YAlrLaOmDBbjVxZE4+yvzZwyqLS0viFfePng6Ib+IbR6Sh",
+	"TUfV3N39NvKfr30/Ks9NHhDUiDeFiWRNTWw+FnBMA8KIalJLC9uchZFbP+3Eb7cJyDhami0qArswjCjc",
+	"dv8V3WpHazx5Fq4RKukpnFw6lUU6AgaPhh6UNUhjp56xYD8WCmseWsVVKrFGQl+rmq3wdqEDGBZafqBi",
+	"Gllh5Ly5z8Z7smaj+EC5kcGLrDqcgazTRDAGujJY+UQgxv0lI4gcUkyeysZN7kaMzyfr6FeWI0Szfpws",
+	"Iep8vS+Td7jKFEpvdKpvuoyhLjD/j5wxxAd/cz9Ri+vz+AN9WhmG/4vHSfekkzxKyP/ZoI8SIv6a5GY2",
+	"U0lbeH5FVbsA/S8I6nv3k9ceod96FPbu/l7DRro4/c+yvNPWJ263QH06I4uh+vXT8mOqMrYbsenZIgaK",
+	"nIuSag0nPXGpikoHhZK5eYn1a+E7p/WSduSFGAzBa6lmtKsUeuD8ABrW42QIrLnVnCPA2kOXJdDJYoco",
+	"ObR/Wey4iozYJDbth+rpgwepRR8aYWlQX69B0mxwc2ng80t8G2BqGhIJgjgRMw4iGCBW22lcdVydVndt",
+	"C6QO6Gwr0Em3xyP9ZJLGC7M+Xq9am8WIPY5D6iSYx47xC/foE6P8dpZoNiI2xx/YDLwSS3jhkD55uPvw",
+	"97SYnNO5bmP7PIXu3D+65M5bgfa5WpjmA579DQyvNM6dbsqxd6Vsn6m0+yjbIn4vfQwnhfFWqYJgqsmV",
+	"VYUFBdczCIhtrQX4Om3GeqdAJKwZaAr7BAt6jlGViSrUqBBJiddbATy033SOYbRFmmViqCoLUeK+pu5V",
+	"MtAhnENjQXJqc1+m+JaCdIegWOuoVCTQd7Zgqt7d2vx111D/CnKT6eQIqfGK71Pv2CZFudI6wBISEhpC",
+	"kwdvvg/ar6dRrks5pmvUJR1/JUnHn2BXPohQvB+m3sqmPQ4b+tmlFqYs5I2CHBTsmGuil9pHahBPH6ri",
+	"XinNMRkYpEABI2aMcf40kaeW3qG4foalheAN6gAeCKOnfdRKKBNgFsNAI9yAsqyHQ5rD/UShD947ZGWV",
+	"9OE6hbxeCj6cK0hHIQh7P1tfTeJZP+r3+9R+JEyWeI3pTBQGchJSXapI5GqmEOsTJ0XrYVUhKEME01Sc",
+	"jEELtIl88VbqG/W5Jhj7weIoNzK5nhygd2XLrFiPPIfSTaAC97ra750h9kAiEZGkVAspinSqRE43eW8C",
+	"EobskXh0GNbwo8kh/8+UuY1C22dQpwfI3dBAWgzw0HoVStbSQEmz92kxmjBBhOKCeglbosKZSW/0MqTE",
+	"voEhRB0XogXooSYDHkDp638GAUsd/EKnBu4NEOEQrqhC2QMROjRVsRrLweSQw7kQ8VnDu3JPc4Q+X6cg",
+	"xbgnXoHKh/GeYG1api9XyhZ/IGMSZyBUpu/OmNRRkfVUxN1ADvje3ZbkztxvK/zU7tcD8t6flMyKSdvV",
+	"oO2BXPpS61TfrK7D+f1EjW6Fm5JWNqxKM8FusKbSLDfDTE3t8YeRSWqFNxtGIG84DU8LSGp4ajmBJkv1",
+	"rRWFaSh89B4KVL7BjtaVpnH9+KYhPajJJX6k3qe2aKnZ6d568Jqdn15Sdd91OMFz4tZeY3Il4gzB2q6o",
+	"wwnZx+134C3+vLSJMsvM/cV0Vsz/TWal4jVfLt8JYA0MHjGTOVa0bQpmuFP50NjWeIaXDxvO0H43YUl6",
+	"AQ07cH/ngk82rJ+jB2VFFwnCpEYubGFmsw3phdv/tJVgLBbIGiqZqxzqY0XL5bJUfsfno8yzJ6dPjkHG",
+	"oGaXrPCY2AtJ16hVICBIEiYqwmmhA0KQH0+WY21+qdqQAuEhOLUG9Dy8EL9VYIceiqS0KuzBJ/419XI+",
+	"GqkZhOWZ/BZMlxBsCxFAQSPvzLDp7VcQyNM2t/Drpq59AaPgHYILa3japxP5Snfhe5Bt1PDahU5mJtWF",
+	"FaHD1FszSYFfDcSEHlnGQJKaIZCC7j17bl5h67iKTyuu7b+2R1U6VtP7gHkps0w5bhJC7ESwVVg6nrBG",
+	"uOJ30EGtPEDD6KBi2lPL9YFxslYJTzKdUuyWiGvDYUK7rEqoccwZ14lb7gTpAFJMzN7NjEzEUGZSj8DY",
+	"DDgprkOTh6tDl7ZpUZyOYUblFHC03ImouITl4ufAJ8L2KkbxO8hRIeQcSlytpVoulSKTOR0LmAerSEEo",
+	"XG8j6cCDdZ2uAOuiEIFQj6iECHVXbFCvDvWOpYN6lCYrpYuGgnULk0irmuQegUuLX3X6Pqxn64f77E/f",
+	"nTzv9//c768ZmAcl22R8qS7UjcqbBng5kyN1ZJXbigIwKwjTzEaQqOmTvtFohmr7qYjvnkXowhlKq757",
+	"4eb409/Ovz+6/On85OV3wtypHCHWeJx48xx1iMQ7kzpyMpyLmcpTk1RyQdt0/bC22o4DOTOArG3kw/jH",
+	"P5ZvCLOSnjjXc0L/QkaC0Fmk/IMJvd8snCui1u6FG7CLXrWYFZaMzkjXvRfeKcz/FwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -48,8 +48,8 @@ func (a *API) plan(
 	if err != nil {
 		return DNSPlan{}, err
 	}
-	body := DNSPlan{ConnectionId: plan.ConnectionID, Changes: []DNSChange{},
-		Conflicts: []DNSPlanConflict{}}
+	body := DNSPlan{PlanId: plan.ID(), ConnectionId: plan.ConnectionID,
+		Changes: []DNSChange{}, Conflicts: []DNSPlanConflict{}}
 	for _, c := range plan.Changes {
 		body.Changes = append(body.Changes, DNSChange{Zone: c.Zone, Name: c.Name,
 			Action: DNSChangeAction(c.Action), Before: recordSets(c.Before),

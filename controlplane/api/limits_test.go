@@ -13,7 +13,8 @@ import (
 // ruleLimits are the limits of request fields that client/rules has, too, by the end of their path.
 var ruleLimits = map[string]uint64{
 	"createDomain/name": rules.MaxNameInput, "createDelegation/name": rules.MaxNameInput,
-	"domains/-/name": rules.MaxNameInput, "additional_names": rules.MaxNames,
+	"domains/-/name": rules.MaxNameInput, "overwrite/-/name": rules.MaxNameInput,
+	"additional_names":   rules.MaxNames,
 	"additional_names/-": rules.MaxNameInput,
 	"csr_pem":            rules.MaxCSR, "profile": rules.MaxProfile,
 	"preferred_chain": rules.MaxPreferredChain, "ca": rules.MaxCA,

@@ -112,7 +112,7 @@ func (op *operation) request(e estate) (path string, body any) {
 		body = map[string]any{"role": "member"}
 	case "createWebhook":
 		body = map[string]any{"url": "https://example.com/another"}
-	case "planDomainDNS", "planDelegationDNS":
+	case "planDomainDNS", "planDelegationDNS", "applyDomainDNS", "applyDelegationDNS":
 		body = map[string]any{"connection_id": e.connection.ID}
 	case "createDNSConnection":
 		body = map[string]any{"type": "rfc2136", "name": "another", "credentials": credentials()}

@@ -48,11 +48,15 @@ func (s *Service) ApplyRecords(
 			now); err != nil || len(wanted) == 0 {
 			return err
 		}
-		stored, err := t.RequestRecords(ctx, job, wanted, now)
+		fresh, err := notWaiting(ctx, t, job, wanted)
+		if err != nil || len(fresh) == 0 {
+			return err
+		}
+		stored, err := t.RequestRecords(ctx, job, fresh, now)
 		if err != nil {
 			return err
 		}
-		if len(stored) < len(wanted) {
+		if len(stored) < len(fresh) {
 			return &controlplane.Error{Kind: controlplane.KindConflict,
 				Code: controlplane.CodeConnectionBusy, RetryAt: now.Add(time.Minute),
 				Message: "Another change of these records is in progress."}
@@ -66,6 +70,23 @@ func (s *Service) ApplyRecords(
 		return t.Audit(ctx, entries...)
 	})
 	return job, started, err
+}
+
+// notWaiting returns the requests that differ from those that wait for the job already.
+func notWaiting(
+	ctx context.Context, t *postgres.Tx, j *controlplane.Job, wanted []controlplane.RecordRequest,
+) ([]controlplane.RecordRequest, error) {
+	names := make([]string, len(wanted))
+	for i, r := range wanted {
+		names[i] = r.Name
+	}
+	waiting, err := t.WaitingRecords(ctx, j, names)
+	return slices.DeleteFunc(slices.Clone(wanted), func(r controlplane.RecordRequest) bool {
+		return slices.ContainsFunc(waiting, func(w controlplane.HostedRecord) bool {
+			return w.Name == r.Name && w.Zone == r.Zone && w.Value == r.Value &&
+				controlplane.SameRecords(w.Replaces, r.Replaces)
+		})
+	}), err
 }
 
 // requests returns the records that the plan creates, and those that it replaces with permission.

@@ -74,6 +74,15 @@ func (q queries) PendingRecord(
 		ORDER BY r.name LIMIT 1`, orgID, connectionID)
 }
 
+// WaitingRecords returns the records of the names that wait for a job.
+func (q queries) WaitingRecords(
+	ctx context.Context, j *controlplane.Job, names []string,
+) ([]controlplane.HostedRecord, error) {
+	return all(ctx, q, scanRecord, `SELECT `+recordColumns.list("r.")+` FROM dns_records r
+		WHERE r.org_id = $1 AND r.name = ANY($2) AND r.connection_id = $3 AND r.job_id = $4 AND r.state = 'pending'`,
+		j.OrgID, names, j.ConnectionID, j.ID)
+}
+
 // AttemptRecord stores that a write is sent to the host. It returns false if the request has
 // changed, and ErrClaimLost if the worker no longer holds the job.
 func (s *Store) AttemptRecord(
