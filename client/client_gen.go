@@ -4765,8 +4765,8 @@ type ClientInterface interface {
 	// plan (`plan_id`), or through `connection_id`. Records that the name already has are replaced
 	// only if `overwrite` lists exactly these. If the DNS host has changed since, the response is
 	// 409 `dns-changed`. A record that can't be created is 409 `dns-conflict`,
-	// `zone-not-in-connection`, or `connection-invalid`. What waits for the record is checked as soon as
-	// it exists.
+	// `zone-not-in-connection`, or `connection-invalid`. The delegation, and domains that wait for
+	// it, are checked as soon as the record exists.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4779,8 +4779,8 @@ type ClientInterface interface {
 	// plan (`plan_id`), or through `connection_id`. Records that the name already has are replaced
 	// only if `overwrite` lists exactly these. If the DNS host has changed since, the response is
 	// 409 `dns-changed`. A record that can't be created is 409 `dns-conflict`,
-	// `zone-not-in-connection`, or `connection-invalid`. What waits for the record is checked as soon as
-	// it exists.
+	// `zone-not-in-connection`, or `connection-invalid`. The delegation, and domains that wait for
+	// it, are checked as soon as the record exists.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -5046,8 +5046,8 @@ type ClientInterface interface {
 	// Creates the records of the domain's names at the DNS host of a connection, in a job: according
 	// to a plan (`plan_id`), or through `connection_id`. Records that a name already has are
 	// replaced only if `overwrite` lists exactly these. If the DNS host has changed since, the
-	// response is 409 `dns-changed`. Names whose records can't be created are left out. If there
-	// are no others, the response is 409 `dns-conflict`, `zone-not-in-connection`, or
+	// response is 409 `dns-changed`. Names whose records can't be created are left out. If no
+	// name remains, the response is 409 `dns-conflict`, `zone-not-in-connection`, or
 	// `connection-invalid`. The domain is checked as soon as a record exists. The job's `result`
 	// has the numbers of records that were `created` or were already `present`, and a list of those
 	// that `failed`, each with `name`, `code`, and `detail`.
@@ -5062,8 +5062,8 @@ type ClientInterface interface {
 	// Creates the records of the domain's names at the DNS host of a connection, in a job: according
 	// to a plan (`plan_id`), or through `connection_id`. Records that a name already has are
 	// replaced only if `overwrite` lists exactly these. If the DNS host has changed since, the
-	// response is 409 `dns-changed`. Names whose records can't be created are left out. If there
-	// are no others, the response is 409 `dns-conflict`, `zone-not-in-connection`, or
+	// response is 409 `dns-changed`. Names whose records can't be created are left out. If no
+	// name remains, the response is 409 `dns-conflict`, `zone-not-in-connection`, or
 	// `connection-invalid`. The domain is checked as soon as a record exists. The job's `result`
 	// has the numbers of records that were `created` or were already `present`, and a list of those
 	// that `failed`, each with `name`, `code`, and `detail`.
@@ -6143,8 +6143,8 @@ func (c *rawClient) DiagnoseDelegation(ctx context.Context, delegation Delegatio
 // plan (`plan_id`), or through `connection_id`. Records that the name already has are replaced
 // only if `overwrite` lists exactly these. If the DNS host has changed since, the response is
 // 409 `dns-changed`. A record that can't be created is 409 `dns-conflict`,
-// `zone-not-in-connection`, or `connection-invalid`. What waits for the record is checked as soon as
-// it exists.
+// `zone-not-in-connection`, or `connection-invalid`. The delegation, and domains that wait for
+// it, are checked as soon as the record exists.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6167,8 +6167,8 @@ func (c *rawClient) ApplyDelegationDNSWithBody(ctx context.Context, delegation D
 // plan (`plan_id`), or through `connection_id`. Records that the name already has are replaced
 // only if `overwrite` lists exactly these. If the DNS host has changed since, the response is
 // 409 `dns-changed`. A record that can't be created is 409 `dns-conflict`,
-// `zone-not-in-connection`, or `connection-invalid`. What waits for the record is checked as soon as
-// it exists.
+// `zone-not-in-connection`, or `connection-invalid`. The delegation, and domains that wait for
+// it, are checked as soon as the record exists.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6674,8 +6674,8 @@ func (c *rawClient) DiagnoseDomain(ctx context.Context, domain DomainRef, reqEdi
 // Creates the records of the domain's names at the DNS host of a connection, in a job: according
 // to a plan (`plan_id`), or through `connection_id`. Records that a name already has are
 // replaced only if `overwrite` lists exactly these. If the DNS host has changed since, the
-// response is 409 `dns-changed`. Names whose records can't be created are left out. If there
-// are no others, the response is 409 `dns-conflict`, `zone-not-in-connection`, or
+// response is 409 `dns-changed`. Names whose records can't be created are left out. If no
+// name remains, the response is 409 `dns-conflict`, `zone-not-in-connection`, or
 // `connection-invalid`. The domain is checked as soon as a record exists. The job's `result`
 // has the numbers of records that were `created` or were already `present`, and a list of those
 // that `failed`, each with `name`, `code`, and `detail`.
@@ -6700,8 +6700,8 @@ func (c *rawClient) ApplyDomainDNSWithBody(ctx context.Context, domain DomainRef
 // Creates the records of the domain's names at the DNS host of a connection, in a job: according
 // to a plan (`plan_id`), or through `connection_id`. Records that a name already has are
 // replaced only if `overwrite` lists exactly these. If the DNS host has changed since, the
-// response is 409 `dns-changed`. Names whose records can't be created are left out. If there
-// are no others, the response is 409 `dns-conflict`, `zone-not-in-connection`, or
+// response is 409 `dns-changed`. Names whose records can't be created are left out. If no
+// name remains, the response is 409 `dns-conflict`, `zone-not-in-connection`, or
 // `connection-invalid`. The domain is checked as soon as a record exists. The job's `result`
 // has the numbers of records that were `created` or were already `present`, and a list of those
 // that `failed`, each with `name`, `code`, and `detail`.
@@ -13606,8 +13606,8 @@ type ClientWithResponsesInterface interface {
 	// plan (`plan_id`), or through `connection_id`. Records that the name already has are replaced
 	// only if `overwrite` lists exactly these. If the DNS host has changed since, the response is
 	// 409 `dns-changed`. A record that can't be created is 409 `dns-conflict`,
-	// `zone-not-in-connection`, or `connection-invalid`. What waits for the record is checked as soon as
-	// it exists.
+	// `zone-not-in-connection`, or `connection-invalid`. The delegation, and domains that wait for
+	// it, are checked as soon as the record exists.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -13620,8 +13620,8 @@ type ClientWithResponsesInterface interface {
 	// plan (`plan_id`), or through `connection_id`. Records that the name already has are replaced
 	// only if `overwrite` lists exactly these. If the DNS host has changed since, the response is
 	// 409 `dns-changed`. A record that can't be created is 409 `dns-conflict`,
-	// `zone-not-in-connection`, or `connection-invalid`. What waits for the record is checked as soon as
-	// it exists.
+	// `zone-not-in-connection`, or `connection-invalid`. The delegation, and domains that wait for
+	// it, are checked as soon as the record exists.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -13909,8 +13909,8 @@ type ClientWithResponsesInterface interface {
 	// Creates the records of the domain's names at the DNS host of a connection, in a job: according
 	// to a plan (`plan_id`), or through `connection_id`. Records that a name already has are
 	// replaced only if `overwrite` lists exactly these. If the DNS host has changed since, the
-	// response is 409 `dns-changed`. Names whose records can't be created are left out. If there
-	// are no others, the response is 409 `dns-conflict`, `zone-not-in-connection`, or
+	// response is 409 `dns-changed`. Names whose records can't be created are left out. If no
+	// name remains, the response is 409 `dns-conflict`, `zone-not-in-connection`, or
 	// `connection-invalid`. The domain is checked as soon as a record exists. The job's `result`
 	// has the numbers of records that were `created` or were already `present`, and a list of those
 	// that `failed`, each with `name`, `code`, and `detail`.
@@ -13925,8 +13925,8 @@ type ClientWithResponsesInterface interface {
 	// Creates the records of the domain's names at the DNS host of a connection, in a job: according
 	// to a plan (`plan_id`), or through `connection_id`. Records that a name already has are
 	// replaced only if `overwrite` lists exactly these. If the DNS host has changed since, the
-	// response is 409 `dns-changed`. Names whose records can't be created are left out. If there
-	// are no others, the response is 409 `dns-conflict`, `zone-not-in-connection`, or
+	// response is 409 `dns-changed`. Names whose records can't be created are left out. If no
+	// name remains, the response is 409 `dns-conflict`, `zone-not-in-connection`, or
 	// `connection-invalid`. The domain is checked as soon as a record exists. The job's `result`
 	// has the numbers of records that were `created` or were already `present`, and a list of those
 	// that `failed`, each with `name`, `code`, and `detail`.
@@ -25152,8 +25152,8 @@ func (c *ClientWithResponses) DiagnoseDelegationWithResponse(ctx context.Context
 // plan (`plan_id`), or through `connection_id`. Records that the name already has are replaced
 // only if `overwrite` lists exactly these. If the DNS host has changed since, the response is
 // 409 `dns-changed`. A record that can't be created is 409 `dns-conflict`,
-// `zone-not-in-connection`, or `connection-invalid`. What waits for the record is checked as soon as
-// it exists.
+// `zone-not-in-connection`, or `connection-invalid`. The delegation, and domains that wait for
+// it, are checked as soon as the record exists.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -25172,8 +25172,8 @@ func (c *ClientWithResponses) ApplyDelegationDNSWithBodyWithResponse(ctx context
 // plan (`plan_id`), or through `connection_id`. Records that the name already has are replaced
 // only if `overwrite` lists exactly these. If the DNS host has changed since, the response is
 // 409 `dns-changed`. A record that can't be created is 409 `dns-conflict`,
-// `zone-not-in-connection`, or `connection-invalid`. What waits for the record is checked as soon as
-// it exists.
+// `zone-not-in-connection`, or `connection-invalid`. The delegation, and domains that wait for
+// it, are checked as soon as the record exists.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -25605,8 +25605,8 @@ func (c *ClientWithResponses) DiagnoseDomainWithResponse(ctx context.Context, do
 // Creates the records of the domain's names at the DNS host of a connection, in a job: according
 // to a plan (`plan_id`), or through `connection_id`. Records that a name already has are
 // replaced only if `overwrite` lists exactly these. If the DNS host has changed since, the
-// response is 409 `dns-changed`. Names whose records can't be created are left out. If there
-// are no others, the response is 409 `dns-conflict`, `zone-not-in-connection`, or
+// response is 409 `dns-changed`. Names whose records can't be created are left out. If no
+// name remains, the response is 409 `dns-conflict`, `zone-not-in-connection`, or
 // `connection-invalid`. The domain is checked as soon as a record exists. The job's `result`
 // has the numbers of records that were `created` or were already `present`, and a list of those
 // that `failed`, each with `name`, `code`, and `detail`.
@@ -25627,8 +25627,8 @@ func (c *ClientWithResponses) ApplyDomainDNSWithBodyWithResponse(ctx context.Con
 // Creates the records of the domain's names at the DNS host of a connection, in a job: according
 // to a plan (`plan_id`), or through `connection_id`. Records that a name already has are
 // replaced only if `overwrite` lists exactly these. If the DNS host has changed since, the
-// response is 409 `dns-changed`. Names whose records can't be created are left out. If there
-// are no others, the response is 409 `dns-conflict`, `zone-not-in-connection`, or
+// response is 409 `dns-changed`. Names whose records can't be created are left out. If no
+// name remains, the response is 409 `dns-conflict`, `zone-not-in-connection`, or
 // `connection-invalid`. The domain is checked as soon as a record exists. The job's `result`
 // has the numbers of records that were `created` or were already `present`, and a list of those
 // that `failed`, each with `name`, `code`, and `detail`.

@@ -235,6 +235,32 @@ func TestApplyRecordsOnce(t *testing.T) {
 	}
 }
 
+// No record is created for a domain that was deleted meanwhile.
+func TestApplyRecordsOfADeletedDomain(t *testing.T) {
+	t.Parallel()
+	z := newZoneFile()
+	w := newWorld(t, z.config)
+	c, d := w.connection(), w.add("example.com")
+	j, err := w.apply(d, c)
+	must(t, err)
+	_, err = w.apply(w.add("b.example.com"), c)
+	must(t, err)
+	must(t, w.DeleteDomain(t.Context(), alice, w.org, d.ID, 0))
+	w.wantApplied(j, 1, 0)
+	if z.creates != 1 || len(z.has[w.DelegationOf(d).Name]) != 0 {
+		t.Errorf("%d writes, want only that of the other domain", z.creates)
+	}
+	// One that was added again has its record.
+	d = w.add("example.com")
+	j, err = w.apply(d, c)
+	must(t, err)
+	must(t, w.DeleteDomain(t.Context(), alice, w.org, d.ID, 0))
+	d = w.add("example.com")
+	_, err = w.apply(d, c)
+	must(t, err)
+	w.wantApplied(j, 1, 0)
+}
+
 // A record that somebody else created meanwhile is not regarded as created here.
 func TestApplyRecordsPresent(t *testing.T) {
 	t.Parallel()

@@ -62,6 +62,10 @@ func (w *work) createRecord(
 			return w.recordCreated(ctx, r)
 		}
 	}
+	dropped, err := w.Store.DropRecord(ctx, r)
+	if err != nil || dropped {
+		return err // nothing needs it
+	}
 	ok, err := w.Store.AttemptRecord(ctx, w.claim, r, w.now())
 	if err != nil || !ok {
 		return err // the request has changed

@@ -74,12 +74,14 @@ func (q queries) PendingRecord(
 		ORDER BY r.name LIMIT 1`, orgID, connectionID)
 }
 
-// WaitingRecords returns the records of the names that wait for a job.
+// WaitingRecords returns the records of the names that wait for a job, and whose delegations have
+// not ended.
 func (q queries) WaitingRecords(
 	ctx context.Context, j *controlplane.Job, names []string,
 ) ([]controlplane.HostedRecord, error) {
 	return all(ctx, q, scanRecord, `SELECT `+recordColumns.list("r.")+` FROM dns_records r
-		WHERE r.org_id = $1 AND r.name = ANY($2) AND r.connection_id = $3 AND r.job_id = $4 AND r.state = 'pending'`,
+		WHERE r.org_id = $1 AND r.name = ANY($2) AND r.connection_id = $3 AND r.job_id = $4 AND r.state = 'pending'
+			AND EXISTS (SELECT FROM delegations g WHERE g.id = r.delegation_id)`,
 		j.OrgID, names, j.ConnectionID, j.ID)
 }
 
@@ -112,6 +114,15 @@ func replaced(r *controlplane.HostedRecord) []controlplane.RecordSet {
 		return []controlplane.RecordSet{}
 	}
 	return r.Replaces
+}
+
+// DropRecord removes a pending record whose delegation has ended and that no write has reached. It
+// returns whether it did.
+func (s *Store) DropRecord(ctx context.Context, r *controlplane.HostedRecord) (bool, error) {
+	tag, err := s.db.Exec(ctx, `DELETE FROM dns_records WHERE `+sameRequest+` AND NOT attempted
+		AND NOT EXISTS (SELECT FROM delegations g WHERE g.id = dns_records.delegation_id)`,
+		requestArgs(r))
+	return tag.RowsAffected() > 0, translate(err, "DNS record", r.Name)
 }
 
 // ConcludeRecord stores the state of a pending record. It returns false if the request has changed:
