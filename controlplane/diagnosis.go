@@ -152,6 +152,8 @@ type Examination struct {
 	// Warnings are the findings that do not prevent the order: some CAs may not issue, so that a
 	// failover to them would fail, or some of the zone's name servers fail where others answer.
 	Warnings []Diagnosis `json:"warnings"`
+	// Clear is for which of the name and its wildcard nothing at all was found.
+	Clear Certified `json:"-"`
 }
 
 // OK reports whether DNS allows at least one CA to issue.

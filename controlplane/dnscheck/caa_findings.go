@@ -16,20 +16,7 @@ import (
 func (l *lookup) caaFindings(
 	ctx context.Context, sets []relevantSet, names certified, cas []CAIdentity,
 ) (out []controlplane.CAAFinding, bogusAt string) {
-	var servers, resolvers []relevantSet
-	for _, s := range sets {
-		switch {
-		case s.failedAt != "":
-		case s.source.authoritative:
-			servers = append(servers, s)
-		default:
-			resolvers = append(resolvers, s)
-		}
-	}
-	counting := servers
-	if len(servers) == 0 {
-		counting = resolvers
-	}
+	counting, resolved := countingSets(sets)
 	out = make([]controlplane.CAAFinding, len(cas))
 	for i, ca := range cas {
 		f := controlplane.CAAFinding{CA: ca.Name, Identities: ca.Identities, Records: []string{},
@@ -41,7 +28,7 @@ func (l *lookup) caaFindings(
 		case len(ca.Identities) == 0:
 			f.Summary = "The CAA issuer domain names of " + ca.Name +
 				" are unknown, so its CAA authorization is not checked."
-		case len(resolvers) == 0:
+		case !resolved:
 			bogusAt = l.lookupFailed(ctx, &f, sets)
 		default:
 			ca, f.ForbiddenAccounts = forAccount(counting, ca, names)
@@ -50,6 +37,24 @@ func (l *lookup) caaFindings(
 		out[i] = f
 	}
 	return out, bogusAt
+}
+
+// countingSets returns the sets that a CA may get, and whether a resolver got one.
+func countingSets(sets []relevantSet) (counting []relevantSet, resolved bool) {
+	var servers, resolvers []relevantSet
+	for _, s := range sets {
+		switch {
+		case s.failedAt != "":
+		case s.source.authoritative:
+			servers = append(servers, s)
+		default:
+			resolvers = append(resolvers, s)
+		}
+	}
+	if counting = servers; len(servers) == 0 {
+		counting = resolvers
+	}
+	return counting, len(resolvers) > 0
 }
 
 // applySets sets the finding of a CA from the first set that does not authorize it, or else from

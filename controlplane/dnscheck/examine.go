@@ -89,6 +89,7 @@ func (l *lookup) examine(
 	e.Delegation.CheckedAt = l.current()
 	e.Delegation.Evidence = l.observations()
 	l.rank(&e, f, bogusAt)
+	e.Clear = l.clear(e, sets, names, known(cas))
 	return e, nil
 }
 

@@ -188,11 +188,13 @@ func TestOnlyTheWildcardIsCertified(t *testing.T) {
 	for _, tt := range []struct {
 		caa     []string
 		allowed bool
+		clear   controlplane.Certified
 	}{
-		{[]string{none, wild}, true},
-		{[]string{only}, true},
-		{[]string{none}, false},
-		{[]string{only, `0 issuewild ";"`}, false},
+		{nil, true, controlplane.Certified{Plain: true, Wildcard: true}},
+		{[]string{none, wild}, true, controlplane.Certified{Wildcard: true}},
+		{[]string{only}, true, controlplane.Certified{Plain: true, Wildcard: true}},
+		{[]string{none}, false, controlplane.Certified{}},
+		{[]string{only, `0 issuewild ";"`}, false, controlplane.Certified{}},
 	} {
 		v := zone.with(fineAt)
 		for _, r := range tt.caa {
@@ -207,6 +209,9 @@ func TestOnlyTheWildcardIsCertified(t *testing.T) {
 		if f.Allowed != tt.allowed {
 			t.Errorf("%v allows %s for *.example.com = %v, want %v", tt.caa, f.CA, f.Allowed,
 				tt.allowed)
+		}
+		if all[0].Clear != tt.clear {
+			t.Errorf("%v is clear for %+v, want %+v", tt.caa, all[0].Clear, tt.clear)
 		}
 		if !tt.allowed && (!strings.Contains(f.Summary, "for *.example.com.") ||
 			strings.Contains(f.Summary, "example.com and")) {
