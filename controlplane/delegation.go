@@ -61,6 +61,7 @@ type Delegation struct {
 	// checks in a row that found no delegation.
 	CheckSince    time.Time
 	CheckAttempts int
+	Ready         *Readiness // set if the last check found nothing at all
 	LastCheckedAt *time.Time
 	NextCheckAt   *time.Time // nil: no check is scheduled
 

@@ -9,6 +9,10 @@ import (
 type NameExamination struct {
 	Name string // without a wildcard's "*."
 	Examination
+	// Ready is set if the check found nothing at all.
+	Ready *Readiness
+	// Shared says that this is a check on behalf of another domain or of the delegation.
+	Shared bool
 }
 
 // NameCause is why no CA would issue for a name now.

@@ -109,22 +109,82 @@ func (w *work) checkDelegation(ctx context.Context) error {
 	if err != nil {
 		return lostWithIt(err)
 	}
-	seen, err := w.examineDelegation(ctx, g, nil)
+	if w.served(g) {
+		return w.endDelegationCheck(ctx, false, w.concludeServed)
+	}
+	var cas []controlplane.CAIdentity
+	if g.Domains > 0 { // the check serves them, too
+		cas = w.Issuer.Identities(ctx)
+	}
+	seen, err := w.examineDelegation(ctx, g, cas)
 	if err != nil {
 		return err
 	}
+	return w.endDelegationCheck(ctx, !seen.OK() && !seen.Transient(),
+		func(g *controlplane.Delegation, now time.Time) postgres.Outcome {
+			o := w.concludeDelegation(g, seen.Delegation, now)
+			if !seen.Delegation.Transient() {
+				g.Ready = seen.Readiness(g.ID, controlplane.FingerprintCAs(cas))
+			}
+			return o
+		})
+}
+
+// endDelegationCheck ends the run with the outcome that conclude returns for the locked delegation.
+// If that broke or was fixed, the rehearsals of the domains that use it become due. failed says
+// that no CA would issue.
+func (w *work) endDelegationCheck(
+	ctx context.Context, failed bool,
+	conclude func(*controlplane.Delegation, time.Time) postgres.Outcome,
+) error {
+	j := w.claim.Job
 	return w.Store.InTx(ctx, func(t *postgres.Tx) error {
 		now := w.now()
 		g, err := t.LockDelegation(ctx, j.OrgID, j.DelegationID)
 		if err != nil {
 			return lostWithIt(err)
 		}
-		outcome := w.concludeDelegation(g, seen.Delegation, now)
-		if err := t.EndRun(ctx, w.claim, outcome, now); err != nil {
+		before, ready := g.State, g.Ready != nil
+		if err := t.EndRun(ctx, w.claim, conclude(g, now), now); err != nil {
 			return err
 		}
-		return t.SaveDelegation(ctx, g, now)
+		if err := t.SaveDelegation(ctx, g, now); err != nil {
+			return err
+		}
+		verified, broken := controlplane.DelegationVerified, controlplane.DelegationBroken
+		broke := before == verified && g.State == broken || ready && failed
+		if g.Domains > 0 && (broke || before == broken && g.State == verified) {
+			return t.WakeUsers(ctx, g, broke, now)
+		}
+		return nil
 	})
+}
+
+// served reports whether nobody waits for the check of a pinned delegation, and a domain's check
+// gave the result.
+func (w *work) served(g *controlplane.Delegation) bool {
+	return g.Pinned && w.claim.Job.Queue != controlplane.QueueCritical && g.Ready != nil &&
+		g.Ready.By != g.ID && !g.LastCheckedAt.Before(g.CheckSince) &&
+		w.now().Sub(*g.LastCheckedAt) < delegationDaily*9/10
+}
+
+// concludeServed leaves the result of a domain's check. If it changed, the delegation is checked.
+func (w *work) concludeServed(g *controlplane.Delegation, now time.Time) postgres.Outcome {
+	pause := dailyPause(w.Rand())
+	if !w.served(g) {
+		pause = busyPause
+	}
+	g.NextCheckAt = nil
+	if !g.Pinned {
+		return postgres.Completed(map[string]any{"delegated": true})
+	}
+	next := now.Add(pause).Truncate(time.Microsecond)
+	g.NextCheckAt = &next
+	return postgres.Deferred(next, "")
+}
+
+func dailyPause(random float64) time.Duration {
+	return time.Duration(float64(delegationDaily) * (0.9 + 0.1*random))
 }
 
 // lostWithIt returns ErrClaimLost if the delegation was deleted, with its job.
@@ -148,7 +208,7 @@ func (w *work) concludeDelegation(
 		pause = w.Backoff.Pause(waits, w.Rand())
 	case controlplane.DelegationVerified:
 		g.State, g.CheckAttempts, reason = state, 0, ""
-		pause = time.Duration(float64(delegationDaily) * (0.9 + 0.1*w.Rand()))
+		pause = dailyPause(w.Rand())
 	default:
 		if g.State == controlplane.DelegationVerified {
 			g.CheckSince, g.CheckAttempts = now, 0

@@ -263,7 +263,7 @@ func (w *work) preflight(ctx context.Context, done bool) (bool, error) {
 		}
 		w.domain = d
 		if !done {
-			if err := t.SaveChecks(ctx, d, seen.Names); err != nil {
+			if err := t.SaveChecks(ctx, d, seen.Names, now); err != nil {
 				return err
 			}
 		}

@@ -33,11 +33,12 @@ type issuer struct {
 	sealer *seal.Sealer
 	names  []string
 
-	mu       sync.Mutex
-	accounts map[string][]string  // by CA; without an entry, it has the default one
-	orders   []controlplane.Order // copies from the start of their runs
-	life     time.Duration
-	chain    func() string // of a certificate; nil: a constant
+	mu         sync.Mutex
+	identities []controlplane.CAIdentity
+	accounts   map[string][]string  // by CA; without an entry, it has the default one
+	orders     []controlplane.Order // copies from the start of their runs
+	life       time.Duration
+	chain      func() string // of a certificate; nil: a constant
 	// nil: issue
 	answers func(ctx context.Context, o *controlplane.Order, j controlplane.Journal) error
 	missing *controlplane.ChainNotOffered // of the next certificates
@@ -210,7 +211,11 @@ func (i *issuer) Revoke(context.Context, []byte, string, string, int) error { re
 func (i *issuer) Healthy(string) (bool, time.Time) { return true, time.Time{} }
 
 // Identities implements lifecycle.Issuer.
-func (i *issuer) Identities(context.Context) []controlplane.CAIdentity { return nil }
+func (i *issuer) Identities(context.Context) []controlplane.CAIdentity {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.identities
+}
 
 // RenewalInfo implements lifecycle.Issuer.
 func (i *issuer) RenewalInfo(context.Context, string, string) (controlplane.RenewalInfo, error) {

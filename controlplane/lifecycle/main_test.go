@@ -257,6 +257,7 @@ type doctor struct {
 	code    string
 	codes   map[string]string                    // by name, instead of code
 	caaOf   map[string][]controlplane.CAAFinding // by name, instead of caa
+	clearOf map[string]controlplane.Certified    // by name; default: both
 	err     error
 	panic   string
 	checked int // names
@@ -293,7 +294,7 @@ func (d *doctor) look(domain, target string) (controlplane.Diagnosis, error) {
 	}
 	code := cmp.Or(d.codes[domain], d.code, controlplane.CauseOK)
 	summary := "Found " + code + "."
-	if len(d.codes) > 0 {
+	if d.codes != nil {
 		summary = "Found " + code + " at " + domain + "."
 	}
 	return controlplane.Diagnosis{Code: code, Summary: summary, Observed: "observed", Expected: domain + " CNAME " + target, Fix: "Fix it.",
@@ -338,6 +339,11 @@ func (d *doctor) ExamineNames(
 			f := all[i].CAA[0]
 			all[i].Causes = []controlplane.Diagnosis{{Code: f.Code, Summary: f.Summary,
 				Observed: f.Observed, Expected: f.Expected, Fix: f.Fix}}
+		case len(all[i].Allowed()) == len(all[i].CAA):
+			all[i].Clear = controlplane.Certified{Plain: true, Wildcard: true}
+			if c, ok := d.clearOf[n.Name]; ok {
+				all[i].Clear = c
+			}
 		}
 	}
 	d.mu.Lock()

@@ -32,6 +32,10 @@ type Claim struct {
 
 	// Issuing says that the domain has an open job for its certificate, this one or another.
 	Issuing bool
+
+	// Shared are the checks of the domain's delegations on behalf of others, by name, which a
+	// rehearsal may reuse.
+	Shared map[string]controlplane.SharedCheck
 }
 
 // ClaimJob claims a job and its domain for worker with a compare-and-swap on both rows. Only the
@@ -89,7 +93,8 @@ const (
 )
 
 func (c *Claim) scan(row pgx.Row) error {
-	return row.Scan(append(append(jobFields(c.Job), domainFields(c.Domain)...), &c.Issuing)...)
+	return row.Scan(append(append(jobFields(c.Job), domainFields(c.Domain)...), &c.Issuing,
+		&c.Shared)...)
 }
 
 func (c *Claim) scanAlone(row pgx.Row) error {
@@ -124,11 +129,11 @@ var claimJob = `
 		RETURNING ` + jobColumns + `
 	), dom AS (
 		UPDATE domains d SET claimed_by = @job, claimed_until = now() + @lease FROM job WHERE d.id = job.domain_id
-		RETURNING ` + domainColumns + `
+		RETURNING ` + domainColumns + `, d.rehearse_every
 	)
 	SELECT ` + jobColumns + `, ` + domainColumns + `, EXISTS (
 		SELECT FROM jobs o WHERE o.domain_id = d.id AND o.slot = 'certificate' AND o.status IN ('queued', 'running')
-	)
+	), ` + sharedChecks + `
 	FROM job j, dom d`
 
 // claimWithoutDomain claims a job that has no domain.

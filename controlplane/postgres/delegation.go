@@ -15,7 +15,7 @@ import (
 // delegationColumns are the columns of a delegation, with the domains among @only that use it, all
 // if it is null.
 const delegationColumns = `g.id, g.org_id, g.name, g.target, g.pinned, g.state, g.diagnosis, g.check_since, g.check_attempts,
-	g.last_checked_at, g.next_check_at, g.version, g.created_at, g.updated_at,
+	CASE WHEN ` + isReady + ` THEN g.ready END, g.last_checked_at, g.next_check_at, g.version, g.created_at, g.updated_at,
 	ARRAY(SELECT u.domain_id FROM domain_delegations u WHERE u.delegation_id = g.id AND ` + usedBy + ` ORDER BY u.domain_id LIMIT @users) AS domain_ids,
 	(SELECT count(*) FROM domain_delegations u WHERE u.delegation_id = g.id AND ` + usedBy + `) AS domains`
 
@@ -28,7 +28,7 @@ func delegationArgs(orgID string, only []string) named {
 func scanDelegation(row pgx.CollectableRow) (controlplane.Delegation, error) {
 	var g controlplane.Delegation
 	err := row.Scan(&g.ID, &g.OrgID, &g.Name, &g.Target, &g.Pinned, (*string)(&g.State),
-		&g.Diagnosis, &g.CheckSince, &g.CheckAttempts, &g.LastCheckedAt, &g.NextCheckAt,
+		&g.Diagnosis, &g.CheckSince, &g.CheckAttempts, &g.Ready, &g.LastCheckedAt, &g.NextCheckAt,
 		&g.Version, &g.CreatedAt, &g.UpdatedAt, &g.DomainIDs, &g.Domains)
 	return g, err
 }
@@ -144,12 +144,13 @@ func (t *Tx) SaveDelegation(
 ) error {
 	err := t.db.QueryRow(ctx, `
 		UPDATE delegations SET pinned = @pinned, state = @state, diagnosis = @diagnosis, check_since = @check_since,
-			check_attempts = @check_attempts, last_checked_at = @last, next_check_at = @next, version = version + 1,
+			check_attempts = @check_attempts, last_checked_at = @last, ready = @ready,
+			ready_at = CASE WHEN @ready::jsonb IS NOT NULL THEN @last::timestamptz END, next_check_at = @next, version = version + 1,
 			updated_at = @now
 		WHERE org_id = @org_id AND id = @id RETURNING version, updated_at`,
 		named{"org_id": g.OrgID, "id": g.ID, "pinned": g.Pinned, "state": string(g.State),
 			"diagnosis": g.Diagnosis, "check_since": g.CheckSince,
-			"check_attempts": g.CheckAttempts, "last": g.LastCheckedAt, "next": g.NextCheckAt,
+			"check_attempts": g.CheckAttempts, "last": g.LastCheckedAt, "ready": g.Ready, "next": g.NextCheckAt,
 			"now": now}).Scan(&g.Version, &g.UpdatedAt)
 	return translate(err, "delegation", g.ID)
 }
