@@ -251,11 +251,12 @@ func TestWhatASharedCheckDoesNotServe(t *testing.T) {
 	w.later(day)
 
 	// Another organization has its own delegation of the same name.
-	w.rehearses("first user", a, 2)
 	w.org = w.organization(10)
 	c := w.active("b.example.com", func(o *controlplane.Options) {
 		o.AdditionalNames = []string{shared}
 	})
+	w.later(day)
+	w.rehearses("first user", a, 2)
 	w.later(time.Hour)
 	w.rehearses("another organization", c, 2)
 	w.later(time.Hour)
