@@ -514,8 +514,8 @@ func TestAccessOfIdempotencyKeys(t *testing.T) {
 }
 
 func (w *world) walkKey(op *operation) {
-	own, theirs, twin := w.newTenancy("own.example.com"), w.newTenancy("quokka.example.net"),
-		w.newTenancy("wombat.example.net")
+	own, theirs, twin := w.newTenancy("own.example.com"), w.newTenancy("quokka.example.org"),
+		w.newTenancy("wombat.example.org")
 	w.settle(op, own.org, own.e)
 	first, again := w.useKey(op, theirs, "shared"), w.useKey(op, twin, "another")
 	path, body := op.request(theirs.e)
