@@ -2307,7 +2307,7 @@ type Job struct {
 	// Example: cname-missing
 	Reason string `json:"reason"`
 
-	// Result Result; null until the job has succeeded.
+	// Result Result; null until the job has succeeded, and, for a `dns_apply`, for a token that is restricted to some domains.
 	//
 	// Example: {"certificate_id":"crt_01k9z5w7r8e4bs6v0q1d2m3n4p"}
 	Result nullable.Nullable[map[string]interface{}] `json:"result"`

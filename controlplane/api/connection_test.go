@@ -384,6 +384,10 @@ func (w *world) applies(id, connection string) {
 	if !strings.Contains(done.body, `"created":2`) || done.string("status") != "succeeded" {
 		w.t.Errorf("the job = %s, want two records", done.body)
 	}
+	// The result can name domains that the token cannot access.
+	if got := w.do("GET", "/api/jobs/"+j.ID, nil, token).is(200); got.json["result"] != nil {
+		w.t.Errorf("result of the job for a restricted token = %v, want null", got.json["result"])
+	}
 	checks, _, err := w.store.ListJobs(w.t.Context(), w.org, postgres.JobFilter{DomainID: id,
 		Type: controlplane.JobDNSCheck, Limit: 1})
 	if err != nil || len(checks) != 1 || checks[0].RunAt.After(time.Now()) {

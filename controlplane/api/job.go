@@ -85,6 +85,7 @@ func (a *API) RetryJob(
 	if err != nil {
 		return nil, err
 	}
+	job = p.withoutResult(job)
 	if !started {
 		return RetryJob200JSONResponse{Body: jobBody(job),
 			Headers: RetryJob200ResponseHeaders{Location: jobLocation(job)}}, nil
@@ -109,13 +110,22 @@ func (a *API) job(ctx context.Context, id string) (*controlplane.Job, error) {
 		}
 		return j, nil
 	}
-	if j.ConnectionID != "" {
-		return j, nil // a token can create the records of its domains, and the job is of all
+	if j.ConnectionID != "" { // a token can create the records of its domains
+		return p.withoutResult(j), nil
 	}
 	if err := p.grant.CheckDomain("job", id, j.DomainID); err != nil {
 		return nil, err
 	}
 	return j, nil
+}
+
+// withoutResult removes the result of a job about a connection, which can name domains that the
+// token cannot access.
+func (p principal) withoutResult(j *controlplane.Job) *controlplane.Job {
+	if p.restricted() && j.ConnectionID != "" {
+		j.Result = nil
+	}
+	return j
 }
 
 func jobLocation(j *controlplane.Job) string { return "/api/jobs/" + j.ID }
