@@ -4,7 +4,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"time"
 )
 
 // RecordSet is the records of one name and type at a DNS host.
@@ -84,9 +83,8 @@ const (
 type HostError struct {
 	Kind    HostErrorKind
 	Message string
-	Found   []RecordSet   // of HostConflict and HostChanged
-	RetryIn time.Duration // according to the host; zero if unknown
-	Err     error         // for the log; nil if there is nothing to add
+	Found   []RecordSet // of HostConflict and HostChanged
+	Err     error       // for the log; nil if there is nothing to add
 }
 
 // Error returns the message with the cause. It is for logs.

@@ -144,19 +144,11 @@ func (s *Service) DeleteConnection(
 func (s *Service) ConnectionZones(
 	ctx context.Context, orgID, id string,
 ) ([]string, error) {
-	c, err := s.Store.Connection(ctx, orgID, id)
+	access, leave, err := s.openHost(ctx, orgID, id)
 	if err != nil {
 		return nil, err
 	}
-	access, err := s.accessOf(c)
-	if err != nil {
-		return nil, err
-	}
-	release, err := s.hosts.acquire(orgID, s.now())
-	if err != nil {
-		return nil, err
-	}
-	defer release()
+	defer leave()
 	zones, err := s.DNSHosts.Zones(ctx, access)
 	if err != nil {
 		return nil, hostProblem(err)
@@ -183,12 +175,12 @@ func hostProblem(err error) error {
 func (s *Service) setCredentials(
 	ctx context.Context, c *controlplane.Connection, credentials []byte,
 ) error {
-	release, err := s.hosts.acquire(c.OrgID, s.now())
+	leave, err := s.enterHost(c.OrgID)
 	if err != nil {
 		return err
 	}
 	err = s.DNSHosts.Test(ctx, controlplane.HostAccess{Type: c.Type, Credentials: credentials})
-	release()
+	leave()
 	if err := s.showTest(c, err); err != nil {
 		return err
 	}

@@ -18,11 +18,11 @@ func (s *Service) TestConnection(
 	if err != nil {
 		return nil, err
 	}
-	release, err := s.hosts.acquire(orgID, s.now())
+	leave, err := s.enterHost(orgID)
 	if err != nil {
 		return nil, err
 	}
-	defer release()
+	defer leave()
 	return s.probe(ctx, actor, c, true)
 }
 

@@ -238,44 +238,24 @@ func (w *work) concludeDelegation(
 // failDelegationCheck counts an internal failure. After the last one, the job is dead-lettered, and
 // another check of a pinned delegation follows in a day.
 func (w *work) failDelegationCheck(ctx context.Context, cause error) error {
-	now, j := w.now(), w.claim.Job
-	code, detail, _ := explain(cause)
-	failures := j.Attempts + 1
-	last := failures >= j.Type.MaxAttempts()
-	next := now.Add(w.Backoff.After(failures, w.Rand())).Truncate(time.Microsecond)
-	w.Logger.WarnContext(ctx, "lifecycle: job failed", "job", j.ID, "type", j.Type,
-		"failures", failures, "dead", last, "code", code, "error", cause)
-	err := w.Store.InTx(ctx, func(t *postgres.Tx) error {
-		g, err := t.LockDelegation(ctx, j.OrgID, j.DelegationID)
-		if err != nil {
+	j := w.claim.Job
+	var g *controlplane.Delegation
+	return w.failAlone(ctx, cause, ownFailure{about: "delegation_id", id: j.DelegationID,
+		hold: func(t *postgres.Tx) (err error) {
+			g, err = t.LockDelegation(ctx, j.OrgID, j.DelegationID)
 			return err
-		}
-		if !last {
-			return t.FailJob(ctx, w.claim, now, next, code, detail, nil)
-		}
-		if err := t.DeadLetterJob(ctx, w.claim, now, code, detail, nil); err != nil {
-			return err
-		}
-		g.NextCheckAt = nil
-		if g.Pinned {
-			again := delegationJob(g, "", now)
-			again.Queue, again.Reason = controlplane.QueueDefault, controlplane.ReasonFollowUp
-			again.RunAt = now.Add(delegationDaily)
-			if _, _, err := t.AddDelegationCheck(ctx, again); err != nil {
-				return err
+		},
+		onDead: func(t *postgres.Tx, now time.Time) error {
+			g.NextCheckAt = nil
+			if g.Pinned {
+				again := delegationJob(g, "", now)
+				again.Queue, again.Reason = controlplane.QueueDefault, controlplane.ReasonFollowUp
+				again.RunAt = now.Add(delegationDaily)
+				if _, _, err := t.AddDelegationCheck(ctx, again); err != nil {
+					return err
+				}
+				g.NextCheckAt = &again.RunAt
 			}
-			g.NextCheckAt = &again.RunAt
-		}
-		if err := t.SaveDelegation(ctx, g, now); err != nil {
-			return err
-		}
-		entry := w.audit(j.OrgID, w.actor(), controlplane.ActionJobDeadLettered, "job", j.ID, now)
-		entry.Details = map[string]any{"delegation_id": g.ID, "type": string(j.Type),
-			"code": code, "detail": detail}
-		return t.Audit(ctx, entry)
-	})
-	if err != nil {
-		return unlessGone(err)
-	}
-	return failed(cause, last, next.Sub(now))
+			return t.SaveDelegation(ctx, g, now)
+		}})
 }

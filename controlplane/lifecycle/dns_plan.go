@@ -3,8 +3,9 @@ package lifecycle
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
@@ -22,19 +23,11 @@ const (
 func (s *Service) PlanRecords(
 	ctx context.Context, orgID, connectionID string, records []controlplane.Record,
 ) (*controlplane.RecordPlan, error) {
-	c, err := s.Store.Connection(ctx, orgID, connectionID)
+	access, leave, err := s.openHost(ctx, orgID, connectionID)
 	if err != nil {
 		return nil, err
 	}
-	access, err := s.accessOf(c)
-	if err != nil {
-		return nil, err
-	}
-	release, err := s.hosts.acquire(orgID, s.now())
-	if err != nil {
-		return nil, err
-	}
-	defer release()
+	defer leave()
 	ctx, cancel := context.WithTimeout(ctx, planTime)
 	defer cancel()
 	zones, err := s.DNSHosts.Zones(ctx, access)
@@ -42,10 +35,14 @@ func (s *Service) PlanRecords(
 		return nil, hostProblem(err)
 	}
 	found, err := s.lookUp(ctx, access, zones, records)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = &controlplane.HostError{Kind: controlplane.HostUnreachable, Err: err,
+			Message: "The DNS host did not respond in time."}
+	}
 	if err != nil {
 		return nil, hostProblem(err)
 	}
-	plan := &controlplane.RecordPlan{ConnectionID: c.ID}
+	plan := &controlplane.RecordPlan{ConnectionID: connectionID}
 	for i, r := range records {
 		plan.Add(r, controlplane.ZoneOf(r.Name, zones), found[i].sets, found[i].err)
 	}
@@ -67,38 +64,29 @@ type lookup struct {
 	err  *controlplane.HostError
 }
 
-// lookUp returns what each record's name has. Its error is not about one name.
+// lookUp returns what each record's name has. Its error is not about one name: the others would
+// fail, too.
 func (s *Service) lookUp(
 	ctx context.Context, access controlplane.HostAccess, zones []string,
 	records []controlplane.Record,
 ) ([]lookup, error) {
-	found, errs := make([]lookup, len(records)), make([]error, len(records))
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	turns := make(chan struct{}, planLookups)
-	var all sync.WaitGroup
+	found := make([]lookup, len(records))
+	all, ctx := errgroup.WithContext(ctx)
+	all.SetLimit(planLookups)
 	for i, r := range records {
 		zone := controlplane.ZoneOf(r.Name, zones)
 		if zone == "" {
 			continue
 		}
-		if turns <- struct{}{}; ctx.Err() != nil {
-			break
-		}
-		all.Go(func() {
-			defer func() { <-turns }()
-			if found[i], errs[i] = s.lookUpOne(ctx, access, zone, r.Name); errs[i] != nil {
-				cancel() // the other names would fail, too
+		all.Go(func() (err error) {
+			if err := ctx.Err(); err != nil {
+				return err
 			}
+			found[i], err = s.lookUpOne(ctx, access, zone, r.Name)
+			return err
 		})
 	}
-	all.Wait()
-	for _, err := range errs {
-		if err != nil && !errors.Is(err, context.Canceled) {
-			return nil, err
-		}
-	}
-	return found, ctx.Err()
+	return found, all.Wait()
 }
 
 func (s *Service) lookUpOne(

@@ -143,4 +143,13 @@ func TestPlanRecordsUnreachable(t *testing.T) {
 	if n := h.calls.Load(); n > 50 {
 		t.Errorf("PlanRecords() made %d lookups after a failure, want few", n)
 	}
+
+	// A host whose responses take longer than a plan may take is the same.
+	h.records = func(string, string) ([]controlplane.RecordSet, error) {
+		return nil, context.DeadlineExceeded
+	}
+	_, err = w.PlanRecords(t.Context(), w.org, w.connection().ID, records)
+	if !controlplane.HasCode(err, controlplane.CodeHostUnreachable) {
+		t.Errorf("PlanRecords() without time = %v, want %s", err, controlplane.CodeHostUnreachable)
+	}
 }

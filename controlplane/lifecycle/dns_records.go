@@ -183,9 +183,8 @@ func (w *work) stopApply(
 		}
 		waits := w.claim.Job.Waits + 1
 		if e.Kind == controlplane.HostUnreachable {
-			wait := max(w.Backoff.Pause(waits, w.Rand()), min(e.RetryIn, maxHostWait))
 			return t.EndRun(ctx, w.claim, postgres.DeferredBy(
-				now.Add(wait).Truncate(time.Microsecond), controlplane.CodeHostUnreachable, waits,
+				now.Add(w.Backoff.Pause(waits, w.Rand())).Truncate(time.Microsecond), controlplane.CodeHostUnreachable, waits,
 				nil), now)
 		}
 		if !slices.Equal(c.Sealed, used.Sealed) { // other credentials have replaced them
@@ -209,36 +208,13 @@ func (w *work) stopApply(
 	})
 }
 
-// maxHostWait bounds how long a host can make a job wait.
-const maxHostWait = 24 * time.Hour
-
 // failApply counts an internal failure. After the last one, the job is dead-lettered, and the
 // records wait for the next request.
 func (w *work) failApply(ctx context.Context, cause error) error {
-	now, j := w.now(), w.claim.Job
-	code, detail, _ := explain(cause)
-	failures := j.Attempts + 1
-	last := failures >= j.Type.MaxAttempts()
-	next := now.Add(w.Backoff.After(failures, w.Rand())).Truncate(time.Microsecond)
-	w.Logger.WarnContext(ctx, "lifecycle: job failed", "job", j.ID, "type", j.Type,
-		"failures", failures, "dead", last, "code", code, "error", cause)
-	err := w.Store.InTx(ctx, func(t *postgres.Tx) error {
-		if _, err := t.HoldConnectionJob(ctx, w.claim); err != nil {
+	return w.failAlone(ctx, cause, ownFailure{about: "connection_id",
+		id: w.claim.Job.ConnectionID,
+		hold: func(t *postgres.Tx) error {
+			_, err := t.HoldConnectionJob(ctx, w.claim)
 			return err
-		}
-		if !last {
-			return t.FailJob(ctx, w.claim, now, next, code, detail, nil)
-		}
-		if err := t.DeadLetterJob(ctx, w.claim, now, code, detail, nil); err != nil {
-			return err
-		}
-		entry := w.audit(j.OrgID, w.actor(), controlplane.ActionJobDeadLettered, "job", j.ID, now)
-		entry.Details = map[string]any{"connection_id": j.ConnectionID, "type": string(j.Type),
-			"code": code, "detail": detail}
-		return t.Audit(ctx, entry)
-	})
-	if err != nil {
-		return unlessGone(err)
-	}
-	return failed(cause, last, next.Sub(now))
+		}})
 }

@@ -2,7 +2,6 @@ package lifecycle
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
@@ -27,43 +26,39 @@ type DNSHosts interface {
 	) (string, error)
 }
 
-// The calls to customers' DNS hosts that a process makes at a time for requests. Each one holds a
-// connection to Postgres if the request has an Idempotency-Key.
-const (
-	hostCalls    = 8
-	hostCallsOrg = 2 // of one organization
-)
-
-// hostSlots counts the calls to DNS hosts in progress.
-type hostSlots struct {
-	mu    sync.Mutex
-	all   int
-	byOrg map[string]int
+// newHostGate bounds the calls to customers' DNS hosts that a process makes at a time for requests.
+// Each can take many seconds, with a connection to Postgres if the request has an Idempotency-Key.
+// So half of the connections stay free for other requests.
+func newHostGate(connections int) *controlplane.Gate {
+	const perOrganization = 2
+	return controlplane.NewGate(max(connections/2, perOrganization), perOrganization)
 }
 
-// acquire returns a function that ends the call. It returns KindConflict with the time of the next
-// attempt if too many calls are in progress.
-func (h *hostSlots) acquire(orgID string, now time.Time) (release func(), err error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.all >= hostCalls || h.byOrg[orgID] >= hostCallsOrg {
+// enterHost takes a place among the calls to DNS hosts until leave is called. It returns
+// KindConflict with the time of the next attempt if none is free.
+func (s *Service) enterHost(orgID string) (leave func(), err error) {
+	leave, ok := s.hosts.Enter(orgID)
+	if !ok {
 		return nil, &controlplane.Error{Kind: controlplane.KindConflict,
-			Code: controlplane.CodeConnectionBusy, RetryAt: now.Add(5 * time.Second),
+			Code: controlplane.CodeConnectionBusy, RetryAt: s.now().Add(5 * time.Second),
 			Message: "Other calls to DNS hosts are in progress."}
 	}
-	if h.byOrg == nil {
-		h.byOrg = make(map[string]int)
+	return leave, nil
+}
+
+// openHost returns the access of a connection for a request, until leave is called.
+func (s *Service) openHost(
+	ctx context.Context, orgID, id string,
+) (access controlplane.HostAccess, leave func(), err error) {
+	c, err := s.Store.Connection(ctx, orgID, id)
+	if err != nil {
+		return access, nil, err
 	}
-	h.all++
-	h.byOrg[orgID]++
-	return func() {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		h.all--
-		if h.byOrg[orgID]--; h.byOrg[orgID] == 0 {
-			delete(h.byOrg, orgID)
-		}
-	}, nil
+	if access, err = s.accessOf(c); err != nil {
+		return access, nil, err
+	}
+	leave, err = s.enterHost(orgID)
+	return access, leave, err
 }
 
 // accessOf returns the access of a connection, with its credentials.

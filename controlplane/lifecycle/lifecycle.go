@@ -124,7 +124,7 @@ type Config struct {
 type Service struct {
 	Config
 	slots slots
-	hosts hostSlots
+	hosts *controlplane.Gate // calls to DNS hosts for requests
 	// the accounts that CAs have rejected or may have rejected, when last read, by AccountKey
 	suspected sync.Map
 }
@@ -153,7 +153,8 @@ func New(c Config) (*Service, error) {
 	c.SweepSpread = max(cmp.Or(c.SweepSpread, time.Minute), 0)
 	c.ChallengeTTL = cmp.Or(c.ChallengeTTL, time.Hour)
 	c.Deliveries = cmp.Or(c.Deliveries, 16)
-	return &Service{Config: c, slots: newSlots(c.Deliveries)}, nil
+	return &Service{Config: c, slots: newSlots(c.Deliveries),
+		hosts: newHostGate(c.Store.MaxConns())}, nil
 }
 
 // now returns the time in microseconds, the precision of Postgres.

@@ -12,17 +12,7 @@ func (t *Tx) AddDelegationCheck(
 	ctx context.Context, j *controlplane.Job,
 ) (*controlplane.Job, bool, error) {
 	open, err := t.OpenDelegationCheck(ctx, j.OrgID, j.DelegationID)
-	if !controlplane.IsKind(err, controlplane.KindNotFound) {
-		return open, false, err
-	}
-	added, err := t.oneJob(ctx, j.ID, `
-		INSERT INTO jobs AS j (id, org_id, delegation_id, type, slot, queue, reason, run_at, request_id, created_at, updated_at)
-		VALUES (@id, @org_id, @delegation_id, @type, @slot, @queue, @reason, @run_at, @request_id, @now, @now)
-		RETURNING `+jobColumns,
-		named{"id": j.ID, "org_id": j.OrgID, "delegation_id": j.DelegationID, "type": j.Type,
-			"slot": j.Slot(), "queue": j.Queue, "reason": j.Reason, "run_at": j.RunAt,
-			"request_id": j.RequestID, "now": j.CreatedAt})
-	return added, err == nil, err
+	return t.addUnlessOpen(ctx, j, open, err)
 }
 
 // OpenDelegationCheck returns the queued or running job about a delegation.

@@ -237,3 +237,21 @@ func (q queries) PostponeJob(
 		orgID, id, reason, at, now)
 	return translate(err, "job", id)
 }
+
+// addUnlessOpen stores a job about a delegation or a connection. If its search for an open one did
+// not end with KindNotFound, it returns what that found, and false.
+func (t *Tx) addUnlessOpen(
+	ctx context.Context, j, open *controlplane.Job, searched error,
+) (*controlplane.Job, bool, error) {
+	if !controlplane.IsKind(searched, controlplane.KindNotFound) {
+		return open, false, searched
+	}
+	added, err := t.oneJob(ctx, j.ID, `
+		INSERT INTO jobs AS j (id, org_id, delegation_id, connection_id, type, slot, queue, reason, run_at, request_id, created_at, updated_at)
+		VALUES (@id, @org_id, nullif(@delegation_id, ''), nullif(@connection_id, ''), @type, @slot, @queue, @reason, @run_at, @request_id, @now, @now)
+		RETURNING `+jobColumns,
+		named{"id": j.ID, "org_id": j.OrgID, "delegation_id": j.DelegationID,
+			"connection_id": j.ConnectionID, "type": j.Type, "slot": j.Slot(), "queue": j.Queue,
+			"reason": j.Reason, "run_at": j.RunAt, "request_id": j.RequestID, "now": j.CreatedAt})
+	return added, err == nil, err
+}

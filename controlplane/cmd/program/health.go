@@ -109,7 +109,7 @@ func newStoreGauges(r prometheus.Registerer, withRedis bool) storeGauges {
 	return g
 }
 
-// watchStores updates the gauges of the stores, and logs each change.
+// watchStores updates the gauges of the stores, and logs each failed check.
 func (a *App) watchStores() {
 	for {
 		ctx, cancel := context.WithTimeout(a.watching, readyTimeout)
