@@ -183,9 +183,9 @@ func (w *work) stopApply(
 		}
 		waits := w.claim.Job.Waits + 1
 		if e.Kind == controlplane.HostUnreachable {
-			return t.EndRun(ctx, w.claim, postgres.DeferredBy(
-				now.Add(w.Backoff.Pause(waits, w.Rand())).Truncate(time.Microsecond), controlplane.CodeHostUnreachable, waits,
-				nil), now)
+			at := now.Add(w.Backoff.Pause(waits, w.Rand())).Truncate(time.Microsecond)
+			return t.EndRun(ctx, w.claim, postgres.DeferredBy(at, controlplane.CodeHostUnreachable,
+				waits, nil), now)
 		}
 		if !slices.Equal(c.Sealed, used.Sealed) { // other credentials have replaced them
 			return w.handBackIn(ctx, t, now)

@@ -71,6 +71,21 @@ type worker struct {
 	done chan struct{}
 }
 
+// environ returns the environment of a process with the stack's settings.
+func (s *stack) environ() []string {
+	c := s.Config
+	return append(os.Environ(), "DCVAAS_DATABASE_URL="+c.Database, "DCVAAS_REDIS_URL="+c.Redis,
+		"DCVAAS_SECRET_KEY="+c.SecretKey, "DCVAAS_KEYSET="+c.Keyset, "DCVAAS_ZONE="+c.Zone,
+		"DCVAAS_PUBLIC_URL="+c.PublicURL, "DCVAAS_CAS="+c.ACME.CAs,
+		"DCVAAS_DNS_SERVERS="+strings.Join(c.DNS.Servers, ","),
+		"DCVAAS_DNS_LISTEN="+strings.Join(c.DNS.Listen, ","),
+		"DCVAAS_RESOLVERS="+strings.Join(c.Check.Resolvers, ","),
+		"DCVAAS_AUTHORITY="+c.Check.Authority, "DCVAAS_LEASE="+c.Work.Lease.String(),
+		"DCVAAS_RETRY_BASE="+c.Work.RetryBase.String(), "DCVAAS_SWEEP_EVERY=1s",
+		"DCVAAS_SWEEP_SPREAD=0s", "DCVAAS_CONCURRENCY=8", "DCVAAS_WEBHOOK_LOOPBACK=true",
+		"DCVAAS_DRAIN_DELAY=0s", "DCVAAS_LOG_FORMAT=text")
+}
+
 // startWorker starts a worker on the stack's Postgres and Redis.
 func (s *stack) startWorker() *worker {
 	s.t.Helper()
@@ -78,17 +93,8 @@ func (s *stack) startWorker() *worker {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	c := s.Config
-	cmd := exec.Command(exe, "work", "--ops-listen=", "--log-format=text")
-	cmd.Env = append(os.Environ(), asProgram+"=1",
-		"DCVAAS_DATABASE_URL="+c.Database, "DCVAAS_REDIS_URL="+c.Redis, "DCVAAS_SECRET_KEY="+
-			c.SecretKey, "DCVAAS_KEYSET="+c.Keyset,
-		"DCVAAS_ZONE="+c.Zone, "DCVAAS_CAS="+c.ACME.CAs, "DCVAAS_DNS_SERVERS="+strings.Join(c.DNS.Servers, ","),
-		"DCVAAS_RESOLVERS="+strings.Join(c.Check.Resolvers, ","),
-		"DCVAAS_AUTHORITY="+c.Check.Authority, "DCVAAS_LEASE="+c.Work.Lease.String(),
-		"DCVAAS_RETRY_BASE="+c.Work.RetryBase.String(),
-		"DCVAAS_SWEEP_EVERY=1s", "DCVAAS_SWEEP_SPREAD=0s", "DCVAAS_CONCURRENCY=8",
-		"DCVAAS_WEBHOOK_LOOPBACK=true")
+	cmd := exec.Command(exe, "work", "--ops-listen=")
+	cmd.Env = append(s.environ(), asProgram+"=1")
 	out := &testLog{t: s.t, prefix: "worker: "}
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {

@@ -15,11 +15,8 @@ func (s *stack) admin(args ...string) *exec.Cmd {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	c := s.Config
 	cmd := exec.Command(exe, append([]string{"admin"}, args...)...)
-	cmd.Env = append(os.Environ(), asProgram+"=1", "DCVAAS_DATABASE_URL="+c.Database,
-		"DCVAAS_KEYSET="+c.Keyset, "DCVAAS_CAS="+c.ACME.CAs,
-		"DCVAAS_SECRET_KEY="+c.SecretKey, "DCVAAS_ZONE="+c.Zone, "DCVAAS_PUBLIC_URL="+c.PublicURL)
+	cmd.Env = append(s.environ(), asProgram+"=1")
 	return cmd
 }
 

@@ -13,8 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/dcvaas/terraform-provider-dcvaas/client"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/devstack"
 )
@@ -34,7 +32,10 @@ func startUpgrade(t *testing.T) *upgrade {
 	t.Helper()
 	u := &upgrade{ca: newUnruly(), targets: map[string]string{}}
 	d, err := StartDev(t.Context(), DevConfig{Dir: t.TempDir(), FreePorts: true, Fast: true,
-		NoApp: true, WrapCA: func(string) func(http.Handler) http.Handler { return u.ca.wrap }})
+		NoApp: true, WrapCA: func(string) func(http.Handler) http.Handler { return u.ca.wrap },
+		Configure: func(c *Config) {
+			c.Work.Lease, c.Work.RetryBase = 2*time.Second, 100*time.Millisecond
+		}})
 	if err != nil {
 		t.Fatalf("starting the stack: %v", err)
 	}
@@ -50,21 +51,13 @@ func startUpgrade(t *testing.T) *upgrade {
 // command returns a command of the program, or of this one if the path is empty.
 func (u *upgrade) command(path string, args ...string) *exec.Cmd {
 	u.t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		u.t.Fatal(err)
-	}
-	c := u.Config
-	env := append(os.Environ(), "DCVAAS_DATABASE_URL="+c.Database, "DCVAAS_REDIS_URL="+c.Redis,
-		"DCVAAS_SECRET_KEY="+c.SecretKey, "DCVAAS_KEYSET="+c.Keyset, "DCVAAS_ZONE="+c.Zone,
-		"DCVAAS_CAS="+c.ACME.CAs, "DCVAAS_DNS_SERVERS="+c.DNS.Servers[0],
-		"DCVAAS_DNS_LISTEN="+c.DNS.Listen[0],
-		"DCVAAS_RESOLVERS="+strings.Join(c.Check.Resolvers, ","),
-		"DCVAAS_AUTHORITY="+c.Check.Authority, "DCVAAS_RETRY_BASE=100ms", "DCVAAS_LEASE=2s",
-		"DCVAAS_SWEEP_EVERY=1s", "DCVAAS_SWEEP_SPREAD=0s", "DCVAAS_OPS_LISTEN=",
-		"DCVAAS_DRAIN_DELAY=0s", "DCVAAS_LOG_FORMAT=text")
+	env := append(u.environ(), "DCVAAS_OPS_LISTEN=")
 	if path == "" {
-		path, env = self, append(env, asProgram+"=1")
+		var err error
+		if path, err = os.Executable(); err != nil {
+			u.t.Fatal(err)
+		}
+		env = append(env, asProgram+"=1")
 	}
 	cmd := exec.Command(path, args...)
 	cmd.Env = env
@@ -100,21 +93,14 @@ func (u *upgrade) start(version, path string, args ...string) (stop func()) {
 	return func() {
 		u.t.Helper()
 		_ = cmd.Process.Signal(syscall.SIGTERM)
-		if err := soonOr(u.t, "dcvaas "+args[0]+" to stop", ended); err != nil {
-			u.t.Errorf("the stopped dcvaas %s = %v, want no error", args[0], err)
+		select {
+		case err := <-ended:
+			if err != nil {
+				u.t.Errorf("the stopped dcvaas %s = %v, want no error", args[0], err)
+			}
+		case <-time.After(time.Minute):
+			u.t.Fatalf("waited a minute for dcvaas %s to stop", args[0])
 		}
-	}
-}
-
-// soonOr receives from c, for at most a minute.
-func soonOr(t *testing.T, what string, c <-chan error) error {
-	t.Helper()
-	select {
-	case err := <-c:
-		return err
-	case <-time.After(time.Minute):
-		t.Fatalf("waited a minute for %s", what)
-		return nil
 	}
 }
 
@@ -247,16 +233,7 @@ func TestUpgrade(t *testing.T) {
 			t.Errorf("orders for %s = %d, want %d", name, n, want)
 		}
 	}
-	if n := upgradeQuery(u, `SELECT count(*) FROM jobs WHERE status IN ('failed', 'dead')`); n != 0 {
+	if n := query[int](u.stack, `SELECT count(*) FROM jobs WHERE status = 'failed'`); n != 0 {
 		t.Errorf("failed jobs = %d, want 0", n)
 	}
-}
-
-func upgradeQuery(u *upgrade, sql string) (n int) {
-	u.t.Helper()
-	conn, err := pgx.Connect(u.t.Context(), u.Config.Database)
-	must(u.t, err)
-	defer func() { _ = conn.Close(context.Background()) }()
-	must(u.t, conn.QueryRow(u.t.Context(), sql).Scan(&n))
-	return n
 }
