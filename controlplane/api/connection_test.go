@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -11,82 +10,8 @@ import (
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
-	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres/postgrestest"
 )
-
-const keySecret = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LTAxMjM="
-
-// hosts is a fake of customers' DNS hosts. The zero value accepts all credentials.
-type hosts struct {
-	mu   sync.Mutex
-	test func(credentials string) error
-	has  map[string][]controlplane.RecordSet // by name
-}
-
-// Servers of credentials that the fake does not accept.
-const (
-	rejecting = "rejecting.example.com" // after the connection was created
-	slow      = "slow.example.com"      // does not respond within the test
-)
-
-func (h *hosts) does(test func(credentials string) error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.test = test
-}
-
-// Test implements lifecycle.DNSHosts.
-func (h *hosts) Test(ctx context.Context, a controlplane.HostAccess) error {
-	h.mu.Lock()
-	test := h.test
-	h.mu.Unlock()
-	if strings.Contains(string(a.Credentials), slow) {
-		<-ctx.Done()
-		return ctx.Err()
-	}
-	if test == nil {
-		return nil
-	}
-	return test(string(a.Credentials))
-}
-
-// Zones implements lifecycle.DNSHosts.
-func (h *hosts) Zones(_ context.Context, a controlplane.HostAccess) ([]string, error) {
-	if strings.Contains(string(a.Credentials), rejecting) {
-		return nil, hostError(controlplane.HostInvalid, "The key is unknown.")("")
-	}
-	return []string{"example.com", "example.org"}, h.Test(context.Background(), a)
-}
-
-// Records implements lifecycle.DNSHosts.
-func (h *hosts) Records(
-	_ context.Context, _ controlplane.HostAccess, _, name string,
-) ([]controlplane.RecordSet, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.has[name], nil
-}
-
-// Create implements lifecycle.DNSHosts.
-func (h *hosts) Create(
-	_ context.Context, _ controlplane.HostAccess, r controlplane.HostRecord,
-	_ []controlplane.RecordSet,
-) (string, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.has == nil {
-		h.has = map[string][]controlplane.RecordSet{}
-	}
-	h.has[r.Name] = []controlplane.RecordSet{{Name: r.Name, Type: "CNAME",
-		Values: []string{r.Value + "."}}}
-	return "", nil
-}
-
-func credentials() map[string]any {
-	return map[string]any{"server": "ns1.example.com", "key_name": "dcvaas",
-		"key_secret": keySecret, "zones": []any{"Example.com", "example.org"}}
-}
 
 // drawConflict produces the 409 of an operation without an Idempotency-Key.
 func (w *world) drawConflict(op *operation, e estate) {
@@ -119,22 +44,6 @@ func (w *world) drawConflict(op *operation, e estate) {
 		end()
 	}
 	w.do(op.method, path, body).problem(409, "connection-busy")
-}
-
-func newConnection() lifecycle.NewConnection {
-	return lifecycle.NewConnection{Type: controlplane.ConnectionRFC2136, Name: "estate",
-		Credentials: []byte(`{"server":"ns1.example.com","key_name":"dcvaas","key_secret":"` +
-			keySecret + `","zones":["example.com"]}`)}
-}
-
-func changed(m map[string]any, key string, value any) map[string]any {
-	m = maps.Clone(m)
-	m[key] = value
-	return m
-}
-
-func hostError(kind controlplane.HostErrorKind, message string) func(string) error {
-	return func(string) error { return &controlplane.HostError{Kind: kind, Message: message} }
 }
 
 // TestDNSConnections creates, reads, changes, tests, and deletes a connection. The secret of its
@@ -297,104 +206,4 @@ func TestCallsToHostsAreBounded(t *testing.T) {
 	close(leave)
 	calls.Wait()
 	w.do("POST", path, nil).is(200)
-}
-
-// TestDNSPlan plans the records of a domain and of a delegation.
-func TestDNSPlan(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	c, err := w.service.CreateConnection(t.Context(), controlplane.System("test"), w.org,
-		newConnection())
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := w.do("POST", "/api/domains", map[string]any{"name": "shop.example.com",
-		"additional_names": []any{"txt.example.com", "shop.example.net"}}).is(201)
-	body := map[string]any{"connection_id": c.ID}
-	w.hosts.has = map[string][]controlplane.RecordSet{"_acme-challenge.txt.example.com": {{
-		Name: "_acme-challenge.txt.example.com", Type: "TXT", Values: []string{`"hidden"`}}}}
-	a := w.do("POST", "/api/domains/"+d.string("id")+"/dns/plan", body).is(200)
-	for _, want := range []string{
-		`"action":"create","after":{"name":"_acme-challenge.shop.example.com","type":"CNAME"`,
-		`"action":"replace","after":{"name":"_acme-challenge.txt.example.com"`,
-		`"values":["\"hidden\""]`, `"kind":"conflict"`, `"kind":"no-zone"`} {
-		if !strings.Contains(a.body, want) {
-			t.Errorf("plan = %s, want it to contain %s", a.body, want)
-		}
-	}
-	a = w.do("POST", "/api/delegations/txt.example.com/dns/plan", body).is(200)
-	if strings.Contains(a.body, "shop.example") || !strings.Contains(a.body, `"replace"`) {
-		t.Errorf("plan of a delegation = %s, want only its record", a.body)
-	}
-	w.applies(d.string("id"), c.ID)
-	w.hosts.does(hostError(controlplane.HostUnreachable, "No response."))
-	w.do("POST", "/api/domains/shop.example.com/dns/apply", body).problem(503,
-		"dns-host-unreachable")
-	w.do("POST", "/api/domains/shop.example.com/dns/plan", body).problem(503,
-		"dns-host-unreachable")
-	w.do("POST", "/api/domains/shop.example.com/dns/plan",
-		map[string]any{"connection_id": "x"}).problem(404, "not-found")
-}
-
-// applies applies plans of the domain of TestDNSPlan, and runs the job.
-func (w *world) applies(id, connection string) {
-	w.t.Helper()
-	at := "/api/domains/" + id + "/dns/"
-	plan := w.do("POST", at+"plan", map[string]any{"connection_id": connection}).is(200)
-	apply := map[string]any{"plan_id": plan.string("plan_id")}
-	txt := map[string]any{"name": "_acme-challenge.txt.example.com", "type": "TXT",
-		"values": []any{`"other"`}}
-	for _, invalid := range []map[string]any{
-		{"plan_id": plan.string("plan_id"), "connection_id": connection},
-		{"overwrite": []any{txt}}} {
-		w.do("POST", at+"apply", invalid).problem(422, "plan-or-connection")
-	}
-	w.do("POST", at+"apply", map[string]any{"plan_id": connection + ".x"}).problem(409,
-		"dns-changed")
-	w.do("POST", at+"apply", map[string]any{"plan_id": "x"}).problem(404, "not-found")
-	w.do("POST", at+"apply", map[string]any{"connection_id": connection,
-		"overwrite": []any{txt}}).problem(409, "dns-changed")
-	w.do("POST", "/api/delegations/txt.example.com/dns/apply",
-		map[string]any{"connection_id": connection}).problem(409, "dns-conflict")
-	w.do("POST", "/api/delegations/shop.example.net/dns/apply",
-		map[string]any{"connection_id": connection}).problem(409, "zone-not-in-connection")
-
-	token := as(w.newToken(w.org, lifecycle.NewToken{Scopes: controlplane.Scopes(),
-		DomainIDs: []string{id}}))
-	a := w.do("POST", at+"apply", apply, token).is(202)
-	if a.string("type") != "dns_apply" || a.string("connection_id") != connection ||
-		a.string("domain_id") != "" || a.header.Get("Location") != "/api/jobs/"+a.string("id") {
-		w.t.Errorf("apply = %s, want a job of the connection", a.body)
-	}
-	w.do("GET", "/api/jobs/"+a.string("id"), nil, token).is(200)
-	txt["values"] = []any{`"hidden"`}
-	again := w.do("POST", "/api/delegations/txt.example.com/dns/apply", map[string]any{
-		"connection_id": connection, "overwrite": []any{txt}}).is(202)
-	if again.string("id") != a.string("id") {
-		w.t.Errorf("apply of a delegation = %s, want the open job", again.body)
-	}
-	j, err := w.store.Job(w.t.Context(), w.org, a.string("id"))
-	if err == nil {
-		err = w.service.RunJob(w.t.Context(), j.ID, j.Generation)
-	}
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	done := w.do("GET", "/api/jobs/"+j.ID, nil).is(200)
-	if !strings.Contains(done.body, `"created":2`) || done.string("status") != "succeeded" {
-		w.t.Errorf("the job = %s, want two records", done.body)
-	}
-	// The result can name domains that the token cannot access.
-	if got := w.do("GET", "/api/jobs/"+j.ID, nil, token).is(200); got.json["result"] != nil {
-		w.t.Errorf("result of the job for a restricted token = %v, want null", got.json["result"])
-	}
-	checks, _, err := w.store.ListJobs(w.t.Context(), w.org, postgres.JobFilter{DomainID: id,
-		Type: controlplane.JobDNSCheck, Limit: 1})
-	if err != nil || len(checks) != 1 || checks[0].RunAt.After(time.Now()) {
-		w.t.Errorf("the checks of the domain are %v, %v, want one that is due", checks, err)
-	}
-	events := w.do("GET", "/api/audit-logs?limit=100", nil).is(200)
-	if !strings.Contains(events.body, "delegation.record_created") {
-		w.t.Errorf("the log = %s, want the creation of records", events.body)
-	}
 }

@@ -2,9 +2,7 @@ package postgres_test
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -307,136 +305,6 @@ func TestListDomainsFilters(t *testing.T) {
 	if err != nil || len(items) != 1 {
 		t.Errorf("the zero sort: %v, %v", items, err)
 	}
-}
-
-// A page deep in a list of 10,000 is read through an index, and no more than its rows and their
-// delegations.
-func TestListDomainsReadsByIndex(t *testing.T) {
-	t.Parallel()
-	d := open(t)
-	d.exec(`ALTER TABLE domains DISABLE TRIGGER USER`)
-	d.exec(`INSERT INTO domains (id, org_id, name, cname_target, status, created_at, expires_at)
-		SELECT 'dom_' || lpad(i::text, 26, '0'), $1, 'd' || i || '.example.com', md5(i::text), 'active', $2::timestamptz + i * interval '1 second', $2::timestamptz + i * interval '1 minute'
-		FROM generate_series(1, 10000) i`, d.org, start)
-	d.exec(`INSERT INTO organizations (id, name) VALUES ('org_other', 'x')`)
-	d.exec(`INSERT INTO domains (id, org_id, name, cname_target, status)
-		SELECT 'dom_o' || lpad(i::text, 25, '0'), 'org_other', 'd' || i || '.example.com', md5('o' || i), 'active' FROM generate_series(1, 10000) i`)
-	d.delegate()
-	d.exec(`VACUUM ANALYZE domains, delegations`)
-	for _, sort := range []string{"-created_at", "created_at", "name", "-name", "expires_at",
-		"-expires_at"} {
-		filter := postgres.DomainFilter{Sort: sort, Limit: 50}
-		_, next, err := d.ListDomains(t.Context(), d.org, filter)
-		d.must(err)
-		deep := *next
-		switch strings.TrimPrefix(sort, "-") {
-		case "created_at":
-			deep.Key = start.Add(5000 * time.Second).Format(time.RFC3339)
-		case "expires_at":
-			deep.Key = start.Add(5000 * time.Minute).Format(time.RFC3339)
-		case "name":
-			deep.Key = "d5000.example.com"
-		}
-		for _, filter.After = range []*postgres.Cursor{nil, &deep} {
-			plan, err := d.ExplainDomains(t.Context(), d.org, filter)
-			d.must(err)
-			if strings.Contains(plan, "Seq Scan") || strings.Contains(plan, "Bitmap") {
-				t.Errorf("%s does not read by index:\n%s", sort, plan)
-			}
-			// A name is unique, so "then by id" sorts groups of one.
-			if strings.Contains(plan, "->  Sort") || strings.Contains(sort, "created_at") &&
-				strings.Contains(plan, "Sort") {
-				t.Errorf("%s sorts:\n%s", sort, plan)
-			}
-			if n := blocks(plan); n > 400 {
-				t.Errorf("%s touches %d blocks for 51 rows:\n%s", sort, n, plan)
-			}
-		}
-	}
-}
-
-// blocks returns how many blocks of tables and indexes a plan has accessed.
-func blocks(plan string) int {
-	total := 0
-	line := regexp.MustCompile(`Buffers: .*`).FindString(plan) // the topmost includes what is below
-	for _, m := range regexp.MustCompile(`(?:hit|read)=(\d+)`).FindAllStringSubmatch(line, -1) {
-		n, _ := strconv.Atoi(m[1])
-		total += n
-	}
-	return total
-}
-
-func TestListJobsCertificatesAndTokensPageByPage(t *testing.T) {
-	t.Parallel()
-	d := open(t)
-	other, _ := d.add(d.org, "other.example.com")
-	dom, j := d.add(d.org, "example.com")
-	d.finish(j)
-	order := d.order(d.claim(d.newJobOf(dom, controlplane.JobStartIssuance), "w"))
-	for i := range 23 {
-		at := start.Add(time.Duration(i/4) * time.Second)
-		job := newJob(dom, controlplane.JobDNSCheck)
-		job.CreatedAt = at
-		added, ok, err := d.AddJob(t.Context(), job)
-		if err != nil || !ok {
-			t.Fatalf("AddJob = %v, %v, want true", ok, err)
-		}
-		d.finish(added)
-		order.ID = controlplane.NewID(controlplane.PrefixOrder)
-		c := newCertificate(order)
-		c.CreatedAt = at
-		d.must(d.InTx(t.Context(),
-			func(tx *postgres.Tx) error { return tx.AddCertificate(t.Context(), c, "") }))
-		d.must(d.AddToken(t.Context(),
-			&controlplane.Token{ID: controlplane.NewID(controlplane.PrefixToken), OrgID: d.org,
-				Name: "t", Scopes: controlplane.Scopes(), CreatedAt: at},
-			controlplane.HashSecret(fmt.Sprint(i))))
-	}
-	walk := func(what string, want int, read func(after *postgres.Cursor) ([]string,
-		*postgres.Cursor, error)) {
-		t.Helper()
-		var all []string
-		var after *postgres.Cursor
-		for {
-			ids, next, err := read(after)
-			d.must(err)
-			all = append(all, ids...)
-			if after = next; next == nil {
-				break
-			}
-		}
-		sorted := slices.Clone(all)
-		slices.Sort(sorted)
-		if len(all) != want || len(slices.Compact(sorted)) != want {
-			t.Errorf("%s: %d rows, %d different, want %d", what, len(all),
-				len(slices.Compact(sorted)), want)
-		}
-	}
-	walkJobs := func(what string, want int, f postgres.JobFilter) {
-		walk(what, want, func(after *postgres.Cursor) ([]string, *postgres.Cursor, error) {
-			f.After, f.Limit = after, 7
-			items, next, err := d.ListJobs(t.Context(), d.org, f)
-			return ids(items, func(j controlplane.Job) string { return j.ID }), next, err
-		})
-	}
-	walkJobs("jobs", 26, postgres.JobFilter{})
-	walkJobs("jobs of a domain", 25, postgres.JobFilter{DomainID: dom.ID})
-	walkJobs("jobs of another domain", 1, postgres.JobFilter{DomainID: other.ID})
-	walkJobs("jobs of the domains of a token", 26,
-		postgres.JobFilter{DomainIDs: []string{dom.ID, other.ID}})
-	walkJobs("jobs of no domain", 0, postgres.JobFilter{DomainIDs: []string{}})
-	walkJobs("jobs that succeeded", 24, postgres.JobFilter{Status: controlplane.JobSucceeded})
-	walkJobs("jobs of a type", 1, postgres.JobFilter{Type: controlplane.JobStartIssuance})
-	walk("certificates", 23, func(after *postgres.Cursor) ([]string, *postgres.Cursor, error) {
-		items, next, err := d.ListCertificates(t.Context(), d.org,
-			postgres.CertificateFilter{DomainID: dom.ID, DomainIDs: []string{dom.ID}, After: after,
-				Limit: 7})
-		return ids(items, func(c controlplane.Certificate) string { return c.ID }), next, err
-	})
-	walk("tokens", 23, func(after *postgres.Cursor) ([]string, *postgres.Cursor, error) {
-		items, next, err := d.ListTokens(t.Context(), d.org, "", after, 7)
-		return ids(items, func(t controlplane.Token) string { return t.ID }), next, err
-	})
 }
 
 func ids[T any](items []T, id func(T) string) []string {

@@ -1,7 +1,6 @@
 package postgres_test
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -9,7 +8,6 @@ import (
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
-	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres/postgrestest"
 )
 
 // due stores n domains that are due for renewal at start.
@@ -201,120 +199,6 @@ func TestSweepChallengesRemovesWhatExpired(t *testing.T) {
 	if v := value[string](d, `SELECT string_agg(value, ' ') FROM challenges`); v != "live" {
 		t.Errorf("left: %s", v)
 	}
-}
-
-func TestTryLockedRunsInOneReplica(t *testing.T) {
-	t.Parallel()
-	d := open(t)
-	replica := d.replica()
-	inside, leave, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
-	go func() {
-		ran, err := d.TryLocked(context.Background(),
-			"sweep", func(context.Context) error { close(inside); <-leave; return nil })
-		if err == nil && !ran {
-			err = fmt.Errorf("it did not run")
-		}
-		done <- err
-	}()
-	soon(t, "the first to run", inside)
-	never := func(context.Context) error { t.Error("two run at once"); return nil }
-	for _, s := range []*postgres.Store{d.Store, replica} {
-		if ran, err := s.TryLocked(t.Context(), "sweep", never); ran || err != nil {
-			t.Errorf("TryLocked while another holds the lock = %v, %v, want false", ran, err)
-		}
-	}
-	other := false
-	if ran, err := replica.TryLocked(t.Context(),
-		"scan", func(context.Context) error { other = true; return nil }); !ran || !other ||
-		err != nil {
-		t.Errorf("a lock of another name: %v, %v", ran, err)
-	}
-	close(leave)
-	d.must(soon(t, "the first to end", done))
-	// The lock is released even if the caller's context was canceled meanwhile.
-	ctx, cancel := context.WithCancel(t.Context())
-	if _, err := d.TryLocked(ctx, "sweep",
-		func(context.Context) error { cancel(); return ctx.Err() }); err == nil {
-		t.Error("the error of what ran is lost")
-	}
-	if ran, err := replica.TryLocked(t.Context(),
-		"sweep", func(context.Context) error { return nil }); !ran || err != nil {
-		t.Errorf("afterwards: %v, %v", ran, err)
-	}
-}
-
-func eventually(t *testing.T, what string, check func() bool) {
-	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !check(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("waited 30 s for %s", what)
-		}
-	}
-}
-
-// A process that holds a lease is lost without a trace: another one takes over when the lease
-// expires, and not while it is extended.
-func TestTryLockedAfterALoss(t *testing.T) {
-	t.Parallel()
-	d := open(t)
-	d.SetLeaseTime(3 * time.Second)
-	dsn, relay := postgrestest.SilentDSN(t, d.dsn)
-	lost, err := postgres.Open(t.Context(), postgres.Config{DSN: dsn, MaxConns: 2})
-	d.must(err)
-	t.Cleanup(lost.Close)
-	lost.SetLeaseTime(3 * time.Second)
-	inside, ended := make(chan struct{}), make(chan error, 1)
-	go func() {
-		_, err := lost.TryLocked(t.Context(), "sweep", func(ctx context.Context) error {
-			close(inside)
-			<-ctx.Done()
-			return ctx.Err()
-		})
-		ended <- err
-	}()
-	soon(t, "the first to run", inside)
-	first := value[string](d, `SELECT expires_at::text FROM leases`)
-	eventually(t, "an extension", func() bool {
-		return value[string](d, `SELECT expires_at::text FROM leases`) != first
-	})
-	relay.Drop()
-	if err := soon(t, "the work to end", ended); err == nil {
-		t.Error("TryLocked() after the loss of the database = nil, want an error")
-	}
-	eventually(t, "another process to take over", func() bool {
-		ran, err := d.TryLocked(t.Context(), "sweep", func(context.Context) error { return nil })
-		d.must(err)
-		return ran
-	})
-	if at, err := d.Finished(t.Context(), "sweep"); err != nil || at.IsZero() {
-		t.Errorf("Finished() = %v, %v, want the time of the second run", at, err)
-	}
-	if at, err := d.Finished(t.Context(), "never"); err != nil || !at.IsZero() {
-		t.Errorf("Finished(never) = %v, %v, want the zero time", at, err)
-	}
-}
-
-// fill adds active domains of the organization by SQL, each with its place in the order as $n. They
-// have no delegations, whose triggers take longer than everything else.
-func (d *db) fill(org string, n int, columns, values string) {
-	d.t.Helper()
-	d.exec(`ALTER TABLE domains DISABLE TRIGGER domains_delegate`)
-	defer d.exec(`ALTER TABLE domains ENABLE TRIGGER domains_delegate`)
-	d.exec(`INSERT INTO domains (id, org_id, name, cname_target, status, `+columns+`)
-		SELECT 'dom_' || md5($1::text || n), $1::text, 'd' || n || '.example.com', md5($1::text || n), 'active', `+values+`
-		FROM generate_series(1, $2::int) n`, org, n)
-}
-
-// delegate adds the delegations of all domains, as the triggers of domains do.
-func (d *db) delegate() {
-	d.t.Helper()
-	for _, table := range []string{"targets", "delegations", "domain_delegations"} {
-		d.exec(`ALTER TABLE ` + table + ` DISABLE TRIGGER ALL`) // also the checks of foreign keys
-		defer d.exec(`ALTER TABLE ` + table + ` ENABLE TRIGGER ALL`)
-	}
-	d.exec(`INSERT INTO targets SELECT cname_target, org_id FROM domains`)
-	d.exec(`INSERT INTO delegations (id, org_id, name, target) SELECT 'dlg' || substr(id, 4), org_id, name, cname_target FROM domains`)
-	d.exec(`INSERT INTO domain_delegations SELECT id, 'dlg' || substr(id, 4) FROM domains`)
 }
 
 // Checks that are due together are spread over the next interval, and keep their points in it.
