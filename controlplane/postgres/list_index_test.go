@@ -1,9 +1,9 @@
 package postgres_test
 
 import (
+	"regexp"
 	"strconv"
 	"strings"
-	"regexp"
 	"testing"
 	"time"
 
