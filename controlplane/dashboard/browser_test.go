@@ -163,11 +163,16 @@ func goTo(address string) chromedp.Action {
 
 // visible waits until the first element that matches the CSS selector is visible.
 func visible(selector string) chromedp.Action {
+	return until(fmt.Sprintf(`document.querySelector(%q)?.checkVisibility() ?? false`, selector))
+}
+
+// until waits until an expression is true on the page. It asks from outside (complete), so it works
+// without JavaScript on the page, and while the page is replaced.
+func until(expression string) chromedp.Action {
 	return chromedp.ActionFunc(func(ctx context.Context) error {
-		seen := fmt.Sprintf(`document.querySelector(%q)?.checkVisibility() ?? false`, selector)
 		for {
 			var now bool
-			if err := chromedp.Evaluate(seen, &now).Do(ctx); err == nil && now {
+			if err := chromedp.Evaluate(expression, &now).Do(ctx); err == nil && now {
 				return nil
 			}
 			select {
@@ -197,10 +202,17 @@ func (t *tab) eventually(expression string) {
 		chromedp.WithPollingInterval(20*time.Millisecond)))
 }
 
+// key sends each text as keys to the element that has the focus. Keys that a page receives before
+// it is complete, and before autofocus moved the focus, are lost, so it waits for both. Only the
+// Tab key needs no focused element.
 func (t *tab) key(keys ...string) {
 	t.t.Helper()
 	for _, k := range keys {
-		t.run(chromedp.KeyEvent(k))
+		ready := `document.readyState === "complete"`
+		if k != kb.Tab {
+			ready += ` && ![null, document.body].includes(document.activeElement)`
+		}
+		t.run(until(ready), chromedp.KeyEvent(k))
 	}
 }
 
@@ -241,8 +253,7 @@ func TestBrowserFirstDomainByKeyboard(t *testing.T) {
 		t.Errorf("focus after an error = %q, want the name field", got)
 	}
 	b.js(`document.activeElement.select()`)
-	b.run(chromedp.KeyEvent("example.com"))
-	b.key(kb.Enter)
+	b.key("example.com", kb.Enter)
 	b.run(visible(`#any-value`))
 	d, err := s.store.Domain(t.Context(), s.org.ID, "example.com")
 	s.must(err)
@@ -353,8 +364,8 @@ func TestBrowserWithoutJavaScript(t *testing.T) {
 	s := newSite(t)
 	b := s.open(1200, 800, false, false)
 	b.key(kb.Enter)
-	b.run(visible(`#name`), chromedp.KeyEvent("example.com"))
-	b.key(kb.Enter)
+	b.run(visible(`#name`))
+	b.key("example.com", kb.Enter)
 	b.run(visible(`#any-value`))
 	b.screenshot("noscript")
 	var shown bool
