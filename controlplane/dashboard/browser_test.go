@@ -248,6 +248,7 @@ func TestBrowserFirstDomainByKeyboard(t *testing.T) {
 	b.key("b", "a", "d", " ", kb.Enter)
 	b.run(visible(`#name-error`))
 	b.screenshot("error")
+	b.eventually(`document.activeElement.id === "name"`)
 	if got := b.js(
 		`document.activeElement.id + " " + document.activeElement.value`); got != "name bad " {
 		t.Errorf("focus after an error = %q, want the name field", got)

@@ -233,6 +233,7 @@ func TestBrowserInviteByKeyboard(t *testing.T) {
 	look("members")
 	b.key(kb.ArrowDown, kb.Tab, "x", kb.Enter) // the old text was selected
 	b.run(visible(`#days-error`))
+	b.eventually(`document.activeElement.id === "days"`)
 	if got := b.js(
 		`document.activeElement.id + " " + document.querySelector("[name=role]:checked").value`); got != "days admin" {
 		t.Errorf("focus and role after an error = %q, want days admin", got)

@@ -38,6 +38,7 @@ func TestBrowserTokensAndAuditLog(t *testing.T) {
 	b.run(visible(`#scopes-error`))
 	b.checkFits()
 	b.checkContrast()
+	b.eventually(`document.activeElement.id === "scopes-error"`)
 	if got := b.js(
 		`document.activeElement.id + " " + document.getElementById("name").value`); got != "scopes-error ci" {
 		t.Errorf("focus and name after an error = %q, want scopes-error ci", got)
