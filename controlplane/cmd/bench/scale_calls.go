@@ -49,6 +49,8 @@ func (s *scaled) requests(t tenantOf) ([]scaleCall, error) {
 		{"domains that expire soon", "/api/domains?expires_before=" + soon},
 		{"domains with a part of a name, one hit", fmt.Sprintf("/api/domains?q=n%d-", n)},
 		{"domains with a part of a name, no hit", "/api/domains?q=absent"},
+		{"domains with two characters of a name", "/api/domains?q=zq"},
+		{"domains with a Unicode part of a name", "/api/domains?q=" + url.QueryEscape("日本")},
 		{"jobs", "/api/jobs?"},
 		{"failed jobs", "/api/jobs?status=failed"},
 		{"running jobs", "/api/jobs?status=running"},
