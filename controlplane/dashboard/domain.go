@@ -37,6 +37,7 @@ type domainView struct {
 	Certificate *certificateView
 	Older       []certificateView
 	Options     []fact
+	SettingsURL string // empty: the user may not change them
 	Jobs        []jobView
 	Timeline    []eventView
 }
@@ -130,6 +131,7 @@ func (d *Dashboard) domainView(
 	}
 	if v.may(controlplane.ScopeDomainsWrite) {
 		view.Actions, view.Names = actions(domain, summary), newNamesForm(domain)
+		view.SettingsURL = settingsURL(domain.ID)
 	}
 	for i := range certificates {
 		c := v.certificateView(&certificates[i], domain)
@@ -208,6 +210,9 @@ func options(d *controlplane.Domain) []fact {
 		if o.Value != "" {
 			facts = append(facts, o)
 		}
+	}
+	if len(d.Labels) > 0 {
+		facts = append(facts, fact{Name: "Labels", Value: labelLines(d.Labels), Mono: true})
 	}
 	return append(facts, fact{Name: "ID", Value: d.ID, Mono: true, Copy: true})
 }

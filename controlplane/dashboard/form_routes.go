@@ -53,6 +53,9 @@ func (d *Dashboard) forms() []formRoute {
 
 		form("/domains", "/domains", allowed(domains, d.addDomain)),
 		form(domainPath+"/names", domainPath, allowed(domains, d.changeNames)),
+		form(domainPath+"/settings", domainPath+"/settings",
+			allowed(domains, d.changeDomainSettings)),
+		form(domainPath+"/delete", domainPath+"/settings", allowed(domains, d.deleteDomain)),
 		form(domainPath+"/check", domainPath, allowed(domains, d.requestCheck)),
 		form(domainPath+"/issue", domainPath, allowed(domains, d.requestIssue)),
 		form(domainPath+"/renew", domainPath, allowed(domains, d.requestRenew)),

@@ -27,12 +27,16 @@ type formCase struct {
 
 // formCases has each route that accepts forms from signed-in users, except downloads.
 var formCases = map[string]formCase{
-	"/logout":                                   {page: "/domains"},
-	"/organizations/{organization}/switch":      {page: "/organizations"},
-	invitedPath + "/{organization}/accept":      {page: invitedPath},
-	invitedPath + "/{organization}/decline":     {page: invitedPath},
-	joinPath:                                    {},
-	"/domains":                                  {form: newName},
+	"/logout":                               {page: "/domains"},
+	"/organizations/{organization}/switch":  {page: "/organizations"},
+	invitedPath + "/{organization}/accept":  {page: invitedPath},
+	invitedPath + "/{organization}/decline": {page: invitedPath},
+	joinPath:                                {},
+	"/domains":                              {form: newName},
+	domainPath + "/settings": {page: domainPath + "/settings",
+		form: fields("key_type", "ec384", "auto_renew", "1", "labels", "team=web")},
+	domainPath + "/delete": {page: domainPath + "/settings",
+		form: func(p tenant) url.Values { return url.Values{"confirm": {p.domain.Name}} }},
 	domainPath + "/names":                       {page: domainPath, form: fields("names", "www.example.net")},
 	domainPath + "/check":                       {page: domainPath},
 	domainPath + "/issue":                       {page: domainPath},

@@ -26,6 +26,7 @@ func (d *Dashboard) routes() http.Handler {
 
 	get("/domains", signedIn(d.domainsPage))
 	get("/domains/{domain}", signedIn(d.domainPage))
+	get(domainPath+"/settings", allowed(controlplane.ScopeDomainsWrite, d.domainSettingsPage))
 	get("/domains/{domain}/records.{format:zone|csv}", signedIn(d.downloadRecords))
 	// HEAD would never return
 	r.HandleFunc("/domains/{domain}/events",
