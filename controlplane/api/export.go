@@ -8,7 +8,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
@@ -150,23 +149,15 @@ func (e *export) lines(w *bufio.Writer) func([]controlplane.AuditEntry) error {
 	return func(entries []controlplane.AuditEntry) error {
 		for i := range entries {
 			x := &entries[i]
+			cell := edge.PlainCell
 			_ = out.Write([]string{x.ID, x.CreatedAt.UTC().Format(time.RFC3339Nano),
-				string(x.Actor.Type), plainCell(x.Actor.ID), plainCell(x.Actor.IP), x.Action,
-				x.EntityType,
-				plainCell(x.EntityID), objectCell(x.Before), objectCell(x.After),
-				objectCell(x.Details), plainCell(x.Actor.RequestID)})
+				string(x.Actor.Type), cell(x.Actor.ID), cell(x.Actor.IP), x.Action, x.EntityType,
+				cell(x.EntityID), objectCell(x.Before), objectCell(x.After), objectCell(x.Details),
+				cell(x.Actor.RequestID)})
 		}
 		out.Flush()
 		return out.Error()
 	}
-}
-
-// plainCell prefixes text that a spreadsheet would treat as a formula.
-func plainCell(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
-		return "'" + s
-	}
-	return s
 }
 
 // objectCell returns an object as JSON, "" for nil.

@@ -59,6 +59,7 @@ var accesses = map[string]access{
 	"POST /organizations/{organization}/switch": {},
 
 	"GET /domains":                 {pages: 1},
+	"GET /domains.csv":             {},
 	"POST /domains":                {scope: controlplane.ScopeDomainsWrite, form: newName},
 	"GET /domains/{domain}":        {},
 	"GET /domains/{domain}/events": {stream: true},

@@ -395,6 +395,9 @@ func TestBrowserNarrowAndDark(t *testing.T) {
 	gone := s.add(s.org, "kaputt.example.org")
 	s.issue(d)
 	s.issue(d)
+	s.label(d, map[string]string{"team": "web",
+		"description": strings.Repeat("a long value of a label ", 8)})
+	s.add(s.org, "bücher.example")
 	s.misconfigure(long)
 	s.deadLetter(long)
 	s.change(gone, func(d *controlplane.Domain) {

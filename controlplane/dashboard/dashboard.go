@@ -78,6 +78,7 @@ type Dashboard struct {
 	formsKey  []byte
 	patience  time.Duration // of a repeated submission
 	cursors   edge.Cursors
+	exports   *controlplane.Gate
 	sessions  edge.Sessions
 	handler   http.Handler
 	heartbeat time.Duration
@@ -103,6 +104,7 @@ func New(c Config) (*Dashboard, error) {
 		log: cmp.Or(c.Logger, slog.New(slog.DiscardHandler)), limiter: c.Limiter,
 		flowKey: deriveKey(c.SessionKey, "sign-in"), guestKey: deriveKey(c.SessionKey, "guest"),
 		formsKey: deriveKey(c.SessionKey, "forms"), patience: submitPatience,
+		exports:   controlplane.NewGate(exportsAtOnce, exportsOfOne),
 		cursors:   edge.Cursors{Key: deriveKey(c.SessionKey, "cursor")},
 		heartbeat: edge.Heartbeat, stopping: make(chan struct{})}
 	if d.now == nil {

@@ -28,6 +28,7 @@ type domainView struct {
 	Events      string // URL of the event stream
 	State       string // liveState of the shown data; the stream sends the current one
 	Name        string
+	Unicode     string // the name with A-labels in Unicode
 	Summary     summaryView
 	Actions     []action
 	Record      *recordView  // of a domain with one record
@@ -122,7 +123,7 @@ func (d *Dashboard) domainView(
 	summary := domain.Summary(v.now)
 	view := &domainView{URL: "/domains/" + domain.ID, Events: "/domains/" + domain.ID +
 		"/events", State: liveState(domain, jobs, v.now), Name: domain.Name,
-		Summary:    v.summaryView(summary),
+		Unicode: rules.UnicodeName(domain.Name), Summary: v.summaryView(summary),
 		Conditions: v.conditions(domain, summary), Options: options(domain)}
 	if len(domain.Targets) == 0 {
 		view.Record = d.recordView(domain, summary)

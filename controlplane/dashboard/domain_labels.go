@@ -5,7 +5,12 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 )
+
+// labelsInRow is the number of labels that a row of the list shows.
+const labelsInRow = 3
 
 // labelLines returns labels as text: a line "key=value" for each, sorted.
 func labelLines(labels map[string]string) string {
@@ -43,4 +48,32 @@ func shortened(text string) string {
 		return string(r[:most]) + "…"
 	}
 	return text
+}
+
+// isLabelFilter reports whether a text filters by labels: "key=value", or "key".
+func isLabelFilter(text string) bool {
+	key, value, _ := strings.Cut(text, "=")
+	return rules.CheckLabelKey(key) == nil && rules.CheckLabelValue(value) == nil
+}
+
+// withLabel returns the link that removes the label's filter from the list, nil without a filter.
+func (l domainList) withLabel() *chip {
+	if l.Label == "" {
+		return nil
+	}
+	to := l
+	to.Label = ""
+	return &chip{Label: l.Label, URL: to.url(""), Current: true}
+}
+
+// labelChips returns links that filter the list by the labels of a domain. A row has a few of them.
+func (l domainList) labelChips(labels map[string]string) []chip {
+	var out []chip
+	for _, key := range slices.Sorted(maps.Keys(labels)) {
+		to := l
+		if to.Label = key + "=" + labels[key]; len(out) < labelsInRow {
+			out = append(out, chip{Label: to.Label, URL: to.url(""), Current: to.Label == l.Label})
+		}
+	}
+	return out
 }

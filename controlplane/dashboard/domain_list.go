@@ -29,7 +29,10 @@ type domainListView struct {
 	Query       string
 	Status      string
 	Sort        string
+	Label       string // the filter
 	Chips       []chip
+	WithLabel   *chip  // removes the label's filter; nil without one
+	Export      string // URL of the list as a file
 	Columns     []column
 	Rows        []domainRow
 	First, Next string // URLs of other pages; may be empty
@@ -46,7 +49,9 @@ type column struct {
 // domainRow is a row in the list.
 type domainRow struct {
 	Name, URL string
-	Others    int // number of further names in its certificate, without its wildcard
+	ALabels   string // the name as DNS has it, if Name is in Unicode
+	Others    int    // number of further names in its certificate, without its wildcard
+	Labels    []chip
 	Summary   summaryView
 	Expires   moment
 }
@@ -54,7 +59,22 @@ type domainRow struct {
 // domainList is the list of domains with its filters and order. A cursor is valid for one
 // domainList only.
 type domainList struct {
-	Org, Query, Status, Sort string
+	Org, Query, Status, Label, Sort string
+}
+
+// domainListOf returns the list that the visit's query asks for.
+func (d *Dashboard) domainListOf(v *visit) (domainList, error) {
+	query := v.URL.Query()
+	l := domainList{Org: v.org.ID, Query: strings.TrimSpace(query.Get("q")),
+		Status: query.Get("status"), Label: query.Get("label"),
+		Sort: cmp.Or(query.Get("sort"), defaultSort)}
+	return l, l.check()
+}
+
+// filter returns the filter of a page of the list.
+func (l domainList) filter(after *postgres.Cursor, limit int) postgres.DomainFilter {
+	return postgres.DomainFilter{Query: l.Query, Status: controlplane.DomainStatus(l.Status),
+		Label: l.Label, Sort: l.Sort, After: after, Limit: limit}
 }
 
 func (d *Dashboard) domainsPage(w http.ResponseWriter, v *visit) error {
@@ -63,19 +83,16 @@ func (d *Dashboard) domainsPage(w http.ResponseWriter, v *visit) error {
 
 // showDomains responds with the list and the form to add a domain.
 func (d *Dashboard) showDomains(w http.ResponseWriter, v *visit, status int, form addForm) error {
-	query := v.URL.Query()
-	l := domainList{Org: v.org.ID, Query: strings.TrimSpace(query.Get("q")),
-		Status: query.Get("status"), Sort: cmp.Or(query.Get("sort"), defaultSort)}
-	if err := l.check(); err != nil {
-		return err
-	}
-	after, err := d.openCursor(l, query.Get("cursor"))
+	l, err := d.domainListOf(v)
 	if err != nil {
 		return err
 	}
-	domains, next, err := d.store.ListDomains(v.Context(), v.org.ID, postgres.DomainFilter{
-		Query: l.Query, Status: controlplane.DomainStatus(l.Status), Sort: l.Sort, After: after,
-		Limit: domainsPerPage})
+	after, err := d.openCursor(l, v.URL.Query().Get("cursor"))
+	if err != nil {
+		return err
+	}
+	domains, next, err := d.store.ListDomains(v.Context(), v.org.ID,
+		l.filter(after, domainsPerPage))
 	if err != nil {
 		return err
 	}
@@ -85,13 +102,14 @@ func (d *Dashboard) showDomains(w http.ResponseWriter, v *visit, status int, for
 	}
 	view := domainListView{Used: used, Limit: v.org.MaxDomains(), Tier: string(v.org.Tier),
 		Add: form, MayAdd: v.may(controlplane.ScopeDomainsWrite), Query: l.Query, Status: l.Status,
-		Sort:  l.Sort,
-		Chips: l.chips(used), Columns: l.columns(), Filtered: l.Query != "" || l.Status != ""}
+		Sort: l.Sort, Label: l.Label, Chips: l.chips(used), WithLabel: l.withLabel(),
+		Export: l.at("/domains.csv", ""), Columns: l.columns(),
+		Filtered: l.Query != "" || l.Status != "" || l.Label != ""}
 	if used == 0 {
 		view.Add.Focus = true
 	}
 	for i := range domains {
-		view.Rows = append(view.Rows, v.domainRow(&domains[i]))
+		view.Rows = append(view.Rows, v.domainRow(&domains[i], l))
 	}
 	if after != nil {
 		view.First = l.url("")
@@ -103,9 +121,14 @@ func (d *Dashboard) showDomains(w http.ResponseWriter, v *visit, status int, for
 		layout{Title: "Domains", Section: "domains", Flash: d.takeFlash(w, v), Page: view})
 }
 
-func (v *visit) domainRow(d *controlplane.Domain) domainRow {
-	return domainRow{Name: d.Name, URL: "/domains/" + d.ID, Others: len(d.AdditionalNames),
+func (v *visit) domainRow(d *controlplane.Domain, l domainList) domainRow {
+	row := domainRow{Name: rules.UnicodeName(d.Name), URL: "/domains/" + d.ID,
+		Others: len(d.AdditionalNames), Labels: l.labelChips(d.Labels),
 		Summary: v.summaryView(d.Summary(v.now)), Expires: v.maybeAt(d.ExpiresAt)}
+	if row.Name != d.Name {
+		row.ALabels = d.Name
+	}
+	return row
 }
 
 // check returns an error for an invalid filter.
@@ -118,6 +141,9 @@ func (l domainList) check() error {
 	default:
 		return invalidFilter("Unknown sort order.")
 	}
+	if l.Label != "" && !isLabelFilter(l.Label) {
+		return invalidFilter("The label is neither a key nor key=value.")
+	}
 	if rules.CheckSearch(l.Query) != nil || !utf8.ValidString(l.Query) ||
 		strings.ContainsFunc(l.Query, unicode.IsControl) {
 		return invalidFilter(
@@ -127,12 +153,15 @@ func (l domainList) check() error {
 }
 
 // url returns the URL of this list at a cursor.
-func (l domainList) url(cursor string) string {
+func (l domainList) url(cursor string) string { return l.at("/domains", cursor) }
+
+// at returns the URL of this list at a path.
+func (l domainList) at(path, cursor string) string {
 	if l.Sort == defaultSort {
 		l.Sort = ""
 	}
-	return withQuery("/domains", queryOf(map[string]string{"q": l.Query, "status": l.Status,
-		"sort": l.Sort, "cursor": cursor}))
+	return withQuery(path, queryOf(map[string]string{"q": l.Query, "status": l.Status,
+		"label": l.Label, "sort": l.Sort, "cursor": cursor}))
 }
 
 func (l domainList) chips(all int) []chip {

@@ -120,18 +120,23 @@ func TestDomainList(t *testing.T) {
 func TestInvalidDomainFilters(t *testing.T) {
 	s := newSignedIn(t)
 	for _, query := range []string{"status=gone", "sort=secret", "cursor=abc", "cursor=" +
-		strings.Repeat("A", 80), "q=%00", "q=%ff", "q=" + strings.Repeat("a", 300)} {
+		strings.Repeat("A", 80), "q=%00", "q=%ff", "q=" + strings.Repeat("a", 300),
+		"label=%3Dweb", "label=" + strings.Repeat("a", 300), "label=a%00"} {
 		s.get("/domains?" + query).want(http.StatusBadRequest)
+		if !strings.HasPrefix(query, "cursor") { // a file has all pages
+			s.get("/domains.csv?" + query).want(http.StatusBadRequest)
+		}
 	}
 }
 
 func TestSearchUnicodeName(t *testing.T) {
 	s := newSignedIn(t)
-	s.add(s.org, "münchen.example")
+	d := s.add(s.org, "münchen.example")
+	s.get("/domains/"+d.ID).want(http.StatusOK, "münchen.example xn--mnchen-3ya.example")
 	s.add(s.org, "berlin.example")
 	for _, query := range []string{"münchen.example", "München", "ünch"} {
 		s.get("/domains?q="+url.QueryEscape(query)).want(http.StatusOK,
-			"xn--mnchen-3ya.example").hasNot("berlin.example")
+			"münchen.example xn--mnchen-3ya.example").hasNot("berlin.example")
 	}
 }
 

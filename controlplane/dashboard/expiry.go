@@ -111,7 +111,7 @@ func pluralize(n int, one, many string) string {
 }
 
 func (v *visit) expiryRow(d *controlplane.Domain) expiryRow {
-	row := expiryRow{domainRow: v.domainRow(d)}
+	row := expiryRow{domainRow: v.domainRow(d, domainList{Sort: defaultSort})}
 	if d.AutoRenew && d.LastIssuedAt != nil &&
 		v.now.After(controlplane.RenewalLateAt(*d.LastIssuedAt, *d.ExpiresAt)) {
 		row.Late = &pill{"danger", "alert", "Renewal late"}

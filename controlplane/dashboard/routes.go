@@ -25,6 +25,7 @@ func (d *Dashboard) routes() http.Handler {
 	get("/invitations/{secret}", d.invitationPage)
 
 	get("/domains", signedIn(d.domainsPage))
+	get("/domains.csv", signedIn(d.exportDomains))
 	get("/domains/{domain}", signedIn(d.domainPage))
 	get(domainPath+"/settings", allowed(controlplane.ScopeDomainsWrite, d.domainSettingsPage))
 	get("/domains/{domain}/records.{format:zone|csv}", signedIn(d.downloadRecords))

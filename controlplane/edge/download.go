@@ -38,3 +38,12 @@ func SplitChain(chainPEM string) (leaf, chain string) {
 		others.WriteString(text)
 	}
 }
+
+// PlainCell returns text for a cell of a CSV file. It prefixes text that a spreadsheet would treat
+// as a formula.
+func PlainCell(s string) string {
+	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
+		return "'" + s
+	}
+	return s
+}
