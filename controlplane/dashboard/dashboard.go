@@ -81,9 +81,11 @@ type Dashboard struct {
 	exports   *controlplane.Gate
 	sessions  edge.Sessions
 	handler   http.Handler
-	heartbeat time.Duration
-	stopping  chan struct{}
-	stop      sync.Once
+
+	compressed http.Handler // serve, with compressed responses
+	heartbeat  time.Duration
+	stopping   chan struct{}
+	stop       sync.Once
 }
 
 var _ http.Handler = (*Dashboard)(nil)
@@ -127,6 +129,9 @@ func New(c Config) (*Dashboard, error) {
 	}
 	d.sessions = edge.Sessions{Store: c.Store, Limiter: c.Limiter, Log: d.log}
 	d.handler = guard.Handler(d.routes())
+	if d.compressed, err = compressed(http.HandlerFunc(d.serve)); err != nil {
+		return nil, fmt.Errorf("dashboard: %w", err)
+	}
 	return d, nil
 }
 

@@ -69,6 +69,7 @@ func (d *Dashboard) takeSecret(v *visit) (secret string, err error) {
 // the user do not reach the page: HEAD, prefetches, and requests of scripts and images.
 func readOnce(h handler) handler {
 	return func(w http.ResponseWriter, v *visit) error {
+		uncompressed(w)
 		mode := v.Header.Get("Sec-Fetch-Mode")
 		switch {
 		case v.Method == http.MethodHead:

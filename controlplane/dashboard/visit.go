@@ -36,6 +36,11 @@ type handler func(w http.ResponseWriter, v *visit) error
 
 // ServeHTTP serves all paths of the dashboard. A panic becomes the page for internal errors.
 func (d *Dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	d.compressed.ServeHTTP(w, r)
+}
+
+// serve responds to a request, without compression.
+func (d *Dashboard) serve(w http.ResponseWriter, r *http.Request) {
 	v := &visit{id: edge.RequestID(r), nonce: rand.Text(), now: d.now().UTC()}
 	v.Request = r.WithContext(context.WithValue(r.Context(), visitKey{}, v))
 	setHeaders(w.Header(), v)
