@@ -12,12 +12,10 @@ import (
 	"time"
 
 	"github.com/gorilla/mux"
-	"github.com/hibiken/asynqmon"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/api"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
-	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/queue"
 )
 
 // startOps opens the operator listener: metrics, health, and the queue monitor, with the staff
@@ -39,9 +37,9 @@ func (a *App) startOps() error {
 		if err != nil {
 			return err
 		}
-		r.Path("/queues").Handler(monitor)
-		r.PathPrefix("/queues/").Handler(monitor)
-		r.Path("/").Handler(http.RedirectHandler("/queues", http.StatusSeeOther))
+		r.Path(monitorPath).Handler(monitor)
+		r.PathPrefix(monitorPath + "/").Handler(monitor)
+		r.Path("/").Handler(http.RedirectHandler(monitorPath, http.StatusSeeOther))
 	}
 	l, err := listen("ops-listen (DCVAAS_OPS_LISTEN)", c.OpsListen)
 	if err != nil {
@@ -70,26 +68,6 @@ func (a *App) opsReady(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	_, _ = w.Write([]byte("ok\n"))
-}
-
-// queueMonitor returns Asynq's web UI. The UI has no protection against cross-origin requests, so
-// they are rejected here. Its page needs inline scripts, so its path has a separate
-// Content-Security-Policy.
-func queueMonitor(redisURL string, readOnly bool) (http.Handler, error) {
-	opt, err := queue.MonitorOpt(redisURL)
-	if err != nil {
-		return nil, err
-	}
-	ui := asynqmon.New(asynqmon.Options{RootPath: "/queues", RedisConnOpt: opt, ReadOnly: readOnly})
-	return http.NewCrossOriginProtection().Handler(
-		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			h := w.Header()
-			h.Set("Content-Security-Policy",
-				"default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; frame-ancestors 'none'")
-			h.Set("X-Content-Type-Options", "nosniff")
-			h.Set("Referrer-Policy", "no-referrer")
-			ui.ServeHTTP(w, r)
-		})), nil
 }
 
 // opsHosts rejects requests for hosts that do not belong to the operator listener. This prevents
