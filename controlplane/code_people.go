@@ -13,6 +13,14 @@ var peopleCodes = appearIn(InProblem, []Code{
 			"ownership of the organization. API tokens cannot do this.",
 		Fix: "Sign in on the dashboard. Sessions are listed in the settings; an owner " +
 			"transfers the ownership on the page of the new owner."},
+	{Code: "organizations-closed", Title: "New organizations disabled",
+		Cause: "The operator of this service creates the organizations: sign-up is by " +
+			"invitation only.",
+		Fix: "Ask the operator for another organization."},
+	{Code: "organization-limit", Title: "Too many organizations",
+		Cause: "A user can own at most 5 organizations.",
+		Fix: "Delete an organization that you no longer need, or make another member the owner " +
+			"of one and leave it."},
 	{Code: "cross-origin", Title: "Cross-origin request",
 		Cause: "Requests with a session that change something are accepted only from this " +
 			"service's own pages, because a browser sends the cookie with requests from any " +

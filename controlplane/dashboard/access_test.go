@@ -55,6 +55,7 @@ var accesses = map[string]access{
 	// an ended session is not an error
 	"POST " + sessionsPath + "/{session}/end": {gone: http.StatusSeeOther},
 
+	"POST /organizations":                       {form: fields("name", "Another Ltd")},
 	"GET /organizations":                        {},
 	"POST /organizations/{organization}/switch": {},
 

@@ -28,6 +28,7 @@ var flashes = map[string]string{
 	"declined":           "Invitation declined.",
 	"member":             "You are already a member of this organization. Nothing changed.",
 	"switched":           "Switched to this organization.",
+	"created":            "Organization created. You are its owner.",
 	"renamed":            "Organization renamed.",
 	"left":               "You left the organization.",
 	"deleted":            "Organization deleted.",

@@ -44,6 +44,7 @@ func (d *Dashboard) forms() []formRoute {
 		always("/login", "/login", d.devSignIn),
 		form("/logout", "/login", d.signOut),
 
+		form("/organizations", "/organizations", signedIn(d.createOrganization)),
 		form("/organizations/{organization}/switch", "/organizations",
 			signedIn(d.switchOrganization)),
 		form(invitedPath+"/{organization}/accept", invitedPath, d.acceptInvited),

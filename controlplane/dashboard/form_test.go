@@ -33,6 +33,7 @@ var formCases = map[string]formCase{
 	invitedPath + "/{organization}/decline": {page: invitedPath},
 	joinPath:                                {},
 	"/domains":                              {form: newName},
+	"/organizations":                        {page: "/organizations", form: fields("name", "Another Ltd")},
 	domainPath + "/settings": {page: domainPath + "/settings",
 		form: fields("key_type", "ec384", "auto_renew", "1", "labels", "team=web")},
 	domainPath + "/delete": {page: domainPath + "/settings",

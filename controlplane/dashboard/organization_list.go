@@ -2,13 +2,19 @@ package dashboard
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/gorilla/mux"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
 // organizationListView is the data for templates/organization_list.html.
 type organizationListView struct {
-	Rows []organizationRow
+	Rows      []organizationRow
+	MayCreate bool
+	Name      string // of the organization to create
+	Error     string
 }
 
 // organizationRow is an organization of the signed-in user.
@@ -20,18 +26,45 @@ type organizationRow struct {
 
 // organizationsPage lists the organizations of the signed-in user.
 func (d *Dashboard) organizationsPage(w http.ResponseWriter, v *visit) error {
+	return d.showOrganizations(w, v, http.StatusOK, organizationListView{})
+}
+
+func (d *Dashboard) showOrganizations(
+	w http.ResponseWriter, v *visit, status int, view organizationListView,
+) error {
 	all, err := d.store.Memberships(v.Context(), v.session.User.ID)
 	if err != nil {
 		return err
 	}
-	var view organizationListView
+	view.MayCreate = !d.lifecycle.InvitedOnly
 	for _, m := range all {
 		o := m.Organization
 		view.Rows = append(view.Rows, organizationRow{Name: o.Name, Role: string(m.Role),
 			Tier: string(o.Tier), Switch: switchURL(o.ID), Current: o.ID == v.org.ID})
 	}
-	return d.render(w, v, http.StatusOK, "organization_list", layout{Title: "Your organizations",
+	return d.render(w, v, status, "organization_list", layout{Title: "Your organizations",
 		Page: view})
+}
+
+// createOrganization creates an organization of the signed-in user, and switches the session to it.
+func (d *Dashboard) createOrganization(w http.ResponseWriter, v *visit) error {
+	if err := v.ParseForm(); err != nil {
+		return badForm(err)
+	}
+	view := organizationListView{Name: v.PostForm.Get("name")}
+	_, err := d.lifecycle.CreateOwnOrganization(v.Context(), d.actor(v), v.session, view.Name)
+	if err == nil {
+		d.setFlash(w, "created")
+		http.Redirect(w, v.Request, "/domains", http.StatusSeeOther)
+		return nil
+	}
+	e := controlplane.AsError(err)
+	if !isFormError(e) {
+		return err
+	}
+	view.Error = strings.Join(messagesOf(e), " ")
+	status, _ := statusOf(e)
+	return d.showOrganizations(w, v, status, view)
 }
 
 // switchOrganization switches the session to another organization and redirects to the page that

@@ -29,7 +29,7 @@ func (s *Service) SignIn(
 		case len(all) == 0 && s.InvitedOnly:
 			return signUpClosed(account)
 		case len(all) == 0:
-			own, err := s.ownOrganization(ctx, t, actor, user, session.CreatedAt)
+			own, err := s.ownOrganization(ctx, t, actor, user, user.Login, session.CreatedAt)
 			if err != nil {
 				return err
 			}
@@ -108,34 +108,6 @@ func (s *Service) sessionStarted(
 	entry := s.audit(orgID, actor, controlplane.ActionSessionStarted, "session", session.ID, now)
 	entry.Details = map[string]any{"login": session.User.Login, "user_agent": session.UserAgent}
 	return entry
-}
-
-// ownOrganization creates an organization with the user as the owner. Their number per user is
-// limited, because each organization has its own plan limits.
-func (s *Service) ownOrganization(
-	ctx context.Context, t *postgres.Tx, actor controlplane.Actor, user *controlplane.User,
-	now time.Time,
-) (*controlplane.Membership, error) {
-	if s.MayCreate != nil {
-		if err := s.MayCreate(ctx, user.ID); err != nil {
-			return nil, err
-		}
-	}
-	o := &controlplane.Organization{ID: controlplane.NewID(controlplane.PrefixOrganization),
-		Name: user.Login, Tier: controlplane.TierFree, CreatedAt: now}
-	if err := s.addOrganization(ctx, t, actor, o); err != nil {
-		return nil, err
-	}
-	if err := t.FoundOrganization(ctx, o.ID, user.ID, now); err != nil {
-		return nil, err
-	}
-	m := &controlplane.Member{OrgID: o.ID, User: *user, Role: controlplane.RoleOwner, Since: now}
-	if _, err := t.AddMember(ctx, m); err != nil {
-		return nil, err
-	}
-	return &controlplane.Membership{Organization: *o, Role: m.Role},
-		t.Audit(ctx, s.memberEntry(actor, controlplane.ActionMemberAdded, o.ID, user, nil, &m.Role,
-			now))
 }
 
 // SignOut ends a session. It is idempotent.

@@ -29,7 +29,7 @@ func (s *Service) SignInToJoin(
 			return err
 		}
 		if len(all) == 0 && !s.InvitedOnly {
-			if _, err := s.ownOrganization(ctx, t, actor, user, now); err != nil {
+			if _, err := s.ownOrganization(ctx, t, actor, user, user.Login, now); err != nil {
 				return err
 			}
 		}

@@ -35,6 +35,14 @@ func (t *Tx) UserOf(
 	return &u, translate(t.db.SendBatch(ctx, b).Close(), "user", a.Login)
 }
 
+// LockUser locks a user until the transaction ends. It returns KindNotFound without one.
+func (t *Tx) LockUser(ctx context.Context, userID string) error {
+	var id string
+	err := t.db.QueryRow(ctx, `SELECT id FROM users WHERE id = $1 FOR NO KEY UPDATE`,
+		userID).Scan(&id)
+	return translate(err, "user", userID)
+}
+
 // Join records that a user signed in. It returns whether it was for the first time.
 func (t *Tx) Join(ctx context.Context, userID string, now time.Time) (bool, error) {
 	tag, err := t.db.Exec(ctx,
