@@ -14,6 +14,12 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/dnsprovider/dnsprovidertest"
+)
+
+const (
+	keySecret   = dnsprovidertest.KeySecret
+	otherSecret = "b3RoZXItc2VjcmV0LW90aGVyLXNlY3JldC1vdGhlci0="
 )
 
 const target = "abcdefghijklmnopqrstuvwxyz234567.validation.example"
@@ -32,6 +38,17 @@ func access(
 		t.Fatal(err)
 	}
 	return controlplane.HostAccess{Type: controlplane.ConnectionRFC2136, Credentials: raw}
+}
+
+// server is a name server that runs as a child process.
+type server struct {
+	*dnsprovidertest.Server
+	t *testing.T
+}
+
+// access returns the access with a key of the server, after change.
+func (s *server) access(change func(*controlplane.RFC2136Credentials)) controlplane.HostAccess {
+	return access(s.t, s.Address, change)
 }
 
 func loopback() *Hosts { return New(Config{Loopback: true, Timeout: time.Minute}) }
@@ -58,10 +75,10 @@ func wantHostError(t *testing.T, what string, err error, kind controlplane.HostE
 // TestServers runs everything that a connection does against the name servers that it is for.
 func TestServers(t *testing.T) {
 	t.Parallel()
-	for name, start := range map[string]func(*testing.T) *server{"BIND": bind, "Knot": knot} {
+	for name, start := range dnsprovidertest.Servers() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := start(t)
+			s := &server{start(t), t}
 			testAccess(t, s)
 			testCreate(t, s)
 			testConflicts(t, s)
@@ -130,7 +147,7 @@ func testCreate(t *testing.T, s *server) {
 	if _, err := h.Create(ctx, s.access(nil), r, nil); err != nil {
 		t.Errorf("Create(%s) = %v, want nil", r.Name, err)
 	}
-	if got := s.query(r.Name, dns.TypeCNAME); !slices.Equal(got, []string{target + "."}) {
+	if got := s.Query(r.Name, dns.TypeCNAME); !slices.Equal(got, []string{target + "."}) {
 		t.Errorf("after Create: %s has %q, want %s.", r.Name, got, target)
 	}
 	// Its response may be lost: a second one says what the name has.
@@ -153,7 +170,7 @@ func testCreate(t *testing.T, s *server) {
 	wantHostError(t, "Create with a key for another name", err, controlplane.HostDenied)
 }
 
-// conflicts are the records of zoneFile.
+// conflicts are the records of the servers' zone.
 var conflicts = map[string][]controlplane.RecordSet{
 	"txt": {{Type: "TXT", Values: []string{`"left by another client"`}}},
 	"two": {{Type: "A", Values: []string{"192.0.2.1"}},
@@ -201,11 +218,11 @@ func testReplace(t *testing.T, s *server) {
 		"none":  {{Type: "A", Values: []string{"192.0.2.1"}}},
 		"txt2":  {{Type: "A", Values: []string{"192.0.2.1\nx.example.com. A 192.0.2.1"}}},
 	} {
-		before := s.query(record(label).Name, dns.TypeTXT)
+		before := s.Query(record(label).Name, dns.TypeTXT)
 		_, err := h.Create(ctx, s.access(nil), record(label), sets)
 		wantHostError(t, "Create("+label+") in place of what it has not", err,
 			controlplane.HostConflict)
-		if after := s.query(record(label).Name, dns.TypeTXT); !slices.Equal(before, after) {
+		if after := s.Query(record(label).Name, dns.TypeTXT); !slices.Equal(before, after) {
 			t.Errorf("after a conflict: %s has %q, want %q", label, after, before)
 		}
 	}
@@ -217,7 +234,7 @@ func testReplace(t *testing.T, s *server) {
 		if _, err := h.Create(ctx, s.access(nil), r, sets); err != nil {
 			t.Errorf("Create(%s) in place of what it has = %v, want nil", r.Name, err)
 		}
-		if got := s.query(r.Name, dns.TypeCNAME); !slices.Equal(got, []string{target + "."}) {
+		if got := s.Query(r.Name, dns.TypeCNAME); !slices.Equal(got, []string{target + "."}) {
 			t.Errorf("after Create: %s has %q, want %s.", r.Name, got, target)
 		}
 	}
@@ -230,13 +247,13 @@ func testRemove(t *testing.T, s *server) {
 	changed.Value = "other.validation.example"
 	err := h.Remove(ctx, s.access(nil), changed)
 	wantHostError(t, "Remove of a changed record", err, controlplane.HostChanged)
-	if got := s.query(r.Name, dns.TypeCNAME); len(got) != 1 {
+	if got := s.Query(r.Name, dns.TypeCNAME); len(got) != 1 {
 		t.Errorf("after Remove of a changed record: %s has %q, want it unchanged", r.Name, got)
 	}
 	if err := h.Remove(ctx, s.access(nil), r); err != nil {
 		t.Errorf("Remove(%s) = %v, want nil", r.Name, err)
 	}
-	if got := s.query(r.Name, dns.TypeCNAME); len(got) != 0 {
+	if got := s.Query(r.Name, dns.TypeCNAME); len(got) != 0 {
 		t.Errorf("after Remove: %s has %q, want none", r.Name, got)
 	}
 	err = h.Remove(ctx, s.access(nil), r)

@@ -1,4 +1,6 @@
-package dnsprovider
+// Package dnsprovidertest starts the name servers with dynamic updates that DNS connections are
+// for, as child processes. They must be installed.
+package dnsprovidertest
 
 import (
 	"fmt"
@@ -12,16 +14,19 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
-
-	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
+// The keys of the servers, which all have the same secret. KeyLong uses HMAC-SHA512, the others use
+// HMAC-SHA256.
 const (
-	keySecret   = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LTAxMjM="
-	otherSecret = "b3RoZXItc2VjcmV0LW90aGVyLXNlY3JldC1vdGhlci0="
+	KeySecret = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LTAxMjM="
+	Key       = "dcvaas" // may update all of the zone
+	KeyLong   = "long"   // the same
+	KeyNarrow = "narrow" // may update only the CNAME of _acme-challenge.mine.example.com
+	KeyReader = "reader" // may update nothing
 )
 
-// zoneFile has what the cases of TestServers need at _acme-challenge.* of example.com.
+// zoneFile has records that conflict with CNAMEs at names below _acme-challenge.*.example.com.
 const zoneFile = `$ORIGIN example.com.
 $TTL 300
 @ SOA ns.example.com. admin.example.com. 1 3600 600 86400 300
@@ -37,24 +42,19 @@ sub NS ns.sub.example.com.
 ns.sub A 192.0.2.53
 `
 
-// server is a name server that runs as a child process.
-type server struct {
-	t       *testing.T
-	address string
+// Server is a name server of example.com that runs as a child process until the test ends.
+type Server struct {
+	Address string // host and port
+	t       testing.TB
 }
 
-// access returns the access with a key of the server, after change.
-func (s *server) access(change func(*controlplane.RFC2136Credentials)) controlplane.HostAccess {
-	return access(s.t, s.address, change)
-}
-
-// query returns the answer to an unsigned query.
-func (s *server) query(name string, t uint16) []string {
+// Query returns the values in the answer to an unsigned query.
+func (s *Server) Query(name string, t uint16) []string {
 	s.t.Helper()
 	r, _, err := (&dns.Client{Net: "tcp"}).Exchange(new(dns.Msg).SetQuestion(dns.Fqdn(name), t),
-		s.address)
+		s.Address)
 	if err != nil {
-		s.t.Fatalf("query(%s %s) = %v", name, dns.TypeToString[t], err)
+		s.t.Fatalf("Query(%s %s) = %v", name, dns.TypeToString[t], err)
 	}
 	var values []string
 	for _, rr := range r.Answer {
@@ -63,9 +63,14 @@ func (s *server) query(name string, t uint16) []string {
 	return values
 }
 
+// Servers are the functions that start each server, by its name.
+func Servers() map[string]func(testing.TB) *Server {
+	return map[string]func(testing.TB) *Server{"BIND": BIND, "Knot": Knot}
+}
+
 // startServer starts a name server in a new directory, which has the zone, with files. args may
 // contain $DIR and $PORT, as may the files.
-func startServer(t *testing.T, program string, files map[string]string, args ...string) *server {
+func startServer(t testing.TB, program string, files map[string]string, args ...string) *Server {
 	t.Helper()
 	path, err := exec.LookPath(program)
 	if err != nil {
@@ -94,10 +99,10 @@ func startServer(t *testing.T, program string, files map[string]string, args ...
 	ended := make(chan struct{})
 	go func() { _ = cmd.Wait(); close(ended) }()
 	t.Cleanup(func() { _ = cmd.Process.Kill(); <-ended })
-	s := &server{t, net.JoinHostPort("127.0.0.1", port)}
+	s := &Server{net.JoinHostPort("127.0.0.1", port), t}
 	for end := time.Now().Add(time.Minute); ; {
 		r, _, err := (&dns.Client{Net: "tcp"}).Exchange(
-			new(dns.Msg).SetQuestion("example.com.", dns.TypeSOA), s.address)
+			new(dns.Msg).SetQuestion("example.com.", dns.TypeSOA), s.Address)
 		if err == nil && r.Authoritative && len(r.Answer) == 1 {
 			return s
 		}
@@ -116,7 +121,7 @@ func startServer(t *testing.T, program string, files map[string]string, args ...
 
 func exists(path string) bool { _, err := os.Stat(path); return err == nil }
 
-func freePort(t *testing.T) string {
+func freePort(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -126,30 +131,30 @@ func freePort(t *testing.T) string {
 	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 }
 
-// bind starts BIND.
-func bind(t *testing.T) *server {
+// BIND starts BIND.
+func BIND(t testing.TB) *Server {
 	t.Helper()
 	key := "key %q { algorithm %s; secret %q; };\n"
 	return startServer(t, "named", map[string]string{"named.conf": `
 options { directory "$DIR"; pid-file "$DIR/pid"; session-keyfile "$DIR/session.key"; listen-on port $PORT { 127.0.0.1; };
 	listen-on-v6 { none; }; recursion no; dnssec-validation no; allow-transfer { none; }; check-names primary ignore; };
 controls { };
-` + fmt.Sprintf(key, "dcvaas", "hmac-sha256", keySecret) + fmt.Sprintf(key, "long", "hmac-sha512", keySecret) +
-		fmt.Sprintf(key, "narrow", "hmac-sha256", keySecret) + fmt.Sprintf(key, "reader", "hmac-sha256", keySecret) + `
+` + fmt.Sprintf(key, "dcvaas", "hmac-sha256", KeySecret) + fmt.Sprintf(key, "long", "hmac-sha512", KeySecret) +
+		fmt.Sprintf(key, "narrow", "hmac-sha256", KeySecret) + fmt.Sprintf(key, "reader", "hmac-sha256", KeySecret) + `
 zone "example.com" { type primary; file "example.com.zone"; update-policy {
 	grant dcvaas zonesub ANY; grant long zonesub ANY; grant narrow name _acme-challenge.mine.example.com CNAME; }; };
 `}, "-g", "-c", "$DIR/named.conf")
 }
 
-// knot starts Knot DNS.
-func knot(t *testing.T) *server {
+// Knot starts Knot DNS.
+func Knot(t testing.TB) *Server {
 	t.Helper()
 	var keys strings.Builder
 	keys.WriteString("key:\n")
 	for id, algorithm := range map[string]string{"dcvaas": "hmac-sha256", "long": "hmac-sha512",
 		"narrow": "hmac-sha256", "reader": "hmac-sha256"} {
 		fmt.Fprintf(&keys, "  - id: %s\n    algorithm: %s\n    secret: %s\n", id, algorithm,
-			keySecret)
+			KeySecret)
 	}
 	return startServer(t, "knotd", map[string]string{"knot.conf": `
 server:
