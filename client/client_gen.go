@@ -750,6 +750,21 @@ func (e WebhookWithSecretDisabledReason) Valid() bool {
 	}
 }
 
+// Defines values for KeepRecords.
+const (
+	KeepRecordsKeep KeepRecords = "keep"
+)
+
+// Valid indicates whether the value is a known member of the KeepRecords enum.
+func (e KeepRecords) Valid() bool {
+	switch e {
+	case KeepRecordsKeep:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for KeepTokens.
 const (
 	KeepTokensKeep KeepTokens = "keep"
@@ -822,6 +837,21 @@ func (e ListDelegationsParamsSort) Valid() bool {
 	case ListDelegationsParamsSortMinusName:
 		return true
 	case ListDelegationsParamsSortName:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DeleteDNSConnectionParamsRecords.
+const (
+	DeleteDNSConnectionParamsRecordsKeep DeleteDNSConnectionParamsRecords = "keep"
+)
+
+// Valid indicates whether the value is a known member of the DeleteDNSConnectionParamsRecords enum.
+func (e DeleteDNSConnectionParamsRecords) Valid() bool {
+	switch e {
+	case DeleteDNSConnectionParamsRecordsKeep:
 		return true
 	default:
 		return false
@@ -3490,6 +3520,9 @@ type InvitationID = string
 // JobID defines model for JobID.
 type JobID = string
 
+// KeepRecords defines model for KeepRecords.
+type KeepRecords string
+
 // KeepTokens defines model for KeepTokens.
 type KeepTokens string
 
@@ -3794,6 +3827,15 @@ type CreateDNSConnectionParams struct {
 	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
+
+// DeleteDNSConnectionParams defines parameters for DeleteDNSConnection.
+type DeleteDNSConnectionParams struct {
+	// Records `keep` leaves the records at the DNS host that would otherwise be removed first.
+	Records *DeleteDNSConnectionParamsRecords `form:"records,omitempty" json:"records,omitempty"`
+}
+
+// DeleteDNSConnectionParamsRecords defines parameters for DeleteDNSConnection.
+type DeleteDNSConnectionParamsRecords string
 
 // UpdateDNSConnectionParams defines parameters for UpdateDNSConnection.
 type UpdateDNSConnectionParams struct {
@@ -4862,10 +4904,13 @@ type ClientInterface interface {
 
 	// DeleteDNSConnection Delete a DNS connection
 	//
-	// The stored credentials are deleted. Revoke them at the DNS host, too.
+	// The stored credentials are deleted. Revoke them at the DNS host, too. The records of
+	// existing delegations stay at the DNS host. While records whose delegations have ended are
+	// still to be removed there, the response is 409 `connection-busy`, unless `records` is
+	// `keep`.
 	//
 	// Corresponds with DELETE /api/dns-connections/{connection} (the `DeleteDNSConnection` operationId).
-	DeleteDNSConnection(ctx context.Context, connection ConnectionID, reqEditors ...RequestEditorFn) (*http.Response, error)
+	DeleteDNSConnection(ctx context.Context, connection ConnectionID, params *DeleteDNSConnectionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetDNSConnection Get a DNS connection
 	//
@@ -5539,6 +5584,8 @@ type ClientInterface interface {
 	// | `delegation.record_requested` | `job_id`, `connection_id`, `zone`, `name`, `value`; `replaces`: the records that may be replaced |
 	// | `delegation.record_created` | `job_id`, `connection_id`, `before` and `after`: the records of the name at the DNS host |
 	// | `delegation.record_failed` | `job_id`, `connection_id`, `name`, `code`, `detail` |
+	// | `delegation.record_removed` | `job_id`, `connection_id`, `name`, `before` and `after`: the records of the name at the DNS host; without any before, the record was gone already |
+	// | `delegation.record_left` | `job_id`, `connection_id`, `zone`, `name`, `value`, `reason` why the record stays at the DNS host (`changed`, `not-permitted`, `timeout`, `moved`, or `kept`), `detail`; `records` that the name has instead |
 	// | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 	// | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 	// | `certificate.key_downloaded` | `serial` and `domain_id` |
@@ -5614,6 +5661,8 @@ type ClientInterface interface {
 	// | `delegation.record_requested` | `job_id`, `connection_id`, `zone`, `name`, `value`; `replaces`: the records that may be replaced |
 	// | `delegation.record_created` | `job_id`, `connection_id`, `before` and `after`: the records of the name at the DNS host |
 	// | `delegation.record_failed` | `job_id`, `connection_id`, `name`, `code`, `detail` |
+	// | `delegation.record_removed` | `job_id`, `connection_id`, `name`, `before` and `after`: the records of the name at the DNS host; without any before, the record was gone already |
+	// | `delegation.record_left` | `job_id`, `connection_id`, `zone`, `name`, `value`, `reason` why the record stays at the DNS host (`changed`, `not-permitted`, `timeout`, `moved`, or `kept`), `detail`; `records` that the name has instead |
 	// | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 	// | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 	// | `certificate.key_downloaded` | `serial` and `domain_id` |
@@ -6320,11 +6369,14 @@ func (c *rawClient) CreateDNSConnection(ctx context.Context, params *CreateDNSCo
 
 // DeleteDNSConnection Delete a DNS connection
 //
-// The stored credentials are deleted. Revoke them at the DNS host, too.
+// The stored credentials are deleted. Revoke them at the DNS host, too. The records of
+// existing delegations stay at the DNS host. While records whose delegations have ended are
+// still to be removed there, the response is 409 `connection-busy`, unless `records` is
+// `keep`.
 //
 // Corresponds with DELETE /api/dns-connections/{connection} (the `DeleteDNSConnection` operationId).
-func (c *rawClient) DeleteDNSConnection(ctx context.Context, connection ConnectionID, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewDeleteDNSConnectionRequest(c.Server, connection)
+func (c *rawClient) DeleteDNSConnection(ctx context.Context, connection ConnectionID, params *DeleteDNSConnectionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteDNSConnectionRequest(c.Server, connection, params)
 	if err != nil {
 		return nil, err
 	}
@@ -7667,6 +7719,8 @@ func (c *rawClient) ListWebhooks(ctx context.Context, params *ListWebhooksParams
 // | `delegation.record_requested` | `job_id`, `connection_id`, `zone`, `name`, `value`; `replaces`: the records that may be replaced |
 // | `delegation.record_created` | `job_id`, `connection_id`, `before` and `after`: the records of the name at the DNS host |
 // | `delegation.record_failed` | `job_id`, `connection_id`, `name`, `code`, `detail` |
+// | `delegation.record_removed` | `job_id`, `connection_id`, `name`, `before` and `after`: the records of the name at the DNS host; without any before, the record was gone already |
+// | `delegation.record_left` | `job_id`, `connection_id`, `zone`, `name`, `value`, `reason` why the record stays at the DNS host (`changed`, `not-permitted`, `timeout`, `moved`, or `kept`), `detail`; `records` that the name has instead |
 // | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 // | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 // | `certificate.key_downloaded` | `serial` and `domain_id` |
@@ -7752,6 +7806,8 @@ func (c *rawClient) CreateWebhookWithBody(ctx context.Context, params *CreateWeb
 // | `delegation.record_requested` | `job_id`, `connection_id`, `zone`, `name`, `value`; `replaces`: the records that may be replaced |
 // | `delegation.record_created` | `job_id`, `connection_id`, `before` and `after`: the records of the name at the DNS host |
 // | `delegation.record_failed` | `job_id`, `connection_id`, `name`, `code`, `detail` |
+// | `delegation.record_removed` | `job_id`, `connection_id`, `name`, `before` and `after`: the records of the name at the DNS host; without any before, the record was gone already |
+// | `delegation.record_left` | `job_id`, `connection_id`, `zone`, `name`, `value`, `reason` why the record stays at the DNS host (`changed`, `not-permitted`, `timeout`, `moved`, or `kept`), `detail`; `records` that the name has instead |
 // | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 // | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 // | `certificate.key_downloaded` | `serial` and `domain_id` |
@@ -9455,7 +9511,7 @@ func NewCreateDNSConnectionRequestWithBody(server string, params *CreateDNSConne
 }
 
 // NewDeleteDNSConnectionRequest constructs an http.Request for the DeleteDNSConnection method
-func NewDeleteDNSConnectionRequest(server string, connection ConnectionID) (*http.Request, error) {
+func NewDeleteDNSConnectionRequest(server string, connection ConnectionID, params *DeleteDNSConnectionParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -9478,6 +9534,33 @@ func NewDeleteDNSConnectionRequest(server string, connection ConnectionID) (*htt
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Records != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "records", *params.Records, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
@@ -13707,12 +13790,15 @@ type ClientWithResponsesInterface interface {
 
 	// DeleteDNSConnectionWithResponse Delete a DNS connection
 	//
-	// The stored credentials are deleted. Revoke them at the DNS host, too.
+	// The stored credentials are deleted. Revoke them at the DNS host, too. The records of
+	// existing delegations stay at the DNS host. While records whose delegations have ended are
+	// still to be removed there, the response is 409 `connection-busy`, unless `records` is
+	// `keep`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with DELETE /api/dns-connections/{connection} (the `DeleteDNSConnection` operationId).
-	DeleteDNSConnectionWithResponse(ctx context.Context, connection ConnectionID, reqEditors ...RequestEditorFn) (*DeleteDNSConnectionResponse, error)
+	DeleteDNSConnectionWithResponse(ctx context.Context, connection ConnectionID, params *DeleteDNSConnectionParams, reqEditors ...RequestEditorFn) (*DeleteDNSConnectionResponse, error)
 
 	// GetDNSConnectionWithResponse Get a DNS connection
 	//
@@ -14454,6 +14540,8 @@ type ClientWithResponsesInterface interface {
 	// | `delegation.record_requested` | `job_id`, `connection_id`, `zone`, `name`, `value`; `replaces`: the records that may be replaced |
 	// | `delegation.record_created` | `job_id`, `connection_id`, `before` and `after`: the records of the name at the DNS host |
 	// | `delegation.record_failed` | `job_id`, `connection_id`, `name`, `code`, `detail` |
+	// | `delegation.record_removed` | `job_id`, `connection_id`, `name`, `before` and `after`: the records of the name at the DNS host; without any before, the record was gone already |
+	// | `delegation.record_left` | `job_id`, `connection_id`, `zone`, `name`, `value`, `reason` why the record stays at the DNS host (`changed`, `not-permitted`, `timeout`, `moved`, or `kept`), `detail`; `records` that the name has instead |
 	// | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 	// | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 	// | `certificate.key_downloaded` | `serial` and `domain_id` |
@@ -14529,6 +14617,8 @@ type ClientWithResponsesInterface interface {
 	// | `delegation.record_requested` | `job_id`, `connection_id`, `zone`, `name`, `value`; `replaces`: the records that may be replaced |
 	// | `delegation.record_created` | `job_id`, `connection_id`, `before` and `after`: the records of the name at the DNS host |
 	// | `delegation.record_failed` | `job_id`, `connection_id`, `name`, `code`, `detail` |
+	// | `delegation.record_removed` | `job_id`, `connection_id`, `name`, `before` and `after`: the records of the name at the DNS host; without any before, the record was gone already |
+	// | `delegation.record_left` | `job_id`, `connection_id`, `zone`, `name`, `value`, `reason` why the record stays at the DNS host (`changed`, `not-permitted`, `timeout`, `moved`, or `kept`), `detail`; `records` that the name has instead |
 	// | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 	// | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 	// | `certificate.key_downloaded` | `serial` and `domain_id` |
@@ -17285,6 +17375,8 @@ type DeleteDNSConnectionResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -17317,6 +17409,11 @@ func (r DeleteDNSConnectionResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r DeleteDNSConnectionResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r DeleteDNSConnectionResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
 }
 
 // GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -25301,13 +25398,16 @@ func (c *ClientWithResponses) CreateDNSConnectionWithResponse(ctx context.Contex
 
 // DeleteDNSConnectionWithResponse Delete a DNS connection
 //
-// The stored credentials are deleted. Revoke them at the DNS host, too.
+// The stored credentials are deleted. Revoke them at the DNS host, too. The records of
+// existing delegations stay at the DNS host. While records whose delegations have ended are
+// still to be removed there, the response is 409 `connection-busy`, unless `records` is
+// `keep`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with DELETE /api/dns-connections/{connection} (the `DeleteDNSConnection` operationId).
-func (c *ClientWithResponses) DeleteDNSConnectionWithResponse(ctx context.Context, connection ConnectionID, reqEditors ...RequestEditorFn) (*DeleteDNSConnectionResponse, error) {
-	rsp, err := c.DeleteDNSConnection(ctx, connection, reqEditors...)
+func (c *ClientWithResponses) DeleteDNSConnectionWithResponse(ctx context.Context, connection ConnectionID, params *DeleteDNSConnectionParams, reqEditors ...RequestEditorFn) (*DeleteDNSConnectionResponse, error) {
+	rsp, err := c.DeleteDNSConnection(ctx, connection, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -26450,6 +26550,8 @@ func (c *ClientWithResponses) ListWebhooksWithResponse(ctx context.Context, para
 // | `delegation.record_requested` | `job_id`, `connection_id`, `zone`, `name`, `value`; `replaces`: the records that may be replaced |
 // | `delegation.record_created` | `job_id`, `connection_id`, `before` and `after`: the records of the name at the DNS host |
 // | `delegation.record_failed` | `job_id`, `connection_id`, `name`, `code`, `detail` |
+// | `delegation.record_removed` | `job_id`, `connection_id`, `name`, `before` and `after`: the records of the name at the DNS host; without any before, the record was gone already |
+// | `delegation.record_left` | `job_id`, `connection_id`, `zone`, `name`, `value`, `reason` why the record stays at the DNS host (`changed`, `not-permitted`, `timeout`, `moved`, or `kept`), `detail`; `records` that the name has instead |
 // | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 // | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 // | `certificate.key_downloaded` | `serial` and `domain_id` |
@@ -26531,6 +26633,8 @@ func (c *ClientWithResponses) CreateWebhookWithBodyWithResponse(ctx context.Cont
 // | `delegation.record_requested` | `job_id`, `connection_id`, `zone`, `name`, `value`; `replaces`: the records that may be replaced |
 // | `delegation.record_created` | `job_id`, `connection_id`, `before` and `after`: the records of the name at the DNS host |
 // | `delegation.record_failed` | `job_id`, `connection_id`, `name`, `code`, `detail` |
+// | `delegation.record_removed` | `job_id`, `connection_id`, `name`, `before` and `after`: the records of the name at the DNS host; without any before, the record was gone already |
+// | `delegation.record_left` | `job_id`, `connection_id`, `zone`, `name`, `value`, `reason` why the record stays at the DNS host (`changed`, `not-permitted`, `timeout`, `moved`, or `kept`), `detail`; `records` that the name has instead |
 // | `certificate.revoke_requested` | `serial`, `reason`, `job_id`, and `domain_id` |
 // | `certificate.revoked` | `serial`, `reason`, and `domain_id` |
 // | `certificate.key_downloaded` | `serial` and `domain_id` |
@@ -29662,6 +29766,13 @@ func ParseDeleteDNSConnectionResponse(rsp *http.Response) (*DeleteDNSConnectionR
 			return nil, err
 		}
 		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests

@@ -33,6 +33,8 @@ const (
 	ActionRecordRequested   = "delegation.record_requested"
 	ActionRecordCreated     = "delegation.record_created"
 	ActionRecordFailed      = "delegation.record_failed"
+	ActionRecordRemoved     = "delegation.record_removed"
+	ActionRecordLeft        = "delegation.record_left"
 
 	ActionRevokeRequested = "certificate.revoke_requested"
 	ActionRevoked         = "certificate.revoked"
@@ -136,6 +138,8 @@ func Actions() []Action {
 		{ActionRecordRequested, "DNS record requested"},
 		{ActionRecordCreated, "DNS record created"},
 		{ActionRecordFailed, "DNS record not created"},
+		{ActionRecordRemoved, "DNS record removed"},
+		{ActionRecordLeft, "DNS record not removed"},
 
 		{ActionRevokeRequested, "Revocation requested"},
 		{ActionRevoked, "Certificate revoked"},

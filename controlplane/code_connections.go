@@ -3,8 +3,11 @@ package controlplane
 // connectionCodes are about connections to customers' DNS hosts.
 var connectionCodes = appearIn(InProblem, []Code{
 	{Code: CodeConnectionBusy, Title: "DNS connection busy", Actor: PartyService,
-		Cause: "Calls to the DNS host are in progress, and only a few run at a time.",
-		Fix:   "Retry at retry_at."},
+		Cause: "Calls to the DNS host are in progress, and only a few run at a time. Or records " +
+			"that are no longer needed are still to be removed there, before the connection can be " +
+			"deleted.",
+		Fix: "Retry at retry_at. To delete a connection and leave the records at the DNS host, " +
+			"send records=keep."},
 	{Code: CodeConnectionInvalid, Title: "DNS connection invalid", In: InProblem | InJob,
 		Cause: "The DNS host rejects the credentials of the connection, or does not permit what " +
 			"the connection is for.",

@@ -1,5 +1,7 @@
 package controlplane
 
+import "time"
+
 // RecordState is how far the creation of a record at a DNS host is.
 type RecordState string
 
@@ -9,6 +11,8 @@ const (
 	RecordCreated RecordState = "created"
 	RecordPresent RecordState = "present" // it was there, and is never removed
 	RecordFailed  RecordState = "failed"
+	// RecordRemoving means that its removal may have reached the host.
+	RecordRemoving RecordState = "removing"
 )
 
 // HostedRecord is a record that is created, or is to be, through a connection. It is stored before
@@ -20,11 +24,31 @@ type HostedRecord struct {
 	ConnectionID string
 	JobID        string // of the last request
 	State        RecordState
-	Attempted    bool        // while pending: a write may have reached the host
+	Attempted    bool        // while pending or removing: a write may have reached the host
 	Replaces     []RecordSet // what may be replaced, and then was
 	Reason       string      // why it failed
 	Detail       string
+	EndedAt      *time.Time // since when its removal is due; nil while its delegation lasts
 }
+
+// The time for the removal of a record at a host that does not respond or rejects the credentials.
+const (
+	RemovalFor = 7 * 24 * time.Hour
+	// RemovalForOrganization is that of a deleted organization, whose credentials are kept for it.
+	RemovalForOrganization = 24 * time.Hour
+)
+
+// LeftReason is why a record stays at a DNS host although its delegation has ended.
+type LeftReason string
+
+// The reasons.
+const (
+	LeftChanged LeftReason = "changed"       // the name has other records
+	LeftDenied  LeftReason = "not-permitted" // the host does not permit it, or lacks the zone
+	LeftTimeout LeftReason = "timeout"       // it was not possible in time
+	LeftMoved   LeftReason = "moved"         // another connection or zone has the record now
+	LeftKept    LeftReason = "kept"          // the connection was deleted with records=keep
+)
 
 // RecordRequest is the request to create a record, with exactly the records that it may replace.
 type RecordRequest struct {

@@ -49,7 +49,7 @@ func JobKinds() []JobKind {
 		{JobRevocation, "Revoke a certificate", "revocation", MaxAttempts, ""},
 		{JobDelivery, "Deliver an event", "webhook", DeliveryAttempts, ""},
 		{JobDelegationCheck, "Check a delegation", "delegation", MaxAttempts, ""},
-		{JobDNSApply, "Create DNS records", "dns", MaxAttempts, ""},
+		{JobDNSApply, "Create and remove DNS records", "dns", MaxAttempts, ""},
 	}
 }
 

@@ -106,7 +106,8 @@ func (a *API) DeleteDNSConnection(
 	if err != nil {
 		return nil, err
 	}
-	if err := a.lifecycle.DeleteConnection(ctx, p.actor, p.org(), r.Connection); err != nil {
+	if err := a.lifecycle.DeleteConnection(ctx, p.actor, p.org(), r.Connection,
+		r.Params.Records != nil); err != nil {
 		return nil, err
 	}
 	return DeleteDNSConnection204Response{}, nil

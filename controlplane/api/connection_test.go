@@ -22,6 +22,13 @@ func (w *world) drawConflict(op *operation, e estate) {
 		w.do(op.method, path+"/zones", nil).problem(409, "connection-invalid")
 		return
 	}
+	if op.id == "deleteDNSConnection" {
+		w.exec(`INSERT INTO dns_records (org_id, name, delegation_id, connection_id, job_id, zone, value, state, remove_at, created_at, updated_at)
+			VALUES ($1, '_acme-challenge.ended.example.com', 'dlg_ended', $2, '', 'example.com', 'x', 'created', now(), now(), now())`,
+			w.org, e.connection.ID)
+		w.do(op.method, path, nil).problem(409, "connection-busy")
+		return
+	}
 	body := map[string]any{"credentials": changed(credentials(), "server", slow)}
 	ctx, cancel := context.WithCancel(w.t.Context())
 	defer cancel()
@@ -127,6 +134,61 @@ func TestDNSConnections(t *testing.T) {
 		"a row": rows} {
 		if strings.Contains(text, keySecret) || strings.Contains(text, keySecret[:20]) {
 			t.Errorf("%s contains the secret", place)
+		}
+	}
+}
+
+// TestDeleteDNSConnection deletes a connection after the records that it has to remove, or at once
+// if these are kept. Other organizations can do neither.
+func TestDeleteDNSConnection(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c, err := w.service.CreateConnection(t.Context(), controlplane.System("test"), w.org,
+		newConnection())
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := "/api/dns-connections/" + c.ID
+	run := func() {
+		t.Helper()
+		j, err := w.store.OpenConnectionJob(t.Context(), w.org, c.ID)
+		if err == nil {
+			err = w.service.RunJob(t.Context(), j.ID, j.Generation)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	ended := func(name string) {
+		t.Helper()
+		w.do("POST", "/api/domains", map[string]any{"name": name}).is(201)
+		w.do("POST", "/api/domains/"+name+"/dns/apply",
+			map[string]any{"connection_id": c.ID}).is(202)
+		run()
+		w.do("DELETE", "/api/domains/"+name, nil).is(204)
+	}
+	ended("a.example.com")
+	elsewhere := as(w.newTokenElsewhere(controlplane.Scopes()))
+	for _, keep := range []string{"", "?records=keep"} {
+		w.do("DELETE", path+keep, nil, elsewhere).problem(404, "not-found")
+	}
+	busy := w.do("DELETE", path, nil).problem(409, "connection-busy")
+	if !strings.Contains(busy.body, "(1): _acme-challenge.a.example.com.") ||
+		busy.string("retry_at") == "" || !strings.Contains(busy.string("fix"), "records=keep") {
+		t.Errorf("DELETE with a pending removal = %s, want the record and what to do", busy.body)
+	}
+	w.do("DELETE", path+"?records=all", nil).is(400)
+	run()
+	if got := w.hosts.has; len(got) != 0 {
+		t.Errorf("after the removal, the DNS host has %v, want nothing", got)
+	}
+	ended("b.example.com")
+	w.do("DELETE", path+"?records=keep", nil).is(204)
+	events := w.do("GET", "/api/audit-logs?limit=100", nil).is(200)
+	for _, want := range []string{"delegation.record_removed", "delegation.record_left",
+		`"reason":"kept"`} {
+		if !strings.Contains(events.body, want) {
+			t.Errorf("the log has no %s: %s", want, events.body)
 		}
 	}
 }

@@ -218,7 +218,7 @@ func (w *world) drawConflicts() {
 			w.do(op.method, "/api/delegations/"+e.pinned.ID,
 				map[string]any{"pinned": false}).problem(http.StatusConflict, "delegation-unused")
 			continue
-		case "updateDNSConnection", "listDNSConnectionZones":
+		case "updateDNSConnection", "deleteDNSConnection", "listDNSConnectionZones":
 			w.drawConflict(op, e)
 			continue
 		}

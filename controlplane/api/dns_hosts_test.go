@@ -78,6 +78,20 @@ func (h *hosts) Create(
 	return "", nil
 }
 
+// Remove implements lifecycle.DNSHosts.
+func (h *hosts) Remove(
+	_ context.Context, _ controlplane.HostAccess, r controlplane.HostRecord,
+) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if found := h.has[r.Name]; len(found) != 1 || !found[0].Is(r.Value) {
+		return &controlplane.HostError{Kind: controlplane.HostChanged, Found: found,
+			Message: "Not the record."}
+	}
+	delete(h.has, r.Name)
+	return nil
+}
+
 func credentials() map[string]any {
 	return map[string]any{"server": "ns1.example.com", "key_name": "dcvaas",
 		"key_secret": keySecret, "zones": []any{"Example.com", "example.org"}}

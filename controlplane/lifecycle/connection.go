@@ -122,12 +122,22 @@ func (s *Service) UpdateConnection(
 	return c, err
 }
 
-// DeleteConnection removes a connection with its credentials.
+// DeleteConnection removes a connection with its credentials. The records of existing delegations
+// stay at the DNS host. It returns KindConflict if records are still to be removed there, unless
+// they are to be kept.
 func (s *Service) DeleteConnection(
-	ctx context.Context, actor controlplane.Actor, orgID, id string,
+	ctx context.Context, actor controlplane.Actor, orgID, id string, keepRecords bool,
 ) error {
 	return s.Store.InTx(ctx, func(t *postgres.Tx) error {
 		c, err := t.LockConnection(ctx, orgID, id)
+		if err != nil {
+			return err
+		}
+		if keepRecords {
+			err = s.leaveRecords(ctx, t, actor, orgID, id, controlplane.LeftKept)
+		} else {
+			err = s.nothingToRemove(ctx, t, c)
+		}
 		if err != nil {
 			return err
 		}

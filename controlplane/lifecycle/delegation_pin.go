@@ -93,7 +93,7 @@ func (s *Service) UpdateDelegation(
 func (s *Service) DeleteDelegation(
 	ctx context.Context, actor controlplane.Actor, orgID, ref string, ifVersion int64,
 ) error {
-	return s.withDelegation(ctx, orgID, ref, ifVersion, func(
+	err := s.withDelegation(ctx, orgID, ref, ifVersion, func(
 		t *postgres.Tx, g *controlplane.Delegation, now time.Time,
 	) error {
 		if g.Domains > 0 {
@@ -101,6 +101,7 @@ func (s *Service) DeleteDelegation(
 		}
 		return s.endDelegation(ctx, t, actor, g, now)
 	})
+	return s.thenRemove(ctx, orgID, err)
 }
 
 // ReleaseDelegation unpins a delegation: it ends now if no domain uses it, and otherwise with its
@@ -108,7 +109,7 @@ func (s *Service) DeleteDelegation(
 func (s *Service) ReleaseDelegation(
 	ctx context.Context, actor controlplane.Actor, orgID, ref string,
 ) error {
-	return s.withDelegation(ctx, orgID, ref, 0, func(
+	err := s.withDelegation(ctx, orgID, ref, 0, func(
 		t *postgres.Tx, g *controlplane.Delegation, now time.Time,
 	) error {
 		if g.Domains > 0 {
@@ -116,6 +117,7 @@ func (s *Service) ReleaseDelegation(
 		}
 		return s.endDelegation(ctx, t, actor, g, now)
 	})
+	return s.thenRemove(ctx, orgID, err)
 }
 
 // withDelegation runs a change of a delegation, with it and its uses locked.

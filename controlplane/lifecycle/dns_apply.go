@@ -41,6 +41,11 @@ func (s *Service) ApplyRecords(
 	var started bool
 	err = s.Store.InTx(ctx, func(t *postgres.Tx) error {
 		now := s.now()
+		// Several delegations are locked below, in another order than the deletion of a domain
+		// locks those that it ends. The organization, which that locks, too, comes first.
+		if _, err := t.LockOrganization(ctx, orgID); err != nil {
+			return err
+		}
 		if _, err := t.LockConnection(ctx, orgID, connection); err != nil {
 			return err
 		}
@@ -52,6 +57,9 @@ func (s *Service) ApplyRecords(
 		if err != nil || len(fresh) == 0 {
 			return err
 		}
+		if err := s.leaveMoved(ctx, t, actor, job, fresh, now); err != nil {
+			return err
+		}
 		stored, err := t.RequestRecords(ctx, job, fresh, now)
 		if err != nil {
 			return err
@@ -61,15 +69,22 @@ func (s *Service) ApplyRecords(
 				Code: controlplane.CodeConnectionBusy, RetryAt: now.Add(time.Minute),
 				Message: "Another change of these records is in progress."}
 		}
-		entries := make([]controlplane.AuditEntry, len(stored))
-		for i := range stored {
-			entries[i] = s.auditRecord(actor, controlplane.ActionRecordRequested, &stored[i], now,
-				map[string]any{"zone": stored[i].Zone, "name": stored[i].Name,
-					"value": stored[i].Value, "replaces": stored[i].Replaces})
-		}
-		return t.Audit(ctx, entries...)
+		return s.auditRequests(ctx, t, actor, stored, now)
 	})
 	return job, started, err
+}
+
+func (s *Service) auditRequests(
+	ctx context.Context, t *postgres.Tx, actor controlplane.Actor,
+	stored []controlplane.HostedRecord, now time.Time,
+) error {
+	entries := make([]controlplane.AuditEntry, len(stored))
+	for i := range stored {
+		entries[i] = s.auditRecord(actor, controlplane.ActionRecordRequested, &stored[i], now,
+			map[string]any{"zone": stored[i].Zone, "name": stored[i].Name,
+				"value": stored[i].Value, "replaces": stored[i].Replaces})
+	}
+	return t.Audit(ctx, entries...)
 }
 
 // notWaiting returns the requests that differ from those that wait for the job already.
@@ -142,27 +157,32 @@ func dnsChanged(message string) error {
 func (s *Service) startApply(
 	ctx context.Context, t *postgres.Tx, orgID, connection, requestID string, now time.Time,
 ) (*controlplane.Job, bool, error) {
-	job, started, err := t.AddConnectionJob(ctx, &controlplane.Job{
-		ID: controlplane.NewID(controlplane.PrefixJob), OrgID: orgID, ConnectionID: connection,
-		Type: controlplane.JobDNSApply, Queue: controlplane.QueueCritical,
-		Status: controlplane.JobQueued, RunAt: now, RequestID: requestID, CreatedAt: now})
+	job, started, err := t.AddConnectionJob(ctx, applyJob(orgID, connection, requestID, now,
+		controlplane.QueueCritical))
 	if err == nil && !started {
 		return t.ExpediteJob(ctx, orgID, job.ID, now)
 	}
 	return job, started, err
 }
 
-// resumeApply adds the job of a connection that works again, if records wait for it. The
-// transaction has locked the connection.
+func applyJob(
+	orgID, connection, requestID string, now time.Time, queue controlplane.Queue,
+) *controlplane.Job {
+	return &controlplane.Job{ID: controlplane.NewID(controlplane.PrefixJob), OrgID: orgID,
+		ConnectionID: connection, Type: controlplane.JobDNSApply, Queue: queue,
+		Status: controlplane.JobQueued, RunAt: now, RequestID: requestID, CreatedAt: now}
+}
+
+// resumeApply adds the job of a connection that works again, if records wait for it, or for their
+// removal. The transaction has locked the connection.
 func (s *Service) resumeApply(
 	ctx context.Context, t *postgres.Tx, c *controlplane.Connection, requestID string,
 ) error {
-	_, err := t.PendingRecord(ctx, c.OrgID, c.ID)
-	if c.Status != controlplane.ConnectionOK ||
-		controlplane.IsKind(err, controlplane.KindNotFound) {
+	if c.Status != controlplane.ConnectionOK {
 		return nil
 	}
-	if err == nil {
+	r, err := nextRecord(ctx, t.PendingRecord, t.RemovableRecord, c)
+	if err == nil && r != nil {
 		_, _, err = s.startApply(ctx, t, c.OrgID, c.ID, requestID, s.now())
 	}
 	return err

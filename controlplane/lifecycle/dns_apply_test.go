@@ -2,6 +2,7 @@ package lifecycle_test
 
 import (
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,8 +15,10 @@ import (
 // zoneFile is what a fake DNS host has.
 type zoneFile struct {
 	*hosts
+	mu      sync.Mutex
 	has     map[string][]controlplane.RecordSet
 	creates int // that changed something
+	removes int // that changed something
 	after   func(controlplane.HostRecord) error
 	before  func(controlplane.HostRecord) error
 }
@@ -24,26 +27,55 @@ type zoneFile struct {
 func newZoneFile() *zoneFile {
 	z := &zoneFile{has: map[string][]controlplane.RecordSet{}}
 	z.hosts = &hosts{
-		records: func(_, name string) ([]controlplane.RecordSet, error) { return z.has[name], nil },
+		records: func(_, name string) ([]controlplane.RecordSet, error) { return z.at(name), nil },
 		create: func(r controlplane.HostRecord, replace []controlplane.RecordSet) (string, error) {
-			if z.before != nil {
-				if err := z.before(r); err != nil {
-					return "", err
+			return "", z.write(r, func(found []controlplane.RecordSet) error {
+				if !controlplane.SameRecords(found, replace) {
+					return &controlplane.HostError{Kind: controlplane.HostConflict,
+						Message: "Other records.", Found: found}
 				}
-			}
-			if !controlplane.SameRecords(z.has[r.Name], replace) {
-				return "", &controlplane.HostError{Kind: controlplane.HostConflict,
-					Message: "Other records.", Found: z.has[r.Name]}
-			}
-			z.creates++
-			z.has[r.Name] = []controlplane.RecordSet{{Name: r.Name, Type: "CNAME",
-				Values: []string{r.Value + "."}}}
-			if z.after != nil {
-				return "", z.after(r)
-			}
-			return "", nil
+				z.creates++
+				z.has[r.Name] = []controlplane.RecordSet{{Name: r.Name, Type: "CNAME",
+					Values: []string{r.Value + "."}}}
+				return nil
+			})
+		},
+		remove: func(r controlplane.HostRecord) error {
+			return z.write(r, func(found []controlplane.RecordSet) error {
+				if len(found) != 1 || !found[0].Is(r.Value) {
+					return &controlplane.HostError{Kind: controlplane.HostChanged,
+						Message: "Not the record.", Found: found}
+				}
+				z.removes++
+				delete(z.has, r.Name)
+				return nil
+			})
 		}}
 	return z
+}
+
+func (z *zoneFile) at(name string) []controlplane.RecordSet {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	return z.has[name]
+}
+
+// write calls change with what the name has, between the hooks.
+func (z *zoneFile) write(
+	r controlplane.HostRecord, change func([]controlplane.RecordSet) error,
+) error {
+	if z.before != nil {
+		if err := z.before(r); err != nil {
+			return err
+		}
+	}
+	z.mu.Lock()
+	err := change(z.has[r.Name])
+	z.mu.Unlock()
+	if err != nil || z.after == nil {
+		return err
+	}
+	return z.after(r)
 }
 
 func (z *zoneFile) config(c *lifecycle.Config) { c.DNSHosts = z }
@@ -337,7 +369,7 @@ func TestApplyRecordsFails(t *testing.T) {
 	must(t, err)
 	claim, err := w.Store.ClaimJob(t.Context(), j.ID, j.Generation, "w", time.Minute, w.clock.Now())
 	must(t, err)
-	must(t, w.DeleteConnection(t.Context(), alice, w.org, c.ID))
+	must(t, w.DeleteConnection(t.Context(), alice, w.org, c.ID, false))
 	must(t, w.RunJob(t.Context(), claim.Job.ID, j.Generation))
 	if n := value[int](w, `SELECT count(*) FROM dns_records`); n != 0 {
 		t.Errorf("%d records of a deleted connection", n)

@@ -16,6 +16,7 @@ import (
 type hosts struct {
 	records func(zone, name string) ([]controlplane.RecordSet, error)
 	create  func(controlplane.HostRecord, []controlplane.RecordSet) (string, error)
+	remove  func(controlplane.HostRecord) error
 	calls   atomic.Int64
 }
 
@@ -33,6 +34,13 @@ func (h *hosts) Create(
 	replace []controlplane.RecordSet,
 ) (string, error) {
 	return h.create(r, replace)
+}
+
+// Remove implements lifecycle.DNSHosts.
+func (h *hosts) Remove(
+	_ context.Context, _ controlplane.HostAccess, r controlplane.HostRecord,
+) error {
+	return h.remove(r)
 }
 
 // Records implements lifecycle.DNSHosts.

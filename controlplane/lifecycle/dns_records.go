@@ -13,8 +13,9 @@ import (
 // applyTurn is how long a run creates records. Then the jobs of others have their turn.
 const applyTurn = time.Minute
 
-// applyRecords creates the records that wait for the connection, one after the other. What a host
-// answers about one record ends that record. Other errors of the host end the run.
+// applyRecords creates the records that wait for the connection, and then removes those whose
+// delegations have ended, one after the other. What a host answers about one record ends that
+// record. Other errors of the host end the run.
 func (w *work) applyRecords(ctx context.Context) error {
 	j := w.claim.Job
 	c, err := w.Store.Connection(ctx, j.OrgID, j.ConnectionID)
@@ -30,12 +31,14 @@ func (w *work) applyRecords(ctx context.Context) error {
 		if w.now().Sub(started) > applyTurn {
 			return w.handBack(ctx)
 		}
-		r, err := w.Store.PendingRecord(ctx, j.OrgID, c.ID)
+		r, err := nextRecord(ctx, w.Store.PendingRecord, w.Store.RemovableRecord, c)
 		switch {
-		case controlplane.IsKind(err, controlplane.KindNotFound):
+		case err == nil && r == nil:
 			done, err = w.finishApply(ctx)
-		case err == nil:
+		case err == nil && r.State == controlplane.RecordPending:
 			err = w.createRecord(ctx, access, r)
+		case err == nil:
+			err = w.removeRecord(ctx, access, r)
 		}
 		if e, ok := errors.AsType[*controlplane.HostError](err); ok && ctx.Err() == nil {
 			return w.stopApply(ctx, c, e)
@@ -45,6 +48,22 @@ func (w *work) applyRecords(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// nextRecord returns the first record that one of the queries finds, nil if none finds one.
+func nextRecord(
+	ctx context.Context, pending, removable func(
+		context.Context, string, string) (*controlplane.HostedRecord, error),
+	c *controlplane.Connection,
+) (*controlplane.HostedRecord, error) {
+	r, err := pending(ctx, c.OrgID, c.ID)
+	if controlplane.IsKind(err, controlplane.KindNotFound) {
+		r, err = removable(ctx, c.OrgID, c.ID)
+	}
+	if controlplane.IsKind(err, controlplane.KindNotFound) {
+		return nil, nil //nolint:nilnil // none is not an error
+	}
+	return r, err
 }
 
 // createRecord creates a record. If an earlier attempt may have reached the host, it looks first
@@ -62,7 +81,7 @@ func (w *work) createRecord(
 			return w.recordCreated(ctx, r)
 		}
 	}
-	dropped, err := w.Store.DropRecord(ctx, r)
+	dropped, err := w.Store.DropRecord(ctx, r, tried)
 	if err != nil || dropped {
 		return err // nothing needs it
 	}
@@ -144,15 +163,17 @@ func (w *work) concludeRecord(
 	})
 }
 
-// finishApply completes the job. It returns false if records were requested meanwhile.
+// finishApply completes the job. It returns false if records were requested, or delegations ended,
+// meanwhile.
 func (w *work) finishApply(ctx context.Context) (done bool, err error) {
 	j := w.claim.Job
 	err = w.Store.InTx(ctx, func(t *postgres.Tx) error {
-		if _, err := t.HoldConnectionJob(ctx, w.claim); err != nil {
+		c, err := t.HoldConnectionJob(ctx, w.claim)
+		if err != nil {
 			return err
 		}
-		_, err := t.PendingRecord(ctx, j.OrgID, j.ConnectionID)
-		if done = controlplane.IsKind(err, controlplane.KindNotFound); !done {
+		r, err := nextRecord(ctx, t.PendingRecord, t.RemovableRecord, c)
+		if done = err == nil && r == nil; !done {
 			return err
 		}
 		found, err := t.RecordResults(ctx, j)

@@ -24,6 +24,9 @@ type DNSHosts interface {
 		ctx context.Context, a controlplane.HostAccess, r controlplane.HostRecord,
 		replace []controlplane.RecordSet,
 	) (string, error)
+	// Remove removes the record if it is as it was created. Otherwise it removes nothing, and
+	// returns HostChanged with the records that the name has.
+	Remove(ctx context.Context, a controlplane.HostAccess, r controlplane.HostRecord) error
 }
 
 // newHostGate bounds the calls to customers' DNS hosts that a process makes at a time for requests.

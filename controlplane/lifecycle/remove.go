@@ -1,6 +1,11 @@
 package lifecycle
 
-import "context"
+import (
+	"context"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+)
 
 // removeBatch is how many domains or deliveries of a deleted organization or webhook one statement
 // removes, with the rows that belong to them.
@@ -28,14 +33,47 @@ func (s *Service) RemoveDeleted(ctx context.Context) (int, error) {
 			return err
 		}
 		for _, org := range orgs {
-			for more := true; more; {
-				if more, err = s.Store.RemoveOrganization(ctx, org, removeBatch); err != nil {
-					return err
-				}
+			removed, err := s.removeOrganization(ctx, org)
+			if err != nil {
+				return err
 			}
-			total++
+			if removed {
+				total++
+			}
 		}
 		return nil
 	})
 	return total, err
+}
+
+// removeOrganization removes the rows of a deleted organization. While records are to be removed at
+// DNS hosts, for RemovalForOrganization at most, it removes only the domains and delegations, and
+// returns false.
+func (s *Service) removeOrganization(ctx context.Context, org string) (bool, error) {
+	for more := true; more; {
+		var err error
+		if more, err = s.Store.RemoveDelegationsOf(ctx, org, removeBatch); err != nil {
+			return false, err
+		}
+	}
+	if _, err := s.removeRecords(ctx, org); err != nil {
+		return false, err
+	}
+	waits, err := s.Store.HasRemovals(ctx, org,
+		s.now().Add(-controlplane.RemovalForOrganization))
+	if err != nil || waits {
+		return false, err
+	}
+	if err := s.Store.InTx(ctx, func(t *postgres.Tx) error {
+		return s.leaveRecords(ctx, t, controlplane.System("sweep"), org, "",
+			controlplane.LeftTimeout)
+	}); err != nil {
+		return false, err
+	}
+	for more := true; more; {
+		if more, err = s.Store.RemoveOrganization(ctx, org, removeBatch); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
 }

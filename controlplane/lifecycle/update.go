@@ -63,6 +63,9 @@ func (s *Service) UpdateDomain(
 		}
 		return withinDelegations(ctx, t, orgID, update)
 	})
+	if p.AdditionalNames != nil {
+		err = s.thenRemove(ctx, orgID, err)
+	}
 	return d, err
 }
 
@@ -162,7 +165,7 @@ func (s *Service) DeleteDomain(
 	if err := s.removeOldJobs(ctx, orgID, ref, ifVersion); err != nil {
 		return err
 	}
-	return s.Store.InTx(ctx, func(t *postgres.Tx) error {
+	err := s.Store.InTx(ctx, func(t *postgres.Tx) error {
 		// The organization first, as all that adds or removes a use of a delegation does.
 		if _, err := t.LockOrganization(ctx, orgID); err != nil {
 			return err
@@ -181,6 +184,7 @@ func (s *Service) DeleteDomain(
 		entry.Before = describe(d)
 		return t.Audit(ctx, entry)
 	})
+	return s.thenRemove(ctx, orgID, err)
 }
 
 // removeOldJobs removes the finished jobs of a domain that is to be deleted, except the newest, in

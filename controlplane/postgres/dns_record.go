@@ -23,6 +23,7 @@ var recordColumns = columns[controlplane.HostedRecord]{
 	{"replaces", func(r *controlplane.HostedRecord) any { return &r.Replaces }},
 	{"reason", func(r *controlplane.HostedRecord) any { return &r.Reason }},
 	{"detail", func(r *controlplane.HostedRecord) any { return &r.Detail }},
+	{"ended_at", func(r *controlplane.HostedRecord) any { return &r.EndedAt }},
 }
 
 func scanRecord(row pgx.CollectableRow) (controlplane.HostedRecord, error) {
@@ -32,8 +33,9 @@ func scanRecord(row pgx.CollectableRow) (controlplane.HostedRecord, error) {
 }
 
 // RequestRecords stores that a job is to create records. A request for a name replaces the previous
-// one of the same connection and zone, except that a write may have reached the host. It returns
-// the stored records: others have no delegation, or their name waits for another connection.
+// one of the same connection and zone, and the removal of its record, except that a write may have
+// reached the host. It returns the stored records: others have no delegation, or their name waits
+// for another connection.
 //
 // Both the delegations and then the records are locked in the order of their names.
 func (t *Tx) RequestRecords(
@@ -49,8 +51,9 @@ func (t *Tx) RequestRecords(
 		SELECT @org_id, name, id, @connection_id, @job_id, zone, value, 'pending', replaces, @now, @now FROM wanted
 		ON CONFLICT (org_id, name) DO UPDATE SET delegation_id = EXCLUDED.delegation_id, connection_id = EXCLUDED.connection_id,
 			job_id = EXCLUDED.job_id, zone = EXCLUDED.zone, value = EXCLUDED.value, host_id = '', state = 'pending',
-			attempted = r.attempted AND r.state = 'pending', replaces = EXCLUDED.replaces, reason = '', detail = '', updated_at = @now
-		WHERE r.state IN ('created', 'present', 'failed') OR r.state = 'pending' AND r.connection_id = EXCLUDED.connection_id
+			attempted = r.attempted AND r.state IN ('pending', 'removing') OR r.state = 'created' AND r.remove_at IS NOT NULL,
+			replaces = EXCLUDED.replaces, reason = '', detail = '', remove_at = NULL, ended_at = NULL, updated_at = @now
+		WHERE r.state <> 'pending' OR r.connection_id = EXCLUDED.connection_id
 			AND r.zone = EXCLUDED.zone AND r.value = EXCLUDED.value
 		RETURNING `+recordColumns.list("r."),
 		named{"org_id": j.OrgID, "connection_id": j.ConnectionID, "job_id": j.ID,
@@ -116,12 +119,14 @@ func replaced(r *controlplane.HostedRecord) []controlplane.RecordSet {
 	return r.Replaces
 }
 
-// DropRecord removes a pending record whose delegation has ended and that no write has reached. It
-// returns whether it did.
-func (s *Store) DropRecord(ctx context.Context, r *controlplane.HostedRecord) (bool, error) {
-	tag, err := s.db.Exec(ctx, `DELETE FROM dns_records WHERE `+sameRequest+` AND NOT attempted
+// DropRecord removes a pending record whose delegation has ended, and that no write has reached or
+// that is absent at the host. It returns whether it did.
+func (s *Store) DropRecord(
+	ctx context.Context, r *controlplane.HostedRecord, absent bool,
+) (bool, error) {
+	tag, err := s.db.Exec(ctx, `DELETE FROM dns_records WHERE `+sameRequest+` AND (NOT attempted OR @absent)
 		AND NOT EXISTS (SELECT FROM delegations g WHERE g.id = dns_records.delegation_id)`,
-		requestArgs(r))
+		merge(requestArgs(r), named{"absent": absent}))
 	return tag.RowsAffected() > 0, translate(err, "DNS record", r.Name)
 }
 

@@ -9,7 +9,8 @@ import (
 
 // EndOrganization marks an organization as deleted, so that it is no longer found, and removes all
 // access to it: memberships with their sessions, tokens, and invitations. Its webhooks get no more
-// events, and its challenges are no longer served. Everything else is left to RemoveOrganization.
+// events, its challenges are no longer served, and no further DNS records are created. Everything
+// else is left to RemoveOrganization.
 func (t *Tx) EndOrganization(ctx context.Context, orgID string, now time.Time) error {
 	b := &pgx.Batch{}
 	b.Queue(`UPDATE organizations SET deleted_at = $2 WHERE id = $1`, orgID, now)
@@ -18,6 +19,7 @@ func (t *Tx) EndOrganization(ctx context.Context, orgID string, now time.Time) e
 		"api_tokens", "challenges"} {
 		b.Queue(`DELETE FROM `+table+` WHERE org_id = $1`, orgID)
 	}
+	b.Queue(`DELETE FROM dns_records WHERE org_id = $1 AND state = 'pending' AND NOT attempted`, orgID)
 	return translate(t.db.SendBatch(ctx, b).Close(), "organization", orgID)
 }
 
@@ -60,7 +62,25 @@ var batched = []string{"webhook_deliveries", "domains", "dns_records", "delegati
 // that belong to them, in one statement. It returns whether rows are left. The last call removes
 // the organization. Its audit log is kept.
 func (s *Store) RemoveOrganization(ctx context.Context, orgID string, limit int) (bool, error) {
-	for _, table := range batched {
+	if more, err := s.removeFrom(ctx, batched, orgID, limit); more || err != nil {
+		return true, err
+	}
+	_, err := s.db.Exec(ctx, `DELETE FROM organizations WHERE id = $1 AND deleted_at IS NOT NULL`,
+		orgID)
+	return false, translate(err, "organization", orgID)
+}
+
+// RemoveDelegationsOf removes up to limit domains or delegations of a deleted organization, so that
+// the removal of their DNS records is due. It returns whether any are left.
+func (s *Store) RemoveDelegationsOf(ctx context.Context, orgID string, limit int) (bool, error) {
+	return s.removeFrom(ctx, []string{"domains", "delegations"}, orgID, limit)
+}
+
+// removeFrom removes up to limit rows of the first table that has rows of a deleted organization.
+func (s *Store) removeFrom(
+	ctx context.Context, tables []string, orgID string, limit int,
+) (bool, error) {
+	for _, table := range tables {
 		// In the order of the rows' places, like every statement that locks several of them. A row
 		// that is locked for a moment is removed by a later call.
 		tag, err := s.db.Exec(ctx, `
@@ -72,7 +92,5 @@ func (s *Store) RemoveOrganization(ctx context.Context, orgID string, limit int)
 			return true, translate(err, "organization", orgID)
 		}
 	}
-	_, err := s.db.Exec(ctx, `DELETE FROM organizations WHERE id = $1 AND deleted_at IS NOT NULL`,
-		orgID)
-	return false, translate(err, "organization", orgID)
+	return false, nil
 }

@@ -27,7 +27,8 @@ func (q *Queue) sweep(ctx context.Context) {
 		}
 		for _, task := range []func(context.Context) (int, error){q.Lifecycle.Expire,
 			q.recordSwept, q.reissue, q.Lifecycle.Warn, q.countExpiring, q.countUnserved,
-			q.Lifecycle.Rehearse, q.Lifecycle.Recount, q.tidy} {
+			q.Lifecycle.Rehearse, q.Lifecycle.Recount, q.Lifecycle.RemoveRecords,
+			q.tidy} {
 			_, terr := task(ctx)
 			err = errors.Join(err, terr)
 		}
