@@ -38,7 +38,7 @@ func startStack(t *testing.T, c DevConfig) *stack {
 	} else if c.Database == "own" {
 		c.Database = ""
 	}
-	c.LogLevel, c.Logs = "info", &testLog{t: t}
+	c.LogLevel, c.Logs = "info", &testLog{t: t, also: c.Logs}
 	configure := c.Configure
 	c.Configure = func(cfg *Config) {
 		cfg.Work.Lease, cfg.Work.RetryBase = 2*time.Second, 100*time.Millisecond
@@ -259,6 +259,7 @@ func toJSON(v any) string {
 type testLog struct {
 	t      *testing.T
 	prefix string
+	also   io.Writer // gets the output, too; can be nil
 	mu     sync.Mutex
 }
 
@@ -267,6 +268,9 @@ func (l *testLog) Write(p []byte) (int, error) {
 	defer l.mu.Unlock()
 	if l.t.Context().Err() == nil {
 		l.t.Logf("%s%s", l.prefix, bytes.TrimRight(p, "\n"))
+	}
+	if l.also != nil {
+		_, _ = l.also.Write(p)
 	}
 	return len(p), nil
 }
