@@ -1,8 +1,11 @@
 package seal
 
 import (
+	"fmt"
+
 	"github.com/tink-crypto/tink-go/v2/aead"
 	"github.com/tink-crypto/tink-go/v2/keyset"
+	tinkpb "github.com/tink-crypto/tink-go/v2/proto/tink_go_proto"
 )
 
 // New returns a keyset with one new key, as unencrypted JSON. Anyone who has it can open all sealed
@@ -58,6 +61,71 @@ func Rotate(keysetJSON []byte) ([]byte, error) {
 		return nil, ErrKeyset
 	}
 	return write(handle)
+}
+
+// Remove returns keysetJSON without the keys that were primary before the current primary key, and
+// the IDs of the removed keys. A prepared key stays. The result can't open data that a removed key
+// has sealed.
+func Remove(keysetJSON []byte) (remaining []byte, removed []KeyID, err error) {
+	handle, err := read(keysetJSON)
+	if err != nil {
+		return nil, nil, err
+	}
+	keys, err := keysOf(handle)
+	if err != nil {
+		return nil, nil, err
+	}
+	manager := keyset.NewManagerFromHandle(handle)
+	for _, id := range keys.Old {
+		if err := manager.Delete(uint32(id)); err != nil {
+			return nil, nil, ErrKeyset
+		}
+	}
+	if handle, err = manager.Handle(); err != nil {
+		return nil, nil, ErrKeyset
+	}
+	remaining, err = write(handle)
+	return remaining, keys.Old, err
+}
+
+// KeyID identifies a key of a keyset. It is not a secret.
+type KeyID uint32
+
+// String returns the ID as 8 hexadecimal digits.
+func (id KeyID) String() string { return fmt.Sprintf("%08x", uint32(id)) }
+
+// Keys are the IDs of the keys of a keyset.
+type Keys struct {
+	Primary KeyID   // seals
+	Newest  KeyID   // the prepared key, or else the primary key
+	Old     []KeyID // only open: were primary before the current primary key
+}
+
+// KeysOf returns the IDs of the keys of a keyset.
+func KeysOf(keysetJSON []byte) (Keys, error) {
+	handle, err := read(keysetJSON)
+	if err != nil {
+		return Keys{}, err
+	}
+	return keysOf(handle)
+}
+
+func keysOf(handle *keyset.Handle) (Keys, error) {
+	info := handle.KeysetInfo()
+	keys := Keys{Primary: KeyID(info.GetPrimaryKeyId())}
+	for _, key := range info.GetKeyInfo() { // in the order of their addition
+		if key.GetOutputPrefixType() != tinkpb.OutputPrefixType_TINK {
+			return Keys{}, ErrKeyset // its data does not say which key has sealed it
+		}
+		keys.Newest = KeyID(key.GetKeyId())
+		if keys.Newest != keys.Primary {
+			keys.Old = append(keys.Old, keys.Newest)
+		}
+	}
+	if keys.Newest != keys.Primary { // prepared
+		keys.Old = keys.Old[:len(keys.Old)-1]
+	}
+	return keys, nil
 }
 
 // prepared returns the ID of the key that Prepare added, or 0. Keys are in the order of their

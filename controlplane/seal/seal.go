@@ -6,6 +6,7 @@ package seal
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 
 	"github.com/tink-crypto/tink-go/v2/aead"
@@ -49,6 +50,22 @@ func (s *Sealer) Seal(plain []byte, associated string) ([]byte, error) {
 		return nil, ErrSeal
 	}
 	return sealed, nil
+}
+
+// prefixLength is the length of the start of sealed data that identifies its key: the version 1 and
+// the key's ID as a big-endian number (Tink's wire format).
+const prefixLength = 5
+
+// Prefix returns the first bytes of all data that the key with the ID has sealed.
+func (id KeyID) Prefix() []byte { return binary.BigEndian.AppendUint32([]byte{1}, uint32(id)) }
+
+// KeyOf returns the ID of the key that has sealed data with the given first bytes, without opening
+// the data. It returns false for data that was not sealed.
+func KeyOf(sealed []byte) (KeyID, bool) {
+	if len(sealed) < prefixLength || sealed[0] != 1 {
+		return 0, false
+	}
+	return KeyID(binary.BigEndian.Uint32(sealed[1:])), true
 }
 
 // Open decrypts the result of Seal. It returns ErrOpen if sealed was changed, was sealed for

@@ -136,6 +136,65 @@ func TestPrepare(t *testing.T) {
 	}
 }
 
+// Remove leaves the primary and a prepared key. The result opens nothing that the removed keys have
+// sealed.
+func TestRemove(t *testing.T) {
+	t.Parallel()
+	first := newKeyset(t)
+	old, err := open(t, first).Seal([]byte("old"), "acc_1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	oldID, ok := seal.KeyOf(old)
+	if !ok || !bytes.HasPrefix(old, oldID.Prefix()) {
+		t.Fatalf("KeyOf(%x) = %s, %v, want the ID in its prefix", old[:5], oldID, ok)
+	}
+	second, err := seal.Rotate(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	third, err := seal.Rotate(second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	prepared, err := seal.Prepare(third)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := seal.KeysOf(prepared)
+	if err != nil || len(keys.Old) != 2 || keys.Old[0] != oldID || keys.Primary == keys.Newest {
+		t.Fatalf("KeysOf = %v, %v, want two old keys, first %s, and a prepared one", keys, err, oldID)
+	}
+	for keyset, left := range map[string]int{string(third): 1, string(prepared): 2} {
+		rest, removed, err := seal.Remove([]byte(keyset))
+		if err != nil || len(removed) != 2 || removed[0] != oldID || keysOf(t, rest) != left {
+			t.Fatalf("Remove = %d keys, removed %v, %v, want %d, and 2 removed", keysOf(t, rest),
+				removed, err, left)
+		}
+		if _, err := open(t, rest).Open(old, "acc_1"); !errors.Is(err, seal.ErrOpen) {
+			t.Errorf("Open of data of a removed key: error = %v, want ErrOpen", err)
+		}
+		now, err := open(t, rest).Seal([]byte("new"), "acc_1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if id, ok := seal.KeyOf(now); !ok || id != keys.Primary {
+			t.Errorf("KeyOf after Remove = %s, %v, want the primary key %s", id, ok, keys.Primary)
+		}
+		if _, err := open(t, []byte(keyset)).Open(now, "acc_1"); err != nil {
+			t.Errorf("the keyset before Remove does not open what the rest sealed: %v", err)
+		}
+		if _, removed, err := seal.Remove(rest); err != nil || len(removed) != 0 {
+			t.Errorf("second Remove = %v, %v, want no removed key", removed, err)
+		}
+	}
+	for _, not := range [][]byte{nil, {1, 2, 3}, []byte("text, not sealed")} {
+		if id, ok := seal.KeyOf(not); ok {
+			t.Errorf("KeyOf(%q) = %s, want none", not, id)
+		}
+	}
+}
+
 // keysOf returns the number of keys in a keyset.
 func keysOf(t *testing.T, keysetJSON []byte) int {
 	t.Helper()
