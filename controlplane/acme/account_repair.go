@@ -1,7 +1,6 @@
 package acme
 
 import (
-	"bytes"
 	"context"
 	"crypto"
 	"errors"
@@ -54,7 +53,7 @@ func (a *registrar) repair(ctx context.Context, used *account, refused *Error) (
 	if err != nil {
 		return false, a.storeError(ctx, err)
 	}
-	if stored == nil || stored.URL != used.url || !bytes.Equal(stored.SealedKey, used.sealed) {
+	if stored == nil || stored.URL != used.url || !a.isSameKey(stored.SealedKey, used.sealed) {
 		a.account = nil
 		return true, nil
 	}
@@ -119,8 +118,8 @@ func (a *registrar) replaceKey(
 	if _, err := a.plan(ctx, keys, stored); err != nil {
 		return nil, stored, err
 	}
-	if err := keys.TakeAccountKey(ctx, a.ref, stored.SealedKey, ""); err != nil {
-		return nil, stored, a.storeError(ctx, err)
+	if err := a.take(ctx, keys, stored, ""); err != nil {
+		return nil, stored, err
 	}
 	a.account = nil
 	if stored, err = a.storedAccount(ctx); err != nil {

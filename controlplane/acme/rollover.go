@@ -24,8 +24,10 @@ type AccountKeys interface {
 	// is planned. It returns the planned key, or nil if the current key is no longer sealed.
 	PlanAccountKey(ctx context.Context, directoryURL string, sealed, next []byte) ([]byte, error)
 	// TakeAccountKey makes the planned key the account's key and sets the account's URL. It does
-	// nothing if the current key is no longer sealed or no key is planned.
-	TakeAccountKey(ctx context.Context, directoryURL string, sealed []byte, url string) error
+	// nothing and returns false if the current key is no longer sealed or no key is planned.
+	TakeAccountKey(
+		ctx context.Context, directoryURL string, sealed []byte, url string,
+	) (bool, error)
 }
 
 // RollOver gives an account at the CA with the given name a new key (RFC 8555 §7.3.5). It registers
@@ -70,7 +72,7 @@ func (e *Engine) RollOver(ctx context.Context, ca, account string) error {
 	if err != nil {
 		return err
 	}
-	if !bytes.Equal(stored.SealedKey, acct.sealed) || stored.URL != acct.url {
+	if !a.isSameKey(stored.SealedKey, acct.sealed) || stored.URL != acct.url {
 		a.account = nil // another worker has changed the key or removed the account
 		return nil
 	}
@@ -87,14 +89,14 @@ func (e *Engine) RollOver(ctx context.Context, ca, account string) error {
 	}
 	if err := a.changeKey(ctx, acct, next); err != nil {
 		if now, bad := a.storedAccount(ctx); bad == nil &&
-			!bytes.Equal(now.SealedKey, stored.SealedKey) {
+			!a.isSameKey(now.SealedKey, stored.SealedKey) {
 			a.account = nil
 			return nil // another worker was faster
 		}
 		return err
 	}
-	if err := keys.TakeAccountKey(ctx, a.ref, stored.SealedKey, acct.url); err != nil {
-		return a.storeError(ctx, err)
+	if err := a.take(ctx, keys, stored, acct.url); err != nil {
+		return err
 	}
 	a.account = nil // reload it: another worker may have stored the key
 	a.cfg.Logger.InfoContext(ctx, "acme: account key rolled over", "ca", a.Name,
@@ -131,14 +133,67 @@ func (a *registrar) plan(
 	if err != nil {
 		return nil, err
 	}
-	planned, err := keys.PlanAccountKey(ctx, a.ref, stored.SealedKey, sealed)
+	for {
+		planned, err := keys.PlanAccountKey(ctx, a.ref, stored.SealedKey, sealed)
+		if err != nil {
+			return nil, a.storeError(ctx, err)
+		}
+		if planned != nil {
+			return a.openPlanned(planned)
+		}
+		if stored, err = a.resealed(ctx, stored); err != nil || stored == nil {
+			return nil, err
+		}
+	}
+}
+
+// take makes the planned key the account's key and sets the account's URL. It does nothing if the
+// account's key has changed or no key is planned.
+func (a *registrar) take(
+	ctx context.Context, keys AccountKeys, stored *controlplane.Account, url string,
+) error {
+	for {
+		done, err := keys.TakeAccountKey(ctx, a.ref, stored.SealedKey, url)
+		if err != nil {
+			return a.storeError(ctx, err)
+		}
+		if done {
+			return nil
+		}
+		if stored, err = a.resealed(ctx, stored); err != nil || stored == nil {
+			return err
+		}
+	}
+}
+
+// resealed returns the account as it is stored now, if its key is the same and was resealed after
+// before was read, and nil otherwise.
+func (a *registrar) resealed(
+	ctx context.Context, before *controlplane.Account,
+) (*controlplane.Account, error) {
+	now, err := a.storedAccount(ctx)
+	if err != nil || bytes.Equal(now.SealedKey, before.SealedKey) ||
+		!a.isSameKey(now.SealedKey, before.SealedKey) {
+		return nil, err
+	}
+	return now, nil
+}
+
+// isSameKey reports whether two sealed account keys are the same key: one can have been resealed.
+func (a *registrar) isSameKey(sealed, other []byte) bool {
+	if bytes.Equal(sealed, other) {
+		return true
+	}
+	one, err := openKey(a.cfg.Sealer, sealed, a.ref)
 	if err != nil {
-		return nil, a.storeError(ctx, err)
+		return false
 	}
-	if planned == nil {
-		return nil, nil
+	two, err := openKey(a.cfg.Sealer, other, a.ref)
+	if err != nil {
+		return false
 	}
-	return a.openPlanned(planned)
+	public, ok := one.Public().(interface{ Equal(crypto.PublicKey) bool })
+	return ok && public.Equal(two.Public())
 }
 
 func (a *registrar) openPlanned(sealed []byte) (crypto.Signer, error) {
@@ -169,8 +224,8 @@ func (a *registrar) settle(
 	if err != nil || owner != stored.URL {
 		return false, err
 	}
-	if err := keys.TakeAccountKey(ctx, a.ref, stored.SealedKey, stored.URL); err != nil {
-		return false, a.storeError(ctx, err)
+	if err := a.take(ctx, keys, stored, stored.URL); err != nil {
+		return false, err
 	}
 	a.account = nil
 	a.cfg.Logger.InfoContext(ctx, "acme: interrupted account key rollover finished", "ca", a.Name,

@@ -20,6 +20,7 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/acme"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/devstack"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/seal"
 )
 
 const pathKeyChange = "/rollover-account-key"
@@ -29,6 +30,21 @@ type changeable struct {
 	*accounts
 	planned map[string][]byte
 	failing bool // TakeAccountKey fails
+	sealer  *seal.Sealer
+}
+
+// reseal seals the account's key again, as dcvaas admin rotate-keyset --reseal does.
+func (a *changeable) reseal(directoryURL string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	row := a.rows[directoryURL]
+	plain, err := a.sealer.Open(row.SealedKey, directoryURL)
+	if err != nil {
+		return err
+	}
+	row.SealedKey, err = a.sealer.Seal(plain, directoryURL)
+	a.rows[directoryURL] = row
+	return err
 }
 
 func (a *changeable) PlannedAccountKey(ctx context.Context, directoryURL string) ([]byte, error) {
@@ -53,20 +69,20 @@ func (a *changeable) PlanAccountKey(
 
 func (a *changeable) TakeAccountKey(
 	ctx context.Context, directoryURL string, sealed []byte, url string,
-) error {
+) (bool, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.failing {
-		return errKilled
+		return false, errKilled
 	}
 	row := a.rows[directoryURL]
 	if !bytes.Equal(row.SealedKey, sealed) || a.planned[directoryURL] == nil {
-		return ctx.Err()
+		return false, ctx.Err()
 	}
 	row.SealedKey, row.URL = a.planned[directoryURL], url
 	a.rows[directoryURL] = row
 	delete(a.planned, directoryURL)
-	return ctx.Err()
+	return true, ctx.Err()
 }
 
 func (a *changeable) fail(on bool) {
@@ -159,6 +175,68 @@ func (g *keyGate) pass(w http.ResponseWriter, r *http.Request) {
 	g.key.RLock()
 	defer g.key.RUnlock()
 	g.next.ServeHTTP(w, r)
+}
+
+// resealedAccounts is a changeable whose account is resealed between each read and the following
+// change, once for each change.
+type resealedAccounts struct {
+	*changeable
+	plans, takes int
+}
+
+func (a *resealedAccounts) PlanAccountKey(
+	ctx context.Context, directoryURL string, sealed, next []byte,
+) ([]byte, error) {
+	if a.plans++; a.plans%2 == 1 {
+		if err := a.reseal(directoryURL); err != nil {
+			return nil, err
+		}
+	}
+	return a.changeable.PlanAccountKey(ctx, directoryURL, sealed, next)
+}
+
+func (a *resealedAccounts) TakeAccountKey(
+	ctx context.Context, directoryURL string, sealed []byte, url string,
+) (bool, error) {
+	if a.takes++; a.takes%2 == 1 {
+		if err := a.reseal(directoryURL); err != nil {
+			return false, err
+		}
+	}
+	return a.changeable.TakeAccountKey(ctx, directoryURL, sealed, url)
+}
+
+// TestRollOverWhileResealed seals the account's key again during the rollover, which still changes
+// the key: a resealed key is the same key.
+func TestRollOverWhileResealed(t *testing.T) {
+	t.Parallel()
+	w, _, store, _ := rollWorld(t)
+	accounts := &resealedAccounts{changeable: store}
+	store.sealer = w.sealer
+	e := w.engine(t, func(cfg *acme.Config) {
+		newVirtual().use(cfg)
+		cfg.Accounts = accounts
+	})
+	w.issue(t, e, "a.example.com")
+	before := store.only(t)
+	if err := e.RollOver(t.Context(), "pebble", ""); err != nil {
+		t.Fatal(err)
+	}
+	after := store.rolled(t, before)
+	if accounts.plans != 2 || accounts.takes != 2 {
+		t.Errorf("changes of the account = %d plans and %d takes, want 2 of each", accounts.plans,
+			accounts.takes)
+	}
+	old, err := w.sealer.Open(before.SealedKey, before.DirectoryURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if now, err := w.sealer.Open(after.SealedKey, after.DirectoryURL); err != nil ||
+		bytes.Equal(now, old) {
+		t.Errorf("key after RollOver is the previous one = %v, %v, want another", bytes.Equal(now,
+			old), err)
+	}
+	w.issue(t, e, "b.example.com")
 }
 
 // rolled checks that the account is the same one with another key, and that no key is planned.

@@ -82,12 +82,12 @@ func (q queries) PlanAccountKey(
 }
 
 // TakeAccountKey makes the planned key the account's current key, if its current key is still
-// sealed.
+// sealed. It reports whether it did.
 func (q queries) TakeAccountKey(
 	ctx context.Context, directoryURL string, sealed []byte, url string,
-) error {
-	_, err := q.db.Exec(ctx, `
+) (bool, error) {
+	tag, err := q.db.Exec(ctx, `
 		UPDATE acme_accounts SET sealed_key = next_sealed_key, next_sealed_key = NULL, url = $3, updated_at = now()
 		WHERE directory_url = $1 AND sealed_key = $2 AND next_sealed_key IS NOT NULL`, directoryURL, sealed, url)
-	return translate(err, "", "")
+	return tag.RowsAffected() > 0, translate(err, "", "")
 }
