@@ -25,7 +25,7 @@ func (a *API) once(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		a.problem(w, r, err)
 		return
 	}
-	owner := "idempotency " + key.OrgID + " " + key.Key
+	owner := key.SealedForCall()
 	now := a.now().UTC()
 	var held *edge.HeldResponse
 	kept, err := a.store.Once(r.Context(), key, now.Add(-controlplane.AnswersKept), now,

@@ -73,7 +73,7 @@ func (d *Dashboard) keepInput(
 	if err != nil {
 		return err
 	}
-	body, err := d.config.Sealer.Seal(plain, sealedFor(stored))
+	body, err := d.config.Sealer.Seal(plain, stored.SealedForPage())
 	if err != nil {
 		return err
 	}
@@ -116,9 +116,6 @@ func inputKey(page, orgID, random, userID, secret string) postgres.AnswerKey {
 		Path: page, Hash: controlplane.HashSecret(secret + " " + userID)}
 }
 
-// sealedFor binds a sealed answer to its row.
-func sealedFor(k postgres.AnswerKey) string { return k.Key + " " + k.OrgID }
-
 // readInput returns the input that the query names, or nil if it names none.
 func (d *Dashboard) readInput(v *visit) (*keptInput, error) {
 	route := mux.CurrentRoute(v.Request)
@@ -137,7 +134,7 @@ func (d *Dashboard) readInput(v *visit) (*keptInput, error) {
 	if err != nil {
 		return nil, err
 	}
-	plain, err := d.config.Sealer.Open(kept.Body, sealedFor(key))
+	plain, err := d.config.Sealer.Open(kept.Body, key.SealedForPage())
 	if err != nil {
 		return nil, err
 	}

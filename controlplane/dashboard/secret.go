@@ -23,7 +23,7 @@ const readingPath = "/{reading}"
 func (d *Dashboard) giveSecret(w http.ResponseWriter, v *visit, path, secret string) error {
 	path += "/" + rand.Text()
 	key := secretKey(v, path)
-	body, err := d.config.Sealer.Seal([]byte(secret), sealedFor(key))
+	body, err := d.config.Sealer.Seal([]byte(secret), key.SealedForPage())
 	if err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func (d *Dashboard) takeSecret(v *visit) (secret string, err error) {
 		if err != nil {
 			return err
 		}
-		plain, err := d.config.Sealer.Open(kept.Body, sealedFor(key))
+		plain, err := d.config.Sealer.Open(kept.Body, key.SealedForPage())
 		secret = string(plain)
 		return err
 	})

@@ -77,7 +77,7 @@ func (q queries) ReplacedCertificate(
 func (t *Tx) AddCertificate(
 	ctx context.Context, c *controlplane.Certificate, replaces string,
 ) error {
-	_, err := t.db.Exec(ctx, insertCertificate, certificateArgs(c, chainParts{text: c.ChainPEM}))
+	_, err := t.db.Exec(ctx, `WITH `+lockedOrder+insertCertificate, certificateArgs(c, chainParts{text: c.ChainPEM}))
 	if err == nil && replaces != "" {
 		return t.ReplaceCertificate(ctx, c.OrgID, replaces, c.ID)
 	}
@@ -93,11 +93,18 @@ func (t *Tx) ReplaceCertificate(ctx context.Context, orgID, id, by string) error
 	return translate(err, "certificate", id)
 }
 
-// insertCertificate stores one certificate, with certificateArgs. A FROM clause may follow it.
+// lockedOrder locks the order of a certificate, with certificateArgs. The certificate gets the
+// order's sealed key as it is stored, because it can have been resealed since the order was read.
+const lockedOrder = `sealing AS MATERIALIZED (
+		SELECT o.sealed_key FROM acme_orders o WHERE o.org_id = @cert_org_id AND o.id = @cert_order_id FOR NO KEY UPDATE
+	)`
+
+// insertCertificate stores one certificate, with certificateArgs, after lockedOrder. A FROM clause
+// may follow it.
 const insertCertificate = `INSERT INTO certificates (id, org_id, domain_id, order_id, names, serial, issuer, ca, profile, key_type,
 		not_before, not_after, fingerprint_sha256, chain_pem, leaf, issuers, sealed_key, ari_id, created_at, options_revision, account)
 	SELECT @cert_id, @cert_org_id, @cert_domain_id, @cert_order_id, @names, @serial, @issuer, @cert_ca, @cert_profile, @cert_key_type,
-		@not_before, @not_after, @fingerprint, @chain_pem, @leaf, @issuers, @sealed_key, @ari_id, @cert_created_at, @cert_revision, @cert_account`
+		@not_before, @not_after, @fingerprint, @chain_pem, @leaf, @issuers, coalesce((SELECT sealed_key FROM sealing), @sealed_key), @ari_id, @cert_created_at, @cert_revision, @cert_account`
 
 func certificateArgs(c *controlplane.Certificate, chain chainParts) named {
 	return named{"cert_id": c.ID, "cert_org_id": c.OrgID, "cert_domain_id": c.DomainID,

@@ -25,13 +25,14 @@ var concludeIssuance = `
 	, dom AS (
 		UPDATE domains d SET claimed_by = '', claimed_until = NULL, ` + setDomain + `, ` + setWatch + ` FROM job WHERE d.id = @domain_id
 	)
+	, ` + lockedOrder + `
 	, cert AS (` + insertCertificate + ` FROM job)
 	, old AS (
 		UPDATE certificates SET replaced_by = @cert_id, key_until = ` + keyUntil("@now::timestamptz", "certificates.not_after") + ` FROM job WHERE org_id = @org_id AND certificates.id = @replaces
 	)
 	, ord AS (
 		UPDATE acme_orders SET step = 'stored', certificate_url = @certificate_url, error_code = '', error_detail = '', updated_at = @now, ` + withoutSecrets + `
-		FROM job WHERE org_id = @org_id AND acme_orders.id = @order_id
+		FROM job LEFT JOIN sealing ON true WHERE org_id = @org_id AND acme_orders.id = @order_id -- after it is locked
 	)
 	, ` + releaseValues(releasedOrder, "EXISTS (SELECT FROM job)") + `
 	, entry AS (` + insertEntry + ` FROM job)

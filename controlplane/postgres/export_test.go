@@ -185,3 +185,14 @@ func (t *Tx) Settings(ctx context.Context) (s Settings, err error) {
 		Scan(&s.Jit, &s.Workers, &s.Prepared)
 	return s, err
 }
+
+// SealedColumns returns the columns with sealed data, as table.column.
+func SealedColumns() []string {
+	var out []string
+	for _, t := range sealedTables() {
+		for _, column := range t.columns {
+			out = append(out, t.name+"."+column)
+		}
+	}
+	return out
+}

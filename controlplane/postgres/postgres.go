@@ -35,6 +35,9 @@ type Config struct {
 	DSN      string // postgres://…
 	MaxConns int32  // for statements that callers wait for; default 12. See ConnsWithin.
 	Logger   *slog.Logger
+	// Label describes the process to others, see Labels: at most 30 letters, digits, and hyphens.
+	// It is visible to everyone who can connect to the server.
+	Label string
 }
 
 // Store is a pool of connections with every query on it. It is safe for concurrent use.
@@ -77,7 +80,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	pc.MaxConnIdleTime = 5 * time.Minute
 	lazyConns := max(pc.MaxConns/2, 2)
 	total := int(pc.MaxConns+lazyConns) + listening
-	pc.ConnConfig.RuntimeParams["application_name"] = applicationName(total)
+	pc.ConnConfig.RuntimeParams["application_name"] = applicationName(total, c.Label)
 	pc.ConnConfig.RuntimeParams["timezone"] = "UTC"
 	// Every statement is short. Compiling one, or starting processes for it, takes longer than it.
 	pc.ConnConfig.RuntimeParams["jit"] = "off"

@@ -18,7 +18,7 @@ import (
 // Settings that must be the same in every process have a canary in Postgres. The first process
 // whose settings match the stored data writes the canaries.
 const (
-	canaryZone, canarySecretKey, canaryKeyset = "zone", "secret-key", "keyset"
+	canaryZone, canarySecretKey, canaryKeyset = "zone", "secret-key", postgres.KeysetCanary
 
 	sealedCanary = "dcvaas"
 	// canaryTime is how long a start waits for the canaries. Later, they are checked when Postgres
