@@ -196,3 +196,12 @@ func SealedColumns() []string {
 	}
 	return out
 }
+
+// TablesWithRights returns the tables whose rights are listed.
+func TablesWithRights() []string {
+	var out []string
+	for _, r := range tableRights() {
+		out = append(out, r.table)
+	}
+	return out
+}

@@ -2,6 +2,7 @@ package program
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
@@ -38,6 +39,7 @@ func runApp(r *run, c Config, parts Parts) error {
 
 type migrateCommand struct {
 	Database string `name:"database-url" env:"DCVAAS_DATABASE_URL" placeholder:"URL" help:"Postgres, as postgres://user:password@host/database. A secret."`
+	Roles    string `placeholder:"PREFIX" help:"Also create the database roles PREFIX_serve, PREFIX_work, and PREFIX_dns, each with only the rights that its part needs. Later runs update the rights, with or without this flag. Requires CREATEROLE, unless the roles exist."`
 }
 
 // Run upgrades the database schema to this version. It is safe to run concurrently, and while the
@@ -52,8 +54,20 @@ func (c *migrateCommand) Run(r *run) error {
 	}
 	defer store.Close()
 	n, err := store.Migrate(r.ctx)
-	if err == nil {
-		_, err = fmt.Fprintf(r.stdout, "The schema is up to date (%d migrations applied).\n", n)
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(r.stdout, "The schema is up to date (%d migrations applied).\n",
+		n); err != nil {
+		return err
+	}
+	roles, err := store.GrantRoles(r.ctx, c.Roles)
+	if err != nil {
+		return forPeople(err)
+	}
+	if len(roles) > 0 {
+		_, err = fmt.Fprintf(r.stdout, "The roles %s have the rights of their parts.\n",
+			strings.Join(roles, ", "))
 	}
 	return err
 }

@@ -1,14 +1,17 @@
 package program
 
 import (
+	"bytes"
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -25,6 +28,32 @@ type upgrade struct {
 	*stack
 	ca      *unruly
 	targets map[string]string // of domains, by ID
+	logs    lockedBuffer      // of all processes
+}
+
+// lockedBuffer is a buffer that several processes write to.
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+// linesWith returns the lines that contain text.
+func (b *lockedBuffer) linesWith(text string) []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var lines []string
+	for line := range strings.Lines(b.text.String()) {
+		if strings.Contains(line, text) {
+			lines = append(lines, line)
+		}
+	}
+	return lines
 }
 
 // startUpgrade starts everything but the program. The database is empty.
@@ -83,7 +112,8 @@ func (u *upgrade) start(version, path string, args ...string) (stop func()) {
 	u.t.Helper()
 	cmd := u.command(path, args...)
 	log := &testLog{t: u.t, prefix: version + " " + args[0] + ": "}
-	cmd.Stdout, cmd.Stderr = log, log
+	out := io.MultiWriter(log, &u.logs)
+	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
 		u.t.Fatal(err)
 	}
@@ -105,13 +135,15 @@ func (u *upgrade) start(version, path string, args ...string) (stop func()) {
 }
 
 // serve runs dcvaas serve, and returns a client of it when it responds.
-func (u *upgrade) serve(version, path string) (api *client.Client, stop func()) {
+func (u *upgrade) serve(
+	version, path string, flags ...string,
+) (api *client.Client, stop func()) {
 	u.t.Helper()
 	port, err := devstack.PortOr(0)
 	if err != nil {
 		u.t.Fatal(err)
 	}
-	stop = u.start(version, path, "serve", "--listen="+loopback(port))
+	stop = u.start(version, path, append([]string{"serve", "--listen=" + loopback(port)}, flags...)...)
 	if api, err = client.New(client.Options{Endpoint: "http://" + loopback(port),
 		Token: u.Token}); err != nil {
 		u.t.Fatal(err)
