@@ -21,7 +21,7 @@ type adminCommand struct {
 	ListOrgs     listOrgsCommand     `cmd:"" help:"List the organizations."`
 	Invite       inviteCommand       `cmd:"" help:"Create an invitation to an organization and print its link. The link is shown only once."`
 	NewKeyset    newKeysetCommand    `cmd:"" help:"Create a keyset for DCVAAS_KEYSET."`
-	RotateKeyset rotateKeysetCommand `cmd:"" help:"Add a new primary key to the keyset. Data sealed with the old keys can still be opened."`
+	RotateKeyset rotateKeysetCommand `cmd:"" help:"Replace the key that seals data, in four steps: --prepare, no option, --reseal, --remove."`
 	CA           caCommand           `cmd:"" name:"ca" help:"Put CAs on hold, release them, and show their states."`
 
 	RollAccountKey rollAccountKeyCommand `cmd:"" help:"Change the key of the account at a CA, or complete an interrupted rollover."`

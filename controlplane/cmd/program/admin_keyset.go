@@ -33,12 +33,15 @@ func (c *newKeysetCommand) Run(r *run) error {
 }
 
 type rotateKeysetCommand struct {
-	Keyset  string `env:"DCVAAS_KEYSET" placeholder:"JSON" help:"Current keyset. A secret."`
-	InPlace bool   `help:"Replace the file that DCVAAS_KEYSET_FILE names, and keep a copy next to it. Default: print the new keyset."`
-	Prepare bool   `help:"Only add the key, so that every process can open data before one of them seals with it. The next rotation uses this key."`
+	Keyset   string `env:"DCVAAS_KEYSET" placeholder:"JSON" help:"Current keyset. A secret."`
+	Database string `name:"database-url" env:"DCVAAS_DATABASE_URL" placeholder:"URL" help:"Postgres URL, for --reseal and --remove. A secret."`
+	InPlace  bool   `help:"Replace the file that DCVAAS_KEYSET_FILE names, and keep a copy next to it. Default: print the new keyset."`
+	Prepare  bool   `xor:"step" help:"Step 1: only add the key, so that every process can open data before one of them seals with it. The next rotation uses this key."`
+	Reseal   bool   `xor:"step" help:"Step 3: seal all data in the database with the primary key. It can be interrupted and repeated while all processes run."`
+	Remove   bool   `xor:"step" help:"Step 4: remove the old keys from the keyset, if nothing in the database needs them. Default: step 2, make the prepared key the primary key."`
 }
 
-// Run prints the keyset with a new primary key, or replaces its file.
+// Run prints the keyset of the next step, or replaces its file. With Reseal, it changes only data.
 func (c *rotateKeysetCommand) Run(r *run) error {
 	file := ""
 	if _, set := os.LookupEnv("DCVAAS_KEYSET"); !set {
@@ -51,14 +54,14 @@ func (c *rotateKeysetCommand) Run(r *run) error {
 	case c.InPlace && file == "":
 		return fmt.Errorf("--in-place: %s must name the keyset file, and DCVAAS_KEYSET must not "+
 			"be set", keysetFile)
+	case c.InPlace && c.Reseal:
+		return errors.New("--reseal changes no keyset: omit --in-place")
 	case c.Keyset == "":
 		return errNoKeyset
+	case c.Reseal:
+		return c.reseal(r)
 	}
-	next := seal.Rotate
-	if c.Prepare {
-		next = seal.Prepare
-	}
-	keyset, err := next([]byte(c.Keyset))
+	keyset, err := c.next(r)
 	if err != nil {
 		return err
 	}
@@ -71,6 +74,17 @@ func (c *rotateKeysetCommand) Run(r *run) error {
 		_, err = fmt.Fprintf(r.stdout, "Replaced %s. The previous keyset is in %s.\n", file, kept)
 	}
 	return err
+}
+
+// next returns the keyset of the next step.
+func (c *rotateKeysetCommand) next(r *run) ([]byte, error) {
+	switch {
+	case c.Prepare:
+		return seal.Prepare([]byte(c.Keyset))
+	case c.Remove:
+		return c.withoutOldKeys(r)
+	}
+	return seal.Rotate([]byte(c.Keyset))
 }
 
 // writesTo reports whether w writes to the file at path.

@@ -130,6 +130,32 @@ func TestRotateKeysetOntoItself(t *testing.T) {
 	}
 }
 
+// Steps that make no sense change nothing.
+func TestRotateKeysetRejectsSteps(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]string{
+		"$dcvaas admin rotate-keyset --in-place --reseal":      "omit --in-place",
+		"$dcvaas admin rotate-keyset --prepare --remove":       "--remove",
+		"$dcvaas admin rotate-keyset --in-place --remove":      "no old keys",
+		"$dcvaas admin rotate-keyset --reseal":                 "DCVAAS_DATABASE_URL",
+		"DCVAAS_KEYSET=x $dcvaas admin rotate-keyset --reseal": "malformed",
+	} {
+		dir := keysetDir(t)
+		file := filepath.Join(dir, "keyset")
+		old, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := shell(t, dir, "unset DCVAAS_DATABASE_URL; "+line)
+		if err == nil || !strings.Contains(out, want) {
+			t.Errorf("%s = %v: %s, want an error with %q", line, err, out, want)
+		}
+		if got, err := os.ReadFile(file); err != nil || !bytes.Equal(got, old) {
+			t.Errorf("keyset after %s = %d bytes, %v, want it unchanged", line, len(got), err)
+		}
+	}
+}
+
 // Without --in-place, the new keyset goes to a secret store through a pipe.
 func TestRotateKeysetToPipe(t *testing.T) {
 	t.Parallel()

@@ -79,7 +79,7 @@ func NewApp(ctx context.Context, c Config, parts Parts, logTo io.Writer) (*App, 
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if a.store, err = postgres.Open(ctx,
 		postgres.Config{DSN: c.Database, MaxConns: postgres.ConnsWithin(c.connections(parts)),
-			Logger: log}); err != nil {
+			Logger: log, Label: keysetLabel(&c, parts)}); err != nil {
 		return nil, err
 	}
 	if err := a.build(); err != nil {

@@ -35,7 +35,7 @@ func TestHelpShowsOwnFlags(t *testing.T) {
 		"admin list-orgs":        {"database-url", "secret-key zone listen"},
 		"admin ca list":          {"database-url cas", "secret-key listen keyset"},
 		"admin new-keyset":       {"out", "database-url"},
-		"admin rotate-keyset":    {"keyset in-place prepare", "database-url"},
+		"admin rotate-keyset":    {"keyset in-place prepare reseal remove database-url", "redis-url"},
 		"admin roll-account-key": {"ca keyset cas acme-email database-url", "listen zone redis-url"},
 		"migrate":                {"database-url", "keyset"},
 	} {

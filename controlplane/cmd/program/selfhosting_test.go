@@ -40,7 +40,7 @@ func TestSelfHostingGuide(t *testing.T) {
 	}
 	w := newWorld(t)
 	var script strings.Builder
-	script.WriteString("set -euo pipefail\n")
+	script.WriteString("set -euo pipefail\n" + w.replace.Replace(restartParts))
 	run, marked, outputs := 0, 0, []*doctest.Block{}
 	for _, b := range blocks {
 		switch {
@@ -84,6 +84,19 @@ func TestSelfHostingGuide(t *testing.T) {
 		}
 	}
 }
+
+// restartParts defines a command that restarts serve and work with the database roles of the guide,
+// and waits until they are ready.
+const restartParts = `restart-parts() {
+  local pids; pids=$(jobs -l | awk '/dcvaas (serve|work)/ {print $2}')
+  kill $pids; wait $pids || true
+  DCVAAS_DATABASE_URL_FILE=/etc/dcvaas/database-url-serve DCVAAS_OPS_LISTEN=127.0.0.1:9090 dcvaas serve &
+  DCVAAS_DATABASE_URL_FILE=/etc/dcvaas/database-url-work DCVAAS_OPS_LISTEN=127.0.0.1:9091 dcvaas work &
+  for port in 9090 9091; do
+    curl -fsS --retry 60 --retry-all-errors --retry-delay 1 -o /dev/null "http://127.0.0.1:$port/readyz"
+  done
+}
+`
 
 var maskedTarget = regexp.MustCompile(`[a-z2-7]{32}\.`)
 
