@@ -2609,6 +2609,14 @@ type Organization struct {
 	Tier Tier `json:"tier"`
 }
 
+// OrganizationCreate An organization to create.
+type OrganizationCreate struct {
+	// Name Display name.
+	//
+	// Example: Example Ltd
+	Name string `json:"name"`
+}
+
 // OrganizationUpdate Changes of an organization.
 type OrganizationUpdate struct {
 	// Name New name.
@@ -4210,6 +4218,18 @@ type TransferOwnershipParams struct {
 // TransferOwnershipParamsTokens defines parameters for TransferOwnership.
 type TransferOwnershipParamsTokens string
 
+// CreateOrganizationParams defines parameters for CreateOrganization.
+type CreateOrganizationParams struct {
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // ListSessionsParams defines parameters for ListSessions.
 type ListSessionsParams struct {
 	// Limit Maximum number of objects per page.
@@ -4454,6 +4474,9 @@ type UpdateOrganizationJSONRequestBody = OrganizationUpdate
 
 // TransferOwnershipJSONRequestBody defines body for TransferOwnership for application/json ContentType.
 type TransferOwnershipJSONRequestBody = OwnershipTransfer
+
+// CreateOrganizationJSONRequestBody defines body for CreateOrganization for application/json ContentType.
+type CreateOrganizationJSONRequestBody = OrganizationCreate
 
 // EndAllSessionsJSONRequestBody defines body for EndAllSessions for application/json ContentType.
 type EndAllSessionsJSONRequestBody = SessionsEndAll
@@ -4714,6 +4737,9 @@ type ServerInterface interface {
 	// GetUsage Get the organization's usage of its plan
 	// (GET /api/organization/usage)
 	GetUsage(w http.ResponseWriter, r *http.Request)
+	// CreateOrganization Create another organization
+	// (POST /api/organizations)
+	CreateOrganization(w http.ResponseWriter, r *http.Request, params CreateOrganizationParams)
 	// GetReference Get the API reference
 	// (GET /api/reference)
 	GetReference(w http.ResponseWriter, r *http.Request)
@@ -7808,6 +7834,47 @@ func (siw *ServerInterfaceWrapper) GetUsage(w http.ResponseWriter, r *http.Reque
 	handler.ServeHTTP(w, r)
 }
 
+// CreateOrganization operation middleware
+func (siw *ServerInterfaceWrapper) CreateOrganization(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateOrganizationParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateOrganization(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // GetReference operation middleware
 func (siw *ServerInterfaceWrapper) GetReference(w http.ResponseWriter, r *http.Request) {
 
@@ -9129,6 +9196,8 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 	r.HandleFunc(options.BaseURL+"/api/audit-logs/export", wrapper.ExportAuditLogs).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/api/events", wrapper.ListEvents).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/organizations", wrapper.CreateOrganization).Methods(http.MethodPost)
 
 	r.HandleFunc(options.BaseURL+"/api/organization", wrapper.DeleteOrganization).Methods(http.MethodDelete)
 
@@ -19446,6 +19515,204 @@ func (response GetUsage503ApplicationProblemPlusJSONResponse) VisitGetUsageRespo
 	return err
 }
 
+type CreateOrganizationRequestObject struct {
+	Params CreateOrganizationParams
+	Body   *CreateOrganizationJSONRequestBody
+}
+
+type CreateOrganizationResponseObject interface {
+	VisitCreateOrganizationResponse(w http.ResponseWriter) error
+}
+
+type CreateOrganization201JSONResponse Organization
+
+func (response CreateOrganization201JSONResponse) VisitCreateOrganizationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateOrganization400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CreateOrganization400ApplicationProblemPlusJSONResponse) VisitCreateOrganizationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateOrganization401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateOrganization401ApplicationProblemPlusJSONResponse) VisitCreateOrganizationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateOrganization403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateOrganization403ApplicationProblemPlusJSONResponse) VisitCreateOrganizationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateOrganization409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CreateOrganization409ApplicationProblemPlusJSONResponse) VisitCreateOrganizationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateOrganization413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateOrganization413ApplicationProblemPlusJSONResponse) VisitCreateOrganizationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateOrganization415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateOrganization415ApplicationProblemPlusJSONResponse) VisitCreateOrganizationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateOrganization422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateOrganization422ApplicationProblemPlusJSONResponse) VisitCreateOrganizationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateOrganization429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateOrganization429ApplicationProblemPlusJSONResponse) VisitCreateOrganizationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateOrganization500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CreateOrganization500ApplicationProblemPlusJSONResponse) VisitCreateOrganizationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateOrganization503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateOrganization503ApplicationProblemPlusJSONResponse) VisitCreateOrganizationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetReferenceRequestObject struct {
 }
 
@@ -23761,6 +24028,9 @@ type StrictServerInterface interface {
 	// GetUsage Get the organization's usage of its plan
 	// (GET /api/organization/usage)
 	GetUsage(ctx context.Context, request GetUsageRequestObject) (GetUsageResponseObject, error)
+	// CreateOrganization Create another organization
+	// (POST /api/organizations)
+	CreateOrganization(ctx context.Context, request CreateOrganizationRequestObject) (CreateOrganizationResponseObject, error)
 	// GetReference Get the API reference
 	// (GET /api/reference)
 	GetReference(ctx context.Context, request GetReferenceRequestObject) (GetReferenceResponseObject, error)
@@ -25522,6 +25792,39 @@ func (sh *strictHandler) GetUsage(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// CreateOrganization operation middleware
+func (sh *strictHandler) CreateOrganization(w http.ResponseWriter, r *http.Request, params CreateOrganizationParams) {
+	var request CreateOrganizationRequestObject
+
+	request.Params = params
+
+	var body CreateOrganizationJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateOrganization(ctx, request.(CreateOrganizationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateOrganization")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CreateOrganizationResponseObject); ok {
+		if err := validResponse.VisitCreateOrganizationResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetReference operation middleware
 func (sh *strictHandler) GetReference(w http.ResponseWriter, r *http.Request) {
 	var request GetReferenceRequestObject
@@ -26526,331 +26829,334 @@ var swaggerSpec = []string{
 	"bktRgRyPRb9zK2oDSsav17+zSs7KrEXJ+M2uBunwAN8PJGpxWQMqrVLALC6ddddC/cTZ8dvU6nXmJPx7",
 	"5ZLuaWuWH7odN982nDG/nK28zXb1SQPBqLTBc3vRGvS9iB0SXPnA2RuT/66pqsOtlddC+fb9ZsMQG2Va",
 	"UPHFJI83GmAs07t+Al7oU4DWf/7+imfjF/c5V9OCziMX9wX+i7zU0TqVkmp2DkkOK81VqtlLeBBKeNnK",
-	"QvIzHumlHeJ1a8w2cXvdROIOprbSkRfS7a0te7FwYGv1DWbXK7c/jC+tdOutC65XW3tcK4SPfWguejmh",
-	"qPy8ZJoJiAXmdK5i/Nt+717ma9GN3DO/qS1/Z39vRQKqOt/pR+5OgFfhUWx44FHb6eNgiHQ7kYC4SoVR",
-	"DIwp4bE8sWhwq08mXMzMu2RRF6DbUbF8HyzDuo+WqRv2EcdsrZkFV6KhB+xGVckb3m15ycTSeR29PcEA",
-	"j0JAJUNRDmBcka1+PzH/6YOU3ev3+7Wp7semauPS6+5e0//ZwkH8W6vd9suLUGESvwS1jYxewGuBfsCz",
-	"kgo1Qs64aTTBIVj5Jpjs2kjXmP48KuUkLm5KEgYXvPgxr4HQrrYTVIRrGyiEsFeXCww9tdSwdMazoWzG",
-	"JbafroxLaLnJPP2SE5gsQGQPq7jwOrGSlXNqUI6W0RN9++Px6db2O2y3dkMMNbso1z+l0aKZKnUd7Wb/",
-	"1n5jK7OnTKjqPeSV2RPDBFwA7xC9uIH1Y8f9hiqekVezQgOA84wW5G1BBQtxkJuZ8GXJMk3GslSMDAH5",
-	"DGLHU4i6rUIya5Z3uhVG9xddH9GQUjSh99nu3tePY4A2myYOH2Fap7wWCyMl5IqVQ6p5vJhzw+Ra5Eld",
-	"9oErSFFbO6f2OQLg+OAYKOuLcdpQRSG0KGuoTtY5t8pIg1erePvmWr20sYasrb3XX9uLGZRk13Du9iIw",
-	"dziVcy11DGusEj3Naa0wxPG1aY8cDQG00LeYc180LHRfkxe31s1hcnGxCivHQspgFf5u/xkEOgqeaczx",
-	"uW32f9TP+L28NqrOiH9YqOP4SbGQKoAw/EJASBuxqaE/pYeGjbjYgRsuXTtXJKNFEfrhsGScpJaZdk9s",
-	"Jp3T5pooRiX7bdOqVabL+ZL0HYk1L58kg3dRkH9/dvY2LOz2Glr/WYykNNcxLLQz87GP4y0wF4T49Ne+",
-	"ncnEnQ4/vXvpjQFjGACl2ub1qmXIlpI93+O+ye/Cqr0ugMsxzExcIZAdWJIuai2drEcjIMKYXKn02CUs",
-	"xFCoIlNWEnO+5JqLHGM/jRAuDhU55mP/guq3FRPpx6t58dF6xXGtOyDIVncs+LS5JPYHdRU6MkIzjuxm",
-	"vzBydN+YTQh9Z6zgDRUeQIJSeM/sayKSuijWx6m3b2F5AGi1GJhTXMQ8fy4p05qIhF7IO7z6LV3SX3zI",
-	"ipniV+yw1oMUCAyqoRA091Nl2eNWLD9ZX/sRq+/ACI0/v/niAdrc5iX3Cp9wh8cbdXlbW09j16JlP40G",
-	"gmdPEAEQhQteWFZ6rA+WHxJGy4JDkJcK1yLZiP8R+gXsa0q22Gb17g7AZ37jeuIn4fKw37WEePBzD/Cl",
-	"ZkPzrdndjApywa8YKsN720/75D//Y6+309t6HMbpZwKalIw4TOWSzY/lZFrKCVfgDR6NeMERYAGLmCA/",
-	"fcpKZRPUzY7C929Gb6asRC9wLLD/TsaElvk0TI3pkRT/kYJianNRMzm1EscIL8DYzidcpAiVaR60MJLq",
-	"4LrkmqXJQKTv5dD/WQOPVAeXbL7wWcmu5CU8itZ+8CbnE/BvAzd/LlS3qjhxX/ZICvYozh8QW8zsVT0T",
-	"CR6BDoETLryrIbpvp+bnLenXEMFzpa+YPmuUNa0W3ceuAMBuk9nHyo+Kc2/4N9wzzZ1bfMxsHORWDv2P",
-	"qs337hP3Vbi9zn/ivgunHf3M/cr6Ztwz7k/3tT8x+339BDHDoXZ4bj9iZxo/FqZUS8BjWMprBWBJ1glH",
-	"XeInV1XO8M1iHc7/0uV3ipWDsqc9GQazk2Bw5knO6+5xWbtWkrx7nX34gGxtYwUjAeDWqlXLTLF6G0Iv",
-	"qz0Wwqp92d6+CxCdN6Nw4g2gYKY2zZCPAJoeFxwygDCouPTUt55t9/q97d5Wa0G2YkysV9QHO4zRalZt",
-	"sxQZuNPAF966tVv9Tbd2AxxZxQpM17nLmFht/NWtdtaYw4qo2Uyx8pxeRK/ZT4ZdwHeN03bRiO29fTKc",
-	"6yZuwSv5Oy8K+mSv1yePftnaOiQvuZh9IB+e7p/v7x6S8upga3ev139MvmPZpXyy3d/q97f6W+RbXrKR",
-	"/PAEvl2vINPxiBgS7eJmAmXXFt2on6wRZ41ZxBQhy21X5ZTbS3k/SeVOAjxkld8mq9zuonoh8iO09zYw",
-	"I38G8epOHdzUTOQsgtV4ydj0vCbmlhmVP7qk3nWl3cflK4sZQZURZUH12omXxd8ASbGzhTDHzkpDH98X",
-	"PQ3wnbSAyL82hIXZqQvpnGM6hbDDQiuOJsZRiy7A/SsOST6D1FqbPWPU6Ck1Zttd9hof0ygjAXCgMcsu",
-	"k+oqObgSaLCh441TklpTetuRIfy1R2gCRjf3brqgT01LmS5kAdeqc/EVq2EeYZFJp42l1rq/x6HltYdy",
-	"ciiiZl2QFJwEUccPmKyakJKKS5Zj6RiYbnqMbnZM+MX2mXTo8jwtAVlwYs3DznY2qYu8Gfm2F85vaGaB",
-	"c0OVVAqGiBDFFauc0S1tDCJhVFrquTWgM3tsB2QuZxZJn5VXPGMO38MfpARrV5aVhgDPHZJUSMFS68KB",
-	"9XNFrkspLsxPbQ1KeNrmeRCwmCdlLGx8l2v37oaKGiK+WWEDMwwLG8iQjbk9qEhJJ2CtQNquHJEl+XoI",
-	"AAsOO1nkYeeiqN9/zGhecMGWklVZEROm1o/YNbmWZcNxiQ353ARYoRjAC0fznIysYY55rQdgF3K8Rci3",
-	"10aAYs+Za1leNnp9uerT4JzNa/NZFMHITdBclRbmCinfcgTlUbJMD30fc+hp81q6VmEC4AF6qSsZtfQC",
-	"PT24mLEIHw6asQiP3hxG+xKiLHdrI4gGLnhLTcVKYJ2AIh2dJAQfH6LhkVYhgj/MTz6mLenLE6qz8dKW",
-	"lg1Rg9XyGA4MeO+BL0gDiDPBrrm4SJHbWb5b3XuAtB9J18sydx2ukgZ1mB8AalDQYeYQetBQfV5ydQkD",
-	"QFHVTAOYSOIuhRMkIfj2CFucYDF9AY3NvnFuzohEOiCpGdysw5ZXOOJCgtGz6SFJuTh3001xbsNCZpcs",
-	"T8lwTqivNyBvPPCVr7mDx9H5Y5PUHeaCLaRDHIlL+Jddcifp2AGgpgTmBzVCfhpO0tXq9NZCNDYswTOe",
-	"IF0dGWR4+WqcwvXRiMnIM96Wcz4tqDggo5IhxMJOLaF1ey/ApVOJ2UWytQdf7fX7CVh62Zzs9fGjxKU7",
-	"2f0zb0UBZiYHz0Y5/5m8ZCKKOOmTrZIaPrNiWcn0Xwmh+dBh+hnuOWpI5tuiAXjsoUjo7bk9bpgPMEWY",
-	"XkaFLWGtoRag0bB+bcFarjMcsQ4t0cD7wi8/IULjcscNzLA+upaXN4EVnKkW8nx3M3/V7Ve+aU51zqaF",
-	"nHfizdkhje8cxNJ5S3Srwgs3dnzVMA4zAPFmqwY1VEUSKPEaj3/C3SmlXh9NDB6+FWtZOR+MwUT0Evh8",
-	"gV7X8/9AYCZye+1hxAWH7TuCjxzUIr9SoJUh6mcrBVNJtVta2lPesCUztGE5hXEbqVWLK4CNOJ+WLJo2",
-	"9C3qGgvpgzGqyrOr8w9f//jb9qv1vIwuzT+cgD++GktuoHbU2ESNAFtuWHVOm0HOg9S9Gdq8k2HtOPPL",
-	"RM7Jc+XK5FS9hc4aYsg2xIGEtphI2qTn7F6s5+yNRVZzZsLS9/xLZN4bFWNsxHYOvQTDpETnIDK2V7k5",
-	"T6pOa2cbpun6Ba9XG24n3kr/qxzxNtP/PtzwqAU/OOFv44SHPXwn9c27f2MuUCDI4/0zqI4XQdW9ovZC",
-	"+Ebhd5MOtZIryCtWFnQa7fBhO3IsafDhpDhKFZs75Pt99AnawgpM/smE5ZxqVsyhIavX1+loxDJtbZqm",
-	"cteokqo1CHENSHwucjzbL37wt4e18YrTOkVvd81m1615g7X+zPXYKkFruwgdh2m2t9Bx+/vMq0KHRFW9",
-	"LlrUotHZs+uX5e7fxT+eDn/Itr5X/zPf/2767/0d+mL2i9xb3b0CZ7Fe+wrvF6hKl53S5jZIvQM6vWks",
-	"Dhk/ROKs8+fOYnE48ZtE4sKF5avSGV3G3TIxVra9qiUkt7W9RvItvjJGuUsrNKnIsbwvxFSYlVkMXC6e",
-	"5vzS/dpVehIX1eCqPd9hK1qmaTTwSEaL5Y2Rrfl65c7AK5NOey1daNlEdJLQ4goz5WRJbFpYHX3EPsm1",
-	"YsXoi3GW3cwYOwCV2nkHMMYlfPbrFSsVIjlNC5qB/1kUc5vMD93pcVTX7DMmiJZaeElnPZ9GQ9RF8FIX",
-	"JWzL3u7cWhFoFqU5I7SWvhKuK0aTPyNlxTuxixyiWS6jFTA6lE06/ut7bD3k2R2BttamsVgZ5/8COpoy",
-	"OS3YMkDTd6yQNFe20ojmZEgLKjJbCLwwOFeGlPLztshXeuGiwdyctZ6VguVkd6ufIDA4BGjwW8T6hmmO",
-	"+BWD9MaaX5crwgQMh7ElRdzwGK0xGx8GEi4wsGyHMXS6Uge272+3mWxqvBHwTh2PpH7CQ5GSB0gegQY8",
-	"ELFnIo/4yf1Z/HNpG3X7nY2VnVdI6ev72e3OnLeUhZyajxFN2rA/1zwAgcia3Wsq36xgVYuLz+Z7t6Kt",
-	"AZw13tT77l1nyInaOPlPgEYMO1XVctiyYSVd0rMFK29w+8/urF7fX2tBSjGru7FQXOOX6tH9nO09ks6s",
-	"LOIVhXUJCPlRvnprsY4wyFZ4Aun8trJwPdeymURdWnhGVfG9RY7e5BJtd2Idf/LKtiFWbThCTtOCoGbz",
-	"0bwJZ+uXwBII0bBWp96dalp6zd++9y5RlGZYD3Q+iUVQ7ZeECzLhRcFjVYtPdzdEQAsWErQSqyc8uf0y",
-	"086JnOneWiEtW0Y6lDHUUFuqDH2xAzh9I9Wwhim6u38MOjwfdA4GHXa1rEXRoJMMYEbwbCj4WD7ofFxW",
-	"eo211LdpZO2WZt8U1s9X7fOj8AeOGFv2DE2XXfIj/6aZ9wf72Ejxv2xpT4VD3MU67dj2VUvac5/HgR2C",
-	"Ou7mghaEXBS2DiIrLZTYZh4DWwlvWn2S7rYsUkSDpCN72TzBJRzrhgExq6VAh4M84ipa0O2tp6jTST6t",
-	"ot/0QC5XlO2sYuAhn1pv3iCwt788rBd83QhlxzTjC4E56+hlSK/HimXnCNOwvQvdbHaxYsXw9yFVbH+3",
-	"R75jgpVUL/Po44tejX7892fl0+9+/J+/lWfX7396+/zpycu3/ziR2y/pS3p6vTmsUFQFMRf2lBhFxKqm",
-	"Y0whQXVtNix4Rk6EZqVoKqBrqCQ1EtrdEGTITHfJdXvuejG1NUWFb51HEHP2tYQ/AsMg3n/4fEJjzO1M",
-	"alpYDx4CqdpuxDVotCh02+dxVsCqV5SWwTMJ3h6qfHvWLm/A7q6Qz+3D65Vdr+C5GA5Q3Ord0AwMi/PD",
-	"frdX993clevKKLaptCWC1AopWExJC3Bs9zBBcqWOhkVlG4pozEG6ezltw652Q9brHmkfbvTEbeaVfyo7",
-	"eK0mkw0OVDWc/LwmputSdw9ekZhxGQwfcJ4aFwiQaeqsNkK3ja6UTUK6kVHpTmxV7kYdjOOT5280JdpD",
-	"JsdtMjnit7O9XQ/JZ2ZkaKxmObdR4aruYtjUVtTK06o+Omu2qmzM6meux0euE+vaYfhFQvmjRYOJUGiR",
-	"GxN2M/9awxmzqq2GH32dWHylo6HmGbiXe8GOrbqrDtfiPm/qww29ixt6+6QbJ8sIYCa66G7JKntQaTqv",
-	"sqig4ScX4SBbK+3tL8bE/kyxqE9sR79m1+BEq2zpHnm+IoCCbiWM2LuAuZlx1fv9bDEdzbWZt6WKFkql",
-	"FpIgQ5bJiXXDBxGMWEvJe7XSzSZ9WZZ626W+SXZZxVWb4qyNaGrOFnSttGearX1SKwrscC5riTbn1Kty",
-	"zOoUDi+HpmBcz0/NNuB6h4yW0U7DQeLaAUnz7MqufWcfl78d5L8EcbV9Qm0/uxlg2cKOA3fAgfxaDIng",
-	"LW3FdIKchuuxrEE4uYLYnKrxUNIyTxxEaRwuBpDnjVmJ1KzHbCCgnwhXsCxK1bmdQ4q32Az7lSKlLIwp",
-	"r1k54cLeUAsrRqAhYxfut9ljRKqkJRsI33IRsnqgKN+Iw0r627JhhCbjAvCc5SX3zUEOOufn30ulu/W5",
-	"VRtHp/xHZjQh6PU7km11clCYXMoibB9nDvDs5WlYs6oIdAJx0yJV7xCbQIJ8CuqTk4FIlxWs/9f//j/k",
-	"jzFV44+9P36Xgn1ME7wd5MgCRlGdNAYvmesbQEU+EDbA0qilHoiBeAGam/mbsA9mk8mY0UKPXftEwViu",
-	"SHo002NZOugy8g2QHTH0+1//6/+mrqDYYYzg3oNsH4j16K1HjGGNM3/37THZ2dl5Zp776ey4R06e4xdn",
-	"8yk7eW6b00Dt/BUrB8JhOnylyMlzM0zViRPAKyxdeiLSUvYIIDPja1M6nRYccyVdvfb/eK+kSAFxcCAQ",
-	"f9vDJgPEMiLi1QGZCcWqvRAv2kLshQjPqUUg4+VA2DzC6ii8t8ihWTsI4efHf6f0tHv09uSAbKVh7Arf",
-	"bYiscjX5zCsCknAg4NJAGfSHeY80xvLgg7QGVXzgQSng17qKOCYBpMkW0XIgtraftvZ8P+imrucQuwYT",
-	"jBiCYkIDvebuqptZYGLRQLj1hv090kptCLkRnHuPvDG8gZLd/u6yE3VvGAgo4U+F1N2RnIk8JRNGRZVa",
-	"aHGsgwpUbuR0GetlXeeNtjpqILzvDQqY8AfuvZHmOOSCaUV2+zvmFUNpEc191y/yin/TI2+pHquBgFmq",
-	"2XQqS02+e3FmlSv7wfcvjp7bSncyYXosc2U3luz29ywIw5GxXFIgvbeOmbrl8AsuFKjDwBrMTI3gshqL",
-	"LcjGKD3NbVzYUVNCZqKA9Zpd9uAigLpv264qOWFulB45rbENqyuu4PgDUbH8gfB4nSpM0iMe2SDYd3wx",
-	"SfNyfl7OxN+MaZS6HiOW6QWEjvyzoXP2yLF18luidS9FZRa8EVZlwJtNs3H9pPGuiQgqM5b72kaabMpE",
-	"bvYMGFlQqQ9dRqAYv9/vJwPh6/D7/R75ZlYqrWqtDkjqwaG7b2XBs3kKksxDXjen8ij9LX3sgHEMJTcQ",
-	"mcmj9Dp9HL638UKsGqnk+KO0rF7o3wLemYEAp4GZ7hXlYLKipk4epdoMgpDTQzaX9ueYJe4oevuZpeh3",
-	"TJfzLkjF1JOVGgjwAylW2nw3+LW5jvKA7PQRumC/33dHHp4DSG4EMRRMA3DKIyrIydur3QrV0Igg+Gyf",
-	"PNnffWwPF+dozBn/3soXn5UsN+yPFs5+8YnvO30bcRgIWjFJoLVwXt/gbnCd2OtXvRLvCK2mDH9ggEIT",
-	"6OLJzettzzyvZbouQciGtp+RVEvZnVAx75oZzUqmkF24/ILAUh+zIod+Hba3KVFsSktzCWFhIHHAji8Z",
-	"naiEGMMwvNGh6okHhmSDB3tNkb5mEPy7AJu5R47qraqAXcHo233yyFyTx9CJhzyalvKxa8czEI/wsjzG",
-	"6UqB3ZixEZ47DcXFRcGq9Hqn2YxpMXLb20aXRt3yhFltoV16GqNVUFsLnjGBAEhWZ3319mV3G1ANwZr0",
-	"BuD19XVvgoCJPVlePHn19uWT7V7/SQCp30Hx2Uk6NjW+c9DZ6vV7fSgPmzJBp7xz0Nnp9Xs7naQzNVLF",
-	"jPyETvkTALLtFhLb/l6g5SYdjz3JodJC6SPz2EvzlHlBSSdGrVetZmL1yBPXbWnlg8fofTJPNtPHijlh",
-	"QoNzwVkBAH+CSgsGSoICCXP/PfLNNEgWc3JkM3AHsDF+m7FyXpkYiL5irTParEXefhqxTJcuy6oquLCF",
-	"iLILrWL4pH1KaOZE57S/u+mUHOIZV1aeJmQ4B+3ryAOrwQeuvjupOmMZnvteDhFYJjRXGl7NWjvc2KIM",
-	"l9Pz1o2Ot+dZuizIh6xA1nstA7u0yWrc9cDSl47dRHhvG9znZm42+K9V6hPc5u1+H8oupNAOXSzQld/b",
-	"zP9qkGUOH2AAL4S2kTgwnlvrqF27k49JZxfnEHu1n+uTb2juWlDBT7ZW/+QnkJjGTmU5/mhn9Y++leWQ",
-	"5zlWXu/2d1f/4rXU3xqLAX6w/Wz1D86kfEXF/J3rSvEx6eytswXoBqSF7yK0t86CfhJejUL/lANGBKZd",
-	"71uYGIvMx5MM+VDD9P+JWOadX5POh65C2PYQ3ty8tiEpnrAPxvQIBMZC78RZKdBqdqQP2gMgn7kmX1D3",
-	"BdY9K1kF4Tys4MGwww43gpsZSevQFSPGL3UB+pm4tI20tra2yX/+x9e9rccIcWY2sGCaHVSptJixoVE9",
-	"Iinc+bRHTgQ5Pv17EkCUFVywus6byWI2EYhrkVgGiXr4D6dvXlucSfZBW/ONEjWFLgBjxrRFSDNKgkbn",
-	"kbnes4KaiWLllnObp1+ly5SfgcCjqEG4HVa2KhRW4mGAhoJPd4czNbeaSF3Uv4Dvlwj7BWwQQ3oga81Y",
-	"ZunO+DIKrNm2Nh5nOVrI5KpEyUxdBZFb/EvkwLF+3ZTpPmgMDxrDg8ZwFxrDh669gzWtIRJoYh/0E3Np",
-	"lz73MdYd1K77wDBg5OO7W0/7jz2HqdQQw/GA34SMJsinP8Y1dJ9zNZWKu+BwFR7CQPmS+T1oL59Ne0E5",
-	"1NRfZJAPs7n+EjKVpbZu2JL5c5m7spHyEmWfbcwAH96MBX5K2yHY0NXGQ533P9zBz2tBhKfRakDUblbt",
-	"Hi52Zopexyd/BH99bL2c37Hwbnbuh2LbJFUNRz9EP7hk8we6/Yx0+x0Dr3uNUG5EqZuy/oBoTp53Pv66",
-	"mtKf5PJaFJLmrST/3D5Qp/ulRtkbh4ZSMDpCIzYbUy5qcDH4nSzJUOpxFWo1Hwf5ppuabaNZUcBYIS50",
-	"8Jl5fSfp4J+/3lYITdmkG+xmF1+7mc75RkDoEPonvn3xigDOt3pQJf867MDdoDpPIFSZ8/6CWcMlm2P/",
-	"/NuMk3SmMpaLHaQCcVX53myEMFC52RUTUE+kXdK3rxJPT3I2mUrNRDbv/sjmmEIyEJdsji81e36BWivD",
-	"hhlCkkxOocIPgWEu2VT3iPMX7vafET4ilByfvoMYppqZ685y/4aBQEgKfmXO0IwEoU52xUqitCxZTsas",
-	"tG1e+EK3GnjaZ6HCMyiwzRcDUbKJvGL5QaRLn/0Rds+XJYKGcI/5ZJMKYB5cWQ4a8a85YvwRGlJudrbB",
-	"dkP62qa2u2GXI47tTDfkkG9/PD79b08rBtkjr2ZKQ4h5yEhGszEmaoc803zYPcYMus24ZfLAcJsMt78G",
-	"wz22rfeRQ2+vsxDbWxi55l+Cr3+lQu6wlL2XDBzyjpha+P0lm69jszyZXmZqa/vTcWzHIyt1zuXXAL8V",
-	"mLrHC5YQJrJyDglVDrqIKnUtyzyBFJWfIb9HJeQHekUTTHoCTkFFxhQ63b7efrZ9SI5enHa39/a7x98c",
-	"w2jfvzo67p5+f2Q+fOwSC1cKkYEo+CWDblz2xKxv/ZLNbyBgYJGEq4Fw8GxNIcO46/4qvEcfN2C1yBmI",
-	"BZlD1hI5y7i9YZ9b23fD8OHWfWORSe7E1sXZeS5Yz6G3LaA2EzT+KkS80UMuaBnpKBE3ss1ZPwibL13Y",
-	"bO2sJTZe0vIC5czW3jortxmuLH/Fck7P5lP2Ly3avL4a8iJjxhjlDNjLfck62zv9k8m6I/JeDqtUStS/",
-	"PcKxz0/nSs24uID2hpB9btGIz6mGtHvFdKDBHx+RseHvmRQjXk4A1hNTCfybMyosl5mJHFLXTxZNCNtR",
-	"3JchhKh5mM1oU4OZn4R0NgS17dTTSzY/lpNpKSdcQWt+yJavWSoous3HaFANBPRwM/MOgNgjUgcRo5c6",
-	"jL4MwRNMEed8e+Gz2QR+kMN4LCKgCa4ILczlmddTLCAqw33c2pMKkhlIK4sQmNdyzOdMQwO9C2Yp25ww",
-	"UkZDqL20U9hcGG33tz/1HhnhbC6pTzeGno8Lgvnma3gQqA8C9c4EKrKX20cFLJOyErLqltiaCXdk244G",
-	"5R3F3BUA13K6fF9iSItR0jnIoPmwzQLxzauNNKB5znJbnRKWq9RgiCx6liuLQ9zNDExBHJBqLCPHXsXY",
-	"pQneDoVv1lLjpf2V8pWidGJ7ivoSKN8vuWTmImdYfYflP67hk2F6A+Hh2t1L5ciO7BpCKaghjQm375h+",
-	"Xm37yvQ0u1+4frPJxl5VNmAHfjyfP6hLBEwludSQdPiT4FA2Jkty1C3okBUBzDkl17zIM1rmXymS/lvP",
-	"Vr766Th4gZJNGTZJhfJ8V9/V7+OKG8DRYXbTr/H4i2111M5Mb9Qca2uxOdYnzQiozhBbIao2GYMkUjUf",
-	"s7WFAXFOvvRg61+fvX4XtmDGxsFA3QGLtRygzl3th43EgKAJ7TK+ugnPcaBy7r1NRrPAZl5yFfCZz5EF",
-	"9DZIQnWpkp4PmUtg2VNbnPa3tvSf7b2daBJiNKXRNije9FJDdX9rbuPCQdCSkSkXwvaStvJBKlZDh2lb",
-	"Kf6yE1Eog/Y6iwRUMAoV1Wk3JVBcrlxjfhBrbUmesmwLfndr6GY+dzn8sP6IZeXdRu+ne0nJqs5qdUZW",
-	"cF5fPK/9s+VX5TUm47ll8OkSjtkeK4AKRxX0vcd8d69cIt/UynbNt8qKd6iLHMujq3IMp3oOBNTG23p/",
-	"pencNovzmhGW/Nv7HKzPPowYbajcmi+NzWhtZwsrgiW1wQ8dkzc2tWMTzjfvuLz5N9euNT0+hSoZrn8g",
-	"rN/GqMO2IsMqh76C1g4OZa+xBXDld6UGrnEQemQS63Lac3XPtpWC2Z6BuCjltWE6UzN5UHxnUyOxLAgS",
-	"iE4bfMYdzikHgyFjdmmupNfqmwUVA+GT6Lf3EuzVLkts0F7v6E614XoKak4mRhemLrEUHBqe4QIDtl8A",
-	"qIcvx5W+GBmRSGro5xwADUhqJtWF8th0hXUwEDVRbf1vUy5qPCdiBqDVs8wS2NDFtVpSPy/n72ZinSff",
-	"OWSAT+Y5qxZuEczv2XEWbHyL3h5cm5BhVHez7id6cUYvNo3b3MY/tnWPWyHYdbAdSQiHVrdtjIaX4ofp",
-	"Z96fNTxc/j580a66B8/b51Vy3nJRE+abKDnXJddRd5t68kf1x0fUf4wmEQN/NJ8bfWJBnCc+nmY1JCGh",
-	"LS4roRdlccUUKCahRmGhSgqqWZkMBLgirBYxc+YD6liB5mUVD0UnrEfeOPUjVFyquJPViA4wz60uWZ+R",
-	"tJp9l4vuTLHUxYnSnGnKixRfjqBVQav1uhwGZWiJyWzng5NZJYpxi28jikevqM7GsYS23bYTzf9yGfab",
-	"c6o1eMfbEnRQyGn4FoGO/3SxcCTCW/KQJJ5d/y3T2fhWpPtaCtZKvp9H4bq16mAG2IndvZ98a3NXEsuI",
-	"eT0oLiejrtmMLuxGeieTeEiZ/5wVNDe7cDfLjw/jASPMDIFLFXH8LnUMEAiyVeUsxti1AhoeBinNdSCH",
-	"hfSeDfgSrRU0gZ2TIVQBKvfJTJhPjDXv8ckWxfTMvDVPDwbCSlPzLqE0o/lGkTMrki3E3QqRjCjddyGS",
-	"1zeLP7mla6HHvzhL17axuGsG/Beywb5kVeie7b0/meUmS+Ryn9qEe5JzeiGk4u0Rv2OE6wT8Q8h0cF7c",
-	"4yMH5fkoNO6Oj45cfgFaes9fn56+OH5skUx9Mj3gCs0K3SMnC3jzhyQFd+s8dUMAuiRc+GZM0eLXW1BR",
-	"esmsZ3erPxDeExxklM8JRJYI+4DHZuZngQlVHe25aQnu9XcGIvU7BtAecqaX4QTt2kiiYhZqsQ0tyOEZ",
-	"WrigapBWxKDn+Ehd2nwydvziA51wsZQf43G60CkeyEM99ue04CyF1JjIV8oQ/P0rlqs5kVBPDH3eoPgy",
-	"osRGw3MuZSvwAVd975xui/kJwBWwacSIUJJJIViGDA648ns5PCA0M+8AligJHYhpQQV5BGGYc56njy2w",
-	"VSlnF2OSVu8wX/aITcDxKREYB3M5rxCMK6vWHTZ7i49IKq9YCfzdgaSzDzTTmNqlqtxpvwLzqpr9uMDa",
-	"BgLVZ6G69sEUM7TRTw5oz1R8pcNYpXeNmR9ZpSBNBiL93RijQuouF91qzQhOHmxC18K62wSupn/Q6d82",
-	"zxVRfgeC6wS2xccDFVHSnFrtVNGWiHHNI0NhFb3gVfgik7Sfvz6Fya6neN9X3nHiboxRneHwz+HSAr1U",
-	"hws0B81gIMPP4mc95Cc/5Cd/WSISJYJnl5VQ+OR6t1BPjJz4dMLupZSXyujC106+1JSAKuNjUd4hzGYl",
-	"8RY0dxA4zifiU1rs7mE3E2jY2iPHC42kmsOVrVWcbwsq/iys2sz1M6UE4OBtPNsQWY+8xu2HghHf3+2B",
-	"mT4w0zt1XBj19/5ZKXoKPqHVUPUrCXPSaplnmJIHcMBaeRQTOXJ+CaOyWz030GsxxYtjD1Wn48LuBSpu",
-	"QrSUCfZPcKaHN1sQbDbCO/8Om3KHeVq/3n854Jmrd4H+GuvWAz7U8j3oyv8q2qvhEPWUXSGvb8Nj0Za3",
-	"it9ysNbnr0+Pg0c/eaHGr59Wh6rWsgZSarXuJAT342XQIOghZf+uU/aNYKxtfQsqapOK65Rf/3JFQn/N",
-	"p3HBr5gK+8x5K6ZHTrQKzx6bDCNIjUcFQj1BYD9FtKdsOvkcntdMaZbjcsKCR9derW45HdTGs0aYeW/V",
-	"EGF3e9tl0vkOe7jbedIw8iDH3nr2KjAgaAc/EOlMlEb/MAeT9gh0Wqv/1E4dm2TldG6HVfYVLr6Do0KL",
-	"5YEA51H1mh425II+l82v8PUW1kFoWygQTKHmlCpH2fbWzn4KTZoVyeeCTnjmw0eAs2QeeJzUGiWfnZ58",
-	"l4CmNhBnx2/xhMFMxugQUbNsTKgi35y8BiToH81+Pn99ioqdfWgyU+Ambek1PBCGUn6b2YbNQVQLKAam",
-	"cwgISoBzpEsq1Aj6dZDfpWB25ZtmL2AlQXBzgngYL+HN8CyAdGiozYDAlEtibC8ECBnnv1otQLj2TWz/",
-	"rU8zhVa85Ooe3Z1u/JCn/uA0uEsPLG1I95uK8+UK7ZM/qj+Wpq8DQ0fx3ZTqvnbOYlvoMZs0ZXOCFVtn",
-	"NagFW8EHSAdBIa7SdN78fY/8POZF9eNrKBELfwXZBUzkLMfm3UrzojDsH6APAE0VXbCxUrFntTgcZBj4",
-	"frK2DkalEBZMLxmbpkuyz2/F/39kbOphCB6S0Dcybv+MmeR3esWT1lYFTaK8H7Nxtfitdyv4E1mK/wI5",
-	"13dDmjfEKPdvcOB88RTsb7H/fQjNAOYQipCZqxHokdfsekFsWQuNeiShzHbXduE9SDOBzoG2z761qaYl",
-	"u+JyBuF81WtLeb6VHPjUqczh5D5TNvM6nMIlNIcK+0NC8oN2/lnx2zAprcEfIZfLsYyGMLsHzf2JYWY3",
-	"QEFd4LPL433NVAWaZWxqyzuDBbvwnyx9aiHmNTdyHxaU/AVeesaUvluPyq9fjvYTlt/D/jzo8H959mEI",
-	"+nOY9k/Ao9la0vCtxQWuu4vRUkZfKBeLOnqyKgj2Dxh0BTSigxdDf65NxEpCjMRo39U7ARv7xNzArL8t",
-	"eHbmtjYhCiQpGc5tK8UHU/5P2NzcXxNov1PLkIfqFwusYp1Jn9We8gzDIiEuDWrbZz4f7KDhAgH6oPrk",
-	"8IMxnEAbPao6XTscVxvkrsB5D0hqvksT4JcOmhXBQgWhOdb9WYRbz+bUlBUFFxd1VvdvPQfDKpjuLEVh",
-	"3azFdBvC4kytD7EIW3KKP1q5b+CuDUHlbbeqtbtK2+fP8fk76G2dXrL5365oMWO2EOOSzVOExhVzAl+0",
-	"zQVIr23Pd7aerTH6Fwf6mPgdxieDv+4bDxJoZg0sSBuKfUgquWMcSM/xN0DMbTMdzxpot7VKpRC50Bat",
-	"1rtbcKVmiyVNiO07EEY2FA4p3Lx4ZFSOKm5j3n8Or4A8iREtFKuwCkk7VCEiJDhUgw1hBtszA1wr7H+p",
-	"lABY9GfKBcANb0OpsW3MGxh4qgGCF1BCemgxKUdWxGMGrpKNBx8Q8x4yEf4SzoqjPPeocuuKg6ZPAj9+",
-	"MpwVl+CfjPeApdm4aihBoJ8EUcxwKs2K+QF05XvPIKHLPubT9+hoxDI0wSBFS9X7TvgErtATaa4wq8ZM",
-	"XAQIVC9nbFh2CIl7Nu1NZtmsVERfc1sy7AAVoLIT4N1TrLRNfdGxkQ1fKQLSwTajzcbMphtCZqPXko0M",
-	"g7XbVojVmmzhs90CYFlNbNsJLYwizHIylPncope75k2CzAT274BQFpGl2ZdiNjFrV9WbAe/4eiwLzKs7",
-	"Pv171T9XETWF1l1jZhYKB024PsAhMjmZUJUQxSY8kwXk1MmSaDo0Or6+Zky4MNojY/MMRMEFI6li078d",
-	"polrTAU9KUaw9djIyh0N8tPH2A7j7NvuU7D8zr7tbu1HWmgMxHCu3XlOaHmZuI2YExh3WDJ6aR3V8M2w",
-	"oOKSlPJaYeoqngw8GxKQ2zbUOpytB6+xdmrqTL40IWll7p3DD8xnoJGcT2mpOS3MB5dsfm44OdSKZ6o8",
-	"n7KJ+XxayhEvGP6TjVhZsvwcGm6ajzIKA1Q6jvurZIJdp7YPGVrJ6UA8CuwdMqW8VI975DWqTiLHTzDj",
-	"0l478Eddj80hqynNzGbaSv/fZhKzclmRJ2Q4H4j0ECE/2GSq55bEJowKVyMEJkqdSEt5DVe9ebEPEe+K",
-	"DkT1LJ49cYm82ndjBF1OcsP2bD6R4Xy4jvSJOTz1xHox4STFbDKEXplm8zH+sJWQ9Ema+KY3eLwxLe6b",
-	"WXEZanLqX0yVM+t3Kzf8XbMP+kmmrlY2cb6/oHIwxXfA6FcjswRi4K8WW35Qnz6/+oTIS3v9/iqz2tBh",
-	"pUZ1NlCt/sB/rMzerPQrm7AZVmyiELQVgygSwoZjayEUn4WtlsklY1OsQRxzpWU577VlTN7QLn7A6v1X",
-	"hN69iTGyJDHyZrT3M10vtnF/oLxruDoewHgfEkPvBIx3oyt4Q6w0+PUKAN51sz9tbRzWDK5joVUGGYna",
-	"YwMRMcgAy4umpKRcMUVSCdNU5yW74gq8giAg0SSF/Cgb8qt6TubSrMFYPlqz0nsQrODGZkSBVHa9mr2Z",
-	"D/aL6wGNw4fdmg88qKR5mguy1SeKqLHZO/MO20TzLExxDR3y2DXJDQDdk9BH4SbBlS0ROcRGQ2nw62of",
-	"sAsB+lGNemBn2iM/Q1+iwKQ9QJ996ksz8ahIWmvXTPN55d8P3blUSWEs6urhrpxpyChNbfMn2ow4WMPJ",
-	"NTWyaJR2LwHXayBWNL22+b+31Go+P9wxLOAzJQcvFWce5vjuxNq/cEbxnwex+F8AvQLL2quO/pbz3NL5",
-	"7izEJ7Xu0quzfo7Dx//UcBbBStYAswiW/VCI9LnTEYLbUPdItGBdrN1B/bZ6aest+/wI4gdewdL1pIqg",
-	"17rzfbpEthTV3xuCj6Mo/lcHHnc63ydWjB6gx//c0OOOnzVgxz+tGd3Orm4BM14309eEGFd1sD6b8a9u",
-	"hDM+EABKcwuccRpFGTdMAGHGyR2jjAOPbvTSq6GMY1AWM2bdhi1gjRubvWAjTeQMMxSEtD2LSwbn24Jy",
-	"UMcmJ8ugyY3p3IpN7mMJEdhx2gAdJxbV7yvAUjB8KR2IsU3mw5AskEQZHss1KxlJ7XIBAgk+cceUTkum",
-	"mNA2ckvhRJCupGIDAe9ILYCSxYrEtAmbnJ1mMmcuSm47FrbDo8NyH6DRH6DRH0p/H6DRa3i+ygL63kWS",
-	"XE0k3xALfQ2JXMdBr4wAuehu/oRI6AeYOltj+jaWXDpXOFFjee1NhoEItHQy5jlqFZM7wFT/E/D3Bzz1",
-	"Bw78gKe+gKf+SfgvRJ8+DfN9U+YIXlkrhrtiwpgYAfsN7REpKuvChd/Cn19TZawKwa5tcrDNmYWeo2M5",
-	"KxMyoTobuwKzqcW8hJweRQTjiG05Y0QAjMWVvLQZyg1rZfuZUeFhoG7JMiZ0MU+rmJvR3cCXVDJdzs8p",
-	"lMMMDGMNTQVf8udDjieCbO/CTGFWix4cxNUYyVkJYyhjZkyomNvYJvxtxIzdPMiKBilQMLMHW300Hm2s",
-	"l2gJi4WV0CJW4vNeDgfimmIJp11diiHFlKQwaHc4yy+YdqFE82hazoRd9YKcOTE0dUc1QA/Q8w/Q8w/I",
-	"Hl+WbIL73eDrDez524gk4FWfRiSdtYgVzPfgAsCSkclFsz3Amg9+F/TCHgjDZw0HH1p2Cw61jBkub/h9",
-	"j7ygZcEhjxQP0FoTq2TNQESETctEvECTpe+0bbNXo3KRB+I0TPYgKwRZVUUQCrCvlE36QXkxEMC6UIaN",
-	"ZGkLQlJXtopuOxBMkKs7i1ot78wTD9LkQZo8SJO/Kswcu25Gb+9SnhjuWXDBWmPUJ6483jcoUC5jL1oi",
-	"gG5+m+tfdbkKSja5R9r0VQJxDKkzN7c/dc7JC7Nnq7NNaoEwXyrxEKn9YrJO7Jm0N1f5THHbG3d5W0Ml",
-	"fDeztZuCfdDEUHQ+K1iOmk9NJ2rrs/agmjyoJg+qyV+3x1qj+ePNNRNULVrVkJeYaQEP1VkwFgyQ9AhA",
-	"aA8I1CPDg12lS0Yn6WIOBCX41UA8+vn7o7OfvyPfn716Sf7zP571th9DIQa79oNJDwVh1R8KGWnpS6p0",
-	"F6R79+R5eoARNJcLYozbZCC4cCahwyS4oFPVIynPbQGEfetXipw8T0gKf6RYYjmfsoSkOdU0NXYyDGXY",
-	"zw+nb173BuJIu15UJTbKxCZTW3vEJ9npqv0StnyiAof2CAkChz9AjAqpwDEKmEr4brNLFjTBARqWWIYP",
-	"fGNMIabH+BXLjTkNLwNDv2RqNqn81SfPsQSlsD+1nml5EQJg4K855ocwnTq0BvK2lMOCTRBgB/bDIsnJ",
-	"HLv04751eW4By/L0AOEqQl+50pD66DIP3WmWjEy4Ulxc2H5VsGiC+wVHPabFyHkqEl81s+ezGe1juNtZ",
-	"ySDQqJhS4GSGLMspEywnXJvR5QQQIiGRxnrfHdQI7KyhCykHQhXy+gDiGxBnrTzQ4NA/ed4jKeJ+YPZK",
-	"BspsiuUpmK6kpQU9MNfkTJKRLAp5jagbSieWdqqTtgvhHvgC9ijmeDD38QVe2fuHhARMwcoWQdDA+bQB",
-	"EGuTUcPiIwQSa8HUAxnWgua3v7suRGRjWg5ZZjg3V0CWFto1PgMfvdoMxbHBKQ1xwCX3kt3d0MPwqPGC",
-	"Kn/kldcKcqgw4FQtyD3WAOG90uf9rctnv+9df10+ZbtDtX/V/20r357siN2pWyaqE9U6a5yzdbnbT+8X",
-	"cDA01CysRShGVuJbtFl2jiJKL3b+euXnaywFtvcFcuc/pzFomLqVDY7zOU0HPBl1PQc+soafU3K4uOKa",
-	"rm4hexI896d2flQLWe0BCTan2Ty24OLyAeHzrul5ygRAz9Y2vsW7EUYy6nQ+YZC5uwYAqDlFo9xgJrVA",
-	"Aelmi7oXah1TViopjI4HipMC6aT4hUBgbaMGfcf197OhBUhz/SecbkXJ/8fet+62jWT5v0ohwB/pBmhZ",
-	"cZKegY0/FkbaPZ3ZmU4Qu3cGWA3Mkli2GFNVWhZlR5M0sE+z3/cV9lH2SRZ1LlVFidQtlp10+KHbikTW",
-	"9dS51Tm/g4M68YoZ3+fDEMK1j7PtLVwXyaJQJSiu16XUpBPJiRro0hR4SYNxw2/fnF8IOMw08RVQn4H6",
-	"vzGMqDDxx4H8DP072/Avub5p84AE2g/QN45IFrwgr+RorA5eGV2VpuhAPDsUqq+2nKiOSd5R+lZMfsFp",
-	"E0mOw4/hHwsYVItX1rfmps4a1+M2vaZjucS7uxuSx7ychDqvNZLahZq2lo2+t1oZi/dmuFqr/rN74JG8",
-	"FWaIoJWP5xeAYVBSrh9FlFy82Uj8C49Ra+LPZhgXmtjIibOmPZQA+75gWm/8OOLtmNljW0RuF1pNIOAv",
-	"NT7mvlmw8N1Xhx/fm+FvrazoT8pxoq8fbG71vWIHM9edyPuAmXsPR2WjM7jtifqzGS4pEHh2DyGWdPuY",
-	"Cm6xNZ5CWUXI1bKq1GRaiZGZ6aonvL3fUP3ynRvMLizjCwmjwBTg0oNrvDdDvlGFCAu86IxCLP5jpmYq",
-	"g1KqM60BeYQDLeBO4+uMtEgwtnnWhVh0IRabGlhVORdSIH7BZqxwwUInU2t9eCc96IQoxhHQbTnkpE2V",
-	"mRYKHLKIEgkO3NucygMU5hoB+JZtrr9S/1/1LQZOYr0ST2vYXVTsoa7mQioFLXUiTJHt477CJ8eDrB6B",
-	"lBayonsHvKyglsb5VAxVYfS1xYALWfk3OKMT3MrulAxIebVxExDyQrcxaZRiQ/cg/uYDIE7wruMEgbOs",
-	"UpgFE88XrzrwfEbJKKUpFIdMXWBIDqb2eEFcP/vw1EDDLyNZFNQiBhFxmA3PQF5D0Y6MAbrTTI2KXEdP",
-	"UM+vr8TczDzG7Y02d9Fcn9IyJVx7q+Zc6olTUZkbhcmgOByOcYHZpTKb5DoFBjXQsO4QyECzchSApUQF",
-	"PJgIbUSK3pXLPLOEA6MNlqWcu/7c4qvsINfC3Gm8Ihro0DW27DpvxhwrjLlxZHTU7+PMrJspRBIRYs3M",
-	"qlI87/dPxMSUHnUM854qYw4mUs8PXDOzafNd02mWIYP6xi6ZcNKnWfbQt0u02m04CHSrimR/j3pqdxXU",
-	"XQXdT4oqci/J8mU4pzALFG7Ipz7nWoi+PvyIH1aWJDnTiARD5+Wp5cBJ60MEaky1lojpzhsIBDIMQSYS",
-	"WFgy0FleKozGLbnuF1qg8E5C1dQgKdRXC8XmIDg3vVFqmp6I9E9nFwMNM8Nf/4Xr5w7n/59B4BCB5gLW",
-	"MboWi/vA8ULwppcl2lRiCFx/Ym7dI2cgUEhmYiCt+wXatworrLyuyWlCJ4eg2lSOqvzWQ6XLosAipoy8",
-	"F8tSuBCQTQKO+4QvbE+cOmEJ6HMI1gNJvDDegaYIXRTLPiZ4V4HbmOLqetpRwv2rUtML2LMNC8S8o33o",
-	"iu9/VXYykCuH/bjjXih5q5YMhx2YGvyiiiuvVrT59D2F7tkMbdM7WN/oPNaP7LGeMCHsYItuxdyQHtZU",
-	"Rzl1DJuBnL2hBHm5C5rqonTCyl2oGaCBcxFE7UCrDyOlMg8FAc1uJFCPEZzTS2wv7FCorhPbKwWXzMBt",
-	"zEVeluTXQLMA4zuk+5FfbjnaBBjWzrgHAfbotUBwDo9TC2Q18+NaIBET/IZreXQW1pdSwcMbNY49fo5J",
-	"ZaZKy2ne40PTpoVAiKocVZ+rh4R6WG9L10mVu3bQUUHuCQxpajqRb6ZKn759LZ73+r3nPVwbNZqVeTV/",
-	"cvzv/1gUmRQQNZpN3NDCIkFtLaVH6sk/wjrEC7fCrPwxMnpq9iPy+wKB2igqqydeB6syYYsSinOxLWor",
-	"M4WQw1xfJ1juCktgejQMrt69VBIThMbElAoBM8oZwaXeqeEYvMyUnuUeu5qVTtINNGaYYA1qjh2TCDLE",
-	"5lnGMBpDObq5Lt3p7wmAn6ojchAUuIB8w6he1xyNLrVYsTO34kZNKwAlei7mSpa2sdoBrPCbuna9INyW",
-	"GfWCGx9RYldFnI2MvsrLyZNkhb8sCj/7Y7+fPJnk2oejbZJDdtReKHRpA9rX/ku/9fndc12qDrqT0Rf/",
-	"sr5e6ALV703pqfXTovrEI+9uHu/XmFskpQQ4/bSQOlRCnll5rbansWDykdnWZDSs5q6PawzEY3sck2CT",
-	"08GGwdIp+f2YB53yfu+YaxCVdl9ipEl1PaxKqe2VKiHGsDEC4bUGeE1bqWki0sqkIb2RPR4A+3BVmkka",
-	"eSisCZ6VmuYrizs5t2Is7UBzEyudKZkB1fyEFWK8rli+daEheP+Nry0WuYhgcFs4iZo0zgtaszfg1hnn",
-	"0z17Ux4I1N9Ph+f3ZblWAOcVaKW7V+4YZwPjDJb9xydkLzsr/7eanc+0TT7ZcQ4VAdmxu8Zl3sxCUfFa",
-	"4Qv5lTSzB1FAsLOGM/SKIZXNzFn0nYa+Vw39KSnk7JWB8jk7KudMdcEP1RZFe6oRQAwCQRm6olTWzMqR",
-	"ssLJR7qlHxvriCBZptZ3vpe1FAvYNONqUmyLSRMNcxO3nBKnb1+LMhrYKtec/+7w41VeqJUJUH6yP+WF",
-	"Wuc3+iWqSuRarkMQ+W577y37kKayGgcX0hX2sZH/6IcX27uPGrfnvbyVOInVm0RIQ9NC5nrL7bzw67H9",
-	"LcGavZfQMC/6NlTAHtM1SH6yKMSwNHeWYs4RXG5uZqAeojYqnDp7ZUp42EDcaFk77ADdAfGTWKVqoCfG",
-	"VuKo7/22x17EuCadeqs43ghLgjCivGsmgworLWBn5zyvrzqSnWaxPpSdF7CTVw+jH0GcOxL4nfar35qL",
-	"6k/Z8sE7VDo7kEXRbllCyB30FYfawSGrHy4E1nT22CVhKKaMKYnYhpxHDuHhVHG0R0CVCJUF1yNKZyq6",
-	"SxkVxqoAo8hwlctS8Uxnp0Wx88l7IPuNx4ejfWjjLepdZa023Azjoha3ojPpOpNuZ5Z1prO6ZI4Y14as",
-	"6iN9WhkhDHVpjLnJFdzCWr6GjUOBEwbAjRhPG5sRZxj2VIOGJYaGqTZODTGzqpEh0XnbCLUGzmQXkfcF",
-	"06/Ragv63VYAEa3UkszR07kSp4Y8lGusojcI8BsHv+cWtWGOgBdrIulqdtTMlhtAuS7ezvtA+K1gXJOv",
-	"S2uGDdmghAdsxiJ2JSJCd4r0fSeFOqOUV7xFS6azVvPz4HcboFUSknc7XmWUi6hNRbiR0A2A/XI8ENU+",
-	"FpnBysRiLG9VrwUxEijtG8vjgzk/Dk4kdO2snHPY7Db1GffZ40MiZXQIkZ2u/ztFiPSsdTNeunDPjd8e",
-	"4hXvak/Er5AGkFuRX/kY/LG0olDyRmWg04dkcQG54ugohFLIp0XB0rUWn1k3DHJAuHBfT0t1m5uZ9S+Z",
-	"K1GaCuJDcNBN2DtuFqdF0aaUfRk+CBydH+xDOyHi7jdwQvDtPy96x5g6xrQeZxRzcjxv4suJlhidrfnV",
-	"R/i71hOBfbc6InotcdKs2K13GnDkcec2+BKQbXcThe2Rwy10cM+seKUiGwzUWJntqO1x00a3JrXdckaB",
-	"PBijcFXo8W6W6J5jjmFQjxNsvPJccZQxudW+7ezDTv3ZSzzyfdllpOccsjV0QNbQKsXn7aLltIm5ZbSK",
-	"HNNwRTyzDHwWLl7Ay0Z3x5ij1maF8SjgKJ7TqDdRqdBVvtxr7jvspN9j61qAAddgoH+GDrarZGw5MOgq",
-	"2B4UuCZyW93NWt2tdzk3nJxQ88ivntEqQT8J4AqFgwXBVKm5VWUhp5d0H5qGlIG5mRH8z7SQIyXyCo2u",
-	"u7EqVU+8gasj7gaqX8Iu1fJLpYX0V/d3qK5MqY5DdctQgLUwtkpCf7Cy8BCs9UADnGBPnFYCIrpeeoqQ",
-	"peKOKiiyeiLSH8/+cnZxJv73P/9riaml5GuwiJIYL5HtQcVVx1sTctvjLTI77snrhEARjchEMOz7cdnv",
-	"U2HCcT6KwrS1bz0cg/vzr//WwTt0Gtm9iqzAr7je79Xn62eMB7AyNuBv/NBXHYZKs1h/pc5r0l2qP8yl",
-	"eljvlit1T6Q1guZv11yrn4WK29apMHI0MiXGYhlxXkmdyTITTOJcUZ2Lgr99c37BgE0p9XiQZ6n4DmR7",
-	"XEbdIxo7hQf9xlRv4fskvFvlE2UrOZkSjJP/webXWlazUqWEgTw02ZzLtacwC65N7nsazitll/vzCZZH",
-	"Hz4EDYiC0o76oYQ4pgc5tcnORo4z9sQ7hfE7uGJOF8H63YwkicUyuZBEboMh1hvonxBJhH+2XPv7pbCJ",
-	"eCkgVfR5H/8eibH7bpyIZ334/wv3/yP47Bbm6IUYi+/+57+f9f/f9wMdip3H6tRJqEzuDL/cij+8FGPx",
-	"HLqKCqQTDPQpABybUrzsP4flGOgU4O4PTt2jqVAfKh+qfyfzKgEwbiOkyCQAM9NmoeaKoMlWvHjWh1IT",
-	"8OWVzAvYkoG+ym+Ve9FCnYksB7mTHWOKEMGgZarIb1WZKyuUzgJuNhIgE0ePX4ZkVUfGA00Q1At5SBhp",
-	"xUeDwqIJRbMs3YAcPzNXwpQZ43QDTAwgeTrdtjfQbp9/ffcXMZlZp+uLny8u3p4zaNnYwGrjXsyGRT4S",
-	"yBVUlbjvnXQWL148dysCOUjP+kcvHO1ALY2BhmpgKouolkrN50b3BnqgT2NcNLREqjIfoatLWDNRXlum",
-	"KJiJ1JAD5fkIV9tfRLtBDJ1QLV0WBbcFXWMQuVPlbNgKEj509ZOXIs1kJVMIXyfAIjewgNCWiu/SULPM",
-	"fZEMdForCZ+liUjfmyF9onHiv5y5lGl7GZYFv0fEXDqAd6bMaEQD7Qb8/bGbwCcYvPgk3BDFp4H+dHBw",
-	"AP+531KuTo8BdKn4JFI4JACPx8v61LJ9AmXPcCHMFJFla+2QBxLaQbsrRZ7Gjba2c+JnH27UMlUCUTBI",
-	"XmOX6CyqdXm86XDdorqzdpVTAwimlJ4gaVtHjbKA1mwiUvjLBe0VMUN+n+zM5cHRpg9LR8PQy8hkyk8T",
-	"6DIRqRlaVd4q2H3+fAns2H2jPkyVI3j3+Sr/sMkIocMEpZc3bPAUtI3RiSIzq9oH6bquv10jYkB9wreX",
-	"aBu2c4nOR9L936oyl0XqJ+A+mOoSiSYRKXkC4AfayEvH9G1uNC9FCr1fTmVZYVsgJSe5tbm+vuR2c6ch",
-	"z+tTKJXTMmDcXo62zhHAqqBAQuMsEcvKXkrYtbGZlfayUFfwL8f4/T/krDKX0HN64iYordHu+4mzRq4V",
-	"6wKw4E4DdTuaqYILJcCbsgg8qbb1LKihjlHzpJfm1Lpx9CtNKRp3wyrK4hKrxEBb0TY7YnJLoCqZFwtv",
-	"uo2TeqR2eBVExyW5LOqvLvehNnkQprHJg0jPMeNcReGerhvIN9p9+vWAOF7KTivmXmN5GzBDQ905dsZF",
-	"myfupEUWqrKmgUdrHY8bR7tyzfFxq6pLaXPHI8KxQaHx6lRkeYaaYq5zOw7snByCTohPTVE4oU8KInXh",
-	"eVGjSIJlJIkyzbVWWXqCTkrIz4wKiRKTllbgcwkprmW4D5Ak3ThOfXkIa6XZIrsIrzZKpfbHN6Dj8HCp",
-	"nL3S/DRsXl1LSP9ptGIadH9vZTFTSHfEVo+Jp7h2KVR4IucIsA6PZK2jiLdpxRhal487JUGDd0yY9f3j",
-	"L+eoW7b13cIvFrrmabcQdcO6ArTeps1+zsxOvD/B8WdsKYleBgK+dhTLNenaBg1iZSc6SDz/EXfjedw5",
-	"luVZ3IzvUmZOKKUPpqqc5BXpJqxBOElmUJtx2uuNmlbp92HxgfhgedIAEwQrNJZW5NpWSjLNRUyth270",
-	"BdIP2kNgpH4ZYFsiRbytzdam1jdwo+aXmbnThZFZvZ2Wl9+bYc8Zk6xGOA3dq1pQom+RWN2AZppEcGgv",
-	"Ev8j6YXFezMEW9UyvzsWMhYNTy08YitZkgmFlq0pQUXEmbOUOUEfibMD0UBz6iQ9EmaTKelosKoU6xGb",
-	"zGlhdRKxaCQB7dTp+CSwemcmz5PokiqGDw1jK1VV5i2jeoAhsMHeKM/ciQIdCwxQ+KTRrIeReK9VutDY",
-	"xpLpxNHiqFTVJYUYL7a0iaDiZ5daEin7Xi7pN8B1Xexj4SFQfvyR48/Ya4jO5au2elOlolWnt3kP4HTB",
-	"CsBShq0DJcmtJo7MabCFpz2sg7m0JN618inwxu9Sx4dTaNPJHXd2HUOjz5e+H1WWpowEQ8Kbwry7Zsg3",
-	"kwWQacSp0ZBtaWEbWhi59dPOQHKbgKK9pdkqMNiFYSTxtvuv6FQ7XuPZs3CNUNFV4SyHiazyEahg6IpD",
-	"bZB8KtQzBHRYLOXWPLQg94PiKaGvVc0GRGToAIaFvjmoaUd+Mjlv7rPxnKzZKCYoNzJ4kY27E9BGmxjG",
-	"QAeXok/VYmRmclPJIUVNquKq6UIYMyjIf/2NZXHRrB8nj4s6X3/bzDsccrnya53r6y6nq0ud+D3ndDHh",
-	"b36T13I5ffiRPq1MlPjFI9l71kl3fij/+coFNUT8NSvNdKqytgSKwFW7FIqvCIx9d8prz6FoJYV7D1BY",
-	"I0a6TIovsgDX1hS3WyoF0chiMkWdWn7KVcGePb4csIhSI+diRtWgs544V1WwQaGocTnDCsPwnbN6yTry",
-	"SgwGSbbUm9pVC91zBgcN63FyONacas7iYOuhy+PodLF9FIW6f13sMMSubBI9+GN4eu9hhMnHRuAgtNdr",
-	"oEEbnFwa+Pwc3wYgoYZUjyiSx1xFMSYQTe8srjryUeuFegvoEdhsK/Bjt0eM/WyWxguzPqIyrM1iTCVH",
-	"inUazGNHYcZ79JlxmDtrNBsxm8OP7AZeifa8QKRPHu48/C2vxqdE121in6fQ0f2ja+68FeifqwXSPiDt",
-	"b+B4pXHudFIO/VXK9rlku4+yLSb73EfZUqB1SOYEV02prKosGLheQED0cS0EG2+s+VIgEdYMNAXmgge9",
-	"xLjXTFVqVIlshsdbAYC333SOMrVVXhRiqIKHKHNfU/cqG+gYcKOxZDy1eV+u+JaSgfvgWOu4VCLw7mzB",
-	"Vb27t/nbrnL/DWSPE+UIqfGI36fdsU0SebA6wBMSMxrC+4fbfJ9WUU90XZcUTseoSwv/RtLCP8OvvBel",
-	"+H6EequY9kh5eM8utTCzSl4ryBLCjrlq/Uz7SA2S6UNV3SmlOSYDgxQoYMRcYSYGTeSppXco84KBgyF4",
-	"gzqAB+L4dh+1EusEmGcy0AgIoSzb4ZCIcjdWeAfvL2RlSMtxnULmNYWHzhUkDFGRAT9bX+/jWT/p9/vU",
-	"fiJMkXmL6URUBrJGcj1TiSjVVCEaK06K1sOqSlAODyYSOR2DFmgT/eKd1NfqS00B94PFUW7kcj3aQ+/K",
-	"zopqPTYgajeRCdzrqvN3jtg9qUTEknItpKjyiRIlneR7U5AwZI/Uo/2Ihp9MCRmaZlbaJPZ9RpWUgN0N",
-	"DSQugQyt1wllKw2MNHuXV6MxM0Qo/6iX0D8CElB+rZdBP+4bukPUkTtaoDhqOuAejL7+FxCw1AFkdGbg",
-	"vUFW7OMqqlJ2T4wOXVVsxnIwOWTZLkR81hDJ3NMcoc/HKUoC74nXYPJhvCd4m5b5y4Wy1e/ImcQZCMH1",
-	"3TmTOi6ynou4E8gB37v7khzN/XPFPbX7dY+y92cli2rcdjRoewDtYKZ1rq9XV0p9NVajG+GmpJWN6waN",
-	"sRusejUtzbBQE3v4cWSyWmnUhhHIa06U1AKSGp5aTqApcn1jRWUaSlN9gBKib7GjdcWDXD++aUgParoS",
-	"P1Afclu1VFV1bz14VdXPL3p735VS4ebErb3G9FdEgoK1XVEpFXIK28/AO/x5aRNlUZi7s8m0mv+bLGaK",
-	"13y5wCrAaTC8x1SWWHO4KZjhVpVDY1vjGV4+bDhD+9mEJelFPGzP/Z0KpmxYP8cPZoEvEshMjV3Yykyn",
-	"G/ILt/95K8NYLGE2VLJUJVQwS5YLmqnyluljVhZPjp8cgo5BzS554TH1GtLi0apAyJYsTlQEaiECIVCW",
-	"J8uxNr+ENqRAAA9OrQE7Dw/EPwMcpQeLmVkV9+AT/5p6OR2N1BTC8kx5A65LCLaFCKCokfdm2PT2awjk",
-	"aZtb/HVT177EVPQOAbo1PO3TiXwtwvg9yDZqeO1MZ1OT68qK+MLUezPJgF8NlYU3soxSJTWDVEXde/Hc",
-	"vMLWSRWfa1zbf20PQjpW0/uASiqLQjlpEoMgJbBVWNyf0GC4JnvUQa2AQ8PooKbdU8sVnHGyVgnPMp1R",
-	"7JaIq/ch5IAMRe445owr+S13gnwAOSZm7xZGZmIoC6lH4GwGJBvXoSnj1aFD27QozsYwo9kEkM4cRQQp",
-	"Ybk8PciJuL0gKH4DPSoGBUSNq7WYzrlS5DInsoB5sIkUhcL1NtIOPJza8Qo4NQoRiO2IoESo22qDioJo",
-	"dywR6kGerdQuGkoKLkwiD1XjPUaaFr/q/ENccdgP99kffjh63u//sd9fMzAPG7fJ+HJdqWtVNg3wfCpH",
-	"6sAqtxUVoIoQ6pxNIFHTJ32j0wzN9mOR3j5L8ApnKK364YWb489/PX11cP7z6dHLH4S5VSWC4PE48eQ5",
-	"7pCI9yZ37GQ4F1NV5iYLekHbdP2wttqOPV1mAFvb6A7j739fPiEsSnriVM8Jnw0FCYKbkfEPLvR+s3Ku",
-	"iFu7F67BL3rR4lZYcjojX/e38M5g/r8AAAD//w==",
+	"QvIzHumlHeJ1a8w2cXvdROIOprbSkRfS7U2zx8NTWpY/frsTCENMKz176+Lrhcu/tWNDLNDrWm2T2fUX",
+	"sPa4Ugwf+8hklDdBTf15yTQTEArN6VzFxJf93r3Ml+IbsW9+U1v+zv7eivxbdb7Tj7COAK7Dg/jwwKG4",
+	"08fBEOh3IgFwlgqjFxlLykOZYs3kVp9MuJiZd8mirj9sR7WS++CY1nu2TNuyjzhZY61M4AgNNWg3qknf",
+	"kLXJSyaWzuvo7QnGtxTiSRmKcvjqimz1+4n5Tx+UjL1+v1+b6n5sqjYsv+7uNd2/LQzUv7Xabb+8CBUm",
+	"8UtQ28joBbwW6AY9K6lQIxQMmwZTHICX7wHKro1yETMfRqWcxKVtScLYipe+5jUQ2dZ2gopwbeOkEPXr",
+	"coGRt5YSns54NpTNsMz205VhGS03madfcgKTBYTwYRUWXydUtHJODcrRMnqib388Pt3afofd5m4IIWcX",
+	"5drHNDpUU6Wuo83839pvbGH6lAlVvYe8MntimICLXx6iEzsw/uy431DFM/JqVmjAr57RgrwtqGAhDHSz",
+	"EKAsWabJWJaKkSEAv0HofApBx1VAbs3qVrfC6P6i5ycaUYvmMz/b3fv6cQzPZ9O86SPMapXXYmGkhFyx",
+	"ckg1j9eybphbjDypyz5wBRl6a6cUP0f8Hx8bBFtlMUxdU9ZoUdZAraxvcpWNCq9W8e7VtXJxYwxaV8Ne",
+	"f20nblCRXoP524ug/OFUzrXUMai1SvQ0p7XCD4GvTXvkaAiYjb7Dnvui4aDwJYlxZ4U5TC4uVkEFWUQd",
+	"BCHY7T+DOE/BM40pTrctfoi6Wb+X10bVGfEPC2UsPykWUgUQhl8ICGkjNjW05/TIuJEIA3DDpWvnimS0",
+	"KEI3JFbMk9Qy0+6JTSR02lwTxKlkv21atMt0OV+SvSSx5OeTJDAvCvLvz87ehnXtXkPrP4uRlOY6BgV3",
+	"Zj72YcwF5oIIp/7atzOZuM/lp3cvvTFgDAOgVNu7X7UM2VKx6Fv8N/ldWLTYBWw9homZKwSyw4rSRa2j",
+	"lXXoBEQYkyuVHruEhRgKVWTKSmLOl1xzkWPoqxHBxqEix3zsX1D9tmIi/XgxMz5aL7iuNUcE2eqOBZ82",
+	"l8T+oK5CR0ZohtHd7BdGju4bs/mw74wVvKHCA0BYCu+ZfU1EUhfF+jD99i0sD/C8FuOSiouY49PlpFoT",
+	"kdALeYdXv6VJ/IsPWTFT/Iod1lqwAoFBMRhiBn+qIgPciuUn60tfYuUtGKDy5zdfPECb2r3kXuET7vB4",
+	"oyxxa+tp7Fq07KfRQPDsCQIgonDBC8tKD3XC8kPCaFlwiHFT4TpEG/E/Qr+AfU3JFrvM3t0B+MR3XE/8",
+	"JFwa+ruWCBd+7vHN1GxovjW7m1FBLvgVQ2V4b/tpn/znf+z1dnpbj8M0hZmAHi0jDlO5ZPNjOZmWcsIV",
+	"OMNHI15w9BBiDRek509ZqWx+vtlR+P7N6M2UlegEj+U1vJMxoWU+DTODeiTFf6SgmNpU3ExOrcQxwgsg",
+	"xvMJFykihZoHLYqmOrguuWZpMhDpezn0f9awM9XBJZsvfFayK3kJj6K1H7zJ+QT82yDKkQvVrQpu3Jc9",
+	"koI9ivMHwBoze1VPxIJHoEHihAvvaoju26n5eUv2OQQwXeUvZg8bZU2rRe+5q3+w22T2sXIj49wb/g33",
+	"THPnFh8zGweppUP/o2rzvfvEfRVur/OfuO/CaUc/c7+yvhn3jPvTfe1PzH5fP0FM8KgdntuP2JnGj4Up",
+	"1RLvGZbyWgFWlHXCUZf3ylWVMn2zUI/zv3T5nUIFoexpzwXC5CwYnHmS87p7XNauVSPgXmcfPiBb21jA",
+	"SQC3tupUM1Os3oXRy2oPBbFqX7a37wJD6M0onHgDJ5mpTQsEIniuxwWHBCiMqS499a1n271+b7u31VqP",
+	"rhgT69U0wg5jsJ5V2yxFBu408IW3bu1Wf9Ot3QBGV7ECs5XuMiRYG391p6E15rAiaDhTrDynF9Fr9pNh",
+	"F/Bd47RdNGJ7b58M57oJ2/BK/s6Lgj7Z6/XJo1+2tg7JSy5mH8iHp/vn+7uHpLw62Nrd6/Ufk+9Ydimf",
+	"bPe3+v2t/hb5lpdsJD88gW/Xq0d1PCIGxLu4mUDZtUU3ykdrxFljFjFFyHLbVSn19lLeT069kwAPSfW3",
+	"Saq3u6heiPwI7b0NzMifQby6Uwc3NRM5i0BVXjI2Pa+JuWVG5Y8up3ldafdx+cpiRlBlRFlMwXbiZfE3",
+	"QE7wbCHMsbPS0Mf3RU8DfCctGPqvDWFhcu5CNuuYTiHssNCJpAnx1KILcP+KQ5LPILPYJg8ZNXpKjdl2",
+	"l63WxzTKSAAbacyyy6S6Sg6tBfqL6HjfmKTWk982pAh/7QGqgNHNvZsuaNPTUqUMSdC14mR8xWqUS1hk",
+	"0mljqbXm93Fkfe2RrByIqlkX5EQnQdTxA+bqJqSk4pLlWDkHppseo5sd852xeygdujRXS0AWm1nzsLGf",
+	"zWkjb0a+64fzG5pZ4NxQJZWCISBGccUqZ3RLF4dIGJWWem4N6Mwe2wGZy5ltJMDKK54xB2/iD1KCtSvL",
+	"SkOA5w5JKqRgqXXhwPq5ItelFBfmp7YEJzxt8zwIWEwTMxY2vst1u3dDRQ0R36uxAZmGdR1kyMbcHlSk",
+	"ohWgZiBrWY7IknRFxL8Fh50s8rBxU9TvP2Y0L7hgS8mqrIgJKwtG7Jpcy7LhuMR+hG4CrFAM0JWjaV5G",
+	"1jDHvNbD7ws53iLi3WsjQLHlzrUsLxutzlzxbXDO5rX5LArg5CZorkoLc4WMdzmC6jBZpoe+jTu09Hkt",
+	"Xac0AegIvdRVzFp6gZYmXMxYhA8HvWiEB68Oo30JUZa7tRFEAxa9paRkJa5QQJGOThKCjw/R8EirEMEf",
+	"5icf05bs7QnV2XhpR8+GqEGwAAwHBrz3wNfjAcKbYNdcXKTI7Szfre49IPqPpGvlmbsGX0mDOswPADQp",
+	"aLBzCC14qD4vubqEAaCmbKYBSyVxl8IJkhB7fIQdXhBLoIC+bt84N2dEIh2Q1Axu1mGrSxxxIcHo2fSQ",
+	"pFycu+mmOLdhIbNLlqdkOCfUl1uQNx73y5ccwuPo/LE5+g5ywtYRIozGJfzLLrmTdOwAUFID84MSKT8N",
+	"J+lqZYprATobluAZT5CtjwwyvHw1TuHaiMRk5BlvS7mfFlQckFHJEGFip5bPu70XwPKpxOwi2dqDr/b6",
+	"/QQsvWxO9vr4UeLSnez+mbeiADOTg2ejnP9MXjIRBdz0yVZJDZ5asaxk+q8EUH3oIA0N9xw1JPNtwRA8",
+	"9FIk9PbcHjfMB5giTC+jwlbw1kAb0GhYv7RiLdcZjlhH1mjAneGXnxCgcrnjBmZYH13Ly5ugKs5UC3m+",
+	"u5m/6vYr3zShOWfTQs478d70kMZ3DmLpvCW6VcGlGzu+6peHGYB4s1WDGqoaEZR4jcc/4e6UUq8PpgYP",
+	"34q1rJwPxmAiegl8vkCv6/l/IDATub32MOKCw7ZdwUcOapFfKdDKEPWzlYKppNotLe0pb9iRGrrQnMK4",
+	"jdSqxRXARpxPSxZNG/oWdY2F9MEYVeXZ1fmHr3/8bfvVel5GV+UQTsAfX40lN0BLamyiRoAtN6w6p80Q",
+	"90Hq3qxcwsmw9jKJZSLn5LlyVYKq3kFoDTFk+wFBQltMJG3Scncv1nL3xiKrOTNh6Xv+JTLvjYoxNmI7",
+	"h16CYVKicxAZ26vcnCdVp7WzDdN07ZLXK423E2+l/1WOeJvpfx9ueNSCH5zwt3HCwx6+k/rmzc8xFygQ",
+	"5PH2IVTHi6DqXlF7IXyf9LtJh1rJFeQVKws6jTY4sQ1JlvQ3cVIcpYrNHfLtTvoEbWEFJv9kwnJONSvm",
+	"0I/W6+t0NGKZtjZNU7lrVEnV+qO4/is+Fzme7Rc/+Nuj+njF6XZFfzdjs+vWvMFaf+Z6bJWgtV2EjsM0",
+	"u3vouP195lWhQ6KqVh8tatHo7Nn1y3L37+IfT4c/ZFvfq/+Z7383/ff+Dn0x+0XurW7egbNYr3uH9wtU",
+	"ldtOaXMbpN4Bnd40FoeMHyJx1vlzZ7E4nPhNInHhwvJV6Ywu426ZGCvbXtUSktvaXiP5Fl8Zo9ylFZpU",
+	"5FjeF0JKzMoshq0XT3N+6X7tKj2Ji2pw1Z7vsBUt0zQaeCSjxfLGyNZ8vXJn4JVJp72WLrRsIjpJaHGF",
+	"mXKyJDYtrA6+Yp/kWrFi9MU4y25mjB2ASu28AxjjEj779YqVCoGspgXNwP8sirlN5ofm/Diq63UaE0RL",
+	"Lbyks55PoyHqInCxixK2ZW93bq0INIvSnBFaS18J1xWjyZ+RsuKN6EUO0SyX0QoQJcomHf/1PbYe8e2O",
+	"MGtr01isjPN/AR1NmZwWbBme6ztWSJorW2lEczKkBRWZLQReGJwrQ0r5eVvkK71w0WBuzlrPSsFysrvV",
+	"TxAXHQI0+C1CncM0R/yKQXpjza/LFWEChsPYkiJueIzWmI0PAwkXGFi2wxg6XakD2/e320w2Nd4IeKeO",
+	"R1I/4aFIyQMkj0D/IYjYM5FH/OT+LP65tIu8/c7Gys4roPj1/ex2Z85bykJOzccIpm3Yn+udgDhszeY9",
+	"lW9WsKrDx2fzvVvR1sANG2/qffeuM+REbZz8JwBjhp2qajls2bCSLunZYrU3uP1nd1av76+1GK2Y1d1Y",
+	"KK7xS/Xofs7uJklnVhbxisK6BIT8KF+9tVhHGGQrPIF0fltZuJ5r2UyiLi08o6r43iJHb3KJtjuxjj95",
+	"ZdcUqzYcIadpAZCz+WjehLP1S2AJhGBgq1PvTjUtveZv33uXIFIzrAc6n8QiqPZLwgWZ8KLgsarFp7sb",
+	"AsAFCwk6qdUTntx+mWnnRM50b62Qli0jHcoYaKotVYa24EE3ASPVsIYpurt/DDo8H3QOBh12taxD06CT",
+	"DGBG8Gwo+Fg+6HxcVnqNtdS36ePtlmbfFNbPG55H9cw2bo50GUNibNkzNF12yY/8m2beH+xjI8X/sqU7",
+	"Fw5xF+u0Y9tXLelOfh4HdgjquJsLWhByUdQ+iKy0UGKbeQxsJbxp9Um627JIEQ2Sjuxl8wSXcKwbBsSs",
+	"lgINHvKIq2hBt7eeok4n+bSKftMDuVxRtrOKgYd8ar15g8De/vKwXvB1I5Qd04wvBOaso5chvR4rlp0j",
+	"TMP2LjTz2cWKFcPfh1Sx/d0e+Y4JVlK9zKOPL3o1+vHfn5VPv/vxf/5Wnl2//+nt86cnL9/+40Ruv6Qv",
+	"6en15rBCURXEXNhTYhQRq5qOMYUE1bXZsOAZORGalaKpgK6hktRIaHdDkCEz3SXX7blrRdXWExa+dR5B",
+	"zNnXEv4IDIN4++XzCY0xtzOpaWE9eIgja5sx16DRotBtn8dZAateUVoGzyR4e6jy3Wm7vIE6vEI+tw+v",
+	"Vzb9gudiOEBxq3dDMzAszg/b/V7dd29briuj2KbSlojRK6RgMSUtgPHdwwTJlToaFpVtKKIxB+nu5bQN",
+	"u9oNWa95pn240RK4mVf+qezgtXpsNjhQ1W/z85qYrknfPXhFYsZlMHzAeWpcIECmqbPaCN02mnI2CelG",
+	"RqU7sVW5G3Uwjk+ev9GUaA+ZHLfJ5IjfzvZuRSSfmZGhr5zl3EaFq5qrYU9fUStPq9oIrdmpszGrn7ke",
+	"H7lGtGuH4RcJ5Y8WDSZCoUVuTNjN/GsNZ8yqriJ+9HVi8ZWOhppn4F7uBTu26q46XIv7vKkPN/Qubujt",
+	"k26cLCOAmeiiuyWr7EGl6bzKooJ+p1yEg2yttLe/GBP7M8WiPrEd/ZpdgxOtsqV75PmKAAq6lTBi7wLm",
+	"ZsZV6/uzxXQ012XflipaKJVaSIIMWSYn1g0fRDBiHTXv1Uo3m/RlWeptl/om2WUVV22KszaiqTlb0LXS",
+	"nmm29kmtKLDDuawl2pxTr8oxq1M4vBx6onE9PzXbgOsdMlpGGy0HiWsHJM2zK7v2nX1c/naQ/xLE1fYJ",
+	"te38ZoBlCzsO3AEH8msxJIK3tBXTCXIarseyBuHkCmJzqsZDScs8cRClcbgYQJ43ZiVSsx6zgYB2KlzB",
+	"sihV53YOKd5iM+xXipSyMKa8ZuWEC3tDLawYgX6UXbjfZo8RqZKWbCB8x0nI6oGifCMOK+lvy4YRmowL",
+	"wHOWl9z3RjnonJ9/L5Xu1udWbRyd8h+Z0YSg1fFIttXJQWFyKYuwe545wLOXp2HNqiLQCMVNi1StU2wC",
+	"CfIpqE9OBiJdVrD+X//7/5A/xlSNP/b++F0K9jFN8HaQIwsYRXXSGLxkrm8AFflA2ABLo5Z6IAbiBWhu",
+	"5m/CPphNJmNGCz123SMFY7ki6dFMj2XpoMvIN0B2xNDvf/2v/5u6gmKHMYJ7D7J9INajtx4xhjXO/N23",
+	"x2RnZ+eZee6ns+MeOXmOX5zNp+zkue3NA7XzV6wcCIfp8JUiJ8/NMFUjUgCvsHTpiUhL2SOAzIyvTel0",
+	"WnDMlXT12v/jvZIiBcTBgUD8bQ+bDBDLiIhXB2QmFKv2QrxoC7EXIjynFoGMlwNh8wiro/DeIodm7SCE",
+	"nx//ndLT7tHbkwOylYaxK3y3IbLK1eQzrwhIwoGASwNl0B/mPdIYy4MP0hpU8YEHpYBf6yrimASQJltE",
+	"y4HY2n7a2vL+oJu6lkvsGkwwYgiKCQ30mrurbmaBiUUD4dYb9vdIK7Uh5EZw7j3yxvAGSnb7u8tO1L1h",
+	"IKCEPxVSd0dyJvKUTBgVVWqhxbEOKlC5kdNlrJV3nTfa6qiB8L43KGDCH7j3RnoDkQumFdnt75hXDKVF",
+	"NPdNz8gr/k2PvKV6rAYCZqlm06ksNfnuxZlVruwH3784em4r3cmE6bHMld1YstvfsyAMR8ZySYH03jpm",
+	"6pbDL7hQoA4DazAzNYLLaiy2IBuj9DS3cWFHTQmZiQLWa3bZg4sA6r7tOqvkhLlReuS0xjasrriC4w9E",
+	"xfIHwuN1qjBJj3hkg2Df8cUkzcv5eTkTfzOmUep6jFimFxA68s+Gztkjx9bJb4nWvRSVWfBGWJUBbzbN",
+	"xvWTxrsmIqjMWO5r+4iyKRO52TNgZEGlPnQZgWL8fr+fDISvw+/3e+SbWam0qrU6IKkHh+6+lQXP5ilI",
+	"Mg953ZzKo/S39LEDxjGU3EBkJo/S6/Rx+N7GC7FqpJLjj9KyeqF/C3hnBgKcBma6V5SDyYqaOnmUajMI",
+	"Qk4P2Vzan2OWuKPo7WeWot8xXc67IBVTT1ZqIMAPpFhp893g1+Y6ygOy00fogv1+3x15eA4guRHEUDAN",
+	"wCmPqCAnb692K1RDI4Lgs33yZH/3sT1cnKMxZ/x7K198VrLcsD9aOPvFJ77v9G3EYSBoxSSB1sJ5fYO7",
+	"wXVir1/1SrwjtJoy/IEBCk2giSk3r7ctA72W6boEIRvafkZSLWV3QsW8a2Y0K5lCduHyCwJLfcyKHPp1",
+	"2NauRLEpLc0lhIWBxAE7vmR0ohJiDMPwRoeqJx4Ykg0e7DVF+ppB8O8CbOYeaTbtMuwKRt/uk0fmmjyG",
+	"Tjzk0bSUj107noF4hJflMU5XCmxGjX0A3WkoLi4KVqXXO81mTIuR2942ujTqlifMagvt0tMYrYLaWvCM",
+	"CQRAsjrrq7cvu9uAagjWpDcAr6+vexMETOzJ8uLJq7cvn2z3+k8CSP0Ois9O0rGp8Z2Dzlav3+tDediU",
+	"CTrlnYPOTq/f2+kknamRKmbkJ3TKnwCQbbeQ2PX4Ai036XjsSQ6VFkofmcdemqfMC0o6MWq9ajUTq0ee",
+	"uG5LKx88Ru+TebKZPlbMCRManAvOCgD4E1RaMFASFEiY+++Rb6ZBspiTI5uBO4CN8duMlfPKxED0FWud",
+	"0WYt8vbTiGW6dFlWVcGFLUSUXWgVwyftU0IzJzqn/d1Np+QQz7iy8jQhwzloX0ceWA0+cPXdSdUZy/Dc",
+	"93KIwDKhudLwata6AccWZbicnrdudLw9z9JlQT5kBbLeaxnYpU1W464Hlr507CbCe9vgPjdzs8F/rVKf",
+	"4DZv9/tQdiGFduhiga783mb+V4Msc/gAA3ghtI3EgfHcWkft2p18TDq7OIfYq/1cn3xDc9eCCn6ytfon",
+	"P4HENHYqy/FHO6t/9K0shzzPsfJ6t7+7+hevpf7WWAzwg+1nq39wJuUrKubvXFeKj0lnb50tQDcgLXwX",
+	"ob11FvST8GoU+qccMCIw7XrfwsRYZD6eZMiHGqb/T8Qy7/yadD50FcK2h/Dm5rUNSfGEfTCmRyAwFnon",
+	"zkqBVrMjfdAeAPnMNfmCui+w7lnJKgjnYQUPhh12uBHczEhah64YMX6pC9DPxKVtpLW1tU3+8z++7m09",
+	"Rogzs4EF0+ygSqXFjA2N6hFJ4c6nPXIiyPHp35MAoqzggtV13kwWs4lAXIvEMkjUw384ffPa4kyyD9qa",
+	"b5SoKXQBGDOmLUKaURI0Oo/M9Z4V1EwUK7ec2zz9Kl2m/AwEHkUNwu2wslWhsBIPAzQUfLo7nKm51UTq",
+	"ov4FfL9E2C9ggxjSA1lrxjJLd8aXUWDNtrXxOMvRQiZXJUpm6iqI3OJfIgeO9eumTPdBY3jQGB40hrvQ",
+	"GD507R2saQ2RQBP7oJ+YS7v0uY+x7qB23QeGASMf39162n/sOUylhhiOB/wmZDRBPv0xrqH7nKupVNwF",
+	"h6vwEAbKl8zvQXv5bNoLyqGm/iKDfJjN9ZeQqSy1dcOWzJ/L3JWNlJco+2xjBvjwZizwU9oOwYauNh7q",
+	"vP/hDn5eCyI8jVYDonazavdwsTNT9Do++SP462Pr5fyOhXezcz8U2yapajj6IfrBJZs/0O1npNvvGHjd",
+	"a4RyI0rdlPUHRHPyvPPx19WU/iSX16KQNG8l+ef2gTrdLzXK3jg0lILRERqx2ZhyUYOLwe9kSYZSj6tQ",
+	"q/k4yDfd1GwbzYoCxgpxoYPPzOs7SQf//PW2QmjKJt1gN7v42s10zjcCQofQP/Hti1cEcL7Vgyr512EH",
+	"7gbVeQKhypz3F8waLtkc++ffZpykM5WxXOwgFYiryvdmI4SBys2umIB6Iu2Svn2VeHqSs8lUaiayefdH",
+	"NscUkoG4ZHN8qdnzC9RaGTbMEJJkcgoVfggMc8mmukecv3C3/4zwEaHk+PQdxDDVzFx3lvs3DARCUvAr",
+	"c4ZmJAh1sitWEqVlyXIyZqVt88IXutXA0z4LFZ5BgW2+GIiSTeQVyw8iXfrsj7B7viwRNIR7zCebVADz",
+	"4Mpy0Ih/zRHjj9CQcrOzDbYb0tc2td0NuxxxbGe6IYd8++Px6X97WjHIHnk1UxpCzENGMpqNMVE75Jnm",
+	"w+4xZtBtxi2TB4bbZLj9NRjusW29jxx6e52F2N7CyDX/Enz9KxVyh6XsvWTgkHfE1MLvL9l8HZvlyfQy",
+	"U1vbn45jOx5ZqXMuvwb4rcDUPV6whDCRlXNIqHLQRVSpa1nmCaSo/Az5PSohP9ArmmDSE3AKKjKm0On2",
+	"9faz7UNy9OK0u7233z3+5hhG+/7V0XH39Psj8+Fjl1i4UogMRMEvGXTjsidmfeuXbH4DAQOLJFwNhINn",
+	"awoZxl33V+E9+rgBq0XOQCzIHLKWyFnG7Q373Nq+G4YPt+4bi0xyJ7Yuzs5zwXoOvW0BtZmg8Vch4o0e",
+	"ckHLSEeJuJFtzvpB2HzpwmZrZy2x8ZKWFyhntvbWWbnNcGX5K5Zzejafsn9p0eb11ZAXGTPGKGfAXu5L",
+	"1tne6Z9M1h2R93JYpVKi/u0Rjn1+OldqxsUFtDeE7HOLRnxONaTdK6YDDf74iIwNf8+kGPFyArCemErg",
+	"35xRYbnMTOSQun6yaELYjuK+DCFEzcNsRpsazPwkpLMhqG2nnl6y+bGcTEs54Qpa80O2fM1SQdFtPkaD",
+	"aiCgh5uZdwDEHpE6iBi91GH0ZQieYIo459sLn80m8IMcxmMRAU1wRWhhLs+8nmIBURnu49aeVJDMQFpZ",
+	"hMC8lmM+Zxoa6F0wS9nmhJEyGkLtpZ3C5sJou7/9qffICGdzSX26MfR8XBDMN1/Dg0B9EKh3JlCRvdw+",
+	"KmCZlJWQVbfE1ky4I9t2NCjvKOauALiW0+X7EkNajJLOQQbNh20WiG9ebaQBzXOW2+qUsFylBkNk0bNc",
+	"WRzibmZgCuKAVGMZOfYqxi5N8HYofLOWGi/tr5SvFKUT21PUl0D5fsklMxc5w+o7LP9xDZ8M0xsID9fu",
+	"XipHdmTXEEpBDWlMuH3H9PNq21emp9n9wvWbTTb2qrIBO/Dj+fxBXSJgKsmlhqTDnwSHsjFZkqNuQYes",
+	"CGDOKbnmRZ7RMv9KkfTferby1U/HwQuUbMqwSSqU57v6rn4fV9wAjg6zm36Nx19sq6N2Znqj5lhbi82x",
+	"PmlGQHWG2ApRtckYJJGq+ZitLQyIc/KlB1v/+uz1u7AFMzYOBuoOWKzlAHXuaj9sJAYETWiX8dVNeI4D",
+	"lXPvbTKaBTbzkquAz3yOLKC3QRKqS5X0fMhcAsue2uK0v7Wl/2zv7USTEKMpjbZB8aaXGqr7W3MbFw6C",
+	"loxMuRC2l7SVD1KxGjpM20rxl52IQhm011kkoIJRqKhOuymB4nLlGvODWGtL8pRlW/C7W0M387nL4Yf1",
+	"Rywr7zZ6P91LSlZ1VqszsoLz+uJ57Z8tvyqvMRnPLYNPl3DM9lgBVDiqoO895rt75RL5pla2a75VVrxD",
+	"XeRYHl2VYzjVcyCgNt7W+ytN57ZZnNeMsOTf3udgffZhxGhD5dZ8aWxGaztbWBEsqQ1+6Ji8sakdm3C+",
+	"ecflzb+5dq3p8SlUyXD9A2H9NkYdthUZVjn0FbR2cCh7jS2AK78rNXCNg9Ajk1iX056re7atFMz2DMRF",
+	"Ka8N05mayYPiO5saiWVBkEB02uAz7nBOORgMGbNLcyW9Vt8sqBgIn0S/vZdgr3ZZYoP2ekd3qg3XU1Bz",
+	"MjG6MHWJpeDQ8AwXGLD9AkA9fDmu9MXIiERSQz/nAGhAUjOpLpTHpiusg4GoiWrrf5tyUeM5ETMArZ5l",
+	"lsCGLq7Vkvp5OX83E+s8+c4hA3wyz1m1cItgfs+Os2DjW/T24NqEDKO6m3U/0YszerFp3OY2/rGte9wK",
+	"wa6D7UhCOLS6bWM0vBQ/TD/z/qzh4fL34Yt21T143j6vkvOWi5ow30TJuS65jrrb1JM/qj8+ov5jNIkY",
+	"+KP53OgTC+I88fE0qyEJCW1xWQm9KIsrpkAxCTUKC1VSUM3KZCDAFWG1iJkzH1DHCjQvq3goOmE98sap",
+	"H6HiUsWdrEZ0gHludcn6jKTV7LtcdGeKpS5OlOZMU16k+HIErQpardflMChDS0xmOx+czCpRjFt8G1E8",
+	"ekV1No4ltO22nWj+l8uw35xTrcE73pagg0JOw7cIdPyni4UjEd6ShyTx7Ppvmc7GtyLd11KwVvL9PArX",
+	"rVUHM8BO7O795Fubu5JYRszrQXE5GXXNZnRhN9I7mcRDyvznrKC52YW7WX58GA8YYWYIXKqI43epY4BA",
+	"kK0qZzHGrhXQ8DBIaa4DOSyk92zAl2itoAnsnAyhClC5T2bCfGKseY9PtiimZ+ateXowEFaamncJpRnN",
+	"N4qcWZFsIe5WiGRE6b4Lkby+WfzJLV0LPf7FWbq2jcVdM+C/kA32JatC92zv/cksN1kil/vUJtyTnNML",
+	"IRVvj/gdI1wn4B9CpoPz4h4fOSjPR6Fxd3x05PIL0NJ7/vr09MXxY4tk6pPpAVdoVugeOVnAmz8kKbhb",
+	"56kbAtAl4cI3Y4oWv96CitJLZj27W/2B8J7gIKN8TiCyRNgHPDYzPwtMqOpoz01LcK+/MxCp3zGA9pAz",
+	"vQwnaNdGEhWzUIttaEEOz9DCBVWDtCIGPcdH6tLmk7HjFx/ohIul/BiP04VO8UAe6rE/pwVnKaTGRL5S",
+	"huDvX7FczYmEemLo8wbFlxElNhqecylbgQ+46nvndFvMTwCugE0jRoSSTArBMmRwwJXfy+EBoZl5B7BE",
+	"SehATAsqyCMIw5zzPH1sga1KObsYk7R6h/myR2wCjk+JwDiYy3mFYFxZte6w2Vt8RFJ5xUrg7w4knX2g",
+	"mcbULlXlTvsVmFfV7McF1jYQqD4L1bUPppihjX5yQHum4isdxiq9a8z8yCoFaTIQ6e/GGBVSd7noVmtG",
+	"cPJgE7oW1t0mcDX9g07/tnmuiPI7EFwnsC0+HqiIkubUaqeKtkSMax4ZCqvoBa/CF5mk/fz1KUx2PcX7",
+	"vvKOE3djjOoMh38OlxbopTpcoDloBgMZfhY/6yE/+SE/+csSkSgRPLushMIn17uFemLkxKcTdi+lvFRG",
+	"F7528qWmBFQZH4vyDmE2K4m3oLmDwHE+EZ/SYncPu5lAw9YeOV5oJNUcrmyt4nxbUPFnYdVmrp8pJQAH",
+	"b+PZhsh65DVuPxSM+P5uD8z0gZneqePCqL/3z0rRU/AJrYaqX0mYk1bLPMOUPIAD1sqjmMiR80sYld3q",
+	"uYFeiyleHHuoOh0Xdi9QcROipUywf4IzPbzZgmCzEd75d9iUO8zT+vX+ywHPXL0L9NdYtx7woZbvQVf+",
+	"V9FeDYeop+wKeX0bHou2vFX8loO1Pn99ehw8+skLNX79tDpUtZY1kFKrdSchuB8vgwZBDyn7d52ybwRj",
+	"betbUFGbVFyn/PqXKxL6az6NC37FVNhnzlsxPXKiVXj22GQYQWo8KhDqCQL7KaI9ZdPJ5/C8ZkqzHJcT",
+	"Fjy69mp1y+mgNp41wsx7q4YIu9vbLpPOd9jD3c6ThpEHOfbWs1eBAUE7+IFIZ6I0+oc5mLRHoNNa/ad2",
+	"6tgkK6dzO6yyr3DxHRwVWiwPBDiPqtf0sCEX9LlsfoWvt7AOQttCgWAKNadUOcq2t3b2U2jSrEg+F3TC",
+	"Mx8+Apwl88DjpNYo+ez05LsENLWBODt+iycMZjJGh4iaZWNCFfnm5DUgQf9o9vP561NU7OxDk5kCN2lL",
+	"r+GBMJTy28w2bA6iWkAxMJ1DQFACnCNdUqFG0K+D/C4FsyvfNHsBKwmCmxPEw3gJb4ZnAaRDQ20GBKZc",
+	"EmN7IUDIOP/VagHCtW9i+299mim04iVX9+judOOHPPUHp8FdemBpQ7rfVJwvV2if/FH9sTR9HRg6iu+m",
+	"VPe1cxbbQo/ZpCmbE6zYOqtBLdgKPkA6CApxlabz5u975OcxL6ofX0OJWPgryC5gImc5Nu9WmheFYf8A",
+	"fQBoquiCjZWKPavF4SDDwPeTtXUwKoWwYHrJ2DRdkn1+K/7/I2NTD0PwkIS+kXH7Z8wkv9MrnrS2KmgS",
+	"5f2YjavFb71bwZ/IUvwXyLm+G9K8IUa5f4MD54unYH+L/e9DaAYwh1CEzFyNQI+8ZtcLYstaaNQjCWW2",
+	"u7YL70GaCXQOtH32rU01LdkVlzMI56teW8rzreTAp05lDif3mbKZ1+EULqE5VNgfEpIftPPPit+GSWkN",
+	"/gi5XI5lNITZPWjuTwwzuwEK6gKfXR7va6Yq0CxjU1veGSzYhf9k6VMLMa+5kfuwoOQv8NIzpvTdelR+",
+	"/XK0n7D8HvbnQYf/y7MPQ9Cfw7R/Ah7N1pKGby0ucN1djJYy+kK5WNTRk1VBsH/AoCugER28GPpzbSJW",
+	"EmIkRvuu3gnY2CfmBmb9bcGzM7e1CVEgSclwblspPpjyf8Lm5v6aQPudWoY8VL9YYBXrTPqs9pRnGBYJ",
+	"cWlQ2z7z+WAHDRcI0AfVJ4cfjOEE2uhR1ena4bjaIHcFzntAUvNdmgC/dNCsCBYqCM2x7s8i3Ho2p6as",
+	"KLi4qLO6f+s5GFbBdGcpCutmLabbEBZnan2IRdiSU/zRyn0Dd20IKm+7Va3dVdo+f47P30Fv6/SSzf92",
+	"RYsZs4UYl2yeIjSumBP4om0uQHpte76z9WyN0b840MfE7zA+Gfx133iQQDNrYEHaUOxDUskd40B6jr8B",
+	"Ym6b6XjWQLutVSqFyIW2aLXe3YIrNVssaUJs34EwsqFwSOHmxSOjclRxG/P+c3gF5EmMaKFYhVVI2qEK",
+	"ESHBoRpsCDPYnhngWmH/S6UEwKI/Uy4AbngbSo1tY97AwFMNELyAEtJDi0k5siIeM3CVbDz4gJj3kInw",
+	"l3BWHOW5R5VbVxw0fRL48ZPhrLgE/2S8ByzNxlVDCQL9JIhihlNpVswPoCvfewYJXfYxn75HRyOWoQkG",
+	"KVqq3nfCJ3CFnkhzhVk1ZuIiQKB6OWPDskNI3LNpbzLLZqUi+prbkmEHqACVnQDvnmKlbeqLjo1s+EoR",
+	"kA62GW02ZjbdEDIbvZZsZBis3bZCrNZkC5/tFgDLamLbTmhhFGGWk6HM5xa93DVvEmQmsH8HhLKILM2+",
+	"FLOJWbuq3gx4x9djWWBe3fHp36v+uYqoKbTuGjOzUDhowvUBDpHJyYSqhCg24ZksIKdOlkTTodHx9TVj",
+	"woXRHhmbZyAKLhhJFZv+7TBNXGMq6Ekxgq3HRlbuaJCfPsZ2GGffdp+C5Xf2bXdrP9JCYyCGc+3Oc0LL",
+	"y8RtxJzAuMOS0UvrqIZvhgUVl6SU1wpTV/Fk4NmQgNy2odbhbD14jbVTU2fypQlJK3PvHH5gPgON5HxK",
+	"S81pYT64ZPNzw8mhVjxT5fmUTczn01KOeMHwn2zEypLl59Bw03yUURig0nHcXyUT7Dq1fcjQSk4H4lFg",
+	"75Ap5aV63COvUXUSOX6CGZf22oE/6npsDllNaWY201b6/zaTmJXLijwhw/lApIcI+cEmUz23JDZhVLga",
+	"ITBR6kRaymu46s2LfYh4V3Qgqmfx7IlL5NW+GyPocpIbtmfziQznw3WkT8zhqSfWiwknKWaTIfTKNJuP",
+	"8YethKRP0sQ3vcHjjWlx38yKy1CTU/9iqpxZv1u54e+afdBPMnW1sonz/QWVgym+A0a/GpklEAN/tdjy",
+	"g/r0+dUnRF7a6/dXmdWGDis1qrOBavUH/mNl9malX9mEzbBiE4WgrRhEkRA2HFsLofgsbLVMLhmbYg3i",
+	"mCsty3mvLWPyhnbxA1bvvyL07k2MkSWJkTejvZ/perGN+wPlXcPV8QDG+5AYeidgvBtdwRtipcGvVwDw",
+	"rpv9aWvjsGZwHQutMshI1B4biIhBBlheNCUl5YopkkqYpjov2RVX4BUEAYkmKeRH2ZBf1XMyl2YNxvLR",
+	"mpXeg2AFNzYjCqSy69XszXywX1wPaBw+7NZ84EElzdNckK0+UUSNzd6Zd9gmmmdhimvokMeuSW4A6J6E",
+	"Pgo3Ca5sicghNhpKg19X+4BdCNCPatQDO9Me+Rn6EgUm7QH67FNfmolHRdJau2aazyv/fujOpUoKY1FX",
+	"D3flTENGaWqbP9FmxMEaTq6pkUWjtHsJuF4DsaLptc3/vaVW8/nhjmEBnyk5eKk48zDHdyfW/oUziv88",
+	"iMX/AugVWNZedfS3nOeWzndnIT6pdZdenfVzHD7+p4azCFayBphFsOyHQqTPnY4Q3Ia6R6IF62LtDuq3",
+	"1Utbb9nnRxA/8AqWridVBL3Wne/TJbKlqP7eEHwcRfG/OvC40/k+sWL0AD3+54Yed/ysATv+ac3odnZ1",
+	"C5jxupm+JsS4qoP12Yx/dSOc8YEAUJpb4IzTKMq4YQIIM07uGGUceHSjl14NZRyDspgx6zZsAWvc2OwF",
+	"G2kiZ5ihIKTtWVwyON8WlIM6NjlZBk1uTOdWbHIfS4jAjtMG6DixqH5fAZaC4UvpQIxtMh+GZIEkyvBY",
+	"rlnJSGqXCxBI8Ik7pnRaMsWEtpFbCieCdCUVGwh4R2oBlCxWJKZN2OTsNJM5c1Fy27GwHR4dlvsAjf4A",
+	"jf5Q+vsAjV7D81UW0PcukuRqIvmGWOhrSOQ6DnplBMhFd/MnREI/wNTZGtO3seTSucKJGstrbzIMRKCl",
+	"kzHPUauY3AGm+p+Avz/gqT9w4Ac89QU89U/CfyH69GmY75syR/DKWjHcFRPGxAjYb2iPSFFZFy78Fv78",
+	"mipjVQh2bZODbc4s9Bwdy1mZkAnV2dgVmE0t5iXk9CgiGEdsyxkjAmAsruSlzVBuWCvbz4wKDwN1S5Yx",
+	"oYt5WsXcjO4GvqSS6XJ+TqEcZmAYa2gq+JI/H3I8EWR7F2YKs1r04CCuxkjOShhDGTNjQsXcxjbhbyNm",
+	"7OZBVjRIgYKZPdjqo/FoY71ES1gsrIQWsRKf93I4ENcUSzjt6lIMKaYkhUG7w1l+wbQLJZpH03Im7KoX",
+	"5MyJoak7qgF6gJ5/gJ5/QPb4smQT3O8GX29gz99GJAGv+jQi6axFrGC+BxcAloxMLprtAdZ88LugF/ZA",
+	"GD5rOPjQsltwqGXMcHnD73vkBS0LDnmkeIDWmlglawYiImxaJuIFmix9p22bvRqVizwQp2GyB1khyKoq",
+	"glCAfaVs0g/Ki4EA1oUybCRLWxCSurJVdNuBYIJc3VnUanlnnniQJg/S5EGa/FVh5th1M3p7l/LEcM+C",
+	"C9Yaoz5x5fG+QYFyGXvREgF089tc/6rLVVCyyT3Spq8SiGNInbm5/alzTl6YPVudbVILhPlSiYdI7ReT",
+	"dWLPpL25ymeK2964y9saKuG7ma3dFOyDJoai81nBctR8ajpRW5+1B9XkQTV5UE3+uj3WGs0fb66ZoGrR",
+	"qoa8xEwLeKjOgrFggKRHAEJ7QKAeGR7sKl0yOkkXcyAowa8G4tHP3x+d/fwd+f7s1Uvyn//xrLf9GAox",
+	"2LUfTHooCKv+UMhIS19Spbsg3bsnz9MDjKC5XBBj3CYDwYUzCR0mwQWdqh5JeW4LIOxbv1Lk5HlCUvgj",
+	"xRLL+ZQlJM2ppqmxk2Eow35+OH3zujcQR9r1oiqxUSY2mdraIz7JTlftl7DlExU4tEdIEDj8AWJUSAWO",
+	"UcBUwnebXbKgCQ7QsMQyfOAbYwoxPcavWG7MaXgZGPolU7NJ5a8+eY4lKIX9qfVMy4sQAAN/zTE/hOnU",
+	"oTWQt6UcFmyCADuwHxZJTubYpR/3rctzC1iWpwcIVxH6ypWG1EeXeehOs2RkwpXi4sL2q4JFE9wvOOox",
+	"LUbOU5H4qpk9n81oH8PdzkoGgUbFlAInM2RZTplgOeHajC4ngBAJiTTW++6gRmBnDV1IORCqkNcHEN+A",
+	"OGvlgQaH/snzHkkR9wOzVzJQZlMsT8F0JS0t6IG5JmeSjGRRyGtE3VA6sbRTnbRdCPfAF7BHMceDuY8v",
+	"8MrePyQkYApWtgiCBs6nDYBYm4waFh8hkFgLph7IsBY0v/3ddSEiG9NyyDLDubkCsrTQrvEZ+OjVZiiO",
+	"DU5piAMuuZfs7oYehkeNF1T5I6+8VpBDhQGnakHusQYI75U+729dPvt97/rr8inbHar9q/5vW/n2ZEfs",
+	"Tt0yUZ2o1lnjnK3L3X56v4CDoaFmYS1CMbIS36LNsnMUUXqx89crP19jKbC9L5A7/zmNQcPUrWxwnM9p",
+	"OuDJqOs58JE1/JySw8UV13R1C9mT4Lk/tfOjWshqD0iwOc3msQUXlw8In3dNz1MmAHq2tvEt3o0wklGn",
+	"8wmDzN01AEDNKRrlBjOpBQpIN1vUvVDrmLJSSWF0PFCcFEgnxS8EAmsbNeg7rr+f/X/sXf1uG0lyf5WG",
+	"gcBeYETRsr13kBAEhFd7683e2rC0uQvCg6bJaYojDbuZ6RnJXHmBPE3+zyvkUfIkQVdVfww5wy+RkmzP",
+	"H7uiyZn+rK6vrvrVgADSbP0Jq1txhoM6cYqZvc+HIfhrH2Pba7gu4lkmclBcL3MuSSfiE9GXucrwkgbj",
+	"hj+8PztncJhp4kugPj31f2MYUX7ijwP56fs3tuEvqbxu8oB42vfQN4ZI5rwgb/lwLA7eKlnkKmtBPFsU",
+	"qi+2nKgMSd5Q+kZMfs5pE0iOwzv/jzkMqvkr6xt1XWWNq3Gb3tGxXODd7Q3JY15OQp3XCkltQ00by0bX",
+	"W6WMxZUaLNeqfzYPPJK3Qg0QtPLx/AIwDErKdaMIkovXG4l74TFqTfysBmGhibWcOCvaQwmw7wum1caP",
+	"Id6WmT22RWR2odEEAv5S4WPmmzkL33x1eHelBn80sqK/CMOJvnywueX3ii3MXHsidwEzdwVHZa0zuOmJ",
+	"+lkNFhQIPLuHEEu6eUyFbbExnkJoQcjVvCjEZFqwoSpl0WHO3q+pfvnRDGYblvFEwigwBTh34BpXamBv",
+	"VCHCAi86gxCL/yxFKRIopVpKCcgjNtAC7jS+zEiLCGObyzbEog2xWNfAKvIZ4wzxC9ZjhXMWOplaq8M7",
+	"6UEjRDGOgG7LISdtKtQ0E+CQRZRIcODepFQeIFOXCMC3aHP9lfr/om8xcBKrlXhaw/aiYg91NedSKWip",
+	"I6ayZB/3FS45HmT1EKQ04wXdO+BlBbU0TqdsIDIlLzUGXPDCvWEzOsGtbE5Jn5RXHTYBIS90GxMHKTZ0",
+	"D+JuPgDiBO86ThA4SwuBWTDhfPGqA89nkIySq0zYkKlzDMnB1B4niKtnH57qS/hlyLOMWsQgIhtmY2fA",
+	"L6FoR2IBuuNEDLNUBk9Qz+9GbKZKh3F7LdVtMNfntEyRrb1VcS51WI8V6lpgMigOx8a4wOxinkxSGQOD",
+	"6ktYdwhkoFkZCsBSogwejJhULEbvykWaaMKBkQrLUs5Mf2bxRXKQSqZuJV4R9aXvGls2nddjjmVKXRsy",
+	"Oup2cWbazBQiiQixptQiZ6+63RM2UblDHcO8p0KpgwmXswPTTDmtv2vqJQkyqG/skgkn3UuSh75dotVu",
+	"wkGgW1Uk+x3qqe1VUHsVtJsUVeRe3MqXwYzCLFC4IZ+6z7UQfX14hx+WliQ5lYgEQ+flubaBk9qFCFSY",
+	"aiUR05w3EAhkGIJMJLCwqC+TNBcYjZvbul9ogcI7EVVTg6RQVy0Um4Pg3PhaiGl8wuK/nJ73JcwMf/0X",
+	"Wz93MPtnCwKHCDTnsI7BtVjYB44XgjedLJGqYAPg+hN1Yx45BYFCMhMDac0v0L4WWGHlXUVOEzo5BNXG",
+	"fFikNw4qnWcZFjG1yHuhLIULAV4n4Gyf8IXusJ4RloA+h2A9kMQL4+1LitBFsexigrcVuLUprqanLSXc",
+	"vwoxPYc9W7NAzEfah7b4/hdlJwO52rAfc9wzwW/EguGwBVODX0Q2cmpFk0/fUeiezdAmvcPqG63H+pE9",
+	"1hNLCFvYohsxN6SHFdVReoZhWyBnZyhBXu6cpjovnbByF2oGaOCce1Hbl+LTUIjEQUFAs2sJ1GME53QS",
+	"2wk7FKqrxPZSwcUTcBvbIi8L8qsvrQCzd0i7kV9mOZoEGNbO2IEAe/RaIDiHx6kFspz52VogARP8hmt5",
+	"tBbWU6ng4Ywawx7vY1KpqZB8mnbsoWnSQiBElQ+L++ohvh7Wh9x0UqSmHXRUkHsCQ5rqTuT7qZC9D+/Y",
+	"q06386qDayOGZZ4Ws2fH//GPeZFJAVHDcmKG5hcJamsJORTP/uHXIVy4JWblD4HRU7Efkd9nCNRGUVkd",
+	"9s5blZG1KKE4l7VFdaGmEHKYyssIy11hCUyHhmGrdy+UxAShMVG5QMCMvCS41FsxGIOXmdKzzGOjMjeS",
+	"ri8xwwRrUNvYMY4gQ9Y8SyyMxoAPry9zc/o7DOCnqogcBAXOIN8wqNc1Q6NLzFfsTDW7FtMCQIlesZng",
+	"ua6tdgAr/L6qXc8Jt0VGPefGR5TYZRFnQyVHaT55Fi3xlwXhZ3/udqNnk1S6cLR1csiOmguFLmxA89o/",
+	"9Vufr57rUnXQrYy+8JfV9ULnqH5vSk+lnwbVJxx5e/O4W2NunpQi4PTTjEtfCbnU/FJsTmPe5COzrc5o",
+	"WM5dH9cYCMf2OCbBOqfDGgYLp+TrMQ9a5X3nmGsQlbYrMVKnuh4WOZd6JHKIMayNQHgnAV5TF2IasbhQ",
+	"sU9vtB4PgH0Y5WoSBx4KrbxnpaL58uyWzzQbc92XtomlzpREgWp+YhVivK5YvHWhITj/jastFriIYHAb",
+	"OInqNM5zWrP34NYZp9M9e1MeCNTfTcfO72m5VgDnFWilvVduGWcN4/SW/d0zspeNlf9Hxc63tE0+2XEK",
+	"FQGtY3eFy7yehaLitcQX8htpZg+igGBnNWforYVUVqWx6FsNfa8a+nNSyK1XBsrnbKmc11GdbhbY/65K",
+	"EtE4KpCjFOdeNSIQSQuQEBD9Khe2fkoP48GGKKAZL9hE6aIv3xA2FYFKOUxu8GIFjZ8wfZsWw7ENi7Mo",
+	"3dRTwvV4oHie2DLrRu4flFM2mIV5wUqCHwzAsM2hUvZ2ptqZboY+uJfl8lCCNxjj4+AUrGPBwA5+QTZ+",
+	"K4afsBh2KABUQGsd+8bxQe+Pb8om6EkEUoSAeAvhkwutynwoNDN2AkUrjZU2wjBalNofXS8rJTdgdI2L",
+	"SbYpNlcwzHWuJwTrfXjH8mBgy64o3HeHd6M0E0sTQd1kf0wzscp//mtQnc20XIVic912rrT1pU95Mfau",
+	"9BH2sZYf/fvXm7vRa7fnit9wnMTyTSLEtWnGU7nhdp679dj8tnTF3nNo2C76JlRgb45WIJryLGODXN1q",
+	"yr1B1WCmSjCT0SpnxqwfqRweVhA/n8/JYas3YLW+vjRKAzvquvurY3fkQeCnEuEtARIJSiPZyhqmmQQq",
+	"TTWAPp7ZeX3RGT00i9UpPXYBW739YQQU5Psggd9Kt/qNOfnulC0evEMhkwOeZc0KO4QeQ19hyDEcsurh",
+	"QoDhayGmF4QlG1tsXVTHLZ4GpMlQ5eUOAfYiZCBcEwuZiOBOeZgpLTycrIXtXZSKpzLpZdnWJ++B1Gk7",
+	"PhztQzuxgt5F0qhLlxgfOr8VrU7d6tRbs6xTmVQlc8C41mRVd/RpaaYE1OdS6joVEI2ibThKmBIRWSDw",
+	"gPE0sRl2iuGfFYhs61+AlEOjhqiyqGVIdN7WQu+CM9lGJj9h+gUX0dr0u6kAIlqpgG3gjc9SvC66qVlh",
+	"Fb1HoPMwCSjV5EWjTCC2IqK4YkeVOl8D0no+SsklBG0EZx19WVozbMgapYxgM+YxfBEZv1Wkd50cb4xS",
+	"u+INWjKdtYq/G79bA7WXKho04/YGOdlSFYSfC90A6LmNi6Qa8CxRWKGdjfmN6DS4j4HSvrF8Zpjz4/ih",
+	"oWtj5ZzBZjepz7jPDicXKaNFym11/a8UKdex1vV46Vy8D357iKEuyz0Rv0E6VKpZOnK5SGOuWSb4tUhA",
+	"p/egGQwwM9BRCCXhe1lmpWslTr1qGKSA9GO+nubiJlWldi+pEctVAXFyOOg6DDIzi16WNSllT8MHgaNz",
+	"g31oJ0TY/RpOCBsFZRe9ZUwtY1qNt4y5iY431YUY3Idf3cHflZ4I7LvREdFpyBexit1qp4HNwGjdBk8B",
+	"4Xs7UdicQdFABztmxUsVWW+ghspsS22Pmz6/MaltlzsP5GGxWpelYGxnie459wIG9ThJF0vPlc22ILfa",
+	"t52F3ao/e8nL2JVdRnrOobWGDsgaWqb4fJi3nNYxt5QUgWMarohLbQEg/cULeNno7hhzdZusMDsKOIpn",
+	"NOp1VCp0lS/2mroOW+n32LoWYGHWGOj30MG2lYwNBwZdBZuDo1dEbqO7WYrb1S7nmpPja7+51VNSUKw1",
+	"4Kv5gwXBVLG6EXnGpxd0Hxr71KmZKgkGbZrxoWBpgUbX7VjkosPew9WR7QaqAMMuVfLsuQYYAPN3IEYq",
+	"F8e+yq8vRJ0pXUS+P1hZeAjWui8BVrXDehgGzt44iuC5sB0VUGz6hMU/nP5yen7K/u+//nuBqcXka9CI",
+	"Fhsuke5A5WnDWyNy2+MtsnXck9cJAXNqEdpg2Ltx2e9TYcJxPorCtLFv3R+D3fnX/2hhblqNbKciy/Mr",
+	"W/d8dH/9zOKiLI0N+Jt96IsOQ6VZrL5St2vSXqo/zKW6X++GK3VHpBWCtt+uuFY/pZLquTk3EtHic4zF",
+	"Uuys4DLhecIsiR8zwYdjCupKNfvw/uzcAtfF1ONBmsTsBch2eO65BqHukN2NwoN+Y6o7813k3y3SidAF",
+	"n0wJzs79oNNLyYsyFzFhwQ9UMsMqLILFMIsYKdL3NJgVQi/25xLNjz598hoQBaUddUGJMloYpUkatUmX",
+	"Q8MZO+yjwPgdXDGji4xUlqlbi6iLRYNtQZ1Ue0Os05c/IqKS/VnTu0aVitgbBinzr7r494iNzXfjiL3s",
+	"wv9fm/8fwWezMEev2Zi9+N//edn9p+/60tYWFhWNE2vsI4yiBB3vT2/YmL2Crph/h+DwewD0rnL2pvsK",
+	"lqMvYyj7cdAzj8ZMfCpcqP4tT4sIihIoxlnCAaCeNgs1VwSP1+z1yy6U3IEvRzzNYEv6cpTeCPOihno7",
+	"SQpyJznGVEmCg0xElt6IPBWaCZn4+gFIgJY4OvZlSNo3ZNyXlHM4l4+JkVb2aFBYNKEJ57kZkOFnasRU",
+	"nth6BQCXBYjGRrft9KXZ598+/sImpTa6Pvvp/PzDmQVvHCtYbdyLcpClQ4ZcQRSR+d5IZ/b69SuzIpCD",
+	"9LJ79NrQDtQU6kuoiiiSgGqHSkoxhHS7vuzLXogPiZZIkadDdHUxrSbCacsUBTPhEnKgHB8ZiCEvtVhA",
+	"/UIsMYT7AvGZZbYt6BqDyI0qp/1WkPChq580Z3HCCx5D+DoBt5mBeaTKmL2Ife1G80XUl3GAEgZfsfhK",
+	"DegTjRP/ZcylROoLvyz4PSKH0wG8VXlCI+pLM+Dvjs0EPsPg2Wdmhsg+9+Xng4MD+M/8RkPsUABdzD6z",
+	"GA4JwITaZX2urX0C5R9xIdQUEbYr7ZAHEtpBuytGnmYbbWznxM3e36glIgeisGChtV2is6jS5fG6wzWL",
+	"as7aKKUGEFQuPkHS1oYaeQat6YjF8DdGMrwVxAzt+2RnLg6ONn2QGxqGXoYqEW6aQJcRi9VAi/xGwO7b",
+	"zxfAjs034tNUGII3n0fpp3VGCB1GKL2cYYOnoGmMRhSpsmgepOm6+naFiAH9Dt9eoG3YzgU6H3Lzfy3y",
+	"lGexm4D5oIoLJJqIxeQJgB9oIy8M09epknYpYuj9YsrzAtsCKTlJtU7l5YVtNzUa8qw6hVwYLQPG7eRo",
+	"4xwBtA8KxdTOEjH99AWHXRurMtcXmRjBvwzjd//gZaEuoOf4xEyQayXN9xNjjVwKqwvAghsN1OxoIjJb",
+	"MAbe5JnnSZWtt4Ia6rnVT3phTo0bR7/SlIJx16wizy6wWha0FWyzISazBKLgaTb3ptk4Lodii1dBdFyQ",
+	"y6L66mIfYp0HYRrrPIj0HDLOZRTu6LqGfIPdp18PiOPF1mlludeY33jsZF9/0zrjgs1jt1wjCxVJ3cCD",
+	"tQ7HjaNduub4uBbFBdep4RH+2KDQeNtjSZqgppjKVI89Ow/AF6Yqy4zQJwWRunC8qFYkwTKSRJmmUook",
+	"PkEnJeRnBgWViUlzzfC5iBTX3N8HcJJuNk59cQgrpdk8u/Cv1kql5sfXoGP/cC6MvVL/NGxeVUuIf1dS",
+	"WBo0f294VgqkO2Krx8RTTLsUKjzhMyw0AY8kjaMIt2nJGBqXz3ZKggbvmDDr+4dfz1C3bOq7gV/MdW2n",
+	"3UDUNesKEKPrNnufmZ04f4Lhz9hSFLwMBHxpKNbW5mwaNIiVreggcvyH3Y5nYeeIcjK/GS9iy5xQSh9M",
+	"RT5JC9JNrAZhJJlCbcZor9diWsTf+cUH4oPliT1cGqzQmGuWSl0IbmkuYGoddKPPkb7XHjwjdcsA2xIo",
+	"4k1tNja1uoFrMbtI1K3MFE+q7TS8fKUGHWNMWjXCaOhO1YJSpfPEagZUShLBvr1A/A+5ExZXagC2qrb8",
+	"7pjxUDQ81/CILnhOJhRatioHFRFnbqXMCfpIjB2IBppRJ+kRP5tEcEODRSGsHrHOnOZWJ2LzRhLQTpWO",
+	"TzyrN2byLAouqUIYZT+2XBR52jCqBxiCNdhr5Zk5UaBjgQEKnySa9TAS57WK5xpbWzKdGFoc5qK4oBDj",
+	"+ZbWEVT22YWWWGx9Lxf0G+Bbz/cx9xAoP+7I2c/Yq4/OtVdt1aZyQatOb9s9gNMFKwBL6bcOlCSzmjgy",
+	"o8FmjvawHvDCkjjXymfPG1/Ehg/H0KaRO+bsGoZGny9cPyLPVR4IhshuiuXdFUO+niyATANOjYZsQwub",
+	"0MLQrJ80BpLZBBTtDc0WnsHODSMKt919Rafa8BrHnplphIpPM2M5THiRDkEFQ1ccaoPkU6GeIaBDY0nL",
+	"+qF5ue8VTw59LWvWI8NDBzAs9M1BbU/yk/FZfZ+152TFRlmCMiODF61xdwLaaB3D6EvvUnSpWhahntxU",
+	"fEBRkyIbNUOAkf/6G8violk/Th4Xdb76ttnusM/lSi9lKi/bnK42deJrzumyhL/+TV7D5fThHX1amijx",
+	"q6vo4Vgn3fmh/LdXLqgh4q9JrqZTkTQlUHiu2qZQfEFFKbanvOYcikZS2HmAwgox0mZSPMlChBtT3Hap",
+	"FEQj88kUVWr5MRWZ9ezZywGNKDV8xkqqip902JkovA0KKLZ5iZXW4Ttj9ZJ15JQYDJJsqLu3rRa65wwO",
+	"Gtbj5HCsONU2i8NaD20eR6uL7aM43u51sUMfu7JO9OAP/um9hxFGd7XAQWivV0CD1ji5NPDZGb4NQEI1",
+	"qR5BJI8aBTEmEE1vLK4q8lHjhXoD6BHYbEvwYzdHjL03S7MLszqi0q/NfEyljRRrNZjHjsIM9+iecZhb",
+	"azRrMZvDO+sGXor2PEekzx7uPPwtLcY9ousmsW+n0NL9o2vudivQP1cJpH1A2l/D8Urj3OqkHLqrlM1z",
+	"ybYfZVNM9pmLsqVAa5/MCa6aXGhRaDBwnYCA6ONKCDbeWNtLgYhp1ZcUmAse9BzjXhNRiGHBkhKPtwAA",
+	"b7fpNspUF2mWsYHwHqLEfE3di6QvQ8CNusQsu8C7csU3lE7dB8daxaUihndnc67q7b3N33Rm1LeQPU6U",
+	"w7jEI75Lu2OTJHJvdYAnJGQ0hPcPt/kuraKa6LoqKZyOUZsW/o2khd/Dr7wXpXg3Qr1RTDukPLxn55Kp",
+	"suCXArKEsGNNClMpXaQGyfSBKG6FkDYmA4MUKGBEjTATgybyXNM7lHlhgYMheIM6gAfC+HYXtRLqBJhn",
+	"0pcICCG0tcMhEeV2LPAO3l3Icp+WYzqFzGsKD50JSBiiIgNutq7ex8tu1O12qf2IqSxxFtMJKxRkjaSy",
+	"FBHLxVQgGitOitZDi8LWDcNEIqNj0AKto1985PJSPNUUcDdYHOVaLtejPfQudJkVq7EBUbsJTOCvjgu3",
+	"l+JPRiUilpRKxlmRTgTL6STvTEHCkD1Sj/YjGn5UOWRoqjLXUej7DCopAbsbKEhcAhlarZdsrTQw0moL",
+	"Kc6jf3gkoPRSLoJ+7Bq6g1WROxqgOCo64B6Mvu4TCFhqATJaM3BnkBX7uIoqhN4To0NXlTVjbTA5ZNnO",
+	"RXxWEMnM0zZC3x6nIAm8w96ByYfxnuBtWuQv50IXX5EzyWYgeNd360xquchqLmJOoA343t6XZGju9yX3",
+	"1ObXPcrenwTPinHT0aDtAbSDUspUXi6vlPp2LIbXzExJCh3WDRpjN1j1apqrQSYm+vBuqJJKadSaEfBL",
+	"mygpGSQ1PNc2gSZL5bVmhaopTfUJSoh+wI5WFQ8y/bimIT2o7kr8QHxKddFQVdW89eBVVe9f9HbXlVLh",
+	"5sSsvaQS4iO3bUsqpUJOYfMZ+Ig/L2wizzJ1ezqZFrN/41kp7JovFlgFOA0L7zHlOdYcrgtmuBH5QOnG",
+	"eIY3DxvO0Hw2YUk6AQ/bc389Zikb1s/wg9LzRQKZqbALXajpdE1+YfY/bWQY8yXMBoLnIocKZtFiQTOR",
+	"31j6KPPs2fGzQ9AxqNkFLzymXkNaPFoVCNmShImKQC1EIATK8mwx1uZX3wZnCOBhU2vAzsMD8buHo3Rg",
+	"MaUWYQ8u8a+ul95wKKYQlqfya3BdQrAtRAAFjVypQd3b7yCQp2lu4dd1XbsSU8E7BOhW87RLJ3K1CMP3",
+	"INuo5rVTmUxVKgvNwgtT580kA345VBbeyFqUKi4tSFXQvRPP9SusjVRxucaV/Zf6wKdj1b0PqKQ8y4SR",
+	"JiEIUgRbNRGTgcgJDQYAlzIugw4qBRxqRgc17Z5rW8EZJ6sFcyzTGMVmiWz1PoQc4L7InY05s5X8FjtB",
+	"PoAcE7N3M8UTNuAZl0NwNgOSjelQ5eHq0KGtWxRjY6hhOQGkM0MRXkrAFYZZCpATYXteUPwBelQICoga",
+	"V2MxnTMhyGVOZAHzsCZSEArXWUs7cHBqx0vg1ChEILQjvBIhboo1Kgqi3bFAqAdpslS7qCkpODeJ1FeN",
+	"dxhpkv0m009hxWE33Jd/+v7oVbf75253xcAcbNw640tlIS5FXjfAsykfigMtzFYUgCpCqHM6gkRNl/SN",
+	"TjM0249ZfPMywiucAdfi+9dmjj/9tff24Oyn3tGb75m6ETmC4Nlx4skz3CFiVyo17GQwY1ORpyrxekHT",
+	"dN2wNtqOPV1mAFtb6w7j739fPCFWlHRYT84Inw0FCYKbkfEPLvRuvXIuiFubFy7BL3re4FZYcDojX3e3",
+	"8MZg/v8AAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -6,6 +6,18 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
+// CreateOrganization implements POST /api/organizations.
+func (a *API) CreateOrganization(
+	ctx context.Context, r CreateOrganizationRequestObject,
+) (CreateOrganizationResponseObject, error) {
+	p := principalOf(ctx)
+	o, err := a.lifecycle.CreateOwnOrganization(ctx, p.actor, &p.session.User, r.Body.Name)
+	if err != nil {
+		return nil, err
+	}
+	return CreateOrganization201JSONResponse(organizationBody(o)), nil
+}
+
 // GetOrganization implements GET /api/organization.
 func (a *API) GetOrganization(
 	ctx context.Context, _ GetOrganizationRequestObject,

@@ -93,6 +93,34 @@ func TestSessionsOfTheAPI(t *testing.T) {
 	w.do("GET", "/api/domains", nil, stranger.cookie).is(http.StatusOK)
 }
 
+func TestCreateOrganization(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := person{cookie: w.signIn(account())}
+	body := map[string]any{"name": " Another  Ltd "}
+	key := header("Idempotency-Key", "create-1")
+	created := w.do("POST", "/api/organizations", body, first.cookie, key).is(http.StatusCreated)
+	if created.json["tier"] != "free" || created.json["name"] != "Another  Ltd" {
+		t.Errorf("organization = %v, want one with the name on the free plan", created.json)
+	}
+	again := w.do("POST", "/api/organizations", body, first.cookie, key).is(http.StatusCreated)
+	if again.json["id"] != created.json["id"] {
+		t.Errorf("a repeated call created %v", again.json)
+	}
+	// The session stays in its organization.
+	if got := w.do("GET", "/api/organization", nil, first.cookie).is(http.StatusOK); got.json["id"] ==
+		created.json["id"] {
+		t.Error("the session has moved to the new organization")
+	}
+	w.do("POST", "/api/organizations", map[string]any{"name": " "}, first.cookie).problem(
+		http.StatusUnprocessableEntity, "name-invalid")
+	for range 3 {
+		w.do("POST", "/api/organizations", body, first.cookie).is(http.StatusCreated)
+	}
+	w.do("POST", "/api/organizations", body, first.cookie).problem(http.StatusForbidden,
+		"organization-limit")
+}
+
 // Operations for signed-in users reject tokens with every scope.
 func TestSessionOnly(t *testing.T) {
 	t.Parallel()

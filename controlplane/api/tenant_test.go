@@ -88,6 +88,8 @@ func (op *operation) request(e estate) (path string, body any) {
 		body = map[string]any{"domains": []any{map[string]any{"name": unusedName()}}}
 	case "revokeAllTokens", "endAllSessions":
 		body = map[string]any{"keep_current": true}
+	case "createOrganization":
+		body = map[string]any{"name": "Another Ltd"}
 	case "rotateToken":
 		body = map[string]any{}
 	case "updateDomain":

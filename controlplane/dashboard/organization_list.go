@@ -52,8 +52,13 @@ func (d *Dashboard) createOrganization(w http.ResponseWriter, v *visit) error {
 		return badForm(err)
 	}
 	view := organizationListView{Name: v.PostForm.Get("name")}
-	_, err := d.lifecycle.CreateOwnOrganization(v.Context(), d.actor(v), v.session, view.Name)
+	created, err := d.lifecycle.CreateOwnOrganization(v.Context(), d.actor(v), &v.session.User,
+		view.Name)
 	if err == nil {
+		if err := d.lifecycle.SwitchOrganization(v.Context(), d.actor(v), v.session,
+			created.ID); err != nil {
+			return err
+		}
 		d.setFlash(w, "created")
 		http.Redirect(w, v.Request, "/domains", http.StatusSeeOther)
 		return nil

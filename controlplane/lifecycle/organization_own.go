@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
@@ -12,11 +13,10 @@ import (
 // plan limits, so a user must not have any number of them.
 const maxOwned = 5
 
-// CreateOwnOrganization creates an organization on the free plan with the session's user as the
-// owner, and switches the session to it. It returns KindForbidden if the user owns the maximum, or
-// with InvitedOnly.
+// CreateOwnOrganization creates an organization on the free plan with the user as the owner. It
+// returns KindForbidden if the user owns the maximum, or with InvitedOnly.
 func (s *Service) CreateOwnOrganization(
-	ctx context.Context, actor controlplane.Actor, session *controlplane.Session, name string,
+	ctx context.Context, actor controlplane.Actor, user *controlplane.User, name string,
 ) (*controlplane.Organization, error) {
 	if s.InvitedOnly {
 		return nil, &controlplane.Error{Kind: controlplane.KindForbidden,
@@ -29,10 +29,10 @@ func (s *Service) CreateOwnOrganization(
 	}
 	var created *controlplane.Organization
 	err = s.Store.InTx(ctx, func(t *postgres.Tx) error {
-		if err := t.LockUser(ctx, session.User.ID); err != nil {
+		if err := t.LockUser(ctx, user.ID); err != nil {
 			return err
 		}
-		all, err := t.Memberships(ctx, session.User.ID)
+		all, err := t.Memberships(ctx, user.ID)
 		if err != nil {
 			return err
 		}
@@ -44,15 +44,15 @@ func (s *Service) CreateOwnOrganization(
 		}
 		if owned >= maxOwned {
 			return &controlplane.Error{Kind: controlplane.KindForbidden, Code: "organization-limit",
-				Message: "You already own 5 organizations, the maximum.",
+				Message: fmt.Sprintf("You already own %d organizations, the maximum.", owned),
 				Fix:     controlplane.FixOf("organization-limit")}
 		}
-		own, err := s.ownOrganization(ctx, t, actor, &session.User, name, s.now())
+		own, err := s.ownOrganization(ctx, t, actor, user, name, s.now())
 		if err != nil {
 			return err
 		}
 		created = &own.Organization
-		return s.switchTo(ctx, t, actor, session, created.ID)
+		return nil
 	})
 	return created, err
 }
