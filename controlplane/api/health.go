@@ -57,6 +57,9 @@ func (a *API) Readyz(ctx context.Context, r ReadyzRequestObject) (ReadyzResponse
 			e.Kind != controlplane.KindInternal {
 			checks[part] = e.Message
 		}
+		if _, ok := errors.AsType[*controlplane.SetupError](err); ok {
+			checks[part] = "misconfigured"
+		}
 		a.log.LogAttrs(ctx, slog.LevelWarn, "not ready", slog.String("part", part),
 			slog.Any("error", err))
 	}

@@ -153,13 +153,16 @@ func translate(err error, noun, id string) error {
 	if errors.Is(err, context.DeadlineExceeded) { // of the caller or of the statement
 		return unavailable(err)
 	}
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		return unavailable(err) // also if the server rejects the role, see SetupErrorOf
+	}
 	if pe, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch pe.Code[:2] {
 		// connection, transaction rollback, resources, operator intervention
 		case "08", "40", "53", "57":
 			return unavailable(err)
 		}
-		if pe.Code == lockNotAvailable {
+		if pe.Code == lockNotAvailable || pe.Code == readOnly {
 			return unavailable(err)
 		}
 		if pe.Code == "22021" || pe.Code == "22P05" {
@@ -170,8 +173,7 @@ func translate(err error, noun, id string) error {
 		}
 		return err
 	}
-	// A loss of the connection (refused, reset, closed, unknown host) has no code.
-	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok || isNetwork(err) {
+	if isNetwork(err) { // a loss of the connection (reset, closed) has no code
 		return unavailable(err)
 	}
 	return err

@@ -142,7 +142,8 @@ func (a *App) build() error {
 }
 
 // Start opens the listeners and starts the workers. It does not wait for services that may be
-// unavailable: /readyz reports those.
+// unavailable: /readyz reports those. It returns an error if Postgres or Redis rejects the
+// settings.
 func (a *App) Start(ctx context.Context) error {
 	if err := a.verifySettings(ctx); err != nil {
 		return err

@@ -2,6 +2,7 @@ package program
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"errors"
@@ -128,16 +129,24 @@ func (a *App) matchData(ctx context.Context, sealer *seal.Sealer) error {
 }
 
 // verifySettings compares the settings with those of other processes before the process starts. If
-// Postgres does not respond, it continues in the background, and a mismatch stops the process.
+// Postgres is unavailable, it continues in the background. A mismatch stops the process, and so
+// does a server that rejects the settings.
 func (a *App) verifySettings(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, canaryTime)
 	defer cancel()
+	inRedis := make(chan error, 1)
+	go func() { inRedis <- a.checkRedisOnce(limited) }()
 	err := a.checkCanaries(limited)
-	if err == nil || isMismatch(err) {
-		if err == nil {
-			close(a.verified)
-		}
-		return err
+	redisErr := <-inRedis
+	if setup := cmp.Or(setupError(err), setupError(redisErr)); setup != nil {
+		return setup
+	}
+	if redisErr != nil {
+		a.running.Go(a.retryRedis)
+	}
+	if err == nil {
+		close(a.verified)
+		return nil
 	}
 	a.running.Go(func() {
 		for a.watching.Err() == nil {
@@ -146,8 +155,8 @@ func (a *App) verifySettings(ctx context.Context) error {
 				close(a.verified)
 				return
 			}
-			if isMismatch(err) {
-				a.fail(err)
+			if setup := setupError(err); setup != nil {
+				a.fail(setup)
 				return
 			}
 			select {

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/api"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
 const (
@@ -49,8 +50,16 @@ func (a *App) ready(ctx context.Context) map[string]error {
 	}
 	if a.redis != nil {
 		checks["redis"] = <-inRedis
-		if !a.parts.Work && checks["redis"] != nil {
+		if err := checks["redis"]; err != nil && !a.parts.Work {
 			checks["redis"] = api.Degraded("unavailable")
+			if setupError(err) != nil {
+				checks["redis"] = api.Degraded(misconfigured)
+			}
+		}
+	}
+	for part, err := range checks {
+		if setup := postgres.SetupErrorOf(err); setup != nil {
+			checks[part] = setup
 		}
 	}
 	return checks
@@ -65,10 +74,10 @@ func (a *App) checkRedis(ctx context.Context) error {
 	nonce := rand.Text()
 	got, err := a.redis.Eval(ctx, redisCanary, []string{"dcvaas:canary:" + nonce}, nonce).Text()
 	if err != nil {
-		return fmt.Errorf("redis: %w", err)
+		return a.redisError(err)
 	}
 	if got != nonce {
-		return errors.New("redis: a key that was written could not be read")
+		return errors.New("a key that was written could not be read")
 	}
 	memory, err := a.redis.Info(ctx, "memory").Result()
 	if err != nil {
@@ -76,7 +85,7 @@ func (a *App) checkRedis(ctx context.Context) error {
 	}
 	limit, policy := infoField(memory, "maxmemory"), infoField(memory, "maxmemory_policy")
 	if limit != "" && limit != "0" && policy != "" && policy != "noeviction" {
-		return fmt.Errorf("redis: it evicts jobs (maxmemory-policy %s): set noeviction", policy)
+		return fmt.Errorf("it evicts jobs (maxmemory-policy %s): set noeviction", policy)
 	}
 	return nil
 }
@@ -123,7 +132,12 @@ func (a *App) watchStores() {
 			cancel()
 		}
 		for store, err := range errs {
-			if err != nil && a.watching.Err() == nil {
+			if err == nil || a.watching.Err() != nil {
+				continue
+			}
+			if setup := setupError(err); setup != nil {
+				a.log.Error("store misconfigured", "store", store, "error", setup)
+			} else {
 				a.log.Warn("store unavailable", "store", store, "error", err)
 			}
 		}

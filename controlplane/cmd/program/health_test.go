@@ -21,13 +21,17 @@ func TestReadyWithoutUsableRedis(t *testing.T) {
 	must(t, err)
 	client := redis.NewClient(opt)
 	t.Cleanup(func() { _ = client.Close() })
-	expect := func(what string, status int, state string) {
+	expect := func(what string, status int, state, cause string) {
 		t.Helper()
 		s.eventually(what, func() error {
-			if err := s.fetch("GET", work+"/readyz", http.NoBody).want(status); err != nil {
+			got := s.fetch("GET", work+"/readyz", http.NoBody)
+			if err := got.want(status); err != nil {
 				return fmt.Errorf("GET /readyz of work: %w", err)
 			}
-			got := s.fetch("GET", serve+"/readyz?verbose", http.NoBody)
+			if !strings.Contains(got.body, cause) {
+				return fmt.Errorf("GET /readyz of work = %s, want %s", got.body, cause)
+			}
+			got = s.fetch("GET", serve+"/readyz?verbose", http.NoBody)
 			if err := got.want(http.StatusOK); err != nil {
 				return fmt.Errorf("GET /readyz of serve: %w", err)
 			}
@@ -37,22 +41,26 @@ func TestReadyWithoutUsableRedis(t *testing.T) {
 			return nil
 		})
 	}
-	for _, c := range []struct{ what, breaks, repairs string }{
-		{"no Lua", "ACL SETUSER default -@scripting", "ACL SETUSER default +@scripting"},
-		{"read-only", "REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE"},
+	for _, c := range []struct{ what, breaks, repairs, state, cause string }{
+		{"no Lua", "ACL SETUSER default -@scripting", "ACL SETUSER default +@scripting",
+			"misconfigured", "redis is not ready: misconfigured: denies the user a command"},
+		{"read-only", "REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE", "unavailable",
+			"redis is not ready: unavailable: cannot write: it is read-only"},
 		{"evicting", "CONFIG SET maxmemory 100mb maxmemory-policy allkeys-lru",
-			"CONFIG SET maxmemory 0 maxmemory-policy noeviction"},
+			"CONFIG SET maxmemory 0 maxmemory-policy noeviction", "unavailable",
+			"redis is not ready: it evicts jobs (maxmemory-policy allkeys-lru): set noeviction"},
 	} {
 		for _, step := range []struct {
-			command, state string
-			status         int
-		}{{c.breaks, "unavailable", http.StatusServiceUnavailable}, {c.repairs, "ok", http.StatusOK}} {
+			command, state, cause string
+			status                int
+		}{{c.breaks, c.state, c.cause, http.StatusServiceUnavailable},
+			{c.repairs, "ok", "ok", http.StatusOK}} {
 			var args []any
 			for word := range strings.FieldsSeq(step.command) {
 				args = append(args, word)
 			}
 			must(t, client.Do(t.Context(), args...).Err())
-			expect(c.what+": "+step.command, step.status, step.state)
+			expect(c.what+": "+step.command, step.status, step.state, step.cause)
 		}
 	}
 	metrics := func(lines ...string) {
@@ -72,6 +80,7 @@ func TestReadyWithoutUsableRedis(t *testing.T) {
 	}
 	metrics("dcvaas_redis_up 1", "dcvaas_database_up 1")
 	must(t, s.Redis.Stop(context.WithoutCancel(t.Context())))
-	expect("stopped", http.StatusServiceUnavailable, "unavailable")
+	expect("stopped", http.StatusServiceUnavailable, "unavailable",
+		"redis is not ready: unavailable: refuses connections")
 	metrics("dcvaas_redis_up 0", "dcvaas_database_up 1")
 }

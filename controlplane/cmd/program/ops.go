@@ -53,7 +53,8 @@ func (a *App) startOps() error {
 	return nil
 }
 
-// opsReady responds whether the process is ready.
+// opsReady responds whether the process is ready, and otherwise with the cause of each part that is
+// not, see describe.
 func (a *App) opsReady(w http.ResponseWriter, r *http.Request) {
 	if a.draining.Load() {
 		http.Error(w, "stopping", http.StatusServiceUnavailable)
@@ -61,11 +62,16 @@ func (a *App) opsReady(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 	defer cancel()
+	var problems []string
 	for part, err := range a.ready(ctx) {
 		if _, degraded := errors.AsType[api.Degraded](err); err != nil && !degraded {
-			http.Error(w, part+" is not ready", http.StatusServiceUnavailable)
-			return
+			problems = append(problems, part+" is not ready: "+describe(err))
 		}
+	}
+	if len(problems) > 0 {
+		slices.Sort(problems)
+		http.Error(w, strings.Join(problems, "\n"), http.StatusServiceUnavailable)
+		return
 	}
 	_, _ = w.Write([]byte("ok\n"))
 }

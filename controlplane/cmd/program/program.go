@@ -35,8 +35,9 @@ type run struct {
 	stderr  io.Writer
 }
 
-// Main runs one command and returns the process's exit status: 0 on success, 1 on failure, and 2
-// for invalid arguments. It shuts down gracefully on an interrupt, and exits on a second one.
+// Main runs one command and returns the process's exit status: 0 on success, 1 on failure, 2 for
+// invalid arguments, and 78 if a restart cannot help until a setting is changed. It shuts down
+// gracefully on an interrupt, and exits on a second one.
 func Main(version string, args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -63,8 +64,12 @@ func Main(version string, args []string, stdout, stderr io.Writer) int {
 		_, _ = fmt.Fprintln(stderr, "dcvaas:", err)
 		return 2
 	}
-	if err := k.Run(&run{ctx, version, stdout, stderr}); err != nil &&
-		!errors.Is(err, context.Canceled) {
+	err = k.Run(&run{ctx, version, stdout, stderr})
+	if setup := setupError(err); setup != nil {
+		_, _ = fmt.Fprintln(stderr, "dcvaas:", setup)
+		return exitSetup
+	}
+	if err != nil && !errors.Is(err, context.Canceled) {
 		_, _ = fmt.Fprintln(stderr, "dcvaas:", err)
 		return 1
 	}
