@@ -75,6 +75,18 @@ func (s *Store) ExplainRenewals(
 		controlplane.JobRenewal.Slot())
 }
 
+// ExplainSpill returns the plan of the statement with which CheckWritable writes a temporary file.
+func (s *Store) ExplainSpill(ctx context.Context) (plan string, err error) {
+	err = s.InTx(ctx, func(t *Tx) error {
+		if _, err := t.db.Exec(ctx, lessMemory); err != nil {
+			return err
+		}
+		plan, err = explain(ctx, t.db, spillSQL)
+		return err
+	})
+	return plan, err
+}
+
 func (s *Store) explainUndone(
 	ctx context.Context, sql string, args ...any,
 ) (plan string, err error) {

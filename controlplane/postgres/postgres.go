@@ -180,7 +180,11 @@ func translate(err error, noun, id string) error {
 }
 
 func unavailable(err error) error {
+	message := "The database is temporarily unavailable."
+	if pe, ok := errors.AsType[*pgconn.PgError](err); ok &&
+		(pe.Code == diskFull || pe.Code == readOnly) {
+		message = "The database can't store data."
+	}
 	return &controlplane.Error{Kind: controlplane.KindUnavailable, Code: "database-unavailable",
-		Message: "The database is temporarily unavailable.", Fix: "Retry in a few seconds.",
-		Err: err}
+		Message: message, Fix: "Retry in a few seconds.", Err: err}
 }

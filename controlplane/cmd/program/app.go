@@ -42,6 +42,7 @@ type App struct {
 	redis     *redis.Client // for the CAs' rate limits
 	limiter   *edge.Limiter // nil if requests are not limited
 	stores    storeGauges
+	writes    writes
 	lifecycle *lifecycle.Service
 	queue     *queue.Queue
 	zone      *dnsserver.Server
@@ -73,7 +74,8 @@ func NewApp(ctx context.Context, c Config, parts Parts, logTo io.Writer) (*App, 
 		return nil, err
 	}
 	a := &App{config: c, parts: parts, log: log, metrics: prometheus.NewRegistry(),
-		failed: make(chan error, 4), verified: make(chan struct{})}
+		failed: make(chan error, 4), verified: make(chan struct{}),
+		writes: writes{turn: make(chan struct{}, 1)}}
 	a.watching, a.stopWatching = context.WithCancel(context.WithoutCancel(ctx))
 	a.metrics.MustRegister(collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

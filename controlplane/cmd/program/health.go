@@ -17,6 +17,8 @@ import (
 const (
 	// readyTimeout is the timeout of a readiness check: load balancers check every few seconds.
 	readyTimeout = 3 * time.Second
+	// writesEvery is the minimum interval between checks whether Postgres can store data.
+	writesEvery = 5 * time.Second
 	// storesEvery is the interval between checks of the stores for metrics.
 	storesEvery = 10 * time.Second
 )
@@ -37,6 +39,7 @@ func (a *App) ready(ctx context.Context) map[string]error {
 		checks["schema"] = err
 		if err == nil {
 			checks["settings"] = a.isVerified()
+			checks["postgres"] = a.checkWritable(ctx)
 		}
 		if err == nil && a.parts != (Parts{DNS: true}) {
 			checks["acme_accounts"] = a.accounts(ctx)
@@ -63,6 +66,37 @@ func (a *App) ready(ctx context.Context) map[string]error {
 		}
 	}
 	return checks
+}
+
+// writes is the last check whether Postgres can store data. All callers share it, so that probes
+// cost at most one write per writesEvery.
+type writes struct {
+	turn chan struct{} // has a value while a check runs
+	at   time.Time
+	err  error
+}
+
+// checkWritable returns an error if Postgres cannot store data, in a process that stores some.
+func (a *App) checkWritable(ctx context.Context) error {
+	if !a.parts.Serve && !a.parts.Work {
+		return nil
+	}
+	w := &a.writes
+	select {
+	case w.turn <- struct{}{}:
+		defer func() { <-w.turn }()
+	case <-ctx.Done():
+		return fmt.Errorf("checking whether Postgres can store data: %w", ctx.Err())
+	}
+	if time.Since(w.at) < writesEvery {
+		return w.err
+	}
+	err := a.store.CheckWritable(ctx)
+	if errors.Is(err, context.Canceled) {
+		return err // says nothing about Postgres
+	}
+	w.at, w.err = time.Now(), err
+	return err
 }
 
 // redisCanary writes a key and reads it, in a script like those of the queue.
@@ -106,7 +140,7 @@ type storeGauges struct{ database, redis prometheus.Gauge }
 func newStoreGauges(r prometheus.Registerer, withRedis bool) storeGauges {
 	g := storeGauges{
 		database: prometheus.NewGauge(prometheus.GaugeOpts{Name: "dcvaas_database_up",
-			Help: "1 while this process reaches Postgres, checked every 10 seconds."}),
+			Help: "1 while this process can use Postgres, checked every 10 seconds: it responds, and, for serve and work, stores data."}),
 		redis: prometheus.NewGauge(prometheus.GaugeOpts{Name: "dcvaas_redis_up",
 			Help: "1 while Redis can transport jobs of this process, checked every 10 seconds: it is reachable, writable, runs scripts, and does not evict keys."})}
 	r.MustRegister(g.database)
@@ -122,7 +156,11 @@ func newStoreGauges(r prometheus.Registerer, withRedis bool) storeGauges {
 func (a *App) watchStores() {
 	for {
 		ctx, cancel := context.WithTimeout(a.watching, readyTimeout)
-		errs := map[string]error{"postgres": a.store.Ping(ctx)}
+		err := a.store.Ping(ctx)
+		if err == nil {
+			err = a.checkWritable(ctx)
+		}
+		errs := map[string]error{"postgres": err}
 		a.stores.database.Set(up(errs["postgres"]))
 		cancel()
 		if a.redis != nil {
