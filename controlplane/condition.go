@@ -97,6 +97,12 @@ const (
 	ReasonCAAccount    = "ca-account"   // the CA rejects our account
 )
 
+// HeldReasons returns the reasons of jobs that wait to place an order, although everything that the
+// domain's owner controls is in order.
+func HeldReasons() []string {
+	return []string{ReasonCAQuota, ReasonOrderBudget, ReasonCAHeld, ReasonCAPaused, ReasonCAAccount}
+}
+
 // Condition says whether one thing is true of a domain, why, and when it is checked again.
 type Condition struct {
 	Type    ConditionType   `json:"type"`

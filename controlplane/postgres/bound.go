@@ -60,6 +60,9 @@ func limitOf(ctx context.Context) time.Duration {
 type bounds struct {
 	reset     func()
 	lastReset atomic.Int64 // Unix nanoseconds
+
+	timeouts     atomic.Int64 // statements that took too long
+	lockTimeouts atomic.Int64 // statements that waited too long for a lock
 }
 
 type (
@@ -81,11 +84,26 @@ func (b *bounds) end(ctx context.Context, err error) time.Duration {
 	if !ok {
 		return 0
 	}
-	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		b.drop()
-	}
+	b.count(ctx, err)
 	limited.cancel()
 	return time.Since(limited.start)
+}
+
+// count counts the failures of operations. After some, the other connections are of no use either.
+func (b *bounds) count(ctx context.Context, err error) {
+	if err == nil {
+		return
+	}
+	pe, ok := errors.AsType[*pgconn.PgError](err)
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		b.timeouts.Add(1)
+		b.drop()
+	case ok && pe.Code == lockNotAvailable:
+		b.lockTimeouts.Add(1)
+	case ok && pe.Code == readOnly:
+		b.drop() // the URL can lead to another server now
+	}
 }
 
 // drop closes idle connections, at most once a second.

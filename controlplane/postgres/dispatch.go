@@ -122,10 +122,41 @@ func (s *Store) RedispatchAll(ctx context.Context) (int, error) {
 	return int(tag.RowsAffected()), translate(err, "", "")
 }
 
-// QueueDepth returns how many jobs are queued and due, or running.
-func (s *Store) QueueDepth(ctx context.Context, now time.Time) (due, running int, err error) {
-	err = s.db.QueryRow(ctx, `
-		SELECT count(*) FILTER (WHERE status = 'queued' AND run_at <= $1), count(*) FILTER (WHERE status = 'running')
-		FROM jobs WHERE status IN ('queued', 'running')`, now).Scan(&due, &running)
-	return due, running, translate(err, "", "")
+// Depth describes the jobs of all organizations that are not finished.
+type Depth struct {
+	Due     int // queued and due
+	Running int
+	// how long the job that has been due for longest has waited for its dispatch; 0 without one
+	Lag  time.Duration
+	Held map[string]int // queued, by reason: one of controlplane.HeldReasons
+}
+
+// QueueDepth returns how many jobs are queued and due at now, running, or held, and how late the
+// relay is.
+func (s *Store) QueueDepth(ctx context.Context, now time.Time) (Depth, error) {
+	rows, err := s.db.Query(ctx, `
+		SELECT CASE WHEN status = 'queued' AND reason = ANY(@held) THEN reason ELSE '' END AS held, count(*),
+			count(*) FILTER (WHERE status = 'queued' AND run_at <= @now), count(*) FILTER (WHERE status = 'running'),
+			min(run_at) FILTER (WHERE status = 'queued' AND dispatched_at IS NULL AND run_at <= @now)
+		FROM jobs WHERE status IN ('queued', 'running') GROUP BY held`,
+		named{"now": now, "held": controlplane.HeldReasons()})
+	if err != nil {
+		return Depth{}, translate(err, "", "")
+	}
+	d := Depth{Held: map[string]int{}}
+	var reason string
+	var all, due, running int
+	var oldest *time.Time
+	_, err = pgx.ForEachRow(rows, []any{&reason, &all, &due, &running, &oldest}, func() error {
+		if reason != "" {
+			d.Held[reason] = all
+		}
+		d.Due += due
+		d.Running += running
+		if oldest != nil {
+			d.Lag = max(d.Lag, now.Sub(*oldest))
+		}
+		return nil
+	})
+	return d, translate(err, "", "")
 }

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
@@ -272,17 +274,27 @@ func TestDispatchedFindsStuckJobs(t *testing.T) {
 func TestQueueDepth(t *testing.T) {
 	t.Parallel()
 	d := open(t)
-	for i := range 4 {
+	at := start.Add(time.Minute)
+	for i := range 6 {
 		_, j := d.add(d.org, fmt.Sprintf("d%d.example.com", i))
 		switch i {
 		case 0:
 			d.claim(j, "w")
 		case 1:
 			d.exec(`UPDATE jobs SET run_at = $2 WHERE id = $1`, j.ID, start.Add(time.Hour))
+		case 2:
+			d.exec(`UPDATE jobs SET run_at = $2, reason = 'ca-held' WHERE id = $1`, j.ID,
+				start.Add(time.Hour))
+		case 3: // dispatched, so it does not wait for the relay
+			d.exec(`UPDATE jobs SET run_at = $2, dispatched_at = $2 WHERE id = $1`, j.ID,
+				start.Add(-time.Hour))
+		case 4:
+			d.exec(`UPDATE jobs SET run_at = $2 WHERE id = $1`, j.ID, start.Add(-time.Minute))
 		}
 	}
-	if due, running, err := d.QueueDepth(t.Context(), start); due != 2 || running != 1 ||
-		err != nil {
-		t.Errorf("%d due, %d running, %v", due, running, err)
+	want := postgres.Depth{Due: 3, Running: 1, Lag: 2 * time.Minute,
+		Held: map[string]int{"ca-held": 1}}
+	if got, err := d.QueueDepth(t.Context(), at); err != nil || !cmp.Equal(want, got) {
+		t.Errorf("QueueDepth(%s) = %+v, %v, want %+v", at, got, err, want)
 	}
 }

@@ -52,6 +52,7 @@ type Store struct {
 	concluding group
 	chains     chainsKept
 
+	bounds    *bounds
 	total     int           // connections
 	leaseTime time.Duration // set by tests
 }
@@ -102,8 +103,8 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	limits.reset = func() { pool.Reset(); lazyPool.Reset() }
-	s := &Store{total: total, queries: queries{pooled{pool}}, pool: pool, lazy: lazyPool,
-		logger:   c.Logger,
+	s := &Store{bounds: limits, total: total, queries: queries{pooled{pool}}, pool: pool,
+		lazy: lazyPool, logger: c.Logger,
 		claiming: group{pool: lazyPool}, concluding: group{pool: pool},
 		leaseTime: leaseTime}
 	s.watch = newWatcher(s)

@@ -14,8 +14,7 @@ import (
 type metrics struct {
 	jobs    *prometheus.CounterVec
 	seconds *prometheus.HistogramVec
-	due     prometheus.Gauge
-	running prometheus.Gauge
+	depth   *depth
 
 	declined prometheus.Counter
 
@@ -29,13 +28,10 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		jobs: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "dcvaas_jobs_total",
 			Help: "Runs of jobs, by type and outcome: ok (completed or deferred), failed, dead (dead-lettered), away (not recorded)."},
 			[]string{"type", "outcome"}),
-		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "dcvaas_job_seconds",
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "dcvaas_job_duration_seconds",
 			Help:    "Duration of the runs of jobs.",
 			Buckets: prometheus.ExponentialBuckets(0.005, 3, 10)}, []string{"type"}),
-		due: prometheus.NewGauge(prometheus.GaugeOpts{Name: "dcvaas_jobs_due",
-			Help: "Jobs that are queued and due, in the whole database."}),
-		running: prometheus.NewGauge(prometheus.GaugeOpts{Name: "dcvaas_jobs_running",
-			Help: "Jobs that a worker holds, in the whole database."}),
+		depth: newDepth(),
 		declined: prometheus.NewCounter(
 			prometheus.CounterOpts{Name: "dcvaas_jobs_handed_back_total",
 				Help: "Jobs that were requeued because other jobs of their organization are stuck."}),
@@ -50,8 +46,8 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		}
 	}
 	if r != nil {
-		r.MustRegister(m.jobs, m.seconds, m.due, m.running, m.declined, m.expiring,
-			m.unserved, m.swept)
+		r.MustRegister(m.jobs, m.seconds, m.declined, m.expiring, m.unserved, m.swept)
+		m.depth.register(r)
 	}
 	return m
 }

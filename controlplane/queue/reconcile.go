@@ -44,16 +44,6 @@ func (q *Queue) reconcile(ctx context.Context) {
 	}
 }
 
-// measure updates the gauges of due and running jobs.
-func (q *Queue) measure(ctx context.Context) {
-	due, running, err := q.Store.QueueDepth(ctx, q.Now())
-	if err != nil {
-		return // if the database is unavailable, requeueLost logs it
-	}
-	q.metrics.due.Set(float64(due))
-	q.metrics.running.Set(float64(running))
-}
-
 func (q *Queue) requeueLost(ctx context.Context) error {
 	for {
 		n, err := q.Store.RequeueLost(ctx, q.Now(), reconcileBatch)

@@ -177,7 +177,11 @@ func (s *scaled) sweeps() []scaleCall {
 			return store.RequeueLost(ctx, time.Now(), 100)
 		}),
 		{"metrics: queue", func(ctx context.Context) error {
-			_, _, err := store.QueueDepth(ctx, time.Now())
+			_, err := store.QueueDepth(ctx, time.Now())
+			return err
+		}},
+		{"metrics: open orders", func(ctx context.Context) error {
+			_, err := store.OpenOrders(ctx, time.Now())
 			return err
 		}},
 		{"metrics: certificates that expire", func(ctx context.Context) error {

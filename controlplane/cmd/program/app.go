@@ -84,6 +84,7 @@ func NewApp(ctx context.Context, c Config, parts Parts, logTo io.Writer) (*App, 
 			Logger: log, Label: keysetLabel(&c, parts)}); err != nil {
 		return nil, err
 	}
+	a.metrics.MustRegister(databaseUse{a.store})
 	if err := a.build(); err != nil {
 		a.store.Close()
 		return nil, err

@@ -19,7 +19,7 @@ var (
 	answersKept = prometheus.NewDesc("dcvaas_check_cache_entries",
 		"Answers that this process keeps for the checks of sibling domains.", nil, nil)
 	answersBytes = prometheus.NewDesc("dcvaas_check_cache_bytes",
-		"Memory of these answers, in bytes. It is limited to 16 MiB.", nil, nil)
+		"Memory of the answers that this process keeps for the checks of sibling domains. It is limited to 16 MiB.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
