@@ -12,7 +12,7 @@ set_name=${1:-}
 case $set_name in
 demo) need='postgres curl terraform' want='redis' ;;
 dev)  need='postgres' want='redis dig curl jq openssl' ;;
-test) need='postgres redis named knotd dig curl jq openssl chromium terraform' want='' ;;
+test) need='postgres redis named knotd dig curl jq openssl chromium promtool terraform' want='' ;;
 *) echo 'usage: tools/install.sh demo|dev|test' >&2; exit 2 ;;
 esac
 
@@ -53,6 +53,8 @@ packages() {
 	apk:postgres)  echo postgresql ;;
 	apk:redis)     echo redis valkey ;;
 	apk:dig)       echo bind-tools ;;
+	dnf:promtool)  echo golang-github-prometheus prometheus ;;
+	*:promtool)    echo prometheus ;;
 	brew:postgres) echo postgresql@17 ;;
 	brew:dig)      echo bind ;;
 	brew:terraform) echo hashicorp/tap/terraform ;;

@@ -86,16 +86,22 @@ func escaped(s string) string {
 func lowerFirst(s string) string { return strings.ToLower(s[:1]) + s[1:] }
 
 // wrapped breaks a paragraph into lines of at most 100 columns.
-func wrapped(s string) string {
+func wrapped(s string) string { return indented("", s) }
+
+// indented returns a list item: the marker and the text, in lines of at most 100 columns that are
+// indented like the text. It does not break code spans.
+func indented(marker, text string) string {
 	var b strings.Builder
-	column := 0
-	for _, word := range strings.Fields(s) {
+	b.WriteString(marker)
+	indent := utf8.RuneCountInString(marker)
+	column := indent
+	for _, word := range words(text) {
 		n := utf8.RuneCountInString(word)
 		switch {
-		case column > 0 && column+1+n > 100:
-			b.WriteString("\n")
-			column = 0
-		case column > 0:
+		case column > indent && column+1+n > 100:
+			b.WriteString("\n" + strings.Repeat(" ", indent))
+			column = indent
+		case column > indent:
 			b.WriteString(" ")
 			column++
 		}
@@ -104,3 +110,22 @@ func wrapped(s string) string {
 	}
 	return b.String()
 }
+
+// words returns the words of a text in Markdown. A code span belongs to one word.
+func words(text string) []string {
+	var all []string
+	open := false
+	for _, field := range strings.Fields(text) {
+		if open {
+			all[len(all)-1] += " " + field
+		} else {
+			all = append(all, field)
+		}
+		if strings.Count(field, "`")%2 == 1 {
+			open = !open
+		}
+	}
+	return all
+}
+
+func upperFirst(s string) string { return strings.ToUpper(s[:1]) + s[1:] }

@@ -53,7 +53,7 @@ type section struct{ guide, name, text string }
 func sections() ([]section, error) {
 	scopes, err := scopeTable()
 	return []section{
-		{"self-hosting.md", "alerts", alertTable()},
+		{"monitoring.md", "runbooks", runbookList()},
 		{"dns-records.md", "causes", causeTable()},
 		{"troubleshooting.md", "reasons", reasonList()},
 		{"api.md", "scopes", scopes},
@@ -92,6 +92,7 @@ groups:
         annotations:
           summary: {{quote .Title}}
           description: {{quote (print .Cause " " .Fix)}}
+          runbook_url: {{.Runbook}}
 {{- end}}
 `))
 
@@ -101,13 +102,18 @@ func alertRules() ([]byte, error) {
 	return b.Bytes(), err
 }
 
-func alertTable() string {
+// runbookList returns a section for each alert.
+func runbookList() string {
 	var b strings.Builder
-	b.WriteString("| alert | severity | meaning | fix |\n|---|---|---|---|\n")
 	for _, a := range controlplane.Alerts() {
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", a.Name, a.Severity, a.Cause, a.Fix)
+		fmt.Fprintf(&b, "### %s\n\n%s\n\n", a.Name,
+			wrapped("**"+upperFirst(string(a.Severity))+".** "+escaped(a.Cause)+" "+escaped(a.Fix)))
+		for i, step := range a.Steps {
+			b.WriteString(indented(fmt.Sprintf("%d. ", i+1), step) + "\n")
+		}
+		b.WriteString("\n")
 	}
-	return b.String()
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
 // causeTable returns the causes of the doctor that the owner of the domain can fix or wait for.
