@@ -134,7 +134,7 @@ func newWorld(t testing.TB, change ...func(*Config)) *world {
 		hosts: &hosts{}}
 	var err error
 	if w.store, err = postgres.Open(t.Context(),
-		postgres.Config{DSN: w.dsn, MaxConns: 8}); err != nil {
+		postgres.Config{DSN: postgrestest.As(w.dsn, postgres.PartServe), MaxConns: 8}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.store.Close)

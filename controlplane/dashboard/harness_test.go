@@ -63,7 +63,8 @@ func newSite(t *testing.T, change ...func(*Config)) *site {
 	t.Parallel()
 	s := &site{t: t, dsn: postgrestest.DSN(t), log: &lockedBuffer{}, clock: &clock{}}
 	var err error
-	s.store, err = postgres.Open(t.Context(), postgres.Config{DSN: s.dsn, MaxConns: 8})
+	s.store, err = postgres.Open(t.Context(), postgres.Config{
+		DSN: postgrestest.As(s.dsn, postgres.PartServe), MaxConns: 8})
 	s.must(err)
 	t.Cleanup(s.store.Close)
 	s.life, err = lifecycle.New(lifecycle.Config{Store: s.store,

@@ -185,6 +185,7 @@ func TestGrantRolesWithoutCreateRole(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	prefix := d.rolePrefix()
+	d.exec(`DELETE FROM database_roles`) // of the tests
 	d.exec(`CREATE ROLE ` + prefix + `_owner`)
 	d.exec(fmt.Sprintf(`DO $$ DECLARE o text; BEGIN
 		EXECUTE 'ALTER DATABASE ' || quote_ident(current_database()) || ' OWNER TO %[1]s';

@@ -52,7 +52,8 @@ func newWorld(t *testing.T, embedded bool) *world {
 	if w.redis.Embedded() != embedded {
 		t.Fatal("redis-server not found; this test requires it")
 	}
-	store, err := postgres.Open(t.Context(), postgres.Config{DSN: w.dsn, MaxConns: 12})
+	store, err := postgres.Open(t.Context(), postgres.Config{
+		DSN: postgrestest.As(w.dsn, postgres.PartWork), MaxConns: 12})
 	must(t, err)
 	t.Cleanup(store.Close)
 	w.Service, err = lifecycle.New(lifecycle.Config{Store: store,

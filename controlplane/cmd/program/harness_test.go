@@ -18,6 +18,7 @@ import (
 
 	"github.com/dcvaas/terraform-provider-dcvaas/client"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres/postgrestest"
 )
 
@@ -86,7 +87,8 @@ func (s *stack) environ() []string {
 		"DCVAAS_DRAIN_DELAY=0s", "DCVAAS_LOG_FORMAT=text")
 }
 
-// startWorker starts a worker on the stack's Postgres and Redis.
+// startWorker starts a worker on the stack's Postgres and Redis, on the shared server with the
+// rights of workers only.
 func (s *stack) startWorker() *worker {
 	s.t.Helper()
 	exe, err := os.Executable()
@@ -95,6 +97,10 @@ func (s *stack) startWorker() *worker {
 	}
 	cmd := exec.Command(exe, "work", "--ops-listen=")
 	cmd.Env = append(s.environ(), asProgram+"=1")
+	if s.Postgres == nil { // shared
+		cmd.Env = append(cmd.Env,
+			"DCVAAS_DATABASE_URL="+postgrestest.As(s.Config.Database, postgres.PartWork))
+	}
 	out := &testLog{t: s.t, prefix: "worker: "}
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {

@@ -4,6 +4,7 @@ package postgrestest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -42,9 +43,30 @@ var server = sync.OnceValues(func() (*devstack.Postgres, error) {
 		return nil, err
 	}
 	defer s.Close()
-	_, err = s.Migrate(context.Background())
+	if _, err = s.Migrate(context.Background()); err != nil {
+		return nil, err
+	}
+	roles, err := s.GrantRoles(context.Background(), rolePrefix)
+	for _, role := range roles {
+		err = errors.Join(err,
+			exec(pg.DSN(), "ALTER ROLE "+role+" LOGIN PASSWORD '"+rolePassword+"'"))
+	}
 	return pg, err
 })
+
+// The roles of the parts exist in every database of the server.
+const rolePrefix, rolePassword = "part", "not-a-secret"
+
+// As returns the DSN with which the given part (postgres.PartWork, …) connects to the database of a
+// DSN from this package: with the rights of that part only.
+func As(dsn, part string) string {
+	u, err := url.Parse(dsn)
+	if err != nil {
+		panic(err) // devstack created it
+	}
+	u.User = url.UserPassword(rolePrefix+"_"+part, rolePassword)
+	return u.String()
+}
 
 // started reports whether there is a server to stop.
 var started atomic.Bool
