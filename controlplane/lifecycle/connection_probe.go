@@ -45,7 +45,7 @@ func (s *Service) probe(
 		if after, err = t.LockConnection(ctx, c.OrgID, c.ID); err != nil {
 			return err
 		}
-		if string(after.Sealed) != string(c.Sealed) {
+		if !s.sameCredentials(after, c) {
 			return nil
 		}
 		before := after.Status

@@ -340,6 +340,47 @@ func TestApplyRecordsInvalidCredentials(t *testing.T) {
 	}
 }
 
+// Credentials that are sealed again while the host is called are the same credentials: what the
+// host says about them counts.
+func TestResealedCredentialsAreTheSame(t *testing.T) {
+	t.Parallel()
+	z := newZoneFile()
+	w := newWorld(t, z.config)
+	c, d := w.connection(), w.add("example.com")
+	invalid := func() error {
+		now, err := w.Store.Connection(t.Context(), w.org, c.ID)
+		must(t, err)
+		plain, err := w.sealer.Open(now.Sealed, c.ID)
+		must(t, err)
+		again, err := w.sealer.Seal(plain, c.ID)
+		must(t, err)
+		w.exec(`UPDATE dns_connections SET sealed_credentials = $2 WHERE id = $1`, c.ID, again)
+		return &controlplane.HostError{Kind: controlplane.HostInvalid, Message: "Unknown key."}
+	}
+	z.before = func(controlplane.HostRecord) error { return invalid() }
+	for what, call := range map[string]func() error{
+		"TestConnection": func() error {
+			z.test = invalid
+			defer func() { z.test = nil }()
+			_, err := w.TestConnection(t.Context(), alice, w.org, c.ID)
+			return err
+		},
+		"a job": func() error {
+			j, err := w.apply(d, c)
+			must(t, err)
+			_, err = w.runApply(j)
+			return err
+		},
+	} {
+		w.exec(`UPDATE dns_connections SET status = 'ok' WHERE id = $1`, c.ID)
+		must(t, call())
+		got, err := w.Store.Connection(t.Context(), w.org, c.ID)
+		if err != nil || got.Status != controlplane.ConnectionInvalid {
+			t.Errorf("status of the connection after %s = %s, %v, want invalid", what, got.Status, err)
+		}
+	}
+}
+
 // An internal failure is retried, and the last one leaves the records to the restarted job. The job
 // of a deleted connection is gone with it.
 func TestApplyRecordsFails(t *testing.T) {

@@ -17,6 +17,7 @@ type hosts struct {
 	records func(zone, name string) ([]controlplane.RecordSet, error)
 	create  func(controlplane.HostRecord, []controlplane.RecordSet) (string, error)
 	remove  func(controlplane.HostRecord) error
+	test    func() error // nil: accepts the credentials
 	calls   atomic.Int64
 }
 
@@ -26,7 +27,12 @@ func (*hosts) Zones(context.Context, controlplane.HostAccess) ([]string, error) 
 }
 
 // Test implements lifecycle.DNSHosts.
-func (*hosts) Test(context.Context, controlplane.HostAccess) error { return nil }
+func (h *hosts) Test(context.Context, controlplane.HostAccess) error {
+	if h.test != nil {
+		return h.test()
+	}
+	return nil
+}
 
 // Create implements lifecycle.DNSHosts.
 func (h *hosts) Create(

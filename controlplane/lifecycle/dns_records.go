@@ -3,7 +3,6 @@ package lifecycle
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
@@ -208,7 +207,7 @@ func (w *work) stopApply(
 			return t.EndRun(ctx, w.claim, postgres.DeferredBy(at, controlplane.CodeHostUnreachable,
 				waits, nil), now)
 		}
-		if !slices.Equal(c.Sealed, used.Sealed) { // other credentials have replaced them
+		if !w.sameCredentials(c, used) { // other credentials have replaced them
 			return w.handBackIn(ctx, t, now)
 		}
 		before := c.Status

@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"bytes"
 	"context"
 	"time"
 
@@ -62,6 +63,16 @@ func (s *Service) openHost(
 	}
 	leave, err = s.enterHost(orgID)
 	return access, leave, err
+}
+
+// sameCredentials reports whether a connection still has the credentials with which it was read.
+// They can have been sealed again since.
+func (s *Service) sameCredentials(now, before *controlplane.Connection) bool {
+	if bytes.Equal(now.Sealed, before.Sealed) {
+		return true
+	}
+	credentials, err := s.Sealer.Open(before.Sealed, before.ID)
+	return err == nil && s.hasCredentials(now, credentials)
 }
 
 // accessOf returns the access of a connection, with its credentials.

@@ -39,6 +39,7 @@ func tableRights() []rights {
 		{"database_roles", "", "", ""},
 		{"canaries", "SELECT, INSERT", "SELECT, INSERT", "SELECT"},
 		{"leases", "SELECT", "SELECT, INSERT, UPDATE", ""},
+		{"write_checks", "SELECT, INSERT, UPDATE", "SELECT, INSERT, UPDATE", ""},
 
 		{"organizations", everything, everything, "SELECT (id, deleted_at)"},
 		{"targets", everything, everything, "SELECT (label, org_id)"},
@@ -134,14 +135,11 @@ func (t *Tx) createRole(ctx context.Context, name string) error {
 		return err
 	}
 	_, err := t.db.Exec(ctx, "CREATE ROLE "+quoted(name))
-	if pe, ok := errors.AsType[*pgconn.PgError](err); ok && pe.Code == insufficientPrivilege {
+	if pe, ok := errors.AsType[*pgconn.PgError](err); ok && pe.Code == insufficientRights {
 		return fmt.Errorf("postgres: the role %s does not exist, and the role of the database URL may not create it: run CREATE ROLE %s as a superuser, then repeat the command", name, quoted(name))
 	}
 	return err
 }
-
-// insufficientPrivilege is Postgres' code for a missing right.
-const insufficientPrivilege = "42501"
 
 // grant gives the roles exactly the rights of their parts.
 func (t *Tx) grant(ctx context.Context, roles map[string]string) error {

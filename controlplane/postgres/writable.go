@@ -8,9 +8,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// writeCheck is the name of the row in leases that CheckWritable writes. Nothing holds that lease.
-const writeCheck = "write-check"
-
 // lessMemory applies to the rest of a transaction.
 const lessMemory = `SELECT set_config('work_mem', '64kB', true)`
 
@@ -27,9 +24,8 @@ func (s *Store) CheckWritable(ctx context.Context) error {
 	b := &pgx.Batch{} // one transaction
 	b.Queue(lessMemory)
 	b.Queue(spillSQL)
-	b.Queue(`
-		INSERT INTO leases (name, holder, expires_at) VALUES (@name, '', '-infinity')
-		ON CONFLICT (name) DO UPDATE SET finished_at = clock_timestamp()`, named{"name": writeCheck})
+	b.Queue(`INSERT INTO write_checks (only, checked_at) VALUES (true, clock_timestamp())
+		ON CONFLICT (only) DO UPDATE SET checked_at = clock_timestamp()`)
 	err := s.pool.SendBatch(ctx, b).Close()
 	if pe, ok := errors.AsType[*pgconn.PgError](err); ok && pe.Code == undefinedTable {
 		return nil // Migrated reports it

@@ -13,7 +13,7 @@ func TestCheckWritable(t *testing.T) {
 	for range 2 {
 		d.must(d.CheckWritable(ctx))
 	}
-	if got := value[int](d, `SELECT count(*) FROM leases WHERE finished_at IS NOT NULL`); got != 1 {
+	if got := value[int](d, `SELECT count(*) FROM write_checks`); got != 1 {
 		t.Errorf("rows that CheckWritable() wrote = %d, want 1", got)
 	}
 	plan, err := d.ExplainSpill(ctx)

@@ -157,7 +157,12 @@ func (c *rotateKeysetCommand) withoutOldKeys(r *run) ([]byte, error) {
 		return nil, fmt.Errorf("old keys are in use; run dcvaas admin rotate-keyset --reseal first\n%s",
 			strings.Join(left, "\n"))
 	}
-	return keyset, nil
+	// A process that is started later with an outdated keyset must not seal with a removed key.
+	canaries := map[string][]byte{}
+	for _, id := range removed {
+		canaries[removedKey+id.String()] = []byte{}
+	}
+	return keyset, forPeople(store.AddCanaries(r.ctx, canaries))
 }
 
 // open opens the keyset and the database.

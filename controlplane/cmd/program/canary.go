@@ -22,6 +22,8 @@ const (
 	canaryZone, canarySecretKey, canaryKeyset = "zone", "secret-key", postgres.KeysetCanary
 
 	sealedCanary = "dcvaas"
+	// removedKey is the start of the names of canaries for keys that were removed from the keyset.
+	removedKey = "removed-key-"
 	// canaryTime is how long a start waits for the canaries. Later, they are checked when Postgres
 	// responds.
 	canaryTime = 3 * time.Second
@@ -32,13 +34,16 @@ var (
 		"secret-key (DCVAAS_SECRET_KEY): it differs from the one with which the database's CNAME targets were derived; use the same key in every process")
 	errOtherKeyset = errors.New(
 		"keyset (DCVAAS_KEYSET): it can't open what the database contains; use the same keyset in every process, with all its keys")
+	errRemovedKey = errors.New(
+		"keyset (DCVAAS_KEYSET): its primary key was removed from the keyset of the other processes; use theirs")
 	errNoCanaries = errors.New("the database schema is older than this program; run dcvaas migrate")
 )
 
 // isMismatch reports whether a setting differs from that of other processes.
 func isMismatch(err error) bool {
 	_, zone := errors.AsType[*otherZoneError](err)
-	return zone || errors.Is(err, errOtherSecretKey) || errors.Is(err, errOtherKeyset)
+	return zone || errors.Is(err, errOtherSecretKey) || errors.Is(err, errOtherKeyset) ||
+		errors.Is(err, errRemovedKey)
 }
 
 type otherZoneError struct{ own, other string }
@@ -66,7 +71,7 @@ func (a *App) checkCanaries(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(found) < 3 {
+	if !hasAll(found) {
 		if err := a.matchData(ctx, sealer); err != nil {
 			return err
 		}
@@ -100,7 +105,22 @@ func (a *App) matchCanaries(sealer *seal.Sealer, found map[string][]byte) error 
 		!bytes.Equal(plain, []byte(sealedCanary)) {
 		return errOtherKeyset
 	}
+	if keys, err := seal.KeysOf([]byte(a.config.Keyset)); err == nil {
+		if _, removed := found[removedKey+keys.Primary.String()]; removed {
+			return errRemovedKey
+		}
+	}
 	return nil
+}
+
+// hasAll reports whether every setting has its canary.
+func hasAll(found map[string][]byte) bool {
+	for _, name := range []string{canaryZone, canarySecretKey, canaryKeyset} {
+		if _, ok := found[name]; !ok {
+			return false
+		}
+	}
+	return true
 }
 
 // matchData compares the secrets with the data of an installation that has no canaries yet. It is

@@ -54,6 +54,7 @@ func TestRotateKeysetUnderLoad(t *testing.T) {
 	r.Config.Keyset = first
 
 	r.Config.Keyset = r.mustStep("--prepare")
+	prepared := r.Config.Keyset
 	r.restart()
 	r.Config.Keyset = r.mustStep()
 	if _, err := r.step("--remove"); !strings.Contains(fmt.Sprint(err), "seal with an old key") {
@@ -97,10 +98,15 @@ func TestRotateKeysetUnderLoad(t *testing.T) {
 	if found := r.sealedBy(keys.Old[0]); len(found) > 0 {
 		t.Errorf("values of the old key after its removal: %v, want none", found)
 	}
-	r.Config.Keyset = first
-	if out, err := r.command("", "serve", "--listen="+loopback(0)).CombinedOutput(); err == nil ||
-		!strings.Contains(string(out), "DCVAAS_KEYSET") {
-		t.Errorf("serve with the old key = %v: %s, want an error that names DCVAAS_KEYSET", err, out)
+	for keyset, want := range map[string]string{first: "can't open",
+		prepared: "its primary key was removed"} {
+		r.Config.Keyset = keyset
+		out, err := r.command("", "serve", "--listen="+loopback(0)).CombinedOutput()
+		if text := string(out); err == nil || !strings.Contains(text, "DCVAAS_KEYSET") ||
+			!strings.Contains(text, want) {
+			t.Errorf("serve with an outdated keyset = %v: %s, want an error with DCVAAS_KEYSET and %q",
+				err, out, want)
+		}
 	}
 }
 

@@ -28,8 +28,8 @@ func TestDatabaseCannotWrite(t *testing.T) {
 		{"read-only", "ALTER DATABASE " + name + " SET default_transaction_read_only = on",
 			"ALTER DATABASE " + name + " RESET default_transaction_read_only",
 			"cannot write: it is read-only"},
-		{"disk full", "CREATE TRIGGER disk_full BEFORE INSERT OR UPDATE ON leases FOR EACH ROW EXECUTE FUNCTION disk_full()",
-			"DROP TRIGGER disk_full ON leases", "cannot write: its disk is full"},
+		{"disk full", "CREATE TRIGGER disk_full BEFORE INSERT OR UPDATE ON write_checks FOR EACH ROW EXECUTE FUNCTION disk_full()",
+			"DROP TRIGGER disk_full ON write_checks", "cannot write: its disk is full"},
 	} {
 		change := func(sql string) {
 			t.Helper()
