@@ -3,6 +3,7 @@ package dnscheck_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -56,27 +57,30 @@ func TestWaitTXT(t *testing.T) {
 			for _, h := range tt.servers {
 				addrs = append(addrs, serveDNS(t, h))
 			}
-			limit := 20 * time.Second
-			if len(tt.contains) > 0 {
-				limit = 2 * time.Second
-			}
-			ctx, cancel := context.WithTimeout(t.Context(), limit)
-			defer cancel()
-			err := dnscheck.WaitTXT(ctx, addrs, target, []string{"one", "two"})
 			if len(tt.contains) == 0 {
-				if err != nil {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				if err := dnscheck.WaitTXT(ctx, addrs, target, []string{"one", "two"}); err != nil {
 					t.Fatal(err)
 				}
 				return
 			}
-			if !errors.Is(err, context.DeadlineExceeded) {
-				t.Fatalf("WaitTXT error = %v, want an error: %v", err, len(tt.contains) > 0)
-			}
-			for _, s := range tt.contains {
-				if !strings.Contains(err.Error(), s) {
-					t.Errorf("WaitTXT error = %q, want it to contain %q", err, s)
+			// On a busy machine, the last query can be too late to have an answer.
+			var err error
+			for range 20 {
+				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+				err = dnscheck.WaitTXT(ctx, addrs, target, []string{"one", "two"})
+				cancel()
+				if !errors.Is(err, context.DeadlineExceeded) {
+					t.Fatalf("WaitTXT error = %v, want one of the context", err)
+				}
+				if !slices.ContainsFunc(tt.contains, func(part string) bool {
+					return !strings.Contains(err.Error(), part)
+				}) {
+					return
 				}
 			}
+			t.Errorf("WaitTXT error = %q, want it to contain %q", err, tt.contains)
 		})
 	}
 }
@@ -92,11 +96,15 @@ func TestWaitTXTNamesTheServer(t *testing.T) {
 	t.Parallel()
 	good := serveDNS(t, view{records: []string{target + `. 1 IN TXT "one"`}})
 	bad := serveDNS(t, view{})
-	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
-	defer cancel()
-	err := dnscheck.WaitTXT(ctx, []string{good, bad}, target, []string{"one"})
-	if err == nil || !strings.Contains(err.Error(), bad+" answered NXDOMAIN") ||
-		strings.Contains(err.Error(), good) {
-		t.Errorf("WaitTXT error = %v, want it to name only %s", err, bad)
+	var err error
+	for range 5 { // as in TestWaitTXT
+		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
+		err = dnscheck.WaitTXT(ctx, []string{good, bad}, target, []string{"one"})
+		cancel()
+		if err != nil && strings.Contains(err.Error(), bad+" answered NXDOMAIN") &&
+			!strings.Contains(err.Error(), good) {
+			return
+		}
 	}
+	t.Errorf("WaitTXT error = %v, want it to name only %s", err, bad)
 }

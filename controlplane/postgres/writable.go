@@ -24,8 +24,8 @@ func (s *Store) CheckWritable(ctx context.Context) error {
 	b := &pgx.Batch{} // one transaction
 	b.Queue(lessMemory)
 	b.Queue(spillSQL)
-	b.Queue(`INSERT INTO write_checks (only, checked_at) VALUES (true, clock_timestamp())
-		ON CONFLICT (only) DO UPDATE SET checked_at = clock_timestamp()`)
+	b.Queue(`INSERT INTO write_checks (single, checked_at) VALUES (true, clock_timestamp())
+		ON CONFLICT (single) DO UPDATE SET checked_at = clock_timestamp()`)
 	err := s.pool.SendBatch(ctx, b).Close()
 	if pe, ok := errors.AsType[*pgconn.PgError](err); ok && pe.Code == undefinedTable {
 		return nil // Migrated reports it

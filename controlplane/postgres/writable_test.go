@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestCheckWritable tests that the check writes a row and a temporary file, and changes no lease.
+// TestCheckWritable tests that the check writes a row and a temporary file.
 func TestCheckWritable(t *testing.T) {
 	t.Parallel()
 	d := open(t)

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
 const repository = "../../.."
@@ -103,6 +105,9 @@ func TestDocumentsNameVariables(t *testing.T) {
 		}
 	}
 	addTypesAndChannels(t, known)
+	for _, part := range []string{postgres.PartServe, postgres.PartWork, postgres.PartDNS} {
+		known["dcvaas_"+part] = true // database roles
+	}
 	guided := map[string]bool{}
 	for _, d := range documents(t) {
 		for _, name := range append(docVariable.FindAllString(d.text, -1),

@@ -1,7 +1,7 @@
 -- +goose Up
 -- The row that each process writes to check whether Postgres can store data.
 CREATE TABLE IF NOT EXISTS write_checks (
-    only bool PRIMARY KEY CHECK (only),
+    single bool PRIMARY KEY CHECK (single),
     checked_at timestamptz NOT NULL
 ) WITH (fillfactor = 50);
 
