@@ -51,7 +51,7 @@ func (s *Store) Reseal(ctx context.Context, r Reseal) (Resealed, error) {
 	for idle := 0; ; {
 		pass := resealing{store: s, Reseal: r}
 		for _, t := range sealedTables() {
-			if t.owner == "" && t.owners == nil {
+			if t.isCopy() {
 				continue // with the table whose copies it contains
 			}
 			if err := pass.table(ctx, t); err != nil {
@@ -111,21 +111,8 @@ func (p *resealing) table(ctx context.Context, t sealedTable) error {
 func (p *resealing) page(
 	ctx context.Context, t sealedTable, after []string,
 ) (keys, pending [][]string, err error) {
-	where, args := "true", []any{p.Prefix}
-	if t.where != "" {
-		where = t.where
-	}
-	if after != nil {
-		var places []string
-		for _, part := range after {
-			args = append(args, part)
-			places = append(places, fmt.Sprintf("$%d", len(args)))
-		}
-		where += " AND (" + strings.Join(t.key, ", ") + ") > (" + strings.Join(places, ", ") + ")"
-	}
-	key := strings.Join(t.key, ", ")
-	rows, _ := p.store.pool.Query(ctx, fmt.Sprintf(`SELECT ARRAY[%s], %s FROM %s WHERE %s ORDER BY %s LIMIT %d`,
-		key, t.pending(), t.name, where, key, pagedRows), args...)
+	sql, args := t.page(t.pending(), after, pagedRows, p.Prefix)
+	rows, _ := p.store.pool.Query(ctx, sql, args...)
 	var one []string
 	var is bool
 	_, err = pgx.ForEachRow(rows, []any{&one, &is}, func() error {

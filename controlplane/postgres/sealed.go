@@ -2,6 +2,9 @@ package postgres
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -68,23 +71,97 @@ type SealedWith struct {
 // prefixLength is the length of the start of sealed data that identifies its key.
 const prefixLength = "5"
 
-// SealedWith returns how many values each key has sealed, of any organizations. It opens nothing,
-// and reads all sealed columns.
+// SealedWith returns how many values each key has sealed, of any organizations, in the order of the
+// columns and keys. It opens nothing, and reads all sealed columns in short statements.
 func (s *Store) SealedWith(ctx context.Context) ([]SealedWith, error) {
-	var parts []string
+	var sums []SealedWith
 	for _, t := range sealedTables() {
-		for _, column := range t.columns {
-			where := column + " <> ''"
-			if t.where != "" {
-				where += " AND " + t.where
+		counts := make([]map[string]int, len(t.columns))
+		for i := range counts {
+			counts[i] = map[string]int{}
+		}
+		for after := []string(nil); ; {
+			last, err := s.countSealed(ctx, t, after, counts)
+			if err != nil {
+				return nil, translate(err, "", "")
 			}
-			parts = append(parts, `SELECT '`+t.name+`', '`+column+`', substr(`+column+`, 1, `+prefixLength+
-				`), count(*) FROM `+t.name+` WHERE `+where+` GROUP BY 3`)
+			if after = last; after == nil {
+				break
+			}
+		}
+		for i, column := range t.columns {
+			for _, prefix := range slices.Sorted(maps.Keys(counts[i])) {
+				sums = append(sums, SealedWith{Table: t.name, Column: column,
+					Prefix: []byte(prefix), Count: counts[i][prefix]})
+			}
 		}
 	}
-	return all(WithLimit(ctx, LongLimit), s.queries,
-		func(row pgx.CollectableRow) (x SealedWith, err error) {
-			err = row.Scan(&x.Table, &x.Column, &x.Prefix, &x.Count)
-			return x, err
-		}, strings.Join(parts, ` UNION ALL `)+` ORDER BY 1, 2, 3`)
+	return sums, nil
+}
+
+// countSealed counts the values of each column by their prefix, in the next rows of a table. It
+// returns the key of the last row, and nil after the end of the table. A table of copies has
+// several rows with one key. It is small, and is counted at once.
+func (s *Store) countSealed(
+	ctx context.Context, t sealedTable, after []string, counts []map[string]int,
+) (last []string, err error) {
+	limit := pagedRows
+	if t.isCopy() {
+		limit = 0
+	}
+	prefixes := make([]string, len(t.columns))
+	for i, column := range t.columns {
+		prefixes[i] = `substr(` + column + `, 1, ` + prefixLength + `)`
+	}
+	sql, args := t.page(strings.Join(prefixes, ", "), after, limit)
+	rows, _ := s.pool.Query(ctx, sql, args...)
+	into := make([]any, 1+len(t.columns))
+	values := make([][]byte, len(t.columns))
+	into[0] = &last
+	for i := range values {
+		into[1+i] = &values[i]
+	}
+	n := 0
+	_, err = pgx.ForEachRow(rows, into, func() error {
+		n++
+		for i, prefix := range values {
+			if len(prefix) > 0 {
+				counts[i][string(prefix)]++
+			}
+		}
+		return nil
+	})
+	if n < limit || limit == 0 {
+		last = nil
+	}
+	return last, err
+}
+
+// isCopy reports whether the table contains the copies of another one.
+func (t sealedTable) isCopy() bool { return t.owner == "" && t.owners == nil }
+
+// page returns a statement that selects the key, as an array, and the expressions in the rows after
+// the one with the given key, in the order of the keys. With nil, it starts with the first row.
+// Without a limit, it selects all. Arguments of the expressions come first.
+func (t sealedTable) page(
+	expressions string, after []string, limit int, args ...any,
+) (string, []any) {
+	where, key := "true", strings.Join(t.key, ", ")
+	if t.where != "" {
+		where = t.where
+	}
+	if after != nil {
+		var places []string
+		for _, part := range after {
+			args = append(args, part)
+			places = append(places, fmt.Sprintf("$%d", len(args)))
+		}
+		where += " AND (" + key + ") > (" + strings.Join(places, ", ") + ")"
+	}
+	sql := `SELECT ARRAY[` + key + `], ` + expressions + ` FROM ` + t.name + ` WHERE ` + where +
+		` ORDER BY ` + key
+	if limit > 0 {
+		sql += fmt.Sprintf(" LIMIT %d", limit)
+	}
+	return sql, args
 }

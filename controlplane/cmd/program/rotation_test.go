@@ -69,6 +69,8 @@ func TestRotateKeysetUnderLoad(t *testing.T) {
 		}
 	}
 
+	r.wantRefusedBesideOldVersion()
+
 	keys, err := seal.KeysOf([]byte(r.Config.Keyset))
 	must(t, err)
 	r.killResealing(first, keys)
@@ -171,6 +173,22 @@ func (r *rotation) mustStep(args ...string) string {
 		r.t.Fatalf("rotate-keyset %q = %v, want nil", args, err)
 	}
 	return out
+}
+
+// wantRefusedBesideOldVersion checks that no step with the database is done while a process is
+// connected that does not show its keys.
+func (r *rotation) wantRefusedBesideOldVersion() {
+	r.t.Helper()
+	conn, err := pgx.Connect(r.t.Context(), r.Config.Database)
+	must(r.t, err)
+	defer func() { _ = conn.Close(context.Background()) }()
+	_, err = conn.Exec(r.t.Context(), `SET application_name = 'dcvaas/18/ABCDEF'`)
+	must(r.t, err)
+	for _, step := range []string{"--reseal", "--remove"} {
+		if _, err := r.step(step); !strings.Contains(fmt.Sprint(err), "of an earlier version") {
+			r.t.Errorf("rotate-keyset %s beside an earlier version = %v, want an error", step, err)
+		}
+	}
 }
 
 // killResealing adds certificates with the old key, and kills the command with SIGKILL after it has
