@@ -118,13 +118,15 @@ const dueRows = 1000
 func (s *Store) DueRemovals(
 	ctx context.Context, orgID string, now time.Time,
 ) ([]DueConnection, error) {
-	return all(ctx, s.queries, pgx.RowToStructByPos[DueConnection], `
-		SELECT org_id, connection_id FROM (
-			SELECT r.org_id, r.connection_id, r.remove_at FROM dns_records r
-			WHERE r.remove_at <= $2 AND ($1 = '' OR r.org_id = $1) ORDER BY r.remove_at LIMIT $3
-		) due GROUP BY org_id, connection_id ORDER BY min(remove_at), org_id, connection_id`,
-		orgID, now, dueRows)
+	return all(ctx, s.queries, pgx.RowToStructByPos[DueConnection], dueRemovals, orgID, now,
+		dueRows)
 }
+
+const dueRemovals = `
+	SELECT org_id, connection_id FROM (
+		SELECT r.org_id, r.connection_id, r.remove_at FROM dns_records r
+		WHERE r.remove_at <= $2 AND ($1 = '' OR r.org_id = $1) ORDER BY r.remove_at LIMIT $3
+	) due GROUP BY org_id, connection_id ORDER BY min(remove_at), org_id, connection_id`
 
 // EndedRecords returns up to limit due records of a connection whose delegations have ended, and
 // those delegations that have been added again, by the records' names. All are locked until the

@@ -87,6 +87,13 @@ func (s *Store) ExplainSpill(ctx context.Context) (plan string, err error) {
 	return plan, err
 }
 
+// ExplainDueRemovals returns the plan of DueRemovals.
+func (s *Store) ExplainDueRemovals(
+	ctx context.Context, orgID string, now time.Time,
+) (plan string, err error) {
+	return explain(ctx, s.db, dueRemovals, orgID, now, dueRows)
+}
+
 func (s *Store) explainUndone(
 	ctx context.Context, sql string, args ...any,
 ) (plan string, err error) {
