@@ -4780,8 +4780,9 @@ type ClientInterface interface {
 	//
 	// Deletes a pinned delegation, and its target no longer resolves. If it is pinned again later,
 	// or a domain uses the name, the target is the same. One that domains use cannot be deleted:
-	// the response is 409 `delegation-in-use` with a `detail` that lists the domains. A token that
-	// is restricted to some domains cannot delete delegations.
+	// the response is 409 `delegation-in-use` with a `detail` that lists the domains. A DNS record
+	// that was created through a DNS connection is removed. A token that is restricted to some
+	// domains cannot delete delegations.
 	//
 	// Corresponds with DELETE /api/delegations/{delegation} (the `DeleteDelegation` operationId).
 	DeleteDelegation(ctx context.Context, delegation DelegationRef, params *DeleteDelegationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -5047,7 +5048,7 @@ type ClientInterface interface {
 
 	// DeleteDomain Delete a domain
 	//
-	// The domain is deleted immediately with its jobs and certificates, and its target no longer resolves. The audit log keeps its history.
+	// The domain is deleted immediately with its jobs and certificates, and its target no longer resolves. DNS records that were created through a DNS connection, and that no other domain or pinned delegation needs, are removed. The audit log keeps its history.
 	//
 	// Corresponds with DELETE /api/domains/{domain} (the `DeleteDomain` operationId).
 	DeleteDomain(ctx context.Context, domain DomainRef, params *DeleteDomainParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -5118,7 +5119,9 @@ type ClientInterface interface {
 	// name remains, the response is 409 `dns-conflict`, `zone-not-in-connection`, or
 	// `connection-invalid`. The domain is checked as soon as a record exists. The job's `result`
 	// has the numbers of records that were `created` or were already `present`, and a list of those
-	// that `failed`, each with `name`, `code`, and `detail`.
+	// that `failed`, each with `name`, `code`, and `detail`. The job also removes records whose
+	// delegations have ended: `removed` is the number of these, and `left` that of those that
+	// stay, each with an event `delegation.record_left`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -5134,7 +5137,9 @@ type ClientInterface interface {
 	// name remains, the response is 409 `dns-conflict`, `zone-not-in-connection`, or
 	// `connection-invalid`. The domain is checked as soon as a record exists. The job's `result`
 	// has the numbers of records that were `created` or were already `present`, and a list of those
-	// that `failed`, each with `name`, `code`, and `detail`.
+	// that `failed`, each with `name`, `code`, and `detail`. The job also removes records whose
+	// delegations have ended: `removed` is the number of these, and `left` that of those that
+	// stay, each with an event `delegation.record_left`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -5356,9 +5361,10 @@ type ClientInterface interface {
 	// DeleteOrganization Delete the organization
 	//
 	// Deletes the organization with all its objects. Immediately, tokens and sessions stop working,
-	// the targets of its domains no longer resolve, no more jobs run, and webhooks receive no further
-	// events. Its objects are then removed in the background. Issued certificates remain valid until
-	// they expire. The audit log is kept for 3 years.
+	// the targets of its domains no longer resolve, no more jobs for domains run, and webhooks
+	// receive no further events. Its objects are then removed in the background. DNS records that
+	// were created through DNS connections are removed before these, for at most a day. Issued
+	// certificates remain valid until they expire. The audit log is kept for 3 years.
 	//
 	// Corresponds with DELETE /api/organization (the `DeleteOrganization` operationId).
 	DeleteOrganization(ctx context.Context, params *DeleteOrganizationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -6137,8 +6143,9 @@ func (c *rawClient) CreateDelegation(ctx context.Context, params *CreateDelegati
 //
 // Deletes a pinned delegation, and its target no longer resolves. If it is pinned again later,
 // or a domain uses the name, the target is the same. One that domains use cannot be deleted:
-// the response is 409 `delegation-in-use` with a `detail` that lists the domains. A token that
-// is restricted to some domains cannot delete delegations.
+// the response is 409 `delegation-in-use` with a `detail` that lists the domains. A DNS record
+// that was created through a DNS connection is removed. A token that is restricted to some
+// domains cannot delete delegations.
 //
 // Corresponds with DELETE /api/delegations/{delegation} (the `DeleteDelegation` operationId).
 func (c *rawClient) DeleteDelegation(ctx context.Context, delegation DelegationRef, params *DeleteDelegationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6644,7 +6651,7 @@ func (c *rawClient) BulkCreateDomains(ctx context.Context, params *BulkCreateDom
 
 // DeleteDomain Delete a domain
 //
-// The domain is deleted immediately with its jobs and certificates, and its target no longer resolves. The audit log keeps its history.
+// The domain is deleted immediately with its jobs and certificates, and its target no longer resolves. DNS records that were created through a DNS connection, and that no other domain or pinned delegation needs, are removed. The audit log keeps its history.
 //
 // Corresponds with DELETE /api/domains/{domain} (the `DeleteDomain` operationId).
 func (c *rawClient) DeleteDomain(ctx context.Context, domain DomainRef, params *DeleteDomainParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6775,7 +6782,9 @@ func (c *rawClient) DiagnoseDomain(ctx context.Context, domain DomainRef, reqEdi
 // name remains, the response is 409 `dns-conflict`, `zone-not-in-connection`, or
 // `connection-invalid`. The domain is checked as soon as a record exists. The job's `result`
 // has the numbers of records that were `created` or were already `present`, and a list of those
-// that `failed`, each with `name`, `code`, and `detail`.
+// that `failed`, each with `name`, `code`, and `detail`. The job also removes records whose
+// delegations have ended: `removed` is the number of these, and `left` that of those that
+// stay, each with an event `delegation.record_left`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6801,7 +6810,9 @@ func (c *rawClient) ApplyDomainDNSWithBody(ctx context.Context, domain DomainRef
 // name remains, the response is 409 `dns-conflict`, `zone-not-in-connection`, or
 // `connection-invalid`. The domain is checked as soon as a record exists. The job's `result`
 // has the numbers of records that were `created` or were already `present`, and a list of those
-// that `failed`, each with `name`, `code`, and `detail`.
+// that `failed`, each with `name`, `code`, and `detail`. The job also removes records whose
+// delegations have ended: `removed` is the number of these, and `left` that of those that
+// stay, each with an event `delegation.record_left`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -7253,9 +7264,10 @@ func (c *rawClient) GetContract(ctx context.Context, reqEditors ...RequestEditor
 // DeleteOrganization Delete the organization
 //
 // Deletes the organization with all its objects. Immediately, tokens and sessions stop working,
-// the targets of its domains no longer resolve, no more jobs run, and webhooks receive no further
-// events. Its objects are then removed in the background. Issued certificates remain valid until
-// they expire. The audit log is kept for 3 years.
+// the targets of its domains no longer resolve, no more jobs for domains run, and webhooks
+// receive no further events. Its objects are then removed in the background. DNS records that
+// were created through DNS connections are removed before these, for at most a day. Issued
+// certificates remain valid until they expire. The audit log is kept for 3 years.
 //
 // Corresponds with DELETE /api/organization (the `DeleteOrganization` operationId).
 func (c *rawClient) DeleteOrganization(ctx context.Context, params *DeleteOrganizationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -13775,8 +13787,9 @@ type ClientWithResponsesInterface interface {
 	//
 	// Deletes a pinned delegation, and its target no longer resolves. If it is pinned again later,
 	// or a domain uses the name, the target is the same. One that domains use cannot be deleted:
-	// the response is 409 `delegation-in-use` with a `detail` that lists the domains. A token that
-	// is restricted to some domains cannot delete delegations.
+	// the response is 409 `delegation-in-use` with a `detail` that lists the domains. A DNS record
+	// that was created through a DNS connection is removed. A token that is restricted to some
+	// domains cannot delete delegations.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -14062,7 +14075,7 @@ type ClientWithResponsesInterface interface {
 
 	// DeleteDomainWithResponse Delete a domain
 	//
-	// The domain is deleted immediately with its jobs and certificates, and its target no longer resolves. The audit log keeps its history.
+	// The domain is deleted immediately with its jobs and certificates, and its target no longer resolves. DNS records that were created through a DNS connection, and that no other domain or pinned delegation needs, are removed. The audit log keeps its history.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -14141,7 +14154,9 @@ type ClientWithResponsesInterface interface {
 	// name remains, the response is 409 `dns-conflict`, `zone-not-in-connection`, or
 	// `connection-invalid`. The domain is checked as soon as a record exists. The job's `result`
 	// has the numbers of records that were `created` or were already `present`, and a list of those
-	// that `failed`, each with `name`, `code`, and `detail`.
+	// that `failed`, each with `name`, `code`, and `detail`. The job also removes records whose
+	// delegations have ended: `removed` is the number of these, and `left` that of those that
+	// stay, each with an event `delegation.record_left`.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -14157,7 +14172,9 @@ type ClientWithResponsesInterface interface {
 	// name remains, the response is 409 `dns-conflict`, `zone-not-in-connection`, or
 	// `connection-invalid`. The domain is checked as soon as a record exists. The job's `result`
 	// has the numbers of records that were `created` or were already `present`, and a list of those
-	// that `failed`, each with `name`, `code`, and `detail`.
+	// that `failed`, each with `name`, `code`, and `detail`. The job also removes records whose
+	// delegations have ended: `removed` is the number of these, and `left` that of those that
+	// stay, each with an event `delegation.record_left`.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -14407,9 +14424,10 @@ type ClientWithResponsesInterface interface {
 	// DeleteOrganizationWithResponse Delete the organization
 	//
 	// Deletes the organization with all its objects. Immediately, tokens and sessions stop working,
-	// the targets of its domains no longer resolve, no more jobs run, and webhooks receive no further
-	// events. Its objects are then removed in the background. Issued certificates remain valid until
-	// they expire. The audit log is kept for 3 years.
+	// the targets of its domains no longer resolve, no more jobs for domains run, and webhooks
+	// receive no further events. Its objects are then removed in the background. DNS records that
+	// were created through DNS connections are removed before these, for at most a day. Issued
+	// certificates remain valid until they expire. The audit log is kept for 3 years.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -25461,8 +25479,9 @@ func (c *ClientWithResponses) CreateDelegationWithResponse(ctx context.Context, 
 //
 // Deletes a pinned delegation, and its target no longer resolves. If it is pinned again later,
 // or a domain uses the name, the target is the same. One that domains use cannot be deleted:
-// the response is 409 `delegation-in-use` with a `detail` that lists the domains. A token that
-// is restricted to some domains cannot delete delegations.
+// the response is 409 `delegation-in-use` with a `detail` that lists the domains. A DNS record
+// that was created through a DNS connection is removed. A token that is restricted to some
+// domains cannot delete delegations.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -25892,7 +25911,7 @@ func (c *ClientWithResponses) BulkCreateDomainsWithResponse(ctx context.Context,
 
 // DeleteDomainWithResponse Delete a domain
 //
-// The domain is deleted immediately with its jobs and certificates, and its target no longer resolves. The audit log keeps its history.
+// The domain is deleted immediately with its jobs and certificates, and its target no longer resolves. DNS records that were created through a DNS connection, and that no other domain or pinned delegation needs, are removed. The audit log keeps its history.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -26007,7 +26026,9 @@ func (c *ClientWithResponses) DiagnoseDomainWithResponse(ctx context.Context, do
 // name remains, the response is 409 `dns-conflict`, `zone-not-in-connection`, or
 // `connection-invalid`. The domain is checked as soon as a record exists. The job's `result`
 // has the numbers of records that were `created` or were already `present`, and a list of those
-// that `failed`, each with `name`, `code`, and `detail`.
+// that `failed`, each with `name`, `code`, and `detail`. The job also removes records whose
+// delegations have ended: `removed` is the number of these, and `left` that of those that
+// stay, each with an event `delegation.record_left`.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -26029,7 +26050,9 @@ func (c *ClientWithResponses) ApplyDomainDNSWithBodyWithResponse(ctx context.Con
 // name remains, the response is 409 `dns-conflict`, `zone-not-in-connection`, or
 // `connection-invalid`. The domain is checked as soon as a record exists. The job's `result`
 // has the numbers of records that were `created` or were already `present`, and a list of those
-// that `failed`, each with `name`, `code`, and `detail`.
+// that `failed`, each with `name`, `code`, and `detail`. The job also removes records whose
+// delegations have ended: `removed` is the number of these, and `left` that of those that
+// stay, each with an event `delegation.record_left`.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -26417,9 +26440,10 @@ func (c *ClientWithResponses) GetContractWithResponse(ctx context.Context, reqEd
 // DeleteOrganizationWithResponse Delete the organization
 //
 // Deletes the organization with all its objects. Immediately, tokens and sessions stop working,
-// the targets of its domains no longer resolve, no more jobs run, and webhooks receive no further
-// events. Its objects are then removed in the background. Issued certificates remain valid until
-// they expire. The audit log is kept for 3 years.
+// the targets of its domains no longer resolve, no more jobs for domains run, and webhooks
+// receive no further events. Its objects are then removed in the background. DNS records that
+// were created through DNS connections are removed before these, for at most a day. Issued
+// certificates remain valid until they expire. The audit log is kept for 3 years.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -63,6 +63,8 @@ type RecordResults struct {
 	Created int
 	Present int
 	Failed  []HostedRecord // the first MaxFailedRecords
+	Removed int            // with those of other requests, whose delegations have ended
+	Left    int            // that stay at the host although they were to be removed
 }
 
 // MaxFailedRecords is how many failed records the result of a job lists.

@@ -158,7 +158,7 @@ func jobBody(j *controlplane.Job) Job {
 		}
 		body.LastError.Set(last)
 	}
-	if j.Result != nil {
+	if j.Result != nil && j.Status == controlplane.JobSucceeded {
 		body.Result.Set(j.Result)
 	}
 	return body

@@ -184,7 +184,8 @@ func (w *work) finishApply(ctx context.Context) (done bool, err error) {
 			failed[i] = map[string]any{"name": r.Name, "code": r.Reason, "detail": r.Detail}
 		}
 		return t.EndRun(ctx, w.claim, postgres.Completed(map[string]any{
-			"created": found.Created, "present": found.Present, "failed": failed}), w.now())
+			"created": found.Created, "present": found.Present, "failed": failed,
+			"removed": found.Removed, "left": found.Left}), w.now())
 	})
 	return done, err
 }

@@ -133,8 +133,12 @@ func (w *work) forgetRecord(
 		if err := t.Audit(ctx, entry); err != nil {
 			return err
 		}
+		removed := entry.Action == controlplane.ActionRecordRemoved
+		if err := t.CountRemoval(ctx, w.claim.Job, removed); err != nil {
+			return err
+		}
 		l, ok := lasting[r.Name]
-		if !ok || entry.Action != controlplane.ActionRecordRemoved {
+		if !ok || !removed {
 			return nil
 		}
 		stored, err := t.RequestRecords(ctx, w.claim.Job, []controlplane.RecordRequest{{

@@ -128,7 +128,11 @@ func TestRemoveRecords(t *testing.T) {
 	_, err := a.UpdateDomain(t.Context(), alice, a.org, a.d.ID, 0,
 		lifecycle.DomainPatch{AdditionalNames: &[]string{"c.example.com"}})
 	must(t, err)
-	wantJob(t, a.runOpen(), controlplane.JobSucceeded, "", 0)
+	j := a.runOpen()
+	wantJob(t, j, controlplane.JobSucceeded, "", 0)
+	if j.Result["removed"] != 1.0 || j.Result["left"] != 0.0 || j.Result["created"] != 0.0 {
+		t.Errorf("the result is %v, want one removed record", j.Result)
+	}
 	a.wantZone("after the removal of a name", "c.example.com", "example.com", "manual.example.com",
 		"other.example.com")
 
@@ -173,7 +177,11 @@ func TestRemoveRecordsAsCreated(t *testing.T) {
 	changed := controlplane.RecordSet{Name: a.record.Name, Type: "CNAME", Values: []string{"x."}}
 	a.z.has[a.record.Name] = []controlplane.RecordSet{changed}
 	a.delete(a.d)
-	wantJob(t, a.runOpen(), controlplane.JobSucceeded, "", 0)
+	j := a.runOpen()
+	wantJob(t, j, controlplane.JobSucceeded, "", 0)
+	if j.Result["removed"] != 0.0 || j.Result["left"] != 1.0 {
+		t.Errorf("the result is %v, want one record that is left", j.Result)
+	}
 	a.wantZone("a changed record", "example.com")
 	e := a.wantLeft(a.id, controlplane.LeftChanged)
 	if got, _ := e.Details["records"].([]any); len(got) != 1 {

@@ -8,8 +8,9 @@ import (
 )
 
 // DeleteOrganization ends an organization: its members, tokens, and sessions lose access, its
-// webhooks get no more events, its jobs no longer run, and the validation zone no longer serves its
-// targets. RemoveDeleted removes its rows. Its audit log is kept. confirm must be its name.
+// webhooks get no more events, the jobs of its domains no longer run, and the validation zone no
+// longer serves its targets. RemoveDeleted removes its records at DNS hosts, and then its rows. Its
+// audit log is kept. confirm must be its name.
 func (s *Service) DeleteOrganization(
 	ctx context.Context, actor controlplane.Actor, orgID, confirm string,
 ) error {

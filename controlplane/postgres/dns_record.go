@@ -142,15 +142,16 @@ func (t *Tx) ConcludeRecord(
 	return tag.RowsAffected() > 0, translate(err, "DNS record", r.Name)
 }
 
-// RecordResults returns what the requests of a job have led to so far.
+// RecordResults returns what the requests of a job have led to so far, and what it removed.
 func (q queries) RecordResults(
 	ctx context.Context, j *controlplane.Job,
 ) (*controlplane.RecordResults, error) {
 	var done controlplane.RecordResults
 	args := named{"org_id": j.OrgID, "connection_id": j.ConnectionID, "job_id": j.ID}
 	const ofJob = ` FROM dns_records r WHERE r.org_id = @org_id AND r.connection_id = @connection_id AND r.job_id = @job_id`
-	err := q.db.QueryRow(ctx, `SELECT count(*) FILTER (WHERE r.state = 'created'), count(*) FILTER (WHERE r.state = 'present')`+
-		ofJob, args).Scan(&done.Created, &done.Present)
+	err := q.db.QueryRow(ctx, `SELECT count(*) FILTER (WHERE r.state = 'created'), count(*) FILTER (WHERE r.state = 'present'),
+			coalesce((SELECT (result->>'removed')::int FROM jobs WHERE id = @job_id), 0), coalesce((SELECT (result->>'left')::int FROM jobs WHERE id = @job_id), 0)`+
+		ofJob, args).Scan(&done.Created, &done.Present, &done.Removed, &done.Left)
 	if err != nil {
 		return nil, translate(err, "", "")
 	}

@@ -93,6 +93,18 @@ func (t *Tx) ForgetRecord(ctx context.Context, r *controlplane.HostedRecord) (bo
 	return tag.RowsAffected() > 0, translate(err, "DNS record", r.Name)
 }
 
+// CountRemoval counts, in the result of a job that the transaction holds, a record that it removed
+// or, if not, left at the host.
+func (t *Tx) CountRemoval(ctx context.Context, j *controlplane.Job, removed bool) error {
+	key := "left"
+	if removed {
+		key = "removed"
+	}
+	_, err := t.db.Exec(ctx, `UPDATE jobs SET result = coalesce(result, '{}') || jsonb_build_object($3::text, coalesce((result->>$3)::int, 0) + 1)
+		WHERE org_id = $1 AND id = $2`, j.OrgID, j.ID, key)
+	return translate(err, "job", j.ID)
+}
+
 // MovedRecords removes the rows of records that were created through other connections, or in other
 // zones, than those of the requests for their names, and returns them.
 func (t *Tx) MovedRecords(

@@ -121,7 +121,9 @@ func TestRemovalsOfOtherTenants(t *testing.T) {
 		t.Errorf("HasRemovals(other) = %v, %v, want false", has, err)
 	}
 	before := value[string](d, `SELECT r::text FROM dns_records r`)
-	d.must(d.InTx(ctx, func(t *postgres.Tx) error { return removeElsewhere(ctx, t, &stranger, c.ID) }))
+	d.must(d.InTx(ctx, func(t *postgres.Tx) error {
+		return removeElsewhere(ctx, t, &stranger, c.ID)
+	}))
 	d.must(d.InTx(ctx, func(t *postgres.Tx) error {
 		_, err := t.ResetRecords(ctx, other, map[string]postgres.Lasting{r.Name: {ID: "dlg_y"}}, start)
 		return errors.Join(err, t.ForgetRecords(ctx, other, names),

@@ -21,7 +21,7 @@ import (
 // domains. The secret of the key appears in no log, response, row, or command to Redis.
 func TestDNSRecords(t *testing.T) {
 	t.Parallel()
-	logs, commands, responses := &transcript{}, &transcript{}, &transcript{}
+	logs, commands, responses, rows := &transcript{}, &transcript{}, &transcript{}, &transcript{}
 	s := startStack(t, DevConfig{Logs: logs})
 	s.monitorRedis(commands)
 	call := func(status int, method, path, body string) map[string]any {
@@ -69,6 +69,8 @@ func TestDNSRecords(t *testing.T) {
 			"/api/organization"} {
 			call(200, "GET", path, "")
 		}
+		_, _ = io.WriteString(rows, strings.Join(postgrestest.RowsOf(t, s.Config.Database,
+			s.OrgID).Texts(nil), "\n"))
 		s.eventually("the deletion of the connection", func() error {
 			r, text := s.call("DELETE", "/api/dns-connections/"+connection, "")
 			_, _ = io.WriteString(responses, text)
@@ -78,11 +80,10 @@ func TestDNSRecords(t *testing.T) {
 			return nil
 		})
 	}
-	rows := strings.Join(postgrestest.RowsOf(t, s.Config.Database, s.OrgID).Texts(nil), "\n")
 	for _, at := range []struct{ place, text, contains string }{
 		{"log", logs.String(), "INFO"},
 		{"responses", responses.String(), "dns_apply"},
-		{"rows", rows, "delegation.record_removed"},
+		{"rows", rows.String(), "delegation.record_created"},
 		{"commands to Redis", commands.String(), "asynq"},
 	} {
 		if !strings.Contains(at.text, at.contains) {
