@@ -173,6 +173,7 @@ func (s *scaled) sweeps() []scaleCall {
 		counted("renewal information", l.CheckRenewals), counted("warnings", l.Warn),
 		counted("orders set aside", l.CollectOrders), counted("retention of the log", l.Retain),
 		counted("deleted organizations", l.RemoveDeleted),
+		counted("ended DNS records", l.RemoveRecords),
 		counted("lost jobs", func(ctx context.Context) (int, error) {
 			return store.RequeueLost(ctx, time.Now(), 100)
 		}),
