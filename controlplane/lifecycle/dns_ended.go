@@ -118,10 +118,12 @@ func (s *Service) sortEnded(
 			continue
 		}
 		delete(lasting, r.Name)
+		ended := r.EndedAt != nil && !now.Before(r.EndedAt.Add(controlplane.RemovalFor))
 		switch {
-		case r.State == controlplane.RecordPresent || r.State == controlplane.RecordFailed:
+		case r.State == controlplane.RecordPresent, r.State == controlplane.RecordFailed,
+			r.State == controlplane.RecordPending && !r.Attempted && ended:
 			none = append(none, r.Name)
-		case r.EndedAt != nil && !now.Before(r.EndedAt.Add(controlplane.RemovalFor)):
+		case ended:
 			over = append(over, *r)
 		default:
 			wait = append(wait, r.Name)

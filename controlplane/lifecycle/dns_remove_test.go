@@ -463,6 +463,48 @@ func TestRemoveRecordsFails(t *testing.T) {
 	a.wantRows("at the end", 0)
 }
 
+// A record whose creation may have reached the host counts as one that is to be removed, and is
+// removed once the host responds.
+func TestRemoveRecordsOfUncertainCreations(t *testing.T) {
+	t.Parallel()
+	a := newApplied(t)
+	d := a.add("b.example.com")
+	j, err := a.apply(d, a.c)
+	must(t, err)
+	a.z.after = func(controlplane.HostRecord) error {
+		a.z.after = nil
+		return &controlplane.HostError{Kind: controlplane.HostUnreachable, Message: "No response."}
+	}
+	j, err = a.runApply(j)
+	must(t, err)
+	wantJob(t, j, controlplane.JobQueued, controlplane.CodeHostUnreachable, 0)
+	a.delete(d)
+	err = a.DeleteConnection(t.Context(), alice, a.org, a.c.ID, false)
+	wantError(t, "DeleteConnection()", err, controlplane.KindConflict,
+		controlplane.CodeConnectionBusy)
+	a.wantZone("before the next attempt", "b.example.com", "example.com")
+	wantJob(t, a.runOpen(), controlplane.JobSucceeded, "", 0)
+	a.wantZone("after it", "example.com")
+	a.wantRows("after it", 1)
+
+	// A creation that did not reach the host is not repeated for a domain that was deleted.
+	d = a.add("c.example.com")
+	j, err = a.apply(d, a.c)
+	must(t, err)
+	a.z.before = func(controlplane.HostRecord) error {
+		a.z.before = nil
+		return &controlplane.HostError{Kind: controlplane.HostUnreachable, Message: "No response."}
+	}
+	_, err = a.runApply(j)
+	must(t, err)
+	a.delete(d)
+	wantJob(t, a.runOpen(), controlplane.JobSucceeded, "", 0)
+	a.wantZone("after a creation that was lost", "example.com")
+	if a.z.creates != 2 {
+		t.Errorf("%d creations, want 2", a.z.creates)
+	}
+}
+
 // A connection is deleted with pending removals only on request, which names the records that stay.
 // Records of existing delegations stay without an entry.
 func TestDeleteConnectionAndKeepRecords(t *testing.T) {

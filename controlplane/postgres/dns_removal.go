@@ -17,6 +17,10 @@ import (
 // again.
 const removable = `r.remove_at IS NOT NULL AND r.state IN ('created', 'removing')`
 
+// mayStay is true of a record that may be at the host: of one that is removable, and of one that
+// will be once it is known whether it was created.
+const mayStay = `r.remove_at IS NOT NULL AND (r.state IN ('created', 'removing') OR r.state = 'pending' AND r.attempted)`
+
 // RemovableRecord returns the next record to be removed through a connection.
 func (q queries) RemovableRecord(
 	ctx context.Context, orgID, connectionID string,
@@ -32,7 +36,7 @@ func (q queries) Removals(
 	ctx context.Context, orgID, connectionID string, limit int,
 ) (n int, names []string, err error) {
 	err = q.db.QueryRow(ctx, `SELECT count(*), coalesce((array_agg(r.name ORDER BY r.name))[:$3], '{}')
-		FROM dns_records r WHERE r.org_id = $1 AND r.connection_id = $2 AND `+removable+`
+		FROM dns_records r WHERE r.org_id = $1 AND r.connection_id = $2 AND `+mayStay+`
 			AND NOT `+lasts, orgID, connectionID, limit).Scan(&n, &names)
 	return n, names, translate(err, "", "")
 }
@@ -212,17 +216,17 @@ func (t *Tx) TakeRemovals(
 	return all(ctx, t.queries, scanRecord, `
 		DELETE FROM dns_records r WHERE r.org_id = $1 AND r.name = ANY(ARRAY(
 			SELECT r.name FROM dns_records r
-			WHERE r.org_id = $1 AND ($2 = '' OR r.connection_id = $2) AND `+removable+` AND NOT `+lasts+`
+			WHERE r.org_id = $1 AND ($2 = '' OR r.connection_id = $2) AND `+mayStay+` AND NOT `+lasts+`
 			ORDER BY r.name LIMIT $3 FOR UPDATE
 		)) RETURNING `+recordColumns.list("r."), orgID, connectionID, limit)
 }
 
-// HasRemovals reports whether records of an organization are still to be removed, or may have to
-// be, of which that is due since the given time or later.
+// HasRemovals reports whether records of an organization are still to be removed of which that is
+// due since the given time or later.
 func (q queries) HasRemovals(ctx context.Context, orgID string, since time.Time) (bool, error) {
 	var has bool
 	err := q.db.QueryRow(ctx, `SELECT EXISTS (SELECT FROM dns_records r
-		WHERE r.org_id = $1 AND r.remove_at IS NOT NULL AND r.state NOT IN ('present', 'failed') AND coalesce(r.ended_at > $2, true))`,
+		WHERE r.org_id = $1 AND `+mayStay+` AND coalesce(r.ended_at > $2, true))`,
 		orgID, since).Scan(&has)
 	return has, translate(err, "", "")
 }
