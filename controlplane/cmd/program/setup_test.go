@@ -19,12 +19,14 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/redis/go-redis/v9"
 
-	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/devstack"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres/postgrestest"
 )
 
 // unknownHost is not found without a query, because a label of it is empty.
 const unknownHost = "store..example.net"
+
+// closedPort is an address on which nothing listens, and that no other test gets.
+const closedPort = "127.0.0.1:1"
 
 const testPassword = "a-secret-of-this-test"
 
@@ -68,14 +70,6 @@ func (s *stack) role(kind, attributes string) string {
 		}
 	})
 	return name
-}
-
-// closedPort returns the address of a port on which nothing listens.
-func closedPort(t *testing.T) string {
-	t.Helper()
-	port, err := devstack.PortOr(0)
-	must(t, err)
-	return loopback(port)
 }
 
 // TestRejectedSettings starts processes whose settings Postgres or Redis rejects: each exits with
@@ -248,12 +242,12 @@ func TestOutagesAtStart(t *testing.T) {
 		configure func(*Config)
 		want      string
 	}{
-		{"refused", database(full, closedPort(t)), "postgres is not ready: unavailable: refuses connections"},
+		{"refused", database(full, closedPort), "postgres is not ready: unavailable: refuses connections"},
 		{"too many connections", database(limited, ""), "postgres is not ready: unavailable: has no free connections"},
 		{"starting up", database(full, startingUp(t)), "postgres is not ready: unavailable: is starting up"},
 		{"silent", func(c *Config) { c.Database = silent }, "postgres is not ready: unavailable: does not respond in time"},
 		{"Redis refused", func(c *Config) {
-			c.Redis = urlWith(t, s.Config.Redis, "", "", closedPort(t), "")
+			c.Redis = urlWith(t, s.Config.Redis, "", "", closedPort, "")
 		}, "redis is not ready: unavailable: refuses connections"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
