@@ -15,6 +15,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/acme"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/devstack"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres/postgrestest"
 )
 
 // errorTypes has the ACME error types (RFC 8555 §6.7, RFC 9773 §7.4, and draft-ietf-acme-profiles),
@@ -70,9 +72,15 @@ func TestEveryErrorOfACMEHasAPage(t *testing.T) {
 	t.Cleanup(func() { _ = ca.Stop(context.Background()) })
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(ca.TLSRootPEM())
+	worker, err := postgres.Open(t.Context(),
+		postgres.Config{DSN: postgrestest.As(w.dsn, postgres.PartWork), MaxConns: 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(worker.Close)
 	engine, err := acme.New(acme.Config{
 		CAs:      []acme.CA{{Name: "test", DirectoryURL: ca.DirectoryURL(), RootCAs: roots}},
-		Accounts: w.store, Sealer: w.sealer, Poll: acme.Schedule{First: time.Millisecond}})
+		Accounts: worker, Sealer: w.sealer, Poll: acme.Schedule{First: time.Millisecond}})
 	if err != nil {
 		t.Fatal(err)
 	}
