@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
@@ -27,6 +28,34 @@ const schema = `
 	) all_lines WHERE line NOT LIKE '%goose%'`
 
 // Every migration can be reverted, leaves nothing behind, and can be applied again.
+// unusedNumbers are the gaps in the numbers of the migrations.
+var unusedNumbers = []int64{21, 29, 42, 51, 52}
+
+// TestMigrationNumbersIncrease tests that a new migration has the next number. Goose rejects a
+// database that has a later one already, so a number below must never be used.
+func TestMigrationNumbersIncrease(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("migrations/*.sql")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d migrations, %v", len(files), err)
+	}
+	var unused []int64
+	next := int64(1)
+	for _, file := range files { // sorted
+		number, err := goose.NumericComponent(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for ; next < number; next++ {
+			unused = append(unused, next)
+		}
+		next++
+	}
+	if diff := cmp.Diff(unusedNumbers, unused); diff != "" {
+		t.Errorf("unused numbers of migrations differ (-want +got):\n%s\nA new migration needs the number after the last one.", diff)
+	}
+}
+
 func TestMigrationsGoDownAndUpAgain(t *testing.T) {
 	t.Parallel()
 	d := open(t)
