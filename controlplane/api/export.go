@@ -15,20 +15,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-const (
-	// exportPage is the number of entries that are read and written at a time. No database
-	// connection is held while the client reads.
-	exportPage = 500
-	// exportsAtOnce is the maximum number of concurrent exports in this process: each holds a page
-	// in memory.
-	exportsAtOnce = 64
-	// exportsOfOne is the maximum for one organization.
-	exportsOfOne = 2
-	// exportRetry is the retry delay when the maximum is reached.
-	exportRetry = 5 * time.Second
-	// exportLife is the maximum duration of an export.
-	exportLife = time.Hour
-)
+// exportLife is the maximum duration of an export.
+const exportLife = time.Hour
 
 // ExportAuditLogs implements GET /api/audit-logs/export.
 func (a *API) ExportAuditLogs(
@@ -43,12 +31,10 @@ func (a *API) ExportAuditLogs(
 	if filter.Until == nil || filter.Until.After(now) {
 		filter.Until = &now // so that it ends
 	}
-	filter.Oldest, filter.Limit = true, exportPage
+	filter.Oldest, filter.Limit = true, edge.ExportPage
 	leave, ok := a.exports.Enter(principalOf(ctx).org())
 	if !ok {
-		return nil, &controlplane.Error{Kind: controlplane.KindRateLimited,
-			Code: "export-busy", RetryAt: now.Add(exportRetry),
-			Message: "The maximum number of concurrent exports is in progress."}
+		return nil, edge.ExportBusy(now)
 	}
 	e := &export{a: a, ctx: ctx, filter: filter, csv: deref(q.Format) != Ndjson, leave: leave}
 	// The first page is read before anything is written, so that an error still becomes a problem

@@ -21,7 +21,7 @@ func TestExportToASlowReader(t *testing.T) {
 		SELECT 'evt_' || n, $1, 'system', 'test', 'domain.check_requested', 'domain', 'dom_x', jsonb_build_object('text', repeat(md5(n::text), 64)), now() - interval '1 hour'
 		FROM generate_series(1, 10000) n`, w.org) // 20 MB, more than the connection's buffers hold
 	var readers []func()
-	for range exportsOfOne {
+	for range 2 { // as many as one organization can have
 		ctx, cancel := context.WithCancel(t.Context())
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet, w.server.URL+
 			"/api/audit-logs/export?format=ndjson", nil)

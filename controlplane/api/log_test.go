@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
@@ -215,7 +216,7 @@ func TestExport(t *testing.T) {
 	w := newWorld(t)
 	d := w.newDomain(w.org, "export.example.com")
 	at := time.Now().Add(-time.Hour)
-	const many = 2*exportPage + 7
+	const many = 2*edge.ExportPage + 7
 	for i := range many {
 		w.logEntry(controlplane.ActionCheckRequested, d.ID, at.Add(time.Duration(i/3)*time.Second))
 	}

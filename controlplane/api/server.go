@@ -157,7 +157,7 @@ func New(c Config) (*API, error) {
 	a.diagnosisTimeout = diagnosisTimeout
 	a.places = newPlaces(a.store.MaxConns())
 	a.diagnoses = controlplane.NewGate(diagnosesAtOnce, diagnosesOfOne)
-	a.exports = controlplane.NewGate(exportsAtOnce, exportsOfOne)
+	a.exports = edge.NewExports()
 	return a, a.route(table)
 }
 

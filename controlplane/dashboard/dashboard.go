@@ -106,7 +106,7 @@ func New(c Config) (*Dashboard, error) {
 		log: cmp.Or(c.Logger, slog.New(slog.DiscardHandler)), limiter: c.Limiter,
 		flowKey: deriveKey(c.SessionKey, "sign-in"), guestKey: deriveKey(c.SessionKey, "guest"),
 		formsKey: deriveKey(c.SessionKey, "forms"), patience: submitPatience,
-		exports:   controlplane.NewGate(exportsAtOnce, exportsOfOne),
+		exports:   edge.NewExports(),
 		cursors:   edge.Cursors{Key: deriveKey(c.SessionKey, "cursor")},
 		heartbeat: edge.Heartbeat, stopping: make(chan struct{})}
 	if d.now == nil {

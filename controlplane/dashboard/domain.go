@@ -90,6 +90,22 @@ func (d *Dashboard) domain(v *visit) (*controlplane.Domain, error) {
 	return d.domainBy(v, mux.Vars(v.Request)["domain"])
 }
 
+// lockedDomain returns the domain that a form changes: with the results of its delegations, as
+// pages show it, and as it is stored, locked until the form's transaction ends.
+func (d *Dashboard) lockedDomain(v *visit) (domain, stored *controlplane.Domain, err error) {
+	if domain, err = d.domain(v); err != nil {
+		return nil, nil, err
+	}
+	if err := v.ParseForm(); err != nil {
+		return nil, nil, badForm(err)
+	}
+	err = d.store.InTx(v.Context(), func(t *postgres.Tx) (err error) {
+		stored, err = t.LockDomain(v.Context(), v.org.ID, domain.ID)
+		return err
+	})
+	return domain, stored, err
+}
+
 // domainBy returns a domain by its ID or name.
 func (d *Dashboard) domainBy(v *visit, ref string) (*controlplane.Domain, error) {
 	if !controlplane.IsID(controlplane.PrefixDomain, ref) {

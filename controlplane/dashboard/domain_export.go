@@ -14,20 +14,8 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 )
 
-const (
-	// exportPage is the number of domains that are read and written at a time. No database
-	// connection is held while the browser reads.
-	exportPage = 500
-	// exportsAtOnce is the maximum number of concurrent exports in this process: each holds a page
-	// in memory.
-	exportsAtOnce = 64
-	// exportsOfOne is the maximum for one organization.
-	exportsOfOne = 2
-	// exportRetry is the retry delay when the maximum is reached.
-	exportRetry = 5 * time.Second
-	// exportLife is the maximum duration of an export.
-	exportLife = 15 * time.Minute
-)
+// exportLife is the maximum duration of an export.
+const exportLife = 15 * time.Minute
 
 // exportColumns are the columns of the exported list.
 var exportColumns = []string{"name", "unicode_name", "additional_names", "wildcard", "state",
@@ -42,15 +30,12 @@ func (d *Dashboard) exportDomains(w http.ResponseWriter, v *visit) error {
 	}
 	leave, ok := d.exports.Enter(v.org.ID)
 	if !ok {
-		return &controlplane.Error{Kind: controlplane.KindRateLimited, Code: "export-busy",
-			RetryAt: v.now.Add(exportRetry),
-			Message: "The maximum number of concurrent exports is in progress.",
-			Fix:     "Wait until another export has ended, and try again."}
+		return edge.ExportBusy(v.now)
 	}
 	defer leave()
 	ctx, cancel := context.WithTimeout(v.Context(), exportLife)
 	defer cancel()
-	filter := l.filter(nil, exportPage)
+	filter := l.filter(nil, edge.ExportPage)
 	// The first page is read before anything is written, so that an error still gets a page.
 	domains, next, err := d.store.ListDomains(ctx, v.org.ID, filter)
 	if err != nil {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
-	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
 // splitNames returns the names in a pasted text. White space, commas, and semicolons separate them.
@@ -53,18 +52,7 @@ func (f *namesForm) edit(d *controlplane.Domain) *edit {
 
 // changeNames replaces the names in a domain's certificate.
 func (d *Dashboard) changeNames(w http.ResponseWriter, v *visit) error {
-	domain, err := d.domain(v)
-	if err != nil {
-		return err
-	}
-	if err := v.ParseForm(); err != nil {
-		return badForm(err)
-	}
-	var stored *controlplane.Domain
-	err = d.store.InTx(v.Context(), func(t *postgres.Tx) (err error) {
-		stored, err = t.LockDomain(v.Context(), v.org.ID, domain.ID)
-		return err
-	})
+	domain, stored, err := d.lockedDomain(v)
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,6 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
-	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
 // domainSettingsView is the data for templates/domain_settings.html.
@@ -100,7 +99,7 @@ func (f *settingsForm) edit(d *controlplane.Domain) *edit {
 	}
 	return &edit{Object: d.Name, EntityID: d.ID, URL: settingsURL(d.ID), Section: "domains",
 		Current: settingsVersion(d), Fields: []editField{
-			{"Order the first certificate automatically", yesNo(f.AutoIssue), yesNo(d.AutoIssue)},
+			{"Order certificates automatically", yesNo(f.AutoIssue), yesNo(d.AutoIssue)},
 			{"Renew automatically", yesNo(f.AutoRenew), yesNo(d.AutoRenew)},
 			{"CA", cmp.Or(f.ca, "Automatic"), cmp.Or(d.CA, "Automatic")},
 			{"Key type", key, keyTitle(d.KeyType)},
@@ -160,18 +159,7 @@ func (d *Dashboard) showDomainSettings(
 
 // changeDomainSettings changes a domain's options and labels.
 func (d *Dashboard) changeDomainSettings(w http.ResponseWriter, v *visit) error {
-	domain, err := d.domain(v)
-	if err != nil {
-		return err
-	}
-	if err := v.ParseForm(); err != nil {
-		return badForm(err)
-	}
-	var stored *controlplane.Domain
-	err = d.store.InTx(v.Context(), func(t *postgres.Tx) (err error) {
-		stored, err = t.LockDomain(v.Context(), v.org.ID, domain.ID)
-		return err
-	})
+	domain, stored, err := d.lockedDomain(v)
 	if err != nil {
 		return err
 	}

@@ -2,11 +2,8 @@ package dashboard
 
 import (
 	"net/http"
-	"strings"
 
 	"github.com/gorilla/mux"
-
-	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
 // organizationListView is the data for templates/organization_list.html.
@@ -44,32 +41,6 @@ func (d *Dashboard) showOrganizations(
 	}
 	return d.render(w, v, status, "organization_list", layout{Title: "Your organizations",
 		Page: view})
-}
-
-// createOrganization creates an organization of the signed-in user, and switches the session to it.
-func (d *Dashboard) createOrganization(w http.ResponseWriter, v *visit) error {
-	if err := v.ParseForm(); err != nil {
-		return badForm(err)
-	}
-	view := organizationListView{Name: v.PostForm.Get("name")}
-	created, err := d.lifecycle.CreateOwnOrganization(v.Context(), d.actor(v), &v.session.User,
-		view.Name)
-	if err == nil {
-		if err := d.lifecycle.SwitchOrganization(v.Context(), d.actor(v), v.session,
-			created.ID); err != nil {
-			return err
-		}
-		d.setFlash(w, "created")
-		http.Redirect(w, v.Request, "/domains", http.StatusSeeOther)
-		return nil
-	}
-	e := controlplane.AsError(err)
-	if !isFormError(e) {
-		return err
-	}
-	view.Error = strings.Join(messagesOf(e), " ")
-	status, _ := statusOf(e)
-	return d.showOrganizations(w, v, status, view)
 }
 
 // switchOrganization switches the session to another organization and redirects to the page that
