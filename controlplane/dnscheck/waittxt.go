@@ -7,7 +7,6 @@ import (
 	"net"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/miekg/dns"
@@ -17,55 +16,141 @@ const (
 	firstPoll   = 5 * time.Millisecond
 	longestPoll = 250 * time.Millisecond
 	pollTimeout = 500 * time.Millisecond // of one query; limits the delay of a lost packet
+	// serversEvery is the interval between reads of the set while one of its servers is waited for.
+	serversEvery = time.Second
 )
 
-// WaitTXT returns when each of servers (host:port, UDP) serves all of values as TXT records at
-// name, possibly besides others. It repeats its queries until ctx is done. The error then wraps
-// ctx's error and contains the last result of each server that does not serve them. Without servers
-// it returns an error, because the values would be unchecked.
-func WaitTXT(ctx context.Context, servers []string, name string, values []string) error {
-	if len(servers) == 0 {
-		return errors.New("dnscheck: no name servers to wait for")
-	}
+// Servers returns the name servers that must serve a value, host:port.
+type Servers func(context.Context) ([]string, error)
+
+// WaitTXT returns when each of the servers (UDP) serves all of values as TXT records at name,
+// possibly besides others. It reads the set of servers after the call, and again while it waits for
+// one, so that it does not wait for a server that left the set. It repeats its queries until ctx is
+// done. The error then wraps ctx's error and contains the last result of each server that does not
+// serve the values. It also waits while the set is empty, because the values would be unchecked.
+func WaitTXT(ctx context.Context, servers Servers, name string, values []string) error {
 	if _, ok := dns.IsDomainName(name); !ok || name == "" {
 		return fmt.Errorf("dnscheck: invalid domain name %q", name)
 	}
-	problems := make([]string, len(servers)) // empty for servers that serve the values
-	var wg sync.WaitGroup
-	for i, server := range servers {
-		wg.Go(func() { problems[i] = waitServer(ctx, server, dns.Fqdn(name), values) })
-	}
-	wg.Wait()
-	var missing []string
-	for i, s := range problems {
-		if s != "" {
-			missing = append(missing, servers[i]+" "+s)
+	w := &txtWait{name: dns.Fqdn(name), values: values, asked: map[string]*askedServer{},
+		results: make(chan result)}
+	defer w.stop()
+	for {
+		list, err := servers(ctx)
+		if err == nil {
+			w.known = true
+			w.follow(ctx, list)
+		} else if ctx.Err() == nil {
+			w.readError = err
+		}
+		for again := time.After(serversEvery); again != nil; {
+			problem := w.problem()
+			if problem == "" {
+				return nil
+			}
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("dnscheck: TXT values at %s are not served: %s: %w",
+					display(name), problem, context.Cause(ctx))
+			case r := <-w.results:
+				w.asked[r.server].problem = r.problem
+			case <-again:
+				again = nil
+			}
 		}
 	}
-	if len(missing) == 0 {
-		return nil
-	}
-	return fmt.Errorf("dnscheck: TXT values at %s are not served: %s: %w", display(name),
-		strings.Join(missing, "; "), context.Cause(ctx))
 }
 
-// waitServer returns "" when the server serves the values, or its last problem when ctx is done.
-func waitServer(ctx context.Context, server, name string, values []string) string {
-	problem := "did not answer yet"
+// txtWait is a wait for the servers that are in the set now.
+type txtWait struct {
+	name    string
+	values  []string
+	results chan result
+	asked   map[string]*askedServer
+
+	known     bool  // the set was read
+	readError error // the last of a read
+}
+
+// askedServer is a server that is queried. Its problem is empty when it serves the values.
+type askedServer struct {
+	problem string
+	cancel  context.CancelFunc
+	ended   chan struct{}
+}
+
+// result is that of one query.
+type result struct{ server, problem string }
+
+// follow starts queries to the servers of the list that are not queried yet, and ends those to
+// others.
+func (w *txtWait) follow(ctx context.Context, list []string) {
+	for server, a := range w.asked {
+		if !slices.Contains(list, server) {
+			a.end()
+			delete(w.asked, server)
+		}
+	}
+	for _, server := range list {
+		if w.asked[server] != nil {
+			continue
+		}
+		ctx, cancel := context.WithCancel(ctx)
+		a := &askedServer{problem: "did not answer yet", cancel: cancel, ended: make(chan struct{})}
+		w.asked[server] = a
+		go func() {
+			defer close(a.ended)
+			w.ask(ctx, server)
+		}()
+	}
+}
+
+func (a *askedServer) end() {
+	a.cancel()
+	<-a.ended
+}
+
+func (w *txtWait) stop() {
+	for _, a := range w.asked {
+		a.end()
+	}
+}
+
+// problem returns why the values are not served by all servers, "" if they are.
+func (w *txtWait) problem() string {
+	if !w.known {
+		return fmt.Sprintf("the set of name servers is unknown (%v)", w.readError)
+	}
+	if len(w.asked) == 0 {
+		return "no name server is able to serve them"
+	}
+	var missing []string
+	for server, a := range w.asked {
+		if a.problem != "" {
+			missing = append(missing, server+" "+a.problem)
+		}
+	}
+	slices.Sort(missing)
+	return strings.Join(missing, "; ")
+}
+
+// ask queries a server until it serves the values or ctx is done.
+func (w *txtWait) ask(ctx context.Context, server string) {
 	for pause := firstPoll; ; pause = min(pause*3/2, longestPoll) {
-		if ctx.Err() != nil {
-			return problem
-		}
-		last, canceled := askTXT(ctx, server, name, values)
-		if last == "" {
-			return ""
-		}
+		problem, canceled := askTXT(ctx, server, w.name, w.values)
 		if !canceled {
-			problem = last
+			select {
+			case w.results <- result{server, problem}:
+			case <-ctx.Done():
+				return
+			}
+		}
+		if problem == "" {
+			return
 		}
 		select {
 		case <-ctx.Done():
-			return problem
+			return
 		case <-time.After(pause):
 		}
 	}

@@ -60,7 +60,8 @@ func TestWaitTXT(t *testing.T) {
 			if len(tt.contains) == 0 {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
-				if err := dnscheck.WaitTXT(ctx, addrs, target, []string{"one", "two"}); err != nil {
+				if err := dnscheck.WaitTXT(ctx, fixed(addrs...), target,
+					[]string{"one", "two"}); err != nil {
 					t.Fatal(err)
 				}
 				return
@@ -69,7 +70,7 @@ func TestWaitTXT(t *testing.T) {
 			var err error
 			for range 20 {
 				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-				err = dnscheck.WaitTXT(ctx, addrs, target, []string{"one", "two"})
+				err = dnscheck.WaitTXT(ctx, fixed(addrs...), target, []string{"one", "two"})
 				cancel()
 				if !errors.Is(err, context.DeadlineExceeded) {
 					t.Fatalf("WaitTXT error = %v, want one of the context", err)
@@ -85,10 +86,56 @@ func TestWaitTXT(t *testing.T) {
 	}
 }
 
-func TestWaitTXTNeedsServers(t *testing.T) {
+func fixed(servers ...string) dnscheck.Servers {
+	return func(context.Context) ([]string, error) { return servers, nil }
+}
+
+// sets is a set of servers that changes with each read. The last one stays.
+func sets(reads ...func() ([]string, error)) dnscheck.Servers {
+	n := 0
+	return func(context.Context) ([]string, error) {
+		n++
+		return reads[min(n, len(reads))-1]()
+	}
+}
+
+func TestWaitTXTFollowsTheSetOfServers(t *testing.T) {
 	t.Parallel()
-	if err := dnscheck.WaitTXT(t.Context(), nil, target, []string{"one"}); err == nil {
-		t.Error("WaitTXT without servers = nil error, want an error")
+	good := serveDNS(t, view{records: []string{target + `. 1 IN TXT "one"`}})
+	stale := serveDNS(t, view{})
+	later := serveDNS(t, countdown(3, view{}, view{records: []string{target + `. 1 IN TXT "one"`}}))
+	set := func(servers ...string) func() ([]string, error) {
+		return func() ([]string, error) { return servers, nil }
+	}
+	unread := func() ([]string, error) { return nil, errors.New("the database is away") }
+	for _, tt := range []struct {
+		what    string
+		servers dnscheck.Servers
+		err     string // part of the error; empty on success
+	}{
+		{"a stale server leaves", sets(set(good, stale), set(good)), ""},
+		{"a server joins and is waited for", sets(set(stale), set(stale, later), set(later)), ""},
+		{"the first read fails", sets(unread, set(good)), ""},
+		{"a later read fails", sets(set(later), unread), ""},
+		{"nobody is in the set", sets(set()), "no name server is able to serve them"},
+		{"the set is never read", sets(unread), "the database is away"},
+	} {
+		t.Run(tt.what, func(t *testing.T) {
+			t.Parallel()
+			limit := time.Minute
+			if tt.err != "" {
+				limit = time.Second
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), limit)
+			defer cancel()
+			err := dnscheck.WaitTXT(ctx, tt.servers, target, []string{"one"})
+			if tt.err == "" && err != nil {
+				t.Errorf("WaitTXT = %v, want no error", err)
+			}
+			if tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
+				t.Errorf("WaitTXT = %v, want an error that contains %q", err, tt.err)
+			}
+		})
 	}
 }
 
@@ -99,7 +146,7 @@ func TestWaitTXTNamesTheServer(t *testing.T) {
 	var err error
 	for range 5 { // as in TestWaitTXT
 		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
-		err = dnscheck.WaitTXT(ctx, []string{good, bad}, target, []string{"one"})
+		err = dnscheck.WaitTXT(ctx, fixed(good, bad), target, []string{"one"})
 		cancel()
 		if err != nil && strings.Contains(err.Error(), bad+" answered NXDOMAIN") &&
 			!strings.Contains(err.Error(), good) {

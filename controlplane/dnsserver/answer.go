@@ -30,12 +30,15 @@ const (
 )
 
 // recall returns the state of a target. It uses memory if memory has live challenges, or has the
-// target and is in sync. Otherwise it uses a lookup. done is that lookup after it has finished, or
-// nil. The returned records may be in buf.
+// target and is current. Otherwise it uses a lookup. done is that lookup after it has finished, or
+// nil. The returned records may be in buf. Without its lease, the server knows nothing.
 func (s *Server) recall(k key, now int64, done *call, buf *shortRecords) (state, records, *call) {
+	if !s.lease.held(now) {
+		return unknown, nil, nil
+	}
 	known, recs := s.memory.find(k, buf)
-	synced := s.memory.synced.Load()
-	if known && (synced || recs.anyLive(now)) {
+	synced := s.current(now)
+	if known && (synced || s.lease.isCurrent(now) && recs.anyLive(now)) {
 		return exists, recs, nil
 	}
 	c := done

@@ -40,6 +40,9 @@ type Config struct {
 
 	Source Source
 
+	// Leases stores the lease of this server. Nil means that it needs none to answer.
+	Leases Leases
+
 	// RateLimit is the number of UDP answers per second for one client network (/24 or /56), with a
 	// burst of one second's worth. Further answers are empty and truncated, so that a real client
 	// retries over TCP, which has no such limit. 0 disables the limit.

@@ -15,6 +15,13 @@ const (
 
 // follow keeps memory in sync with the source until ctx is done.
 func (s *Server) follow(ctx context.Context) {
+	if s.lease.leases != nil {
+		select { // the feed sends marks only from the time at which it starts
+		case <-s.lease.tried:
+		case <-ctx.Done():
+			return
+		}
+	}
 	pause := minPause
 	for {
 		f := &feed{server: s}
@@ -66,8 +73,10 @@ var _ Feed = (*feed)(nil)
 func (f *feed) StartSnapshot() Snapshot {
 	f.server.memory.synced.Store(false)
 	f.server.memory.startSnapshot()
-	return &snapshot{feed: f, live: make(map[key]records)}
+	return &snapshot{feed: f, live: make(map[key]records), since: f.server.lease.stored()}
 }
+
+func (f *feed) Mark(number int64) { f.server.lease.mark(number) }
 
 func (f *feed) AddTarget(label string) {
 	if k, ok := f.key(label); ok {
@@ -125,8 +134,9 @@ func (f *feed) record(c Challenge) (key, records, bool) {
 
 // snapshot writes targets directly to memory and keeps the few challenges until Commit.
 type snapshot struct {
-	feed *feed
-	live map[key]records
+	feed  *feed
+	live  map[key]records
+	since int64 // number of a beat that was stored before the snapshot
 }
 
 func (p *snapshot) Target(label string) {
@@ -145,6 +155,7 @@ func (p *snapshot) Commit() {
 	s := p.feed.server
 	s.memory.commit(p.live)
 	s.through.forgetAll()
+	s.lease.mark(p.since)
 	s.memory.synced.Store(true)
 	p.feed.committed = true
 	s.log.Info("dnsserver: zone loaded", "targets", s.memory.targets.Load(),

@@ -3,6 +3,7 @@ package dnsserver
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/miekg/dns"
 	"github.com/prometheus/client_golang/prometheus"
@@ -37,6 +38,8 @@ var lookupNames = [lookupKinds]string{"exists", "absent", "failed", "refused"}
 // metrics collects the server's metrics for Prometheus.
 type metrics struct {
 	memory   *memory
+	lease    *lease
+	now      func() time.Time
 	lookups  [lookupKinds]atomic.Uint64
 	restarts atomic.Uint64
 	changes  atomic.Uint64
@@ -112,9 +115,12 @@ var (
 		"reason")
 	descLookups = desc("lookups_total", "Lookups of single targets in the source, by result.",
 		"result")
-	descRestarts   = desc("feed_lost_total", "Number of times the feed was lost.")
-	descChanges    = desc("changes_total", "Changes that the feed sent after a snapshot.")
-	descInSync     = desc("in_sync", "1 while a snapshot is loaded and changes are followed.")
+	descRestarts = desc("feed_lost_total", "Number of times the feed was lost.")
+	descChanges  = desc("changes_total", "Changes that the feed sent after a snapshot.")
+	descInSync   = desc("in_sync", "1 while a snapshot is loaded and changes are followed.")
+	descLease    = desc("lease", "1 while the server holds its lease. Without it, it answers SERVFAIL for targets.")
+	descLag      = desc("feed_lag_seconds",
+		"Age of the newest heartbeat that the feed has returned, in seconds: memory contains every change before it. Normally at most 3.")
 	descTargets    = desc("targets", "Targets in memory.")
 	descChallenges = desc("challenges", "Challenges in memory.")
 	descTCP        = desc("tcp_connections", "Open TCP connections.")
@@ -126,7 +132,8 @@ var (
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{descResponses, descTruncated, descDropped, descLookups,
 		descRestarts,
-		descChanges, descInSync, descTargets, descChallenges, descTCP, descEvicted} {
+		descChanges, descInSync, descLease, descLag,
+		descTargets, descChallenges, descTCP, descEvicted} {
 		ch <- d
 	}
 }
@@ -163,11 +170,29 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		synced = 1
 	}
 	gauge(descInSync, synced)
+	m.collectLease(ch)
 	gauge(descTargets, m.memory.targets.Load())
 	gauge(descChallenges, m.memory.challenges.Load())
 	gauge(descTCP, m.tcpConns.Load())
 	for i := range evictedNames {
 		counter(descEvicted, m.evicted[i].Load(), evictedNames[i])
+	}
+}
+
+// collectLease collects the metrics of the lease, if the server needs one.
+func (m *metrics) collectLease(ch chan<- prometheus.Metric) {
+	if m.lease.leases == nil {
+		return
+	}
+	now := m.now().UnixNano()
+	held := 0.0
+	if m.lease.held(now) {
+		held = 1
+	}
+	ch <- prometheus.MustNewConstMetric(descLease, prometheus.GaugeValue, held)
+	if at := m.lease.received.Load(); at != 0 {
+		ch <- prometheus.MustNewConstMetric(descLag, prometheus.GaugeValue,
+			time.Duration(now-at).Seconds())
 	}
 }
 

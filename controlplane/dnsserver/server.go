@@ -18,6 +18,7 @@ type Server struct {
 	source  Source
 	memory  *memory
 	through *through
+	lease   *lease
 	limiter *limiter
 	metrics *metrics
 	now     func() time.Time
@@ -26,11 +27,13 @@ type Server struct {
 
 	ctx      context.Context // canceled to stop the background work
 	cancel   context.CancelFunc
+	stopBeat context.CancelFunc
 	listen   *listeners
 	tcp      *tcpConns
 	stopping atomic.Bool
 	serving  sync.WaitGroup // goroutines that read questions or wait for lookups
 	keeping  sync.WaitGroup // goroutines that maintain memory
+	beating  sync.WaitGroup // the goroutine that extends the lease
 }
 
 // New returns a server for c, or an error that names the invalid field. It opens no sockets.
@@ -47,7 +50,8 @@ func New(c Config) (*Server, error) {
 		log: c.Logger, newPort: newPort,
 		limiter: newLimiter(c.RateLimit, c.RateLimitExempt)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.metrics = &metrics{memory: s.memory}
+	s.lease = newLease(c.Leases)
+	s.metrics = &metrics{memory: s.memory, lease: s.lease, now: s.now}
 	s.through = newThrough(c, s.metrics)
 	s.tcp = newTCPConns(c, s.metrics)
 	if c.Registerer != nil {
@@ -70,6 +74,11 @@ func (s *Server) Start(ctx context.Context) error {
 		return fmt.Errorf("dnsserver: %w", err)
 	}
 	s.listen = l
+	beat, stop := context.WithCancel(s.ctx)
+	s.stopBeat = stop
+	if s.lease.leases != nil {
+		s.beating.Go(func() { s.beat(beat) })
+	}
 	s.keeping.Go(func() { s.follow(s.ctx) })
 	s.keeping.Go(func() { s.sweep(s.ctx) })
 	for _, conn := range l.udp {
@@ -103,17 +112,31 @@ func (s *Server) Addrs() []string {
 	return all
 }
 
-// Ready reports whether the zone is loaded, changes are followed, and the server is not stopping.
-func (s *Server) Ready() bool { return s.memory.synced.Load() && !s.stopping.Load() }
+// Ready reports whether the zone is loaded and current, the server holds its lease, and it is not
+// stopping.
+func (s *Server) Ready() bool {
+	return s.current(s.now().UnixNano()) && s.Leased() && !s.stopping.Load()
+}
 
-// Stop stops the server. Questions already received are answered. If ctx is done first, connections
-// are closed and its error is returned. It may be called more than once.
+// Leased reports whether the server may answer for targets.
+func (s *Server) Leased() bool { return s.lease.held(s.now().UnixNano()) }
+
+// current reports whether memory contains every target and live challenge.
+func (s *Server) current(now int64) bool {
+	return s.memory.synced.Load() && s.lease.isCurrent(now)
+}
+
+// Stop ends the lease and stops the server. Questions already received are answered. If ctx is done
+// first, connections are closed and its error is returned. It may be called more than once.
 func (s *Server) Stop(ctx context.Context) error {
 	s.stopping.Store(true)
 	defer s.cancel()
 	if s.listen == nil {
 		return nil
 	}
+	s.stopBeat()
+	s.beating.Wait()
+	s.endLease(ctx)
 	s.listen.drain()
 	s.tcp.drain()
 	served := make(chan struct{})

@@ -40,6 +40,8 @@ type Feed interface {
 	// AddChallenge adds a value, or changes the expiry of an existing one.
 	AddChallenge(c Challenge)
 	RemoveChallenge(label, value string)
+	// Mark reports that every change before a beat was sent, see Leases.
+	Mark(number int64)
 }
 
 // Snapshot receives the zone's whole content, one row at a time in any order, so that a million

@@ -32,7 +32,8 @@ const (
 //
 // serve cannot change what only workers do: CA accounts, leases, and the log. work cannot read what
 // proves that a person or a client may sign in: sessions, invitations, and tokens, and stored
-// responses, which can contain new secrets. dns can read only what it serves, and writes nothing.
+// responses, which can contain new secrets. dns can read only what it serves, and writes only
+// its lease.
 func tableRights() []rights {
 	all := []rights{
 		{"goose_db_version", "SELECT", "SELECT", "SELECT"},
@@ -44,6 +45,7 @@ func tableRights() []rights {
 		{"organizations", everything, everything, "SELECT (id, deleted_at)"},
 		{"targets", everything, everything, "SELECT (label, org_id)"},
 		{"challenges", everything, everything, "SELECT (target, value, expires_at)"},
+		{"dns_replicas", "SELECT", "SELECT", everything},
 		{"audit_logs", "SELECT, INSERT", "SELECT, INSERT, DELETE", ""},
 
 		{"acme_accounts", "SELECT", "SELECT, INSERT, UPDATE", ""},

@@ -73,10 +73,11 @@ func TestGrantRoles(t *testing.T) {
 			`ALTER TABLE domains DISABLE TRIGGER ALL`,
 		}},
 		"work": {{
-			`DELETE FROM sessions WHERE expires_at < now()`,
+			`DELETE FROM sessions WHERE expires_at < now()`, `SELECT address FROM dns_replicas`,
 			`UPDATE acme_accounts SET url = url`, `SELECT sealed FROM webhook_secrets`,
 			`INSERT INTO leases VALUES ('x', 'x', now())`,
 		}, {
+			`DELETE FROM dns_replicas`,
 			`SELECT * FROM sessions`, `SELECT hash FROM sessions`, `SELECT user_id FROM sessions`,
 			`INSERT INTO sessions (id) VALUES ('x')`, `UPDATE sessions SET expires_at = now()`,
 			`UPDATE sessions SET hash = ''`,
@@ -92,6 +93,7 @@ func TestGrantRoles(t *testing.T) {
 		"dns": {{
 			`SELECT label, org_id FROM targets`, `SELECT target, value, expires_at FROM challenges`,
 			`SELECT name, value FROM canaries`, `LISTEN dcvaas_zone`,
+			`INSERT INTO dns_replicas (id, address, beat, received, beat_at, expires_at) VALUES ('x', 'x', 1, 0, now(), now())`,
 		}, {
 			`SELECT * FROM challenges`, `SELECT domain_id FROM challenges`,
 			`SELECT name FROM organizations`, `SELECT name FROM domains`,
@@ -123,6 +125,13 @@ func TestGrantRoles(t *testing.T) {
 	if exists, _, err := dns.LookupTarget(t.Context(), dom.Target, time.Now()); err != nil ||
 		!exists {
 		t.Errorf("LookupTarget as dns = %v, %v, want true", exists, err)
+	}
+	if err := dns.ExtendReplica(t.Context(), postgres.Replica{ID: "a", Address: "192.0.2.1:53",
+		Beat: 1}, time.Minute); err != nil {
+		t.Errorf("ExtendReplica as dns = %v, want nil", err)
+	}
+	if err := dns.EndReplica(t.Context(), "a"); err != nil {
+		t.Errorf("EndReplica as dns = %v, want nil", err)
 	}
 	if current, err := dns.Migrated(t.Context()); err != nil || !current {
 		t.Errorf("Migrated as dns = %v, %v, want true", current, err)

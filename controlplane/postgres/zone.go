@@ -24,6 +24,8 @@ type ZoneFeed struct {
 	RemoveTarget    func(label string)
 	AddChallenge    func(controlplane.Challenge)
 	RemoveChallenge func(label, value string)
+	// a replica's heartbeat; every change that was committed before it was passed
+	Mark func(replica string, beat int64)
 }
 
 // FollowZone passes the whole contents of the zone to f, and then every change in the order of
@@ -39,7 +41,7 @@ func (s *Store) FollowZone(ctx context.Context, now func() time.Time, f ZoneFeed
 		defer cancel()
 		_ = conn.Close(end)
 	}()
-	if _, err := conn.Exec(ctx, "LISTEN dcvaas_zone"); err != nil {
+	if _, err := conn.Exec(ctx, "LISTEN dcvaas_zone; LISTEN "+marks); err != nil {
 		return translate(err, "", "")
 	}
 	if err := snapshotZone(WithLimit(ctx, LongLimit), conn, now(), f); err != nil {
@@ -50,10 +52,26 @@ func (s *Store) FollowZone(ctx context.Context, now func() time.Time, f ZoneFeed
 		if err != nil {
 			return translate(err, "", "")
 		}
-		if err := applyZone(n.Payload, f); err != nil {
+		if n.Channel == marks {
+			err = applyMark(n.Payload, f)
+		} else {
+			err = applyZone(n.Payload, f)
+		}
+		if err != nil {
 			return err
 		}
 	}
+}
+
+// applyMark applies the notification of a heartbeat: "replica number".
+func applyMark(payload string, f ZoneFeed) error {
+	id, number, _ := strings.Cut(payload, " ")
+	beat, err := strconv.ParseInt(number, 10, 64)
+	if err != nil {
+		return fmt.Errorf("postgres: malformed mark %q", payload)
+	}
+	f.Mark(id, beat)
+	return nil
 }
 
 // heartbeat is how long a listening connection may be idle before it is checked. A connection that

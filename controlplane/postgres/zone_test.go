@@ -48,6 +48,7 @@ func (z *zone) feed() postgres.ZoneFeed {
 			z.add("+c %s %s %d", c.Target, c.Value, c.ExpiresAt.Unix())
 		},
 		RemoveChallenge: func(l, v string) { z.add("-c %s %s", l, v) },
+		Mark:            func(id string, beat int64) { z.add("mark %s %d", id, beat) },
 	}
 }
 

@@ -127,10 +127,6 @@ func (a *App) build() error {
 		return err
 	}
 	if a.parts.Work {
-		if len(c.DNS.Servers) == 0 && !a.parts.DNS {
-			return errors.New(
-				"dns-servers (DCVAAS_DNS_SERVERS) is required: list every replica of dcvaas dns as host:port, because a challenge is reported to the CA only after all of them serve it")
-		}
 		if c.Redis == "" {
 			return errors.New(
 				"redis-url (DCVAAS_REDIS_URL) is required, such as redis://localhost:6379/0")

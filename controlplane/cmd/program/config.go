@@ -82,7 +82,8 @@ type WorkConfig struct {
 type DNSConfig struct {
 	Listen      []string `name:"dns-listen" env:"DCVAAS_DNS_LISTEN" for:"dns" default:"127.0.0.1:5300" help:"Listen addresses, UDP and TCP. A public server listens on port 53."`
 	NameServers []string `name:"name-servers" env:"DCVAAS_NAME_SERVERS" for:"dns" placeholder:"HOST=IP/IP6" help:"The zone's name servers with their addresses, such as ns1.example.net=203.0.113.1/2001:db8::1."`
-	Servers     []string `name:"dns-servers" env:"DCVAAS_DNS_SERVERS" for:"work" placeholder:"HOST:PORT" help:"Every replica of the name server. A challenge is reported to the CA only after all of them serve it."`
+	Announce    string   `name:"dns-announce" env:"DCVAAS_DNS_ANNOUNCE" for:"dns" placeholder:"HOST:PORT" help:"Address at which workers query this replica. Default: its listen address, or the address from which it connects to Postgres if it listens on all addresses."`
+	Servers     []string `name:"dns-servers" env:"DCVAAS_DNS_SERVERS" for:"work" placeholder:"HOST:PORT" help:"The name servers that must serve a challenge before it is reported to the CA. Default: all replicas that run."`
 	RateExempt  []string `name:"dns-rate-exempt" env:"DCVAAS_DNS_RATE_EXEMPT" for:"dns" default:"127.0.0.0/8,::1/128" placeholder:"PREFIX" help:"Networks that are exempt from dns-rate-limit and from the limit of TCP connections, such as those of workers on other machines."`
 	RateLimit   int      `name:"dns-rate-limit" env:"DCVAAS_DNS_RATE_LIMIT" for:"dns" default:"100" help:"Maximum UDP answers per second to one client network. Answers beyond the limit are truncated, so that clients retry over TCP. 0 disables the limit."`
 }
@@ -164,6 +165,12 @@ func (c *Config) check() error {
 	}
 	if err := checkAddresses("dns-servers (DCVAAS_DNS_SERVERS)", c.DNS.Servers); err != nil {
 		return err
+	}
+	if c.DNS.Announce != "" {
+		if err := checkAddresses("dns-announce (DCVAAS_DNS_ANNOUNCE)",
+			[]string{c.DNS.Announce}); err != nil {
+			return err
+		}
 	}
 	if err := checkAddresses("dns-listen (DCVAAS_DNS_LISTEN)", c.DNS.Listen); err != nil {
 		return err

@@ -246,7 +246,6 @@ func (d *Dev) configure(c DevConfig) error {
 	cfg.HTTP.Listen, cfg.OpsListen, cfg.DNS.Listen = loopback(ports[0]), loopback(ports[1]),
 		[]string{loopback(ports[2])}
 	cfg.PublicURL = "http://" + cfg.HTTP.Listen
-	cfg.DNS.Servers = cfg.DNS.Listen
 	cfg.Check = CheckConfig{Resolvers: []string{"playground=" + d.Playground.DoHURL()},
 		AskAuthority: true, Authority: d.Playground.DNSAddr()}
 	cfg.GitHub = GitHubConfig{ClientID: devGitHubClient, ClientSecret: devGitHubSecret,

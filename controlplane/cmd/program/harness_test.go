@@ -66,7 +66,7 @@ func startStack(t *testing.T, c DevConfig) *stack {
 	return &stack{Dev: d, t: t, api: api}
 }
 
-// worker is a `dcvaas work` process.
+// worker is a `dcvaas work` process, or one of another part.
 type worker struct {
 	cmd  *exec.Cmd
 	done chan struct{}
@@ -91,17 +91,24 @@ func (s *stack) environ() []string {
 // rights of workers only.
 func (s *stack) startWorker() *worker {
 	s.t.Helper()
+	return s.startProcess(postgres.PartWork)
+}
+
+// startProcess starts `dcvaas work`, or another part, like startWorker. The last settings count.
+func (s *stack) startProcess(part string, settings ...string) *worker {
+	s.t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	cmd := exec.Command(exe, "work", "--ops-listen=")
+	cmd := exec.Command(exe, part, "--ops-listen=")
 	cmd.Env = append(s.environ(), asProgram+"=1")
 	if s.Postgres == nil { // shared
 		cmd.Env = append(cmd.Env,
-			"DCVAAS_DATABASE_URL="+postgrestest.As(s.Config.Database, postgres.PartWork))
+			"DCVAAS_DATABASE_URL="+postgrestest.As(s.Config.Database, part))
 	}
-	out := &testLog{t: s.t, prefix: "worker: "}
+	cmd.Env = append(cmd.Env, settings...)
+	out := &testLog{t: s.t, prefix: part + ": "}
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)

@@ -47,7 +47,10 @@ func (a *App) ready(ctx context.Context) map[string]error {
 	}
 	if a.zone != nil {
 		checks["dns"] = nil
-		if !a.zone.Ready() {
+		switch {
+		case !a.zone.Leased():
+			checks["dns"] = errors.New("the lease has lapsed")
+		case !a.zone.Ready():
 			checks["dns"] = errors.New("the zone is not loaded")
 		}
 	}

@@ -49,10 +49,6 @@ func (a *App) newLifecycle() (*lifecycle.Service, *acme.Engine, error) {
 	doctor := dnscheck.New(dnscheck.Config{Resolvers: resolvers, AskAuthority: c.Check.AskAuthority,
 		Authority: c.Check.Authority, Logger: a.log})
 	a.metrics.MustRegister(checkQueries{doctor})
-	servers := c.DNS.Servers
-	if len(servers) == 0 {
-		servers = c.DNS.Listen
-	}
 	spread := c.Work.SweepSpread
 	if spread == 0 {
 		spread = -1 // none; lifecycle's zero value means a minute
@@ -78,7 +74,7 @@ func (a *App) newLifecycle() (*lifecycle.Service, *acme.Engine, error) {
 		Visible: func(ctx context.Context, name string, values []string) error {
 			ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 			defer cancel()
-			return dnscheck.WaitTXT(ctx, servers, name, values)
+			return dnscheck.WaitTXT(ctx, a.nameServers, name, values)
 		},
 		Logger: a.log, Backoff: controlplane.Backoff{Base: c.Work.RetryBase}, Lease: c.Work.Lease,
 		SweepSpread: spread})

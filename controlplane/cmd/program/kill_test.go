@@ -1,6 +1,7 @@
 package program
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
@@ -76,7 +77,7 @@ func TestWorkerKilledWhilePublishing(t *testing.T) {
 	t.Parallel()
 	replica := startDeafReplica(t)
 	s := startStack(t, DevConfig{EmbeddedRedis: true, NoWork: true, Configure: func(c *Config) {
-		c.DNS.Servers = append(c.DNS.Servers, replica.addr)
+		c.DNS.Servers = append(slices.Clone(c.DNS.Listen), replica.addr)
 		replica.upstream = c.DNS.Listen[0]
 	}})
 	first := s.startWorker()

@@ -2,6 +2,7 @@ package program
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -33,8 +34,9 @@ func newZone(
 		}
 		exempt = append(exempt, p)
 	}
+	id := rand.Text()
 	return dnsserver.New(dnsserver.Config{Zone: c.Zone, NameServers: servers, Listen: c.DNS.Listen,
-		Source:    zoneSource{store},
+		Source: zoneSource{store, id}, Leases: &zoneLeases{store, id, c.DNS.Announce},
 		RateLimit: c.DNS.RateLimit, RateLimitExempt: exempt,
 		Logger: log, Registerer: metrics})
 }
@@ -73,7 +75,10 @@ func parseNameServers(list []string, zone string) ([]dnsserver.NameServer, error
 }
 
 // zoneSource implements dnsserver.Source with the store, so that neither package imports the other.
-type zoneSource struct{ store *postgres.Store }
+type zoneSource struct {
+	store *postgres.Store
+	id    string // of this replica
+}
 
 // Follow implements dnsserver.Source.
 func (z zoneSource) Follow(ctx context.Context, feed dnsserver.Feed) error {
@@ -87,6 +92,11 @@ func (z zoneSource) Follow(ctx context.Context, feed dnsserver.Feed) error {
 		RemoveTarget:    feed.RemoveTarget,
 		AddChallenge:    func(c controlplane.Challenge) { feed.AddChallenge(zoneChallenge(c)) },
 		RemoveChallenge: feed.RemoveChallenge,
+		Mark: func(replica string, beat int64) {
+			if replica == z.id {
+				feed.Mark(beat)
+			}
+		},
 	})
 }
 

@@ -1,0 +1,74 @@
+package postgres_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
+)
+
+// beat extends the lease of a replica.
+func (d *db) beat(id string, number int64, lease time.Duration) {
+	d.t.Helper()
+	d.must(d.ExtendReplica(d.t.Context(), postgres.Replica{ID: id, Address: "192.0.2.1:53" + id,
+		Beat: number, Received: number - 1}, lease))
+}
+
+func TestReplicas(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	d.beat("1", 1, time.Hour)
+	d.beat("1", 2, time.Hour)
+	d.beat("2", 1, 0)
+	d.beat("3", 7, time.Hour)
+	d.must(d.EndReplica(t.Context(), "3"))
+	want := []postgres.Replica{
+		{ID: "1", Address: "192.0.2.1:531", Beat: 2, Received: 1, Leased: true},
+		{ID: "2", Address: "192.0.2.1:532", Beat: 1}}
+	got, err := d.Replicas(t.Context())
+	if diff := cmp.Diff(want, got,
+		cmpopts.IgnoreFields(postgres.Replica{}, "BeatAt", "ExpiresAt")); err != nil || diff != "" {
+		t.Errorf("Replicas differ (-want +got), %v:\n%s", err, diff)
+	}
+	if lease := got[0].ExpiresAt.Sub(got[0].BeatAt); lease < time.Hour ||
+		lease > time.Hour+time.Minute {
+		t.Errorf("lease ends %s after the beat, want about 1h", lease)
+	}
+
+	// A lost replica stays listed for a day.
+	d.exec(`UPDATE dns_replicas SET expires_at = expires_at - interval '25 hours' WHERE id = '2'`)
+	d.beat("1", 3, time.Hour)
+	if got, err = d.Replicas(t.Context()); err != nil || len(got) != 1 {
+		t.Errorf("Replicas a day later = %+v, %v, want one", got, err)
+	}
+}
+
+// A heartbeat arrives through the feed after every change that was committed before it, and only
+// from the time at which the replica listens.
+func TestMarksFollowChanges(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	d.beat("1", 1, time.Hour)
+	z := newZone()
+	d.follow(z)
+	z.until(t, "commit")
+	dom, _ := d.add(d.org, "example.com")
+	d.beat("1", 2, time.Hour)
+	d.exec(`DELETE FROM domains`)
+	d.beat("2", 1, time.Hour)
+	want := []string{"begin", "commit", "+t " + dom.Target, "mark 1 2", "-t " + dom.Target, "mark 2 1"}
+	if diff := cmp.Diff(want, z.until(t, "mark 2 1")); diff != "" {
+		t.Errorf("the feed differs (-want +got):\n%s", diff)
+	}
+}
+
+func TestLocalAddr(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	if addr, err := d.LocalAddr(t.Context()); err != nil || addr != "" && addr != "127.0.0.1" {
+		t.Errorf("LocalAddr = %q, %v, want 127.0.0.1, or nothing for a Unix socket", addr, err)
+	}
+}
