@@ -214,7 +214,14 @@ var issuanceCodes = appearIn(InCondition|InJob, []Code{
 	{Code: "orders-exhausted", Title: "No CA issued a certificate", Actor: PartyService,
 		Cause: "Several orders in a row gave no certificate, because the CA lost them.",
 		Fix:   "No action needed. The order is retried automatically."},
-	{Code: "zone-not-answering", Title: "Validation zone unreachable", Actor: PartyOperator,
+	{Code: ReasonZoneUnreachable, Title: "Validation zone unreachable from the Internet",
+		Actor: PartyOperator,
+		Cause: "Resolvers on the Internet do not reach the validation zone of this service. The " +
+			"cause is not in the domain's DNS. No order starts meanwhile, because the CA would " +
+			"reject it.",
+		Fix: "No action needed. The operator has been alerted. The order starts as soon as the " +
+			"zone is reachable."},
+	{Code: ReasonZoneNotAnswering, Title: "Validation zone unreachable", Actor: PartyOperator,
 		Cause: "The name servers of the validation zone did not serve the challenge in time, so " +
 			"the CA was not asked to validate.",
 		Fix: "No action needed. The order is retried automatically. If the error repeats, the " +

@@ -92,15 +92,21 @@ const (
 	ReasonFollowUp     = "follow-up"    // it follows a dead-lettered job automatically
 	ReasonCAQuota      = "ca-quota"     // the CA's limits, as counted here
 	ReasonOrderBudget  = "order-budget" // the organization's orders within BudgetPeriod
-	ReasonCAHeld       = "ca-held"      // an operator stopped new orders at the CA
-	ReasonCAPaused     = "ca-paused"    // the CA stopped orders of our account for the name
-	ReasonCAAccount    = "ca-account"   // the CA rejects our account
+	// the probe does not reach the validation zone
+	ReasonZoneUnreachable = "validation-zone-unreachable"
+	// a name server does not serve the challenge, or a probe failed a moment ago
+	ReasonZoneNotAnswering = "zone-not-answering"
+
+	ReasonCAHeld    = "ca-held"    // an operator stopped new orders at the CA
+	ReasonCAPaused  = "ca-paused"  // the CA stopped orders of our account for the name
+	ReasonCAAccount = "ca-account" // the CA rejects our account
 )
 
 // HeldReasons returns the reasons of jobs that wait to place an order, although everything that the
 // domain's owner controls is in order.
 func HeldReasons() []string {
-	return []string{ReasonCAQuota, ReasonOrderBudget, ReasonCAHeld, ReasonCAPaused, ReasonCAAccount}
+	return []string{ReasonCAQuota, ReasonOrderBudget, ReasonCAHeld, ReasonCAPaused, ReasonCAAccount,
+		ReasonZoneUnreachable}
 }
 
 // Condition says whether one thing is true of a domain, why, and when it is checked again.

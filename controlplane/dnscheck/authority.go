@@ -53,15 +53,20 @@ func (l *lookup) authorities(ctx context.Context, z zone) []source {
 }
 
 func (l *lookup) authoritySource(label, addr string) source {
+	return serverSource(l.dial, label, addr)
+}
+
+// serverSource returns a name server at host:port as a source.
+func serverSource(dial DialFunc, label, addr string) source {
 	return source{label: label, address: label + " (" + addr + ")", authoritative: true,
 		exchange: func(ctx context.Context, network string, q *dns.Msg) (*dns.Msg, error) {
 			switch network {
 			case overUDP:
-				return exchangeUDP(ctx, l.dial, addr, q)
+				return exchangeUDP(ctx, dial, addr, q)
 			case overTCP:
-				return exchangeTCP(ctx, l.dial, addr, q)
+				return exchangeTCP(ctx, dial, addr, q)
 			}
-			return exchange(ctx, l.dial, addr, q)
+			return exchange(ctx, dial, addr, q)
 		}}
 }
 

@@ -62,7 +62,8 @@ type Doctor struct {
 	resolvers    []source
 	askAuthority bool
 	authority    string
-	dial         DialFunc
+	dial         DialFunc // to customers' name servers
+	ownDial      DialFunc // to the operator's name servers, also at private addresses
 	timeout      time.Duration
 	now          func() time.Time
 	log          *slog.Logger
@@ -79,6 +80,9 @@ func New(cfg Config) *Doctor {
 		d.now = time.Now
 	}
 	d.cache, d.sent = newCache(d.now, cacheSize), new(counters)
+	if d.ownDial = cfg.Dial; d.ownDial == nil {
+		d.ownDial = new(net.Dialer).DialContext
+	}
 	d.log = cmp.Or(d.log, slog.New(slog.DiscardHandler))
 	if d.dial == nil {
 		d.dial = publicDial

@@ -40,6 +40,10 @@ type Config struct {
 
 	Source Source
 
+	// Aliases are names directly below the zone that answer like a target: its label by the name's
+	// label, in lower case.
+	Aliases map[string]string
+
 	// Leases stores the lease of this server. Nil means that it needs none to answer.
 	Leases Leases
 

@@ -21,7 +21,7 @@ func (s *Server) fast(out, pkt []byte, q question, tcp bool, now int64) (reply, 
 	var buf shortRecords
 	st, recs := absent, records(nil)
 	label := pkt[headerLen+1 : start]
-	if k, ok := parseLabel(label); ok {
+	if k, ok := target(s.static, label); ok {
 		var c *call
 		if st, recs, c = s.recall(k, now, nil, &buf); st == pending {
 			return reply{wait: c}, true
@@ -99,13 +99,7 @@ func finish(out []byte, q question, aa byte, rcode int, tc bool, answers, author
 // parent.
 func (z *static) isChild(label []byte) bool {
 	var buf [63]byte
-	n := copy(buf[:], label)
-	for i, c := range buf[:n] {
-		if c >= 'A' && c <= 'Z' {
-			buf[i] = c + 'a' - 'A'
-		}
-	}
-	_, ok := z.children[string(buf[:n])]
+	_, ok := z.children[string(lower(buf[:0], label))]
 	return ok
 }
 

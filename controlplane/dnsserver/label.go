@@ -42,6 +42,28 @@ func parseLabel[S string | []byte](s S) (k key, ok bool) {
 	return k, bad&0x80 == 0
 }
 
+// target returns the target that answers at a label directly below the zone, if there can be one.
+func target[S string | []byte](z *static, label S) (key, bool) {
+	if k, ok := parseLabel(label); ok || len(z.aliases) == 0 {
+		return k, ok
+	}
+	var buf [63]byte
+	k, ok := z.aliases[string(lower(buf[:0], label))]
+	return k, ok
+}
+
+// lower appends a label in lower case.
+func lower[S string | []byte](out []byte, label S) []byte {
+	for i := range len(label) {
+		c := label[i]
+		if c >= 'A' && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
 // String returns the label in lower case.
 func (k key) String() string {
 	var s [labelLen]byte

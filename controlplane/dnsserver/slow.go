@@ -61,7 +61,7 @@ func (s *Server) resolve(res, req *dns.Msg, now int64, done *call) *call {
 		return nil
 	}
 	label, rest, _ := strings.Cut(q.Name, ".")
-	k, ok := parseLabel(label)
+	k, ok := target(s.static, label)
 	if !ok || dns.CanonicalName(rest) != s.static.zone {
 		s.deny(res, dns.RcodeNameError)
 		return nil

@@ -23,6 +23,7 @@ type static struct {
 	nodes map[string]node
 	// labels directly below the apex that are a node or the parent of one
 	children map[string]struct{}
+	aliases  map[string]key // targets by their other label
 	glue     []dns.RR
 	soa      *dns.SOA
 	negative *dns.SOA // as sent in the authority section
@@ -33,7 +34,15 @@ type static struct {
 type node map[uint16][]dns.RR
 
 func newStatic(c Config) (*static, error) {
-	z := &static{zone: c.Zone, nodes: map[string]node{c.Zone: {}}, children: map[string]struct{}{}}
+	z := &static{zone: c.Zone, nodes: map[string]node{c.Zone: {}}, children: map[string]struct{}{},
+		aliases: map[string]key{}}
+	for alias, label := range c.Aliases {
+		k, ok := parseLabel(label)
+		if !ok {
+			return nil, fmt.Errorf("dnsserver: alias %s: %q is not a target's label", alias, label)
+		}
+		z.aliases[alias] = k
+	}
 	buf := make([]byte, 256)
 	n, err := dns.PackDomainName(c.Zone, buf, 0, nil, false)
 	if err != nil {

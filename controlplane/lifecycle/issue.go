@@ -109,6 +109,9 @@ func (w *work) keepChallenges(ctx context.Context, o *controlplane.Order) error 
 // returns nil if it deferred the job.
 func (w *work) place(ctx context.Context, r *round) (*controlplane.Order, error) {
 	w.resumed = false
+	if err := w.zoneProblem(ctx); err != nil {
+		return nil, err
+	}
 	aside, err := w.asideOrders(ctx)
 	if err != nil {
 		return nil, err

@@ -97,9 +97,13 @@ type Config struct {
 	// Visible returns when every name server of the zone serves all values in the TXT records of
 	// name.
 	Visible func(ctx context.Context, name string, values []string) error
-	Now     func() time.Time // default time.Now
-	Rand    func() float64   // in [0,1), spreads simultaneous work; default math/rand/v2
-	Logger  *slog.Logger
+	// Prober tests the validation zone. Nil: it is not tested, and no order is held.
+	Prober Prober
+	// NameServers returns the name servers that must serve a value, host:port.
+	NameServers func(context.Context) ([]string, error)
+	Now         func() time.Time // default time.Now
+	Rand        func() float64   // in [0,1), spreads simultaneous work; default math/rand/v2
+	Logger      *slog.Logger
 
 	Backoff controlplane.Backoff
 	Lease   time.Duration // job lease, extended by heartbeats; default 10 s
@@ -127,6 +131,7 @@ type Service struct {
 	hosts *controlplane.Gate // calls to DNS hosts for requests
 	// the accounts that CAs have rejected or may have rejected, when last read, by AccountKey
 	suspected sync.Map
+	zone      zoneSeen
 }
 
 // New returns a Service, or an error that names the missing configuration.

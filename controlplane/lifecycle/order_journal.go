@@ -30,7 +30,7 @@ func (j *journal) Publish(ctx context.Context, o *controlplane.Order) error {
 			Message: "A name server of the validation zone does not serve the challenge yet.",
 			Fix:     "No action needed. The order is retried automatically. The operator can check the replicas of the zone.", Err: err}
 	}
-	return nil
+	return j.zoneProblem(ctx)
 }
 
 // concurrentWaits bounds the targets of one order that are queried at the same time.

@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -47,6 +48,11 @@ func (w *work) judge(
 	w.Logger.InfoContext(ctx, "lifecycle: order issued no certificate", "order", o.ID, "ca", o.CA,
 		"class", v.Class, "code", v.Code, "forced", r.forced, "error", e)
 	w.learn(ctx, o, v)
+	if problem, err := w.ownFault(ctx, v); err != nil {
+		return false, err
+	} else if problem != nil {
+		return false, cmp.Or(w.discard(ctx, o, v), problem)
+	}
 	switch v.Class {
 	case controlplane.VerdictInternal:
 		return false, e // the order is kept and resumed
@@ -82,6 +88,19 @@ func (w *work) judge(
 		return true, w.discard(ctx, o, v)
 	}
 	return true, w.setAside(ctx, o, v)
+}
+
+// ownFault returns the problem of the validation zone if the CA could not look up the challenge
+// while the zone is unreachable: then the domain's DNS is not the cause. Otherwise, it makes the
+// next test of the zone due, because the CA may have noticed first.
+func (w *work) ownFault(ctx context.Context, v controlplane.Verdict) (problem, err error) {
+	if v.Code != "ca-dns" || w.Prober == nil {
+		return nil, nil
+	}
+	if problem = w.zoneProblem(ctx); problem != nil {
+		return problem, nil
+	}
+	return nil, w.Store.ProbeZoneNow(ctx, w.now())
 }
 
 // worthWaiting reports whether the job waits for a CA over its limit, once, instead of using

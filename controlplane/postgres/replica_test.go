@@ -1,12 +1,14 @@
 package postgres_test
 
 import (
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
@@ -70,5 +72,31 @@ func TestLocalAddr(t *testing.T) {
 	d := open(t)
 	if addr, err := d.LocalAddr(t.Context()); err != nil || addr != "" && addr != "127.0.0.1" {
 		t.Errorf("LocalAddr = %q, %v, want 127.0.0.1, or nothing for a Unix socket", addr, err)
+	}
+}
+
+// The probe's record goes to the name servers like a challenge, in the snapshot and as a change.
+func TestProbeRecord(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	expires := start.Add(time.Hour)
+	label, unix := controlplane.ProbeTarget, strconv.FormatInt(expires.Unix(), 10)
+	d.must(d.PublishProbe(t.Context(), "one", expires))
+	z := newZone()
+	d.follow(z)
+	z.until(t, "commit")
+	d.must(d.PublishProbe(t.Context(), "two", expires))
+	want := []string{"begin", "target " + label, "value " + label + " one " + unix, "commit",
+		"+t " + label, "-c " + label + " one", "+c " + label + " two " + unix}
+	if diff := cmp.Diff(want, z.until(t, want[len(want)-1])); diff != "" {
+		t.Errorf("the feed differs (-want +got):\n%s", diff)
+	}
+	exists, values, err := d.LookupTarget(t.Context(), label, start)
+	if err != nil || !exists || len(values) != 1 || values[0].Value != "two" {
+		t.Errorf("LookupTarget = %v, %v, %v, want the value two", exists, values, err)
+	}
+	if exists, values, err = d.LookupTarget(t.Context(), label, expires); err != nil || !exists ||
+		len(values) != 0 {
+		t.Errorf("LookupTarget after the expiry = %v, %v, %v, want no value", exists, values, err)
 	}
 }

@@ -45,6 +45,7 @@ func tableRights() []rights {
 		{"organizations", everything, everything, "SELECT (id, deleted_at)"},
 		{"targets", everything, everything, "SELECT (label, org_id)"},
 		{"challenges", everything, everything, "SELECT (target, value, expires_at)"},
+		{"zone_probe", "SELECT", everything, "SELECT (label, value, expires_at)"},
 		{"dns_replicas", "SELECT", "SELECT", everything},
 		{"audit_logs", "SELECT, INSERT", "SELECT, INSERT, DELETE", ""},
 

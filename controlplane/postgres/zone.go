@@ -108,8 +108,17 @@ func snapshotZone(ctx context.Context, conn *pgx.Conn, now time.Time, f ZoneFeed
 		func() error { f.SnapshotTarget(label); return nil }); err != nil {
 		return err
 	}
-	rows, err = conn.Query(ctx,
-		`SELECT target, value, expires_at FROM challenges WHERE expires_at > $1`, now)
+	rows, err = conn.Query(ctx, `SELECT label FROM zone_probe`)
+	if err != nil {
+		return err
+	}
+	if _, err := pgx.ForEachRow(rows, []any{&label},
+		func() error { f.SnapshotTarget(label); return nil }); err != nil {
+		return err
+	}
+	rows, err = conn.Query(ctx, `
+		SELECT target, value, expires_at FROM challenges WHERE expires_at > $1
+		UNION ALL SELECT label, value, expires_at FROM zone_probe WHERE expires_at > $1`, now)
 	if err != nil {
 		return err
 	}
@@ -151,6 +160,9 @@ func applyZone(payload string, f ZoneFeed) error {
 func (s *Store) LookupTarget(
 	ctx context.Context, label string, now time.Time,
 ) (exists bool, values []controlplane.Challenge, err error) {
+	if label == controlplane.ProbeTarget {
+		return s.lookupProbe(ctx, now)
+	}
 	rows, err := s.db.Query(ctx, `
 		SELECT coalesce(c.value, ''), coalesce(c.expires_at, 'epoch')
 		FROM targets t JOIN organizations o ON o.id = t.org_id

@@ -21,6 +21,7 @@ type metrics struct {
 	expiring *prometheus.GaugeVec
 	unserved prometheus.Gauge
 	swept    prometheus.Gauge
+	zone     zoneMetrics
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -38,6 +39,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		expiring: newExpiring(),
 		unserved: newUnserved(),
 		swept:    newSwept(),
+		zone:     newZoneMetrics(),
 	}
 	// Prometheus does not see the first increment of a counter that did not exist before.
 	for _, kind := range controlplane.JobKinds() {
@@ -46,7 +48,8 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		}
 	}
 	if r != nil {
-		r.MustRegister(m.jobs, m.seconds, m.declined, m.expiring, m.unserved, m.swept)
+		r.MustRegister(m.jobs, m.seconds, m.declined, m.expiring, m.unserved, m.swept,
+			m.zone.failures, m.zone.problem, m.zone.probed)
 		m.depth.register(r)
 	}
 	return m

@@ -150,7 +150,7 @@ func (q *Queue) Run(ctx context.Context) error {
 	var stopped sync.WaitGroup
 	stopped.Go(func() { q.reserve(ctx, base) })
 	parts := []func(context.Context){q.relay, q.reconcile, q.sweep, q.checkRenewals,
-		q.collectOrders, q.testConnections, q.retain, q.removeDeleted}
+		q.collectOrders, q.testConnections, q.probeZone, q.retain, q.removeDeleted}
 	done := make(chan struct{})
 	for _, part := range parts {
 		go func() { part(ctx); done <- struct{}{} }()

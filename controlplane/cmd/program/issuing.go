@@ -76,6 +76,7 @@ func (a *App) newLifecycle() (*lifecycle.Service, *acme.Engine, error) {
 			defer cancel()
 			return dnscheck.WaitTXT(ctx, a.nameServers, name, values)
 		},
+		Prober: doctor, NameServers: a.nameServers,
 		Logger: a.log, Backoff: controlplane.Backoff{Base: c.Work.RetryBase}, Lease: c.Work.Lease,
 		SweepSpread: spread})
 	return service, engine, err

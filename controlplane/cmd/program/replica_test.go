@@ -1,15 +1,18 @@
 package program
 
 import (
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 
 	"github.com/miekg/dns"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// deafReplica is a name server that fails every query until it is opened. Then it forwards queries
-// to upstream.
+// deafReplica is a name server that fails every query for a challenge until it is opened. Then it
+// forwards queries to upstream.
 type deafReplica struct {
 	addr     string
 	upstream string
@@ -34,9 +37,12 @@ func startDeafReplica(t *testing.T) *deafReplica {
 func (r *deafReplica) open() { r.hears.Store(true) }
 
 func (r *deafReplica) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
-	r.once.Do(func() { close(r.asked) })
+	probe := strings.HasPrefix(q.Question[0].Name, controlplane.ProbeName)
+	if !probe {
+		r.once.Do(func() { close(r.asked) })
+	}
 	answer := new(dns.Msg).SetRcode(q, dns.RcodeServerFailure)
-	if r.hears.Load() {
+	if probe || r.hears.Load() {
 		if a, err := dns.Exchange(q, r.upstream); err == nil {
 			answer = a
 		}

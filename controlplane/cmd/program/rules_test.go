@@ -48,7 +48,7 @@ func TestQueriesNameMetrics(t *testing.T) {
 	for _, name := range []string{"dcvaas_jobs_due", "dcvaas_jobs_total",
 		"dcvaas_certificates_expiring", "dcvaas_ca_up", "dcvaas_ca_account_usable",
 		"dcvaas_forced_attempts_total", "dcvaas_zone_unserved_domains", "dcvaas_dns_in_sync",
-		"dcvaas_dns_lease", "dcvaas_dns_feed_lag_seconds",
+		"dcvaas_zone_problem", "dcvaas_zone_probe_failures", "dcvaas_dns_lease", "dcvaas_dns_feed_lag_seconds",
 		"dcvaas_relay_lag_seconds", "dcvaas_sweep_completed_timestamp_seconds",
 		"dcvaas_redis_up", "dcvaas_database_up"} {
 		if !used[name] {

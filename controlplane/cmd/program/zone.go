@@ -37,6 +37,7 @@ func newZone(
 	id := rand.Text()
 	return dnsserver.New(dnsserver.Config{Zone: c.Zone, NameServers: servers, Listen: c.DNS.Listen,
 		Source: zoneSource{store, id}, Leases: &zoneLeases{store, id, c.DNS.Announce},
+		Aliases:   map[string]string{controlplane.ProbeName: controlplane.ProbeTarget},
 		RateLimit: c.DNS.RateLimit, RateLimitExempt: exempt,
 		Logger: log, Registerer: metrics})
 }
