@@ -231,9 +231,15 @@ func (t *tab) screenshot(name string) {
 // checkFits fails if the page is wider than the window.
 func (t *tab) checkFits() {
 	t.t.Helper()
+	t.checkFitsAs("the page")
+}
+
+// checkFitsAs is checkFits with a name for the page.
+func (t *tab) checkFitsAs(name string) {
+	t.t.Helper()
 	if got := t.js(
 		`document.documentElement.scrollWidth <= innerWidth ? "fits" : [...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 120)).join("\n")`); got != "fits" {
-		t.t.Errorf("the page is wider than the window:\n%s", got)
+		t.t.Errorf("%s is wider than the window:\n%s", name, got)
 	}
 }
 

@@ -10,15 +10,18 @@ for (const box of document.querySelectorAll("[data-tabs]")) {
 
   const tabs = panels.map((panel) => {
     const summary = panel.querySelector(":scope > summary");
+    // a tabpanel cannot be the <details> (ARIA in HTML)
+    const content = panel.querySelector(":scope > .panel");
     const tab = document.createElement("button");
     tab.type = "button";
     tab.id = `${panel.id}-tab`;
     tab.textContent = summary.textContent;
     tab.setAttribute("role", "tab");
-    tab.setAttribute("aria-controls", panel.id);
+    content.id = `${panel.id}-panel`;
+    tab.setAttribute("aria-controls", content.id);
     panel.removeAttribute("name");
-    panel.setAttribute("role", "tabpanel");
-    panel.setAttribute("aria-labelledby", tab.id);
+    content.setAttribute("role", "tabpanel");
+    content.setAttribute("aria-labelledby", tab.id);
     summary.hidden = true;
     list.append(tab);
     return tab;

@@ -1,0 +1,71 @@
+package dashboard
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge/axetest"
+)
+
+// widths are those of a desktop, a phone, and the narrowest window of WCAG 2.2 (§1.4.10), in
+// pixels. At 400% zoom, a desktop has the last one.
+var widths = []int64{1280, 375, 320}
+
+// galleryParts is the number of browsers that share the pictures.
+const galleryParts = 3
+
+// Every page in every state fits into the window and has no accessibility findings, light and
+// dark, on a desktop and on phones. With DCVAAS_SCREENSHOTS, it also writes them to that folder.
+func TestBrowserGallery(t *testing.T) {
+	s := newSite(t, withSealer(t))
+	pictures := s.pictures()
+	script, err := axetest.Script()
+	s.must(err)
+	for part := range galleryParts {
+		t.Run(fmt.Sprintf("part-%d", part+1), func(t *testing.T) {
+			t.Parallel()
+			b := s.withT(t).open(widths[0], 900, false, true)
+			for i := part; i < len(pictures); i += galleryParts {
+				b.exhibit(pictures[i], script)
+			}
+		})
+	}
+}
+
+// exhibit opens a page and checks it in each look. script defines axe.
+func (t *tab) exhibit(p picture, script string) {
+	t.t.Helper()
+	t.run(network.ClearBrowserCookies())
+	if p.visitor != nil {
+		t.signInBrowser(p.visitor)
+	}
+	t.look(widths[0], "light")
+	t.run(goTo(t.server.URL+p.path), visible(`main`))
+	if p.act != nil {
+		p.act(t)
+	}
+	t.run(chromedp.Evaluate(script, nil))
+	for _, width := range widths {
+		for _, scheme := range []string{"light", "dark"} {
+			t.look(width, scheme)
+			name := fmt.Sprintf("%s-%d-%s", p.name, width, scheme)
+			t.screenshot(name)
+			t.checkFitsAs(name)
+			if got := t.js(axetest.Findings); got != "" {
+				t.t.Errorf("axe on %s:\n%s", name, got)
+			}
+		}
+	}
+}
+
+// look sets the width of the window and the color scheme.
+func (t *tab) look(width int64, scheme string) {
+	t.t.Helper()
+	t.run(emulation.SetEmulatedMedia().WithFeatures(
+		[]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}),
+		chromedp.EmulateViewport(width, 900))
+}
