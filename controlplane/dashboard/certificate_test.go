@@ -64,7 +64,7 @@ func TestCertificatePage(t *testing.T) {
 	s.get(page).want(http.StatusOK, "Certificate for example.com",
 		"The domain’s current certificate", "Valid", "Issuer Test Intermediate R3",
 		"CA letsencrypt", "Profile classic", "Key EC P-256",
-		"Serial "+second.Serial, "SHA-256 "+second.FingerprintSHA256, "Renewal in 59 days",
+		"Serial "+second.Serial, "SHA-256 "+second.FingerprintSHA256, "Renewal in 60 days",
 		"Stored here, encrypted",
 		"Certificate Subject example.com Issuer CN=Test Intermediate R3 Valid from",
 		"Intermediate Subject CN=Test Intermediate R3",

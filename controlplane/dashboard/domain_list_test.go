@@ -99,7 +99,7 @@ func TestDomainList(t *testing.T) {
 	s.add(s.newOrg("Other Ltd"), "foreign.example.com")
 	s.issue(first)
 	all := s.get("/domains").want(http.StatusOK, "2 of 15", "alpha.example.com", "Active",
-		"Renewal in 5", "beta.example.com", "Waiting Not checked yet").
+		"Renewal in 60 days", "beta.example.com", "Waiting Not checked yet").
 		hasNot("foreign.example.com")
 	if strings.Index(all.text, "alpha.example.com") > strings.Index(all.text, "beta.example.com") {
 		t.Error("the domain that expires soonest is not first")
@@ -164,7 +164,8 @@ func TestDomainListPages(t *testing.T) {
 func TestRelative(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		0: "now", time.Second: "now", 5 * time.Second: "in 5 s", -59 * time.Second: "59 s ago",
-		time.Minute: "in 1 min", -90 * time.Minute: "1 h ago",
+		time.Minute: "in 1 min", -89 * time.Minute: "1 h ago",
+		59*time.Second + 600*time.Millisecond: "in 1 min", 7*24*time.Hour - time.Second: "in 7 days",
 		47 * time.Hour: "in 47 h", 48 * time.Hour: "in 2 days", -89 * 24 * time.Hour: "89 days ago",
 		3 * 366 * 24 * time.Hour: "in 3 years",
 	} {

@@ -68,9 +68,9 @@ func TestDomainStates(t *testing.T) {
 		"The certificate is being ordered.", "Next step: No action needed.")
 
 	c := s.issue(d)
-	s.get(page).want(http.StatusOK, "Active Renewal in 5", "A valid certificate is stored.", "Issuer Test Intermediate R3",
+	s.get(page).want(http.StatusOK, "Active Renewal in 60 days", "A valid certificate is stored.", "Issuer Test Intermediate R3",
 		"CA letsencrypt", "Key EC P-256", "Serial "+c.Serial, "SHA-256 "+c.FingerprintSHA256,
-		"Expires in 89 days", "Renewal in 59 days", "Certificate issued DCVaaS").
+		"Expires in 90 days", "Renewal in 60 days", "Certificate issued DCVaaS").
 		has(`action="`+page+`/renew"`, `/certificates/`+c.ID+`/fullchain.pem"`).hasNot(`action="` +
 		page + `/issue"`)
 
@@ -83,7 +83,7 @@ func TestDomainStates(t *testing.T) {
 			Status: "false", Reason: "caa-forbids", Message: "CAA forbids both CAs.",
 			NextCheckAt: &next})
 	})
-	s.get(page).want(http.StatusOK, "At risk CA forbidden by CAA records Renewal in 59 min",
+	s.get(page).want(http.StatusOK, "At risk CA forbidden by CAA records Renewal in 1 h",
 		"CAA forbids both CAs.")
 	s.get("/domains").want(http.StatusOK, "At risk CA forbidden by CAA records")
 

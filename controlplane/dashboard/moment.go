@@ -32,26 +32,29 @@ func (v *visit) maybeAt(t *time.Time) moment {
 	return v.at(*t)
 }
 
-// relative returns a duration as text, in its largest unit.
+// relative returns a duration as text, rounded to its largest unit: 7 days are “7 days”, and not “6
+// days”, a second later.
 func relative(d time.Duration) string {
 	past := d < 0
 	if past {
 		d = -d
 	}
+	const day, year = 24 * time.Hour, 365 * 24 * time.Hour
+	in := func(unit time.Duration) int64 { return int64(d.Round(unit) / unit) }
 	var s string
 	switch {
 	case d < 2*time.Second:
 		return "now"
-	case d < time.Minute:
-		s = fmt.Sprintf("%d s", d/time.Second)
-	case d < time.Hour:
-		s = fmt.Sprintf("%d min", d/time.Minute)
-	case d < 48*time.Hour:
-		s = fmt.Sprintf("%d h", d/time.Hour)
-	case d < 2*365*24*time.Hour:
-		s = fmt.Sprintf("%d days", d/(24*time.Hour))
+	case in(time.Second) < 60:
+		s = fmt.Sprintf("%d s", in(time.Second))
+	case in(time.Minute) < 60:
+		s = fmt.Sprintf("%d min", in(time.Minute))
+	case in(time.Hour) < 48:
+		s = fmt.Sprintf("%d h", in(time.Hour))
+	case in(day) < 2*365:
+		s = fmt.Sprintf("%d days", in(day))
 	default:
-		s = fmt.Sprintf("%d years", d/(365*24*time.Hour))
+		s = fmt.Sprintf("%d years", in(year))
 	}
 	if past {
 		return s + " ago"

@@ -82,7 +82,7 @@ func TestCreateToken(t *testing.T) {
 		"domains": {"\r\nExample.com\r\n"}}))
 	secret := a.secretOf()
 	a.has(`data-copy="`+secret+`"`, `class="quiet copy"`).want(http.StatusOK, "deploy",
-		"The token expires in 29 days")
+		"The token expires in 30 days")
 	if n := strings.Count(a.body, secret); n != 2 {
 		t.Errorf("the secret is on the page %d times, want 2", n)
 	}

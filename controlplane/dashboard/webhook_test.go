@@ -101,7 +101,7 @@ func TestRotateWebhook(t *testing.T) {
 	s.get(page).hasNot("signed with previous secrets")
 	a := s.follow(s.post(page+"/rotate", nil)).want(http.StatusOK, "Secret rotated",
 		"It is not shown again",
-		"Deliveries are also signed with previous secrets until", "in 23 h")
+		"Deliveries are also signed with previous secrets until", "in 24 h")
 	secret := webhookSecretPattern.FindString(a.text)
 	if _, err := controlplane.WebhookKey(secret); err != nil || secret == old ||
 		strings.Contains(a.text, old) {

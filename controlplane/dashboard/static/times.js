@@ -7,12 +7,9 @@ const local = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyl
 function relative(ms) {
   const past = ms < 0, s = Math.abs(ms) / 1000;
   if (s < 2) return "now";
-  const [n, unit] =
-    s < 60 ? [s, "s"] :
-    s < 3600 ? [s / 60, "min"] :
-    s < 48 * 3600 ? [s / 3600, "h"] :
-    s < 2 * 365 * 86400 ? [s / 86400, "days"] : [s / (365 * 86400), "years"];
-  const text = `${Math.floor(n)} ${unit}`;
+  const units = [[1, "s", 60], [60, "min", 60], [3600, "h", 48], [86400, "days", 730], [365 * 86400, "years", Infinity]];
+  const [size, unit] = units.find(([size, , most]) => Math.round(s / size) < most);
+  const text = `${Math.round(s / size)} ${unit}`;
   return past ? `${text} ago` : `in ${text}`;
 }
 
