@@ -19748,14 +19748,14 @@ type GetReferenceFileResponseObject interface {
 	VisitGetReferenceFileResponse(w http.ResponseWriter) error
 }
 
-type GetReferenceFile200TextjavascriptResponse struct {
+type GetReferenceFile200TextcssResponse struct {
 	Body          io.Reader
 	ContentLength int64
 }
 
-func (response GetReferenceFile200TextjavascriptResponse) VisitGetReferenceFileResponse(w http.ResponseWriter) error {
+func (response GetReferenceFile200TextcssResponse) VisitGetReferenceFileResponse(w http.ResponseWriter) error {
 
-	w.Header().Set("Content-Type", "text/javascript")
+	w.Header().Set("Content-Type", "text/css")
 	if response.ContentLength != 0 {
 		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
 	}
@@ -19765,17 +19765,6 @@ func (response GetReferenceFile200TextjavascriptResponse) VisitGetReferenceFileR
 		defer closer.Close()
 	}
 	_, err := io.Copy(w, response.Body)
-	return err
-}
-
-type GetReferenceFile200TextResponse string
-
-func (response GetReferenceFile200TextResponse) VisitGetReferenceFileResponse(w http.ResponseWriter) error {
-
-	w.Header().Set("Content-Type", "text/plain")
-	w.WriteHeader(200)
-
-	_, err := w.Write([]byte(fmt.Sprint(response)))
 	return err
 }
 
@@ -27083,82 +27072,82 @@ var swaggerSpec = []string{
 	"YRGIlcMAB69Z0PgJ07dpMZ7YMDyLCk49JVxPRorniS1Db+T+QTljo3mYh6wk+N0AfNscKmVvg6qd6Wao",
 	"hTtZLvcleIMxPgwuQhsLBnbwM7LxOzH8iMWwQx2ggl1t7BvHB73/vyl7YSARuBEC8C1kUC60KvOx0MzY",
 	"CRQdNVHaCMNoWWq/c72sldyACTYpptmmWGDBMNtchwg2ePua5cHAVl2JuO8OP16mmViZeOom+0OaiXX+",
-	"81+DanCm5Sr0m+u2915bX/qMFxPvSr/EPlr50b97sbkbvXZ73vMbjpNYvUmE8DbLeCo33M5ztx6b386u",
-	"2XsODdtF34QK7E3VGgRVnmVslKtbTbk+qBrMVQlmMlrlzJj1cNeTZWYoc1XmC3LY6g1YHXAo4UroqO/u",
-	"y47dkQeBn0qE0wQIJijFZCt5mGYSqGzVADJ5Zuf1WWcQ0SzWpxDZBez09vsRUJBfhAR+K93qN2IAuFO2",
-	"fPAOhUwOeJY1K+wQ6gx9hSHOcMiqhwsBja+FmF0Qdm1ssXxRHbf4HZCWQ5WpewQQjBCFcC0NFZR9Z+NM",
-	"aeHhay1M8LJUPJXJIMu2Pnn3pE7b8eFo79uJFfQukkZd2pWqrm5Fp1N3OvXWLOtUJlXJHDCulqzqI31a",
-	"mZkB9cCUuk4FRL9oG/4SpmBEFng8YDxNbIadYrhpBZLb+hcgxdGoIaosahkSnbdWaGFwJrtI6EdMv+Ai",
-	"ak2/mwogopUKuAfe+KzEB6ObmjVW0RsEVg+TjlJNXjTKPGJrIpgrdlSp8xYQ2otRSi4BaSP47Ojz0pph",
-	"Q1qUToLNWMQMRiT+TpHedTK+MUrtijdoyXTWKv5u/K4FSjBVUGjGCQ5ywKUqCK8XugGQdRtbSTXnWaKw",
-	"Ijyb8BvRa3AfA6V9ZfnTMOeH8UND18bKOYPNblKfcZ8dLi9SRofM2+n6Xygyr2Ot7XjpQrwPfnuIoS6r",
-	"PRG/QfpVqll66XKfJlyzTPBrkYBO70E6GGB0oKMQStAPssxK10pcfNUwSAFZyHw9y8VNqkrtXlKXLFcF",
-	"BqHDoOswz8wsBlnWpJQ9Dh8Ejs4N9r6dEGH3LZwQNgrKLnrHmDrGtB7fGXMhHW+qCzG4C7/6CH/XeiKw",
-	"70ZHRK8hX8QqduudBjYDo3MbPAZE8e1EYXMGRQMd7JgVr1RkvYEaKrMdtT1suv7GpLZdrj6Qh8WGXZWC",
-	"sZ0luufcCxjUwyRdrDxXNtuC3Gpfd9Z3p/7sJS9jV3YZ6TmH1ho6IGtoleLzdtFyamNuKSkCxzRcEZfa",
-	"Ak76ixfwstHdMabqNllhdhRwFM9o1G1UKnSVL/eaug476ffQuhZgb9YY6HfQwbaVjA0HBl0Fm4OxV0Ru",
-	"o7tZitv1Lueak+NrzbnVU1JQrDXgufmDBcFUsboRecZnF3QfGvvUqbkqCXZtlvGxYGmBRtftROSix97A",
-	"1ZHtBqoOwy5V0uy5BtgB8xeT9o99VWFf+DpTuoh8f7Cy8BCs9VACjGuPDSjJ/6WjCJ4L21EBxa1PWPz9",
-	"6S+n56fsf//zv5aYWky+Bo3otOES6R5Uuja8NSK3Pd4iW8c9eZ0QoKcWEQ6GvRuX/T4VJhzngyhMG/vW",
-	"/THYnX/9zw5Wp9PIdiqyPL+yddYv766fWeyVlbEBf7cPfdZhqDSL9Vfqdk26S/X7uVT3691wpe6ItELQ",
-	"9ts11+qnVMI9N+dGIjp9jrFYip0VXCY8T5gl8WMm+HhCQV2pZm/fnJ1boLyYejxIk5h9A7IdnnuqQag7",
-	"JHmj8KDfmOrcfBv5d4t0KnTBpzOCz3M/6PRK8qLMRUzY8yOVzLHqi2AxzCJGivQ9jeaF0Mv9uUTzow8f",
-	"vAZEQWlHfVCijBZGaZJGbdLl2HDGHnsnMH4HV8zoIpcqy9StRfDFIsW2gE+qvSHWG8ofCLSJftb0rlGl",
-	"IvaSQcr88z7+PWIT890kYs/68P8X5v9H8NkszNELNmHf/M9/P+v/v2+H0tYyFhWNE2v6I2yjBB3vLy/Z",
-	"hD2Hrph/h+D3BwAsr3L2sv8clmMoYygzcjAwj8ZMfChcqP4tT4sIiiAoi/c0sKSKmiuC1Wv24lkfSvzA",
-	"l5c8zWBLhvIyvRHmRQ31fZIU5E5yjKmSBD+ZiCy9EXkqNBMy8fUKkAAtcfTsy5C0b8h4KCnncCEfEyOt",
-	"7NGgsGhCL85zMyDDz9QlU3li6yNMEeWKS9Bte0Np9vm3d7+waamNrs9+Oj9/e2bBIicKVhv3ohxl6Zgh",
-	"VxBFZL430pm9ePHcrAjkID3rH70wtAM1jIYSqjCKJKBaj7/VG8qhHIR4lGiJFHk6RlcX02oqnLZMUTBT",
-	"LiEHyvGRkRjzUvtvGAGLIXYZQoqB+Mwy2xZ0jUHkRpXTfitI+NDVT5qzOOEFjyF8nYDizMA8MmbMvol9",
-	"rUjzRTSUcQASBl+x+L0a0ScaJ/7LmEuJ1Bd+WfB7RCqnA3ir8oRGNJRmwN8emwl8gsGzT8wMkX0ayk8H",
-	"Bwfwn/mNhtijALqYfWIxHBKAJbXL+lRb+wTKTeJCqBnio1XaIQ8ktIN2V4w8zTba2M6Jm72/UUtEDkRh",
-	"wUlru0RnUaXL47bDNYtqztplSg0giF18gqStDTXyDFrTEYvhb4xkCNhxhtTs+xYcbmlwtOmj3NAw9DJW",
-	"iXDTBLqMWKxGWuQ3Anbffr4Admy+ER9mwhC8+XyZfmgzQugwQunlDBs8BU1jNKJIlUXzIE3X1bcrRAzo",
-	"d/j2Em3Ddi7R+Zib/2uRpzyL3QTMB1VcINFELCZPAPxAG3lhmL5OlbRLEUPvFzOeF9gWSMlpqnUqry5s",
-	"u6nRkOfVKeTCaBkwbidHG+cIoH1QmKZ2lojppy847NpElbm+yMQl/MswfvcPXhbqAnqOT8wEuVbSfD81",
-	"1siVsLoALLjRQM2OJiKzBWrgTZ55nlTZeiuooX5c/aSX5tS4cfQrTSkYd80q8uwCq3NBW8E2G2IySyAK",
-	"nmYLb5qN43IstngVRMcFuSyqry73Ido8CNNo8yDSc8g4V1G4o+sa8g12n349II4XW6eV5V4TfuOxmn29",
-	"T+uMCzaP3XKNLFQkdQMP1jocN4525Zrj41oUF1ynhkf4Y4NC49WAJWmCmmIqUz3x7DwAX5ipLDNCnxRE",
-	"6sLxolqRBMtIEmWWSimS+ASdlJCfGRRwJibNNcPnIlJcc38fwEm6OQTQpSGslWaL7MK/WiuVmh9vQcf+",
-	"YQQxrX8aNq+qJcR/KCksDZq/NzwrBdIdsdVj4ikeHJVN+RwLW8AjSeMowm1aMYbG5bOdkqDBOybM+v7+",
-	"1zPULZv6buAXC13baTcQdc26AsRo22bvMrMT508w/BlbioKXgYCvDMXaWqBNgwaxshUdRI7/sNvJPOwc",
-	"UU4WN+Ob2DInlNIHM5FP04J0E6tBGEmmUJsx2uu1mBXxt37xgfhgeWIPlwYrNOGapVIXgluaC5haD93o",
-	"C6TvtQfPSN0ywLYEinhTm41NrW/gWswvEnUrM8WTajsNL79Xo54xJq0aYTR0p2pBadRFYjUDKiWJYN9e",
-	"IP7H3AmL92oEtqq2/O6Y8VA0PNXwiC54TiYUWrYqBxURZ26lzAn6SIwdiAaaUSfpET+bRHBDg0UhrB7R",
-	"Zk4LqxOxRSMJaKdKxyee1RszeR4Fl1QhjLIfWy6KPG0Y1T0MwRrstfLMnCjQscAAhU8SzXoYifNaxQuN",
-	"tZZMJ4YWx7koLijEeLGlNoLKPrvUEout7+WCfgN468U+Fh4C5ccdOfsZe/XRufaqrdpULmjV6W27B3C6",
-	"YAVgKf3WgZJkVhNHZjTYzNEe1h9eWhLnWvnkeeM3seHDMbRp5I45u4ah0ecL14/Ic5UHgiGym2J5d8WQ",
-	"rycLINOAU6Mh29DCJrQwNusnjYFkNgFFe0OzhWewC8OIwm13X9GpNrzGsWdmGqFi18xYDlNepGNQwdAV",
-	"h9og+VSoZwjo0FhCs35oXu57xZNDX6ua9Uj00AEMC31zUEuU/GR8Xt9n7TlZs1GWoMzI4EVr3J2ANlrH",
-	"MIbSuxRdqpYFwSc3FR9R1KTILpshwMh//ZVlcdGsHyaPizpff9tsd9jncqVXMpVXXU5XlzrxJed0WcJv",
-	"f5PXcDl9+JE+rUyU+HWxaIi780P5b69cUEPEX5NczWYiaUqg8Fy1S6H4jIpSbE95zTkUjaSw8wCFNWKk",
-	"y6R4lIUPN6a47VIpiEYWkymq1PJDKjLr2bOXAxpRaviclVSFP+mxM1F4GxRQbPMSK7vDd8bqJevIKTEY",
-	"JNlQ529bLXTPGRw0rIfJ4Vhzqm0Wh7UeujyOThfbRzG+3etihz52pU304Pf+6b2HEUYfa4GD0F6vgAa1",
-	"OLk08PkZvg1AQjWpHkEkj7oMYkwgmt5YXFXko8YL9QbQI7DZVuDHbo4Ye2eWZhdmfUSlX5vFmEobKdZp",
-	"MA8dhRnu0R3jMLfWaFoxm8OP1g28Eu15gUif3N95+HtaTAZE101i306ho/sH19ztVqB/rhJIe4+038Lx",
-	"SuPc6qQcuquUzXPJth9lU0z2mYuypUBrn8wJrppcaFFoMHCdgIDo40oINt5Y20uBiGk1lBSYCx70HONe",
-	"E1GIccGSEo+3AABvt+k2ylQXaZaxkfAeosR8Td2LZChDwI26xCy7wLtyxTeUTt0Hx1rHpSKGd2cLrurt",
-	"vc1fdWbU15A9TpTDuMQjvku7Y5Mkcm91gCckZDSE9w+3+S6toproui4pnI5Rlxb+laSF38GvvBeleDdC",
-	"vVFMO6Q8vGfnkqmy4FcCsoSwY00KUyldpAbJ9JEoboWQNiYDgxQoYERdYiYGTeSppnco88ICB0PwBnUA",
-	"D4Tx7S5qJdQJMM9kKBEQQmhrh0Miyu1E4B28u5DlPi3HdAqZ1xQeOheQMERFBtxsXb2PZ/2o3+9T+xFT",
-	"WeIsphNWKMgaSWUpIpaLmUA0VpwUrYcWha0bholERsegBWqjX7zj8ko81hRwN1gcZSuX69Eeehe6zIr1",
-	"2ICo3QQm8BfHhbtL8UejEhFLSiXjrEinguV0knemIGHIHqlH+xENP6gcMjRVmeso9H0GlZSA3Y0UJC6B",
-	"DK3WS7ZWGhhptYUUF9E/PBJQeiWXQT92Dd3BqsgdDVAcFR1wD0Zf/xEELHUAGZ0ZuDPIin1cRRVC74nR",
-	"oavKmrE2mByybBciPiuIZOZpG6Fvj1OQBN5jr8Hkw3hP8DYt85dzoYsvyJlkMxC867tzJnVcZD0XMSfQ",
-	"Bnxv70syNPfHintq8+seZe9PgmfFpOlo0PYA2kEpZSqvVldKfTUR42tmpiSFDusGTbAbrHo1y9UoE1N9",
-	"+HGskkpp1JoR8CubKCkZJDU81TaBJkvltWaFqilN9QFKiL7FjtYVDzL9uKYhPajuSvxAfEh10VBV1bx1",
-	"71VV7170dteVUuHmxKy9pBLil27bVlRKhZzC5jPwDn9e2kSeZer2dDor5v/Gs1LYNV8usApwGhbeY8Zz",
-	"rDlcF8xwI/KR0o3xDC/vN5yh+WzCkvQCHrbn/gbMUjasn+EHpeeLBDJTYRe6ULNZS35h9j9tZBiLJcxG",
-	"gucihwpm0XJBM5HfWPoo8+zJ8ZND0DGo2SUvPKZeQ1o8WhUI2ZKEiYpALUQgBMryZDnW5lffBmcI4GFT",
-	"a8DOwwPxh4ejdGAxpRZhDy7xr66XwXgsZhCWp/JrcF1CsC1EAAWNvFejurdfQyBP09zCr+u6diWmgncI",
-	"0K3maZdO5GoRhu9BtlHNa6cymalUFpqFF6bOm0kG/GqoLLyRtShVXFqQqqB7J57rV1gbqeJyjSv7L/WB",
-	"T8eqex9QSXmWCSNNQhCkCLZqKqYjkRMaDAAuZVwGHVQKONSMDmraPdW2gjNOVgvmWKYxis0S2ep9CDnA",
-	"fZE7G3NmK/ktd4J8ADkmZu9miidsxDMux+BsBiQb06HKw9WhQ1u3KMbGUONyCkhnhiK8lIArDLMUICfC",
-	"9ryg+BP0qBAUEDWuxmI6Z0KQy5zIAuZhTaQgFK7XSjtwcGrHK+DUKEQgtCO8EiFuihYVBdHuWCLUgzRZ",
-	"qV3UlBRcmETqq8Y7jDTJfpPph7DisBvus798d/S83/9rv79mYA42rs34UlmIK5HXDfBsxsfiQAuzFQWg",
-	"ihDqnI4gUdMlfaPTDM32YxbfPIvwCmfEtfjuhZnjT38bvDo4+2lw9PI7pm5EjiB4dpx48gx3iNh7lRp2",
-	"MpqzmchTlXi9oGm6blgbbceeLjOArbW6w/jHP5ZPiBUlPTaQc8JnQ0GC4GZk/IMLvV+vnAvi1uaFK/CL",
-	"nje4FZaczsjX3S28MZj/LwAA//8=",
+	"81+DanCm5Sr0m+u2N9baOtNnvJh4X/oldtLKkf7di8396LX7Y0az2facu/ltftu6Zi85NGwXcZNdtTdP",
+	"axBReZaxUa5uNeXuoKifqxLMXrSymTHT4e4my8xQ5qrMF+Sq1QOw2t9QwhXPUd/dfx27IwwCPJUIjwmQ",
+	"SlBayVbmMM0kUKmqATTyzM7rs84IolmsTwmyC9jp4fcjcCBfCAn8VrrVb8zpd6ds+eAdCpkc8CxrVsAh",
+	"dBn6CkOW4ZBVDxcCFF8LMbsgLNrYYvOiem3xOCDNhipN9wjwFyEH4ZoZKiL7zsaZ0sLD0VrY32UpdyqT",
+	"QZZtffLuST2248PR3rdTKuhdJI26sSs9Xd2KTkfudOStWdapTKqSOWBcLVnVR/q0MtMC6nspdZ0KiGbR",
+	"NpwlTKmILJB4wHia2Aw7xfDRCsS29RdAyqJRQ1RZ1DIkOm+t0L/gTHaRzY+YfsHl05p+NxVARCsVsA68",
+	"wVmJ90U3L2usnDcIlB4mEaWavGKUScTWRCRX7KJS5y0gsRejjlxC0UZw2NHnpTXDhrQohQSbsYgBjMj6",
+	"nSK96+R6Y5TaFW/QkumsVfzX+F0L1F+qiNCM+xvkdEtVEP4udAOg6TZWkmrIs0RhhXc24Tei1+AOBkr7",
+	"yvKhYc4P41eGro2Vcwab3aQ+4z47nF2kjA5pt9P1v1CkXcda2/HShfgd/PYQQ1dWeyJ+g3SqVLP00uUy",
+	"TbhmmeDXIgGd3oNuMMDcQEchlJQfZJmVrpU496phkAJSkPl6loubVJXavaQuWa4KDCqHQddhmJlZDLKs",
+	"SSl7HD4IHJ0b7H07IcLuWzghbFSTXfSOMXWMaT1eM+Y2Ot5UFzJwF371Ef6u9URg342OiF5D/odV7NY7",
+	"DWxGRec2eAwI4duJwuaMiAY62DErXqnIegM1VGY7anvY9PuNSW273HsgD4v1uiqlYjtLdM+5FDCoh0mi",
+	"WHmubPYEudW+7izuTv3ZS57Fruwy0nMOrTV0QNbQKsXn7aLl1MbcUlIEjmm4Ii61BZD0Fy/gZaO7Y0y9",
+	"bbLC7CjgKJ7RqNuoVOgqX+41dR120u+hdS3A0qwx0O+gg20rGRsODLoKNgdXr4jcRnezFLfrXc41J8fX",
+	"jnOrp6Sg2GnAZ/MHC4KpYnUj8ozPLug+NPapUHNVEozaLONjwdICja7bichFj72BqyPbDVQRhl2qpM1z",
+	"DTAC5i8m4R/7KsG+kHWmdBH5/mBl4SFY66EEWNYeG1DS/ktHETwXtqMCilWfsPj7019Oz0/Z//7nfy0x",
+	"tZh8DRrRZsMl0j2oXG14a0Rue7xFto578joh4E4twhsMezcu+30qTDjOB1GYNvat+2OwO//6nx1MTqeR",
+	"7VRkeX5l66Zf3l0/s1gqK2MD/m4f+qzDUGkW66/U7Zp0l+r3c6nu17vhSt0RaYWg7bdrrtVPqSR7bs6N",
+	"RLT5HGOxFDsruEx4njBL4sdM8PGEgrpSzd6+OTu3wHcx9XiQJjH7BmQ7PPdUg1B3yPBG4UG/MdWt+Tby",
+	"7xbpVOiCT2cEh+d+0OmV5EWZi5iw5EcqmWMVF8FimEWMFOl7Gs0LoZf7c4njRx8+eA2IgtKO+qBEGS2M",
+	"0h6N2qTLseGMPfZOYPwOrpjRRS5Vlqlbi8iLRYdtQZ5Ue0OsN5Q/EAgT/azpXaNKRewlgxT45338e8Qm",
+	"5rtJxJ714f8vzP+P4LNZmKMXbMK++Z//ftb/f98Opa1NLCoaJ9boRxhGCTreX16yCXsOXTH/DsHpDwAo",
+	"XuXsZf85LMdQxlA25GBgHo2Z+FC4UP1bnhYRFDVQFr9pYEkVNVcEn9fsxbM+lOyBLy95msGWDOVleiPM",
+	"ixrq9SQpyJ3kGFMfCU4yEVl6I/JUaCZk4usPIAFa4ujZlyEJ35DxUFIO4UJ+JUZa2aNBYdGERpznZkCG",
+	"n6lLpvLE1juYImoVl6Db9obS7PNv735h01IbXZ/9dH7+9syCP04UrDbuRTnK0jFDriCKyHxvpDN78eK5",
+	"WRHIKXrWP3phaAdqEg0lVFUUSUC1Hk+rN5RDOQjxJdESKfJ0jK4uptVUOG2ZomCmXEJOk+MjIzHmpfbf",
+	"MAIKQywyhAgD8Zllti3oGoPIjSqn/VaQ8KGrnzRnccILHkP4OgG/mYF5pMuYfRP72o/mi2go4wD0C75i",
+	"8Xs1ok80TvyXMZcSqS/8suD3iDxOB/BW5QmNaCjNgL89NhP4BINnn5gZIvs0lJ8ODg7gP/MbDbFHAXQx",
+	"+8RiOCQAM2qX9am29gmUj8SFUDPEO6u0Qx5IaAftrhh5mm20sZ0TN3t/o5aIHIjCgo3WdonOokqXx22H",
+	"axbVnLXLlBpAULr4BElbG2rkGbSmIxbD3xjJELDgDKnZ9y3Y29LgaNNHuaFh6GWsEuGmCXQZsViNtMhv",
+	"BOy+/XwB7Nh8Iz7MhCF48/ky/dBmhNBhhNLLGTZ4CprGaESRKovmQZquq29XiBjQ7PDtJdqG7Vyi8zE3",
+	"/9ciT3kWuwmYD6q4QKKJWEyeAPiBNvLCMH2dKmmXIobeL2Y8L7AtkJLTVOtUXl3YdlOjIc+rU8iF0TJg",
+	"3E6ONs4RQPig0EztLBGjT19w2LWJKnN9kYlL+Jdh/O4fvCzUBfQcn5gJcq2k+X5qrJErYXUBWHCjgZod",
+	"TURmC87AmzzzPKmy9VZQQz24+kkvzalx4+hXmlIw7ppV5NkFVtuCtoJtNsRklkAUPM0W3jQbx+VYbPEq",
+	"iI4LcllUX13uQ7R5EKbR5kGk55BxrqJwR9c15BvsPv16QBwvtk4ry70m/MZjL/v6ndYZF2weu+UaWahI",
+	"6gYerHU4bhztyjXHx7UoLrhODY/wxwaFxqsBS9IENcVUpnri2XkApjBTWWaEPimI1IXjRbUiCZaRJMos",
+	"lVIk8Qk6KSE/MyjITEyaa4bPRaS45v4+gJN0c4ieS0NYK80W2YV/tVYqNT/ego79wwhKWv80bF5VS4j/",
+	"UFJYGjR/b3hWCqQ7YqvHxFM82Cmb8jkWqoBHksZRhNu0YgyNy2c7JUGDd0yYxf39r2eoWzb13cAvFrq2",
+	"024g6pp1BcjQts3eZWYnzp9g+DO2FAUvAwFfGYq1tT2bBg1iZSs6iBz/YbeTedg5opYsbsY3sWVOKKUP",
+	"ZiKfpgXpJlaDMJJMoTZjtNdrMSvib/3iA/HB8sQe/gxWaMI1S6UuBLc0FzC1HrrRF0jfaw+ekbplgG0J",
+	"FPGmNhubWt/AtZhfJOpWZoon1XYaXn6vRj1jTFo1wmjoTtWCUqeLxGoGVEoSwb69QPyPuRMW79UIbFVt",
+	"+d0x46FoeKrhEV3wnEwotGxVDioiztxKmRP0kRg7EA00o07SI342ieCGBotCWD2izZwWVidii0YS0E6V",
+	"jk88qzdm8jwKLqlCWGQ/tlwUedowqnsYgjXYa+WZOVGgY4EBCp8kmvUwEue1ihcaay2ZTgwtjnNRXFCI",
+	"8WJLbQSVfXapJRZb38sF/QZw1Yt9LDwEyo87cvYz9uqjc+1VW7WpXNCq09t2D+B0wQrAUvqtAyXJrCaO",
+	"zGiwmaM9rCe8tCTOtfLJ88ZvYsOHY2jTyB1zdg1Do88Xrh+R5yoPBENkN8Xy7oohX08WQKYBp0ZDtqGF",
+	"TWhhbNZPGgPJbAKK9oZmC89gF4YRhdvuvqJTbXiNY8/MNELFq5mxHKa8SMeggqErDrVB8qlQzxDQobEk",
+	"Zv3QvNz3iieHvlY165HloQMYFvrmoDYo+cn4vL7P2nOyZqMsQZmRwYvWuDsBbbSOYQyldym6VC0Lak9u",
+	"Kj6iqEmRXTZDepH/+ivL4qJZP0weF3W+/rbZ7rDP5UqvZCqvupyuLnXiS87psoTf/iav4XL68CN9Wpko",
+	"8etiERB354fy3165oIaIvya5ms1E0pRA4blql0LxGRWZ2J7ymnMoGklh5wEKa8RIl0nxKAsZbkxx26VS",
+	"EI0sJlNUqeWHVGTWs2cvBzSi1PA5K6mqftJjZ6LwNiig0uYlVmqH74zVS9aRU2IwSLKhbt+2WuieMzho",
+	"WA+Tw7HmVNssDms9dHkcnS62j+J6u9fFDn3sSpvowe/903sPI4w+1gIHob1eAQ1qcXJp4PMzfBuAhGpS",
+	"PYJIHnUZxJhANL2xuKrIR40X6g2gR2CzrYCD3RwA9s4szS7M+ohKvzaLMZU2UqzTYB46CjPcozvGYW6t",
+	"0bRiNocfrRt4JXrzApE+ub/z8Pe0mAyIrpvEvp1CR/cPrrnbrUD/XCWQ9h5pv4Xjlca51Uk5dFcpm+eS",
+	"bT/KppjsMxdlS4HWPpkTXDW50KLQYOA6AQHRx5UQbLyxtpcCEdNqKCkwFzzoOca9JqIQ44IlJR5vAQDe",
+	"btNtlKku0ixjI+E9RIn5mroXyVCGgBt1iVl2gXflim8ohboPjrWOS0UM784WXNXbe5u/6syoryF7nCiH",
+	"cYlHfJd2xyZJ5N7qAE9IyGgI7x9u811aRTXRdV1SOB2jLi38K0kLv4NfeS9K8W6EeqOYdkh5eM/OJVNl",
+	"wa8EZAlhx5oUplK6SA2S6SNR3AohbUwGBilQwIi6xEwMmshTTe9Q5oUFDobgDeoAHgjj213USqgTYJ7J",
+	"UCIghNDWDodElNuJwDt4dyHLfVqO6RQyryk8dC4gYYiKDLjZunofz/pRv9+n9iOmssRZTCesUJA1kspS",
+	"RCwXM4ForDgpWg8tClsHDBOJjI5BC9RGv3jH5ZV4rCngbrA4ylYu16M99C50mRXrsQFRuwlM4C+OC3eX",
+	"4o9GJSKWlErGWZFOBcvpJO9MQcKQPVKP9iMaflA5ZGiqMtdR6PsMKikBuxspSFwCGVqtf2ytNDDSagsj",
+	"LqJ/eCSg9Eoug37sGrqDVZE7GqA4KjrgHoy+/iMIWOoAMjozcGeQFfu4iiqE3hOjQ1eVNWNtMDlk2S5E",
+	"fFYQyczTNkLfHqcgCbzHXoPJh/Ge4G1a5i/nQhdfkDPJZiB413fnTOq4yHouYk6gDfje3pdkaO6PFffU",
+	"5tc9yt6fBM+KSdPRoO0BtINSylRera58+moixtfMTEkKHdYNmmA3WPVqlqtRJqb68ONYJZVSpzUj4Fc2",
+	"UVIySGp4qm0CTZbKa80KVVOa6sMs46l8ix2tKx5k+nFNQ3pQ3ZX4gfiQ6qKhSKp5696LpN69iO2uK6XC",
+	"zYlZe0klwS/dtq2olAo5hc1n4B3+vLSJPMvU7el0Vsz/jWelsGu+XGAV4DQsvMeM51hDuC6Y4UbkI6Ub",
+	"4xle3m84Q/PZhCXpBTxsz/0NmKVsWD/DD0rPFwlkpsIudKFms5b8wux/2sgwFkuYjQTPRQ4VzKLlgmYi",
+	"v7H0UebZk+Mnh6BjULNLXnhMvYa0eLQqELIlCRMVgVqIQAiU5clyrM2vvg3OEMDDptaAnYcH4g8PR+nA",
+	"Ykotwh5c4l9dL4PxWMwgLE/l1+C6hGBbiAAKGnmvRnVvv4ZAnqa5hV/Xde1KTAXvEKBbzdMuncjVIgzf",
+	"g2yjmtdOZTJTqSw0Cy9MnTeTDPjVUFl4I2tRqri0IFVB904816+wNlLF5RpX9l/qA5+OVfc+oJLyLBNG",
+	"moQgSBFs1VRMRyInNBgAXMq4DDqoFHCoGR3UtHuqbQVnnKwWzLFMYxSbJbLV+xBygPsidzbmzFbyW+4E",
+	"+QByTMzezRRP2IhnXI7B2QxINqZDlYerQ4e2blGMjaHG5RSQzgxFeCkBVxhmKUBOhO15QfEn6FEhKCBq",
+	"XI3FdM6EIJc5kQXMw5pIQShcr5V24ODUjlfAqVGIQGhHeCVC3BQtKgqi3bFEqAdpslK7qCkpuDCJ1FeB",
+	"dxhpkv0m0w9hxWE33Gd/+e7oeb//135/zcAcbFyb8aWyEFcirxvg2YyPxYEWZisKQBUh1DkdQaKmS/pG",
+	"pxma7ccsvnkW4RXOiGvx3Qszx5/+Nnh1cPbT4Ojld0zdiBxB8Ow48eQZ7hCx9yo17GQ0ZzORpyrxekHT",
+	"dN2wNtqOPV1mAFtrdYfxj38snxArSnpsIOeEz4aCBMHNyPgHF3q/XjkXxK3NC1fgFz1vcCssOZ2Rr7tb",
+	"eGMw/18AAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -341,8 +341,8 @@ func (w *world) drawAway() {
 func (w *world) drawUnsecured() {
 	w.do("GET", "/problems/domain-exists", nil, anonymous).is(http.StatusOK)
 	w.do("GET", "/problems/no-such-code", nil, anonymous).is(http.StatusNotFound)
-	w.do("GET", "/api/reference/reference.js", nil, anonymous).is(http.StatusOK)
-	w.do("GET", "/api/reference/another.js", nil, anonymous).is(http.StatusNotFound)
+	w.do("GET", "/api/reference/reference.css", nil, anonymous).is(http.StatusOK)
+	w.do("GET", "/api/reference/another.css", nil, anonymous).is(http.StatusNotFound)
 	for _, op := range w.api.operations {
 		if !op.secured && !strings.Contains(op.path, "{") {
 			w.do(op.method, op.path, nil, anonymous).is(http.StatusOK)

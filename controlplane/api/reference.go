@@ -3,51 +3,40 @@ package api
 import (
 	"bytes"
 	"context"
-	"embed"
+	_ "embed"
 	"net/http"
+	"sync"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
 
-// rapidoc is the file name of the script of the API reference.
-const rapidoc = "rapidoc-9.3.8.min.js"
+// referenceStyle is the name of the style sheet of the API reference.
+const referenceStyle = "reference.css"
 
-//go:embed reference/index.html reference/reference.js reference/rapidoc-9.3.8.min.js.gz reference/rapidoc-9.3.8.LICENSE.txt
-var referenceFiles embed.FS
+//go:embed reference/reference.css
+var referenceCSS []byte
 
-// referencePolicy allows only the page's own scripts and requests to this service. RapiDoc writes
-// style attributes. Nothing is loaded from another host.
-const referencePolicy = "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+// referencePolicy allows only the page's own style sheet. The page needs no script.
+const referencePolicy = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// newReference returns the API reference and its files by name; the name of the page is "".
-func newReference() (map[string]*asset, error) {
-	assets := map[string]*asset{
-		"": {contentType: "text/html; charset=utf-8",
-			cacheControl: "no-cache", policy: referencePolicy},
-		"reference.js": {contentType: "text/javascript; charset=utf-8",
-			cacheControl: "no-cache"},
-		rapidoc: {contentType: "text/javascript; charset=utf-8",
-			cacheControl: "public, max-age=31536000, immutable"},
-		"rapidoc-9.3.8.LICENSE.txt": {contentType: "text/plain; charset=utf-8",
-			cacheControl: "no-cache"},
+// reference returns the API reference and its files by name; the name of the page is "". They are
+// rendered once.
+var reference = sync.OnceValues(func() (map[string]*asset, error) {
+	contract, err := parsedContract()
+	if err != nil {
+		return nil, err
 	}
-	for name, a := range assets {
-		switch name {
-		case "":
-			name = "index.html"
-		case rapidoc:
-			name += ".gz"
-		}
-		b, err := referenceFiles.ReadFile("reference/" + name)
-		if err != nil {
-			return nil, err
-		}
-		if a.zipped = b; name != rapidoc+".gz" {
-			a.zipped = compress(b)
-		}
+	var page bytes.Buffer
+	if err := referenceTemplate.Execute(&page, newReferencePage(contract.doc)); err != nil {
+		return nil, err
 	}
-	return assets, nil
-}
+	return map[string]*asset{
+		"": {contentType: "text/html; charset=utf-8", cacheControl: "no-cache",
+			policy: referencePolicy, zipped: compress(page.Bytes())},
+		referenceStyle: {contentType: "text/css; charset=utf-8", cacheControl: "no-cache",
+			zipped: compress(referenceCSS)},
+	}, nil
+})
 
 // GetReference implements GET /api/reference.
 func (a *API) GetReference(
@@ -61,7 +50,7 @@ func (a *API) GetReferenceFile(
 	ctx context.Context, r GetReferenceFileRequestObject,
 ) (GetReferenceFileResponseObject, error) {
 	file := a.reference[r.File]
-	if file == nil {
+	if file == nil || r.File == "" {
 		return nil, controlplane.NotFound("file", r.File)
 	}
 	return assetResponse{file, callOf(ctx)}, nil

@@ -3,8 +3,8 @@ package api
 import (
 	"compress/gzip"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
+	"fmt"
+	"html"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -17,51 +17,79 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge/axetest"
 )
 
-// The page and all files that it names are served from here with their content types.
+// The page has every operation and object, its links lead to a place on it or to this service, and
+// it names no file of another host.
 func TestReference(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	page := w.do("GET", "/api/reference", nil, anonymous).is(200)
 	policy := page.header.Get("Content-Security-Policy")
-	if !strings.Contains(policy, "default-src 'none'; script-src 'self';") ||
+	if !strings.Contains(policy, "default-src 'none'; style-src 'self';") ||
 		strings.Contains(policy, "http") {
-		t.Errorf("Content-Security-Policy %q", policy)
+		t.Errorf("Content-Security-Policy = %q, want only the page's own style", policy)
 	}
-	named := regexp.MustCompile(`(?:src|href|spec-url)="([^"]*)"`).FindAllStringSubmatch(page.body,
-		-1)
-	if len(named) < 4 {
-		t.Errorf("it names %q", named)
-	}
-	for _, n := range named {
-		if !strings.HasPrefix(n[1], "/api/") {
-			t.Errorf("it names %s", n[1])
+	for _, op := range w.api.operations {
+		if !strings.Contains(page.body, `<article id="`+op.id+`">`) {
+			t.Errorf("the page lacks the operation %s", op.id)
 		}
-		w.do("GET", n[1], nil, anonymous).is(200)
 	}
-	w.do("GET", "/api/reference/rapidoc-9.3.8.LICENSE.txt", nil, anonymous).is(200)
-	for _, name := range []string{"index.html", "README.md", "rapidoc-9.3.8.min.js.gz", "x"} {
+	links := regexp.MustCompile(`(?:src|href)="([^"]*)"`).FindAllStringSubmatch(page.body, -1)
+	if len(links) < 2*len(w.api.operations) {
+		t.Errorf("%d links, want two for each of %d operations", len(links), len(w.api.operations))
+	}
+	for _, link := range links {
+		to := html.UnescapeString(link[1])
+		switch {
+		case strings.HasPrefix(to, "#"):
+			if !strings.Contains(page.body, `id="`+to[1:]+`"`) {
+				t.Errorf("a link leads to %s, which is not on the page", to)
+			}
+		case strings.HasPrefix(to, "/api/"):
+			w.do("GET", to, nil, anonymous).is(200)
+		default:
+			t.Errorf("a link leads to %s, want a path of the API", to)
+		}
+	}
+	for _, name := range []string{"reference.html", "rapidoc-9.3.8.min.js", "x"} {
 		w.do("GET", "/api/reference/"+name, nil, anonymous).problem(404, "not-found")
 	}
 }
 
-// The stored RapiDoc script is the one that the README names.
-func TestReferenceScriptIsThePublishedOne(t *testing.T) {
+// The examples are calls that a shell can run, with the fields that the contract requires.
+func TestReferenceExamples(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	sum := sha256.Sum256([]byte(w.do("GET", "/api/reference/"+rapidoc, nil,
-		anonymous).is(200).body))
-	readme, err := os.ReadFile("reference/README.md")
+	contract, err := parsedContract()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(string(readme), hex.EncodeToString(sum[:])) {
-		t.Errorf("the script's sum is %x", sum)
+	page := newReferencePage(contract.doc)
+	got := map[string]string{}
+	for _, g := range page.Groups {
+		for _, o := range g.Operations {
+			got[o.ID] = o.Example
+		}
+	}
+	for id, want := range map[string]string{
+		"livez": `curl "$DCVAAS_ENDPOINT/livez"`,
+		"deleteDomain": `curl -X DELETE "$DCVAAS_ENDPOINT/api/domains/{domain}" \
+  -H "Authorization: Bearer $DCVAAS_API_TOKEN"`,
+		"createDomain": `curl -X POST "$DCVAAS_ENDPOINT/api/domains" \
+  -H "Authorization: Bearer $DCVAAS_API_TOKEN" \
+  -H "Content-Type: application/json" \
+  -d '{"name":"example.com"}'`,
+	} {
+		if got[id] != want {
+			t.Errorf("example of %s = %s, want %s", id, got[id], want)
+		}
 	}
 }
 
@@ -70,7 +98,7 @@ func TestCompressed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for _, path := range []string{"/api/openapi.json", "/api/reference", "/api/reference/" +
-		rapidoc} {
+		referenceStyle} {
 		plain := w.do("GET", path, nil, anonymous, header("Accept-Encoding", "identity")).is(200)
 		r := httptest.NewRequestWithContext(t.Context(), "GET", path, nil)
 		r.Header.Set("Accept-Encoding", "br, gzip;q=0.5")
@@ -106,59 +134,78 @@ func TestCompressed(t *testing.T) {
 	}
 }
 
-// A browser shows every operation, sends no request to other hosts, and logs no policy violations
-// to its console.
+// The page fits into each window and has no accessibility findings, light and dark. It needs no
+// script, sends no request to other hosts, and logs nothing to its console.
 func TestReferenceInABrowser(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	ctx := newBrowser(t)
+	script, err := axetest.Script()
+	if err != nil {
+		t.Fatal(err)
+	}
 	var mu sync.Mutex
-	var asked []string
+	var requested []string
 	chromedp.ListenTarget(ctx, func(ev any) {
 		mu.Lock()
 		defer mu.Unlock()
 		switch e := ev.(type) {
 		case *network.EventRequestWillBeSent:
-			asked = append(asked, e.Request.URL)
-		case *runtime.EventExceptionThrown:
-			t.Errorf("a script threw: %s", e.ExceptionDetails.Error())
+			requested = append(requested, e.Request.URL)
 		case *log.EventEntryAdded:
 			if e.Entry.Level == log.LevelError && !strings.HasSuffix(e.Entry.URL, "/favicon.ico") {
-				t.Errorf("the console says: %s %s", e.Entry.Text, e.Entry.URL)
+				t.Errorf("console error: %s %s", e.Entry.Text, e.Entry.URL)
 			}
 		}
 	})
-	const shown = `[...document.querySelector("rapi-doc").shadowRoot.querySelectorAll(".nav-bar-path")].length`
-	var n int
-	err := chromedp.Run(ctx, network.Enable(), log.Enable(), chromedp.EmulateViewport(1280, 900),
-		chromedp.Navigate(w.server.URL+"/api/reference"),
-		chromedp.Poll(
-			`document.querySelector("rapi-doc")?.shadowRoot?.querySelectorAll(".nav-bar-path").length > 0`, nil, chromedp.WithPollingTimeout(time.Minute)),
-		chromedp.Evaluate(shown, &n))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n != len(w.api.operations) {
-		t.Errorf("%d operations are shown of %d", n, len(w.api.operations))
-	}
-	if dir := os.Getenv("DCVAAS_SCREENSHOTS"); dir != "" {
-		var picture []byte
-		if err := chromedp.Run(ctx, chromedp.Sleep(time.Second),
-			chromedp.CaptureScreenshot(&picture)); err != nil {
+	run := func(actions ...chromedp.Action) {
+		t.Helper()
+		if err := chromedp.Run(ctx, actions...); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(dir, "reference.png"), picture, 0o644); err != nil {
-			t.Fatal(err)
+	}
+	run(network.Enable(), log.Enable(), chromedp.EmulateViewport(1280, 900),
+		chromedp.Navigate(w.server.URL+"/api/reference"),
+		chromedp.Poll(`document.readyState === "complete"`, nil,
+			chromedp.WithPollingTimeout(time.Minute)),
+		chromedp.Evaluate(script, nil))
+	for _, width := range []int64{1280, 375, 320} {
+		for _, scheme := range []string{"light", "dark"} {
+			look := fmt.Sprintf("reference-%d-%s", width, scheme)
+			var fits bool
+			var findings string
+			run(emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{
+				{Name: "prefers-color-scheme", Value: scheme}}),
+				chromedp.EmulateViewport(width, 900),
+				chromedp.Evaluate(`document.documentElement.scrollWidth <= innerWidth`, &fits),
+				chromedp.Evaluate(axetest.Findings, &findings,
+					func(p *runtime.EvaluateParams) *runtime.EvaluateParams {
+						return p.WithAwaitPromise(true)
+					}))
+			if !fits {
+				t.Errorf("%s is wider than the window", look)
+			}
+			if findings != "" {
+				t.Errorf("axe on %s:\n%s", look, findings)
+			}
+			if dir := os.Getenv("DCVAAS_SCREENSHOTS"); dir != "" {
+				var picture []byte
+				run(chromedp.CaptureScreenshot(&picture))
+				if err := os.WriteFile(filepath.Join(dir, look+".png"), picture,
+					0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
 		}
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	if len(asked) < 4 {
-		t.Errorf("it asked for %q", asked)
+	if len(requested) < 2 {
+		t.Errorf("requests = %q, want the page and its style sheet", requested)
 	}
-	for _, url := range asked {
-		if !strings.HasPrefix(url, w.server.URL+"/") && !strings.HasPrefix(url, "data:") {
-			t.Errorf("it asked for %s", url)
+	for _, url := range requested {
+		if !strings.HasPrefix(url, w.server.URL+"/") {
+			t.Errorf("the page requested %s, want only requests to its own host", url)
 		}
 	}
 }

@@ -149,7 +149,7 @@ func New(c Config) (*API, error) {
 	}
 	a.contract = &asset{contentType: mediaJSON,
 		cacheControl: "no-cache", zipped: compress(contract)}
-	if a.reference, err = newReference(); err != nil {
+	if a.reference, err = reference(); err != nil {
 		return nil, fmt.Errorf("api: reference: %w", err)
 	}
 	a.pages = newProblemPages(c.PublicURL)
