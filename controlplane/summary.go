@@ -50,6 +50,16 @@ func (s SummaryState) Title() string {
 	return string(s)
 }
 
+// NeedsAttention reports whether something is wrong: without a change, the domain has or gets no
+// valid certificate.
+func (s SummaryState) NeedsAttention() bool {
+	switch s {
+	case SummaryExpired, SummaryRevoked, SummaryAtRisk, SummaryBlocked:
+		return true
+	}
+	return false
+}
+
 // SummaryEventKind is what happens to a domain next.
 type SummaryEventKind string
 

@@ -16,16 +16,16 @@ const (
 
 // auditView is the data for templates/audit.html.
 type auditView struct {
-	List        auditList
-	Actions     []actionGroup
-	ActorError  string
-	AboutError  string
-	Rows        []entryView
-	First, Next string // URLs of other pages; may be empty
-	Filtered    bool
-	Exports     []exportLink
-	Kept        int // days
-	Tier        string
+	List       auditList
+	Actions    []actionGroup
+	ActorError string
+	AboutError string
+	Rows       []entryView
+	Pages      pagesView
+	Filtered   bool
+	Exports    []exportLink
+	Kept       int // days
+	Tier       string
 }
 
 // exportLink is a link to export all entries that match the filter.
@@ -67,10 +67,10 @@ func (d *Dashboard) auditPage(w http.ResponseWriter, v *visit) error {
 		return err
 	}
 	if filter.After != nil {
-		view.First = l.url("")
+		view.Pages.First = l.url("")
 	}
 	if next != nil {
-		view.Next = l.url(d.sealCursor(l, next))
+		view.Pages.Next = l.url(d.sealCursor(l, next))
 	}
 	if len(entries) > 0 {
 		view.Exports = exports(filter)

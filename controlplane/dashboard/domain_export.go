@@ -22,7 +22,8 @@ var exportColumns = []string{"name", "unicode_name", "additional_names", "wildca
 	"headline", "next_step", "expires_at", "labels", "id"}
 
 // exportDomains responds with the list of domains as CSV (RFC 4180), with its filters and order. It
-// has all pages. An error aborts the connection, so that browsers report an incomplete file.
+// has all pages. An error, and the end of the session, abort the connection, so that browsers
+// report an incomplete file.
 func (d *Dashboard) exportDomains(w http.ResponseWriter, v *visit) error {
 	l, err := d.domainListOf(v)
 	if err != nil {
@@ -35,7 +36,7 @@ func (d *Dashboard) exportDomains(w http.ResponseWriter, v *visit) error {
 	defer leave()
 	ctx, cancel := context.WithTimeout(v.Context(), exportLife)
 	defer cancel()
-	filter := l.filter(nil, edge.ExportPage)
+	filter := l.filter(edge.ExportPage)
 	// The first page is read before anything is written, so that an error still gets a page.
 	domains, next, err := d.store.ListDomains(ctx, v.org.ID, filter)
 	if err != nil {
@@ -57,6 +58,9 @@ func (d *Dashboard) exportDomains(w http.ResponseWriter, v *visit) error {
 		if err == nil && next == nil {
 			return nil
 		}
+		if err == nil && !d.stillSignedIn(v) {
+			err = errors.New("the session has ended")
+		}
 		if err == nil {
 			filter.After = next
 			domains, next, err = d.store.ListDomains(ctx, v.org.ID, filter)
@@ -75,7 +79,8 @@ func (v *visit) exportRow(d *controlplane.Domain) []string {
 		expires = d.ExpiresAt.UTC().Format(time.RFC3339)
 	}
 	row := []string{d.Name, rules.UnicodeName(d.Name), strings.Join(d.AdditionalNames, " "),
-		yesNo(d.Wildcard), s.State.Title(), s.Headline, s.DashboardStep, expires,
+		yesNo(d.Wildcard), s.State.Title(), s.Headline,
+		strings.Join(strings.Fields(s.DashboardStep), " "), expires,
 		strings.Join(lines(labelLines(d.Labels)), " "), d.ID}
 	for i, cell := range row {
 		row[i] = edge.PlainCell(cell)

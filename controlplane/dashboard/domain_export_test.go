@@ -2,12 +2,16 @@ package dashboard
 
 import (
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
@@ -75,3 +79,55 @@ func TestExportDomains(t *testing.T) {
 	}
 	s.get("/domains.csv").want(http.StatusTooManyRequests, "concurrent exports")
 }
+
+// A file ends, incomplete, with the session that requested it. A step has one line in it.
+func TestExportEndsWithItsSession(t *testing.T) {
+	s := newSignedIn(t)
+	s.org = s.bigOrg(2 * edge.ExportPage)
+	s.addMember(s.org, developer, controlplane.RoleOwner)
+	s.post("/organizations/"+s.org.ID+"/switch", nil).to("/domains")
+	for n := range 6 {
+		some := make([]lifecycle.NewDomain, 100)
+		for i := range some {
+			some[i] = lifecycle.NewDomain{Name: fmt.Sprintf("d%d-%d.example.com", n, i)}
+		}
+		_, err := s.life.AddDomains(s.t.Context(), controlplane.System("test"), s.org.ID, some)
+		s.must(err)
+	}
+	s.misconfigure(s.add(s.org, "a.example.com"))
+	s.exec(`UPDATE domains SET conditions = jsonb_set(conditions, '{0,fix}', '"One line.\nAnother."') WHERE name = 'a.example.com'`)
+	request := func(w http.ResponseWriter) (aborted any) {
+		defer func() { aborted = recover() }()
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/domains.csv?sort=name", nil)
+		r.AddCookie(&http.Cookie{Name: "dcvaas_session", Value: s.cookieOf()})
+		s.dash.ServeHTTP(w, r)
+		return nil
+	}
+	whole := httptest.NewRecorder()
+	if got := request(whole); got != nil || whole.Code != http.StatusOK {
+		t.Fatalf("export = %d, %v, want a whole file", whole.Code, got)
+	}
+	if !strings.Contains(whole.Body.String(), "One line. Another.") {
+		t.Errorf("export lacks the step in one line: %.400s", whole.Body)
+	}
+	ending := &onWrite{ResponseWriter: httptest.NewRecorder(), do: sync.OnceFunc(func() {
+		s.endSessions(developer)
+	})}
+	if got, _ := request(ending).(error); !errors.Is(got, http.ErrAbortHandler) {
+		t.Errorf("export after the end of its session: %v, want it aborted", got)
+	}
+}
+
+// onWrite runs do before each write.
+type onWrite struct {
+	http.ResponseWriter
+	do func()
+}
+
+func (w *onWrite) Write(b []byte) (int, error) {
+	w.do()
+	return w.ResponseWriter.Write(b)
+}
+
+func (w *onWrite) Flush()                           {}
+func (w *onWrite) SetWriteDeadline(time.Time) error { return nil }

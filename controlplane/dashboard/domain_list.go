@@ -16,6 +16,9 @@ const (
 	// domainsPerPage is the number of rows on a page of the list.
 	domainsPerPage = 50
 
+	// statusAttention is the status filter for the domains whose state needs attention.
+	statusAttention = "attention"
+
 	// defaultSort is the order of a list without a sort parameter.
 	defaultSort = "expires_at"
 )
@@ -35,7 +38,7 @@ type domainListView struct {
 	Export      string // URL of the list as a file
 	Columns     []column
 	Rows        []domainRow
-	First, Next string // URLs of other pages; may be empty
+	Pages       pagesView
 	Filtered    bool
 }
 
@@ -72,9 +75,14 @@ func (d *Dashboard) domainListOf(v *visit) (domainList, error) {
 }
 
 // filter returns the filter of a page of the list.
-func (l domainList) filter(after *postgres.Cursor, limit int) postgres.DomainFilter {
-	return postgres.DomainFilter{Query: l.Query, Status: controlplane.DomainStatus(l.Status),
-		Label: l.Label, Sort: l.Sort, After: after, Limit: limit}
+func (l domainList) filter(limit int) postgres.DomainFilter {
+	f := postgres.DomainFilter{Query: l.Query, Label: l.Label, Sort: l.Sort, Limit: limit}
+	if l.Status == statusAttention {
+		f.Attention = true
+	} else {
+		f.Status = controlplane.DomainStatus(l.Status)
+	}
+	return f
 }
 
 func (d *Dashboard) domainsPage(w http.ResponseWriter, v *visit) error {
@@ -87,12 +95,7 @@ func (d *Dashboard) showDomains(w http.ResponseWriter, v *visit, status int, for
 	if err != nil {
 		return err
 	}
-	after, err := d.openCursor(l, v.URL.Query().Get("cursor"))
-	if err != nil {
-		return err
-	}
-	domains, next, err := d.store.ListDomains(v.Context(), v.org.ID,
-		l.filter(after, domainsPerPage))
+	domains, pages, err := d.domainsAt(v, l)
 	if err != nil {
 		return err
 	}
@@ -100,10 +103,14 @@ func (d *Dashboard) showDomains(w http.ResponseWriter, v *visit, status int, for
 	if err != nil {
 		return err
 	}
+	counts, complete, err := d.store.CountDomains(v.Context(), v.org.ID, l.filter(0))
+	if err != nil {
+		return err
+	}
 	view := domainListView{Used: used, Limit: v.org.MaxDomains(), Tier: string(v.org.Tier),
 		Add: form, MayAdd: v.may(controlplane.ScopeDomainsWrite), Query: l.Query, Status: l.Status,
-		Sort: l.Sort, Label: l.Label, Chips: l.chips(used), WithLabel: l.withLabel(),
-		Export: l.at("/domains.csv", ""), Columns: l.columns(),
+		Sort: l.Sort, Label: l.Label, Chips: l.chips(counts, complete), WithLabel: l.withLabel(),
+		Export: l.at("/domains.csv", "", ""), Columns: l.columns(), Pages: pages,
 		Filtered: l.Query != "" || l.Status != "" || l.Label != ""}
 	if used == 0 {
 		view.Add.Focus = true
@@ -111,14 +118,45 @@ func (d *Dashboard) showDomains(w http.ResponseWriter, v *visit, status int, for
 	for i := range domains {
 		view.Rows = append(view.Rows, v.domainRow(&domains[i], l))
 	}
-	if after != nil {
-		view.First = l.url("")
-	}
-	if next != nil {
-		view.Next = l.url(d.sealCursor(l, next))
-	}
 	return d.render(w, v, status, "domain_list",
 		layout{Title: "Domains", Section: "domains", Flash: d.takeFlash(w, v), Page: view})
+}
+
+// domainsAt returns the page of the list that the visit's query asks for: the first one, the one
+// after a cursor, or the one before it.
+func (d *Dashboard) domainsAt(
+	v *visit, l domainList,
+) (domains []controlplane.Domain, pages pagesView, err error) {
+	f := l.filter(domainsPerPage)
+	if f.After, err = d.openCursor(l, v.URL.Query().Get("cursor")); err != nil {
+		return nil, pages, err
+	}
+	if f.Before, err = d.openCursor(l, v.URL.Query().Get("before")); err != nil {
+		return nil, pages, err
+	}
+	domains, further, err := d.store.ListDomains(v.Context(), v.org.ID, f)
+	if err == nil && f.Before != nil && further == nil {
+		// It is the start of the list, which has a whole page.
+		f.Before = nil
+		domains, further, err = d.store.ListDomains(v.Context(), v.org.ID, f)
+	}
+	if err != nil {
+		return nil, pages, err
+	}
+	if f.After != nil || f.Before != nil {
+		pages.First = l.url("")
+		if len(domains) > 0 {
+			pages.Previous = l.at("/domains", "before", d.sealCursor(l,
+				f.DomainPosition(domains[0])))
+		}
+	}
+	if f.Before != nil && len(domains) > 0 {
+		further = f.DomainPosition(domains[len(domains)-1])
+	}
+	if further != nil {
+		pages.Next = l.url(d.sealCursor(l, further))
+	}
+	return domains, pages, nil
 }
 
 func (v *visit) domainRow(d *controlplane.Domain, l domainList) domainRow {
@@ -133,7 +171,7 @@ func (v *visit) domainRow(d *controlplane.Domain, l domainList) domainRow {
 
 // check returns an error for an invalid filter.
 func (l domainList) check() error {
-	if l.Status != "" && !controlplane.DomainStatus(l.Status).Valid() {
+	if l.Status != "" && l.Status != statusAttention && !controlplane.DomainStatus(l.Status).Valid() {
 		return invalidFilter("Unknown domain status.")
 	}
 	switch strings.TrimPrefix(l.Sort, "-") {
@@ -153,27 +191,43 @@ func (l domainList) check() error {
 }
 
 // url returns the URL of this list at a cursor.
-func (l domainList) url(cursor string) string { return l.at("/domains", cursor) }
+func (l domainList) url(cursor string) string { return l.at("/domains", "cursor", cursor) }
 
-// at returns the URL of this list at a path.
-func (l domainList) at(path, cursor string) string {
+// at returns the URL of this list at a path, with a cursor in a parameter of that name.
+func (l domainList) at(path, param, cursor string) string {
 	if l.Sort == defaultSort {
 		l.Sort = ""
 	}
 	return withQuery(path, queryOf(map[string]string{"q": l.Query, "status": l.Status,
-		"label": l.Label, "sort": l.Sort, "cursor": cursor}))
+		"label": l.Label, "sort": l.Sort, param: cursor}))
 }
 
-func (l domainList) chips(all int) []chip {
-	words := []struct{ status, word string }{{"", "All"}, {"pending_cname", "Pending"},
-		{"issuing", "Issuing"}, {"active", "Active"}, {"error", "Error"}}
+// chips returns the links that filter the list by status, each with the number of its domains. If
+// the counts are not complete, only that of all is known.
+func (l domainList) chips(counts postgres.DomainCounts, complete bool) []chip {
+	words := []struct{ status, word string }{{statusAttention, "Needs attention"}, {"", "All"},
+		{string(controlplane.DomainPendingCNAME), "Pending"},
+		{string(controlplane.DomainIssuing), "Issuing"},
+		{string(controlplane.DomainActive), "Active"}, {string(controlplane.DomainError), "Error"}}
 	chips := make([]chip, len(words))
 	for i, s := range words {
 		to := l
 		to.Status = s.status
 		chips[i] = chip{Label: s.word, URL: to.url(""), Current: l.Status == s.status}
+		n, known := counts.ByStatus[controlplane.DomainStatus(s.status)]
+		switch s.status {
+		case "":
+			n, known = counts.All, true
+		case statusAttention:
+			n, known = counts.Attention, complete
+			chips[i].Urgent = n > 0
+		default:
+			known = complete && (known || l.Query != "" || l.Label != "")
+		}
+		if known {
+			chips[i].Count = countText(n, postgres.DomainsCounted)
+		}
 	}
-	chips[0].Count = &all
 	return chips
 }
 

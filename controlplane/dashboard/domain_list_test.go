@@ -117,6 +117,41 @@ func TestDomainList(t *testing.T) {
 	}
 }
 
+// The filter by attention has exactly the domains whose state needs it, as the chip's number says.
+func TestDomainsThatNeedAttention(t *testing.T) {
+	s := newSignedIn(t)
+	all := s.summarized()
+	page := s.get("/domains?status=attention").want(http.StatusOK)
+	want := 0
+	for name, d := range all {
+		row := `<a class="mono" href="/domains/` + d.ID + `"`
+		if !d.Summary(time.Now()).State.NeedsAttention() {
+			page.hasNot(row)
+			continue
+		}
+		page.has(row)
+		if want++; want == 1 {
+			s.get("/domains.csv?status=attention").want(http.StatusOK, name)
+		}
+	}
+	if want < 4 || want == len(all) {
+		t.Fatalf("%d of %d domains need attention, want some", want, len(all))
+	}
+	s.get("/domains").want(http.StatusOK, fmt.Sprintf("Needs attention %d All %d Pending", want,
+		len(all)))
+	s.get("/domains?q=forbidden").want(http.StatusOK,
+		"Needs attention 1 All 1 Pending 1 Issuing 0 Active 0 Error 0")
+}
+
+func TestCountText(t *testing.T) {
+	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 10_000: "10,000",
+		10_001: "10,000+"} {
+		if got := countText(n, 10_000); got != want {
+			t.Errorf("countText(%d) = %q, want %q", n, got, want)
+		}
+	}
+}
+
 func TestInvalidDomainFilters(t *testing.T) {
 	s := newSignedIn(t)
 	for _, query := range []string{"status=gone", "sort=secret", "cursor=abc", "cursor=" +
@@ -140,6 +175,8 @@ func TestSearchUnicodeName(t *testing.T) {
 	}
 }
 
+var previousDomainsLink = regexp.MustCompile(`href="(/domains\?[^"]*before=[^"]*)"`)
+
 var nextDomainsLink = regexp.MustCompile(`href="(/domains\?[^"]*cursor=[^"]*)"`)
 
 func TestDomainListPages(t *testing.T) {
@@ -154,8 +191,12 @@ func TestDomainListPages(t *testing.T) {
 	first := s.get("/domains?sort=name").want(http.StatusOK, "d000.example.com", "d049.example.com",
 		"Next page").hasNot("d050.example.com", "First page")
 	link := strings.ReplaceAll(nextDomainsLink.FindStringSubmatch(first.body)[1], "&amp;", "&")
-	s.get(link).want(http.StatusOK, "d050.example.com", "d059.example.com",
-		"First page").hasNot("d049.example.com", "Next page")
+	last := s.get(link).want(http.StatusOK, "d050.example.com", "d059.example.com", "First page",
+		"Previous page").hasNot("d049.example.com", "Next page")
+	back := strings.ReplaceAll(previousDomainsLink.FindStringSubmatch(last.body)[1], "&amp;", "&")
+	s.get(back).want(http.StatusOK, "d000.example.com", "d049.example.com",
+		"Next page").hasNot("d050.example.com")
+	s.get(strings.Replace(back, "sort=name", "sort=-name", 1)).want(http.StatusBadRequest)
 	// A cursor is valid for its own list only.
 	s.get(strings.Replace(link, "sort=name", "sort=-name", 1)).want(http.StatusBadRequest)
 	s.get(link + "&q=d0").want(http.StatusBadRequest)

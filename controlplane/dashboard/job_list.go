@@ -21,7 +21,7 @@ type jobListView struct {
 	Chips       []chip
 	Types       []choice
 	Rows        []jobRow
-	First, Next string // URLs of other pages; may be empty
+	Pages       pagesView
 	Filtered    bool
 	MayAdd      bool
 	Sample      pill
@@ -73,10 +73,10 @@ func (d *Dashboard) jobsPage(w http.ResponseWriter, v *visit) error {
 		return err
 	}
 	if filter.After != nil {
-		view.First = l.url("")
+		view.Pages.First = l.url("")
 	}
 	if next != nil {
-		view.Next = l.url(d.sealCursor(l, next))
+		view.Pages.Next = l.url(d.sealCursor(l, next))
 	}
 	return d.showJobs(w, v, http.StatusOK, view)
 }

@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"net/url"
+	"strconv"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
@@ -10,9 +11,26 @@ import (
 type chip struct {
 	Label   string
 	URL     string
-	Count   *int
+	Count   string // empty: not shown
+	Urgent  bool   // it has a color if Count is not 0
 	Current bool
 }
+
+// countText returns a number of rows as text: exact up to most, and “10,000+” beyond.
+func countText(n, most int) string {
+	plus := ""
+	if n > most {
+		n, plus = most, "+"
+	}
+	text := strconv.Itoa(n)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text + plus
+}
+
+// pagesView has the URLs of other pages of a list. They may be empty.
+type pagesView struct{ First, Previous, Next string }
 
 // queryOf returns a query with the values that are not empty.
 func queryOf(values map[string]string) url.Values {

@@ -25,9 +25,6 @@ type memberListView struct {
 	Sample      string
 }
 
-// pagesView has the URLs of other pages of a list. They may be empty.
-type pagesView struct{ First, Next string }
-
 // memberRow is a row in the list of members.
 type memberRow struct {
 	Title, Name string // Name is empty if it equals Title

@@ -20,10 +20,10 @@ const (
 
 // tokenListView is the data for templates/token_list.html.
 type tokenListView struct {
-	Rows        []tokenRow
-	First, Next string // URLs of other pages; may be empty
-	MayChange   bool
-	RevokeAll   revokeAllForm
+	Rows      []tokenRow
+	Pages     pagesView
+	MayChange bool
+	RevokeAll revokeAllForm
 }
 
 // tokenRow is a row in the list.
@@ -78,10 +78,10 @@ func (d *Dashboard) showTokens(w http.ResponseWriter, v *visit, status int, wron
 		view.Rows = append(view.Rows, v.tokenRow(&tokens[i], names))
 	}
 	if after != nil {
-		view.First = tokensURL
+		view.Pages.First = tokensURL
 	}
 	if next != nil {
-		view.Next = tokensURL + "?" + url.Values{"cursor": {d.sealCursor(l, next)}}.Encode()
+		view.Pages.Next = tokensURL + "?" + url.Values{"cursor": {d.sealCursor(l, next)}}.Encode()
 	}
 	return d.render(w, v, status, "token_list", layout{Title: "API tokens",
 		Section: "settings", Tab: "tokens", Flash: d.takeFlash(w, v), Page: view})

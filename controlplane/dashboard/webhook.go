@@ -30,7 +30,7 @@ type webhookView struct {
 	Chips        []chip
 	Rows         []deliveryRow
 	Filtered     bool
-	First, Next  string // URLs of other pages; may be empty
+	Pages        pagesView
 	MayChange    bool
 	Edit         *webhookForm
 	Redeliver    *rangeForm // nil if the webhook is disabled
@@ -86,10 +86,10 @@ func (d *Dashboard) showWebhook(
 		view.Rows = append(view.Rows, v.deliveryRow(&deliveries[i]))
 	}
 	if after != nil {
-		view.First = l.url("")
+		view.Pages.First = l.url("")
 	}
 	if next != nil {
-		view.Next = l.url(d.sealCursor(l, next))
+		view.Pages.Next = l.url(d.sealCursor(l, next))
 	}
 	if view.MayChange {
 		view.Edit = edit

@@ -18,7 +18,7 @@ type webhookListView struct {
 	Add         *webhookForm // nil if the user cannot add webhooks
 	Rows        []webhookRow
 	Sample      pill
-	First, Next string // URLs of other pages; may be empty
+	Pages       pagesView
 }
 
 // webhookRow is a row in the list.
@@ -66,10 +66,10 @@ func (d *Dashboard) showWebhooks(
 		return err
 	}
 	if after != nil {
-		view.First = "/webhooks"
+		view.Pages.First = "/webhooks"
 	}
 	if next != nil {
-		view.Next = "/webhooks?" + url.Values{"cursor": {d.sealCursor(l, next)}}.Encode()
+		view.Pages.Next = "/webhooks?" + url.Values{"cursor": {d.sealCursor(l, next)}}.Encode()
 	}
 	return d.render(w, v, status, "webhook_list",
 		layout{Title: "Webhooks", Section: "webhooks", Flash: d.takeFlash(w, v), Page: view})

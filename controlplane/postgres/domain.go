@@ -108,12 +108,17 @@ type DomainFilter struct {
 	Name          string // one of the names in its certificate, in canonical form
 	Label         string // "key=value", or "key"
 	Status        controlplane.DomainStatus
+	Attention     bool // only those whose state needs attention, SummaryState.NeedsAttention
 	ExpiresBefore *time.Time
 	IDs           []string // only these; nil: all
 	Sort          string   // created_at, name or expires_at, with the prefix "-" for descending
 	After         *Cursor
+	Before        *Cursor // instead of After: the page that ends before it
 	Limit         int
 }
+
+// needsAttention selects the domains whose state needs attention. It is the condition of an index.
+const needsAttention = "d.summary_state IN ('expired', 'revoked', 'at_risk', 'blocked')"
 
 // domainExpiry is the time at which a domain's certificate expires. It has an index.
 const domainExpiry = "coalesce(d.expires_at, 'infinity')"
@@ -137,7 +142,8 @@ var domainSorts = map[string]struct {
 		}},
 }
 
-// ListDomains returns one page, and the cursor of the next one, nil on the last.
+// ListDomains returns one page, and the cursor of the next one, nil on the last. With f.Before, it
+// is the cursor of the page before this one, nil on the first.
 func (q queries) ListDomains(
 	ctx context.Context, orgID string, f DomainFilter,
 ) ([]controlplane.Domain, *Cursor, error) {
@@ -148,7 +154,21 @@ func (q queries) ListDomains(
 	if err := q.wherePart(ctx, l, orgID, f.Query, domainsByPart); err != nil {
 		return nil, nil, err
 	}
-	return readPage(ctx, q, l, scanDelegated, position)
+	page, next, err := readPage(ctx, q, l, scanDelegated, position)
+	if f.Before != nil {
+		slices.Reverse(page)
+	}
+	return page, next, err
+}
+
+// DomainPosition returns the position of a domain in the list that the filter sorts.
+func (f DomainFilter) DomainPosition(d controlplane.Domain) *Cursor {
+	name, _ := f.sort()
+	return domainSorts[name].position(d)
+}
+
+func (f DomainFilter) sort() (name string, descending bool) {
+	return strings.CutPrefix(cmp.Or(f.Sort, "-created_at"), "-")
 }
 
 // domainsByPart selects domains by the delegations that they use, or by their names.
@@ -166,7 +186,7 @@ const whereName = `d.id IN (SELECT u.domain_id FROM delegations g JOIN domain_de
 	AND (d.name = @name OR @name = ANY(d.additional_names) OR d.wildcard AND '*.' || d.name = @name)`
 
 func (f DomainFilter) list(orgID string) (*list, func(controlplane.Domain) *Cursor, error) {
-	name, descending := strings.CutPrefix(cmp.Or(f.Sort, "-created_at"), "-")
+	name, descending := f.sort()
 	sort, ok := domainSorts[name]
 	if !ok {
 		return nil, nil, fmt.Errorf("postgres: domains cannot be sorted by %q", f.Sort)
@@ -180,11 +200,16 @@ func (f DomainFilter) list(orgID string) (*list, func(controlplane.Domain) *Curs
 	l.where(f.Status != "", "d.status = @status", named{"status": f.Status})
 	// Most domains are active, and the index of the others has this condition.
 	l.where(f.Status != "" && f.Status != controlplane.DomainActive, "d.status <> 'active'", nil)
+	l.where(f.Attention, needsAttention, nil)
 	l.where(f.ExpiresBefore != nil, domainExpiry+" < @expires_before",
 		named{"expires_before": f.ExpiresBefore})
 	l.where(f.IDs != nil, "d.id = ANY(@ids)", named{"ids": f.IDs})
 	l.where(f.Name != "", whereName, named{"name": f.Name, "base_name": rules.BaseName(f.Name)})
-	l.sorted(sort.sortKey, descending, f.After, f.Limit)
+	if f.Before != nil {
+		l.sorted(sort.sortKey, !descending, f.Before, f.Limit)
+	} else {
+		l.sorted(sort.sortKey, descending, f.After, f.Limit)
+	}
 	return l, sort.position, nil
 }
 
@@ -208,7 +233,7 @@ var (
 		renewal_queued = d.renewal_queued AND d.renew_at IS NOT DISTINCT FROM @renew_at,
 		options_revision = @options_revision, certificate_revision = @certificate_revision, reissue_at = @reissue_at,
 		last_issued_at = @last_issued_at, check_since = @check_since, check_attempts = @check_attempts,
-		forbidden_cas = @forbidden_cas, updated_at = @now, version = d.version + 1`
+		forbidden_cas = @forbidden_cas, summary_state = @summary_state, updated_at = @now, version = d.version + 1`
 )
 
 func saveDomainArgs(d *controlplane.Domain, now time.Time) (named, error) {
@@ -221,7 +246,7 @@ func saveDomainArgs(d *controlplane.Domain, now time.Time) (named, error) {
 		"options_revision": d.OptionsRevision, "certificate_revision": d.CertificateRevision,
 		"last_issued_at": d.LastIssuedAt, "check_since": d.CheckSince,
 		"check_attempts": d.CheckAttempts,
-		"forbidden_cas":  d.ForbiddenCAs, "now": now}), err
+		"forbidden_cas":  d.ForbiddenCAs, "summary_state": d.Summary(now).State, "now": now}), err
 }
 
 // domainArgs returns the arguments that name a domain, and those that a new one has, too.

@@ -77,6 +77,12 @@ func (l *list) statement() (string, named) {
 		merge(l.args, named{"limit": l.limit + 1})
 }
 
+// unsorted returns the statement that reads the first page of the list in any order.
+func (l *list) unsorted() (string, named) {
+	return l.sql + ` WHERE ` + strings.Join(l.conds, " AND ") + ` LIMIT @limit`,
+		merge(l.args, named{"limit": l.limit + 1})
+}
+
 // readPage reads the list's first page. It returns the cursor of the next page, nil on the last.
 //
 // The statement is planned for its arguments each time. A plan for any arguments supposes that all

@@ -82,7 +82,11 @@ func (s *scaled) requests(t tenantOf) ([]scaleCall, error) {
 		{"a domain's jobs", "/api/jobs?domain=" + id},
 		{"export of an absent action", "/api/audit-logs/export?action=domain.deleted"},
 		{"organization", "/api/organization"}, {"usage", "/api/organization/usage"},
-		{"page of domains", "/domains"}, {"page of jobs", "/jobs"}, {"page of expiry", "/expiry"},
+		{"page of domains", "/domains"},
+		{"page of domains that need attention", "/domains?status=attention"},
+		{"page of domains with a usual label", "/domains?label=env%3Dproduction"},
+		{"page of domains with a part of a name", "/domains?q=example"},
+		{"page of jobs", "/jobs"}, {"page of expiry", "/expiry"},
 		{"page of the audit log", "/settings/audit"},
 	} {
 		get(c.name, c.path)

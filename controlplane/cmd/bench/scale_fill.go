@@ -100,7 +100,7 @@ const (
 
 	scaleDomains = `
 		INSERT INTO domains (id, org_id, name, cname_target, status, labels, certificate_id, expires_at, renew_at, last_issued_at,
-			rehearse_at, ari_check_at, warn_at, created_at, updated_at)
+			rehearse_at, ari_check_at, warn_at, summary_state, created_at, updated_at)
 		SELECT 'dom_' || lpad(d::text, 26, '0'), @of, 'n' || d || '-' || substr(md5(d::text), 1, 6) || '.example.com', md5('t' || d),
 			CASE d % 100 WHEN 0 THEN 'pending_cname' WHEN 1 THEN CASE WHEN d % 1000 = 1 THEN 'error' ELSE 'active' END ELSE 'active' END,
 			CASE WHEN d % 1000 = 3 THEN '{"team": "rare"}' WHEN d % 2 = 0 THEN '{"env": "production"}' ELSE '{}' END::jsonb,
@@ -109,7 +109,8 @@ const (
 			CASE WHEN d % 100 = 0 THEN NULL ELSE now() + (1 + d % 19) * interval '1 day' END,
 			CASE WHEN d % 100 = 0 THEN NULL ELSE now() - (1 + d % 20) * interval '1 day' END,
 			now() + interval '1 hour' + d % 1440 * interval '1 minute', now() + interval '2 hours' + d % 360 * interval '1 minute',
-			now() + (1 + d % 9) * interval '1 day', now() - d * interval '1 second', now() - d * interval '1 second'
+			now() + (1 + d % 9) * interval '1 day',
+			CASE WHEN d % 100 = 0 THEN 'waiting' WHEN d % 1000 IN (1, 5) THEN 'at_risk' ELSE 'active' END, now() - d * interval '1 second', now() - d * interval '1 second'
 		FROM generate_series(1, @n) d`
 
 	scaleCounts = `UPDATE organizations SET domain_count = n FROM (SELECT org_id, count(*) AS n FROM domains GROUP BY 1) c WHERE id = org_id`
