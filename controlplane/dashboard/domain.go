@@ -21,6 +21,8 @@ const (
 	timelineShown     = 60
 )
 
+func domainURL(id string) string { return "/domains/" + id }
+
 // domainView is the data for templates/domain.html. The elements that can change while the page is
 // open have the attribute data-live; static/live.js replaces them.
 type domainView struct {

@@ -51,12 +51,14 @@ type column struct {
 
 // domainRow is a row in the list.
 type domainRow struct {
-	Name, URL string
-	ALabels   string // the name as DNS has it, if Name is in Unicode
-	Others    int    // number of further names in its certificate, without its wildcard
-	Labels    []chip
-	Summary   summaryView
-	Expires   moment
+	ID, URL string
+	Select  bool   // it has a box to select it
+	Name    string // in Unicode
+	ALabels string // the name as DNS has it, if Name is in Unicode
+	Others  int    // number of further names in its certificate, without its wildcard
+	Labels  []chip
+	Summary summaryView
+	Expires moment
 }
 
 // domainList is the list of domains with its filters and order. A cursor is valid for one
@@ -116,7 +118,9 @@ func (d *Dashboard) showDomains(w http.ResponseWriter, v *visit, status int, for
 		view.Add.Focus = true
 	}
 	for i := range domains {
-		view.Rows = append(view.Rows, v.domainRow(&domains[i], l))
+		row := v.domainRow(&domains[i], l)
+		row.Select = view.MayAdd
+		view.Rows = append(view.Rows, row)
 	}
 	return d.render(w, v, status, "domain_list",
 		layout{Title: "Domains", Section: "domains", Flash: d.takeFlash(w, v), Page: view})
@@ -160,7 +164,7 @@ func (d *Dashboard) domainsAt(
 }
 
 func (v *visit) domainRow(d *controlplane.Domain, l domainList) domainRow {
-	row := domainRow{Name: rules.UnicodeName(d.Name), URL: "/domains/" + d.ID,
+	row := domainRow{ID: d.ID, Name: rules.UnicodeName(d.Name), URL: domainURL(d.ID),
 		Others: len(d.AdditionalNames), Labels: l.labelChips(d.Labels),
 		Summary: v.summaryView(d.Summary(v.now)), Expires: v.maybeAt(d.ExpiresAt)}
 	if row.Name != d.Name {

@@ -16,6 +16,7 @@ var flashes = map[string]string{
 	"settings-saved":     "Settings saved.",
 	"settings-ordered":   "Settings saved. A new certificate with them is ordered; the current one stays until then.",
 	"settings-outdated":  "Settings saved. The current certificate does not have them: Renew now orders one that does.",
+	"none-selected":      "No domain is selected. Select one or more, then continue.",
 	"domain-deleted":     "Domain deleted.",
 	"check":              "DNS check started.",
 	"check-running":      "A DNS check is already in progress.",

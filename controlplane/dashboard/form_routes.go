@@ -53,6 +53,10 @@ func (d *Dashboard) forms() []formRoute {
 		always(joinPath+"/github", joinPath, d.startGitHubJoin),
 
 		form("/domains", "/domains", allowed(domains, d.addDomain)),
+		form(selectionPath+"/check", selectionPath, allowed(domains, d.checkSelected)),
+		form(selectionPath+"/renew", selectionPath, allowed(domains, d.renewSelected)),
+		form(selectionPath+"/labels", selectionPath, allowed(domains, d.labelSelected)),
+		form(selectionPath+"/delete", selectionPath, allowed(domains, d.deleteSelected)),
 		form(domainPath+"/names", domainPath, allowed(domains, d.changeNames)),
 		form(domainPath+"/settings", domainPath+"/settings",
 			allowed(domains, d.changeDomainSettings)),

@@ -38,6 +38,10 @@ var formCases = map[string]formCase{
 		form: fields("key_type", "ec384", "auto_renew", "1", "labels", "team=web")},
 	domainPath + "/delete": {page: domainPath + "/settings",
 		form: func(p tenant) url.Values { return url.Values{"confirm": {p.domain.Name}} }},
+	selectionPath + "/check":                    {page: selectionPath},
+	selectionPath + "/renew":                    {page: selectionPath},
+	selectionPath + "/labels":                   {page: selectionPath, form: fields("set", "team=web")},
+	selectionPath + "/delete":                   {page: selectionPath, form: fields("confirm", "1")},
 	domainPath + "/names":                       {page: domainPath, form: fields("names", "www.example.net")},
 	domainPath + "/check":                       {page: domainPath},
 	domainPath + "/issue":                       {page: domainPath},
@@ -113,7 +117,7 @@ func (c formCase) at(p tenant, route string) (action, page string) {
 	case route == domainPath+"/issue": // only a domain without a certificate has the button
 		page = domainURL(s.add(p.org, "new."+p.domain.Name).ID)
 		return page + "/issue", page
-	case route == domainPath+"/renew":
+	case route == domainPath+"/renew", route == selectionPath+"/renew":
 		s.change(p.domain, func(d *controlplane.Domain) {
 			issued := time.Now().Add(-48 * time.Hour)
 			d.LastIssuedAt = &issued
@@ -307,8 +311,6 @@ func newActions(before, after []string) map[string]int {
 	}
 	return n
 }
-
-func domainURL(id string) string { return "/domains/" + id }
 
 // recordedBy returns how often a form records one action: a transfer changes two roles.
 func recordedBy(route string) int {

@@ -65,6 +65,11 @@ func (s *site) pictures() []picture {
 		{name: "domain-several-names", path: at("several.example.com")},
 		{name: "domain-unicode", path: at("xn--bcher-kva.example.com")},
 		{name: "domain-long", path: at(longName)},
+		{name: "domains-selected", path: selectionURL([]string{x.domains["example.com"].ID,
+			x.domains["new.example.com"].ID, x.domains[longName].ID})},
+		{name: "domains-result", path: selectionURL([]string{x.domains["example.com"].ID,
+			x.domains["new.example.com"].ID, x.domains[longName].ID}), act: submit(
+			`document.querySelector("form[action$='/renew']").requestSubmit()`)},
 		{name: "domain-settings", path: at("example.com") + "/settings"},
 		{name: "certificate", path: certificate},
 		{name: "certificate-key", path: certificate + "/key"},

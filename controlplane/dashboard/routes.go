@@ -26,6 +26,9 @@ func (d *Dashboard) routes() http.Handler {
 
 	get("/domains", signedIn(d.domainsPage))
 	get("/domains.csv", signedIn(d.exportDomains))
+	get(selectedPath, allowed(controlplane.ScopeDomainsWrite, d.selectDomains))
+	get(selectionPath, allowed(controlplane.ScopeDomainsWrite, d.selectionPage))
+	get(selectionResultPath, allowed(controlplane.ScopeDomainsWrite, d.selectionResultPage))
 	get("/domains/{domain}", signedIn(d.domainPage))
 	get(domainPath+"/settings", allowed(controlplane.ScopeDomainsWrite, d.domainSettingsPage))
 	get("/domains/{domain}/records.{format:zone|csv}", signedIn(d.downloadRecords))
