@@ -58,7 +58,7 @@ func (s *site) open(width, height int64, dark, scripts bool) *tab {
 		chromedp.Flag("disable-dev-shm-usage", true),
 		chromedp.WSURLReadTimeout(2*time.Minute)) // the first start from a slow disk is slow
 	alloc, cancelAlloc := chromedp.NewExecAllocator(context.Background(), options...)
-	ctx, cancel := chromedp.NewContext(alloc)
+	ctx, cancel := chromedp.NewContext(alloc, chromedp.WithErrorf(unlessNew))
 	ctx, cancelTime := context.WithTimeout(ctx, 4*time.Minute)
 	s.t.Cleanup(func() {
 		_ = chromedp.Cancel(ctx) // waits until the browser exits
@@ -101,6 +101,14 @@ func (s *site) open(width, height int64, dark, scripts bool) *tab {
 		visible(`main button`),
 	)
 	return t
+}
+
+// unlessNew prints an error of the test library, unless it is about an event that it does not know
+// yet.
+func unlessNew(format string, args ...any) {
+	if text := fmt.Sprintf(format, args...); !strings.HasPrefix(text, "unhandled") {
+		fmt.Fprintln(os.Stderr, "chromedp:", text)
+	}
 }
 
 func (t *tab) run(actions ...chromedp.Action) {

@@ -21,6 +21,7 @@ var icons = map[string]string{
 	"person":   `<circle cx="8" cy="5.25" r="2.75"/><path d="M2.75 13.75a5.25 5.25 0 0 1 10.5 0"/>`,
 	"gear":     `<circle cx="8" cy="8" r="2.25"/><path d="M8 1.75v2M8 12.25v2M1.75 8h2M12.25 8h2M3.6 3.6 5 5M11 11l1.4 1.4M12.4 3.6 11 5M5 11l-1.4 1.4"/>`,
 	"lock":     `<rect x="3" y="7" width="10" height="6.5" rx="1.5"/><path d="M5.25 7V5a2.75 2.75 0 0 1 5.5 0v2"/>`,
+	"down":     `<path d="m4 6.25 4 4 4-4"/>`,
 	"arrow":    `<path d="M3 8h10m-4-4 4 4-4 4"/>`,
 }
 

@@ -34,7 +34,8 @@ type layout struct {
 	Now   string
 	Org   string
 	User  string
-	Open  int // number of invitations that the user can accept
+	Open  int    // number of invitations that the user can accept
+	Pages string // shortcuts
 	Nav   navView
 	Tabs  *navView // nil outside the settings
 }
@@ -73,6 +74,7 @@ func (d *Dashboard) render(
 	l.Nonce, l.Now = v.nonce, v.now.Format(time.RFC3339Nano)
 	if v.session != nil {
 		l.User, l.Open = v.session.User.Title(), v.session.Invitations
+		l.Pages = shortcuts()
 	}
 	if v.org != nil {
 		l.Org = v.org.Name
