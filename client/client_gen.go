@@ -39,6 +39,27 @@ func (e ActorType) Valid() bool {
 	}
 }
 
+// Defines values for BulkDNSApplyEntryStatus.
+const (
+	BulkDNSApplyEntryStatusRefused   BulkDNSApplyEntryStatus = "refused"
+	BulkDNSApplyEntryStatusUnchanged BulkDNSApplyEntryStatus = "unchanged"
+	BulkDNSApplyEntryStatusUpdated   BulkDNSApplyEntryStatus = "updated"
+)
+
+// Valid indicates whether the value is a known member of the BulkDNSApplyEntryStatus enum.
+func (e BulkDNSApplyEntryStatus) Valid() bool {
+	switch e {
+	case BulkDNSApplyEntryStatusRefused:
+		return true
+	case BulkDNSApplyEntryStatusUnchanged:
+		return true
+	case BulkDNSApplyEntryStatusUpdated:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for BulkDomainResultStatus.
 const (
 	BulkDomainResultStatusCreated BulkDomainResultStatus = "created"
@@ -1015,6 +1036,84 @@ type AuditEntryList struct {
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
+// BulkDNSApply Domains whose DNS records are created through a connection.
+type BulkDNSApply struct {
+	// ConnectionId ID of the DNS connection.
+	//
+	// Example: con_01k9z5w7r8e4bs6v0q1d2m3n4p
+	ConnectionId string `json:"connection_id"`
+
+	// Domains Up to 500 domains, each by its ID or name.
+	//
+	// Example: ["dom_01k9z5w7r8e4bs6v0q1d2m3n4p","example.com"]
+	Domains []string `json:"domains"`
+}
+
+// BulkDNSApplyEntry Result of one domain.
+type BulkDNSApplyEntry struct {
+	// Code Stable code of the rejection.
+	//
+	// Example: not-found
+	Code nullable.Nullable[string] `json:"code"`
+
+	// Detail Human-readable text.
+	//
+	// Example: The domain example.com does not exist.
+	Detail nullable.Nullable[string] `json:"detail"`
+
+	// Domain ID or name from the request.
+	//
+	// Example: example.com
+	Domain string `json:"domain"`
+
+	// DomainId ID of the domain; null if rejected.
+	//
+	// Example: dom_01k9z5w7r8e4bs6v0q1d2m3n4p
+	DomainId nullable.Nullable[string] `json:"domain_id"`
+
+	// Fix How to fix it.
+	//
+	// Example: Check the ID.
+	Fix nullable.Nullable[string] `json:"fix"`
+
+	// Index Index in the request, starting at 0.
+	//
+	// Example: 0
+	Index int `json:"index"`
+
+	// Status Whether the connection was set, was set already, or the domain was rejected.
+	Status BulkDNSApplyEntryStatus `json:"status"`
+}
+
+// BulkDNSApplyEntryStatus Whether the connection was set, was set already, or the domain was rejected.
+type BulkDNSApplyEntryStatus string
+
+// BulkDNSApplyResult Results of setting the connection of domains.
+type BulkDNSApplyResult struct {
+	// Data One result per domain, in the order of the request.
+	Data []BulkDNSApplyEntry `json:"data"`
+
+	// JobId The open job of the connection, which creates the records; null if all exist.
+	//
+	// Example: job_01k9z5w7r8e4bs6v0q1d2m3n4p
+	JobId nullable.Nullable[string] `json:"job_id"`
+
+	// Refused Number of rejected domains.
+	//
+	// Example: 1
+	Refused int `json:"refused"`
+
+	// Unchanged Number of domains that had it already.
+	//
+	// Example: 1
+	Unchanged int `json:"unchanged"`
+
+	// Updated Number of domains that have the connection now.
+	//
+	// Example: 498
+	Updated int `json:"updated"`
+}
+
 // BulkDomainResult Result of one domain.
 type BulkDomainResult struct {
 	// Code Stable code of the rejection.
@@ -1596,6 +1695,11 @@ type Delegation struct {
 	// Cause Why it is broken; null otherwise.
 	Cause nullable.Nullable[DelegationCause] `json:"cause"`
 
+	// ConnectionId ID of the DNS connection through which its CNAME is created; null for that of the oldest domain that uses it and has one.
+	//
+	// Example: con_01k9z5w7r8e4bs6v0q1d2m3n4p
+	ConnectionId nullable.Nullable[string] `json:"connection_id"`
+
 	// CreatedAt Time of creation.
 	//
 	// Example: 2026-11-22T09:30:00Z
@@ -1682,6 +1786,11 @@ type DelegationCause struct {
 
 // DelegationCreate A delegation to pin.
 type DelegationCreate struct {
+	// ConnectionId ID of a DNS connection, through which a job creates the CNAME, unless its name has other records. The delegation is pinned in any case. If it is pinned already, its connection is set.
+	//
+	// Example: con_01k9z5w7r8e4bs6v0q1d2m3n4p
+	ConnectionId nullable.Nullable[string] `json:"connection_id,omitempty"`
+
 	// Name A domain name in any case, with or without a trailing dot, in Unicode or A-labels, without a wildcard's `*.`.
 	//
 	// Example: example.com
@@ -1738,6 +1847,11 @@ type DelegationState string
 
 // DelegationUpdate Changes of a delegation. Fields that are not sent stay unchanged.
 type DelegationUpdate struct {
+	// ConnectionId ID of a DNS connection, through which a job creates the CNAME if it is missing. `null` leaves that to the domains that use the delegation, and removes no record that exists.
+	//
+	// Example: con_01k9z5w7r8e4bs6v0q1d2m3n4p
+	ConnectionId nullable.Nullable[string] `json:"connection_id,omitempty"`
+
 	// Pinned Whether it stays without a domain that uses it.
 	Pinned *bool `json:"pinned,omitempty"`
 }
@@ -1828,6 +1942,11 @@ type Domain struct {
 
 	// Conditions Status of the delegation, certificate, and renewal.
 	Conditions []Condition `json:"conditions"`
+
+	// ConnectionId ID of the DNS connection through which the CNAMEs of the names are created, as far as their delegations have no other; null without one.
+	//
+	// Example: con_01k9z5w7r8e4bs6v0q1d2m3n4p
+	ConnectionId nullable.Nullable[string] `json:"connection_id"`
 
 	// CreatedAt Time of creation.
 	//
@@ -1931,6 +2050,11 @@ type DomainCreate struct {
 	//
 	// Example: letsencrypt
 	Ca nullable.Nullable[string] `json:"ca,omitempty"`
+
+	// ConnectionId ID of a DNS connection: the default for the delegations of the names, unless an older domain has one. A job creates each CNAME whose zone the connection contains, and replaces nothing: DNSReady has the reason `dns-apply-pending`, and afterwards `dns-conflict`, `zone-not-in-connection`, or `connection-invalid` for names whose CNAME could not be created, each with a fix. The domain is added in any case. The CNAME is removed with its delegation.
+	//
+	// Example: con_01k9z5w7r8e4bs6v0q1d2m3n4p
+	ConnectionId nullable.Nullable[string] `json:"connection_id,omitempty"`
 
 	// CsrPem PKCS#10 CSR in PEM, with exactly the certificate's names. CAs must accept its key, signature, and extensions: RSASSA-PSS and OCSP must-staple are rejected. With a CSR, no private key is stored here, and the CSR determines `key_type`.
 	//
@@ -2053,6 +2177,11 @@ type DomainUpdate struct {
 	//
 	// Example: letsencrypt
 	Ca nullable.Nullable[string] `json:"ca,omitempty"`
+
+	// ConnectionId ID of a DNS connection, through which a job creates the missing CNAMEs of the names. `null` stops the creation of further ones, and removes none that exists.
+	//
+	// Example: con_01k9z5w7r8e4bs6v0q1d2m3n4p
+	ConnectionId nullable.Nullable[string] `json:"connection_id,omitempty"`
 
 	// CsrPem PKCS#10 CSR, or null to generate keys here again.
 	//
@@ -3941,6 +4070,18 @@ type BulkCreateDomainsParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// BulkApplyDNSParams defines parameters for BulkApplyDNS.
+type BulkApplyDNSParams struct {
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // DeleteDomainParams defines parameters for DeleteDomain.
 type DeleteDomainParams struct {
 	// IfMatch Return 412 if the object has changed since this ETag.
@@ -4444,6 +4585,9 @@ type CreateDomainJSONRequestBody = DomainCreate
 
 // BulkCreateDomainsJSONRequestBody defines body for BulkCreateDomains for application/json ContentType.
 type BulkCreateDomainsJSONRequestBody = BulkDomains
+
+// BulkApplyDNSJSONRequestBody defines body for BulkApplyDNS for application/json ContentType.
+type BulkApplyDNSJSONRequestBody = BulkDNSApply
 
 // UpdateDomainJSONRequestBody defines body for UpdateDomain for application/json ContentType.
 type UpdateDomainJSONRequestBody = DomainUpdate
@@ -5012,8 +5156,8 @@ type ClientInterface interface {
 	// line `sep=;`, or the most frequent one in the header), in UTF-8 or UTF-16, with or without a
 	// byte order mark, with any line breaks, and with blank rows. Its first line contains the
 	// column names: `name` and any of `wildcard`, `additional_names`, `issue_partial`, `key_type`,
-	// `csr_pem`, `profile`, `preferred_chain`, `ca`, `auto_issue`, `auto_renew`, and `labels`
-	// (`key=value` pairs). Names and pairs are separated by white space or, in a quoted field, by
+	// `csr_pem`, `profile`, `preferred_chain`, `ca`, `auto_issue`, `auto_renew`, `connection_id`,
+	// and `labels` (`key=value` pairs). Names and pairs are separated by white space or, in a quoted field, by
 	// `;`. An empty field means the default. A malformed row is a rejected domain; only a
 	// malformed header rejects the file. The pointers of
 	// errors are `/lines/`, the line number starting at 1, `/`, and the column.
@@ -5035,8 +5179,8 @@ type ClientInterface interface {
 	// line `sep=;`, or the most frequent one in the header), in UTF-8 or UTF-16, with or without a
 	// byte order mark, with any line breaks, and with blank rows. Its first line contains the
 	// column names: `name` and any of `wildcard`, `additional_names`, `issue_partial`, `key_type`,
-	// `csr_pem`, `profile`, `preferred_chain`, `ca`, `auto_issue`, `auto_renew`, and `labels`
-	// (`key=value` pairs). Names and pairs are separated by white space or, in a quoted field, by
+	// `csr_pem`, `profile`, `preferred_chain`, `ca`, `auto_issue`, `auto_renew`, `connection_id`,
+	// and `labels` (`key=value` pairs). Names and pairs are separated by white space or, in a quoted field, by
 	// `;`. An empty field means the default. A malformed row is a rejected domain; only a
 	// malformed header rejects the file. The pointers of
 	// errors are `/lines/`, the line number starting at 1, `/`, and the column.
@@ -5045,6 +5189,30 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /api/domains/bulk (the `BulkCreateDomains` operationId).
 	BulkCreateDomains(ctx context.Context, params *BulkCreateDomainsParams, body BulkCreateDomainsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// BulkApplyDNSWithBody Create the DNS records of up to 500 domains
+	//
+	// Sets `connection_id` of each domain, as PATCH does: a job of the connection creates the missing
+	// CNAMEs of its names, and later those of names that are added. Nothing that exists is replaced.
+	// Each domain is changed separately. The response contains the result of each, in the order of
+	// the request. The condition `DNSReady` of each domain shows the progress.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/domains/bulk/dns/apply (the `BulkApplyDNS` operationId).
+	BulkApplyDNSWithBody(ctx context.Context, params *BulkApplyDNSParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// BulkApplyDNS Create the DNS records of up to 500 domains
+	//
+	// Sets `connection_id` of each domain, as PATCH does: a job of the connection creates the missing
+	// CNAMEs of its names, and later those of names that are added. Nothing that exists is replaced.
+	// Each domain is changed separately. The response contains the result of each, in the order of
+	// the request. The condition `DNSReady` of each domain shows the progress.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/domains/bulk/dns/apply (the `BulkApplyDNS` operationId).
+	BulkApplyDNS(ctx context.Context, params *BulkApplyDNSParams, body BulkApplyDNSJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DeleteDomain Delete a domain
 	//
@@ -6595,8 +6763,8 @@ func (c *rawClient) CreateDomain(ctx context.Context, params *CreateDomainParams
 // line `sep=;`, or the most frequent one in the header), in UTF-8 or UTF-16, with or without a
 // byte order mark, with any line breaks, and with blank rows. Its first line contains the
 // column names: `name` and any of `wildcard`, `additional_names`, `issue_partial`, `key_type`,
-// `csr_pem`, `profile`, `preferred_chain`, `ca`, `auto_issue`, `auto_renew`, and `labels`
-// (`key=value` pairs). Names and pairs are separated by white space or, in a quoted field, by
+// `csr_pem`, `profile`, `preferred_chain`, `ca`, `auto_issue`, `auto_renew`, `connection_id`,
+// and `labels` (`key=value` pairs). Names and pairs are separated by white space or, in a quoted field, by
 // `;`. An empty field means the default. A malformed row is a rejected domain; only a
 // malformed header rejects the file. The pointers of
 // errors are `/lines/`, the line number starting at 1, `/`, and the column.
@@ -6628,8 +6796,8 @@ func (c *rawClient) BulkCreateDomainsWithBody(ctx context.Context, params *BulkC
 // line `sep=;`, or the most frequent one in the header), in UTF-8 or UTF-16, with or without a
 // byte order mark, with any line breaks, and with blank rows. Its first line contains the
 // column names: `name` and any of `wildcard`, `additional_names`, `issue_partial`, `key_type`,
-// `csr_pem`, `profile`, `preferred_chain`, `ca`, `auto_issue`, `auto_renew`, and `labels`
-// (`key=value` pairs). Names and pairs are separated by white space or, in a quoted field, by
+// `csr_pem`, `profile`, `preferred_chain`, `ca`, `auto_issue`, `auto_renew`, `connection_id`,
+// and `labels` (`key=value` pairs). Names and pairs are separated by white space or, in a quoted field, by
 // `;`. An empty field means the default. A malformed row is a rejected domain; only a
 // malformed header rejects the file. The pointers of
 // errors are `/lines/`, the line number starting at 1, `/`, and the column.
@@ -6639,6 +6807,50 @@ func (c *rawClient) BulkCreateDomainsWithBody(ctx context.Context, params *BulkC
 // Corresponds with POST /api/domains/bulk (the `BulkCreateDomains` operationId).
 func (c *rawClient) BulkCreateDomains(ctx context.Context, params *BulkCreateDomainsParams, body BulkCreateDomainsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewBulkCreateDomainsRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// BulkApplyDNSWithBody Create the DNS records of up to 500 domains
+//
+// Sets `connection_id` of each domain, as PATCH does: a job of the connection creates the missing
+// CNAMEs of its names, and later those of names that are added. Nothing that exists is replaced.
+// Each domain is changed separately. The response contains the result of each, in the order of
+// the request. The condition `DNSReady` of each domain shows the progress.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/domains/bulk/dns/apply (the `BulkApplyDNS` operationId).
+func (c *rawClient) BulkApplyDNSWithBody(ctx context.Context, params *BulkApplyDNSParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewBulkApplyDNSRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// BulkApplyDNS Create the DNS records of up to 500 domains
+//
+// Sets `connection_id` of each domain, as PATCH does: a job of the connection creates the missing
+// CNAMEs of its names, and later those of names that are added. Nothing that exists is replaced.
+// Each domain is changed separately. The response contains the result of each, in the order of
+// the request. The condition `DNSReady` of each domain shows the progress.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/domains/bulk/dns/apply (the `BulkApplyDNS` operationId).
+func (c *rawClient) BulkApplyDNS(ctx context.Context, params *BulkApplyDNSParams, body BulkApplyDNSJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewBulkApplyDNSRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -10187,6 +10399,61 @@ func NewBulkCreateDomainsRequestWithBody(server string, params *BulkCreateDomain
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
 		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewBulkApplyDNSRequest calls the generic BulkApplyDNS builder with application/json body
+func NewBulkApplyDNSRequest(server string, params *BulkApplyDNSParams, body BulkApplyDNSJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewBulkApplyDNSRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewBulkApplyDNSRequestWithBody constructs an http.Request for the BulkApplyDNS method, with any body, and a specified content type
+func NewBulkApplyDNSRequestWithBody(server string, params *BulkApplyDNSParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/domains/bulk/dns/apply")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
 	}
 
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
@@ -14039,8 +14306,8 @@ type ClientWithResponsesInterface interface {
 	// line `sep=;`, or the most frequent one in the header), in UTF-8 or UTF-16, with or without a
 	// byte order mark, with any line breaks, and with blank rows. Its first line contains the
 	// column names: `name` and any of `wildcard`, `additional_names`, `issue_partial`, `key_type`,
-	// `csr_pem`, `profile`, `preferred_chain`, `ca`, `auto_issue`, `auto_renew`, and `labels`
-	// (`key=value` pairs). Names and pairs are separated by white space or, in a quoted field, by
+	// `csr_pem`, `profile`, `preferred_chain`, `ca`, `auto_issue`, `auto_renew`, `connection_id`,
+	// and `labels` (`key=value` pairs). Names and pairs are separated by white space or, in a quoted field, by
 	// `;`. An empty field means the default. A malformed row is a rejected domain; only a
 	// malformed header rejects the file. The pointers of
 	// errors are `/lines/`, the line number starting at 1, `/`, and the column.
@@ -14062,8 +14329,8 @@ type ClientWithResponsesInterface interface {
 	// line `sep=;`, or the most frequent one in the header), in UTF-8 or UTF-16, with or without a
 	// byte order mark, with any line breaks, and with blank rows. Its first line contains the
 	// column names: `name` and any of `wildcard`, `additional_names`, `issue_partial`, `key_type`,
-	// `csr_pem`, `profile`, `preferred_chain`, `ca`, `auto_issue`, `auto_renew`, and `labels`
-	// (`key=value` pairs). Names and pairs are separated by white space or, in a quoted field, by
+	// `csr_pem`, `profile`, `preferred_chain`, `ca`, `auto_issue`, `auto_renew`, `connection_id`,
+	// and `labels` (`key=value` pairs). Names and pairs are separated by white space or, in a quoted field, by
 	// `;`. An empty field means the default. A malformed row is a rejected domain; only a
 	// malformed header rejects the file. The pointers of
 	// errors are `/lines/`, the line number starting at 1, `/`, and the column.
@@ -14072,6 +14339,30 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /api/domains/bulk (the `BulkCreateDomains` operationId).
 	BulkCreateDomainsWithResponse(ctx context.Context, params *BulkCreateDomainsParams, body BulkCreateDomainsJSONRequestBody, reqEditors ...RequestEditorFn) (*BulkCreateDomainsResponse, error)
+
+	// BulkApplyDNSWithBodyWithResponse Create the DNS records of up to 500 domains
+	//
+	// Sets `connection_id` of each domain, as PATCH does: a job of the connection creates the missing
+	// CNAMEs of its names, and later those of names that are added. Nothing that exists is replaced.
+	// Each domain is changed separately. The response contains the result of each, in the order of
+	// the request. The condition `DNSReady` of each domain shows the progress.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/domains/bulk/dns/apply (the `BulkApplyDNS` operationId).
+	BulkApplyDNSWithBodyWithResponse(ctx context.Context, params *BulkApplyDNSParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*BulkApplyDNSResponse, error)
+
+	// BulkApplyDNSWithResponse Create the DNS records of up to 500 domains
+	//
+	// Sets `connection_id` of each domain, as PATCH does: a job of the connection creates the missing
+	// CNAMEs of its names, and later those of names that are added. Nothing that exists is replaced.
+	// Each domain is changed separately. The response contains the result of each, in the order of
+	// the request. The condition `DNSReady` of each domain shows the progress.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/domains/bulk/dns/apply (the `BulkApplyDNS` operationId).
+	BulkApplyDNSWithResponse(ctx context.Context, params *BulkApplyDNSParams, body BulkApplyDNSJSONRequestBody, reqEditors ...RequestEditorFn) (*BulkApplyDNSResponse, error)
 
 	// DeleteDomainWithResponse Delete a domain
 	//
@@ -16627,6 +16918,8 @@ type UpdateDelegationResponse struct {
 	ApplicationproblemJSON413 *TooLarge
 	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -16686,6 +16979,11 @@ func (r UpdateDelegationResponse) GetApplicationproblemJSON413() *TooLarge {
 // GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
 func (r UpdateDelegationResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
 	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r UpdateDelegationResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
 }
 
 // GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -18519,6 +18817,140 @@ func (r BulkCreateDomainsResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r BulkCreateDomainsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// BulkApplyDNSResponse401Headers the declared response headers of an HTTP 401 response for BulkApplyDNS
+type BulkApplyDNSResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// BulkApplyDNSResponse429Headers the declared response headers of an HTTP 429 response for BulkApplyDNS
+type BulkApplyDNSResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+// BulkApplyDNSResponse503Headers the declared response headers of an HTTP 503 response for BulkApplyDNS
+type BulkApplyDNSResponse503Headers struct {
+	RetryAfter *int
+}
+
+type BulkApplyDNSResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *BulkDNSApplyResult
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *BulkApplyDNSResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *BulkApplyDNSResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *BulkApplyDNSResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r BulkApplyDNSResponse) GetJSON200() *BulkDNSApplyResult {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r BulkApplyDNSResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r BulkApplyDNSResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r BulkApplyDNSResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r BulkApplyDNSResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r BulkApplyDNSResponse) GetApplicationproblemJSON413() *TooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r BulkApplyDNSResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r BulkApplyDNSResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r BulkApplyDNSResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r BulkApplyDNSResponse) GetApplicationproblemJSON500() *InternalError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r BulkApplyDNSResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r BulkApplyDNSResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r BulkApplyDNSResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r BulkApplyDNSResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r BulkApplyDNSResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -25863,8 +26295,8 @@ func (c *ClientWithResponses) CreateDomainWithResponse(ctx context.Context, para
 // line `sep=;`, or the most frequent one in the header), in UTF-8 or UTF-16, with or without a
 // byte order mark, with any line breaks, and with blank rows. Its first line contains the
 // column names: `name` and any of `wildcard`, `additional_names`, `issue_partial`, `key_type`,
-// `csr_pem`, `profile`, `preferred_chain`, `ca`, `auto_issue`, `auto_renew`, and `labels`
-// (`key=value` pairs). Names and pairs are separated by white space or, in a quoted field, by
+// `csr_pem`, `profile`, `preferred_chain`, `ca`, `auto_issue`, `auto_renew`, `connection_id`,
+// and `labels` (`key=value` pairs). Names and pairs are separated by white space or, in a quoted field, by
 // `;`. An empty field means the default. A malformed row is a rejected domain; only a
 // malformed header rejects the file. The pointers of
 // errors are `/lines/`, the line number starting at 1, `/`, and the column.
@@ -25892,8 +26324,8 @@ func (c *ClientWithResponses) BulkCreateDomainsWithBodyWithResponse(ctx context.
 // line `sep=;`, or the most frequent one in the header), in UTF-8 or UTF-16, with or without a
 // byte order mark, with any line breaks, and with blank rows. Its first line contains the
 // column names: `name` and any of `wildcard`, `additional_names`, `issue_partial`, `key_type`,
-// `csr_pem`, `profile`, `preferred_chain`, `ca`, `auto_issue`, `auto_renew`, and `labels`
-// (`key=value` pairs). Names and pairs are separated by white space or, in a quoted field, by
+// `csr_pem`, `profile`, `preferred_chain`, `ca`, `auto_issue`, `auto_renew`, `connection_id`,
+// and `labels` (`key=value` pairs). Names and pairs are separated by white space or, in a quoted field, by
 // `;`. An empty field means the default. A malformed row is a rejected domain; only a
 // malformed header rejects the file. The pointers of
 // errors are `/lines/`, the line number starting at 1, `/`, and the column.
@@ -25907,6 +26339,42 @@ func (c *ClientWithResponses) BulkCreateDomainsWithResponse(ctx context.Context,
 		return nil, err
 	}
 	return ParseBulkCreateDomainsResponse(rsp)
+}
+
+// BulkApplyDNSWithBodyWithResponse Create the DNS records of up to 500 domains
+//
+// Sets `connection_id` of each domain, as PATCH does: a job of the connection creates the missing
+// CNAMEs of its names, and later those of names that are added. Nothing that exists is replaced.
+// Each domain is changed separately. The response contains the result of each, in the order of
+// the request. The condition `DNSReady` of each domain shows the progress.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/domains/bulk/dns/apply (the `BulkApplyDNS` operationId).
+func (c *ClientWithResponses) BulkApplyDNSWithBodyWithResponse(ctx context.Context, params *BulkApplyDNSParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*BulkApplyDNSResponse, error) {
+	rsp, err := c.BulkApplyDNSWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseBulkApplyDNSResponse(rsp)
+}
+
+// BulkApplyDNSWithResponse Create the DNS records of up to 500 domains
+//
+// Sets `connection_id` of each domain, as PATCH does: a job of the connection creates the missing
+// CNAMEs of its names, and later those of names that are added. Nothing that exists is replaced.
+// Each domain is changed separately. The response contains the result of each, in the order of
+// the request. The condition `DNSReady` of each domain shows the progress.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/domains/bulk/dns/apply (the `BulkApplyDNS` operationId).
+func (c *ClientWithResponses) BulkApplyDNSWithResponse(ctx context.Context, params *BulkApplyDNSParams, body BulkApplyDNSJSONRequestBody, reqEditors ...RequestEditorFn) (*BulkApplyDNSResponse, error) {
+	rsp, err := c.BulkApplyDNS(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseBulkApplyDNSResponse(rsp)
 }
 
 // DeleteDomainWithResponse Delete a domain
@@ -29129,6 +29597,13 @@ func ParseUpdateDelegationResponse(rsp *http.Response) (*UpdateDelegationRespons
 		}
 		response.ApplicationproblemJSON415 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -31154,6 +31629,149 @@ func ParseBulkCreateDomainsResponse(rsp *http.Response) (*BulkCreateDomainsRespo
 		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers BulkCreateDomainsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseBulkApplyDNSResponse parses an HTTP response from a BulkApplyDNSWithResponse call
+func ParseBulkApplyDNSResponse(rsp *http.Response) (*BulkApplyDNSResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &BulkApplyDNSResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest BulkDNSApplyResult
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers BulkApplyDNSResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers BulkApplyDNSResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers BulkApplyDNSResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {

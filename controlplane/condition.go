@@ -2,6 +2,7 @@ package controlplane
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
@@ -65,6 +66,7 @@ const (
 	ReasonCNAMEUnchecked    = "cname-unchecked"
 	ReasonDelegated         = "delegated"
 	ReasonDelegationTimeout = "delegation-timeout"
+	ReasonApplyPending      = "dns-apply-pending" // the CNAME is created through a connection
 
 	ReasonNotIssued           = "not-issued"
 	ReasonAwaitingIssue       = "awaiting-issue" // auto_issue is off
@@ -101,6 +103,21 @@ const (
 	ReasonCAPaused  = "ca-paused"  // the CA stopped orders of our account for the name
 	ReasonCAAccount = "ca-account" // the CA rejects our account
 )
+
+// AwaitsRecord reports whether the reason of DNSReady is that a name's CNAME was not found, or not
+// checked.
+func (r Reason) AwaitsRecord() bool {
+	if IsCause(r) {
+		return !(Diagnosis{Code: string(r)}).Transient()
+	}
+	return r == ReasonCNAMEUnchecked || r.isOfRecord()
+}
+
+// isOfRecord reports whether the reason is one of DefaultRecord.Cause.
+func (r Reason) isOfRecord() bool {
+	return r == ReasonApplyPending || r == CodeDNSConflict || r == CodeConnectionInvalid ||
+		r == CodeNoZone
+}
 
 // HeldReasons returns the reasons of jobs that wait to place an order, although everything that the
 // domain's owner controls is in order.
@@ -155,11 +172,20 @@ func (c NameCause) Status() NameStatus {
 
 // NotReady returns the names that are not ready according to a false condition of the domain.
 func (d *Domain) NotReady(c Condition) []NameStatus {
-	if len(c.Names) > 0 || len(d.Targets) > 0 || c.Status != ConditionFalse || !IsCause(c.Reason) {
+	if len(c.Names) > 0 || len(d.Targets) > 0 || c.Status != ConditionFalse ||
+		!IsCause(c.Reason) && !c.Reason.isOfRecord() {
 		return c.Names
 	}
 	return []NameStatus{{Name: d.Name, Reason: c.Reason, Message: c.Message, Observed: c.Observed,
 		ObservedCount: c.ObservedCount, Expected: c.Expected, Fix: c.Fix}}
+}
+
+// IsOfRecord reports whether the condition is about a CNAME that is created through a connection.
+func (c Condition) IsOfRecord() bool {
+	if len(c.Names) == 0 {
+		return c.Reason.isOfRecord()
+	}
+	return slices.ContainsFunc(c.Names, func(n NameStatus) bool { return n.Reason.isOfRecord() })
 }
 
 // IsRequested reports whether the renewal was requested, and is in progress or waits for the

@@ -53,6 +53,9 @@ type Delegation struct {
 	Name   string // without a wildcard's "*."
 	Target string // label in the validation zone, without the zone
 	Pinned bool   // it stays without a domain that uses it
+	// ConnectionID is the connection through which its record is created; empty: that of the oldest
+	// domain that uses it and has one.
+	ConnectionID string
 
 	State     DelegationState
 	Diagnosis *Diagnosis // of the last check with a result, without its evidence; nil before it

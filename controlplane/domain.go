@@ -44,6 +44,8 @@ type Options struct {
 	AutoIssue       bool
 	AutoRenew       bool
 	Labels          map[string]string
+	// ConnectionID is the default for the delegations that the domain uses; empty: none.
+	ConnectionID string
 }
 
 // Domain is a name with certificates that the service keeps valid.

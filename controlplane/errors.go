@@ -104,3 +104,10 @@ func quote(s string) string {
 	}
 	return `"` + strings.ToValidUTF8(s, "") + `"`
 }
+
+// DomainExists returns the error of a domain that is added although the organization has it.
+func DomainExists(name, existingID string) *Error {
+	return &Error{Kind: KindConflict, Code: "domain-exists", ExistingID: existingID,
+		Message: "The domain " + name + " is in this organization already.",
+		Fix:     "Use the existing one, or delete it first."}
+}

@@ -45,21 +45,42 @@ func (e ActorType) Valid() bool {
 	}
 }
 
+// Defines values for BulkDNSApplyEntryStatus.
+const (
+	BulkDNSApplyEntryStatusRefused   BulkDNSApplyEntryStatus = "refused"
+	BulkDNSApplyEntryStatusUnchanged BulkDNSApplyEntryStatus = "unchanged"
+	BulkDNSApplyEntryStatusUpdated   BulkDNSApplyEntryStatus = "updated"
+)
+
+// Valid indicates whether the value is a known member of the BulkDNSApplyEntryStatus enum.
+func (e BulkDNSApplyEntryStatus) Valid() bool {
+	switch e {
+	case BulkDNSApplyEntryStatusRefused:
+		return true
+	case BulkDNSApplyEntryStatusUnchanged:
+		return true
+	case BulkDNSApplyEntryStatusUpdated:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for BulkDomainResultStatus.
 const (
-	Created BulkDomainResultStatus = "created"
-	Exists  BulkDomainResultStatus = "exists"
-	Refused BulkDomainResultStatus = "refused"
+	BulkDomainResultStatusCreated BulkDomainResultStatus = "created"
+	BulkDomainResultStatusExists  BulkDomainResultStatus = "exists"
+	BulkDomainResultStatusRefused BulkDomainResultStatus = "refused"
 )
 
 // Valid indicates whether the value is a known member of the BulkDomainResultStatus enum.
 func (e BulkDomainResultStatus) Valid() bool {
 	switch e {
-	case Created:
+	case BulkDomainResultStatusCreated:
 		return true
-	case Exists:
+	case BulkDomainResultStatusExists:
 		return true
-	case Refused:
+	case BulkDomainResultStatusRefused:
 		return true
 	default:
 		return false
@@ -1021,6 +1042,84 @@ type AuditEntryList struct {
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
+// BulkDNSApply Domains whose DNS records are created through a connection.
+type BulkDNSApply struct {
+	// ConnectionId ID of the DNS connection.
+	//
+	// Example: con_01k9z5w7r8e4bs6v0q1d2m3n4p
+	ConnectionId string `json:"connection_id"`
+
+	// Domains Up to 500 domains, each by its ID or name.
+	//
+	// Example: ["dom_01k9z5w7r8e4bs6v0q1d2m3n4p","example.com"]
+	Domains []string `json:"domains"`
+}
+
+// BulkDNSApplyEntry Result of one domain.
+type BulkDNSApplyEntry struct {
+	// Code Stable code of the rejection.
+	//
+	// Example: not-found
+	Code nullable.Nullable[string] `json:"code"`
+
+	// Detail Human-readable text.
+	//
+	// Example: The domain example.com does not exist.
+	Detail nullable.Nullable[string] `json:"detail"`
+
+	// Domain ID or name from the request.
+	//
+	// Example: example.com
+	Domain string `json:"domain"`
+
+	// DomainId ID of the domain; null if rejected.
+	//
+	// Example: dom_01k9z5w7r8e4bs6v0q1d2m3n4p
+	DomainId nullable.Nullable[string] `json:"domain_id"`
+
+	// Fix How to fix it.
+	//
+	// Example: Check the ID.
+	Fix nullable.Nullable[string] `json:"fix"`
+
+	// Index Index in the request, starting at 0.
+	//
+	// Example: 0
+	Index int `json:"index"`
+
+	// Status Whether the connection was set, was set already, or the domain was rejected.
+	Status BulkDNSApplyEntryStatus `json:"status"`
+}
+
+// BulkDNSApplyEntryStatus Whether the connection was set, was set already, or the domain was rejected.
+type BulkDNSApplyEntryStatus string
+
+// BulkDNSApplyResult Results of setting the connection of domains.
+type BulkDNSApplyResult struct {
+	// Data One result per domain, in the order of the request.
+	Data []BulkDNSApplyEntry `json:"data"`
+
+	// JobId The open job of the connection, which creates the records; null if all exist.
+	//
+	// Example: job_01k9z5w7r8e4bs6v0q1d2m3n4p
+	JobId nullable.Nullable[string] `json:"job_id"`
+
+	// Refused Number of rejected domains.
+	//
+	// Example: 1
+	Refused int `json:"refused"`
+
+	// Unchanged Number of domains that had it already.
+	//
+	// Example: 1
+	Unchanged int `json:"unchanged"`
+
+	// Updated Number of domains that have the connection now.
+	//
+	// Example: 498
+	Updated int `json:"updated"`
+}
+
 // BulkDomainResult Result of one domain.
 type BulkDomainResult struct {
 	// Code Stable code of the rejection.
@@ -1602,6 +1701,11 @@ type Delegation struct {
 	// Cause Why it is broken; null otherwise.
 	Cause nullable.Nullable[DelegationCause] `json:"cause"`
 
+	// ConnectionId ID of the DNS connection through which its CNAME is created; null for that of the oldest domain that uses it and has one.
+	//
+	// Example: con_01k9z5w7r8e4bs6v0q1d2m3n4p
+	ConnectionId nullable.Nullable[string] `json:"connection_id"`
+
 	// CreatedAt Time of creation.
 	//
 	// Example: 2026-11-22T09:30:00Z
@@ -1688,6 +1792,11 @@ type DelegationCause struct {
 
 // DelegationCreate A delegation to pin.
 type DelegationCreate struct {
+	// ConnectionId ID of a DNS connection, through which a job creates the CNAME, unless its name has other records. The delegation is pinned in any case. If it is pinned already, its connection is set.
+	//
+	// Example: con_01k9z5w7r8e4bs6v0q1d2m3n4p
+	ConnectionId nullable.Nullable[string] `json:"connection_id,omitempty"`
+
 	// Name A domain name in any case, with or without a trailing dot, in Unicode or A-labels, without a wildcard's `*.`.
 	//
 	// Example: example.com
@@ -1744,6 +1853,11 @@ type DelegationState string
 
 // DelegationUpdate Changes of a delegation. Fields that are not sent stay unchanged.
 type DelegationUpdate struct {
+	// ConnectionId ID of a DNS connection, through which a job creates the CNAME if it is missing. `null` leaves that to the domains that use the delegation, and removes no record that exists.
+	//
+	// Example: con_01k9z5w7r8e4bs6v0q1d2m3n4p
+	ConnectionId nullable.Nullable[string] `json:"connection_id,omitempty"`
+
 	// Pinned Whether it stays without a domain that uses it.
 	Pinned *bool `json:"pinned,omitempty"`
 }
@@ -1834,6 +1948,11 @@ type Domain struct {
 
 	// Conditions Status of the delegation, certificate, and renewal.
 	Conditions []Condition `json:"conditions"`
+
+	// ConnectionId ID of the DNS connection through which the CNAMEs of the names are created, as far as their delegations have no other; null without one.
+	//
+	// Example: con_01k9z5w7r8e4bs6v0q1d2m3n4p
+	ConnectionId nullable.Nullable[string] `json:"connection_id"`
 
 	// CreatedAt Time of creation.
 	//
@@ -1937,6 +2056,11 @@ type DomainCreate struct {
 	//
 	// Example: letsencrypt
 	Ca nullable.Nullable[string] `json:"ca,omitempty"`
+
+	// ConnectionId ID of a DNS connection: the default for the delegations of the names, unless an older domain has one. A job creates each CNAME whose zone the connection contains, and replaces nothing: DNSReady has the reason `dns-apply-pending`, and afterwards `dns-conflict`, `zone-not-in-connection`, or `connection-invalid` for names whose CNAME could not be created, each with a fix. The domain is added in any case. The CNAME is removed with its delegation.
+	//
+	// Example: con_01k9z5w7r8e4bs6v0q1d2m3n4p
+	ConnectionId nullable.Nullable[string] `json:"connection_id,omitempty"`
 
 	// CsrPem PKCS#10 CSR in PEM, with exactly the certificate's names. CAs must accept its key, signature, and extensions: RSASSA-PSS and OCSP must-staple are rejected. With a CSR, no private key is stored here, and the CSR determines `key_type`.
 	//
@@ -2059,6 +2183,11 @@ type DomainUpdate struct {
 	//
 	// Example: letsencrypt
 	Ca nullable.Nullable[string] `json:"ca,omitempty"`
+
+	// ConnectionId ID of a DNS connection, through which a job creates the missing CNAMEs of the names. `null` stops the creation of further ones, and removes none that exists.
+	//
+	// Example: con_01k9z5w7r8e4bs6v0q1d2m3n4p
+	ConnectionId nullable.Nullable[string] `json:"connection_id,omitempty"`
 
 	// CsrPem PKCS#10 CSR, or null to generate keys here again.
 	//
@@ -3947,6 +4076,18 @@ type BulkCreateDomainsParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// BulkApplyDNSParams defines parameters for BulkApplyDNS.
+type BulkApplyDNSParams struct {
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // DeleteDomainParams defines parameters for DeleteDomain.
 type DeleteDomainParams struct {
 	// IfMatch Return 412 if the object has changed since this ETag.
@@ -4451,6 +4592,9 @@ type CreateDomainJSONRequestBody = DomainCreate
 // BulkCreateDomainsJSONRequestBody defines body for BulkCreateDomains for application/json ContentType.
 type BulkCreateDomainsJSONRequestBody = BulkDomains
 
+// BulkApplyDNSJSONRequestBody defines body for BulkApplyDNS for application/json ContentType.
+type BulkApplyDNSJSONRequestBody = BulkDNSApply
+
 // UpdateDomainJSONRequestBody defines body for UpdateDomain for application/json ContentType.
 type UpdateDomainJSONRequestBody = DomainUpdate
 
@@ -4650,6 +4794,9 @@ type ServerInterface interface {
 	// BulkCreateDomains Add up to 500 domains
 	// (POST /api/domains/bulk)
 	BulkCreateDomains(w http.ResponseWriter, r *http.Request, params BulkCreateDomainsParams)
+	// BulkApplyDNS Create the DNS records of up to 500 domains
+	// (POST /api/domains/bulk/dns/apply)
+	BulkApplyDNS(w http.ResponseWriter, r *http.Request, params BulkApplyDNSParams)
 	// DeleteDomain Delete a domain
 	// (DELETE /api/domains/{domain})
 	DeleteDomain(w http.ResponseWriter, r *http.Request, domain DomainRef, params DeleteDomainParams)
@@ -6422,6 +6569,47 @@ func (siw *ServerInterfaceWrapper) BulkCreateDomains(w http.ResponseWriter, r *h
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.BulkCreateDomains(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// BulkApplyDNS operation middleware
+func (siw *ServerInterfaceWrapper) BulkApplyDNS(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params BulkApplyDNSParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.BulkApplyDNS(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -9134,6 +9322,8 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 	r.HandleFunc(options.BaseURL+"/api/domains", wrapper.CreateDomain).Methods(http.MethodPost)
 
 	r.HandleFunc(options.BaseURL+"/api/domains/bulk", wrapper.BulkCreateDomains).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/api/domains/bulk/dns/apply", wrapper.BulkApplyDNS).Methods(http.MethodPost)
 
 	r.HandleFunc(options.BaseURL+"/api/domains/{domain}", wrapper.DeleteDomain).Methods(http.MethodDelete)
 
@@ -11868,6 +12058,22 @@ func (response UpdateDelegation415ApplicationProblemPlusJSONResponse) VisitUpdat
 	return err
 }
 
+type UpdateDelegation422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateDelegation422ApplicationProblemPlusJSONResponse) VisitUpdateDelegationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UpdateDelegation429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
@@ -14492,6 +14698,204 @@ type BulkCreateDomains503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response BulkCreateDomains503ApplicationProblemPlusJSONResponse) VisitBulkCreateDomainsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BulkApplyDNSRequestObject struct {
+	Params BulkApplyDNSParams
+	Body   *BulkApplyDNSJSONRequestBody
+}
+
+type BulkApplyDNSResponseObject interface {
+	VisitBulkApplyDNSResponse(w http.ResponseWriter) error
+}
+
+type BulkApplyDNS200JSONResponse BulkDNSApplyResult
+
+func (response BulkApplyDNS200JSONResponse) VisitBulkApplyDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BulkApplyDNS400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response BulkApplyDNS400ApplicationProblemPlusJSONResponse) VisitBulkApplyDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BulkApplyDNS401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response BulkApplyDNS401ApplicationProblemPlusJSONResponse) VisitBulkApplyDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BulkApplyDNS403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response BulkApplyDNS403ApplicationProblemPlusJSONResponse) VisitBulkApplyDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BulkApplyDNS409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response BulkApplyDNS409ApplicationProblemPlusJSONResponse) VisitBulkApplyDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BulkApplyDNS413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response BulkApplyDNS413ApplicationProblemPlusJSONResponse) VisitBulkApplyDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BulkApplyDNS415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response BulkApplyDNS415ApplicationProblemPlusJSONResponse) VisitBulkApplyDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BulkApplyDNS422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response BulkApplyDNS422ApplicationProblemPlusJSONResponse) VisitBulkApplyDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BulkApplyDNS429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response BulkApplyDNS429ApplicationProblemPlusJSONResponse) VisitBulkApplyDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BulkApplyDNS500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response BulkApplyDNS500ApplicationProblemPlusJSONResponse) VisitBulkApplyDNSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BulkApplyDNS503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response BulkApplyDNS503ApplicationProblemPlusJSONResponse) VisitBulkApplyDNSResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -23930,6 +24334,9 @@ type StrictServerInterface interface {
 	// BulkCreateDomains Add up to 500 domains
 	// (POST /api/domains/bulk)
 	BulkCreateDomains(ctx context.Context, request BulkCreateDomainsRequestObject) (BulkCreateDomainsResponseObject, error)
+	// BulkApplyDNS Create the DNS records of up to 500 domains
+	// (POST /api/domains/bulk/dns/apply)
+	BulkApplyDNS(ctx context.Context, request BulkApplyDNSRequestObject) (BulkApplyDNSResponseObject, error)
 	// DeleteDomain Delete a domain
 	// (DELETE /api/domains/{domain})
 	DeleteDomain(ctx context.Context, request DeleteDomainRequestObject) (DeleteDomainResponseObject, error)
@@ -24956,6 +25363,39 @@ func (sh *strictHandler) BulkCreateDomains(w http.ResponseWriter, r *http.Reques
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(BulkCreateDomainsResponseObject); ok {
 		if err := validResponse.VisitBulkCreateDomainsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// BulkApplyDNS operation middleware
+func (sh *strictHandler) BulkApplyDNS(w http.ResponseWriter, r *http.Request, params BulkApplyDNSParams) {
+	var request BulkApplyDNSRequestObject
+
+	request.Params = params
+
+	var body BulkApplyDNSJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.BulkApplyDNS(ctx, request.(BulkApplyDNSRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "BulkApplyDNS")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(BulkApplyDNSResponseObject); ok {
+		if err := validResponse.VisitBulkApplyDNSResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -26609,545 +27049,558 @@ func (sh *strictHandler) Readyz(w http.ResponseWriter, r *http.Request, params R
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7P3bdhu3tieMvwr+7B4j9u4iTR1jS2NdKLKTKPFpW8pKei3mrwKrQBFWEWAKoGQmn7/RV/0A/RC932M/",
-	"yn6Sb2BOAIUqoniQZNnJ0rrIsshi4TQxz/M3/+hkcjKVggmtOgd/dKa0pBOmWQl/HbNS8xHPqGYnz80H",
-	"OVNZyaeaS9E56Jw8J3JEKMmqx3qdpMM+0Mm0YJ2DTlbq8/7W5bPf966/Lp+y3aHav+r/tpVvT3bE7rST",
-	"dLh5zZTqcSfpCDqB31Qv6ySdkv024yXLOwe6nLGko7Ixm1AzlQn98JKJCz3uHGz1t3eTzoQL/0HS0fOp",
-	"eZvSJRcXnY8fk86xFIJlZurL1vL89SnJ/JON5Uix+XL8u+54NbNSyXJxHalgH/R5Bt+mZkl6zMi0ZFdc",
-	"zhSZ0gvWIyeacEWuaMFzIkUxJyNZwnOKThgZ8cKcP6EiJ7LMWdlzK/ttxsp5sDScQssytvu7T2MTf84K",
-	"dkHNbN+xUfwcSmJGwPPI/eP1s7D/6mVyEt/46od3u/HPWcGvWDlfRkS5faY+5by42ph83JvueA1yQvma",
-	"+w+Pbrr38KM7nnM5fzcTEYI3b05JNmbZpSLMbJYec3FB9JhqoGozCaa0fSQhXGTFLMdHGJkWVHylSMEn",
-	"XKsEqD4bU3HB1EAICa86INv9XTJhVKjFt17LWZETNcsyxvJDIvWYlddcMfuQmkqhmLlvXCsyLeWwYJPe",
-	"QKQnOZtMpWYim3d/ZPMUHrkQsmR5byBarlxezs/LmajdObtVQykLRgXsVfDuH9k8csg5E4bJMrMerkhG",
-	"iyIhSuLqSqZL81UuiZDmzymjmnB9QLaIlmR7b49cccWHBSNHp8cnJ2a/SpoZppEMhJplY0IVoeSnn06e",
-	"98i3siTbu2QsZ6VKKi5jhiTXXI+rjy7ZHLbff6DlJROGHGeKlQNRMj0r4QgMkyqVrraXXlAuEnxfbWff",
-	"sWlB5yw/IEgm5v2UCHZN0nd4gN2TPO0NxJGAkyMTpscyT4gh6IQMZT5PzAxwKm4Gu9vbJOXBMJds3i3Z",
-	"TLE87ZGfx7xg1SwHAtZqjlcYArgombI7EZLHbv9Z/Z1cdN3TqV3ZO6bLefdopFlp5vzO/lzh15TsffhA",
-	"lKZ6Zgm5ZO9R9igyZCNZ4qxgOkrTUrOcPNrt9xOy299KyO7WjvnPXjIQu9vPEkLJhCtl7onK5JSZVxIu",
-	"UGyYjXmcEFoyoBGlDd0mZMgyOlPwGdzBa6rsbbJEXTGRp6y/8+zrp6y728/3urs7ed4dZs92uvtPn+3S",
-	"va9Hz3a2d90tGDOas7K6Bo27U7sOU6o1K82v/v///P91/99f/9hKtvf2Pv73ToypnIxeUZ2NF2/IOzhp",
-	"sru1TTjKUDk0e0nG1YqI4iJjeINenNGLXut0R10cpoUB7m1txyf3WgrmJ9j2avPQzd4vrrimKxQiOHL7",
-	"WF0KcLG5OKvedbfC4Qc5XCaP38thfe7v5XDjub+Xw7ud9I+MTd+xTJa5ioi1S8amKSkYvWLKMgt4lFj5",
-	"YxTVsVQaeTZKoUr4DM3zE3nFcmRCbTqcfWmNcpiYTToH/+yYGXR+bZv5meGI7RM3/8V5G+b9lUIOqpbM",
-	"9kpesrxtnvjrDaf50sj0xRm+oh/4ZDYhYjYZstJQCN5tRaasRBW5ZRagJNQmkbMRnRW6c7DXTwwFmBcb",
-	"3bcPx49/VYfPhWYXrITJvWJm9FYdDJnOBB76SsEmoiAaM16S77j+fjYkhbxo6mYy0zKjOk7C+Lq7pWKQ",
-	"sJn5a2Edb4xtgZLLKi5/Ayl8QDxzsVzVLhel/nzKQjIZMjACtCdlcqIHIpdMgejJ5ExosGBmgv82Y4Ip",
-	"5dWImnLXlEC5nKzBBBYujFtuy67tr7Fnp0ypFXaowkfqh6uY2pht2Rfd7aHD5V82fbiv9clrebnx5OE1",
-	"dzv1n2mMJ3wvi7yuks2E5kUo+a1VkBgGPDGMF61mrkg+K0GmGQXveiwLRhTLpMhVQpw2nG7vKaMaooIa",
-	"Cu00WRwq56ORMcFHpZzgVQD9gpwZ7a1koL1TUCnBpmE5KsChkufW0cbKrmmDkwV606N/bnWf/fr//HOr",
-	"u/frP/vmn/v9xyquQf3MhmMpL5fRwjU+UqeG6/Hm1GBfdJf08NG8y2rR5uff0NzaBeavTArNBPyTTqcF",
-	"z+CYn1gr7n+8VxIM0mr0/14aft75b08qr9oT/FY9eYu/wkGbEqkYyXLCcmdV9jrosBoVPLvXmbgxrUUh",
-	"CPvAlTaqPJJmYghcMcPA0aBJ3QPnPE9h2m2Gers0aDWne+R1xJAwg7y4YkK/+DBFIri//TE30KxdkPQl",
-	"VboL8+iePAfzXRY5MyyBClhSIS9grt/KcsjznIn7nqi3n0vDkwqaXRqz3Bpz2j/AleEWuuSZkbFaomJm",
-	"PT/WUg0FKf6AZmNj8cnSvJJfCJZ3uXDKHpiYmZwwy8Oota4V1wz25EQYZkOLF2WJXsz72hc3MGFmZOcL",
-	"LeSFMei8PyK15GiIGk1prs2qZmiro1vEWIiWHF9L/a2ciXsnRVleUMF/R+ljTFMhUeTgbYW5vS1BGHHz",
-	"zLeUF/d/YZaYzgwkG9wnZyUjFzmT8iUtL9h9z3Uo8zlQhBncXuYt8op/42b1ioq5FRHqXicnJZlQMXec",
-	"Uh2Co27u7EHNJwz2MXQSAemm8Nw51akRwehBgKm/o5q12EhnwJINAzDc11xnVZffg05Ie4POYfm3/qH+",
-	"21bMNRlaC27I7ltZ8GweHxnZzKO8pCPd5UyPumOtp3TKuyXVDL7t2nU8XjGt3/621e8fXv9tv79qZtW2",
-	"LU7qFPW5XuwdlVFnXvOToDM9liX//f7vmWfn1m9nNMtLIa9FQhiKSuDX1tR25qQzNeB+2ucahPLzzz93",
-	"j2Z6bPROCMwt+su+PSb7X+/1yX/+x05v6U7bTbqivKDD4l7v9xFxeiOZ0hIY/6yaib1PzTtyV2QxLWXG",
-	"lLrvNZ9Yh+0VLWZMHZIU5J5KScGVdr50VphFwDTVbDqVpWb5K5ZzegZr+Twc2AjZNBzNjGKEw0e323BA",
-	"R5mOxUHNm/AmWk8D9QHdaSmnrNQcNX6eL3PAGH3G+/8Pq0DpXGk2STCmQ0u9oaXbuBNJh08XJ3FccCY0",
-	"oXleMqXchAwrPiR0qMx3XBBmFNAGb97u7/T6va2tnd6z2GDaHmpjw+ZT5gahZk/hndbHZrbBvMqa47j8",
-	"uNOtMs3+id8mZourR1EZMPM4muVcvxC6nMeMBefw9HOaTpnIuxCvBs26eZB4wJFXofYBbiUjDq9Y2fAG",
-	"2xjnbJpTzfLYllFHZMvoGinRPO24Bc1R7aLF22CqaLJGJwm/xHMGRak2zz86dKbleckEu+4cjGih2Mek",
-	"I2aFZaT43oVtRqfAjaYTBo1Wzce8Zp3pZCUzu3xOY1oHn3gaBMJu0vX2fndrq7u9fdZ/drDTP+j3/9FJ",
-	"OsZ0Nm/rmOPrGj0odoQ505QXarN9+HZWoi2EPzbTWblAIyT1/Hw5X3H6+Ub+yIU12aFWX+iW4TBIv8iN",
-	"lk6dCdA6BdxMwwAjJ8Wu9IZLqQyuZWODXQkOMbDFjFl2SNhkqueEj4zxAw/kPK9Pp2S/bTSdBhvjhicE",
-	"dOv4QeJ4Tv0kQhLw189xhYoQa2tezh9fchW5LUcQqzBbY46EMy8jouwxp5q2MUf7S66q6IdmE7WS4VUM",
-	"3IuVDi1LCn+PqTqfWM5TH/TnMYNb5bwCsIyRLAp5DVesmdGQdIKkprioTxsZT+YH8N5DYi4skdYlQ5X2",
-	"awzIdf5DefJe8lfvj+avef/Dq9P+/BX/4Vlv+sv2pP3Ot5AL7HSw/vr0Yyf9zay4dDk5CsJJi/Fo8znE",
-	"qgQLknLqZ5zJPLLdp9rMnZgv3fb4xID6Pgg6YV0+Xb1iR8URR/psQkW3ZDSHQTX70GANR4KcvPVajdXz",
-	"XJ4RJB711hofuZfh5kXxZtQ5+OdyWsXt7Xz8NaZy4sssqfCR3R40g+ozMUwXFOgIl7KaNqrTVZhgq7/2",
-	"hfrW/BRdYh8hnHiCv9rqL14vnMa5lppGjuG1j23yxrTC7CeJqRpgCxhmKrx5UDuzrSCY2V8MZiadEf8Q",
-	"C6lcEy3JiH8gvEEDpwzScDY9cy5y9iG28Tn7YCYf+JETTHAxy6Sa9GvDR5dQcBG5Oi+5YO7Nx6d/r791",
-	"yxKMMQp+OH3zujbIdut6gkExrrFwdpCFiaEfVkUE2jPwFjYKc4DaGa/2NA+OdZrnLE8ILcy1naPL3/oH",
-	"zNfhbXAGgZWGMCljSII0GxmRvNoqwGO0W243wc85qfQS4Gae0yCV+evXuADLueoSrQ/U6CZPsL8y5Evz",
-	"PCJLq7fWf/jT1Pxmr9933vO1rz4OeQzbWr/8ezaZwPGCJitoSh87txU7slzQKIzcDWfFJYGjjprOjgiW",
-	"cB8grXAzPA3vPnsauxItagqYgyACpz40kbibCVnKlWjz92WtjV+QvRFVxtL4knXmjmKMbtq4SE1eurho",
-	"d3WWDOAuYXQv4xkmEZ1krWtb0cvx0dG3XOTR5I6QlxwfHfn0pCBrmFCj0oHGcnxkLgZXasYwlFJl+ZNH",
-	"7749Jk/3954lxP7r68cR8z7PY9SKgwbpIjgmzqq2Sf8MuWYP5ty3Mxp0CqYVE1k5n+qeLC8GHbMfnn5a",
-	"XCgVgdCC0zi/tebz8eujVy9sMCwdyZkwhkRKppILDWxG5OTaP+1TvUqnv15zPZYzbd/TKEugtOeWJphe",
-	"R5LCJsUIrn6qJKMCtyiulme0RXrZu3h85K5oJsWIX8xKloOyUV9AsPkxaRbXalN5mbrczHCmYQp2mlHa",
-	"HUH4VaUJ/llIeTmbdkcQCUvJI/t7JB68ZQFT0VI+BkGYlkzJ4oqV3ZmA4KfZ35Q8sh72xwtH4saN2u0f",
-	"pnCZF1f1wn6D/tqG5hzcM6R4IzoVadAuTFdIEZ5ZNXRUVXvxgWaaKM2m+N4R/2CTDl3Cen0iOYSJzfe/",
-	"S8EOyEYXKzYpeyHitp1ZZRLqLBBzntKSCZ+P4G/MdFrMm3em4k7LtKjV6ifk3XgdoK6DmuWWoUarqkvQ",
-	"YEONLdmM08ihYuVV/OpSDVmhLjJ9EJgg1v9v5rS9txdm7BPFprQ0UoEM5yQ9JDbgDVa0Fz8j6wjD17Ru",
-	"Y/P0p5fcsab4ybvlnEMa3zIB6J60U1hpyLjn03XEb0sS7lnFi8PNTEDI2T/r20kMa2icd9t2bHTuajaZ",
-	"0Jin/HQsS02Cz6qir8jVPVuU1sHxeYFdzG0SyPGR8oK7t9JRlhkdw8kWr8AH9ya46k5oJkEOspHx1VID",
-	"Yl8glICHIk+Lqi9BKeGi98zKi7ymizieYXSUSzaP6Lz3I/LWcJKHevld+ciBfS3xwZptiVWEbe66HnFx",
-	"wcppyYU+V2O6vbcfIe3vj7rbe/tua5+/eGf21lBXmVHFyJh9oDnL+IQW9ek8Gz3dz/tPt54+3c2+zvf3",
-	"ntHtEaO0n+3t0by/tUd3hqPd0dZwe9gfPt3ezvKtvXw/29ob9kf9Pu0/jU14TNX5ZayYKlSZpiW/MmR0",
-	"ySCEiWUxxOh1mLxpPm+WzFrlFQztaUEzw7/UQLj0/Z0+yelcBaEh+9gExJ+x0cfMUlzwUgzkKyMfeTZm",
-	"V6w0E8IE6oGIanMrXO83LvJdFKQgLCMRTzmZSOGLD82o5lHIQGkb/cXXsREuWRUVWWb8/cjmEOK2vhgV",
-	"v9vKX+lqFgmhihx1CzpkRd3KX8nKhdTnNJ5QABmN84Ub/XW3v93d7psbvf3sYO/Z+jfajFUFABf8wqVP",
-	"vQcnIddzY19zmd8hU5Ewnjov2RVX0QgtOPCbj6V1foO3hONFAd2c5WQkyx45Qo4AZqbPvcQffaXCqk2O",
-	"KWiMlgU3z+OATa+dXxQXen+3E9MXpqUc8SImU45fvSD228qbbHRxe7/BNdHwCHSUkeAFRzm3Ugt1TOJ8",
-	"OF/zurqqTsdcdDU1u5+2zBO+3/ByrzHfK4kJHOcloyp2/j+P524mNjcp3Dwd1gYFuzabslKxfN1dg1dE",
-	"BerPjn8eH7mhapvUOoVNrsXKGSpW8pgn/+VqcdffpVvD7Wwn32V7o/3+11tPt5/t0N3hXraff82ejp71",
-	"t7bXC3JWCoBjiH5inm0nqOa5SxAw2xq7CflcVNxXIjXCI2onFiOi+kWoaUwrVMFVwdTg5qh7CaOGaupD",
-	"HPU2cdRgJ98B+Wzo938HtFV5kh3RJc4/h4qedMwyphjVyaViecso4J0fCWcQ8PlakWF00m/AUYVF7U1T",
-	"xn4M6qglTY6OnWxWlkzo2i8WFPwItEB4QHZx0ZNwGedxXz5VU1v2Rytnvla14nVMTfwA4TUaWrPNtK/J",
-	"hslNaAN/5dEYSC6zmdGm0RP99dP+14+TmmsRUk3abOo/fCwc3gw6ANiqJUHfemVBNxT/qoCschtVkbCD",
-	"3X4VqZyV4oAzPToAgB51YFZ9ABGwAxcZ8KAOZcBFgrSkG/kcz81A3WxMi4KJC9ar+3peH716QfY/XO5c",
-	"7f22Lb6+3tVPy63ps0n//f5452JvtJ3vKtozr+jl2RWlqnvFSj6aw88/lXcSY2iV1x1/VMHBoHcuOrxh",
-	"a+e2pG5lghrwQHi4R15L8LxRoa6xaAC0TcxQsnVBd6hRT5hS9ILdIPnitbR7QjVZcrRkznR0g5YaSRj7",
-	"sogQEAFDry24yfhkKktNhUYbtEphhbQtMPkcZzLXDc1lFGuYuQBvpkM50wEACB7FZG1RayZ6iterkWAR",
-	"ybBAaWMOeCUtgJikMy0nVPPMUsUdmlCtTt83da9ozeV7R75ecoQn5VxjNH7tXv/y/M2ro5PXX7CXN259",
-	"BOlRDdsH0qFsLcVN0yx86RXUZeC1ckkURjgZGjBSvZN0bCgpkkDRlrN9BGIUCygrBpcs+ipkCeIVUnWt",
-	"9WDn8Pz16TtzVTsN7Qk/eoc/eCPOSppdrp3w7XM5vLLuWFZMV3j++vRoOi3mGyprEO/QEv2g7MDQZUGF",
-	"9YgZThTguKFjG5j+hIvw1VuLOXTuR0v8oE2cOJ9nGxQfbYgdt1nhctKRV6y8LnnMtR2ELcwGDb3LMLcQ",
-	"ST6LFtEkgPuO6QK0yPrJK4aIcIRI7kqTr5pjiu7tmS00tU5LMpkpI/d5UcAa+MVYQ0UwsSEGW01cO7F0",
-	"k23vXe4Ot+l47+p651Llv31d7l3NP2Qi357Mr34X6rfNz+VjnL6PIXs+vmLMrCdAsXVQF6RsBZ4tPM/1",
-	"qx5S/LEPkfszFtLRRkJSSxep9QWZ75HNGt6KhnyakFRI0XgmnFA9J6yyzMEFIFiUn3n/50qyMqOcskYl",
-	"Q4wTBIvcjHCDERZUgPYEPW8k+m1YR2mOiZHfZSz18B/m1JcMsvSlDbYMI/hMO5+03khNb+HNFW5mRABl",
-	"GVOYJ+dpN6kF0Sq4CtWaQHbfYS437HIPaq30K7yQ+UI+60yVm4ZAlsdabgpAGrdoNDid1zNo9EKu6Z16",
-	"OWE+xi5a17wC3ggSFy+B9UMFlUke3+oTTXlZkq4syZRJcw1r478t+YSWc+RH6AtYrj+u4FHVFayMF/zx",
-	"eVse/s/jOVYqwmO+nlJepjXvP1eL+QHBrEnOc2vOqakUoHObfVsrXXudAFxtcS4UZwvxNiGRO+MOMa+4",
-	"c243EpXrJ7Bw1xrEXmM7jXKiYMErmbBNEd5MVz4KddW2rOaAVa9zbMHTd3lLahDC/ZVq8A2JLG632BMO",
-	"N2LleawMJ/gn7yeaUJfYD/GE28QTYqx3SWlWTYgekNSW3ngd3Gv36LK17q6K2Iy24XHtpqyccI2mrB6z",
-	"Ofi/RrJMSFrLQEU+3uDToVoOgFl2KuBl8D+OauaLl2XRtihH2fbWzn5qjO5QWoA9ls8FnfCMIFML3IKI",
-	"EoQPnZ2efFeho31z8hpgp380S3j++jScvh1r9Vx/gvE2ZIxomNms9UDtIt+i07Hm0wQ3mNJ0TmbCg1Gt",
-	"4VH48/HVNjO2vpJN9jmkcrwNUJDvSWmRN16y+TktLmTJ9XhSC4N1xhOadX0YucF53U/cOIbUXC6fI6r6",
-	"C9xfe1vbUTIzM1ltCdbGqTLjIO7R2P+9vZVyzYypWFYyHYUdKZlujmt0syFVbH+3YTRs//19Nvl7/+Uv",
-	"r4v/ufNDkR9v/f6Pn1/P//HLv2v/3dnRh1fvX/2tPk/ADV4xT0tfkeo/pW0mV9nEsJguEmjiJMF0Nix4",
-	"RhCmi+nEA9FhigAtyFQ28TaE2gpt7IO9nfo6dtbQI4yJrOJWuEJcR56NvVcto4IMmbMHEzKc28Jrw0w0",
-	"mVC9kAUc2uth5u+mfr9G0GL9wjDPCTw516jMbUGLHHxbUNHieUEL3cLpe7/juJSzi3HdC4tFFpXG3uCT",
-	"yIuXeclUUs/uEtiwAlBhMQglZ1rxqtC5GvwrBcUKiozpFfP1EWurVOjAi6hTmUVMVO3FC6pRpJBR8ZUO",
-	"6Mc7TIxassmszKF4lMj43Fb7su/W4dDq3K31HEA/L0gwgPiZpz1ydi3hU9VoC2BPHs/Nf3ry/K4dvcuV",
-	"R7eu5qYmnmxDUlhyiUJUz0WT3bk5VtNIw5BocQOc2UR0wPQ0bGyxCmZZHHhMlQ3CtqCPH5AtcvbLWTRY",
-	"fMlFHnNM2+ksuqZrI7kgAPIMPPxaLOOQpEJ2f3eu6ToZO1e3+dqjNpmBDkmaM8FZRCtvqt68Fqxz0wav",
-	"dtd6VPFVUaXhXlzHSytX6gcnq82+I/d444Y4kWJOPajadlNcdiVu4tJw4T9gJOZyxOAw/gyhvGYNTW3S",
-	"LbtWncrS4J+FC4ELBnF+wMAKA02Lm7Yu3apbEe5qyKLoKJC8EnsfpgssvvHvWPYGnVeYsd8wBWgky0lC",
-	"FADdNfS0VZIC05mCetveJoVc8Ttj3U92Ea1nbiOsm92TlfTgTdwwA/weaGJTxfeGJHP2y1l9sP3VQ92I",
-	"mqgvE8EYNheEinnVQi2gsUFHFnmjAjCY4dOtZ9urNf87I6x/ROOPRyg7b80tzFsWimVuFsaEwZYsIu6K",
-	"RROu6eBZ0xV7VBTWbIBrAoadYxzG6ttUnMJer+IKMJXoOquedpHzgmtts341LS+YdgQJvj+kVbMYQL1G",
-	"AAijZBWsQmyAdFWuMWEI6tCmXAhAhxF52HBAiowlZCyvobQMgIkdBgaAZNsqs2bx5EyxDTCb/HKP4YeL",
-	"4E22coQrMiwRoRO9yg4BIArg9HmLK1emwNWgRHAvV6bB+boNtUYiXPVwTCdSrXOQRc6Uzd8M4a36PXIU",
-	"RskX8OSVnDD/ygumFVYY6zFTrMEZVxSSblQyvdzkbWssmRcXN4mx3yBr+L5D1hWWAhcVNyZH5JoXeUbL",
-	"HG9/fXNcUcCQqsp4WBuIas0UWjMARIbg0UblHFfEMIR8VrAc04Ij1AkKjG+Gosg1K4oEivEJxUQUeV2F",
-	"rj/RtiOrbI+rcYweqCCVNixutLw3HmlD3WalhAmaq8LzNlGArf/DU23rkL60KLxVaexG+N12C0ysdFm8",
-	"j00yrHHABl/eMDDfEFAtLp3gNnlJVatxuQGSI0C6F5QLQ++apA6LWz35w3z9MW3JZZ7YRoF3hEnzJ6wP",
-	"ORFeL61jX2hyXMhZPipoyRKimA5qSOSoWS/hEHBQ00oqp+W0lB/mRI5Gvbut3TjzkwHUKMy6s5F6nERv",
-	"s9qBzwYYswbRsEIxwMOqW9pfZm3BggcHYE/cSd8axiTgMjfL/Qn4j5ZkGkOOjWsMR2FlmjNoM6qYJXdZ",
-	"BqJMl5QXZjNzCQor+UlwxJwtvbaRBM87reMrRdJ/66XL9IoFV8FN7US/Eauydqotu6esncqye0jZuVXK",
-	"TlMDirvGjf0RIqlRks2UlhNWuqz7m3vBbucYBU4emTUa9LWBDokA69tFyHw96aKefkMhfBvXbRg8Qb/t",
-	"r2tdXO+1sluxzinHr3PD9anMZtECQ7IrwUPXuvJVlwqz92BubOYRiujrt3UNvVuNZhY6gm0LNyP3YBG1",
-	"XTILkYJt5KvxK9nsB3CEH3+tLeVUR6G70pmw6n16AKD/5g8ypjmETyEbb850j6SWi8NzOqI+VfpbbyBS",
-	"VMzTA8ins7HAQ5KCWZESBYbbeG67yLrGKG4mEPKyo3WSDr4rnrTml3f7jLXAibFJxlqdtj+d2RpNI+P0",
-	"QkjFVfw6jRBvNtCnvdpmlEynLkFeO1thQy1xyXjMF6SdERdcjdldwh7d3oI7hHT9VXW3qy27XKjzsYwx",
-	"yDdTVlIty9BX77JqMF1IJYiHn8kLwX9vblBlL63jHmFXPGciY3Eve1U/r8iQjbk/WaCHtTkqFkS3alIP",
-	"Vu69WLkPRuc9FLTfJSTo5n4FaFrdwlg5JKLL4oqpChWBFsU8IUOGXVQz6B/rbzzCFZJHvl+2ALl2xbr4",
-	"YPr4E/pt1y3ArBzTtlT/FnDCcZ/BjaBPE1ff6Rm9O52kU3ODegYcVSB9Q5VlPgAbXpxQQS/q0KlRxHar",
-	"1Jy34Ia49lqiFWQxiFTAfY+mbPxbA/78+vq615ZuuxrKfablOaD1LAd2QACSEM4HwJUAUZYqoqQUhC5E",
-	"U7giwPy5C6kiQJONczhcQ4/oaXHRAvf6okEfNmFbikRRnyr8wsw1vJ/rw7wjiJLhFeY2R2ow6wi3K+9g",
-	"MLtWbIAIZtVdoxWG09gYsNJBKkTBtRq4lQ2M8howVI/8DFF5bntTX7MyiQB8caMoQWt2fK1t2MK1sphZ",
-	"sdYxMYTL1Y1qPIqJiqq0eqYWw6pJAy5V5CH+yHrIeB5FLJbc/JmKx1V5PmWTOFGo2XRacJaT49N3lbS4",
-	"ZHOEL7pggqESA1pGbVJd879vXnx38pocv3h3dvLtyfHR2Qvy7sW///Ti9Ay+/a//9X/Xa80VZols6n4I",
-	"PJ/tluk6vWzqLs2lnhlaBF4Zpx6l5pNKzeMl2nyJS7vxd8d5j2OQZ7xkaoUBGLmr9odL7+inU0dW5C3c",
-	"Cfw2CKrzKS11FHTUu5WbDCfgYD6dOPA5eBeIzSsCLVI5d0RcutwAqxkVglU/eIlPuQwNlM3LiQFj2Q2u",
-	"jT+893QND/yaBOETIWtxlo2SMVYDMQMiNOT4byG/5orZcgx2xcp5iMfgKrICqRfsW86mTJjLLQ5I6iI9",
-	"aULSplJoPnMUAC1akL2af1qEWfwnG7GyNDrwmHKRYkuWjKY3Qm+uvWstGHL/G1JKqQNsSDkaGQJ3TlN4",
-	"owr6wgGeJtYt9siJ/5kvNYDfQ3ZVcwfHXnmEX+OrkRs2gboCTB7AL622qwu/6gqpuzBS067snJy++468",
-	"M2v6ZWutFJd1oK9vB28t2PXyS2q1iHpi0CcEZl4PpQPY8gI8xxqgc66BbSVm8Ec3AqM7D5wCy6aLEz21",
-	"D3/mbJ+k4zjE+hYMLZQkmbwyty/9tx7oCmtA1oaZRE0gDw9W19jKmkZVV5BqmnGwjGTR+G3K3BputlMq",
-	"Q1jtJp+yuNuBfVqz/bxUjKJpR+2aBaurpjIFd3FBgm6YJhX2Ntw4ecGGGhC0pD3K4coDeekZ7ifxSMwE",
-	"wC2LOSnZBVca1CGbkWgzDkFgupzDilwOCCWKaR95VFNWgCCXI6/sgt3m8zEfpTXXRvrYFcWN6eo8TXK0",
-	"IE+CnF2nb+PAmN2tVTU06uHeS+GbHdU8wIZSFUl1oTBagO9JK46fmlmAILVRdv9+y06wwjOYpr3SvGo7",
-	"CsUDx0eK5JI8gul2S5bPRE6FTh9jRqhFg4VQrkIlBnwoxrCo6aUNz1HTU5Q0fElLC7U3K9BY9CxZNIMY",
-	"RPWfwtG05vzv1u/U6LUU+p+Sqmluo/dSoJA1vl2szmk4rhqFQ6sdSG3ugbc/Hp/+t60+OT6FLkZvX7yy",
-	"0RT2gWYa0+HDvbJxONUD2gcoTJplbOp7UyUAqEL1rLTeFfZBM2EYuzog706PTk+Pum9PT+GrN8enb+Ed",
-	"XaXptGC23sv29SU/o1f3+PQdWBjtXYyqoItZRs40KydcGB7gdfgbejXCfd7b29lfx05etGGX4eR/Ips2",
-	"BkhqbRjyKLWz65ovupkqDQt3IRBzrlY3Cca1tpXtPkmGzMaJHM2fvvtsZnRLkqDPCWzmABpacUmAgN4N",
-	"9Fuh0FZxP1eLEOzlgZcVKgk6xhuZpWYjjH7aPXmLmCGn8DF5yZX+SpGT46PXr4myRb2P/Caa2+MI3H5b",
-	"ARFdcD2eDXtcJjhhnMrjxAV8iJbTbsGuWFGJfLNKPLqS2Vgf5NFMWcZpAezpUY8WOiE9Wk5pQnocwE1o",
-	"Af+E2qyE9AqZwSfw/4ij2ZOCy2Zr0c0yIx/M3WXmbhOT527M34qc0qygSvEsTUIlCZ0XgZLUEE/QmyLQ",
-	"YVtM6U0lU93GWsYpT1D3q8AZQKuzRpYRXkaLqCnFdcQOiCavYYy15+k2Hchr5LIFvUSc6KykVekx2gyF",
-	"1muwvsQSxbtJNV3UbqNeg5sUBz2kqTbTVJt1SO10/eIDnXDhCXs9Qgt/9DH5I5Ka3JrxCaRfy0+t0vC9",
-	"jP0KwigNeCVrHPro7to9NuqzXV2qHqtN/zVpX42NGcEddqqaETQTeslc9HMh+gjHbrSARq6uP5iVRQFV",
-	"6/1PXxCA6RgPxQC3KgYInbKLacRTBrmF5+BbtSnCVqi4rojQrthmE9tepOkBWN9UZGiJCyP3L4xu2iMp",
-	"zTS/cu+yrivwvNTj+ym0bkoPCGKxo12MKz0kijGS1nySqRdklbsx5Fu1hVhPI7qJcT7mUTNgPB8ZZnmj",
-	"XOQ31mugpXMc3CVu5u29degcgtR2C26igG9MS3bF5Qw6K6hDY2+hCx4bLUzkFWZWTmwXIlchUFcqeOk9",
-	"eAnJJax0QrVeQPv4rE6mh/Slv6wbCewImJGWPrUEk03GzFivFwuJAvfsjvm87pfP5id5MLkfTO5PH9Zc",
-	"0HZeXLFYLvqRIMx8A6g/1hKTQgOCxiWbG5kFHX6jvYXkyiY9R/DQx8Qrwes34qxga0DBgVITOp0WPDO7",
-	"mpD0vRyaLxOS1gOVaeJT/RFnEKXyQLieReixgLY2XnV1GsorWTLXU9Di+NI8NyzebIQt76qaexrp0WDm",
-	"zVzV1XmnVV/llclasZNtS4hVtixbWy0nsS0/SkYnlfODznKuSSEvGsr51aZ9+0NIxBWAsu3oibLcFF9H",
-	"8wlTmk6myzMTkMjvLich7kBAo84iKYo8NqrN0KtRCShWG3UbqVa9uPGJvZpJez0oMINVBi1M/n7sWWRO",
-	"D+bsbczZhuPoZt6RmMuTLhdQx0dHFf6v2X70ngT6L6rQQOXRwmpeGv16/bzvo6Nvse4vmvhNZypmDb61",
-	"9ZO4YmPjGbsTExePj1Crt5Zx0Ji24JesQNPPdqZFW5CPGqqqlRVWXV3fkePrXSNLqadqr+lyrl74a1uM",
-	"8+yXM/LbjJWcecTmqqQPPYA2qUIxlBKThBSM5o2qaHKiFXFlQ9iglzboq2dLTBXLooCZDniwrLVJsa4R",
-	"aLi929/ZI//5H7u9ncc9kiqWzUqWHiBoYTF3bUNmUzu3gTAaco+kXPhnwcsAz6FRJHX1PLGPD+XFTKUH",
-	"xIbcqui5SoiSAwFLs2VrpUs/AfXaFqn1SGrDgFh27lAVxYX/GfiNfH+Veqk4ThZ6sfh/wpxWtH69pqXg",
-	"4mIlwVsXhKN7F0Q+QPg9b+uC0mMetLdVScchRpQXRvO0+zax0NvmY9jV8D2RSmF4kED9pDfSYOPu4qo0",
-	"eWeYkGf4lydBzx6CjYvxUvBTvQCnWLQO3VEJKIo3wOdqdKigE9YNsgMjNRtx/PaVqFABeh9XQVZ2rbW+",
-	"OW7qwy2LJpaEiPTi6D+cvnlN7LeEC3ufhjKf483df9bfenxo/e2G38wJ9KdnGlsnjhnNWZmQ9EmVYbYY",
-	"9HkSxlPaAfjtJBNXK2m3LHa43zNaGCNtYTfh86AaNmNKtQAHLK1+iZxfzS/pAgxTWuoEy/itpRmU4C5M",
-	"u62f9Bsw/Qvby2+ht9NM0CvKi5aOTs0uIDhGbNdOxBXXreiy1sdsLoZ9qtbns+Di8qHBZw1Ob3Xtkdk0",
-	"V2x0h8tfbppVB1gfkourDddYymKlG+2deSZq58CvGxnHbS0Sl5PrzTKLRUjKvo/4Ig27CXJxrlgmhYPW",
-	"sRkU+/3dp/1+stD+6Bq6AVXHzBUqDIeEkmvGLslwHvU4Pd3fhb4+9AOfmEu+vfdsu287/eAnO4HfP+xv",
-	"f9PTgB8u3+FVhmS1k/djTQas6sGkvI1JWW3kz1yPX3Jxub4hUjuEZkZCYV+1gExxLQA7vEeOxNwYXT51",
-	"CG6JMbLey2bYYqz1VB08eYKJHy549iSguidPr3cmGLrwPHJW8pVaBUxzjdyDOrfwCf4o9T4mnR/kMOp5",
-	"dSmPZCY4GD/XsozISaq1sTpjIU7KCwAIwgd65GikXQhPzko9TpxmoZlA3YaS9JoNx1Jenues4Mb+tYkd",
-	"7+XQ8KGc0bxbMK2dIbscZ2St0vzAUMYplOxKZrBdobPdworMp02Bdwel+8u7vZzZVj/1Ti+UpLlQ59iD",
-	"aq15rmr+snqenwl+ntH83B36crXEkInScjplOSmZLudcXByaE9XlPAVsd6iw4J+y63Zl4bWeZr34hXq4",
-	"N/MbUOHXOtCVeO+rp1o59xdAm8CVhPZR7FLGJu0C6wFh3rrae6lC+F4O6wO8l8ObQOCzuDXtOpGDBLR8",
-	"DHwFLG8gveOHsd7izbjUhG0WaTpzMT5rfpFcZrMJExrt2K+f9r9+nARBV/Ah5KHBdlhlbMKke/UokbPf",
-	"YSSITNqWuCUbIaq+dY82nIo+FzIA2alKEw92A1VvVooDzvToAExsdWB24QD2/MBVcvgee8C3Wwi3Ev4b",
-	"OjEy2nUDdXk10l16MyyqTNUfOcgSXQtAybcdAxqJaTxrVOSCnLZUa3ghYKoc2D44nh7SjHZ/m0lNrXAF",
-	"+ir4hGt16NFhujbfyT6z1SdBN1GXEKvGUGxgHXbmx+b/u8NZfsG0/WUYAvrKJk2oWlHu9i4Zy1mpeuSF",
-	"c2AHQJawiA1LitFlu9lNw27Y9mIDCpXfxjFVRM2yjDFXV5g41lixOvfRuv1EGvdw09DsOteknImVZdGg",
-	"9csST6Kc3aXgXq/+/Ac5rIrP18lv+UEOXX7Ll9bpwUZAK7kaKVSu6weLXTl9cbev6vY6tj/RmtyKaEj+",
-	"BmxW7vyDHK6yl9/L4f0YysYuebCQb2MhVxcrinzFAi3qkKSev9kUFFRpUmzezwVm2Tjv7W8zhlkB5UwI",
-	"5MH+9+b6wG+jMSF3eZfWNzi9zo5meCxomHg7SqznpyJjrtSfYr9OZ7d1kk5TZa1fPPc2z72jc3WJdEvn",
-	"GpScHpAXx89PjwxZvO1u7+0btvq2u/N0Fyzdd+abEdnu7z5NyE7/6234dLf/bJ8Mua45x1mG7d1ZtvN0",
-	"16xMUfMz/Jf5Kf7L/DY68Zc+7a8tDNBMZlsRFjiyBY/7uz1yBLlXRiRuGZG2v0OQ86iE5PyCa5tnnPbO",
-	"n3StSWDNLsg6EblyWIz4O7ML8EPzasAarVX81+FUe5jLFi5mfzdC+6/YZBiLCx2RKSuVNHqMJENWSHHh",
-	"8bRDRQXOBnLkr7iV3VyT4ZwU8iLWhWKZaeys0znUz06MIj2B6R1WaoZIfO7xnFyzkrmR71Acr+XYD3xF",
-	"dSwxUG4EwbR8u4DY5LbvA0pspszu6SCRDJMloJDptgEQu/Obx2A8sYyNls0qC7qxbUhcLVism8/3veRL",
-	"UdCBpgBkBFIobVYCFx7Kb1EyApUvvvE7rr+fDfEOBNkmIAPNZ0TI6/BWOVFMMwCATQK1GrbPTAWsikjC",
-	"t8y04eadzRpUQ6oMTvPQ5b3APBettTftA6wfkFizDhHZka1BjCmOuOFVqzCMMLm6PHvCNdJsiT+1aHY4",
-	"gaP8Jj14Lcc0LBCGX+R+a5BL2+HWykb6K/vb3jhU5Da4NWSEO7RK/cULfD8asJVhD0rwbZTg8Oa11tFh",
-	"bhW3GO1AKjb1xAVBsI7O18g18SCyDIvocpYV5qqmBwPh/t0MXZMUL65r7bEgcfN69pWdY1gS517tmUBc",
-	"18a1375XhyX6MZ8u0v3dx26bVbgr8kV9K4xak/AeeRHk/kHTJJvcGbitU1xehfLE1QASzEpG83m8DfBd",
-	"JpzWCofuNcX0kkEzBguSIGfadpkOC4/XyTPl1sdltusTpJWu/Zq2LM7nr09PXxyHXaTrhONTum6Z6biq",
-	"be2avePWgD2AvV5Og3CmGWRADrH3Xc1xL+R1XBKska4ZbNvS1M1PkDjpm6ia9Sd3kEdp+Eybf+TIV7jV",
-	"OwZx9EjDJNqK9V1XH3LGPmiFircHDEr6/X7DnF3I2bmDNi8NQiL/9b//D7lDhIq7aPOCqU+oFlV4FnfY",
-	"dXTVnoyhUN42EFkyg3Zro7rXIFj+rWcFirvjG1/u9uYzb5rNWGhVNe4K6+vDvf7l+ZtXRyevv9gmMGuE",
-	"szaK+rTyC3SiO0KKsYKw9VI0pxrTwZ2C4XPmZRnmkUeSY+Bny9v7AQoDU0xYHXAky0nYWSgBmoo6w0C3",
-	"qLHa1T1CYEarz93ObuV54/vWOO0lIXYhzY5OpVDMViFkjF81XV9CulMwl44Lsk3UzSHK/x1KTPJITvey",
-	"bktRgRyPRb9zK2oDSsav17+zSs7KrEXJ+M2uBunwAN8PJGpxWQMqrVLALC6ddddC/cTZ8dvU6nXmJPx7",
-	"5ZLuaWuWH7odN982nDG/nK28zXb1SQPBqLTBc3vRGvS9iB0SXPnA2RuT/66pqsOtlddC+fb9ZsMQG2Va",
-	"UPHFJI83GmAs07t+Al7oU4DWf/7+imfjF/c5V9OCziMX9wX+i7zU0TqVkmp2DkkOK81VqtlLeBBKeNnK",
-	"QvIzHumlHeJ1a8w2cXvdROIOprbSkRfS7U2zx8NTWpY/frsTCENMKz176+Lrhcu/tWNDLNDrWm2T2fUX",
-	"sPa4Ugwf+8hklDdBTf15yTQTEArN6VzFxJf93r3Ml+IbsW9+U1v+zv7eivxbdb7Tj7COAK7Dg/jwwKG4",
-	"08fBEOh3IgFwlgqjFxlLykOZYs3kVp9MuJiZd8mirj9sR7WS++CY1nu2TNuyjzhZY61M4AgNNWg3qknf",
-	"kLXJSyaWzuvo7QnGtxTiSRmKcvjqimz1+4n5Tx+UjL1+v1+b6n5sqjYsv+7uNd2/LQzUv7Xabb+8CBUm",
-	"8UtQ28joBbwW6AY9K6lQIxQMmwZTHICX7wHKro1yETMfRqWcxKVtScLYipe+5jUQ2dZ2gopwbeOkEPXr",
-	"coGRt5YSns54NpTNsMz205VhGS03madfcgKTBYTwYRUWXydUtHJODcrRMnqib388Pt3afofd5m4IIWcX",
-	"5drHNDpUU6Wuo83839pvbGH6lAlVvYe8MntimICLXx6iEzsw/uy431DFM/JqVmjAr57RgrwtqGAhDHSz",
-	"EKAsWabJWJaKkSEAv0HofApBx1VAbs3qVrfC6P6i5ycaUYvmMz/b3fv6cQzPZ9O86SPMapXXYmGkhFyx",
-	"ckg1j9eybphbjDypyz5wBRl6a6cUP0f8Hx8bBFtlMUxdU9ZoUdZAraxvcpWNCq9W8e7VtXJxYwxaV8Ne",
-	"f20nblCRXoP524ug/OFUzrXUMai1SvQ0p7XCD4GvTXvkaAiYjb7Dnvui4aDwJYlxZ4U5TC4uVkEFWUQd",
-	"BCHY7T+DOE/BM40pTrctfoi6Wb+X10bVGfEPC2UsPykWUgUQhl8ICGkjNjW05/TIuJEIA3DDpWvnimS0",
-	"KEI3JFbMk9Qy0+6JTSR02lwTxKlkv21atMt0OV+SvSSx5OeTJDAvCvLvz87ehnXtXkPrP4uRlOY6BgV3",
-	"Zj72YcwF5oIIp/7atzOZuM/lp3cvvTFgDAOgVNu7X7UM2VKx6Fv8N/ldWLTYBWw9homZKwSyw4rSRa2j",
-	"lXXoBEQYkyuVHruEhRgKVWTKSmLOl1xzkWPoqxHBxqEix3zsX1D9tmIi/XgxMz5aL7iuNUcE2eqOBZ82",
-	"l8T+oK5CR0ZohtHd7BdGju4bs/mw74wVvKHCA0BYCu+ZfU1EUhfF+jD99i0sD/C8FuOSiouY49PlpFoT",
-	"kdALeYdXv6VJ/IsPWTFT/Iod1lqwAoFBMRhiBn+qIgPciuUn60tfYuUtGKDy5zdfPECb2r3kXuET7vB4",
-	"oyxxa+tp7Fq07KfRQPDsCQIgonDBC8tKD3XC8kPCaFlwiHFT4TpEG/E/Qr+AfU3JFrvM3t0B+MR3XE/8",
-	"JFwa+ruWCBd+7vHN1GxovjW7m1FBLvgVQ2V4b/tpn/znf+z1dnpbj8M0hZmAHi0jDlO5ZPNjOZmWcsIV",
-	"OMNHI15w9BBiDRek509ZqWx+vtlR+P7N6M2UlegEj+U1vJMxoWU+DTODeiTFf6SgmNpU3ExOrcQxwgsg",
-	"xvMJFykihZoHLYqmOrguuWZpMhDpezn0f9awM9XBJZsvfFayK3kJj6K1H7zJ+QT82yDKkQvVrQpu3Jc9",
-	"koI9ivMHwBoze1VPxIJHoEHihAvvaoju26n5eUv2OQQwXeUvZg8bZU2rRe+5q3+w22T2sXIj49wb/g33",
-	"THPnFh8zGweppUP/o2rzvfvEfRVur/OfuO/CaUc/c7+yvhn3jPvTfe1PzH5fP0FM8KgdntuP2JnGj4Up",
-	"1RLvGZbyWgFWlHXCUZf3ylWVMn2zUI/zv3T5nUIFoexpzwXC5CwYnHmS87p7XNauVSPgXmcfPiBb21jA",
-	"SQC3tupUM1Os3oXRy2oPBbFqX7a37wJD6M0onHgDJ5mpTQsEIniuxwWHBCiMqS499a1n271+b7u31VqP",
-	"rhgT69U0wg5jsJ5V2yxFBu408IW3bu1Wf9Ot3QBGV7ECs5XuMiRYG391p6E15rAiaDhTrDynF9Fr9pNh",
-	"F/Bd47RdNGJ7b58M57oJ2/BK/s6Lgj7Z6/XJo1+2tg7JSy5mH8iHp/vn+7uHpLw62Nrd6/Ufk+9Ydimf",
-	"bPe3+v2t/hb5lpdsJD88gW/Xq0d1PCIGxLu4mUDZtUU3ykdrxFljFjFFyHLbVSn19lLeT069kwAPSfW3",
-	"Saq3u6heiPwI7b0NzMifQby6Uwc3NRM5i0BVXjI2Pa+JuWVG5Y8up3ldafdx+cpiRlBlRFlMwXbiZfE3",
-	"QE7wbCHMsbPS0Mf3RU8DfCctGPqvDWFhcu5CNuuYTiHssNCJpAnx1KILcP+KQ5LPILPYJg8ZNXpKjdl2",
-	"l63WxzTKSAAbacyyy6S6Sg6tBfqL6HjfmKTWk982pAh/7QGqgNHNvZsuaNPTUqUMSdC14mR8xWqUS1hk",
-	"0mljqbXm93Fkfe2RrByIqlkX5EQnQdTxA+bqJqSk4pLlWDkHppseo5sd852xeygdujRXS0AWm1nzsLGf",
-	"zWkjb0a+64fzG5pZ4NxQJZWCISBGccUqZ3RLF4dIGJWWem4N6Mwe2wGZy5ltJMDKK54xB2/iD1KCtSvL",
-	"SkOA5w5JKqRgqXXhwPq5ItelFBfmp7YEJzxt8zwIWEwTMxY2vst1u3dDRQ0R36uxAZmGdR1kyMbcHlSk",
-	"ohWgZiBrWY7IknRFxL8Fh50s8rBxU9TvP2Y0L7hgS8mqrIgJKwtG7Jpcy7LhuMR+hG4CrFAM0JWjaV5G",
-	"1jDHvNbD7ws53iLi3WsjQLHlzrUsLxutzlzxbXDO5rX5LArg5CZorkoLc4WMdzmC6jBZpoe+jTu09Hkt",
-	"Xac0AegIvdRVzFp6gZYmXMxYhA8HvWiEB68Oo30JUZa7tRFEAxa9paRkJa5QQJGOThKCjw/R8EirEMEf",
-	"5icf05bs7QnV2XhpR8+GqEGwAAwHBrz3wNfjAcKbYNdcXKTI7Szfre49IPqPpGvlmbsGX0mDOswPADQp",
-	"aLBzCC14qD4vubqEAaCmbKYBSyVxl8IJkhB7fIQdXhBLoIC+bt84N2dEIh2Q1Axu1mGrSxxxIcHo2fSQ",
-	"pFycu+mmOLdhIbNLlqdkOCfUl1uQNx73y5ccwuPo/LE5+g5ywtYRIozGJfzLLrmTdOwAUFID84MSKT8N",
-	"J+lqZYprATobluAZT5CtjwwyvHw1TuHaiMRk5BlvS7mfFlQckFHJEGFip5bPu70XwPKpxOwi2dqDr/b6",
-	"/QQsvWxO9vr4UeLSnez+mbeiADOTg2ejnP9MXjIRBdz0yVZJDZ5asaxk+q8EUH3oIA0N9xw1JPNtwRA8",
-	"9FIk9PbcHjfMB5giTC+jwlbw1kAb0GhYv7RiLdcZjlhH1mjAneGXnxCgcrnjBmZYH13Ly5ugKs5UC3m+",
-	"u5m/6vYr3zShOWfTQs478d70kMZ3DmLpvCW6VcGlGzu+6peHGYB4s1WDGqoaEZR4jcc/4e6UUq8PpgYP",
-	"34q1rJwPxmAiegl8vkCv6/l/IDATub32MOKCw7ZdwUcOapFfKdDKEPWzlYKppNotLe0pb9iRGrrQnMK4",
-	"jdSqxRXARpxPSxZNG/oWdY2F9MEYVeXZ1fmHr3/8bfvVel5GV+UQTsAfX40lN0BLamyiRoAtN6w6p80Q",
-	"90Hq3qxcwsmw9jKJZSLn5LlyVYKq3kFoDTFk+wFBQltMJG3Scncv1nL3xiKrOTNh6Xv+JTLvjYoxNmI7",
-	"h16CYVKicxAZ26vcnCdVp7WzDdN07ZLXK423E2+l/1WOeJvpfx9ueNSCH5zwt3HCwx6+k/rmzc8xFygQ",
-	"5PH2IVTHi6DqXlF7IXyf9LtJh1rJFeQVKws6jTY4sQ1JlvQ3cVIcpYrNHfLtTvoEbWEFJv9kwnJONSvm",
-	"0I/W6+t0NGKZtjZNU7lrVEnV+qO4/is+Fzme7Rc/+Nuj+njF6XZFfzdjs+vWvMFaf+Z6bJWgtV2EjsM0",
-	"u3vouP195lWhQ6KqVh8tatHo7Nn1y3L37+IfT4c/ZFvfq/+Z7383/ff+Dn0x+0XurW7egbNYr3uH9wtU",
-	"ldtOaXMbpN4Bnd40FoeMHyJx1vlzZ7E4nPhNInHhwvJV6Ywu426ZGCvbXtUSktvaXiP5Fl8Zo9ylFZpU",
-	"5FjeF0JKzMoshq0XT3N+6X7tKj2Ji2pw1Z7vsBUt0zQaeCSjxfLGyNZ8vXJn4JVJp72WLrRsIjpJaHGF",
-	"mXKyJDYtrA6+Yp/kWrFi9MU4y25mjB2ASu28AxjjEj779YqVCoGspgXNwP8sirlN5ofm/Diq63UaE0RL",
-	"Lbyks55PoyHqInCxixK2ZW93bq0INIvSnBFaS18J1xWjyZ+RsuKN6EUO0SyX0QoQJcomHf/1PbYe8e2O",
-	"MGtr01isjPN/AR1NmZwWbBme6ztWSJorW2lEczKkBRWZLQReGJwrQ0r5eVvkK71w0WBuzlrPSsFysrvV",
-	"TxAXHQI0+C1CncM0R/yKQXpjza/LFWEChsPYkiJueIzWmI0PAwkXGFi2wxg6XakD2/e320w2Nd4IeKeO",
-	"R1I/4aFIyQMkj0D/IYjYM5FH/OT+LP65tIu8/c7Gys4roPj1/ex2Z85bykJOzccIpm3Yn+udgDhszeY9",
-	"lW9WsKrDx2fzvVvR1sANG2/qffeuM+REbZz8JwBjhp2qajls2bCSLunZYrU3uP1nd1av76+1GK2Y1d1Y",
-	"KK7xS/Xofs7uJklnVhbxisK6BIT8KF+9tVhHGGQrPIF0fltZuJ5r2UyiLi08o6r43iJHb3KJtjuxjj95",
-	"ZdcUqzYcIadpAZCz+WjehLP1S2AJhGBgq1PvTjUtveZv33uXIFIzrAc6n8QiqPZLwgWZ8KLgsarFp7sb",
-	"AsAFCwk6qdUTntx+mWnnRM50b62Qli0jHcoYaKotVYa24EE3ASPVsIYpurt/DDo8H3QOBh12taxD06CT",
-	"DGBG8Gwo+Fg+6HxcVnqNtdS36ePtlmbfFNbPG55H9cw2bo50GUNibNkzNF12yY/8m2beH+xjI8X/sqU7",
-	"Fw5xF+u0Y9tXLelOfh4HdgjquJsLWhByUdQ+iKy0UGKbeQxsJbxp9Um627JIEQ2Sjuxl8wSXcKwbBsSs",
-	"lgINHvKIq2hBt7eeok4n+bSKftMDuVxRtrOKgYd8ar15g8De/vKwXvB1I5Qd04wvBOaso5chvR4rlp0j",
-	"TMP2LjTz2cWKFcPfh1Sx/d0e+Y4JVlK9zKOPL3o1+vHfn5VPv/vxf/5Wnl2//+nt86cnL9/+40Ruv6Qv",
-	"6en15rBCURXEXNhTYhQRq5qOMYUE1bXZsOAZORGalaKpgK6hktRIaHdDkCEz3SXX7blrRdXWExa+dR5B",
-	"zNnXEv4IDIN4++XzCY0xtzOpaWE9eIgja5sx16DRotBtn8dZAateUVoGzyR4e6jy3Wm7vIE6vEI+tw+v",
-	"Vzb9gudiOEBxq3dDMzAszg/b/V7dd29briuj2KbSlojRK6RgMSUtgPHdwwTJlToaFpVtKKIxB+nu5bQN",
-	"u9oNWa95pn240RK4mVf+qezgtXpsNjhQ1W/z85qYrknfPXhFYsZlMHzAeWpcIECmqbPaCN02mnI2CelG",
-	"RqU7sVW5G3Uwjk+ev9GUaA+ZHLfJ5IjfzvZuRSSfmZGhr5zl3EaFq5qrYU9fUStPq9oIrdmpszGrn7ke",
-	"H7lGtGuH4RcJ5Y8WDSZCoUVuTNjN/GsNZ8yqriJ+9HVi8ZWOhppn4F7uBTu26q46XIv7vKkPN/Qubujt",
-	"k26cLCOAmeiiuyWr7EGl6bzKooJ+p1yEg2yttLe/GBP7M8WiPrEd/ZpdgxOtsqV75PmKAAq6lTBi7wLm",
-	"ZsZV6/uzxXQ012XflipaKJVaSIIMWSYn1g0fRDBiHTXv1Uo3m/RlWeptl/om2WUVV22KszaiqTlb0LXS",
-	"nmm29kmtKLDDuawl2pxTr8oxq1M4vBx6onE9PzXbgOsdMlpGGy0HiWsHJM2zK7v2nX1c/naQ/xLE1fYJ",
-	"te38ZoBlCzsO3AEH8msxJIK3tBXTCXIarseyBuHkCmJzqsZDScs8cRClcbgYQJ43ZiVSsx6zgYB2KlzB",
-	"sihV53YOKd5iM+xXipSyMKa8ZuWEC3tDLawYgX6UXbjfZo8RqZKWbCB8x0nI6oGifCMOK+lvy4YRmowL",
-	"wHOWl9z3RjnonJ9/L5Xu1udWbRyd8h+Z0YSg1fFIttXJQWFyKYuwe545wLOXp2HNqiLQCMVNi1StU2wC",
-	"CfIpqE9OBiJdVrD+X//7/5A/xlSNP/b++F0K9jFN8HaQIwsYRXXSGLxkrm8AFflA2ABLo5Z6IAbiBWhu",
-	"5m/CPphNJmNGCz123SMFY7ki6dFMj2XpoMvIN0B2xNDvf/2v/5u6gmKHMYJ7D7J9INajtx4xhjXO/N23",
-	"x2RnZ+eZee6ns+MeOXmOX5zNp+zkue3NA7XzV6wcCIfp8JUiJ8/NMFUjUgCvsHTpiUhL2SOAzIyvTel0",
-	"WnDMlXT12v/jvZIiBcTBgUD8bQ+bDBDLiIhXB2QmFKv2QrxoC7EXIjynFoGMlwNh8wiro/DeIodm7SCE",
-	"nx//ndLT7tHbkwOylYaxK3y3IbLK1eQzrwhIwoGASwNl0B/mPdIYy4MP0hpU8YEHpYBf6yrimASQJltE",
-	"y4HY2n7a2vL+oJu6lkvsGkwwYgiKCQ30mrurbmaBiUUD4dYb9vdIK7Uh5EZw7j3yxvAGSnb7u8tO1L1h",
-	"IKCEPxVSd0dyJvKUTBgVVWqhxbEOKlC5kdNlrJV3nTfa6qiB8L43KGDCH7j3RnoDkQumFdnt75hXDKVF",
-	"NPdNz8gr/k2PvKV6rAYCZqlm06ksNfnuxZlVruwH3784em4r3cmE6bHMld1YstvfsyAMR8ZySYH03jpm",
-	"6pbDL7hQoA4DazAzNYLLaiy2IBuj9DS3cWFHTQmZiQLWa3bZg4sA6r7tOqvkhLlReuS0xjasrriC4w9E",
-	"xfIHwuN1qjBJj3hkg2Df8cUkzcv5eTkTfzOmUep6jFimFxA68s+Gztkjx9bJb4nWvRSVWfBGWJUBbzbN",
-	"xvWTxrsmIqjMWO5r+4iyKRO52TNgZEGlPnQZgWL8fr+fDISvw+/3e+SbWam0qrU6IKkHh+6+lQXP5ilI",
-	"Mg953ZzKo/S39LEDxjGU3EBkJo/S6/Rx+N7GC7FqpJLjj9KyeqF/C3hnBgKcBma6V5SDyYqaOnmUajMI",
-	"Qk4P2Vzan2OWuKPo7WeWot8xXc67IBVTT1ZqIMAPpFhp893g1+Y6ygOy00fogv1+3x15eA4guRHEUDAN",
-	"wCmPqCAnb692K1RDI4Lgs33yZH/3sT1cnKMxZ/x7K198VrLcsD9aOPvFJ77v9G3EYSBoxSSB1sJ5fYO7",
-	"wXVir1/1SrwjtJoy/IEBCk2giSk3r7ctA72W6boEIRvafkZSLWV3QsW8a2Y0K5lCduHyCwJLfcyKHPp1",
-	"2NauRLEpLc0lhIWBxAE7vmR0ohJiDMPwRoeqJx4Ykg0e7DVF+ppB8O8CbOYeaTbtMuwKRt/uk0fmmjyG",
-	"Tjzk0bSUj107noF4hJflMU5XCmxGjX0A3WkoLi4KVqXXO81mTIuR2942ujTqlifMagvt0tMYrYLaWvCM",
-	"CQRAsjrrq7cvu9uAagjWpDcAr6+vexMETOzJ8uLJq7cvn2z3+k8CSP0Ois9O0rGp8Z2Dzlav3+tDediU",
-	"CTrlnYPOTq/f2+kknamRKmbkJ3TKnwCQbbeQ2PX4Ai036XjsSQ6VFkofmcdemqfMC0o6MWq9ajUTq0ee",
-	"uG5LKx88Ru+TebKZPlbMCRManAvOCgD4E1RaMFASFEiY+++Rb6ZBspiTI5uBO4CN8duMlfPKxED0FWud",
-	"0WYt8vbTiGW6dFlWVcGFLUSUXWgVwyftU0IzJzqn/d1Np+QQz7iy8jQhwzloX0ceWA0+cPXdSdUZy/Dc",
-	"93KIwDKhudLwata6AccWZbicnrdudLw9z9JlQT5kBbLeaxnYpU1W464Hlr507CbCe9vgPjdzs8F/rVKf",
-	"4DZv9/tQdiGFduhiga783mb+V4Msc/gAA3ghtI3EgfHcWkft2p18TDq7OIfYq/1cn3xDc9eCCn6ytfon",
-	"P4HENHYqy/FHO6t/9K0shzzPsfJ6t7+7+hevpf7WWAzwg+1nq39wJuUrKubvXFeKj0lnb50tQDcgLXwX",
-	"ob11FvST8GoU+qccMCIw7XrfwsRYZD6eZMiHGqb/T8Qy7/yadD50FcK2h/Dm5rUNSfGEfTCmRyAwFnon",
-	"zkqBVrMjfdAeAPnMNfmCui+w7lnJKgjnYQUPhh12uBHczEhah64YMX6pC9DPxKVtpLW1tU3+8z++7m09",
-	"Rogzs4EF0+ygSqXFjA2N6hFJ4c6nPXIiyPHp35MAoqzggtV13kwWs4lAXIvEMkjUw384ffPa4kyyD9qa",
-	"b5SoKXQBGDOmLUKaURI0Oo/M9Z4V1EwUK7ec2zz9Kl2m/AwEHkUNwu2wslWhsBIPAzQUfLo7nKm51UTq",
-	"ov4FfL9E2C9ggxjSA1lrxjJLd8aXUWDNtrXxOMvRQiZXJUpm6iqI3OJfIgeO9eumTPdBY3jQGB40hrvQ",
-	"GD507R2saQ2RQBP7oJ+YS7v0uY+x7qB23QeGASMf39162n/sOUylhhiOB/wmZDRBPv0xrqH7nKupVNwF",
-	"h6vwEAbKl8zvQXv5bNoLyqGm/iKDfJjN9ZeQqSy1dcOWzJ/L3JWNlJco+2xjBvjwZizwU9oOwYauNh7q",
-	"vP/hDn5eCyI8jVYDonazavdwsTNT9Do++SP462Pr5fyOhXezcz8U2yapajj6IfrBJZs/0O1npNvvGHjd",
-	"a4RyI0rdlPUHRHPyvPPx19WU/iSX16KQNG8l+ef2gTrdLzXK3jg0lILRERqx2ZhyUYOLwe9kSYZSj6tQ",
-	"q/k4yDfd1GwbzYoCxgpxoYPPzOs7SQf//PW2QmjKJt1gN7v42s10zjcCQofQP/Hti1cEcL7Vgyr512EH",
-	"7gbVeQKhypz3F8waLtkc++ffZpykM5WxXOwgFYiryvdmI4SBys2umIB6Iu2Svn2VeHqSs8lUaiayefdH",
-	"NscUkoG4ZHN8qdnzC9RaGTbMEJJkcgoVfggMc8mmukecv3C3/4zwEaHk+PQdxDDVzFx3lvs3DARCUvAr",
-	"c4ZmJAh1sitWEqVlyXIyZqVt88IXutXA0z4LFZ5BgW2+GIiSTeQVyw8iXfrsj7B7viwRNIR7zCebVADz",
-	"4Mpy0Ih/zRHjj9CQcrOzDbYb0tc2td0NuxxxbGe6IYd8++Px6X97WjHIHnk1UxpCzENGMpqNMVE75Jnm",
-	"w+4xZtBtxi2TB4bbZLj9NRjusW29jxx6e52F2N7CyDX/Enz9KxVyh6XsvWTgkHfE1MLvL9l8HZvlyfQy",
-	"U1vbn45jOx5ZqXMuvwb4rcDUPV6whDCRlXNIqHLQRVSpa1nmCaSo/Az5PSohP9ArmmDSE3AKKjKm0On2",
-	"9faz7UNy9OK0u7233z3+5hhG+/7V0XH39Psj8+Fjl1i4UogMRMEvGXTjsidmfeuXbH4DAQOLJFwNhINn",
-	"awoZxl33V+E9+rgBq0XOQCzIHLKWyFnG7Q373Nq+G4YPt+4bi0xyJ7Yuzs5zwXoOvW0BtZmg8Vch4o0e",
-	"ckHLSEeJuJFtzvpB2HzpwmZrZy2x8ZKWFyhntvbWWbnNcGX5K5Zzejafsn9p0eb11ZAXGTPGKGfAXu5L",
-	"1tne6Z9M1h2R93JYpVKi/u0Rjn1+OldqxsUFtDeE7HOLRnxONaTdK6YDDf74iIwNf8+kGPFyArCemErg",
-	"35xRYbnMTOSQun6yaELYjuK+DCFEzcNsRpsazPwkpLMhqG2nnl6y+bGcTEs54Qpa80O2fM1SQdFtPkaD",
-	"aiCgh5uZdwDEHpE6iBi91GH0ZQieYIo459sLn80m8IMcxmMRAU1wRWhhLs+8nmIBURnu49aeVJDMQFpZ",
-	"hMC8lmM+Zxoa6F0wS9nmhJEyGkLtpZ3C5sJou7/9qffICGdzSX26MfR8XBDMN1/Dg0B9EKh3JlCRvdw+",
-	"KmCZlJWQVbfE1ky4I9t2NCjvKOauALiW0+X7EkNajJLOQQbNh20WiG9ebaQBzXOW2+qUsFylBkNk0bNc",
-	"WRzibmZgCuKAVGMZOfYqxi5N8HYofLOWGi/tr5SvFKUT21PUl0D5fsklMxc5w+o7LP9xDZ8M0xsID9fu",
-	"XipHdmTXEEpBDWlMuH3H9PNq21emp9n9wvWbTTb2qrIBO/Dj+fxBXSJgKsmlhqTDnwSHsjFZkqNuQYes",
-	"CGDOKbnmRZ7RMv9KkfTferby1U/HwQuUbMqwSSqU57v6rn4fV9wAjg6zm36Nx19sq6N2Znqj5lhbi82x",
-	"PmlGQHWG2ApRtckYJJGq+ZitLQyIc/KlB1v/+uz1u7AFMzYOBuoOWKzlAHXuaj9sJAYETWiX8dVNeI4D",
-	"lXPvbTKaBTbzkquAz3yOLKC3QRKqS5X0fMhcAsue2uK0v7Wl/2zv7USTEKMpjbZB8aaXGqr7W3MbFw6C",
-	"loxMuRC2l7SVD1KxGjpM20rxl52IQhm011kkoIJRqKhOuymB4nLlGvODWGtL8pRlW/C7W0M387nL4Yf1",
-	"Rywr7zZ6P91LSlZ1VqszsoLz+uJ57Z8tvyqvMRnPLYNPl3DM9lgBVDiqoO895rt75RL5pla2a75VVrxD",
-	"XeRYHl2VYzjVcyCgNt7W+ytN57ZZnNeMsOTf3udgffZhxGhD5dZ8aWxGaztbWBEsqQ1+6Ji8sakdm3C+",
-	"ecflzb+5dq3p8SlUyXD9A2H9NkYdthUZVjn0FbR2cCh7jS2AK78rNXCNg9Ajk1iX056re7atFMz2DMRF",
-	"Ka8N05mayYPiO5saiWVBkEB02uAz7nBOORgMGbNLcyW9Vt8sqBgIn0S/vZdgr3ZZYoP2ekd3qg3XU1Bz",
-	"MjG6MHWJpeDQ8AwXGLD9AkA9fDmu9MXIiERSQz/nAGhAUjOpLpTHpiusg4GoiWrrf5tyUeM5ETMArZ5l",
-	"lsCGLq7Vkvp5OX83E+s8+c4hA3wyz1m1cItgfs+Os2DjW/T24NqEDKO6m3U/0YszerFp3OY2/rGte9wK",
-	"wa6D7UhCOLS6bWM0vBQ/TD/z/qzh4fL34Yt21T143j6vkvOWi5ow30TJuS65jrrb1JM/qj8+ov5jNIkY",
-	"+KP53OgTC+I88fE0qyEJCW1xWQm9KIsrpkAxCTUKC1VSUM3KZCDAFWG1iJkzH1DHCjQvq3goOmE98sap",
-	"H6HiUsWdrEZ0gHludcn6jKTV7LtcdGeKpS5OlOZMU16k+HIErQparRs5/Pz1qWU5tib1miqv8ulxKWcX",
-	"5k3msUwKwTKn9Ni0uHU8fQPRkOW4oFXiHI/pNuJ89IrqbBxLittto4r8L5elvzm3W4P/vC1Bj4W8iG8R",
-	"LPlPF09HIrwlH0riGfrfMp2Nb0W6r6VgreT7eZS2W6sfZoCd2N37ybdHd2W1jJjXg/JzMuqazejCbqR3",
-	"MomHtPvPWYVzswt3sxz7MKYwwuwSuFQR5/FS5wKBQF1VEmMMZivk4WGQ9FwHslxI7x2BL9HiQTPaOSpC",
-	"NaJywcyE+YSLi6rP6qKon5m35unBQFhpat4llGY03yj6ZkWyhclbIZIR6fsuRPL6pvUnt5YtfPkXZy3b",
-	"Vhh3zYD/Qnbcl6wK3bPN+Cez/mSJXO5Tm4FPck4vhFS8PWp4jJCfgKEI2RLOE3x85OBAH4UG4vHRkctR",
-	"QGvx+evT0xfHjy0aqk/IB2yiWaF75GQBs/6QpOCynaduCECohAvfjEtaDHwLTEovmfUOb/UHwnuTg6z0",
-	"OYHoFGEf8NjAdkNwQ1VHjG5ak3v9nYFI/Y4BPIic6WVYQ7s2GqmYhWtsQxxymIgWcqgapBV16Dk+Upc2",
-	"n4wdv/hAJ1ws5cd4nC78igfyUNP9OS04SyE1JvKVMgR//4rlak4k1BNDnzco4IwosdEQn0v7CvzIVe88",
-	"p9tijgNwBWw8MSI08O1ASgEl7+XwgNDMvANYoiR0IKYFFeQRhHLOeZ4+tuBY6CRKq3eYL3vEJvH4tAqM",
-	"pbm8WQjolVX7D5sBxkcklVesBP7ugNbZB5ppTA9TVf61X4F5Vc1+XGBtA4Hqs1Bd+2CKWd7oawfEaCq+",
-	"0mG807vXzI+sUpAmA5H+boxRIXWXi261ZgQ4Dzaha6HhbRJY08fo9G/rdEOk4IHgOoFt8TFFRZQ0p1Y7",
-	"VbQlYlzzyFBYRS94Fb7IRO/nr09hsusp3veVu5y4G2NUZzj8c7i0QC+BB9TQHDSUgSxBi8H1kOP8kOP8",
-	"ZYlIlAieXVZC4ZPr3UI9MXLi0wm7l1JeKqMLXzv5UlMCqqyRRXmHUJ2VxFvQ3EHgOJ+IT4uxu4cdUaDp",
-	"a48cLzSjag5XtlaCvi2o+LOwajPXz5RWgIO38WxDZD3yGrcfo1euR9wDM31gpnfquDDq7/2zUvQUfEKr",
-	"oep5Eua11bLXMK0PIIW18kgocuT8EkZlt3puoNdimhjHPqxOx4XdC1TchGgpE+zB4EwPb7YgYG2Ed/4d",
-	"NuUOc71+vf+SwjNXMwM9OtatKXyoB3zQlf9VtFfDIeppv0Je34bHoi1vFb/lgK/PX58eB49+8mKPXz+t",
-	"DlWtZQ201WrdSQgQyMugydBD2v9dp/3Xk6zakVWbVFyn/PqXK4oCaj6NC37FVNirzlsxPXKiVXj22KgY",
-	"gW48shDqCQJ7MqI9ZVPS5/C8ZkqzHJcTFk26Fm11y+mgNp41wsx7q6YKu9vbLhvPd+nD3c6ThpEHefrW",
-	"s1cBCkFL+YFIZ6I0+oc5mLRHoFtb/ad26thoK6dzO6yyr3DxHRwV2jQPBDiPqtf0sKkX9MpsfoWvt9AQ",
-	"Qttig2AKNadUOcq2t3b2U2j0rEg+F3TCMx8+Aqwm88DjpNZs+ez05LsENLWBODt+iycMZjJGh4iaZWNC",
-	"Ffnm5DWgSf9o9vP561NU7OxDk5kCN2lLv+KBMJTy28w2fQ6iWkAxMJ1DQGECrCRdUqFG0POD/C4Fsyvf",
-	"NHsBqxGCmxPEw3gJb4ZnAehDQ30HBKZcImR7MUHIOP/V6gnCtW9i+299mim0Yi5X9+judOOHXPcHp8Fd",
-	"emCbKdQ3FefLFdonf1R/LE2BB4aO4rsp1X39ncXH0GM2acrmBKu+zmpwDbYKENASgmJepem8+fse+XnM",
-	"i+rH11BmFv4KsguYyFmODcCV5kVh2D/AJ0DqObpgY+Vmz2pxOMgw8D1pbS2NSiEsmF4yNk2XZJ/fiv//",
-	"yNjUQxk8JKFvZNz+GTPJ7/SKJ63tDppEeT9m42rxW+948CeyFP8Fcq7vhjRviHPu3+AA/uIp2N9iD/0Q",
-	"3gHMIRQhM1cj0COv2fWC2LIWGvVoRJnt0O3Ce5BmAt0Hba9+a1NNS3bF5QzC+arXlvJ8KznwqVOZw8l9",
-	"pmzmdTiFS2gOFfaHhOQH7fyzYsBhUlqDP0Iul2MZDWF2D5r7E8PMboCkusBnl8f7mqkKNMvY1JaIBgt2",
-	"4T9Z+tRCzGtu5D4sKPkLvPSMKX23HpVfvxztJyzhh/150OH/8uzDEPTnMO2fgEeztaThW4stXHcXo6WM",
-	"vlAuFnX0ZFUQ7B8w6Ap4RQdRhv5cm4iVhDiL0d6tdwJY9om5gVl/W/DszG1tQhRIUjKc23aMD6b8n7BB",
-	"ur8m0MKnliEP1S8WnMU6kz6rPeUZhkVTXBrUts98PuhCwwUCBEP1ySEMY1iDNnpUdct2WLA2yF0B/B6Q",
-	"1HyXJsAvHbwrAo4KQnOs+7MouZ7NqSkrCi4u6qzu33oOylUw3VmK5LpZm+o2lMaZWh+mEbbkFH+0ct/A",
-	"XRsC09uOV2t3prbPn+Pzd9AfO71k879d0WLGbCHGJZunCK8r5gS+aJsLkF7bnu9sPVtj9C8OODLxO4xP",
-	"Bn/dN6Yk0MwaeJI2FPuQVHLHWJKe42+AuttmOp41EHNrlUoh+qEtWq13yOBKzRZLmhAfeCCMbCgc2rh5",
-	"8cioHFXcxrz/HF4BeRIjWihW4R2SdrhDREhwqAYbQhW2Zwa4dtr/UikBsOjPlAuAG96GUmNboTdw9FQD",
-	"SC+ghPTQ4lqOrIjHDFwlGw8+oO49ZCL8JZwVR3nukenWFQdNnwR+/GQ4Ky7BPxnvI0uzcdWUgkBPCqKY",
-	"4VSaFfMD6Oz3nkFCl33Mp+/R0YhlaIJBipaq967wCVyhJ9JcYVaNmbgIEKheztiw7BAS92zam8yyWamI",
-	"vua2ZNgBKkBlJ0DEp1hpm/qiYyMbvlIEpINtaJuNmU03hMxGryUbGQZrt+0UqzXZwme7BcCymvi4E1oY",
-	"RZjlZCjzuUVAdw2gBJkJ7AECoSwiS7MvxWxi1q6qNwNm8vVYFphXd3z696oHryJqCu2/xswsFA6acH2A",
-	"Q2RyMqEqIYpNeCYLyKmTJdF0aHR8fc2YcGG0R8bmGYiCC0ZSxaZ/O0wT19wK+lqMYOuxGZY7GuSnj7Gl",
-	"xtm33adg+Z19293aj7ThGIjhXLvznNDyMnEbMScw7rBk9NI6quGbYUHFJSnltcLUVTwZeDYkILdtqHU4",
-	"Ww9eY+3U1Jl8aULSytw7hx+Yz0AjOZ/SUnNamA8u2fzccHKoFc9UeT5lE/P5tJQjXjD8JxuxsmT5OTTt",
-	"NB9lFAaodBz3V8kEu05tLzO0ktOBeBTYO2RKeake98hrVJ1Ejp9gxqW9duCPuh6bQ1ZTmpnNtJX+v80k",
-	"ZuWyIk/IcD4Q6SFCfrDJVM8tiU0YFa5GCEyUOpGW8hquevNiHyLeFR2I6lk8e+ISebXv6Ai6nOSG7dl8",
-	"IsP5cB3pE3N46on1YsJJitlkCP02zeZj/GErIemTNPGNc/B4Y1rcN7PiMtTk1L+YKmfW71Zu+LtmH/ST",
-	"TF2tbAR9f0HlYIrvgNGvRmYJxMBfLbb8oD59fvUJkZf2+v1VZrWhw0qN6mygWv2B/1iZvVnpVzZhM6zY",
-	"RCFoKwZRJIRNy9ZCOa6KXB1ICSvZSmjgoIWYkLUseyPRF9snQDF9YhUiiyh8FjaKJpeMTbH6ccyVluW8",
-	"15areUOL/AEl+F8R9PcmZtCSlMyb0d7PdL2oyv3BAa/hZHmAAX5ISb0TGOCNruANUdrg1yugf9fNO7VV",
-	"eVituI5tWJmCJGoJDkTEFAQUMZqSknLFFEklTFOdl+yKK/BHgoBEYxgys2ywseqYmUuzBmNzac1K77uw",
-	"chhbKQX6gOs07R0MYDm5DtY4fNhr+sDDWZqnuSBbfaKIGpu9M++wLUDPwuTaMBSAPZ/cAND7Cb0jbhJc",
-	"2eKUQ2yTlAa/rvYBeyigB9eoB3amPfIzdFUKjOkDjBakvigUj4qktWbTNJ9XkYXQkUyVFMaWrx7uypmG",
-	"XNbUtq6izViHNdmcOmNxMO1eAqLYQKxo2W0zj2+p1Xx+oGVYwGdKS14qzjzA8t2JtX/hXOY/D1byvwBu",
-	"BhbUW8r+yvPGW7r9nW36pNYbe3W+0XH4+J8aSCNYyRowGsGyH0qgPnciRHAb6r6QFpSNtfu/31Yvbb1l",
-	"nx+7/MArWLqezhG4eZzX1aXQpaj+3hD2HEXxvzrkudP5PrFi9AB6/ucGPXf8rAF4/mnN6HZ2dQuA87qZ",
-	"via4uarDBNpaA3UjhPOBADicWyCc0yi+uWECCHBO7hjfHHh0oxNgDd8cw8GYq+s2bAHl3NjsBRtpImeY",
-	"GyGk7bhcMjjfFnyFOio6WQaKbkznVlR0H8WIAJ7TBtw5sXiCXwGKg+FL6UCMbRohBoOBJBajFqldLoAv",
-	"wSfumNJpyRQT2saMKZwI0pVUzPZETC10k0WpxIQNmxaeZjJnLj5v+y36mWI+GQY2VB3topaVGMBdHJi1",
-	"QSAkdU0ibZzbiR2XC8BGOg3ks2vUPBBK03k4VSoQkirMauvhZM7hLe1A8nA8DyDyDyDyD0XSDyDyNeRj",
-	"ZaGP7yKdsKZC3BA1fg0Noo4YXxktctE9/gkx4w+cUAiElI26l851T9RYXnsTZyACq4KMeY5a0OQO0Of/",
-	"BPz9AXn+gQM/IM8vIM9/Ev4L0bJPw3zflDnCfNbKBq+YMCZRwH5D+0mKyhpy4cLw59dUGStIsGubRm2z",
-	"i6E761jOyoRMqM7GrhRvatFBIftJEcE45ifNGBEA+HElL20ud8O62n5m1HIYqFuyjAldzNMqRmh0N/B9",
-	"lUyX83MKKvXAMNbQtPHFkT5EeiLI9i7MFGa16HFCBJKRnJUwhjJm0YSKuY3Fwt9GzNjNg/xxkAIFM3uw",
-	"1Udj18amiZawWFgJLWLFUO/lcCCuKRa72tWlGAJNSQqDdoez/IJpF/o0j6blTNhVL8iZE0NTd1Qt9QDS",
-	"/wDS/4CB8mXJJrjfDb7eQOm/jUgCXvVpRNJZi1jB/BQuAFYamVw0OwWs+eB3QdfwgTB81nDwoWW34ADM",
-	"mOHyht/3yAtaFhwybvEArTWxStYMRETYtEzECzRZ+pRcm+cblYs8EKdhcgpZIciqeotQgH2lbJISyouB",
-	"ANaFMmwkS1s6k7oCX3QzgmCCrOZZ1Gp5Z554kCYP0uRBmvxVAfnYdTPafJfyxHDPggvWGlM/cUACvpWD",
-	"chmG0WIKdPbb2oSqH1hQ3Mo9JqmvaoijbZ25uf2pc2RemD1bnR1TC9z50o6HyPIXkyVjz6S9Dc1nijPf",
-	"uB/eGirhu5mtchXsgyaGovNZwXLUfGo6UVtHugfV5EE1eVBN/rrd6BptMm+umaBq0aqGvMTMEHiozoKx",
-	"wIGkRwDXe0Cgchse7CpdMjpJF3M2KMGvBuLRz98fnf38Hfn+7NVL8p//8ay3/RgKR9i1H0x60Ayr/lDI",
-	"oEtfUqW7IN27J8/TA4ygudwVY9wmAwF1nmASOvSGCzpVPZLyKp8B3vqVIifPE5LCHykWo86nLCFpTjVN",
-	"jZ0MQxn288Ppm9e9gTjSrmtXiS1FsR3X1h7xSYG6alSFzbGowKE9loTNhThANA+pwDEK6FP4brNLFl7C",
-	"QT+WCFgAfGNMIabH+BXLjTmNiRXG0C+Zmk0qf/XJcyyZKexPrWdaXoRQIfhrjvksTKcO14K8LeWwYBOE",
-	"IoL9sJh7MmfYuAQPnOcW2i1PDxDYI/SVKw2pmi5T0p1myciEK8XFhe3sBYsmuF9w1GNajJynIvFVPns+",
-	"+9I+hrudlQwCjYopBU5mSEmZMsFywrUZXU4ASxMSf6z33YGywM4aupByIFQhrw8gvgFx1soDDQ79k+c9",
-	"kiJCCmbAZKDMplhOg+lVWlp4CHNNziQZyaKQ14hPonRiaac6absQ7iFCYI9ijgdzH1/glb1/8ExAX6xs",
-	"EYRXnE8bULo2eTYslkLItRb0QZBhLbiH+7vrgmk2puUweIZzcwVkaUFw4zPw0avN8C4bnNIQB1xyL9nd",
-	"DT0MjxovqPJHXnmtIOcLA07VgtxjDbjiK33e37p89vve9dflU7Y7VPtX/d+28u3JjtidumWiOlGts8Y5",
-	"W5e7/fR+oRlDQ80CgIRiZCUSSJtl5yii9GLnr1cuv8ZSYHtfIHf+cxqDhqlb2eA4n9N0wJNR13PgI2v4",
-	"OSWHi6v/j71v3W3jWPJ/lYaBP5wAI4qW7ZwDCX8sCEdJnM2JDUvZcxaHgabJaYljDbu50zOSGTvAPs1+",
-	"31fYR9knWXRV9WXIGXJIkZJsz4dENDnT1+q6ddWv0oKvL7b7Onjus3Z++Ims94AEi7NYZjdL5XWHhbpr",
-	"ep4JCSC9lYVv8G6ENxlVOp8KiDRuAZVqdtEoNxj5LVFA2tGi7oVax0zkWkmj44HipEE66fRKIgS5UYN+",
-	"TIufyhFBydlKHVa34gwHdeIUM3ufD0Pw1z7GttdwXcSzTOSguF7lXJJOxKdiKHOV4SUNxjm/fXN2zuAw",
-	"08RXgKJ66v/K0LT8xB8GHNX3b2zDX1J53eQB8bTvQYIMkSx4QV7x8UQcvFKyyFXWwZ12eF2fbeFVGZK8",
-	"ofSNmPyC0yaQHIcf/T8W0LoWr6xv1HWVNa7HmXpNx3KJd3c3JA95OQkVcSsktQ01bSwbXW+Vgh/v1Wi1",
-	"Vv2zeeCBvBVqhPCeD+cXgGFQErEbRZAM3W4k7oWHqMrxsxqFJTlaOXHWtIcSYN8XTOuNH0O8HTN7aIvI",
-	"7EKjCQT8pcLHzDcLFr756vDjezX6s5EV/SgMJ/r8wfFW3yt2sHjdidwFLN57OCqtzuCmJ+pnNVpSIPDs",
-	"HkIs6eYxFbbFxngKoQVhfPOiENNZwcaqlEWPOXu/pk7oOzOYbVjGIwmjwBTg3IGBvFcje6MKERZ40RmE",
-	"WPxHKUqRQNHZUkpASrGBFnCn8XlGWkQY21x2IRZdiEVbA6vI54wzxFtoxwoXLHQytdaHd9KDRohiHAHd",
-	"lkNO2kyoWSbAIYuoluDAvUmpkEKmrhAwcNnm+hv1/1nfYuAk1ivxtIbdRcUeKpAupFLQUkdMZck+7itc",
-	"cjzI6jFIacYLunfAywpqaZLO2EhkSl5pDLjghXvDZnSCW9mckiEprzpsAkJe6DYmDlJs6B7E3XwAJAve",
-	"dZwg0JcWArNgwvniVQeezyAZJVeZsCFT5xiSg6k9ThBXzz48NZTwy5hnGbWIQUQ2zMbOgF9BeZPEAorH",
-	"iRhnqQyeoJ5fX7K5Kh0m77VUt8Fcn9IyRbZKWcW51GMDVqhrgcmgOBwb4wKzi3kyTWUMDGooYd0hkIFm",
-	"ZSgAi64yeDBiUrEYvSsXaaIJt0YqLOA5N/2ZxRfJQSqZupV4RTSUvmts2XRej5GWKXVtyOio38eZaTNT",
-	"iCQihJ1Si5w97/dP2FTlDiUN854KpQ6mXM4PTDPlrP6uaZAkyKC+sksmnPQgSe77dolWuwkHgW5Vkex3",
-	"qKd2V0HdVdBuUlSRe3ErX0ZzCrNA4YZ86i7XQvT14Uf8sLJ4y6lEJBg6L0+1DZzULkSgwlQriZjmvIFA",
-	"IMMQZCKBm0VDmaS5wGjc3EJ/oQUK79gyK5AU6uqqYnMQnBtfCzGLT1j84+n5UMLM8Nd/sZWGR/P/b0Hr",
-	"EIHmHNYxuBYL+8DxQvCmkyVSFWwEXJ+qvZyCQCGZiYG05hdoXwusRfO6IqcJTR2CamM+LtIbB+3OswyB",
-	"1SxSYChL4UKA1wk42yd8oXtsYIQloOUhWM/IVacZSorQRbHsYoK3Fbi1Ka6mpy0l3L8KMTuHPWtZ0OYd",
-	"7cNXj1nzednJQK427Mcc90zwG7FkOGzB1OAXkV06taLJp+8odM9maJPeYfWNzmP9wB7rqSWELWzRjZgb",
-	"0sOaai4Dw7At8LQzlCAvd0FTXZROWGkMNQM0cM69qB1K8WEsROKgIKDZVgL1OEDnDCS/ldvrxPZKwcUT",
-	"cBvbojRL8msorQCzd0i7kV9mOZoEGNb62IEAe/DaJTiHh6ldspr52dolARP8imuPdBbWY6k44owawx7v",
-	"YlKpmZB8lvbsoWnSQiBElY+Lu+ohvn7X29x0UqSmHXRUkHsCQ5rqTuSbmZCDt6/Z816/97yHayPGZZ4W",
-	"8yfH//x9UWRSQNS4nJqh+UWCWmBCjsWT3/06hAu3wqz8PjB6KvYj8vsMgdooKqvHXnurMrIWJRQTs7ao",
-	"LtQMQg5TeRVheS4sFurQMGyd86XioSA0pioXCJhxqXL3bF4SdOqtGE2UugbAIcjVMu9cljmIPcw2wcrd",
-	"No6MI+CQNdUSC6kx4uPrq9xwguWSpUNZW7O0WrFUh8VHA2gjLSIYOi+wjDlnCZ/3GMBdJUMZQoAQVjqD",
-	"BEfvzp6jkScWK5qmml2LWQGtP2dzwXNdWw0CdvRNVZtfEKbLgmHh2gBRaVdFuI2VvEzz6ZNohX8uCHf7",
-	"a78fPZmm0oW/tclZO2oupLq0yc37+9hvmb54Lk/VU7cyMsNf1tdTXaD6vSlZlX4aVK1w5N1N526Nx0VS",
-	"ikCyzDIufY3qUvMrsTmNeROTzMQ6I2U1d31Y4yMc28OYIG1OhzVElk7Jl2OOdMbCzjHeIApuV2KkTlU+",
-	"LHIu9aXIIaaxNuLhtQQ4T12IWcTiQsU+ndJ6WABm4jJX0zjwiGjlPTkVTZtnt3yu2YTrobRNrHTeJApM",
-	"gROrgOP1yPItDw3B+Ytc7bXAJQWD28ApVadxntOavQE30iSd7dl7c09FBNx07PwelysHcGWBVrp77I5x",
-	"1jBO70n4+ITs8yfH//z9z4pfwdI2+YAnKVRMtI7kNS76ehaKitcK38tvpJndiwKCndWcoVcWwlmVsuhi",
-	"EfesoT8lhdx6gaBcz5bKeR3V6WaB/e+qJBGNowI5SnH1VSMCkbsAeQHRtnJh67UMMP5sjALaeneG8iVh",
-	"YRGIlcMAB69Z0PgJ07dpMZ7YMDyLCk49JVxPRorniS1Db+T+QTljo3mYh6wk+N0AfNscKmVvg6qd6Wao",
-	"hTtZLvcleIMxPgwuQhsLBnbwM7LxOzH8iMWwQx2ggl1t7BvHB73/vyl7YSARuBEC8C1kUC60KvOx0MzY",
-	"CRQdNVHaCMNoWWq/c72sldyACTYpptmmWGDBMNtchwg2ePua5cHAVl2JuO8OP16mmViZeOom+0OaiXX+",
-	"81+DanCm5Sr0m+u2N9baOtNnvJh4X/oldtLKkf7di8396LX7Y0az2facu/ltftu6Zi85NGwXcZNdtTdP",
-	"axBReZaxUa5uNeXuoKifqxLMXrSymTHT4e4my8xQ5qrMF+Sq1QOw2t9QwhXPUd/dfx27IwwCPJUIjwmQ",
-	"SlBayVbmMM0kUKmqATTyzM7rs84IolmsTwmyC9jp4fcjcCBfCAn8VrrVb8zpd6ds+eAdCpkc8CxrVsAh",
-	"dBn6CkOW4ZBVDxcCFF8LMbsgLNrYYvOiem3xOCDNhipN9wjwFyEH4ZoZKiL7zsaZ0sLD0VrY32UpdyqT",
-	"QZZtffLuST2248PR3rdTKuhdJI26sSs9Xd2KTkfudOStWdapTKqSOWBcLVnVR/q0MtMC6nspdZ0KiGbR",
-	"NpwlTKmILJB4wHia2Aw7xfDRCsS29RdAyqJRQ1RZ1DIkOm+t0L/gTHaRzY+YfsHl05p+NxVARCsVsA68",
-	"wVmJ90U3L2usnDcIlB4mEaWavGKUScTWRCRX7KJS5y0gsRejjlxC0UZw2NHnpTXDhrQohQSbsYgBjMj6",
-	"nSK96+R6Y5TaFW/QkumsVfzX+F0L1F+qiNCM+xvkdEtVEP4udAOg6TZWkmrIs0RhhXc24Tei1+AOBkr7",
-	"yvKhYc4P41eGro2Vcwab3aQ+4z47nF2kjA5pt9P1v1CkXcda2/HShfgd/PYQQ1dWeyJ+g3SqVLP00uUy",
-	"TbhmmeDXIgGd3oNuMMDcQEchlJQfZJmVrpU496phkAJSkPl6loubVJXavaQuWa4KDCqHQddhmJlZDLKs",
-	"SSl7HD4IHJ0b7H07IcLuWzghbFSTXfSOMXWMaT1eM+Y2Ot5UFzJwF371Ef6u9URg342OiF5D/odV7NY7",
-	"DWxGRec2eAwI4duJwuaMiAY62DErXqnIegM1VGY7anvY9PuNSW273HsgD4v1uiqlYjtLdM+5FDCoh0mi",
-	"WHmubPYEudW+7izuTv3ZS57Fruwy0nMOrTV0QNbQKsXn7aLl1MbcUlIEjmm4Ii61BZD0Fy/gZaO7Y0y9",
-	"bbLC7CjgKJ7RqNuoVOgqX+41dR120u+hdS3A0qwx0O+gg20rGRsODLoKNgdXr4jcRnezFLfrXc41J8fX",
-	"jnOrp6Sg2GnAZ/MHC4KpYnUj8ozPLug+NPapUHNVEozaLONjwdICja7bichFj72BqyPbDVQRhl2qpM1z",
-	"DTAC5i8m4R/7KsG+kHWmdBH5/mBl4SFY66EEWNYeG1DS/ktHETwXtqMCilWfsPj7019Oz0/Z//7nfy0x",
-	"tZh8DRrRZsMl0j2oXG14a0Rue7xFto578joh4E4twhsMezcu+30qTDjOB1GYNvat+2OwO//6nx1MTqeR",
-	"7VRkeX5l66Zf3l0/s1gqK2MD/m4f+qzDUGkW66/U7Zp0l+r3c6nu17vhSt0RaYWg7bdrrtVPqSR7bs6N",
-	"RLT5HGOxFDsruEx4njBL4sdM8PGEgrpSzd6+OTu3wHcx9XiQJjH7BmQ7PPdUg1B3yPBG4UG/MdWt+Tby",
-	"7xbpVOiCT2cEh+d+0OmV5EWZi5iw5EcqmWMVF8FimEWMFOl7Gs0LoZf7c4njRx8+eA2IgtKO+qBEGS2M",
-	"0h6N2qTLseGMPfZOYPwOrpjRRS5Vlqlbi8iLRYdtQZ5Ue0OsN5Q/EAgT/azpXaNKRewlgxT45338e8Qm",
-	"5rtJxJ714f8vzP+P4LNZmKMXbMK++Z//ftb/f98Opa1NLCoaJ9boRxhGCTreX16yCXsOXTH/DsHpDwAo",
-	"XuXsZf85LMdQxlA25GBgHo2Z+FC4UP1bnhYRFDVQFr9pYEkVNVcEn9fsxbM+lOyBLy95msGWDOVleiPM",
-	"ixrq9SQpyJ3kGFMfCU4yEVl6I/JUaCZk4usPIAFa4ujZlyEJ35DxUFIO4UJ+JUZa2aNBYdGERpznZkCG",
-	"n6lLpvLE1juYImoVl6Db9obS7PNv735h01IbXZ/9dH7+9syCP04UrDbuRTnK0jFDriCKyHxvpDN78eK5",
-	"WRHIKXrWP3phaAdqEg0lVFUUSUC1Hk+rN5RDOQjxJdESKfJ0jK4uptVUOG2ZomCmXEJOk+MjIzHmpfbf",
-	"MAIKQywyhAgD8Zllti3oGoPIjSqn/VaQ8KGrnzRnccILHkP4OgG/mYF5pMuYfRP72o/mi2go4wD0C75i",
-	"8Xs1ok80TvyXMZcSqS/8suD3iDxOB/BW5QmNaCjNgL89NhP4BINnn5gZIvs0lJ8ODg7gP/MbDbFHAXQx",
-	"+8RiOCQAM2qX9am29gmUj8SFUDPEO6u0Qx5IaAftrhh5mm20sZ0TN3t/o5aIHIjCgo3WdonOokqXx22H",
-	"axbVnLXLlBpAULr4BElbG2rkGbSmIxbD3xjJELDgDKnZ9y3Y29LgaNNHuaFh6GWsEuGmCXQZsViNtMhv",
-	"BOy+/XwB7Nh8Iz7MhCF48/ky/dBmhNBhhNLLGTZ4CprGaESRKovmQZquq29XiBjQ7PDtJdqG7Vyi8zE3",
-	"/9ciT3kWuwmYD6q4QKKJWEyeAPiBNvLCMH2dKmmXIobeL2Y8L7AtkJLTVOtUXl3YdlOjIc+rU8iF0TJg",
-	"3E6ONs4RQPig0EztLBGjT19w2LWJKnN9kYlL+Jdh/O4fvCzUBfQcn5gJcq2k+X5qrJErYXUBWHCjgZod",
-	"TURmC87AmzzzPKmy9VZQQz24+kkvzalx4+hXmlIw7ppV5NkFVtuCtoJtNsRklkAUPM0W3jQbx+VYbPEq",
-	"iI4LcllUX13uQ7R5EKbR5kGk55BxrqJwR9c15BvsPv16QBwvtk4ry70m/MZjL/v6ndYZF2weu+UaWahI",
-	"6gYerHU4bhztyjXHx7UoLrhODY/wxwaFxqsBS9IENcVUpnri2XkApjBTWWaEPimI1IXjRbUiCZaRJMos",
-	"lVIk8Qk6KSE/MyjITEyaa4bPRaS45v4+gJN0c4ieS0NYK80W2YV/tVYqNT/ego79wwhKWv80bF5VS4j/",
-	"UFJYGjR/b3hWCqQ7YqvHxFM82Cmb8jkWqoBHksZRhNu0YgyNy2c7JUGDd0yYxf39r2eoWzb13cAvFrq2",
-	"024g6pp1BcjQts3eZWYnzp9g+DO2FAUvAwFfGYq1tT2bBg1iZSs6iBz/YbeTedg5opYsbsY3sWVOKKUP",
-	"ZiKfpgXpJlaDMJJMoTZjtNdrMSvib/3iA/HB8sQe/gxWaMI1S6UuBLc0FzC1HrrRF0jfaw+ekbplgG0J",
-	"FPGmNhubWt/AtZhfJOpWZoon1XYaXn6vRj1jTFo1wmjoTtWCUqeLxGoGVEoSwb69QPyPuRMW79UIbFVt",
-	"+d0x46FoeKrhEV3wnEwotGxVDioiztxKmRP0kRg7EA00o07SI342ieCGBotCWD2izZwWVidii0YS0E6V",
-	"jk88qzdm8jwKLqlCWGQ/tlwUedowqnsYgjXYa+WZOVGgY4EBCp8kmvUwEue1ihcaay2ZTgwtjnNRXFCI",
-	"8WJLbQSVfXapJRZb38sF/QZw1Yt9LDwEyo87cvYz9uqjc+1VW7WpXNCq09t2D+B0wQrAUvqtAyXJrCaO",
-	"zGiwmaM9rCe8tCTOtfLJ88ZvYsOHY2jTyB1zdg1Do88Xrh+R5yoPBENkN8Xy7oohX08WQKYBp0ZDtqGF",
-	"TWhhbNZPGgPJbAKK9oZmC89gF4YRhdvuvqJTbXiNY8/MNELFq5mxHKa8SMeggqErDrVB8qlQzxDQobEk",
-	"Zv3QvNz3iieHvlY165HloQMYFvrmoDYo+cn4vL7P2nOyZqMsQZmRwYvWuDsBbbSOYQyldym6VC0Lak9u",
-	"Kj6iqEmRXTZDepH/+ivL4qJZP0weF3W+/rbZ7rDP5UqvZCqvupyuLnXiS87psoTf/iav4XL68CN9Wpko",
-	"8etiERB354fy3165oIaIvya5ms1E0pRA4blql0LxGRWZ2J7ymnMoGklh5wEKa8RIl0nxKAsZbkxx26VS",
-	"EI0sJlNUqeWHVGTWs2cvBzSi1PA5K6mqftJjZ6LwNiig0uYlVmqH74zVS9aRU2IwSLKhbt+2WuieMzho",
-	"WA+Tw7HmVNssDms9dHkcnS62j+J6u9fFDn3sSpvowe/903sPI4w+1gIHob1eAQ1qcXJp4PMzfBuAhGpS",
-	"PYJIHnUZxJhANL2xuKrIR40X6g2gR2CzrYCD3RwA9s4szS7M+ohKvzaLMZU2UqzTYB46CjPcozvGYW6t",
-	"0bRiNocfrRt4JXrzApE+ub/z8Pe0mAyIrpvEvp1CR/cPrrnbrUD/XCWQ9h5pv4Xjlca51Uk5dFcpm+eS",
-	"bT/KppjsMxdlS4HWPpkTXDW50KLQYOA6AQHRx5UQbLyxtpcCEdNqKCkwFzzoOca9JqIQ44IlJR5vAQDe",
-	"btNtlKku0ixjI+E9RIn5mroXyVCGgBt1iVl2gXflim8ohboPjrWOS0UM784WXNXbe5u/6syoryF7nCiH",
-	"cYlHfJd2xyZJ5N7qAE9IyGgI7x9u811aRTXRdV1SOB2jLi38K0kLv4NfeS9K8W6EeqOYdkh5eM/OJVNl",
-	"wa8EZAlhx5oUplK6SA2S6SNR3AohbUwGBilQwIi6xEwMmshTTe9Q5oUFDobgDeoAHgjj213USqgTYJ7J",
-	"UCIghNDWDodElNuJwDt4dyHLfVqO6RQyryk8dC4gYYiKDLjZunofz/pRv9+n9iOmssRZTCesUJA1kspS",
-	"RCwXM4ForDgpWg8tClsHDBOJjI5BC9RGv3jH5ZV4rCngbrA4ylYu16M99C50mRXrsQFRuwlM4C+OC3eX",
-	"4o9GJSKWlErGWZFOBcvpJO9MQcKQPVKP9iMaflA5ZGiqMtdR6PsMKikBuxspSFwCGVqtf2ytNDDSagsj",
-	"LqJ/eCSg9Eoug37sGrqDVZE7GqA4KjrgHoy+/iMIWOoAMjozcGeQFfu4iiqE3hOjQ1eVNWNtMDlk2S5E",
-	"fFYQyczTNkLfHqcgCbzHXoPJh/Ge4G1a5i/nQhdfkDPJZiB413fnTOq4yHouYk6gDfje3pdkaO6PFffU",
-	"5tc9yt6fBM+KSdPRoO0BtINSylRera58+moixtfMTEkKHdYNmmA3WPVqlqtRJqb68ONYJZVSpzUj4Fc2",
-	"UVIySGp4qm0CTZbKa80KVVOa6sMs46l8ix2tKx5k+nFNQ3pQ3ZX4gfiQ6qKhSKp5696LpN69iO2uK6XC",
-	"zYlZe0klwS/dtq2olAo5hc1n4B3+vLSJPMvU7el0Vsz/jWelsGu+XGAV4DQsvMeM51hDuC6Y4UbkI6Ub",
-	"4xle3m84Q/PZhCXpBTxsz/0NmKVsWD/DD0rPFwlkpsIudKFms5b8wux/2sgwFkuYjQTPRQ4VzKLlgmYi",
-	"v7H0UebZk+Mnh6BjULNLXnhMvYa0eLQqELIlCRMVgVqIQAiU5clyrM2vvg3OEMDDptaAnYcH4g8PR+nA",
-	"Ykotwh5c4l9dL4PxWMwgLE/l1+C6hGBbiAAKGnmvRnVvv4ZAnqa5hV/Xde1KTAXvEKBbzdMuncjVIgzf",
-	"g2yjmtdOZTJTqSw0Cy9MnTeTDPjVUFl4I2tRqri0IFVB904816+wNlLF5RpX9l/qA5+OVfc+oJLyLBNG",
-	"moQgSBFs1VRMRyInNBgAXMq4DDqoFHCoGR3UtHuqbQVnnKwWzLFMYxSbJbLV+xBygPsidzbmzFbyW+4E",
-	"+QByTMzezRRP2IhnXI7B2QxINqZDlYerQ4e2blGMjaHG5RSQzgxFeCkBVxhmKUBOhO15QfEn6FEhKCBq",
-	"XI3FdM6EIJc5kQXMw5pIQShcr5V24ODUjlfAqVGIQGhHeCVC3BQtKgqi3bFEqAdpslK7qCkpuDCJ1FeB",
-	"dxhpkv0m0w9hxWE33Gd/+e7oeb//135/zcAcbFyb8aWyEFcirxvg2YyPxYEWZisKQBUh1DkdQaKmS/pG",
-	"pxma7ccsvnkW4RXOiGvx3Qszx5/+Nnh1cPbT4Ojld0zdiBxB8Ow48eQZ7hCx9yo17GQ0ZzORpyrxekHT",
-	"dN2wNtqOPV1mAFtrdYfxj38snxArSnpsIOeEz4aCBMHNyPgHF3q/XjkXxK3NC1fgFz1vcCssOZ2Rr7tb",
-	"eGMw/18AAAD//w==",
+	"7P3rehs3tieM3wr+nHme2HuKNHVybOnpD4rspJX4tCWl09PN/FVgFSjCKgJMAZTM5M37zKe5gLmI2fex",
+	"L2VfyftgLQCFKqJ40MlOWv0hbZHFwmlhnddv/dbJ5GQqBRNadfZ/60xpSSdMsxL+OmKl5iOeUc2OX5kP",
+	"cqaykk81l6Kz3zl+ReSIUJJVj/U6SYd9opNpwTr7nazU5/2ty5e/7l1/Xb5gu0P1/Kr/y1a+PdkRu9NO",
+	"0uHmNVOqx52kI+gEflO9rJN0SvbLjJcs7+zrcsaSjsrGbELNVCb00xsmLvS4s7/V395NOhMu/AdJR8+n",
+	"5m1Kl1xcdH7/PekcSSFYZqa+bC2v3p2SzD/ZWI4Umy/Hv+uOVzMrlSwX15EK9kmfZ/Btapakx4xMS3bF",
+	"5UyRKb1gPXKsCVfkihY8J1IUczKSJTyn6ISRES/M+RMqciLLnJU9t7JfZqycB0vDKbQsY7u/+yI28Ves",
+	"YBfUzPaEjeLnUBIzAp5H7h+vn4X9Vy+Tk/jGVz+8241/xQp+xcr5MiLK7TP1KefF1cbk4950x2uQE8rX",
+	"3H94dNO9hx/d8ZzL+clMRAjevDkl2Zhll4ows1l6zMUF0WOqgarNJJjS9pGEcJEVsxwfYWRaUPGVIgWf",
+	"cK0SoPpsTMUFUwMhJLxqn2z3d8mEUaEW33otZ0VO1CzLGMsPiNRjVl5zxexDaiqFYua+ca3ItJTDgk16",
+	"A5Ee52wylZqJbN79gc1TeORCyJLlvYFouXJ5OT8vZ6J25+xWDaUsGBWwV8G7f2DzyCHnTBgmy8x6uCIZ",
+	"LYqEKImrK5kuzVe5JEKaP6eMasL1PtkiWpLtvT1yxRUfFowcnh4dH5v9KmlmmEYyEGqWjQlVhJIffzx+",
+	"1SPfypJs75KxnJUqqbiMGZJccz2uPrpkc9h+/4GWl0wYcpwpVg5EyfSshCMwTKpUutpeekG5SPB9tZ09",
+	"YdOCzlm+T5BMzPspEeyapCd4gN3jPO0NxKGAkyMTpscyT4gh6IQMZT5PzAxwKm4Gu9vbJOXBMJds3i3Z",
+	"TLE87ZGfxrxg1SwHAtZqjlcYArgombI7EZLHbv9l/Z1cdN3TqV3ZCdPlvHs40qw0cz6xP1f4NSV7nz4R",
+	"pameWUIu2UeUPYoM2UiWOCuYjtK01CwnT3b7/YTs9rcSsru1Y/6zlwzE7vbLhFAy4UqZe6IyOWXmlYQL",
+	"FBtmY54mhJYMaERpQ7cJGbKMzhR8Bnfwmip7myxRV0zkBevvvPz6Bevu9vO97u5OnneH2cud7vMXL3fp",
+	"3tejlzvbu+4WjBnNWVldg8bdqV2HKdWaleZX//9//v+6/+/Pv20l23t7v//3ToypHI/eUp2NF2/ICZw0",
+	"2d3aJhxlqByavSTjakVEcZExvEGvz+hFr3W6oy4O08IA97a245N7JwXzE2x7tXnoZu8XV1zTFQoRHLl9",
+	"rC4FuNhcnFXvulvh8L0cLpPHH+WwPvePcrjx3D/K4d1O+gfGpicsk2WuImLtkrFpSgpGr5iyzAIeJVb+",
+	"GEV1LJVGno1SqBI+Q/P8RF6xHJlQmw5nX1qjHCZmk87+PztmBp2f22Z+Zjhi+8TNf3Hehnl/pZCDqiWz",
+	"vZKXLG+bJ/56w2m+MTJ9cYZv6Sc+mU2ImE2GrDQUgndbkSkrUUVumQUoCbVJ5GxEZ4Xu7O/1E0MB5sVG",
+	"9+3D8eNf1eFzodkFK2Fyb5kZvVUHQ6YzgYe+UrCJKIjGjJfkO67/OhuSQl40dTOZaZlRHSdhfN3dUjFI",
+	"2Mz8tbCO98a2QMllFZe/gBTeJ565WK5ql4tSfz5lIZkMGRgB2pMyOdYDkUumQPRkciY0WDAzwX+ZMcGU",
+	"8mpETblrSqBcTtZgAgsXxi23Zdeer7Fnp0ypFXaowkfqh6uY2pht2Rfd7aHD5V82fbiv9clrebnx5OE1",
+	"dzv1n2iMJ/xVFnldJZsJzYtQ8lurIDEMeGIYL1rNXJF8VoJMMwre9VgWjCiWSZGrhDhtON3eU0Y1RAU1",
+	"FNppsjhUzkcjY4KPSjnBqwD6BTkz2lvJQHunoFKCTcNyVIBDJc+to42VXdMGJwv0pif/3Oq+/Pn/+edW",
+	"d+/nf/bNP5/3n6q4BvUTG46lvFxGC9f4SJ0arsebU4N90V3Sw+/mXVaLNj//hubWLjB/ZVJoJuCfdDot",
+	"eAbH/Mxacf/jo5JgkFaj//fS8PPOf3tWedWe4bfq2Qf8FQ7alEjFSJYTljurstdBh9Wo4NmDzsSNaS0K",
+	"QdgnrrRR5ZE0E0PgihkGjgZN6h4453kK024z1NulQas53SPvIoaEGeT1FRP69acpEsHD7Y+5gWbtgqRv",
+	"qNJdmEf3+BWY77LImWEJVMCSCnkBc/1WlkOe50w89ES9/VwanlTQ7NKY5daY0/4Brgy30CXPjIzVEhUz",
+	"6/mxlmooSPEHNBsbi0+W5pX8QrC8y4VT9sDEzOSEWR5GrXWtuGawJ8fCMBtavC5L9GI+1L64gQkzIztf",
+	"aCEvjEHn/RGpJUdD1GhKc21WNUNbHd0ixkK05PhO6m/lTDw4Kcryggr+K0ofY5oKiSIHbyvM7UMJwoib",
+	"Z76lvHj4C7PEdGYg2eA+OSsZuciZlG9oecEeeq5Dmc+BIszg9jJvkbf8Gzert1TMrYhQDzo5KcmEirnj",
+	"lOoAHHVzZw9qPmGwj6GTCEg3hefOqU6NCEYPAkz9hGrWYiOdAUs2DMBwX3OdVV1+Dzoh7Q06B+Vf+gf6",
+	"L1sx12RoLbghux9kwbN5fGRkM0/yko50lzM96o61ntIp75ZUM/i2a9fxdMW0fvnLVr9/cP2X5/1VM6u2",
+	"bXFSp6jP9WLvqIw685ofBZ3psSz5rw9/zzw7t347o1leCnktEsJQVAK/tqa2MyedqQH30z7XIJSffvqp",
+	"ezjTY6N3QmBu0V/27RF5/vVen/znf+z0lu603aQrygs6LB70fh8SpzeSKS2B8c+qmdj71Lwjd0UW01Jm",
+	"TKmHXvOxddhe0WLG1AFJQe6plBRcaedLZ4VZBExTzaZTWWqWv2U5p2ewls/DgY2QTcPRzChGOPzudhsO",
+	"6DDTsTioeRPeROtpoD6gOy3llJWao8bP82UOGKPPeP//QRUonSvNJgnGdGipN7R0G3ci6fDp4iSOCs6E",
+	"JjTPS6aUm5BhxQeEDpX5jgvCjALa4M3b/Z1ev7e1tdN7GRtM20NtbNh8ytwg1OwpvNP62Mw2mFdZcxyX",
+	"H3e6VabZP/HbxGxx9SgqA2Yeh7Oc69dCl/OYseAcnn5O0ykTeRfi1aBZNw8SDzjyKtQ+wK1kxOEVKxve",
+	"YBvjnE1zqlke2zLqiGwZXSMlmqcdt6A5ql20+BBMFU3W6CThl3jOoCjV5vlbh860PC+ZYNed/REtFPs9",
+	"6YhZYRkpvndhm9EpcKPphEGjVfMxr1lnOlnJzC6f05jWwSeeBoGwm3S9/by7tdXd3j7rv9zf6e/3+//o",
+	"JB1jOpu3dczxdY0eFDvCnGnKC7XZPnw7K9EWwh+b6axcoBGSen6+nK84/Xwjf+TCmuxQqy90y3AYpF/k",
+	"RkunzgRonQJupmGAkZNiV3rDpVQG17Kxwa4EhxjYYsYsOyBsMtVzwkfG+IEHcp7Xp1OyXzaaToONccMT",
+	"Arp1/CBxPKd+EiEJ+OvnuEJFiLU1L+ePb7iK3JZDiFWYrTFHwpmXEVH2mFNN25ij/SVXVfRDs4layfAq",
+	"Bu7FSoeWJYW/x1SdTyznqQ/605jBrXJeAVjGSBaFvIYr1sxoSDpBUlNc1KeNjCfzA3jvATEXlkjrkqFK",
+	"+zUG5Dr/vjz+KPnbj4fzd7z/6e1pf/6Wf/+yN/379qT9zreQC+x0sP769GMn/c2suHz17vRwOi3m7QwK",
+	"OH6TQ2Eqj7JuuVfvTqs4YQnOYgpOnXEpZxdjQhu5bXUSqb5bcQ1vlSS3SawksVwqEmf8cUq0JHv9fuWo",
+	"YjQbk+EcmFKVx1Sb3j9Xc9kwu+nn4CYseJYX5jqhn47x6T0bALR/bjVvR4Ni6htfLXoVrbQoTydMzQoI",
+	"qknBggyu5mnnkbt5qg2hE/OlO22fRVI/aCF1dwROr5UXxDG9SNxlNqGiWzKaw7CafWpIEnO5cQUkOBji",
+	"w3/gfu6tNQWUd8sy3my8hVVu+Pa0t5b3r7g5+JBlSnxk95blG2oCKxc74p9iQa5rc2dG/BPhjbUdjVl2",
+	"CTM8frXWbnKRs8gQx+ZjY5cEu5hgshEXF4Rq0q8N3F+MjScdTGFqlxugCfgrA7EBxXTi/kFoYQhq7h0c",
+	"ln7M17X9dsaN1/tnwvonQTiPjIax2sjBnUgqfaoiBL+UBG+bvwd4QKuuN97jtvsNQlsxrV0mY7AlcuS4",
+	"4tqKABhcwDem3vmfuJOEPOCKH/jLsZaasMixItrCRzmMXh3wH0+ZIB/l0GuBfqEJuR7zbGzlXC1Pprpj",
+	"RiX0bGKDHKCVd8CRyMKk3/nMEkdv4XH4KWzFiL+iwSWvtW9DVXhMjR7sqH6NESy9r//+K9YkMCGvawPt",
+	"vnwRzXKJ6EXLr5unhNbLYXOXl12Nexd9dMK6fHqvgu9QkOMP3vtj/WEuH9srNhtIPVoU70ed/X8uv6y4",
+	"vZ3ff4655pZJr/pMjHEKjsaYiECPJLodq3SKrf7aHOVb81MMHdbUrq3+ImPBaZxrqWmxjOR5Y1phlrjE",
+	"lFbwmRqjU3g3avO2+aSvqGDbVCqfMkhX3vTM71M2F1xErs4bLph789Hp3+pv3bIEM5Il+f70/bvaINut",
+	"6wkGxfyPhbO7tcq2jqIRKA80z1meOEaLMsXGUdp0C2uAwaS40uomigVsud2EQKPw+kZMtfDXr3EBlnNV",
+	"dUPjU0uzNxFVY23jbe2rj0MewbbeyuZaaWPh92voYJQMZ8Ul6iBxu9oSwRLuA6QVVRKikjX5TFpcKHsj",
+	"Spyl8XUVi8ZFWq253IPCFddR1rq2Fb0cHR5+y0UeTYINecnR4aF3zwTVVUZDldegsRwdmovBlZoxTDmp",
+	"qiHJk5Nvj8iL53svE2L/9fXTSBgkz2PUioMGabU4Js6q4SIJuGYP5ty3Mxp0CqYVE1k5n+qeLC8GnZqL",
+	"pCXUVBEILTiN81sbZjh6d/j2tU0aSsG7cE51SqaSCw1sRuTk2j8duLqsjLnmeixn2r6n4ZmitOeWJphe",
+	"R5LCJsUIrn6qJKMCtyjuvsxoi/Syd/Ho0F3RTIoRv5iVLAdlo76AYPNj0iyu1abyMnU1LOFMw1K1NKO0",
+	"O4I0NZUm+Gch5eVs2h1BxlBKntjfI/HgLQuYipbyKQjCtGRKFles7M4EJImZ/U3JE5uJ8HThSNy40fjG",
+	"pylc5sVVvbbfYFy7oTkH9wwp3ohORRq0C9MVUoRntsKB8voTzTRRmk3xvSP+yRqdrrCvPpEc0unM979K",
+	"wfbJRhcrNil7IeJmslllEuoskJs3pSUTPm/T3xhjjDfvTMWdlmlRq9VPyE/2OkBdBzXLLUONVlWXoMGG",
+	"GluyGaeRQ8XKq/jVpdo6yjGDbz8wQWyehJnT9t5eWNlIFJvSErzpwzlJD4hNDIRogxc/IxswxNe0bmPz",
+	"9KeX3LGm+Mm75ZxDucMyAeietFNYaci459N1xG9LsdJZxYvDzUxAyNk/69sJvvrGebdtx0bnrmaTCY05",
+	"xU/HstQk+Kwqjo9c3bNFaR26n53ALuY2WfboUHnB3VsZUMyMjuFki1fgg3sTXHUnNJOgVsvI+GqpAbEv",
+	"EErAQ9t9jgHMQyTKaOVFXtNFHM8wOsolm0d03ocReWskE4R6+V3lEqxy9ZttiVXObx7iH3FxwcppyYU+",
+	"V2O6vfc8Qtp/Pexu7z330bnXJ2ZvDXWVGVWMjNknmrOMT2hRn87L0Yvnef/F1osXu9nX+fO9l3R7xCjt",
+	"Z3t7NO9v7dGd4Wh3tDXcHvaHL7a3s3xrL3+ebe0N+6N+n/ZfxCY8pur8MlZ0HqpM05JfGTK6ZJDqheXD",
+	"xOh1WORiPm9Ci1jlFQztaUEzw7/UQLgyx50+yelcBSk09rEJiD9jo4+ZpbjgpZjwqKwjmV2x0kwIC80G",
+	"IqrNrUhRuDEYyqIgBWEZyQyTk4kUHqTBjGoehUzdttFffx0b4ZJV2SPLjL8f2BxSAa0vRsXvtvJXuppF",
+	"Qqgih92CDllRt/JXsnIh9TmNJ15C5cd84UZ/3e1vd7f75kZvv9zfe7n+jTZjVYlSC37h0pcogpOQ67mx",
+	"r7nM75CpSBhPnZfsiqtoJhskOjQfS+v8Bm8Jx4sCujnLyUiWPXKIHAHMTF+jgj/6SoXoFhxT9RktC26e",
+	"xwGbXju/KC70891OTF+YlnLEi5hMOXr7mthvK2+y0cXt/QbXRDMqqowELzjKuTWCM8gkzofzNa+rQ79w",
+	"zEVXU7P7aeEw4PsNL/ca872SmOh6XjKqYuf/03juZmJzuMPN02ENdbBrsykrFcvX3TV4RVSg/uT459Gh",
+	"G6q2Sa1T2ORarJyhYiWPefLfrBZ3/V26NdzOdvJdtjd63v9668X2yx26O9zLnudfsxejl/2t7fWSwcIQ",
+	"LzJEPzHPthNU89wlCJhtjd2EfC4q7iuRGuERtROLEVH9ItQ0phWq4Kqks+DmqAdJNwvV1Md8s9vkmwU7",
+	"eQLks6Hf/wRoq/IkO6JLnH8OFT3pmGVMMaqTS8XyllHAiR8JZxDw+RoYQ3TS78FRheA/TVPGfgzqqCVN",
+	"jo6dbFaWTOjaLxYU/AgEU3hAdnHRk3CVeXFfPlVTC49AK2e+VjWQHyzh+AThNRpas830+MmGSeBoA3/l",
+	"UatILrOZ0abRE/31i/7XT5OaaxFSctts6t98LBzeDDoA2KolQd96ZUE3FP+q0L5yG1WRsP3dfhWpnJVi",
+	"nzM92gcgQ7VvVr0PEbB9Fxnw4FdlwEWC9O0b+RzPzUDdbEyLgokL1qv7et4dvn1Nnn+63Lna+2VbfH29",
+	"q1+UW9OXk/7H5+Odi73Rdr6raM+8opdnV5Sq7hUr+WgOP78v7yTG0CqvO/6ogs1D71x0eMPWzi30wMpE",
+	"fuCB8HCPvJPgeaNCXWNxJWibmMlt66fvUKOeMKXoBbtB8sU7afeEarLkaMmc6egGLTWSMPZlkbNsphqA",
+	"vUilCZ9MZamp0GiDVqU+kN4OJp/jTOa6obmMYg0zF+DNdChnOgBKw6OYrC1qzURP8Xo1EiwiGRYobcwB",
+	"r6QFEJN0puWEap5ZqrhDE6rV6fu+7hWtuXzvyNdLDvGknGuMxq/du7+/ev/28PjdF+zljVsfQXpUw/aB",
+	"dChbc3rTNAtfog71q3itXBKFEU6GBoxUh7QxCCVFEijaatsOQYwi0ETF4JJFX4UsQbxCSZO1HuwcXr07",
+	"PTFXtdPQnvCjE/zBe3FW0uxy7cI4n8vhlXXHsmK6wg0rBCDeoaXNkdw3dFlQYT1ihhOFeX3UK8UTLsJX",
+	"b92oWKCJp+vrkYIi7ZuXD6wB8JJ05BUrr0sec20HYQuzQUPvMswtlKSvNkLULeC+Y7oAwbZ+8oohIhwh",
+	"krvS5KvmmFpzYvEMMft1MlNG7vOigDXwi7EG5BRiQwwWdaV2Yukm29673B1u0/He1fXOpcp/+brcu5p/",
+	"ykS+PZlf/SrUL5ufy+9x+j6CfND4ijFXlADF1sHvXPav9EWj61eHpvhjHyL3Zyyko42EpJYuUusLMt8j",
+	"mzW8FQ35NCGpkKLxTDihek5YZZmDC0CwKD/z/s+VZGVGOWWNis8YJwgWuRnhBiMsqADtCXreSPTbsI7S",
+	"HBMjv8pY6uE/zKkvGWTpSxtsGUbwmXa+uK9RwtfCmyt88YgAyjKmME/O025SC6JVsF6qNYHsocNcbtjl",
+	"HtRaiXx4IfOFfNaZKjcNgSyPtdy0Bi1u0WhwOq9n0OiFXNM79XLCfIxdtK55BbwRJC5eAuuHCiq4PQ7o",
+	"PU15WZKuLMmUSXMNa+N/KPmElnPkR+gLWK4/ruBR1RWsjBf88XlbHv5P4zkiOsBjHndCXqY17z9Xi/kB",
+	"waxJznNrzqmpFKBzm31bK117nQBcbXEuFGcrKTYhkTvjDjGvuHNuNxKV6yewcNcaxF5jO42y62DBK5mw",
+	"TRHeTFc+DHXVtqzmgFWvc2zB03d5S2qtFvor1eAbElncbrEnHG7EyvNYGU7wTz5MNKEusR/jCbeJJ8RY",
+	"75LSrJoQ3SepLb3xOrjX7tFla91dFbEZbcMXAE9ZOeEaTVk9ZnPwf41kmZC0loGKfLzBp0O1HIBF7VTA",
+	"y+B/HNXMFy/Lom1RjrLtrZ3nqTG6Q2kB9lg+F3TCM4JMLXALIpoiPnR2evxdhSL7zfE7KFb+wSzh1bvT",
+	"cPp2rNVz/RHG25AxomFms9YDtYt8i07Hmk8T3GBK0znxFX5reRT+eHy1zYytr2STfQ6pHG8DABd5Ulrk",
+	"jZdsfk6LC1lyPZ7UwmCd8YRmXR9GbnBe9xM3jiE1l8vniKr+AvfX3tZ2lMzMTFZbgrVxqsw4iHs09n9v",
+	"b6VcM2MqlpVMR+HZSqab4xrdbEgVe77bMBq2//Yxm/yt/+bv74r/ufN9kR9t/fqPn97N//H3f9f+u7PD",
+	"T28/vv1LfZ7QX2HFPC19Rar/lLaZXGUT62u6SKCJkwTT2bDgGUE4U6YTD9iLKQK0IFPZxCUTaiu0sff3",
+	"durr2FlDjzAmsopb4Qrxr3k29l61jAoy9DAkCRnOLUCNYSaaTKheyAJeG35jxUQbQYv1C8M8J/DkXKMy",
+	"twUtcvBDQUWL5wUtdFus7/2OEWQWW2RRaewNPom8eJmXTCX17C5Et0D0fAxCyZlWvCp0rgb/SkGxgsKy",
+	"b1cfsbZKhQ68iDqVWWRp1V68oBpFChkVX+mAfrzDxKglm8zKHIpH047PbT3gm7tzOLQ6d2u9mdDPCxIM",
+	"oBDnaY+cXUv4VDXaJ9mTr8r14VOE87hLR+9y5dGtK1kAtXFkG5LCkksUop8vmuzOzbGaRhqGRIsb4Mwm",
+	"ogP2uWFji1Uwy+LAY6psELalS8s+2SJnfz+LBosvuchjjmk7nUXXdG0kFwRAnoGHX4tlHJBUyO6vzjXd",
+	"AHKwrm7ztUe3NAMdkDRngrOIVt5UvXktWOemDV7trvWo4quiSsODuI6XVq7UD05Wm31H7vHGDXEihQNy",
+	"kveKuCkuuxI3cWm48B8wEnM5boj79dlDeUsxs1p2rTqVpcE/CxcCFwzi/IAVGgaaFjdtXbpVtyLc1dCO",
+	"0VEgeSX2PkwXWHzj37DsDTrUMWO/YQrQSJaThCgABG7oaaskBaYzBfW2vU0KueJ3xrqf7CJaz9xGWDe7",
+	"JyvpwZu4YQb4A9DEporvDUnm7O9nG4Pz3YiaqC8TwRg2F4SKedVqNqCxQUcWeaMCMJjhi62X26s1/zsj",
+	"rH9E44+HKDtvzS3MWxaKZW4WxoTBliwi7opFE67p4FnTFXtYFNZsgGsChp1jHMbq21Scwl6v4gowleg6",
+	"q96/kfOCa22zfjUtL5h2BAm+P6RVsxjoDoIAEEbJKliF2ADpqlxjwhDUoU25EIAOI/KwMZMUGUvIWF5D",
+	"aRk0cHAYGNBMxFaZNYsnZ4ptgNnkl3sEP1wEb7KVI1yRYYlI5uhVdggAUQCnG8KBepMW9VKulc2l5Mop",
+	"6QEgEJCLUyWKnIF+WRUyuX02uwqqr2AbKhkrw2+ft4Z0ZaZfDTEFSWZltp8vT1Fr5PtVD8fOWLXOwZ4W",
+	"eBVCFK9+jxyGyQAL7YWUnDD/ygumFRZS6zFTG4K1blQZvgKYs6XPeF5c3CSV4AbJ0Q8dma8gI7iohA45",
+	"JNe8yDNa5nj56pvjah+GVLFFdN1VeFtrZgqbASAABo82CgS5Iobv5bOC5Zj9HKFOBD92vfEUuWZFYfGB",
+	"KebbyOsqQn9P244SoT18yDFIooKM4QjriwcUUYVbKUiDXvvwvM2HYOv/8FTbcqsvLdnAam52I/xuL/qd",
+	"cMGJFaqL97NJljWO2ODTG+YjNORyiycruF1eQNdKe24AYAkdfwrKhaF/TVLXqkU9+818/XvaksI9sX2k",
+	"7wiK5w9YFnMsvDpeh/zQ5KiQs3xU0JIlgDNclc7IUbNMxAH/oIKZVL7aaSk/zYkcjXp3W7Jy5icDYFmY",
+	"bGgTFHASvc1KJj4bTs4aRMMKxQAGrO5g+DJLKhYcV4D24k761ugtAZe5WcpTwH+0JFMu7shDmDQsAejD",
+	"XoNqhsNMyEwUgHGrVYuP28r5Gp9Efu+8BxlVxlyzuXruSw8EDhm2lYXCASf8dn0Lbqh1HYZFjOHsLYuQ",
+	"ZaAO6JLywhBgLkHpJz8KjvDEpdfYkuB5p7l9pUj6b710mW62qpvB2i4FfyirEryq43ugBK/KCfCY3XWr",
+	"7K6mFhmPohgbLgTdoySbKS0nrHR3/uYO09v50EH6RWaNvp/aQAdEgKPGBVN96fGirXNDxeU2Xv4wzoYu",
+	"/p/XurjewWm3Yp1Tjl/nhpdcmc2iBUbvV+LMrt+HAKjI7D2YbJs5DyM2z229iCerge/CmIHtimx0BVhE",
+	"bZfMQqRgG7n1/Eo2+wEc4e8/15ZyqqMob+lMWJMo3Yc+WtAPZExziLRD4uac6R5JLReH53RE5ax03t5A",
+	"pGjMpPuQemnDxgckBVMsJQqM3/EcXaC+HYebCURH7WidpIPviuc3+uXdPrkxcARtktz4cPqSr0hwbV57",
+	"JDUiICUFo1fOA2+PYsE30iyBNao5QqgFJW/4OHq+71lLuj8nSTQ3k9MLIRVXccYzQhDnwFrzRoHZJ6eM",
+	"Q7EIW2GhL3EAeiAlvGUjLrgas7vEEru9f+AAamBWFbOv9hvkQp2PZUyUvJ+ykmpZhgEwl6qGOXgqwSYT",
+	"mbwQ/NfmBlXW+DrOOHbFcyYyFg9dVaAUigzZmPuTBXpYW/YgykCrzvnoQ3kQH8qjS+MBUCLuEmd3c6/V",
+	"TOh4MR8TRmJYDHJVQY3QopgnZMhA8yAZzcbA0/HGIwYoeeLKLFIB4vGKdfHB9Ok9RgnWrWquwiAW/+IW",
+	"GN1xj9SN8IQTVzTtGb07naRTc7J7BhxVtVt689W9JTZmP6GCXtTxiKNtEKz6d94CxuN6+4pW5NIgLgb3",
+	"PZoH9W+NngLX19e9thz21f0RZlqeAwTWcrQURPUJMbIAsQxgmqkiSkpB6ELsjisCzJ+7PAVEPbNRNQcW",
+	"6mFyLdhgEMxZdH2EHaCXwrvUpwq/MHMN7+f6vRMQmczwCnObI4XNddjo1SkA1exaATciQHB3DQEaTmNj",
+	"FFiHUxJFrGuAwTaA/2toaz3yE6S6oIkBkLFJBDWPG0XJCBL7WtsFiWtlgehi/ZhisLGruz95aCAVVWn1",
+	"TC0G8ZMGBjFYOR7UZz24SQ/Nd5uKgaW5MUHHkyDtuNa6F1LCRrS015mXoR/V1Wigt7xxqn+eVJlMledT",
+	"NolfBTWbTgvOcnJ0elLJyEs2x228YIKh6ga6VW1SXfO/b15/d/yOHL0+OTv+9vjo8Ow1OXn97z++Pj2D",
+	"b//rf/3f9br8hQlnm7qnghNt91ys0xar7vJe6rmjReC1c0phaj6plFteoqWbuAw+T1suuhBDT+QlUyvM",
+	"3giHsj9cypnuTwlbp2nvbZH8QTyfT2mpo/jFPuzQZLMB3w5YhPdJeReZTVEEVqCcuyouU28A+45q0Kof",
+	"vMGnXBYUaiTLiQHzRRqyCn/44ClRHkM6CcJrQtbicBslPK3GdAdweSgX2kIpxRWzlV3sipXzENrFFXcG",
+	"sj7Yt5xNmTCXW+yT1EUC04SkTVXYfOYoALo9IXs1/7Rg1fhPNmJlaTT/MeUixe5OGU1vBARfe9daHQ38",
+	"b0gppQ5gZuVoZAjcOdXhjSrIKAVoXiyBhoiw/ZmvWoLfQwZjcwfHXmWGX+OrkRs2Mf8CeC+AQq62qwu/",
+	"6gqpuzBS05ruHJ+efEdOzJr+vrVWGtk6KPq3Q8oX7Hr5JbW6Uz357h4x3tcD/AG2vID0swZ+5QFhk6me",
+	"B2IGf3QjXMvzwBWybLo40VP78GfOqEs6jkOsb7fRQkmSyStz+9J/64GusAb6dZit18QE8riXja2saVR1",
+	"BalmDwTLSBZN/qbMrUHwO6UyROhv8ikL4R9Y5TWL10vFxaTDCFB/1LpbsD1rKlRwNxck6oapiGHb1I0T",
+	"hGzABfGQ2qNirvIYjBRkwPfil5kJQHIXc1KyC640qEc20mWzfEGAujzfinz2CSWKaR+pVlNWgGCXI6/8",
+	"gvXqc6CfpDUHT/rU1duO6ercaHK4IF+CPHmnf+PAWDiiVTU06uXeV+P7qNX84IZyFUl1oTBmgu9JKwmQ",
+	"mlmAYLVZGf79lr1g8XgwTXvFedXRGIzQo0NFckmewHS7JctnIqdCp08xO8sCTUPoX6FSA54kY2jU9NSG",
+	"/6zpL0saHrWlGBCb1X4t+tcsUEoM/f4P4W5bc/53631rtHELvXBJ1Y+70datVvJT+3ax8K/hvts0pHyj",
+	"4Pt+TfNz0wx9LaGHxucsGp28yKuOlq5GiRzWgvfAkzDOgRAXv2IXplopfiaFRhaG7iqoMgWddczFxT5x",
+	"ENQLumcuVBfQIbrGAuDiwprwAFd6TY3FD894RIGEpGYCoKRy0a3m4LR8/0HXY3OZLQlBOnA1GaAOGAkQ",
+	"wrxULJhCdDwo0zD0h82ua5mbVRwI6BNbunkm3lacc+fZCK2epg8/HJ3+t60+OTqF3nofXr+14Uj2iWYa",
+	"q5fCa2YD2aoHbBMAmmmWsanvmJgAzBfVs9K6J9knzYTRCdQ+OTk9PD097H44PYWv3h+dfoB3dJWm04LZ",
+	"KmTbbZ78hBt9dHoCxmp7b70qammWkTPNygkXRnx4c/CGDrJwn/f2dp6v43JZdIcs695yT+6RGEy2NYfJ",
+	"k9TOrmu+6GaqNNLfxRDNuVo1NxjXmum2J7K5FBhodezy9OSzeWRa8pF9+nEz3djQiss3hp4SQL8VNnoV",
+	"OHelY8Fe7ns1QyXk+INDtjKcU81GmD5g9+QDIlmdwsfkDVf6K0WOjw7fvSPKcsYnfhPN7XEErlzalIvb",
+	"XnA9ng17XCY4YZzK08RFTImW027BrlhRaYtmlXh0JbPBckjZm7KM0wIk25MeLXRCerSc0oT0OEBu0QL+",
+	"CcwxIb1CZvAJ/D+iO/ek4LLZ8HqzJOxHz8kyz0kTKe5uPCkVOaVZQZXimRGXlX6NEjLQrxuaDXRMCsyf",
+	"Fq/MppKpbq4v45THaDZUkEFgEFh73Qgvo3rU7Kk6jhSI4TXs+vaSgGYsYo202aDDlROdlbQqPXKoodB6",
+	"yeyXWDh/N1nti4ZR1AF1k1rOx4z4ZkZ8s0y0na5ff6ITLjxhr0do4Y9+T36LVEG0JpcrZ4/4VPiq4sfL",
+	"2K8gItcA/bN+BZ8esXbnp/psVwOoxBBTfk7aV2PDj3CHnapmBM2EXjKXPrAQvodjN1pAoyzAH8zK+iMU",
+	"+Q9Te4T5TI91R7eqOwr9+4sVC9bWPQc3va1GsELF9eqFJvq2cMF2yE73wXFDRYZOHGHk/oXRTXskpZnm",
+	"V+5dgUXfSJBJoaFguk+oLyd0Kz0gijGS1tzbqRdklec65Fu1hVinNUYccD7mUTNgvPQBZnmjsof31uGk",
+	"pfM53SWa8+0dvegVgCoa7wwxfGNasisuZ+BoUQfG3sJoDrb/wVIG6HaHvfFcMVJdqeCld/4mJJew0gnV",
+	"egGD6rP6Jx/z//51PJCry39sKDKWMuZrgJSWUw+Y78MSLjfd3JhmzY9gD1jus46DDSwsOCstff4WZnSN",
+	"mbHrLxaycR7YUfV5HVOfzYP06Ix4dEbcf+7Agh74+orFylwOBWHmG0DpszaqjaCA73tCNXTkj/YClCub",
+	"6h3CQ78n3jxYv3F2hb8Gqh9UsdHptOCZ2dWEpB/l0HyZkLQe/U8Tz6kRFxiZ9UC4HoPoy4G4jlfqne72",
+	"VpbM9QC2uPsYaCnMRtga26oZt5GrDTHXTINfndLuF7o6IzJ2sm259spiY2ir/yW2RVfJ6KRyC9FZzjUp",
+	"5EXDbLnSG2ZmhhDGK9K529GOZbkpUJzmE6Y0nUyXp/8gkd9d4k/ctYLmrkU+FnlsVJsGW6MSUDk36g5W",
+	"rXpx4xN7NZP2onxgBqtMfZj8w1j6yJweDf3bGPoNl9rN/EYxZzBdLqCODg8rvH6z/ehXCiwDNC6AyqPo",
+	"Frw0lsf6JSWHh99iSXG0poTOVMxO/mBLs3HFxvo1FjlmBx8dor1jfQZBI/mCX7ICjWLbSR6tZD5qqKpW",
+	"Vlh1dX0Xly+ljyylXg+xpjO+euHPbdHfs7+fkV9mrOTMd1ioqoXRN2ozlRRDKTFJSMFo3oCmIMdaEVeR",
+	"iA31aYO+erZ6XbEsCnDtgILLWlsz6zR6cvLtEdnt7+yR//yP3d7O0x5JFctmJUv3EWS4mLs2X7OpndtA",
+	"GA25R1Iu/LPgf4Hn0CiSunqe2MeH8mKm0n1ig5FVXoFKiJIDAUuzFbGly+kC9drWv/ZIagOkiP3hUJDF",
+	"hf8ZeNR8P7Q6XgdOFnqn+X/CnFa0ar+mpeDiYiXBW+eMo3sXXt9HHFnvBQClxzxob6uSjkOMKC+M5mn3",
+	"bWJbZZiPYVfD90RACOBBAqXZ3kiDjbuLq9LknWHWq+FfngQ9ewg2LsZLwYP3GtyFUYgLRyWgKN4AWLLR",
+	"UYpOWDdIwY0URsX7rayEMwxgaLkKSh+CQGECdEF9IGrRxJIQq18c/fvT9++I/ZZwYe/TUOZzvLnPX/a3",
+	"nh7YSIThN3MypSWdMI2tjseM5qxMSPqsSttcDIc9CyNN7Q1z7CQTV4Zttyx2uH9ltDBG2sJuwudBoX3G",
+	"lGrBJFlaYhY5v5rH1oVeprTUCSKEWEszqO5fmLZqceG/B9O/sL13F3oxzgS9orxo6cDY7NqFY8R27Vhc",
+	"cd2KBm+97+Zi2KdqfbkLLi4fG3LXcGBXF/iZTXMVfXe4/OWmWXWA9SG5uNpwjaUsVrrRTswzUTsHft1I",
+	"429rabycXG+Wri9CUtbSnv0iDbsJcnGuWCaFwzezuSXP+7sv+v1koV3hNXTvq46ZK1QYDggl14xdkuE8",
+	"6nF68XwX+vDRT3xiLvn23svtvu3Mh5/sBBGRoHjsxqcBP1y+w6sMyWonH8aaDFjVo0l5G5Oy2sifuB6/",
+	"4eJyfUOkdgjNXI3CvmoB9OZaQK+PHjkUc2N0+aQquCXGyPoom2GLsdZTtf/sGabEuLDis4Dqnr243plg",
+	"6MLzyFnJV2oVMM01sjLq3MInXKPU+z3pfC+HUc+rSwYlM8HB+LmWZUROUq2N1RkL/lJeAPYYPtAjhyPt",
+	"gptyVupx4jQLzQTqNpSk12w4lvLyPGcFN/avTXn5KIeGD+WM5t2Cae0M2eUQRmuhfgSGMk6hZFcyg+0K",
+	"ne0WsWg+bQq8O0AFWR5MPFsEmcCJ5kKdY8/Iteb5h+2jwmh+7g59uVpiyERpOZ2ynJRMl3MuLg7Miepy",
+	"nkKTEihb4voeS1srC6/1NOsVZdRjbprfgAq/1oGubFyyeqqVc38BDw5cSWgfxS5lbNIu5SAgzFtDKixV",
+	"CD/KYX2Aj3J4k14uLG5N/zSeVxLQ8jHwFbC80bIEP+xF9rwZl5qwzSJNZy7GZ80vkstsNmFCox379Yv+",
+	"10+TIOgKPoQ8NNgOqlxWmHSvHiVy9juMBJFJ28K+ZCNsD2Pdow2nos8SDfC7qvrf/d1A1ZuVYp8zPdoH",
+	"E1vtm13Yhz3fdzUuvicu8O0Wwq2E/4ZOjIx23UBdXo10l94MC1iFw6h6/uxa2Gy+TSjQSEzjWaPsHeS0",
+	"pVrDCwGuad8monh6SDPa/WUmNbXCFeir4BOu1YEHnuraTDD7zFafBN2/XaqwGkMZhnXYmR+b/+8OZ/kF",
+	"0/aXYQjoK5s0oWqV79u7ZCxnpeqR186BHaAJwyI2rNtHl+1mN+0EfmMvNgDc+W0cU0XULMsYc8W6iWON",
+	"FatzH63bGKtxDzcNza5zTcqZWIk9AFq/LPEkytldCu71QB6+l8MK4WGd/Jbv5dDlt3xpLYtsBLSSq5Hq",
+	"/7p+EO9mBK51D53gdWx/ojW5FdGQ/A3YDEPgezlcZS9/lMOHMZSNXfJoId/GQq4uVhRUjwVa1AFJPX+z",
+	"KSio0qSQrjbiArNsnPf2lxnDrIByJgTyYP97c33gt9GYkLu8Sys/nF5nRzM8FjRMvB0lgmRQkTGHn0Gx",
+	"v7az2zpJp6my1i+ee5vn3tG5ukS6pXMNinH3yeujV6eHhiw+dLf3nhu2+qG782IXLN0T882IbPd3XyRk",
+	"p//1Nny623/5nAy5rjnHWba999z8ne282DUrU9T8DP9lfor/Mr+NTvyNT/trCwM0k9lWhAUObSno890e",
+	"OYTcKyMSt4xIe75DkPOohOT8gmubfpr2zp91rUlgzS7IOhG5coXj+DuzC/BD82qAMa7BaNSRmnuYyxYu",
+	"5vluhPbfsskwFhc6JFNWKmn0GEmGrJDiwjc1CBUVOBuoHrjiVnZzTYZzUsiLaPukJaaxs07nUFk8MYr0",
+	"BKZ3UKkZIvFZ2XNyzUrmRr5DcbyWYz/wFdUB+0C5EQQLFuwCYpPbfgi8vpkyu6eDRDJMloASr9sGQOzO",
+	"bx6D8cQyNlo2qyzoxrYhcbXAPG8+34+SL22wADQFyD2QQmmzErjweJmLkhGofPGN33H919kQ70CQbQIy",
+	"0HxGhLwOb5UTxTQDbOkkUKth+8xUwKqIJHzLTBtu3lkb2g9KBiBVBqd54PJeYJ6L1tr79gHWD0isWaGJ",
+	"7MhWZ8YUR9zwquclRphcxaI94RpptsSfWjQ7nMBhfpOe+ZZjGhYIwy9yvzXIpe1wawU1/ZX96G8cKnIb",
+	"3Boywh1apf7iBX4YDdjKsEcl+DZKcHjzWisMMbeK2/YPQCo29cQFQbDC0FcPNpEysgzLC3OWFeaqpvsD",
+	"4f7dDF2TFC+u66+0IHHzevaVnWNYLOhe7ZlAXNfGtd++YZIl+jGfLtL93cdum/XJK/JFfZcdFTbo6pHX",
+	"Qe4fdK6zyZ2B2zrF5VXQaVwNIMEMekrG2/bfZcJprXDoQVNMLxn0ebHwEYAlPmqWZK+TZ8qtj8ts1z2k",
+	"la79mrYszlfvTk9fH/l8x4VkTp/SdctMx1X919ds4LkGIATs9XIahDNF2K4hNiCtOe6FvI5LgjXSNYNt",
+	"W5q6eQ+Jk74buFl/cgd5lIbPtPlHDn2FW70ZGUePNEyiDcbANQwjZ+yTtgD+Hkop6ff7DXN2IWfnDjpI",
+	"NQiJ/Nf//j/kDrE77qKDFKY+oVpUIX3cYbvsVXsyBggBi0m3ZAbt1kZ1r0Gw/FvPChR3xze+3O19rd43",
+	"+zzRqp7eQQ7Uh3v391fv3x4ev/ti+0utEc7aKOrTyi/Qie4IKcYKwq5u0ZxqTAd3CobPmbeAiTZiGkmO",
+	"gZ8t77EK+BRMMWF1wJEsJ2HTsgRoKuoMA92ixmpXtx+CGa0+dzu7leeN71vjtJeE2KEppZpKoZitQsgY",
+	"v2q6voR0p2AuHRdkm6ib9wH4dygxySM53csauUUFcjwWfeJW1IZGjl+vf2eVnJVZi5Lxi10N0uE+vh9I",
+	"1IIdB1RapYBZxD7rroX6ibOjD6nV68xJ+PfKJY0Z1yw/dDtuvm04Y/5+tvI229UnDWyn0gbP7UVr0Pci",
+	"qkpw5QNnb0z+u87WDgxaXgvle62aDUPUmGlBxReTPN7oMrNM7/oReKFPAVr/+Ycrno1f3FdcTQs6j1zc",
+	"1/gv8kZH61RKqtk5JDmsNFepZm/gQSjhZSsLyc8gbWUJKL7GbBO31024+2BqKx15Id3eNHs8PKVl+eO3",
+	"O4EwxLTSs7cu8mC4/Fs7NsQCva7Vu55dfwFrjyvF8LGPTEZ5E9TUn5dMMwGh0JzOVUx82e/dy3wpvhH7",
+	"5je15e8831uRf6vOd/oR1hHAdXh4Ix44FHf6OBhCIE8kQPFSYfQiY0l5kFesmdzqkwkXM/MuWdT1h+2o",
+	"VvIQHNN6z5ZpW/YRJ2uslQkcoaEG7UY16RuyNnnJxNJ5HX44xviWQqQtQ1GuaYEiW/1+Yv7TByVjr9/v",
+	"16b6PDZVG5Zfd/ea7t8WBurfWu22X16ECpP4JahtZPQCXgt0g56VVKgRCoZNgykO2sy3F2bXRrmImQ+j",
+	"Uk7i0rYkYWzFS1/zGohsaztBRbi2cVKI+nW5wMhbSwlPZzwbymZYZvvFyrCMlpvM0y85gckCdvqwCouv",
+	"EypaOacG5WgZPdEPPxydbm2fYCPLG4Lr2UW5Hk31I5xSpa5lDEfng/3GFqZPmVDVe8hbsycWdB9shwN0",
+	"YgfGnx33G6p4Rt7OCg3I3jNakA8FFSwEyG4WApQlyzQZy1IxMgRIPAidTyHouArirlnd6lYY3V/0/EQj",
+	"atF85pe7e18/jeH5bJo3fYhZrfJaLIyUkCtWDqnm8VrWDXOLkSd1EVttk5TiV4j/42ODYKsshqlryhot",
+	"yhqolfVNrrJR4dUq3hi/Vi5ujEHratjrr+3EDSrSawCIexH8Q5zKuZY6BrVWiZ7mtFb4IfC1aY8cDgHN",
+	"0rexdF80HBS+JDHurDCHycXFKqggi6iDIAS7/ZfE9d/AFKfbFj9E3ax/lddG1RnxTwtlLD8qFlIFEIZf",
+	"CAhpIzY1dP71mMGRCANww6Vr54pktChCNyRWzJPUMtPusU0kdNpcE8SpZL9sWrTLdDlfkr0kseTnXhKY",
+	"FwX5X8/OPoR17V5D67+MkZTmOgYFd2Y+9mHMBeaC2K/+2rczmbjP5ceTN94YMIaBRYGcFuDFiA/ZUrFo",
+	"mah61uR3YdFiF7D1GCZmrhDIDitKF7W2cdahExBhTK5UeuwSFmIoVJEpK4k5X3LNRY6hr0YEG4eKHPOR",
+	"f0H124qJ9OPFzPhoveC61oEUZKs7FnzaXBL7g7oKHRmhGUZ3s18YObpvzObDnhgreEOFB4CwFN4z+5qI",
+	"pC6K9RsY2LewPMDzWoxLKi5ijk+Xk2pNREIv5B1efchUiwW5smKm+BU7qPU5BgKDYjBEU76vIgPciuUn",
+	"60tfYuUtGKDy5zdfPECb2r3kXuET7vB4oyxxa+tF7Fq07KfRQPDsCQIgonDBC8tKD3XC8gPCaFlwiHFT",
+	"4ZrPG/E/Qr+AfU3JFls5390B+MR3XE/8JFwa+klLhAs/9/hmajY035rdzaggF/yKoTK8t/2iT/7zP/Z6",
+	"O72tp2GawkxA95oRh6lcsvmRnExLOeEKnOGjES84egixhgvS86esVDY/3+wofP9+9H7KSnSCx/IaTmRM",
+	"aJlPw8ygHknxHykopjYVN5NTK3GM8ALw9XzCRYpIoeZBi6Kp9q9LrlmaDET6UQ79nzXsTLV/yeYLn5Xs",
+	"Sl7Co2jtB29yPgH/Nohy2CZptuDGfdkjKdijOH8ArDGzV/VELHgEupBOuPCuhui+nZqft2SfQwDTVf5i",
+	"9rBR1rRa9J67+ge7TWYfKzcyzr3h33DPNHdu8TGzcZBaOvQ/qjbfu0/cV+H2Ov+J+y6cdvQz9yvrm3HP",
+	"uD/d1/7E7Pf1E8QEj9rhuf2InWn8WJhSLfGeYSmvFWBFeXBum/fKVZUyfbNQj/O/dPmdQgWh7GnPBcLk",
+	"LBiceZLzuntc1q5VI+BeZx/eJ1vbWMCJ/QirHj4zxeqtTb2s9lAQq/Zle/suMITej8KJN3CSmdq0QCCC",
+	"53pUcEiAwpjq0lPfernd6/e2e1ut9eiKMbFeTSPsMAbrWbXNUmTgTgNfeOvWbvU33doNYHQVKzBb6S5D",
+	"grXxV/dgWmMOK4KGM8XKc3oRvWY/GnYB3zVO20Ujtveek+FcN2Eb3spfeVHQZ3u9Pnny962tA/KGi9kn",
+	"8unF8/PnuwekvNrf2t3r9Z+S71h2KZ9t97f6/a3+FvmWl2wkPz2Db9erR3U8IgbEu7iZQNm1RTfKR2vE",
+	"WWMWMUXIcttVKfX2Uj5MTr2TAI9J9bdJqre7qF6L/BDtvQ3MyJ9AvLpTBzc1EzmLQFVeMjY9r4m5ZUbl",
+	"Dy6neV1p9/vylcWMoMqIspiC7cTL4m+AnODZQphjZ6Whj++Lngb4Tlow9N8ZwsLk3IVs1jGdQthhoUdL",
+	"E+KpRRfg/hUHJJ9BZrFNHjJq9JQas+0OFZ7rMY0yEsBGGrPsMqmukkNrgf4iOt5RJ7F9IaB+mNiGFOGv",
+	"PUAVMLq5d9MFDYxaqpQhCbpWnIyvWI1yCYtMOm0sFY76dDaZ0HLegqyvPZKVA1E164Kc6CSIOn7CXN2E",
+	"lFRcshwr58B0g2bUPt8Z+6rSoUtztQRksZk1D1se2pw28n7ku344v6GZBc4NVVJoSiMJZKlVzuiWLg6R",
+	"MCot9dwa0Jk9tn0ylzPbSICVVzxjDt7EH6QEa1eWlYYAzx2QVEjBUuvCgfVzRa5LKS7MT20JTnja5nkQ",
+	"sJgmZixsfBfknxsSsENFDRHfxbIBmYZ1HWTIxtweVKSiteqkLUdkSboi4t+Cw04WedjSKur3HzOaF1yw",
+	"pWRVVsSElQUjdk2uZdlwXGKnRjcBVigG6MrRNC8ja5hjXuvh94UcbxHx7p0RoNhy51qWl40mcK74Njhn",
+	"89p8FgVwchM0V6WFuULGuxxBdZgs0wNX7Y4tfd5J10NOADpCL3UVs5ZeoKUJFzMW4cNBLxrhwavDaF9C",
+	"lOVubQTRgEVvKSlZiSsUUKSjk4Tg40M0PNIqRPCb+cnvaUv29oTqbLy012lD1CBYAIYDA9677+vxAOFN",
+	"sGvsi8+1cky9uveA6D+Srslp7lqfJQ3qMD8A0KSgwc4BtOCh+rzk6hIGgJqymc6xF769FE6QhNjjI+zw",
+	"glgCBXS8+8a5OSMSaZ+kZnCzDltd4ogLCUbPpgck5eLcTTfFuQ0LmV2yPCXDOaG+3IK897hfvuQQHkfn",
+	"j83Rd5ATto4QYTQu4V92yZ2kYweAkhqYH5RI+Wk4SVcrU1wL0NmwBM94gmx9ZJDh5atxCtdGJCYjz3hb",
+	"yv20oGKfjEqGCBM7tXze7b0Alk8lZhfJ1h58tdfvJ2DpZXOy18ePEpfuZPfPvBUFmJkcPBvl/Gfykoko",
+	"4KZPtkpq8NSKZSXTfyaA6gMHaWi456ghmW8LhuChlyKht1f2uGE+wBRhehkVtoK3BtqARsP6pRVruc5w",
+	"xDqyRgPuDL+8R4DK5Y4bmGF9dC0vb4KqOFMt5HlyM3/V7Ve+aUJzzqaFnHfiXfshje8cxNJ5S3Srgks3",
+	"dnzVLw8zAPFmqwY1VDUiKPEaj9/j7pRSrw+mBg/firWsnA/GYCJ6CXy+QK/r+X8gMBO5vfYw4oLDtl3B",
+	"R/ZrkV8p0MoQ9bPFNpx+t7S0p7xhr27oQnMK4zZSqxZXABtxPi1ZNG3oW9Q1FtIHY1SVZ1fnn77+4Zft",
+	"t+t5GV2VQzgBf3w1ltwALamxiRoBttyw6pw2Q9wHqXuzcgknw9rLJJaJnONXylUJqnoHoTXEkO0HBAlt",
+	"MZG0STPivVgz4huLrObMhKXv+ZfIvDcqxtiI7Rx4CYZJic5BZGyvcnOeVJ3WzjZM0zWSXq803k68lf5X",
+	"OeJtpv9DuOFRC350wt/GCQ97eCL1zdvCYy5QIMjj7UOojhdB1b2i9kL4DvJ3kw61kivIK1YWdBptcGIb",
+	"kizpb+KkOEoVmzvk2530CdrCCkz+yYTlnGpWzKEfrdfX6WjEMm1tmqZy16iSqvVHcf1XfC5yPNsvfvC3",
+	"R/XxitPtiv5uxmbXrXmDtf7E9dgqQWu7CB2HaXb30HH7+8yrQgdEVa0+WtSi0dnL6zfl7t/EP14Mv8+2",
+	"/qr+Z/78u+m/93fo69nf5d7q5h04i/W6d3i/QFW57ZQ2t0HqBOj0prE4ZPwQibPOnzuLxeHEbxKJCxeW",
+	"r0pndBl3y8RY2faqlpDc1vYaybf4yhjlLq3QpCLH8r4QUmJWZjFsvXia8xv3a1fpSVxUg6v2fIetaJmm",
+	"0cAjGS2WN0a25uuVOwOvTDrttXShZRPRSUKLK8yUkyWxaWF18BX7JNeKFaMvxll2M2NsH1Rq5x3AGJfw",
+	"2a9XrFQIZDUtaAb+Z1HMbTI/NOfHUV2v05ggWmrhJZ31fBoNUReBi12UsC17u3NrRaBZlOaM0Fr6Sriu",
+	"GE3+hJQVb0QvcohmuYxWgChRNun4z++x9Yhvd4RZW5vGYmWc/wvoaMrktGDL8FxPWCFprmylEc3JkBZU",
+	"ZLYQeGFwrgwp5edtka/0wkWDuTlrPSsFy8nuVj9BXHQI0OC3CHUO0xzxKwbpjTW/LleECRgOY0uKuOEx",
+	"WmM2PgwkXGBg2Q5j6HSlDmzf324z2dR4I+CdOh5J/YSHIiUPkDwC/YcgYs9EHvGT+7P459Iu8vY7Gys7",
+	"r4Di1/ez2505bykLOTUfI5i2YX+udwLisDWb91S+WcGqDh+fzfduRVsDN2y8qffdu86QE7Vx8h8BjBl2",
+	"qqrlsGXDSrqkZ4vV3uD2n91Zvb6/1mK0YlZ3Y6G4xi/Vo/s5u5sknVlZxCsK6xIQ8qN89dZiHWGQrfAM",
+	"0vltZeF6rmUzibq08Iyq4nuLHL3JJdruxDr+5JVdU6zacIicpgVAzuajeRPO1i+BJRCCga1OvTvVtPSa",
+	"v33vXYJIzbAe6HwSi6DaLwkXZMKLgseqFl/sbggAFywk6KRWT3hy+2WmnRM50721Qlq2jHQoY6CptlQZ",
+	"2oIH3QSMVMMapuju/jbo8HzQ2R902NWyDk2DTjKAGcGzoeBj+aDz+7LSa6ylvk0fb7c0+6awft7wPKpn",
+	"tnFzpMsYEmPLnqHpskt+4N808/5gHxsp/pct3blwiLtYpx3bvmpJd/LzOLBDUMfdXNCCkIui9kFkpYUS",
+	"28xjYCvhTatP0t2WRYpokHRkL5snuIRj3TAgZrUUaPCQR1xFC7q99RR1Osn9KvpND+RyRdnOKgYect96",
+	"8waBvefLw3rB141QdkwzvhCYs45ehvR6rFh2jjAN27vQzGcXK1YMfx9SxZ7v9sh3TLCS6mUefXzR29EP",
+	"//6yfPHdD//zl/Ls+uOPH169OH7z4R/HcvsNfUNPrzeHFYqqIObCnhKjiFjVdIwpJKiuzYYFz8ix0KwU",
+	"TQV0DZWkRkK7G4IMmekuuW6vXCuqtp6w8K3zCGLOvpbwR2AYxNsvn09ojLmdSU0L68FDHFnbjLkGjRaF",
+	"bvs8zgpY9YrSMngmwdtDle9O2+UN1OEV8rl9eL2y6Rc8F8MBilu9G5qBYXF+2O736qF723JdGcU2lbZE",
+	"jF4hBYspaQGM7x4mSK7U0bCobEMRjTlIdy+nbdjVbsh6zTPtw42WwM288vuyg9fqsdngQFW/zc9rYrom",
+	"fQ/gFYkZl8HwAeepcYEAmabOaiN022jK2SSkGxmV7sRW5W7UwTjuPX+jKdEeMzluk8kRv53t3YpIPjMj",
+	"Q185y7mNClc1V8OevqJWnla1EVqzU2djVj9xPT50jWjXDsMvEspvLRpMhEKL3Jiwm/nXGs6YVV1F/Ojr",
+	"xOIrHQ01z8C93At2bNVddbgWD3lTH2/oXdzQ2yfdOFlGADPRRXdLVtmDStN5lUUF/U65CAfZWmlvfzEm",
+	"9meKRd2zHf2OXYMTrbKle+TVigAKupUwYu8C5mbGVev7s8V0NNdl35YqWiiVWkiCDFkmJ9YNH0QwYh01",
+	"H9RKN5v0ZVnqbZf6JtllFVdtirM2oqk5W9C10p5ptvZJrSiww7msJdqcU6/KMatTOLwceqJxPT8124Dr",
+	"HTJaRhstB4lr+yTNsyu79p3nuPztIP8liKs9J9S285sBli3sOHAHHMivxZAI3tJWTCfIabgeyxqEkyuI",
+	"zakaDyUt88RBlMbhYgB53piVSM16zAYC2qlwBcuiVJ3bOaR4i82wXylSysKY8pqVEy7sDbWwYgT6UXbh",
+	"fps9RqRKWrKB8B0nIasHivKNOKykvy0bRmgyLgDPWV5y3xtlv3N+/lepdLc+t2rj6JT/wIwmBK2OR7Kt",
+	"Tg4Kk0tZhN3zzAGevTkNa1YVgUYoblqkap1iE0iQT0F9cjIQ6bKC9f/63/+H/Damavx777dfpWC/pwne",
+	"DnJoAaOoThqDl8z1DaAiHwgbYGnUUg/EQLwGzc38Tdgns8lkzGihx657pGAsVyQ9nOmxLB10GfkGyI4Y",
+	"+v2v//V/U1dQ7DBGcO9Btg/EevTWI8awxpmffHtEdnZ2Xprnfjw76pHjV/jF2XzKjl/Z3jxQO3/FyoFw",
+	"mA5fKXL8ygxTNSIF8ApLl56ItJQ9AsjM+NqUTqcFx1xJV6/9Pz4qKVJAHBwIxN/2sMkAsYyIeHVAZkKx",
+	"ai/Ei7YQeyHCc2oRyHg5EDaPsDoK7y1yaNYOQvjV0d8oPe0efjjeJ1tpGLvCdxsiq1xNPvOKgCQcCLg0",
+	"UAb9ad4jjbE8+CCtQRXve1AK+LWuIo5JAGmyRbQciK3tF60t7/e7qWu5xK7BBCOGoJjQQK+5u+pmFphY",
+	"NBBuvWF/j7RSG0JuBOfeI+8Nb6Bkt7+77ETdGwYCSvhTIXV3JGciT8mEUVGlFloc66AClRs5XcZaedd5",
+	"o62OGgjve4MCJvyBe2+kNxC5YFqR3f6OecVQWkRz3/SMvOXf9MgHqsdqIGCWajadylKT716fWeXKfvDX",
+	"14evbKU7mTA9lrmyG0t2+3sWhOHQWC4pkN4Hx0zdcvgFFwrUYWANZqZGcFmNxRZkY5Se5jYu7KgpITNR",
+	"wHrNLntwEUDdt11nlZwwN0qPnNbYhtUVV3D8gahY/kB4vE4VJukRj2wQ7Du+mKR5OT8vZ+IvxjRKXY8R",
+	"y/QCQkf+2dA5e+TIOvkt0bqXojIL3girMuDNptm4ftJ410QElRnLfW0fUTZlIjd7BowsqNSHLiNQjN/v",
+	"95OB8HX4/X6PfDMrlVa1Vgck9eDQ3Q+y4Nk8BUnmIa+bU3mS/pI+dcA4hpIbiMzkSXqdPg3f23ghVo1U",
+	"cvxJWlYv9G8B78xAgNPATPeKcjBZUVMnT1JtBkHI6SGbS/tzzBJ3FL390lL0CdPlvAtSMfVkpQYC/ECK",
+	"lTbfDX5trqPcJzt9hC543u+7Iw/PASQ3ghgKpgE45QkV5PjD1W6FamhEEHz2nDx7vvvUHi7O0Zgz/r2V",
+	"Lz4rWW7YHy2c/eIT33f6NuIwELRikkBr4by+wd3gOrHXr3ol3hFaTRn+wACFJtDElJvX25aBXst0XYKQ",
+	"DW2/JKmWsjuhYt41M5qVTCG7cPkFgaU+ZkUO/Tpsa1ei2JSW5hLCwkDigB1fMjpRCTGGYXijQ9UTDwzJ",
+	"Bg/2miJ9zSD4dwE2c480m3YZdgWjb/fJE3NNnkInHvJkWsqnrh3PQDzBy/IUpysFNqPGPoDuNBQXFwWr",
+	"0uudZjOmxchtbxtdGnXLE2a1hXbpaYxWQW0teMYEAiBZnfXthzfdbUA1BGvSG4DX19e9CQIm9mR58ezt",
+	"hzfPtnv9ZwGkfgfFZyfp2NT4zn5nq9fv9aE8bMoEnfLOfmen1+/tdJLO1EgVM/IzOuXPAMi2W0jsenyB",
+	"lpt0PPY4h0oLpQ/NY2/MU+YFJZ0YtV61monVI89ct6WVDx6h98k82UwfK+aECQ3OBWcFAPwJKi0YKAkK",
+	"JMz998g30yBZzMmRzcAdwMb4ZcbKeWViIPqKtc5osxZ5+0XEMl26LKuq4MIWIsoutIrhk/YpoZkTndPz",
+	"3U2n5BDPuLLyNCHDOWhfhx5YDT5w9d1J1RnL8NyPcojAMqG50vBq1roBxxZluJyet250vD3P0mVBPmQF",
+	"st5rGdilTVbjrgeWvnTsJsJ72+A+N3OzwX+uUp/gNm/3+1B2IYV26GKBrvzRZv5Xgyxz+AADeC20jcSB",
+	"8dxaR+3anfyedHZxDrFX+7k++4bmrgUV/GRr9U9+BIlp7FSW4492Vv/oW1kOeZ5j5fVuf3f1L95J/a2x",
+	"GOAH2y9X/+BMyrdUzE9cV4rfk87eOluAbkBa+C5Ce+ss6Efh1Sj0TzlgRGDa9b6FibHIfDzJkA81TP+f",
+	"iGXe+TnpfOoqhG0P4c3NaxuS4hn7ZEyPQGAs9E6clQKtZkf6oD0A8plr8gV1X2Dds5JVEM7DCh4MO+xw",
+	"I7iZkbQOXTFi/FIXoJ+JS9tIa2trm/znf3zd23qKEGdmAwum2X6VSosZGxrVI5LCnU975FiQo9O/JQFE",
+	"WcEFq+u8mSxmE4G4FollkKiHf3/6/p3FmWSftDXfKFFT6AIwZkxbhDSjJGh0HpnrPSuomShWbjm3efpV",
+	"ukz5GQg8ihqE20Flq0JhJR4GaCj4dHc4U3OridRF/Wv4fomwX8AGMaQHstaMZZbujC+jwJpta+NxlqOF",
+	"TK5KlMzUVRC5xb9EDhzr502Z7qPG8KgxPGoMd6ExfOraO1jTGiKBJvZJPzOXdulzv8e6g9p17xsGjHx8",
+	"d+tF/6nnMJUaYjge8JuQ0QT59Ee4hu4rrqZScRccrsJDGChfMr9H7eWzaS8oh5r6iwzyYTbXX0KmstTW",
+	"DVsyfy5zVzZSXqLss40Z4MObscD7tB2CDV1tPNR5/+Md/LwWRHgarQZE7WbV7uFiZ6bodXz2W/DX762X",
+	"8zsW3s3Ow1Bsm6Sq4eiH6AeXbP5It5+Rbr9j4HWvEcqNKHVT1h8QzfGrzu8/r6b0Z7m8FoWkeSvJv7IP",
+	"1Ol+qVH23qGhFIyO0IjNxpSLGlwMfidLMpR6XIVazcdBvummZttoVhQwVogLHXxmXt9JOvjnz7cVQlM2",
+	"6Qa72cXXbqZzvhcQOoT+iR9evyWA860eVck/DztwN6jOEwhV5ry/YNZwyebYP/824ySdqYzlYgepQFxV",
+	"vjcbIQxUbnbFBNQTaZf07avE0+OcTaZSM5HNuz+wOaaQDMQlm+NLzZ5foNbKsGGGkCSTU6jwQ2CYSzbV",
+	"PeL8hbv9l4SPCCVHpycQw1Qzc91Z7t8wEAhJwa/MGZqRINTJrlhJlJYly8mYlbbNC1/oVgNP+yxUeAYF",
+	"tvliIEo2kVcs34906bM/wu75skTQEO4xn2xSAcyDK8tBI/41R4w/QEPKzc422G5IX9vUdjfscsSxnemG",
+	"HPLDD0en/+1FxSB75O1MaQgxDxnJaDbGRO2QZ5oPu0eYQbcZt0weGW6T4fbXYLhHtvU+cujtdRZiewsj",
+	"1/xT8PWvVMgdlrL3koFD3hFTC7+/ZPN1bJZn08tMbW3fH8d2PLJS51x+DfBbgal7vGAJYSIr55BQ5aCL",
+	"qFLXsswTSFH5CfJ7VEK+p1c0waQn4BRUZEyh0+3r7ZfbB+Tw9Wl3e+959+ibIxjtr28Pj7qnfz00Hz51",
+	"iYUrhchAFPySQTcue2LWt37J5jcQMLBIwtVAOHi2ppBh3HV/Fd6jjxuwWuQMxILMIWuJnGXc3rDPre27",
+	"Yfhw676xyCR3Yuvi7DwXrOfQ2xZQmwkafxUi3ughF7SMdJSIG9nmrB+FzZcubLZ21hIbb2h5gXJma2+d",
+	"ldsMV5a/ZTmnZ/Mp+5cWbV5fDXmRMWOMcgbs5aFkne2dfm+y7pB8lMMqlRL1b49w7PPTuVIzLi6gvSFk",
+	"n1s04nOqIe1eMR1o8EeHZGz4eybFiJcTgPXEVAL/5owKy2VmIofU9eNFE8J2FPdlCCFqHmYz2tRg5ich",
+	"nQ1BbTv19JLNj+RkWsoJV9CaH7Lla5YKim7zMRpUAwE93My8AyD2iNRBxOilDqMvQ/AEU8Q53174bDaB",
+	"7+UwHosIaIIrQgtzeeb1FAuIynAft/akgmQG0soiBOa1HPM509BA74JZyjYnjJTREGpv7BQ2F0bb/e37",
+	"3iMjnM0l9enG0PNxQTDffA2PAvVRoN6ZQEX2cvuogGVSVkJW3RJbM+EObdvRoLyjmLsC4FpOl+9LDGkx",
+	"SjoHGTQftlkgvnm1kQY0z1luq1PCcpUaDJFFz3JlcYi7mYEpiANSjWXk2KsYuzTB26HwzVpqvLS/Ur5S",
+	"lE5sT1FfAuX7JZfMXOQMq++w/Mc1fDJMbyA8XLt7qRzZkV1DKAU1pDHh9h3Tr6ptX5meZvcL12822dir",
+	"ygbswI/n8wd1iYCpJJcakg5/FBzKxmRJDrsFHbIigDmn5JoXeUbL/CtF0n/r2cpXPx0HL1CyKcMmqVCe",
+	"7+q7+n1ccQM4Osxu+jkef7GtjtqZ6Y2aY20tNse614yA6gyxFaJqkzFIIlXzMVtbGBDn5EsPtv752et3",
+	"YQtmbBwM1B2wWMsB6tzVfthIDAia0C7jq5vwHAcq597bZDQLbOYNVwGf+RxZQB+CJFSXKun5kLkElj21",
+	"xWl/aUv/2d7biSYhRlMabYPiTS81VPe35jYuHAQtGZlyIWwvaSsfpGI1dJi2leIvOxGFMmivs0hABaNQ",
+	"UZ12UwLF5co15gex1pbkKcu24He3hm7mc5fDD+uPWFbebfR+epCUrOqsVmdkBef1xfPaP1p+VV5jMp5b",
+	"Bp8u4ZjtsQKocFRB33vMd/fKJfJNrWzXfKuseIe6yLE8uirHcKrnQEBtvK33V5rObbM4rxlhyb+9z8H6",
+	"7MOI0YbKrfnS2IzWdrawIlhSG/zQMXljUzs24Xzzjsubf3PtWtPjU6iS4foHwvptjDpsKzKscugraO3g",
+	"UPYaWwBXfldq4Br7oUcmsS6nPVf3bFspmO0ZiItSXhumMzWTB8V3NjUSy4Iggei0wWfc4ZxyMBgyZpfm",
+	"SnqtvllQMRA+iX57L8Fe7bLEBu31ju5UG66noOZkYnRh6hJLwaHhGS4wYPsFgHr4clzpi5ERiaSGfs4B",
+	"0ICkZlJdKI9NV1gHA1ET1db/NuWixnMiZgBaPcssgQ1dXKsl9atyfjIT6zx54pAB7s1zVi3cIpg/sOMs",
+	"2PgWvT24NiHDqO5m3U/0+oxebBq3uY1/bOsBt0Kw62A7khAOrW7bGA0vxQ/Tz7w/a3i4/H34ol11j563",
+	"z6vkfOCiJsw3UXKuS66j7jb17Lfqj99R/zGaRAz80Xxu9IkFcZ74eJrVkISEtrishF6UxRVToJiEGoWF",
+	"KimoZmUyEOCKsFrEzJkPqGMFmpdVPBSdsB5579SPUHGp4k5WI9rHPLe6ZH1J0mr2XS66M8VSFydKc6Yp",
+	"L1J8OYJWBa3WjRx+9e7Ushxbk3pNlVf59LiUswvzJvNYJoVgmVN6bFrcOp6+gWjIclzQKnGOx3QbcT56",
+	"S3U2jiXF7bZRRf6ny9LfnNutwX8+lKDHQl7EtwiW/IeLpyMR3pIPJfEM/W+Zzsa3It13UrBW8v08Stut",
+	"1Q8zwE7s7v3o26O7slpGzOtB+Tkedc1mdGE30juZxGPa/eeswrnZhbtZjn0YUxhhdglcqojzeKlzgUCg",
+	"riqJMQazFfLwMEh6rgNZLqT3jsCXaPGgGe0cFaEaUblgZsJ8wsVF1Wd1UdTPzFvzdH8grDQ17xJKM5pv",
+	"FH2zItnC5K0QyYj0fRcieX3T+t6tZQtf/sVZy7YVxl0z4D+RHfclq0KPNuPd24yyRN5438bjs5zTCyEV",
+	"b481HiFQKCAvQo6F8x8fHToQ0SehWXl0eOgyG9DGfPXu9PT10VOLoerT+AHRaFboHjleQLo/ICk4euep",
+	"GwJwLYFNNKOZFjnfwpnSS2Z9ylv9gfA+6CCXfU4gpkXYJzw2sPgQElHVcaabNuhef2cgUr9jACoiZ3oZ",
+	"QtGujWEqZkEe23CKHJKiBSqqBmnFKnqFj9Rl1L0x8def6ISLpVwcj9MFbfFAHivBP6fdZymkxkS+Uobg",
+	"H14dXc2JhHpm6PMGZZ8R1TcaGHTJYoH3ueq45zRizIwAroDtKkaEBh4hSESg5KMc7hOamXcAS5SEDsS0",
+	"oII8gQDQOc/TpxZSC11LafUO82WP2NQfn4yBETiXbQthwLJqGmLzxviIpPKKlcDfHTw7+0QzjUllqsra",
+	"9iswr6pZnQusbSBQ6Raqax9MMTccPfSAM03FVzqMknqnnPmRVSXSZCDSX40JK6TuctGt1oyw6MEmdC2g",
+	"vE0da3omndZuXXWILzwQXCewLT4SqYiS5tRqp4oWSIxrHhoKq+gFr8IXmR7+6t0pTHY9df2hMp4Td2OM",
+	"wg2Hfw6XFugl8JsamoM2NJBbaJG7HjOjHzOjvywRiRLBs8tKKNy73i3UMyMn7k/YvZHyUhld+NrJl5oS",
+	"UOWaLMo7BPisJN6C5g4Cx3lSfDKN3T3sowKtYnvkaKGFVXO4srV+9ENBxR+FVZu5fqZkBBy8jWcbIuuR",
+	"d7j9GPNyneUemekjM71Tx4VRfx+elaKn4B6thqpTSpgNV8t5w2RAACLWyuOnyJHzSxiV3eq5gV6LyWUc",
+	"u7c6HRd2L1BxE6KlTLBzgzM9vNmCMLcR3vk32JQ7zBD7+eELEc9cpQ109li3EvGxivBRV/5X0V4Nh6gn",
+	"Cwt5fRsei7a8VfyWw8S+end6FDx67yUiP9+vDlWtZQ2M1mrdSQgryMugNdFjscBdFwvUU7Pa8VibVFyn",
+	"/PqXK0oJaj6NC37FVNjhzlsxPXKsVXj22N4Y4XE8HhHqCQI7OaI9ZRPZ5/C8ZkqzHJcTllq6xm51y2m/",
+	"Np41wsx7q1YMu9vbLofP9/bD3c6ThpEH2f3Ws1fBEEEj+oFIZ6I0+oc5mLRHoMdb/ad26tieK6dzO6yy",
+	"r3DxHRwVmjsPBDiPqtf0sBUYdNhsfoWvt4ASQtsShWAKNadUOcq2t3aep9AeWpF8LuiEZz58BAhP5oGn",
+	"Sa1F89np8XcJaGoDcXb0AU8YzGSMDhE1y8aEKvLN8TvAoP7B7Oerd6eo2NmHJjMFbtKWLscDYSjll5lt",
+	"FR1EtYBiYDoHgN0ECEu6pEKNoFMI+VUKZle+ac4D1jAENyeIh/ES3gzPAjyIhqoQCEy59Mn2EoSQcf6r",
+	"VSGEa9/E9t+6nym0IjVX9+judOPHDPlHp8FdemCbidc3FefLFdpnv1V/LE2cB4aO4rsp1X3VnkXV0GM2",
+	"acrmBGvFzmogD7Z2EDAWghJgpem8+fse+WnMi+rH11CcFv4KsguYyFmObcOV5kVh2D+ALkDCOrpgY0Vq",
+	"L2txOMgw8J1sbQWOSiEsmF4yNk2X5Kzfiv//wNjUAyA8pq5vZNz+EfPP7/SKJ61NEppE+TBm42rxW++T",
+	"8AeyFP8FMrXvhjRviI7u3+BgAeOJ299i5/0QFALMIRQhM1dZ0CPv2PWC2LIWGvUYRpnt6+3Ce5BmAj0L",
+	"bYd/a1NNS3bF5QzC+arXlih9Kzlw3wnQ4eQ+Uw70OpzCpUGHCvtjGvOjdv5ZkeMwKa3BHyGXy7GMhjB7",
+	"AM39mWFmN8BfXeCzy+N9zVQFmmVsagtLgwW78J8sfWoh5jU3ch8WlPwFXnrGlL5bj8rPX472Exb+w/48",
+	"6vB/evZhCPpzmPbPwKPZWtLwrUUkrruL0VJGXygXizp6sioI9g8YdAUoowM2Q3+uTcRKQnTGaMfXO4E5",
+	"u2duYNbfFjw7c1ubEAWSlAzntonjoyn/B2yr7q8JNP6pZchD9YuFdLHOpM9qT3mGYTEYlwa17TOfD/DQ",
+	"cIEA91DdO/BhDKHQRo+qHtsOQdYGuStY4H2Smu/SBPilA4VFmFJBaI7VghZb17M5NWVFwcVFndX9W88B",
+	"wAqmO0vxXzdrbt2G7ThT64M7wpac4o9W7hu4a0M4e9sna+1+1vb5c3z+Drpqp5ds/pcrWsyYLcS4ZPMU",
+	"QXnFnMAXbXMB0mvb852tl2uM/sXBTSZ+h/HJ4K+HRqIEmlkDhdKGYh+TSu4YgdJz/A2wettMx7MGzm6t",
+	"UinETLRFq/W+Glyp2WJJE6IKD4SRDYXDKDcvHhmVo4rbmPefwysgT2JEC8UqlETSDpKIuAoOC2FDgMP2",
+	"zADXhPtfKiUAFv2ZcgFww9uwbWwD9Qb6nmrA7wWUkB5YNMyRFfGYgatk48FHrL7HTIQ/hbPiMM89nt26",
+	"4qDpk8CPnw1nxSX4J+PdZ2k2rlpZEOhkQRQznEqzYr4P/QA/Mkjoso/59D06GrEMTTBI0VL1jhc+gSv0",
+	"RJorzKoxExcBAtXLGRuWHULink17k1k2KxXR19yWDDtABajsBGD5FCttU190bGTDV4qAdLBtcLMxs+mG",
+	"kNnotWQjw2DttgljtSZb+Gy3AFhWE1V3QgujCLOcDGU+t7jprm2UIDOBnUMglEVkafalmE3M2lX1ZkBa",
+	"vh7LAvPqjk7/VnXuVURNoWnYmJmFwkETrvdxiExOJlQlRLEJz2QBOXWyJJoOjY6vrxkTLoz2xNg8A1Fw",
+	"wUiq2PQvB2niWmJBN4wRbD220HJHg/z0KTbiOPu2+wIsv7Nvu1vPI807BmI41+48J7S8TNxGzAmMOywZ",
+	"vbSOavhmWFBxSUp5rTB1FU8Gng0JyG0bah3O1oPXWDs1dSZfmpC0MvfO4QfmM9BIzqe01JwW5oNLNj83",
+	"nBxqxTNVnk/ZxHw+LeWIFwz/yUasLFl+Dq0+zUcZhQEqHcf9VTLBruGJWnm960WGdnNKngQGEJlSXqqn",
+	"PfIOdSmR4yeYgmnvITiorsfm1NWUZmZ3ben/LzOJabqsyBMynA9EeoAYIGwy1XNLcxNGhSsaApulTrWl",
+	"vIa737zpBwibRQeiehaJgbjMXu0bQ4JyJ7nhgzbByLBCXEf6zJymembdmnC0YjYZQttOcxoYkNhKSGqe",
+	"cf138Lxjat03s+IyVO3Uv5huZ9bvVm4Yvmaf9LNMXa3sJ/1wUeZgiifA+VdDtQRy4c8WbH7Upz6/PoVQ",
+	"THv9/io729BhpVd1NtS1GuAxUa3rFPSVupRY0IyoIh8Oz47+CgrXfr3YMvRwB0AyE64UFxcDYdv/SCx8",
+	"sM5bw1cBL9k2GKj3+vIqUFWhDZ9bBEVedevvDURDbfSILl5xbDQ/W6IJLqiADnDZ6oA2covSnKSv3p2e",
+	"MJrPm/tF1FheK5slhPWYbZIDcVe+3BJ+YJ0bIa7072Xsm/LtR0b8yIg3AjkJuq+swZ7X5MW/4T9WptZX",
+	"XMxm04fl9Gih2HJuVM/DPpRrAdeH68TqalaylWjvQVdIIWslUMbcWuyIA0gnibVWLUj8Wdj7n1wyNsXS",
+	"9DFXWpbzXlsi/Q3dpY/A7/+KOO438VEtyZe/Ge39RNcLeT8cwvsaHvBHZPfHeoE7QXbf6AreEEITfr0C",
+	"zX3dogBbMo2l5Os47io/HYm66QYi4qcDiEeakpJyxRRJJUxTnZfsiisIFoGARLMD0mZtJkhlGOXSrGEg",
+	"JlRrVnrHspXD2B0v0AcSQqHFlPf+gqk2K0vwqOLwUMoGY7J832MNm6e5IFt9oogam70z77Bdnc/Cyocw",
+	"Tott/NwA0M4PjSc3Ca5s5eABdr5Lg19X+4BtcTC8ZtQDO9Me+Qka5QWezn0M5aa+Yt9ZZUfVe6115sK+",
+	"YZSPKikGIpxEV840FBqkthshbQairYHl1BkLUmz3EszsgQgUtiX4+bfUaj4/dj4s4DPVjCwVZx4z/+7E",
+	"2r9wockj/P0XBGqEaCeWsr/yvPGObNNnoTG5RjLoUfj4HxrlKFjJGhhHwbIf61M/d5ZacBvqvpAWCKQa",
+	"jdduSfjNHeilrbfs8zeW2PcKlq7n2gVuHudJdfnNKaq/N+xJgaL4X70fhdP57lkxeuxI8cfuSOH4WaMb",
+	"xf2a0e3s6hbdJ+pm+pqdJ1Qdw9UWgqkbtZ8YCMAqu0X7CRptPmGYAIYfyR03nwAe3WjuWms+gak5WEjh",
+	"NmyhBYWx2Qs20kTOMHFNSNtEv2Rwvi3gN/WWFWRZxwpjOre2rAhisQvdKGijFwWxYK9fAcSO4UvpQIxt",
+	"jjcm5gBJLEYtUrtcQMaDT9wxpdOSKSa0zd+hcCJIV1Ix2+Y2tbh6FkIYs+lszU6ayZzZX7sWun6mmOyL",
+	"gQ1VhyKqpYwHWET7Zm0QCEld31+bc+TEjh3LnFoayGfXe38glKbzcKpUIF5gmHLcw8mcw1vau3zA8Tx2",
+	"+Hjs8PGIYPEY/F4Mft9RrndNhbhhS481NIh6O4/KaJGL7vF7bOix74RCIKRs1L10rnvICvImzkAEVgUZ",
+	"8xy1oMkdtAb5A/D3x7Ygjxz4sS3IQluQe+G/EC27H+b7vswRg7lW033FhDGJAvYb2k9SVNaQCxeGP7+m",
+	"ylhBgl3bGhebkgkNt8dyViZkQnU2dnXSUwvdDNlPigjGMT9pxogANKYreWkLbRrW1fZLo5bDQN2SZUzo",
+	"Yp5WMUKju4Hvq2S6nJ9TUKkHhrGGpo2vXPch0mNBtndhpjCrRY8TwkON5KyEMZQxiyZUzG0sFv42YsZu",
+	"HhT3gBQomNmDrT4auzY2TbSExcJKaBGrVP0ohwNxTRGJwK4uxRBoSlIYtDuc5RdMu9CneTQtZ8KuekHO",
+	"HBuauqNS1scOKo8dVB4Bqr4s2QT3u8HXGy1UbiOSgFfdj0g6axErmJ/CBWD+I5OLZqeANR/8zjUTgNwb",
+	"w2cNBx9adgsOwIwZLm/4fY+8pmXBIeMWD9BaE6tkzUBEhE3LRLxAk6VPybV5vlG5yANxGiankBWCrKp9",
+	"CwXYV8omKaG8GAhgXSjDRrK0dY2pQ19ANyMIJshqnkWtlhPzxKM0eZQmj9Lkz4qWyq6b0ea7lCeGexZc",
+	"sNaY+rFDefF9dnxBWrSYAp39tjahatYYIA9wDxjtqxriUIhnbm5/6ByZ12bPVmfH1AJ3vrTjMbL8xWTJ",
+	"2DNp7xH2meLMN25WuoZKeDKzxZ6CfdLEUHQ+K1iOmk9NJ2prF/qomjyqJo+qyZ+3VWijh/HNNRNULVrV",
+	"kDeYGQIP1VkwFjiQ9BCw1PcJoGjAg12lS0Yn/x97V7/bxpHkX6Vh4OAEGFG0bGezEg4HIlZi5bKxYSmX",
+	"PSwXmianJY417J7tnpHMOAHuae7+vlfYR7knOXRV9ceQMyQl68Mf80diipzpz+r66qpfpasxG5zhT2P5",
+	"1a8vRye//sBenvzlJ/bP//nzYO9rSBwRV74z5RGNSP3hEEGX/sRNtQPSfefoRbqPN2gudsUat8lYQp4n",
+	"mIQOWuecl2bA0jzEM0Crjw07epGwFP5IMRl1UYqEpRmveGrtZOjKsp8fj1/9PBjLUeVKKmqs94y1Ep88",
+	"Zz4osApVBLFyIZfYtQf6oViIfUy5VwYcowANiG3bVSLsH4fLqxE8BvjGjMOdnsgvRWbNaQyssIa+Fqae",
+	"B3/10QtMmSnoVfJMq/MYxwnfzjGeRVSpAx1ir7WaFGKOOHGwHgSIqjKBVaVww/OMcDezdB9Rl2Jfuakg",
+	"VNNFSrrd1B5xgcouwqQZrhds9YwXZ85Tkfgsn+c++pIew9WeagEXjUYYA05mCEkphRQZyyvbu5oD0DEE",
+	"/pD33SFmwcpaulBqLE2hrvbhfgPuWYMHGhz6Ry8GLEX4KoyAmYIym2I6DYZXVYqgegCCQbEzVRTqCsGj",
+	"TJUQ7YSdponkHr8J1qjN8WDP4yEe2ftHNgZo3GCLIPbtolzCOafg2ThZCvEwO6BhQYZ1gNJ+82xbpOOl",
+	"YTkYkMnCHgGlCaG8fQT+9up6YMRLnNISBxxyL9ndCT2ItxoPqPFbHrxWEPOFF05hQu6xJSz5y+p0+OTi",
+	"z789v/qT/lY8m5hvLof/eJLtzZ/KZ6WbJqoTYZ4Nztk53b1v7xc3NzbUCIwpFiMbUZm6LDtHEdqLnc8v",
+	"XX6LqcDyHiJ3/jSNQcvUSTY4zuc0HfBkNPUc+IoMP6fk5PIyr/jmSuhH0XOftPMjTGSzByRanOUa6EUu",
+	"L3qg6tum51JIQFBvLHyHdyO+yWjS+VxApPEWONZ2F61yg5HfEgWkGy3qXqh1lEIbJa2OB4qTAelk8nOJ",
+	"9SGsGvRDXr2sJ4Tz6cooOd2KMxzUgVfM3H0+DCFc+1jb3sB1ES8KoUFxPddckk7E52IstSrwkgbjnF+/",
+	"Oj5hcJhp4msQqwP1f2HIhmHiD4NcHfq3tuFPubzo8oAE2g8gQZZIlrwg3/HpTOx8p2SlVdFjUfeQXZ9s",
+	"VWwZk7yl9Gsx+SWnTSQ5dt+HP5bQupavrC/VRZM1bsaZOqJjucK7+xuSh7ychHLlDZK6CTVdWzb63hrV",
+	"mN6qyXqt+kf7wAN5K9QEoZYfzi8Aw6AkYj+KKBl6u5H4Fx6iZNKPahLXS9rKibOhPZQAd33BtNn4scTb",
+	"M7OHtojsLnSaQMBfGnzMfrNk4duvdt+/VZM/OlnRD8Jyok8fHG/9vWIPi9efyNuAxXsLR2WrM3jdE/Wj",
+	"mqwoEHh2dyGW9PoxFa7FzngKYQTVW+BVJeZlxaaqltWAeXu/pYjzGzuYm7CMjySMAlOAtQcDiRDQIcIC",
+	"LzqjEIt/1KIWGVQEr6UEpBQXaAF3Gp9mpEWCsc11H2LRh1hsa2BVesE4Q7yF7VjhkoVOptbm8E560ApR",
+	"jCOg23LISSuFKgsBDllEtQQH7mVORW0KdY6Agas211+o/0/6FgMnsVmJpzXsLyruoDz0UioFLXXCVJHd",
+	"xX2FT44HWT0FKc14RfcOeFlBLc3ykk1EoeS5wYALXvk3XEYnuJXtKRmT8mriJiDkhW5j0ijFhu5B/M0H",
+	"QLLgXccBAn0ZITALJp4vXnXg+YySUbQqhAuZOsGQHEzt8YK4efbhqbGEX6a8KKhFDCJyYTZuBvwcSk1l",
+	"DlA8zcS0yGX0BPV8dMYWqvaYvBdSXUVzfUzLlLgSkg3n0oCNWKUuBCaD4nBcjAvMLuXZPJcpMKixhHWH",
+	"QAaalaUArIjN4MGEScVS9K6c5pkh3BqpsLrywvZnF19kO7lk6kriFdFYhq6xZdt5O0ZaodSFJaO94RBn",
+	"ZuxMIZKIEHZqIzR7OhwesLnSHiUN854qpXbmXC52bDN12X7XNMoyZFBf2CUTTnqUZfd9u0Sr3YWDQLeq",
+	"SPa3qKf2V0H9VdDtpKgi9+JOvkwWFGaBwg351IdcC9HXu+/xw9riLYcyo6pX8Oxj4wInjQ8RaDDVRiKm",
+	"PW8gEMgwBJlI4GbJWGa5FhiNqx30F1qg8I4rswJJob7oNTYHwbnphRBlesDSHw5PxhJmhr/+mysDP1n8",
+	"qwOtQwSaE1jH6Fos7gPHC8GbXpZIVbEJcH2q9nIIAoVkJgbS2l+gfSOwFs1RQ04TmjoE1aZ8WuWXHtqd",
+	"FwUCqzmkwFiWwoUAbxNwrk/4wgzYyApLQMtDsJ6Jr04zlhShi2LZxwTfVOC2prjanm4o4f5diPIE9mzL",
+	"gjZvaB++eMyaT8tOBnJ1YT/2uBeCX4oVw+EGTA1+EcWZVyu6fPqeQu/YDO3SO5y+0XusH9hjPXeEcANb",
+	"9FrMDelhQzWXkWXYDnjaG0qQl7ukqS5LJ6w0hpoBGjgnQdSOpXg3FSLzUBDQ7FYCdT9C54wkv5Pbm8T2",
+	"WsHFM3Abu6I0K/JrLJ0Ac3dItyO/7HJ0CTCs9XELAuzBa5fgHB6mdsl65udql0RM8AuuPdJbWB9LxRFv",
+	"1Fj2+CEmlSqF5GU+cIemSwuBEFU+rT5UDwn1u15r20mV23bQUUHuCQxpajuRr0ohR6+P2NPBcPB0gGsj",
+	"prXOq8Wj/b/9fVlkUkDUtJ7boYVFglpgQk7Fo7+HdYgXbo1Z+SIyehr2I/L7AoHaKCprwI6CVZk4ixKK",
+	"iTlb1FSqhJDDXJ4nWJ4Li4V6NAzKa10tHgpCY660QMCMM6X9s7om6NQrMZkpdQGAQ5CrZd85qzWIPcw2",
+	"GbCjMGKQtFAMjAwxB6kx4dOLc205wWrJ0rFsrVnarFhq4uKjEbSREQkMnVdsrhAZgS8GDOCusrGMIUAI",
+	"K51BgmNwZy/QyBPLFU1zwy5EWUHrT9lCcN1a8xl39FVTm18SpquCYenaAFFp10W4TZU8y/X8UbLGPxeF",
+	"u307HCaP5rn04W/b5KztdRdSXdnk7v392G+ZPnsuT9VTb2Rkxr9srqe6RPV3pmQ1+ulQteKR9zedt2s8",
+	"LpNSApKlLLgMNaprw8/F9WksmJhkJrYZKeu568MaH/HYHsYE2eZ0OENk5ZR8PuZIbyzcOsYbRMHdlhhp",
+	"U5V3K82lORMaYhpbIx6OJMB5mkqUCUsrlYZ0SudhAZiJM63maeQRMSp4chqaNi+u+MKwGTdj6ZpY67zJ",
+	"FJgCB04Bx+uR1VseGoL3F/naa5FLCgZ3DadUm8Z5Qmv2CtxIs7y8Y+/NPRUR8NNx8/u4XDmAKwu00t9j",
+	"94yzhXEGT8L7R2SfP9r/29//aPgVHG2TD3iWQ8VE50je4KJvZ6GoeK3xvfxCmtm9KCDYWcsZ+s5BOKta",
+	"Vn0s4h1r6I9JIXdeICjXc0PlvI3qTLfA/k9Vk4jGUYEcpbj6phGByF2AvIBoW1q4ei0jjD+booB23p2x",
+	"fE5YWARi5THAwWsWNX7AzFVeTWcuDM+hglNPGTezieI6c2XordzfqUs2WcR5yEqC3w3At+2hUu42qNmZ",
+	"6YZa+CDL5b4EbzTGh8FF2MaCgR38hGz8Xgx/xGLYow5Qwa5t7BvPB4P/vyt7YSQRuBEC8B1kkBZG1Xoq",
+	"DLN2AkVHzZSxwjBZldpvfC8bJTdggs2qeXFdLLBomNtchwg2en3EdDSwdVci/rvd92d5IdYmnvrJfp8X",
+	"YpP//OeoGpxtuQn95rsdTI1xzvSSV7PgSz/DTrZypH/z7Pp+9Nb9saO53vac+Pld/7Z1w15yaNgt4nV2",
+	"1d08bUBE5UXBJlpdGcrdQVG/UDWYvWhlM2umw91NUdihLFStl+Sq0wOw2t9YwhXP3tDff+37IwwCPJcI",
+	"jwmQSlBayVXmsM1kUKmqAzTy2M3rk84IollsTglyC9jr4fcjcCBfCAn8SvrV78zp96ds9eDtCpnt8KLo",
+	"VsAhdBn6ikOW4ZA1DxcCFF8IUZ4SFm3qsHlRvXZ4HJBmQ5WmBwT4i5CDcM0MFZFDZ9NCGRHgaB3s76qU",
+	"O5TZqChufPLuST1248PR3rdTKupdZJ26sS893dyKXkfudeQbs6xDmTUlc8S4tmRV7+nT2kwLqO+l1EUu",
+	"IJrFuHCWOKUicUDiEePpYjPsEMNHGxDbzl8AKYtWDVF11cqQ6Lxthf4FZ7KPbP6I6RdcPlvT73UFENFK",
+	"A6wDb3DW4n3RzcsGK+cVAqXHSUS5Ia8YZRKxDRHJDbuoNnoLSOzlqCOfUHQtOOzk09KaYUO2KIUEm7GM",
+	"AYzI+r0ifdvJ9dYodSveoSXTWWv4r/G7LVB/qSJCN+5vlNMtVUX4u9ANgKa7WEmqIc8yhRXe2YxfikGH",
+	"Oxgo7QvLh4Y5P4xfGbq2Vs4xbHaX+oz77HF2kTJ6pN1e1/9MkXY9a92Oly7F7+C3uxi6st4T8QukU+WG",
+	"5Wc+l2nGDSsEvxAZ6PQBdIMB5gY6CqGk/KgonHRtxLk3DYMckILs16UWl7mqjX9JnTGtKgwqh0G3YZjZ",
+	"WYyKoksp+zh8EDg6P9j7dkLE3W/hhHBRTW7Re8bUM6bNeM2Y2+h5U1vIwIfwq/fw70ZPBPbd6YgYdOR/",
+	"OMVus9PAZVT0boOPASH8ZqKwOyOigw5umRWvVWSDgRorsz21PWz6/bVJ7Wa590AeDut1XUrFzSzRO86l",
+	"gEE9TBLF2nPlsifIrfZlZ3H36s+d5Fncll1Ges6us4Z2yBpap/i8XractjG3lBSRYxquiGvjACTDxQt4",
+	"2ejuGFNvu6wwNwo4isc06m1UKnSVr/aa+w576ffQuhZgabYY6B+gg91UMnYcGHQVXB9cvSFyO93NUlxt",
+	"djm3nJxQO86vnpKCYqcBny0cLAimStWl0AUvT+k+NA2pUAtVE4xaWfCpYHmFRtfVTGgxYK/g6sh1A1WE",
+	"YZcaafPcAIyA/ReT8PdDleBQyLpQpkpCf7Cy8BCs9VgCLOuAjShp/7mnCK6F66iCYtUHLH1x+NPhySH7",
+	"v//67xWmlpKvwSDabLxEZgCVqy1vTchtj7fIznFPXicE3GlFeINh347L/i4VJhzngyhM1/ath2Nwe/71",
+	"P3qYnF4ju1WRFfiVq5t+9uH6mcNSWRsb8Kt76JMOQ6VZbL5Sd2vSX6rfz6V6WO+OK3VPpA2Cdt9uuFY/",
+	"pJLs2p4biWjzGmOxFDuuuMy4zpgj8X0m+HRGQV25Ya9fHZ844LuUetzJs5R9BbIdnntsQKh7ZHir8KDf",
+	"mOrWfJ2Ed6t8LkzF5yXB4fkfTH4ueVVrkRKW/ERlC6ziIlgKs0iRIkNPk0UlzGp/PnF87927oAFRUNre",
+	"EJQoq4VR2qNVm0w9tZxxwN4IjN/BFbO6yJkqCnXlEHmx6LAryJObYIgNxvJ7AmGinw29a1WphD1nkAL/",
+	"dIj/7rGZ/W6WsCdD+P8z+/89+GwXZu8Zm7Gv/vm/T4b/8vVYutrEoqFxYo1+hGGUoOP96TmbsafQFQvv",
+	"EJz+CIDilWbPh09hOcYyhbIhOyP7aMrEu8qH6l/xvEqgqIFy+E0jR6qouSL4vGHPngyhZA98ecbzArZk",
+	"LM/yS2FfNFCvJ8tB7mT7mPpIcJKZKPJLoXNhmJBZqD+ABOiIY+BehiR8S8ZjSTmES/mVGGnljgaFRRMa",
+	"sdZ2QJafqTOmdObqHcwRtYpL0G0HY2n3+Zc3P7F5bayuz16enLw+duCPMwWrjXtRT4p8ypAriCqx31vp",
+	"zJ49e2pXBHKKngz3nlnagZpEYwlVFUUWUW3A0xqM5ViOYnxJtEQqnU/R1cWMmguvLVMUzJxLyGnyfGQi",
+	"prw24RtGQGGIRYYQYSA+i8K1BV1jELlV5UzYChI+dPWTa5ZmvOIphK8T8JsdWEC6TNlXaaj9aL9IxjKN",
+	"QL/gK5a+VRP6ROPEv6y5lElzGpYFv0fkcTqAV0pnNKKxtAP+et9O4HcYPPud2SGy38fy952dHfjP/kZD",
+	"HFAAXcp+ZykcEoAZdcv62Dj7BMpH4kKoEvHOGu2QBxLaQbsrRZ7mGu1s58DPPtyoZUIDUTiw0dYu0VnU",
+	"6HJ/2+HaRbVn7SynBhCULj1A0jaWGnkBrZmEpfBvimQIWHCW1Nz7DuxtZXC06RNtaRh6mapM+GkCXSYs",
+	"VRMj9KWA3XefT4Ed22/Eu1JYgrefz/J324wQOkxQennDBk9B1xitKFJ11T1I23Xz7QYRA5odvr1C27Cd",
+	"K3Q+5fb/RuicF6mfgP2gqlMkmoSl5AmAH2gjTy3TN7mSbilS6P205LrCtkBKznNjcnl+6trNrYa8aE5B",
+	"C6tlwLi9HO2cI4DwQaGZ1lkiRp855bBrM1Vrc1qIM/jLMn7/B68rdQo9pwd2gtwoab+fW2vkXDhdABbc",
+	"aqB2RzNRuIIz8CYvAk9qbL0T1FAPrn3SK3Pq3Dj6laYUjbtlFXlxitW2oK1omy0x2SUQFc+LpTftxnE5",
+	"FTd4FUTHKbksmq+u9iG2eRCmsc2DSM8x41xH4Z6uW8g32n36dYc4XuqcVo57zfhlwF4O9TudMy7aPHbF",
+	"DbJQkbUNPFrreNw42rVrjo8bUZ1yk1seEY4NCo3vRizLM9QUc5mbWWDnEZhCqYrCCn1SEKkLz4taRRIs",
+	"I0mUMpdSZOkBOikhPzMqyExMmhuGzyWkuOpwH8BJunlEz5UhbJRmy+wivNoqlbof34KOw8MIStr+NGxe",
+	"U0tIf1NSOBq0/17yohZId8RW94mnBLBTNucLLFQBj2Sdo4i3ac0YOpfPdUqCBu+YMIv7xc/HqFt29d3B",
+	"L5a6dtPuIOqWdQXI0G2b/ZCZHXh/guXP2FISvQwEfG4p1tX27Bo0iJUb0UHi+Q+7mi3izhG1ZHkzvkod",
+	"c0IpvVMKPc8r0k2cBmElmUJtxmqvF6Ks0q/D4gPxwfKkAf4MVmjGDculqQR3NBcxtQG60ZdIP2gPgZH6",
+	"ZYBtiRTxrjY7m9rcwIVYnGbqShaKZ812Ol5+qyYDa0w6NcJq6F7VglKny8RqB1RLEsGhvUj8T7kXFm/V",
+	"BGxV4/jdPuOxaHhs4BFTcU0mFFq2SoOKiDN3UuYAfSTWDkQDzaqT9EiYTSa4pcGqEk6P2GZOS6uTsGUj",
+	"CWinSccHgdVbM3mRRJdUMSxyGJsWlc47RnUPQ3AGe6s8sycKdCwwQOGTRLMeRuK9VulSY1tLpgNLi1Mt",
+	"qlMKMV5uaRtB5Z5daYmlzvdySr8BXPVyH0sPgfLjj5z7jL2G6Fx31dZsSgtadXrb7QGcLlgBWMqwdaAk",
+	"2dXEkVkNtvC0h/WEV5bEu1Z+D7zxq9Ty4RTatHLHnl3L0Ojzqe9HaK10JBgStymOdzcM+XayADKNODUa",
+	"sh0tXIcWpnb9pDWQ7CagaO9otgoMdmkYSbzt/is61ZbXePbMbCNUvJpZy2HOq3wKKhi64lAbJJ8K9QwB",
+	"HQZLYrYPLcj9oHhy6GtdswFZHjqAYaFvDmqDkp+ML9r7bD0nGzbKEZQdGbzojLsD0EbbGMZYBpeiT9Vy",
+	"oPbkpuITipoUxVk3pBf5r7+wLC6a9cPkcVHnm2+b3Q6HXK78XObyvM/p6lMnPuecLkf429/kdVxO776n",
+	"T2sTJX5eLgLi7/xQ/rsrF9QQ8ddMq7IUWVcCReCqfQrFJ1Rk4uaU151D0UkKtx6gsEGM9JkUH2Uhw2tT",
+	"3M1SKYhGlpMpmtTyfS4K59lzlwMGUWr4gtVUVT8bsGNRBRsUUGl1jZXa4Ttr9ZJ15JUYDJLsqNt3Uy30",
+	"jjM4aFgPk8Ox4VS7LA5nPfR5HL0udhfF9W5fF9sNsSvbRA++CE/feRhh8r4VOAjt9QZo0BYnlwa+OMa3",
+	"AUioJdUjiuRRZ1GMCUTTW4uriXzUeaHeAXoENtsaONjrA8B+MEtzC7M5ojKszXJMpYsU6zWYh47CjPfo",
+	"A+Mwb6zRbMVsdt87N/Ba9OYlIn10f+fh17yajYiuu8S+m0JP9w+uubutQP9cI5D2Hml/C8crjfNGJ2XX",
+	"X6VcP5fs5qPsisk+9lG2FGgdkjnBVaOFEZUBA9cLCIg+boRg4421uxRImFFjSYG54EHXGPeaiUpMK5bV",
+	"eLwFAHj7TXdRpqbKi4JNRPAQZfZr6l5kYxkDbrQlZrkFvi1XfEcp1LvgWJu4VMLw7mzJVX1zb/MXnRn1",
+	"JWSPE+UwLvGI36bdcZ0k8mB1gCckZjSE9w+3+T6topnouikpnI5Rnxb+haSFf4Bf+U6U4tsR6p1i2iPl",
+	"4T07l0zVFT8XkCWEHRtSmGrpIzVIpk9EdSWEdDEZGKRAASPqDDMxaCKPDb1DmRcOOBiCN6gDeCCOb/dR",
+	"K7FOgHkmY4mAEMI4OxwSUa5mAu/g/YUsD2k5tlPIvKbw0IWAhCEqMuBn6+t9PBkmw+GQ2k+YKjJvMR2w",
+	"SkHWSC5rkTAtSoForDgpWg8jKlcHDBOJrI5BC7SNfvGGy3PxsaaA+8HiKLdyue7dQe/C1EW1GRsQtZvI",
+	"BP7suHB/Kf7RqETEknLJOKvyuWCaTvKtKUgYskfq0d2Ihu+VhgxNVWuTxL7PqJISsLuJgsQlkKHN+sfO",
+	"SgMjrbUw4jL6R0ACys/lKujHbUN3sCZyRwcUR0MHvAOjb/gRBCz1ABm9GXhrkBV3cRVVCXNHjA5dVc6M",
+	"dcHkkGW7FPHZQCSzT7sIfXecoiTwATsCkw/jPcHbtMpfToSpPiNnkstACK7v3pnUc5HNXMSeQBfwfXNf",
+	"kqW539bcU9tf71D2vhS8qGZdR4O2B9AOailzeb6+8ul3MzG9YHZKUpi4btAMu8GqV6VWk0LMze77qcoa",
+	"pU5bRsDPXaKkZJDU8Ni4BJoilxeGVaqlNNW7suC5fI0dbSoeZPvxTUN6UNuV+I54l5uqo0iqfevei6R+",
+	"eBHb266UCjcndu0llQQ/89u2plIq5BR2n4E3+PPKJvKiUFeH87Ja/AcvauHWfLXAKsBpOHiPkmusIdwW",
+	"zHAp9ESZzniG5/cbztB9NmFJBhEPu+P+RsxRNqyf5Qd14IsEMtNgF6ZSZbklv7D7n3cyjOUSZhPBtdBQ",
+	"wSxZLWgm9KWjj1oXj/Yf7YKOQc2ueOEx9RrS4tGqQMiWLE5UBGohAiFQlkersTY/hzY4QwAPl1oDdh4e",
+	"iN8CHKUHi6mNiHvwiX9tvYymU1FCWJ7SF+C6hGBbiACKGnmrJm1vH0EgT9fc4q/buvYlpqJ3CNCt5Wmf",
+	"TuRrEcbvQbZRy2uHMitVLivD4gtT780kA349VBbeyDqUKi4dSFXUvRfP7StsrFTxucaN/ZdmJ6Rjtb0P",
+	"qKS8KISVJjEIUgJbNRfzidCEBgOASwWXUQeNAg4to4Oado+Nq+CMkzWCeZZpjWK7RK56H0IO8FDkzsWc",
+	"uUp+q50gH0COidm7heIZm/CCyyk4mwHJxnaodLw6dGjbFsXaGGpazwHpzFJEkBJwhWGXAuRE3F4QFH+A",
+	"HhWDAqLG1VlM51gIcpkTWcA8nIkUhcINttIOPJza/ho4NQoRiO2IoESIy2qLioJod6wQ6k6erdUuWkoK",
+	"Lk0iD1XgPUaaZL/I/F1ccdgP98mfvtl7Ohx+OxxuGJiHjdtmfLmsxLnQbQM8LvlU7Bhht6ICVBFCnTMJ",
+	"JGr6pG90mqHZvs/SyycJXuFMuBHfPLNzfPmX0Xc7xy9He8+/YepSaATBc+PEk2e5Q8Leqtyyk8mClULn",
+	"Kgt6Qdd0/bCutR13dJkBbG2rO4y//nX1hDhRMmAjuSB8NhQkCG5Gxj+40Iftyrkgbm1fOAe/6EmHW2HF",
+	"6Yx83d/CW4P5/wMAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

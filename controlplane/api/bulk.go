@@ -55,10 +55,10 @@ func (a *API) BulkCreateDomains(
 			a.reject(c, one, outcome.Err)
 			result.Refused++
 		case outcome.New:
-			one.Status = Created
+			one.Status = BulkDomainResultStatusCreated
 			result.Created++
 		default:
-			one.Status = Exists
+			one.Status = BulkDomainResultStatusExists
 			result.Exists++
 		}
 		if d := added[0].Domain; d != nil {
@@ -94,7 +94,7 @@ func rejections(c *call, result *BulkDomainsResult) error {
 	var all faults
 	for i := range result.Data {
 		one := &result.Data[i]
-		if one.Status != Refused {
+		if one.Status != BulkDomainResultStatusRefused {
 			continue
 		}
 		if len(one.Errors) == 0 {
@@ -115,8 +115,8 @@ func rejections(c *call, result *BulkDomainsResult) error {
 // document.
 func (a *API) reject(c *call, one *BulkDomainResult, err error) {
 	p := asHTTPError(err).problem
-	one.Status, one.Code, one.Detail, one.Fix = Refused, orNull(p.Code), orNull(p.Message),
-		orNull(p.Fix)
+	one.Status = BulkDomainResultStatusRefused
+	one.Code, one.Detail, one.Fix = orNull(p.Code), orNull(p.Message), orNull(p.Fix)
 	if p.Fix == "" {
 		one.Fix = orNull(controlplane.FixOf(p.Code))
 	}

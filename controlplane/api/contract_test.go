@@ -246,6 +246,7 @@ var senseless = map[string]any{
 	"updateMember":       map[string]any{"role": "boss"},
 	"updateWebhook":      map[string]any{"url": "http://example.com"},
 
+	"updateDelegation":    map[string]any{"connection_id": "con_x"},
 	"updateDNSConnection": map[string]any{"name": " "},
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
@@ -54,7 +55,8 @@ func (a *API) CreateDelegation(
 	if err := a.replacedDelegation(ctx, r.Params.Replacing); err != nil {
 		return nil, err
 	}
-	g, added, err := a.lifecycle.PinDelegation(ctx, p.actor, p.org(), r.Body.Name)
+	g, added, err := a.lifecycle.PinDelegation(ctx, p.actor, p.org(), r.Body.Name,
+		textOf(r.Body.ConnectionId))
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +105,9 @@ func (a *API) UpdateDelegation(
 	if err != nil {
 		return nil, err
 	}
-	g, err := a.lifecycle.UpdateDelegation(ctx, p.actor, p.org(), ref, version, r.Body.Pinned)
+	g, err := a.lifecycle.UpdateDelegation(ctx, p.actor, p.org(), ref, version,
+		lifecycle.DelegationPatch{Pinned: r.Body.Pinned,
+			ConnectionID: patchOf(r.Body.ConnectionId)})
 	if err != nil {
 		return nil, err
 	}
@@ -215,7 +219,7 @@ func delegationETag(g *controlplane.Delegation) string {
 // delegationObject converts a delegation to its API representation.
 func (a *API) delegationObject(g *controlplane.Delegation) Delegation {
 	return Delegation{Id: g.ID, Name: g.Name, Record: delegationBody(a.lifecycle.RecordOf(g)),
-		Pinned: g.Pinned, State: DelegationState(g.State),
+		Pinned: g.Pinned, ConnectionId: orNull(g.ConnectionID), State: DelegationState(g.State),
 		Cause:         causeBody(g.Result().Cause()),
 		LastCheckedAt: timeOrNull(g.LastCheckedAt), NextCheckAt: timeOrNull(g.NextCheckAt),
 		DomainIds: listOf(g.DomainIDs), DomainCount: g.Domains, CreatedAt: g.CreatedAt.UTC(),

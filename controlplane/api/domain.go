@@ -96,7 +96,7 @@ func newDomain(b *DomainCreate) lifecycle.NewDomain {
 		CSRPEM:  textOf(b.CsrPem),
 		Profile: textOf(b.Profile), PreferredChain: textOf(b.PreferredChain), CA: textOf(b.Ca),
 		AutoIssue: b.AutoIssue == nil || *b.AutoIssue, AutoRenew: b.AutoRenew == nil ||
-			*b.AutoRenew, Labels: deref(b.Labels),
+			*b.AutoRenew, Labels: deref(b.Labels), ConnectionID: textOf(b.ConnectionId),
 	}}
 }
 
@@ -148,6 +148,9 @@ func (a *API) UpdateDomain(
 	if err != nil {
 		return nil, err
 	}
+	if p.restricted() && textOf(b.ConnectionId) != "" {
+		return nil, errRestricted("use DNS connections, whose zones can contain other domains")
+	}
 	if err := a.ownNames(ctx, deref(b.AdditionalNames)); err != nil {
 		return nil, err
 	}
@@ -157,7 +160,7 @@ func (a *API) UpdateDomain(
 		CSRPEM:  patchOf(b.CsrPem), Profile: patchOf(b.Profile),
 		PreferredChain: patchOf(b.PreferredChain), CA: patchOf(b.Ca), AutoIssue: b.AutoIssue,
 		AutoRenew: b.AutoRenew,
-		Labels:    (*map[string]string)(b.Labels),
+		Labels:    (*map[string]string)(b.Labels), ConnectionID: patchOf(b.ConnectionId),
 	})
 	if err != nil {
 		return nil, err
@@ -316,7 +319,7 @@ func (a *API) domainBody(d *controlplane.Domain) Domain {
 		KeyType: KeyType(d.KeyType),
 		CsrPem:  orNull(d.CSRPEM), Profile: orNull(d.Profile),
 		PreferredChain: orNull(d.PreferredChain), Ca: orNull(d.CA), AutoIssue: d.AutoIssue,
-		AutoRenew: d.AutoRenew, Labels: labels,
+		AutoRenew: d.AutoRenew, Labels: labels, ConnectionId: orNull(d.ConnectionID),
 		OptionsRevision: d.OptionsRevision, CertificateRevision: certificateRevision(d),
 		CertificateId: orNull(d.CertificateID), ExpiresAt: timeOrNull(d.ExpiresAt),
 		RenewAt:      timeOrNull(d.RenewAt),

@@ -49,7 +49,7 @@ func (w *world) newEstate(org, name string) estate {
 	e.webhook, _, errs[4] = w.service.CreateWebhook(ctx, actor, org,
 		lifecycle.NewWebhook{URL: "https://example.com/hook", Enabled: true})
 	e.delegation, errs[6] = w.store.Delegation(ctx, org, name, nil)
-	e.pinned, _, errs[7] = w.service.PinDelegation(ctx, actor, org, "pinned."+name)
+	e.pinned, _, errs[7] = w.service.PinDelegation(ctx, actor, org, "pinned."+name, "")
 	e.connection, errs[8] = w.service.CreateConnection(ctx, actor, org, newConnection())
 	e.session, _, errs[5] = w.service.SignIn(ctx, controlplane.Actor{}, "test", someone)
 	if err := errors.Join(errs[:]...); err != nil {
@@ -116,6 +116,8 @@ func (op *operation) request(e estate) (path string, body any) {
 		body = map[string]any{"url": "https://example.com/another"}
 	case "planDomainDNS", "planDelegationDNS", "applyDomainDNS", "applyDelegationDNS":
 		body = map[string]any{"connection_id": e.connection.ID}
+	case "bulkApplyDNS":
+		body = map[string]any{"connection_id": e.connection.ID, "domains": []any{e.domain.ID}}
 	case "createDNSConnection":
 		body = map[string]any{"type": "rfc2136", "name": "another", "credentials": credentials()}
 	case "updateDNSConnection":

@@ -193,7 +193,7 @@ func TestBrowserSeveralNames(t *testing.T) {
 func TestJobOfADelegation(t *testing.T) {
 	s := newSignedIn(t)
 	_, _, err := s.life.PinDelegation(t.Context(), controlplane.System("test"), s.org.ID,
-		"pinned.example.com")
+		"pinned.example.com", "")
 	s.must(err)
 	s.get("/jobs").want(http.StatusOK, "pinned.example.com")
 }

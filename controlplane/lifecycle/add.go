@@ -22,6 +22,9 @@ type NewDomain struct {
 func (s *Service) AddDomain(
 	ctx context.Context, actor controlplane.Actor, orgID string, in NewDomain,
 ) (*controlplane.Domain, error) {
+	if in.Options.ConnectionID != "" {
+		return s.addThrough(ctx, actor, orgID, in)
+	}
 	a, err := s.addition(ctx, actor, orgID, in, s.now())
 	if err != nil {
 		return nil, err
@@ -54,6 +57,9 @@ func (s *Service) addition(
 	valid := s.checkNames(name, &in.Options, problem)
 	s.checkOptions(name, &in.Options, in.Options.KeyType != "", valid, problem)
 	if err := checkKey(ctx, s.Store, orgID, in.Options.CSRPEM, problem); err != nil {
+		return nil, err
+	}
+	if err := knownConnection(ctx, s.Store, orgID, in.Options.ConnectionID, problem); err != nil {
 		return nil, err
 	}
 	if err := invalid(problem); err != nil {
@@ -143,7 +149,7 @@ func describe(d *controlplane.Domain) map[string]any {
 		"auto_issue": d.AutoIssue, "auto_renew": d.AutoRenew,
 		"options_revision": d.OptionsRevision}
 	for k, v := range map[string]string{"profile": d.Profile, "ca": d.CA,
-		"preferred_chain": d.PreferredChain} {
+		"preferred_chain": d.PreferredChain, "connection_id": d.ConnectionID} {
 		if v != "" {
 			m[k] = v
 		}

@@ -66,7 +66,7 @@ func (s *Service) AddDomains(
 				out[i].New = out[i].Domain == a.Domain
 			}
 		}
-		return nil
+		return s.requestAdded(ctx, t, actor, orgID, fresh, stored, now)
 	})
 	if err != nil {
 		return nil, err

@@ -43,6 +43,9 @@ func (w *work) check(ctx context.Context) error {
 	if seen, err = w.partly(ctx, seen); err != nil {
 		return err
 	}
+	if err := w.readDefaults(ctx, seen); err != nil {
+		return err
+	}
 	added, err := w.addable(ctx, seen)
 	if err != nil {
 		return err
@@ -132,6 +135,15 @@ func (w *work) issuanceJob(d *controlplane.Domain, now time.Time) *controlplane.
 // conclusion returns the changes to the domain and the outcome of the job. next is the
 // certificate's job that was added, if any.
 func (w *work) conclusion(
+	d *controlplane.Domain, seen controlplane.DomainExamination, next *controlplane.Job,
+	now time.Time,
+) postgres.Conclusion {
+	k := w.conclusionOf(d, seen, next, now)
+	showDefaults(k.Domain, w.defaults)
+	return k
+}
+
+func (w *work) conclusionOf(
 	d *controlplane.Domain, seen controlplane.DomainExamination, next *controlplane.Job,
 	now time.Time,
 ) postgres.Conclusion {

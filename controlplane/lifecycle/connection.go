@@ -123,12 +123,17 @@ func (s *Service) UpdateConnection(
 }
 
 // DeleteConnection removes a connection with its credentials. The records of existing delegations
-// stay at the DNS host. It returns KindConflict if records are still to be removed there, unless
-// they are to be kept.
+// stay at the DNS host, and the domains and delegations that had the connection have none. It
+// returns KindConflict if records are still to be removed there, unless they are to be kept.
 func (s *Service) DeleteConnection(
 	ctx context.Context, actor controlplane.Actor, orgID, id string, keepRecords bool,
 ) error {
 	return s.Store.InTx(ctx, func(t *postgres.Tx) error {
+		// The deletion locks the domains and delegations that have it. The organization, which
+		// their changes lock, too, comes first.
+		if _, err := t.LockOrganization(ctx, orgID); err != nil {
+			return err
+		}
 		c, err := t.LockConnection(ctx, orgID, id)
 		if err != nil {
 			return err

@@ -13,7 +13,7 @@ import (
 // pinned pins a delegation.
 func (w *world) pinned(name string) *controlplane.Delegation {
 	w.t.Helper()
-	g, _, err := w.PinDelegation(w.t.Context(), alice, w.org, name)
+	g, _, err := w.PinDelegation(w.t.Context(), alice, w.org, name, "")
 	must(w.t, err)
 	return g
 }
@@ -123,7 +123,8 @@ func TestDelegationCheckEnds(t *testing.T) {
 	w.add("example.com")
 	g := w.pinned("example.com")
 	no := false
-	_, err := w.UpdateDelegation(t.Context(), alice, w.org, g.ID, 0, &no)
+	_, err := w.UpdateDelegation(t.Context(), alice, w.org, g.ID, 0,
+		lifecycle.DelegationPatch{Pinned: &no})
 	must(t, err)
 	if n := value[int](w, `SELECT count(*) FROM jobs WHERE delegation_id IS NOT NULL`); n != 0 {
 		t.Errorf("%d jobs after the unpin, want 0", n)

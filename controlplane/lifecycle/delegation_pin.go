@@ -10,14 +10,23 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
 )
 
-// PinDelegation adds a pinned delegation of a name, or pins the one that domains use. It returns
-// whether it added one. If a pinned one exists, it changes nothing. It returns KindInvalid for an
-// invalid name, and KindForbidden if the plan's limit is reached.
+// PinDelegation adds a pinned delegation of a name, or pins the one that domains use, with the
+// connection through which its record is created, unless that is empty. It returns whether it added
+// one. If a pinned one exists, with the connection, it changes nothing. It returns KindInvalid for
+// an invalid field, and KindForbidden if the plan's limit is reached.
 func (s *Service) PinDelegation(
-	ctx context.Context, actor controlplane.Actor, orgID, name string,
+	ctx context.Context, actor controlplane.Actor, orgID, name, connection string,
 ) (g *controlplane.Delegation, added bool, err error) {
+	problem := &controlplane.Error{}
 	name, err = s.parseName(name)
 	if err != nil {
+		e := controlplane.AsError(err)
+		problem.Fields, problem.Fix = e.Fields, e.Fix
+	}
+	if err := knownConnection(ctx, s.Store, orgID, connection, problem); err != nil {
+		return nil, false, err
+	}
+	if err := invalid(problem); err != nil {
 		return nil, false, err
 	}
 	err = s.Store.InTx(ctx, func(t *postgres.Tx) error {
@@ -28,27 +37,41 @@ func (s *Service) PinDelegation(
 			g, err = t.LockDelegation(ctx, orgID, name)
 			switch {
 			case err == nil:
-				return s.pin(ctx, t, actor, g, now)
+				pinned, change := true, DelegationPatch{}
+				if change.Pinned = &pinned; connection != "" {
+					change.ConnectionID = &connection
+				}
+				return s.changeDelegation(ctx, t, actor, g, change, now)
 			case !controlplane.IsKind(err, controlplane.KindNotFound):
 				return err
 			}
 			added = true
+			at := now
+			if connection != "" {
+				at = now.Add(applyTime) // the record is created first
+			}
 			g = &controlplane.Delegation{
 				ID: controlplane.NewID(controlplane.PrefixDelegation), OrgID: orgID, Name: name,
 				Target: controlplane.Target(s.TargetKey, orgID, name), Pinned: true,
-				State: controlplane.DelegationUnchecked, CheckSince: now, Version: 1,
-				NextCheckAt: &now, CreatedAt: now, UpdatedAt: now}
+				ConnectionID: connection,
+				State:        controlplane.DelegationUnchecked, CheckSince: now, Version: 1,
+				NextCheckAt: &at, CreatedAt: now, UpdatedAt: now}
 			if err := t.AddDelegation(ctx, g); err != nil {
 				return err
 			}
-			if _, _, err := t.AddDelegationCheck(ctx,
-				delegationJob(g, actor.RequestID, now)); err != nil {
+			check := delegationJob(g, actor.RequestID, now)
+			check.RunAt = at
+			if _, _, err := t.AddDelegationCheck(ctx, check); err != nil {
 				return err
 			}
 			entry := s.audit(orgID, actor, controlplane.ActionDelegationCreated, "delegation",
 				g.ID, now)
 			entry.After = describeDelegation(g)
-			return t.Audit(ctx, entry)
+			if err := t.Audit(ctx, entry); err != nil {
+				return err
+			}
+			_, err = s.requestDefaults(ctx, t, actor, orgID, []string{name}, now)
+			return err
 		})
 	})
 	if err != nil {
@@ -57,34 +80,80 @@ func (s *Service) PinDelegation(
 	return g, added, nil
 }
 
-// UpdateDelegation pins or unpins a delegation. One that no domain uses would end, so that it
-// returns KindConflict for it. It returns KindPrecondition if ifVersion is neither 0 nor the
+// DelegationPatch changes a delegation. nil keeps a field.
+type DelegationPatch struct {
+	Pinned       *bool
+	ConnectionID *string // "" leaves it to the domains that use the delegation
+}
+
+// UpdateDelegation pins or unpins a delegation, and sets its connection. One that no domain uses
+// would end if it were unpinned, so that it returns KindConflict for it. It returns KindInvalid if
+// the organization has no such connection, and KindPrecondition if ifVersion is neither 0 nor the
 // delegation's version.
 func (s *Service) UpdateDelegation(
-	ctx context.Context, actor controlplane.Actor, orgID, ref string, ifVersion int64, pinned *bool,
+	ctx context.Context, actor controlplane.Actor, orgID, ref string, ifVersion int64,
+	p DelegationPatch,
 ) (*controlplane.Delegation, error) {
 	var g *controlplane.Delegation
 	err := s.withDelegation(ctx, orgID, ref, ifVersion, func(
 		t *postgres.Tx, locked *controlplane.Delegation, now time.Time,
 	) error {
 		g = locked
-		switch {
-		case pinned == nil:
-			return nil
-		case *pinned:
-			return s.pin(ctx, t, actor, g, now)
-		case g.Pinned && g.Domains == 0:
-			return &controlplane.Error{Kind: controlplane.KindConflict, Code: "delegation-unused",
-				ExistingID: g.ID,
-				Message:    "No domain uses the delegation of " + g.Name + ".",
-				Fix:        "Delete it with DELETE /api/delegations/" + g.ID + "."}
-		}
-		return s.unpin(ctx, t, actor, g, now)
+		return s.changeDelegation(ctx, t, actor, g, p, now)
 	})
 	if err != nil {
 		return nil, err
 	}
 	return g, nil
+}
+
+// changeDelegation is UpdateDelegation for a locked delegation.
+func (s *Service) changeDelegation(
+	ctx context.Context, t *postgres.Tx, actor controlplane.Actor, g *controlplane.Delegation,
+	p DelegationPatch, now time.Time,
+) error {
+	before, old := describeDelegation(g), *g
+	set(&g.Pinned, p.Pinned)
+	set(&g.ConnectionID, p.ConnectionID)
+	if g.ConnectionID != old.ConnectionID {
+		problem := &controlplane.Error{}
+		err := knownConnection(ctx, t, g.OrgID, g.ConnectionID, problem)
+		if err == nil {
+			err = invalid(problem)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	switch {
+	case g.Pinned == old.Pinned:
+	case g.Pinned:
+		if err := s.pin(ctx, t, actor, g, now); err != nil {
+			return err
+		}
+	case g.Domains == 0:
+		return &controlplane.Error{Kind: controlplane.KindConflict, Code: "delegation-unused",
+			ExistingID: g.ID,
+			Message:    "No domain uses the delegation of " + g.Name + ".",
+			Fix:        "Delete it with DELETE /api/delegations/" + g.ID + "."}
+	default:
+		if err := unpin(ctx, t, g); err != nil {
+			return err
+		}
+	}
+	if g.Pinned == old.Pinned && g.ConnectionID == old.ConnectionID {
+		return nil
+	}
+	if err := t.SaveDelegation(ctx, g, now); err != nil {
+		return err
+	}
+	entry := s.audit(g.OrgID, actor, controlplane.ActionDelegationUpdated, "delegation", g.ID, now)
+	entry.Before, entry.After = before, describeDelegation(g)
+	if err := t.Audit(ctx, entry); err != nil || g.ConnectionID == old.ConnectionID {
+		return err
+	}
+	_, err := s.requestDefaults(ctx, t, actor, g.OrgID, []string{g.Name}, now)
+	return err
 }
 
 // DeleteDelegation deletes a delegation that no domain uses. Its target no longer resolves. It
@@ -113,7 +182,8 @@ func (s *Service) ReleaseDelegation(
 		t *postgres.Tx, g *controlplane.Delegation, now time.Time,
 	) error {
 		if g.Domains > 0 {
-			return s.unpin(ctx, t, actor, g, now)
+			pinned := false
+			return s.changeDelegation(ctx, t, actor, g, DelegationPatch{Pinned: &pinned}, now)
 		}
 		return s.endDelegation(ctx, t, actor, g, now)
 	})
@@ -143,50 +213,23 @@ func (s *Service) withDelegation(
 	})
 }
 
+// pin starts the checks of a delegation that is pinned now. The caller saves it.
 func (s *Service) pin(
 	ctx context.Context, t *postgres.Tx, actor controlplane.Actor, g *controlplane.Delegation,
 	now time.Time,
 ) error {
-	if g.Pinned {
-		return nil
-	}
-	before := describeDelegation(g)
-	g.Pinned, g.CheckSince, g.CheckAttempts, g.NextCheckAt = true, now, 0, &now
+	g.CheckSince, g.CheckAttempts, g.NextCheckAt = now, 0, &now
 	job, added, err := t.AddDelegationCheck(ctx, delegationJob(g, actor.RequestID, now))
 	if err == nil && !added {
 		_, _, err = t.ExpediteJob(ctx, g.OrgID, job.ID, now)
 	}
-	if err != nil {
-		return err
-	}
-	return s.savePinned(ctx, t, actor, g, before, now)
+	return err
 }
 
-func (s *Service) unpin(
-	ctx context.Context, t *postgres.Tx, actor controlplane.Actor, g *controlplane.Delegation,
-	now time.Time,
-) error {
-	if !g.Pinned {
-		return nil
-	}
-	before := describeDelegation(g)
-	g.Pinned, g.NextCheckAt = false, nil
-	if err := t.DropDelegationCheck(ctx, g.OrgID, g.ID); err != nil {
-		return err
-	}
-	return s.savePinned(ctx, t, actor, g, before, now)
-}
-
-func (s *Service) savePinned(
-	ctx context.Context, t *postgres.Tx, actor controlplane.Actor, g *controlplane.Delegation,
-	before map[string]any, now time.Time,
-) error {
-	if err := t.SaveDelegation(ctx, g, now); err != nil {
-		return err
-	}
-	entry := s.audit(g.OrgID, actor, controlplane.ActionDelegationUpdated, "delegation", g.ID, now)
-	entry.Before, entry.After = before, describeDelegation(g)
-	return t.Audit(ctx, entry)
+// unpin ends the checks of a delegation that is no longer pinned. The caller saves it.
+func unpin(ctx context.Context, t *postgres.Tx, g *controlplane.Delegation) error {
+	g.NextCheckAt = nil
+	return t.DropDelegationCheck(ctx, g.OrgID, g.ID)
 }
 
 func (s *Service) endDelegation(
@@ -228,7 +271,11 @@ func delegationInUse(ctx context.Context, t *postgres.Tx, g *controlplane.Delega
 
 // describeDelegation returns the fields of a delegation for the audit log.
 func describeDelegation(g *controlplane.Delegation) map[string]any {
-	return map[string]any{"name": g.Name, "pinned": g.Pinned}
+	m := map[string]any{"name": g.Name, "pinned": g.Pinned}
+	if g.ConnectionID != "" {
+		m["connection_id"] = g.ConnectionID
+	}
+	return m
 }
 
 // RecordOf returns a delegation's CNAME.

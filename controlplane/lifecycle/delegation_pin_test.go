@@ -21,7 +21,7 @@ func TestDelegationRaces(t *testing.T) {
 			all.Go(func() {
 				switch i {
 				case 0:
-					if _, _, err := w.PinDelegation(t.Context(), alice, w.org, name); err != nil {
+					if _, _, err := w.PinDelegation(t.Context(), alice, w.org, name, ""); err != nil {
 						t.Errorf("PinDelegation(%s) = %v, want nil", name, err)
 					}
 				case 1:
@@ -72,7 +72,7 @@ func TestDelegationLimitRace(t *testing.T) {
 	for i := range 8 {
 		all.Go(func() {
 			name := fmt.Sprintf("d%d.example.com", i)
-			_, _, err := w.PinDelegation(t.Context(), alice, w.org, name)
+			_, _, err := w.PinDelegation(t.Context(), alice, w.org, name, "")
 			if err != nil && !controlplane.HasCode(err, "plan-limit") {
 				t.Errorf("PinDelegation(%s) = %v, want nil or plan-limit", name, err)
 			}

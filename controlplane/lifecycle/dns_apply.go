@@ -181,6 +181,9 @@ func (s *Service) resumeApply(
 	if c.Status != controlplane.ConnectionOK {
 		return nil
 	}
+	if _, err := t.RetryRecords(ctx, c); err != nil {
+		return err
+	}
 	r, err := nextRecord(ctx, t.PendingRecord, t.RemovableRecord, c)
 	if err == nil && r != nil {
 		_, _, err = s.startApply(ctx, t, c.OrgID, c.ID, requestID, s.now())

@@ -12,8 +12,9 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
-// hosts is a fake of a DNS host with the zones example.com and sub.example.com.
+// hosts is a fake of a DNS host with the zones example.com and sub.example.com, or others.
 type hosts struct {
+	zones   []string // instead
 	records func(zone, name string) ([]controlplane.RecordSet, error)
 	create  func(controlplane.HostRecord, []controlplane.RecordSet) (string, error)
 	remove  func(controlplane.HostRecord) error
@@ -22,7 +23,10 @@ type hosts struct {
 }
 
 // Zones implements lifecycle.DNSHosts.
-func (*hosts) Zones(context.Context, controlplane.HostAccess) ([]string, error) {
+func (h *hosts) Zones(context.Context, controlplane.HostAccess) ([]string, error) {
+	if h.zones != nil {
+		return h.zones, nil
+	}
 	return []string{"example.com", "sub.example.com"}, nil
 }
 

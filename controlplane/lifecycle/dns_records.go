@@ -26,6 +26,7 @@ func (w *work) applyRecords(ctx context.Context) error {
 		return err
 	}
 	started := w.now()
+	var zones []string // read when a record needs them
 	for done := false; !done; {
 		if w.now().Sub(started) > applyTurn {
 			return w.handBack(ctx)
@@ -34,6 +35,13 @@ func (w *work) applyRecords(ctx context.Context) error {
 		switch {
 		case err == nil && r == nil:
 			done, err = w.finishApply(ctx)
+		case err == nil && r.State == controlplane.RecordPending && r.Zone == "":
+			if zones == nil {
+				zones, err = w.DNSHosts.Zones(ctx, access)
+			}
+			if err == nil {
+				err = w.chooseZone(ctx, r, zones)
+			}
 		case err == nil && r.State == controlplane.RecordPending:
 			err = w.createRecord(ctx, access, r)
 		case err == nil:
@@ -63,6 +71,23 @@ func nextRecord(
 		return nil, nil //nolint:nilnil // none is not an error
 	}
 	return r, err
+}
+
+// chooseZone stores the zone of an automatic record, or that the connection has none for it.
+func (w *work) chooseZone(
+	ctx context.Context, r *controlplane.HostedRecord, zones []string,
+) error {
+	zone := controlplane.ZoneOf(r.Name, zones)
+	if zone != "" {
+		_, err := w.Store.ChooseZone(ctx, r, zone)
+		return err
+	}
+	dropped, err := w.Store.DropRecord(ctx, r, false)
+	if err != nil || dropped {
+		return err // nothing needs it
+	}
+	return w.endRecord(ctx, r, &controlplane.HostError{Kind: controlplane.HostNoZone,
+		Message: "The connection has no zone that contains " + r.Name + "."})
 }
 
 // createRecord creates a record. If an earlier attempt may have reached the host, it looks first
@@ -135,7 +160,32 @@ func (w *work) endRecord(
 	r.Reason, r.Detail = controlplane.RecordReason(e.Kind), storable(e.Message)
 	entry := w.auditRecord(w.actor(), controlplane.ActionRecordFailed, r, w.now(),
 		map[string]any{"name": r.Name, "code": r.Reason, "detail": r.Detail})
-	return w.concludeRecord(ctx, r, &entry)
+	if err := w.concludeRecord(ctx, r, &entry); err != nil || !r.Automatic {
+		return err
+	}
+	return w.showFailed(ctx, r)
+}
+
+// showFailed makes the checks due of the domains that wait for a record that could not be created,
+// so that they show why. If that is lost, their next checks show it.
+func (w *work) showFailed(ctx context.Context, r *controlplane.HostedRecord) error {
+	g, err := w.Store.Delegation(ctx, r.OrgID, r.DelegationID, nil)
+	if controlplane.IsKind(err, controlplane.KindNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, id := range g.DomainIDs {
+		j, err := w.Store.OpenJob(ctx, r.OrgID, id, controlplane.JobDNSCheck.Slot())
+		if err == nil && j.Queue != controlplane.QueueBulk {
+			_, _, err = w.Store.ExpediteJob(ctx, r.OrgID, j.ID, w.now())
+		}
+		if err != nil && !controlplane.IsKind(err, controlplane.KindNotFound) {
+			return err
+		}
+	}
+	return nil
 }
 
 func (w *work) concludeRecord(

@@ -136,7 +136,7 @@ func TestRemoveRecords(t *testing.T) {
 	a.wantZone("after the removal of a name", "c.example.com", "example.com", "manual.example.com",
 		"other.example.com")
 
-	_, _, err = a.PinDelegation(t.Context(), alice, a.org, "c.example.com")
+	_, _, err = a.PinDelegation(t.Context(), alice, a.org, "c.example.com", "")
 	must(t, err)
 	a.delete(a.d)
 	wantJob(t, a.runOpen(), controlplane.JobSucceeded, "", 0)

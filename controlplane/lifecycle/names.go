@@ -98,10 +98,15 @@ func (s *Service) recheckNames(
 	if maps.Equal(d.Targets, old.Targets) && (!waits || !nowPartial) {
 		return nil
 	}
-	j, started, err := t.AddJob(ctx,
-		newJob(controlplane.JobDNSCheck, controlplane.QueueCritical, d, requestID, now))
+	at := now
+	if d.ConnectionID != "" && !nowPartial {
+		at = now.Add(applyTime) // the records are created first
+	}
+	check := newJob(controlplane.JobDNSCheck, controlplane.QueueCritical, d, requestID, now)
+	check.RunAt = at
+	j, started, err := t.AddJob(ctx, check)
 	if err == nil && !started {
-		_, _, err = t.ExpediteJob(ctx, d.OrgID, j.ID, now)
+		_, _, err = t.AdvanceJob(ctx, d.OrgID, j.ID, at, now)
 	}
 	if err != nil {
 		return err
@@ -113,6 +118,6 @@ func (s *Service) recheckNames(
 	}
 	d.CheckSince, d.CheckAttempts = now, 0
 	showUnchecked(d, old, now)
-	showDue(d, controlplane.JobDNSCheck, now, now)
+	showDue(d, controlplane.JobDNSCheck, at, now)
 	return nil
 }

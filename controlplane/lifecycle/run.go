@@ -46,6 +46,9 @@ type work struct {
 	resumed     bool                           // an earlier run placed the order
 	left        []string                       // base names that the next order leaves out
 	lost        controlplane.DomainExamination // set with errDNSLost
+
+	// the records of names that a check did not find, by name, which connections create
+	defaults map[string]controlplane.DefaultRecord
 }
 
 // RunJob runs the job if the generation is current. It returns nil if the queue has nothing more to

@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -22,6 +23,7 @@ type DomainPatch struct {
 	AutoIssue       *bool
 	AutoRenew       *bool
 	Labels          *map[string]string
+	ConnectionID    *string
 }
 
 // apply sets the options of the patch.
@@ -37,6 +39,7 @@ func (p DomainPatch) apply(o *controlplane.Options) {
 	set(&o.AutoIssue, p.AutoIssue)
 	set(&o.AutoRenew, p.AutoRenew)
 	set(&o.Labels, p.Labels)
+	set(&o.ConnectionID, p.ConnectionID)
 }
 
 // UpdateDomain changes a domain's options. If its certificate depends on them, a new one is
@@ -58,7 +61,7 @@ func (s *Service) UpdateDomain(
 			}
 			return s.update(ctx, t, actor, d, p)
 		}
-		if p.AdditionalNames == nil {
+		if p.AdditionalNames == nil && p.ConnectionID == nil {
 			return update()
 		}
 		return withinDelegations(ctx, t, orgID, update)
@@ -84,6 +87,11 @@ func (s *Service) update(
 			return err
 		}
 	}
+	if p.ConnectionID != nil {
+		if err := knownConnection(ctx, t, d.OrgID, d.ConnectionID, problem); err != nil {
+			return err
+		}
+	}
 	if err := invalid(problem); err != nil || same(d.Options, old.Options) {
 		return err
 	}
@@ -99,7 +107,11 @@ func (s *Service) update(
 	if order != nil {
 		entry.Details = map[string]any{"job_id": order.ID}
 	}
-	return t.Audit(ctx, entry)
+	if err := t.Audit(ctx, entry); err != nil ||
+		d.ConnectionID == old.ConnectionID && maps.Equal(d.Targets, old.Targets) {
+		return err
+	}
+	return s.requestDomain(ctx, t, actor, d, now)
 }
 
 // checkPatch validates the options after a patch, and adds every invalid field to e. It checks only

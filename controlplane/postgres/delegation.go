@@ -14,7 +14,7 @@ import (
 
 // delegationColumns are the columns of a delegation, with the domains among @only that use it, all
 // if it is null.
-const delegationColumns = `g.id, g.org_id, g.name, g.target, g.pinned, g.state, g.diagnosis, g.check_since, g.check_attempts,
+const delegationColumns = `g.id, g.org_id, g.name, g.target, g.pinned, g.connection_id, g.state, g.diagnosis, g.check_since, g.check_attempts,
 	CASE WHEN ` + isReady + ` THEN g.ready END, g.last_checked_at, g.next_check_at, g.version, g.created_at, g.updated_at,
 	ARRAY(SELECT u.domain_id FROM domain_delegations u WHERE u.delegation_id = g.id AND ` + usedBy + ` ORDER BY u.domain_id LIMIT @users) AS domain_ids,
 	(SELECT count(*) FROM domain_delegations u WHERE u.delegation_id = g.id AND ` + usedBy + `) AS domains`
@@ -27,9 +27,10 @@ func delegationArgs(orgID string, only []string) named {
 
 func scanDelegation(row pgx.CollectableRow) (controlplane.Delegation, error) {
 	var g controlplane.Delegation
-	err := row.Scan(&g.ID, &g.OrgID, &g.Name, &g.Target, &g.Pinned, (*string)(&g.State),
-		&g.Diagnosis, &g.CheckSince, &g.CheckAttempts, &g.Ready, &g.LastCheckedAt, &g.NextCheckAt,
-		&g.Version, &g.CreatedAt, &g.UpdatedAt, &g.DomainIDs, &g.Domains)
+	err := row.Scan(&g.ID, &g.OrgID, &g.Name, &g.Target, &g.Pinned, &g.ConnectionID,
+		(*string)(&g.State), &g.Diagnosis, &g.CheckSince, &g.CheckAttempts, &g.Ready,
+		&g.LastCheckedAt, &g.NextCheckAt, &g.Version, &g.CreatedAt, &g.UpdatedAt, &g.DomainIDs,
+		&g.Domains)
 	return g, err
 }
 
@@ -130,11 +131,11 @@ func (q queries) ListDelegations(
 func (t *Tx) AddDelegation(ctx context.Context, g *controlplane.Delegation) error {
 	_, err := t.db.Exec(ctx, `
 		WITH label AS (INSERT INTO targets (label, org_id) VALUES (@target, @org_id))
-		INSERT INTO delegations (id, org_id, name, target, pinned, state, check_since, next_check_at, created_at, updated_at)
-		VALUES (@id, @org_id, @name, @target, @pinned, @state, @now, @next, @now, @now)`,
+		INSERT INTO delegations (id, org_id, name, target, pinned, connection_id, state, check_since, next_check_at, created_at, updated_at)
+		VALUES (@id, @org_id, @name, @target, @pinned, @connection_id, @state, @now, @next, @now, @now)`,
 		named{"id": g.ID, "org_id": g.OrgID, "name": g.Name, "target": g.Target,
-			"pinned": g.Pinned, "state": string(g.State), "now": g.CreatedAt,
-			"next": g.NextCheckAt})
+			"pinned": g.Pinned, "connection_id": g.ConnectionID, "state": string(g.State),
+			"now": g.CreatedAt, "next": g.NextCheckAt})
 	return translate(err, "organization", g.OrgID)
 }
 
@@ -143,13 +144,14 @@ func (t *Tx) SaveDelegation(
 	ctx context.Context, g *controlplane.Delegation, now time.Time,
 ) error {
 	err := t.db.QueryRow(ctx, `
-		UPDATE delegations SET pinned = @pinned, state = @state, diagnosis = @diagnosis, check_since = @check_since,
+		UPDATE delegations SET pinned = @pinned, connection_id = @connection_id, state = @state, diagnosis = @diagnosis, check_since = @check_since,
 			check_attempts = @check_attempts, last_checked_at = @last, ready = @ready,
 			ready_at = CASE WHEN @ready::jsonb IS NOT NULL THEN @last::timestamptz END, next_check_at = @next, version = version + 1,
 			updated_at = @now
 		WHERE org_id = @org_id AND id = @id RETURNING version, updated_at`,
-		named{"org_id": g.OrgID, "id": g.ID, "pinned": g.Pinned, "state": string(g.State),
-			"diagnosis": g.Diagnosis, "check_since": g.CheckSince,
+		named{"org_id": g.OrgID, "id": g.ID, "pinned": g.Pinned,
+			"connection_id": g.ConnectionID, "state": string(g.State), "diagnosis": g.Diagnosis,
+			"check_since":    g.CheckSince,
 			"check_attempts": g.CheckAttempts, "last": g.LastCheckedAt, "ready": g.Ready, "next": g.NextCheckAt,
 			"now": now}).Scan(&g.Version, &g.UpdatedAt)
 	return translate(err, "delegation", g.ID)

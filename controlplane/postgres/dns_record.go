@@ -23,6 +23,7 @@ var recordColumns = columns[controlplane.HostedRecord]{
 	{"replaces", func(r *controlplane.HostedRecord) any { return &r.Replaces }},
 	{"reason", func(r *controlplane.HostedRecord) any { return &r.Reason }},
 	{"detail", func(r *controlplane.HostedRecord) any { return &r.Detail }},
+	{"automatic", func(r *controlplane.HostedRecord) any { return &r.Automatic }},
 	{"ended_at", func(r *controlplane.HostedRecord) any { return &r.EndedAt }},
 }
 
@@ -34,8 +35,8 @@ func scanRecord(row pgx.CollectableRow) (controlplane.HostedRecord, error) {
 
 // RequestRecords stores that a job is to create records. A request for a name replaces the previous
 // one of the same connection and zone, and the removal of its record, except that a write may have
-// reached the host. It returns the stored records: others have no delegation, or their name waits
-// for another connection.
+// reached the host. An automatic request replaces any that no write can have reached. It returns
+// the stored records: others have no delegation, or their name waits for another connection.
 //
 // Both the delegations and then the records are locked in the order of their names.
 func (t *Tx) RequestRecords(
@@ -43,18 +44,18 @@ func (t *Tx) RequestRecords(
 ) ([]controlplane.HostedRecord, error) {
 	return all(ctx, t.queries, scanRecord, `
 		WITH wanted AS MATERIALIZED (
-			SELECT w.*, g.id FROM jsonb_to_recordset(@wanted::jsonb) AS w (name text, zone text, value text, replaces jsonb)
+			SELECT w.*, g.id FROM jsonb_to_recordset(@wanted::jsonb) AS w (name text, zone text, value text, replaces jsonb, automatic boolean)
 				JOIN delegations g ON g.org_id = @org_id AND '_acme-challenge.' || g.name = w.name
 			WHERE g.name = ANY(@bases) ORDER BY g.name FOR KEY SHARE OF g
 		)
-		INSERT INTO dns_records AS r (org_id, name, delegation_id, connection_id, job_id, zone, value, state, replaces, created_at, updated_at)
-		SELECT @org_id, name, id, @connection_id, @job_id, zone, value, 'pending', replaces, @now, @now FROM wanted
+		INSERT INTO dns_records AS r (org_id, name, delegation_id, connection_id, job_id, zone, value, state, replaces, automatic, created_at, updated_at)
+		SELECT @org_id, name, id, @connection_id, @job_id, zone, value, 'pending', replaces, automatic, @now, @now FROM wanted
 		ON CONFLICT (org_id, name) DO UPDATE SET delegation_id = EXCLUDED.delegation_id, connection_id = EXCLUDED.connection_id,
-			job_id = EXCLUDED.job_id, zone = EXCLUDED.zone, value = EXCLUDED.value, host_id = '', state = 'pending',
+			job_id = EXCLUDED.job_id, automatic = EXCLUDED.automatic, zone = EXCLUDED.zone, value = EXCLUDED.value, host_id = '', state = 'pending',
 			attempted = r.attempted AND r.state IN ('pending', 'removing') OR r.state = 'created' AND r.remove_at IS NOT NULL,
 			replaces = EXCLUDED.replaces, reason = '', detail = '', remove_at = NULL, ended_at = NULL, updated_at = @now
 		WHERE r.state <> 'pending' OR r.connection_id = EXCLUDED.connection_id
-			AND r.zone = EXCLUDED.zone AND r.value = EXCLUDED.value
+			AND r.zone IN (EXCLUDED.zone, '') AND r.value = EXCLUDED.value OR EXCLUDED.automatic AND NOT r.attempted
 		RETURNING `+recordColumns.list("r."),
 		named{"org_id": j.OrgID, "connection_id": j.ConnectionID, "job_id": j.ID,
 			"wanted": wanted, "bases": basesOf(wanted), "now": now})
@@ -119,13 +120,15 @@ func replaced(r *controlplane.HostedRecord) []controlplane.RecordSet {
 	return r.Replaces
 }
 
-// DropRecord removes a pending record whose delegation has ended, and that no write has reached or
-// that is absent at the host. It returns whether it did.
+// DropRecord removes a pending record that nothing needs, and that no write has reached or that is
+// absent at the host: its delegation has ended or, if it is automatic, has another connection or
+// none. It returns whether it did.
 func (s *Store) DropRecord(
 	ctx context.Context, r *controlplane.HostedRecord, absent bool,
 ) (bool, error) {
 	tag, err := s.db.Exec(ctx, `DELETE FROM dns_records WHERE `+sameRequest+` AND (NOT attempted OR @absent)
-		AND NOT EXISTS (SELECT FROM delegations g WHERE g.id = dns_records.delegation_id)`,
+		AND NOT EXISTS (SELECT FROM delegations g WHERE g.id = dns_records.delegation_id
+			AND (NOT automatic OR dns_records.connection_id = `+connectionOf+`))`,
 		merge(requestArgs(r), named{"absent": absent}))
 	return tag.RowsAffected() > 0, translate(err, "DNS record", r.Name)
 }

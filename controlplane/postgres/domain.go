@@ -28,6 +28,7 @@ var domainOptions = columns[controlplane.Domain]{
 	{"auto_issue", func(d *controlplane.Domain) any { return &d.AutoIssue }},
 	{"auto_renew", func(d *controlplane.Domain) any { return &d.AutoRenew }},
 	{"labels", func(d *controlplane.Domain) any { return &d.Labels }},
+	{"connection_id", func(d *controlplane.Domain) any { return &d.ConnectionID }},
 }
 
 var domainColumns = `d.id, d.org_id, d.name, d.cname_target, d.targets, d.status, d.status_reason, ` + domainOptions.list("d.") + `,

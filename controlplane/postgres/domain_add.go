@@ -37,13 +37,11 @@ func (s *Store) AddDomain(
 	switch violates(err) {
 	case "domains_org_id_name_key", "domains_cname_target_key":
 		// The target is a function of organization and name, so both mean the same.
-		e := &controlplane.Error{Kind: controlplane.KindConflict, Code: "domain-exists",
-			Message: "The domain " + d.Name + " is in this organization already.",
-			Fix:     "Use the existing one, or delete it first."}
+		existing := ""
 		if old, err := s.Domain(ctx, d.OrgID, d.Name); err == nil {
-			e.ExistingID = old.ID
+			existing = old.ID
 		}
-		return false, e
+		return false, controlplane.DomainExists(d.Name, existing)
 	}
 	if err != nil {
 		return false, translate(err, "domain", d.Name)
