@@ -5,7 +5,15 @@ import "context"
 // PinDelegation pins the delegation of a name, and adds it if the organization has none. It changes
 // nothing if it is pinned.
 func (c *Client) PinDelegation(ctx context.Context, name string) (*Delegation, error) {
-	return decode[Delegation](c.raw.CreateDelegation(ctx, nil, DelegationCreate{Name: name}))
+	return c.CreateDelegation(ctx, DelegationCreate{Name: name})
+}
+
+// CreateDelegation is PinDelegation with a DNS connection, through which the record is created. If
+// the delegation is pinned, it sets the connection.
+func (c *Client) CreateDelegation(
+	ctx context.Context, in DelegationCreate,
+) (*Delegation, error) {
+	return decode[Delegation](c.raw.CreateDelegation(ctx, nil, in))
 }
 
 // DelegationObject returns the delegation with that ID or name. Delegation returns the record of

@@ -22,11 +22,20 @@ func (c *Client) TryCreateDomain(ctx context.Context, in DomainCreate, replacing
 		&CreateDomainParams{DryRun: new(true), Replacing: optional(replacing)}, in))
 }
 
-// TryPinDelegation is a dry run of PinDelegation.
-func (c *Client) TryPinDelegation(ctx context.Context, name, replacing string) error {
+// TryCreateDelegation is a dry run of CreateDelegation.
+func (c *Client) TryCreateDelegation(
+	ctx context.Context, in DelegationCreate, replacing string,
+) error {
 	return dryRun(c.raw.CreateDelegation(ctx,
-		&CreateDelegationParams{DryRun: new(true), Replacing: optional(replacing)},
-		DelegationCreate{Name: name}))
+		&CreateDelegationParams{DryRun: new(true), Replacing: optional(replacing)}, in))
+}
+
+// TryCreateDNSConnection is a dry run of CreateDNSConnection. It tests the credentials.
+func (c *Client) TryCreateDNSConnection(
+	ctx context.Context, in DNSConnectionCreate, replacing string,
+) error {
+	return dryRun(c.raw.CreateDNSConnection(ctx,
+		&CreateDNSConnectionParams{DryRun: new(true), Replacing: optional(replacing)}, in))
 }
 
 // TryCreateToken is a dry run of CreateToken.

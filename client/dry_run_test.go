@@ -42,11 +42,13 @@ func TestTry(t *testing.T) {
 			})
 			ctx := t.Context()
 			for call, err := range map[string]error{
-				"TryCreateDomain":  c.TryCreateDomain(ctx, DomainCreate{Name: "a.test"}, "dom_1"),
-				"TryPinDelegation": c.TryPinDelegation(ctx, "a.test", "dlg_1"),
-				"TryCreateToken":   c.TryCreateToken(ctx, TokenCreate{Name: "a"}, ""),
-				"TryCreateWebhook": c.TryCreateWebhook(ctx, WebhookCreate{Url: "https://a"}, "whk_1"),
-				"TryAddMember":     c.TryAddMember(ctx, MemberAdd{Login: "a"}, "usr_1"),
+				"TryCreateDomain": c.TryCreateDomain(ctx, DomainCreate{Name: "a.test"}, "dom_1"),
+				"TryCreateDelegation": c.TryCreateDelegation(ctx, DelegationCreate{Name: "a.test"},
+					"dlg_1"),
+				"TryCreateDNSConnection": c.TryCreateDNSConnection(ctx, DNSConnectionCreate{}, "con_1"),
+				"TryCreateToken":         c.TryCreateToken(ctx, TokenCreate{Name: "a"}, ""),
+				"TryCreateWebhook":       c.TryCreateWebhook(ctx, WebhookCreate{Url: "https://a"}, "whk_1"),
+				"TryAddMember":           c.TryAddMember(ctx, MemberAdd{Login: "a"}, "usr_1"),
 			} {
 				if !tt.check(err) {
 					t.Errorf("%s = %v after %d %s", call, err, tt.status, tt.body)

@@ -95,7 +95,8 @@ func (r *delegationResource) tryReplacement(
 	}
 	trial{replaces: replaces, problem: r.creation(plan, req.Plan.Schema),
 		run: func(ctx context.Context, replacing string) error {
-			return r.client.TryPinDelegation(ctx, plan.Name.ValueString(), replacing)
+			return r.client.TryCreateDelegation(ctx,
+				client.DelegationCreate{Name: plan.Name.ValueString()}, replacing)
 		}}.add(ctx, diags)
 }
 

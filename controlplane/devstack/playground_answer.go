@@ -35,11 +35,15 @@ func (h *playgroundHandler) ServeDNS(w dns.ResponseWriter, r *dns.Msg) {
 	ctx, cancel := context.WithTimeout(h.base, 5*time.Second)
 	defer cancel()
 	p := h.playground
-	if r.Opcode == dns.OpcodeUpdate {
-		_ = w.WriteMsg(p.updates.answer(w, r))
+	switch {
+	case r.IsTsig() != nil:
+		p.answerSigned(ctx, w, r)
+		return
+	case r.Opcode == dns.OpcodeUpdate:
+		_ = w.WriteMsg(p.updates.answer(r))
 		return
 	}
-	m := p.answer(ctx, r)
+	m := p.answer(ctx, r, true)
 	if w.LocalAddr().Network() == "udp" {
 		size := dns.MinMsgSize
 		if opt := r.IsEdns0(); opt != nil {
@@ -50,9 +54,9 @@ func (h *playgroundHandler) ServeDNS(w dns.ResponseWriter, r *dns.Msg) {
 	_ = w.WriteMsg(m) // errors of disconnected clients are ignored
 }
 
-// answer resolves a query from its own records. It follows CNAMEs, and forwards names in the
-// validation zone to that zone's server.
-func (p *Playground) answer(ctx context.Context, r *dns.Msg) *dns.Msg {
+// answer resolves a query from its own records. With follow, it follows CNAMEs, and forwards names
+// in the validation zone to that zone's server, as a resolver does.
+func (p *Playground) answer(ctx context.Context, r *dns.Msg, follow bool) *dns.Msg {
 	m := new(dns.Msg)
 	m.SetReply(r)
 	m.Compress, m.RecursionAvailable = true, true
@@ -93,7 +97,7 @@ func (p *Playground) answer(ctx context.Context, r *dns.Msg) *dns.Msg {
 			}
 			m.Answer = append(m.Answer, rr)
 		}
-		if found.cname == "" {
+		if found.cname == "" || !follow {
 			m.Rcode = found.rcode
 			m.Ns = append(m.Ns, found.soa...)
 			return m

@@ -91,7 +91,7 @@ func (p *Playground) doh(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "malformed DNS query", http.StatusBadRequest)
 		return
 	}
-	m := p.answer(r.Context(), q)
+	m := p.answer(r.Context(), q, true)
 	out, err := m.Pack()
 	if err != nil {
 		p.log.Error("packing a playground answer failed", "error", err)

@@ -61,6 +61,8 @@ type Dev struct {
 	OrgID      string
 	Token      string // secret of the organization's API token
 
+	secrets secretState
+
 	dir  string
 	log  io.Writer
 	stop []func(context.Context)
@@ -96,7 +98,7 @@ func StartDev(ctx context.Context, c DevConfig) (_ *Dev, err error) {
 		return d, d.configure(c)
 	}
 	for _, start := range []func(context.Context, DevConfig) error{d.startConfigured,
-		d.startTenant} {
+		d.startTenant, d.startConnection} {
 		if err := start(ctx, c); err != nil {
 			return nil, err
 		}
@@ -152,9 +154,13 @@ func (d *Dev) startPlayground(ctx context.Context, c DevConfig) error {
 	if err != nil {
 		return err
 	}
+	if d.secrets, err = devSecrets(d.dir); err != nil {
+		return err
+	}
 	d.Playground, err = devstack.StartPlayground(context.WithoutCancel(ctx),
 		devstack.PlaygroundConfig{DNSListen: loopback(dnsPort), HTTPListen: loopback(httpPort),
-			Zone: devZone, StateFile: filepath.Join(d.dir, "playground.json")})
+			Zone: devZone, StateFile: filepath.Join(d.dir, "playground.json"),
+			TSIGName: devPlaygroundKey, TSIGSecret: d.secrets.PlaygroundKey})
 	if err != nil {
 		return err
 	}
@@ -213,12 +219,9 @@ func (d *Dev) configure(c DevConfig) error {
 	if err := kong.ApplyDefaults(cfg); err != nil {
 		return err
 	}
-	secrets, err := devSecrets(d.dir)
-	if err != nil {
-		return err
-	}
 	var ports [3]int
 	for i, p := range []int{devWebPort, devOpsPort, devZonePort} {
+		var err error
 		if ports[i], err = c.knownPort(p); err != nil {
 			return err
 		}
@@ -241,7 +244,7 @@ func (d *Dev) configure(c DevConfig) error {
 		cfg.Database = d.Postgres.DSN()
 	}
 	cfg.Redis = d.Redis.URL() + "/0"
-	cfg.SecretKey, cfg.Keyset = secrets.SecretKey, secrets.Keyset
+	cfg.SecretKey, cfg.Keyset = d.secrets.SecretKey, d.secrets.Keyset
 	cfg.Zone, cfg.ACME.CAs = devZone, string(cas)
 	cfg.HTTP.Listen, cfg.OpsListen, cfg.DNS.Listen = loopback(ports[0]), loopback(ports[1]),
 		[]string{loopback(ports[2])}

@@ -20,31 +20,41 @@ import (
 type secretState struct {
 	SecretKey string `json:"secret_key"`
 	Keyset    string `json:"keyset"`
+	// of the key for dynamic updates of the playground DNS
+	PlaygroundKey string `json:"playground_key"`
 }
 
-// devSecrets reads the stack's secrets, and generates them at the first start.
+// devSecrets reads the stack's secrets, and generates those that it does not have.
 func devSecrets(dir string) (secretState, error) {
 	path := filepath.Join(dir, "secrets.json")
 	var s secretState
 	b, err := os.ReadFile(path)
 	if err == nil {
-		if err := json.Unmarshal(b, &s); err != nil {
-			return s, fmt.Errorf("malformed %s: %w", path, err)
+		err = json.Unmarshal(b, &s)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return s, fmt.Errorf("malformed %s: %w", path, err)
+	}
+	before := s
+	for _, secret := range []*string{&s.SecretKey, &s.PlaygroundKey} {
+		if *secret == "" {
+			key := make([]byte, 32)
+			if _, err := rand.Read(key); err != nil {
+				return s, err
+			}
+			*secret = base64.StdEncoding.EncodeToString(key)
 		}
+	}
+	if s.Keyset == "" {
+		keyset, err := seal.New()
+		if err != nil {
+			return s, err
+		}
+		s.Keyset = string(keyset)
+	}
+	if s == before {
 		return s, nil
 	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return s, err
-	}
-	key := make([]byte, 32)
-	if _, err := rand.Read(key); err != nil {
-		return s, err
-	}
-	keyset, err := seal.New()
-	if err != nil {
-		return s, err
-	}
-	s = secretState{SecretKey: base64.StdEncoding.EncodeToString(key), Keyset: string(keyset)}
 	if b, err = json.Marshal(s); err != nil {
 		return s, err
 	}
@@ -59,6 +69,7 @@ func (d *Dev) Env() map[string]string {
 		"DCVAAS_OPS_URL":             "http://" + d.App.opsAddr,
 		"DCVAAS_DNS_ADDR":            d.Config.DNS.Listen[0],
 		"DCVAAS_PLAYGROUND_DNS_ADDR": d.Playground.DNSAddr(),
+		"DCVAAS_PLAYGROUND_KEY":      d.secrets.PlaygroundKey,
 		"DCVAAS_PLAYGROUND_URL":      d.Playground.URL(),
 		"DCVAAS_CA_ROOTS":            d.CARoots(),
 	}
@@ -111,6 +122,7 @@ func (d *Dev) describe(took time.Duration) string {
   Operator            %s   metrics, health, /queues
   Validation zone     %s           dig @%s
   Playground DNS      %s           records at %s
+                      DNS connection %q, key %s
   Test CAs            %s
                       %s
   GitHub stand-in     %s
@@ -120,7 +132,7 @@ func (d *Dev) describe(took time.Duration) string {
   For a shell:        . %s
 `, took.Round(time.Millisecond), d.dir, env["DCVAAS_ENDPOINT"], env["DCVAAS_OPS_URL"],
 		env["DCVAAS_DNS_ADDR"], digArgs(env["DCVAAS_DNS_ADDR"]), env["DCVAAS_PLAYGROUND_DNS_ADDR"],
-		env["DCVAAS_PLAYGROUND_URL"],
+		env["DCVAAS_PLAYGROUND_URL"], devConnection, devPlaygroundKey,
 		d.Primary.DirectoryURL(), d.Backup.DirectoryURL(), d.GitHub.URL(), d.Config.Database,
 		d.Config.Redis, redis, filepath.Join(d.dir, "dev.env"))
 }
