@@ -18,6 +18,7 @@ type delegationModel struct {
 	Type           types.String      `tfsdk:"type"`
 	Target         types.String      `tfsdk:"target"`
 	Pinned         types.Bool        `tfsdk:"pinned"`
+	ConnectionID   types.String      `tfsdk:"connection_id"`
 	State          types.String      `tfsdk:"state"`
 	Cause          types.Object      `tfsdk:"cause"`
 	LastCheckedAt  timetypes.RFC3339 `tfsdk:"last_checked_at"`
@@ -33,6 +34,11 @@ var causeTypes = map[string]attr.Type{
 	"fix":      types.StringType,
 }
 
+func (m *delegationModel) toCreateRequest() client.DelegationCreate {
+	return client.DelegationCreate{Name: m.Name.ValueString(),
+		ConnectionId: orAbsent(m.ConnectionID)}
+}
+
 // fromAPI sets the attributes from the API's response. It keeps the spelling of the name.
 func (m *delegationModel) fromAPI(d *client.Delegation) {
 	m.ID = types.StringValue(d.Id)
@@ -41,6 +47,7 @@ func (m *delegationModel) fromAPI(d *client.Delegation) {
 	}
 	m.setRecord(&d.Record)
 	m.Pinned = types.BoolValue(d.Pinned)
+	m.ConnectionID = fromNullable(d.ConnectionId)
 	m.State = types.StringValue(string(d.State))
 	m.Cause = causeObject(d.Cause)
 	m.LastCheckedAt = fromNullableTime(d.LastCheckedAt)
@@ -53,10 +60,11 @@ func (m *delegationModel) setRecord(r *client.DelegationRecord) {
 	m.Type, m.Target = types.StringValue(string(r.Type)), types.StringValue(r.Target)
 }
 
-// planUpdate returns the plan for an existing delegation, which is pinned. If it was not, it is
-// checked soon.
-func (m *delegationModel) planUpdate() delegationModel {
+// planUpdate returns the plan for an existing delegation, which is pinned and has the connection.
+// If it was not pinned, it is checked soon.
+func (m *delegationModel) planUpdate(connection types.String) delegationModel {
 	plan := *m
+	plan.ConnectionID = connection
 	if !m.Pinned.ValueBool() {
 		plan.Pinned, plan.State = types.BoolValue(true), types.StringUnknown()
 		plan.Cause = types.ObjectUnknown(causeTypes)

@@ -62,7 +62,7 @@ func (r *delegationResource) ModifyPlan(
 	if plan.Name.IsUnknown() || !sameName(plan.Name.ValueString(), state.Name.ValueString()) {
 		return
 	}
-	resp.Diagnostics.Append(resp.Plan.Set(ctx, state.planUpdate())...)
+	resp.Diagnostics.Append(resp.Plan.Set(ctx, state.planUpdate(plan.ConnectionID))...)
 }
 
 // planRecord reads the record of a delegation that does not exist yet.
@@ -96,7 +96,7 @@ func (r *delegationResource) tryReplacement(
 	trial{replaces: replaces, problem: r.creation(plan, req.Plan.Schema),
 		run: func(ctx context.Context, replacing string) error {
 			return r.client.TryCreateDelegation(ctx,
-				client.DelegationCreate{Name: plan.Name.ValueString()}, replacing)
+				plan.toCreateRequest(), replacing)
 		}}.add(ctx, diags)
 }
 
@@ -117,7 +117,7 @@ func (r *delegationResource) Create(
 	if !ok {
 		return
 	}
-	d, err := r.client.PinDelegation(ctx, plan.Name.ValueString())
+	d, err := r.client.CreateDelegation(ctx, plan.toCreateRequest())
 	if err != nil {
 		p.add(ctx, &resp.Diagnostics, err)
 		return
@@ -158,7 +158,7 @@ func (r *delegationResource) Read(
 	resp.Diagnostics.Append(r.record(ctx, resp.Private)...)
 }
 
-// Update pins a delegation that was unpinned outside Terraform.
+// Update pins a delegation that was unpinned outside Terraform, and sets its connection.
 func (r *delegationResource) Update(
 	ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse,
 ) {
@@ -166,13 +166,13 @@ func (r *delegationResource) Update(
 	if resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...); resp.Diagnostics.HasError() {
 		return
 	}
-	p := problem{doing: "pin the delegation of " + plan.label()}
+	p := problem{doing: "pin the delegation of " + plan.label(), schema: req.Plan.Schema}
 	owner, ok := r.owner(ctx, req.Private, p, &resp.Diagnostics)
 	if !ok {
 		return
 	}
 	d, err := r.client.UpdateDelegation(ctx, plan.ID.ValueString(),
-		client.DelegationUpdate{Pinned: new(true)})
+		client.DelegationUpdate{Pinned: new(true), ConnectionId: orNull(plan.ConnectionID)})
 	if err != nil {
 		owner.add(ctx, p, &resp.Diagnostics, err)
 		return

@@ -39,6 +39,12 @@ func (r *delegationResource) Schema(
 			"target":      text("Target of the record, without a trailing dot. Known at plan time. It depends only on the organization and the name, so it never changes."),
 			"pinned": schema.BoolAttribute{Computed: true,
 				MarkdownDescription: "Whether the delegation stays without a domain that uses it. One that was unpinned outside Terraform is pinned by the next apply."},
+			"connection_id": schema.StringAttribute{
+				Optional: true,
+				MarkdownDescription: "ID of a `dcvaas_dns_connection`, through which the service creates the record. Default: the connection of the oldest domain that uses the delegation and has one. " +
+					"A change applies immediately: a missing record is created through the new connection, and one that exists stays.",
+				Validators: []validator.String{connectionValidator},
+			},
 			"state": text("Result of the last check: `unchecked`, `delegated`, or `broken`."),
 			"cause": schema.SingleNestedAttribute{
 				Computed:            true,

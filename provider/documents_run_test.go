@@ -90,6 +90,11 @@ func newDocRun(t *testing.T, name string) *docRun {
 		d.write(name, text, 0o755)
 	}
 	d.checkout()
+	// DNS connections create records in its zone.
+	a.setRecord(domain, "NS", "ns1.playground.test.")
+	d.env = append(d.env, "TF_VAR_tsig_name=playground",
+		"TF_VAR_name_server="+plane.dev.Playground.DNSAddr(),
+		"TF_VAR_tsig_secret="+plane.dev.Env()["DCVAAS_PLAYGROUND_KEY"])
 	other := a.organization(t)
 	ours, err := a.client.Organization(t.Context())
 	if err != nil {

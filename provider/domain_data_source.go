@@ -41,6 +41,7 @@ type domainSummary struct {
 	AutoIssue           types.Bool        `tfsdk:"auto_issue"`
 	AutoRenew           types.Bool        `tfsdk:"auto_renew"`
 	Labels              types.Map         `tfsdk:"labels"`
+	ConnectionID        types.String      `tfsdk:"connection_id"`
 	Delegation          types.Object      `tfsdk:"delegation"`
 	Delegations         types.Map         `tfsdk:"delegations"`
 	Status              types.String      `tfsdk:"status"`
@@ -150,6 +151,7 @@ func domainSummaryAttributes() map[string]schema.Attribute {
 		"auto_renew": flag("Whether the certificate is renewed automatically."),
 		"labels": schema.MapAttribute{ElementType: types.StringType, Computed: true,
 			MarkdownDescription: "Labels."},
+		"connection_id": str("ID of the DNS connection through which the records are created; null without one."),
 		"delegation": schema.ObjectAttribute{AttributeTypes: delegationTypes, Computed: true,
 			MarkdownDescription: "The record to create for `name`: `name`, `fqdn` (with a trailing dot), `type`, and `target`."},
 		"delegations": schema.MapAttribute{ElementType: checkedType, Computed: true,
@@ -205,6 +207,7 @@ func (m *domainSummary) fromAPI(d *client.Domain) {
 	m.Wildcard = types.BoolValue(d.Wildcard)
 	m.AdditionalNames = namesFromAPI(d.AdditionalNames, types.SetValueMust(types.StringType, nil))
 	m.IssuePartial = types.BoolValue(d.IssuePartial)
+	m.ConnectionID = fromNullable(d.ConnectionId)
 	m.KeyType = types.StringValue(string(d.KeyType))
 	m.Profile = fromNullable(d.Profile)
 	m.PreferredChain = fromNullable(d.PreferredChain)

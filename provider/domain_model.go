@@ -27,6 +27,7 @@ type domainModel struct {
 	AutoIssue          types.Bool        `tfsdk:"auto_issue"`
 	AutoRenew          types.Bool        `tfsdk:"auto_renew"`
 	Labels             types.Map         `tfsdk:"labels"`
+	ConnectionID       types.String      `tfsdk:"connection_id"`
 	DeletionProtection types.Bool        `tfsdk:"deletion_protection"`
 	Delegation         types.Object      `tfsdk:"delegation"`
 	Delegations        types.Map         `tfsdk:"delegations"`
@@ -56,6 +57,7 @@ func (m *domainModel) toCreateRequest() client.DomainCreate {
 		Profile:        orAbsent(m.Profile),
 		PreferredChain: orAbsent(m.PreferredChain),
 		Ca:             orAbsent(m.CA),
+		ConnectionId:   orAbsent(m.ConnectionID),
 	}
 	if !m.KeyType.IsNull() && !m.KeyType.IsUnknown() {
 		in.KeyType = new(client.KeyType(m.KeyType.ValueString()))
@@ -94,6 +96,7 @@ func (m *domainModel) toUpdateRequest(state *domainModel) (in client.DomainUpdat
 		{m.Profile, state.Profile, &in.Profile},
 		{m.PreferredChain, state.PreferredChain, &in.PreferredChain},
 		{m.CA, state.CA, &in.Ca},
+		{m.ConnectionID, state.ConnectionID, &in.ConnectionId},
 	} {
 		if !f.planned.Equal(f.known) {
 			*f.field, changed = orNull(f.planned), true
@@ -135,6 +138,7 @@ func (m *domainModel) fromAPI(d *client.Domain) {
 	m.AutoIssue = types.BoolValue(d.AutoIssue)
 	m.AutoRenew = types.BoolValue(d.AutoRenew)
 	m.Labels = labelsFromAPI(d.Labels, m.Labels)
+	m.ConnectionID = fromNullable(d.ConnectionId)
 	if m.DeletionProtection.IsNull() || m.DeletionProtection.IsUnknown() {
 		m.DeletionProtection = types.BoolValue(false)
 	}

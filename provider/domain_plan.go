@@ -122,7 +122,7 @@ func (m *domainModel) planUpdate(state *domainModel) {
 		m.OptionsRevision = types.Int64Unknown()
 	}
 	m.setProgress(state)
-	if m.changesCertificate(state) || m.startsIssuance(state) {
+	if m.changesCertificate(state) || m.startsIssuance(state) || m.changesWait(state) {
 		m.setProgress(&domainModel{
 			Status: types.StringUnknown(), StatusReason: types.StringUnknown(),
 			CertificateID: types.StringUnknown(), ExpiresAt: timetypes.NewRFC3339Unknown(),
@@ -183,6 +183,13 @@ func (m *domainModel) startsIssuance(state *domainModel) bool {
 		return !planned.Equal(known) && (planned.IsUnknown() || planned.ValueBool())
 	}
 	return turnsOn(m.AutoIssue, state.AutoIssue) || turnsOn(m.IssuePartial, state.IssuePartial)
+}
+
+// changesWait reports whether the plan changes the connection of a domain that is not active, and
+// so why it waits.
+func (m *domainModel) changesWait(state *domainModel) bool {
+	return !m.ConnectionID.Equal(state.ConnectionID) &&
+		state.Status.ValueString() != string(client.DomainStatusActive)
 }
 
 // setProgress copies the attributes that also change without an apply, as the service checks,

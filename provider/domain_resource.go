@@ -130,7 +130,10 @@ func (r *domainResource) Update(
 			return
 		}
 		current := state
-		if current.fromAPI(d); p.overwrites(ctx, req, current, &resp.Diagnostics) {
+		if current.fromAPI(d); current.ConnectionID.IsNull() {
+			current.ConnectionID = state.ConnectionID // its replacement has cleared it
+		}
+		if p.overwrites(ctx, req, current, &resp.Diagnostics) {
 			return
 		}
 		d, err = r.client.UpdateDomain(ctx, state.ID.ValueString(), in)

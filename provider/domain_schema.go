@@ -121,6 +121,12 @@ func (r *domainResource) Schema(
 					mapvalidator.ValueStringsAre(labelValueValidator),
 				},
 			},
+			"connection_id": schema.StringAttribute{
+				Optional: true,
+				MarkdownDescription: "ID of a `dcvaas_dns_connection`, through which the service creates the records in `delegations`, as far as its zones contain them. Names outside of its zones stay manual. The domain is created in any case; `dcvaas_domain_validation` reports what can't be created. " +
+					"The records are removed with the domain. A change applies immediately: missing records are created through the new connection, and records that exist stay.",
+				Validators: []validator.String{connectionValidator},
+			},
 			"deletion_protection": schema.BoolAttribute{
 				Optional:            true,
 				Computed:            true,

@@ -43,8 +43,11 @@ func textMap(key, value string) tftypes.Value {
 const (
 	someDomain  = "dom_01k9z5w7r8e4bs6v0q1d2m3n4p"
 	otherDomain = "dom_01k9z5w7r8e4bs6v0q1d2m3n4q"
-	someTime    = "2026-01-02T03:04:05Z"
-	laterTime   = "2126-01-02T03:04:05Z"
+
+	someConnection = "con_01k9z5w7r8e4bs6v0q1d2m3n4p"
+
+	someTime  = "2026-01-02T03:04:05Z"
+	laterTime = "2126-01-02T03:04:05Z"
 
 	// ofOrder are the attributes that follow a new certificate.
 	ofOrder = "certificate_id expires_at last_issued_at renew_at status status_reason"
@@ -53,6 +56,19 @@ const (
 	// ofSecret are the attributes that follow a new secret.
 	ofSecret = "previous_valid_until ready_for_rotation rotated_at secret_version token token_prefix"
 )
+
+// credentialsValue returns credentials of a DNS connection.
+func credentialsValue() tftypes.Value {
+	zones := tftypes.List{ElementType: tftypes.String}
+	values := map[string]tftypes.Value{"zones": tftypes.NewValue(zones,
+		[]tftypes.Value{tftypes.NewValue(tftypes.String, "example.com")})}
+	kinds := map[string]tftypes.Type{"zones": zones}
+	for name, v := range map[string]any{"server": "ns1.example.com", "key_name": "dcvaas",
+		"key_algorithm": nil, "key_secret": "c2VjcmV0LXNlY3JldC1zZWNyZXQ="} {
+		kinds[name], values[name] = tftypes.String, tftypes.NewValue(tftypes.String, v)
+	}
+	return tftypes.NewValue(tftypes.Object{AttributeTypes: kinds}, values)
+}
 
 func settledResources(t *testing.T) map[string]settled {
 	ofRecord := tftypes.Object{AttributeTypes: map[string]tftypes.Type{"name": tftypes.String,
@@ -94,6 +110,7 @@ func settledResources(t *testing.T) map[string]settled {
 				"auto_issue":          {to: true, unknown: ofOrder},
 				"auto_renew":          {to: false},
 				"labels":              {to: textMap("team", "search")},
+				"connection_id":       {to: someConnection},
 				"deletion_protection": {to: true},
 			},
 		},
@@ -106,6 +123,7 @@ func settledResources(t *testing.T) map[string]settled {
 			map[string]effect{
 				"name": {to: "other.example.com", replaces: true, unknown: "cause created_at fqdn id " +
 					"last_checked_at pinned record_name state target type"},
+				"connection_id": {to: someConnection},
 			},
 		},
 		"dcvaas_domain_validation": {
@@ -148,6 +166,22 @@ func settledResources(t *testing.T) map[string]settled {
 				"secret_wo":   {to: webhookSecret(2), with: map[string]any{"secret_wo_version": 2}},
 				"secret_wo_version": {to: 2,
 					with: map[string]any{"secret_wo": webhookSecret(2)}},
+			},
+		},
+		"dcvaas_dns_connection": {
+			map[string]any{"id": someConnection, "type": "rfc2136", "name": "ns1",
+				"credentials_wo_version": 1, "zones": textSet("example.com"), "status": "ok",
+				"created_at": someTime},
+			map[string]effect{
+				"type": {to: "rfc2136"}, // the only one
+				"name": {to: "ns2"},
+				"credentials_wo": {to: credentialsValue(), unknown: "status status_detail zones",
+					with: map[string]any{"credentials_wo_version": 2}},
+				"credentials_wo_version": {to: 2, unknown: "status status_detail zones",
+					with: map[string]any{"credentials_wo": credentialsValue()}},
+				"timeouts": {to: tftypes.NewValue(tftypes.Object{AttributeTypes: map[string]tftypes.Type{
+					"delete": tftypes.String}}, map[string]tftypes.Value{
+					"delete": tftypes.NewValue(tftypes.String, "5m")})},
 			},
 		},
 		"dcvaas_organization_member": {
@@ -209,6 +243,9 @@ func (r *rpc) checkEffect(
 	}
 	if kind == "dcvaas_webhook" && config["secret_wo"] == nil {
 		config["secret_wo"] = webhookSecret(1) // goes with its version
+	}
+	if kind == "dcvaas_dns_connection" && config["credentials_wo"] == nil {
+		config["credentials_wo"] = credentialsValue()
 	}
 	typ := schema.ValueType()
 	resp, err := r.PlanResourceChange(t.Context(), &tfprotov6.PlanResourceChangeRequest{

@@ -129,7 +129,9 @@ func TestExamples(t *testing.T) {
 				b.delegate("example.com")
 			}
 			tf := b.workspace(files)
-			tf.env = append(tf.env, "TF_VAR_webhook_secret="+webhookSecret(1))
+			tf.env = append(tf.env, "TF_VAR_webhook_secret="+webhookSecret(1),
+				"TF_VAR_name_server="+plane.dev.Playground.DNSAddr(), "TF_VAR_tsig_name=playground",
+				"TF_VAR_tsig_secret="+plane.dev.Env()["DCVAAS_PLAYGROUND_KEY"])
 			tf.run("apply", "-auto-approve", "-input=false")
 			if invoked := invocation.FindString(files["action.tf"]); invoked != "" {
 				b.activate("example.com")
@@ -240,7 +242,7 @@ func TestQueryExamples(t *testing.T) {
 // resource has all three.
 func TestImportExamples(t *testing.T) {
 	dirs, err := filepath.Glob(filepath.Join(examples, "resources", "*"))
-	if err != nil || len(dirs) != 6 {
+	if err != nil || len(dirs) != 7 {
 		t.Fatalf("found %v, %v", dirs, err)
 	}
 	forms := map[string]*regexp.Regexp{
@@ -278,6 +280,7 @@ var (
 		"dcvaas_delegation":          isDelegationRef,
 		"dcvaas_api_token":           tokenID.MatchString,
 		"dcvaas_webhook":             webhookID.MatchString,
+		"dcvaas_dns_connection":      connectionID.MatchString,
 		"dcvaas_organization_member": func(s string) bool { return rules.CheckLogin(s) == nil },
 	}
 	// exampleFile is the file that makes a directory an example.

@@ -43,6 +43,7 @@ func TestCLIGeneratedConfiguration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	connection := a.connection(a.playgroundCredentials("acceptance.example"))
 	member := a.invited(a.login(), client.RoleMember)
 	blocks := requiresDCVaaS
 	for to, id := range map[string]string{"dcvaas_domain.plain": plain.Id,
@@ -50,11 +51,12 @@ func TestCLIGeneratedConfiguration(t *testing.T) {
 		"dcvaas_domain_validation.plain": plain.Id,
 		"dcvaas_api_token.test":          token.Id, "dcvaas_delegation.test": pinned.Id,
 		"dcvaas_webhook.test":             hook.Id,
+		"dcvaas_dns_connection.test":      connection.Id,
 		"dcvaas_organization_member.test": member.Id} {
 		blocks += "\nimport {\n  to = " + to + "\n  id = \"" + id + "\"\n}\n"
 	}
 	tf := a.workspace(map[string]string{"main.tf": blocks})
-	const nothing = "8 to import, 0 to add, 0 to change, 0 to destroy"
+	const nothing = "9 to import, 0 to add, 0 to change, 0 to destroy"
 	for _, args := range [][]string{{"plan", "-generate-config-out=generated.tf"}, {"plan"}} {
 		if out := tf.run(args...); !strings.Contains(out, nothing) {
 			t.Errorf("terraform %s: want %s:\n%s", strings.Join(args, " "), nothing, out)

@@ -11,6 +11,7 @@ var (
 	delegationID  = idForm("dlg")
 
 	organizationID = idForm("org")
+	connectionID   = idForm("con")
 )
 
 // idForm matches the TypeIDs with a prefix.

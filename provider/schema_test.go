@@ -51,6 +51,7 @@ func TestSchemasFitModels(t *testing.T) {
 		"dcvaas_delegation":          {&delegationResource{}, &delegationModel{}},
 		"dcvaas_api_token":           {&apiTokenResource{}, &apiTokenModel{}},
 		"dcvaas_webhook":             {&webhookResource{}, &webhookModel{}},
+		"dcvaas_dns_connection":      {&dnsConnectionResource{}, &dnsConnectionModel{}},
 		"dcvaas_organization_member": {&memberResource{}, &memberModel{}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -20,7 +20,7 @@ func (p *Playground) answerSigned(ctx context.Context, w dns.ResponseWriter, r *
 			rejected.Error = dns.RcodeBadKey
 		}
 		m.Extra = append(m.Extra, rejected)
-		if raw, err := m.Pack(); err == nil { // not signed: there is no key for it
+		if raw, err := m.Pack(); err == nil { // unsigned, as the key is unknown
 			_, _ = w.Write(raw)
 		}
 		return

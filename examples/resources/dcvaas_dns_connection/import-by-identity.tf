@@ -1,0 +1,6 @@
+import {
+  to = dcvaas_dns_connection.ns1
+  identity = {
+    id = "con_01k9z5w7r8e4bs6v0q1d2m3n4p"
+  }
+}
