@@ -58,6 +58,13 @@ const (
 	ActionConnectionFailed  = "dns_connection.failed"
 	ActionConnectionDeleted = "dns_connection.deleted"
 
+	ActionACMEDNSRegistered = "acmedns_account.registered"
+	ActionACMEDNSUpdated    = "acmedns_account.updated"
+	ActionACMEDNSRotated    = "acmedns_account.rotated"
+	ActionACMEDNSDeleted    = "acmedns_account.deleted"
+	ActionACMEDNSKeyCreated = "acmedns_key.created"
+	ActionACMEDNSKeyDeleted = "acmedns_key.deleted"
+
 	ActionTokenCreated        = "token.created"
 	ActionTokenUpdated        = "token.updated"
 	ActionTokenDeleted        = "token.deleted"
@@ -162,6 +169,13 @@ func Actions() []Action {
 		{ActionConnectionTested, "DNS connection tested"},
 		{ActionConnectionFailed, "DNS connection failed"},
 		{ActionConnectionDeleted, "DNS connection deleted"},
+
+		{ActionACMEDNSRegistered, "acme-dns account registered"},
+		{ActionACMEDNSUpdated, "acme-dns account changed"},
+		{ActionACMEDNSRotated, "acme-dns password rotated"},
+		{ActionACMEDNSDeleted, "acme-dns account deleted"},
+		{ActionACMEDNSKeyCreated, "Registration key created"},
+		{ActionACMEDNSKeyDeleted, "Registration key deleted"},
 
 		{ActionTokenCreated, "Token created"},
 		{ActionTokenUpdated, "Token changed"},

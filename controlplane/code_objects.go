@@ -74,10 +74,16 @@ var objectCodes = appearIn(InProblem, []Code{
 		Cause: "The organization already has a domain with this name; existing_id is its ID.",
 		Fix:   "Use the existing domain, or delete it first."},
 	{Code: "delegation-in-use", Title: "Delegation in use",
-		Cause: "Domains use the delegation for their names, so it can't be deleted. The detail " +
-			"lists them.",
+		Cause: "Domains use the delegation for their names, or acme-dns accounts use its target, " +
+			"so it can't be deleted. The detail lists them.",
 		Fix: "Delete these domains, or remove the name from them, first. To have the delegation " +
-			"end with its last use, set pinned to false."},
+			"end with its last use, set pinned to false. Set delegation_id of the accounts to null."},
+	{Code: "delegation-unknown", Title: "Unknown delegation",
+		Cause: "delegation_id is neither the ID nor the name of a delegation in this organization.",
+		Fix:   "Send the ID of an existing delegation, or create one with POST /api/delegations."},
+	{Code: "network-invalid", Title: "Invalid network",
+		Cause: "An entry of allow_from is not a network in CIDR notation.",
+		Fix:   "Send networks such as 192.0.2.0/24 or 2001:db8::/32. One address is 192.0.2.1/32."},
 	{Code: "delegation-unused", Title: "Delegation not in use",
 		Cause: "No domain uses the delegation. Only its pin keeps it, so it can't be unpinned.",
 		Fix:   "Delete it with DELETE /api/delegations/{delegation}."},
@@ -92,8 +98,8 @@ var objectCodes = appearIn(InProblem, []Code{
 		Cause: "A name with a CNAME can have no other records (RFC 1034 §3.6.2).",
 		Fix:   "Delete the other records of the name."},
 	{Code: "plan-limit", Title: "Plan limit",
-		Cause: "The organization has as many domains, delegations, webhooks, API tokens, or open " +
-			"invitations as its plan includes.",
+		Cause: "The organization has as many domains, delegations, webhooks, API tokens, acme-dns " +
+			"accounts, registration keys, or open invitations as its plan includes.",
 		Fix: "Delete objects that are no longer needed, or move the organization to a larger " +
 			"plan."},
 	{Code: "key-type-mismatch", Title: "Key type does not match the CSR",

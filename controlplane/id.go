@@ -23,6 +23,8 @@ const (
 	PrefixWebhook      = "whk"
 	PrefixDelivery     = "dlv"
 	PrefixDelegation   = "dlg"
+	PrefixACMEDNS      = "ada" // account of the acme-dns API
+	PrefixACMEDNSKey   = "adk" // registration key of the acme-dns API
 )
 
 // NewID returns a new TypeID such as "dom_01h455vb4pex5vsknk084sn02q". IDs with one prefix sort by

@@ -46,6 +46,9 @@ type Limits struct {
 	AllLookups          Policy // of logins at GitHub, for all organizations together
 
 	NewOrganizations Policy // organizations that one person creates
+
+	KeyRegistrations     Policy // accounts of the acme-dns API, with one registration key
+	NetworkRegistrations Policy // accounts of the acme-dns API, from one client network
 }
 
 // DefaultLimits returns the limits of a service on the public Internet. GitHub lets an OAuth
@@ -72,6 +75,10 @@ func DefaultLimits() Limits {
 		NewOrganizations: Policy{"new-organizations", RateLimit{5, 24 * time.Hour},
 			"too-many-organizations",
 			"You have created 5 organizations within a day."},
+		KeyRegistrations: Policy{"acmedns-key", RateLimit{600, time.Hour}, CodeRateLimited,
+			"The registration key has registered 600 accounts within an hour."},
+		NetworkRegistrations: Policy{"acmedns-network", RateLimit{300, time.Hour},
+			CodeRateLimited, "Your network has registered 300 accounts within an hour."},
 	}
 }
 
@@ -115,6 +122,14 @@ func (t Tier) CallPolicy() Policy {
 		" seconds, and they are used up."}
 }
 
+// UpdatePolicy returns the policy that counts the updates of all acme-dns accounts of an
+// organization.
+func (t Tier) UpdatePolicy() Policy {
+	return Policy{"acmedns-updates", t.RateLimit(), CodeRateLimited,
+		"The organization's plan includes " + strconv.Itoa(t.RateLimit().Calls) +
+			" updates of TXT values within a minute, and they are used up."}
+}
+
 // LogKept returns how long the tier keeps the audit log, in whole days. The log of a deleted
 // organization is kept for the longest of these times.
 func (t Tier) LogKept() time.Duration {
@@ -148,6 +163,28 @@ func (t Tier) Connections() int {
 		return 1000
 	}
 	return 10
+}
+
+// ACMEDNSAccounts returns how many accounts of the acme-dns API the tier includes.
+func (t Tier) ACMEDNSAccounts() int {
+	switch t {
+	case TierPro:
+		return 500
+	case TierAgency:
+		return 5000
+	}
+	return 25
+}
+
+// ACMEDNSKeys returns how many registration keys of the acme-dns API the tier includes.
+func (t Tier) ACMEDNSKeys() int {
+	switch t {
+	case TierPro:
+		return 25
+	case TierAgency:
+		return 100
+	}
+	return 5
 }
 
 // Webhooks returns how many webhooks the tier includes.

@@ -34,6 +34,8 @@ const (
 	ScopeWebhooksWrite      Scope = "webhooks:write"
 	ScopeConnectionsRead    Scope = "dns-connections:read"
 	ScopeConnectionsWrite   Scope = "dns-connections:write"
+	ScopeACMEDNSRead        Scope = "acmedns:read"
+	ScopeACMEDNSWrite       Scope = "acmedns:write"
 )
 
 // Scopes returns all scopes, in the order of the documentation.
@@ -74,9 +76,12 @@ const (
 
 // NewSecret returns the secret of a new token: "dcv_", 30 random base62 characters (178 bits), and
 // 6 characters of the CRC32 of these, with which secret scanners recognize valid tokens.
-func NewSecret() string {
-	b := make([]byte, 0, len(tokenPrefix)+tokenRandom+tokenCheck)
-	b = append(b, tokenPrefix...)
+func NewSecret() string { return newSecret(tokenPrefix) }
+
+// newSecret returns a secret in the form of NewSecret with another prefix.
+func newSecret(prefix string) string {
+	b := make([]byte, 0, len(prefix)+tokenRandom+tokenCheck)
+	b = append(b, prefix...)
 	n := big.NewInt(int64(len(base62)))
 	for range tokenRandom {
 		i, err := rand.Int(rand.Reader, n)
@@ -90,8 +95,10 @@ func NewSecret() string {
 
 // WellFormed reports whether s has the form and checksum of a token's secret, so that a mistyped
 // secret costs no query.
-func WellFormed(s string) bool {
-	if len(s) != len(tokenPrefix)+tokenRandom+tokenCheck || !strings.HasPrefix(s, tokenPrefix) {
+func WellFormed(s string) bool { return wellFormed(tokenPrefix, s) }
+
+func wellFormed(prefix, s string) bool {
+	if len(s) != len(prefix)+tokenRandom+tokenCheck || !strings.HasPrefix(s, prefix) {
 		return false
 	}
 	body := s[:len(s)-tokenCheck]

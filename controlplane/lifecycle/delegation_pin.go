@@ -87,9 +87,9 @@ type DelegationPatch struct {
 }
 
 // UpdateDelegation pins or unpins a delegation, and sets its connection. One that no domain uses
-// would end if it were unpinned, so that it returns KindConflict for it. It returns KindInvalid if
-// the organization has no such connection, and KindPrecondition if ifVersion is neither 0 nor the
-// delegation's version.
+// would end if it were unpinned, and one whose target acme-dns accounts use must stay, so that it
+// returns KindConflict for them. It returns KindInvalid if the organization has no such connection,
+// and KindPrecondition if ifVersion is neither 0 nor the delegation's version.
 func (s *Service) UpdateDelegation(
 	ctx context.Context, actor controlplane.Actor, orgID, ref string, ifVersion int64,
 	p DelegationPatch,
@@ -156,9 +156,9 @@ func (s *Service) changeDelegation(
 	return err
 }
 
-// DeleteDelegation deletes a delegation that no domain uses. Its target no longer resolves. It
-// returns KindConflict with the domains that use it, and KindPrecondition if ifVersion is neither 0
-// nor the delegation's version.
+// DeleteDelegation deletes a delegation that nothing uses. Its target no longer resolves. It
+// returns KindConflict with the domains or acme-dns accounts that use it, and KindPrecondition if
+// ifVersion is neither 0 nor the delegation's version.
 func (s *Service) DeleteDelegation(
 	ctx context.Context, actor controlplane.Actor, orgID, ref string, ifVersion int64,
 ) error {
@@ -174,7 +174,7 @@ func (s *Service) DeleteDelegation(
 }
 
 // ReleaseDelegation unpins a delegation: it ends now if no domain uses it, and otherwise with its
-// last use.
+// last use. It returns KindConflict if acme-dns accounts use it.
 func (s *Service) ReleaseDelegation(
 	ctx context.Context, actor controlplane.Actor, orgID, ref string,
 ) error {
@@ -228,6 +228,9 @@ func (s *Service) pin(
 
 // unpin ends the checks of a delegation that is no longer pinned. The caller saves it.
 func unpin(ctx context.Context, t *postgres.Tx, g *controlplane.Delegation) error {
+	if err := accountsUse(ctx, t, g); err != nil {
+		return err
+	}
 	g.NextCheckAt = nil
 	return t.DropDelegationCheck(ctx, g.OrgID, g.ID)
 }
@@ -236,6 +239,9 @@ func (s *Service) endDelegation(
 	ctx context.Context, t *postgres.Tx, actor controlplane.Actor, g *controlplane.Delegation,
 	now time.Time,
 ) error {
+	if err := accountsUse(ctx, t, g); err != nil {
+		return err
+	}
 	if err := t.DeleteDelegation(ctx, g.OrgID, g.ID); err != nil {
 		return err
 	}

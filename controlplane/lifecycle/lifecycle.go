@@ -110,6 +110,7 @@ type Config struct {
 	// spread of renewals that are due together; default 1 min, none if negative
 	SweepSpread  time.Duration
 	ChallengeTTL time.Duration // lifetime of a challenge that is not removed; default 1 h
+	PublishWait  time.Duration // how long an acme-dns update waits for Visible; default 25 s
 	Deliveries   int           // concurrent webhook attempts in this process; default 16
 
 	// InvitedOnly limits sign-in to members and invited users. Otherwise a user without an
@@ -157,6 +158,7 @@ func New(c Config) (*Service, error) {
 	c.Lease = cmp.Or(c.Lease, 10*time.Second)
 	c.SweepSpread = max(cmp.Or(c.SweepSpread, time.Minute), 0)
 	c.ChallengeTTL = cmp.Or(c.ChallengeTTL, time.Hour)
+	c.PublishWait = cmp.Or(c.PublishWait, 25*time.Second)
 	c.Deliveries = cmp.Or(c.Deliveries, 16)
 	return &Service{Config: c, slots: newSlots(c.Deliveries),
 		hosts: newHostGate(c.Store.MaxConns())}, nil

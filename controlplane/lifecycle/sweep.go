@@ -79,6 +79,9 @@ func (s *Service) Tidy(ctx context.Context) error {
 	if err := s.Store.SweepChallenges(ctx, now); err != nil {
 		return err
 	}
+	if err := s.Store.SweepACMEDNSValues(ctx, now); err != nil {
+		return err
+	}
 	if err := s.Store.SweepSignIns(ctx, now); err != nil {
 		return err
 	}

@@ -8,15 +8,15 @@ import (
 )
 
 // EndOrganization marks an organization as deleted, so that it is no longer found, and removes all
-// access to it: memberships with their sessions, tokens, and invitations. Its webhooks get no more
-// events, its challenges are no longer served, and no further DNS records are created. Everything
-// else is left to RemoveOrganization.
+// access to it: memberships with their sessions, tokens, registration keys, and invitations. Its
+// webhooks get no more events, its challenges are no longer served, and no further DNS records are
+// created. Everything else is left to RemoveOrganization.
 func (t *Tx) EndOrganization(ctx context.Context, orgID string, now time.Time) error {
 	b := &pgx.Batch{}
 	b.Queue(`UPDATE organizations SET deleted_at = $2 WHERE id = $1`, orgID, now)
 	b.Queue(`UPDATE webhooks SET enabled = false WHERE org_id = $1`, orgID)
 	for _, table := range []string{"organization_members", "member_invitations", "invitations",
-		"api_tokens", "challenges"} {
+		"api_tokens", "acmedns_keys", "challenges"} {
 		b.Queue(`DELETE FROM `+table+` WHERE org_id = $1`, orgID)
 	}
 	b.Queue(`DELETE FROM dns_records WHERE org_id = $1 AND state = 'pending' AND NOT attempted`, orgID)
@@ -55,7 +55,7 @@ func (s *Store) DeletedOrganizations(ctx context.Context) ([]string, error) {
 
 // batched are the tables whose number of rows an organization decides, each before those that its
 // rows refer to. Each is read by an index on the organization.
-var batched = []string{"webhook_deliveries", "domains", "dns_records", "delegations",
+var batched = []string{"webhook_deliveries", "acmedns_accounts", "domains", "dns_records", "delegations",
 	"idempotency_keys", "webhooks"}
 
 // RemoveOrganization removes up to limit rows of a table of a deleted organization, with the rows

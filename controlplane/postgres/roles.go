@@ -47,6 +47,7 @@ func tableRights() []rights {
 		{"challenges", everything, everything, "SELECT (target, value, expires_at)"},
 		{"zone_probe", "SELECT", everything, "SELECT (label, value, expires_at)"},
 		{"dns_replicas", "SELECT", "SELECT", everything},
+		{"acmedns_values", everything, everything, "SELECT (target, value, expires_at)"},
 		{"audit_logs", "SELECT, INSERT", "SELECT, INSERT, DELETE", ""},
 
 		{"acme_accounts", "SELECT", "SELECT, INSERT, UPDATE", ""},
@@ -59,6 +60,8 @@ func tableRights() []rights {
 		{"organization_members", everything, "", ""},
 		{"member_invitations", everything, "", ""},
 		{"api_tokens", everything, "", ""},
+		{"acmedns_accounts", everything, fmt.Sprintf(erase, "id, org_id", "updates"), ""},
+		{"acmedns_keys", everything, "", ""},
 		{"sessions", everything, fmt.Sprintf(erase, "expires_at", "user_agent"), ""},
 		{"used_states", everything, fmt.Sprintf(erase, "expires_at", "expires_at"), ""},
 		{"invitations", everything, fmt.Sprintf(erase, "expires_at", "created_at"), ""},

@@ -117,8 +117,9 @@ func snapshotZone(ctx context.Context, conn *pgx.Conn, now time.Time, f ZoneFeed
 		return err
 	}
 	rows, err = conn.Query(ctx, `
-		SELECT target, value, expires_at FROM challenges WHERE expires_at > $1
-		UNION ALL SELECT label, value, expires_at FROM zone_probe WHERE expires_at > $1`, now)
+		SELECT target, value, expires_at FROM `+servedValues+` c WHERE expires_at > $1
+		UNION ALL SELECT label, value, expires_at FROM zone_probe WHERE expires_at > $1
+		ORDER BY expires_at`, now)
 	if err != nil {
 		return err
 	}
@@ -130,6 +131,12 @@ func snapshotZone(ctx context.Context, conn *pgx.Conn, now time.Time, f ZoneFeed
 	f.Commit()
 	return nil
 }
+
+// servedValues are the values of orders and of acme-dns accounts. A target can have the same value
+// several times: the last to expire counts.
+const servedValues = `(
+	SELECT target, value, expires_at FROM challenges UNION ALL SELECT target, value, expires_at FROM acmedns_values
+)`
 
 // applyZone applies one notification of the triggers: "+t label", "-t label",
 // "+c label value unix-seconds", or "-c label value".
@@ -164,10 +171,10 @@ func (s *Store) LookupTarget(
 		return s.lookupProbe(ctx, now)
 	}
 	rows, err := s.db.Query(ctx, `
-		SELECT coalesce(c.value, ''), coalesce(c.expires_at, 'epoch')
+		SELECT coalesce(c.value, ''), coalesce(max(c.expires_at), 'epoch')
 		FROM targets t JOIN organizations o ON o.id = t.org_id
-		LEFT JOIN challenges c ON c.target = t.label AND c.expires_at > $2
-		WHERE t.label = $1 AND o.deleted_at IS NULL`, label, now)
+		LEFT JOIN `+servedValues+` c ON c.target = t.label AND c.expires_at > $2
+		WHERE t.label = $1 AND o.deleted_at IS NULL GROUP BY c.value`, label, now)
 	if err != nil {
 		return false, nil, translate(err, "", "")
 	}

@@ -1,0 +1,113 @@
+-- +goose Up
+-- The acme-dns API: clients publish TXT values at targets, with accounts that they register.
+
+-- Keys with which clients register accounts.
+CREATE TABLE acmedns_keys (
+    id            text PRIMARY KEY,
+    org_id        text NOT NULL REFERENCES organizations (id) ON DELETE CASCADE,
+    name          text NOT NULL,
+    hash          bytea NOT NULL UNIQUE, -- SHA-256 of the secret
+    prefix        text NOT NULL,
+    registrations bigint NOT NULL DEFAULT 0,
+    last_used_at  timestamptz,
+    created_by    text NOT NULL DEFAULT '',
+    created_at    timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX acmedns_keys_list ON acmedns_keys (org_id, created_at DESC, id DESC);
+
+-- An account publishes at its own target, whose label is the subdomain, or at that of a delegation.
+-- Updates change only columns that no index contains.
+CREATE TABLE acmedns_accounts (
+    id            text PRIMARY KEY,
+    org_id        text NOT NULL REFERENCES organizations (id) ON DELETE CASCADE,
+    username      uuid NOT NULL UNIQUE,
+    password_hash bytea NOT NULL, -- SHA-256
+    subdomain     text NOT NULL UNIQUE REFERENCES targets (label) ON DELETE CASCADE,
+    target        text NOT NULL REFERENCES targets (label) ON DELETE CASCADE,
+    delegation_id text REFERENCES delegations (id) ON DELETE CASCADE,
+    key_id        text REFERENCES acmedns_keys (id) ON DELETE SET NULL,
+    description   text NOT NULL DEFAULT '',
+    allow_from    text[] NOT NULL DEFAULT '{}',
+    updates       bigint NOT NULL DEFAULT 0,
+    last_used_at  timestamptz,
+    created_by    text NOT NULL DEFAULT '',
+    created_at    timestamptz NOT NULL DEFAULT now(),
+    updated_at    timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT acmedns_accounts_target CHECK ((delegation_id IS NULL) = (target = subdomain))
+) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 2000);
+CREATE INDEX acmedns_accounts_list ON acmedns_accounts (org_id, created_at DESC, id DESC);
+CREATE INDEX acmedns_accounts_at ON acmedns_accounts (target);
+CREATE INDEX acmedns_accounts_delegation ON acmedns_accounts (delegation_id) WHERE delegation_id IS NOT NULL;
+CREATE INDEX acmedns_accounts_key ON acmedns_accounts (key_id) WHERE key_id IS NOT NULL;
+
+-- The values that the name servers serve, next to the challenges of orders.
+CREATE TABLE acmedns_values (
+    account_id text NOT NULL REFERENCES acmedns_accounts (id) ON DELETE CASCADE,
+    value      text NOT NULL,
+    org_id     text NOT NULL,
+    target     text NOT NULL REFERENCES targets (label) ON DELETE CASCADE,
+    expires_at timestamptz NOT NULL,
+    PRIMARY KEY (account_id, value)
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+CREATE INDEX acmedns_values_at ON acmedns_values (target, value);
+CREATE INDEX acmedns_values_expiry ON acmedns_values (expires_at);
+
+-- +goose StatementBegin
+-- Notifies the name servers of a value. It can be published at a target more than once: by accounts
+-- that share the target, and by an order. It is removed with the last of them. A row is added under
+-- a lock of the others, so that the notification of their deletion does not follow that of the
+-- addition.
+CREATE FUNCTION notify_value(label text, txt text, added boolean) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    until timestamptz;
+BEGIN
+    IF added THEN
+        PERFORM FROM challenges c WHERE c.target = label AND c.value = txt FOR KEY SHARE;
+        PERFORM FROM acmedns_values v WHERE v.target = label AND v.value = txt FOR KEY SHARE;
+    END IF;
+    SELECT max(s.expires_at) INTO until FROM (
+        SELECT c.expires_at FROM challenges c WHERE c.target = label AND c.value = txt
+        UNION ALL SELECT v.expires_at FROM acmedns_values v WHERE v.target = label AND v.value = txt
+    ) s;
+    IF until IS NULL THEN
+        PERFORM pg_notify('dcvaas_zone', '-c ' || label || ' ' || txt);
+    ELSE
+        PERFORM pg_notify('dcvaas_zone', '+c ' || label || ' ' || txt || ' ' || extract(epoch FROM until)::bigint);
+    END IF;
+END $$;
+
+CREATE OR REPLACE FUNCTION notify_challenge() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        PERFORM notify_value(OLD.target, OLD.value, false);
+    ELSE
+        PERFORM notify_value(NEW.target, NEW.value, true);
+    END IF;
+    RETURN NULL;
+END $$;
+
+-- The subdomain's target ends with its account.
+CREATE FUNCTION end_acmedns_target() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM targets WHERE label = OLD.subdomain;
+    RETURN NULL;
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER acmedns_values_notify AFTER INSERT OR UPDATE OR DELETE ON acmedns_values FOR EACH ROW EXECUTE FUNCTION notify_challenge();
+CREATE TRIGGER acmedns_accounts_end AFTER DELETE ON acmedns_accounts FOR EACH ROW EXECUTE FUNCTION end_acmedns_target();
+
+-- +goose Down
+-- +goose StatementBegin
+CREATE OR REPLACE FUNCTION notify_challenge() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        PERFORM pg_notify('dcvaas_zone', '-c ' || OLD.target || ' ' || OLD.value);
+    ELSE
+        PERFORM pg_notify('dcvaas_zone', '+c ' || NEW.target || ' ' || NEW.value || ' ' || extract(epoch FROM NEW.expires_at)::bigint);
+    END IF;
+    RETURN NULL;
+END $$;
+-- +goose StatementEnd
+DELETE FROM acmedns_accounts;
+DROP TABLE acmedns_values, acmedns_accounts, acmedns_keys;
+DROP FUNCTION notify_value, end_acmedns_target;
