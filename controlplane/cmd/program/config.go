@@ -54,6 +54,8 @@ type HTTPConfig struct {
 	RateLimits   bool   `env:"DCVAAS_RATE_LIMITS" for:"serve" default:"true" negatable:"" help:"Limit requests: API calls and open streams of an organization according to its plan, and requests of a session, person, and client network. Requires Redis; without Redis, requests are not limited."`
 	TrustedProxy bool   `env:"DCVAAS_TRUSTED_PROXY" for:"serve" help:"Take the client's address from the last entry of X-Forwarded-For, which your own proxy must set."`
 
+	ACMEDNSOrganization string `name:"acmedns-organization" env:"DCVAAS_ACMEDNS_ORGANIZATION" for:"serve" placeholder:"ORG" help:"ID of the organization that the paths of acme-dns without a registration key (/register, /update, /delete, /health) are for. Anyone who reaches them can register accounts in it. Empty: only the paths below /acmedns are served."`
+
 	CORSOrigins []string `name:"cors-origins" env:"DCVAAS_CORS_ORIGINS" for:"serve" default:"*" placeholder:"ORIGIN" help:"Origins whose pages can call the API with a token, such as https://app.example.com; * allows any origin, an empty value none. Session cookies are never accepted from other origins."`
 
 	// set by dev: the account that signs in without a password
@@ -83,7 +85,7 @@ type DNSConfig struct {
 	Listen      []string `name:"dns-listen" env:"DCVAAS_DNS_LISTEN" for:"dns" default:"127.0.0.1:5300" help:"Listen addresses, UDP and TCP. A public server listens on port 53."`
 	NameServers []string `name:"name-servers" env:"DCVAAS_NAME_SERVERS" for:"dns" placeholder:"HOST=IP/IP6" help:"The zone's name servers with their addresses, such as ns1.example.net=203.0.113.1/2001:db8::1."`
 	Announce    string   `name:"dns-announce" env:"DCVAAS_DNS_ANNOUNCE" for:"dns" placeholder:"HOST:PORT" help:"Address at which workers query this replica. Default: its listen address, or the address from which it connects to Postgres if it listens on all addresses."`
-	Servers     []string `name:"dns-servers" env:"DCVAAS_DNS_SERVERS" for:"work" placeholder:"HOST:PORT" help:"The name servers that must serve a challenge before it is reported to the CA. Default: all replicas that run."`
+	Servers     []string `name:"dns-servers" env:"DCVAAS_DNS_SERVERS" for:"serve work" placeholder:"HOST:PORT" help:"The name servers that must serve a challenge before it is reported to the CA, and the value of an acme-dns client before its update succeeds. Default: all replicas that run."`
 	RateExempt  []string `name:"dns-rate-exempt" env:"DCVAAS_DNS_RATE_EXEMPT" for:"dns" default:"127.0.0.0/8,::1/128" placeholder:"PREFIX" help:"Networks that are exempt from dns-rate-limit and from the limit of TCP connections, such as those of workers on other machines."`
 	RateLimit   int      `name:"dns-rate-limit" env:"DCVAAS_DNS_RATE_LIMIT" for:"dns" default:"100" help:"Maximum UDP answers per second to one client network. Answers beyond the limit are truncated, so that clients retry over TCP. 0 disables the limit."`
 }
@@ -162,6 +164,11 @@ func (c *Config) check() error {
 	case c.HTTP.SignUp != signUpOpen && c.HTTP.SignUp != signUpInvited:
 		return fmt.Errorf("sign-up (DCVAAS_SIGN_UP): invalid value %q: must be open or invited",
 			c.HTTP.SignUp)
+	}
+	if id := c.HTTP.ACMEDNSOrganization; id != "" &&
+		!controlplane.IsID(controlplane.PrefixOrganization, id) {
+		return fmt.Errorf("acmedns-organization (DCVAAS_ACMEDNS_ORGANIZATION): invalid ID %q: expected one such as org_01h455vb4pex5vsknk084sn02q",
+			id)
 	}
 	if err := checkAddresses("dns-servers (DCVAAS_DNS_SERVERS)", c.DNS.Servers); err != nil {
 		return err

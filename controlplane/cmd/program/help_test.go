@@ -24,8 +24,8 @@ func helpOf(t *testing.T, command string) string {
 func TestHelpShowsOwnFlags(t *testing.T) {
 	t.Parallel()
 	for command, c := range map[string]struct{ shows, hides string }{
-		"serve": {"listen cors-origins public-url keyset github-client-id ops-listen",
-			"concurrency dns-listen dns-servers acme-email"},
+		"serve": {"listen cors-origins public-url keyset github-client-id ops-listen dns-servers",
+			"concurrency dns-listen acme-email"},
 		"work": {"concurrency dns-servers cas keyset ops-listen",
 			"listen cors-origins public-url dns-listen"},
 		"dns":                    {"dns-listen name-servers ops-listen zone", "keyset cas listen lease"},

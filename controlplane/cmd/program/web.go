@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/acmedns"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/api"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/dashboard"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
@@ -48,13 +49,19 @@ func (a *App) startWeb() error {
 	if a.pages, err = dashboard.New(pages); err != nil {
 		return err
 	}
+	clients, err := acmedns.New(acmedns.Config{Store: a.store, Lifecycle: a.lifecycle,
+		Zone: a.lifecycle.Zone, Organization: c.HTTP.ACMEDNSOrganization, Limiter: a.limiter,
+		TrustedProxy: c.HTTP.TrustedProxy, Logger: a.log, Registerer: a.metrics})
+	if err != nil {
+		return err
+	}
 	l, err := listen("listen (DCVAAS_LISTEN)", c.HTTP.Listen)
 	if err != nil {
 		return err
 	}
 	a.webAddr = l.Addr().String()
 	a.log.Info("API and dashboard started", "address", a.webAddr)
-	a.web = newServer(a.lastCalls(limitStatements(split(a.api, a.pages))), a.log)
+	a.web = newServer(a.lastCalls(limitStatements(split(clients, a.api, a.pages))), a.log)
 	a.web.RegisterOnShutdown(a.api.SetStopping) // after the listener is closed
 	a.web.RegisterOnShutdown(a.pages.SetStopping)
 	l = withFront(a.web, l, secure, a.api.Unparsed)
@@ -70,10 +77,14 @@ func limitStatements(next http.Handler) http.Handler {
 	})
 }
 
-// split routes the API's paths to api and all others to pages.
-func split(api, pages http.Handler) http.Handler {
+// split routes the paths of the acme-dns API to clients, the API's to api, and all others to pages.
+func split(clients *acmedns.Server, api, pages http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p := r.URL.Path
+		if clients.Serves(r) {
+			clients.ServeHTTP(w, r)
+			return
+		}
 		if p == "/api" || strings.HasPrefix(p, "/api/") || p == "/livez" || p == "/readyz" ||
 			strings.HasPrefix(p, "/problems") {
 			api.ServeHTTP(w, r)
