@@ -542,6 +542,8 @@ func (e Role) Valid() bool {
 
 // Defines values for Scope.
 const (
+	ScopeAcmednsRead         Scope = "acmedns:read"
+	ScopeAcmednsWrite        Scope = "acmedns:write"
 	ScopeAuditRead           Scope = "audit:read"
 	ScopeCertificatesKey     Scope = "certificates:key"
 	ScopeCertificatesRead    Scope = "certificates:read"
@@ -565,6 +567,10 @@ const (
 // Valid indicates whether the value is a known member of the Scope enum.
 func (e Scope) Valid() bool {
 	switch e {
+	case ScopeAcmednsRead:
+		return true
+	case ScopeAcmednsWrite:
+		return true
 	case ScopeAuditRead:
 		return true
 	case ScopeCertificatesKey:
@@ -952,6 +958,310 @@ func (e TransferOwnershipParamsTokens) Valid() bool {
 	default:
 		return false
 	}
+}
+
+// ACMEDNSAccount An account of the acme-dns API, without its password.
+type ACMEDNSAccount struct {
+	// AllowFrom Networks that can update the account; empty for all.
+	//
+	// Example: ["192.0.2.0/24"]
+	AllowFrom []string `json:"allow_from"`
+
+	// CreatedAt Time of creation.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// CreatedBy ID of the user, token, or registration key that created it; other text for the operator and for registrations without a key.
+	//
+	// Example: adk_01k9z5w7r8e4bs6v0q1d2m3n4p
+	CreatedBy string `json:"created_by"`
+
+	// DelegationId ID of the delegation at whose target the values are served; null for the own target of the account.
+	//
+	// Example: dlg_01k9z5w7r8e4bs6v0q1d2m3n4p
+	DelegationId nullable.Nullable[string] `json:"delegation_id"`
+
+	// Description Description for people; can be empty.
+	//
+	// Example: Mail server
+	Description string `json:"description"`
+
+	// Fulldomain Name at which the values are served. The CNAME of the challenge name points to it.
+	//
+	// Example: mzxw6ytboi7gk3dpmjqxeylunfxw4idb.acme.example.net
+	Fulldomain string `json:"fulldomain"`
+
+	// Id ID of the account.
+	//
+	// Example: ada_01k9z5w7r8e4bs6v0q1d2m3n4p
+	Id string `json:"id"`
+
+	// LastUsedAt Time of the last update; null before the first.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	LastUsedAt nullable.Nullable[time.Time] `json:"last_used_at"`
+
+	// RegistrationKeyId ID of the registration key that registered the account; null without one and after its deletion.
+	//
+	// Example: adk_01k9z5w7r8e4bs6v0q1d2m3n4p
+	RegistrationKeyId nullable.Nullable[string] `json:"registration_key_id"`
+
+	// ServerUrl Base URL for the client.
+	//
+	// Example: https://dcvaas.example.net/acmedns
+	ServerUrl string `json:"server_url"`
+
+	// Subdomain Subdomain that the client sends. It never changes.
+	//
+	// Example: mzxw6ytboi7gk3dpmjqxeylunfxw4idb
+	Subdomain string `json:"subdomain"`
+
+	// UpdatedAt Time of the last change.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	UpdatedAt time.Time `json:"updated_at"`
+
+	// Updates Number of updates.
+	//
+	// Example: 12
+	Updates int64 `json:"updates"`
+
+	// Username Username that the client sends in `X-Api-User`.
+	//
+	// Example: c36f50e8-4632-44f0-83fe-e070fef28a10
+	Username string `json:"username"`
+}
+
+// ACMEDNSAccountCreate An acme-dns account to create.
+type ACMEDNSAccountCreate struct {
+	// AllowFrom Networks that can update the account; empty or not sent for all.
+	//
+	// Example: ["192.0.2.0/24"]
+	AllowFrom *[]string `json:"allow_from,omitempty"`
+
+	// DelegationId ID or name of a delegation at whose target the values are served; if not sent, the account gets its own target.
+	//
+	// Example: dlg_01k9z5w7r8e4bs6v0q1d2m3n4p
+	DelegationId *string `json:"delegation_id,omitempty"`
+
+	// Description Description for people; can be empty.
+	//
+	// Example: Mail server
+	Description *string `json:"description,omitempty"`
+}
+
+// ACMEDNSAccountList A page of acme-dns accounts.
+type ACMEDNSAccountList struct {
+	// Data Objects of this page.
+	Data []ACMEDNSAccount `json:"data"`
+
+	// HasMore Whether another page follows.
+	HasMore bool `json:"has_more"`
+
+	// NextCursor The `cursor` of the next page; null on the last page.
+	//
+	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
+	NextCursor nullable.Nullable[string] `json:"next_cursor"`
+}
+
+// ACMEDNSAccountUpdate Changes of an acme-dns account. Fields that are not sent stay unchanged.
+type ACMEDNSAccountUpdate struct {
+	// AllowFrom Networks that can update the account; empty for all.
+	//
+	// Example: ["192.0.2.0/24"]
+	AllowFrom *[]string `json:"allow_from,omitempty"`
+
+	// DelegationId ID or name of a delegation at whose target the values are served; null for the own target of the account.
+	//
+	// Example: dlg_01k9z5w7r8e4bs6v0q1d2m3n4p
+	DelegationId nullable.Nullable[string] `json:"delegation_id,omitempty"`
+
+	// Description Description for people; can be empty.
+	//
+	// Example: Mail server
+	Description *string `json:"description,omitempty"`
+}
+
+// ACMEDNSAccountWithPassword An acme-dns account with its password.
+type ACMEDNSAccountWithPassword struct {
+	// AllowFrom Networks that can update the account; empty for all.
+	//
+	// Example: ["192.0.2.0/24"]
+	AllowFrom []string `json:"allow_from"`
+
+	// CreatedAt Time of creation.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// CreatedBy ID of the user, token, or registration key that created it; other text for the operator and for registrations without a key.
+	//
+	// Example: adk_01k9z5w7r8e4bs6v0q1d2m3n4p
+	CreatedBy string `json:"created_by"`
+
+	// DelegationId ID of the delegation at whose target the values are served; null for the own target of the account.
+	//
+	// Example: dlg_01k9z5w7r8e4bs6v0q1d2m3n4p
+	DelegationId nullable.Nullable[string] `json:"delegation_id"`
+
+	// Description Description for people; can be empty.
+	//
+	// Example: Mail server
+	Description string `json:"description"`
+
+	// Fulldomain Name at which the values are served. The CNAME of the challenge name points to it.
+	//
+	// Example: mzxw6ytboi7gk3dpmjqxeylunfxw4idb.acme.example.net
+	Fulldomain string `json:"fulldomain"`
+
+	// Id ID of the account.
+	//
+	// Example: ada_01k9z5w7r8e4bs6v0q1d2m3n4p
+	Id string `json:"id"`
+
+	// LastUsedAt Time of the last update; null before the first.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	LastUsedAt nullable.Nullable[time.Time] `json:"last_used_at"`
+
+	// Password Password that the client sends in `X-Api-Key`; shown once.
+	//
+	// Example: htB9mR9DYgcu9bX_afHF62erXaH2TS7bg9KW3F7Z
+	Password string `json:"password"`
+
+	// RegistrationKeyId ID of the registration key that registered the account; null without one and after its deletion.
+	//
+	// Example: adk_01k9z5w7r8e4bs6v0q1d2m3n4p
+	RegistrationKeyId nullable.Nullable[string] `json:"registration_key_id"`
+
+	// ServerUrl Base URL for the client.
+	//
+	// Example: https://dcvaas.example.net/acmedns
+	ServerUrl string `json:"server_url"`
+
+	// Subdomain Subdomain that the client sends. It never changes.
+	//
+	// Example: mzxw6ytboi7gk3dpmjqxeylunfxw4idb
+	Subdomain string `json:"subdomain"`
+
+	// UpdatedAt Time of the last change.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	UpdatedAt time.Time `json:"updated_at"`
+
+	// Updates Number of updates.
+	//
+	// Example: 12
+	Updates int64 `json:"updates"`
+
+	// Username Username that the client sends in `X-Api-User`.
+	//
+	// Example: c36f50e8-4632-44f0-83fe-e070fef28a10
+	Username string `json:"username"`
+}
+
+// ACMEDNSKey A registration key of the acme-dns API, without its secret.
+type ACMEDNSKey struct {
+	// CreatedAt Time of creation.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// CreatedBy ID of the user or token that created it; other text for the operator.
+	//
+	// Example: usr_01k9z5w7r8e4bs6v0q1d2m3n4p
+	CreatedBy string `json:"created_by"`
+
+	// Id ID of the key.
+	//
+	// Example: adk_01k9z5w7r8e4bs6v0q1d2m3n4p
+	Id string `json:"id"`
+
+	// LastUsedAt Time of the last registration; null before the first.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	LastUsedAt nullable.Nullable[time.Time] `json:"last_used_at"`
+
+	// Name Name for people.
+	//
+	// Example: Web servers
+	Name string `json:"name"`
+
+	// Prefix First characters of the secret.
+	//
+	// Example: dcvreg_x7Kq2M
+	Prefix string `json:"prefix"`
+
+	// Registrations Number of accounts that it has registered.
+	//
+	// Example: 12
+	Registrations int64 `json:"registrations"`
+}
+
+// ACMEDNSKeyCreate A registration key to create.
+type ACMEDNSKeyCreate struct {
+	// Name Name for people.
+	//
+	// Example: Web servers
+	Name string `json:"name"`
+}
+
+// ACMEDNSKeyList A page of registration keys.
+type ACMEDNSKeyList struct {
+	// Data Objects of this page.
+	Data []ACMEDNSKey `json:"data"`
+
+	// HasMore Whether another page follows.
+	HasMore bool `json:"has_more"`
+
+	// NextCursor The `cursor` of the next page; null on the last page.
+	//
+	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
+	NextCursor nullable.Nullable[string] `json:"next_cursor"`
+}
+
+// ACMEDNSKeyWithURL A registration key with its URL.
+type ACMEDNSKeyWithURL struct {
+	// CreatedAt Time of creation.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// CreatedBy ID of the user or token that created it; other text for the operator.
+	//
+	// Example: usr_01k9z5w7r8e4bs6v0q1d2m3n4p
+	CreatedBy string `json:"created_by"`
+
+	// Id ID of the key.
+	//
+	// Example: adk_01k9z5w7r8e4bs6v0q1d2m3n4p
+	Id string `json:"id"`
+
+	// LastUsedAt Time of the last registration; null before the first.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	LastUsedAt nullable.Nullable[time.Time] `json:"last_used_at"`
+
+	// Name Name for people.
+	//
+	// Example: Web servers
+	Name string `json:"name"`
+
+	// Prefix First characters of the secret.
+	//
+	// Example: dcvreg_x7Kq2M
+	Prefix string `json:"prefix"`
+
+	// Registrations Number of accounts that it has registered.
+	//
+	// Example: 12
+	Registrations int64 `json:"registrations"`
+
+	// Url Base URL for clients of acme-dns, with the secret; shown once.
+	//
+	// Example: https://dcvaas.example.net/acmedns/dcvreg_x7Kq2MfT9wLr4VnZ8bJc1HsYd6GpQ03aEuXo5i
+	Url string `json:"url"`
 }
 
 // Actor The author of an action.
@@ -2337,7 +2647,7 @@ type Invitation struct {
 
 	// Role Role of a member. `member` has every scope that reads. `admin` also has `domains:write`,
 	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`,
-	// `webhooks:write`, and `dns-connections:write`. `owner` has all scopes.
+	// `webhooks:write`, `dns-connections:write`, and `acmedns:write`. `owner` has all scopes.
 	Role Role `json:"role"`
 }
 
@@ -2350,7 +2660,7 @@ type InvitationCreate struct {
 
 	// Role Role of a member. `member` has every scope that reads. `admin` also has `domains:write`,
 	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`,
-	// `webhooks:write`, and `dns-connections:write`. `owner` has all scopes.
+	// `webhooks:write`, `dns-connections:write`, and `acmedns:write`. `owner` has all scopes.
 	Role Role `json:"role"`
 }
 
@@ -2397,7 +2707,7 @@ type InvitationWithLink struct {
 
 	// Role Role of a member. `member` has every scope that reads. `admin` also has `domains:write`,
 	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`,
-	// `webhooks:write`, and `dns-connections:write`. `owner` has all scopes.
+	// `webhooks:write`, `dns-connections:write`, and `acmedns:write`. `owner` has all scopes.
 	Role Role `json:"role"`
 }
 
@@ -2551,7 +2861,7 @@ type Member struct {
 
 	// Role Role of a member. `member` has every scope that reads. `admin` also has `domains:write`,
 	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`,
-	// `webhooks:write`, and `dns-connections:write`. `owner` has all scopes.
+	// `webhooks:write`, `dns-connections:write`, and `acmedns:write`. `owner` has all scopes.
 	Role Role `json:"role"`
 
 	// State `pending`: invited by login, not accepted yet. `active`: accepted, with access. `declined`:
@@ -2568,7 +2878,7 @@ type MemberAdd struct {
 
 	// Role Role of a member. `member` has every scope that reads. `admin` also has `domains:write`,
 	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`,
-	// `webhooks:write`, and `dns-connections:write`. `owner` has all scopes.
+	// `webhooks:write`, `dns-connections:write`, and `acmedns:write`. `owner` has all scopes.
 	Role Role `json:"role"`
 }
 
@@ -2594,7 +2904,7 @@ type MemberState string
 type MemberUpdate struct {
 	// Role Role of a member. `member` has every scope that reads. `admin` also has `domains:write`,
 	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`,
-	// `webhooks:write`, and `dns-connections:write`. `owner` has all scopes.
+	// `webhooks:write`, `dns-connections:write`, and `acmedns:write`. `owner` has all scopes.
 	Role Role `json:"role"`
 }
 
@@ -2910,7 +3220,7 @@ type RevocationReason string
 
 // Role Role of a member. `member` has every scope that reads. `admin` also has `domains:write`,
 // `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`,
-// `webhooks:write`, and `dns-connections:write`. `owner` has all scopes.
+// `webhooks:write`, `dns-connections:write`, and `acmedns:write`. `owner` has all scopes.
 type Role string
 
 // Scope A permission of a token in its organization.
@@ -3621,6 +3931,12 @@ type WebhookWithSecret struct {
 // WebhookWithSecretDisabledReason `gone` if it returned 410, `failing` if it failed for five days; null if it is enabled or was disabled by a user.
 type WebhookWithSecretDisabledReason string
 
+// ACMEDNSAccountID defines model for ACMEDNSAccountID.
+type ACMEDNSAccountID = string
+
+// ACMEDNSKeyID defines model for ACMEDNSKeyID.
+type ACMEDNSKeyID = string
+
 // CertificateID defines model for CertificateID.
 type CertificateID = string
 
@@ -3722,6 +4038,86 @@ type Unprocessable = Problem
 
 // UnsupportedMediaType A problem document (RFC 9457).
 type UnsupportedMediaType = Problem
+
+// ListACMEDNSAccountsParams defines parameters for ListACMEDNSAccounts.
+type ListACMEDNSAccountsParams struct {
+	// Limit Maximum number of objects per page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the previous page. It is valid only for the same filters and order.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateACMEDNSAccountParams defines parameters for CreateACMEDNSAccount.
+type CreateACMEDNSAccountParams struct {
+	// DryRun `true` checks everything that the request checks, including the plan's limits, and changes
+	// nothing: 204 means that the request would succeed; otherwise the response is its problem.
+	// `Idempotency-Key` is ignored.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// Replacing Only with `dry_run=true`: ID of an object of the same type that would be deleted first. It
+	// does not count for uniqueness and the plan's limits.
+	Replacing *Replacing `form:"replacing,omitempty" json:"replacing,omitempty"`
+
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// UpdateACMEDNSAccountParams defines parameters for UpdateACMEDNSAccount.
+type UpdateACMEDNSAccountParams struct {
+	// DryRun `true` checks everything that the request checks, including the plan's limits, and changes
+	// nothing: 204 means that the request would succeed; otherwise the response is its problem.
+	// `Idempotency-Key` is ignored.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+}
+
+// RotateACMEDNSAccountParams defines parameters for RotateACMEDNSAccount.
+type RotateACMEDNSAccountParams struct {
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ListACMEDNSKeysParams defines parameters for ListACMEDNSKeys.
+type ListACMEDNSKeysParams struct {
+	// Limit Maximum number of objects per page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the previous page. It is valid only for the same filters and order.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateACMEDNSKeyParams defines parameters for CreateACMEDNSKey.
+type CreateACMEDNSKeyParams struct {
+	// DryRun `true` checks everything that the request checks, including the plan's limits, and changes
+	// nothing: 204 means that the request would succeed; otherwise the response is its problem.
+	// `Idempotency-Key` is ignored.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// Replacing Only with `dry_run=true`: ID of an object of the same type that would be deleted first. It
+	// does not count for uniqueness and the plan's limits.
+	Replacing *Replacing `form:"replacing,omitempty" json:"replacing,omitempty"`
+
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
 
 // ListAuditLogsParams defines parameters for ListAuditLogs.
 type ListAuditLogsParams struct {
@@ -4556,6 +4952,15 @@ type ReadyzParams struct {
 	Verbose *string `form:"verbose,omitempty" json:"verbose,omitempty"`
 }
 
+// CreateACMEDNSAccountJSONRequestBody defines body for CreateACMEDNSAccount for application/json ContentType.
+type CreateACMEDNSAccountJSONRequestBody = ACMEDNSAccountCreate
+
+// UpdateACMEDNSAccountJSONRequestBody defines body for UpdateACMEDNSAccount for application/json ContentType.
+type UpdateACMEDNSAccountJSONRequestBody = ACMEDNSAccountUpdate
+
+// CreateACMEDNSKeyJSONRequestBody defines body for CreateACMEDNSKey for application/json ContentType.
+type CreateACMEDNSKeyJSONRequestBody = ACMEDNSKeyCreate
+
 // DownloadPKCS12JSONRequestBody defines body for DownloadPKCS12 for application/json ContentType.
 type DownloadPKCS12JSONRequestBody = PKCS12Request
 
@@ -4775,6 +5180,136 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 
 // The interface specification for the client above.
 type ClientInterface interface {
+
+	// ListACMEDNSAccounts List acme-dns accounts, newest first
+	//
+	// Corresponds with GET /api/acmedns-accounts (the `ListACMEDNSAccounts` operationId).
+	ListACMEDNSAccounts(ctx context.Context, params *ListACMEDNSAccountsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateACMEDNSAccountWithBody Create an acme-dns account
+	//
+	// The password is only in this response. An ACME client uses the account as one that it has
+	// registered with acme-dns: it sends TXT values to `server_url`, and they are served at
+	// `fulldomain`, to which the CNAME of the certificate's name points. Clients can also register
+	// accounts themselves, with a registration key (`POST /api/acmedns-keys`).
+	//
+	// With `delegation_id`, the values are served at the target of that delegation, next to those of
+	// the service, so that the CNAME serves both. This requires `domains:write`, too: the holder of
+	// the password can validate the delegation's name at any CA. The delegation is pinned, and can't
+	// be deleted or unpinned while accounts use it.
+	//
+	// A token that is restricted to some domains cannot use accounts.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/acmedns-accounts (the `CreateACMEDNSAccount` operationId).
+	CreateACMEDNSAccountWithBody(ctx context.Context, params *CreateACMEDNSAccountParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateACMEDNSAccount Create an acme-dns account
+	//
+	// The password is only in this response. An ACME client uses the account as one that it has
+	// registered with acme-dns: it sends TXT values to `server_url`, and they are served at
+	// `fulldomain`, to which the CNAME of the certificate's name points. Clients can also register
+	// accounts themselves, with a registration key (`POST /api/acmedns-keys`).
+	//
+	// With `delegation_id`, the values are served at the target of that delegation, next to those of
+	// the service, so that the CNAME serves both. This requires `domains:write`, too: the holder of
+	// the password can validate the delegation's name at any CA. The delegation is pinned, and can't
+	// be deleted or unpinned while accounts use it.
+	//
+	// A token that is restricted to some domains cannot use accounts.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/acmedns-accounts (the `CreateACMEDNSAccount` operationId).
+	CreateACMEDNSAccount(ctx context.Context, params *CreateACMEDNSAccountParams, body CreateACMEDNSAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteACMEDNSAccount Delete an acme-dns account
+	//
+	// Its values are no longer served, and clients can no longer use it. A CNAME to its own target
+	// no longer resolves. The target of a delegation stays.
+	//
+	// Corresponds with DELETE /api/acmedns-accounts/{account} (the `DeleteACMEDNSAccount` operationId).
+	DeleteACMEDNSAccount(ctx context.Context, account ACMEDNSAccountID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetACMEDNSAccount Get an acme-dns account
+	//
+	// Corresponds with GET /api/acmedns-accounts/{account} (the `GetACMEDNSAccount` operationId).
+	GetACMEDNSAccount(ctx context.Context, account ACMEDNSAccountID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateACMEDNSAccountWithBody Change an acme-dns account
+	//
+	// Fields that are not sent stay unchanged. `subdomain` never changes, so that clients need no
+	// change. Another `delegation_id` requires `domains:write`, too, and the values that are served
+	// are removed, because they were published for other names. The CNAME must point to the new
+	// `fulldomain`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /api/acmedns-accounts/{account} (the `UpdateACMEDNSAccount` operationId).
+	UpdateACMEDNSAccountWithBody(ctx context.Context, account ACMEDNSAccountID, params *UpdateACMEDNSAccountParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateACMEDNSAccount Change an acme-dns account
+	//
+	// Fields that are not sent stay unchanged. `subdomain` never changes, so that clients need no
+	// change. Another `delegation_id` requires `domains:write`, too, and the values that are served
+	// are removed, because they were published for other names. The CNAME must point to the new
+	// `fulldomain`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /api/acmedns-accounts/{account} (the `UpdateACMEDNSAccount` operationId).
+	UpdateACMEDNSAccount(ctx context.Context, account ACMEDNSAccountID, params *UpdateACMEDNSAccountParams, body UpdateACMEDNSAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RotateACMEDNSAccount Rotate the password of an acme-dns account
+	//
+	// The new password is only in this response. The previous one stops working immediately. For an
+	// account with a `delegation_id`, this requires `domains:write`, too.
+	//
+	// Corresponds with POST /api/acmedns-accounts/{account}/rotate (the `RotateACMEDNSAccount` operationId).
+	RotateACMEDNSAccount(ctx context.Context, account ACMEDNSAccountID, params *RotateACMEDNSAccountParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListACMEDNSKeys List registration keys, newest first
+	//
+	// Corresponds with GET /api/acmedns-keys (the `ListACMEDNSKeys` operationId).
+	ListACMEDNSKeys(ctx context.Context, params *ListACMEDNSKeysParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateACMEDNSKeyWithBody Create a registration key
+	//
+	// With a registration key, ACME clients register acme-dns accounts in the organization. The URL
+	// with its secret is only in this response: it is the base URL for clients of acme-dns, such as
+	// `ACME_DNS_API_BASE` of lego. 600 accounts can be registered per hour with one key, and 300 from
+	// one client network.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/acmedns-keys (the `CreateACMEDNSKey` operationId).
+	CreateACMEDNSKeyWithBody(ctx context.Context, params *CreateACMEDNSKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateACMEDNSKey Create a registration key
+	//
+	// With a registration key, ACME clients register acme-dns accounts in the organization. The URL
+	// with its secret is only in this response: it is the base URL for clients of acme-dns, such as
+	// `ACME_DNS_API_BASE` of lego. 600 accounts can be registered per hour with one key, and 300 from
+	// one client network.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/acmedns-keys (the `CreateACMEDNSKey` operationId).
+	CreateACMEDNSKey(ctx context.Context, params *CreateACMEDNSKeyParams, body CreateACMEDNSKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteACMEDNSKey Revoke a registration key
+	//
+	// The key registers no further accounts. The accounts that it has registered stay, and their
+	// clients keep their URL.
+	//
+	// Corresponds with DELETE /api/acmedns-keys/{key} (the `DeleteACMEDNSKey` operationId).
+	DeleteACMEDNSKey(ctx context.Context, key ACMEDNSKeyID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetACMEDNSKey Get a registration key
+	//
+	// Corresponds with GET /api/acmedns-keys/{key} (the `GetACMEDNSKey` operationId).
+	GetACMEDNSKey(ctx context.Context, key ACMEDNSKeyID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListAuditLogs List the audit log, newest first
 	//
@@ -6021,6 +6556,266 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /readyz (the `Readyz` operationId).
 	Readyz(ctx context.Context, params *ReadyzParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+}
+
+// ListACMEDNSAccounts List acme-dns accounts, newest first
+//
+// Corresponds with GET /api/acmedns-accounts (the `ListACMEDNSAccounts` operationId).
+func (c *rawClient) ListACMEDNSAccounts(ctx context.Context, params *ListACMEDNSAccountsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListACMEDNSAccountsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateACMEDNSAccountWithBody Create an acme-dns account
+//
+// The password is only in this response. An ACME client uses the account as one that it has
+// registered with acme-dns: it sends TXT values to `server_url`, and they are served at
+// `fulldomain`, to which the CNAME of the certificate's name points. Clients can also register
+// accounts themselves, with a registration key (`POST /api/acmedns-keys`).
+//
+// With `delegation_id`, the values are served at the target of that delegation, next to those of
+// the service, so that the CNAME serves both. This requires `domains:write`, too: the holder of
+// the password can validate the delegation's name at any CA. The delegation is pinned, and can't
+// be deleted or unpinned while accounts use it.
+//
+// A token that is restricted to some domains cannot use accounts.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/acmedns-accounts (the `CreateACMEDNSAccount` operationId).
+func (c *rawClient) CreateACMEDNSAccountWithBody(ctx context.Context, params *CreateACMEDNSAccountParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateACMEDNSAccountRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateACMEDNSAccount Create an acme-dns account
+//
+// The password is only in this response. An ACME client uses the account as one that it has
+// registered with acme-dns: it sends TXT values to `server_url`, and they are served at
+// `fulldomain`, to which the CNAME of the certificate's name points. Clients can also register
+// accounts themselves, with a registration key (`POST /api/acmedns-keys`).
+//
+// With `delegation_id`, the values are served at the target of that delegation, next to those of
+// the service, so that the CNAME serves both. This requires `domains:write`, too: the holder of
+// the password can validate the delegation's name at any CA. The delegation is pinned, and can't
+// be deleted or unpinned while accounts use it.
+//
+// A token that is restricted to some domains cannot use accounts.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/acmedns-accounts (the `CreateACMEDNSAccount` operationId).
+func (c *rawClient) CreateACMEDNSAccount(ctx context.Context, params *CreateACMEDNSAccountParams, body CreateACMEDNSAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateACMEDNSAccountRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteACMEDNSAccount Delete an acme-dns account
+//
+// Its values are no longer served, and clients can no longer use it. A CNAME to its own target
+// no longer resolves. The target of a delegation stays.
+//
+// Corresponds with DELETE /api/acmedns-accounts/{account} (the `DeleteACMEDNSAccount` operationId).
+func (c *rawClient) DeleteACMEDNSAccount(ctx context.Context, account ACMEDNSAccountID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteACMEDNSAccountRequest(c.Server, account)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetACMEDNSAccount Get an acme-dns account
+//
+// Corresponds with GET /api/acmedns-accounts/{account} (the `GetACMEDNSAccount` operationId).
+func (c *rawClient) GetACMEDNSAccount(ctx context.Context, account ACMEDNSAccountID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetACMEDNSAccountRequest(c.Server, account)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateACMEDNSAccountWithBody Change an acme-dns account
+//
+// Fields that are not sent stay unchanged. `subdomain` never changes, so that clients need no
+// change. Another `delegation_id` requires `domains:write`, too, and the values that are served
+// are removed, because they were published for other names. The CNAME must point to the new
+// `fulldomain`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /api/acmedns-accounts/{account} (the `UpdateACMEDNSAccount` operationId).
+func (c *rawClient) UpdateACMEDNSAccountWithBody(ctx context.Context, account ACMEDNSAccountID, params *UpdateACMEDNSAccountParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateACMEDNSAccountRequestWithBody(c.Server, account, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateACMEDNSAccount Change an acme-dns account
+//
+// Fields that are not sent stay unchanged. `subdomain` never changes, so that clients need no
+// change. Another `delegation_id` requires `domains:write`, too, and the values that are served
+// are removed, because they were published for other names. The CNAME must point to the new
+// `fulldomain`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /api/acmedns-accounts/{account} (the `UpdateACMEDNSAccount` operationId).
+func (c *rawClient) UpdateACMEDNSAccount(ctx context.Context, account ACMEDNSAccountID, params *UpdateACMEDNSAccountParams, body UpdateACMEDNSAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateACMEDNSAccountRequest(c.Server, account, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RotateACMEDNSAccount Rotate the password of an acme-dns account
+//
+// The new password is only in this response. The previous one stops working immediately. For an
+// account with a `delegation_id`, this requires `domains:write`, too.
+//
+// Corresponds with POST /api/acmedns-accounts/{account}/rotate (the `RotateACMEDNSAccount` operationId).
+func (c *rawClient) RotateACMEDNSAccount(ctx context.Context, account ACMEDNSAccountID, params *RotateACMEDNSAccountParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRotateACMEDNSAccountRequest(c.Server, account, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListACMEDNSKeys List registration keys, newest first
+//
+// Corresponds with GET /api/acmedns-keys (the `ListACMEDNSKeys` operationId).
+func (c *rawClient) ListACMEDNSKeys(ctx context.Context, params *ListACMEDNSKeysParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListACMEDNSKeysRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateACMEDNSKeyWithBody Create a registration key
+//
+// With a registration key, ACME clients register acme-dns accounts in the organization. The URL
+// with its secret is only in this response: it is the base URL for clients of acme-dns, such as
+// `ACME_DNS_API_BASE` of lego. 600 accounts can be registered per hour with one key, and 300 from
+// one client network.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/acmedns-keys (the `CreateACMEDNSKey` operationId).
+func (c *rawClient) CreateACMEDNSKeyWithBody(ctx context.Context, params *CreateACMEDNSKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateACMEDNSKeyRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateACMEDNSKey Create a registration key
+//
+// With a registration key, ACME clients register acme-dns accounts in the organization. The URL
+// with its secret is only in this response: it is the base URL for clients of acme-dns, such as
+// `ACME_DNS_API_BASE` of lego. 600 accounts can be registered per hour with one key, and 300 from
+// one client network.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/acmedns-keys (the `CreateACMEDNSKey` operationId).
+func (c *rawClient) CreateACMEDNSKey(ctx context.Context, params *CreateACMEDNSKeyParams, body CreateACMEDNSKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateACMEDNSKeyRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteACMEDNSKey Revoke a registration key
+//
+// The key registers no further accounts. The accounts that it has registered stay, and their
+// clients keep their URL.
+//
+// Corresponds with DELETE /api/acmedns-keys/{key} (the `DeleteACMEDNSKey` operationId).
+func (c *rawClient) DeleteACMEDNSKey(ctx context.Context, key ACMEDNSKeyID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteACMEDNSKeyRequest(c.Server, key)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetACMEDNSKey Get a registration key
+//
+// Corresponds with GET /api/acmedns-keys/{key} (the `GetACMEDNSKey` operationId).
+func (c *rawClient) GetACMEDNSKey(ctx context.Context, key ACMEDNSKeyID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetACMEDNSKeyRequest(c.Server, key)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
 }
 
 // ListAuditLogs List the audit log, newest first
@@ -8417,6 +9212,585 @@ func (c *rawClient) Readyz(ctx context.Context, params *ReadyzParams, reqEditors
 		return nil, err
 	}
 	return c.Client.Do(req)
+}
+
+// NewListACMEDNSAccountsRequest constructs an http.Request for the ListACMEDNSAccounts method
+func NewListACMEDNSAccountsRequest(server string, params *ListACMEDNSAccountsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/acmedns-accounts")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateACMEDNSAccountRequest calls the generic CreateACMEDNSAccount builder with application/json body
+func NewCreateACMEDNSAccountRequest(server string, params *CreateACMEDNSAccountParams, body CreateACMEDNSAccountJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateACMEDNSAccountRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateACMEDNSAccountRequestWithBody constructs an http.Request for the CreateACMEDNSAccount method, with any body, and a specified content type
+func NewCreateACMEDNSAccountRequestWithBody(server string, params *CreateACMEDNSAccountParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/acmedns-accounts")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Replacing != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "replacing", *params.Replacing, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteACMEDNSAccountRequest constructs an http.Request for the DeleteACMEDNSAccount method
+func NewDeleteACMEDNSAccountRequest(server string, account ACMEDNSAccountID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/acmedns-accounts/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetACMEDNSAccountRequest constructs an http.Request for the GetACMEDNSAccount method
+func NewGetACMEDNSAccountRequest(server string, account ACMEDNSAccountID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/acmedns-accounts/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUpdateACMEDNSAccountRequest calls the generic UpdateACMEDNSAccount builder with application/json body
+func NewUpdateACMEDNSAccountRequest(server string, account ACMEDNSAccountID, params *UpdateACMEDNSAccountParams, body UpdateACMEDNSAccountJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateACMEDNSAccountRequestWithBody(server, account, params, "application/json", bodyReader)
+}
+
+// NewUpdateACMEDNSAccountRequestWithBody constructs an http.Request for the UpdateACMEDNSAccount method, with any body, and a specified content type
+func NewUpdateACMEDNSAccountRequestWithBody(server string, account ACMEDNSAccountID, params *UpdateACMEDNSAccountParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/acmedns-accounts/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewRotateACMEDNSAccountRequest constructs an http.Request for the RotateACMEDNSAccount method
+func NewRotateACMEDNSAccountRequest(server string, account ACMEDNSAccountID, params *RotateACMEDNSAccountParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "account", account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/acmedns-accounts/%s/rotate", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListACMEDNSKeysRequest constructs an http.Request for the ListACMEDNSKeys method
+func NewListACMEDNSKeysRequest(server string, params *ListACMEDNSKeysParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/acmedns-keys")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateACMEDNSKeyRequest calls the generic CreateACMEDNSKey builder with application/json body
+func NewCreateACMEDNSKeyRequest(server string, params *CreateACMEDNSKeyParams, body CreateACMEDNSKeyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateACMEDNSKeyRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateACMEDNSKeyRequestWithBody constructs an http.Request for the CreateACMEDNSKey method, with any body, and a specified content type
+func NewCreateACMEDNSKeyRequestWithBody(server string, params *CreateACMEDNSKeyParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/acmedns-keys")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Replacing != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "replacing", *params.Replacing, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteACMEDNSKeyRequest constructs an http.Request for the DeleteACMEDNSKey method
+func NewDeleteACMEDNSKeyRequest(server string, key ACMEDNSKeyID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "key", key, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/acmedns-keys/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetACMEDNSKeyRequest constructs an http.Request for the GetACMEDNSKey method
+func NewGetACMEDNSKeyRequest(server string, key ACMEDNSKeyID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "key", key, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/acmedns-keys/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
 }
 
 // NewListAuditLogsRequest constructs an http.Request for the ListAuditLogs method
@@ -13890,6 +15264,150 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
+	// ListACMEDNSAccountsWithResponse List acme-dns accounts, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/acmedns-accounts (the `ListACMEDNSAccounts` operationId).
+	ListACMEDNSAccountsWithResponse(ctx context.Context, params *ListACMEDNSAccountsParams, reqEditors ...RequestEditorFn) (*ListACMEDNSAccountsResponse, error)
+
+	// CreateACMEDNSAccountWithBodyWithResponse Create an acme-dns account
+	//
+	// The password is only in this response. An ACME client uses the account as one that it has
+	// registered with acme-dns: it sends TXT values to `server_url`, and they are served at
+	// `fulldomain`, to which the CNAME of the certificate's name points. Clients can also register
+	// accounts themselves, with a registration key (`POST /api/acmedns-keys`).
+	//
+	// With `delegation_id`, the values are served at the target of that delegation, next to those of
+	// the service, so that the CNAME serves both. This requires `domains:write`, too: the holder of
+	// the password can validate the delegation's name at any CA. The delegation is pinned, and can't
+	// be deleted or unpinned while accounts use it.
+	//
+	// A token that is restricted to some domains cannot use accounts.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/acmedns-accounts (the `CreateACMEDNSAccount` operationId).
+	CreateACMEDNSAccountWithBodyWithResponse(ctx context.Context, params *CreateACMEDNSAccountParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateACMEDNSAccountResponse, error)
+
+	// CreateACMEDNSAccountWithResponse Create an acme-dns account
+	//
+	// The password is only in this response. An ACME client uses the account as one that it has
+	// registered with acme-dns: it sends TXT values to `server_url`, and they are served at
+	// `fulldomain`, to which the CNAME of the certificate's name points. Clients can also register
+	// accounts themselves, with a registration key (`POST /api/acmedns-keys`).
+	//
+	// With `delegation_id`, the values are served at the target of that delegation, next to those of
+	// the service, so that the CNAME serves both. This requires `domains:write`, too: the holder of
+	// the password can validate the delegation's name at any CA. The delegation is pinned, and can't
+	// be deleted or unpinned while accounts use it.
+	//
+	// A token that is restricted to some domains cannot use accounts.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/acmedns-accounts (the `CreateACMEDNSAccount` operationId).
+	CreateACMEDNSAccountWithResponse(ctx context.Context, params *CreateACMEDNSAccountParams, body CreateACMEDNSAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateACMEDNSAccountResponse, error)
+
+	// DeleteACMEDNSAccountWithResponse Delete an acme-dns account
+	//
+	// Its values are no longer served, and clients can no longer use it. A CNAME to its own target
+	// no longer resolves. The target of a delegation stays.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/acmedns-accounts/{account} (the `DeleteACMEDNSAccount` operationId).
+	DeleteACMEDNSAccountWithResponse(ctx context.Context, account ACMEDNSAccountID, reqEditors ...RequestEditorFn) (*DeleteACMEDNSAccountResponse, error)
+
+	// GetACMEDNSAccountWithResponse Get an acme-dns account
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/acmedns-accounts/{account} (the `GetACMEDNSAccount` operationId).
+	GetACMEDNSAccountWithResponse(ctx context.Context, account ACMEDNSAccountID, reqEditors ...RequestEditorFn) (*GetACMEDNSAccountResponse, error)
+
+	// UpdateACMEDNSAccountWithBodyWithResponse Change an acme-dns account
+	//
+	// Fields that are not sent stay unchanged. `subdomain` never changes, so that clients need no
+	// change. Another `delegation_id` requires `domains:write`, too, and the values that are served
+	// are removed, because they were published for other names. The CNAME must point to the new
+	// `fulldomain`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/acmedns-accounts/{account} (the `UpdateACMEDNSAccount` operationId).
+	UpdateACMEDNSAccountWithBodyWithResponse(ctx context.Context, account ACMEDNSAccountID, params *UpdateACMEDNSAccountParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateACMEDNSAccountResponse, error)
+
+	// UpdateACMEDNSAccountWithResponse Change an acme-dns account
+	//
+	// Fields that are not sent stay unchanged. `subdomain` never changes, so that clients need no
+	// change. Another `delegation_id` requires `domains:write`, too, and the values that are served
+	// are removed, because they were published for other names. The CNAME must point to the new
+	// `fulldomain`.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/acmedns-accounts/{account} (the `UpdateACMEDNSAccount` operationId).
+	UpdateACMEDNSAccountWithResponse(ctx context.Context, account ACMEDNSAccountID, params *UpdateACMEDNSAccountParams, body UpdateACMEDNSAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateACMEDNSAccountResponse, error)
+
+	// RotateACMEDNSAccountWithResponse Rotate the password of an acme-dns account
+	//
+	// The new password is only in this response. The previous one stops working immediately. For an
+	// account with a `delegation_id`, this requires `domains:write`, too.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/acmedns-accounts/{account}/rotate (the `RotateACMEDNSAccount` operationId).
+	RotateACMEDNSAccountWithResponse(ctx context.Context, account ACMEDNSAccountID, params *RotateACMEDNSAccountParams, reqEditors ...RequestEditorFn) (*RotateACMEDNSAccountResponse, error)
+
+	// ListACMEDNSKeysWithResponse List registration keys, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/acmedns-keys (the `ListACMEDNSKeys` operationId).
+	ListACMEDNSKeysWithResponse(ctx context.Context, params *ListACMEDNSKeysParams, reqEditors ...RequestEditorFn) (*ListACMEDNSKeysResponse, error)
+
+	// CreateACMEDNSKeyWithBodyWithResponse Create a registration key
+	//
+	// With a registration key, ACME clients register acme-dns accounts in the organization. The URL
+	// with its secret is only in this response: it is the base URL for clients of acme-dns, such as
+	// `ACME_DNS_API_BASE` of lego. 600 accounts can be registered per hour with one key, and 300 from
+	// one client network.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/acmedns-keys (the `CreateACMEDNSKey` operationId).
+	CreateACMEDNSKeyWithBodyWithResponse(ctx context.Context, params *CreateACMEDNSKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateACMEDNSKeyResponse, error)
+
+	// CreateACMEDNSKeyWithResponse Create a registration key
+	//
+	// With a registration key, ACME clients register acme-dns accounts in the organization. The URL
+	// with its secret is only in this response: it is the base URL for clients of acme-dns, such as
+	// `ACME_DNS_API_BASE` of lego. 600 accounts can be registered per hour with one key, and 300 from
+	// one client network.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/acmedns-keys (the `CreateACMEDNSKey` operationId).
+	CreateACMEDNSKeyWithResponse(ctx context.Context, params *CreateACMEDNSKeyParams, body CreateACMEDNSKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateACMEDNSKeyResponse, error)
+
+	// DeleteACMEDNSKeyWithResponse Revoke a registration key
+	//
+	// The key registers no further accounts. The accounts that it has registered stay, and their
+	// clients keep their URL.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/acmedns-keys/{key} (the `DeleteACMEDNSKey` operationId).
+	DeleteACMEDNSKeyWithResponse(ctx context.Context, key ACMEDNSKeyID, reqEditors ...RequestEditorFn) (*DeleteACMEDNSKeyResponse, error)
+
+	// GetACMEDNSKeyWithResponse Get a registration key
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/acmedns-keys/{key} (the `GetACMEDNSKey` operationId).
+	GetACMEDNSKeyWithResponse(ctx context.Context, key ACMEDNSKeyID, reqEditors ...RequestEditorFn) (*GetACMEDNSKeyResponse, error)
+
 	// ListAuditLogsWithResponse List the audit log, newest first
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -15253,6 +16771,1208 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /readyz (the `Readyz` operationId).
 	ReadyzWithResponse(ctx context.Context, params *ReadyzParams, reqEditors ...RequestEditorFn) (*ReadyzResponse, error)
+}
+
+// ListACMEDNSAccountsResponse401Headers the declared response headers of an HTTP 401 response for ListACMEDNSAccounts
+type ListACMEDNSAccountsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ListACMEDNSAccountsResponse429Headers the declared response headers of an HTTP 429 response for ListACMEDNSAccounts
+type ListACMEDNSAccountsResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+// ListACMEDNSAccountsResponse503Headers the declared response headers of an HTTP 503 response for ListACMEDNSAccounts
+type ListACMEDNSAccountsResponse503Headers struct {
+	RetryAfter *int
+}
+
+type ListACMEDNSAccountsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ACMEDNSAccountList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListACMEDNSAccountsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListACMEDNSAccountsResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListACMEDNSAccountsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListACMEDNSAccountsResponse) GetJSON200() *ACMEDNSAccountList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListACMEDNSAccountsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListACMEDNSAccountsResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListACMEDNSAccountsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListACMEDNSAccountsResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListACMEDNSAccountsResponse) GetApplicationproblemJSON500() *InternalError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListACMEDNSAccountsResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListACMEDNSAccountsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListACMEDNSAccountsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListACMEDNSAccountsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListACMEDNSAccountsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateACMEDNSAccountResponse201Headers the declared response headers of an HTTP 201 response for CreateACMEDNSAccount
+type CreateACMEDNSAccountResponse201Headers struct {
+	CacheControl string
+	Location     string
+}
+
+// CreateACMEDNSAccountResponse401Headers the declared response headers of an HTTP 401 response for CreateACMEDNSAccount
+type CreateACMEDNSAccountResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// CreateACMEDNSAccountResponse429Headers the declared response headers of an HTTP 429 response for CreateACMEDNSAccount
+type CreateACMEDNSAccountResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+// CreateACMEDNSAccountResponse503Headers the declared response headers of an HTTP 503 response for CreateACMEDNSAccount
+type CreateACMEDNSAccountResponse503Headers struct {
+	RetryAfter *int
+}
+
+type CreateACMEDNSAccountResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *ACMEDNSAccountWithPassword
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateACMEDNSAccountResponse201Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CreateACMEDNSAccountResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CreateACMEDNSAccountResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *CreateACMEDNSAccountResponse503Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateACMEDNSAccountResponse) GetJSON201() *ACMEDNSAccountWithPassword {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CreateACMEDNSAccountResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CreateACMEDNSAccountResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CreateACMEDNSAccountResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CreateACMEDNSAccountResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r CreateACMEDNSAccountResponse) GetApplicationproblemJSON413() *TooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r CreateACMEDNSAccountResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r CreateACMEDNSAccountResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CreateACMEDNSAccountResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r CreateACMEDNSAccountResponse) GetApplicationproblemJSON500() *InternalError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r CreateACMEDNSAccountResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateACMEDNSAccountResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateACMEDNSAccountResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateACMEDNSAccountResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateACMEDNSAccountResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// DeleteACMEDNSAccountResponse401Headers the declared response headers of an HTTP 401 response for DeleteACMEDNSAccount
+type DeleteACMEDNSAccountResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// DeleteACMEDNSAccountResponse429Headers the declared response headers of an HTTP 429 response for DeleteACMEDNSAccount
+type DeleteACMEDNSAccountResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+// DeleteACMEDNSAccountResponse503Headers the declared response headers of an HTTP 503 response for DeleteACMEDNSAccount
+type DeleteACMEDNSAccountResponse503Headers struct {
+	RetryAfter *int
+}
+
+type DeleteACMEDNSAccountResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *DeleteACMEDNSAccountResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DeleteACMEDNSAccountResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *DeleteACMEDNSAccountResponse503Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DeleteACMEDNSAccountResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r DeleteACMEDNSAccountResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DeleteACMEDNSAccountResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r DeleteACMEDNSAccountResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r DeleteACMEDNSAccountResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r DeleteACMEDNSAccountResponse) GetApplicationproblemJSON500() *InternalError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r DeleteACMEDNSAccountResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteACMEDNSAccountResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteACMEDNSAccountResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteACMEDNSAccountResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteACMEDNSAccountResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetACMEDNSAccountResponse401Headers the declared response headers of an HTTP 401 response for GetACMEDNSAccount
+type GetACMEDNSAccountResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// GetACMEDNSAccountResponse429Headers the declared response headers of an HTTP 429 response for GetACMEDNSAccount
+type GetACMEDNSAccountResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+// GetACMEDNSAccountResponse503Headers the declared response headers of an HTTP 503 response for GetACMEDNSAccount
+type GetACMEDNSAccountResponse503Headers struct {
+	RetryAfter *int
+}
+
+type GetACMEDNSAccountResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ACMEDNSAccount
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetACMEDNSAccountResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetACMEDNSAccountResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetACMEDNSAccountResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetACMEDNSAccountResponse) GetJSON200() *ACMEDNSAccount {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetACMEDNSAccountResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetACMEDNSAccountResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetACMEDNSAccountResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetACMEDNSAccountResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetACMEDNSAccountResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetACMEDNSAccountResponse) GetApplicationproblemJSON500() *InternalError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetACMEDNSAccountResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetACMEDNSAccountResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetACMEDNSAccountResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetACMEDNSAccountResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetACMEDNSAccountResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpdateACMEDNSAccountResponse401Headers the declared response headers of an HTTP 401 response for UpdateACMEDNSAccount
+type UpdateACMEDNSAccountResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// UpdateACMEDNSAccountResponse429Headers the declared response headers of an HTTP 429 response for UpdateACMEDNSAccount
+type UpdateACMEDNSAccountResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+// UpdateACMEDNSAccountResponse503Headers the declared response headers of an HTTP 503 response for UpdateACMEDNSAccount
+type UpdateACMEDNSAccountResponse503Headers struct {
+	RetryAfter *int
+}
+
+type UpdateACMEDNSAccountResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ACMEDNSAccount
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UpdateACMEDNSAccountResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UpdateACMEDNSAccountResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UpdateACMEDNSAccountResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateACMEDNSAccountResponse) GetJSON200() *ACMEDNSAccount {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r UpdateACMEDNSAccountResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r UpdateACMEDNSAccountResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r UpdateACMEDNSAccountResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r UpdateACMEDNSAccountResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r UpdateACMEDNSAccountResponse) GetApplicationproblemJSON413() *TooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r UpdateACMEDNSAccountResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r UpdateACMEDNSAccountResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r UpdateACMEDNSAccountResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r UpdateACMEDNSAccountResponse) GetApplicationproblemJSON500() *InternalError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r UpdateACMEDNSAccountResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateACMEDNSAccountResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateACMEDNSAccountResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateACMEDNSAccountResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateACMEDNSAccountResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RotateACMEDNSAccountResponse200Headers the declared response headers of an HTTP 200 response for RotateACMEDNSAccount
+type RotateACMEDNSAccountResponse200Headers struct {
+	CacheControl string
+}
+
+// RotateACMEDNSAccountResponse401Headers the declared response headers of an HTTP 401 response for RotateACMEDNSAccount
+type RotateACMEDNSAccountResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// RotateACMEDNSAccountResponse429Headers the declared response headers of an HTTP 429 response for RotateACMEDNSAccount
+type RotateACMEDNSAccountResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+// RotateACMEDNSAccountResponse503Headers the declared response headers of an HTTP 503 response for RotateACMEDNSAccount
+type RotateACMEDNSAccountResponse503Headers struct {
+	RetryAfter *int
+}
+
+type RotateACMEDNSAccountResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ACMEDNSAccountWithPassword
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RotateACMEDNSAccountResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *RotateACMEDNSAccountResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *RotateACMEDNSAccountResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *RotateACMEDNSAccountResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RotateACMEDNSAccountResponse) GetJSON200() *ACMEDNSAccountWithPassword {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RotateACMEDNSAccountResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RotateACMEDNSAccountResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RotateACMEDNSAccountResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RotateACMEDNSAccountResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r RotateACMEDNSAccountResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r RotateACMEDNSAccountResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r RotateACMEDNSAccountResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r RotateACMEDNSAccountResponse) GetApplicationproblemJSON500() *InternalError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r RotateACMEDNSAccountResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r RotateACMEDNSAccountResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RotateACMEDNSAccountResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RotateACMEDNSAccountResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RotateACMEDNSAccountResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListACMEDNSKeysResponse401Headers the declared response headers of an HTTP 401 response for ListACMEDNSKeys
+type ListACMEDNSKeysResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ListACMEDNSKeysResponse429Headers the declared response headers of an HTTP 429 response for ListACMEDNSKeys
+type ListACMEDNSKeysResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+// ListACMEDNSKeysResponse503Headers the declared response headers of an HTTP 503 response for ListACMEDNSKeys
+type ListACMEDNSKeysResponse503Headers struct {
+	RetryAfter *int
+}
+
+type ListACMEDNSKeysResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ACMEDNSKeyList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListACMEDNSKeysResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListACMEDNSKeysResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListACMEDNSKeysResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListACMEDNSKeysResponse) GetJSON200() *ACMEDNSKeyList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListACMEDNSKeysResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListACMEDNSKeysResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListACMEDNSKeysResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListACMEDNSKeysResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListACMEDNSKeysResponse) GetApplicationproblemJSON500() *InternalError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListACMEDNSKeysResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListACMEDNSKeysResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListACMEDNSKeysResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListACMEDNSKeysResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListACMEDNSKeysResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateACMEDNSKeyResponse201Headers the declared response headers of an HTTP 201 response for CreateACMEDNSKey
+type CreateACMEDNSKeyResponse201Headers struct {
+	CacheControl string
+	Location     string
+}
+
+// CreateACMEDNSKeyResponse401Headers the declared response headers of an HTTP 401 response for CreateACMEDNSKey
+type CreateACMEDNSKeyResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// CreateACMEDNSKeyResponse429Headers the declared response headers of an HTTP 429 response for CreateACMEDNSKey
+type CreateACMEDNSKeyResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+// CreateACMEDNSKeyResponse503Headers the declared response headers of an HTTP 503 response for CreateACMEDNSKey
+type CreateACMEDNSKeyResponse503Headers struct {
+	RetryAfter *int
+}
+
+type CreateACMEDNSKeyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *ACMEDNSKeyWithURL
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Unprocessable
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateACMEDNSKeyResponse201Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CreateACMEDNSKeyResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CreateACMEDNSKeyResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *CreateACMEDNSKeyResponse503Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateACMEDNSKeyResponse) GetJSON201() *ACMEDNSKeyWithURL {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CreateACMEDNSKeyResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CreateACMEDNSKeyResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CreateACMEDNSKeyResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CreateACMEDNSKeyResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r CreateACMEDNSKeyResponse) GetApplicationproblemJSON413() *TooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r CreateACMEDNSKeyResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r CreateACMEDNSKeyResponse) GetApplicationproblemJSON422() *Unprocessable {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CreateACMEDNSKeyResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r CreateACMEDNSKeyResponse) GetApplicationproblemJSON500() *InternalError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r CreateACMEDNSKeyResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateACMEDNSKeyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateACMEDNSKeyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateACMEDNSKeyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateACMEDNSKeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// DeleteACMEDNSKeyResponse401Headers the declared response headers of an HTTP 401 response for DeleteACMEDNSKey
+type DeleteACMEDNSKeyResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// DeleteACMEDNSKeyResponse429Headers the declared response headers of an HTTP 429 response for DeleteACMEDNSKey
+type DeleteACMEDNSKeyResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+// DeleteACMEDNSKeyResponse503Headers the declared response headers of an HTTP 503 response for DeleteACMEDNSKey
+type DeleteACMEDNSKeyResponse503Headers struct {
+	RetryAfter *int
+}
+
+type DeleteACMEDNSKeyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *DeleteACMEDNSKeyResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DeleteACMEDNSKeyResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *DeleteACMEDNSKeyResponse503Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DeleteACMEDNSKeyResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r DeleteACMEDNSKeyResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DeleteACMEDNSKeyResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r DeleteACMEDNSKeyResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r DeleteACMEDNSKeyResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r DeleteACMEDNSKeyResponse) GetApplicationproblemJSON500() *InternalError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r DeleteACMEDNSKeyResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteACMEDNSKeyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteACMEDNSKeyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteACMEDNSKeyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteACMEDNSKeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetACMEDNSKeyResponse401Headers the declared response headers of an HTTP 401 response for GetACMEDNSKey
+type GetACMEDNSKeyResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// GetACMEDNSKeyResponse429Headers the declared response headers of an HTTP 429 response for GetACMEDNSKey
+type GetACMEDNSKeyResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+// GetACMEDNSKeyResponse503Headers the declared response headers of an HTTP 503 response for GetACMEDNSKey
+type GetACMEDNSKeyResponse503Headers struct {
+	RetryAfter *int
+}
+
+type GetACMEDNSKeyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ACMEDNSKey
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetACMEDNSKeyResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetACMEDNSKeyResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetACMEDNSKeyResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetACMEDNSKeyResponse) GetJSON200() *ACMEDNSKey {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetACMEDNSKeyResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetACMEDNSKeyResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetACMEDNSKeyResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetACMEDNSKeyResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetACMEDNSKeyResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetACMEDNSKeyResponse) GetApplicationproblemJSON500() *InternalError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetACMEDNSKeyResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetACMEDNSKeyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetACMEDNSKeyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetACMEDNSKeyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetACMEDNSKeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
 }
 
 // ListAuditLogsResponse401Headers the declared response headers of an HTTP 401 response for ListAuditLogs
@@ -25663,6 +28383,228 @@ func (r ReadyzResponse) ContentType() string {
 	return ""
 }
 
+// ListACMEDNSAccountsWithResponse List acme-dns accounts, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/acmedns-accounts (the `ListACMEDNSAccounts` operationId).
+func (c *ClientWithResponses) ListACMEDNSAccountsWithResponse(ctx context.Context, params *ListACMEDNSAccountsParams, reqEditors ...RequestEditorFn) (*ListACMEDNSAccountsResponse, error) {
+	rsp, err := c.ListACMEDNSAccounts(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListACMEDNSAccountsResponse(rsp)
+}
+
+// CreateACMEDNSAccountWithBodyWithResponse Create an acme-dns account
+//
+// The password is only in this response. An ACME client uses the account as one that it has
+// registered with acme-dns: it sends TXT values to `server_url`, and they are served at
+// `fulldomain`, to which the CNAME of the certificate's name points. Clients can also register
+// accounts themselves, with a registration key (`POST /api/acmedns-keys`).
+//
+// With `delegation_id`, the values are served at the target of that delegation, next to those of
+// the service, so that the CNAME serves both. This requires `domains:write`, too: the holder of
+// the password can validate the delegation's name at any CA. The delegation is pinned, and can't
+// be deleted or unpinned while accounts use it.
+//
+// A token that is restricted to some domains cannot use accounts.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/acmedns-accounts (the `CreateACMEDNSAccount` operationId).
+func (c *ClientWithResponses) CreateACMEDNSAccountWithBodyWithResponse(ctx context.Context, params *CreateACMEDNSAccountParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateACMEDNSAccountResponse, error) {
+	rsp, err := c.CreateACMEDNSAccountWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateACMEDNSAccountResponse(rsp)
+}
+
+// CreateACMEDNSAccountWithResponse Create an acme-dns account
+//
+// The password is only in this response. An ACME client uses the account as one that it has
+// registered with acme-dns: it sends TXT values to `server_url`, and they are served at
+// `fulldomain`, to which the CNAME of the certificate's name points. Clients can also register
+// accounts themselves, with a registration key (`POST /api/acmedns-keys`).
+//
+// With `delegation_id`, the values are served at the target of that delegation, next to those of
+// the service, so that the CNAME serves both. This requires `domains:write`, too: the holder of
+// the password can validate the delegation's name at any CA. The delegation is pinned, and can't
+// be deleted or unpinned while accounts use it.
+//
+// A token that is restricted to some domains cannot use accounts.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/acmedns-accounts (the `CreateACMEDNSAccount` operationId).
+func (c *ClientWithResponses) CreateACMEDNSAccountWithResponse(ctx context.Context, params *CreateACMEDNSAccountParams, body CreateACMEDNSAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateACMEDNSAccountResponse, error) {
+	rsp, err := c.CreateACMEDNSAccount(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateACMEDNSAccountResponse(rsp)
+}
+
+// DeleteACMEDNSAccountWithResponse Delete an acme-dns account
+//
+// Its values are no longer served, and clients can no longer use it. A CNAME to its own target
+// no longer resolves. The target of a delegation stays.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/acmedns-accounts/{account} (the `DeleteACMEDNSAccount` operationId).
+func (c *ClientWithResponses) DeleteACMEDNSAccountWithResponse(ctx context.Context, account ACMEDNSAccountID, reqEditors ...RequestEditorFn) (*DeleteACMEDNSAccountResponse, error) {
+	rsp, err := c.DeleteACMEDNSAccount(ctx, account, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteACMEDNSAccountResponse(rsp)
+}
+
+// GetACMEDNSAccountWithResponse Get an acme-dns account
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/acmedns-accounts/{account} (the `GetACMEDNSAccount` operationId).
+func (c *ClientWithResponses) GetACMEDNSAccountWithResponse(ctx context.Context, account ACMEDNSAccountID, reqEditors ...RequestEditorFn) (*GetACMEDNSAccountResponse, error) {
+	rsp, err := c.GetACMEDNSAccount(ctx, account, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetACMEDNSAccountResponse(rsp)
+}
+
+// UpdateACMEDNSAccountWithBodyWithResponse Change an acme-dns account
+//
+// Fields that are not sent stay unchanged. `subdomain` never changes, so that clients need no
+// change. Another `delegation_id` requires `domains:write`, too, and the values that are served
+// are removed, because they were published for other names. The CNAME must point to the new
+// `fulldomain`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/acmedns-accounts/{account} (the `UpdateACMEDNSAccount` operationId).
+func (c *ClientWithResponses) UpdateACMEDNSAccountWithBodyWithResponse(ctx context.Context, account ACMEDNSAccountID, params *UpdateACMEDNSAccountParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateACMEDNSAccountResponse, error) {
+	rsp, err := c.UpdateACMEDNSAccountWithBody(ctx, account, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateACMEDNSAccountResponse(rsp)
+}
+
+// UpdateACMEDNSAccountWithResponse Change an acme-dns account
+//
+// Fields that are not sent stay unchanged. `subdomain` never changes, so that clients need no
+// change. Another `delegation_id` requires `domains:write`, too, and the values that are served
+// are removed, because they were published for other names. The CNAME must point to the new
+// `fulldomain`.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/acmedns-accounts/{account} (the `UpdateACMEDNSAccount` operationId).
+func (c *ClientWithResponses) UpdateACMEDNSAccountWithResponse(ctx context.Context, account ACMEDNSAccountID, params *UpdateACMEDNSAccountParams, body UpdateACMEDNSAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateACMEDNSAccountResponse, error) {
+	rsp, err := c.UpdateACMEDNSAccount(ctx, account, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateACMEDNSAccountResponse(rsp)
+}
+
+// RotateACMEDNSAccountWithResponse Rotate the password of an acme-dns account
+//
+// The new password is only in this response. The previous one stops working immediately. For an
+// account with a `delegation_id`, this requires `domains:write`, too.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/acmedns-accounts/{account}/rotate (the `RotateACMEDNSAccount` operationId).
+func (c *ClientWithResponses) RotateACMEDNSAccountWithResponse(ctx context.Context, account ACMEDNSAccountID, params *RotateACMEDNSAccountParams, reqEditors ...RequestEditorFn) (*RotateACMEDNSAccountResponse, error) {
+	rsp, err := c.RotateACMEDNSAccount(ctx, account, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRotateACMEDNSAccountResponse(rsp)
+}
+
+// ListACMEDNSKeysWithResponse List registration keys, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/acmedns-keys (the `ListACMEDNSKeys` operationId).
+func (c *ClientWithResponses) ListACMEDNSKeysWithResponse(ctx context.Context, params *ListACMEDNSKeysParams, reqEditors ...RequestEditorFn) (*ListACMEDNSKeysResponse, error) {
+	rsp, err := c.ListACMEDNSKeys(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListACMEDNSKeysResponse(rsp)
+}
+
+// CreateACMEDNSKeyWithBodyWithResponse Create a registration key
+//
+// With a registration key, ACME clients register acme-dns accounts in the organization. The URL
+// with its secret is only in this response: it is the base URL for clients of acme-dns, such as
+// `ACME_DNS_API_BASE` of lego. 600 accounts can be registered per hour with one key, and 300 from
+// one client network.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/acmedns-keys (the `CreateACMEDNSKey` operationId).
+func (c *ClientWithResponses) CreateACMEDNSKeyWithBodyWithResponse(ctx context.Context, params *CreateACMEDNSKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateACMEDNSKeyResponse, error) {
+	rsp, err := c.CreateACMEDNSKeyWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateACMEDNSKeyResponse(rsp)
+}
+
+// CreateACMEDNSKeyWithResponse Create a registration key
+//
+// With a registration key, ACME clients register acme-dns accounts in the organization. The URL
+// with its secret is only in this response: it is the base URL for clients of acme-dns, such as
+// `ACME_DNS_API_BASE` of lego. 600 accounts can be registered per hour with one key, and 300 from
+// one client network.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/acmedns-keys (the `CreateACMEDNSKey` operationId).
+func (c *ClientWithResponses) CreateACMEDNSKeyWithResponse(ctx context.Context, params *CreateACMEDNSKeyParams, body CreateACMEDNSKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateACMEDNSKeyResponse, error) {
+	rsp, err := c.CreateACMEDNSKey(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateACMEDNSKeyResponse(rsp)
+}
+
+// DeleteACMEDNSKeyWithResponse Revoke a registration key
+//
+// The key registers no further accounts. The accounts that it has registered stay, and their
+// clients keep their URL.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/acmedns-keys/{key} (the `DeleteACMEDNSKey` operationId).
+func (c *ClientWithResponses) DeleteACMEDNSKeyWithResponse(ctx context.Context, key ACMEDNSKeyID, reqEditors ...RequestEditorFn) (*DeleteACMEDNSKeyResponse, error) {
+	rsp, err := c.DeleteACMEDNSKey(ctx, key, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteACMEDNSKeyResponse(rsp)
+}
+
+// GetACMEDNSKeyWithResponse Get a registration key
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/acmedns-keys/{key} (the `GetACMEDNSKey` operationId).
+func (c *ClientWithResponses) GetACMEDNSKeyWithResponse(ctx context.Context, key ACMEDNSKeyID, reqEditors ...RequestEditorFn) (*GetACMEDNSKeyResponse, error) {
+	rsp, err := c.GetACMEDNSKey(ctx, key, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetACMEDNSKeyResponse(rsp)
+}
+
 // ListAuditLogsWithResponse List the audit log, newest first
 //
 // Returns a wrapper object for the known response body format(s).
@@ -27715,6 +30657,1334 @@ func (c *ClientWithResponses) ReadyzWithResponse(ctx context.Context, params *Re
 		return nil, err
 	}
 	return ParseReadyzResponse(rsp)
+}
+
+// ParseListACMEDNSAccountsResponse parses an HTTP response from a ListACMEDNSAccountsWithResponse call
+func ParseListACMEDNSAccountsResponse(rsp *http.Response) (*ListACMEDNSAccountsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListACMEDNSAccountsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ACMEDNSAccountList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ListACMEDNSAccountsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListACMEDNSAccountsResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListACMEDNSAccountsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreateACMEDNSAccountResponse parses an HTTP response from a CreateACMEDNSAccountWithResponse call
+func ParseCreateACMEDNSAccountResponse(rsp *http.Response) (*CreateACMEDNSAccountResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateACMEDNSAccountResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest ACMEDNSAccountWithPassword
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateACMEDNSAccountResponse201Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 401:
+		var headers CreateACMEDNSAccountResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers CreateACMEDNSAccountResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers CreateACMEDNSAccountResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteACMEDNSAccountResponse parses an HTTP response from a DeleteACMEDNSAccountWithResponse call
+func ParseDeleteACMEDNSAccountResponse(rsp *http.Response) (*DeleteACMEDNSAccountResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteACMEDNSAccountResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers DeleteACMEDNSAccountResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers DeleteACMEDNSAccountResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers DeleteACMEDNSAccountResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetACMEDNSAccountResponse parses an HTTP response from a GetACMEDNSAccountWithResponse call
+func ParseGetACMEDNSAccountResponse(rsp *http.Response) (*GetACMEDNSAccountResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetACMEDNSAccountResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ACMEDNSAccount
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers GetACMEDNSAccountResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetACMEDNSAccountResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetACMEDNSAccountResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateACMEDNSAccountResponse parses an HTTP response from a UpdateACMEDNSAccountWithResponse call
+func ParseUpdateACMEDNSAccountResponse(rsp *http.Response) (*UpdateACMEDNSAccountResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateACMEDNSAccountResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ACMEDNSAccount
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers UpdateACMEDNSAccountResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers UpdateACMEDNSAccountResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers UpdateACMEDNSAccountResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRotateACMEDNSAccountResponse parses an HTTP response from a RotateACMEDNSAccountWithResponse call
+func ParseRotateACMEDNSAccountResponse(rsp *http.Response) (*RotateACMEDNSAccountResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RotateACMEDNSAccountResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ACMEDNSAccountWithPassword
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers RotateACMEDNSAccountResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers RotateACMEDNSAccountResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers RotateACMEDNSAccountResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers RotateACMEDNSAccountResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListACMEDNSKeysResponse parses an HTTP response from a ListACMEDNSKeysWithResponse call
+func ParseListACMEDNSKeysResponse(rsp *http.Response) (*ListACMEDNSKeysResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListACMEDNSKeysResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ACMEDNSKeyList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ListACMEDNSKeysResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListACMEDNSKeysResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListACMEDNSKeysResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreateACMEDNSKeyResponse parses an HTTP response from a CreateACMEDNSKeyWithResponse call
+func ParseCreateACMEDNSKeyResponse(rsp *http.Response) (*CreateACMEDNSKeyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateACMEDNSKeyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest ACMEDNSKeyWithURL
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateACMEDNSKeyResponse201Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 401:
+		var headers CreateACMEDNSKeyResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers CreateACMEDNSKeyResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers CreateACMEDNSKeyResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteACMEDNSKeyResponse parses an HTTP response from a DeleteACMEDNSKeyWithResponse call
+func ParseDeleteACMEDNSKeyResponse(rsp *http.Response) (*DeleteACMEDNSKeyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteACMEDNSKeyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers DeleteACMEDNSKeyResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers DeleteACMEDNSKeyResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers DeleteACMEDNSKeyResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetACMEDNSKeyResponse parses an HTTP response from a GetACMEDNSKeyWithResponse call
+func ParseGetACMEDNSKeyResponse(rsp *http.Response) (*GetACMEDNSKeyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetACMEDNSKeyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ACMEDNSKey
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers GetACMEDNSKeyResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetACMEDNSKeyResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetACMEDNSKeyResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
 }
 
 // ParseListAuditLogsResponse parses an HTTP response from a ListAuditLogsWithResponse call

@@ -80,7 +80,7 @@ func (r Role) Grant() *Grant {
 // adminScopes are the scopes that an admin has in addition to those that read.
 var adminScopes = []Scope{ScopeDomainsWrite, ScopeJobsWrite, ScopeCertificatesKey,
 	ScopeCertificatesRevoke, ScopeTokensWrite, ScopeWebhooksWrite,
-	ScopeConnectionsWrite}
+	ScopeConnectionsWrite, ScopeACMEDNSWrite}
 
 // rolesWith returns the roles that have a scope: a member can read, an admin can also change what
 // the service does, and an owner can also change who belongs to the organization, its plan, and its

@@ -21,7 +21,7 @@ import (
 var scopeForm = regexp.MustCompile(`^[a-z_]+:[a-z_]+$`)
 
 const scopesDescription = "What the token may do: `domains:read`, `domains:write`, `certificates:read`, `certificates:key`, `certificates:revoke`, `jobs:read`, `jobs:write`, `tokens:read`, `tokens:write`, `audit:read`, `organization:read`, `organization:write`, " +
-	"`members:read`, `members:write`, `webhooks:read`, `webhooks:write`, `dns-connections:read`, `dns-connections:write`. " +
+	"`members:read`, `members:write`, `webhooks:read`, `webhooks:write`, `dns-connections:read`, `dns-connections:write`, `acmedns:read`, `acmedns:write`. " +
 	"It can have only scopes that the provider's own token has."
 
 // Schema has no plan modifiers: rotation and replacement depend on several attributes and the

@@ -16,7 +16,8 @@ func Scopes() []string {
 	return []string{"domains:read", "domains:write", "certificates:read", "certificates:key",
 		"certificates:revoke", "jobs:read", "jobs:write", "tokens:read", "tokens:write",
 		"audit:read", "organization:read", "organization:write", "members:read", "members:write",
-		"webhooks:read", "webhooks:write", "dns-connections:read", "dns-connections:write"}
+		"webhooks:read", "webhooks:write", "dns-connections:read", "dns-connections:write",
+		"acmedns:read", "acmedns:write"}
 }
 
 // CodeUnknownScope is the code of a scope that is not in the list. The list is that of the build,

@@ -108,7 +108,8 @@ func (w *world) organization() string {
 
 func (w *world) newKey(org string) (id, secret string) {
 	w.t.Helper()
-	k, secret, err := w.service.CreateACMEDNSKey(context.Background(), operator, nil, org, "fleet")
+	k, secret, err := w.service.CreateACMEDNSKey(context.Background(), operator, nil, org, "fleet",
+		"")
 	w.must(err)
 	return k.ID, secret
 }

@@ -108,11 +108,7 @@ func TestRegistrationKeys(t *testing.T) {
 	a := w.registerAt(w.base(), "")
 	mistyped := w.key[:len(w.key)-1] + "!"
 	unknown := controlplane.NewRegistrationSecret()
-	for _, path := range []string{Prefix, Prefix + "/", Prefix + "/" + mistyped,
-		Prefix + "/" + unknown} {
-		if strings.HasSuffix(path, "/") {
-			path = strings.TrimSuffix(path, "/")
-		}
+	for _, path := range []string{Prefix, Prefix + "/" + mistyped, Prefix + "/" + unknown} {
 		w.want("register below "+path, w.request(http.MethodPost, path+"/register", ""), 401,
 			`{"error": "forbidden"}`)
 	}
@@ -376,7 +372,7 @@ func TestPlanLimits(t *testing.T) {
 		w.newKey(free.ID)
 	}
 	if _, _, err := w.service.CreateACMEDNSKey(t.Context(), operator, nil, free.ID,
-		"more"); !controlplane.HasCode(err, "plan-limit") {
+		"more", ""); !controlplane.HasCode(err, "plan-limit") {
 		t.Errorf("CreateACMEDNSKey over the limit = %v, want plan-limit", err)
 	}
 }

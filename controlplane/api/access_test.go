@@ -22,6 +22,8 @@ var outsideOfDomains = map[string]string{
 	"webhook":     "token-restricted",
 	"delivery":    "token-restricted",
 	"connection":  "token-restricted",
+	"account":     "token-restricted",
+	"key":         "token-restricted",
 	"member":      "",
 	"invitation":  "",
 }

@@ -548,6 +548,8 @@ func (e Role) Valid() bool {
 
 // Defines values for Scope.
 const (
+	AcmednsRead         Scope = "acmedns:read"
+	AcmednsWrite        Scope = "acmedns:write"
 	AuditRead           Scope = "audit:read"
 	CertificatesKey     Scope = "certificates:key"
 	CertificatesRead    Scope = "certificates:read"
@@ -571,6 +573,10 @@ const (
 // Valid indicates whether the value is a known member of the Scope enum.
 func (e Scope) Valid() bool {
 	switch e {
+	case AcmednsRead:
+		return true
+	case AcmednsWrite:
+		return true
 	case AuditRead:
 		return true
 	case CertificatesKey:
@@ -958,6 +964,310 @@ func (e TransferOwnershipParamsTokens) Valid() bool {
 	default:
 		return false
 	}
+}
+
+// ACMEDNSAccount An account of the acme-dns API, without its password.
+type ACMEDNSAccount struct {
+	// AllowFrom Networks that can update the account; empty for all.
+	//
+	// Example: ["192.0.2.0/24"]
+	AllowFrom []string `json:"allow_from"`
+
+	// CreatedAt Time of creation.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// CreatedBy ID of the user, token, or registration key that created it; other text for the operator and for registrations without a key.
+	//
+	// Example: adk_01k9z5w7r8e4bs6v0q1d2m3n4p
+	CreatedBy string `json:"created_by"`
+
+	// DelegationId ID of the delegation at whose target the values are served; null for the own target of the account.
+	//
+	// Example: dlg_01k9z5w7r8e4bs6v0q1d2m3n4p
+	DelegationId nullable.Nullable[string] `json:"delegation_id"`
+
+	// Description Description for people; can be empty.
+	//
+	// Example: Mail server
+	Description string `json:"description"`
+
+	// Fulldomain Name at which the values are served. The CNAME of the challenge name points to it.
+	//
+	// Example: mzxw6ytboi7gk3dpmjqxeylunfxw4idb.acme.example.net
+	Fulldomain string `json:"fulldomain"`
+
+	// Id ID of the account.
+	//
+	// Example: ada_01k9z5w7r8e4bs6v0q1d2m3n4p
+	Id string `json:"id"`
+
+	// LastUsedAt Time of the last update; null before the first.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	LastUsedAt nullable.Nullable[time.Time] `json:"last_used_at"`
+
+	// RegistrationKeyId ID of the registration key that registered the account; null without one and after its deletion.
+	//
+	// Example: adk_01k9z5w7r8e4bs6v0q1d2m3n4p
+	RegistrationKeyId nullable.Nullable[string] `json:"registration_key_id"`
+
+	// ServerUrl Base URL for the client.
+	//
+	// Example: https://dcvaas.example.net/acmedns
+	ServerUrl string `json:"server_url"`
+
+	// Subdomain Subdomain that the client sends. It never changes.
+	//
+	// Example: mzxw6ytboi7gk3dpmjqxeylunfxw4idb
+	Subdomain string `json:"subdomain"`
+
+	// UpdatedAt Time of the last change.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	UpdatedAt time.Time `json:"updated_at"`
+
+	// Updates Number of updates.
+	//
+	// Example: 12
+	Updates int64 `json:"updates"`
+
+	// Username Username that the client sends in `X-Api-User`.
+	//
+	// Example: c36f50e8-4632-44f0-83fe-e070fef28a10
+	Username string `json:"username"`
+}
+
+// ACMEDNSAccountCreate An acme-dns account to create.
+type ACMEDNSAccountCreate struct {
+	// AllowFrom Networks that can update the account; empty or not sent for all.
+	//
+	// Example: ["192.0.2.0/24"]
+	AllowFrom *[]string `json:"allow_from,omitempty"`
+
+	// DelegationId ID or name of a delegation at whose target the values are served; if not sent, the account gets its own target.
+	//
+	// Example: dlg_01k9z5w7r8e4bs6v0q1d2m3n4p
+	DelegationId *string `json:"delegation_id,omitempty"`
+
+	// Description Description for people; can be empty.
+	//
+	// Example: Mail server
+	Description *string `json:"description,omitempty"`
+}
+
+// ACMEDNSAccountList A page of acme-dns accounts.
+type ACMEDNSAccountList struct {
+	// Data Objects of this page.
+	Data []ACMEDNSAccount `json:"data"`
+
+	// HasMore Whether another page follows.
+	HasMore bool `json:"has_more"`
+
+	// NextCursor The `cursor` of the next page; null on the last page.
+	//
+	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
+	NextCursor nullable.Nullable[string] `json:"next_cursor"`
+}
+
+// ACMEDNSAccountUpdate Changes of an acme-dns account. Fields that are not sent stay unchanged.
+type ACMEDNSAccountUpdate struct {
+	// AllowFrom Networks that can update the account; empty for all.
+	//
+	// Example: ["192.0.2.0/24"]
+	AllowFrom *[]string `json:"allow_from,omitempty"`
+
+	// DelegationId ID or name of a delegation at whose target the values are served; null for the own target of the account.
+	//
+	// Example: dlg_01k9z5w7r8e4bs6v0q1d2m3n4p
+	DelegationId nullable.Nullable[string] `json:"delegation_id,omitempty"`
+
+	// Description Description for people; can be empty.
+	//
+	// Example: Mail server
+	Description *string `json:"description,omitempty"`
+}
+
+// ACMEDNSAccountWithPassword An acme-dns account with its password.
+type ACMEDNSAccountWithPassword struct {
+	// AllowFrom Networks that can update the account; empty for all.
+	//
+	// Example: ["192.0.2.0/24"]
+	AllowFrom []string `json:"allow_from"`
+
+	// CreatedAt Time of creation.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// CreatedBy ID of the user, token, or registration key that created it; other text for the operator and for registrations without a key.
+	//
+	// Example: adk_01k9z5w7r8e4bs6v0q1d2m3n4p
+	CreatedBy string `json:"created_by"`
+
+	// DelegationId ID of the delegation at whose target the values are served; null for the own target of the account.
+	//
+	// Example: dlg_01k9z5w7r8e4bs6v0q1d2m3n4p
+	DelegationId nullable.Nullable[string] `json:"delegation_id"`
+
+	// Description Description for people; can be empty.
+	//
+	// Example: Mail server
+	Description string `json:"description"`
+
+	// Fulldomain Name at which the values are served. The CNAME of the challenge name points to it.
+	//
+	// Example: mzxw6ytboi7gk3dpmjqxeylunfxw4idb.acme.example.net
+	Fulldomain string `json:"fulldomain"`
+
+	// Id ID of the account.
+	//
+	// Example: ada_01k9z5w7r8e4bs6v0q1d2m3n4p
+	Id string `json:"id"`
+
+	// LastUsedAt Time of the last update; null before the first.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	LastUsedAt nullable.Nullable[time.Time] `json:"last_used_at"`
+
+	// Password Password that the client sends in `X-Api-Key`; shown once.
+	//
+	// Example: htB9mR9DYgcu9bX_afHF62erXaH2TS7bg9KW3F7Z
+	Password string `json:"password"`
+
+	// RegistrationKeyId ID of the registration key that registered the account; null without one and after its deletion.
+	//
+	// Example: adk_01k9z5w7r8e4bs6v0q1d2m3n4p
+	RegistrationKeyId nullable.Nullable[string] `json:"registration_key_id"`
+
+	// ServerUrl Base URL for the client.
+	//
+	// Example: https://dcvaas.example.net/acmedns
+	ServerUrl string `json:"server_url"`
+
+	// Subdomain Subdomain that the client sends. It never changes.
+	//
+	// Example: mzxw6ytboi7gk3dpmjqxeylunfxw4idb
+	Subdomain string `json:"subdomain"`
+
+	// UpdatedAt Time of the last change.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	UpdatedAt time.Time `json:"updated_at"`
+
+	// Updates Number of updates.
+	//
+	// Example: 12
+	Updates int64 `json:"updates"`
+
+	// Username Username that the client sends in `X-Api-User`.
+	//
+	// Example: c36f50e8-4632-44f0-83fe-e070fef28a10
+	Username string `json:"username"`
+}
+
+// ACMEDNSKey A registration key of the acme-dns API, without its secret.
+type ACMEDNSKey struct {
+	// CreatedAt Time of creation.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// CreatedBy ID of the user or token that created it; other text for the operator.
+	//
+	// Example: usr_01k9z5w7r8e4bs6v0q1d2m3n4p
+	CreatedBy string `json:"created_by"`
+
+	// Id ID of the key.
+	//
+	// Example: adk_01k9z5w7r8e4bs6v0q1d2m3n4p
+	Id string `json:"id"`
+
+	// LastUsedAt Time of the last registration; null before the first.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	LastUsedAt nullable.Nullable[time.Time] `json:"last_used_at"`
+
+	// Name Name for people.
+	//
+	// Example: Web servers
+	Name string `json:"name"`
+
+	// Prefix First characters of the secret.
+	//
+	// Example: dcvreg_x7Kq2M
+	Prefix string `json:"prefix"`
+
+	// Registrations Number of accounts that it has registered.
+	//
+	// Example: 12
+	Registrations int64 `json:"registrations"`
+}
+
+// ACMEDNSKeyCreate A registration key to create.
+type ACMEDNSKeyCreate struct {
+	// Name Name for people.
+	//
+	// Example: Web servers
+	Name string `json:"name"`
+}
+
+// ACMEDNSKeyList A page of registration keys.
+type ACMEDNSKeyList struct {
+	// Data Objects of this page.
+	Data []ACMEDNSKey `json:"data"`
+
+	// HasMore Whether another page follows.
+	HasMore bool `json:"has_more"`
+
+	// NextCursor The `cursor` of the next page; null on the last page.
+	//
+	// Example: eyJrIjoiMjAyNi0xMS0yMiJ9.pX2m
+	NextCursor nullable.Nullable[string] `json:"next_cursor"`
+}
+
+// ACMEDNSKeyWithURL A registration key with its URL.
+type ACMEDNSKeyWithURL struct {
+	// CreatedAt Time of creation.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// CreatedBy ID of the user or token that created it; other text for the operator.
+	//
+	// Example: usr_01k9z5w7r8e4bs6v0q1d2m3n4p
+	CreatedBy string `json:"created_by"`
+
+	// Id ID of the key.
+	//
+	// Example: adk_01k9z5w7r8e4bs6v0q1d2m3n4p
+	Id string `json:"id"`
+
+	// LastUsedAt Time of the last registration; null before the first.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	LastUsedAt nullable.Nullable[time.Time] `json:"last_used_at"`
+
+	// Name Name for people.
+	//
+	// Example: Web servers
+	Name string `json:"name"`
+
+	// Prefix First characters of the secret.
+	//
+	// Example: dcvreg_x7Kq2M
+	Prefix string `json:"prefix"`
+
+	// Registrations Number of accounts that it has registered.
+	//
+	// Example: 12
+	Registrations int64 `json:"registrations"`
+
+	// Url Base URL for clients of acme-dns, with the secret; shown once.
+	//
+	// Example: https://dcvaas.example.net/acmedns/dcvreg_x7Kq2MfT9wLr4VnZ8bJc1HsYd6GpQ03aEuXo5i
+	Url string `json:"url"`
 }
 
 // Actor The author of an action.
@@ -2343,7 +2653,7 @@ type Invitation struct {
 
 	// Role Role of a member. `member` has every scope that reads. `admin` also has `domains:write`,
 	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`,
-	// `webhooks:write`, and `dns-connections:write`. `owner` has all scopes.
+	// `webhooks:write`, `dns-connections:write`, and `acmedns:write`. `owner` has all scopes.
 	Role Role `json:"role"`
 }
 
@@ -2356,7 +2666,7 @@ type InvitationCreate struct {
 
 	// Role Role of a member. `member` has every scope that reads. `admin` also has `domains:write`,
 	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`,
-	// `webhooks:write`, and `dns-connections:write`. `owner` has all scopes.
+	// `webhooks:write`, `dns-connections:write`, and `acmedns:write`. `owner` has all scopes.
 	Role Role `json:"role"`
 }
 
@@ -2403,7 +2713,7 @@ type InvitationWithLink struct {
 
 	// Role Role of a member. `member` has every scope that reads. `admin` also has `domains:write`,
 	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`,
-	// `webhooks:write`, and `dns-connections:write`. `owner` has all scopes.
+	// `webhooks:write`, `dns-connections:write`, and `acmedns:write`. `owner` has all scopes.
 	Role Role `json:"role"`
 }
 
@@ -2557,7 +2867,7 @@ type Member struct {
 
 	// Role Role of a member. `member` has every scope that reads. `admin` also has `domains:write`,
 	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`,
-	// `webhooks:write`, and `dns-connections:write`. `owner` has all scopes.
+	// `webhooks:write`, `dns-connections:write`, and `acmedns:write`. `owner` has all scopes.
 	Role Role `json:"role"`
 
 	// State `pending`: invited by login, not accepted yet. `active`: accepted, with access. `declined`:
@@ -2574,7 +2884,7 @@ type MemberAdd struct {
 
 	// Role Role of a member. `member` has every scope that reads. `admin` also has `domains:write`,
 	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`,
-	// `webhooks:write`, and `dns-connections:write`. `owner` has all scopes.
+	// `webhooks:write`, `dns-connections:write`, and `acmedns:write`. `owner` has all scopes.
 	Role Role `json:"role"`
 }
 
@@ -2600,7 +2910,7 @@ type MemberState string
 type MemberUpdate struct {
 	// Role Role of a member. `member` has every scope that reads. `admin` also has `domains:write`,
 	// `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`,
-	// `webhooks:write`, and `dns-connections:write`. `owner` has all scopes.
+	// `webhooks:write`, `dns-connections:write`, and `acmedns:write`. `owner` has all scopes.
 	Role Role `json:"role"`
 }
 
@@ -2916,7 +3226,7 @@ type RevocationReason string
 
 // Role Role of a member. `member` has every scope that reads. `admin` also has `domains:write`,
 // `jobs:write`, `certificates:key`, `certificates:revoke`, `tokens:write`,
-// `webhooks:write`, and `dns-connections:write`. `owner` has all scopes.
+// `webhooks:write`, `dns-connections:write`, and `acmedns:write`. `owner` has all scopes.
 type Role string
 
 // Scope A permission of a token in its organization.
@@ -3627,6 +3937,12 @@ type WebhookWithSecret struct {
 // WebhookWithSecretDisabledReason `gone` if it returned 410, `failing` if it failed for five days; null if it is enabled or was disabled by a user.
 type WebhookWithSecretDisabledReason string
 
+// ACMEDNSAccountID defines model for ACMEDNSAccountID.
+type ACMEDNSAccountID = string
+
+// ACMEDNSKeyID defines model for ACMEDNSKeyID.
+type ACMEDNSKeyID = string
+
 // CertificateID defines model for CertificateID.
 type CertificateID = string
 
@@ -3728,6 +4044,86 @@ type Unprocessable = Problem
 
 // UnsupportedMediaType A problem document (RFC 9457).
 type UnsupportedMediaType = Problem
+
+// ListACMEDNSAccountsParams defines parameters for ListACMEDNSAccounts.
+type ListACMEDNSAccountsParams struct {
+	// Limit Maximum number of objects per page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the previous page. It is valid only for the same filters and order.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateACMEDNSAccountParams defines parameters for CreateACMEDNSAccount.
+type CreateACMEDNSAccountParams struct {
+	// DryRun `true` checks everything that the request checks, including the plan's limits, and changes
+	// nothing: 204 means that the request would succeed; otherwise the response is its problem.
+	// `Idempotency-Key` is ignored.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// Replacing Only with `dry_run=true`: ID of an object of the same type that would be deleted first. It
+	// does not count for uniqueness and the plan's limits.
+	Replacing *Replacing `form:"replacing,omitempty" json:"replacing,omitempty"`
+
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// UpdateACMEDNSAccountParams defines parameters for UpdateACMEDNSAccount.
+type UpdateACMEDNSAccountParams struct {
+	// DryRun `true` checks everything that the request checks, including the plan's limits, and changes
+	// nothing: 204 means that the request would succeed; otherwise the response is its problem.
+	// `Idempotency-Key` is ignored.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+}
+
+// RotateACMEDNSAccountParams defines parameters for RotateACMEDNSAccount.
+type RotateACMEDNSAccountParams struct {
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ListACMEDNSKeysParams defines parameters for ListACMEDNSKeys.
+type ListACMEDNSKeysParams struct {
+	// Limit Maximum number of objects per page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the previous page. It is valid only for the same filters and order.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateACMEDNSKeyParams defines parameters for CreateACMEDNSKey.
+type CreateACMEDNSKeyParams struct {
+	// DryRun `true` checks everything that the request checks, including the plan's limits, and changes
+	// nothing: 204 means that the request would succeed; otherwise the response is its problem.
+	// `Idempotency-Key` is ignored.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// Replacing Only with `dry_run=true`: ID of an object of the same type that would be deleted first. It
+	// does not count for uniqueness and the plan's limits.
+	Replacing *Replacing `form:"replacing,omitempty" json:"replacing,omitempty"`
+
+	// IdempotencyKey Identifies this call, so that retries do not repeat it: 1 to 255 visible ASCII characters,
+	// such as a UUID. For 24 hours, the same call with the same key and the same token or user
+	// returns the first response again, with `Idempotency-Replayed: true` and a new `Request-Id`.
+	// Another method, path, body, or token returns 422 `idempotency-key-reused`. While the first
+	// call is in progress, the response is 409 `idempotency-in-progress` with `Retry-After`.
+	// Responses with a 5xx status, and rejections before the call started (400, 401, 413, 415,
+	// 429, a missing scope, an invalid body), are not stored, because nothing was changed.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
 
 // ListAuditLogsParams defines parameters for ListAuditLogs.
 type ListAuditLogsParams struct {
@@ -4562,6 +4958,15 @@ type ReadyzParams struct {
 	Verbose *string `form:"verbose,omitempty" json:"verbose,omitempty"`
 }
 
+// CreateACMEDNSAccountJSONRequestBody defines body for CreateACMEDNSAccount for application/json ContentType.
+type CreateACMEDNSAccountJSONRequestBody = ACMEDNSAccountCreate
+
+// UpdateACMEDNSAccountJSONRequestBody defines body for UpdateACMEDNSAccount for application/json ContentType.
+type UpdateACMEDNSAccountJSONRequestBody = ACMEDNSAccountUpdate
+
+// CreateACMEDNSKeyJSONRequestBody defines body for CreateACMEDNSKey for application/json ContentType.
+type CreateACMEDNSKeyJSONRequestBody = ACMEDNSKeyCreate
+
 // DownloadPKCS12JSONRequestBody defines body for DownloadPKCS12 for application/json ContentType.
 type DownloadPKCS12JSONRequestBody = PKCS12Request
 
@@ -4710,6 +5115,36 @@ func (t *DelegationRecords) UnmarshalJSON(b []byte) error {
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// ListACMEDNSAccounts List acme-dns accounts, newest first
+	// (GET /api/acmedns-accounts)
+	ListACMEDNSAccounts(w http.ResponseWriter, r *http.Request, params ListACMEDNSAccountsParams)
+	// CreateACMEDNSAccount Create an acme-dns account
+	// (POST /api/acmedns-accounts)
+	CreateACMEDNSAccount(w http.ResponseWriter, r *http.Request, params CreateACMEDNSAccountParams)
+	// DeleteACMEDNSAccount Delete an acme-dns account
+	// (DELETE /api/acmedns-accounts/{account})
+	DeleteACMEDNSAccount(w http.ResponseWriter, r *http.Request, account ACMEDNSAccountID)
+	// GetACMEDNSAccount Get an acme-dns account
+	// (GET /api/acmedns-accounts/{account})
+	GetACMEDNSAccount(w http.ResponseWriter, r *http.Request, account ACMEDNSAccountID)
+	// UpdateACMEDNSAccount Change an acme-dns account
+	// (PATCH /api/acmedns-accounts/{account})
+	UpdateACMEDNSAccount(w http.ResponseWriter, r *http.Request, account ACMEDNSAccountID, params UpdateACMEDNSAccountParams)
+	// RotateACMEDNSAccount Rotate the password of an acme-dns account
+	// (POST /api/acmedns-accounts/{account}/rotate)
+	RotateACMEDNSAccount(w http.ResponseWriter, r *http.Request, account ACMEDNSAccountID, params RotateACMEDNSAccountParams)
+	// ListACMEDNSKeys List registration keys, newest first
+	// (GET /api/acmedns-keys)
+	ListACMEDNSKeys(w http.ResponseWriter, r *http.Request, params ListACMEDNSKeysParams)
+	// CreateACMEDNSKey Create a registration key
+	// (POST /api/acmedns-keys)
+	CreateACMEDNSKey(w http.ResponseWriter, r *http.Request, params CreateACMEDNSKeyParams)
+	// DeleteACMEDNSKey Revoke a registration key
+	// (DELETE /api/acmedns-keys/{key})
+	DeleteACMEDNSKey(w http.ResponseWriter, r *http.Request, key ACMEDNSKeyID)
+	// GetACMEDNSKey Get a registration key
+	// (GET /api/acmedns-keys/{key})
+	GetACMEDNSKey(w http.ResponseWriter, r *http.Request, key ACMEDNSKeyID)
 	// ListAuditLogs List the audit log, newest first
 	// (GET /api/audit-logs)
 	ListAuditLogs(w http.ResponseWriter, r *http.Request, params ListAuditLogsParams)
@@ -4981,6 +5416,428 @@ type ServerInterfaceWrapper struct {
 }
 
 type MiddlewareFunc func(http.Handler) http.Handler
+
+// ListACMEDNSAccounts operation middleware
+func (siw *ServerInterfaceWrapper) ListACMEDNSAccounts(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListACMEDNSAccountsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListACMEDNSAccounts(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateACMEDNSAccount operation middleware
+func (siw *ServerInterfaceWrapper) CreateACMEDNSAccount(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateACMEDNSAccountParams
+
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", r.URL.Query(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "dry_run"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "dry_run", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "replacing" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "replacing", r.URL.Query(), &params.Replacing, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "replacing"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "replacing", Err: err})
+		}
+		return
+	}
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateACMEDNSAccount(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeleteACMEDNSAccount operation middleware
+func (siw *ServerInterfaceWrapper) DeleteACMEDNSAccount(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "account" -------------
+	var account ACMEDNSAccountID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", mux.Vars(r)["account"], &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "account", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteACMEDNSAccount(w, r, account)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetACMEDNSAccount operation middleware
+func (siw *ServerInterfaceWrapper) GetACMEDNSAccount(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "account" -------------
+	var account ACMEDNSAccountID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", mux.Vars(r)["account"], &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "account", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetACMEDNSAccount(w, r, account)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// UpdateACMEDNSAccount operation middleware
+func (siw *ServerInterfaceWrapper) UpdateACMEDNSAccount(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "account" -------------
+	var account ACMEDNSAccountID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", mux.Vars(r)["account"], &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "account", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateACMEDNSAccountParams
+
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", r.URL.Query(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "dry_run"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "dry_run", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.UpdateACMEDNSAccount(w, r, account, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RotateACMEDNSAccount operation middleware
+func (siw *ServerInterfaceWrapper) RotateACMEDNSAccount(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "account" -------------
+	var account ACMEDNSAccountID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "account", mux.Vars(r)["account"], &account, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "account", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RotateACMEDNSAccountParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RotateACMEDNSAccount(w, r, account, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListACMEDNSKeys operation middleware
+func (siw *ServerInterfaceWrapper) ListACMEDNSKeys(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListACMEDNSKeysParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListACMEDNSKeys(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateACMEDNSKey operation middleware
+func (siw *ServerInterfaceWrapper) CreateACMEDNSKey(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateACMEDNSKeyParams
+
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", r.URL.Query(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "dry_run"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "dry_run", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "replacing" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "replacing", r.URL.Query(), &params.Replacing, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "replacing"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "replacing", Err: err})
+		}
+		return
+	}
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateACMEDNSKey(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeleteACMEDNSKey operation middleware
+func (siw *ServerInterfaceWrapper) DeleteACMEDNSKey(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "key" -------------
+	var key ACMEDNSKeyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "key", mux.Vars(r)["key"], &key, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "key", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteACMEDNSKey(w, r, key)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetACMEDNSKey operation middleware
+func (siw *ServerInterfaceWrapper) GetACMEDNSKey(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "key" -------------
+	var key ACMEDNSKeyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "key", mux.Vars(r)["key"], &key, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "key", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetACMEDNSKey(w, r, key)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
 
 // ListAuditLogs operation middleware
 func (siw *ServerInterfaceWrapper) ListAuditLogs(w http.ResponseWriter, r *http.Request) {
@@ -9435,6 +10292,26 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 
 	r.HandleFunc(options.BaseURL+"/api/dns-connections/{connection}/zones", wrapper.ListDNSConnectionZones).Methods(http.MethodGet)
 
+	r.HandleFunc(options.BaseURL+"/api/acmedns-accounts", wrapper.ListACMEDNSAccounts).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/acmedns-accounts", wrapper.CreateACMEDNSAccount).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/api/acmedns-accounts/{account}", wrapper.DeleteACMEDNSAccount).Methods(http.MethodDelete)
+
+	r.HandleFunc(options.BaseURL+"/api/acmedns-accounts/{account}", wrapper.GetACMEDNSAccount).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/acmedns-accounts/{account}", wrapper.UpdateACMEDNSAccount).Methods(http.MethodPatch)
+
+	r.HandleFunc(options.BaseURL+"/api/acmedns-accounts/{account}/rotate", wrapper.RotateACMEDNSAccount).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/api/acmedns-keys", wrapper.ListACMEDNSKeys).Methods(http.MethodGet)
+
+	r.HandleFunc(options.BaseURL+"/api/acmedns-keys", wrapper.CreateACMEDNSKey).Methods(http.MethodPost)
+
+	r.HandleFunc(options.BaseURL+"/api/acmedns-keys/{key}", wrapper.DeleteACMEDNSKey).Methods(http.MethodDelete)
+
+	r.HandleFunc(options.BaseURL+"/api/acmedns-keys/{key}", wrapper.GetACMEDNSKey).Methods(http.MethodGet)
+
 	r.HandleFunc(options.BaseURL+"/api/webhooks", wrapper.ListWebhooks).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/api/webhooks", wrapper.CreateWebhook).Methods(http.MethodPost)
@@ -9525,6 +10402,1682 @@ type UnavailableApplicationProblemPlusJSONResponse struct {
 type UnprocessableApplicationProblemPlusJSONResponse Problem
 
 type UnsupportedMediaTypeApplicationProblemPlusJSONResponse Problem
+
+type ListACMEDNSAccountsRequestObject struct {
+	Params ListACMEDNSAccountsParams
+}
+
+type ListACMEDNSAccountsResponseObject interface {
+	VisitListACMEDNSAccountsResponse(w http.ResponseWriter) error
+}
+
+type ListACMEDNSAccounts200JSONResponse ACMEDNSAccountList
+
+func (response ListACMEDNSAccounts200JSONResponse) VisitListACMEDNSAccountsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListACMEDNSAccounts400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListACMEDNSAccounts400ApplicationProblemPlusJSONResponse) VisitListACMEDNSAccountsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListACMEDNSAccounts401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListACMEDNSAccounts401ApplicationProblemPlusJSONResponse) VisitListACMEDNSAccountsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListACMEDNSAccounts403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListACMEDNSAccounts403ApplicationProblemPlusJSONResponse) VisitListACMEDNSAccountsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListACMEDNSAccounts429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListACMEDNSAccounts429ApplicationProblemPlusJSONResponse) VisitListACMEDNSAccountsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListACMEDNSAccounts500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListACMEDNSAccounts500ApplicationProblemPlusJSONResponse) VisitListACMEDNSAccountsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListACMEDNSAccounts503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListACMEDNSAccounts503ApplicationProblemPlusJSONResponse) VisitListACMEDNSAccountsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateACMEDNSAccountRequestObject struct {
+	Params CreateACMEDNSAccountParams
+	Body   *CreateACMEDNSAccountJSONRequestBody
+}
+
+type CreateACMEDNSAccountResponseObject interface {
+	VisitCreateACMEDNSAccountResponse(w http.ResponseWriter) error
+}
+
+type CreateACMEDNSAccount201ResponseHeaders struct {
+	CacheControl string
+	Location     string
+}
+
+type CreateACMEDNSAccount201JSONResponse struct {
+	Body    ACMEDNSAccountWithPassword
+	Headers CreateACMEDNSAccount201ResponseHeaders
+}
+
+func (response CreateACMEDNSAccount201JSONResponse) VisitCreateACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", fmt.Sprint(response.Headers.CacheControl))
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateACMEDNSAccount204Response = DryRunResponse
+
+func (response CreateACMEDNSAccount204Response) VisitCreateACMEDNSAccountResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type CreateACMEDNSAccount400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CreateACMEDNSAccount400ApplicationProblemPlusJSONResponse) VisitCreateACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateACMEDNSAccount401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateACMEDNSAccount401ApplicationProblemPlusJSONResponse) VisitCreateACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateACMEDNSAccount403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateACMEDNSAccount403ApplicationProblemPlusJSONResponse) VisitCreateACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateACMEDNSAccount409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CreateACMEDNSAccount409ApplicationProblemPlusJSONResponse) VisitCreateACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateACMEDNSAccount413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateACMEDNSAccount413ApplicationProblemPlusJSONResponse) VisitCreateACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateACMEDNSAccount415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateACMEDNSAccount415ApplicationProblemPlusJSONResponse) VisitCreateACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateACMEDNSAccount422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateACMEDNSAccount422ApplicationProblemPlusJSONResponse) VisitCreateACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateACMEDNSAccount429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateACMEDNSAccount429ApplicationProblemPlusJSONResponse) VisitCreateACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateACMEDNSAccount500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CreateACMEDNSAccount500ApplicationProblemPlusJSONResponse) VisitCreateACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateACMEDNSAccount503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateACMEDNSAccount503ApplicationProblemPlusJSONResponse) VisitCreateACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteACMEDNSAccountRequestObject struct {
+	Account ACMEDNSAccountID `json:"account"`
+}
+
+type DeleteACMEDNSAccountResponseObject interface {
+	VisitDeleteACMEDNSAccountResponse(w http.ResponseWriter) error
+}
+
+type DeleteACMEDNSAccount204Response struct {
+}
+
+func (response DeleteACMEDNSAccount204Response) VisitDeleteACMEDNSAccountResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteACMEDNSAccount400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteACMEDNSAccount400ApplicationProblemPlusJSONResponse) VisitDeleteACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteACMEDNSAccount401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteACMEDNSAccount401ApplicationProblemPlusJSONResponse) VisitDeleteACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteACMEDNSAccount403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteACMEDNSAccount403ApplicationProblemPlusJSONResponse) VisitDeleteACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteACMEDNSAccount404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteACMEDNSAccount404ApplicationProblemPlusJSONResponse) VisitDeleteACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteACMEDNSAccount429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteACMEDNSAccount429ApplicationProblemPlusJSONResponse) VisitDeleteACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteACMEDNSAccount500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteACMEDNSAccount500ApplicationProblemPlusJSONResponse) VisitDeleteACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteACMEDNSAccount503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteACMEDNSAccount503ApplicationProblemPlusJSONResponse) VisitDeleteACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetACMEDNSAccountRequestObject struct {
+	Account ACMEDNSAccountID `json:"account"`
+}
+
+type GetACMEDNSAccountResponseObject interface {
+	VisitGetACMEDNSAccountResponse(w http.ResponseWriter) error
+}
+
+type GetACMEDNSAccount200JSONResponse ACMEDNSAccount
+
+func (response GetACMEDNSAccount200JSONResponse) VisitGetACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetACMEDNSAccount400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetACMEDNSAccount400ApplicationProblemPlusJSONResponse) VisitGetACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetACMEDNSAccount401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetACMEDNSAccount401ApplicationProblemPlusJSONResponse) VisitGetACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetACMEDNSAccount403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetACMEDNSAccount403ApplicationProblemPlusJSONResponse) VisitGetACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetACMEDNSAccount404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetACMEDNSAccount404ApplicationProblemPlusJSONResponse) VisitGetACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetACMEDNSAccount429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetACMEDNSAccount429ApplicationProblemPlusJSONResponse) VisitGetACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetACMEDNSAccount500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetACMEDNSAccount500ApplicationProblemPlusJSONResponse) VisitGetACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetACMEDNSAccount503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetACMEDNSAccount503ApplicationProblemPlusJSONResponse) VisitGetACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateACMEDNSAccountRequestObject struct {
+	Account ACMEDNSAccountID `json:"account"`
+	Params  UpdateACMEDNSAccountParams
+	Body    *UpdateACMEDNSAccountJSONRequestBody
+}
+
+type UpdateACMEDNSAccountResponseObject interface {
+	VisitUpdateACMEDNSAccountResponse(w http.ResponseWriter) error
+}
+
+type UpdateACMEDNSAccount200JSONResponse ACMEDNSAccount
+
+func (response UpdateACMEDNSAccount200JSONResponse) VisitUpdateACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateACMEDNSAccount204Response = DryRunResponse
+
+func (response UpdateACMEDNSAccount204Response) VisitUpdateACMEDNSAccountResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type UpdateACMEDNSAccount400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateACMEDNSAccount400ApplicationProblemPlusJSONResponse) VisitUpdateACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateACMEDNSAccount401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateACMEDNSAccount401ApplicationProblemPlusJSONResponse) VisitUpdateACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateACMEDNSAccount403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateACMEDNSAccount403ApplicationProblemPlusJSONResponse) VisitUpdateACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateACMEDNSAccount404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateACMEDNSAccount404ApplicationProblemPlusJSONResponse) VisitUpdateACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateACMEDNSAccount413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateACMEDNSAccount413ApplicationProblemPlusJSONResponse) VisitUpdateACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateACMEDNSAccount415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateACMEDNSAccount415ApplicationProblemPlusJSONResponse) VisitUpdateACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateACMEDNSAccount422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateACMEDNSAccount422ApplicationProblemPlusJSONResponse) VisitUpdateACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateACMEDNSAccount429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateACMEDNSAccount429ApplicationProblemPlusJSONResponse) VisitUpdateACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateACMEDNSAccount500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateACMEDNSAccount500ApplicationProblemPlusJSONResponse) VisitUpdateACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateACMEDNSAccount503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateACMEDNSAccount503ApplicationProblemPlusJSONResponse) VisitUpdateACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateACMEDNSAccountRequestObject struct {
+	Account ACMEDNSAccountID `json:"account"`
+	Params  RotateACMEDNSAccountParams
+}
+
+type RotateACMEDNSAccountResponseObject interface {
+	VisitRotateACMEDNSAccountResponse(w http.ResponseWriter) error
+}
+
+type RotateACMEDNSAccount200ResponseHeaders struct {
+	CacheControl string
+}
+
+type RotateACMEDNSAccount200JSONResponse struct {
+	Body    ACMEDNSAccountWithPassword
+	Headers RotateACMEDNSAccount200ResponseHeaders
+}
+
+func (response RotateACMEDNSAccount200JSONResponse) VisitRotateACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", fmt.Sprint(response.Headers.CacheControl))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateACMEDNSAccount400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response RotateACMEDNSAccount400ApplicationProblemPlusJSONResponse) VisitRotateACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateACMEDNSAccount401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response RotateACMEDNSAccount401ApplicationProblemPlusJSONResponse) VisitRotateACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateACMEDNSAccount403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RotateACMEDNSAccount403ApplicationProblemPlusJSONResponse) VisitRotateACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateACMEDNSAccount404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RotateACMEDNSAccount404ApplicationProblemPlusJSONResponse) VisitRotateACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateACMEDNSAccount409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RotateACMEDNSAccount409ApplicationProblemPlusJSONResponse) VisitRotateACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateACMEDNSAccount422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response RotateACMEDNSAccount422ApplicationProblemPlusJSONResponse) VisitRotateACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateACMEDNSAccount429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response RotateACMEDNSAccount429ApplicationProblemPlusJSONResponse) VisitRotateACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateACMEDNSAccount500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response RotateACMEDNSAccount500ApplicationProblemPlusJSONResponse) VisitRotateACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateACMEDNSAccount503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RotateACMEDNSAccount503ApplicationProblemPlusJSONResponse) VisitRotateACMEDNSAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListACMEDNSKeysRequestObject struct {
+	Params ListACMEDNSKeysParams
+}
+
+type ListACMEDNSKeysResponseObject interface {
+	VisitListACMEDNSKeysResponse(w http.ResponseWriter) error
+}
+
+type ListACMEDNSKeys200JSONResponse ACMEDNSKeyList
+
+func (response ListACMEDNSKeys200JSONResponse) VisitListACMEDNSKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListACMEDNSKeys400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListACMEDNSKeys400ApplicationProblemPlusJSONResponse) VisitListACMEDNSKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListACMEDNSKeys401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListACMEDNSKeys401ApplicationProblemPlusJSONResponse) VisitListACMEDNSKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListACMEDNSKeys403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListACMEDNSKeys403ApplicationProblemPlusJSONResponse) VisitListACMEDNSKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListACMEDNSKeys429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListACMEDNSKeys429ApplicationProblemPlusJSONResponse) VisitListACMEDNSKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListACMEDNSKeys500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListACMEDNSKeys500ApplicationProblemPlusJSONResponse) VisitListACMEDNSKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListACMEDNSKeys503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListACMEDNSKeys503ApplicationProblemPlusJSONResponse) VisitListACMEDNSKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateACMEDNSKeyRequestObject struct {
+	Params CreateACMEDNSKeyParams
+	Body   *CreateACMEDNSKeyJSONRequestBody
+}
+
+type CreateACMEDNSKeyResponseObject interface {
+	VisitCreateACMEDNSKeyResponse(w http.ResponseWriter) error
+}
+
+type CreateACMEDNSKey201ResponseHeaders struct {
+	CacheControl string
+	Location     string
+}
+
+type CreateACMEDNSKey201JSONResponse struct {
+	Body    ACMEDNSKeyWithURL
+	Headers CreateACMEDNSKey201ResponseHeaders
+}
+
+func (response CreateACMEDNSKey201JSONResponse) VisitCreateACMEDNSKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", fmt.Sprint(response.Headers.CacheControl))
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateACMEDNSKey204Response = DryRunResponse
+
+func (response CreateACMEDNSKey204Response) VisitCreateACMEDNSKeyResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type CreateACMEDNSKey400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CreateACMEDNSKey400ApplicationProblemPlusJSONResponse) VisitCreateACMEDNSKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateACMEDNSKey401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateACMEDNSKey401ApplicationProblemPlusJSONResponse) VisitCreateACMEDNSKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateACMEDNSKey403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateACMEDNSKey403ApplicationProblemPlusJSONResponse) VisitCreateACMEDNSKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateACMEDNSKey409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CreateACMEDNSKey409ApplicationProblemPlusJSONResponse) VisitCreateACMEDNSKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateACMEDNSKey413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateACMEDNSKey413ApplicationProblemPlusJSONResponse) VisitCreateACMEDNSKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateACMEDNSKey415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateACMEDNSKey415ApplicationProblemPlusJSONResponse) VisitCreateACMEDNSKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateACMEDNSKey422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateACMEDNSKey422ApplicationProblemPlusJSONResponse) VisitCreateACMEDNSKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateACMEDNSKey429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateACMEDNSKey429ApplicationProblemPlusJSONResponse) VisitCreateACMEDNSKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateACMEDNSKey500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CreateACMEDNSKey500ApplicationProblemPlusJSONResponse) VisitCreateACMEDNSKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateACMEDNSKey503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateACMEDNSKey503ApplicationProblemPlusJSONResponse) VisitCreateACMEDNSKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteACMEDNSKeyRequestObject struct {
+	Key ACMEDNSKeyID `json:"key"`
+}
+
+type DeleteACMEDNSKeyResponseObject interface {
+	VisitDeleteACMEDNSKeyResponse(w http.ResponseWriter) error
+}
+
+type DeleteACMEDNSKey204Response struct {
+}
+
+func (response DeleteACMEDNSKey204Response) VisitDeleteACMEDNSKeyResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteACMEDNSKey400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteACMEDNSKey400ApplicationProblemPlusJSONResponse) VisitDeleteACMEDNSKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteACMEDNSKey401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteACMEDNSKey401ApplicationProblemPlusJSONResponse) VisitDeleteACMEDNSKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteACMEDNSKey403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteACMEDNSKey403ApplicationProblemPlusJSONResponse) VisitDeleteACMEDNSKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteACMEDNSKey404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteACMEDNSKey404ApplicationProblemPlusJSONResponse) VisitDeleteACMEDNSKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteACMEDNSKey429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteACMEDNSKey429ApplicationProblemPlusJSONResponse) VisitDeleteACMEDNSKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteACMEDNSKey500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteACMEDNSKey500ApplicationProblemPlusJSONResponse) VisitDeleteACMEDNSKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteACMEDNSKey503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteACMEDNSKey503ApplicationProblemPlusJSONResponse) VisitDeleteACMEDNSKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetACMEDNSKeyRequestObject struct {
+	Key ACMEDNSKeyID `json:"key"`
+}
+
+type GetACMEDNSKeyResponseObject interface {
+	VisitGetACMEDNSKeyResponse(w http.ResponseWriter) error
+}
+
+type GetACMEDNSKey200JSONResponse ACMEDNSKey
+
+func (response GetACMEDNSKey200JSONResponse) VisitGetACMEDNSKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetACMEDNSKey400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetACMEDNSKey400ApplicationProblemPlusJSONResponse) VisitGetACMEDNSKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetACMEDNSKey401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetACMEDNSKey401ApplicationProblemPlusJSONResponse) VisitGetACMEDNSKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetACMEDNSKey403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetACMEDNSKey403ApplicationProblemPlusJSONResponse) VisitGetACMEDNSKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetACMEDNSKey404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetACMEDNSKey404ApplicationProblemPlusJSONResponse) VisitGetACMEDNSKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetACMEDNSKey429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetACMEDNSKey429ApplicationProblemPlusJSONResponse) VisitGetACMEDNSKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetACMEDNSKey500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetACMEDNSKey500ApplicationProblemPlusJSONResponse) VisitGetACMEDNSKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetACMEDNSKey503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetACMEDNSKey503ApplicationProblemPlusJSONResponse) VisitGetACMEDNSKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
 
 type ListAuditLogsRequestObject struct {
 	Params ListAuditLogsParams
@@ -24250,6 +26803,36 @@ func (response Readyz503JSONResponse) VisitReadyzResponse(w http.ResponseWriter)
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
+	// ListACMEDNSAccounts List acme-dns accounts, newest first
+	// (GET /api/acmedns-accounts)
+	ListACMEDNSAccounts(ctx context.Context, request ListACMEDNSAccountsRequestObject) (ListACMEDNSAccountsResponseObject, error)
+	// CreateACMEDNSAccount Create an acme-dns account
+	// (POST /api/acmedns-accounts)
+	CreateACMEDNSAccount(ctx context.Context, request CreateACMEDNSAccountRequestObject) (CreateACMEDNSAccountResponseObject, error)
+	// DeleteACMEDNSAccount Delete an acme-dns account
+	// (DELETE /api/acmedns-accounts/{account})
+	DeleteACMEDNSAccount(ctx context.Context, request DeleteACMEDNSAccountRequestObject) (DeleteACMEDNSAccountResponseObject, error)
+	// GetACMEDNSAccount Get an acme-dns account
+	// (GET /api/acmedns-accounts/{account})
+	GetACMEDNSAccount(ctx context.Context, request GetACMEDNSAccountRequestObject) (GetACMEDNSAccountResponseObject, error)
+	// UpdateACMEDNSAccount Change an acme-dns account
+	// (PATCH /api/acmedns-accounts/{account})
+	UpdateACMEDNSAccount(ctx context.Context, request UpdateACMEDNSAccountRequestObject) (UpdateACMEDNSAccountResponseObject, error)
+	// RotateACMEDNSAccount Rotate the password of an acme-dns account
+	// (POST /api/acmedns-accounts/{account}/rotate)
+	RotateACMEDNSAccount(ctx context.Context, request RotateACMEDNSAccountRequestObject) (RotateACMEDNSAccountResponseObject, error)
+	// ListACMEDNSKeys List registration keys, newest first
+	// (GET /api/acmedns-keys)
+	ListACMEDNSKeys(ctx context.Context, request ListACMEDNSKeysRequestObject) (ListACMEDNSKeysResponseObject, error)
+	// CreateACMEDNSKey Create a registration key
+	// (POST /api/acmedns-keys)
+	CreateACMEDNSKey(ctx context.Context, request CreateACMEDNSKeyRequestObject) (CreateACMEDNSKeyResponseObject, error)
+	// DeleteACMEDNSKey Revoke a registration key
+	// (DELETE /api/acmedns-keys/{key})
+	DeleteACMEDNSKey(ctx context.Context, request DeleteACMEDNSKeyRequestObject) (DeleteACMEDNSKeyResponseObject, error)
+	// GetACMEDNSKey Get a registration key
+	// (GET /api/acmedns-keys/{key})
+	GetACMEDNSKey(ctx context.Context, request GetACMEDNSKeyRequestObject) (GetACMEDNSKeyResponseObject, error)
 	// ListAuditLogs List the audit log, newest first
 	// (GET /api/audit-logs)
 	ListAuditLogs(ctx context.Context, request ListAuditLogsRequestObject) (ListAuditLogsResponseObject, error)
@@ -24550,6 +27133,289 @@ type strictHandler struct {
 	ssi         StrictServerInterface
 	middlewares []StrictMiddlewareFunc
 	options     StrictHTTPServerOptions
+}
+
+// ListACMEDNSAccounts operation middleware
+func (sh *strictHandler) ListACMEDNSAccounts(w http.ResponseWriter, r *http.Request, params ListACMEDNSAccountsParams) {
+	var request ListACMEDNSAccountsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListACMEDNSAccounts(ctx, request.(ListACMEDNSAccountsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListACMEDNSAccounts")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListACMEDNSAccountsResponseObject); ok {
+		if err := validResponse.VisitListACMEDNSAccountsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateACMEDNSAccount operation middleware
+func (sh *strictHandler) CreateACMEDNSAccount(w http.ResponseWriter, r *http.Request, params CreateACMEDNSAccountParams) {
+	var request CreateACMEDNSAccountRequestObject
+
+	request.Params = params
+
+	var body CreateACMEDNSAccountJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateACMEDNSAccount(ctx, request.(CreateACMEDNSAccountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateACMEDNSAccount")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CreateACMEDNSAccountResponseObject); ok {
+		if err := validResponse.VisitCreateACMEDNSAccountResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteACMEDNSAccount operation middleware
+func (sh *strictHandler) DeleteACMEDNSAccount(w http.ResponseWriter, r *http.Request, account ACMEDNSAccountID) {
+	var request DeleteACMEDNSAccountRequestObject
+
+	request.Account = account
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteACMEDNSAccount(ctx, request.(DeleteACMEDNSAccountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteACMEDNSAccount")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(DeleteACMEDNSAccountResponseObject); ok {
+		if err := validResponse.VisitDeleteACMEDNSAccountResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetACMEDNSAccount operation middleware
+func (sh *strictHandler) GetACMEDNSAccount(w http.ResponseWriter, r *http.Request, account ACMEDNSAccountID) {
+	var request GetACMEDNSAccountRequestObject
+
+	request.Account = account
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetACMEDNSAccount(ctx, request.(GetACMEDNSAccountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetACMEDNSAccount")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetACMEDNSAccountResponseObject); ok {
+		if err := validResponse.VisitGetACMEDNSAccountResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UpdateACMEDNSAccount operation middleware
+func (sh *strictHandler) UpdateACMEDNSAccount(w http.ResponseWriter, r *http.Request, account ACMEDNSAccountID, params UpdateACMEDNSAccountParams) {
+	var request UpdateACMEDNSAccountRequestObject
+
+	request.Account = account
+	request.Params = params
+
+	var body UpdateACMEDNSAccountJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateACMEDNSAccount(ctx, request.(UpdateACMEDNSAccountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateACMEDNSAccount")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(UpdateACMEDNSAccountResponseObject); ok {
+		if err := validResponse.VisitUpdateACMEDNSAccountResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RotateACMEDNSAccount operation middleware
+func (sh *strictHandler) RotateACMEDNSAccount(w http.ResponseWriter, r *http.Request, account ACMEDNSAccountID, params RotateACMEDNSAccountParams) {
+	var request RotateACMEDNSAccountRequestObject
+
+	request.Account = account
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RotateACMEDNSAccount(ctx, request.(RotateACMEDNSAccountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RotateACMEDNSAccount")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RotateACMEDNSAccountResponseObject); ok {
+		if err := validResponse.VisitRotateACMEDNSAccountResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListACMEDNSKeys operation middleware
+func (sh *strictHandler) ListACMEDNSKeys(w http.ResponseWriter, r *http.Request, params ListACMEDNSKeysParams) {
+	var request ListACMEDNSKeysRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListACMEDNSKeys(ctx, request.(ListACMEDNSKeysRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListACMEDNSKeys")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListACMEDNSKeysResponseObject); ok {
+		if err := validResponse.VisitListACMEDNSKeysResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateACMEDNSKey operation middleware
+func (sh *strictHandler) CreateACMEDNSKey(w http.ResponseWriter, r *http.Request, params CreateACMEDNSKeyParams) {
+	var request CreateACMEDNSKeyRequestObject
+
+	request.Params = params
+
+	var body CreateACMEDNSKeyJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateACMEDNSKey(ctx, request.(CreateACMEDNSKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateACMEDNSKey")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CreateACMEDNSKeyResponseObject); ok {
+		if err := validResponse.VisitCreateACMEDNSKeyResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteACMEDNSKey operation middleware
+func (sh *strictHandler) DeleteACMEDNSKey(w http.ResponseWriter, r *http.Request, key ACMEDNSKeyID) {
+	var request DeleteACMEDNSKeyRequestObject
+
+	request.Key = key
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteACMEDNSKey(ctx, request.(DeleteACMEDNSKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteACMEDNSKey")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(DeleteACMEDNSKeyResponseObject); ok {
+		if err := validResponse.VisitDeleteACMEDNSKeyResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetACMEDNSKey operation middleware
+func (sh *strictHandler) GetACMEDNSKey(w http.ResponseWriter, r *http.Request, key ACMEDNSKeyID) {
+	var request GetACMEDNSKeyRequestObject
+
+	request.Key = key
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetACMEDNSKey(ctx, request.(GetACMEDNSKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetACMEDNSKey")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetACMEDNSKeyResponseObject); ok {
+		if err := validResponse.VisitGetACMEDNSKeyResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
 }
 
 // ListAuditLogs operation middleware
@@ -27049,558 +29915,593 @@ func (sh *strictHandler) Readyz(w http.ResponseWriter, r *http.Request, params R
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7P3rehs3tieM3wr+nHme2HuKNHVybOnpD4rspJX4tCWl09PN/FVgFSjCKgJMAZTM5M37zKe5gLmI2fex",
-	"L2VfyftgLQCFKqJ40MlOWv0hbZHFwmlhnddv/dbJ5GQqBRNadfZ/60xpSSdMsxL+OmKl5iOeUc2OX5kP",
-	"cqaykk81l6Kz3zl+ReSIUJJVj/U6SYd9opNpwTr7nazU5/2ty5e/7l1/Xb5gu0P1/Kr/y1a+PdkRu9NO",
-	"0uHmNVOqx52kI+gEflO9rJN0SvbLjJcs7+zrcsaSjsrGbELNVCb00xsmLvS4s7/V395NOhMu/AdJR8+n",
-	"5m1Kl1xcdH7/PekcSSFYZqa+bC2v3p2SzD/ZWI4Umy/Hv+uOVzMrlSwX15EK9kmfZ/Btapakx4xMS3bF",
-	"5UyRKb1gPXKsCVfkihY8J1IUczKSJTyn6ISRES/M+RMqciLLnJU9t7JfZqycB0vDKbQsY7u/+yI28Ves",
-	"YBfUzPaEjeLnUBIzAp5H7h+vn4X9Vy+Tk/jGVz+8241/xQp+xcr5MiLK7TP1KefF1cbk4950x2uQE8rX",
-	"3H94dNO9hx/d8ZzL+clMRAjevDkl2Zhll4ows1l6zMUF0WOqgarNJJjS9pGEcJEVsxwfYWRaUPGVIgWf",
-	"cK0SoPpsTMUFUwMhJLxqn2z3d8mEUaEW33otZ0VO1CzLGMsPiNRjVl5zxexDaiqFYua+ca3ItJTDgk16",
-	"A5Ee52wylZqJbN79gc1TeORCyJLlvYFouXJ5OT8vZ6J25+xWDaUsGBWwV8G7f2DzyCHnTBgmy8x6uCIZ",
-	"LYqEKImrK5kuzVe5JEKaP6eMasL1PtkiWpLtvT1yxRUfFowcnh4dH5v9KmlmmEYyEGqWjQlVhJIffzx+",
-	"1SPfypJs75KxnJUqqbiMGZJccz2uPrpkc9h+/4GWl0wYcpwpVg5EyfSshCMwTKpUutpeekG5SPB9tZ09",
-	"YdOCzlm+T5BMzPspEeyapCd4gN3jPO0NxKGAkyMTpscyT4gh6IQMZT5PzAxwKm4Gu9vbJOXBMJds3i3Z",
-	"TLE87ZGfxrxg1SwHAtZqjlcYArgombI7EZLHbv9l/Z1cdN3TqV3ZCdPlvHs40qw0cz6xP1f4NSV7nz4R",
-	"pameWUIu2UeUPYoM2UiWOCuYjtK01CwnT3b7/YTs9rcSsru1Y/6zlwzE7vbLhFAy4UqZe6IyOWXmlYQL",
-	"FBtmY54mhJYMaERpQ7cJGbKMzhR8Bnfwmip7myxRV0zkBevvvPz6Bevu9vO97u5OnneH2cud7vMXL3fp",
-	"3tejlzvbu+4WjBnNWVldg8bdqV2HKdWaleZX//9//v+6/+/Pv20l23t7v//3ToypHI/eUp2NF2/ICZw0",
-	"2d3aJhxlqByavSTjakVEcZExvEGvz+hFr3W6oy4O08IA97a245N7JwXzE2x7tXnoZu8XV1zTFQoRHLl9",
-	"rC4FuNhcnFXvulvh8L0cLpPHH+WwPvePcrjx3D/K4d1O+gfGpicsk2WuImLtkrFpSgpGr5iyzAIeJVb+",
-	"GEV1LJVGno1SqBI+Q/P8RF6xHJlQmw5nX1qjHCZmk87+PztmBp2f22Z+Zjhi+8TNf3Hehnl/pZCDqiWz",
-	"vZKXLG+bJ/56w2m+MTJ9cYZv6Sc+mU2ImE2GrDQUgndbkSkrUUVumQUoCbVJ5GxEZ4Xu7O/1E0MB5sVG",
-	"9+3D8eNf1eFzodkFK2Fyb5kZvVUHQ6YzgYe+UrCJKIjGjJfkO67/OhuSQl40dTOZaZlRHSdhfN3dUjFI",
-	"2Mz8tbCO98a2QMllFZe/gBTeJ565WK5ql4tSfz5lIZkMGRgB2pMyOdYDkUumQPRkciY0WDAzwX+ZMcGU",
-	"8mpETblrSqBcTtZgAgsXxi23Zdeer7Fnp0ypFXaowkfqh6uY2pht2Rfd7aHD5V82fbiv9clrebnx5OE1",
-	"dzv1n2iMJ/xVFnldJZsJzYtQ8lurIDEMeGIYL1rNXJF8VoJMMwre9VgWjCiWSZGrhDhtON3eU0Y1RAU1",
-	"FNppsjhUzkcjY4KPSjnBqwD6BTkz2lvJQHunoFKCTcNyVIBDJc+to42VXdMGJwv0pif/3Oq+/Pn/+edW",
-	"d+/nf/bNP5/3n6q4BvUTG46lvFxGC9f4SJ0arsebU4N90V3Sw+/mXVaLNj//hubWLjB/ZVJoJuCfdDot",
-	"eAbH/Mxacf/jo5JgkFaj//fS8PPOf3tWedWe4bfq2Qf8FQ7alEjFSJYTljurstdBh9Wo4NmDzsSNaS0K",
-	"QdgnrrRR5ZE0E0PgihkGjgZN6h4453kK024z1NulQas53SPvIoaEGeT1FRP69acpEsHD7Y+5gWbtgqRv",
-	"qNJdmEf3+BWY77LImWEJVMCSCnkBc/1WlkOe50w89ES9/VwanlTQ7NKY5daY0/4Brgy30CXPjIzVEhUz",
-	"6/mxlmooSPEHNBsbi0+W5pX8QrC8y4VT9sDEzOSEWR5GrXWtuGawJ8fCMBtavC5L9GI+1L64gQkzIztf",
-	"aCEvjEHn/RGpJUdD1GhKc21WNUNbHd0ixkK05PhO6m/lTDw4Kcryggr+K0ofY5oKiSIHbyvM7UMJwoib",
-	"Z76lvHj4C7PEdGYg2eA+OSsZuciZlG9oecEeeq5Dmc+BIszg9jJvkbf8Gzert1TMrYhQDzo5KcmEirnj",
-	"lOoAHHVzZw9qPmGwj6GTCEg3hefOqU6NCEYPAkz9hGrWYiOdAUs2DMBwX3OdVV1+Dzoh7Q06B+Vf+gf6",
-	"L1sx12RoLbghux9kwbN5fGRkM0/yko50lzM96o61ntIp75ZUM/i2a9fxdMW0fvnLVr9/cP2X5/1VM6u2",
-	"bXFSp6jP9WLvqIw685ofBZ3psSz5rw9/zzw7t347o1leCnktEsJQVAK/tqa2MyedqQH30z7XIJSffvqp",
-	"ezjTY6N3QmBu0V/27RF5/vVen/znf+z0lu603aQrygs6LB70fh8SpzeSKS2B8c+qmdj71Lwjd0UW01Jm",
-	"TKmHXvOxddhe0WLG1AFJQe6plBRcaedLZ4VZBExTzaZTWWqWv2U5p2ewls/DgY2QTcPRzChGOPzudhsO",
-	"6DDTsTioeRPeROtpoD6gOy3llJWao8bP82UOGKPPeP//QRUonSvNJgnGdGipN7R0G3ci6fDp4iSOCs6E",
-	"JjTPS6aUm5BhxQeEDpX5jgvCjALa4M3b/Z1ev7e1tdN7GRtM20NtbNh8ytwg1OwpvNP62Mw2mFdZcxyX",
-	"H3e6VabZP/HbxGxx9SgqA2Yeh7Oc69dCl/OYseAcnn5O0ykTeRfi1aBZNw8SDzjyKtQ+wK1kxOEVKxve",
-	"YBvjnE1zqlke2zLqiGwZXSMlmqcdt6A5ql20+BBMFU3W6CThl3jOoCjV5vlbh860PC+ZYNed/REtFPs9",
-	"6YhZYRkpvndhm9EpcKPphEGjVfMxr1lnOlnJzC6f05jWwSeeBoGwm3S9/by7tdXd3j7rv9zf6e/3+//o",
-	"JB1jOpu3dczxdY0eFDvCnGnKC7XZPnw7K9EWwh+b6axcoBGSen6+nK84/Xwjf+TCmuxQqy90y3AYpF/k",
-	"RkunzgRonQJupmGAkZNiV3rDpVQG17Kxwa4EhxjYYsYsOyBsMtVzwkfG+IEHcp7Xp1OyXzaaToONccMT",
-	"Arp1/CBxPKd+EiEJ+OvnuEJFiLU1L+ePb7iK3JZDiFWYrTFHwpmXEVH2mFNN25ij/SVXVfRDs4layfAq",
-	"Bu7FSoeWJYW/x1SdTyznqQ/605jBrXJeAVjGSBaFvIYr1sxoSDpBUlNc1KeNjCfzA3jvATEXlkjrkqFK",
-	"+zUG5Dr/vjz+KPnbj4fzd7z/6e1pf/6Wf/+yN/379qT9zreQC+x0sP769GMn/c2suHz17vRwOi3m7QwK",
-	"OH6TQ2Eqj7JuuVfvTqs4YQnOYgpOnXEpZxdjQhu5bXUSqb5bcQ1vlSS3SawksVwqEmf8cUq0JHv9fuWo",
-	"YjQbk+EcmFKVx1Sb3j9Xc9kwu+nn4CYseJYX5jqhn47x6T0bALR/bjVvR4Ni6htfLXoVrbQoTydMzQoI",
-	"qknBggyu5mnnkbt5qg2hE/OlO22fRVI/aCF1dwROr5UXxDG9SNxlNqGiWzKaw7CafWpIEnO5cQUkOBji",
-	"w3/gfu6tNQWUd8sy3my8hVVu+Pa0t5b3r7g5+JBlSnxk95blG2oCKxc74p9iQa5rc2dG/BPhjbUdjVl2",
-	"CTM8frXWbnKRs8gQx+ZjY5cEu5hgshEXF4Rq0q8N3F+MjScdTGFqlxugCfgrA7EBxXTi/kFoYQhq7h0c",
-	"ln7M17X9dsaN1/tnwvonQTiPjIax2sjBnUgqfaoiBL+UBG+bvwd4QKuuN97jtvsNQlsxrV0mY7AlcuS4",
-	"4tqKABhcwDem3vmfuJOEPOCKH/jLsZaasMixItrCRzmMXh3wH0+ZIB/l0GuBfqEJuR7zbGzlXC1Pprpj",
-	"RiX0bGKDHKCVd8CRyMKk3/nMEkdv4XH4KWzFiL+iwSWvtW9DVXhMjR7sqH6NESy9r//+K9YkMCGvawPt",
-	"vnwRzXKJ6EXLr5unhNbLYXOXl12Nexd9dMK6fHqvgu9QkOMP3vtj/WEuH9srNhtIPVoU70ed/X8uv6y4",
-	"vZ3ff4655pZJr/pMjHEKjsaYiECPJLodq3SKrf7aHOVb81MMHdbUrq3+ImPBaZxrqWmxjOR5Y1phlrjE",
-	"lFbwmRqjU3g3avO2+aSvqGDbVCqfMkhX3vTM71M2F1xErs4bLph789Hp3+pv3bIEM5Il+f70/bvaINut",
-	"6wkGxfyPhbO7tcq2jqIRKA80z1meOEaLMsXGUdp0C2uAwaS40uomigVsud2EQKPw+kZMtfDXr3EBlnNV",
-	"dUPjU0uzNxFVY23jbe2rj0MewbbeyuZaaWPh92voYJQMZ8Ul6iBxu9oSwRLuA6QVVRKikjX5TFpcKHsj",
-	"Spyl8XUVi8ZFWq253IPCFddR1rq2Fb0cHR5+y0UeTYINecnR4aF3zwTVVUZDldegsRwdmovBlZoxTDmp",
-	"qiHJk5Nvj8iL53svE2L/9fXTSBgkz2PUioMGabU4Js6q4SIJuGYP5ty3Mxp0CqYVE1k5n+qeLC8GnZqL",
-	"pCXUVBEILTiN81sbZjh6d/j2tU0aSsG7cE51SqaSCw1sRuTk2j8duLqsjLnmeixn2r6n4ZmitOeWJphe",
-	"R5LCJsUIrn6qJKMCtyjuvsxoi/Syd/Ho0F3RTIoRv5iVLAdlo76AYPNj0iyu1abyMnU1LOFMw1K1NKO0",
-	"O4I0NZUm+Gch5eVs2h1BxlBKntjfI/HgLQuYipbyKQjCtGRKFles7M4EJImZ/U3JE5uJ8HThSNy40fjG",
-	"pylc5sVVvbbfYFy7oTkH9wwp3ohORRq0C9MVUoRntsKB8voTzTRRmk3xvSP+yRqdrrCvPpEc0unM979K",
-	"wfbJRhcrNil7IeJmslllEuoskJs3pSUTPm/T3xhjjDfvTMWdlmlRq9VPyE/2OkBdBzXLLUONVlWXoMGG",
-	"GluyGaeRQ8XKq/jVpdo6yjGDbz8wQWyehJnT9t5eWNlIFJvSErzpwzlJD4hNDIRogxc/IxswxNe0bmPz",
-	"9KeX3LGm+Mm75ZxDucMyAeietFNYaci459N1xG9LsdJZxYvDzUxAyNk/69sJvvrGebdtx0bnrmaTCY05",
-	"xU/HstQk+Kwqjo9c3bNFaR26n53ALuY2WfboUHnB3VsZUMyMjuFki1fgg3sTXHUnNJOgVsvI+GqpAbEv",
-	"EErAQ9t9jgHMQyTKaOVFXtNFHM8wOsolm0d03ocReWskE4R6+V3lEqxy9ZttiVXObx7iH3FxwcppyYU+",
-	"V2O6vfc8Qtp/Pexu7z330bnXJ2ZvDXWVGVWMjNknmrOMT2hRn87L0Yvnef/F1osXu9nX+fO9l3R7xCjt",
-	"Z3t7NO9v7dGd4Wh3tDXcHvaHL7a3s3xrL3+ebe0N+6N+n/ZfxCY8pur8MlZ0HqpM05JfGTK6ZJDqheXD",
-	"xOh1WORiPm9Ci1jlFQztaUEzw7/UQLgyx50+yelcBSk09rEJiD9jo4+ZpbjgpZjwqKwjmV2x0kwIC80G",
-	"IqrNrUhRuDEYyqIgBWEZyQyTk4kUHqTBjGoehUzdttFffx0b4ZJV2SPLjL8f2BxSAa0vRsXvtvJXuppF",
-	"Qqgih92CDllRt/JXsnIh9TmNJ15C5cd84UZ/3e1vd7f75kZvv9zfe7n+jTZjVYlSC37h0pcogpOQ67mx",
-	"r7nM75CpSBhPnZfsiqtoJhskOjQfS+v8Bm8Jx4sCujnLyUiWPXKIHAHMTF+jgj/6SoXoFhxT9RktC26e",
-	"xwGbXju/KC70891OTF+YlnLEi5hMOXr7mthvK2+y0cXt/QbXRDMqqowELzjKuTWCM8gkzofzNa+rQ79w",
-	"zEVXU7P7aeEw4PsNL/ca872SmOh6XjKqYuf/03juZmJzuMPN02ENdbBrsykrFcvX3TV4RVSg/uT459Gh",
-	"G6q2Sa1T2ORarJyhYiWPefLfrBZ3/V26NdzOdvJdtjd63v9668X2yx26O9zLnudfsxejl/2t7fWSwcIQ",
-	"LzJEPzHPthNU89wlCJhtjd2EfC4q7iuRGuERtROLEVH9ItQ0phWq4Kqks+DmqAdJNwvV1Md8s9vkmwU7",
-	"eQLks6Hf/wRoq/IkO6JLnH8OFT3pmGVMMaqTS8XyllHAiR8JZxDw+RoYQ3TS78FRheA/TVPGfgzqqCVN",
-	"jo6dbFaWTOjaLxYU/AgEU3hAdnHRk3CVeXFfPlVTC49AK2e+VjWQHyzh+AThNRpas830+MmGSeBoA3/l",
-	"UatILrOZ0abRE/31i/7XT5OaaxFSctts6t98LBzeDDoA2KolQd96ZUE3FP+q0L5yG1WRsP3dfhWpnJVi",
-	"nzM92gcgQ7VvVr0PEbB9Fxnw4FdlwEWC9O0b+RzPzUDdbEyLgokL1qv7et4dvn1Nnn+63Lna+2VbfH29",
-	"q1+UW9OXk/7H5+Odi73Rdr6raM+8opdnV5Sq7hUr+WgOP78v7yTG0CqvO/6ogs1D71x0eMPWzi30wMpE",
-	"fuCB8HCPvJPgeaNCXWNxJWibmMlt66fvUKOeMKXoBbtB8sU7afeEarLkaMmc6egGLTWSMPZlkbNsphqA",
-	"vUilCZ9MZamp0GiDVqU+kN4OJp/jTOa6obmMYg0zF+DNdChnOgBKw6OYrC1qzURP8Xo1EiwiGRYobcwB",
-	"r6QFEJN0puWEap5ZqrhDE6rV6fu+7hWtuXzvyNdLDvGknGuMxq/du7+/ev/28PjdF+zljVsfQXpUw/aB",
-	"dChbc3rTNAtfog71q3itXBKFEU6GBoxUh7QxCCVFEijaatsOQYwi0ETF4JJFX4UsQbxCSZO1HuwcXr07",
-	"PTFXtdPQnvCjE/zBe3FW0uxy7cI4n8vhlXXHsmK6wg0rBCDeoaXNkdw3dFlQYT1ihhOFeX3UK8UTLsJX",
-	"b92oWKCJp+vrkYIi7ZuXD6wB8JJ05BUrr0sec20HYQuzQUPvMswtlKSvNkLULeC+Y7oAwbZ+8oohIhwh",
-	"krvS5KvmmFpzYvEMMft1MlNG7vOigDXwi7EG5BRiQwwWdaV2Yukm29673B1u0/He1fXOpcp/+brcu5p/",
-	"ykS+PZlf/SrUL5ufy+9x+j6CfND4ijFXlADF1sHvXPav9EWj61eHpvhjHyL3Zyyko42EpJYuUusLMt8j",
-	"mzW8FQ35NCGpkKLxTDihek5YZZmDC0CwKD/z/s+VZGVGOWWNis8YJwgWuRnhBiMsqADtCXreSPTbsI7S",
-	"HBMjv8pY6uE/zKkvGWTpSxtsGUbwmXa+uK9RwtfCmyt88YgAyjKmME/O025SC6JVsF6qNYHsocNcbtjl",
-	"HtRaiXx4IfOFfNaZKjcNgSyPtdy0Bi1u0WhwOq9n0OiFXNM79XLCfIxdtK55BbwRJC5eAuuHCiq4PQ7o",
-	"PU15WZKuLMmUSXMNa+N/KPmElnPkR+gLWK4/ruBR1RWsjBf88XlbHv5P4zkiOsBjHndCXqY17z9Xi/kB",
-	"waxJznNrzqmpFKBzm31bK117nQBcbXEuFGcrKTYhkTvjDjGvuHNuNxKV6yewcNcaxF5jO42y62DBK5mw",
-	"TRHeTFc+DHXVtqzmgFWvc2zB03d5S2qtFvor1eAbElncbrEnHG7EyvNYGU7wTz5MNKEusR/jCbeJJ8RY",
-	"75LSrJoQ3SepLb3xOrjX7tFla91dFbEZbcMXAE9ZOeEaTVk9ZnPwf41kmZC0loGKfLzBp0O1HIBF7VTA",
-	"y+B/HNXMFy/Lom1RjrLtrZ3nqTG6Q2kB9lg+F3TCM4JMLXALIpoiPnR2evxdhSL7zfE7KFb+wSzh1bvT",
-	"cPp2rNVz/RHG25AxomFms9YDtYt8i07Hmk8T3GBK0znxFX5reRT+eHy1zYytr2STfQ6pHG8DABd5Ulrk",
-	"jZdsfk6LC1lyPZ7UwmCd8YRmXR9GbnBe9xM3jiE1l8vniKr+AvfX3tZ2lMzMTFZbgrVxqsw4iHs09n9v",
-	"b6VcM2MqlpVMR+HZSqab4xrdbEgVe77bMBq2//Yxm/yt/+bv74r/ufN9kR9t/fqPn97N//H3f9f+u7PD",
-	"T28/vv1LfZ7QX2HFPC19Rar/lLaZXGUT62u6SKCJkwTT2bDgGUE4U6YTD9iLKQK0IFPZxCUTaiu0sff3",
-	"durr2FlDjzAmsopb4Qrxr3k29l61jAoy9DAkCRnOLUCNYSaaTKheyAJeG35jxUQbQYv1C8M8J/DkXKMy",
-	"twUtcvBDQUWL5wUtdFus7/2OEWQWW2RRaewNPom8eJmXTCX17C5Et0D0fAxCyZlWvCp0rgb/SkGxgsKy",
-	"b1cfsbZKhQ68iDqVWWRp1V68oBpFChkVX+mAfrzDxKglm8zKHIpH047PbT3gm7tzOLQ6d2u9mdDPCxIM",
-	"oBDnaY+cXUv4VDXaJ9mTr8r14VOE87hLR+9y5dGtK1kAtXFkG5LCkksUop8vmuzOzbGaRhqGRIsb4Mwm",
-	"ogP2uWFji1Uwy+LAY6psELalS8s+2SJnfz+LBosvuchjjmk7nUXXdG0kFwRAnoGHX4tlHJBUyO6vzjXd",
-	"AHKwrm7ztUe3NAMdkDRngrOIVt5UvXktWOemDV7trvWo4quiSsODuI6XVq7UD05Wm31H7vHGDXEihQNy",
-	"kveKuCkuuxI3cWm48B8wEnM5boj79dlDeUsxs1p2rTqVpcE/CxcCFwzi/IAVGgaaFjdtXbpVtyLc1dCO",
-	"0VEgeSX2PkwXWHzj37DsDTrUMWO/YQrQSJaThCgABG7oaaskBaYzBfW2vU0KueJ3xrqf7CJaz9xGWDe7",
-	"JyvpwZu4YQb4A9DEporvDUnm7O9nG4Pz3YiaqC8TwRg2F4SKedVqNqCxQUcWeaMCMJjhi62X26s1/zsj",
-	"rH9E44+HKDtvzS3MWxaKZW4WxoTBliwi7opFE67p4FnTFXtYFNZsgGsChp1jHMbq21Scwl6v4gowleg6",
-	"q96/kfOCa22zfjUtL5h2BAm+P6RVsxjoDoIAEEbJKliF2ADpqlxjwhDUoU25EIAOI/KwMZMUGUvIWF5D",
-	"aRk0cHAYGNBMxFaZNYsnZ4ptgNnkl3sEP1wEb7KVI1yRYYlI5uhVdggAUQCnG8KBepMW9VKulc2l5Mop",
-	"6QEgEJCLUyWKnIF+WRUyuX02uwqqr2AbKhkrw2+ft4Z0ZaZfDTEFSWZltp8vT1Fr5PtVD8fOWLXOwZ4W",
-	"eBVCFK9+jxyGyQAL7YWUnDD/ygumFRZS6zFTG4K1blQZvgKYs6XPeF5c3CSV4AbJ0Q8dma8gI7iohA45",
-	"JNe8yDNa5nj56pvjah+GVLFFdN1VeFtrZgqbASAABo82CgS5Iobv5bOC5Zj9HKFOBD92vfEUuWZFYfGB",
-	"KebbyOsqQn9P244SoT18yDFIooKM4QjriwcUUYVbKUiDXvvwvM2HYOv/8FTbcqsvLdnAam52I/xuL/qd",
-	"cMGJFaqL97NJljWO2ODTG+YjNORyiycruF1eQNdKe24AYAkdfwrKhaF/TVLXqkU9+818/XvaksI9sX2k",
-	"7wiK5w9YFnMsvDpeh/zQ5KiQs3xU0JIlgDNclc7IUbNMxAH/oIKZVL7aaSk/zYkcjXp3W7Jy5icDYFmY",
-	"bGgTFHASvc1KJj4bTs4aRMMKxQAGrO5g+DJLKhYcV4D24k761ugtAZe5WcpTwH+0JFMu7shDmDQsAejD",
-	"XoNqhsNMyEwUgHGrVYuP28r5Gp9Efu+8BxlVxlyzuXruSw8EDhm2lYXCASf8dn0Lbqh1HYZFjOHsLYuQ",
-	"ZaAO6JLywhBgLkHpJz8KjvDEpdfYkuB5p7l9pUj6b710mW62qpvB2i4FfyirEryq43ugBK/KCfCY3XWr",
-	"7K6mFhmPohgbLgTdoySbKS0nrHR3/uYO09v50EH6RWaNvp/aQAdEgKPGBVN96fGirXNDxeU2Xv4wzoYu",
-	"/p/XurjewWm3Yp1Tjl/nhpdcmc2iBUbvV+LMrt+HAKjI7D2YbJs5DyM2z229iCerge/CmIHtimx0BVhE",
-	"bZfMQqRgG7n1/Eo2+wEc4e8/15ZyqqMob+lMWJMo3Yc+WtAPZExziLRD4uac6R5JLReH53RE5ax03t5A",
-	"pGjMpPuQemnDxgckBVMsJQqM3/EcXaC+HYebCURH7WidpIPviuc3+uXdPrkxcARtktz4cPqSr0hwbV57",
-	"JDUiICUFo1fOA2+PYsE30iyBNao5QqgFJW/4OHq+71lLuj8nSTQ3k9MLIRVXccYzQhDnwFrzRoHZJ6eM",
-	"Q7EIW2GhL3EAeiAlvGUjLrgas7vEEru9f+AAamBWFbOv9hvkQp2PZUyUvJ+ykmpZhgEwl6qGOXgqwSYT",
-	"mbwQ/NfmBlXW+DrOOHbFcyYyFg9dVaAUigzZmPuTBXpYW/YgykCrzvnoQ3kQH8qjS+MBUCLuEmd3c6/V",
-	"TOh4MR8TRmJYDHJVQY3QopgnZMhA8yAZzcbA0/HGIwYoeeLKLFIB4vGKdfHB9Ok9RgnWrWquwiAW/+IW",
-	"GN1xj9SN8IQTVzTtGb07naRTc7J7BhxVtVt689W9JTZmP6GCXtTxiKNtEKz6d94CxuN6+4pW5NIgLgb3",
-	"PZoH9W+NngLX19e9thz21f0RZlqeAwTWcrQURPUJMbIAsQxgmqkiSkpB6ELsjisCzJ+7PAVEPbNRNQcW",
-	"6mFyLdhgEMxZdH2EHaCXwrvUpwq/MHMN7+f6vRMQmczwCnObI4XNddjo1SkA1exaATciQHB3DQEaTmNj",
-	"FFiHUxJFrGuAwTaA/2toaz3yE6S6oIkBkLFJBDWPG0XJCBL7WtsFiWtlgehi/ZhisLGruz95aCAVVWn1",
-	"TC0G8ZMGBjFYOR7UZz24SQ/Nd5uKgaW5MUHHkyDtuNa6F1LCRrS015mXoR/V1Wigt7xxqn+eVJlMledT",
-	"NolfBTWbTgvOcnJ0elLJyEs2x228YIKh6ga6VW1SXfO/b15/d/yOHL0+OTv+9vjo8Ow1OXn97z++Pj2D",
-	"b//rf/3f9br8hQlnm7qnghNt91ys0xar7vJe6rmjReC1c0phaj6plFteoqWbuAw+T1suuhBDT+QlUyvM",
-	"3giHsj9cypnuTwlbp2nvbZH8QTyfT2mpo/jFPuzQZLMB3w5YhPdJeReZTVEEVqCcuyouU28A+45q0Kof",
-	"vMGnXBYUaiTLiQHzRRqyCn/44ClRHkM6CcJrQtbicBslPK3GdAdweSgX2kIpxRWzlV3sipXzENrFFXcG",
-	"sj7Yt5xNmTCXW+yT1EUC04SkTVXYfOYoALo9IXs1/7Rg1fhPNmJlaTT/MeUixe5OGU1vBARfe9daHQ38",
-	"b0gppQ5gZuVoZAjcOdXhjSrIKAVoXiyBhoiw/ZmvWoLfQwZjcwfHXmWGX+OrkRs2Mf8CeC+AQq62qwu/",
-	"6gqpuzBS05ruHJ+efEdOzJr+vrVWGtk6KPq3Q8oX7Hr5JbW6Uz357h4x3tcD/AG2vID0swZ+5QFhk6me",
-	"B2IGf3QjXMvzwBWybLo40VP78GfOqEs6jkOsb7fRQkmSyStz+9J/64GusAb6dZit18QE8riXja2saVR1",
-	"BalmDwTLSBZN/qbMrUHwO6UyROhv8ikL4R9Y5TWL10vFxaTDCFB/1LpbsD1rKlRwNxck6oapiGHb1I0T",
-	"hGzABfGQ2qNirvIYjBRkwPfil5kJQHIXc1KyC640qEc20mWzfEGAujzfinz2CSWKaR+pVlNWgGCXI6/8",
-	"gvXqc6CfpDUHT/rU1duO6ercaHK4IF+CPHmnf+PAWDiiVTU06uXeV+P7qNX84IZyFUl1oTBmgu9JKwmQ",
-	"mlmAYLVZGf79lr1g8XgwTXvFedXRGIzQo0NFckmewHS7JctnIqdCp08xO8sCTUPoX6FSA54kY2jU9NSG",
-	"/6zpL0saHrWlGBCb1X4t+tcsUEoM/f4P4W5bc/53631rtHELvXBJ1Y+70datVvJT+3ax8K/hvts0pHyj",
-	"4Pt+TfNz0wx9LaGHxucsGp28yKuOlq5GiRzWgvfAkzDOgRAXv2IXplopfiaFRhaG7iqoMgWddczFxT5x",
-	"ENQLumcuVBfQIbrGAuDiwprwAFd6TY3FD894RIGEpGYCoKRy0a3m4LR8/0HXY3OZLQlBOnA1GaAOGAkQ",
-	"wrxULJhCdDwo0zD0h82ua5mbVRwI6BNbunkm3lacc+fZCK2epg8/HJ3+t60+OTqF3nofXr+14Uj2iWYa",
-	"q5fCa2YD2aoHbBMAmmmWsanvmJgAzBfVs9K6J9knzYTRCdQ+OTk9PD097H44PYWv3h+dfoB3dJWm04LZ",
-	"KmTbbZ78hBt9dHoCxmp7b70qammWkTPNygkXRnx4c/CGDrJwn/f2dp6v43JZdIcs695yT+6RGEy2NYfJ",
-	"k9TOrmu+6GaqNNLfxRDNuVo1NxjXmum2J7K5FBhodezy9OSzeWRa8pF9+nEz3djQiss3hp4SQL8VNnoV",
-	"OHelY8Fe7ns1QyXk+INDtjKcU81GmD5g9+QDIlmdwsfkDVf6K0WOjw7fvSPKcsYnfhPN7XEErlzalIvb",
-	"XnA9ng17XCY4YZzK08RFTImW027BrlhRaYtmlXh0JbPBckjZm7KM0wIk25MeLXRCerSc0oT0OEBu0QL+",
-	"CcwxIb1CZvAJ/D+iO/ek4LLZ8HqzJOxHz8kyz0kTKe5uPCkVOaVZQZXimRGXlX6NEjLQrxuaDXRMCsyf",
-	"Fq/MppKpbq4v45THaDZUkEFgEFh73Qgvo3rU7Kk6jhSI4TXs+vaSgGYsYo202aDDlROdlbQqPXKoodB6",
-	"yeyXWDh/N1nti4ZR1AF1k1rOx4z4ZkZ8s0y0na5ff6ITLjxhr0do4Y9+T36LVEG0JpcrZ4/4VPiq4sfL",
-	"2K8gItcA/bN+BZ8esXbnp/psVwOoxBBTfk7aV2PDj3CHnapmBM2EXjKXPrAQvodjN1pAoyzAH8zK+iMU",
-	"+Q9Te4T5TI91R7eqOwr9+4sVC9bWPQc3va1GsELF9eqFJvq2cMF2yE73wXFDRYZOHGHk/oXRTXskpZnm",
-	"V+5dgUXfSJBJoaFguk+oLyd0Kz0gijGS1tzbqRdklec65Fu1hVinNUYccD7mUTNgvPQBZnmjsof31uGk",
-	"pfM53SWa8+0dvegVgCoa7wwxfGNasisuZ+BoUQfG3sJoDrb/wVIG6HaHvfFcMVJdqeCld/4mJJew0gnV",
-	"egGD6rP6Jx/z//51PJCry39sKDKWMuZrgJSWUw+Y78MSLjfd3JhmzY9gD1jus46DDSwsOCstff4WZnSN",
-	"mbHrLxaycR7YUfV5HVOfzYP06Ix4dEbcf+7Agh74+orFylwOBWHmG0DpszaqjaCA73tCNXTkj/YClCub",
-	"6h3CQ78n3jxYv3F2hb8Gqh9UsdHptOCZ2dWEpB/l0HyZkLQe/U8Tz6kRFxiZ9UC4HoPoy4G4jlfqne72",
-	"VpbM9QC2uPsYaCnMRtga26oZt5GrDTHXTINfndLuF7o6IzJ2sm259spiY2ir/yW2RVfJ6KRyC9FZzjUp",
-	"5EXDbLnSG2ZmhhDGK9K529GOZbkpUJzmE6Y0nUyXp/8gkd9d4k/ctYLmrkU+FnlsVJsGW6MSUDk36g5W",
-	"rXpx4xN7NZP2onxgBqtMfZj8w1j6yJweDf3bGPoNl9rN/EYxZzBdLqCODg8rvH6z/ehXCiwDNC6AyqPo",
-	"Frw0lsf6JSWHh99iSXG0poTOVMxO/mBLs3HFxvo1FjlmBx8dor1jfQZBI/mCX7ICjWLbSR6tZD5qqKpW",
-	"Vlh1dX0Xly+ljyylXg+xpjO+euHPbdHfs7+fkV9mrOTMd1ioqoXRN2ozlRRDKTFJSMFo3oCmIMdaEVeR",
-	"iA31aYO+erZ6XbEsCnDtgILLWlsz6zR6cvLtEdnt7+yR//yP3d7O0x5JFctmJUv3EWS4mLs2X7OpndtA",
-	"GA25R1Iu/LPgf4Hn0CiSunqe2MeH8mKm0n1ig5FVXoFKiJIDAUuzFbGly+kC9drWv/ZIagOkiP3hUJDF",
-	"hf8ZeNR8P7Q6XgdOFnqn+X/CnFa0ar+mpeDiYiXBW+eMo3sXXt9HHFnvBQClxzxob6uSjkOMKC+M5mn3",
-	"bWJbZZiPYVfD90RACOBBAqXZ3kiDjbuLq9LknWHWq+FfngQ9ewg2LsZLwYP3GtyFUYgLRyWgKN4AWLLR",
-	"UYpOWDdIwY0URsX7rayEMwxgaLkKSh+CQGECdEF9IGrRxJIQq18c/fvT9++I/ZZwYe/TUOZzvLnPX/a3",
-	"nh7YSIThN3MypSWdMI2tjseM5qxMSPqsSttcDIc9CyNN7Q1z7CQTV4Zttyx2uH9ltDBG2sJuwudBoX3G",
-	"lGrBJFlaYhY5v5rH1oVeprTUCSKEWEszqO5fmLZqceG/B9O/sL13F3oxzgS9orxo6cDY7NqFY8R27Vhc",
-	"cd2KBm+97+Zi2KdqfbkLLi4fG3LXcGBXF/iZTXMVfXe4/OWmWXWA9SG5uNpwjaUsVrrRTswzUTsHft1I",
-	"429rabycXG+Wri9CUtbSnv0iDbsJcnGuWCaFwzezuSXP+7sv+v1koV3hNXTvq46ZK1QYDggl14xdkuE8",
-	"6nF68XwX+vDRT3xiLvn23svtvu3Mh5/sBBGRoHjsxqcBP1y+w6sMyWonH8aaDFjVo0l5G5Oy2sifuB6/",
-	"4eJyfUOkdgjNXI3CvmoB9OZaQK+PHjkUc2N0+aQquCXGyPoom2GLsdZTtf/sGabEuLDis4Dqnr243plg",
-	"6MLzyFnJV2oVMM01sjLq3MInXKPU+z3pfC+HUc+rSwYlM8HB+LmWZUROUq2N1RkL/lJeAPYYPtAjhyPt",
-	"gptyVupx4jQLzQTqNpSk12w4lvLyPGcFN/avTXn5KIeGD+WM5t2Cae0M2eUQRmuhfgSGMk6hZFcyg+0K",
-	"ne0WsWg+bQq8O0AFWR5MPFsEmcCJ5kKdY8/Iteb5h+2jwmh+7g59uVpiyERpOZ2ynJRMl3MuLg7Miepy",
-	"nkKTEihb4voeS1srC6/1NOsVZdRjbprfgAq/1oGubFyyeqqVc38BDw5cSWgfxS5lbNIu5SAgzFtDKixV",
-	"CD/KYX2Aj3J4k14uLG5N/zSeVxLQ8jHwFbC80bIEP+xF9rwZl5qwzSJNZy7GZ80vkstsNmFCox379Yv+",
-	"10+TIOgKPoQ8NNgOqlxWmHSvHiVy9juMBJFJ28K+ZCNsD2Pdow2nos8SDfC7qvrf/d1A1ZuVYp8zPdoH",
-	"E1vtm13Yhz3fdzUuvicu8O0Wwq2E/4ZOjIx23UBdXo10l94MC1iFw6h6/uxa2Gy+TSjQSEzjWaPsHeS0",
-	"pVrDCwGuad8monh6SDPa/WUmNbXCFeir4BOu1YEHnuraTDD7zFafBN2/XaqwGkMZhnXYmR+b/+8OZ/kF",
-	"0/aXYQjoK5s0oWqV79u7ZCxnpeqR186BHaAJwyI2rNtHl+1mN+0EfmMvNgDc+W0cU0XULMsYc8W6iWON",
-	"FatzH63bGKtxDzcNza5zTcqZWIk9AFq/LPEkytldCu71QB6+l8MK4WGd/Jbv5dDlt3xpLYtsBLSSq5Hq",
-	"/7p+EO9mBK51D53gdWx/ojW5FdGQ/A3YDEPgezlcZS9/lMOHMZSNXfJoId/GQq4uVhRUjwVa1AFJPX+z",
-	"KSio0qSQrjbiArNsnPf2lxnDrIByJgTyYP97c33gt9GYkLu8Sys/nF5nRzM8FjRMvB0lgmRQkTGHn0Gx",
-	"v7az2zpJp6my1i+ee5vn3tG5ukS6pXMNinH3yeujV6eHhiw+dLf3nhu2+qG782IXLN0T882IbPd3XyRk",
-	"p//1Nny623/5nAy5rjnHWba999z8ne282DUrU9T8DP9lfor/Mr+NTvyNT/trCwM0k9lWhAUObSno890e",
-	"OYTcKyMSt4xIe75DkPOohOT8gmubfpr2zp91rUlgzS7IOhG5coXj+DuzC/BD82qAMa7BaNSRmnuYyxYu",
-	"5vluhPbfsskwFhc6JFNWKmn0GEmGrJDiwjc1CBUVOBuoHrjiVnZzTYZzUsiLaPukJaaxs07nUFk8MYr0",
-	"BKZ3UKkZIvFZ2XNyzUrmRr5DcbyWYz/wFdUB+0C5EQQLFuwCYpPbfgi8vpkyu6eDRDJMloASr9sGQOzO",
-	"bx6D8cQyNlo2qyzoxrYhcbXAPG8+34+SL22wADQFyD2QQmmzErjweJmLkhGofPGN33H919kQ70CQbQIy",
-	"0HxGhLwOb5UTxTQDbOkkUKth+8xUwKqIJHzLTBtu3lkb2g9KBiBVBqd54PJeYJ6L1tr79gHWD0isWaGJ",
-	"7MhWZ8YUR9zwquclRphcxaI94RpptsSfWjQ7nMBhfpOe+ZZjGhYIwy9yvzXIpe1wawU1/ZX96G8cKnIb",
-	"3Boywh1apf7iBX4YDdjKsEcl+DZKcHjzWisMMbeK2/YPQCo29cQFQbDC0FcPNpEysgzLC3OWFeaqpvsD",
-	"4f7dDF2TFC+u66+0IHHzevaVnWNYLOhe7ZlAXNfGtd++YZIl+jGfLtL93cdum/XJK/JFfZcdFTbo6pHX",
-	"Qe4fdK6zyZ2B2zrF5VXQaVwNIMEMekrG2/bfZcJprXDoQVNMLxn0ebHwEYAlPmqWZK+TZ8qtj8ts1z2k",
-	"la79mrYszlfvTk9fH/l8x4VkTp/SdctMx1X919ds4LkGIATs9XIahDNF2K4hNiCtOe6FvI5LgjXSNYNt",
-	"W5q6eQ+Jk74buFl/cgd5lIbPtPlHDn2FW70ZGUePNEyiDcbANQwjZ+yTtgD+Hkop6ff7DXN2IWfnDjpI",
-	"NQiJ/Nf//j/kDrE77qKDFKY+oVpUIX3cYbvsVXsyBggBi0m3ZAbt1kZ1r0Gw/FvPChR3xze+3O19rd43",
-	"+zzRqp7eQQ7Uh3v391fv3x4ev/ti+0utEc7aKOrTyi/Qie4IKcYKwq5u0ZxqTAd3CobPmbeAiTZiGkmO",
-	"gZ8t77EK+BRMMWF1wJEsJ2HTsgRoKuoMA92ixmpXtx+CGa0+dzu7leeN71vjtJeE2KEppZpKoZitQsgY",
-	"v2q6voR0p2AuHRdkm6ib9wH4dygxySM53csauUUFcjwWfeJW1IZGjl+vf2eVnJVZi5Lxi10N0uE+vh9I",
-	"1IIdB1RapYBZxD7rroX6ibOjD6nV68xJ+PfKJY0Z1yw/dDtuvm04Y/5+tvI229UnDWyn0gbP7UVr0Pci",
-	"qkpw5QNnb0z+u87WDgxaXgvle62aDUPUmGlBxReTPN7oMrNM7/oReKFPAVr/+Ycrno1f3FdcTQs6j1zc",
-	"1/gv8kZH61RKqtk5JDmsNFepZm/gQSjhZSsLyc8gbWUJKL7GbBO31024+2BqKx15Id3eNHs8PKVl+eO3",
-	"O4EwxLTSs7cu8mC4/Fs7NsQCva7Vu55dfwFrjyvF8LGPTEZ5E9TUn5dMMwGh0JzOVUx82e/dy3wpvhH7",
-	"5je15e8831uRf6vOd/oR1hHAdXh4Ix44FHf6OBhCIE8kQPFSYfQiY0l5kFesmdzqkwkXM/MuWdT1h+2o",
-	"VvIQHNN6z5ZpW/YRJ2uslQkcoaEG7UY16RuyNnnJxNJ5HX44xviWQqQtQ1GuaYEiW/1+Yv7TByVjr9/v",
-	"16b6PDZVG5Zfd/ea7t8WBurfWu22X16ECpP4JahtZPQCXgt0g56VVKgRCoZNgykO2sy3F2bXRrmImQ+j",
-	"Uk7i0rYkYWzFS1/zGohsaztBRbi2cVKI+nW5wMhbSwlPZzwbymZYZvvFyrCMlpvM0y85gckCdvqwCouv",
-	"EypaOacG5WgZPdEPPxydbm2fYCPLG4Lr2UW5Hk31I5xSpa5lDEfng/3GFqZPmVDVe8hbsycWdB9shwN0",
-	"YgfGnx33G6p4Rt7OCg3I3jNakA8FFSwEyG4WApQlyzQZy1IxMgRIPAidTyHouArirlnd6lYY3V/0/EQj",
-	"atF85pe7e18/jeH5bJo3fYhZrfJaLIyUkCtWDqnm8VrWDXOLkSd1EVttk5TiV4j/42ODYKsshqlryhot",
-	"yhqolfVNrrJR4dUq3hi/Vi5ujEHratjrr+3EDSrSawCIexH8Q5zKuZY6BrVWiZ7mtFb4IfC1aY8cDgHN",
-	"0rexdF80HBS+JDHurDCHycXFKqggi6iDIAS7/ZfE9d/AFKfbFj9E3ax/lddG1RnxTwtlLD8qFlIFEIZf",
-	"CAhpIzY1dP71mMGRCANww6Vr54pktChCNyRWzJPUMtPusU0kdNpcE8SpZL9sWrTLdDlfkr0kseTnXhKY",
-	"FwX5X8/OPoR17V5D67+MkZTmOgYFd2Y+9mHMBeaC2K/+2rczmbjP5ceTN94YMIaBRYGcFuDFiA/ZUrFo",
-	"mah61uR3YdFiF7D1GCZmrhDIDitKF7W2cdahExBhTK5UeuwSFmIoVJEpK4k5X3LNRY6hr0YEG4eKHPOR",
-	"f0H124qJ9OPFzPhoveC61oEUZKs7FnzaXBL7g7oKHRmhGUZ3s18YObpvzObDnhgreEOFB4CwFN4z+5qI",
-	"pC6K9RsY2LewPMDzWoxLKi5ijk+Xk2pNREIv5B1efchUiwW5smKm+BU7qPU5BgKDYjBEU76vIgPciuUn",
-	"60tfYuUtGKDy5zdfPECb2r3kXuET7vB4oyxxa+tF7Fq07KfRQPDsCQIgonDBC8tKD3XC8gPCaFlwiHFT",
-	"4ZrPG/E/Qr+AfU3JFls5390B+MR3XE/8JFwa+klLhAs/9/hmajY035rdzaggF/yKoTK8t/2iT/7zP/Z6",
-	"O72tp2GawkxA95oRh6lcsvmRnExLOeEKnOGjES84egixhgvS86esVDY/3+wofP9+9H7KSnSCx/IaTmRM",
-	"aJlPw8ygHknxHykopjYVN5NTK3GM8ALw9XzCRYpIoeZBi6Kp9q9LrlmaDET6UQ79nzXsTLV/yeYLn5Xs",
-	"Sl7Co2jtB29yPgH/Nohy2CZptuDGfdkjKdijOH8ArDGzV/VELHgEupBOuPCuhui+nZqft2SfQwDTVf5i",
-	"9rBR1rRa9J67+ge7TWYfKzcyzr3h33DPNHdu8TGzcZBaOvQ/qjbfu0/cV+H2Ov+J+y6cdvQz9yvrm3HP",
-	"uD/d1/7E7Pf1E8QEj9rhuf2InWn8WJhSLfGeYSmvFWBFeXBum/fKVZUyfbNQj/O/dPmdQgWh7GnPBcLk",
-	"LBiceZLzuntc1q5VI+BeZx/eJ1vbWMCJ/QirHj4zxeqtTb2s9lAQq/Zle/suMITej8KJN3CSmdq0QCCC",
-	"53pUcEiAwpjq0lPfernd6/e2e1ut9eiKMbFeTSPsMAbrWbXNUmTgTgNfeOvWbvU33doNYHQVKzBb6S5D",
-	"grXxV/dgWmMOK4KGM8XKc3oRvWY/GnYB3zVO20Ujtveek+FcN2Eb3spfeVHQZ3u9Pnny962tA/KGi9kn",
-	"8unF8/PnuwekvNrf2t3r9Z+S71h2KZ9t97f6/a3+FvmWl2wkPz2Db9erR3U8IgbEu7iZQNm1RTfKR2vE",
-	"WWMWMUXIcttVKfX2Uj5MTr2TAI9J9bdJqre7qF6L/BDtvQ3MyJ9AvLpTBzc1EzmLQFVeMjY9r4m5ZUbl",
-	"Dy6neV1p9/vylcWMoMqIspiC7cTL4m+AnODZQphjZ6Whj++Lngb4Tlow9N8ZwsLk3IVs1jGdQthhoUdL",
-	"E+KpRRfg/hUHJJ9BZrFNHjJq9JQas+0OFZ7rMY0yEsBGGrPsMqmukkNrgf4iOt5RJ7F9IaB+mNiGFOGv",
-	"PUAVMLq5d9MFDYxaqpQhCbpWnIyvWI1yCYtMOm0sFY76dDaZ0HLegqyvPZKVA1E164Kc6CSIOn7CXN2E",
-	"lFRcshwr58B0g2bUPt8Z+6rSoUtztQRksZk1D1se2pw28n7ku344v6GZBc4NVVJoSiMJZKlVzuiWLg6R",
-	"MCot9dwa0Jk9tn0ylzPbSICVVzxjDt7EH6QEa1eWlYYAzx2QVEjBUuvCgfVzRa5LKS7MT20JTnja5nkQ",
-	"sJgmZixsfBfknxsSsENFDRHfxbIBmYZ1HWTIxtweVKSiteqkLUdkSboi4t+Cw04WedjSKur3HzOaF1yw",
-	"pWRVVsSElQUjdk2uZdlwXGKnRjcBVigG6MrRNC8ja5hjXuvh94UcbxHx7p0RoNhy51qWl40mcK74Njhn",
-	"89p8FgVwchM0V6WFuULGuxxBdZgs0wNX7Y4tfd5J10NOADpCL3UVs5ZeoKUJFzMW4cNBLxrhwavDaF9C",
-	"lOVubQTRgEVvKSlZiSsUUKSjk4Tg40M0PNIqRPCb+cnvaUv29oTqbLy012lD1CBYAIYDA9677+vxAOFN",
-	"sGvsi8+1cky9uveA6D+Srslp7lqfJQ3qMD8A0KSgwc4BtOCh+rzk6hIGgJqymc6xF769FE6QhNjjI+zw",
-	"glgCBXS8+8a5OSMSaZ+kZnCzDltd4ogLCUbPpgck5eLcTTfFuQ0LmV2yPCXDOaG+3IK897hfvuQQHkfn",
-	"j83Rd5ATto4QYTQu4V92yZ2kYweAkhqYH5RI+Wk4SVcrU1wL0NmwBM94gmx9ZJDh5atxCtdGJCYjz3hb",
-	"yv20oGKfjEqGCBM7tXze7b0Alk8lZhfJ1h58tdfvJ2DpZXOy18ePEpfuZPfPvBUFmJkcPBvl/Gfykoko",
-	"4KZPtkpq8NSKZSXTfyaA6gMHaWi456ghmW8LhuChlyKht1f2uGE+wBRhehkVtoK3BtqARsP6pRVruc5w",
-	"xDqyRgPuDL+8R4DK5Y4bmGF9dC0vb4KqOFMt5HlyM3/V7Ve+aUJzzqaFnHfiXfshje8cxNJ5S3Srgks3",
-	"dnzVLw8zAPFmqwY1VDUiKPEaj9/j7pRSrw+mBg/firWsnA/GYCJ6CXy+QK/r+X8gMBO5vfYw4oLDtl3B",
-	"R/ZrkV8p0MoQ9bPFNpx+t7S0p7xhr27oQnMK4zZSqxZXABtxPi1ZNG3oW9Q1FtIHY1SVZ1fnn77+4Zft",
-	"t+t5GV2VQzgBf3w1ltwALamxiRoBttyw6pw2Q9wHqXuzcgknw9rLJJaJnONXylUJqnoHoTXEkO0HBAlt",
-	"MZG0STPivVgz4huLrObMhKXv+ZfIvDcqxtiI7Rx4CYZJic5BZGyvcnOeVJ3WzjZM0zWSXq803k68lf5X",
-	"OeJtpv9DuOFRC350wt/GCQ97eCL1zdvCYy5QIMjj7UOojhdB1b2i9kL4DvJ3kw61kivIK1YWdBptcGIb",
-	"kizpb+KkOEoVmzvk2530CdrCCkz+yYTlnGpWzKEfrdfX6WjEMm1tmqZy16iSqvVHcf1XfC5yPNsvfvC3",
-	"R/XxitPtiv5uxmbXrXmDtf7E9dgqQWu7CB2HaXb30HH7+8yrQgdEVa0+WtSi0dnL6zfl7t/EP14Mv8+2",
-	"/qr+Z/78u+m/93fo69nf5d7q5h04i/W6d3i/QFW57ZQ2t0HqBOj0prE4ZPwQibPOnzuLxeHEbxKJCxeW",
-	"r0pndBl3y8RY2faqlpDc1vYaybf4yhjlLq3QpCLH8r4QUmJWZjFsvXia8xv3a1fpSVxUg6v2fIetaJmm",
-	"0cAjGS2WN0a25uuVOwOvTDrttXShZRPRSUKLK8yUkyWxaWF18BX7JNeKFaMvxll2M2NsH1Rq5x3AGJfw",
-	"2a9XrFQIZDUtaAb+Z1HMbTI/NOfHUV2v05ggWmrhJZ31fBoNUReBi12UsC17u3NrRaBZlOaM0Fr6Sriu",
-	"GE3+hJQVb0QvcohmuYxWgChRNun4z++x9Yhvd4RZW5vGYmWc/wvoaMrktGDL8FxPWCFprmylEc3JkBZU",
-	"ZLYQeGFwrgwp5edtka/0wkWDuTlrPSsFy8nuVj9BXHQI0OC3CHUO0xzxKwbpjTW/LleECRgOY0uKuOEx",
-	"WmM2PgwkXGBg2Q5j6HSlDmzf324z2dR4I+CdOh5J/YSHIiUPkDwC/YcgYs9EHvGT+7P459Iu8vY7Gys7",
-	"r4Di1/ez2505bykLOTUfI5i2YX+udwLisDWb91S+WcGqDh+fzfduRVsDN2y8qffdu86QE7Vx8h8BjBl2",
-	"qqrlsGXDSrqkZ4vV3uD2n91Zvb6/1mK0YlZ3Y6G4xi/Vo/s5u5sknVlZxCsK6xIQ8qN89dZiHWGQrfAM",
-	"0vltZeF6rmUzibq08Iyq4nuLHL3JJdruxDr+5JVdU6zacIicpgVAzuajeRPO1i+BJRCCga1OvTvVtPSa",
-	"v33vXYJIzbAe6HwSi6DaLwkXZMKLgseqFl/sbggAFywk6KRWT3hy+2WmnRM50721Qlq2jHQoY6CptlQZ",
-	"2oIH3QSMVMMapuju/jbo8HzQ2R902NWyDk2DTjKAGcGzoeBj+aDz+7LSa6ylvk0fb7c0+6awft7wPKpn",
-	"tnFzpMsYEmPLnqHpskt+4N808/5gHxsp/pct3blwiLtYpx3bvmpJd/LzOLBDUMfdXNCCkIui9kFkpYUS",
-	"28xjYCvhTatP0t2WRYpokHRkL5snuIRj3TAgZrUUaPCQR1xFC7q99RR1Osn9KvpND+RyRdnOKgYect96",
-	"8waBvefLw3rB141QdkwzvhCYs45ehvR6rFh2jjAN27vQzGcXK1YMfx9SxZ7v9sh3TLCS6mUefXzR29EP",
-	"//6yfPHdD//zl/Ls+uOPH169OH7z4R/HcvsNfUNPrzeHFYqqIObCnhKjiFjVdIwpJKiuzYYFz8ix0KwU",
-	"TQV0DZWkRkK7G4IMmekuuW6vXCuqtp6w8K3zCGLOvpbwR2AYxNsvn09ojLmdSU0L68FDHFnbjLkGjRaF",
-	"bvs8zgpY9YrSMngmwdtDle9O2+UN1OEV8rl9eL2y6Rc8F8MBilu9G5qBYXF+2O736qF723JdGcU2lbZE",
-	"jF4hBYspaQGM7x4mSK7U0bCobEMRjTlIdy+nbdjVbsh6zTPtw42WwM288vuyg9fqsdngQFW/zc9rYrom",
-	"fQ/gFYkZl8HwAeepcYEAmabOaiN022jK2SSkGxmV7sRW5W7UwTjuPX+jKdEeMzluk8kRv53t3YpIPjMj",
-	"Q185y7mNClc1V8OevqJWnla1EVqzU2djVj9xPT50jWjXDsMvEspvLRpMhEKL3Jiwm/nXGs6YVV1F/Ojr",
-	"xOIrHQ01z8C93At2bNVddbgWD3lTH2/oXdzQ2yfdOFlGADPRRXdLVtmDStN5lUUF/U65CAfZWmlvfzEm",
-	"9meKRd2zHf2OXYMTrbKle+TVigAKupUwYu8C5mbGVev7s8V0NNdl35YqWiiVWkiCDFkmJ9YNH0QwYh01",
-	"H9RKN5v0ZVnqbZf6JtllFVdtirM2oqk5W9C10p5ptvZJrSiww7msJdqcU6/KMatTOLwceqJxPT8124Dr",
-	"HTJaRhstB4lr+yTNsyu79p3nuPztIP8liKs9J9S285sBli3sOHAHHMivxZAI3tJWTCfIabgeyxqEkyuI",
-	"zakaDyUt88RBlMbhYgB53piVSM16zAYC2qlwBcuiVJ3bOaR4i82wXylSysKY8pqVEy7sDbWwYgT6UXbh",
-	"fps9RqRKWrKB8B0nIasHivKNOKykvy0bRmgyLgDPWV5y3xtlv3N+/lepdLc+t2rj6JT/wIwmBK2OR7Kt",
-	"Tg4Kk0tZhN3zzAGevTkNa1YVgUYoblqkap1iE0iQT0F9cjIQ6bKC9f/63/+H/Damavx777dfpWC/pwne",
-	"DnJoAaOoThqDl8z1DaAiHwgbYGnUUg/EQLwGzc38Tdgns8lkzGihx657pGAsVyQ9nOmxLB10GfkGyI4Y",
-	"+v2v//V/U1dQ7DBGcO9Btg/EevTWI8awxpmffHtEdnZ2Xprnfjw76pHjV/jF2XzKjl/Z3jxQO3/FyoFw",
-	"mA5fKXL8ygxTNSIF8ApLl56ItJQ9AsjM+NqUTqcFx1xJV6/9Pz4qKVJAHBwIxN/2sMkAsYyIeHVAZkKx",
-	"ai/Ei7YQeyHCc2oRyHg5EDaPsDoK7y1yaNYOQvjV0d8oPe0efjjeJ1tpGLvCdxsiq1xNPvOKgCQcCLg0",
-	"UAb9ad4jjbE8+CCtQRXve1AK+LWuIo5JAGmyRbQciK3tF60t7/e7qWu5xK7BBCOGoJjQQK+5u+pmFphY",
-	"NBBuvWF/j7RSG0JuBOfeI+8Nb6Bkt7+77ETdGwYCSvhTIXV3JGciT8mEUVGlFloc66AClRs5XcZaedd5",
-	"o62OGgjve4MCJvyBe2+kNxC5YFqR3f6OecVQWkRz3/SMvOXf9MgHqsdqIGCWajadylKT716fWeXKfvDX",
-	"14evbKU7mTA9lrmyG0t2+3sWhOHQWC4pkN4Hx0zdcvgFFwrUYWANZqZGcFmNxRZkY5Se5jYu7KgpITNR",
-	"wHrNLntwEUDdt11nlZwwN0qPnNbYhtUVV3D8gahY/kB4vE4VJukRj2wQ7Du+mKR5OT8vZ+IvxjRKXY8R",
-	"y/QCQkf+2dA5e+TIOvkt0bqXojIL3girMuDNptm4ftJ410QElRnLfW0fUTZlIjd7BowsqNSHLiNQjN/v",
-	"95OB8HX4/X6PfDMrlVa1Vgck9eDQ3Q+y4Nk8BUnmIa+bU3mS/pI+dcA4hpIbiMzkSXqdPg3f23ghVo1U",
-	"cvxJWlYv9G8B78xAgNPATPeKcjBZUVMnT1JtBkHI6SGbS/tzzBJ3FL390lL0CdPlvAtSMfVkpQYC/ECK",
-	"lTbfDX5trqPcJzt9hC543u+7Iw/PASQ3ghgKpgE45QkV5PjD1W6FamhEEHz2nDx7vvvUHi7O0Zgz/r2V",
-	"Lz4rWW7YHy2c/eIT33f6NuIwELRikkBr4by+wd3gOrHXr3ol3hFaTRn+wACFJtDElJvX25aBXst0XYKQ",
-	"DW2/JKmWsjuhYt41M5qVTCG7cPkFgaU+ZkUO/Tpsa1ei2JSW5hLCwkDigB1fMjpRCTGGYXijQ9UTDwzJ",
-	"Bg/2miJ9zSD4dwE2c480m3YZdgWjb/fJE3NNnkInHvJkWsqnrh3PQDzBy/IUpysFNqPGPoDuNBQXFwWr",
-	"0uudZjOmxchtbxtdGnXLE2a1hXbpaYxWQW0teMYEAiBZnfXthzfdbUA1BGvSG4DX19e9CQIm9mR58ezt",
-	"hzfPtnv9ZwGkfgfFZyfp2NT4zn5nq9fv9aE8bMoEnfLOfmen1+/tdJLO1EgVM/IzOuXPAMi2W0jsenyB",
-	"lpt0PPY4h0oLpQ/NY2/MU+YFJZ0YtV61monVI89ct6WVDx6h98k82UwfK+aECQ3OBWcFAPwJKi0YKAkK",
-	"JMz998g30yBZzMmRzcAdwMb4ZcbKeWViIPqKtc5osxZ5+0XEMl26LKuq4MIWIsoutIrhk/YpoZkTndPz",
-	"3U2n5BDPuLLyNCHDOWhfhx5YDT5w9d1J1RnL8NyPcojAMqG50vBq1roBxxZluJyet250vD3P0mVBPmQF",
-	"st5rGdilTVbjrgeWvnTsJsJ72+A+N3OzwX+uUp/gNm/3+1B2IYV26GKBrvzRZv5Xgyxz+AADeC20jcSB",
-	"8dxaR+3anfyedHZxDrFX+7k++4bmrgUV/GRr9U9+BIlp7FSW4492Vv/oW1kOeZ5j5fVuf3f1L95J/a2x",
-	"GOAH2y9X/+BMyrdUzE9cV4rfk87eOluAbkBa+C5Ce+ss6Efh1Sj0TzlgRGDa9b6FibHIfDzJkA81TP+f",
-	"iGXe+TnpfOoqhG0P4c3NaxuS4hn7ZEyPQGAs9E6clQKtZkf6oD0A8plr8gV1X2Dds5JVEM7DCh4MO+xw",
-	"I7iZkbQOXTFi/FIXoJ+JS9tIa2trm/znf3zd23qKEGdmAwum2X6VSosZGxrVI5LCnU975FiQo9O/JQFE",
-	"WcEFq+u8mSxmE4G4FollkKiHf3/6/p3FmWSftDXfKFFT6AIwZkxbhDSjJGh0HpnrPSuomShWbjm3efpV",
-	"ukz5GQg8ihqE20Flq0JhJR4GaCj4dHc4U3OridRF/Wv4fomwX8AGMaQHstaMZZbujC+jwJpta+NxlqOF",
-	"TK5KlMzUVRC5xb9EDhzr502Z7qPG8KgxPGoMd6ExfOraO1jTGiKBJvZJPzOXdulzv8e6g9p17xsGjHx8",
-	"d+tF/6nnMJUaYjge8JuQ0QT59Ee4hu4rrqZScRccrsJDGChfMr9H7eWzaS8oh5r6iwzyYTbXX0KmstTW",
-	"DVsyfy5zVzZSXqLss40Z4MObscD7tB2CDV1tPNR5/+Md/LwWRHgarQZE7WbV7uFiZ6bodXz2W/DX762X",
-	"8zsW3s3Ow1Bsm6Sq4eiH6AeXbP5It5+Rbr9j4HWvEcqNKHVT1h8QzfGrzu8/r6b0Z7m8FoWkeSvJv7IP",
-	"1Ol+qVH23qGhFIyO0IjNxpSLGlwMfidLMpR6XIVazcdBvummZttoVhQwVogLHXxmXt9JOvjnz7cVQlM2",
-	"6Qa72cXXbqZzvhcQOoT+iR9evyWA860eVck/DztwN6jOEwhV5ry/YNZwyebYP/824ySdqYzlYgepQFxV",
-	"vjcbIQxUbnbFBNQTaZf07avE0+OcTaZSM5HNuz+wOaaQDMQlm+NLzZ5foNbKsGGGkCSTU6jwQ2CYSzbV",
-	"PeL8hbv9l4SPCCVHpycQw1Qzc91Z7t8wEAhJwa/MGZqRINTJrlhJlJYly8mYlbbNC1/oVgNP+yxUeAYF",
-	"tvliIEo2kVcs34906bM/wu75skTQEO4xn2xSAcyDK8tBI/41R4w/QEPKzc422G5IX9vUdjfscsSxnemG",
-	"HPLDD0en/+1FxSB75O1MaQgxDxnJaDbGRO2QZ5oPu0eYQbcZt0weGW6T4fbXYLhHtvU+cujtdRZiewsj",
-	"1/xT8PWvVMgdlrL3koFD3hFTC7+/ZPN1bJZn08tMbW3fH8d2PLJS51x+DfBbgal7vGAJYSIr55BQ5aCL",
-	"qFLXsswTSFH5CfJ7VEK+p1c0waQn4BRUZEyh0+3r7ZfbB+Tw9Wl3e+959+ibIxjtr28Pj7qnfz00Hz51",
-	"iYUrhchAFPySQTcue2LWt37J5jcQMLBIwtVAOHi2ppBh3HV/Fd6jjxuwWuQMxILMIWuJnGXc3rDPre27",
-	"Yfhw676xyCR3Yuvi7DwXrOfQ2xZQmwkafxUi3ughF7SMdJSIG9nmrB+FzZcubLZ21hIbb2h5gXJma2+d",
-	"ldsMV5a/ZTmnZ/Mp+5cWbV5fDXmRMWOMcgbs5aFkne2dfm+y7pB8lMMqlRL1b49w7PPTuVIzLi6gvSFk",
-	"n1s04nOqIe1eMR1o8EeHZGz4eybFiJcTgPXEVAL/5owKy2VmIofU9eNFE8J2FPdlCCFqHmYz2tRg5ich",
-	"nQ1BbTv19JLNj+RkWsoJV9CaH7Lla5YKim7zMRpUAwE93My8AyD2iNRBxOilDqMvQ/AEU8Q53174bDaB",
-	"7+UwHosIaIIrQgtzeeb1FAuIynAft/akgmQG0soiBOa1HPM509BA74JZyjYnjJTREGpv7BQ2F0bb/e37",
-	"3iMjnM0l9enG0PNxQTDffA2PAvVRoN6ZQEX2cvuogGVSVkJW3RJbM+EObdvRoLyjmLsC4FpOl+9LDGkx",
-	"SjoHGTQftlkgvnm1kQY0z1luq1PCcpUaDJFFz3JlcYi7mYEpiANSjWXk2KsYuzTB26HwzVpqvLS/Ur5S",
-	"lE5sT1FfAuX7JZfMXOQMq++w/Mc1fDJMbyA8XLt7qRzZkV1DKAU1pDHh9h3Tr6ptX5meZvcL12822dir",
-	"ygbswI/n8wd1iYCpJJcakg5/FBzKxmRJDrsFHbIigDmn5JoXeUbL/CtF0n/r2cpXPx0HL1CyKcMmqVCe",
-	"7+q7+n1ccQM4Osxu+jkef7GtjtqZ6Y2aY20tNse614yA6gyxFaJqkzFIIlXzMVtbGBDn5EsPtv752et3",
-	"YQtmbBwM1B2wWMsB6tzVfthIDAia0C7jq5vwHAcq597bZDQLbOYNVwGf+RxZQB+CJFSXKun5kLkElj21",
-	"xWl/aUv/2d7biSYhRlMabYPiTS81VPe35jYuHAQtGZlyIWwvaSsfpGI1dJi2leIvOxGFMmivs0hABaNQ",
-	"UZ12UwLF5co15gex1pbkKcu24He3hm7mc5fDD+uPWFbebfR+epCUrOqsVmdkBef1xfPaP1p+VV5jMp5b",
-	"Bp8u4ZjtsQKocFRB33vMd/fKJfJNrWzXfKuseIe6yLE8uirHcKrnQEBtvK33V5rObbM4rxlhyb+9z8H6",
-	"7MOI0YbKrfnS2IzWdrawIlhSG/zQMXljUzs24Xzzjsubf3PtWtPjU6iS4foHwvptjDpsKzKscugraO3g",
-	"UPYaWwBXfldq4Br7oUcmsS6nPVf3bFspmO0ZiItSXhumMzWTB8V3NjUSy4Iggei0wWfc4ZxyMBgyZpfm",
-	"SnqtvllQMRA+iX57L8Fe7bLEBu31ju5UG66noOZkYnRh6hJLwaHhGS4wYPsFgHr4clzpi5ERiaSGfs4B",
-	"0ICkZlJdKI9NV1gHA1ET1db/NuWixnMiZgBaPcssgQ1dXKsl9atyfjIT6zx54pAB7s1zVi3cIpg/sOMs",
-	"2PgWvT24NiHDqO5m3U/0+oxebBq3uY1/bOsBt0Kw62A7khAOrW7bGA0vxQ/Tz7w/a3i4/H34ol11j563",
-	"z6vkfOCiJsw3UXKuS66j7jb17Lfqj99R/zGaRAz80Xxu9IkFcZ74eJrVkISEtrishF6UxRVToJiEGoWF",
-	"KimoZmUyEOCKsFrEzJkPqGMFmpdVPBSdsB5579SPUHGp4k5WI9rHPLe6ZH1J0mr2XS66M8VSFydKc6Yp",
-	"L1J8OYJWBa3WjRx+9e7Ushxbk3pNlVf59LiUswvzJvNYJoVgmVN6bFrcOp6+gWjIclzQKnGOx3QbcT56",
-	"S3U2jiXF7bZRRf6ny9LfnNutwX8+lKDHQl7EtwiW/IeLpyMR3pIPJfEM/W+Zzsa3It13UrBW8v08Stut",
-	"1Q8zwE7s7v3o26O7slpGzOtB+Tkedc1mdGE30juZxGPa/eeswrnZhbtZjn0YUxhhdglcqojzeKlzgUCg",
-	"riqJMQazFfLwMEh6rgNZLqT3jsCXaPGgGe0cFaEaUblgZsJ8wsVF1Wd1UdTPzFvzdH8grDQ17xJKM5pv",
-	"FH2zItnC5K0QyYj0fRcieX3T+t6tZQtf/sVZy7YVxl0z4D+RHfclq0KPNuPd24yyRN5438bjs5zTCyEV",
-	"b481HiFQKCAvQo6F8x8fHToQ0SehWXl0eOgyG9DGfPXu9PT10VOLoerT+AHRaFboHjleQLo/ICk4euep",
-	"GwJwLYFNNKOZFjnfwpnSS2Z9ylv9gfA+6CCXfU4gpkXYJzw2sPgQElHVcaabNuhef2cgUr9jACoiZ3oZ",
-	"QtGujWEqZkEe23CKHJKiBSqqBmnFKnqFj9Rl1L0x8def6ISLpVwcj9MFbfFAHivBP6fdZymkxkS+Uobg",
-	"H14dXc2JhHpm6PMGZZ8R1TcaGHTJYoH3ueq45zRizIwAroDtKkaEBh4hSESg5KMc7hOamXcAS5SEDsS0",
-	"oII8gQDQOc/TpxZSC11LafUO82WP2NQfn4yBETiXbQthwLJqGmLzxviIpPKKlcDfHTw7+0QzjUllqsra",
-	"9iswr6pZnQusbSBQ6Raqax9MMTccPfSAM03FVzqMknqnnPmRVSXSZCDSX40JK6TuctGt1oyw6MEmdC2g",
-	"vE0da3omndZuXXWILzwQXCewLT4SqYiS5tRqp4oWSIxrHhoKq+gFr8IXmR7+6t0pTHY9df2hMp4Td2OM",
-	"wg2Hfw6XFugl8JsamoM2NJBbaJG7HjOjHzOjvywRiRLBs8tKKNy73i3UMyMn7k/YvZHyUhld+NrJl5oS",
-	"UOWaLMo7BPisJN6C5g4Cx3lSfDKN3T3sowKtYnvkaKGFVXO4srV+9ENBxR+FVZu5fqZkBBy8jWcbIuuR",
-	"d7j9GPNyneUemekjM71Tx4VRfx+elaKn4B6thqpTSpgNV8t5w2RAACLWyuOnyJHzSxiV3eq5gV6LyWUc",
-	"u7c6HRd2L1BxE6KlTLBzgzM9vNmCMLcR3vk32JQ7zBD7+eELEc9cpQ109li3EvGxivBRV/5X0V4Nh6gn",
-	"Cwt5fRsei7a8VfyWw8S+end6FDx67yUiP9+vDlWtZQ2M1mrdSQgryMugNdFjscBdFwvUU7Pa8VibVFyn",
-	"/PqXK0oJaj6NC37FVNjhzlsxPXKsVXj22N4Y4XE8HhHqCQI7OaI9ZRPZ5/C8ZkqzHJcTllq6xm51y2m/",
-	"Np41wsx7q1YMu9vbLofP9/bD3c6ThpEH2f3Ws1fBEEEj+oFIZ6I0+oc5mLRHoMdb/ad26tieK6dzO6yy",
-	"r3DxHRwVmjsPBDiPqtf0sBUYdNhsfoWvt4ASQtsShWAKNadUOcq2t3aep9AeWpF8LuiEZz58BAhP5oGn",
-	"Sa1F89np8XcJaGoDcXb0AU8YzGSMDhE1y8aEKvLN8TvAoP7B7Oerd6eo2NmHJjMFbtKWLscDYSjll5lt",
-	"FR1EtYBiYDoHgN0ECEu6pEKNoFMI+VUKZle+ac4D1jAENyeIh/ES3gzPAjyIhqoQCEy59Mn2EoSQcf6r",
-	"VSGEa9/E9t+6nym0IjVX9+judOPHDPlHp8FdemCbidc3FefLFdpnv1V/LE2cB4aO4rsp1X3VnkXV0GM2",
-	"acrmBGvFzmogD7Z2EDAWghJgpem8+fse+WnMi+rH11CcFv4KsguYyFmObcOV5kVh2D+ALkDCOrpgY0Vq",
-	"L2txOMgw8J1sbQWOSiEsmF4yNk2X5Kzfiv//wNjUAyA8pq5vZNz+EfPP7/SKJ61NEppE+TBm42rxW++T",
-	"8AeyFP8FMrXvhjRviI7u3+BgAeOJ299i5/0QFALMIRQhM1dZ0CPv2PWC2LIWGvUYRpnt6+3Ce5BmAj0L",
-	"bYd/a1NNS3bF5QzC+arXlih9Kzlw3wnQ4eQ+Uw70OpzCpUGHCvtjGvOjdv5ZkeMwKa3BHyGXy7GMhjB7",
-	"AM39mWFmN8BfXeCzy+N9zVQFmmVsagtLgwW78J8sfWoh5jU3ch8WlPwFXnrGlL5bj8rPX472Exb+w/48",
-	"6vB/evZhCPpzmPbPwKPZWtLwrUUkrruL0VJGXygXizp6sioI9g8YdAUoowM2Q3+uTcRKQnTGaMfXO4E5",
-	"u2duYNbfFjw7c1ubEAWSlAzntonjoyn/B2yr7q8JNP6pZchD9YuFdLHOpM9qT3mGYTEYlwa17TOfD/DQ",
-	"cIEA91DdO/BhDKHQRo+qHtsOQdYGuStY4H2Smu/SBPilA4VFmFJBaI7VghZb17M5NWVFwcVFndX9W88B",
-	"wAqmO0vxXzdrbt2G7ThT64M7wpac4o9W7hu4a0M4e9sna+1+1vb5c3z+Drpqp5ds/pcrWsyYLcS4ZPMU",
-	"QXnFnMAXbXMB0mvb852tl2uM/sXBTSZ+h/HJ4K+HRqIEmlkDhdKGYh+TSu4YgdJz/A2wettMx7MGzm6t",
-	"UinETLRFq/W+Glyp2WJJE6IKD4SRDYXDKDcvHhmVo4rbmPefwysgT2JEC8UqlETSDpKIuAoOC2FDgMP2",
-	"zADXhPtfKiUAFv2ZcgFww9uwbWwD9Qb6nmrA7wWUkB5YNMyRFfGYgatk48FHrL7HTIQ/hbPiMM89nt26",
-	"4qDpk8CPnw1nxSX4J+PdZ2k2rlpZEOhkQRQznEqzYr4P/QA/Mkjoso/59D06GrEMTTBI0VL1jhc+gSv0",
-	"RJorzKoxExcBAtXLGRuWHULink17k1k2KxXR19yWDDtABajsBGD5FCttU190bGTDV4qAdLBtcLMxs+mG",
-	"kNnotWQjw2DttgljtSZb+Gy3AFhWE1V3QgujCLOcDGU+t7jprm2UIDOBnUMglEVkafalmE3M2lX1ZkBa",
-	"vh7LAvPqjk7/VnXuVURNoWnYmJmFwkETrvdxiExOJlQlRLEJz2QBOXWyJJoOjY6vrxkTLoz2xNg8A1Fw",
-	"wUiq2PQvB2niWmJBN4wRbD220HJHg/z0KTbiOPu2+wIsv7Nvu1vPI807BmI41+48J7S8TNxGzAmMOywZ",
-	"vbSOavhmWFBxSUp5rTB1FU8Gng0JyG0bah3O1oPXWDs1dSZfmpC0MvfO4QfmM9BIzqe01JwW5oNLNj83",
-	"nBxqxTNVnk/ZxHw+LeWIFwz/yUasLFl+Dq0+zUcZhQEqHcf9VTLBruGJWnm960WGdnNKngQGEJlSXqqn",
-	"PfIOdSmR4yeYgmnvITiorsfm1NWUZmZ3ben/LzOJabqsyBMynA9EeoAYIGwy1XNLcxNGhSsaApulTrWl",
-	"vIa737zpBwibRQeiehaJgbjMXu0bQ4JyJ7nhgzbByLBCXEf6zJymembdmnC0YjYZQttOcxoYkNhKSGqe",
-	"cf138Lxjat03s+IyVO3Uv5huZ9bvVm4Yvmaf9LNMXa3sJ/1wUeZgiifA+VdDtQRy4c8WbH7Upz6/PoVQ",
-	"THv9/io729BhpVd1NtS1GuAxUa3rFPSVupRY0IyoIh8Oz47+CgrXfr3YMvRwB0AyE64UFxcDYdv/SCx8",
-	"sM5bw1cBL9k2GKj3+vIqUFWhDZ9bBEVedevvDURDbfSILl5xbDQ/W6IJLqiADnDZ6oA2covSnKSv3p2e",
-	"MJrPm/tF1FheK5slhPWYbZIDcVe+3BJ+YJ0bIa7072Xsm/LtR0b8yIg3AjkJuq+swZ7X5MW/4T9WptZX",
-	"XMxm04fl9Gih2HJuVM/DPpRrAdeH68TqalaylWjvQVdIIWslUMbcWuyIA0gnibVWLUj8Wdj7n1wyNsXS",
-	"9DFXWpbzXlsi/Q3dpY/A7/+KOO438VEtyZe/Ge39RNcLeT8cwvsaHvBHZPfHeoE7QXbf6AreEEITfr0C",
-	"zX3dogBbMo2l5Os47io/HYm66QYi4qcDiEeakpJyxRRJJUxTnZfsiisIFoGARLMD0mZtJkhlGOXSrGEg",
-	"JlRrVnrHspXD2B0v0AcSQqHFlPf+gqk2K0vwqOLwUMoGY7J832MNm6e5IFt9oogam70z77Bdnc/Cyocw",
-	"Tott/NwA0M4PjSc3Ca5s5eABdr5Lg19X+4BtcTC8ZtQDO9Me+Qka5QWezn0M5aa+Yt9ZZUfVe6115sK+",
-	"YZSPKikGIpxEV840FBqkthshbQairYHl1BkLUmz3EszsgQgUtiX4+bfUaj4/dj4s4DPVjCwVZx4z/+7E",
-	"2r9wockj/P0XBGqEaCeWsr/yvPGObNNnoTG5RjLoUfj4HxrlKFjJGhhHwbIf61M/d5ZacBvqvpAWCKQa",
-	"jdduSfjNHeilrbfs8zeW2PcKlq7n2gVuHudJdfnNKaq/N+xJgaL4X70fhdP57lkxeuxI8cfuSOH4WaMb",
-	"xf2a0e3s6hbdJ+pm+pqdJ1Qdw9UWgqkbtZ8YCMAqu0X7CRptPmGYAIYfyR03nwAe3WjuWms+gak5WEjh",
-	"NmyhBYWx2Qs20kTOMHFNSNtEv2Rwvi3gN/WWFWRZxwpjOre2rAhisQvdKGijFwWxYK9fAcSO4UvpQIxt",
-	"jjcm5gBJLEYtUrtcQMaDT9wxpdOSKSa0zd+hcCJIV1Ix2+Y2tbh6FkIYs+lszU6ayZzZX7sWun6mmOyL",
-	"gQ1VhyKqpYwHWET7Zm0QCEld31+bc+TEjh3LnFoayGfXe38glKbzcKpUIF5gmHLcw8mcw1vau3zA8Tx2",
-	"+Hjs8PGIYPEY/F4Mft9RrndNhbhhS481NIh6O4/KaJGL7vF7bOix74RCIKRs1L10rnvICvImzkAEVgUZ",
-	"8xy1oMkdtAb5A/D3x7Ygjxz4sS3IQluQe+G/EC27H+b7vswRg7lW033FhDGJAvYb2k9SVNaQCxeGP7+m",
-	"ylhBgl3bGhebkgkNt8dyViZkQnU2dnXSUwvdDNlPigjGMT9pxogANKYreWkLbRrW1fZLo5bDQN2SZUzo",
-	"Yp5WMUKju4Hvq2S6nJ9TUKkHhrGGpo2vXPch0mNBtndhpjCrRY8TwkON5KyEMZQxiyZUzG0sFv42YsZu",
-	"HhT3gBQomNmDrT4auzY2TbSExcJKaBGrVP0ohwNxTRGJwK4uxRBoSlIYtDuc5RdMu9CneTQtZ8KuekHO",
-	"HBuauqNS1scOKo8dVB4Bqr4s2QT3u8HXGy1UbiOSgFfdj0g6axErmJ/CBWD+I5OLZqeANR/8zjUTgNwb",
-	"w2cNBx9adgsOwIwZLm/4fY+8pmXBIeMWD9BaE6tkzUBEhE3LRLxAk6VPybV5vlG5yANxGiankBWCrKp9",
-	"CwXYV8omKaG8GAhgXSjDRrK0dY2pQ19ANyMIJshqnkWtlhPzxKM0eZQmj9Lkz4qWyq6b0ea7lCeGexZc",
-	"sNaY+rFDefF9dnxBWrSYAp39tjahatYYIA9wDxjtqxriUIhnbm5/6ByZ12bPVmfH1AJ3vrTjMbL8xWTJ",
-	"2DNp7xH2meLMN25WuoZKeDKzxZ6CfdLEUHQ+K1iOmk9NJ2prF/qomjyqJo+qyZ+3VWijh/HNNRNULVrV",
-	"kDeYGQIP1VkwFjiQ9BCw1PcJoGjAg12lS0Yn/x97V7/bxpHkX6Vh4OAEGFG0bGezEg4HIlZi5bKxYSmX",
-	"PSwXmianJY417J7tnpHMOAHuae7+vlfYR7knOXRV9ceQMyQl68Mf80diipzpz+r66qpfpasxG5zhT2P5",
-	"1a8vRye//sBenvzlJ/bP//nzYO9rSBwRV74z5RGNSP3hEEGX/sRNtQPSfefoRbqPN2gudsUat8lYQp4n",
-	"mIQOWuecl2bA0jzEM0Crjw07epGwFP5IMRl1UYqEpRmveGrtZOjKsp8fj1/9PBjLUeVKKmqs94y1Ep88",
-	"Zz4osApVBLFyIZfYtQf6oViIfUy5VwYcowANiG3bVSLsH4fLqxE8BvjGjMOdnsgvRWbNaQyssIa+Fqae",
-	"B3/10QtMmSnoVfJMq/MYxwnfzjGeRVSpAx1ir7WaFGKOOHGwHgSIqjKBVaVww/OMcDezdB9Rl2Jfuakg",
-	"VNNFSrrd1B5xgcouwqQZrhds9YwXZ85Tkfgsn+c++pIew9WeagEXjUYYA05mCEkphRQZyyvbu5oD0DEE",
-	"/pD33SFmwcpaulBqLE2hrvbhfgPuWYMHGhz6Ry8GLEX4KoyAmYIym2I6DYZXVYqgegCCQbEzVRTqCsGj",
-	"TJUQ7YSdponkHr8J1qjN8WDP4yEe2ftHNgZo3GCLIPbtolzCOafg2ThZCvEwO6BhQYZ1gNJ+82xbpOOl",
-	"YTkYkMnCHgGlCaG8fQT+9up6YMRLnNISBxxyL9ndCT2ItxoPqPFbHrxWEPOFF05hQu6xJSz5y+p0+OTi",
-	"z789v/qT/lY8m5hvLof/eJLtzZ/KZ6WbJqoTYZ4Nztk53b1v7xc3NzbUCIwpFiMbUZm6LDtHEdqLnc8v",
-	"XX6LqcDyHiJ3/jSNQcvUSTY4zuc0HfBkNPUc+IoMP6fk5PIyr/jmSuhH0XOftPMjTGSzByRanOUa6EUu",
-	"L3qg6tum51JIQFBvLHyHdyO+yWjS+VxApPEWONZ2F61yg5HfEgWkGy3qXqh1lEIbJa2OB4qTAelk8nOJ",
-	"9SGsGvRDXr2sJ4Tz6cooOd2KMxzUgVfM3H0+DCFc+1jb3sB1ES8KoUFxPddckk7E52IstSrwkgbjnF+/",
-	"Oj5hcJhp4msQqwP1f2HIhmHiD4NcHfq3tuFPubzo8oAE2g8gQZZIlrwg3/HpTOx8p2SlVdFjUfeQXZ9s",
-	"VWwZk7yl9Gsx+SWnTSQ5dt+HP5bQupavrC/VRZM1bsaZOqJjucK7+xuSh7ychHLlDZK6CTVdWzb63hrV",
-	"mN6qyXqt+kf7wAN5K9QEoZYfzi8Aw6AkYj+KKBl6u5H4Fx6iZNKPahLXS9rKibOhPZQAd33BtNn4scTb",
-	"M7OHtojsLnSaQMBfGnzMfrNk4duvdt+/VZM/OlnRD8Jyok8fHG/9vWIPi9efyNuAxXsLR2WrM3jdE/Wj",
-	"mqwoEHh2dyGW9PoxFa7FzngKYQTVW+BVJeZlxaaqltWAeXu/pYjzGzuYm7CMjySMAlOAtQcDiRDQIcIC",
-	"LzqjEIt/1KIWGVQEr6UEpBQXaAF3Gp9mpEWCsc11H2LRh1hsa2BVesE4Q7yF7VjhkoVOptbm8E560ApR",
-	"jCOg23LISSuFKgsBDllEtQQH7mVORW0KdY6Agas211+o/0/6FgMnsVmJpzXsLyruoDz0UioFLXXCVJHd",
-	"xX2FT44HWT0FKc14RfcOeFlBLc3ykk1EoeS5wYALXvk3XEYnuJXtKRmT8mriJiDkhW5j0ijFhu5B/M0H",
-	"QLLgXccBAn0ZITALJp4vXnXg+YySUbQqhAuZOsGQHEzt8YK4efbhqbGEX6a8KKhFDCJyYTZuBvwcSk1l",
-	"DlA8zcS0yGX0BPV8dMYWqvaYvBdSXUVzfUzLlLgSkg3n0oCNWKUuBCaD4nBcjAvMLuXZPJcpMKixhHWH",
-	"QAaalaUArIjN4MGEScVS9K6c5pkh3BqpsLrywvZnF19kO7lk6kriFdFYhq6xZdt5O0ZaodSFJaO94RBn",
-	"ZuxMIZKIEHZqIzR7OhwesLnSHiUN854qpXbmXC52bDN12X7XNMoyZFBf2CUTTnqUZfd9u0Sr3YWDQLeq",
-	"SPa3qKf2V0H9VdDtpKgi9+JOvkwWFGaBwg351IdcC9HXu+/xw9riLYcyo6pX8Oxj4wInjQ8RaDDVRiKm",
-	"PW8gEMgwBJlI4GbJWGa5FhiNqx30F1qg8I4rswJJob7oNTYHwbnphRBlesDSHw5PxhJmhr/+mysDP1n8",
-	"qwOtQwSaE1jH6Fos7gPHC8GbXpZIVbEJcH2q9nIIAoVkJgbS2l+gfSOwFs1RQ04TmjoE1aZ8WuWXHtqd",
-	"FwUCqzmkwFiWwoUAbxNwrk/4wgzYyApLQMtDsJ6Jr04zlhShi2LZxwTfVOC2prjanm4o4f5diPIE9mzL",
-	"gjZvaB++eMyaT8tOBnJ1YT/2uBeCX4oVw+EGTA1+EcWZVyu6fPqeQu/YDO3SO5y+0XusH9hjPXeEcANb",
-	"9FrMDelhQzWXkWXYDnjaG0qQl7ukqS5LJ6w0hpoBGjgnQdSOpXg3FSLzUBDQ7FYCdT9C54wkv5Pbm8T2",
-	"WsHFM3Abu6I0K/JrLJ0Ac3dItyO/7HJ0CTCs9XELAuzBa5fgHB6mdsl65udql0RM8AuuPdJbWB9LxRFv",
-	"1Fj2+CEmlSqF5GU+cIemSwuBEFU+rT5UDwn1u15r20mV23bQUUHuCQxpajuRr0ohR6+P2NPBcPB0gGsj",
-	"prXOq8Wj/b/9fVlkUkDUtJ7boYVFglpgQk7Fo7+HdYgXbo1Z+SIyehr2I/L7AoHaKCprwI6CVZk4ixKK",
-	"iTlb1FSqhJDDXJ4nWJ4Li4V6NAzKa10tHgpCY660QMCMM6X9s7om6NQrMZkpdQGAQ5CrZd85qzWIPcw2",
-	"GbCjMGKQtFAMjAwxB6kx4dOLc205wWrJ0rFsrVnarFhq4uKjEbSREQkMnVdsrhAZgS8GDOCusrGMIUAI",
-	"K51BgmNwZy/QyBPLFU1zwy5EWUHrT9lCcN1a8xl39FVTm18SpquCYenaAFFp10W4TZU8y/X8UbLGPxeF",
-	"u307HCaP5rn04W/b5KztdRdSXdnk7v392G+ZPnsuT9VTb2Rkxr9srqe6RPV3pmQ1+ulQteKR9zedt2s8",
-	"LpNSApKlLLgMNaprw8/F9WksmJhkJrYZKeu568MaH/HYHsYE2eZ0OENk5ZR8PuZIbyzcOsYbRMHdlhhp",
-	"U5V3K82lORMaYhpbIx6OJMB5mkqUCUsrlYZ0SudhAZiJM63maeQRMSp4chqaNi+u+MKwGTdj6ZpY67zJ",
-	"FJgCB04Bx+uR1VseGoL3F/naa5FLCgZ3DadUm8Z5Qmv2CtxIs7y8Y+/NPRUR8NNx8/u4XDmAKwu00t9j",
-	"94yzhXEGT8L7R2SfP9r/29//aPgVHG2TD3iWQ8VE50je4KJvZ6GoeK3xvfxCmtm9KCDYWcsZ+s5BOKta",
-	"Vn0s4h1r6I9JIXdeICjXc0PlvI3qTLfA/k9Vk4jGUYEcpbj6phGByF2AvIBoW1q4ei0jjD+booB23p2x",
-	"fE5YWARi5THAwWsWNX7AzFVeTWcuDM+hglNPGTezieI6c2XordzfqUs2WcR5yEqC3w3At+2hUu42qNmZ",
-	"6YZa+CDL5b4EbzTGh8FF2MaCgR38hGz8Xgx/xGLYow5Qwa5t7BvPB4P/vyt7YSQRuBEC8B1kkBZG1Xoq",
-	"DLN2AkVHzZSxwjBZldpvfC8bJTdggs2qeXFdLLBomNtchwg2en3EdDSwdVci/rvd92d5IdYmnvrJfp8X",
-	"YpP//OeoGpxtuQn95rsdTI1xzvSSV7PgSz/DTrZypH/z7Pp+9Nb9saO53vac+Pld/7Z1w15yaNgt4nV2",
-	"1d08bUBE5UXBJlpdGcrdQVG/UDWYvWhlM2umw91NUdihLFStl+Sq0wOw2t9YwhXP3tDff+37IwwCPJcI",
-	"jwmQSlBayVXmsM1kUKmqAzTy2M3rk84IollsTglyC9jr4fcjcCBfCAn8SvrV78zp96ds9eDtCpnt8KLo",
-	"VsAhdBn6ikOW4ZA1DxcCFF8IUZ4SFm3qsHlRvXZ4HJBmQ5WmBwT4i5CDcM0MFZFDZ9NCGRHgaB3s76qU",
-	"O5TZqChufPLuST1248PR3rdTKupdZJ26sS893dyKXkfudeQbs6xDmTUlc8S4tmRV7+nT2kwLqO+l1EUu",
-	"IJrFuHCWOKUicUDiEePpYjPsEMNHGxDbzl8AKYtWDVF11cqQ6Lxthf4FZ7KPbP6I6RdcPlvT73UFENFK",
-	"A6wDb3DW4n3RzcsGK+cVAqXHSUS5Ia8YZRKxDRHJDbuoNnoLSOzlqCOfUHQtOOzk09KaYUO2KIUEm7GM",
-	"AYzI+r0ifdvJ9dYodSveoSXTWWv4r/G7LVB/qSJCN+5vlNMtVUX4u9ANgKa7WEmqIc8yhRXe2YxfikGH",
-	"Oxgo7QvLh4Y5P4xfGbq2Vs4xbHaX+oz77HF2kTJ6pN1e1/9MkXY9a92Oly7F7+C3uxi6st4T8QukU+WG",
-	"5Wc+l2nGDSsEvxAZ6PQBdIMB5gY6CqGk/KgonHRtxLk3DYMckILs16UWl7mqjX9JnTGtKgwqh0G3YZjZ",
-	"WYyKoksp+zh8EDg6P9j7dkLE3W/hhHBRTW7Re8bUM6bNeM2Y2+h5U1vIwIfwq/fw70ZPBPbd6YgYdOR/",
-	"OMVus9PAZVT0boOPASH8ZqKwOyOigw5umRWvVWSDgRorsz21PWz6/bVJ7Wa590AeDut1XUrFzSzRO86l",
-	"gEE9TBLF2nPlsifIrfZlZ3H36s+d5Fncll1Ges6us4Z2yBpap/i8XractjG3lBSRYxquiGvjACTDxQt4",
-	"2ejuGFNvu6wwNwo4isc06m1UKnSVr/aa+w576ffQuhZgabYY6B+gg91UMnYcGHQVXB9cvSFyO93NUlxt",
-	"djm3nJxQO86vnpKCYqcBny0cLAimStWl0AUvT+k+NA2pUAtVE4xaWfCpYHmFRtfVTGgxYK/g6sh1A1WE",
-	"YZcaafPcAIyA/ReT8PdDleBQyLpQpkpCf7Cy8BCs9VgCLOuAjShp/7mnCK6F66iCYtUHLH1x+NPhySH7",
-	"v//67xWmlpKvwSDabLxEZgCVqy1vTchtj7fIznFPXicE3GlFeINh347L/i4VJhzngyhM1/ath2Nwe/71",
-	"P3qYnF4ju1WRFfiVq5t+9uH6mcNSWRsb8Kt76JMOQ6VZbL5Sd2vSX6rfz6V6WO+OK3VPpA2Cdt9uuFY/",
-	"pJLs2p4biWjzGmOxFDuuuMy4zpgj8X0m+HRGQV25Ya9fHZ844LuUetzJs5R9BbIdnntsQKh7ZHir8KDf",
-	"mOrWfJ2Ed6t8LkzF5yXB4fkfTH4ueVVrkRKW/ERlC6ziIlgKs0iRIkNPk0UlzGp/PnF87927oAFRUNre",
-	"EJQoq4VR2qNVm0w9tZxxwN4IjN/BFbO6yJkqCnXlEHmx6LAryJObYIgNxvJ7AmGinw29a1WphD1nkAL/",
-	"dIj/7rGZ/W6WsCdD+P8z+/89+GwXZu8Zm7Gv/vm/T4b/8vVYutrEoqFxYo1+hGGUoOP96TmbsafQFQvv",
-	"EJz+CIDilWbPh09hOcYyhbIhOyP7aMrEu8qH6l/xvEqgqIFy+E0jR6qouSL4vGHPngyhZA98ecbzArZk",
-	"LM/yS2FfNFCvJ8tB7mT7mPpIcJKZKPJLoXNhmJBZqD+ABOiIY+BehiR8S8ZjSTmES/mVGGnljgaFRRMa",
-	"sdZ2QJafqTOmdObqHcwRtYpL0G0HY2n3+Zc3P7F5bayuz16enLw+duCPMwWrjXtRT4p8ypAriCqx31vp",
-	"zJ49e2pXBHKKngz3nlnagZpEYwlVFUUWUW3A0xqM5ViOYnxJtEQqnU/R1cWMmguvLVMUzJxLyGnyfGQi",
-	"prw24RtGQGGIRYYQYSA+i8K1BV1jELlV5UzYChI+dPWTa5ZmvOIphK8T8JsdWEC6TNlXaaj9aL9IxjKN",
-	"QL/gK5a+VRP6ROPEv6y5lElzGpYFv0fkcTqAV0pnNKKxtAP+et9O4HcYPPud2SGy38fy952dHfjP/kZD",
-	"HFAAXcp+ZykcEoAZdcv62Dj7BMpH4kKoEvHOGu2QBxLaQbsrRZ7mGu1s58DPPtyoZUIDUTiw0dYu0VnU",
-	"6HJ/2+HaRbVn7SynBhCULj1A0jaWGnkBrZmEpfBvimQIWHCW1Nz7DuxtZXC06RNtaRh6mapM+GkCXSYs",
-	"VRMj9KWA3XefT4Ed22/Eu1JYgrefz/J324wQOkxQennDBk9B1xitKFJ11T1I23Xz7QYRA5odvr1C27Cd",
-	"K3Q+5fb/RuicF6mfgP2gqlMkmoSl5AmAH2gjTy3TN7mSbilS6P205LrCtkBKznNjcnl+6trNrYa8aE5B",
-	"C6tlwLi9HO2cI4DwQaGZ1lkiRp855bBrM1Vrc1qIM/jLMn7/B68rdQo9pwd2gtwoab+fW2vkXDhdABbc",
-	"aqB2RzNRuIIz8CYvAk9qbL0T1FAPrn3SK3Pq3Dj6laYUjbtlFXlxitW2oK1omy0x2SUQFc+LpTftxnE5",
-	"FTd4FUTHKbksmq+u9iG2eRCmsc2DSM8x41xH4Z6uW8g32n36dYc4XuqcVo57zfhlwF4O9TudMy7aPHbF",
-	"DbJQkbUNPFrreNw42rVrjo8bUZ1yk1seEY4NCo3vRizLM9QUc5mbWWDnEZhCqYrCCn1SEKkLz4taRRIs",
-	"I0mUMpdSZOkBOikhPzMqyExMmhuGzyWkuOpwH8BJunlEz5UhbJRmy+wivNoqlbof34KOw8MIStr+NGxe",
-	"U0tIf1NSOBq0/17yohZId8RW94mnBLBTNucLLFQBj2Sdo4i3ac0YOpfPdUqCBu+YMIv7xc/HqFt29d3B",
-	"L5a6dtPuIOqWdQXI0G2b/ZCZHXh/guXP2FISvQwEfG4p1tX27Bo0iJUb0UHi+Q+7mi3izhG1ZHkzvkod",
-	"c0IpvVMKPc8r0k2cBmElmUJtxmqvF6Ks0q/D4gPxwfKkAf4MVmjGDculqQR3NBcxtQG60ZdIP2gPgZH6",
-	"ZYBtiRTxrjY7m9rcwIVYnGbqShaKZ812Ol5+qyYDa0w6NcJq6F7VglKny8RqB1RLEsGhvUj8T7kXFm/V",
-	"BGxV4/jdPuOxaHhs4BFTcU0mFFq2SoOKiDN3UuYAfSTWDkQDzaqT9EiYTSa4pcGqEk6P2GZOS6uTsGUj",
-	"CWinSccHgdVbM3mRRJdUMSxyGJsWlc47RnUPQ3AGe6s8sycKdCwwQOGTRLMeRuK9VulSY1tLpgNLi1Mt",
-	"qlMKMV5uaRtB5Z5daYmlzvdySr8BXPVyH0sPgfLjj5z7jL2G6Fx31dZsSgtadXrb7QGcLlgBWMqwdaAk",
-	"2dXEkVkNtvC0h/WEV5bEu1Z+D7zxq9Ty4RTatHLHnl3L0Ojzqe9HaK10JBgStymOdzcM+XayADKNODUa",
-	"sh0tXIcWpnb9pDWQ7CagaO9otgoMdmkYSbzt/is61ZbXePbMbCNUvJpZy2HOq3wKKhi64lAbJJ8K9QwB",
-	"HQZLYrYPLcj9oHhy6GtdswFZHjqAYaFvDmqDkp+ML9r7bD0nGzbKEZQdGbzojLsD0EbbGMZYBpeiT9Vy",
-	"oPbkpuITipoUxVk3pBf5r7+wLC6a9cPkcVHnm2+b3Q6HXK78XObyvM/p6lMnPuecLkf429/kdVxO776n",
-	"T2sTJX5eLgLi7/xQ/rsrF9QQ8ddMq7IUWVcCReCqfQrFJ1Rk4uaU151D0UkKtx6gsEGM9JkUH2Uhw2tT",
-	"3M1SKYhGlpMpmtTyfS4K59lzlwMGUWr4gtVUVT8bsGNRBRsUUGl1jZXa4Ttr9ZJ15JUYDJLsqNt3Uy30",
-	"jjM4aFgPk8Ox4VS7LA5nPfR5HL0udhfF9W5fF9sNsSvbRA++CE/feRhh8r4VOAjt9QZo0BYnlwa+OMa3",
-	"AUioJdUjiuRRZ1GMCUTTW4uriXzUeaHeAXoENtsaONjrA8B+MEtzC7M5ojKszXJMpYsU6zWYh47CjPfo",
-	"A+Mwb6zRbMVsdt87N/Ba9OYlIn10f+fh17yajYiuu8S+m0JP9w+uubutQP9cI5D2Hml/C8crjfNGJ2XX",
-	"X6VcP5fs5qPsisk+9lG2FGgdkjnBVaOFEZUBA9cLCIg+boRg4421uxRImFFjSYG54EHXGPeaiUpMK5bV",
-	"eLwFAHj7TXdRpqbKi4JNRPAQZfZr6l5kYxkDbrQlZrkFvi1XfEcp1LvgWJu4VMLw7mzJVX1zb/MXnRn1",
-	"JWSPE+UwLvGI36bdcZ0k8mB1gCckZjSE9w+3+T6topnouikpnI5Rnxb+haSFf4Bf+U6U4tsR6p1i2iPl",
-	"4T07l0zVFT8XkCWEHRtSmGrpIzVIpk9EdSWEdDEZGKRAASPqDDMxaCKPDb1DmRcOOBiCN6gDeCCOb/dR",
-	"K7FOgHkmY4mAEMI4OxwSUa5mAu/g/YUsD2k5tlPIvKbw0IWAhCEqMuBn6+t9PBkmw+GQ2k+YKjJvMR2w",
-	"SkHWSC5rkTAtSoForDgpWg8jKlcHDBOJrI5BC7SNfvGGy3PxsaaA+8HiKLdyue7dQe/C1EW1GRsQtZvI",
-	"BP7suHB/Kf7RqETEknLJOKvyuWCaTvKtKUgYskfq0d2Ihu+VhgxNVWuTxL7PqJISsLuJgsQlkKHN+sfO",
-	"SgMjrbUw4jL6R0ACys/lKujHbUN3sCZyRwcUR0MHvAOjb/gRBCz1ABm9GXhrkBV3cRVVCXNHjA5dVc6M",
-	"dcHkkGW7FPHZQCSzT7sIfXecoiTwATsCkw/jPcHbtMpfToSpPiNnkstACK7v3pnUc5HNXMSeQBfwfXNf",
-	"kqW539bcU9tf71D2vhS8qGZdR4O2B9AOailzeb6+8ul3MzG9YHZKUpi4btAMu8GqV6VWk0LMze77qcoa",
-	"pU5bRsDPXaKkZJDU8Ni4BJoilxeGVaqlNNW7suC5fI0dbSoeZPvxTUN6UNuV+I54l5uqo0iqfevei6R+",
-	"eBHb266UCjcndu0llQQ/89u2plIq5BR2n4E3+PPKJvKiUFeH87Ja/AcvauHWfLXAKsBpOHiPkmusIdwW",
-	"zHAp9ESZzniG5/cbztB9NmFJBhEPu+P+RsxRNqyf5Qd14IsEMtNgF6ZSZbklv7D7n3cyjOUSZhPBtdBQ",
-	"wSxZLWgm9KWjj1oXj/Yf7YKOQc2ueOEx9RrS4tGqQMiWLE5UBGohAiFQlkersTY/hzY4QwAPl1oDdh4e",
-	"iN8CHKUHi6mNiHvwiX9tvYymU1FCWJ7SF+C6hGBbiACKGnmrJm1vH0EgT9fc4q/buvYlpqJ3CNCt5Wmf",
-	"TuRrEcbvQbZRy2uHMitVLivD4gtT780kA349VBbeyDqUKi4dSFXUvRfP7StsrFTxucaN/ZdmJ6Rjtb0P",
-	"qKS8KISVJjEIUgJbNRfzidCEBgOASwWXUQeNAg4to4Oado+Nq+CMkzWCeZZpjWK7RK56H0IO8FDkzsWc",
-	"uUp+q50gH0COidm7heIZm/CCyyk4mwHJxnaodLw6dGjbFsXaGGpazwHpzFJEkBJwhWGXAuRE3F4QFH+A",
-	"HhWDAqLG1VlM51gIcpkTWcA8nIkUhcINttIOPJza/ho4NQoRiO2IoESIy2qLioJod6wQ6k6erdUuWkoK",
-	"Lk0iD1XgPUaaZL/I/F1ccdgP98mfvtl7Ohx+OxxuGJiHjdtmfLmsxLnQbQM8LvlU7Bhht6ICVBFCnTMJ",
-	"JGr6pG90mqHZvs/SyycJXuFMuBHfPLNzfPmX0Xc7xy9He8+/YepSaATBc+PEk2e5Q8Leqtyyk8mClULn",
-	"Kgt6Qdd0/bCutR13dJkBbG2rO4y//nX1hDhRMmAjuSB8NhQkCG5Gxj+40Iftyrkgbm1fOAe/6EmHW2HF",
-	"6Yx83d/CW4P5/wMAAP//",
+	"7P3rdhs3ti+OvgqO9n+MxGsXaepqWx79QZHtRPF1SUo7q1s5KrAKFGEVAaYASmZycsb+tB9gP8Re77Ee",
+	"ZT3Jf2BOAIUqoniRKNlJqz90LLJYuE3M+/zN3zcyORpLwYRWG/u/b4xpSUdMsxL+Ojh8+/LFu5ODLJMT",
+	"oY9emM9yprKSjzWXYmN/4+gFkQNCBaHZiHVyoQjFh7sbyQb7TEfjgm3sb9Ccnvc2L5/9tnv9pHzKdvpq",
+	"76r362a+NdoWO+ONZIObl42pHm4kG4KO4Df4oo1ko2S/TnjJ8o19XU5YsqGyIRtRM5kR/fyGiQs93Njf",
+	"7G3tJBsjLvwHyYaejs2blC65uNj444/Ereg1m85ZDSnZBVe6pOZjcsmmzcVcrryYSzZd70IOWan5gGdU",
+	"s3kryarH6ovISr3yIoKXrXkxUgiWmanPW8uLdyck8082liPF6svx71rzaialkuXsOlLBPuvzDL5NzZL0",
+	"kJFxya64nCgyphesS4404Ypc0YLnRIpiSgayhOcUHTEy4IW5moSKnMgyZ2XXrezXCSunwdJwCi3L2Ort",
+	"PI1N/AUr2AUQ/TEbxM+hJGYEPI/cP14/C/uvbiZH8Y2vfrjejX/BCn7FyrlXO7fP1KecF1crk49705rX",
+	"IEeUL7n/8Oiqew8/WvOcy+nxREQI3rw5JdmQZZeKMLNZesjFBdFDqoGqzSSY0vaRhHCRFZMcH2FkXFDx",
+	"jSIFH3GtEqD6bEjFBVNnQkh41T7Z6u2QEaNCzb71Wk6KnKhJljGWPydSD1l5zRWzD6mxFIqZ+8a1IuNS",
+	"9gs26p6J9Chno7HUTGTTzms2TeGRCyFLlnfPRMuVy8vpeTkRtTtnt6ovZcGogL0K3v2aTSOHnDNhmCwz",
+	"6+GKZLQoEqIkrq5kujRf5ZIIaf4cM6oJ1/tkk2hJtnZ3yRVXvF8wcnByeHRk9qukmWEayZlQk2xIqCKU",
+	"/PTT0YsueSVLsrVDhnJSqqTiMmZIcs31sProkk1h+/0HWl4yYchxolh5JkqmJyUcgWFSpdLV9tILykWC",
+	"76vt7DEbF3TK8n2CZGLeT4lg1yQ9xgPsHOVp90wcCDg5MmJ6KPOEGIJOSF/m08TMAKfiZrCztUVSHgxz",
+	"yaadkk0Uy9Mu+TjkBatmeSZgreZ4hSGAi5IpuxMheez0ntXfyUXHPZ3alR0zXU47BwPNSjPnY/tzhV9T",
+	"svv5M1Ga6okl5JJ9QtmjSJ8NZImzgukoTUvNcvLtTq+XkJ3eZkJ2NrfN/+0mZ2Jn61lCKBlxpcw9UZkc",
+	"M/NKwgWKDbMxjxJCSwY0orSh24T0WUYnCj6DO3hNlb1NlqgrJvKU9bafPXnKOju9fLezs53nnX72bLuz",
+	"9/TZDt19Mni2vbXjbsGQ0ZyV1TVo3J3adRhTrVlpfvX//ef/p/P//+X3zWRrd/eP/2cjxlSOBm+pzoaz",
+	"N+QYTprsbG4RjjJU9s1ekmG1IqK4yBjeoJen9KLbOt1BB4dpYYC7m1vxyb2TgvkJtr3aPHSz94srrukC",
+	"hQiO3D5WlwJcrC7OqnetVzj8KPvz5PEn2a/P/ZPsrzz3T7K/3km/Zmx8zDJZ5ioi1i4ZG6ekYPSKKcss",
+	"4FFi5Y9RVIdSaeTZKIUq4dM3z4/kFcuRCbXpcPalNcphYjLa2P/nhpnBxi9tMz81HLF94ub/cd6GeX+j",
+	"kIOqObO9kpcsb5sn/nrFab4xMn12hm/pZz6ajIiYjPqsNBSCd1uRMStRRW6ZBSgJtUnkbEAnhd7Y3+0l",
+	"hgLMi43u24Pjx7+qw+dCswtWwuTeMjN6qw6GTGcED32jYBNREA0ZL8n3XP8w6ZNCXjR1M5lpmVEdJ2F8",
+	"3XqpGCRsZv6aWcd7Y1ug5LKKy99ACu8Tz1wsV7XLRak/HbOQTPoMjADtSZkc6TORS6ZA9ID9DhbMRPBf",
+	"J0wwpbwaUVPumhIol6MlmMDMhXHLbdm1vSX27IQptcAOVfhI/XAVUyuzLfui9R46XP5504f7Wp+8lqt7",
+	"NOA16536RxrjCT/IIq+rZBOheRFKfmsVJIYBjwzjRauZK5JPrBeHC3I9lAUjimVS5CohThtOt3aVUQ1R",
+	"QQ2FdprMDpXzwcCY4INSjvAqgH5BTo32VjLQ3imolGDTsBwV4FDJc+toY2XXtMHJAr3p239udp798v/7",
+	"52Zn95d/9sw/93qPVFyD+sj6Qykv59HCNT5Sp4br4erUYF+0Tnr4w7zLatHm59/R3NoF5q9MCs0E/JOO",
+	"xwXP4JgfWyvuf35SEgzSavT/pzT8fON/PK4cno/xW/X4A/4KB21KpGIgyxHLnVXZ3UCH1aDg2b3OxI1p",
+	"LQpB2GeutFHlkTQTQ+CKGQaOBk3qHjjneQrTbjPU26VBqzndJe8ihoQZ5OUVE/rl5zESwf3tj7mBZu2C",
+	"pG+o0h2YR+foBZjvssiZYQlUwJIKeQFzfSXLPs9zJu57ot5+Lg1PKmh2acxya8xp/wBXhlvokmdGxmqJ",
+	"ipn1/FhLNRSk+AOaDY3FJ0vzSn4hWN7hwil7YGJmcsQsD6PWulZcM9iTI2GYDS1eliV6Me9rX9zAhJmR",
+	"nS+0kBfGoPP+iNSSoyFqNKW5NquaoK2ObhFjIVpyfCf1KzkR906Ksryggv+G0seYpkKiyMHbCnP7UIIw",
+	"4uaZV5QX939h5pjODCQb3CdnJSMXOZXyDS0v2H3PtS/zKVCEGdxe5k3yln/nZvWWiqkVEepeJyclGVEx",
+	"dZxSPQdH3dTZg5qPGOxj6CQC0k3huXOqUyOC0YMAUz+mmrXYSKfAkg0DMNzXXGdVl99nGyHtnW08L//W",
+	"e67/thlzTYbWghuy80EWPJvGR0Y2821e0oHucKYHnaHWYzrmnZJqBt927DoeLZjWr3/b7PWeX/9tr7do",
+	"ZtW2zU7qBPW5buwdlVFnXvOToBM9lCX/7f7vmWfn1m9nNMtLIa9FQhiKSuDX1tR25qQzNeB+2ucahPLx",
+	"48fOwUQPjd4JgblZf9mrQ7L3ZLdH/us/t7tzd9pu0hXlBe0X93q/D4jTG8mYlsD4J9VM7H1q3pF1kcW4",
+	"lBlT6r7XfGQdtle0mDD1nKQg91RKCq6086WzwiwCpqkm47EsNcvfspzTU1jLl+HARsim4WhmFCMc/nC7",
+	"HUkfmD2jA+GyBZyXwWcRHHw4wpiBnGgMz1ClrmUJ5D8u5ZiVmqNdQItCXp8bXWZ2hHdMX8vy0vq2MirI",
+	"ZJxTzexgMPZzwkZjjZFWWhQ1pvXPjc1nW91ed6vbe7y1s/FLssE1G6nI5fH2Cy1LOjV/ZyWjmuXnNMbD",
+	"OQbx4JkZX8JWb2uvs7nZ2do67T3b3+7t93r/2Eg2jB1iXrZhVtAxQmXW7KuG7U/nea/QaQVcyTKeesaD",
+	"3TB8F+HaRs+IZp+1j0mbU6DabJvI4cPwLcofH71BCsXMsqqY8TnP562setCIXzSJtNEYUBbjZYPoiGLl",
+	"FcufEzEpimpN18I97mkyktCSFxfzF2BeigwFzeDIgoL5N5fzovoLZjZmcmzYoKHgPkOCrU/oLeUFrqjc",
+	"SOrB/l5k9MGkKGwoePbS0BHDvePZML5p6O84fHfw9qXbpmxIi4KJC4YR6rHkwjAxSXhj60a/fb7em+q+",
+	"5E8uLrfz8ejTr5/ZtJiIwefrHZ73u4YJdF0gWzAdI4f5NHCzHKSZQQqq9PlELbjDYE9SpS1rsfQU+Hu8",
+	"l/9mN3whJYW37vySTRdckPhVx0+ZEcA13giLcTdZCoZhWiNzgS2D+3eGgS283gvXhJR8PimL2aV8RxUj",
+	"Px2/8Xc2KzhrnrbRStX+48d5dkWpCsnpsaGvHCIWs8NO+m234sR9VeUZ4LhEMaNoGHNVsCtWOm/kalQf",
+	"mw0S1JLUh6OuUZDg6JEw0jsfnLGP1Abd3AoG4ELv7WzMBlmSDSOA0HfYfP1P9pv4PoMd9XPnYMw75sG0",
+	"kQa2vTfY7bGnnZ297a3Ozs6g13m6PWAd1nvSG7DB1lO62Yv6Siuv5T8NbwnmFxJFjW/WiLTOz5NQKWnK",
+	"rviFrfa7wXdqEr2mVdQIpIqyoUm/USU7Wv3rEH4JGlOOLgdafAg0qQEtFEtiKlo9s9PwdJzF3elissTc",
+	"BWbjRyvoZavEe0BQHuEvNwM56XW4JbSOeEbcsroHH/iFJuFGkAumMS+pUkhW1EBWc7d/WYXkj4XU+4ar",
+	"mAUBMWHY/AaVqlnizKmmEd+3DTADL+WqCjI7gppnLzUsnIgVMKTqfCTLCJ/7OGSgUjsHLKxkIM0Ngsk3",
+	"k8eSjSB/NO6cSRvJpeYH8F4rx6Wo5IVbZ5A7OP2xPPok+dtPB9N3vPf57Ulv+pb/+Kw7/nlrtFhoN7go",
+	"7Haw/vr0F7Orn4A5rMiuDlH0tuWkk1dgTyMH8glSIFs0nZKJ8HEMuC3hcJtfidn552Jvd2JaLWBsX7Xl",
+	"tZjRfeR6+ME6OyydvR9s7P9zRUb0e4Ncx8Er6yt2gy3Ut16zafqcqKE5Ryky1lS4v3s2On724j8ussmz",
+	"/s/ndPDDq70tVv5Mf9g6PXnSv3j2+uP2qyf/WKh++ZnO8ohfllFPIFJUdxnVCj9iUmTGJlroj1IsK1Ek",
+	"1/f5q/f6VCmzq7h46lOdqHJFU3q+SboG/9CKtnp44PdvsccNH/C7VDynPv5H1rdMJmq4jks24J9n3/kK",
+	"krGrLHCfzuXJN2C82VXJLs4/P3n969bbjQWOhrl2odPBkMQ4xhcrD8Pq9mLMQrPWmV15c3ZLW1FzNJHX",
+	"bHozoyniY2m3mW5NDE2RsyjNKtxJGHz+FizSvJtrvVfN2/DzB617DVr3azY1msdPx29WVjrwDJoKx2LX",
+	"HaoZKrTekqDuBDjUPH1jkYPvcY2hDU6fXb8pd/4u/vG0/2O2+YP6j3zv+/G/97bpy8nPcpcv1EvMgpZR",
+	"SWYvv9dIfjp+g8pIptuICUPU3oBxakJ9b+dL05qUf15VEE6VZqPEqkalXjEFdFakj2cncYiaI83zkikv",
+	"bDJaFM8J7YOlxQVhV8wa6KF83e72upub291nscG0jXY2Nmw6ZpWq5tQUm3xutsG8yuap4vLj2ejhMcO3",
+	"oLBEb8sk5/ql0OU0lkXnKgH8nMZjJvIOFHJCytmMEZnFrRBkjZhvTUVOrljZKJOwxX/WAxjbMuqIbO4V",
+	"hofM0y6MHpdzyHuik8RggA0BNV3Qv2/QiZbnJRPs2krLP1p5WrXNqIvdaDphNdWi+ZjXLDOdZZR6MyAQ",
+	"9hq1+pxpygu12j68mpSYJIg/7m4ssUAmNNeLAkcucW2lRP2ZNdmhFl/oluHQ9b6igcEEpGMJuJmGAUZO",
+	"il3pFZdSZSLOGxsSLq0jyKijYGqh7we8v/hAzutqsXn5StOJqci1YAHyg8TxnPpJhCTgr5/jChUh1tY8",
+	"nz8uUhvNkXDmZUSUPd6F3lgx8Ae98TZ643eT4vLFu5OD8biYrmgfYY27sh7EF+9OqgK6knmPhB6WcnIx",
+	"JLQB+tDwt/jvFlzDW6FHrOZ1tenZkdDm2BiCu71elcHNaDYk/Skwpcrf2vAGL+SyYdl/i7cYXaVzPMS7",
+	"1nZ0DuPm7WhQTH3jq0UvopUW5emYqUkBjmEpWABt0DztPHI3T7QhdGK+rJIcPsUOWkjdGUA2+FJ+YsP0",
+	"IgVJkxEVnZLRHIbV7HNDkpjLbXMFgoMhvi4O6jK6S02hJRkh8MzbQiRW1ae040G0vH9RRhU8ZJkSH9i9",
+	"bbhxFtPowsVGHVg/yGtzZwb880wi0eGQZZcww6MXS+0mFzmLDHFkPiZchLuYYBU+FxeEatKrDdyL5TNg",
+	"bX+73ABNwF8ZKJpRTCfuH4QWhqCmPvPX0s81OM6C/XbGjdf7fdAKhPPAaBiLjRzciaTSpypC8EtJ8Lb5",
+	"e4AHtOh64z1uu98gtBXT2kF8BFsiB44rLq0IgMEFfGPsq2ISd5IAkFPxA385llITZjlWRFv4JPvRq3OK",
+	"jnNBPsm+1wL9QhObWIdyrlZAXt0xoxJ6NrFCcfwSyWJIInO8t47ewuOo3LXRZB5Pg3Nea9+GqvCQGj3Y",
+	"Uf0SI1h6X/79V6xJYEJe1wbaefZ0oafZ6kXzr5unhNbLYUF95l2NOxd9dMQ6fHyngu9AkKMP3vtjE8Ud",
+	"UJFXbFaQesv5IXF7I7640wXSqz4TY5xCBn5MRGCqPubjV3XGm72lOQqkHmBNXSMwP8tYcBrnWmpazCN5",
+	"3phWCJ8kEesFigmM0Sl8fUHztnk0hKhgW1UqnzDA8Vn1zO9SNhdcRK7OGy6Ye/Phyd/rb90Mchd+PHn/",
+	"rjbIVut6gkHnhXVuo7Ito2gEygPNc5YnjtGiTLEFRm26hTXAYFJcaXUTxQK23MfovEbh9Y2YauGvX+MC",
+	"zOeq6obGp5ZmbyKqxtLG29JXH4e0ocTb2FwLbSz8fgkdjJL+pLisZSJE8xjmRnkNaUWVhKhkTb6QFhfK",
+	"3ogSZ2l8WcWicZEWay53oHDFdZSlrm1FL4cHB6+4yKPoMCEvOTw48O6ZAHaQQP4baCyHB1DmodSEYS12",
+	"BRNKvj1+dUie7u0+S4j915NHkTBInseoFQcN8GZwTJxVw0UScM0uzLlnZ3S2UTCtmMjK6Vh3ZXlxtrFa",
+	"HRctOI3zWxtmgDIYW02fgnfhnOoUK2CAzYicXPunA1dXo7oC39PwTFHaKIVZKElhk2IEVz9VyGiDLYq7",
+	"LzPaIr3sXTw8cFc0k2LALyYly0HZqC8g2Pxo3lJUq03lZerA3cKZhhiOaUZpZwD4DSpN8M9CysvJuDOA",
+	"UvqUfGt/j8SDtyxgKlrKRyAI05IpWVyxsjMRgJ5g9jcl39oS3UczR+LGjcY3Po/hMs+u6qX9BhMlG5pz",
+	"cM+Q4o3oVKRBuwlmxovwzBY4UF5+ppkmSrMxvnfAP1uj0yFe1ieSA86E+f43Kdg+WelixSZlL0TcTDar",
+	"TEKdBUArxrSEhHh0EPsbY4zx5p2puNM8LWqx+gnAPV4HqOugZrllqNGq6hI02FBjS1bjNLKPebOxq0u1",
+	"dZQjtMV+YIK4xFs5AADQAPKTKDamJXjT+1OSPicWMQOiDV78DGzAEF/Tuo3N0x9fcsea4ifvlnPeUv77",
+	"LgB5wyftFBYaMu75dBnx24Lid1rx4nAzExBy9s/6doKvvnHebdux0rmryWhEY07xk6EsNQk+q1CjI1f3",
+	"dFZah+5nJ7CLqU30PDxQXnB3FwYUM7pRyRavwAf3JrjqTmgmAYihkfHVUgNinyGUgIe2+xwD/PNoYTms",
+	"Kq/pImH6rs04bei89yPyvkyG8EJXP5RzRiClVw/xD7i4YOW45EKfqyHd2t2LkPYPB52t3T0fnXt5bPbW",
+	"UFeZUcXIkH2mOcv4iNZLIzaeDZ7u5b2nm0+f7mRP8r3dZ3RrwCjtZbu7NO9t7tLt/mBnsNnf6vf6T7e2",
+	"snxzN9/LNnf7vUGvR3tPYxMeUnV+GcsMD1WmccmvDBldMsBAQFxdYvQ6rIa2aeM1zH2rvIKhPS5oZviX",
+	"OhMO/3O7R3I6VUEKjX1sBOLP2OhDZikueCkigSjrSIaaU65s0vKZiGpzC1IUbtwlYFaQgrCMZIbJ0UgK",
+	"X0xiRjWPAoRN2+gvn8RGuGRV9sg84+81mwJGhvXFqPjdVv5KV7NICFXkoFPQPivqVv5CVi6kPqdxRBKA",
+	"RJvO3Ognnd5WZ6tnbvTWs/3dZ8vfaDNWlSg14xcufZkNOAm5nhr7mst8jUxFwnjqvGRXXEUz2SDRoflY",
+	"Wuc3Pk3cXBTQzRngSXTJAXIEMDM9eBv+6BsVwr7bHHNGy4Kb53HAptduibrkcSkHvIjJlMO3L4n9tvIm",
+	"G13c3m9wTTSjospI8IKjnFsiOINMYkEZxwyDqZiLrqZm99PixMP3K17uJeZ7JREB5rxkVMXO/+Nw6mZi",
+	"wY3CzdMhuHCwa5MxKxXLl901eEVUoH50/PPwwA1V26TWKay13kOxksc8+W8Wi7veDt3sb2Xb+Q7bHez1",
+	"nmw+3Xq2TXf6u9le/oQ9HTzrbW4tlwwWhniRIfqJebadoJrnLkHAbGvsJuRzUXFfidQIj6idWIyI6hdh",
+	"YbVGoAouSjoLbs79lCmEaupDvtlt8s2CnTwG8lnR738MtFV5kh3RJc4/h4qedMwyphjVyaViefMo4NiP",
+	"hDMI+HwNpTw66ffgqMKuGE1Txn4M6qglTY6OnWxSlkzo2i9mFPxIb5LwgOzioifhICvjvnyqxhY3nFbO",
+	"fK1q3S+wyO4zFj+H1mwzPX60YhI42sDf+HYuJJfZxGjT6Il+8rT35FFScy1CSm6bTf27j4XDm0EHwMIr",
+	"gr71yoJuKP4VAnXlNqoiYfs7QW3wpBT7nOnBPjRfU/tm1fsQAdt3kQHfFabciFUQ38zneA5VNx63qVv3",
+	"9QC2097ny+2r3V+3xJPrHf203Bw/G/U+7Q23L3YHW/mOoojVhCU4nStW8sEUfn5X3kmMoVVed/xRUJcO",
+	"gq3bWiBqMbmXRdRh2WWXvJPgeaNCXSPqKGibmMltgYXXqFGPmFL0gt0g+eKdtHtCNZlztGSKdZ/RotRW",
+	"I6mGmGAz1aALglSa8NFYlpoKjTZoVeoD6e1g8jnOZK4bmsso1jBzAd5M+3Kigw5CeBSjpUWtmegJXq/F",
+	"yAcobcwBL6QFEJN0ouWIap5ZqlijCdXq9H1f94rWXL5r8vWSAzypCqoveu3e/fzi/duDo3dfsZc3bn0E",
+	"6VEN2wfSoSwY603TLDx2MwC72nJqm0RhhJOhASPVIW0MQkmRBIq22rYDEKP7DUzDZNZXIRGJDUqarPVg",
+	"5/Di3cmxuaobDe0JPzrGH7wXpyXNLpcujPO5HF5ZdywrpivcsEIA4h2+Znrf0GVBhfWIGU4U5vVRrxQv",
+	"wmxZqlig2WjS1yMF6MU3Lx9YCopJXrHyuuQx13YQtjAb1Pcuw9zWzvpqI2xHA9x3SGd6Ey2fvGKICEeI",
+	"5K40+ao5ptacWDxDzH4dTZSR+xyAF0jJL4YaWgoQG2Kw7QhqJ5ausu3dy53+Fh3uXl1vX6r81yfl7tX0",
+	"cybyrdH06jehfl39XP6I0zdiDsVXjLmiBCi23hXKZf9KXzS6fHVoij/2IXJ/xkI62khIaukitb4g8z2y",
+	"WcNb0ZBPE5IKKRrPhBOq54RVljm4AASL8jPv/1xIVmaUE9ao+IxxgmCRqxFuMMKMCtCeoOeNRL8NyyjN",
+	"MTHym4ylHv7DnPqcQea+tMGWYQSfaeeL+xolfC28uWq8GxFAWcYU5sl52q1j4FT9btRfCQjnbrFublyD",
+	"FrdoNDidlzNoNLtTVJsVIXgsb7QNt80l+FMA8Xwo+YiWU+RHHvZrjv64gEdVV7AyXvDH5215+B+HU0R0",
+	"gMc8ILu8TGvef65m8wOCWZOc59acU2MpQOc2+7ZUuvYyAbja4lwo7kti2sa84s653UhUrp/AzF1bH0Zr",
+	"bZNuiDYU6KptWc0Bq17m2IKn13lLVkIqujGRxe0We8LhRiw8j4XhBP/k/UQT6hL7IZ5wm3hCjPXOKc2q",
+	"CdF9ktrSG6+De+0eXbbW3VURm9E2fAHwmJUjrtGU1UM2Bf/XQJYJSWsZqMjHG3w6VMuh456dCngZ/I+j",
+	"mvnsZZm1LcpBtrW5vZcaozuUFmCP5VNBRzxzwN+VWxDbjOFDpydH31ftFb87egfFyq/NEl68Owmnb8da",
+	"PNdbg8GGatc6UWD/hHy1zYytr2SVfQ6pHG8DABd5UprljZdsek6LC1lyPRzVwmAbwxHNOj6M3OC87idu",
+	"HENqHj3SElX9Be6v3c2tKJmZmSy2BGvjhICJlDYR+HZ3F8o1MybCm0X7FpUVQK4b1+hmfarY3k7DaNj6",
+	"+6ds9Pfem5/fFf+x/WORH27+9o+P76b/+Pnftf/u9ODz209v/1afJzQeXzBPS1+R6j+lbSZX2cT6Gs8S",
+	"aOIkwXjSL3hGsM8f04nvZIkpArQgY9nEJRNqM7Sx93e36+vYXkKPMCayilvhChvD8mzovWoW6dcqcQnp",
+	"Ty1AjWEmmoyonskCXhp+YzW45uULwzwn8ORcozK3BS1y8ENBRYvnBS10W6zv/Y4RZBZbZFFp7A0+ibx4",
+	"npdMJfXsLkS3wLbSGISSE614VehcDf6NgmIFhWXfrj5iaZUKHXixFk625apqL15QjSKFjIpvdEA/3mFi",
+	"1JJVZmUOxbeZjc9tOeCb9TkcWp27PjytfEdSkGDQI2yadsnptYRPVYDvaI7XnnxVrg+fIpzHOh29CxCn",
+	"7bqSGVAbR7YhKcy5RGFb4FmT3bk5FtNIw5BocQOc2kR0aAps2NhsFcy8OPCQKhuE9QU29RDBPtkkpz+f",
+	"RoPFl1zkMce0nc6sa7o2kgsCIM/Aw6/FMp6TVMjOb8413QBysK5u87VHtzQDPSdpzgRnEa28qXrzWrDO",
+	"TRu82h3rUcVXRZWGe3Edz61cqR+crDZ7Te7xGEywPfWgattNcd6VuIlLw4X/gJGYy3FD3K8vHsqbi5nV",
+	"smvVqcwN/lm4ELhgEOcHrNAw0LQS1HSNbtWtCHcxtGN0FEheib0P0wVm3/h3LHvjgoxLZuw36ro2jBKi",
+	"oFNmQ09bJClmWs91Vynkit8Z636yi2g9cxthXe2eLKQHb+KGGeD3QBOrKr43JJnTn09XBue7ETVRXyaC",
+	"MWwuCBVTrFVo0NjZhizyRgVgMMOnm8+2Vm3UcgvC+kc0/niAsvPW3MK8ZaZY5mZhzFYgeruIuCsWTbim",
+	"g2dJV+xBUVizAa4JGHaOcRirb1VxCnu9iCvAVKLr9Dk+sfOCa22zfm0PHUuQ4PtDWjWLgT6ECABhlKyC",
+	"VYgNkK7KNSYMQR3amAsB6DACchltdiSArSdkKK+htAw6mzsMDOiyb6vMmsWTE8VWwGzyyz2EH86CN9nK",
+	"Ea5Iv0Qkc/QqOwSAKIDTDeFAvUmLeinXyuZScuWU9FozI+o9NLLIGeiXVSGT22ezq6D6CraikrEw/PZl",
+	"a0gXZvrVEFOQZBZm+/nyFLVEvl/1cOyMVesc7GmBVyFE8ep1yUGYDMAVKZlZN+ROa0mUHDH/SujNB4XU",
+	"esjUimCtK1WGL9vqeMUOWmtLjr7vyHwFGcFFJXTIAbnmRZ7RMsfL1+gDbWsf+lSxWXTdRXhbS2YKmwEg",
+	"AAaPNgoEuSKG7+WTwrVOjlAngh9bFkwVuWZFYfGBqa5aQfIRu8NtR4nQHj7kGCQJm3tHWF88oIgq3EJB",
+	"6s8NDSGXD8GW/+GJtuVWX1uygdXc7Eb43Z71O+GCEytUZ+9nkyxrHLHBp1fMR2jI5RZPVnC7vICulfbc",
+	"AMAyIezzuKBcGPrXJH1sc9HV49/N13+kLSncoLitD4rnT1gWcyS8Ol6H/NDksJCTfFDQkiWAM6zDvu2N",
+	"pTrgH1Qwg14841J+nhI5GHTXW7JSNZGv2sW7BIWq5+0KJRNfDCdnCaJhhWIAA1Z3MHydJRUzjitAe3En",
+	"fWv0loDL3CzlKeA/WpIxF2vyECYNS4AChnMI1QyHmZCJKADjVqsWH7eV8zU+ifzeeQ8yqoy5ZnP13Jce",
+	"CBwybCsLhQNO+O36FtxQ6zoIixjD2VsWIctAHdAl5YUhwFyC0k9+EhzhiUuvsSXB805z+0aR9N+66Tzd",
+	"bFE3g6VdCv5QFiV4Vcd3TwlelRPgIbvrVtldTS0yHkUxNlwIukdJNlFajljp7vzNHaa386GD9IvMutY/",
+	"2adNg6PGBVN96fGsrXNDxeU2Xv4wzoYu/l+WurjewWm3YplTjl/nhpdcmc2iBUbvF+LMLt+HAKjI7D2Y",
+	"bKs5DyM2z229iMeLge/CmEGCyItGV4BF1HbJLEQKtpJbz69ktR/AEf7xS20pJzqK8pZOhDWJ0n3oowX9",
+	"QIY0h0g7JG5Ome6S1HJxeE5HVM5K5+2eiRSNmXQfUi9t2Pg5ScEUS4kC43c4RReob8fhZrLhm6rDv/Fd",
+	"8fxGv7zbJzcGjqBVkhvvT1/yFQnEltx2SWpEQEoKRq+cB94exYxvpFkCa1RzhFALSt7wcfR837GWdHdO",
+	"kmhuJqcXQiqu4oxngCDOgbXmjQKzT04Zh2IRtsBCn+MA9EBKeMsGXHA1ZOvEEru9f+A51MAsKmZf7DfI",
+	"hTofypgoeW/boYcBMJeqZhsyJ9hkIpMXgv/W3KDKGl/GGceueM5ExuKhqwqUQpE+G3J/skAPS8seRBlo",
+	"1TkffCj34kN5cGncA0rEOnF2V/daTYSOF/MxYSSGxSBXFdQILYppQvoMNA+S0WwIPB1vPGKAkm9dmUUq",
+	"QDxesQ4+mD66wyjBslXNVRjE4l/cAqM77pG6EZ5w4oqmPaN3p5Ns1JzsngFHVe2W3nx1b4mN2Y+ooBd1",
+	"POJoGwSr/p23gPG43r6iFbk0iIvBfY/mQf1bo6fA9fV1ty2HfXF/hImW5wCBNR8tBVF9QowsQCwDmGaq",
+	"iJJSEDoTu+OKAPPnLk8BUc9sVM2BhXqYXAs2GARzZl0fYQfoufAu9anCL8xcw/u5fO8ERCYzvMLc5khh",
+	"cx02enEKQDW7VsCNCBDcuiFAw2msjALrcEqiiHUNMNgG8H8Nba1LPkKqC5oYABmbRFDzuFGUjCCxr7Vd",
+	"kLhWFogu1o8pBhu7uPuThwZSUZVWT9RsED9pYBCDleNBfZaDm/TQfLepGJibGxN0PAnSjmuteyElbEBL",
+	"e515GfpRXY0Gessbp/rXSZXJVHk+ZqP4VVCT8bjgLCeHJ8eVjLxkU9zGCyYYqm6gW9Um1TH/++7l90fv",
+	"yOHL49OjV0eHB6cvyfHLf//p5ckpfPvf/+v/LtflL0w4W9U9FZxou+dimbZYdZf3XM8dLQKvnVMKU/NJ",
+	"pdzyEi3dxGXwedpy0YUYeiIvmVpg9kY4lP3hXM50d0rYMk17b4vkD+L5fExLHcUv9mGHJpsN+HbAIrxP",
+	"yrvIbIoisALl3FVxmXoD2HdUgxb94A0+5bKgUCOZTwyYL9KQVfjDe0+J8hjSSRBeE7IWh1sp4WkxpjuA",
+	"y0O50CZKKa6YrexiV6ychtAurrgzkPXBvuVszIS53GKfpC4SmCYkbarC5jNHAdDtCdmr+acFq8Z/sgEr",
+	"S6P5DykXKXZ3ymh6IyD42ruW6mjgf0NKKXUAMysHA0PgzqkOb1RBRilA82IJNESE7c981RL8HjIYmzs4",
+	"9Coz/BpfjdywifkXwHsBFHK1XR34VUdI3YGRmtb0xtHJ8ffk2Kzp582l0siWQdG/HVK+YNfzL6nVnerJ",
+	"d3eI8b4c4A+w5RmknyXwK58TNhrraSBm8Ec3wrU8D1wh86aLEz2xD3/hjLpkw3GI5e02WihJMnllbl/6",
+	"b13QFZZAvw6z9ZqYQB73srGVNY2qriDV7IFgGcmsyd+UuTUIfqdUhgj9TT5lIfwDq7xm8XqpOJt0GAHq",
+	"j1p3M7ZnTYUK7uaMRF0xFTFsm7pygpANuCAeUntUzFUeg5GCDPhO/DITAUjuYkpKdsGVBvXIRrpsli8I",
+	"UJfnW5HPPqFEMe0j1WrMChDscuCVX7BefQ70t2nNwZM+cvW2Q7o4N5oczMiXIE/e6d84MBaOaFUNjXq5",
+	"99X4Pmo1P7ihXEVSXSiMmeB70koCpGYWIFhtVoZ/v2UvWDweTNNecV51NAYj9PBAkVySb2G6nZLlE5FT",
+	"odNHmJ1lgaYh9K9QqQFPkjE0anpqw3/W9JclDY/aXAyI1Wq/Zv1rFiglhn7/p3C3LTn/9XrfGm3cQi9c",
+	"UvXjbrR1q5X81L6dLfxruO9WDSnfKPi+X9P83DRDX0voofE5i0YnL/Kqo6WrUSIHteA98CSMcyDExW/Y",
+	"halWip9JoZGFobsKqkxBZx1ycbFPHAT1jO6ZC9UBdIiOsQC4uLAmPMCVXlNj8cMzHlEgIamZACipXHSq",
+	"OTgt33/Q8dhcZktCkA5cTQaoA0YChDAvFQumEB0PyjQM/WGz61rmZhUHAvrElm6eibcV56w9G6HV0/Th",
+	"9eHJ/9jskcMT6K334eVbG45kn2mmsXopvGY2kK26wDYBoJlmGRv7jokJwHxRPSmte5J91kwYnUDtk+OT",
+	"g5OTg86HkxP46v3hyQd4R0dpOi6YrUK23ebJR9zow5NjMFbbe+tVUUuzjJxpVo64MOLDm4M3dJCF+7y7",
+	"u723jMtl1h0yr3vLHblHYjDZ1hwm36Z2dh3zRSdTpZH+LoZoztWqucG41ky3PZHNpcBAq2OXJ8dfzCPT",
+	"ko/s04+b6caGVly+MfSUAPqtsNGrwLkrHQv2ct+rGSohRx8cspXhnGoywPQBuycfEMnqBD4mb7jS3yhy",
+	"dHjw7h1RljN+6zfR3B5H4MqlTbm47QXXw0m/y2WCE8apPEpcxJRoOe4U7IoVlbZoVolHVzIbLIeUvTHL",
+	"OC1Asn3bpYVOSJeWY5qQLgfILVrAP4E5JqRbyAw+gf8iunNXCi6bDa9XS8J+8JzM85w0keLW40mpyCnN",
+	"CqoUz4y4rPRrlJCBft3QbKBjUmD+tHhlVpVMdXN9Hqc8QrOhggwCg8Da60Z4GdWjZk/VcaRADC9h17eX",
+	"BDRjEUukzQYdrpzorKRV6ZFDDYXWS2a/xsL59WS1zxpGUQfUTWo5HzLimxnxzTLRdrp++ZmOuPCEvRyh",
+	"hT/6I/k9UgXRmlyunD3iU+Grih8vY7+BiFwD9M/6FXx6xNKdn+qzXQygEkNM+SVpX40NP8IddqqaETQj",
+	"eslc+sBM+B6O3WgBjbIAfzAL649Q5N9P7RHmMz3UHd2q7ij0789WLFhb9xzc9LYawQoV16sXmujbwgXb",
+	"ITvdB8cNFRk6cYSR+xdGN+2SlGaaX7l3BRZ9I0EmhYaC6T6hvpzQrfQ5UYyRtObeTr0gqzzXId+qLcQ6",
+	"rTHigPMxj5oB46UPMMsblT28tw4nLZ3PaZ1ozrd39KJXAKpovDPE8I1xya64nICjRT039hZGc7D9D5Yy",
+	"QLc77I3nipHqSgUvvfM3IbmElY6o1jMYVF/UP/mQ//ev44FcXP5jQ5GxlDFfA6S0HHvAfB+WcLnp5sY0",
+	"a34Eu8dyn2UcbGBhwVlp6fO3MKNryIxdfzGTjXPPjqov65j6Yh6kB2fEgzPi7nMHZvTAl1csVuZyIAgz",
+	"3wBKn7VRbQQFfN8jqqEjf7QXoFzYVO8AHvoj8ebB8o2zK/w1UP2gio2OxwXPzK4mJP0k++bLhKT16H+a",
+	"eE6NuMDIrM+E6zGIvhyI63il3ulub2XJXA9gi7uPgZbCbIStsa2acRu52hBzzTT4xSntfqGLMyJjJ9uW",
+	"a68sNoa2+l9iW3SVjI4qtxCd5FyTQl40zJYrvWJmZghhvCCdux3tWJarAsVpPmJK09F4fvoPEvn6En/i",
+	"rhU0dy3yschjo9o02BqVgMq5UnewatWzG5/Yq5m0F+UDM1hk6sPk78fSR+b0YOjfxtBvuNRu5jeKOYPp",
+	"fAF1eHBQ4fWb7Ue/UmAZoHEBVB5Ft+ClsTyWLyk5OHiFJcXRmhI6UTE7+YMtzcYVG+vXWOSYHXx4gPaO",
+	"9RkEjeQLfskKNIptJ3m0kvmgoapaWWHV1eVdXL6UPrKUej3Eks746oW/tEV/T38+Jb9OWMmZ77BQVQuj",
+	"b9RmKimGUmKUkILRvAFNQY60Iq4iERvq0wZ9dW31umJZFODaAQWXtbZm1mn07fGrQ7LT294l//WfO93t",
+	"R12SKpZNSpbuI8hwMXVtviZjO7czYTTkLkm58M+C/wWeQ6NI6up5Yh/vy4uJSveJDUZWeQUqIUqeCVia",
+	"rYgtXU4XqNe2/rVLUhsgRewPh4IsLvzPwKPm+6HV8TpwstA7zf8T5rSgVfs1LQUXFwsJ3jpnHN278Po+",
+	"4sh6LwAoPeZBe1uVdBxiQHlhNE+7byPbKsN8DLsavicCQgAPEijN9kYabNw6rkqTd4ZZr4Z/eRL07CHY",
+	"uBgvBQ/eS3AXRiEuHJWAongDYMlGRyk6Yp0gBTdSGBXvt7IQzjCAoeUqKH0IAoUJ0AX1gahZE0tCrH52",
+	"9B9P3r8j9lvChb1PfZlP8ebuPettPnpuIxGG30zJmJZ0xDS2Oh4ymrMyIenjKm1zNhz2OIw0tTfMsZNM",
+	"XBm23bLY4f7AaGGMtJndhM+DQvuMKdWCSTK3xCxyfjWPrQu9jGmpE0QIsZZmUN0/M23V4sJ/D6Z/YXvv",
+	"zvRinAh6RXnR0oGx2bULx4jt2pG44roVDd56383FsE/V+nIXXFw+NOSu4cAuLvAzm+Yq+ta4/PmmWXWA",
+	"9SG5uFpxjaUsFrrRjs0zUTsHft1I429raTyfXG+Wri9CUtbSnv0sDbsJcnGuWCaFwzezuSV7vZ2nvV4y",
+	"067wGrr3VcfMFSoMzwkl14xdkv406nF6urcDffjoZz4yl3xr99lWz3bmw0+2g4hIUDx249OAH87f4UWG",
+	"ZLWT92NNBqzqwaS8jUlZbeRHrodvuLhc3hCpHUIzV6Owr5oBvbkW0OujSw7E1BhdPqkKbokxsj7JZthi",
+	"qPVY7T9+jCkxLqz4OKC6x0+vt0cYuvA8clLyhVoFTHOJrIw6t/AJ1yj1/kg2fpT9qOfVJYOSieBg/FzL",
+	"MiInqdbG6owFfykvAHsMH+iSg4F2wU05KfUwcZqFZgJ1G0rSa9YfSnl5nrOCG/vXprx8kn3Dh3JG807B",
+	"tHaG7HwIo6VQPwJDGadQsiuZwXaFznaLWDQdNwXeGlBB5gcTT2dBJnCiuVDn2DNyqXn+afuoMJqfu0Of",
+	"r5YYMlFajscsJyXT5ZSLi+fmRHU5TaFJCZQtcX2Hpa2Vhdd6mvWKMuoxN81vQIVf6kAXNi5ZPNXKuT+D",
+	"BweuJLSPYpcyNmmXchAQ5q0hFeYqhJ9kvz7AJ9m/SS8XFremPw6nlQS0fAx8BSxvtCzBD7uRPW/GpUZs",
+	"tUjTqYvxWfOL5DKbjJjQaMc+edp78igJgq7gQ8hDg+15lcsKk+7Wo0TOfoeRIDJpW9iXbIDtYax7tOFU",
+	"9FmiAX5XVf+7vxOoepNS7HOmB/tgYqt9swv7sOf7rsbF98QFvt1CuJXwX9GJkdGOG6jDq5HW6c2wgFU4",
+	"jKrnzy6FzebbhAKNxDSeJcreQU5bqjW8EOCa9m0iiqeHNKOdXydSUytcgb4KPuJaPffAUx2bCWaf2eyR",
+	"oPu3SxVWQyjDsA4782Pz305/kl8wbX8ZhoC+sUkTqlb5vrVDhnJSqi556RzYAZowLGLFun102a52047h",
+	"N/ZiA8Cd38YhVURNsowxV6ybONZYsTr30bKNsRr3cNXQ7DLXpJyIhdgDoPXLEk+inKxTcC8H8vCj7FcI",
+	"D8vkt/wo+y6/5WtrWWQjoJVcjVT/1/WDeDcjcK176ASvY/sTrcmtiIbkb8BqGAI/yv4ie/mT7N+PoWzs",
+	"kgcL+TYWcnWxoqB6LNCinpPU8zebgoIqTQrpagMuMMvGeW9/nTDMCignQiAP9r831wd+G40Jucs7t/LD",
+	"6XV2NMNjQcPE21EiSAYVGXP4GRT7azu7bSPZaKqs9Yvn3ua5d3SuLpFu7lyDYtx98vLwxcmBIYsPna3d",
+	"PcNWP3S2n+6ApXtsvhmQrd7O04Rs955swac7vWd7pM91zTnOsq3dPfN3tv10x6xMUfMz/Jf5Kf7L/DY6",
+	"8Tc+7a8tDNBMZlsQFjiwpaB7O11yALlXRiRuGpG2t02Q86iE5PyCa5t+mnbPH3esSWDNLsg6EblyheP4",
+	"O7ML8EPzaoAxrsFo1JGau5jLFi5mbydC+2/ZqB+LCx2QMSuVNHqMJH1WSHHhmxqEigqcDVQPXHEru7km",
+	"/Skp5EW0fdIc09hZp1OoLB4ZRXoE03teqRki8VnZU3LNSuZGXqM4XsqxH/iK6oB9oNwIggULdgGxyW3d",
+	"B17fRJnd00EiGSZLQInXbQMgdudXj8F4YhkaLZtVFnRj25C4WmCeV5/vJ8nnNlgAmgLkHkihtFkJXHi8",
+	"zFnJCFQ++8bvuf5h0sc7EGSbgAw0nxEhr8Nb5UQxzQBbOgnUatg+MxWwKiIJ3zLThptvLA3tByUDkCqD",
+	"03zu8l5gnrPW2vv2AZYPSCxZoYnsyFZnxhRH3PCq5yVGmFzFoj3hGmm2xJ9aNDucwEF+k575lmMaFgjD",
+	"z3K/Jcil7XBrBTW9hf3obxwqchvcGjLCHVqk/uIFvh8N2MqwByX4NkpwePNaKwwxt4rb9g9AKjb1xAVB",
+	"sMLQVw82kTKyDMsLc5YV5qqm+2fC/bsZuiYpXlzXX2lG4ub17Cs7x7BY0L3aM4G4ro1rv33DJEv0Qz6e",
+	"pfv1x26b9ckL8kV9lx0VNujqkpdB7h90rrPJnYHbOsXlVdBpXJ1Bghn0lIy37V9nwmmtcOheU0wvGfR5",
+	"sfARgCU+aJZkL5Nnyq2Py2zXHaSVLv2atizOF+9OTl4e+nzHmWROn9J1y0zHRf3Xl2zguQQgBOz1fBqE",
+	"M0XYrj42IK057oW8jkuCJdI1g22bm7p5B4mTvhu4WX+yhjxKw2fa/CMHvsKt3oyMo0caJtEGY+AahpFT",
+	"9llbAH8PpZT0er2GOTuTs7OGDlINQiL//b//D1kjdsc6Okhh6hOqRRXSxxrbZS/akyFACFhMujkzaLc2",
+	"qnsNguXfulaguDu+8uVu72v1vtnniVb19A5yoD7cu59fvH97cPTuq+0vtUQ4a6WoTyu/QCe6I6QYKwi7",
+	"ukVzqjEd3CkYPmfeAibaiGkkOQZ+Nr/HKuBTMMWE1QEHshyFTcsSoKmoMwx0ixqrXdx+CGa0+Nzt7Bae",
+	"N75vidOeE2KHppRqLIVitgohY/yq6foS0p2CuXRckC2ibt4H4N+hxCSP5HTPa+QWFcjxWPSxW1EbGjl+",
+	"vfydVXJSZi1Kxq92NUiH+/h+IFELdhxQaZUCZhH7rLsW6idODz+kVq8zJ+HfK+c0Zlyy/NDtuPm24Yz5",
+	"+XThbbarTxrYTqUNntuL1qDvWVSV4MoHzt6Y/HedrR0YtLwWyvdaNRuGqDHjgoqvJnm80WVmnt71E/BC",
+	"nwK0/PP3Vzwbv7gvuBoXdBq5uC/xX+SNjtaplFSzc0hyWGiuUs3ewINQwssWFpKfQtrKHFB8jdkmbq+b",
+	"cPfB1BY68kK6vWn2eHhK8/LHb3cCYYhpoWdvWeTBcPm3dmyIGXpdqnc9u/4K1h5XiuFjH5mM8iaoqT8v",
+	"mWYCQqE5naqY+LLfu5f5Unwj9s1vasvf3ttdkH+rzrd7EdYRwHV4eCMeOBS3ezgYQiCPJEDxUmH0ImNJ",
+	"eZBXrJnc7JERFxPzLlnU9YetqFZyHxzTes/maVv2ESdrrJUJHKGhBu1ENekbsjZ5ycTceR18OML4lkKk",
+	"LUNRrmmBIpu9XmL+rwdKxm6v16tNdS82VRuWX3b3mu7fFgbq31rttl9ehAqT+CWobWT0Al4LdIOellSo",
+	"AQqGVYMpDtrMtxdm10a5iJkPg1KO4tK2JGFsxUtf8xqIbGs7QUW4tnFSiPp1uMDIW0sJz8Zw0pfNsMzW",
+	"04VhGS1XmadfcgKTBez0fhUWXyZUtHBODcrRMnqiH14fnmxuHWMjyxuC69lFuR5N9SMcU6WuZQxH54P9",
+	"xhamj5lQ1XvIW7MnFnQfbIfn6MQOjD877ndU8Yy8nRQakL0ntCAfCipYCJDdLAQoS5ZpMpSlYqQPkHgQ",
+	"Oh9D0HERxF2zutWtMLq/6PmJRtSi+czPdnafPIrh+ayaN32AWa3yWsyMlJArVvap5vFa1hVzi5EndRBb",
+	"bZWU4heI/+Njg2CrzIapa8oaLcoaqJX1TS6yUeHVKt4Yv1YuboxB62rY7S3txA0q0msAiLsR/EOcyrmW",
+	"Oga1Vome5rQW+CHwtWmXHPQBzdK3sXRfNBwUviQx7qwwh8nFxSKoIIuogyAEO71nxPXfwBSn2xY/RN2s",
+	"P8hro+oM+OeZMpafFAupAgjDLwSEtBGbGjr/eszgSIQBuOHctXNFMloUoRsSK+ZJaplp58gmEjptrgni",
+	"VLJfVy3aZbqczslekljycycJzLOC/IfT0w9hXbvX0HrPYiSluY5BwZ2aj30Yc4a5IParv/btTCbuc/np",
+	"+I03BoxhYFEgxwV4MeJDtlQsWiaqHjf5XVi02AFsPYaJmQsEssOK0kWtbZx16AREGJMrlR47h4UYClVk",
+	"zEpizpdcc5Fj6KsRwcahIsd86F9Q/bZiIr14MTM+Wi+4rnUgBdnqjgWfNpfE/qCuQkdGaIbR3exnRo7u",
+	"G7P5sMfGCl5R4QEgLIX3zL4mIqmLYvkGBvYtLA/wvGbjkoqLmOPT5aRaE5HQC7nGqw+ZarEgV1ZMFL9i",
+	"z2t9joHAoBgM0ZTvqsgAt2L+yfrSl1h5Cwao/PlNZw/QpnbPuVf4hDs83ihL3Nx8GrsWLftpNBA8e4IA",
+	"iChc8MKy0kOdsPw5YbQsOMS4qXDN5434H6BfwL6mZLOtnNd3AD7xHdcTPwmXhn7cEuHCzz2+mZr0zbdm",
+	"dzMqyAW/YqgM72497ZH/+s/d7nZ381GYpjAR0L1mwGEql2x6KEfjUo64Amf4YMALjh5CrOGC9PwxK5XN",
+	"zzc7Ct+/H7wfsxKd4LG8hmMZE1rm0zAzqEtS/EcKiqlNxc3k2EocI7wAfD0fcZEiUqh50KJoqv3rkmuW",
+	"Jmci/ST7/s8adqbav2TTmc9KdiUv4VG09oM3OZ9A9TbbIM0W21RfIOJmNmK5/7BLUjBQcUGAYGOWo+qZ",
+	"WfAItCUdceF9D9GNPDE/b0lHh4imKwXGdGKjvWk16053BRF238zGVn5lnHvD4eGeaW7l7GNmJyHXtO9/",
+	"VJ2G96e4r8L9dg4V91047ehn7lfWWeOecX+6r/0R2u/rR4oZH7UTdfsRO2hbWZlXj9WOPH5qTKmW+FC/",
+	"lNcKsKU8mLfNk+WqSrG+WWjI+Ws6fK3QQiir2nOHMJkLBmeeIr2uH5fNS9UUuNfZh/fJ5hYWfGL/wqrn",
+	"z0SxeitUL9s9dMSifdnaWgfm0PtBOPEGrjJTqxYURPBfDwsOCVMYg5176pvPtrq97lZ3s7V+XTEmlquB",
+	"hB3G4D6rtlmKDNxv4Dtv3drN3qpbuwLsrmIFZjetM4RYG39xz6Yl5rAgyDhRrDynF9Fr9pNhF/Bd47Rd",
+	"9GJrd4/0p7oJ8/BW/saLgj7e7fbItz9vbj4nb7iYfCafn+6d7+08J+XV/ubObrf3iHzPskv5eKu32ett",
+	"9jbJK16ygfz8GL5drn7V8YgYcO/sZgJl1xbdKDetEWeNWcQUJ8ttF6Xg20t5Pzn4TgI8JOHfJgnf7qJ6",
+	"KfIDtA9XMDs/gnh1pw5ubSZyFoG2vGRsfF4Tc/OM0NcuB3pZaffH/JXFjKbK6LIYhO3Ey+JvgBziyUxY",
+	"ZHuhYwDfFz0N8LW0YO6/M4SFybwz2a9DOoYwxUxPlyYkVIsuwP0rnpN8ApnINtnIaNljasy8NSo810Ma",
+	"ZSSApTRk2WVSXSWH7gL9SHS8A09i+0hAvTGxDSzCX3tAK2B0U+/WCxoetVQ1Q9J0rZgZX7EYFRMWmWy0",
+	"sVQ46pPJaETLaQsSv/bIVw501awLcqiTIEr5GXN7E1JScclyrLQDUw+aV/v8aOzDSvsuLdYSkMVy1jxs",
+	"kWhz4Mj7ge8S4vyMZhY4N1RJoYmNJJDVVjmvW7o+RMKutNRTa3Bn9tj2yVRObOMBVl7xjDk4FH+QEqxj",
+	"WVYaAjz3nKRCCpZalw+snytyXUpxYX5qS3bC0zbPg4DFtDJjkeO7IF/dkIAdKmqI+K6XDYg1rAMhfTbk",
+	"9qAiFbBV5205IHPSGxEvFxx8ssjDFljROMGQ0bzggs0lq7IiJqxEGLBrci3LhqMTOzu6CbBCMUBjjqaF",
+	"GVnDHPNaDu8v5HizCHnvjADFFj3XsrxsNI1zxbrBOZvX5pMo4JOboLkqLcwVMuTlAKrJZJk+d9Xx2ALo",
+	"nXQ95wSgKXRTV2Fr6QVaoHAxYRE+HPSuER7sOowOJkRZ7tZGEA0Y9ZYSlIU4RAFFOjpJCD7eR8MjrUIK",
+	"v5uf/JG2ZHuPqM6Gc3ujNkQNggtg+DDgvfu+fg8Q4QS7xj76XCvH1Kt7Dx0ABtI1Rc1dq7SkQR3mBwCy",
+	"FDTkeQ4te6g+L7m6hAGgBm2ic+ydby+FEyQhVvkAO8Ig9kABHfK+c27RiETaJ6kZ3KzDVqM44kKC0ZPx",
+	"c5Jyce6mm+Lc+oXMLlmekv6UUF+eQd57nDBfogiPo2/I5vQ7iApbd4iwG5fwL7vkjWTDDgAlODA/KKny",
+	"03CSrlbWuBQAtGEJnvEE2f3IIMPLV+MUru1ITEae8rYU/XFBxT4ZlAwRKbZr+b9buwGMn0rMLpLNXfhq",
+	"t9dLwNLLpmS3hx8lLj3K7p95KwowMzl4Nsr5T+UlE1GATp+cldTgrBXLSqb/SoDWzx0EouGeg4Zkvi14",
+	"godqioTqXtjjhvkAU4TpZVTYit8ayAMaDcuXYizlOsMR60gcDXg0/PIOAS3nO25ghvXRtby8CQrjRLWQ",
+	"5/HN/FW3X/mqCdA5GxdyuhHv8g9pf+cgls5bomEVvLqx46v+epgxiDdbNaihqilBidd4/A53p5R6efA1",
+	"ePhWrGXhfDBEE9FL4PMZel3O/wNxm8jttYcRFxy2TQs+sl+LFEuBVoaony227fS7paU95RV7e0PXmhMY",
+	"t5GKNbsC2IjzccmiaUavUNeYSTeMUVWeXZ1/fvL61623y3kZXVVEOAF/fDWW3AA5qbGJGgG23LDqnFZD",
+	"6Aepe7PyCifD2ssq5omcoxfKVRWqesehJcSQ7R8ECXAxkbRK8+LdWPPiG4us5syEpe/p18i8VyreWInt",
+	"PPcSDJMYnYPI2F7l6jypOq3tLZimazy9XCm9nXgr/S9yxNvKgPtww6MW/OCEv40THvbwWOqbt5HH3KFA",
+	"kMfbjVAdL5qqe0XthfAd59eTPrWQK8grVhZ0HG2IYhuYzOmH4qQ4ShWba+Tbo/QI2sIKTP7RiOWcalZM",
+	"oX+t19fpYMAybW2apnLXqKqq9VNx/Vp87nI8OzB+8LdHAfKK0+2KBG/GZpetkYO1fuR6aJWgpV2EjsM0",
+	"u4HouP196lWh50RVrUFa1KLB6bPrN+XO38U/nvZ/zDZ/UP+R730//vfeNn05+VnuLm72gbNYrtuH9wtU",
+	"ld5OaXMbpI6BTm8ai0PGD5E46/xZWywOJ36TSFy4sHxR+qPL0Jsnxsq2V7WE5Da3lkjWxVfGKHduRScV",
+	"OZYDhhAUkzKLYfHF06LfuF+7ylDiohpctec7bEbLOo0GHslosbwxsjVPFu4MvDLZaK+9Cy2biE4SWlxh",
+	"Ip0sic0aq4O12Ce5VqwYfDXOspsZY/ugUjvvAMa4hM+WvWKlQuCrcUEz8D+LYmqT/6GZP47qeqPGBNFc",
+	"Cy/ZWM6n0RB1EXjZWQnbsrfbt1YEmkVszgitpa+E64rR5EekrHjjepFDNMtlwAKkibJJyn99j61HiFsT",
+	"xm1tGrOVdP4voKMxk+OCzcN/PWaFpLmylUk0J31aUJHZwuGZwbkypJSft0W+0gsXDebmrPWkFCwnO5u9",
+	"BHHUIUCD3yI0OkxzwK8YpDfW/LpcESZgOIwtKeKGx2iN2fgwkHCBgWU7jKHThTqwfX+7zWRT6Y2Ad+p4",
+	"JPUTHoqUSEDyCPQrgog9E3nET+7P4p9zu87b72ys7LwCll/ez2535ryljOTEfIzg24b9uV4LiNvWbPZT",
+	"+WYFqzqCfDHfuxVtDZyx4ared+86Q07Uxsl/AvBm2Kmq9sOWGSvpkp4ttnuD239xZ/Xy/lqL6YpZ3Y2F",
+	"4hq/Vo/ul+yGkmxMyiJegViXgJAf5au9ZusOg2yFx5DtbysRl3Mtm0nUpYVnVBXfm+XoTS7RdieW8Scv",
+	"7LJi1YYD5DQtgHM2H82bcLbeCSyBEDxscerdiaal1/zte9cJOjXB+qHzUSyCar8kXJARLwoeq3J8urMi",
+	"YFywkKDzWj3hye2XmXZO5ER3lwpp2bLTvoyBrNrSZmgjHnQfMFINa56iu/v72QbPzzb2zzbY1byOTmcb",
+	"yRnMCJ4NBR/Lzzb+mFeqjbXXt+n77ZZm3xTW2xueR/XENnqOdCVDYmzZMzRddshr/l0z7w/2sZHif9nS",
+	"zQuHWMc67dj2VXO6mZ/HgSCCuu/mgmaEXBTlDyIrLZTYZh4DWwlvWn2S7rbMUkSDpCN72TzBORzrhgEx",
+	"q6VAQ4g84iqa0e2tp2hjI7lbRb/pgZyvKNtZxcBG7lpvXiGwtzc/rBd83QhlxzTjC4E56+hlSK+HimXn",
+	"COuwtQPNf3awYsXw9z5VbG+nS75ngpVUz/Po44veDl7/+7Py6fev/+PX8vT6008fXjw9evPhH0dy6w19",
+	"Q0+uV4chiqog5sKeEKOIWNV0iCkkqK5N+gXPyJHQrBRNBXQJlaRGQjsrghKZ6c65bi9c66q2HrLwrfMI",
+	"Ys6+lvBHYBjE2zWfj2iMuZ1KTQvrwUPcWdu8uQalFoV6+zLOClj1gtIyeCbB20OV72bb4Q2U4gXyuX14",
+	"vbBJGDwXww2KW70rmoFhMX/YHvjqvnvhcl0ZxTaVtkRMXyEFiylpAezvLiZILtTRsKhsRRGNOUjrl9M2",
+	"7Go3ZLlmm/bhRgvhZl75XdnBS/XkbHCgqj/nlzUxXVO/e/CKxIzLYPiA89S4QIBkU2e1EbptNPFsEtKN",
+	"jEp3YotyN+rgHXeev9GUaA+ZHLfJ5IjfzvbuRiSfmJGhD53l3EaFq5qxYQ9gUStPq9oOLdnZszGrj1wP",
+	"D1zj2qXD8LOE8nuLBhOh0CI3Juxq/rWGM2ZRFxI/+jKx+EpHQ80zcC93gx1bdFcd7MV93tSHG7qOG3r7",
+	"pBsnywhgLLrobskqe1BpOq2yqKA/KhfhIJsL7e2vxsT+QrGoO7aj37FrcKJVtnSXvFgQQEG3EkbsXcDc",
+	"zLhqlX86m47muvLbUkULpVILSZA+y+TIuuGDCEasA+e9Wulmk74uS73tUt8ku6ziqk1x1kY0NWcLulba",
+	"M82WPqkFBXY4l6VEm3PqVTlmdQqHl0MPNa6nJ2YbcL19RstoY+YgcW2fpHl2Zde+vYfL3wryX4K42h6h",
+	"tv3fBLBvYceBO+BAfi2GRPCWtmI6QU7D9VDWIJxcQWxO1bAvaZknDtI0DhcDSPXGrERq1kN2JqD9Clew",
+	"LErVuZ1DirfYDPuNIqUsjCmvWTniwt5QizpGoH9lB+632WNEtqQlOxO+QyVk9UBRvhGHlfS3ZcOIXMYF",
+	"4D/LS+57qexvnJ//IJXu1OdWbRwd89fMaELQGnkg2+rkoDC5lEXYbc8c4Ombk7BmVRFonOKmRapWKzaB",
+	"BPkU1CcnZyKdV7D+3//7/5Dfh1QN/+j+/psU7I80wdtBDixgFNVJY/CSuT4DVORnwgZYGrXUZ+JMvATN",
+	"zfxN2GezyWTIaKGHrtukYCxXJD2Y6KEsHbIZ+Q7Ijhj6/e//9X9TV1DsMEZw70G2n4nl6K1LjGGNMz9+",
+	"dUi2t7efmed+Oj3skqMX+MXpdMyOXthePlA7f8XKM+EwHb5R5OiFGaZqXArgFZYuPRFpKbsEkJzxtSkd",
+	"jwuOuZKuXvt/flJSpIBQeCYQr9vDLAMkMwLm1QGcCcWqvRBf2iLvhYjQqUUg4+WZsHmE1VF4b5FDv3aQ",
+	"wy8O/07pSefgw9E+2UzD2BW+2xBZ5WrymVcEJOGZgEsDZdCfp13SGMuDFdIatPG+B6WAX+sq4pgEkCab",
+	"RMszsbn1tLVF/n4ndS2a2DWYYMQQFBMa6DV3V93MAhOLzoRbb9gPJK3UhpAbwbl3yXvDGyjZ6e3MO1H3",
+	"hjMBJfypkLozkBORp2TEqKhSCy3udVCByo2cLmOtv+u80VZHnQnve4MCJvyBe2+klxC5YFqRnd62eUVf",
+	"WgR03ySNvOXfdckHqofqTMAs1WQ8lqUm3788tcqV/eCHlwcvbKU7GTE9lLmyG0t2ersWhOHAWC4pkN4H",
+	"x0zdcvgFFwrUYWANZqZGcFmNxRZkY5Se5jYu7KgpIRNRwHrNLntwEUDpt11qlRwxN0qXnNTYhtUVF3D8",
+	"M1Gx/DPh8T1VmKRHPLJBsO/4YpLm5fS8nIi/GdModT1JLNMLCB35Z0Pn7JJD6+S3ROteisoseCOsyoA3",
+	"m2bD+knjXRMRFGcs97V9R9mYidzsGTCyoFIfupJAMX6v10vOhK/D7/W65LtJqbSqtUYgqQeT7nyQBc+m",
+	"KUgyD5HdnMq36a/pIweMYyi5geBMvk2v00fhexsvxKqRSo5/m5bVC/1bwDtzJsBpYKZ7RTmYrKipk29T",
+	"bQZBiOo+m0r7c8wSdxS99cxS9DHT5bQDUjH1ZKXOBPiBFCttvhv82lxHuU+2ewhdsNfruSMPzwEkN4IY",
+	"CqYBOOVbKsjRh6udCtXQiCD4bI883tt5ZA8X52jMGf/eyheflSw37I8Wzn7xie/bPRtxOBO0YpJAa+G8",
+	"vsPd4Dqx1696Jd4RWk0Z/sAAhSbQ9JSb19sWg17LdF2FkA1tPSOplrIzomLaMTOalEwhu3D5BYGlPmRF",
+	"Dv09bCtYotiYluYSwsJA4oAdXzI6UgkxhmF4o0PVEw8MyQYP9poifU0g+HcBNnOXNJt8GXYFo2/1yLfm",
+	"mjyCzj3k23EpH7n2PWfiW7wsj3C6UmDzauwb6E5DcXFRsCq93mk2Q1oM3Pa20aVRtzxhVltol57GaBXU",
+	"1oJnTCAAktVZ335409kCVEOwJr0BeH193R0hYGJXlheP335483ir23scQPBvoPjcSDZsavzG/sZmt9ft",
+	"QXnYmAk65hv7G9vdXnd7I9kYG6liRn5Mx/yxxYzt0Ay2HL64QPtNOk57lEO9hdIHh29fvnh3cuCeNS8r",
+	"6cio+KrVZKweeew6NS188BA9UcZOc6IGZrbV60EiuRTa4SUF0v+TzWVGI3WRY7C+GPBZgknQ5rV0O1Sr",
+	"u+Alcf1i0AW6gzOMDexX8vg7mrsWPfCTzcU/+Qk4hNHLWY4/2l78o1ey7PM8x0rTna1ni39xKuVbKqbH",
+	"DoT/j2Rjd5kVoReDFr5pyu4y8/tJeCmA5rXDdQNqI2Ao5UIFW29sG+cSNxYdvVDgxUYqNpb+545CaOo6",
+	"OvIfycZYxtzSCKZmWxfVWutDH2eH6GbM+cO3L52EmChr0NqpGRsQEN0ANA6UZcMbLrjS0A4AtSm7nn2I",
+	"K4O4P/351HYiNipjipzpfFIWqYeqm1pXIXQtpvpMpINJUaAZlCbmZ6jQ1ECwGjB931jTCPHIugTBelHr",
+	"s6o4ThXsb9hr84qRYsUVcwnE1D5lMyAv2ZR8m354f3JKapzkkk1V+giEByBXpRWq0DnPU3R12DXXVhbA",
+	"dHmxVv02QY85GJNYam404wDpTskKUAD3Ad6sSF/qYZec4nmCc2gWqR01BLDBZJGDdoSv96Rhtso6AphL",
+	"UrBTc7sLxsSUHB6gG6R6wNDVmAthzFSUd+IbfSb6zPavgdyCicBHLHKbPwdAmkPl8iCsTkHy1CXP0NBF",
+	"TdthK2RUGA3A/Ni9CUVPnatjBlydFa7M1o9yNhpLbSQtOFYW8/cX5fR4IpZ58tip2VYYAF/6zmZm3oEc",
+	"sCmBf9RdiRYJryGLNu9oDubauG5qMZl0GvAd7650hNq1gGI2rfSQZkPWOURPlusOUy0qCSY460t9Y6tK",
+	"V/ud+eVWb2cx+/dU8DVLzd4SUvPQdsmCH2xuLyVm3xhGhz/YXWYh1t5n+VuWc3o6RcSMna2tZX5sm46g",
+	"oP2TqQJ4IyHW39AHllUAsB+CeWtU5X38u/3XH6gdGI4cScfRKpRaQgKIAiut/LKMPZCr1ROWg5MDK5e0",
+	"xGYY18KKuzNRPWwbnduAWCUOaShPlKbTKD9/AbOf4ecNxrUTC5OCIPraddhl2Mo7qV/Jicj/dJSOZ7AG",
+	"Sk/iJtz3TC+ijLsyrxaIsXr9cCXKHojxixHj90zfhhK90bWSJlknmqMXoPSNAS83UoizXAIJSdWkb80l",
+	"ItgVc55iVdkMjm8LxnIipPMCG7MP3eQNI2a+IVGhjDvTzs0RZcWZQKSRkQTB0WcIJw22HvYIm/QLroa2",
+	"rBpnAAhqKBRQikCXYVuSL10b4rp1GJMQmMJzS43faW73opLbpKOlVPL75l82idXdDuBYfyHdd1UG96D7",
+	"rln39SGtO9d9H5ceSW0dPLvV1ybY9TL+ttNG6TlRWo4V4NkDaH0IRvZKloQK77py3qqI42mRCyjGMBFh",
+	"bs0ukvtzbN/ImRAe0vocCn/8xbjdyq6Bvz7DwstCap5TY7yunYFdsulSsarX5rm/QpzqNZsujlE1HfQz",
+	"wSoPhvUQqlprqCqy8esPVX2MR2GSMDKlfChnNnzm8jzrKUxGAPx0/AZzBAL8rlbhvB801uxTBb/G1iJ2",
+	"BhAsxbEToibZkFB1JlIzy/MX707ODz4cnX93cPISaiEKdiG7kJPhp2lT84Pw2ZiVkCaOEsqoA7BuSKft",
+	"9SBn6AyKDusJHAsjHq+hb+y/YLTjNZt+0UjHawb1VD8dv2nTSWZijZ48fzp+8xDkeAhy/CWDHDNkvwY1",
+	"6fHvl2w6N7Zh7pu5Yo7jKiIkGUxKrIFz4WMSmAoqzHQIObXSdOr9X7w8E04oXFpEXF7CBV4Uu0DO/BC3",
+	"+FMo/YACfHviXRi2iBLFXWjaywqlOO7pAyl+2ajFjenwVkGL12wKzi/Pgic5151CXiywU81jb8xTd26l",
+	"JrPAfMWUMKGhbNPVV0FjOcyFQgiKAHp6oljpewqOAxg+l6G/WtssqN76dcLKaVW8hX3tQtWrWY05o8LN",
+	"XZYtAsGFzWD1ONAaBKZonxIWkEXnFCmsXTAl10vWGFhQqZCQ/hTqWg58y1r4wHXOcRVA0IhBkU+yjy37",
+	"wkKwRr14VVTWsigmNNfT1o2OtdNZsCxAmsRlaY5dEmIDO0DKatxlsFIWjN13TSUXDO5RL1cb/E79O4YB",
+	"vBS6XMK/gyXpFw8i5kv7eyD11xycOY52X495oiFqzEdW0MxKisfss7F/AoHRRHvUk1JgPaIjfVDEoaes",
+	"7alagAYPdZMM4sy22WC/arya0aKAsl8p2JkIspxnywqpgz6aiEuokSTPNje3yH/955Pu5iNsHms20Gjh",
+	"+xVIKWJhaetUSuHOp11yJMjhyd+ToPlrwQWrVxNlspiMBMa7E8sgMefqx5P376xtwT5rWxhHiRqb7VRD",
+	"xrTtPasNO8eyXHO9JwWFDFzAxHfJ2Ok36byykjOBR1Frjvu8qgKElhV4GFD7gU93+hM1jYbdX8L3c4T9",
+	"TNc1Q3oga81YZumurG3MSti2Nh5nOVrI5CoIykxdBZg4+JfIgWP9sirTfdAYHjSGB41hHRrD5469gzWt",
+	"IQLhwT7rx+bSzn0uarrade8bBox8fGfzae+R5zCVGmI4HvCbkNGE3lZcQ+cFV2Op+M18pw/ay5fRXlAO",
+	"NfUXGSCNra6/hExlrq17GD74hcxd2QATi7LPNmaAD6/GAu/Sdgg2dLHxUOf9D3fwy1oQ4Wm0GhC1m1W7",
+	"h+E3c67j49+Dv/5ovZzfs/BubtwPxbZJqmDGdf/qJZs+0O0Xd65mNUK5EaWuyvoDoqm5WNsp/XEur0Uh",
+	"ad5K8i/sA3W6n2uUvXd95gpGB2jEZkPKRa0RH34nSyg7rUBszMcBkueqZttgUhQwVmC8hZ+Z128kG/jn",
+	"L7cVQmM26gS72cHXrqZzvhcAyjIySvaHl29Jv5AZQn4+qJJ/kXIle4PqPIFQZc77K2YNl2y6epZzc5y2",
+	"HK0AZA1SpqzvzWZeBSo3u2ICQlXawen6/jtpkGLUec2mCM51Ji7ZFF9q9vwCtVZbOyIkyeQYeidgctYl",
+	"G+sucf7Cnd4zwgeEksOTY0CHURNz3YPqE1vtXvIrc4aQb0OVLZdRWpYsJ0NWMnS/8RmAAXja43vCMyiw",
+	"zRdnwta67JPtHjQIJNTC2XlQ0BG0NJAltmPjvpumhWuCeXBlOWgsecAS4zoyula13Q27HPCC3YBDfnh9",
+	"ePI/nlYMskveTpSGWqY+IxnNhmytFd0PDPchh/tmfP0bFXKHuey9ZOCQd8TUwu8v2XQZm+Xx+DJTm1t3",
+	"x7Edj6zUOVe9B/xWICgiL1hCmMjKKUDVuaaQNsc9gfzXj4CcphLyI72iCcLJAaegImMKnW5Ptp5tPScH",
+	"L086W7t7ncPvDmG0H94eHHZOfjgwHz5ykI0LhciZKDjk3Thl1/nWITNlZQEDiyRcnQnX+LYpZBiH4Ac3",
+	"DKqsJ/kvFDlnYkbmkKVEzjxub9jn5tZ6GP76c21xdp4L3rZ+8XOnugoRb3SfCwr2xFLuYHPWD8Lmaxc2",
+	"D2m292OyWH015EXGjDHKGbCX+5J1JWRS3p2sOyCfZL8CqUT9+8omwFfIv1ypCRcX5PDA4vrivPJzqgHQ",
+	"WDEdaPCHBwh3lkkx4OUIGqZjKoF/s0Wj6jMyETmAAh/NmhC2pMQDPIf9iBEn0oKuMj8J6WwIqhBlK71k",
+	"00M5GpdyxBVLE4tDXLNUUHSbj9GgOhNGvBpxE1aVxipBYRfmOoy+DsETTBHnfN/F8z/KfjwWEdAEV4QW",
+	"5vJM6ykWEJXhPm7tSQXJDKSV7b2c19B7p0wnRjUBSFMLh2ApoyHUblPxsXXXe2SEs7mkHshVaVrqGcF8",
+	"8zU8CNQHgbr+1P9bRgUsk7ISsircb82EO3DQWBVwdjF1rVVqOV3OmsO0GCWdg0zIa+GyQFxbAZAGNM9Z",
+	"bnG/QyDwWoNH25fUNRzAjuYZmII4INXYoOeKlbTAbDZ8O7QUsJYaL+2vfG0m2Gcgjzy4/DJwj4bpnQnp",
+	"AhTupXJgR3bImAq6c8SE2/dMv6i2fWF6mt0vXL8A3MuMKhuwAz+ezx/UJbaiJ7nUkHT4k+AAyC9LctAp",
+	"aJ8VQZ0yJde8yDNa5t8okv5b1/YU8dOpqkPHYKSi6e2R83s9i5QTJjf9s5bd9Es8/gL/SeYw01hXpWjI",
+	"P+yrtBk0iXId2O4yI6A6w2OkgfZSFvO1ISS09m3XhoA4R199lfhfnr1+zwI8WwWUDtQdsFjLAerc1UGb",
+	"1BMDKraq5vHVVXhOAwl3htHMsJk3XAV85ktkAX0IklBdqqTnQ+YSWPbUFqf9tS39Z2t3O5qEGE1p1Cgo",
+	"V73U0DepNbdx5iBoyTzwMOT5gXyQitVg09pWir/ciCiUvlPd7EQOSMEo9KpJOymBtj0OKxvFWluSpyzb",
+	"gt+dWt9Yn7scflh/xLLyDvz3l/tNyarOanFGVnBeD4gca86vymtMxnPL4NM5HLM9VmAxxXUDm9Url7Ys",
+	"WlmQPquseIe6yLHxTFWO4VTPMwFdh2wnJQB4RbxxrxlhMyV7n2fQYG33W1RuLay4s51twzZsVhL80DF5",
+	"Y1M7NuF8847LI3htYl+MT4XYtGfC+m08/L1Xpn1vEju4xTCfXQBXfldqbcv2Q49MYl1Ou66jDGTgYPLN",
+	"mbgo5bVhOmMK0PxyQCZjI7Fse0kQnTb4jDucUw4GQ8bs0lyzFKtvFlScCZ9Ev7WbkN1eDzuLJL1eL6Qv",
+	"6AFWMGgkr8jI6MLUJZaCQ8MzXGDA9gtol+YbnUjf5gV7vOnQ2ODQKoqkZlIdaDySLrAOzkQMDX7MRY3n",
+	"tMKjzLME/tLwKNXCV4FHuQvp0aa3B9cmZBjV3az7iV6e0ov7RETZvMetEOy61iAiaDRbt22Mhpfih+kX",
+	"3p8HxJgHz9talJwPXNSE+SpKTgMsJnj+8e/VH3MhYxB3xegTM+I88fE0qyHFwO2PBjWNwjaBK6hmZXIm",
+	"wBVhtQjfagd1rEDzsoqHoiPWJe+d+hEqLlXcyWpE+5jnVpesz0Ko0A4XnYliaYAiqikvUnw5tgOtwlTQ",
+	"ivPFuxPLcmxN6jVVXuXTw1JOLsybzGOZFIJlTumxaXHLePrOREOW44IWiXM8ptuI88FbgN+O2Ez/Qmg8",
+	"q3O7JfjPhxL0WMiLeAVtAP+0HQtux4dacH9eMZ0Nb0W676RgreT7ZZS2W6sfZoDt2N37ySHe+7JaRszr",
+	"Qfk5GnTMZnRgN9K1TOIh7f5LVuHc7MLdLMc+jCkM5rVkOJjvXCAQqKtKYozBbIU8PAySnutAlgvpvSPw",
+	"JVo8aEY7R0WoRlQuGOymBlDhukJqaIj6iXlrnu6fCStNzbuE0ozmK0XfrEi2DYgXiGRsZ7AOkZx86T4N",
+	"1SK+TI+GxYzX9WdYMwP+F27xcJ+q0IPNuH6b0XWavGvj8XHO6YWQirfHGg+xBTv0tIYcC+c/Pjxw7dm/",
+	"Dc3Kw4MDl9mANuaLdycnLw8f2e70Po0fEI0mhe6SI8eUfRrHc5KCo3eauiGgYziwiWY0Ez3BrlE8vWTW",
+	"p7zZOxPeB13r3gMxLcI+47GBxYctXY2daBMmY97d3d72mUj9jgGoiJzoeQhFOzaGqZhtn92GU+R6VFug",
+	"omqQVqyiF/hIXUbdGRN/+ZmOuJjLxfE4fV9bOJCHSvAvafdZCqkxkW+UIfj7V0cXcyKhHhv6vEHZZ0T1",
+	"jQYGXbJY4H12ve4rjdg2JzZcYSiVjRxWHiFIRKDkk+zvA8xyCVF0LQk9E+OCCvItBIDOeZ4+spBa6FpK",
+	"q3eYL7vEpv5U/ZCxPbHNtoUwYOkrL3ObN8YHJJVXrMR2ONbTxT7TTGNSmaqytv0KzKtqVucMazsTqHQL",
+	"1bEPppgbjh56aL5GxTc6jJJ6p5z5kVUl0uRMpL8ZE1ZI3eGiU605hc0INqHDBURO02YfZhv5s1q7ddVx",
+	"TQayPBNcJ7AtPhKpiJLm1GqnihZIjGseGAqr6AWvwleZHv7i3QlMdjl1/b4ynhN3Y4zCDYd/DpcW6CXw",
+	"mw5tq3XQFBxy10Nm9ENm9FeJ6O/YZSUU7lzvFuqxkRN3J+zeSHmpjC587eTLbC98EDKz8g4BPiuJN6O5",
+	"g8BxnhSfTGN3TzAGUo2VrEsO64p9Mjtc2Vo/+qGg4s/Cqs1cv1AyAg7exrMNkXXJO9x+jHnZlqsPPo8H",
+	"Zrpex4VRf++flaKn4A6tButaqJsJ9Zw3TAYEIGKtPH6KHDi/hFHZrZ4b6LWYXMY1wkBbHRd2L1BxbbNi",
+	"RrOhNz282YIwtxHe+XfYlDVmiP1y/4WIp67S5lqWl0tXIj5UET7oyv8yjYdZdllPFhby+jY8Fm15q/jN",
+	"h4l98e7kMHj0T929s7aWJTBaq3U3W3dmJcuZ0JwWD8UC6y4WqKdmteOxNqm4Tvn1LxeUEtR8Ghf8ikGf",
+	"TqYUePy8FdMlR1qFZw8C3MLjeDwi1BMAOse5+20i+xSe10xpluNywlJLa2c1LKf92njWCDPvrVox7Gxt",
+	"uRy+XDJXlW92O08aRh5k91vPXgVDpKmeqDORTkRp9A9zMGmXvDSqSP2nduoQJDK6jx1W2Ve4+A6Oyq6Y",
+	"0GcCnEfVa7oDCCmm4CZsfIWvt4ASQtsShWAKNadUOci2Nrf3UvNsrkg+FXTEMx8+AoQn88CjhCh+IdyK",
+	"T0+Ovk9AUzsTp4cf8ITBTMbokGuSSr47egcY1K/Nfr54d4KKnX1oNFHgJrVFzuNJv+AZwfvAzMwNpfw6",
+	"YdgxIIhqAcXAdJ4DdhMgLOmSCjWATiHkNymYXfmqOQ9YwxDcnCAexkt4MzwL8CAaqkIgMOXSJ9tLEELG",
+	"+a9WhRCu/cv0aa1vfxtSc3WP1qcbP2TIPzgN1ttTtS7dbyrO5yu0j3+v/ljYa9WK76ZU91V7FlVDD9mo",
+	"KZsTrBU7rYE82NpBwFgISoCVptPm77vk45AX1Y+voTgt/BVkFzCRs9xM6kwozYvCsH8AXYCEdXTBxorU",
+	"ntXicJBhkJCJKIxeYytwVAphwfSSsXE6J2f9Vvz/NWNjD4DwkLq+knH7Z8w/X+sVb+9D2yTK+zEbF4vf",
+	"ep+EP5Gl+C+Qqb0e0rwhOrp/g4MFjCduv+KsyFUNFALMIRQhE1dZ0CXv2PWM2LIWGvUYRmDtBeE9SDOB",
+	"noUDHMfaVOOSXXE5gXC+6rYlSt9KDtx1AnQ4uS+UA70Mp3Bp0KHC/pDG/KCdf1HkOExKa/BHyOVyLKMh",
+	"zO5Bc39smNkN8Fdn+Oz8eF8zVYFmGRvbwtJgwS78J0ufWoh5zY3chxklf4aXnjKl1+tR+eXr0X7Cwn/Y",
+	"nwcd/i/PPgxBfwnT/jF4NFtLGl5ZROK6uxgtZfSFcjGroyeLgmD/gEEXgDI6YDP059pErCREZ4x2fF0L",
+	"zNkdcwOz/rbg2anb2oQokKSkP7VNHB9M+T9hW3V/TaDxTy1DHqpfLKSLdSZ9UXvKMwyLwTg3qG2f+XKA",
+	"h4YLBLiH6s6BD2MIhTZ6VPXYdgiyNshdwQLvk9R8lybALx0oLMKUCkJzrBa02LqezakxKwouLuqs7t+6",
+	"DgBWML0xF/91tebWbdiOE7U8uCNsyQn+aOG+gbs2hLO3fbKW7mdtnz/H59fQVTu9ZNO/XdFiwmwhxiWb",
+	"pgjKK6YEvmibC5Be255vbz5bYvSvDm4y8TuMTwZ/3TcSJdDMEiiUNhT7kFSyZgRKz/FXwOptMx1PGzi7",
+	"tUqlEDPRFq3W+2pwpSazJU2IKnwmjGwoHEa5efHAqBxV3Ma8/xxeAXkSA1ooVqEkknaQRMRVcFgIKwIc",
+	"tmcGuCbc/1IpAbDoL5QLgBvehm1jG6g30PdUA34voIT0uUXDHFgRjxm4SjYefMDqe8hE+Es4Kw7y3OPZ",
+	"LSsOmj4J/Phxf1Jcgn8y3n2WZsOqlQWBThZEMcOpNCum+9AP8BODhC77mE/fo4MBy9AEgxQtVe944RO4",
+	"Qk+kucKsGjNxESBQvZyxYdkhJO7ZtDeZZZNSEX3NbcmwA1SAyk4Alk+x0jb1RcdGNnyjCEgH2wY3G/6/",
+	"7H3rbhtH9uerFAws7AAURct2JiNhsNDaSqxsEhuWMpnFcKAusktiW80qTlW3aMYJsE+z+3lfYR5ln+SP",
+	"OufUpclukqKom90fZiI3u+te535+R1C4IUQ2einZ8jCYOxVhDHOixGdaAiBZ86i6Y55bQVikbKDSGeGm",
+	"u7JRkpUSK4eAK4spbdclL8d27ia0DEjL05HKMa7u9cnfQ+Vew8wEioaNhJ0obDTLin3sYqjGY246zIhx",
+	"NlQ5xNQpzQo+sDJ+MRVCOjfaM6vz9GWeScESIyZ/O0g6riQWVMM4h6XHElpua5CefoOFOE6/3/kONL/T",
+	"73eef1tTvKMvB7PC7eeY68uOW4gZg34HWvBLMlTDL4Ocy0um1dRg6CruDLwbHyC3bCh1OF0PmiE9NXEq",
+	"X9JhSVD3zuAD+wwkkrMJ10XGc/vgUszOLCWHXPGh0WcTMbbPJ1qdZ7nAP8W50FqkZ1Dq0z4acuggyDju",
+	"X1pIMYU3Kun1rhYZ6s0JexYpQGzCM22+6bJfUJaSKT7BEEy6h2Cgmo7srpsJH9rVpdT/f5cKw3RFnnbY",
+	"YNaXyQFigIjxpJjRmRsLLl3SEOgs1VOr1RTu/vxNP0DYLN6X4V08DMxF9ha+MCQIdyqzdJACjCwpxHkk",
+	"u3Y3zS6ZNWFrZTkeQNlOuxvokHjeYYl9x9Xfwf2uE+v+R5lfxqKd+cpkOzt/N3NL8AvxqdgdmquV9aTv",
+	"zsscDfEDUP7VUC0RX/jSnM2tPHX/8hRCMb3q9Vbp2fYcBrnqyTVlrTnwmFqp6wTklSqXWJCMuGHvD09f",
+	"vwWBa7+abBlbuCMgmXFmTCYv+pLK/yhMfCDjraWrgJdMBQaqtb68CBQytOE5IShmoVp/ty/nxEaP6OIF",
+	"x7niZ0skwQUR0AEukwxInlvk5ix588vJB8HT2fx6MTNSU0NRQpiP2cQ5EHfl4abwA+m8FuJK71b63pRu",
+	"t4S4JcTXAjmJqq+sQZ7XpMWf8Y+VofWBilE0fZxOjxoKpXOjeB7XoVwLuD6eJ2ZXCy1Wor1HVSGlqqRA",
+	"WXVrsSIOIJ10SFslkPjTuPY/uxRigqnpo8wUSs+6TYH0G5pLW+D3rxHHfRMb1ZJ4+c3O3m98PZf33SG8",
+	"r2EBb5Hd23yBrSC7X+sKbgihCV+vQHNfNymAUqYxlXwdw12w07FaM11f1tjpAOKRJ0zzzAjDEgXDNGda",
+	"XGUGnEXAIFHtgLBZigQJilGq7Bz6csyLQmhvWCY+jNXxInmgwziUmPLWX1DVSq3BoordQyob9CnSfY81",
+	"bN/OJHveY4aZkV072wZVdT6NMx9iPy2W8XMdQDk/VJ7cIDJDmYMHWPkuib4O64BlcdC9ZsUDGmmX/QaF",
+	"8iJL5z66chOfse+0stehXdLOnNs39vJxo2RfxoPYUWUBiQYJVSPk845oUrCcOEMgxbSWoGb3ZSSwLcHP",
+	"v6FUc//Y+TCBe8oZWcrOPGb+9tjaV5xo0sLfPyBQI0Q7oZP91NPGLemmu7EyuUYw6Ov49UeNchTNZA2M",
+	"o2jabX7qfUepRbehagtpgECqnPHKLYl/2YJc2njL7r+wxL4XsIpqrF1k5nGWVBffnKD4u2FNCmTFX3s9",
+	"Cifz3bJg1FakeNwVKRw9m6tGcbtqdDO5ukH1iaqavmblCVPFcKVEMLNR+Ym+BKyyG5Sf4LXFJywRQPcj",
+	"23LxCaDRc8VdK8UnMDQHEyncgi2UoLA6ey7OC6ZKDFyTioroawH72wB+Uy1ZwZZVrLCqc2PJisgXu1CN",
+	"gs/VomAE9voUIHYsXUr6ckQx3hiYA0di0WuR0HQBGQ+euG1KJloYIQuK3+GwI3iulBFU5jYhXD2CEMZo",
+	"OsrZSYYqFfS1K6HrR4rBvujYMFUookrIeIRFtG/nBo6QxNX9pZgjx3aoL7trScSfXe39vjQFn8VD5RLx",
+	"AuOQ4y4O5gxaaa7yAdvTVvhoK3y0CBat83vR+b2lWO+KCLFhSY81JIhqOY+gtKhF8/gtFvTYd0whYlLk",
+	"ddfOdA9RQV7F6ctIq2CjLEUpaLyF0iCPgL63ZUFaCtyWBVkoC3Ir9Be8ZbdDfN/pFDGYKzndV0JalSgi",
+	"v7H+pGTQhpy7MP58yo3VgqSYUo4LhWRCwe2RKnWHjXkxHLk86QlBN0P0k2FSZBifVAomAY3pSl1Sos2c",
+	"drX3VyuWQ0c7WgyFLPJZEnyEVnYD25cWhZ6dcRCp+5awxqqNz1z3LtJjyfZewkhhVIsWJ4SHOlelhj6M",
+	"VYvGXM7IFwv/tmyGFg+Se4AL5MKuwfMeKrvkm2aFgsnCTHhel6n6UQ36csoRiYBml6ALNGEJdLozKNML",
+	"UTjXp3010aWkWS/wmWN7praUytpWUGkrqLQAVQ+LN8H9nqPrcyVUbsKSgFbdDks6bWArGJ+SScD8RyJX",
+	"G50C2nz0nSsmALE3ls5aCj4gcgsGwKGwVN7S+y474jrPIOIWN5C0iVW8pi9rmE3DQDxDU9qH5FKcby1f",
+	"zCJ2GgensBWMLOS+xQzsqaEgJeQXfQmkC3nYudKU15g49AU0MwJjgqjmslZr+WDfaLlJy01abvKloqWK",
+	"6by3eZv8xFLPPJOi0ad+7FBefJ0dn5BWm0yBxn7KTQjFGiPkgcwDRvushnooxFM3tkcdI3Nk12x1dEzF",
+	"cedTO1rP8oOJkqE9aa4Rdk9+5o2Lla4hEn4oKdlTik8Fsyc6LXORouRTkYmayoW2okkrmrSiyZdbKnSu",
+	"hvHmkgmKFo1iyE8YGQIvVUkwJjiw5BCw1PcZoGjAizum0IKPk8WYDc7wp7589tvbw9PffmBvT3/+if3n",
+	"//61u/cNJI6Iqe9MeUQjEn84RNAlP3FT7AB33zl+k+yjB83FrljlttOXkOcJKqGD1rngE9NlSRbiGaDV",
+	"p4Ydv+mwBP6RYDLqbCI6LEl5wROrJ0NXlvz8ePLul25fHhaupKLGes9YK/H5K+aDAotQRRArF3KJXXug",
+	"H4qF2MeUe2XAMArQgNi2XSXC/nG4vBrBY4BujDj49ER2JVKrTmNghVX0tTDlONirj99gykxOn5JlWl3E",
+	"OE74dYbxLKJIHOgQe6/VIBdjxImD9SBAVJUKrCqFG56lhLuZJvuIuhTbyk0BoZouUtLtpvaIC1R2ESbN",
+	"cL1gq0c8P3eWio7P8nnloy/pNVztoRbgaDTCGDAyQ0jKREiRsqywvasxAB1D4A9Z3x1iFqysPRdK9aXJ",
+	"1XQf/BvgZw0WaDDoH7/psgThqzACZgjCbILpNBheVSiC6gEIBsXOVZ6rKYJHmaJDZyfsNE0k8/hNsEZ1",
+	"hgd7H4/wyt49sjFA4wZdBLFvZ5M5nHMKno2TpRAPswEaFnhYAyjtty/XRTqeG5aDARnM7BVQmhDK60fg",
+	"vVfXAyOeo5T2cMAl95zd3dCDeKvxghq/5cFqBTFf6HAKE3KvzWHJXxVnveeXf/391fQv+jvxcmC+ver9",
+	"+3m6N34hX07cNFGcCPOsUM7G6e59d7e4ubGiRmBMMRtZicrUpNm5E6E92/ny0uXXmAos7xFS58epDFqi",
+	"TrzBUT4n6YAloyrnwCNS/JyQk8mrrOCrK6EfR+89auNHmMhqC0i0OPM10PNMXrZA1ds+zxMhAUG9svAN",
+	"1o3Yk1E952MBkcZr4FjbXbTCDUZ+S2SQbrQoe6HUMRHaKGllPBCcDHAnk11IrA9hxaAfsuJtOSCcT1dG",
+	"yclWnOGgDrxg5vz5MITg9rG6vQF3Ec9zoUFwvdBckkzEx6IvtcrRSYNxzu/fnZwyuMw08SWI1eH0f2XI",
+	"hmHi94NcHfq3uuFPmbxssoCEsx9AguwhmbOCvObDkdh5rWShVd5iUbeQXY+2KraMj7w96dci8nNGm4hz",
+	"7H4O/5hD65p3WV+pyyppXI0zdUzXcoF2tx6S+3ROQrnyypHa5DRdmzf63irVmD6qwXKp+kf7wj1ZK9QA",
+	"oZbvzy4Aw6AkYj+KKBl6vZH4D+6jZNKPahDXS1rLiLOiPeQAt+1gWq382MPbErP71ojsLjSqQEBfKnTM",
+	"PpnT8O2j3c8f1eDPRlL0g7CU6PGD4y33K7aweO2N3AYs3ke4KmvdweveqB/VYEGAwLu7C7Gk14+pcC02",
+	"xlMII6jeAi8KMZ4UbKhKWXSZ1/drijh/sIPZhGQ8kDAKTAHWHgwkQkCHCAt0dEYhFv8uRSlSqAheSglI",
+	"KS7QAnwajzPSooOxzWUbYtGGWKyrYBV6xjhDvIX1SOGchk6q1urwTnrRMlGMIyBvOeSkTYSa5AIMsohq",
+	"CQbcq4yK2uTqAgEDF3Wun6n/R+3FwEmsFuJpDVtHxS2Uh55LpaCl7jCVp7fhr/DJ8cCrh8ClGS/I74DO",
+	"CmpplE3YQORKXhgMuOCF/8JldIJZ2d6SPgmvJm4CQl7IG5NEKTbkB/GeD4BkQV/HAQJ9GSEwCyaeL7o6",
+	"8H5GySha5cKFTJ1iSA6m9nhGXL378FZfwi9DnufUIgYRuTAbNwN+AaWmUgconqRimGcyeoN6Pj5nM1V6",
+	"TN5LqabRXJ/SMnVcCcmKcanLDlmhLgUmg+JwXIwLzC7h6TiTCRCovoR1h0AGmpU9AVgRm8GLHSYVS9C6",
+	"cpalhnBrpMLqyjPbn118ke5kkqmpRBdRX4ausWXbeT1GWq7UpT1Ge70ezszYmUIkESHslEZo9qLXO2Bj",
+	"pT1KGuY9FUrtjLmc7dhmykm9r+kwTZFAfWVOJpz0YZretXeJVrsJB4G8qnjstyintq6g1hW0nRRVpF7c",
+	"8ZfBjMIskLkhnbqJW4ge737GP5YWbzmSKVW9gnefGhc4aXyIQIWoVhIx7X0DhkCKIfBEAjfr9GWaaYHR",
+	"uNpBf6EGCt+4MiuQFOqLXmNzEJybXAoxSQ5Y8sPRaV/CzPDX/+7KwA9mf3OgdYhAcwrrGLnF4j5wvBC8",
+	"6XmJVAUbANWnai9HwFCIZ2Igrf0F2jcCa9EcV/g0oalDUG3Ch0V25aHdeZ4jsJpDCox5KTgEeB2Dc33C",
+	"A9Nlh5ZZAloegvUMfHWavqQIXWTLPiZ4U4Zbm+Jqe9qQw/1PISansGdrFrT5QPvw1WPWPC49GY6rC/ux",
+	"1z0X/EosKA4bEDX4ReTnXqxosun7E3rLamiT3OHkjdZifc8W67E7CBvootcibngeVlRzObQE2wFPe0UJ",
+	"8nLnJNV57oSVxlAyQAXnNLDavhSfhkKkHgoCml2Loe5H6JwR53d8exXbXsq4eApmY1eUZoF/9aVjYM6H",
+	"tB3+ZZejiYFhrY8tMLB7r12Cc7if2iXLiZ+rXRIRwa+49kirYT2UiiNeqbHk8SYqlZoIySdZ112aJikE",
+	"QlT5sLipHBLqd73XtpMis+2goYLMExjSVHcj302EPHx/zF50e90XXVwbMSx1Vsye7P/zX/MskwKihuXY",
+	"Di0sEtQCE3IonvwrrEO8cEvUyjeR0lPRH5He5wjURlFZXXYctMqO0yihmJjTRU2hJhBymMmLDpbnwmKh",
+	"Hg2D8loXi4cC0xgrLRAw41xp/64uCTp1KgYjpS4BcAhytew356UGtofZJl12HEYMnBaKgZEi5iA1Bnx4",
+	"eaEtJVgsWdqXtTVLqxVLTVx8NII2MqIDQ+cFGytERuCzLgO4q7QvYwgQwkpnkOAYzNkzVPLEfEXTzLBL",
+	"MSmg9RdsJriurfmMO/quKs3PMdNFxjDnNkBU2mURbkMlzzM9ftJZYp+Lwt2+6/U6T8aZ9OFv6+Ss7TUX",
+	"Ul3Y5Ob9fehepi+eylP11I2UzPiX1fVU5079rQlZlX4aRK145K2nc7vK4/xR6gBnmeRchhrVpeEX4vpn",
+	"LKiYpCbWKSnLqev9Kh/x2O5HBVnndjhFZOGWfDnqSKssbB3jDaLgtsVG6kTl3UJzac6FhpjG2oiHYwlw",
+	"nqYQkw5LCpWEdEpnYQGYiXOtxklkETEqWHIqkjbPp3xm2IibvnRNLDXepApUgQMngKN7ZNHLQ0Pw9iJf",
+	"ey0yScHgrmGUqpM4T2nN3oEZaZRNbtl6c0dFBPx03PwelikHcGXhrLR+7JZw1hDOYEn4/IT08yf7//zX",
+	"nxW7gjvbZAMeZVAx0RmSV5jo60koCl5LbC+/kmR2JwIIdlZzh147CGdVyqKNRbxlCf0pCeTOCgTlejYU",
+	"zutOnWlm2P9LlcSicVTARymuvqpEIHIXIC8g2pYWrl7LIcafDZFBO+tOX74iLCwCsfIY4GA1ixo/YGaa",
+	"FcORC8NzqODUU8rNaKC4Tl0Zesv3d8oJG8ziPGQlwe4G4Nv2UinnDap2ZpqhFm6kudwV443GeD+4COto",
+	"MLCDj0jHb9nwA2bDHnWACnato994Ohjs/03ZC4cSgRshAN9BBmlhVKmHwjCrJ1B01EgZyww7i1z7g+9l",
+	"JecGTLBRMc6viwUWDXMdd4hgh++PmY4Gtswl4p/tfj7PcrE08dRP9vssF6vs579E1eBsy1XoN99td2iM",
+	"M6ZPeDEKtvRz7GQtQ/q3L69vR6/dHzua623PqZ/f9b2tK/aSQ8NuEa+zq87ztAIRlec5G2g1NZS7g6x+",
+	"pkpQe1HLZlZNB99NntuhzFSp5/iqkwOw2l9fgotnr+f9X/v+CgMDzyTCYwKkEpRWcpU5bDMpVKpqAI08",
+	"cfN61BlBNIvVKUFuAVs5/G4YDuQL4QGfSr/6jTn9/pYtXrxdIdMdnufNAjiELkNfccgyXLLq5UKA4ksh",
+	"JmeERZs4bF4Urx0eB6TZUKXpLgH+IuQguJmhInLobJgrIwIcrYP9XeRyRzI9zPONb94dicdufDjauzZK",
+	"Rb2LtFE29qWnq1vRysitjLwxyTqSaZUzR4RrTVL1mf5ammkB9b2UuswERLMYF84Sp1R0HJB4RHiayAw7",
+	"wvDRCsS2sxdAyqIVQ1RZ1BIkum9roX/BnWwjmx/w+QWTz9rn97oMiM5KBawDPThL8b7I87JCy3mHQOlx",
+	"ElFmyCpGmURsRURyRS8qjV4DEns+6sgnFF0LDrvzuKRm2JA1SiHBZsxjACOyfitIbzu53iqlbsUbpGS6",
+	"axX7NT5bA/WXKiI04/5GOd1SFYS/C90AaLqLlaQa8ixVWOGdjfiV6DaYg+GkfWX50DDn+7ErQ9dWyzmB",
+	"zW4Sn3GfPc4unowWabeV9b9QpF1PWtejpXPxO/h0F0NXllsifoV0qsyw7NznMo24YbnglyIFmT6AbjDA",
+	"3EBDIZSUP8xzx10rce5VxSADpCD7eKLFVaZK4z9S50yrAoPKYdB1GGZ2Fod53iSUPQwbBI7OD/aujRBx",
+	"92sYIVxUk1v0ljC1hGk1XjPmNnraVBcycBN69Rn+u9ISgX03GiK6DfkfTrBbbTRwGRWt2eAhIIRvxgqb",
+	"MyIazsGWSfFSQTYoqLEw2562+02/v/ZR2yz3Ho6Hw3pdllKxmSZ6y7kUMKj7SaJYeq9c9gSZ1b7uLO5W",
+	"/LmVPItt6WUk5+w6bWiHtKFlgs/7ec1pHXVLSREZpsFFXBoHIBkcL2BlI98xpt42aWFuFHAVT2jU64hU",
+	"aCpf7DXzHbbc775lLcDSrFHQbyCDbcoZGy4MmgquD65eYbmN5mYppqtNzjU3J9SO86unpKDYacBnCxcL",
+	"gqkSdSV0zidn5A9NQirUTJUEozbJ+VCwrEClazoSWnTZO3AduW6gijDsUiVtnhuAEbD/xST8/VAlOBSy",
+	"zpUpOqE/WFl4Cda6LwGWtcsOKWn/lT8RXAvXUQHFqg9Y8ubop6PTI/b///f/WSBqCdkaDKLNxktkulC5",
+	"2tLWDpnt0YvsDPdkdULAnVqENxj2dkz2tykw4TjvRWC6tm09XIPt2df/bGFyWolsqywr0CtXN/385vKZ",
+	"w1JZGhvwm3vpUYeh0ixWu9TdmrRO9btxqof1bnCp+0NaOdDu6Qq3+hGVZNf23khEm9cYi6XYScFlynXK",
+	"3BHfZ4IPRxTUlRn2/t3JqQO+S6jHnSxN2DPg7fDeUwNM3SPDW4EH7cZUt+abTvi2yMbCFHw8ITg8/4PJ",
+	"LiQvSi0SwpIfqHSGVVwES2AWCZ7I0NNgVgiz2J9PHN/79ClIQBSUttcDIcpKYZT2aMUmUw4tZeyyDwLj",
+	"d3DFrCxyrvJcTR0iLxYddgV5MhMUsW5ffk8gTPSzoW+tKNVhrxikwL/o4X/32Mg+G3XY8x78/0v7/3vw",
+	"t12YvZdsxJ795/897/23b/rS1SYWFYkTa/QjDKMEGe8vr9iIvYCuWPiG4PQPASheafaq9wKWoy8TKBuy",
+	"c2hfTZj4VPhQ/SnPig4UNVAOv+nQHVWUXBF83rCXz3tQsgcenvMshy3py/PsStgPDdTrSTPgO+k+pj4S",
+	"nGQq8uxK6EwYJmQa6g/gAXSHo+s+hiR8e4z7knII5/IrMdLKXQ0KiyY0Yq3tgCw9U+dM6dTVOxgjahWX",
+	"INt2+9Lu868ffmLj0lhZn709PX1/4sAfRwpWG/eiHOTZkCFVEEXHPrfcmb18+cKuCOQUPe/tvbRnB2oS",
+	"9SVUVRRpdGoDnla3L/vyMMaXRE2k0NkQTV3MqLHw0jJFwYy5hJwmT0cGYshLE54wAgpDLDKECAP2meeu",
+	"Legag8itKGfCVhDzIddPplmS8oInEL5OwG92YAHpMmHPklD70T7o9GUSgX7BI5Z8VAP6i8aJ/7LqUirN",
+	"WVgWfI7I43QBp0qnNKK+tAP+Zt9O4A8YPPuD2SGyP/ryj52dHfif/Y2G2KUAuoT9wRK4JAAz6pb1qXH6",
+	"CZSPxIVQE8Q7q7RDFkhoB/WuBGmaa7SxnQM/++BRS4WGQ+HARmu7RGNRpcv9dYdrF9XetfOMGkBQuuQA",
+	"j7axp5Hn0JrpsAT+m+AxBCw4e9Tc9w7sbWFwtOkDbc8w9DJUqfDThHPZYYkaGKGvBOy++/sMyLF9Ij5N",
+	"hD3w9u/z7NM6I4QOO8i9vGKDt6BpjJYVqbJoHqTtuvp15RADmh1+vXC2YTsXzvmQ2/83Qmc8T/wE7B+q",
+	"OMND02EJWQLgB9rIM0v0TaakW4oEej+bcF1gW8Alx5kxmbw4c+1mVkKeVaeghZUyYNyejzbOEUD4oNBM",
+	"7SwRo8+ccdi1kSq1OcvFOfzLEn7/D14W6gx6Tg7sBLlR0j4fW23kQjhZABbcSqB2R1ORu4Iz8CXPA02q",
+	"bL1j1FAPrn7SC3Nq3Dj6laYUjbtmFXl+htW2oK1om+1hsksgCp7lc1/ajeNyKDb4FFjHGZksqp8u9iHW",
+	"eRGmsc6LeJ5jwrnshPtzXXN8o92nX3eI4iXOaOWo14hfBezlUL/TGeOizWNTbpCEirRu4NFax+PG0S5d",
+	"c3zdiOKMm8zSiHBtkGm8PmRplqKkmMnMjAI5j8AUJirPLdMnAZG68LSoliXBMhJHmWRSijQ5QCMl5GdG",
+	"BZmJSHPD8L0OCa46+AM4cTeP6LkwhJXcbJ5chE9ruVLz62uc4/AygpLWvw2bV5USkt+VFO4M2v9e8bwU",
+	"eO6IrO4TTQlgp2zMZ1ioAl5JG0cRb9OSMTQun+uUGA36mDCL+80vJyhbNvXdQC/munbTbjjUNesKkKHr",
+	"NnuTmR14e4Klz9hSJ/oYDvCFPbGutmfToIGtbHQOOp7+sOloFneOqCXzm/EsccQJufTOROhxVpBs4iQI",
+	"y8kUSjNWer0UkyL5Jiw+HD5YniTAn8EKjbhhmTSF4O7MRUSti2b0uaMfpIdASP0ywLZEgnhTm41NrW7g",
+	"UszOUjWVueJptZ2Gjz+qQdcqk06MsBK6F7Wg1On8YbUDKiWx4NBexP6H3DOLj2oAuqpx9G6f8Zg1PDXw",
+	"iim4JhUKNVulQUTEmTsuc4A2EqsHooJmxUl6JcwmFdyewaIQTo5YZ05zq9Nh80oSnJ3qOT4IpN6qybNO",
+	"5KSKYZHD2LQodNYwqjsYglPYa/mZvVEgY4ECCn9JVOthJN5qlcw1tjZnOrBncahFcUYhxvMtrcOo3LsL",
+	"LbHE2V7O6DeAq57vY+4lEH78lXN/Y68hOte52qpNaUGrTl+7PYDbBSsASxm2DoQku5o4MivB5v7sYT3h",
+	"hSXxppU/Am18llg6nECblu/Yu2sJGv195vsRWisdMYaO2xRHuyuKfP2xgGMaUWpUZBtauM5ZGNr1k1ZB",
+	"spuArL2h2SIQ2LlhdOJt94/oVlta48kzs41Q8WpmNYcxL7IhiGBoikNpkGwq1DMEdBgsiVk/tMD3g+DJ",
+	"oa9lzQZkeegAhoW2OagNSnYyPqvvs/aerNgod6DsyOBDp9wdgDRaRzD6MpgUfaqWA7UnMxUfUNSkyM+b",
+	"Ib3Ifv2VZXHRrO8nj4s6X+1tdjsccrmyC5nJizanq02d+JJzutzBX9+T1+Cc3v1Mfy1NlPhlvgiI9/kh",
+	"/3cuF5QQ8ddUq8lEpE0JFIGqtikUj6jIxOYnrzmHovEobD1AYQUbaTMpHmQhw2ufuM1SKeiMzCdTVE/L",
+	"95nInWXPOQcMotTwGSupqn7aZSeiCDoooNLqEiu1wzOr9ZJ25IUYDJJsqNu3qRR6yxkcNKz7yeFYcatd",
+	"FofTHto8jlYWu43ietuXxXZD7Mo60YNvwtu3HkbY+VwLHIT6egU0aI2bSwOfneDXACRUk+oRRfKo8yjG",
+	"BKLprcZVRT5qdKg3gB6BzrYEDvb6ALA3JmluYVZHVIa1mY+pdJFirQRz31GY8R7dMA5zY4lmLWKz+9mZ",
+	"gZeiN88d0id3dx9+y4rRIZ3rJrbvptCe+3uX3N1WoH2uEkh7h2d/DcMrjXOjm7LrXSnXzyXbfJRNMdkn",
+	"PsqWAq1DMieYarQwojCg4HoGAdHHlRBs9Fg7p0CHGdWXFJgLFnSNca+pKMSwYGmJ11sAgLffdBdlaoos",
+	"z9lABAtRah9T9yLtyxhwoy4xyy3wtkzxDaVQb4NiraJSHYa+szlT9ebW5q86M+pryB6nk8O4xCu+Tb3j",
+	"OknkQesAS0hMaAjvH7z5Pq2imui6KimcrlGbFv6VpIXfwK58K0Lxdph6I5v2SHnoZ+eSqbLgFwKyhLBj",
+	"QwJTKX2kBvH0gSimQkgXk4FBChQwos4xE4Mm8tTQN5R54YCDIXiDOoAX4vh2H7USywSYZ9KXCAghjNPD",
+	"IRFlOhLog/cOWR7ScmynkHlN4aEzAQlDVGTAz9bX+3je6/R6PWq/w1Seeo3pgBUKskYyWYoO02IiEI0V",
+	"J0XrYUTh6oBhIpGVMWiB1pEvPnB5IR5qCrgfLI5yLZPr3i30LkyZF6uxAVG6iVTgL44Kt07xByMSEUnK",
+	"JOOsyMaCabrJWxOQMGSPxKPbYQ3fKw0ZmqrUphPbPqNKSkDuBgoSl4CHVusfOy0NlLTawojz6B8BCSi7",
+	"kIugH9uG7mBV5I4GKI6KDHgLSl/vAQQstQAZrRq4NciK23BFFcLcEqFDU5VTY10wOWTZzkV8VhDJ7Nsu",
+	"Qt9dpygJvMuOQeXDeE+wNi3Sl1Nhii/ImOQyEILpuzUmtVRkNRWxN9AFfG9uS7Jn7vclfmr76y3y3reC",
+	"58Wo6WrQ9gDaQSllJi+WVz59PRLDS2anJIWJ6waNsBusejXRapCLsdn9PFRppdRpzQj4hUuUlAySGp4a",
+	"l0CTZ/LSsELVlKb6NMl5Jt9jR6uKB9l+fNOQHlTnEt8RnzJTNBRJtV/deZHUmxex3XalVPCc2LWXVBL8",
+	"3G/bkkqpkFPYfAc+4M8Lm8jzXE2PxpNi9neel8Kt+WKBVYDTcPAeE66xhnBdMMOV0ANlGuMZXt1tOEPz",
+	"3YQl6UY07Jb7O2TuZMP6WXpQBrpIIDMVcmEKNZmsSS/s/meNBGO+hNlAcC00VDDrLBY0E/rKnY9S50/2",
+	"n+yCjEHNLljhMfUa0uJRq0DIljROVITTQgeEQFmeLMba/BLa4AwBPFxqDeh5eCF+D3CUHiymNCLuwSf+",
+	"1fVyOByKCYTlKX0JpksItoUIoKiRj2pQ9/UxBPI0zS1+XNe1LzEVfUOAbjVv+3QiX4sw/g6yjWo+O5Lp",
+	"RGWyMCx2mHprJinwy6Gy0CPrUKq4dCBVUfeePdevsLFcxecaV/Zfmp2QjtXwPYJXwVHAnT58/fMRG+YZ",
+	"2FcAm8iM2Ok/ThnkPtu5alVejHx5aUs2h2Oxk1bW2j5Ka/sEJFSe58JysBh4qQPHYyzGA6EJgQZAnnIu",
+	"o4YrRSNqZgR19J4aVzUaF9gI5sm0VcTttriKgQhzwENhPRfn5qoHLnaCtAepNGYM54qnbMBzLodg4Ab0",
+	"HNuh0vGqEKGoWxSr16hhOQZ0NXsKA2cCt4ldCuBNcXuBOf0JslsMRIhSXmMBnxMhyExPRxHm4dSyKPyu",
+	"u5ZE4iHc9pdAuFFYQqy7BMFFXBVrVDFEXWfhcuxk6VKJpqaM4dwkslB53uOySfarzD7FVY79cJ//5du9",
+	"F73ed73eioF5qLp1xpfJQlwIXTfAkwkfih0j7FYUgGRCSHemA8mhPtEcDXVoKthnydXzDrqNBtyIb1/a",
+	"Ob79+fD1zsnbw71X3zJ1JTQC77lx4s2zFKnDPqrMkrDBjE2EzlQaZJGm6fphXWs7bsmBAqR0Lb/JP/6x",
+	"eEMc++qyQzkjTDhkXgioRgYHMNv36hUCQRzCfnABttjTBlPGgqEbeYn3/Fsl/b8CAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -246,8 +246,9 @@ var senseless = map[string]any{
 	"updateMember":       map[string]any{"role": "boss"},
 	"updateWebhook":      map[string]any{"url": "http://example.com"},
 
-	"updateDelegation":    map[string]any{"connection_id": "con_x"},
-	"updateDNSConnection": map[string]any{"name": " "},
+	"updateDelegation":     map[string]any{"connection_id": "con_x"},
+	"updateDNSConnection":  map[string]any{"name": " "},
+	"updateACMEDNSAccount": map[string]any{"allow_from": []string{"1.2.3.4"}},
 }
 
 // drawSenseless produces the 422s: a key that was used for another call, or invalid values.

@@ -97,6 +97,26 @@ func (a *API) replacedConnection(ctx context.Context, id *Replacing) error {
 		})
 }
 
+// replacedACMEDNSAccount checks the acme-dns account that a dry run replaces.
+func (a *API) replacedACMEDNSAccount(ctx context.Context, id *Replacing) error {
+	p := principalOf(ctx)
+	return a.replaced(ctx, id, "acme-dns account", controlplane.PrefixACMEDNS,
+		func(ctx context.Context, id string) error {
+			_, err := a.store.ACMEDNSAccount(ctx, p.org(), id)
+			return err
+		})
+}
+
+// replacedACMEDNSKey checks the registration key that a dry run replaces.
+func (a *API) replacedACMEDNSKey(ctx context.Context, id *Replacing) error {
+	p := principalOf(ctx)
+	return a.replaced(ctx, id, "registration key", controlplane.PrefixACMEDNSKey,
+		func(ctx context.Context, id string) error {
+			_, err := a.store.ACMEDNSKey(ctx, p.org(), id)
+			return err
+		})
+}
+
 // replacedMember removes the member that a dry run replaces. People cannot replace themselves:
 // after leaving, they can no longer invite.
 func (a *API) replacedMember(ctx context.Context, id *Replacing) error {

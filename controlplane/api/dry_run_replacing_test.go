@@ -147,7 +147,9 @@ func TestDryRunNeedsTheScopeOfTheDeletion(t *testing.T) {
 	for create, remove := range map[string]string{"createDomain": "deleteDomain",
 		"bulkCreateDomains": "deleteDomain", "createToken": "deleteToken",
 		"createWebhook": "deleteWebhook", "addMember": "removeMember",
-		"createInvitation": "revokeInvitation"} {
+		"createInvitation":     "revokeInvitation",
+		"createACMEDNSAccount": "deleteACMEDNSAccount",
+		"createACMEDNSKey":     "deleteACMEDNSKey"} {
 		if got, want := byID[create].scope, byID[remove].scope; got != want {
 			t.Errorf("%s needs %s, and %s %s", create, got, remove, want)
 		}

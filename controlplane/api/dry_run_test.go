@@ -100,7 +100,8 @@ func (op *operation) replacement(e estate) string {
 	return map[string]string{"createDomain": e.domain.ID, "createDelegation": e.pinned.ID,
 		"bulkCreateDomains": e.domain.ID,
 		"createToken":       e.token.ID, "createWebhook": e.webhook.ID, "addMember": e.member.User.ID,
-		"createInvitation": e.invitation.ID}[op.id]
+		"createInvitation":     e.invitation.ID,
+		"createACMEDNSAccount": e.acmedns.ID, "createACMEDNSKey": e.key.ID}[op.id]
 }
 
 // A dry run of every operation that accepts it responds with 204, or with the problem of the

@@ -15,16 +15,19 @@ import (
 // notRepeatable has the operations whose repetition, without an Idempotency-Key, has an effect, and
 // why.
 var notRepeatable = map[string]string{
-	"createToken":         "creates another token, with another secret",
-	"createDNSConnection": "creates another connection: a DNS host can have several",
-	"testDNSConnection":   "tests again",
-	"createWebhook":       "creates another webhook: a URL can have several",
-	"createInvitation":    "creates another link",
-	"rotateToken":         "creates another secret; no other one ends early",
-	"rotateWebhookSecret": "creates another secret; no other one ends early",
-	"testWebhook":         "sends another test event",
-	"downloadKey":         "reveals the key again, which is recorded",
-	"downloadPKCS12":      "reveals the key again, which is recorded",
+	"createToken":          "creates another token, with another secret",
+	"createDNSConnection":  "creates another connection: a DNS host can have several",
+	"testDNSConnection":    "tests again",
+	"createACMEDNSAccount": "creates another account, with another password",
+	"rotateACMEDNSAccount": "creates another password",
+	"createACMEDNSKey":     "creates another key, with another secret",
+	"createWebhook":        "creates another webhook: a URL can have several",
+	"createInvitation":     "creates another link",
+	"rotateToken":          "creates another secret; no other one ends early",
+	"rotateWebhookSecret":  "creates another secret; no other one ends early",
+	"testWebhook":          "sends another test event",
+	"downloadKey":          "reveals the key again, which is recorded",
+	"downloadPKCS12":       "reveals the key again, which is recorded",
 }
 
 // rowsOf returns the rows of the organization, without the stored responses.

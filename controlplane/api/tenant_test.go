@@ -27,6 +27,8 @@ type estate struct {
 	webhook     *controlplane.Webhook
 	delivery    *controlplane.Delivery
 	connection  *controlplane.Connection
+	acmedns     *controlplane.ACMEDNSAccount
+	key         *controlplane.ACMEDNSKey
 	session     *controlplane.Session // of the owner, who is signed in by the cookie of another one
 	cookie      option
 }
@@ -37,7 +39,7 @@ func (w *world) newEstate(org, name string) estate {
 	e.job = w.jobOf(org, e.domain.ID)
 	e.certificate = w.newCertificate(e.domain, false)
 	ctx, actor := w.t.Context(), controlplane.System("test")
-	var errs [9]error
+	var errs [11]error
 	someone := account()
 	e.token, _, errs[0] = w.service.CreateToken(ctx, actor, nil, org,
 		lifecycle.NewToken{Name: "estate", Scopes: controlplane.Scopes(),
@@ -51,6 +53,9 @@ func (w *world) newEstate(org, name string) estate {
 	e.delegation, errs[6] = w.store.Delegation(ctx, org, name, nil)
 	e.pinned, _, errs[7] = w.service.PinDelegation(ctx, actor, org, "pinned."+name, "")
 	e.connection, errs[8] = w.service.CreateConnection(ctx, actor, org, newConnection())
+	e.acmedns, _, errs[9] = w.service.CreateACMEDNSAccount(ctx, actor, nil, org,
+		lifecycle.NewACMEDNSAccount{})
+	e.key, _, errs[10] = w.service.CreateACMEDNSKey(ctx, actor, nil, org, "estate", "")
 	e.session, _, errs[5] = w.service.SignIn(ctx, controlplane.Actor{}, "test", someone)
 	if err := errors.Join(errs[:]...); err != nil {
 		w.t.Fatal(err)
@@ -74,7 +79,7 @@ func (op *operation) request(e estate) (path string, body any) {
 	path = strings.NewReplacer("{domain}", e.domain.ID, "{job}", e.job.ID,
 		"{certificate}", e.certificate.ID, "{token}", e.token.ID,
 		"{member}", e.member.User.ID, "{invitation}", e.invitation.ID, "{webhook}", e.webhook.ID,
-		"{delivery}", e.delivery.ID, "{connection}", e.connection.ID, "{session}", e.session.ID, "{delegation}", op.delegationOf(e).ID).Replace(op.path)
+		"{delivery}", e.delivery.ID, "{connection}", e.connection.ID, "{account}", e.acmedns.ID, "{key}", e.key.ID, "{session}", e.session.ID, "{delegation}", op.delegationOf(e).ID).Replace(op.path)
 	switch op.id {
 	case "getDelegation":
 		path += "?name=example.com"
@@ -122,6 +127,12 @@ func (op *operation) request(e estate) (path string, body any) {
 		body = map[string]any{"type": "rfc2136", "name": "another", "credentials": credentials()}
 	case "updateDNSConnection":
 		body = map[string]any{"name": "changed", "credentials": credentials()}
+	case "createACMEDNSAccount":
+		body = map[string]any{"description": "another"}
+	case "updateACMEDNSAccount":
+		body = map[string]any{"description": "changed"}
+	case "createACMEDNSKey":
+		body = map[string]any{"name": "another"}
 	case "updateWebhook":
 		body = map[string]any{"description": "changed"}
 	case "redeliverWebhookRange":

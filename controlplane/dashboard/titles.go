@@ -38,8 +38,8 @@ var keyTitles = map[controlplane.KeyType]string{
 func keyTitle(k controlplane.KeyType) string { return cmp.Or(keyTitles[k], string(k)) }
 
 // abbreviations has the words of codes with special capitalization.
-var abbreviations = map[string]string{"acme": "ACME", "ca": "CA", "caa": "CAA", "cname": "CNAME",
-	"csr": "CSR", "dns": "DNS",
+var abbreviations = map[string]string{"acme": "ACME", "acmedns": "acme-dns", "ca": "CA",
+	"caa": "CAA", "cname": "CNAME", "csr": "CSR", "dns": "DNS",
 	"dnssec": "DNSSEC", "id": "ID", "ids": "IDs", "ip": "IP", "txt": "TXT", "url": "URL"}
 
 // plain returns a readable form of a stable code: "ca-account" becomes "CA account".

@@ -31,6 +31,8 @@ var scopeDescriptions = map[controlplane.Scope]string{
 	controlplane.ScopeWebhooksWrite:      "Create, change, and delete webhooks; redeliver events",
 	controlplane.ScopeConnectionsRead:    "View DNS connections without their credentials, and their zones",
 	controlplane.ScopeConnectionsWrite:   "Create, change, test, and delete DNS connections",
+	controlplane.ScopeACMEDNSRead:        "View acme-dns accounts and registration keys, without their secrets",
+	controlplane.ScopeACMEDNSWrite:       "Create, change, and delete acme-dns accounts and registration keys",
 }
 
 // scopeGroup has the scopes for one kind of object.

@@ -214,6 +214,10 @@ func (s *Service) attach(
 	if err := mayAttach(by); err != nil {
 		return err
 	}
+	if name, err := rules.CanonicalName(ref); err == nil &&
+		!controlplane.IsID(controlplane.PrefixDelegation, ref) {
+		ref = name
+	}
 	g, err := t.LockDelegation(ctx, a.OrgID, ref)
 	if controlplane.IsKind(err, controlplane.KindNotFound) {
 		return controlplane.Invalid("/delegation_id", "delegation-unknown",

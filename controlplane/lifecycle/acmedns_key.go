@@ -9,10 +9,11 @@ import (
 )
 
 // CreateACMEDNSKey adds a registration key and returns it with its secret, which is not stored. by
-// is the caller's grant, nil for the operator. It returns KindForbidden if the plan's limit is
-// reached.
+// is the caller's grant, nil for the operator. replacing is the ID of a key that does not count for
+// the plan's limit, for dry runs. It returns KindForbidden if the limit is reached.
 func (s *Service) CreateACMEDNSKey(
 	ctx context.Context, actor controlplane.Actor, by *controlplane.Grant, orgID, name string,
+	replacing string,
 ) (*controlplane.ACMEDNSKey, string, error) {
 	name, err := controlplane.DisplayName(name)
 	if err != nil {
@@ -27,7 +28,7 @@ func (s *Service) CreateACMEDNSKey(
 		if err != nil {
 			return err
 		}
-		used, err := t.ACMEDNSKeyCount(ctx, orgID)
+		used, err := t.ACMEDNSKeyCount(ctx, orgID, replacing)
 		if err != nil {
 			return err
 		}

@@ -46,11 +46,12 @@ func (q queries) ListACMEDNSKeys(
 		func(k controlplane.ACMEDNSKey) *Cursor { return at(k.CreatedAt, k.ID) })
 }
 
-// ACMEDNSKeyCount returns how many registration keys the organization has.
-func (q queries) ACMEDNSKeyCount(ctx context.Context, orgID string) (int, error) {
+// ACMEDNSKeyCount returns how many registration keys the organization has, without the one with the
+// ID except.
+func (q queries) ACMEDNSKeyCount(ctx context.Context, orgID, except string) (int, error) {
 	var n int
-	err := q.db.QueryRow(ctx, `SELECT count(*) FROM acmedns_keys WHERE org_id = $1`,
-		orgID).Scan(&n)
+	err := q.db.QueryRow(ctx, `SELECT count(*) FROM acmedns_keys WHERE org_id = $1 AND id <> $2`,
+		orgID, except).Scan(&n)
 	return n, translate(err, "", "")
 }
 

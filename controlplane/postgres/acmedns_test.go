@@ -251,7 +251,7 @@ func TestACMEDNSOfOtherTenants(t *testing.T) {
 	}
 	for what, count := range map[string]func() (int, error){
 		"ACMEDNSAccountCount": func() (int, error) { return d.ACMEDNSAccountCount(ctx, other, "") },
-		"ACMEDNSKeyCount":     func() (int, error) { return d.ACMEDNSKeyCount(ctx, other) },
+		"ACMEDNSKeyCount":     func() (int, error) { return d.ACMEDNSKeyCount(ctx, other, "") },
 	} {
 		if n, err := count(); err != nil || n != 0 {
 			t.Errorf("%s = %d, %v, want 0", what, n, err)
