@@ -75,13 +75,15 @@ func TestRegisterLikeACMEDNS(t *testing.T) {
 	for _, body := range []string{`{"allowfrom': '1.1.1.1/32'}`, `"allowfrom": "1.1.1.1/32"`,
 		`{"allowfrom": "[1.1.1.1/32]"`, `"allowfrom": "1.1.1.1/32"}`, `{allowfrom: "1.2.3.4"}`,
 		`{allowfrom: [1.2.3.4]}`, `that's not a json payload`,
+		`{"subdomain": 5}`, `{"username": "x"}`, `[]`, `""`, `{"allowfrom": [1]}`,
 		`{"allowfrom": "` + strings.Repeat("x", maxBody) + `"}`} {
 		w.want("register with malformed JSON", w.request(http.MethodPost, w.base()+"/register",
 			body), 400, `{"error": "malformed_json_payload"}`)
 	}
-	for _, method := range []string{http.MethodGet, http.MethodPut} {
-		if r := w.request(method, "/register", ""); r.status != 405 {
-			t.Errorf("%s /register = %d, want 405", method, r.status)
+	for method, status := range map[string]int{http.MethodGet: 405, http.MethodPut: 405,
+		http.MethodOptions: 200} {
+		if r := w.request(method, "/register", ""); r.status != status {
+			t.Errorf("%s /register = %d, want %d", method, r.status, status)
 		}
 	}
 }
@@ -128,6 +130,9 @@ func TestUpdateLikeACMEDNS(t *testing.T) {
 		{"no value", free, `{"subdomain": "` + free.Subdomain + `"}`, "", 400, badTXT},
 		{"malformed JSON", free, `{"subdomain": "` + free.Subdomain, "", 401, forbidden},
 		{"no body", free, "", "", 401, forbidden},
+		{"a username of the wrong type before the others", free,
+			`{"username": "x", "subdomain": "` + free.Subdomain + `", "txt": "` + validTXT + `"}`,
+			"", 401, forbidden},
 		{"a wrong password", with(free, free.Username, strings.Repeat("x", 40)),
 			update(free.Subdomain, validTXT), "", 401, forbidden},
 		{"all valid", free, update(free.Subdomain, validTXT), "", 200, ok},
@@ -167,5 +172,22 @@ func TestUpdateLikeACMEDNS(t *testing.T) {
 				t.Errorf("Content-Type with %s = %q, want application/json", c.what, got)
 			}
 		}
+	}
+}
+
+// Pages of other origins can use the API, as with acme-dns.
+func TestCORS(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	a := w.registerAt("", "")
+	r := w.request(http.MethodOptions, "/update", "", "Origin", "https://app.example.com",
+		"Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "x-api-key")
+	if r.status != 204 || r.header.Get("Access-Control-Allow-Origin") != "*" ||
+		!strings.Contains(r.header.Get("Access-Control-Allow-Headers"), "X-Api-Key") {
+		t.Errorf("preflight = %d %v, want 204 that allows X-Api-Key", r.status, r.header)
+	}
+	r = w.post("/update", a, update(a.Subdomain, validTXT), "Origin", "https://app.example.com")
+	if r.status != 200 || r.header.Get("Access-Control-Allow-Origin") != "*" {
+		t.Errorf("update = %d %v, want 200 that any origin can read", r.status, r.header)
 	}
 }

@@ -63,7 +63,7 @@ func newWorld(t *testing.T, change ...func(*Config, *lifecycle.Config)) *world {
 	t.Cleanup(store.Close)
 	lc := lifecycle.Config{Store: store, Zone: testZone, TargetKey: []byte("0123456789abcdef"),
 		Visible: w.visible}
-	c := Config{Store: store, Zone: testZone, TrustedProxy: true,
+	c := Config{Store: store, Zone: testZone, TrustedProxy: true, CORSOrigins: []string{"*"},
 		Logger: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	for _, f := range change {
 		f(&c, &lc)

@@ -32,9 +32,7 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request, c *call) {
 		s.fail(w, c, err)
 		return
 	}
-	var wanted struct {
-		AllowFrom []string `json:"allowfrom"`
-	}
+	var wanted post
 	body, err := io.ReadAll(r.Body)
 	if err != nil || len(body) > 0 && json.Unmarshal(body, &wanted) != nil {
 		writeError(w, http.StatusBadRequest, errJSON)

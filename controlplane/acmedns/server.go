@@ -43,6 +43,9 @@ type Config struct {
 	// Limiter limits registrations, updates, and failed authentications. Nil: no limits.
 	Limiter *edge.Limiter
 
+	// CORSOrigins are the origins whose pages can use the API; "*" is any origin. Empty: none.
+	CORSOrigins []string
+
 	// TrustedProxy means that the peer is our proxy, whose last entry in X-Forwarded-For is the
 	// client. Otherwise the header is ignored.
 	TrustedProxy bool
@@ -58,6 +61,7 @@ type Server struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 	updates  *controlplane.Gate
+	cors     *edge.CORS
 }
 
 // New returns the handler. Its error names the missing configuration.
@@ -80,6 +84,12 @@ func New(c Config) (*Server, error) {
 				"server serves its value.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 25},
 		}, []string{"operation"})}
+	var err error
+	if s.cors, err = edge.NewCORS(c.CORSOrigins, []string{http.MethodGet, http.MethodPost},
+		[]string{"Content-Type", "X-Api-Key", "X-Api-User"},
+		[]string{"Request-Id", "Retry-After"}); err != nil {
+		return nil, fmt.Errorf("acmedns: CORSOrigins: %w", err)
+	}
 	if c.Registerer != nil {
 		for _, m := range []prometheus.Collector{s.requests, s.seconds} {
 			if err := c.Registerer.Register(m); err != nil {
@@ -156,6 +166,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		})
 		s.done(r.Context(), c, out.status, s.Now().Sub(start))
 	}()
+	if s.cors.Allow(out.Header(), r) {
+		out.WriteHeader(http.StatusNoContent)
+		return
+	}
 	r.Body = http.MaxBytesReader(out, r.Body, maxBody)
 	s.serve(out, r, c)
 }
@@ -164,6 +178,9 @@ func (s *Server) serve(w *writer, r *http.Request, c *call) {
 	switch method := methods[c.operation]; {
 	case c.operation == "":
 		http.NotFound(w, r)
+	case r.Method == http.MethodOptions:
+		w.Header().Set("Allow", method+", "+http.MethodOptions)
+		w.WriteHeader(http.StatusOK)
 	case r.Method != method && (r.Method != http.MethodHead || method != http.MethodGet):
 		w.Header().Set("Allow", method)
 		http.Error(w, http.StatusText(http.StatusMethodNotAllowed),

@@ -17,6 +17,16 @@ const (
 	txtLength      = 43 // of the value of a DNS-01 challenge: SHA-256 in base64 (RFC 8555 §8.4)
 )
 
+// post is the body of a request. acme-dns reads all fields in each request, so that a field of the
+// wrong type is malformed even where it has no effect.
+type post struct {
+	Username  uuid.UUID
+	Password  string
+	Subdomain string `json:"subdomain"`
+	TXT       string `json:"txt"`
+	AllowFrom []string
+}
+
 // update adds a TXT value of an account, or removes it. The checks are acme-dns's, in its order:
 // the key, the client's address, the JSON with the subdomain, and the value. Each of the first
 // three gives the same response. It responds to an added value when every name server serves it.
@@ -27,21 +37,18 @@ func (s *Server) update(w http.ResponseWriter, r *http.Request, c *call, add boo
 		s.fail(w, c, err)
 		return
 	}
-	var post struct {
-		Subdomain string `json:"subdomain"`
-		TXT       string `json:"txt"`
-	}
+	var in post
 	allowed := account.AllowsSource(c.ip)
 	if allowed {
 		// As with acme-dns, malformed JSON has no subdomain, and a value that is not a string is
 		// empty.
-		_ = json.NewDecoder(r.Body).Decode(&post)
+		_ = json.NewDecoder(r.Body).Decode(&in)
 	}
-	if !allowed || post.Subdomain != account.Subdomain {
+	if !allowed || in.Subdomain != account.Subdomain {
 		writeError(w, http.StatusUnauthorized, errForbidden)
 		return
 	}
-	if !isBase64URL(post.TXT, txtLength) {
+	if !isBase64URL(in.TXT, txtLength) {
 		writeError(w, http.StatusBadRequest, errBadTXT)
 		return
 	}
@@ -53,15 +60,15 @@ func (s *Server) update(w http.ResponseWriter, r *http.Request, c *call, add boo
 	}
 	defer leave()
 	if add {
-		err = s.Lifecycle.PublishACMEDNSValue(ctx, account, post.TXT)
+		err = s.Lifecycle.PublishACMEDNSValue(ctx, account, in.TXT)
 	} else {
-		err = s.Lifecycle.RemoveACMEDNSValue(ctx, account, post.TXT)
+		err = s.Lifecycle.RemoveACMEDNSValue(ctx, account, in.TXT)
 	}
 	if err != nil {
 		s.fail(w, c, err)
 		return
 	}
-	write(w, http.StatusOK, `{"txt": "`+post.TXT+`"}`)
+	write(w, http.StatusOK, `{"txt": "`+in.TXT+`"}`)
 }
 
 // authenticate returns the account whose username and password the request has, and counts the

@@ -51,7 +51,8 @@ func (a *App) startWeb() error {
 	}
 	clients, err := acmedns.New(acmedns.Config{Store: a.store, Lifecycle: a.lifecycle,
 		Zone: a.lifecycle.Zone, Organization: c.HTTP.ACMEDNSOrganization, Limiter: a.limiter,
-		TrustedProxy: c.HTTP.TrustedProxy, Logger: a.log, Registerer: a.metrics})
+		CORSOrigins: c.HTTP.CORSOrigins, TrustedProxy: c.HTTP.TrustedProxy, Logger: a.log,
+		Registerer: a.metrics})
 	if err != nil {
 		return err
 	}
