@@ -110,11 +110,11 @@ func (r Reason) AwaitsRecord() bool {
 	if IsCause(r) {
 		return !(Diagnosis{Code: string(r)}).Transient()
 	}
-	return r == ReasonCNAMEUnchecked || r.isOfRecord()
+	return r == ReasonCNAMEUnchecked || r.IsOfRecord()
 }
 
-// isOfRecord reports whether the reason is one of DefaultRecord.Cause.
-func (r Reason) isOfRecord() bool {
+// IsOfRecord reports whether the reason is one of DefaultRecord.Cause.
+func (r Reason) IsOfRecord() bool {
 	return r == ReasonApplyPending || r == CodeDNSConflict || r == CodeConnectionInvalid ||
 		r == CodeNoZone
 }
@@ -173,7 +173,7 @@ func (c NameCause) Status() NameStatus {
 // NotReady returns the names that are not ready according to a false condition of the domain.
 func (d *Domain) NotReady(c Condition) []NameStatus {
 	if len(c.Names) > 0 || len(d.Targets) > 0 || c.Status != ConditionFalse ||
-		!IsCause(c.Reason) && !c.Reason.isOfRecord() {
+		!IsCause(c.Reason) && !c.Reason.IsOfRecord() {
 		return c.Names
 	}
 	return []NameStatus{{Name: d.Name, Reason: c.Reason, Message: c.Message, Observed: c.Observed,
@@ -183,9 +183,9 @@ func (d *Domain) NotReady(c Condition) []NameStatus {
 // IsOfRecord reports whether the condition is about a CNAME that is created through a connection.
 func (c Condition) IsOfRecord() bool {
 	if len(c.Names) == 0 {
-		return c.Reason.isOfRecord()
+		return c.Reason.IsOfRecord()
 	}
-	return slices.ContainsFunc(c.Names, func(n NameStatus) bool { return n.Reason.isOfRecord() })
+	return slices.ContainsFunc(c.Names, func(n NameStatus) bool { return n.Reason.IsOfRecord() })
 }
 
 // IsRequested reports whether the renewal was requested, and is in progress or waits for the

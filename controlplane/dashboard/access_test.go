@@ -138,6 +138,18 @@ var accesses = map[string]access{
 	"POST /settings/tokens/{token}/revoke":          {scope: controlplane.ScopeTokensWrite},
 	"GET /settings/audit":                           {scope: controlplane.ScopeAuditRead, pages: 1},
 
+	"GET " + domainDNSPath: {scope: controlplane.ScopeDomainsWrite},
+	"POST " + domainDNSPath: {scope: controlplane.ScopeDomainsWrite,
+		form: func(p tenant) url.Values { return url.Values{"plan": {p.plan()}} }},
+	"POST " + domainDNSPath + "/leave":        {scope: controlplane.ScopeDomainsWrite},
+	"GET " + connectionsPath:                  {pages: 1, scope: controlplane.ScopeConnectionsRead},
+	"POST " + connectionsPath:                 {scope: controlplane.ScopeConnectionsWrite, form: newCredentials},
+	"GET " + connectionPath:                   {scope: controlplane.ScopeConnectionsRead},
+	"POST " + connectionPath:                  {scope: controlplane.ScopeConnectionsWrite, form: fields("name", "renamed")},
+	"POST " + connectionPath + "/test":        {scope: controlplane.ScopeConnectionsWrite},
+	"POST " + connectionPath + "/credentials": {scope: controlplane.ScopeConnectionsWrite, form: otherCredentials},
+	"POST " + connectionPath + "/delete":      {scope: controlplane.ScopeConnectionsWrite},
+
 	"GET /webhooks": {pages: 1},
 	"POST /webhooks": {scope: controlplane.ScopeWebhooksWrite,
 		form: fields("url", "https://example.com/new", "all", "1",
@@ -189,6 +201,7 @@ type tenant struct {
 	invitation  string
 	webhook     string
 	delivery    string
+	connection  string
 	session     string // of the owner
 }
 
@@ -203,6 +216,7 @@ func (s *site) newTenant(word string) tenant {
 	p.owner.post("/webhooks", url.Values{"url": {"https://hooks." + word + ".example.net/"},
 		"description": {"the hook of " + word}, "all": {"1"}, "enabled": {"1"}}).want(
 		http.StatusSeeOther)
+	p.connection = s.connection(p.org, "ns1 of "+word, word+".example.net").ID
 	p.domain = s.add(p.org, word+".example.net")
 	p.job = s.deadLetter(p.domain)
 	p.certificate = s.issueWithKey(p.domain)
@@ -240,7 +254,7 @@ func (p tenant) path(template string) string {
 		"{job}", p.job.ID, "{certificate}", p.certificate.ID, "{part:fullchain|leaf|chain}",
 		"fullchain", "{format:zone|csv}", "csv",
 		"{token}", p.token.ID, "{member}", p.member.User.ID, "{invitation}", p.invitation,
-		"{webhook}", p.webhook, "{delivery}", p.delivery, "{session}", p.session,
+		"{webhook}", p.webhook, "{connection}", p.connection, "{delivery}", p.delivery, "{session}", p.session,
 		"{secret}", controlplane.NewRandomSecret(), "{file}", "missing.css", "{reading}", "READING").Replace(template)
 }
 

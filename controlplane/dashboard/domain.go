@@ -36,6 +36,7 @@ type domainView struct {
 	Record      *recordView  // of a domain with one record
 	Records     *recordsView // of a domain with several
 	Names       *namesForm   // nil: the user may not change the names
+	Through     *throughView // nil: the user may not create records
 	Conditions  []conditionView
 	Certificate *certificateView
 	Older       []certificateView
@@ -147,6 +148,9 @@ func (d *Dashboard) domainView(
 		view.Record = d.recordView(domain, summary)
 	} else {
 		view.Records = d.recordsView(domain)
+	}
+	if view.Through, err = d.throughView(v, domain); err != nil {
+		return nil, err
 	}
 	if v.may(controlplane.ScopeDomainsWrite) {
 		view.Actions, view.Names = actions(domain, summary), newNamesForm(domain)

@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/csv"
 	"fmt"
 	"net/http"
@@ -34,12 +35,22 @@ type recordRow struct {
 func (d *Dashboard) recordsView(domain *controlplane.Domain) *recordsView {
 	view := &recordsView{ZoneURL: "/domains/" + domain.ID + "/records.zone",
 		CSVURL: "/domains/" + domain.ID + "/records.csv"}
+	waits := map[string]controlplane.NameStatus{} // for a connection that creates the record
+	for _, n := range domain.NotReady(domain.Condition(controlplane.DNSReady)) {
+		if n.Reason.IsOfRecord() {
+			waits[n.Name] = n
+		}
+	}
 	for i, base := range domain.Bases() {
 		record, result := d.lifecycle.DelegationAt(domain, base), domain.Delegations[base]
 		row := recordRow{ID: "record-" + strconv.Itoa(i+1), Name: record.Name,
 			Target: record.Target, Names: provenNames(domain, base), Pill: delegationPill(result)}
 		if cause := result.Cause(); cause != nil {
 			row.Message, row.Fix = cause.Summary, cause.Fix
+		}
+		if n, ok := waits[base]; ok {
+			row.Pill, row.Message = reasonPill(n.Reason), n.Message
+			row.Fix = cmp.Or(entryOf(n.Reason).DashboardFix, n.Fix)
 		}
 		view.Rows = append(view.Rows, row)
 	}
@@ -65,10 +76,16 @@ func delegationPill(result controlplane.DelegationResult) pill {
 		return pill{"ok", "check", controlplane.ConditionKindOf(controlplane.DNSReady).True}
 	case cause == nil:
 		return pill{"warn", "clock", "Not yet"}
-	case entryOf(cause.Code).Pending:
-		return pill{"warn", "clock", reason(cause.Code)}
 	}
-	return pill{"danger", "alert", reason(cause.Code)}
+	return reasonPill(cause.Code)
+}
+
+// reasonPill returns the pill of a name that is not ready.
+func reasonPill[T ~string](code T) pill {
+	if entryOf(code).Pending {
+		return pill{"warn", "clock", reason(code)}
+	}
+	return pill{"danger", "alert", reason(code)}
 }
 
 // downloadRecords responds with the records of a domain: lines of a zone file, or CSV.

@@ -49,6 +49,17 @@ var flashes = map[string]string{
 	"revoke":         "Revocation started.",
 	"revoke-running": "A revocation is already in progress; the last reason applies.",
 
+	"connection-added":       "DNS connection added. Its credentials work.",
+	"connection-untested":    "DNS connection added. The DNS host did not respond; it is tested again automatically.",
+	"connection-renamed":     "DNS connection renamed.",
+	"connection-replaced":    "Credentials replaced.",
+	"connection-deleted":     "DNS connection deleted.",
+	"connection-ok":          "Test finished: the connection works.",
+	"connection-invalid":     "Test finished: the DNS host rejects the credentials.",
+	"connection-unreachable": "Test finished: the DNS host did not respond.",
+	"connection-left":        "No further records are created for this domain. Those that exist stay.",
+	"records-requested":      "The records are being created. The domain is checked as soon as they exist.",
+
 	"webhook-saved":   "Webhook saved.",
 	"webhook-deleted": "Webhook and its deliveries deleted.",
 	"webhook-test":    "Test event sent. Reload the page to see the result.",

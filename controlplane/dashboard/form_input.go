@@ -32,7 +32,7 @@ const (
 
 // unkept are the fields that are never stored: passwords, and the names that a user types to
 // confirm something irreversible.
-var unkept = []string{"password", "confirm"}
+var unkept = []string{"password", "confirm", "key_secret"}
 
 // keptInput is the input of a form that was not executed. It is stored sealed and shown again in
 // the form, which the user then submits.

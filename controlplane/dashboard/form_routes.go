@@ -34,6 +34,7 @@ func (d *Dashboard) forms() []formRoute {
 	key, revoke := controlplane.ScopeCertificatesKey, controlplane.ScopeCertificatesRevoke
 	org, members := controlplane.ScopeOrganizationWrite, controlplane.ScopeMembersWrite
 	tokens, hooks := controlplane.ScopeTokensWrite, controlplane.ScopeWebhooksWrite
+	connections := controlplane.ScopeConnectionsWrite
 	form := func(path, page string, h handler) formRoute {
 		return formRoute{path: path, page: page, handler: h}
 	}
@@ -89,6 +90,15 @@ func (d *Dashboard) forms() []formRoute {
 		form(tokenPath+"/revoke", tokenPath, allowed(tokens, d.revokeToken)),
 		form(sessionsPath+"/end-others", sessionsPath, signedIn(d.endOtherSessions)),
 		form(sessionsPath+"/{session}/end", sessionsPath, signedIn(d.endSession)),
+
+		form(domainDNSPath, domainDNSPath, allowed(domains, d.createRecords)),
+		form(domainDNSPath+"/leave", domainPath, allowed(domains, d.leaveConnection)),
+		form(connectionsPath, connectionsPath, allowed(connections, d.addConnection)),
+		form(connectionPath, connectionPath, allowed(connections, d.renameConnection)),
+		form(connectionPath+"/test", connectionPath, allowed(connections, d.testConnection)),
+		form(connectionPath+"/credentials", connectionPath,
+			allowed(connections, d.replaceCredentials)),
+		form(connectionPath+"/delete", connectionPath, allowed(connections, d.deleteConnection)),
 
 		form("/webhooks", "/webhooks", allowed(hooks, d.addWebhook)),
 		form(webhookPath, webhookPath, allowed(hooks, d.changeWebhook)),

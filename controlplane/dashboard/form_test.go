@@ -65,6 +65,13 @@ var formCases = map[string]formCase{
 	tokenPath + "/revoke":            {page: tokenPath},
 	sessionsPath + "/end-others":     {page: sessionsPath},
 	sessionsPath + "/{session}/end":  {page: sessionsPath},
+	domainDNSPath:                    {form: func(p tenant) url.Values { return url.Values{"plan": {p.plan()}} }},
+	domainDNSPath + "/leave":         {page: domainPath},
+	connectionsPath:                  {form: newCredentials},
+	connectionPath:                   {form: fields("name", "renamed")},
+	connectionPath + "/test":         {page: connectionPath},
+	connectionPath + "/credentials":  {page: connectionPath, form: otherCredentials},
+	connectionPath + "/delete":       {page: connectionPath},
 	"/webhooks":                      {form: fields("url", "https://example.com/new", "all", "1")},
 	webhookPath:                      {form: fields("url", "https://example.com/changed", "all", "1")},
 	webhookPath + "/rotate":          {page: webhookPath},
@@ -129,6 +136,10 @@ func (c formCase) at(p tenant, route string) (action, page string) {
 	case route == webhookPath+"/revoke-previous":
 		_, _, err := s.life.RotateWebhookSecret(s.t.Context(), controlplane.System("test"),
 			p.org.ID, p.webhook)
+		s.must(err)
+	case route == domainDNSPath+"/leave": // only a domain with a connection has the button
+		_, err := s.life.UpdateDomain(s.t.Context(), controlplane.System("test"), p.org.ID,
+			p.domain.ID, 0, lifecycle.DomainPatch{ConnectionID: &p.connection})
 		s.must(err)
 	case route == deliveryPath+"/redeliver":
 		s.exec(`UPDATE webhook_deliveries SET status = 'failed' WHERE org_id = $1`, p.org.ID)

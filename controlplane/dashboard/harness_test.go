@@ -68,7 +68,8 @@ func newSite(t *testing.T, change ...func(*Config)) *site {
 	s.must(err)
 	t.Cleanup(s.store.Close)
 	s.life, err = lifecycle.New(lifecycle.Config{Store: s.store,
-		Zone: "acme.dcvaas-verify.com", TargetKey: bytes.Repeat([]byte{7}, 32), Issuer: noIssuer{}})
+		Zone: "acme.dcvaas-verify.com", TargetKey: bytes.Repeat([]byte{7}, 32), Issuer: noIssuer{},
+		DNSHosts: &dnsHosts{}})
 	s.must(err)
 	s.org = s.newOrg("Example Ltd")
 	s.addMember(s.org, developer, controlplane.RoleOwner)
@@ -174,11 +175,16 @@ func (s *site) newOrg(name string) *controlplane.Organization {
 	return o
 }
 
-func (s *site) add(org *controlplane.Organization, name string) *controlplane.Domain {
+func (s *site) add(
+	org *controlplane.Organization, name string, change ...func(*controlplane.Options),
+) *controlplane.Domain {
 	s.t.Helper()
-	d, err := s.life.AddDomain(s.t.Context(), controlplane.System("test"), org.ID,
-		lifecycle.NewDomain{Name: name, Options: controlplane.Options{AutoIssue: true,
-			AutoRenew: true}})
+	in := lifecycle.NewDomain{Name: name, Options: controlplane.Options{AutoIssue: true,
+		AutoRenew: true}}
+	for _, f := range change {
+		f(&in.Options)
+	}
+	d, err := s.life.AddDomain(s.t.Context(), controlplane.System("test"), org.ID, in)
 	s.must(err)
 	return d
 }

@@ -22,6 +22,7 @@ var settings = []navItem{
 	{"organization", "Organization", "/settings/organization", ""},
 	{"members", "Members", "/settings/members", ""},
 	{"tokens", "Tokens", "/settings/tokens", ""},
+	{"connections", "DNS connections", connectionsPath, ""},
 	{"audit", "Audit log", "/settings/audit", ""},
 	{"sessions", "Sessions", sessionsPath, ""},
 }

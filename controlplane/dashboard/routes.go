@@ -31,6 +31,7 @@ func (d *Dashboard) routes() http.Handler {
 	get(selectionResultPath, allowed(controlplane.ScopeDomainsWrite, d.selectionResultPage))
 	get("/domains/{domain}", signedIn(d.domainPage))
 	get(domainPath+"/settings", allowed(controlplane.ScopeDomainsWrite, d.domainSettingsPage))
+	get(domainDNSPath, allowed(controlplane.ScopeDomainsWrite, d.domainDNSPage))
 	get("/domains/{domain}/records.{format:zone|csv}", signedIn(d.downloadRecords))
 	// HEAD would never return
 	r.HandleFunc("/domains/{domain}/events",
@@ -57,6 +58,8 @@ func (d *Dashboard) routes() http.Handler {
 	get("/settings/tokens/{token}", allowed(controlplane.ScopeTokensRead, d.tokenPage))
 	get(tokenSecretPath+readingPath, readOnce(allowed(controlplane.ScopeTokensWrite,
 		d.tokenSecretPage)))
+	get(connectionsPath, allowed(controlplane.ScopeConnectionsRead, d.connectionsPage))
+	get(connectionPath, allowed(controlplane.ScopeConnectionsRead, d.connectionPage))
 	get(sessionsPath, signedIn(d.sessionsPage))
 	get("/settings/audit", allowed(controlplane.ScopeAuditRead, d.auditPage))
 

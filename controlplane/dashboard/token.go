@@ -44,7 +44,7 @@ type tokenDomain struct {
 	URL  string // empty if the domain was deleted
 }
 
-// renameForm is the form to rename a token, with its input and error.
+// renameForm is the form to rename a token or DNS connection, with its input and error.
 type renameForm struct{ Name, Version, Error string }
 
 // overlap is an option for the grace period of the current secret.
