@@ -53,6 +53,7 @@ type DefaultRecord struct {
 	Connection   string // its name
 	Status       ConnectionStatus
 	StatusDetail string
+	Unanswered   bool // its job waits for the DNS host to respond
 
 	// of the record; empty if none was requested, through any connection
 	State     RecordState
@@ -96,8 +97,10 @@ func (r DefaultRecord) Cause() (s NameStatus, ok bool) {
 			r.StatusDetail
 	default:
 		s.Reason = ReasonApplyPending
-		s.Message = "The CNAME is created through the DNS connection " + r.Connection + ". " +
-			r.StatusDetail
+		s.Message = "The CNAME is created through the DNS connection " + r.Connection + "."
+		if r.Unanswered {
+			s.Message += " The DNS host did not respond, and is called again automatically."
+		}
 	}
 	s.Message, s.Fix = shorten(strings.TrimSpace(s.Message), maxNameText), FixOf(s.Reason)
 	return s, true

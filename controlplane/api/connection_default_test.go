@@ -40,9 +40,9 @@ func TestConnectionOfDomains(t *testing.T) {
 			"connection_id": nil}).is(201)
 		wantID(a, nil)
 	}
-	a := w.do("POST", "/api/domains?dry_run=true", map[string]any{"name": "a.example.com",
+	w.do("POST", "/api/domains?dry_run=true", map[string]any{"name": "a.example.com",
 		"connection_id": id}).is(204)
-	a = w.do("POST", "/api/domains", map[string]any{"name": "a.example.com",
+	a := w.do("POST", "/api/domains", map[string]any{"name": "a.example.com",
 		"connection_id": id}).is(201)
 	wantID(a, id)
 	if tag := w.do("GET", a.header.Get("Location"), nil).is(200).header.Get("ETag"); tag !=

@@ -43,7 +43,8 @@ func (w *work) check(ctx context.Context) error {
 	if seen, err = w.partly(ctx, seen); err != nil {
 		return err
 	}
-	if err := w.readDefaults(ctx, seen); err != nil {
+	if w.defaults, err = w.readDefaults(ctx, w.domain.OrgID, undelegated(seen),
+		w.domain.Condition(controlplane.DNSReady).LastCheckedAt); err != nil {
 		return err
 	}
 	added, err := w.addable(ctx, seen)

@@ -120,9 +120,17 @@ func (w *work) checkDelegation(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var known map[string]controlplane.DefaultRecord
+	if !seen.Delegation.OK() && !seen.Delegation.Transient() && g.Domains == 0 {
+		if known, err = w.readDefaults(ctx, g.OrgID, []string{g.Name},
+			g.LastCheckedAt); err != nil {
+			return err
+		}
+	}
 	return w.endDelegationCheck(ctx, !seen.OK() && !seen.Transient(),
 		func(g *controlplane.Delegation, now time.Time) postgres.Outcome {
 			o := w.concludeDelegation(g, seen.Delegation, now)
+			showDefault(g, known)
 			if !seen.Delegation.Transient() {
 				g.Ready = seen.Readiness(g.ID, controlplane.FingerprintCAs(cas))
 			}

@@ -201,42 +201,58 @@ func causeOf(
 }
 
 // readDefaults reads what is known of the records that connections create for the names that a
-// check did not find. A record that was not requested yet, or that could not be created as an
-// earlier check has shown, is requested.
-func (w *work) readDefaults(ctx context.Context, seen controlplane.DomainExamination) error {
+// check did not find. One that was not requested yet is requested, and one that could not be
+// created again, once a check has shown that: the last one was at shown, nil without one.
+func (w *work) readDefaults(
+	ctx context.Context, orgID string, names []string, shown *time.Time,
+) (map[string]controlplane.DefaultRecord, error) {
+	if len(names) == 0 {
+		return nil, nil
+	}
+	found, err := w.Store.DefaultRecords(ctx, orgID, names)
+	if err != nil {
+		return nil, err
+	}
+	known := make(map[string]controlplane.DefaultRecord, len(found))
+	var again []string
+	for _, r := range found {
+		known[r.Name] = r
+		failed := r.State == controlplane.RecordFailed && !r.Ended
+		if r.IsMissing() && (!failed || shown != nil && !shown.Before(r.UpdatedAt)) {
+			again = append(again, r.Name)
+		}
+	}
+	if len(again) == 0 {
+		return known, nil
+	}
+	return known, w.Store.InTx(ctx, func(t *postgres.Tx) error {
+		if _, err := t.LockOrganization(ctx, orgID); err != nil {
+			return err
+		}
+		_, err := w.requestDefaults(ctx, t, w.actor(), orgID, again, w.now())
+		return err
+	})
+}
+
+// undelegated returns the names whose CNAME a check did not find.
+func undelegated(seen controlplane.DomainExamination) []string {
 	var names []string
 	for _, n := range seen.Undelegated() {
 		if !n.Cause.Transient() {
 			names = append(names, n.Name)
 		}
 	}
-	if len(names) == 0 {
-		return nil
+	return names
+}
+
+// showDefault shows in a delegation that no domain uses why its CNAME does not exist, like
+// showDefaults in a domain.
+func showDefault(g *controlplane.Delegation, known map[string]controlplane.DefaultRecord) {
+	why, ok := causeOf(known, g.Name)
+	if !ok || g.Domains > 0 || g.State != controlplane.DelegationBroken || g.Diagnosis == nil {
+		return
 	}
-	d := w.domain
-	found, err := w.Store.DefaultRecords(ctx, d.OrgID, names)
-	if err != nil {
-		return err
-	}
-	shown := d.Condition(controlplane.DNSReady)
-	w.defaults = make(map[string]controlplane.DefaultRecord, len(found))
-	var again []string
-	for _, r := range found {
-		w.defaults[r.Name] = r
-		failed := r.State == controlplane.RecordFailed && !r.Ended
-		if r.IsMissing() && (!failed || shown.LastCheckedAt != nil &&
-			!shown.LastCheckedAt.Before(r.UpdatedAt)) {
-			again = append(again, r.Name)
-		}
-	}
-	if len(again) == 0 {
-		return nil
-	}
-	return w.Store.InTx(ctx, func(t *postgres.Tx) error {
-		if _, err := t.LockOrganization(ctx, d.OrgID); err != nil {
-			return err
-		}
-		_, err := w.requestDefaults(ctx, t, w.actor(), d.OrgID, again, w.now())
-		return err
-	})
+	d := *g.Diagnosis
+	d.Code, d.Summary, d.Fix = string(why.Reason), why.Message, why.Fix
+	g.Diagnosis = &d
 }

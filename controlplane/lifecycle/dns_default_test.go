@@ -1,6 +1,7 @@
 package lifecycle_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -290,4 +291,58 @@ func TestAddDomainsThroughAConnection(t *testing.T) {
 		controlplane.AsError(err).ExistingID != added[0].Domain.ID {
 		t.Errorf("AddDomain() of an existing domain = %v, want domain-exists with its ID", err)
 	}
+}
+
+// A pinned delegation without a domain shows why its record does not exist, and its checks request
+// the record again.
+func TestDefaultOfAPinnedDelegation(t *testing.T) {
+	t.Parallel()
+	a := newThrough(t)
+	const name = "_acme-challenge.example.com"
+	a.z.has[name] = []controlplane.RecordSet{{Name: name, Type: "TXT", Values: []string{`"x"`}}}
+	g, _, err := a.PinDelegation(t.Context(), alice, a.org, "example.com", a.c.ID)
+	must(t, err)
+	check := func(want string) {
+		t.Helper()
+		if j := a.checkOf(g); j.RunAt.After(a.clock.Now()) {
+			a.clock.set(j.RunAt)
+		}
+		_, err := a.runCheck(g)
+		must(t, err)
+		if g = a.delegation(g); g.Diagnosis == nil || g.Diagnosis.Code != want ||
+			g.Diagnosis.Summary == "" {
+			t.Errorf("the diagnosis is %+v, want %s", g.Diagnosis, want)
+		}
+	}
+	a.wantApplied(a.open(), 0, 0, name+" "+controlplane.CodeDNSConflict)
+	if due := a.checkOf(g).RunAt; due.After(a.clock.Now()) {
+		t.Errorf("the check is due at %s after the conflict, want now", due)
+	}
+	check(controlplane.CodeDNSConflict)
+	delete(a.z.has, name)
+	check(controlplane.CodeDNSConflict)
+	a.wantApplied(a.open(), 1, 0)
+	check(controlplane.CauseCNAMEMissing)
+	a.doctor.finds(controlplane.CauseOK)
+	check(controlplane.CauseOK)
+}
+
+// A domain says that the DNS host of its connection does not respond.
+func TestDefaultUnreachable(t *testing.T) {
+	t.Parallel()
+	a := newThrough(t)
+	a.z.before = func(controlplane.HostRecord) error {
+		return &controlplane.HostError{Kind: controlplane.HostUnreachable, Message: "No response."}
+	}
+	d := a.add("example.com", through(a.c))
+	a.runOpen()
+	a.runDue(d, controlplane.JobDNSCheck)
+	a.wantDNS("without a response", d, controlplane.ReasonApplyPending)
+	if c := a.domain(d).Condition(controlplane.DNSReady); !strings.Contains(c.Message,
+		"did not respond") {
+		t.Errorf("DNSReady = %q, want that the DNS host did not respond", c.Message)
+	}
+	a.z.before = nil
+	a.runOpen()
+	a.wantRecords(1)
 }

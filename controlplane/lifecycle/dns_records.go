@@ -167,7 +167,7 @@ func (w *work) endRecord(
 }
 
 // showFailed makes the checks due of the domains that wait for a record that could not be created,
-// so that they show why. If that is lost, their next checks show it.
+// or of the delegation without one, so that they show why. If that is lost, the next checks show it.
 func (w *work) showFailed(ctx context.Context, r *controlplane.HostedRecord) error {
 	g, err := w.Store.Delegation(ctx, r.OrgID, r.DelegationID, nil)
 	if controlplane.IsKind(err, controlplane.KindNotFound) {
@@ -175,6 +175,15 @@ func (w *work) showFailed(ctx context.Context, r *controlplane.HostedRecord) err
 	}
 	if err != nil {
 		return err
+	}
+	if g.Pinned && g.Domains == 0 {
+		j, err := w.Store.OpenDelegationCheck(ctx, r.OrgID, g.ID)
+		if err == nil {
+			_, _, err = w.Store.ExpediteJob(ctx, r.OrgID, j.ID, w.now())
+		}
+		if err != nil && !controlplane.IsKind(err, controlplane.KindNotFound) {
+			return err
+		}
 	}
 	for _, id := range g.DomainIDs {
 		j, err := w.Store.OpenJob(ctx, r.OrgID, id, controlplane.JobDNSCheck.Slot())

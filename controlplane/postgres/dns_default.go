@@ -21,11 +21,13 @@ func (q queries) DefaultRecords(
 	ctx context.Context, orgID string, names []string,
 ) ([]controlplane.DefaultRecord, error) {
 	return all(ctx, q, pgx.RowToStructByPos[controlplane.DefaultRecord], `
-		SELECT g.name, g.target, c.id, c.name, c.status, c.status_detail, coalesce(r.state, ''), coalesce(r.connection_id, ''),
+		SELECT g.name, g.target, c.id, c.name, c.status, c.status_detail, EXISTS (SELECT FROM jobs j
+				WHERE j.connection_id = c.id AND j.status IN ('queued', 'running') AND j.reason = $3), coalesce(r.state, ''), coalesce(r.connection_id, ''),
 			coalesce(r.reason, ''), coalesce(r.detail, ''), coalesce(r.updated_at, to_timestamp(0)), r.remove_at IS NOT NULL
 		FROM delegations g JOIN dns_connections c ON c.org_id = g.org_id AND c.id = `+connectionOf+`
 			LEFT JOIN dns_records r ON r.org_id = g.org_id AND r.name = '_acme-challenge.' || g.name
-		WHERE g.org_id = $1 AND g.name = ANY($2) ORDER BY g.name`, orgID, names)
+		WHERE g.org_id = $1 AND g.name = ANY($2) ORDER BY g.name`, orgID, names,
+		controlplane.CodeHostUnreachable)
 }
 
 // ChooseZone stores the zone of a record that was requested without one. It returns false if the

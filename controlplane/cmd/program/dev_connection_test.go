@@ -52,9 +52,11 @@ func TestDevConnection(t *testing.T) {
 		}
 		defer func() { _ = r.Body.Close() }()
 		var records bytes.Buffer
-		if _, err := records.ReadFrom(r.Body); err != nil ||
-			bytes.Contains(records.Bytes(), []byte("_acme-challenge")) {
-			return fmt.Errorf("%v: %s", err, records.String())
+		if _, err := records.ReadFrom(r.Body); err != nil {
+			return err
+		}
+		if bytes.Contains(records.Bytes(), []byte("_acme-challenge")) {
+			return fmt.Errorf("the playground has %s", records.String())
 		}
 		return nil
 	})
