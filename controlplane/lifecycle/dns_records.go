@@ -167,7 +167,8 @@ func (w *work) endRecord(
 }
 
 // showFailed makes the checks due of the domains that wait for a record that could not be created,
-// or of the delegation without one, so that they show why. If that is lost, the next checks show it.
+// or of the delegation without one, so that they show why. If that is lost, the next checks show
+// it.
 func (w *work) showFailed(ctx context.Context, r *controlplane.HostedRecord) error {
 	g, err := w.Store.Delegation(ctx, r.OrgID, r.DelegationID, nil)
 	if controlplane.IsKind(err, controlplane.KindNotFound) {
