@@ -40,7 +40,7 @@ var operator = controlplane.System("test")
 // world is the API over HTTP, on a real database, with two name servers of the zone.
 type world struct {
 	*Server
-	t       *testing.T
+	t       testing.TB
 	dsn     string
 	service *lifecycle.Service
 	url     string // of the API's root
@@ -55,7 +55,7 @@ type world struct {
 }
 
 // newWorld returns a world whose acme-dns paths are for its organization.
-func newWorld(t *testing.T, change ...func(*Config, *lifecycle.Config)) *world {
+func newWorld(t testing.TB, change ...func(*Config, *lifecycle.Config)) *world {
 	t.Helper()
 	w := &world{t: t, dsn: postgrestest.DSN(t), log: &logBuffer{}}
 	store, err := postgres.Open(t.Context(), postgres.Config{DSN: w.dsn, MaxConns: 12})

@@ -28,29 +28,17 @@ func (q queries) ACMEDNSCredential(
 }
 
 // PublishACMEDNSValue serves a value at an account's target until expires, and counts the update.
-// Beyond controlplane.MaxACMEDNSValues, the values that expire first are removed. It returns the
-// target, and KindNotFound if the account does not exist.
+// Beyond controlplane.MaxACMEDNSValues, the values that expire first are removed. Concurrent
+// updates share a transaction. It returns the target, and KindNotFound if the account does not
+// exist.
 func (s *Store) PublishACMEDNSValue(
 	ctx context.Context, orgID, accountID, value string, expires, now time.Time,
 ) (target string, err error) {
-	// One round trip and one transaction. The first statement locks the account, so that the
-	// others see the values of all updates before this one.
-	b := &pgx.Batch{}
-	b.Queue(`UPDATE acmedns_accounts SET updates = updates + 1, last_used_at = $3 WHERE org_id = $1 AND id = $2`,
-		orgID, accountID, now)
-	b.Queue(`DELETE FROM acmedns_values WHERE org_id = $1 AND account_id = $2 AND value IN (
-			SELECT value FROM acmedns_values WHERE account_id = $2 AND value <> $3
-			ORDER BY expires_at DESC, value OFFSET $4)`,
-		orgID, accountID, value, controlplane.MaxACMEDNSValues-1)
-	b.Queue(`
-		INSERT INTO acmedns_values (account_id, value, org_id, target, expires_at)
-		SELECT a.id, $3, a.org_id, t.label, $4 FROM acmedns_accounts a
-			JOIN targets t ON t.org_id = a.org_id AND t.label = a.target
-		WHERE a.org_id = $1 AND a.id = $2
-		ON CONFLICT (account_id, value) DO UPDATE SET expires_at = greatest(acmedns_values.expires_at, excluded.expires_at)
-		RETURNING target`, orgID, accountID, value, expires).
-		QueryRow(func(row pgx.Row) error { return row.Scan(&target) })
-	err = s.db.SendBatch(ctx, b).Close()
+	err = s.publishing.queryRow(ctx, accountID,
+		func(row pgx.Row) error { return row.Scan(&target) },
+		`SELECT * FROM publish_acmedns_value(@org_id, @id, @value, @expires, @now, @kept)`,
+		named{"org_id": orgID, "id": accountID, "value": value, "expires": expires, "now": now,
+			"kept": controlplane.MaxACMEDNSValues})
 	return target, translate(err, "acme-dns account", accountID)
 }
 

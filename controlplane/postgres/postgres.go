@@ -50,6 +50,7 @@ type Store struct {
 
 	claiming   group // on lazy
 	concluding group
+	publishing group // of values of acme-dns accounts
 	chains     chainsKept
 
 	bounds    *bounds
@@ -106,6 +107,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	s := &Store{bounds: limits, total: total, queries: queries{pooled{pool}}, pool: pool,
 		lazy: lazyPool, logger: c.Logger,
 		claiming: group{pool: lazyPool}, concluding: group{pool: pool},
+		publishing: group{pool: pool},
 		leaseTime: leaseTime}
 	s.watch = newWatcher(s)
 	return s, nil

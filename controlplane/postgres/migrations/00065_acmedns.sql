@@ -86,6 +86,25 @@ BEGIN
     RETURN NULL;
 END $$;
 
+-- Serves a value at an account's target, and counts the update. Only the values that expire last are kept. It returns the target,
+-- and no row if the account does not exist. Its first statement locks the account, so that the others see the values of all updates
+-- before this one. The target must be of the same organization.
+CREATE FUNCTION publish_acmedns_value(org text, account text, txt text, until timestamptz, at timestamptz, kept integer) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+    label text;
+BEGIN
+    UPDATE acmedns_accounts a SET updates = a.updates + 1, last_used_at = at FROM targets t
+    WHERE a.org_id = org AND a.id = account AND t.org_id = org AND t.label = a.target RETURNING a.target INTO label;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    DELETE FROM acmedns_values v WHERE v.account_id = account AND v.value IN (
+        SELECT o.value FROM acmedns_values o WHERE o.account_id = account AND o.value <> txt ORDER BY o.expires_at DESC, o.value OFFSET kept - 1);
+    INSERT INTO acmedns_values AS v (account_id, value, org_id, target, expires_at) VALUES (account, txt, org, label, until)
+    ON CONFLICT (account_id, value) DO UPDATE SET expires_at = greatest(v.expires_at, excluded.expires_at);
+    RETURN NEXT label;
+END $$;
+
 -- The subdomain's target ends with its account.
 CREATE FUNCTION end_acmedns_target() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -110,4 +129,4 @@ END $$;
 -- +goose StatementEnd
 DELETE FROM acmedns_accounts;
 DROP TABLE acmedns_values, acmedns_accounts, acmedns_keys;
-DROP FUNCTION notify_value, end_acmedns_target;
+DROP FUNCTION notify_value, publish_acmedns_value, end_acmedns_target;
