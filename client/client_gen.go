@@ -1007,6 +1007,11 @@ type ACMEDNSAccount struct {
 	// Example: adk_01k9z5w7r8e4bs6v0q1d2m3n4p
 	RegistrationKeyId nullable.Nullable[string] `json:"registration_key_id"`
 
+	// RotatedAt Time of the last rotation; null with the first password.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	RotatedAt nullable.Nullable[time.Time] `json:"rotated_at"`
+
 	// ServerUrl Base URL for the client.
 	//
 	// Example: https://dcvaas.example.net/acmedns
@@ -1134,6 +1139,11 @@ type ACMEDNSAccountWithPassword struct {
 	//
 	// Example: adk_01k9z5w7r8e4bs6v0q1d2m3n4p
 	RegistrationKeyId nullable.Nullable[string] `json:"registration_key_id"`
+
+	// RotatedAt Time of the last rotation; null with the first password.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	RotatedAt nullable.Nullable[time.Time] `json:"rotated_at"`
 
 	// ServerUrl Base URL for the client.
 	//

@@ -50,6 +50,14 @@ func (c *Client) TryCreateWebhook(ctx context.Context, in WebhookCreate, replaci
 		&CreateWebhookParams{DryRun: new(true), Replacing: optional(replacing)}, in))
 }
 
+// TryCreateACMEDNSAccount is a dry run of CreateACMEDNSAccount.
+func (c *Client) TryCreateACMEDNSAccount(
+	ctx context.Context, in ACMEDNSAccountCreate, replacing string,
+) error {
+	return dryRun(c.raw.CreateACMEDNSAccount(ctx,
+		&CreateACMEDNSAccountParams{DryRun: new(true), Replacing: optional(replacing)}, in))
+}
+
 // TryAddMember is a dry run of AddMember. It looks the login up at GitHub.
 func (c *Client) TryAddMember(ctx context.Context, in MemberAdd, replacing string) error {
 	return dryRun(c.raw.AddMember(ctx,

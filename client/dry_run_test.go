@@ -49,6 +49,8 @@ func TestTry(t *testing.T) {
 				"TryCreateToken":         c.TryCreateToken(ctx, TokenCreate{Name: "a"}, ""),
 				"TryCreateWebhook":       c.TryCreateWebhook(ctx, WebhookCreate{Url: "https://a"}, "whk_1"),
 				"TryAddMember":           c.TryAddMember(ctx, MemberAdd{Login: "a"}, "usr_1"),
+				"TryCreateACMEDNSAccount": c.TryCreateACMEDNSAccount(ctx, ACMEDNSAccountCreate{},
+					"ada_1"),
 			} {
 				if !tt.check(err) {
 					t.Errorf("%s = %v after %d %s", call, err, tt.status, tt.body)
@@ -57,7 +59,8 @@ func TestTry(t *testing.T) {
 			for _, want := range []string{"POST /api/domains?dry_run=true&replacing=dom_1",
 				"POST /api/delegations?dry_run=true&replacing=dlg_1",
 				"POST /api/tokens?dry_run=true", "POST /api/webhooks?dry_run=true&replacing=whk_1",
-				"POST /api/members?dry_run=true&replacing=usr_1"} {
+				"POST /api/members?dry_run=true&replacing=usr_1",
+				"POST /api/acmedns-accounts?dry_run=true&replacing=ada_1"} {
 				if !strings.Contains(strings.Join(sent, "\n")+"\n", want+"\n") {
 					t.Errorf("the client sent %q, want %q", sent, want)
 				}

@@ -17,8 +17,6 @@ const (
 	MaxACMEDNSValues = 200
 	// ACMEDNSValueLife is how long a TXT value is served after its last update.
 	ACMEDNSValueLife = 24 * time.Hour
-	// MaxACMEDNSSources is how many networks the updates of an account can be limited to.
-	MaxACMEDNSSources = 100
 )
 
 // ACMEDNSAccount is an account of the acme-dns API. Its holder publishes TXT values at one target
@@ -38,6 +36,7 @@ type ACMEDNSAccount struct {
 
 	Updates    int64
 	LastUsedAt *time.Time // last update
+	RotatedAt  *time.Time // when it got its current password; nil for the first one
 	CreatedBy  string
 	CreatedAt  time.Time
 	UpdatedAt  time.Time
@@ -67,14 +66,6 @@ func (c *ACMEDNSCredential) AllowsSource(ip string) bool {
 		}
 	}
 	return false
-}
-
-// ParseACMEDNSSource returns a network as acme-dns stores it: without the brackets around an IPv6
-// address, and otherwise as written. It returns false if the network is not in CIDR notation.
-func ParseACMEDNSSource(s string) (string, bool) {
-	s = strings.NewReplacer("[", "", "]", "").Replace(s)
-	_, _, err := net.ParseCIDR(s)
-	return s, err == nil
 }
 
 // ACMEDNSKey lets clients register accounts in an organization. Clients have its secret in their

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 
+	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
@@ -40,9 +41,8 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request, c *call) {
 	}
 	in.AllowFrom = make([]string, len(wanted.AllowFrom))
 	for i, network := range wanted.AllowFrom {
-		var ok bool
-		if in.AllowFrom[i], ok = controlplane.ParseACMEDNSSource(network); !ok ||
-			i >= controlplane.MaxACMEDNSSources {
+		if in.AllowFrom[i], err = rules.ParseNetwork(network); err != nil ||
+			i >= rules.MaxNetworks {
 			writeError(w, http.StatusBadRequest, errNetwork)
 			return
 		}

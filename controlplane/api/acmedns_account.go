@@ -149,8 +149,9 @@ func (a *API) acmednsBody(account *controlplane.ACMEDNSAccount) ACMEDNSAccount {
 		AllowFrom:         append([]string{}, account.AllowFrom...),
 		DelegationId:      orNull(account.DelegationID),
 		RegistrationKeyId: orNull(account.KeyID), Updates: account.Updates,
-		LastUsedAt: timeOrNull(account.LastUsedAt), CreatedBy: account.CreatedBy,
-		CreatedAt: account.CreatedAt.UTC(), UpdatedAt: account.UpdatedAt.UTC()}
+		LastUsedAt: timeOrNull(account.LastUsedAt), RotatedAt: timeOrNull(account.RotatedAt),
+		CreatedBy: account.CreatedBy, CreatedAt: account.CreatedAt.UTC(),
+		UpdatedAt: account.UpdatedAt.UTC()}
 }
 
 // withPassword converts an account and its new password to their API representation.
@@ -162,6 +163,7 @@ func (a *API) withPassword(
 		Fulldomain: b.Fulldomain, ServerUrl: b.ServerUrl, Description: b.Description,
 		AllowFrom: b.AllowFrom, DelegationId: b.DelegationId,
 		RegistrationKeyId: b.RegistrationKeyId, Updates: b.Updates, LastUsedAt: b.LastUsedAt,
-		CreatedBy: b.CreatedBy, CreatedAt: b.CreatedAt, UpdatedAt: b.UpdatedAt,
-		Password: password}
+		RotatedAt: b.RotatedAt, CreatedBy: b.CreatedBy, CreatedAt: b.CreatedAt,
+		UpdatedAt: b.UpdatedAt,
+		Password:  password}
 }

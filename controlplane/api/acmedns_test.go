@@ -46,6 +46,10 @@ func TestACMEDNSAccounts(t *testing.T) {
 	}
 	rotated := w.do("POST", path+"/rotate", nil).is(200)
 	passwords = append(passwords, rotated.string("password"))
+	if created.json["rotated_at"] != nil || rotated.string("rotated_at") == "" {
+		t.Errorf("rotated_at = %v, then %v, want null, then a time", created.json["rotated_at"],
+			rotated.json["rotated_at"])
+	}
 	if passwords[0] == passwords[1] || rotated.string("username") != created.string("username") {
 		t.Errorf("rotation = %s, want the same user with another password", rotated.body)
 	}

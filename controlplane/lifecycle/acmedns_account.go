@@ -136,11 +136,13 @@ func (s *Service) RotateACMEDNSPassword(
 				return err
 			}
 		}
-		if err := t.SetACMEDNSPassword(ctx, orgID, id,
-			controlplane.HashSecret(password)); err != nil {
+		now := s.now()
+		if err := t.SetACMEDNSPassword(ctx, orgID, id, controlplane.HashSecret(password),
+			now); err != nil {
 			return err
 		}
-		return t.Audit(ctx, s.auditAccount(actor, controlplane.ActionACMEDNSRotated, a, s.now()))
+		a.RotatedAt = &now
+		return t.Audit(ctx, s.auditAccount(actor, controlplane.ActionACMEDNSRotated, a, now))
 	})
 	if err != nil {
 		return nil, "", err
@@ -249,25 +251,22 @@ func mayAttach(by *controlplane.Grant) error {
 // Its error lists every invalid field.
 func checkACMEDNSAccount(description string, allowFrom []string) ([]string, error) {
 	problem := &controlplane.Error{}
-	if err := controlplane.InvalidBy("/description",
-		rules.CheckDescription(description)); err != nil {
-		e := controlplane.AsError(err)
-		problem.Fields, problem.Fix = e.Fields, e.Fix
+	check := func(pointer string, err error) {
+		if err := controlplane.InvalidBy(pointer, err); err != nil {
+			e := controlplane.AsError(err)
+			problem.Fields, problem.Fix = append(problem.Fields, e.Fields...), e.Fix
+		}
 	}
-	if len(allowFrom) > controlplane.MaxACMEDNSSources {
-		e := controlplane.AsError(controlplane.InvalidBy("/allow_from",
-			rules.TooMany(controlplane.MaxACMEDNSSources)))
-		problem.Fields, problem.Fix = append(problem.Fields, e.Fields...), e.Fix
+	check("/description", rules.CheckDescription(description))
+	if len(allowFrom) > rules.MaxNetworks {
+		check("/allow_from", rules.TooMany(rules.MaxNetworks))
 		return nil, invalid(problem)
 	}
 	sources := make([]string, len(allowFrom))
 	for i, network := range allowFrom {
-		var ok bool
-		if sources[i], ok = controlplane.ParseACMEDNSSource(network); !ok {
-			problem.Fields = append(problem.Fields, controlplane.FieldError{
-				Pointer: fmt.Sprintf("/allow_from/%d", i), Code: "network-invalid",
-				Detail: "It must be a network in CIDR notation, such as 192.0.2.0/24."})
-		}
+		var err error
+		sources[i], err = rules.ParseNetwork(network)
+		check(fmt.Sprintf("/allow_from/%d", i), err)
 	}
 	return sources, invalid(problem)
 }

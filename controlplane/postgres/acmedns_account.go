@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -10,13 +11,13 @@ import (
 
 const acmednsAccountColumns = `a.id, a.org_id, a.username::text, a.subdomain, a.target, a.description, a.allow_from,
 	coalesce(a.delegation_id, ''), coalesce((SELECT g.name FROM delegations g WHERE g.org_id = a.org_id AND g.id = a.delegation_id), ''),
-	coalesce(a.key_id, ''), a.updates, a.last_used_at, a.created_by, a.created_at, a.updated_at`
+	coalesce(a.key_id, ''), a.updates, a.last_used_at, a.rotated_at, a.created_by, a.created_at, a.updated_at`
 
 func scanACMEDNSAccount(row pgx.CollectableRow) (controlplane.ACMEDNSAccount, error) {
 	var a controlplane.ACMEDNSAccount
 	err := row.Scan(&a.ID, &a.OrgID, &a.Username, &a.Subdomain, &a.Target, &a.Description,
 		&a.AllowFrom, &a.DelegationID, &a.DelegationName, &a.KeyID, &a.Updates, &a.LastUsedAt,
-		&a.CreatedBy, &a.CreatedAt, &a.UpdatedAt)
+		&a.RotatedAt, &a.CreatedBy, &a.CreatedAt, &a.UpdatedAt)
 	return a, err
 }
 
@@ -110,10 +111,11 @@ func (t *Tx) SaveACMEDNSAccount(ctx context.Context, a *controlplane.ACMEDNSAcco
 }
 
 // SetACMEDNSPassword replaces the password of an account by one with the SHA-256 hash.
-func (t *Tx) SetACMEDNSPassword(ctx context.Context, orgID, id string, hash []byte) error {
-	tag, err := t.db.Exec(ctx,
-		`UPDATE acmedns_accounts SET password_hash = $3 WHERE org_id = $1 AND id = $2`,
-		orgID, id, hash)
+func (t *Tx) SetACMEDNSPassword(
+	ctx context.Context, orgID, id string, hash []byte, now time.Time,
+) error {
+	tag, err := t.db.Exec(ctx, `UPDATE acmedns_accounts SET password_hash = $3, rotated_at = $4
+		WHERE org_id = $1 AND id = $2`, orgID, id, hash, now)
 	if err == nil && tag.RowsAffected() == 0 {
 		return controlplane.NotFound("acme-dns account", id)
 	}

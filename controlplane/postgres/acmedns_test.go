@@ -215,7 +215,7 @@ func TestACMEDNSOfOtherTenants(t *testing.T) {
 		},
 		"SetACMEDNSPassword": func() error {
 			return in(func(tx *postgres.Tx) error {
-				return tx.SetACMEDNSPassword(ctx, other, a.ID, []byte("x"))
+				return tx.SetACMEDNSPassword(ctx, other, a.ID, []byte("x"), start)
 			})
 		},
 		"DeleteACMEDNSAccount": func() error {

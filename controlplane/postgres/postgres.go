@@ -108,7 +108,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		lazy: lazyPool, logger: c.Logger,
 		claiming: group{pool: lazyPool}, concluding: group{pool: pool},
 		publishing: group{pool: pool},
-		leaseTime: leaseTime}
+		leaseTime:  leaseTime}
 	s.watch = newWatcher(s)
 	return s, nil
 }

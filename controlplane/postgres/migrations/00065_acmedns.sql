@@ -30,6 +30,7 @@ CREATE TABLE acmedns_accounts (
     allow_from    text[] NOT NULL DEFAULT '{}',
     updates       bigint NOT NULL DEFAULT 0,
     last_used_at  timestamptz,
+    rotated_at    timestamptz, -- null with the first password
     created_by    text NOT NULL DEFAULT '',
     created_at    timestamptz NOT NULL DEFAULT now(),
     updated_at    timestamptz NOT NULL DEFAULT now(),
