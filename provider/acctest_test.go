@@ -179,6 +179,8 @@ func (a *acc) checkDestroy(s *terraform.State) error {
 			_, err = a.client.Webhook(context.Background(), r.Primary.ID)
 		case "dcvaas_dns_connection":
 			_, err = a.client.DNSConnection(context.Background(), r.Primary.ID)
+		case "dcvaas_acmedns_account":
+			_, err = a.client.ACMEDNSAccount(context.Background(), r.Primary.ID)
 		case "dcvaas_organization_member":
 			_, err = a.client.Member(context.Background(), r.Primary.ID)
 		default:

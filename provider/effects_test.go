@@ -184,6 +184,21 @@ func settledResources(t *testing.T) map[string]settled {
 					"delete": tftypes.NewValue(tftypes.String, "5m")})},
 			},
 		},
+		"dcvaas_acmedns_account": {
+			map[string]any{"id": "ada_01k9z5w7r8e4bs6v0q1d2m3n4p", "description": "",
+				"allow_from": textSet(), "username": "c36f50e8-4632-44f0-83fe-e070fef28a10",
+				"password": "secret", "password_version": 1, "subdomain": "sub",
+				"fulldomain": "sub.example.net", "server_url": "https://example.net/acmedns",
+				"created_at": someTime},
+			map[string]effect{
+				"description": {to: "mail server"},
+				"allow_from":  {to: textSet("192.0.2.0/24")},
+				"delegation_id": {to: "dlg_01k9z5w7r8e4bs6v0q1d2m3n4p",
+					unknown: "fulldomain"},
+				"rotate_when_changed": {to: textMap("quarter", "2"),
+					unknown: "password password_version"},
+			},
+		},
 		"dcvaas_organization_member": {
 			map[string]any{"id": "usr_01k9z5w7r8e4bs6v0q1d2m3n4p", "login": "octocat",
 				"role": "member", "name": "Octo Cat", "state": "pending", "joined": false,

@@ -281,6 +281,7 @@ var (
 		"dcvaas_api_token":           tokenID.MatchString,
 		"dcvaas_webhook":             webhookID.MatchString,
 		"dcvaas_dns_connection":      connectionID.MatchString,
+		"dcvaas_acmedns_account":     acmednsID.MatchString,
 		"dcvaas_organization_member": func(s string) bool { return rules.CheckLogin(s) == nil },
 	}
 	// exampleFile is the file that makes a directory an example.

@@ -44,6 +44,11 @@ func TestCLIGeneratedConfiguration(t *testing.T) {
 		t.Fatal(err)
 	}
 	connection := a.connection(a.playgroundCredentials("acceptance.example"))
+	account, err := a.client.CreateACMEDNSAccount(ctx, client.ACMEDNSAccountCreate{
+		AllowFrom: &[]string{"192.0.2.0/24"}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	member := a.invited(a.login(), client.RoleMember)
 	blocks := requiresDCVaaS
 	for to, id := range map[string]string{"dcvaas_domain.plain": plain.Id,
@@ -52,6 +57,7 @@ func TestCLIGeneratedConfiguration(t *testing.T) {
 		"dcvaas_api_token.test":          token.Id, "dcvaas_delegation.test": pinned.Id,
 		"dcvaas_webhook.test":             hook.Id,
 		"dcvaas_dns_connection.test":      connection.Id,
+		"dcvaas_acmedns_account.test":     account.Id,
 		"dcvaas_organization_member.test": member.Id} {
 		blocks += "\nimport {\n  to = " + to + "\n  id = \"" + id + "\"\n}\n"
 	}

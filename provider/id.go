@@ -9,6 +9,7 @@ var (
 	webhookID     = idForm("whk")
 	certificateID = idForm("crt")
 	delegationID  = idForm("dlg")
+	acmednsID     = idForm("ada")
 
 	organizationID = idForm("org")
 	connectionID   = idForm("con")

@@ -27,6 +27,8 @@ func TestAcc_moved(t *testing.T) {
 		"dcvaas_api_token": {func(*acc) string {
 			return "name = \"moving\"\n  scopes = [\"domains:read\"]"
 		}, []string{"id", "token"}},
+		"dcvaas_acmedns_account": {func(*acc) string { return `description = "moving"` },
+			[]string{"id", "password", "password_version"}},
 		"dcvaas_webhook": {func(*acc) string {
 			return fmt.Sprintf("url = %q\n  secret_wo = %q\n  secret_wo_version = 1", webhookURL,
 				webhookSecret(1))

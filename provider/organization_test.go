@@ -47,6 +47,10 @@ func newEstate(t *testing.T) *estate {
 	if err != nil {
 		t.Fatal(err)
 	}
+	account, err := a.client.CreateACMEDNSAccount(t.Context(), client.ACMEDNSAccountCreate{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	member := a.invited(a.login(), client.RoleMember)
 	r := a.rpc()
 	for _, o := range []struct {
@@ -75,6 +79,11 @@ func newEstate(t *testing.T) *estate {
 				w, err := a.client.Webhook(a.Context(), hook.Id)
 				return err == nil && w.Enabled, err
 			}}, hook.Id},
+		{object{kind: "dcvaas_acmedns_account", change: map[string]any{"description": "renamed"},
+			exists: func(a *acc) (bool, error) {
+				account, err := a.client.ACMEDNSAccount(a.Context(), account.Id)
+				return err == nil && account.Description == "", err
+			}}, account.Id},
 		{object{kind: "dcvaas_organization_member", change: map[string]any{"role": "admin"},
 			exists: func(a *acc) (bool, error) {
 				m, err := a.client.Member(a.Context(), member.Id)
@@ -268,6 +277,7 @@ func (e *estate) creations() map[string]map[string]any {
 		"dcvaas_domain_validation":   {"domain_id": e.domain.Id},
 		"dcvaas_api_token":           {"name": "new", "scopes": textSet("domains:read")},
 		"dcvaas_webhook":             {"url": webhookURL},
+		"dcvaas_acmedns_account":     {"description": "new"},
 		"dcvaas_organization_member": {"login": e.login(), "role": "member"},
 	}
 }

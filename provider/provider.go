@@ -129,6 +129,7 @@ func (p *dcvaasProvider) Resources(context.Context) []func() resource.Resource {
 		func() resource.Resource { return &apiTokenResource{} },
 		func() resource.Resource { return &webhookResource{} },
 		func() resource.Resource { return &dnsConnectionResource{} },
+		func() resource.Resource { return &acmednsAccountResource{} },
 		func() resource.Resource { return &memberResource{} },
 	}
 }

@@ -141,6 +141,10 @@ func TestImportByIdentity(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	account, err := a.client.CreateACMEDNSAccount(ctx, client.ACMEDNSAccountCreate{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	member := a.invited(a.login(), client.RoleMember)
 	r := a.rpc()
 	for _, c := range []struct{ kind, identity, id string }{
@@ -152,6 +156,7 @@ func TestImportByIdentity(t *testing.T) {
 		{"dcvaas_delegation", strings.ToUpper(pinned.Name), pinned.Id},
 		{"dcvaas_api_token", token.Id, token.Id},
 		{"dcvaas_webhook", hook.Id, hook.Id},
+		{"dcvaas_acmedns_account", account.Id, account.Id},
 		{"dcvaas_organization_member", member.Id, member.Id},
 		{"dcvaas_organization_member", member.Login, member.Id},
 	} {

@@ -83,6 +83,11 @@ var (
 		summary:     "Invalid webhook secret",
 		check:       func(s string) error { _, err := rules.WebhookKey(s); return err },
 	}
+	networkValidator = ruleValidator{
+		description: "must be a network in CIDR notation, such as 192.0.2.0/24",
+		summary:     "Invalid network",
+		check:       func(s string) error { _, err := rules.ParseNetwork(s); return err },
+	}
 	descriptionValidator = ruleValidator{description: "must have at most 200 characters",
 		summary: "Invalid description", check: rules.CheckDescription}
 )

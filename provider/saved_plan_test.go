@@ -149,6 +149,15 @@ func TestUpdateAfterAnotherChange(t *testing.T) {
 				w, err := e.client.Webhook(ctx, id)
 				return err == nil && w.Description == "c" && !w.Enabled, err
 			}},
+		"dcvaas_acmedns_account": {map[string]any{"description": "b"}, "description",
+			func(id string) error {
+				_, err := e.client.UpdateACMEDNSAccount(ctx, id, client.ACMEDNSAccountUpdate{
+					Description: new("c"), AllowFrom: &[]string{"192.0.2.0/24"}})
+				return err
+			}, func(id string) (bool, error) {
+				a, err := e.client.ACMEDNSAccount(ctx, id)
+				return err == nil && a.Description == "c" && len(a.AllowFrom) == 1, err
+			}},
 		"dcvaas_api_token": {map[string]any{"name": "b"}, "name",
 			func(id string) error {
 				_, err := e.client.UpdateToken(ctx, id, client.TokenUpdate{Name: "c"})
@@ -226,6 +235,15 @@ func TestUpdateRepeated(t *testing.T) {
 			r.ok(apply(o, rotation))
 			fails(t, "rotating a rotated token", apply(o, rotation),
 				"The attribute secret_version was changed outside Terraform")
+		case "dcvaas_acmedns_account":
+			for range 2 {
+				r.ok(apply(o, o.change))
+			}
+			rotation := map[string]any{"password": tftypes.UnknownValue,
+				"password_version": tftypes.UnknownValue}
+			r.ok(apply(o, rotation))
+			fails(t, "rotating a rotated password", apply(o, rotation),
+				"The attribute password_version was changed outside Terraform")
 		}
 	}
 }

@@ -52,6 +52,7 @@ func TestSchemasFitModels(t *testing.T) {
 		"dcvaas_api_token":           {&apiTokenResource{}, &apiTokenModel{}},
 		"dcvaas_webhook":             {&webhookResource{}, &webhookModel{}},
 		"dcvaas_dns_connection":      {&dnsConnectionResource{}, &dnsConnectionModel{}},
+		"dcvaas_acmedns_account":     {&acmednsAccountResource{}, &acmednsAccountModel{}},
 		"dcvaas_organization_member": {&memberResource{}, &memberModel{}},
 	} {
 		t.Run(name, func(t *testing.T) {

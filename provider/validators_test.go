@@ -266,6 +266,15 @@ func TestValidators(t *testing.T) {
 			token(given{"expires_at": "9999-12-31T23:59:59-01:00"}), "expires_at",
 			"years 1 to 9999 in UTC"},
 
+		"account": {"dcvaas_acmedns_account", given{"allow_from": textSet("192.0.2.0/24",
+			"[2001:db8::]/32")}, "", ""},
+		"unknown account values": {"dcvaas_acmedns_account", given{
+			"allow_from": tftypes.UnknownValue, "delegation_id": tftypes.UnknownValue}, "", ""},
+		"network without a length": {"dcvaas_acmedns_account",
+			given{"allow_from": textSet("192.0.2.1")}, "allow_from", "in CIDR notation"},
+		"name of a delegation": {"dcvaas_acmedns_account",
+			given{"delegation_id": "example.com"}, "delegation_id", "the ID of a delegation"},
+
 		"webhook": {"dcvaas_webhook", webhook("events", text("domain.renewed")), "",
 			""},
 		"unknown webhook values": {"dcvaas_webhook", given{"url": tftypes.UnknownValue,

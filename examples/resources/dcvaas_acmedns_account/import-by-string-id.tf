@@ -1,0 +1,4 @@
+import {
+  to = dcvaas_acmedns_account.mail
+  id = "ada_01k9z5w7r8e4bs6v0q1d2m3n4p"
+}

@@ -1,0 +1,2 @@
+# By ID. The import does not include the password.
+terraform import dcvaas_acmedns_account.mail ada_01k9z5w7r8e4bs6v0q1d2m3n4p
