@@ -39,6 +39,24 @@ func (e ActorType) Valid() bool {
 	}
 }
 
+// Defines values for AlertSeverity.
+const (
+	AlertSeverityCritical AlertSeverity = "critical"
+	AlertSeverityWarning  AlertSeverity = "warning"
+)
+
+// Valid indicates whether the value is a known member of the AlertSeverity enum.
+func (e AlertSeverity) Valid() bool {
+	switch e {
+	case AlertSeverityCritical:
+		return true
+	case AlertSeverityWarning:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for BulkDNSApplyEntryStatus.
 const (
 	BulkDNSApplyEntryStatusRefused   BulkDNSApplyEntryStatus = "refused"
@@ -1292,6 +1310,73 @@ type Actor struct {
 
 // ActorType Type of the actor.
 type ActorType string
+
+// Alert A problem that the organization has now. At most one of the IDs is present.
+type Alert struct {
+	// Code Stable code, explained at `/problems/{code}`.
+	//
+	// Example: cname-mismatch
+	Code string `json:"code"`
+
+	// ConnectionId The DNS connection.
+	//
+	// Example: con_01k9z5w7r8e4bs6v0q1d2m3n4p
+	ConnectionId *string `json:"connection_id,omitempty"`
+
+	// DomainId The domain.
+	//
+	// Example: dom_01k9z5w7r8e4bs6v0q1d2m3n4p
+	DomainId *string `json:"domain_id,omitempty"`
+
+	// Fix How to fix it.
+	//
+	// Example: Replace the record.
+	Fix string `json:"fix"`
+
+	// Id The same while the problem lasts.
+	//
+	// Example: cname-mismatch.dom_01k9z5w7r8e4bs6v0q1d2m3n4p
+	Id string `json:"id"`
+
+	// JobId The job.
+	//
+	// Example: job_01k9z5w7r8e4bs6v0q1d2m3n4p
+	JobId *string `json:"job_id,omitempty"`
+
+	// Severity `critical` if a domain has no usable certificate any longer, or will not have one soon.
+	//
+	// Example: warning
+	Severity AlertSeverity `json:"severity"`
+
+	// Since When the problem started; null if that is not known.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	Since nullable.Nullable[time.Time] `json:"since"`
+
+	// Title What is wrong, with the name of the object.
+	//
+	// Example: example.com: CNAME points elsewhere
+	Title string `json:"title"`
+
+	// WebhookId The webhook.
+	//
+	// Example: whk_01k9z5w7r8e4bs6v0q1d2m3n4p
+	WebhookId *string `json:"webhook_id,omitempty"`
+}
+
+// AlertSeverity `critical` if a domain has no usable certificate any longer, or will not have one soon.
+//
+// Example: warning
+type AlertSeverity string
+
+// AlertList The alerts of an organization.
+type AlertList struct {
+	// Data The alerts, the most urgent first.
+	Data []Alert `json:"data"`
+
+	// HasMore Whether there are more than 100 alerts of a kind.
+	HasMore bool `json:"has_more"`
+}
 
 // AuditEntry One record of the append-only log.
 type AuditEntry struct {
@@ -5321,6 +5406,17 @@ type ClientInterface interface {
 	// Corresponds with GET /api/acmedns-keys/{key} (the `GetACMEDNSKey` operationId).
 	GetACMEDNSKey(ctx context.Context, key ACMEDNSKeyID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListAlerts List the organization's alerts
+	//
+	// Lists the problems that the organization has now, the most urgent first: domains that are
+	// expired, revoked, at risk, or blocked, dead-lettered jobs, webhooks that were disabled
+	// automatically, DNS connections that are rejected, and CAs that do not respond. Each ends
+	// with its problem. The list has at most 100 alerts of each kind, and is not paged. A token
+	// that is restricted to some domains gets only the alerts of these and of CAs.
+	//
+	// Corresponds with GET /api/alerts (the `ListAlerts` operationId).
+	ListAlerts(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListAuditLogs List the audit log, newest first
 	//
 	// Corresponds with GET /api/audit-logs (the `ListAuditLogs` operationId).
@@ -6818,6 +6914,27 @@ func (c *rawClient) DeleteACMEDNSKey(ctx context.Context, key ACMEDNSKeyID, reqE
 // Corresponds with GET /api/acmedns-keys/{key} (the `GetACMEDNSKey` operationId).
 func (c *rawClient) GetACMEDNSKey(ctx context.Context, key ACMEDNSKeyID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetACMEDNSKeyRequest(c.Server, key)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListAlerts List the organization's alerts
+//
+// Lists the problems that the organization has now, the most urgent first: domains that are
+// expired, revoked, at risk, or blocked, dead-lettered jobs, webhooks that were disabled
+// automatically, DNS connections that are rejected, and CAs that do not respond. Each ends
+// with its problem. The list has at most 100 alerts of each kind, and is not paged. A token
+// that is restricted to some domains gets only the alerts of these and of CAs.
+//
+// Corresponds with GET /api/alerts (the `ListAlerts` operationId).
+func (c *rawClient) ListAlerts(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAlertsRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -9786,6 +9903,33 @@ func NewGetACMEDNSKeyRequest(server string, key ACMEDNSKeyID) (*http.Request, er
 	}
 
 	operationPath := fmt.Sprintf("/api/acmedns-keys/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListAlertsRequest constructs an http.Request for the ListAlerts method
+func NewListAlertsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/alerts")
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -15418,6 +15562,19 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/acmedns-keys/{key} (the `GetACMEDNSKey` operationId).
 	GetACMEDNSKeyWithResponse(ctx context.Context, key ACMEDNSKeyID, reqEditors ...RequestEditorFn) (*GetACMEDNSKeyResponse, error)
 
+	// ListAlertsWithResponse List the organization's alerts
+	//
+	// Lists the problems that the organization has now, the most urgent first: domains that are
+	// expired, revoked, at risk, or blocked, dead-lettered jobs, webhooks that were disabled
+	// automatically, DNS connections that are rejected, and CAs that do not respond. Each ends
+	// with its problem. The list has at most 100 alerts of each kind, and is not paged. A token
+	// that is restricted to some domains gets only the alerts of these and of CAs.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/alerts (the `ListAlerts` operationId).
+	ListAlertsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListAlertsResponse, error)
+
 	// ListAuditLogsWithResponse List the audit log, newest first
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -17979,6 +18136,112 @@ func (r GetACMEDNSKeyResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetACMEDNSKeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListAlertsResponse401Headers the declared response headers of an HTTP 401 response for ListAlerts
+type ListAlertsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ListAlertsResponse429Headers the declared response headers of an HTTP 429 response for ListAlerts
+type ListAlertsResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+// ListAlertsResponse503Headers the declared response headers of an HTTP 503 response for ListAlerts
+type ListAlertsResponse503Headers struct {
+	RetryAfter *int
+}
+
+type ListAlertsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AlertList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListAlertsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListAlertsResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListAlertsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListAlertsResponse) GetJSON200() *AlertList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListAlertsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListAlertsResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListAlertsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListAlertsResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListAlertsResponse) GetApplicationproblemJSON500() *InternalError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListAlertsResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListAlertsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListAlertsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListAlertsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListAlertsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -28615,6 +28878,25 @@ func (c *ClientWithResponses) GetACMEDNSKeyWithResponse(ctx context.Context, key
 	return ParseGetACMEDNSKeyResponse(rsp)
 }
 
+// ListAlertsWithResponse List the organization's alerts
+//
+// Lists the problems that the organization has now, the most urgent first: domains that are
+// expired, revoked, at risk, or blocked, dead-lettered jobs, webhooks that were disabled
+// automatically, DNS connections that are rejected, and CAs that do not respond. Each ends
+// with its problem. The list has at most 100 alerts of each kind, and is not paged. A token
+// that is restricted to some domains gets only the alerts of these and of CAs.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/alerts (the `ListAlerts` operationId).
+func (c *ClientWithResponses) ListAlertsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListAlertsResponse, error) {
+	rsp, err := c.ListAlerts(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListAlertsResponse(rsp)
+}
+
 // ListAuditLogsWithResponse List the audit log, newest first
 //
 // Returns a wrapper object for the known response body format(s).
@@ -31984,6 +32266,121 @@ func ParseGetACMEDNSKeyResponse(rsp *http.Response) (*GetACMEDNSKeyResponse, err
 		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetACMEDNSKeyResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListAlertsResponse parses an HTTP response from a ListAlertsWithResponse call
+func ParseListAlertsResponse(rsp *http.Response) (*ListAlertsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListAlertsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AlertList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ListAlertsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListAlertsResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListAlertsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {

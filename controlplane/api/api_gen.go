@@ -45,6 +45,24 @@ func (e ActorType) Valid() bool {
 	}
 }
 
+// Defines values for AlertSeverity.
+const (
+	Critical AlertSeverity = "critical"
+	Warning  AlertSeverity = "warning"
+)
+
+// Valid indicates whether the value is a known member of the AlertSeverity enum.
+func (e AlertSeverity) Valid() bool {
+	switch e {
+	case Critical:
+		return true
+	case Warning:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for BulkDNSApplyEntryStatus.
 const (
 	BulkDNSApplyEntryStatusRefused   BulkDNSApplyEntryStatus = "refused"
@@ -1298,6 +1316,73 @@ type Actor struct {
 
 // ActorType Type of the actor.
 type ActorType string
+
+// Alert A problem that the organization has now. At most one of the IDs is present.
+type Alert struct {
+	// Code Stable code, explained at `/problems/{code}`.
+	//
+	// Example: cname-mismatch
+	Code string `json:"code"`
+
+	// ConnectionId The DNS connection.
+	//
+	// Example: con_01k9z5w7r8e4bs6v0q1d2m3n4p
+	ConnectionId *string `json:"connection_id,omitempty"`
+
+	// DomainId The domain.
+	//
+	// Example: dom_01k9z5w7r8e4bs6v0q1d2m3n4p
+	DomainId *string `json:"domain_id,omitempty"`
+
+	// Fix How to fix it.
+	//
+	// Example: Replace the record.
+	Fix string `json:"fix"`
+
+	// Id The same while the problem lasts.
+	//
+	// Example: cname-mismatch.dom_01k9z5w7r8e4bs6v0q1d2m3n4p
+	Id string `json:"id"`
+
+	// JobId The job.
+	//
+	// Example: job_01k9z5w7r8e4bs6v0q1d2m3n4p
+	JobId *string `json:"job_id,omitempty"`
+
+	// Severity `critical` if a domain has no usable certificate any longer, or will not have one soon.
+	//
+	// Example: warning
+	Severity AlertSeverity `json:"severity"`
+
+	// Since When the problem started; null if that is not known.
+	//
+	// Example: 2026-11-22T09:30:00Z
+	Since nullable.Nullable[time.Time] `json:"since"`
+
+	// Title What is wrong, with the name of the object.
+	//
+	// Example: example.com: CNAME points elsewhere
+	Title string `json:"title"`
+
+	// WebhookId The webhook.
+	//
+	// Example: whk_01k9z5w7r8e4bs6v0q1d2m3n4p
+	WebhookId *string `json:"webhook_id,omitempty"`
+}
+
+// AlertSeverity `critical` if a domain has no usable certificate any longer, or will not have one soon.
+//
+// Example: warning
+type AlertSeverity string
+
+// AlertList The alerts of an organization.
+type AlertList struct {
+	// Data The alerts, the most urgent first.
+	Data []Alert `json:"data"`
+
+	// HasMore Whether there are more than 100 alerts of a kind.
+	HasMore bool `json:"has_more"`
+}
 
 // AuditEntry One record of the append-only log.
 type AuditEntry struct {
@@ -5155,6 +5240,9 @@ type ServerInterface interface {
 	// GetACMEDNSKey Get a registration key
 	// (GET /api/acmedns-keys/{key})
 	GetACMEDNSKey(w http.ResponseWriter, r *http.Request, key ACMEDNSKeyID)
+	// ListAlerts List the organization's alerts
+	// (GET /api/alerts)
+	ListAlerts(w http.ResponseWriter, r *http.Request)
 	// ListAuditLogs List the audit log, newest first
 	// (GET /api/audit-logs)
 	ListAuditLogs(w http.ResponseWriter, r *http.Request, params ListAuditLogsParams)
@@ -5840,6 +5928,20 @@ func (siw *ServerInterfaceWrapper) GetACMEDNSKey(w http.ResponseWriter, r *http.
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetACMEDNSKey(w, r, key)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListAlerts operation middleware
+func (siw *ServerInterfaceWrapper) ListAlerts(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListAlerts(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -10262,6 +10364,8 @@ func HandlerWithOptions(si ServerInterface, options GorillaServerOptions) http.H
 
 	r.HandleFunc(options.BaseURL+"/api/organization", wrapper.UpdateOrganization).Methods(http.MethodPatch)
 
+	r.HandleFunc(options.BaseURL+"/api/alerts", wrapper.ListAlerts).Methods(http.MethodGet)
+
 	r.HandleFunc(options.BaseURL+"/api/organization/usage", wrapper.GetUsage).Methods(http.MethodGet)
 
 	r.HandleFunc(options.BaseURL+"/api/organization/transfer", wrapper.TransferOwnership).Methods(http.MethodPost)
@@ -12075,6 +12179,138 @@ type GetACMEDNSKey503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetACMEDNSKey503ApplicationProblemPlusJSONResponse) VisitGetACMEDNSKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAlertsRequestObject struct {
+}
+
+type ListAlertsResponseObject interface {
+	VisitListAlertsResponse(w http.ResponseWriter) error
+}
+
+type ListAlerts200JSONResponse AlertList
+
+func (response ListAlerts200JSONResponse) VisitListAlertsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAlerts400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListAlerts400ApplicationProblemPlusJSONResponse) VisitListAlertsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAlerts401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListAlerts401ApplicationProblemPlusJSONResponse) VisitListAlertsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAlerts403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListAlerts403ApplicationProblemPlusJSONResponse) VisitListAlertsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAlerts429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListAlerts429ApplicationProblemPlusJSONResponse) VisitListAlertsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAlerts500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListAlerts500ApplicationProblemPlusJSONResponse) VisitListAlertsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAlerts503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListAlerts503ApplicationProblemPlusJSONResponse) VisitListAlertsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -26843,6 +27079,9 @@ type StrictServerInterface interface {
 	// GetACMEDNSKey Get a registration key
 	// (GET /api/acmedns-keys/{key})
 	GetACMEDNSKey(ctx context.Context, request GetACMEDNSKeyRequestObject) (GetACMEDNSKeyResponseObject, error)
+	// ListAlerts List the organization's alerts
+	// (GET /api/alerts)
+	ListAlerts(ctx context.Context, request ListAlertsRequestObject) (ListAlertsResponseObject, error)
 	// ListAuditLogs List the audit log, newest first
 	// (GET /api/audit-logs)
 	ListAuditLogs(ctx context.Context, request ListAuditLogsRequestObject) (ListAuditLogsResponseObject, error)
@@ -27421,6 +27660,30 @@ func (sh *strictHandler) GetACMEDNSKey(w http.ResponseWriter, r *http.Request, k
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetACMEDNSKeyResponseObject); ok {
 		if err := validResponse.VisitGetACMEDNSKeyResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListAlerts operation middleware
+func (sh *strictHandler) ListAlerts(w http.ResponseWriter, r *http.Request) {
+	var request ListAlertsRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAlerts(ctx, request.(ListAlertsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAlerts")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListAlertsResponseObject); ok {
+		if err := validResponse.VisitListAlertsResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -29925,594 +30188,602 @@ func (sh *strictHandler) Readyz(w http.ResponseWriter, r *http.Request, params R
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7P3rdhs3ti+OvgqO9n+MxGsXaYq62JZHf1BkO1F8XZLSzupWjgqsAkVYRYApgJKZnJyxP+0H2A+x13us",
-	"R1lP8h+YE0ChiihedLOTVn/oWGSxcJuY9/mbv29kcjyRggmtNvZ+35jQko6ZZiX8tX/w9uWLd8f7WSan",
-	"Qh++MJ/lTGUln2guxcbexuELIoeECkKzMevkQhGKD3c3kg32mY4nBdvY26A5PettXjz7befqSfmUbQ/U",
-	"7mXv1828P94S25ONZIObl02oHm0kG4KO4Tf4oo1ko2S/TnnJ8o09XU5ZsqGyERtTM5kx/fyGiXM92tjb",
-	"7PW3k40xF/6DZEPPJuZNSpdcnG/88UfiVvSazRashpTsnCtdUvMxuWCz5mIu1l7MBZvd7kIOWKn5kGdU",
-	"s0UryarH6ovISr32IoKX3fJipBAsM1NftJYX745J5p9sLEeK9Zfj33XLq5mWSpbz60gF+6zPMvg2NUvS",
-	"I0YmJbvkcqrIhJ6zLjnUhCtySQueEymKGRnKEp5TdMzIkBfmahIqciLLnJVdt7Jfp6ycBUvDKbQso9/b",
-	"fhqb+AtWsHMg+iM2jJ9DScwIeB65f7x+FvZf3UyO4xtf/fB2N/4FK/glKxde7dw+U59yXlyuTT7uTbe8",
-	"BjmmfMX9h0fX3Xv40S3PuZwdTUWE4M2bU5KNWHahCDObpUdcnBM9ohqo2kyCKW0fSQgXWTHN8RFGJgUV",
-	"3yhS8DHXKgGqz0ZUnDN1KoSEV+2Rfm+bjBkVav6tV3Ja5ERNs4yx/DmResTKK66YfUhNpFDM3DeuFZmU",
-	"clCwcfdUpIc5G0+kZiKbdV6zWQqPnAtZsrx7KlquXF7OzsqpqN05u1UDKQtGBexV8O7XbBY55JwJw2SZ",
-	"WQ9XJKNFkRAlcXUl06X5KpdESPPnhFFNuN4jm0RL0t/ZIZdc8UHByP7xweGh2a+SZoZpJKdCTbMRoYpQ",
-	"8tNPhy+65JUsSX+bjOS0VEnFZcyQ5IrrUfXRBZvB9vsPtLxgwpDjVLHyVJRMT0s4AsOkSqWr7aXnlIsE",
-	"31fb2SM2KeiM5XsEycS8nxLBrkh6hAfYOczT7qnYF3ByZMz0SOYJMQSdkIHMZ4mZAU7FzWC73ycpD4a5",
-	"YLNOyaaK5WmXfBzxglWzPBWwVnO8whDAecmU3YmQPLZ7z+rv5KLjnk7tyo6YLmed/aFmpZnzkf25wq8p",
-	"2fn8mShN9dQScsk+oexRZMCGssRZwXSUpqVmOfl2u9dLyHZvMyHbm1vm/3aSU7Hdf5YQSsZcKXNPVCYn",
-	"zLyScIFiw2zMo4TQkgGNKG3oNiEDltGpgs/gDl5RZW+TJeqKiTxlva1nT56yznYv3+lsb+V5Z5A92+rs",
-	"Pn22TXeeDJ9t9bfdLRgxmrOyugaNu1O7DhOqNSvNr/6///z/dP7/v/y+mfR3dv74fzZiTOVw+JbqbDR/",
-	"Q47gpMn2Zp9wlKFyYPaSjKoVEcVFxvAGvTyh593W6Q47OEwLA9zZ7Mcn904K5ifY9mrz0PXeLy65pksU",
-	"Ijhy+1hdCnCxvjir3nW7wuFHOVgkjz/JQX3un+Rg7bl/koPbnfRrxiZHLJNlriJi7YKxSUoKRi+ZsswC",
-	"HiVW/hhFdSSVRp6NUqgSPgPz/FheshyZUJsOZ19aoxwmpuONvX9umBls/NI28xPDEdsnbv4f522Y9zcK",
-	"OahaMNtLecHytnnir9ec5hsj0+dn+JZ+5uPpmIjpeMBKQyF4txWZsBJV5JZZgJJQm0TOhnRa6I29nV5i",
-	"KMC82Oi+PTh+/Ks6fC40O2clTO4tM6O36mDIdMbw0DcKNhEF0YjxknzP9Q/TASnkeVM3k5mWGdVxEsbX",
-	"3S4Vg4TNzF9z63hvbAuUXFZx+RtI4T3imYvlqna5KPVnExaSyYCBEaA9KZNDfSpyyRSIHrDfwYKZCv7r",
-	"lAmmlFcjaspdUwLlcrwCE5i7MG65Lbu2u8KeHTOlltihCh+pH65iam22ZV90u4cOl3/R9OG+1iev5foe",
-	"DXjN7U79I43xhB9kkddVsqnQvAglv7UKEsOAx4bxotXMFcmn1ovDBbkayYIRxTIpcpUQpw2n/R1lVENU",
-	"UEOhnSbzQ+V8ODQm+LCUY7wKoF+QE6O9lQy0dwoqJdg0LEcFOFTy3DraWNkVbXCyQG/69p+bnWe//P/+",
-	"udnZ+eWfPfPP3d4jFdegPrLBSMqLRbRwhY/UqeFqtD412BfdJj38Yd5ltWjz8+9obu0C81cmhWYC/kkn",
-	"k4JncMyPrRX3Pz8pCQZpNfr/Uxp+vvE/HlcOz8f4rXr8AX+FgzYlUjGU5ZjlzqrsbqDDaljw7F5n4sa0",
-	"FoUg7DNX2qjySJqJIXDFDANHgyZ1D5zxPIVptxnq7dKg1ZzukncRQ8IM8vKSCf3y8wSJ4P72x9xAs3ZB",
-	"0jdU6Q7Mo3P4Asx3WeTMsAQqYEmFPIe5vpLlgOc5E/c9UW8/l4YnFTS7MGa5Nea0f4Arwy10yTMjY7VE",
-	"xcx6fqylGgpS/AHNRsbik6V5JT8XLO9w4ZQ9MDEzOWaWh1FrXSuuGezJoTDMhhYvyxK9mPe1L25gwszI",
-	"zhdayHNj0Hl/RGrJ0RA1mtJcm1VN0VZHt4ixEC05vpP6lZyKeydFWZ5TwX9D6WNMUyFR5OBthbl9KEEY",
-	"cfPMK8qL+78wC0xnBpIN7pOzkpGLnEj5hpbn7L7nOpD5DCjCDG4v8yZ5y79zs3pLxcyKCHWvk5OSjKmY",
-	"OU6pnoOjbubsQc3HDPYxdBIB6abw3BnVqRHB6EGAqR9RzVpspBNgyYYBGO5rrrOqy+/TjZD2Tjeel3/r",
-	"Pdd/24y5JkNrwQ3Z+SALns3iIyOb+TYv6VB3ONPDzkjrCZ3wTkk1g287dh2Plkzr179t9nrPr/6221s2",
-	"s2rb5id1jPpcN/aOyqgzr/lJ0KkeyZL/dv/3zLNz67czmuWFkFciIQxFJfBra2o7c9KZGnA/7XMNQvn4",
-	"8WNnf6pHRu+EwNy8v+zVAdl9stMj//WfW92FO2036ZLygg6Ke73f+8TpjWRCS2D802om9j4178htkcWk",
-	"lBlT6r7XfGgdtpe0mDL1nKQg91RKCq6086WzwiwCpqmmk4ksNcvfspzTE1jLl+HARsim4WhmFCMc/nC7",
-	"HUkfmD+jfeGyBZyXwWcR7H84xJiBnGoMz1ClrmQJ5D8p5YSVmqNdQItCXp0ZXWZ+hHdMX8nywvq2MirI",
-	"dJJTzexgMPZzwsYTjZFWWhQ1pvXPjc1n/W6v2+/2Hve3N35JNrhmYxW5PN5+oWVJZ+bvrGRUs/yMxng4",
-	"xyAePDPnS+j3+rudzc1Ov3/Se7a31dvr9f6xkWwYO8S8bMOsoGOEyrzZVw07mC3yXqHTCriSZTz1jAe7",
-	"YfguwrWNnhHNPmsfkzanQLXZNpHDh+FblD8+eo0UirllVTHjM54vWln1oBG/aBJpozGgLMbLBtERxcpL",
-	"lj8nYloU1ZquhHvc02QkoSUvzhcvwLwUGQqawZEFBfNvLudF9RfMbMLkxLBBQ8EDhgRbn9BbygtcUbmR",
-	"1IP9vcjow2lR2FDw/KWhY4Z7x7NRfNPQ33Hwbv/tS7dN2YgWBRPnDCPUE8mFYWKS8MbWjX/7fLU70wPJ",
-	"n5xfbOWT8adfP7NZMRXDz1fbPB90DRPoukC2YDpGDotp4Ho5SHODFFTps6lacofBnqRKW9Zi6Snw93gv",
-	"//Vu+FJKCm/d2QWbLbkg8auOnzIjgGu8ERbjbrIUDMO0RuYCWwb37xwDW3q9l69J6qXM0288PMylCGYb",
-	"RKJDyXFHJ4D37mxaFvOz/Y4qRn46euM5TFZw1qRNo0OrvceP8+ySUhUS/2NzG3KIr8wPOx203eFj91WV",
-	"FYHjEsWMWmSMa8EuWel8p+vd0dhskPxXPDIc9RbFHo4eCXq986Ek+0ht0M1+MAAXend7Yz4klGwYcYme",
-	"zubrf7LfxPcZrL6fO/sT3jEPpo2kta3d4U6PPe1s7271O9vbw17n6daQdVjvSW/Ihv2ndLMX9exWPtZ/",
-	"Gk4YzC8kihqXrxFpXfokoQrVlLRx9lLtd4NL1m5uTRmpKUQ1aqkChOiN2KjyNK3qeAC/BGUvR28JLT4E",
-	"SuCQFoolMe2ynpRqxBHO4u7USFli2gWzoa81VMp1QlUg4w/xl5uBiPfq5woKUzyZb1W1iQ/9QpNwI8g5",
-	"05hSVelSaypP60UKvqwu9cdS6n3DVcz4gXA2bH6DStU8ceZU04jb3sbGgbFyVcXHHUEtMvUaxlnEgBlR",
-	"dTaWZYTpfRwxsAac7xhWMpTmBsHkm3lvyUaQ+hr3K6WNvFjzA3ivFepSVMLDrTNIe5z9WB5+kvztp/3Z",
-	"O977/Pa4N3vLf3zWnfzcHy+X4A2WCrsdrL8+/eXs6idgDmuyqwOUw23p9OQVuAKQA/ncLhA0ms7IVPgQ",
-	"DNyWcLjNr8Ri/nOxtzuxCpcwtq/aaFzO6D5yPfpgtW1LZ++HG3v/XJMR/d4g10nwyvqK3WBLla/XbJY+",
-	"J2pkzlGKjDW17++ejY+evfiP82z6bPDzGR3+8Gq3z8qf6Q/9k+Mng/Nnrz9uvXryj6W6mJ/pPI/4ZRX1",
-	"BCyXurerVrMSkyJz5txSV5piWYkiub7PX73Dqsr2Xcc7VZ/qVJVregEWW9O34Npa080QHvj9OxviVhC4",
-	"jCqeUx//IxtYJhO1YiclG/LP8+98BdZ7lcDuM9E8+QaMN7ss2fnZ5yevf+2/3VjiI1loJDodDEmMY2i0",
-	"co6sbzzGzDVrqtmVN2c3Z1K1WVELNJHXbHY9oyniHmq3mW5MDE2RsyxDLNxJGHzxFizTvJtrvVfN2/Dz",
-	"B637FrTu12xmNI+fjt6srXTgGTQVjuV+PFQzVGi9JUHJDHCoRfrGMm/f4xpDG548u3pTbv9d/OPp4Mds",
-	"8wf1H/nu95N/723Rl9Of5Q5fqpeYBa2iksxffq+R/HT0BpWRTLcRE0bXvQHj1IT63i6WpjUp/7wqfpwp",
-	"zcaJVY1KvWb26rxIn8xP4gA1R5rnJVNe2GS0KJ4TOgBLiwvCLpk10EP5utXtdTc3t7rPYoNpG6htbNhs",
-	"wipVzakpNm/ebIN5lU2xxeXHE+nDY4ZvQWGJ3pZpzvVLoctZLAHQFTH4OU0mTOQdqEGFbLk5IzKLWyHI",
-	"GjFVnIqcXLKyUeFh6xatBzC2ZdQR2cIrDA+Zp10GQFzOIe+JThLjGDZ61fRH/75Bp1qelUywKyst/2jl",
-	"adU2oy52remEhWDL5mNes8p0VlHqzYBA2Leo1edMU16o9fbh1bTE/Eb8cXdjhQUyobleFvNyOXdr1RjM",
-	"rckOtfxCtwyHfvg1DQwmIJNMwM00DDByUuxSr7mUKoly0diQK2odQUYdBVMLfT/g/cUHct6IrZXs17Wm",
-	"E1ORa8EC5AeJ4zn1kwhJwF8/xxUqQqyteTF/XKY2miPhzMuIKHu8C72xYuAPeuNN9MbvpsXFi3fH+5NJ",
-	"MVvTPsLyfGU9iC/eHVe1fyXzHgk9KuX0fERoA6+i4W/x3y25hjcCvljP62ozyyNxzokxBHd6vSr5nNFs",
-	"RAYzYEqVv7XhDV7KZUPEghZvMbpKF3iId6zt6BzGzdvRoJj6xleLXkYrLcrTEVPTAhzDUrAAlaF52nnk",
-	"bh5rQ+jEfFnlZ3yKHbSQujOERPaV/MSG6UVqqaZjKjolozkMq9nnhiQxl9smDgQHQ3xJH5SUdFeaQktm",
-	"QuCZtzVUrCqtaYeyaHn/smQweMgyJT60e9tw4yyn0aWLjTqwfpBX5s4M+ee5HKiDEcsuYIaHL1baTS5y",
-	"Fhni0HxMuAh3MUEAAS7OCdWkVxu4F0tuQFiCdrkBmoC/MlDvo5hO3D8ILQxBzXzSsqWfK3CcBfvtjBuv",
-	"9/ugFQjnodEwlhs5uBNJpU9VhOCXkuBt8/cAD2jZ9cZ73Ha/QWgrprVDJwm2RA4dV1xZEQCDC/jGxBf0",
-	"JO4kAdun4gf+cqykJsxzrIi28EkOolfnBB3ngnySA68F+oUmNicQ5Vyt9r26Y0Yl9Gxijbr+FfLckEQW",
-	"eG8dvYXHUblro5k9ngYXvNa+DVXhETV6sKP6FUaw9L76+y9Zk8CEvKoNtP3s6VJPs9WLFl83Twmtl8Pi",
-	"ES26Gncu+uiYdfjkTgXfviCHH7z3x+a4O4wlr9isIfVW80Pi9kZ8cSdLpFd9JsY4heKBmIjAKgMsJahK",
-	"pDd7K3MUSD3AcsBGYH6eseA0zrTUtFhE8rwxrRD5SSJMDdRBGKNT+NKI5m3zQA5RwbauVD5mAEG07pnf",
-	"pWwuuIhcnTdcMPfmg+O/19+6GeQu/Hj8/l1tkH7reoJBF4V1bqKyraJoBMoDzXOWJ47RokyxtVFtuoU1",
-	"wGBSXGl1HcUCttzH6LxG4fWNmGrhr1/jAizmquqaxqeWZm8iqsbKxtvKVx+HtKHEm9hcS20s/H4FHYyS",
-	"wbS4qGUiRPMYFkZ5DWlFlYSoZE2+kBYXyt6IEmdpfFXFonGRlmsud6BwxXWUla5tRS8H+/uvuMijwDYh",
-	"LznY3/fumQAxkUD+G2gsB/tQoaLUlGEZeYVwSr49enVAnu7uPEuI/deTR5EwSJ7HqBUHDaBycEycVcNF",
-	"EnDNLsy5Z2d0ulEwrZjIytlEd2V5frqxXgkaLTiN81sbZoAKHgsEkIJ34YzqFIt3gM2InFz5pwNXV6Mw",
-	"BN/T8ExR2qjiWSpJYZNiBFc/Vchogy2Kuy8z2iK97F082HdXNJNiyM+nJctB2agvINj8aN5SVKtN5UXq",
-	"cOnCmYbwk2lGaWcI0BMqTfDPQsqL6aQzBBSAlHxrf4/Eg7csYCpaykcgCNOSKVlcsrIzFQD8YPY3Jd/a",
-	"6uJHc0fixo3GNz5P4DLPr+ql/QYTJRuac3DPkOKN6FSkQbsJZsaL8MyWOFBefqaZJkqzCb53yD9bo9OB",
-	"ddYnkgNEhvn+NynYHlnrYsUmZS9E3Ew2q0xCnQXwNia0hIR4dBD7G2OM8eadqbjTIi1qufoJmENeB6jr",
-	"oGa5ZajRquoSNNhQY0vW4zRygHmzsatLtXWUIyrHXmCCuMRbOQTs0gCtlCg2oSV40wczkj4nFuwDog1e",
-	"/AxtwBBf07qNzdOfXHDHmuIn75Zz1lK5/C7Ap8Mn7RSWGjLu+XQV8dsCQHhS8eJwMxMQcvbP+naCr75x",
-	"3m3bsda5q+l4TGNO8eORLDUJPqsAryNX92ReWofuZyewi5lN9DzYV15wd5cGFDO6UckWr8AH9ya46k5o",
-	"JgH+opHx1VIDYp8jlICHtvscA+j2aE08rCqv6SJh+q7NOG3ovPcj8r5MhvBSVz9UokbQsNcP8Q+5OGfl",
-	"pORCn6kR7e/sRkj7h/1Of2fXR+deHpm9NdRVZlQxMmKfac4yPqb10oiNZ8Onu3nv6ebTp9vZk3x35xnt",
-	"DxmlvWxnh+a9zR26NRhuDzcH/UFv8LTfz/LNnXw329wZ9Ia9Hu09jU14RNXZRSwzPFSZJiW/NGR0wQC+",
-	"ASGBidHrsJDbpo3X2gVY5RUM7UlBM8O/1Klw0KVbPZLTmQpSaOxjYxB/xkYfMUtxwUsRxERZRzIUoHJl",
-	"k5ZPRVSbW5KicO0GB/OCFIRlJDNMjsdS+GISM6p5FNB32kZ/+SQ2wgWrskcWGX+v2QzgPawvRsXvtvJX",
-	"uppFQqgi+52CDlhRt/KXsnIh9RmNg6kAmtts7kY/6fT6nX7P3Oj+s72dZ6vfaDNWlSg15xcufZkNOAm5",
-	"nhn7msv8FpmKhPHUWckuuYpmskGiQ/OxtM5vfJq4uSigmzOAwuiSfeQIYGZ63Dn80TcqRKy3OeaMlgU3",
-	"z+OATa/dCkXKk1IOeRGTKQdvXxL7beVNNrq4vd/gmmhGRZWR4AVHObdCcAaZxJIyjjkGUzEXXU3N7qeF",
-	"uIfv17zcK8z3UiJ4zVnJqIqd/8fRzM3E4jKFm6dDXORg16YTViqWr7pr8IqoQP3o+OfBvhuqtkmtU7ht",
-	"aAMe8+S/WS7uett0c9DPtvJttjPc7T3ZfNp/tkW3BzvZbv6EPR0+6232V0sGC0O8yBD9xDzbTlDNc5cg",
-	"YLY1dhPyuai4r0RqhEfUTixGRPWLsLRaI1AFlyWdBTfnfsoUQjX1Id/sJvlmwU4eAfms6fc/AtqqPMmO",
-	"6BLnn0NFTzpmGVOM6uRSsbxFFHDkR8IZBHy+BrAenfR7cFRhQ4+mKWM/BnXUkiZHx042LUsmdO0Xcwp+",
-	"pK1KeEB2cdGTcGibcV8+VRMLeU4rZ75WtcYdWGT3GYufQ2u2mR4/XjMJHG3gb3wnGpLLbGq0afREP3na",
-	"e/IoqbkWISW3zab+3cfC4c2gA2DhFUHfemVBNxT/Cjy7chtVkbC97aA2eFqKPc70cA/6xqk9s+o9iIDt",
-	"uciAb2hTbsQqiK/nczyDqhsPOdWt+3oAlmr388XW5c6vffHkals/LTcnz8a9T7ujrfOdYT/fVhRhprAE",
-	"p3PJSj6cwc/vyjuJMbTK644/CurSQbB1WwtELZz4qvA6LLvokncSPG9UqCsETAVtEzO5LSbyLWrUY6YU",
-	"PWfXSL54J+2eUE0WHC2ZYd1ntCi11UiqISbYTDVo4CCVJnw8kaWmQqMNWpX6QHo7mHyOM5nrhuYyijXM",
-	"XIA304Gc6gByCo9ivLKoNRM9xuu1HPkApY054KW0AGKSTrUcU80zSxW3aEK1On3f172iNZfvLfl6yT6e",
-	"VIUyGL12735+8f7t/uG7r9jLG7c+gvSohu0D6VAWR/a6aRYedhowaW05tU2iMMLJ0ICR6pA2BqGkSAJF",
-	"W23bPojRvQYcYzLvq5AIIgclTdZ6sHN48e74yFzVjYb2hB8d4Q/ei5OSZhcrF8b5XA6vrDuWFdMVrlkh",
-	"APEOXzO9Z+iyoMJ6xAwnCvP6qFeKl2G2rFQs0OyR6euRAuDl65cPrATFJC9ZeVXymGs7CFuYDRp4l2Fu",
-	"a2d9tRF20gHuO6JzbZVWT14xRIQjRHJXmnzVHFNrTiyeIWa/jqfKyH0OwAuk5OcjDd0QiA0x2E4KtRNL",
-	"19n27sX2oE9HO5dXWxcq//VJuXM5+5yJvD+eXf4m1K/rn8sfcfpGzKH4ijFXlADF1htauexf6YtGV68O",
-	"TfHHPkTuz1hIRxsJSS1dpNYXZL5HNmt4KxryaUJSIUXjmXBC9ZywyjIHF4BgUX7m/Z9LycqMcswaFZ8x",
-	"ThAscj3CDUaYUwHaE/S8kZjNQV4u0KxiYuQ3GUs9/Ic59QWDLHxpgy3DCD7Tzhf3NUr4Wnhz1TM4IoCy",
-	"jCnMk/O0W8fAqVr1qL8SEM7dYt1cuwYtbtFocDqvZtBodqeoNmtC8FjeaHuFm0vwpwDi+VDyMS1nyI88",
-	"7NcC/XEJj6quYGW84I/P2vLwP45miOgAj3kseXmR1rz/XM3nBwSzJjnPrTmnJlKAzm32baV07VUCcLXF",
-	"uVDclwS4jXnFnXO7kahcP4G5u7YyutBSjNbaJl0TbSjQVduymgNWvcqxBU/f5i1ZC6no2kQWt1vsCYcb",
-	"sfQ8loYT/JP3E02oS+yHeMJN4gkx1rugNKsmRPdIaktvvA7utXt02Vp3V0VsRtvwBcATVo65RlNWj9gM",
-	"/F9DWSYkrWWgIh9v8OlQLYdmgXYq4GXwP45q5vOXZd62KIdZf3NrNzVGdygtwB7LZ4KOeeZQwCu3IHZI",
-	"w4dOjg+/rzpDfnf4DoqVX5slvHh3HE7fjrV8rjcGgw3VrttEgf0T8tU2M7a+knX2OaRyvA0AXORJaZ43",
-	"XrDZGS3OZcn1aFwLg22MxjTr+DByg/O6n7hxDKl59EhLVPUXuL92NvtRMjMzWW4J1sYJARMpbSLw7ews",
-	"lWtmTIQ3i7ZcKiuAXDeu0c0GVLHd7YbR0P/7p2z8996bn98V/7H1Y5EfbP72j4/vZv/4+d+1/+5k//Pb",
-	"T2//Vp8n9ExfMk9LX5HqP6VtJlfZxPqazBNo4iTBZDooeEawRSHTiW/CiSkCtCAT2cQlE2oztLH3drbq",
-	"69haQY8wJrKKW+EKe9rybOS9ahbp1ypxCRnMLECNYSaajKmeywJeGX5jPbjm1QvDPCfw5FyjMrcFLXLw",
-	"Q0FFi+cFLXRbrO/9jhFkFltkUWnsDT6JvHiRl0wl9ewuRLfAjtgYhJJTrXhV6FwN/o2CYgWFZd+uPmJl",
-	"lQodeLHuU7ZbrGovXlCNIoWMim90QD/eYWLUknVmZQ7Fd8iNz2014Jvbczi0Ond9eFr5ZqogwaC92Szt",
-	"kpMrCZ+qAN/RHK89+apcHz5FOI/bdPQuQZy260rmQG0c2YaksOAShR2N50125+ZYTiMNQ6LFDXBiE9Gh",
-	"n7FhY/NVMIviwCOqbBDWF9jUQwR7ZJOc/HwSDRZfcJHHHNN2OvOu6dpILgiAPAMPvxbLeE5SITu/Odd0",
-	"A8jBurrN1x7d0gz0nKQ5E5xFtPKm6s1rwTo3bfBqd6xHFV8VVRruxXW8sHKlfnCy2uxbco/HYILtqQdV",
-	"226Ki67EdVwaLvwHjMRcjmvifn3xUN5CzKyWXatOZWHwz8KFwAWDOD9ghYaBprWgpmt0q25EuMuhHaOj",
-	"QPJK7H2YLjD/xr9j2RsXZFIyY79R17VhnBAFTT4betoySTHXNa+7TiFX/M5Y95NdROuZ2wjrevdkKT14",
-	"EzfMAL8HmlhX8b0myZz8fLI2ON+1qIn6MhGMYXNBqJhhrUKDxk43ZJE3KgCDGT7dfNZft1HLDQjrH9H4",
-	"4z7KzhtzC/OWuWKZ64UxW4Ho7SLirlg04ZoOnhVdsftFYc0GuCZg2DnGYay+dcUp7PUyrgBTia7T5/jE",
-	"zguutc36tT10LEGC7w9p1SwGmhIiAIRRsgpWITZAuirXmDAEdWgTLgSgwwjIZbTZkQC2npCRvILSMmjK",
-	"7jAwpooZ3QmqzJrFk1PF1sBs8ss9gB/OgzfZyhGuyKBEJHP0KjsEgCiA0zXhQL1Ji3op18rmUnLllPRa",
-	"MyPqPTSyyBnol1Uhk9tns6ug+gq2ppKxNPz2ZWtIl2b61RBTkGSWZvv58hS1Qr5f9XDsjFXrHOxpgVch",
-	"RPHqdcl+mAzAFSmZWTfkTmtJlBwz/0rozQeF1HrE1JpgrWtVhq/apXnNDlq3lhx935H5CjKCi0rokH1y",
-	"xYs8o2WOl6/RwtrWPgyoYvPousvwtlbMFDYDQAAMHm0UCHJFDN/Lp4Xr+hyhTgQ/tiyYKnLFisLiA1Nd",
-	"tYLkY3aH244SoT18yDFIEvYlj7C+eEARVbilgtSfGxpCLh+Crf7DY23Lrb62ZAOrudmN8Ls973fCBSdW",
-	"qM7fzyZZ1jhig0+vmY/QkMstnqzgdnkBXSvtuQaAZULY50lBuTD0r0n62Oaiq8e/m6//SFtSuEFxuz0o",
-	"nj9hWcyh8Op4HfJDk4NCTvNhQUuWAM6wDlvON5bqgH9QwQx68UxK+XlG5HDYvd2Slar/fdXp3iUoVD1v",
-	"1yiZ+GI4OSsQDSsUAxiwuoPh6yypmHNcAdqLO+kbo7cEXOZ6KU8B/9GSTLi4JQ9h0rAEKGA4h1DNcJgJ",
-	"mYoCMG61avFxWzlf45PI7533IKPKmGs2V8996YHAIcO2slA44ITfrG/BNbWu/bCIMZy9ZRGyDNQBXVJe",
-	"GALMJSj95CfBEZ649BpbEjzvNLdvFEn/rZsu0s2WdTNY2aXgD2VZgld1fPeU4FU5AR6yu26U3dXUIuNR",
-	"FGPDhaB7lGRTpeWYle7OX99hejMfOki/yKxr/ZN92jQ4alww1Zcez9s611RcbuLlD+Ns6OL/ZaWL6x2c",
-	"ditWOeX4dW54yZXZLFpg9H4pzuzqfQiAiszeg8m2nvMwYvPc1It4tBz4LowZJIi8aHQFWERtl8xCpGBr",
-	"ufX8Stb7ARzhH7/UlnKsoyhv6VRYkyjdgz5a0A9kRHOItEPi5ozpLkktF4fndETlrHTe7qlI0ZhJ9yD1",
-	"0oaNn5MUTLGUKDB+RzN0gfp2HG4mG76pOvwb3xXPb/TLu3lyY+AIWie58f70JV+RQGzJbZekRgSkpGD0",
-	"0nng7VHM+UaaJbBGNUcItaDkDR9Hz/cda0l35ySJ5mZyei6k4irOeIYI4hxYa94oMPvklHEoFmFLLPQF",
-	"DkAPpIS3bMgFVyN2m1hiN/cPPIcamGXF7Mv9BrlQZyMZEyXvbTv0MADmUtVsQ+YEm0xk8lzw35obVFnj",
-	"qzjj2CXPmchYPHRVgVIoMmAj7k8W6GFl2YMoA60654MP5V58KA8ujXtAibhNnN31vVZToePFfEwYiWEx",
-	"yFUFNUKLYpaQAQPNg2Q0GwFPxxuPGKDkW1dmkQoQj5esgw+mj+4wSrBqVXMVBrH4FzfA6I57pK6FJ5y4",
-	"omnP6N3pJBs1J7tnwFFVu6U3X91bYmP2YyroeR2PONoGwap/Zy1gPK63r2hFLg3iYnDfo3lQ/9boKXB1",
-	"ddVty2Ff3h9hquUZQGAtRktBVJ8QIwsQywCmmSqipBSEzsXuuCLA/LnLU0DUMxtVc2ChHibXgg0GwZx5",
-	"10fYAXohvEt9qvALM9fwfq7eOwGRyQyvMLc5Uthch41engJQza4VcCMCBHfbEKDhNNZGgXU4JVHEugYY",
-	"bAP4v4a21iUfIdUFTQyAjE0iqHncKEpGkNjX2i5IXCsLRBfrxxSDjV3e/clDA6moSqunaj6InzQwiMHK",
-	"8aA+q8FNemi+m1QMLMyNCTqeBGnHtda9kBI2pKW9zrwM/aiuRgO95Y1T/eukymSqPJuwcfwqqOlkUnCW",
-	"k4Pjo0pGXrAZbuM5EwxVN9CtapPqmP999/L7w3fk4OXRyeGrw4P9k5fk6OW///Ty+AS+/e//9X9X6/IX",
-	"Jpyt654KTrTdc7FKW6y6y3uh544WgdfOKYWp+aRSbnmJlm7iMvg8bbnoQgw9kZdMLTF7IxzK/nAhZ7o7",
-	"JWyVpr03RfIH8Xw2oaWO4hf7sEOTzQZ8O2AR3iflXWQ2RRFYgXLuqrhMvQbsO6pBy37wBp9yWVCokSwm",
-	"BswXacgq/OG9p0R5DOkkCK8JWYvDrZXwtBzTHcDloVxoE6UUV8xWdrFLVs5CaBdX3BnI+mDfcjZhwlxu",
-	"sUdSFwlME5I2VWHzmaMA6PaE7NX804JV4z/ZkJWl0fxHlIsUuztlNL0WEHztXSt1NPC/IaWUOoCZlcOh",
-	"IXDnVIc3qiCjFKB5sQQaIsL2Z75qCX4PGYzNHRx5lRl+ja9GbtjE/AvgvQAKudquDvyqI6TuwEhNa3rj",
-	"8Pjoe3Jk1vTz5kppZKug6N8MKV+wq8WX1OpO9eS7O8R4Xw3wB9jyHNLPCviVzwkbT/QsEDP4o2vhWp4F",
-	"rpBF08WJHtuHv3BGXbLhOMTqdhstlCSZvDS3L/23LugKK6Bfh9l6TUwgj3vZ2MqaRlVXkGr2QLCMZN7k",
-	"b8rcGgS/UypDhP4mn7IQ/oFVXrN4vVScTzqMAPVHrbs527OmQgV3c06irpmKGLZNXTtByAZcEA+pPSrm",
-	"Ko/BSEEGfCd+makAJHcxIyU750qDemQjXTbLFwSoy/OtyGePUKKY9pFqNWEFCHY59MovWK8+B/rbtObg",
-	"SR+5etsRXZ4bTfbn5EuQJ+/0bxwYC0e0qoZGvdz7anwftZof3FCuIqkuFMZM8D1pJQFSMwsQrDYrw7/f",
-	"shcsHg+maa84rzoagxF6sK9ILsm3MN1OyfKpyKnQ6SPMzrJA0xD6V6jUgCfJGBo1PbXhP2v6y5KGR20h",
-	"BsR6tV/z/jULlBJDv/9TuNtWnP/tet8abdxCL1xS9eNutHWrlfzUvp0v/Gu479YNKV8r+L5X0/zcNENf",
-	"S+ih8TmLRicv8qqjpatRIvu14D3wJIxzIMTFb9iFqVaKn0mhkYWhuwqqTEFnHXFxvkccBPWc7pkL1QF0",
-	"iI6xALg4tyY8wJVeUWPxwzMeUSAhqZkAKKlcdKo5OC3ff9Dx2FxmS0KQDlxNBqgDRgKEMC8VC6YQHQ/K",
-	"NAz9YbPrWuZmFQcC+sSWbp6JtxXn3Ho2Qqun6cPrg+P/sdkjB8fQW+/Dy7c2HMk+00xj9VJ4zWwgW3WB",
-	"bQJAM80yNvEdExOA+aJ6Wlr3JPusmTA6gdojR8f7x8f7nQ/Hx/DV+4PjD/COjtJ0UjBbhWy7zZOPuNEH",
-	"x0dgrLb31quilmYZOdOsHHNhxIc3B6/pIAv3eWdna3cVl8u8O2RR95Y7co/EYLKtOUy+Te3sOuaLTqZK",
-	"I/1dDNGcq1Vzg3GtmW57IptLgYFWxy6Pj76YR6YlH9mnHzfTjQ2tuHxj6CkB9Ftho1eBc1c6Fuzlnlcz",
-	"VEIOPzhkK8M51XSI6QN2Tz4gktUxfEzecKW/UeTwYP/dO6IsZ/zWb6K5PY7AlUubcnHbc65H00GXywQn",
-	"jFN5lLiIKdFy0inYJSsqbdGsEo+uZDZYDil7E5ZxWoBk+7ZLC52QLi0nNCFdDpBbtIB/AnNMSLeQGXwC",
-	"/0V0564UXDYbXq+XhP3gOVnkOWkixd2OJ6UipzQrqFI8M+Ky0q9RQgb6dUOzgY5JgfnT4pVZVzLVzfVF",
-	"nPIQzYYKMggMAmuvG+FlVI+aPVXHkQIxvIJd314S0IxFrJA2G3S4cqKzklalRw41FFovmf0aC+dvJ6t9",
-	"3jCKOqCuU8v5kBHfzIhvlom20/XLz3TMhSfs1Qgt/NEfye+RKojW5HLl7BGfCl9V/HgZ+w1E5Bqgf9av",
-	"4NMjVu78VJ/tcgCVGGLKL0n7amz4Ee6wU9WMoBnTC+bSB+bC93DsRgtolAX4g1laf4Qi/35qjzCf6aHu",
-	"6EZ1R6F/f75iwdq6Z+Cmt9UIVqi4Xr3QRN8WLtgO2ekeOG6oyNCJI4zcPze6aZekNNP80r0rsOgbCTIp",
-	"NBRM9wj15YRupc+JYoykNfd26gVZ5bkO+VZtIdZpjREHnI951AwYL32AWV6r7OG9dThp6XxOt4nmfHNH",
-	"L3oFoIrGO0MM35iU7JLLKTha1HNjb2E0B9v/YCkDdLvD3niuGKmuVPDSO38TkktY6ZhqPYdB9UX9kw/5",
-	"f/86Hsjl5T82FBlLGfM1QErLiQfM92EJl5tubkyz5keweyz3WcXBBhYWnJWWPn8LM7pGzNj153PZOPfs",
-	"qPqyjqkv5kF6cEY8OCPuPndgTg98ecliZS77gjDzDaD0WRvVRlDA9z2mGjryR3sByqVN9fbhoT8Sbx6s",
-	"3ji7wl8D1Q+q2OhkUvDM7GpC0k9yYL5MSFqP/qeJ59SIC4zM+lS4HoPoy4G4jlfqne72VpbM9QC2uPsY",
-	"aCnMRtga26oZt5GrDTHXTINfntLuF7o8IzJ2sm259spiY2ir/yW2RVfJ6LhyC9FpzjUp5HnDbLnUa2Zm",
-	"hhDGS9K529GOZbkuUJzmY6Y0HU8Wp/8gkd9e4k/ctYLmrkU+FnlsVJsGW6MSUDnX6g5WrXp+4xN7NZP2",
-	"onxgBstMfZj8/Vj6yJweDP2bGPoNl9r1/EYxZzBdLKAO9vcrvH6z/ehXCiwDNC6AyqPoFrw0lsfqJSX7",
-	"+6+wpDhaU0KnKmYnf7Cl2bhiY/0aixyzgw/20d6xPoOgkXzBL1iBRrHtJI9WMh82VFUrK6y6urqLy5fS",
-	"R5ZSr4dY0RlfvfCXtujvyc8n5NcpKznzHRaqamH0jdpMJcVQSowTUjCaN6ApyKFWxFUkYkN92qCvrq1e",
-	"VyyLAlw7oOCy1tbMOo2+PXp1QLZ7Wzvkv/5zu7v1qEtSxbJpydI9BBkuZq7N13Ri53YqjIbcJSkX/lnw",
-	"v8BzaBRJXT1P7OMDeT5V6R6xwcgqr0AlRMlTAUuzFbGly+kC9drWv3ZJagOkiP3hUJDFuf8ZeNR8P7Q6",
-	"XgdOFnqn+X/CnJa0ar+ipeDifCnBW+eMo3sXXt9DHFnvBQClxzxob6uSjkMMKS+M5mn3bWxbZZiPYVfD",
-	"90RACOBBAqXZ3kiDjbuNq9LknWHWq+FfngQ9ewg2LsZLwYP3EtyFUYgLRyWgKF4DWLLRUYqOWSdIwY0U",
-	"RsX7rSyFMwxgaLkKSh+CQGECdEF9IGrexJIQq58f/cfj9++I/ZZwYe/TQOYzvLm7z3qbj57bSIThNzMy",
-	"oSUdM42tjkeM5qxMSPq4StucD4c9DiNN7Q1z7CQTV4Zttyx2uD8wWhgjbW434fOg0D5jSrVgkiwsMYuc",
-	"X81j60IvE1rqBBFCrKUZVPfPTVu1uPDfg+lf2N67c70Yp4JeUl60dGBsdu3CMWK7diguuW5Fg7fed3Mx",
-	"7FO1vtwFFxcPDblrOLDLC/zMprmKvltc/mLTrDrA+pBcXK65xlIWS91oR+aZqJ0Dv26k8be1NF5MrtdL",
-	"1xchKWtpz36eht0EuThTLJPC4ZvZ3JLd3vbTXi+Za1d4Bd37qmPmChWG54SSK8YuyGAW9Tg93d2GPnz0",
-	"Mx+bS97fedbv2c58+MlWEBEJiseufRrww8U7vMyQrHbyfqzJgFU9mJQ3MSmrjfzI9egNFxerGyK1Q2jm",
-	"ahT2VXOgN1cCen10yb6YGaPLJ1XBLTFG1ifZDFuMtJ6ovcePMSXGhRUfB1T3+OnV1hhDF55HTku+VKuA",
-	"aa6QlVHnFj7hGqXeH8nGj3IQ9by6ZFAyFRyMnytZRuQk1dpYnbHgL+UFYI/hA12yP9QuuCmnpR4lTrPQ",
-	"TKBuQ0l6xQYjKS/OclZwY//alJdPcmD4UM5o3imY1s6QXQxhtBLqR2Ao4xRKdikz2K7Q2W4Ri2aTpsC7",
-	"BVSQxcHEk3mQCZxoLtQZ9oxcaZ5/2j4qjOZn7tAXqyWGTJSWkwnLScl0OePi/Lk5UV3OUmhSAmVLXN9h",
-	"aWtl4bWeZr2ijHrMTfMbUOFXOtCljUuWT7Vy7s/hwYErCe2j2KWMTdqlHASEeWNIhYUK4Sc5qA/wSQ6u",
-	"08uFxa3pj6NZJQEtHwNfAcsbLUvww25kz5txqTFbL9J04mJ81vwiucymYyY02rFPnvaePEqCoCv4EPLQ",
-	"YHte5bLCpLv1KJGz32EkiEzaFvYlG2J7GOsebTgVfZZogN9V1f/ubQeq3rQUe5zp4R6Y2GrP7MIe7Pme",
-	"q3HxPXGBb7cQbiX813RiZLTjBurwaqTb9GZYwCocRtXzZ1fCZvNtQoFGYhrPCmXvIKct1RpeCHBNezYR",
-	"xdNDmtHOr1OpqRWuQF8FH3OtnnvgqY7NBLPPbPZI0P3bpQqrEZRhWIed+bH5b2cwzc+Ztr8MQ0Df2KQJ",
-	"Vat872+TkZyWqkteOgd2gCYMi1izbh9dtuvdtCP4jb3YAHDnt3FEFVHTLGPMFesmjjVWrM59tGpjrMY9",
-	"XDc0u8o1KadiKfYAaP2yxJMop7cpuFcDefhRDiqEh1XyW36UA5ff8rW1LLIR0EquRqr/6/pBvJsRuNY9",
-	"dILXsf2J1uRWREPyN2A9DIEf5WCZvfxJDu7HUDZ2yYOFfBMLubpYUVA9FmhRz0nq+ZtNQUGVJoV0tSEX",
-	"mGXjvLe/ThlmBZRTIZAH+9+b6wO/jcaE3OVdWPnh9Do7muGxoGHi7SgRJIOKjDn8DIr9tZ3dtpFsNFXW",
-	"+sVzb/PcOzpXl0i3cK5BMe4eeXnw4njfkMWHTn9n17DVD52tp9tg6R6Zb4ak39t+mpCt3pM+fLrde7ZL",
-	"BlzXnOMs6+/smr+zrafbZmWKmp/hv8xP8V/mt9GJv/Fpf21hgGYy25KwwL4tBd3d7pJ9yL0yInHTiLTd",
-	"LYKcRyUk5+dc2/TTtHv2uGNNAmt2QdaJyJUrHMffmV2AH5pXA4xxDUajjtTcxVy2cDG72xHaf8vGg1hc",
-	"aJ9MWKmk0WMkGbBCinPf1CBUVOBsoHrgklvZzTUZzEghz6PtkxaYxs46nUFl8dgo0mOY3vNKzRCJz8qe",
-	"kStWMjfyLYrjlRz7ga+oDtgHyo0gWLBgFxCbXP8+8PqmyuyeDhLJMFkCSrxuGgCxO79+DMYTy8ho2ayy",
-	"oBvbhsTVAvO8/nw/Sb6wwQLQFCD3QAqlzUrgwuNlzktGoPL5N37P9Q/TAd6BINsEZKD5jAh5Fd4qJ4pp",
-	"BtjSSaBWw/aZqYBVEUn4lpk23HxjZWg/KBmAVBmc5nOX9wLznLfW3rcPsHpAYsUKTWRHtjozpjjihlc9",
-	"LzHC5CoW7QnXSLMl/tSi2eEE9vPr9My3HNOwQBh+nvutQC5th1srqOkt7Ud/7VCR2+DWkBHu0DL1Fy/w",
-	"/WjAVoY9KME3UYLDm9daYYi5Vdy2fwBSsaknLgiCFYa+erCJlJFlWF6Ys6wwVzXdOxXu383QNUnx4rr+",
-	"SnMSN69nX9k5hsWC7tWeCcR1bVz7zRsmWaIf8ck83d9+7LZZn7wkX9R32VFhg64ueRnk/kHnOpvcGbit",
-	"U1xeBZ3G1SkkmEFPyXjb/ttMOK0VDt1riukFgz4vFj4CsMSHzZLsVfJMufVxme26g7TSlV/TlsX54t3x",
-	"8csDn+84l8zpU7pumOm4rP/6ig08VwCEgL1eTINwpgjbNcAGpDXHvZBXcUmwQrpmsG0LUzfvIHHSdwM3",
-	"609uIY/S8Jk2/8i+r3CrNyPj6JGGSbTBGLiGYeSEfdYWwN9DKSW9Xq9hzs7l7NxCB6kGIZH//t//h9wi",
-	"dsdtdJDC1CdUiyqkj1tsl71sT0YAIWAx6RbMoN3aqO41CJZ/61qB4u742pe7va/V+2afJ1rV0zvIgfpw",
-	"735+8f7t/uG7r7a/1ArhrLWiPq38Ap3ojpBirCDs6hbNqcZ0cKdg+Jx5C5hoI6aR5Bj42eIeq4BPwRQT",
-	"VgccynIcNi1LgKaizjDQLWqsdnn7IZjR8nO3s1t63vi+FU57QYgdmlKqiRSK2SqEjPHLputLSHcK5tJx",
-	"QfpEXb8PwL9DiUkeyele1MgtKpDjsegjt6I2NHL8evU7q+S0zFqUjF/tapAO9/D9QKIW7Dig0ioFzCL2",
-	"WXct1E+cHHxIrV5nTsK/Vy5ozLhi+aHbcfNtwxnz88nS22xXnzSwnUobPLcXrUHf86gqwZUPnL0x+e86",
-	"WzswaHkllO+1ajYMUWMmBRVfTfJ4o8vMIr3rJ+CFPgVo9efvr3g2fnFfcDUp6CxycV/iv8gbHa1TKalm",
-	"Z5DksNRcpZq9gQehhJctLSQ/gbSVBaD4GrNN3F434e6DqS115IV0e93s8fCUFuWP3+wEwhDTUs/eqsiD",
-	"4fJv7NgQc/S6Uu96dvUVrD2uFMPHPjIZ5U1QU39WMs0EhEJzOlMx8WW/dy/zpfhG7Jvf1Ja/tbuzJP9W",
-	"nW31IqwjgOvw8EY8cChu9XAwhEAeS4DipcLoRcaS8iCvWDO52SNjLqbmXbKo6w/9qFZyHxzTes8WaVv2",
-	"ESdrrJUJHKGhBm1HNelrsjZ5wcTCee1/OMT4lkKkLUNRrmmBIpu9XmL+rwdKxk6v16tNdTc2VRuWX3X3",
-	"mu7fFgbq31rttl9ehAqT+CWobWT0Al4JdIOelFSoIQqGdYMpDtrMtxdmV0a5iJkPw1KO49K2JGFsxUtf",
-	"8xqIbGs7QUW4tnFSiPp1uMDIW0sJz8ZoOpDNsEz/6dKwjJbrzNMvOYHJAnb6oAqLrxIqWjqnBuVoGT3R",
-	"D68Pjjf7R9jI8prgenZRrkdT/QgnVKkrGcPR+WC/sYXpEyZU9R7y1uyJBd0H2+E5OrED48+O+x1VPCNv",
-	"p4UGZO8pLciHggoWAmQ3CwHKkmWajGSpGBkAJB6EzicQdFwGcdesbnUrjO4ven6iEbVoPvOz7Z0nj2J4",
-	"PuvmTe9jVqu8EnMjJeSSlQOqebyWdc3cYuRJHcRWWyel+AXi//jYINgq82HqmrJGi7IGamV9k8tsVHi1",
-	"ijfGr5WLG2PQuhp2eis7cYOK9BoA4k4E/xCncqaljkGtVaKnOa0lfgh8bdol+wNAs/RtLN0XDQeFL0mM",
-	"OyvMYXJxvgwqyCLqIAjBdu8Zcf03MMXppsUPUTfrD/LKqDpD/nmujOUnxUKqAMLwCwEhbcSmhs6/HjM4",
-	"EmEAbrhw7VyRjBZF6IbEinmSWmbaObSJhE6ba4I4lezXdYt2mS5nC7KXJJb83EkC87wg/+Hk5ENY1+41",
-	"tN6zGElprmNQcCfmYx/GnGMuiP3qr307k4n7XH46euONAWMYWBTISQFejPiQLRWLlomqx01+FxYtdgBb",
-	"j2Fi5hKB7LCidFFrG2cdOgERxuRKpccuYCGGQhWZsJKY8yVXXOQY+mpEsHGoyDEf+BdUv62YSC9ezIyP",
-	"1guuax1IQba6Y8GnzSWxP6ir0JERmmF0N/u5kaP7xmw+7JGxgtdUeAAIS+E9s6+JSOqiWL2BgX0LywM8",
-	"r/m4pOIi5vh0OanWRCT0XN7i1YdMtViQKyumil+y57U+x0BgUAyGaMp3VWSAW7H4ZH3pS6y8BQNU/vxm",
-	"8wdoU7sX3Ct8wh0eb5Qlbm4+jV2Llv00GgiePUEARBQueGFZ6aFOWP6cMFoWHGLcVLjm80b8D9EvYF9T",
-	"svlWzrd3AD7xHdcTPwmXhn7UEuHCzz2+mZoOzLdmdzMqyDm/ZKgM7/Sf9sh//edOd6u7+ShMU5gK6F4z",
-	"5DCVCzY7kONJKcdcgTN8OOQFRw8h1nBBev6Elcrm55sdhe/fD99PWIlO8Fhew5GMCS3zaZgZ1CUp/iMF",
-	"xdSm4mZyYiWOEV4Avp6PuUgRKdQ8aFE01d5VyTVLk1ORfpID/2cNO1PtXbDZ3Gclu5QX8Cha+8GbnE+g",
-	"epttkGaLbaovEHEzG7Pcf9glKRiouCBAsDHLUfXMLHgE2pKOufC+h+hGHpuft6SjQ0TTlQJjOrHR3rSa",
-	"d6e7ggi7b2ZjK78yzr3h8HDPNLdy/jGzk5BrOvA/qk7D+1PcV+F+O4eK+y6cdvQz9yvrrHHPuD/d1/4I",
-	"7ff1I8WMj9qJuv2IHbStrMyrx2pHHj81plRLfGhQyisF2FIezNvmyXJVpVhfLzTk/DUdfqvQQiir2nOH",
-	"MJkLBmeeIr2uH5fNK9UUuNfZh/fIZh8LPrF/YdXzZ6pYvRWql+0eOmLZvvT7t4E59H4YTryBq8zUugUF",
-	"EfzXg4JDwhTGYBee+uazfrfX7Xc3W+vXFWNitRpI2GEM7rNqm6XIwP0GvvPWrd3srbu1a8DuKlZgdtNt",
-	"hhBr4y/v2bTCHJYEGaeKlWf0PHrNfjLsAr5rnLaLXvR3dslgppswD2/lb7wo6OOdbo98+/Pm5nPyhovp",
-	"Z/L56e7Z7vZzUl7ubW7vdHuPyPcsu5CP+73NXm+zt0le8ZIN5efH8O1q9auOR8SAe+c3Eyi7tuhGuWmN",
-	"OGvMIqY4WW67LAXfXsr7ycF3EuAhCf8mSfh2F9VLke+jfbiG2fkRxKs7dXBrM5GzCLTlBWOTs5qYW2SE",
-	"vnY50KtKuz8WryxmNFVGl8UgbCdeFn8D5BBP58IiW0sdA/i+6GmAr6UFc/+dISxM5p3Lfh3RCYQp5nq6",
-	"NCGhWnQB7l/xnORTyES2yUZGy55QY+bdosJzNaJRRgJYSiOWXSTVVXLoLtCPRMc78CS2jwTUGxPbwCL8",
-	"tQe0AkY38269oOFRS1UzJE3XipnxFctRMWGRyUYbS4WjPp6Ox7SctSDxa4985UBXzboghzoJopSfMbc3",
-	"ISUVFyzHSjsw9aB5tc+Pxj6sdODSYi0BWSxnzcMWiTYHjrwf+i4hzs9oZoFzQ5UUmthIAlltlfO6petD",
-	"JOxKSz2zBndmj22PzOTUNh5g5SXPmIND8QcpwTqWZaUhwHPPSSqkYKl1+cD6uSJXpRTn5qe2ZCc8bfM8",
-	"CFhMKzMWOb4L8tUNCdihooaI73rZgFjDOhAyYCNuDypSAVt13pZDsiC9EfFywcEnizxsgRWNE4wYzQsu",
-	"2EKyKitiwkqEIbsiV7JsODqxs6ObACsUAzTmaFqYkTXMMa/V8P5CjjePkPfOCFBs0XMly4tG0zhXrBuc",
-	"s3ltPo0CPrkJmqvSwlwhQ14OoZpMlulzVx2PLYDeSddzTgCaQjd1FbaWXqAFChdTFuHDQe8a4cGuw+hg",
-	"QpTlbm0E0YBRbylBWYpDFFCko5OE4OMDNDzSKqTwu/nJH2lLtveY6my0sDdqQ9QguACGDwPeu+fr9wAR",
-	"TrAr7KPPtXJMvbr30AFgKF1T1Ny1Sksa1GF+ACBLQUOe59Cyh+qzkqsLGABq0KY6x9759lI4QRJilQ+x",
-	"IwxiDxTQIe875xaNSKQ9kprBzTpsNYojLiQYPZ08JykXZ266Kc5tUMjsguUpGcwI9eUZ5L3HCfMlivA4",
-	"+oZsTr+DqLB1hwi7cQH/skveSDbsAFCCA/ODkio/DSfpamWNKwFAG5bgGU+Q3Y8MMrx8NU7h2o7EZOQJ",
-	"b0vRnxRU7JFhyRCRYquW/9vfCWD8VGJ2kWzuwFc7vV4Cll42Izs9/Chx6VF2/8xbUYCZycGzUc5/Ii+Y",
-	"iAJ0+uSspAZnrVhWMv1XArR+7iAQDfccNiTzTcETPFRTJFT3wh43zAeYIkwvo8JW/NZAHtBoWL0UYyXX",
-	"GY5YR+JowKPhl3cIaLnYcQMzrI+u5cV1UBinqoU8j67nr7r5ytdNgM7ZpJCzjXiXf0j7OwOxdNYSDavg",
-	"1Y0dX/XXw4xBvNmqQQ1VTQlKvMbjd7g7pdSrg6/BwzdiLUvngyGaiF4Cn8/R62r+H4jbRG6vPYy44LBt",
-	"WvCRvVqkWAq0MkT9bLFtp98tLe0pr9nbG7rWHMO4jVSs+RXARpxNShZNM3qFusZcumGMqvLs8uzzk9e/",
-	"9t+u5mV0VRHhBPzx1VhyA+SkxiZqBNhyw6pzWg+hH6Tu9cornAxrL6tYJHIOXyhXVajqHYdWEEO2fxAk",
-	"wMVE0jrNi3dizYuvLbKaMxOWvmdfI/Neq3hjLbbz3EswTGJ0DiJje5Xr86TqtLb6ME3XeHq1Uno78Vb6",
-	"X+aIt5UB9+GGRy34wQl/Eyc87OGR1NdvI4+5Q4Egj7cboTpeNFX3itoL4TvO30761FKuIC9ZWdBJtCGK",
-	"bWCyoB+Kk+IoVWyukW+P0iNoCysw+cdjlnOqWTGD/rVeX6fDIcu0tWmayl2jqqrWT8X1a/G5y/HswPjB",
-	"3xwFyCtONysSvB6bXbVGDtb6keuRVYJWdhE6DtPsBqLj9veJV4WeE1W1BmlRi4Ynz67elNt/F/94Ovgx",
-	"2/xB/Ue++/3k33tb9OX0Z7mzvNkHzmK1bh/eL1BVejulzW2QOgI6vW4sDhk/ROKs8+fWYnE48etE4sKF",
-	"5cvSH12G3iIxVra9qiUkt9lfIVkXXxmj3IUVnVTkWA4YQlBMyyyGxRdPi37jfu0qQ4mLanDVnu+wGS3r",
-	"NBp4JKPF8sbI1jxZujPwymSjvfYutGwiOklocYWJdLIkNmusDtZin+RasWL41TjLrmeM7YFK7bwDGOMS",
-	"Plv2kpUKga8mBc3A/yyKmU3+h2b+OKrrjRoTRAstvGRjNZ9GQ9RF4GXnJWzL3m7dWBFoFrE5I7SWvhKu",
-	"K0aTH5Gy4o3rRQ7RLJcBC5AmyiYp//U9th4h7pYwbmvTmK+k838BHU2YnBRsEf7rESskzZWtTKI5GdCC",
-	"iswWDs8NzpUhpfysLfKVnrtoMDdnraelYDnZ3uwliKMOARr8FqHRYZpDfskgvbHm1+WKMAHDYWxJETc8",
-	"RmvMxoeBhHMMLNthDJ0u1YHt+9ttJptKbwS8U8cjqZ/wUKREApJHoF8RROyZyCN+cn8W/1zYdd5+Z2Nl",
-	"ZxWw/Op+drszZy1lJMfmYwTfNuzP9VpA3LZms5/KNytY1RHki/nerWhr4IyN1vW+e9cZcqI2Tv4TgDfD",
-	"TlW1H7bMWEmX9Gyx3Rvc/os7q1f311pMV8zqbiwU1/i1enS/ZDeUZGNaFvEKxLoEhPwoX+01X3cYZCs8",
-	"hmx/W4m4mmvZTKIuLTyjqvjePEdvcom2O7GKP3lplxWrNuwjp2kBnLP5aN6Es/VOYAmE4GHLU++ONS29",
-	"5m/fe5ugU1OsHzobxyKo9kvCBRnzouCxKsen22sCxgULCTqv1ROe3H6ZaedETnV3pZCWLTsdyBjIqi1t",
-	"hjbiQfcBI9Ww5im6u7+fbvD8dGPvdINdLurodLqRnMKM4NlQ8LH8dOOPRaXaWHt9k77fbmn2TWG9veF5",
-	"VE9to+dIVzIkxpY9Q9Nlm7zm3zXz/mAfGyn+Fy3dvHCI21inHdu+akE387M4EERQ991c0JyQi6L8QWSl",
-	"hRLbzGNgK+FNq0/S3ZZ5imiQdGQvmye4gGNdMyBmtRRoCJFHXEVzur31FG1sJHer6Dc9kIsVZTurGNjI",
-	"XevNawT2dheH9YKvG6HsmGZ8LjBnHb0M6dVIsewMYR3629D8ZxsrVgx/H1DFdre75HsmWEn1Io8+vujt",
-	"8PW/Pyuffv/6P34tT64+/fThxdPDNx/+cSj7b+gbeny1PgxRVAUxF/aYGEXEqqYjTCFBdW06KHhGDoVm",
-	"pWgqoCuoJDUS2l4TlMhMd8F1e+FaV7X1kIVvnUcQc/a1hD8CwyDervlsTGPM7URqWlgPHuLO2ubNNSi1",
-	"KNTbl3FWwKqXlJbBMwneHqp8N9sOb6AUL5HP7cPrpU3C4LkYblDc6l3TDAyL+cP2wJf33QuX68ootqm0",
-	"JWL6CilYTEkLYH93MEFyqY6GRWVrimjMQbp9OW3DrnZDVmu2aR9utBBu5pXflR28Uk/OBgeq+nN+WRPT",
-	"NfW7B69IzLgMhg84T40LBEg2dVYbodtGE88mIV3LqHQntix3ow7ecef5G02J9pDJcZNMjvjtbO9uRPKp",
-	"GRn60FnObVS4qhkb9gAWtfK0qu3Qip09G7P6yPVo3zWuXTkMP08ov7doMBEKLXJjwq7nX2s4Y5Z1IfGj",
-	"rxKLr3Q01DwD93I32LFld9XBXtznTX24obdxQ2+edONkGQGMRRfdLVllDypNZ1UWFfRH5SIcZHOpvf3V",
-	"mNhfKBZ1x3b0O3YFTrTKlu6SF0sCKOhWwoi9C5ibGVet8k/m09FcV35bqmihVGohCTJgmRxbN3wQwYh1",
-	"4LxXK91s0tdlqbdd6utkl1VctSnO2oim5mxB10p7ptnKJ7WkwA7nspJoc069KsesTuHwcuihxvXs2GwD",
-	"rnfAaBltzBwkru2RNM8u7dq3dnH5/SD/JYir7RJq2/9NAfsWdhy4Aw7k12JIBG9pK6YT5DRcjWQNwskV",
-	"xOZUjQaSlnniIE3jcDGAVG/MSqRmPWKnAtqvcAXLolSd2TmkeIvNsN8oUsrCmPKalWMu7A21qGME+ld2",
-	"4H6bPUZkS1qyU+E7VEJWDxTlG3FYSX9bNozIZVwA/rO84L6Xyt7G2dkPUulOfW7VxtEJf82MJgStkYey",
-	"rU4OCpNLWYTd9swBnrw5DmtWFYHGKW5apGq1YhNIkE9BfXJyKtJFBev//b//D/l9RNXoj+7vv0nB/kgT",
-	"vB1k3wJGUZ00Bi+Z6zNARX4qbIClUUt9Kk7FS9DczN+EfTabTEaMFnrkuk0KxnJF0v2pHsnSIZuR74Ds",
-	"iKHf//5f/zd1BcUOYwT3HmT7qViN3rrEGNY486NXB2Rra+uZee6nk4MuOXyBX5zMJuzwhe3lA7Xzl6w8",
-	"FQ7T4RtFDl+YYarGpQBeYenSE5GWsksAyRlfm9LJpOCYK+nqtf/nJyVFCgiFpwLxuj3MMkAyI2BeHcCZ",
-	"UKzaC/GlLfJeiAidWgQyXp4Km0dYHYX3Fjn0awc5/OLg75Qed/Y/HO6RzTSMXeG7DZFVriafeUVAEp4K",
-	"uDRQBv151iWNsTxYIa1BG+95UAr4ta4ijkkAabJJtDwVm/2nrS3y9zqpa9HErsAEI4agmNBAr7m76mYW",
-	"mFh0Ktx6w34gaaU2hNwIzr1L3hveQMl2b3vRibo3nAoo4U+F1J2hnIo8JWNGRZVaaHGvgwpUbuR0GWv9",
-	"XeeNtjrqVHjfGxQw4Q/ceyO9hMg504ps97bMKwbSIqD7JmnkLf+uSz5QPVKnAmapppOJLDX5/uWJVa7s",
-	"Bz+83H9hK93JmOmRzJXdWLLd27EgDPvGckmB9D44ZuqWw8+5UKAOA2swMzWCy2ostiAbo/Q0t3FhR00J",
-	"mYoC1mt22YOLAEq/7VKr5Ji5UbrkuMY2rK64hOOfiorlnwqP76nCJD3ikQ2CfccXkzQvZ2flVPzNmEap",
-	"60limV5A6Mg/GzpnlxxYJ78lWvdSVGbBG2FVBrzZNBvVTxrvmoigOGO5r+07yiZM5GbPgJEFlfrQlQSK",
-	"8Xu9XnIqfB1+r9cl301LpVWtNQJJPZh054MseDZLQZJ5iOzmVL5Nf00fOWAcQ8kNBGfybXqVPgrf23gh",
-	"Vo1UcvzbtKxe6N8C3plTAU4DM91LysFkRU2dfJtqMwhCVA/YTNqfY5a4o+j+M0vRR0yXsw5IxdSTlToV",
-	"4AdSrLT5bvBrcx3lHtnqIXTBbq/njjw8B5DcCGIomAbglG+pIIcfLrcrVEMjguCzXfJ4d/uRPVycozFn",
-	"/HsrX3xWstywP1o4+8Unvm/1bMThVNCKSQKthfP6DneD68Rev+qVeEdoNWX4AwMUmkDTU25eb1sMei3T",
-	"dRVCNtR/RlItZWdMxaxjZjQtmUJ24fILAkt9xIoc+nvYVrBEsQktzSWEhYHEATu+ZHSsEmIMw/BGh6on",
-	"HhiSDR7sFUX6mkLw7xxs5i5pNvky7ApG7/fIt+aaPILOPeTbSSkfufY9p+JbvCyPcLpSYPNq7BvoTkNx",
-	"cV6wKr3eaTYjWgzd9rbRpVG3PGFWW2iXnsZoFdTWgmdMIACS1VnffnjT6QOqIViT3gC8urrqjhEwsSvL",
-	"88dvP7x53O/2HgcQ/BsoPjeSDZsav7G3sdntdXtQHjZhgk74xt7GVrfX3dpINiZGqpiRH9MJf2wxYzs0",
-	"gy2HL87RfpOO0x7mUG+h9P7B25cv3h3vu2fNy0o6Niq+ajUZq0ceu05NSx88QE+UsdOcqIGZ9Xs9SCSX",
-	"Qju8pED6f7K5zGikLnMM1hcDPkswCdq8lm6HanUXvCSuXwy6QLdxhrGB/Uoef0dz16IHfrK5/Cc/AYcw",
-	"ejnL8Udby3/0SpYDnudYabrdf7b8FydSvqViduRA+P9INnZWWRF6MWjhm6bsrDK/n4SXAmheO1w3oDYC",
-	"hlIuVLD1xrZxLnFj0dFzBV5spGJj6X/uKISmrqMj/5FsTGTMLY1garZ1Ua21PvRxdohuxpw/ePvSSYip",
-	"sgatnZqxAQHRDUDjQFk2vOGcKw3tAFCbsuvZg7gyiPuTn09sJ2KjMqbImc6mZZF6qLqZdRVC12KqT0U6",
-	"nBYFmkFpYn6GCk0NBKsB0/eNNY0Qj6xLEKwXtT6riuNUwf6GvTavGCtWXDKXQEztUzYD8oLNyLfph/fH",
-	"J6TGSS7YTKWPQHgAclVaoQqd8TxFV4ddc21lAUyXF2vVbxP0mIMxiaXmRjMOkO6UrAAFcB/gzYoMpB51",
-	"yQmeJziH5pHaUUMAG0wWOWhH+HpPGmarrCOAuSQFOzW3u2BMzMjBPrpBqgcMXU24EMZMRXknvtGnYsBs",
-	"/xrILZgKfMQit/lzAKQ5VC73w+oUJE9d8gwNXdS0HbZCRoXRAMyP3ZtQ9NS5OmbA1Vnh2mz9MGfjidRG",
-	"0oJjZTl/f1HOjqZilSePnJpthQHwpe9sZuYdyAGbEvhH3ZVokfAasmjzjuZgro3rphaTSScB3/HuSkeo",
-	"XQsoZtNKD2g2Yp0D9GS57jDVopJggvO+1De2qnS935lf9nvby9m/p4KvWWr2VpCaB7ZLFvxgc2slMfvG",
-	"MDr8wc4qC7H2PsvfspzTkxkiZmz3+6v82DYdQUH7J1MF8EZCrL+hD6yqAGA/BPPWqMr7+Hf7rz9QOzAc",
-	"OZKOo1UotYQEEAVWWvllGXsgV6snLAcn+1YuaYnNMK6EFXenonrYNjq3AbFKHNJQnihNZ1F+/gJmP8fP",
-	"G4xrOxYmBUH0teuwq7CVd1K/klOR/+koHc/gFig9iZtw3zO9jDLuyrxaIsbq9cOVKHsgxi9GjN8zfRNK",
-	"9EbXWppknWgOX4DSNwG83EghzmoJJCRV04E1l4hgl8x5ilVlMzi+LRjLiZDOC2zMPnSTN4yYxYZEhTLu",
-	"TDs3R5QVpwKRRsYSBMeAIZw02HrYI2w6KLga2bJqnAEgqKFQQCkCXYZtSb50bYjr1mFMQmAKzw01fqe5",
-	"3YtKbpOOVlLJ75t/2SRWdzuAY/2FdN91GdyD7nvLuq8Pad257vu49Ehqt8GzW31tgl2t4m87aZSeE6Xl",
-	"RAGePYDWh2Bkr2RJqPCuK+etijielrmAYgwTEeZu2UVyf47tazkTwkO6PYfCH38xbre2a+Cvz7DwspCa",
-	"59QYr7fOwC7YbKVY1Wvz3F8hTvWazZbHqJoO+rlglQfDeghV3WqoKrLxtx+q+hiPwiRhZEr5UM58+Mzl",
-	"edZTmIwA+OnoDeYIBPhdrcJ5L2isOaAKfo2tRewMIFiKYydETbMRoepUpGaWZy/eHZ/tfzg8+27/+CXU",
-	"QhTsXHYhJ8NP06bmB+GzCSshTRwllFEHYN2QTtvrQc7QKRQd1hM4lkY8XkPf2H/BaMdrNvuikY7XDOqp",
-	"fjp606aTzMUaPXn+dPTmIcjxEOT4SwY55sj+FtSkx79fsNnC2Ia5b+aKOY6riJBkOC2xBs6Fj0lgKqgw",
-	"0yHk1ErTmfd/8fJUOKFwYRFxeQkXeFnsAjnzQ9ziT6H0AwrwzYl3adgiShR3oWmvKpTiuKcPpPhloxbX",
-	"psMbBS1esxk4vzwLnuZcdwp5vsRONY+9MU/duZWazAPzFTPChIayTVdfBY3lMBcKISgC6OmpYqXvKTgJ",
-	"YPhchv56bbOgeuvXKStnVfEW9rULVa9mNeacCrdwWbYIBBc2h9XjQGsQmKJ9SlhAFp1TpLB2yZRcL1lj",
-	"YEGlQkIGM6hr2fcta+ED1znHVQBBIwZFPskBtuwLC8Ea9eJVUVnLopjQXM9aNzrWTmfJsgBpEpelOXZJ",
-	"iA3sACmrcVfBSlky9sA1lVwyuEe9XG/wO/XvGAbwUuhyBf8OlqSfP4iYL+3vgdRfc3DmONp9PeaJhqgx",
-	"H1lBMy8pHrPPxv4JBEYT7VFPS4H1iI70QRGHnrK2p2oBGjzUTTKIM9tmg4Oq8WpGiwLKfqVgpyLIcp4v",
-	"K6QO+mgqLqBGkjzb3OyT//rPJ93NR9g81myg0cL3KpBSxMLS1qmUwp1Pu+RQkIPjvydB89eCC1avJspk",
-	"MR0LjHcnlkFiztWPx+/fWduCfda2MI4SNTHbqUaMadt7Vht2jmW55npPCwoZuICJ75Kx02/SRWUlpwKP",
-	"otYc93lVBQgtK/AwoPYDn+4MpmoWDbu/hO8XCPu5rmuG9EDWmrHM0l1Z24SVsG1tPM5ytJDJVRCUmboM",
-	"MHHwL5EDx/plXab7oDE8aAwPGsNtaAyfO/YO1rSGCIQH+6wfm0u78Lmo6WrXvWcYMPLx7c2nvUeew1Rq",
-	"iOF4wG9CRhN6W3ENnRdcTaTi1/OdPmgvX0Z7QTnU1F9kgDS2vv4SMpWFtu5B+OAXMndlA0wsyj7bmAE+",
-	"vB4LvEvbIdjQ5cZDnfc/3MEva0GEp9FqQNRuVu0eht8suI6Pfw/++qP1cn7Pwru5cT8U2yapghnX/asX",
-	"bPZAt1/cuZrVCOValLou6w+IpuZibaf0x7m8EoWkeSvJv7AP1Ol+oVH23vWZKxgdohGbjSgXtUZ8+J0s",
-	"oey0ArExHwdInuuabcNpUcBYgfEWfmZev5Fs4J+/3FQITdi4E+xmB1+7ns75XgAoy9go2R9eviWDQmYI",
-	"+fmgSv5FypXsDarzBEKVOe+vmDVcsNn6Wc7NcdpytAKQNUiZsr43m3kVqNzskgkIVWkHp+v776RBilHn",
-	"NZshONepuGAzfKnZ83PUWm3tiJAkkxPonYDJWRdsorvE+Qu3e88IHxJKDo6PAB1GTc11D6pPbLV7yS/N",
-	"GUK+DVW2XEZpWbKcjFjJ0P3G5wAG4GmP7wnPoMA2X5wKW+uyR7Z60CCQUAtn50FBx9DSQJbYjo37bpoW",
-	"rgnmwZXloLHkAUuMt5HRta7tbtjlkBfsGhzyw+uD4//xtGKQXfJ2qjTUMg0YyWg2Yrda0f3AcB9yuK/H",
-	"179RIXdYyN5LBg55R0wt/P6CzVaxWR5PLjK12b87ju14ZKXOueo94LcCQRF5wRLCRFbOAKrONYW0Oe4J",
-	"5L9+BOQ0lZAf6SVNEE4OOAUVGVPodHvSf9Z/TvZfHnf6O7udg+8OYLQf3u4fdI5/2DcfPnKQjUuFyKko",
-	"OOTdOGXX+dYhM2VtAQOLJFydCtf4tilkGIfgBzcMqqwn+S8VOadiTuaQlUTOIm5v2Odm/3YY/u3n2uLs",
-	"PBe8af3i5051FSLe6AEXFOyJldzB5qwfhM3XLmwe0mzvx2Sx+mrIi4wZY5QzYC/3JetKyKS8O1m3Tz7J",
-	"QQVSifr3pU2Ar5B/uVJTLs7Jwb7F9cV55WdUA6CxYjrQ4A/2Ee4sk2LIyzE0TMdUAv9mi0Y1YGQqcgAF",
-	"Ppw3IWxJiQd4DvsRI06kBV1lfhLS2RBUIcpWesFmB3I8KeWYK5YmFoe4Zqmg6DYfo0F1Kox4NeImrCqN",
-	"VYLCLix0GH0dgieYIs75vovnf5SDeCwioAmuCC3M5ZnVUywgKsN93NqTCpIZSCvbezmvoffOmE6MagKQ",
-	"phYOwVJGQ6jdpOKjf9d7ZISzuaQeyFVpWuo5wXz9NTwI1AeBevup/zeMClgmZSVkVbjfmgm376CxKuDs",
-	"YuZaq9Ryupw1h2kxSjoHmZBXwmWBuLYCIA1onrPc4n6HQOC1Bo+2L6lrOIAdzTMwBXFAqrFBzyUraYHZ",
-	"bPh2aClgLTVe2l/52kywz0AeeXD5VeAeDdM7FdIFKNxL5dCO7JAxFXTniAm375l+UW370vQ0u1+4fgG4",
-	"lxlVNmAHfjyfP6hLbEVPcqkh6fAnwQGQX5Zkv1PQASuCOmVKrniRZ7TMv1Ek/beu7Snip1NVh07ASEXT",
-	"2yPn93oWKSdMbvpnLbvpl3j8Bf6TLGCmsa5K0ZB/2FdpM2gS5Tqw3WVGQHWGR0gD7aUs5mtDSGjt264N",
-	"AXGOv/oq8b88e/2eBXi2CigdqDtgsZYD1LmrgzapJwZUbFUt4qvr8JwGEu4co5ljM2+4CvjMl8gC+hAk",
-	"obpUSc+HzCWw7KktTvtrW/pPf2crmoQYTWnUKCjXvdTQN6k1t3HuIGjJPPAw5PmBfJCK1WDT2laKv9yI",
-	"KJS+U938RPZJwSj0qkk7KYG2PQ4rG8VaW5KnLNuC351a31ifuxx+WH/EsvIO/PeX+03Jqs5qeUZWcF4P",
-	"iBy3nF+V15iM55bBpws4ZnuswGKK6wY2q1cubVm0siB9VlnxDnWRY+OZqhzDqZ6nAroO2U5KAPCKeONe",
-	"M8JmSvY+z6HB2u63qNxaWHFnO9uGbdisJPihY/LGpnZswvnmHZdH8NrEvhifCrFpT4X123j4e69M+94k",
-	"dnCLYT6/AK78rtTalu2FHpnEupx2XEcZyMDB5JtTcV7KK8N0JhSg+eWQTCdGYtn2kiA6bfAZdzinHAyG",
-	"jNmluWYpVt8sqDgVPom+v5OQnV4PO4skvV4vpC/oAVYwaCSvyNjowtQlloJDwzNcYMD2C2iX5hudSN/m",
-	"BXu86dDY4NAqiqRmUh1oPJIusQ5ORQwNfsJFjee0wqMssgT+0vAo1cLXgUe5C+nRprcH1yZkGNXdrPuJ",
-	"Xp7Q8/tERNm8x60Q7KrWICJoNFu3bYyGl+KH6RfenwfEmAfP260oOR+4qAnzdZScBlhM8Pzj36s/FkLG",
-	"IO6K0SfmxHni42lWQ4qB2x8OaxqFbQJXUM3K5FSAK8JqEb7VDupYgeZlFQ9Fx6xL3jv1I1RcqriT1Yj2",
-	"MM+tLlmfhVChHS46U8XSAEVUU16k+HJsB1qFqaAV54t3x5bl2JrUK6q8yqdHpZyemzeZxzIpBMuc0mPT",
-	"4lbx9J2KhizHBS0T53hMNxHnw7cAvx2xmf6F0HjW53Yr8J8PJeixkBfxCtoA/mk7FtyMD7Xg/rxiOhvd",
-	"iHTfScFayffLKG03Vj/MAFuxu/eTQ7z3ZbWMmNeD8nM47JjN6MBupLcyiYe0+y9ZhXO9C3e9HPswpjBc",
-	"1JJhf7FzgUCgriqJMQazFfLwMEh6rgNZLqT3jsCXaPGgGe0cFaEaUblgsJsaQIXrCqmhIeqn5q15uncq",
-	"rDQ17xJKM5qvFX2zItk2IF4ikrGdwW2I5ORL92moFvFlejQsZ7yuP8MtM+B/4RYP96kKPdiMt28zuk6T",
-	"d208Ps45PRdS8fZY4wG2YIee1pBj4fzHB/uuPfu3oVl5sL/vMhvQxnzx7vj45cEj253ep/EDotG00F1y",
-	"6JiyT+N4TlJw9M5SNwR0DAc20YxmoifYNYqnF8z6lDd7p8L7oGvdeyCmRdhnPDaw+LClq7ETbcJkzLu7",
-	"09s6FanfMQAVkVO9CKFo28YwFbPts9twilyPagtUVA3SilX0Ah+py6g7Y+IvP9MxFwu5OB6n72sLB/JQ",
-	"Cf4l7T5LITUm8o0yBH//6uhyTiTUY0Of1yj7jKi+0cCgSxYLvM+u132lEdvmxIYrjKSykcPKIwSJCJR8",
-	"koM9gFkuIYquJaGnYlJQQb6FANAZz9NHFlILXUtp9Q7zZZfY1J+qHzK2J7bZthAGLH3lZW7zxviQpPKS",
-	"ldgOx3q62GeaaUwqU1XWtl+BeVXN6pxjbacClW6hOvbBFHPD0UMPzdeo+EaHUVLvlDM/sqpEmpyK9Ddj",
-	"wgqpO1x0qjWnsBnBJnS4gMhp2uzDbCN/Vmu3rjquyVCWp4LrBLbFRyIVUdKcWu1U0QKJcc19Q2EVveBV",
-	"+CrTw1+8O4bJrqau31fGc+JujFG44fDP4NICvQR+05FttQ6agkPuesiMfsiM/ioR/R27rITCnevdQj02",
-	"cuLuhN0bKS+U0YWvnHyZ74UPQmZe3iHAZyXx5jR3EDjOk+KTaezuCcZAqrGSdclBXbFP5ocrW+tHPxRU",
-	"/FlYtZnrF0pGwMHbeLYhsi55h9uPMS/bcvXB5/HATG/XcWHU3/tnpegpuEOrwboW6mZCPecNkwEBiFgr",
-	"j58ih84vYVR2q+cGei0ml3GNMNBWx4XdC1Rc26yY0WzkTQ9vtiDMbYR3/h025RYzxH65/0LEE1dpcyXL",
-	"i5UrER+qCB905X+ZxsMsu6gnCwt5dRMei7a8VfwWw8S+eHd8EDz6p+7eWVvLChit1bqbrTuzkuVMaE6L",
-	"h2KB2y4WqKdmteOxNqm4Tvn1L5eUEtR8Guf8kkGfTqYUePy8FdMlh1qFZw8C3MLjeDwi1BMAOse5+20i",
-	"+wye10xpluNywlJLa2c1LKe92njWCDPvrVoxbPf7Locvl8xV5ZvdzpOGkQfZ/dazV8EQaaqn6lSkU1Ea",
-	"/cMcTNolL40qUv+pnToEiYzuY4dV9hUuvoOjsksm9KkA51H1mu4QQoopuAkbX+HrLaCE0LZEIZhCzSlV",
-	"DrP+5tZuap7NFclngo555sNHgPBkHniUEMXPhVvxyfHh9wloaqfi5OADnjCYyRgdck1SyXeH7wCD+rXZ",
-	"zxfvjlGxsw+NpwrcpLbIeTIdFDwjeB+YmbmhlF+nDDsGBFEtoBiYznPAbgKEJV1SoYbQKYT8JgWzK183",
-	"5wFrGIKbE8TDeAlvhmcBHkRDVQgEplz6ZHsJQsg4/9WqEMK1f5k+rfXtb0Nqru7R7enGDxnyD06D2+2p",
-	"Wpfu1xXnixXax79XfyzttWrFd1Oq+6o9i6qhR2zclM0J1oqd1EAebO0gYCwEJcBK01nz913yccSL6sdX",
-	"UJwW/gqyC5jIWW4mdSqU5kVh2D+ALkDCOrpgY0Vqz2pxOMgwSMhUFEavsRU4KoWwYHrB2CRdkLN+I/7/",
-	"mrGJB0B4SF1fy7j9M+af3+oVb+9D2yTK+zEbl4vfep+EP5Gl+C+QqX07pHlNdHT/BgcLGE/cfsVZkasa",
-	"KASYQyhCpq6yoEvesas5sWUtNOoxjMDaC8J7kGYCPQuHOI61qSYlu+RyCuF81W1LlL6RHLjrBOhwcl8o",
-	"B3oVTuHSoEOF/SGN+UE7/6LIcZiU1uCPkMvlWEZDmN2D5v7YMLNr4K/O8dnF8b5mqgLNMjaxhaXBgl34",
-	"T5Y+tRDzmhu5D3NK/hwvPWFK365H5ZevR/sJC/9hfx50+L88+zAE/SVM+8fg0WwtaXhlEYnr7mK0lNEX",
-	"ysW8jp4sC4L9AwZdAsrogM3Qn2sTsZIQnTHa8fVWYM7umBuY9bcFz07c1iZEgSQlg5lt4vhgyv8J26r7",
-	"awKNf2oZ8lD9YiFdrDPpi9pTnmFYDMaFQW37zJcDPDRcIMA9VHcOfBhDKLTRo6rHtkOQtUHuChZ4j6Tm",
-	"uzQBfulAYRGmVBCaY7Wgxdb1bE5NWFFwcV5ndf/WdQCwgumNhfiv6zW3bsN2nKrVwR1hS47xR0v3Ddy1",
-	"IZy97ZO1cj9r+/wZPn8LXbXTCzb72yUtpswWYlywWYqgvGJG4Iu2uQDpte351uazFUb/6uAmE7/D+GTw",
-	"130jUQLNrIBCaUOxD0klt4xA6Tn+Gli9babjSQNnt1apFGIm2qLVel8NrtR0vqQJUYVPhZENhcMoNy8e",
-	"GpWjituY95/BKyBPYkgLxSqURNIOkoi4Cg4LYU2Aw/bMANeE+18qJQAW/YVyAXDD27BtbAP1BvqeasDv",
-	"BZSQPrdomEMr4jEDV8nGgw9YfQ+ZCH8JZ8V+nns8u1XFQdMngR8/HkyLC/BPxrvP0mxUtbIg0MmCKGY4",
-	"lWbFbA/6AX5ikNBlH/Ppe3Q4ZBmaYJCipeodL3wCV+iJNFeYVWMmLgIEqpczNiw7hMQ9m/Yms2xaKqL/",
-	"X/a+dbeNI/vzVQoGFnYAiqJlO5ORMFhobSVWNokNS5nMYjhQF9klsa1mFaeqWzTjBNin2f28rzCPsk/y",
-	"R51z6tJkN0lR1M3uDzORm911r3M/vzPNKGXYASpAZicAyyeYaZv4pGPLG54aBtyByuAOR4LCDSGy0UvJ",
-	"lofB3KkIY5gTJT7TEgDJmkfVHfPcCsIiZQOVzgg33ZWNkqyUWDkEXFlMabsueTm2czehZUBano5UjnF1",
-	"r0/+Hir3GmYmUDRsJOxEYaNZVuxjF0M1HnPTYUaMs6HKIaZOaVbwgZXxi6kQ0rnRnlmdpy/zTAqWGDH5",
-	"20HScSWxoBrGOSw9ltByW4P09BssxHH6/c53oPmdfr/z/Nua4h19OZgVbj/HXF923ELMGPQ70IJfkqEa",
-	"fhnkXF4yraYGQ1dxZ+Dd+AC5ZUOpw+l60AzpqYlT+ZIOS4K6dwYf2GcgkZxNuC4yntsHl2J2Zik55IoP",
-	"jT6biLF9PtHqPMsF/inOhdYiPYNSn/bRkEMHQcZx/9JCiim8UUmvd7XIUG9O2LNIAWITnmnzTZf9grKU",
-	"TPEJhmDSPQQD1XRkd91M+NCuLqX+/7tUGKYr8rTDBrO+TA4QA0SMJ8WMztxYcOmShkBnqZ5araZw9+dv",
-	"+gHCZvG+DO/iYWAusrfwhSFBuFOZpYMUYGRJIc4j2bW7aXbJrAlbK8vxAMp22t1Ah8TzDkvsO67+Du53",
-	"nVj3P8r8MhbtzFcm29n5u5lbgl+IT8Xu0FytrCd9d17maIgfgPKvhmqJ+MKX5mxu5an7l6cQiulVr7dK",
-	"z7bnMMhVT64pa82Bx9RKXScgr1S5xIJkxA17f3j6+i0IXPvVZMvYwh0ByYwzYzJ50ZdU/kdh4gMZby1d",
-	"BbxkKjBQrfXlRaCQoQ3PCUExC9X6u305JzZ6RBcvOM4VP1siCS6IgA5wmWRA8twiN2fJm19OPgiezubX",
-	"i5mRmhqKEsJ8zCbOgbgrDzeFH0jntRBXerfS96Z0uyXELSG+FshJVH1lDfK8Ji3+jH+sDK0PVIyi6eN0",
-	"etRQKJ0bxfO4DuVawPXxPDG7WmixEu09qgopVSUFyqpbixVxAOmkQ9oqgcSfxrX/2aUQE0xNH2WmUHrW",
-	"bQqk39Bc2gK/f4047pvYqJbEy2929n7j67m87w7hfQ0LeIvs3uYLbAXZ/VpXcEMITfh6BZr7ukkBlDKN",
-	"qeTrGO6CnY7Vmun6ssZOBxCPPGGaZ0YYligYpjnT4ioz4CwCBolqB4TNUiRIUIxSZefQl2NeFEJ7wzLx",
-	"YayOF8kDHcahxJS3/oKqVmoNFlXsHlLZoE+R7nusYft2JtnzHjPMjOza2TaoqvNpnPkQ+2mxjJ/rAMr5",
-	"ofLkBpEZyhw8wMp3SfR1WAcsi4PuNSse0Ei77DcolBdZOvfRlZv4jH2nlb0O7ZJ25ty+sZePGyX7Mh7E",
-	"jioLSDRIqBohn3dEk4LlxBkCKaa1BDW7LyOBbQl+/g2lmvvHzocJ3FPOyFJ25jHzt8fWvuJEkxb+/gGB",
-	"GiHaCZ3sp542bkk33Y2VyTWCQV/Hrz9qlKNoJmtgHEXTbvNT7ztKLboNVVtIAwRS5YxXbkn8yxbk0sZb",
-	"dv+FJfa9gFVUY+0iM4+zpLr45gTF3w1rUiAr/trrUTiZ75YFo7YixeOuSOHo2Vw1ittVo5vJ1Q2qT1TV",
-	"9DUrT5gqhislgpmNyk/0JWCV3aD8BK8tPmGJALof2ZaLTwCNnivuWik+gaE5mEjhFmyhBIXV2XNxXjBV",
-	"YuCaVFREXwvY3wbwm2rJCrasYoVVnRtLVkS+2IVqFHyuFgUjsNenALFj6VLSlyOK8cbAHDgSi16LhKYL",
-	"yHjwxG1TMtHCCFlQ/A6HHcFzpYygMrcJ4eoRhDBG01HOTjJUqaCvXQldP1IM9kXHhqlCEVVCxiMson07",
-	"N3CEJK7uL8UcObZDfdldSyL+7Grv96Up+CweKpeIFxiHHHdxMGfQSnOVD9ietsJHW+GjRbBond+Lzu8t",
-	"xXpXRIgNS3qsIUFUy3kEpUUtmsdvsaDHvmMKEZMir7t2pnuICvIqTl9GWgUbZSlKQeMtlAZ5BPS9LQvS",
-	"UuC2LMhCWZBbob/gLbsd4vtOp4jBXMnpvhLSqkQR+Y31JyWDNuTchfHnU26sFiTFlHJcKCQTCm6PVKk7",
-	"bMyL4cjlSU8IuhminwyTIsP4pFIwCWhMV+qSEm3mtKu9v1qxHDra0WIoZJHPkuAjtLIb2L60KPTsjINI",
-	"3beENVZtfOa6d5EeS7b3EkYKo1q0OCE81LkqNfRhrFo05nJGvlj4t2UztHiQ3ANcIBd2DZ73UNkl3zQr",
-	"FEwWZsLzukzVj2rQl1OOSAQ0uwRdoAlLoNOdQZleiMK5Pu2riS4lzXqBzxzbM7WlVNa2gkpbQaUFqHpY",
-	"vAnu9xxdnyuhchOWBLTqdljSaQNbwfiUTALmPxK52ugU0Oaj71wxAYi9sXTWUvABkVswAA6FpfKW3nfZ",
-	"Edd5BhG3uIGkTaziNX1Zw2waBuIZmtI+JJfifGv5Yhax0zg4ha1gZCH3LWZgTw0FKSG/6EsgXcjDzpWm",
-	"vMbEoS+gmREYE0Q1l7Vaywf7RstNWm7ScpMvFS1VTOe9zdvkJ5Z65pkUjT71Y4fy4uvs+IS02mQKNPZT",
-	"bkIo1hghD2QeMNpnNdRDIZ66sT3qGJkju2aro2Mqjjuf2tF6lh9MlAztSXONsHvyM29crHQNkfBDScme",
-	"UnwqmD3RaZmLFCWfikzUVC60FU1a0aQVTb7cUqFzNYw3l0xQtGgUQ37CyBB4qUqCMcGBJYeApb7PAEUD",
-	"XtwxhRZ8nCzGbHCGP/Xls9/eHp7+9gN7e/rzT+w///ev3b1vIHFETH1nyiMakfjDIYIu+YmbYge4+87x",
-	"m2QfPWgudsUqt52+hDxPUAkdtM4Fn5guS7IQzwCtPjXs+E2HJfCPBJNRZxPRYUnKC55YPRm6suTnx5N3",
-	"v3T78rBwJRU11nvGWonPXzEfFFiEKoJYuZBL7NoD/VAsxD6m3CsDhlGABsS27SoR9o/D5dUIHgN0Y8TB",
-	"pyeyK5FadRoDK6yir4Upx8FeffwGU2Zy+pQs0+oixnHCrzOMZxFF4kCH2HutBrkYI04crAcBoqpUYFUp",
-	"3PAsJdzNNNlH1KXYVm4KCNV0kZJuN7VHXKCyizBphusFWz3i+bmzVHR8ls8rH31Jr+FqD7UAR6MRxoCR",
-	"GUJSJkKKlGWF7V2NAegYAn/I+u4Qs2Bl7blQqi9Nrqb74N8AP2uwQINB//hNlyUIX4URMEMQZhNMp8Hw",
-	"qkIRVA9AMCh2rvJcTRE8yhQdOjthp2kimcdvgjWqMzzY+3iEV/bukY0BGjfoIoh9O5vM4ZxT8GycLIV4",
-	"mA3QsMDDGkBpv325LtLx3LAcDMhgZq+A0oRQXj8C7726HhjxHKW0hwMuuefs7oYexFuNF9T4LQ9WK4j5",
-	"QodTmJB7bQ5L/qo46z2//Ovvr6Z/0d+JlwPz7VXv38/TvfEL+XLiponiRJhnhXI2Tnfvu7vFzY0VNQJj",
-	"itnISlSmJs3OnQjt2c6Xly6/xlRgeY+QOj9OZdASdeINjvI5SQcsGVU5Bx6R4ueEnExeZQVfXQn9OHrv",
-	"URs/wkRWW0CixZmvgZ5n8rIFqt72eZ4ICQjqlYVvsG7EnozqOR8LiDReA8fa7qIVbjDyWyKDdKNF2Qul",
-	"jonQRkkr44HgZIA7mexCYn0IKwb9kBVvywHhfLoySk624gwHdeAFM+fPhyEEt4/V7Q24i3ieCw2C64Xm",
-	"kmQiPhZ9qVWOThqMc37/7uSUwWWmiS9BrA6n/ytDNgwTvx/k6tC/1Q1/yuRlkwUknP0AEmQPyZwV5DUf",
-	"jsTOayULrfIWi7qF7Hq0VbFlfOTtSb8WkZ8z2kScY/dz+MccWte8y/pKXVZJ42qcqWO6lgu0u/WQ3Kdz",
-	"EsqVV47UJqfp2rzR91apxvRRDZZL1T/aF+7JWqEGCLV8f3YBGAYlEftRRMnQ643Ef3AfJZN+VIO4XtJa",
-	"RpwV7SEHuG0H02rlxx7elpjdt0Zkd6FRBQL6UqFj9smchm8f7X7+qAZ/NpKiH4SlRI8fHG+5X7GFxWtv",
-	"5DZg8T7CVVnrDl73Rv2oBgsCBN7dXYglvX5MhWuxMZ5CGEH1FnhRiPGkYENVyqLLvL5fU8T5gx3MJiTj",
-	"gYRRYAqw9mAgEQI6RFigozMKsfh3KUqRQkXwUkpASnGBFuDTeJyRFh2MbS7bEIs2xGJdBavQM8YZ4i2s",
-	"RwrnNHRStVaHd9KLloliHAF5yyEnbSLUJBdgkEVUSzDgXmVU1CZXFwgYuKhz/Uz9P2ovBk5itRBPa9g6",
-	"Km6hPPRcKgUtdYepPL0Nf4VPjgdePQQuzXhBfgd0VlBLo2zCBiJX8sJgwAUv/BcuoxPMyvaW9El4NXET",
-	"EPJC3pgkSrEhP4j3fAAkC/o6DhDoywiBWTDxfNHVgfczSkbRKhcuZOoUQ3Iwtccz4urdh7f6En4Z8jyn",
-	"FjGIyIXZuBnwCyg1lTpA8SQVwzyT0RvU8/E5m6nSY/JeSjWN5vqUlqnjSkhWjEtddsgKdSkwGRSH42Jc",
-	"YHYJT8eZTIBA9SWsOwQy0KzsCcCK2Axe7DCpWILWlbMsNYRbIxVWV57Z/uzii3Qnk0xNJbqI+jJ0jS3b",
-	"zusx0nKlLu0x2uv1cGbGzhQiiQhhpzRCsxe93gEbK+1R0jDvqVBqZ8zlbMc2U07qfU2HaYoE6itzMuGk",
-	"D9P0rr1LtNpNOAjkVcVjv0U5tXUFta6g7aSoIvXijr8MZhRmgcwN6dRN3EL0ePcz/rG0eMuRTKnqFbz7",
-	"1LjASeNDBCpEtZKIae8bMARSDIEnErhZpy/TTAuMxtUO+gs1UPjGlVmBpFBf9Bqbg+Dc5FKISXLAkh+O",
-	"TvsSZoa//ndXBn4w+5sDrUMEmlNYx8gtFveB44XgTc9LpCrYAKg+VXs5AoZCPBMDae0v0L4RWIvmuMKn",
-	"CU0dgmoTPiyyKw/tzvMcgdUcUmDMS8EhwOsYnOsTHpguO7TMEtDyEKxn4KvT9CVF6CJb9jHBmzLc2hRX",
-	"29OGHO5/CjE5hT1bs6DNB9qHrx6z5nHpyXBcXdiPve654FdiQXHYgKjBLyI/92JFk03fn9BbVkOb5A4n",
-	"b7QW63u2WI/dQdhAF70WccPzsKKay6El2A542itKkJc7J6nOcyesNIaSASo4p4HV9qX4NBQi9VAQ0Oxa",
-	"DHU/QueMOL/j26vY9lLGxVMwG7uiNAv8qy8dA3M+pO3wL7scTQwMa31sgYHde+0SnMP91C5ZTvxc7ZKI",
-	"CH7FtUdaDeuhVBzxSo0ljzdRqdRESD7Juu7SNEkhEKLKh8VN5ZBQv+u9tp0UmW0HDRVknsCQprob+W4i",
-	"5OH7Y/ai2+u+6OLaiGGps2L2ZP+f/5pnmRQQNSzHdmhhkaAWmJBD8eRfYR3ihVuiVr6JlJ6K/oj0Pkeg",
-	"NorK6rLjoFV2nEYJxcScLmoKNYGQw0xedLA8FxYL9WgYlNe6WDwUmMZYaYGAGedK+3d1SdCpUzEYKXUJ",
-	"gEOQq2W/OS81sD3MNumy4zBi4LRQDIwUMQepMeDDywttKcFiydK+rK1ZWq1YauLioxG0kREdGDov2Fgh",
-	"MgKfdRnAXaV9GUOAEFY6gwTHYM6eoZIn5iuaZoZdikkBrb9gM8F1bc1n3NF3VWl+jpkuMoY5twGi0i6L",
-	"cBsqeZ7p8ZPOEvtcFO72Xa/XeTLOpA9/Wydnba+5kOrCJjfv70P3Mn3xVJ6qp26kZMa/rK6nOnfqb03I",
-	"qvTTIGrFI289ndtVHuePUgc4yyTnMtSoLg2/ENc/Y0HFJDWxTklZTl3vV/mIx3Y/Ksg6t8MpIgu35MtR",
-	"R1plYesYbxAFty02Uicq7xaaS3MuNMQ01kY8HEuA8zSFmHRYUqgkpFM6CwvATJxrNU4ii4hRwZJTkbR5",
-	"PuUzw0bc9KVrYqnxJlWgChw4ARzdI4teHhqCtxf52muRSQoGdw2jVJ3EeUpr9g7MSKNscsvWmzsqIuCn",
-	"4+b3sEw5gCsLZ6X1Y7eEs4ZwBkvC5yeknz/Z/+e//qzYFdzZJhvwKIOKic6QvMJEX09CUfBaYnv5lSSz",
-	"OxFAsLOaO/TaQTirUhZtLOItS+hPSSB3ViAo17OhcF536kwzw/5fqiQWjaMCPkpx9VUlApG7AHkB0ba0",
-	"cPVaDjH+bIgM2ll3+vIVYWERiJXHAAerWdT4ATPTrBiOXBieQwWnnlJuRgPFderK0Fu+v1NO2GAW5yEr",
-	"CXY3AN+2l0o5b1C1M9MMtXAjzeWuGG80xvvBRVhHg4EdfEQ6fsuGHzAb9qgDVLBrHf3G08Fg/2/KXjiU",
-	"CNwIAfgOMkgLo0o9FIZZPYGio0bKWGbYWeTaH3wvKzk3YIKNinF+XSywaJjruEMEO3x/zHQ0sGUuEf9s",
-	"9/N5louliad+st9nuVhlP/8lqgZnW65Cv/luu0NjnDF9wotRsKWfYydrGdK/fXl9O3rt/tjRXG97Tv38",
-	"ru9tXbGXHBp2i3idXXWepxWIqDzP2UCrqaHcHWT1M1WC2otaNrNqOvhu8twOZaZKPcdXnRyA1f76Elw8",
-	"ez3v/9r3VxgYeCYRHhMglaC0kqvMYZtJoVJVA2jkiZvXo84IolmsTglyC9jK4XfDcCBfCA/4VPrVb8zp",
-	"97ds8eLtCpnu8DxvFsAhdBn6ikOW4ZJVLxcCFF8KMTkjLNrEYfOieO3wOCDNhipNdwnwFyEHwc0MFZFD",
-	"Z8NcGRHgaB3s7yKXO5LpYZ5vfPPuSDx248PR3rVRKupdpI2ysS89Xd2KVkZuZeSNSdaRTKucOSJca5Kq",
-	"z/TX0kwLqO+l1GUmIJrFuHCWOKWi44DEI8LTRGbYEYaPViC2nb0AUhatGKLKopYg0X1bC/0L7mQb2fyA",
-	"zy+YfNY+v9dlQHRWKmAd6MFZivdFnpcVWs47BEqPk4gyQ1YxyiRiKyKSK3pRafQakNjzUUc+oehacNid",
-	"xyU1w4asUQoJNmMeAxiR9VtBetvJ9VYpdSveICXTXavYr/HZGqi/VBGhGfc3yumWqiD8XegGQNNdrCTV",
-	"kGepwgrvbMSvRLfBHAwn7SvLh4Y5349dGbq2Ws4JbHaT+Iz77HF28WS0SLutrP+FIu160roeLZ2L38Gn",
-	"uxi6stwS8SukU2WGZec+l2nEDcsFvxQpyPQBdIMB5gYaCqGk/GGeO+5aiXOvKgYZIAXZxxMtrjJVGv+R",
-	"OmdaFRhUDoOuwzCzszjM8yah7GHYIHB0frB3bYSIu1/DCOGimtyit4SpJUyr8Zoxt9HTprqQgZvQq8/w",
-	"35WWCOy70RDRbcj/cILdaqOBy6hozQYPASF8M1bYnBHRcA62TIqXCrJBQY2F2fa03W/6/bWP2ma593A8",
-	"HNbrspSKzTTRW86lgEHdTxLF0nvlsifIrPZ1Z3G34s+t5FlsSy8jOWfXaUM7pA0tE3zez2tO66hbSorI",
-	"MA0u4tI4AMngeAErG/mOMfW2SQtzo4CreEKjXkekQlP5Yq+Z77DlfvctawGWZo2CfgMZbFPO2HBh0FRw",
-	"fXD1CsttNDdLMV1tcq65OaF2nF89JQXFTgM+W7hYEEyVqCuhcz45I39oElKhZqokGLVJzoeCZQUqXdOR",
-	"0KLL3oHryHUDVYRhlypp89wAjID9Lybh74cqwaGQda5M0Qn9wcrCS7DWfQmwrF12SEn7r/yJ4Fq4jgoo",
-	"Vn3AkjdHPx2dHrH//7//zwJRS8jWYBBtNl4i04XK1Za2dshsj15kZ7gnqxMC7tQivMGwt2Oyv02BCcd5",
-	"LwLTtW3r4Rpsz77+ZwuT00pkW2VZgV65uunnN5fPHJbK0tiA39xLjzoMlWax2qXu1qR1qt+NUz2sd4NL",
-	"3R/SyoF2T1e41Y+oJLu290Yi2rzGWCzFTgouU65T5o74PhN8OKKgrsyw9+9OTh3wXUI97mRpwp4Bb4f3",
-	"nhpg6h4Z3go8aDemujXfdMK3RTYWpuDjCcHh+R9MdiF5UWqREJb8QKUzrOIiWAKzSPBEhp4Gs0KYxf58",
-	"4vjep09BAqKgtL0eCFFWCqO0Rys2mXJoKWOXfRAYv4MrZmWRc5XnauoQebHosCvIk5mgiHX78nsCYaKf",
-	"DX1rRakOe8UgBf5FD/+7x0b22ajDnvfg/1/a/9+Dv+3C7L1kI/bsP//vee+/fdOXrjaxqEicWKMfYRgl",
-	"yHh/ecVG7AV0xcI3BKd/CEDxSrNXvRewHH2ZQNmQnUP7asLEp8KH6k95VnSgqIFy+E2H7qii5Irg84a9",
-	"fN6Dkj3w8JxnOWxJX55nV8J+aKBeT5oB30n3MfWR4CRTkWdXQmfCMCHTUH8AD6A7HF33MSTh22Pcl5RD",
-	"OJdfiZFW7mpQWDShEWttB2TpmTpnSqeu3sEYUau4BNm225d2n3/98BMbl8bK+uzt6en7Ewf+OFKw2rgX",
-	"5SDPhgypgig69rnlzuzlyxd2RSCn6Hlv76U9O1CTqC+hqqJIo1Mb8LS6fdmXhzG+JGoihc6GaOpiRo2F",
-	"l5YpCmbMJeQ0eToyEENemvCEEVAYYpEhRBiwzzx3bUHXGERuRTkTtoKYD7l+Ms2SlBc8gfB1An6zAwtI",
-	"lwl7loTaj/ZBpy+TCPQLHrHkoxrQXzRO/JdVl1JpzsKy4HNEHqcLOFU6pRH1pR3wN/t2An/A4NkfzA6R",
-	"/dGXf+zs7MD/7G80xC4F0CXsD5bAJQGYUbesT43TT6B8JC6EmiDeWaUdskBCO6h3JUjTXKON7Rz42QeP",
-	"Wio0HAoHNlrbJRqLKl3urztcu6j2rp1n1ACC0iUHeLSNPY08h9ZMhyXw3wSPIWDB2aPmvndgbwuDo00f",
-	"aHuGoZehSoWfJpzLDkvUwAh9JWD33d9nQI7tE/FpIuyBt3+fZ5/WGSF02EHu5RUbvAVNY7SsSJVF8yBt",
-	"19WvK4cY0Ozw64WzDdu5cM6H3P6/ETrjeeInYP9QxRkemg5LyBIAP9BGnlmibzIl3VIk0PvZhOsC2wIu",
-	"Oc6MyeTFmWs3sxLyrDoFLayUAeP2fLRxjgDCB4VmameJGH3mjMOujVSpzVkuzuFflvD7f/CyUGfQc3Jg",
-	"J8iNkvb52GojF8LJArDgVgK1O5qK3BWcgS95HmhSZesdo4Z6cPWTXphT48bRrzSlaNw1q8jzM6y2BW1F",
-	"22wPk10CUfAsn/vSbhyXQ7HBp8A6zshkUf10sQ+xzoswjXVexPMcE85lJ9yf65rjG+0+/bpDFC9xRitH",
-	"vUb8KmAvh/qdzhgXbR6bcoMkVKR1A4/WOh43jnbpmuPrRhRn3GSWRoRrg0zj9SFLsxQlxUxmZhTIeQSm",
-	"MFF5bpk+CYjUhadFtSwJlpE4yiSTUqTJARopIT8zKshMRJobhu91SHDVwR/Aibt5RM+FIazkZvPkInxa",
-	"y5WaX1/jHIeXEZS0/m3YvKqUkPyupHBn0P73iuelwHNHZHWfaEoAO2VjPsNCFfBK2jiKeJuWjKFx+Vyn",
-	"xGjQx4RZ3G9+OUHZsqnvBnox17WbdsOhrllXgAxdt9mbzOzA2xMsfcaWOtHHcIAv7Il1tT2bBg1sZaNz",
-	"0PH0h01Hs7hzRC2Z34xniSNOyKV3JkKPs4JkEydBWE6mUJqx0uulmBTJN2Hx4fDB8iQB/gxWaMQNy6Qp",
-	"BHdnLiJqXTSjzx39ID0EQuqXAbYlEsSb2mxsanUDl2J2lqqpzBVPq+00fPxRDbpWmXRihJXQvagFpU7n",
-	"D6sdUCmJBYf2IvY/5J5ZfFQD0FWNo3f7jMes4amBV0zBNalQqNkqDSIiztxxmQO0kVg9EBU0K07SK2E2",
-	"qeD2DBaFcHLEOnOaW50Om1eS4OxUz/FBIPVWTZ51IidVDIscxqZFobOGUd3BEJzCXsvP7I0CGQsUUPhL",
-	"oloPI/FWq2SusbU504E9i0MtijMKMZ5vaR1G5d5daIklzvZyRr8BXPV8H3MvgfDjr5z7G3sN0bnO1VZt",
-	"Sgtadfra7QHcLlgBWMqwdSAk2dXEkVkJNvdnD+sJLyyJN638EWjjs8TS4QTatHzH3l1L0OjvM9+P0Frp",
-	"iDF03KY42l1R5OuPBRzTiFKjItvQwnXOwtCun7QKkt0EZO0NzRaBwM4NoxNvu39Et9rSGk+emW2Eilcz",
-	"qzmMeZENQQRDUxxKg2RToZ4hoMNgScz6oQW+HwRPDn0tazYgy0MHMCy0zUFtULKT8Vl9n7X3ZMVGuQNl",
-	"RwYfOuXuAKTROoLRl8Gk6FO1HKg9man4gKImRX7eDOlF9uuvLIuLZn0/eVzU+Wpvs9vhkMuVXchMXrQ5",
-	"XW3qxJec0+UO/vqevAbn9O5n+mtposQv80VAvM8P+b9zuaCEiL+mWk0mIm1KoAhUtU2heERFJjY/ec05",
-	"FI1HYesBCivYSJtJ8SALGV77xG2WSkFnZD6Zonpavs9E7ix7zjlgEKWGz1hJVfXTLjsRRdBBAZVWl1ip",
-	"HZ5ZrZe0Iy/EYJBkQ92+TaXQW87goGHdTw7Hilvtsjic9tDmcbSy2G0U19u+LLYbYlfWiR58E96+9TDC",
-	"zuda4CDU1yugQWvcXBr47AS/BiChmlSPKJJHnUcxJhBNbzWuKvJRo0O9AfQIdLYlcLDXB4C9MUlzC7M6",
-	"ojKszXxMpYsUayWY+47CjPfohnGYG0s0axGb3c/ODLwUvXnukD65u/vwW1aMDulcN7F9N4X23N+75O62",
-	"Au1zlUDaOzz7axheaZwb3ZRd70q5fi7Z5qNsisk+8VG2FGgdkjnBVKOFEYUBBdczCIg+roRgo8faOQU6",
-	"zKi+pMBcsKBrjHtNRSGGBUtLvN4CALz9prsoU1Nkec4GIliIUvuYuhdpX8aAG3WJWW6Bt2WKbyiFehsU",
-	"axWV6jD0nc2Zqje3Nn/VmVFfQ/Y4nRzGJV7xbeod10kiD1oHWEJiQkN4/+DN92kV1UTXVUnhdI3atPCv",
-	"JC38BnblWxGKt8PUG9m0R8pDPzuXTJUFvxCQJYQdGxKYSukjNYinD0QxFUK6mAwMUqCAEXWOmRg0kaeG",
-	"vqHMCwccDMEb1AG8EMe3+6iVWCbAPJO+REAIYZweDoko05FAH7x3yPKQlmM7hcxrCg+dCUgYoiIDfra+",
-	"3sfzXqfX61H7Haby1GtMB6xQkDWSyVJ0mBYTgWisOClaDyMKVwcME4msjEELtI588YHLC/FQU8D9YHGU",
-	"a5lc926hd2HKvFiNDYjSTaQCf3FUuHWKPxiRiEhSJhlnRTYWTNNN3pqAhCF7JB7dDmv4XmnI0FSlNp3Y",
-	"9hlVUgJyN1CQuAQ8tFr/2GlpoKTVFkacR/8ISEDZhVwE/dg2dAerInc0QHFUZMBbUPp6DyBgqQXIaNXA",
-	"rUFW3IYrqhDmlggdmqqcGuuCySHLdi7is4JIZt92EfruOkVJ4F12DCofxnuCtWmRvpwKU3xBxiSXgRBM",
-	"360xqaUiq6mIvYEu4HtzW5I9c78v8VPbX2+R974VPC9GTVeDtgfQDkopM3mxvPLp65EYXjI7JSlMXDdo",
-	"hN1g1auJVoNcjM3u56FKK6VOa0bAL1yipGSQ1PDUuASaPJOXhhWqpjTVp0nOM/keO1pVPMj245uG9KA6",
-	"l/iO+JSZoqFIqv3qzouk3ryI7bYrpYLnxK69pJLg537bllRKhZzC5jvwAX9e2ESe52p6NJ4Us7/zvBRu",
-	"zRcLrAKchoP3mHCNNYTrghmuhB4o0xjP8Opuwxma7yYsSTeiYbfc3yFzJxvWz9KDMtBFApmpkAtTqMlk",
-	"TXph9z9rJBjzJcwGgmuhoYJZZ7GgmdBX7nyUOn+y/2QXZAxqdsEKj6nXkBaPWgVCtqRxoiKcFjogBMry",
-	"ZDHW5pfQBmcI4OFSa0DPwwvxe4Cj9GAxpRFxDz7xr66Xw+FQTCAsT+lLMF1CsC1EAEWNfFSDuq+PIZCn",
-	"aW7x47qufYmp6BsCdKt526cT+VqE8XeQbVTz2ZFMJyqThWGxw9RbM0mBXw6VhR5Zh1LFpQOpirr37Ll+",
-	"hY3lKj7XuLL/0uyEdKyG7xG8Co4C7vTh65+P2DDPwL4C2ERmxE7/ccog99nOVavyYuTLS1uyORyLnbSy",
-	"1vZRWtsnIKHyPBeWg8XASx04HmMxHghNCDQA8pRzGTVcKRpRMyOoo/fUuKrRuMBGME+mrSJut8VVDESY",
-	"Ax4K67k4N1c9cLETpD1IpTFjOFc8ZQOeczkEAzeg59gOlY5XhQhF3aJYvUYNyzGgq9lTGDgTuE3sUgBv",
-	"itsLzOlPkN1iIEKU8hoL+JwIQWZ6OoowD6eWReF33bUkEg/htr8Ewo3CEmLdJQgu4qpYo4oh6joLl2Mn",
-	"S5dKNDVlDOcmkYXK8x6XTbJfZfYprnLsh/v8L9/uvej1vuv1VgzMQ9WtM75MFuJC6LoBnkz4UOwYYbei",
-	"ACQTQrozHUgO9YnmaKhDU8E+S66ed9BtNOBGfPvSzvHtz4evd07eHu69+papK6EReM+NE2+epUgd9lFl",
-	"loQNZmwidKbSIIs0TdcP61rbcUsOFCCla/lN/vGPxRvi2FeXHcoZYcIh80JANTI4gNm+V68QCOIQ9oML",
-	"sMWeNpgyFgzdyEu8598q6f8VAAD//w==",
+	"7P3bdhs3ti+Mvwr+WnuM2GsXaYo62JZHXyiykyg+tqR0srqVvwqsAkVYRYApgJKZfP7GvtoPsB9ir/dY",
+	"j7Ke5BuYE0ChiigedLLTrb7oWGSxcJqY5/mbf2xkcjyRggmtNvb+2JjQko6ZZiX8tX/w9tXLd8f7WSan",
+	"Qh++NJ/lTGUln2guxcbexuFLIoeECkKzMevkQhGKD3c3kg32iY4nBdvY26A5PettXjz/fefqafmMbQ/U",
+	"7mXvt828P94S25ONZIObl02oHm0kG4KO4Tf4oo1ko2S/TXnJ8o09XU5ZsqGyERtTM5kx/fSGiXM92tjb",
+	"7PW3k40xF/6DZEPPJuZNSpdcnG98/py4Fb1mswWrISU750qX1HxMLtisuZiLtRdzwWa3u5ADVmo+5BnV",
+	"bNFKsuqx+iKyUq+9iOBlt7wYKQTLzNQXreXlu2OS+Scby5Fi/eX4d93yaqalkuX8OlLBPumzDL5NzZL0",
+	"iJFJyS65nCoyoeesSw414Ypc0oLnRIpiRoayhOcUHTMy5IW5moSKnMgyZ2XXrey3KStnwdJwCi3L6Pe2",
+	"n8Um/pIV7ByI/ogN4+dQEjMCnkfuH6+fhf1XN5Pj+MZXP7zdjX/JCn7JyoVXO7fP1KecF5drk4970y2v",
+	"QY4pX3H/4dF19x5+dMtzLmdHUxEhePPmlGQjll0owsxm6REX50SPqAaqNpNgSttHEsJFVkxzfISRSUHF",
+	"N4oUfMy1SoDqsxEV50ydCiHhVXuk39smY0aFmn/rlZwWOVHTLGMsf0GkHrHyiitmH1ITKRQz941rRSal",
+	"HBRs3D0V6WHOxhOpmchmnddslsIj50KWLO+eipYrl5ezs3IqanfObtVAyoJRAXsVvPs1m0UOOWfCMFlm",
+	"1sMVyWhRJERJXF3JdGm+yiUR0vw5YVQTrvfIJtGS9Hd2yCVXfFAwsn98cHho9qukmWEayalQ02xEqCKU",
+	"/PTT4csu+U6WpL9NRnJaqqTiMmZIcsX1qProgs1g+/0HWl4wYchxqlh5KkqmpyUcgWFSpdLV9tJzykWC",
+	"76vt7BGbFHTG8j2CZGLeT4lgVyQ9wgPsHOZp91TsCzg5MmZ6JPOEGIJOyEDms8TMAKfiZrDd75OUB8Nc",
+	"sFmnZFPF8rRLfh7xglWzPBWwVnO8whDAecmU3YmQPLZ7z+vv5KLjnk7tyo6YLmed/aFmpZnzkf25wq8p",
+	"2fn0iShN9dQScsk+ouxRZMCGssRZwXSUpqVmOXm03eslZLu3mZDtzS3zfzvJqdjuP08IJWOulLknKpMT",
+	"Zl5JuECxYTbmcUJoyYBGlDZ0m5ABy+hUwWdwB6+osrfJEnXFRJ6x3tbzp89YZ7uX73S2t/K8M8ieb3V2",
+	"nz3fpjtPh8+3+tvuFowYzVlZXYPG3aldhwnVmpXmV///f/z/Ov/vr39sJv2dnc//YyPGVA6Hb6nORvM3",
+	"5AhOmmxv9glHGSoHZi/JqFoRUVxkDG/QqxN63m2d7rCDw7QwwJ3Nfnxy76RgfoJtrzYPXe/94pJrukQh",
+	"giO3j9WlABfri7PqXbcrHH6Ug0Xy+KMc1Of+UQ7WnvtHObjdSb9mbHLEMlnmKiLWLhibpKRg9JIpyyzg",
+	"UWLlj1FUR1Jp5NkohSrhMzDPj+Uly5EJtelw9qU1ymFiOt7Y+8eGmcHGr20zPzEcsX3i5v9x3oZ5f6OQ",
+	"g6oFs72UFyxvmyf+es1pvjEyfX6Gb+knPp6OiZiOB6w0FIJ3W5EJK1FFbpkFKAm1SeRsSKeF3tjb6SWG",
+	"AsyLje7bg+PHv6rD50Kzc1bC5N4yM3qrDoZMZwwPfaNgE1EQjRgvyfdc/zAdkEKeN3UzmWmZUR0nYXzd",
+	"7VIxSNjM/DW3jvfGtkDJZRWXv4AU3iOeuViuapeLUn82YSGZDBgYAdqTMjnUpyKXTIHoAfsdLJip4L9N",
+	"mWBKeTWiptw1JVAuxyswgbkL45bbsmu7K+zZMVNqiR2q8JH64Sqm1mZb9kW3e+hw+RdNH+5rffJaru/R",
+	"gNfc7tR/pjGe8IMs8rpKNhWaF6Hkt1ZBYhjw2DBetJq5IvnUenG4IFcjWTCiWCZFrhLitOG0v6OMaogK",
+	"aii002R+qJwPh8YEH5ZyjFcB9AtyYrS3koH2TkGlBJuG5agAh0qeW0cbK7uiDU4W6E2P/rHZef7r//OP",
+	"zc7Or//omX/u9h6ruAb1MxuMpLxYRAtX+EidGq5G61ODfdFt0sNn8y6rRZuff0tzaxeYvzIpNBPwTzqZ",
+	"FDyDY35irbj/+VFJMEir0f9Hafj5xr89qRyeT/Bb9eQD/goHbUqkYijLMcudVdndQIfVsODZvc7EjWkt",
+	"CkHYJ660UeWRNBND4IoZBo4GTeoeOON5CtNuM9TbpUGrOd0l7yKGhBnk1SUT+tWnCRLB/e2PuYFm7YKk",
+	"b6jSHZhH5/AlmO+yyJlhCVTAkgp5DnP9TpYDnudM3PdEvf1cGp5U0OzCmOXWmNP+Aa4Mt9Alz4yM1RIV",
+	"M+v5sZZqKEjxBzQbGYtPluaV/FywvMOFU/bAxMzkmFkeRq11rbhmsCeHwjAbWrwqS/Ri3te+uIEJMyM7",
+	"X2ghz41B5/0RqSVHQ9RoSnNtVjVFWx3dIsZCtOT4Turv5FTcOynK8pwK/jtKH2OaCokiB28rzO1DCcKI",
+	"m2e+o7y4/wuzwHRmINngPjkrGbnIiZRvaHnO7nuuA5nPgCLM4PYyb5K3/Fs3q7dUzKyIUPc6OSnJmIqZ",
+	"45TqBTjqZs4e1HzMYB9DJxGQbgrPnVGdGhGMHgSY+hHVrMVGOgGWbBiA4b7mOqu6/D7dCGnvdONF+Zfe",
+	"C/2XzZhrMrQW3JCdD7Lg2Sw+MrKZR3lJh7rDmR52RlpP6IR3SqoZfNux63i8ZFq//WWz13tx9Zfd3rKZ",
+	"Vds2P6lj1Oe6sXdURp15zU+CTvVIlvz3+79nnp1bv53RLC+EvBIJYSgqgV9bU9uZk87UgPtpn2sQys8/",
+	"/9zZn+qR0TshMDfvL/vugOw+3emR//rPre7CnbabdEl5QQfFvd7vfeL0RjKhJTD+aTUTe5+ad+S2yGJS",
+	"yowpdd9rPrQO20taTJl6QVKQeyolBVfa+dJZYRYB01TTyUSWmuVvWc7pCazly3BgI2TTcDQzihEOn91u",
+	"R9IH5s9oX7hsAedl8FkE+x8OMWYgpxrDM1SpK1kC+U9KOWGl5mgX0KKQV2dGl5kf4R3TV7K8sL6tjAoy",
+	"neRUMzsYjP2CsPFEY6SVFkWNaf1jY/N5v9vr9ru9J/3tjV+TDa7ZWEUuj7dfaFnSmfk7KxnVLD+jMR7O",
+	"MYgHz8z5Evq9/m5nc7PT75/0nu9t9fZ6vb9vJBvGDjEv2zAr6BihMm/2VcMOZou8V+i0Aq5kGU8948Fu",
+	"GL6LcG2jZ0SzT9rHpM0pUG22TeTwYfgW5Y+PXiOFYm5ZVcz4jOeLVlY9aMQvmkTaaAwoi/GyQXREsfKS",
+	"5S+ImBZFtaYr4R73NBlJaMmL88ULMC9FhoJmcGRBwfyby3lZ/QUzmzA5MWzQUPCAIcHWJ/SW8gJXVG4k",
+	"9WB/LzL6cFoUNhQ8f2nomOHe8WwU3zT0dxy823/7ym1TNqJFwcQ5wwj1RHJhmJgkvLF1498/Xe3O9EDy",
+	"p+cXW/lk/PG3T2xWTMXw09U2zwddwwS6LpAtmI6Rw2IauF4O0twgBVX6bKqW3GGwJ6nSlrVYegr8Pd7L",
+	"f70bvpSSwlt3dsFmSy5I/Krjp8wI4BpvhMW4mywFwzCtkbnAlsH9O8fAll7v5WuSeinz9BsPD3MpgtkG",
+	"kehQctzRCeC9O5uWxfxsv6WKkZ+O3ngOkxWcNWnT6NBq78mTPLukVIXE/8TchhziK/PDTgdtd/jYfVVl",
+	"ReC4RDGjFhnjWrBLVjrf6Xp3NDYbJP8VjwxHvUWxh6NHgl7vfCjJPlIbdLMfDMCF3t3emA8JJRtGXKKn",
+	"s/n6n+w38X0Gq++Xzv6Ed8yDaSNpbWt3uNNjzzrbu1v9zvb2sNd5tjVkHdZ72huyYf8Z3exFPbuVj/Uf",
+	"hhMG8wuJosbla0Ralz5JqEI1JW2cvVT73eCStZtbU0ZqClGNWqoAIXojNqo8Tas6HsAvQdnL0VtCiw+B",
+	"EjikhWJJTLusJ6UacYSzuDs1UpaYdsFs6GsNlXKdUBXI+EP85WYg4r36uYLCFE/mW1Vt4kO/0CTcCHLO",
+	"NKZUVbrUmsrTepGCL6tLfV5KvW+4ihk/EM6GzW9QqZonzpxqGnHb29g4MFauqvi4I6hFpl7DOIsYMCOq",
+	"zsayjDC9n0cMrAHnO4aVDKW5QTD5Zt5bshGkvsb9SmkjL9b8AN5rhboUlfBw6wzSHmc/locfJX/7cX/2",
+	"jvc+vT3uzd7yH593J7/0x8sleIOlwm4H669Pfzm7+gmYw5rs6gDlcFs6PfkOXAHIgXxuFwgaTWdkKnwI",
+	"Bm5LONzmV2Ix/7nY251YhUsY21dtNC5ndD9zPfpgtW1LZ++HG3v/WJMR/dEg10nwyvqK3WBLla/XbJa+",
+	"IGpkzlGKjDW172+fj4+ev/yP82z6fPDLGR3+8N1un5W/0B/6J8dPB+fPX/+89d3Tvy/VxfxM53nEr6uo",
+	"J2C51L1dtZqVmBSZM+eWutIUy0oUyfV9/uodVlW27zreqfpUp6pc0wuw2Jq+BdfWmm6G8MDv39kQt4LA",
+	"ZVTxnPr4P7OBZTJRK3ZSsiH/NP/O78B6rxLYfSaaJ9+A8WaXJTs/+/T09W/9txtLfCQLjUSngyGJcQyN",
+	"Vs6R9Y3HmLlmTTW78ubs5kyqNitqgSbyms2uZzRF3EPtNtONiaEpcpZliIU7CYMv3oJlmndzrfeqeRt+",
+	"/qB134LW/ZrNjObx09GbtZUOPIOmwrHcj4dqhgqttyQomQEOtUjfWObte1JjaMOT51dvyu2/ib8/G/yY",
+	"bf6g/iPf/X7y194WfTX9Re7wpXqJWdAqKsn85fcayU9Hb1AZyXQbMWF03RswTk2o7+1iaVqT8i+q4seZ",
+	"0mycWNWo1Gtmr86L9Mn8JA5Qc6R5XjLlhU1Gi+IFoQOwtLgg7JJZAz2Ur1vdXndzc6v7PDaYtoHaxobN",
+	"JqxS1ZyaYvPmzTaYV9kUW1x+PJE+PGb4FhSW6G0pWBnnhhj0rZToSOrSVZfs29xaKfzED18qYrhfyZR1",
+	"aTc0SplHln6sDVMg5kvIfigoFyw3dlnqwtbqyR/m689Nh6nh+Z0xV2NbUzOvTPqa3qhZeGKrM65dRjxv",
+	"kYF7tXWwWI3m0uT2+WhdTD/6QV4Z2Tzkn+ZCbJj4z4LalO6qmu2Jy/W/8qVyjj6MFFCLDqS7/so+ykHr",
+	"3q1fGhQJzFyykuuIZZFmJdc8o0VKeFVM6xL1pgpJtCp4J1TMSCHFuS32uOJFAT6YEb1kcCeUtNRkL7Eb",
+	"YCPZuKKlMDP6tZZmbT+MTZuLLK4AiNqJ2EpBK6yhGo5ql6AB6UV3aAlorovoJHEKV6UU54FQdL6YKpe+",
+	"tXJ5z0aWbQyZFYpdjVgZtR5t4nkrEV0vw32FkAvwtoDC3Km5jcFb28qI46opiFHztfMDhqx4VeW0egn6",
+	"5YFrT8tziEj4irOVNFUQGddSUs3/MXCojdE0pYJs9nrh6sgFF3lMcV2iGEb3dJpz/UrochbLbndc0Avc",
+	"yYSJvAMAC5AKPuchzeIuNtT7sQ6KipxcsnIwx9wNw7fhrRjFUqdBLdx5eMg87dLb4kYc3s3oJDFIb1Mz",
+	"msHWPzboVMuzkgl2ZU3Bz613vtpmdDRcazphlfOy+ZjXrDKdVTxWZkDQ2m7RZZUzTXmh1tuH76YlJu/j",
+	"j7sbKyyQCc31soSOGDddXxLboZZrqy3DYZB5Te8ZE5AmLeBmGu0+clLsUq+5lKpCYNHYUAhhoxxTZf2I",
+	"GNiA0CY+kPNG4kjJfru57Agj4cgPEsdz6icRkoC/fo4rVIRYW/Ni/rjMJ2KOhDNvAEXZ4104RSoG/uAU",
+	"uYlT5NtpcfHy3fH+ZFLM1nT+IfaMsuExYyf5wvaSeXe7HpVyej4itGFFNU2/hYZYdQ1vZI6tF1K0ZVOR",
+	"JJ6JsaR2er2qsorRbEQGM2BKVTCxEepcymVDOJ6WUCjGAReEP3esY9RFQ5u3o0Ex9Y2vFr2MVlqUpyOm",
+	"pgVEPY2NU5mzaxr6VfLhx9hBC6k7Q6jSWikIaphexCCejqnolIzmMKxmnxqSpDLISXAwxNerQ71kd6Up",
+	"tKTdBWFnWyDMqrrRdpymdbwKQaYzPFQZf7i3jRjFchpduth1vQ8HI5ZdWP/QSrvJRc4iQxyajwkX4S4m",
+	"aPNycU6oJr3awL1Y5h5i7iy0UwL2A8WsiunE/YPQwhDUzFfkWPq5gqhQsN/Oc+f1fp+RAcJ5aDSM5R48",
+	"3Imk0qcqQvBL8aanvQfthmZ4vfEet91vENqKae2gt4ItkUPHFVdWBMDgAr4x8dWqiTtJAK6r+IG/HCup",
+	"CfMcK6ItLHIqyQkT5KMceC3QLzSxCe8o52rALtUdMyqhZxNreKZWSOJGElkQmnT0Fh5HFYuMpq16Glzw",
+	"Wvs2VIVH1OjBjupXGMHS++rvv2RNAhPyqjbQ9vNnS8OoVi9afN08JbReDgu2t+hq3Lnoo2PW4ZM7FXz7",
+	"ghx+8KEN6x/0Pk+n2Kwh9VYLsuH2RgJNJ0ukV30mxjiFyriYiMASOqyTq/A/NnsrcxTIq8Na90bW2Txj",
+	"wWmcaalpsYjkeWNaIayhRAw2KPIzRqfwdX/N2+ZRiqKCbV2pfMwAX2/dM79L2VxwEbk6b7hg7s0Hx3+r",
+	"v3UzSMz78fj9u9og/db1BIMuylm4icq2iqIRKA80z1meOEaLMsUW/rbpFtYAg0lxpdV1FAvYcp+A4jUK",
+	"r2/EVAt//RoXYDFXVdc0PrU0exNRNVY23la++jikzZO5ic211MbC71fQwSgZTIuLWppdNElvYQqTIa2o",
+	"khCVrMkX0uJC2RtR4iyNr6pYNC7Scs3lDhSuuI6y0rWt6OVgf/87LvIoalvISw729717JoADJpDcDRrL",
+	"wT6UXyo1ZYiREkQzHx19d0Ce7e48T4j919PHkTBInseoFQcNcOBwTJxVw0UScM0uzLlnZ3S6UTCtmMjK",
+	"2UR3ZXl+urFefTUtOI3zWxtmgCCiRblJwbtwRnWKUUVgMyInV/7pwNXVqHrE9zQ8U5Q2SlSXSlLYpBjB",
+	"1U8V0rVhi+Luy4y2SC97Fw/23RXNpBjy82nJclA26gsINj+eRxHTalN5kTrQ1XCmIbZymlHaGQKukkoT",
+	"/LOQ8mI66QwB4iYlj+zvkXjwlgVMRUv5GARhWjIli0tWdqYCUI3M/qbkkYXOeDx3JG7caHzj0wQu8/yq",
+	"XtlvsAqgoTkH9wwp3ohORRq0m2DZl2DdldM3Xn2imSZKswm+d8g/WaPTIVHXJ5ID/pP5/ncp2B5Z62LF",
+	"JmUvRNxMNqtMQp0FwKQmtIRqL3QQ+xtjjPHmnam40yItarn6CYB6Xgeo66BmuWWo0arqEjTYUGNL1uM0",
+	"coBFIS3JDugoR8ipvcAEcVUlcgjA3AEUN1FsQkvwpg9mJH1BLJIVRBu8+BnagCG+pnUbm6c/ueCONcVP",
+	"3i3nrAWW410AvopP2iksNWTc8+kq4rcFXfek4sXhZiYg5Oyf9e0EX33jvNu2Y61zV9PxmMac4scjWWoS",
+	"fFZ1c4hc3ZN5aR26n53ALma2iuFgX3nB3V0aUMzoRiVbvAIf3JvgqjuhmQTgwkbGV0sNiH2OUAIe2u5z",
+	"DPqSRAFfYFV5TRcJa1NsOUVD570fkfdlyl+WuvoBZuGW0gjFOSsnJRf6TI1of2c3Qto/7Hf6O7s+Ovfq",
+	"yOytoa4yo4qREftEc5bxMa3X/W08Hz7bzXvPNp89286e5rs7z2l/yCjtZTs7NO9t7tCtwXB7uDnoD3qD",
+	"Z/1+lm/u5LvZ5s6gN+z1aO9ZbMIjqs4uYmVPoco0KfmlIaMLBthEiHdPjF6HKCW2JqrWC8cqr2BoQ6pk",
+	"Trg6FQ6Xe6tHcjpTQQqNfWwM4s/Y6C4VL3wpInQp60gGdAWubMrVqYhqc0tSFK7dvWdekIKwjKQ9y/FY",
+	"ilp2nnkUoOXaRn/1NDbCBauyRxYZf6/ZDLCrrC9Gxe+28le6mkVCqCL7nYIOWFG38peyciH1GY0jhQFU",
+	"6WzuRj/t9Pqdfs/c6P7zvZ3nq99oM1aVKDXnFy59DSk4CbmeGfuay/wWmYqE8dRZyS65imayQaJD87G0",
+	"zm98DZS5KKCbM8B56pJ95AhgZnpQVfzRNypsx2ILqBgtC26exwGbXrsVEDgmpRzyWL7p/sHbV8R+W3mT",
+	"jS5u7ze4JppRUWUkeMFRzq0QnEEmsaRGcY7BVMxFV1Oz+2n7t8D3a17uFeZ7KRGZ7axkVMXO/+fRzM3E",
+	"gg6Gm6dD0P9g16YTViqWr7pr8IqoQPWpzAf7bqjaJrVO4bZxe3jMk/9mubjrbdPNQT/byrfZznC393Tz",
+	"Wf/5Ft0e7GS7+VP2bPi8t9lfLRksDPEiQ/QT82w7QTXPXYKA2dbYTcjnouK+EqkRHlE7sRgR1S/C0lLE",
+	"QBVclnQW3Jz7qcEL1dSHfLOb5JsFO3kE5LOm3/8IaKvyJDuiS5x/DhU96ZhlTDGqk0vF8hZRwJEfCWcQ",
+	"8Pla95DopN+Dowq7VTVNGfsxqKOWNDk6drJpWTKha7+YU/CXJMPbxUVPwkFJx335VE1sPw9aOfO1qnWl",
+	"wgryT4jsEVqzzfT48ZpJ4GgDf+PbrJFcZlOjTaMn+umz3tPHSc21CCm5bTb1Hz4WDm8GHQCrign61isL",
+	"uqH4V50hKrdRFQnb2w6AL6al2ONMD/egKaraM6vegwjYnosM+G5t5UYMHuN6PsczKCn1eIrduq8HKmN2",
+	"P11sXe781hdPr7b1s3Jz8nzc+7g72jrfGfbzbUURQxHrSzuXrOTDGfz8rryTGEOrvO74owB0BQRbtxX9",
+	"wPbKWBU7jmUXXfJOgueNCnWFaOCgbWImtwX8v0WNesyUoufsGskX76TdE6rJgqMlMwQ1iCIutBpJNTgg",
+	"m6nma374eCJLTV3ZT1XHCuntYPI5zmSuG5rLKNYwcwHeTAdyqgM8RTyK8cqi1kz0GK/XclgflDbmgJfS",
+	"AohJOtVyTDXPLFXcognV6vR9X/eK1ly+t+TrJft4UhWEbvTavfvl5fu3+4fvvmIvb9z6CNKjWgpKVVtp",
+	"5Gr5nCiXAHDdYoXYJAojnAwNGKkOaWMQSookULQVbu+DGN1rYA0n874KiQipUNJkrQc7h5fvjo/MVd1o",
+	"aE/40RH+4L04KWl2sXLVt8/l8Mq6Y1kxXeGaFQIQ7/CAIHuGLgsqrEfMcKIwr496pXgZINlKxQLNBtC+",
+	"HqlRInm98oGVcAblJSuvSh5zbQdhC7NBA+8yzG0NrK82wjZxwH1HdK5n4OrJK4aIcIRI7kqTr5pjas2J",
+	"xTPE7NfxVBm5zwFViJT8fKSh1Q+xIQbbJqh2Yuk629692B706Wjn8mrrQuW/PS13LmefMpH3x7PL34X6",
+	"bf1z+RynbwTUi68Yc0UJUGy9W6PL/pUiLJ1frTo0xR/7ELk/YyEdbSQktXSRWl+Q+R7ZrOGtaMinCUmF",
+	"FI1nwgnVc8IqyxxcAIJF+Zn3fy4lKzPKMWtUfMY4QbDI9Qg3GGFOBWhP0PNGYjaH57xAs4qJkd9lLPXw",
+	"7wG2RWyQhS9tsGUYwWfa+eK+RglfC2+uGuJHBFCWMYV5cp526wBvVR869c+E8na3QG63BwkCFo0Gp/Nq",
+	"Bo1mdwrZtia+nOWNIHHxEvwpUOY+lHxMyxnyI49puUB/XMKjqitYGS/447O2PPyfRzOEK4LHfKMUeZHW",
+	"vP9czecHBLMmOc+tOacmUoDObfZtpXTtVQJwtcW5UNyXRG+PecWdc7uRqFw/gbm7tjJ03lIA8tomXRNK",
+	"L9BV27KaA1a9yrEFT9/mLVkLhu/aRBa3W+wJhxux9DyWhhP8k/cTTahL7Id4wk3iCTHWu6A0qyZE90hq",
+	"S2+8Du61e3TZWndXRWxG2/AFwBNWjrlGU1aP2Az8X0NZJiStZaAiH2/w6VAth064dirgZfA/jmrm85dl",
+	"3rYoh1l/c2s3NUZ3KC3AHstngo555lpcVG5BbP+JD50cH35ftT3+9vAdFCu/Nkt4+e44nL4da/lcb4x0",
+	"Hqpdtwlx/ifkq21mbH0l6+xzSOV4GwC4yJPSPG+8YLMzWpzLkuvRuBYG2xiNadbxYeQG53U/ceMYUvPQ",
+	"yJao6i9wf+1s9qNkZmay3BKsjROiAVPahJfd2Vkq18yYiN0Z7SdYVujvblyjmw2oYrvbDaOh/7eP2fhv",
+	"vTe/vCv+Y+vHIj/Y/P3vP7+b/f2Xv2r/3cn+p7cf3/6lPs+dzf7SeVr6ilT/KW0zucomkOVknkATJwkm",
+	"00HBM4L9d5lOfIdpTBGgBZnIJuimUJuhjb23s1Vfx9YKeoQxkVXcClfYsJ1nI+9VszD2VolLyGBmAWoM",
+	"M9EEEQhbi08Ww2+s14tg9cIwzwk8OdeozG1Bixz8UFDR4nlBC90W63u/YwSZxRZZVBp7g08iL17kJVNJ",
+	"PbsL0S3AACQYhJJTrXhV6FwN/o2CYgWFZd+uPmJllQodeLHWirYVumovXlCNIoWMim90QD/eYWLUknVm",
+	"ZQ7Ft3+Pz2014Jvbczi0Ond9eFr5TuEgwaB35yztkpMrCZ+qALzYHK89+apcHz5FOI/bdPQuaadg15XM",
+	"gdo4sg1JYcElCtv1z5vszs2xnEYahkSLG+DEJqJDs37DxuarYBbFgUdU2SCsL7Cphwj2yCY5+eUkGiy+",
+	"4CKPOabtdOZd07WRXBAAeQYefi2W8YKkQnZ+d67pBpCDdXWbrz10sxnoBUlzJjiLaOVN1ZvXgnVu2uDV",
+	"7liPKr4qqjTci+t4YeVK/eBktdm35B6PYeDbUw+qtt0UF12J67g0XPgPGIm5HNfE/friobyFmFktu1ad",
+	"ysLgn4ULgQsGcX7ACg0DTWv1UajRrboR4S6HdoyOAskrsfdhusD8G/+GZW9cOGBw6loSjROioIN1Q09b",
+	"JinmWsJ21ynkit8Z636yi2g9cxthXe+eLKUHb+KGGeD3QBPrKr7XJJmTX07WBue7FjVRXyaCMWwuAKcb",
+	"ahUaNHa6IYu8UQEYzPDZ5vP+ul3IbkBYf4/GH/dRdt6YW5i3zBXLXC+M2dplxS4i7opFE67p4FnRFbtf",
+	"FNZsgGsChp1jHMbqW1ecwl4v4wowleg6fY5P7LzgWtusX9sgzhIk+P6QVs1ioOMuAkBYaH2P2ADpqlxj",
+	"whDUoU24EIAOIyCX0WZHQieRhIzkFZSWjQ2lOwyMqWJGd4Iqs2bx5FSxNTCb/HIP4Ifz4E22coQrMiix",
+	"TQd6lR0CQBTA6ZpwoN6kRb2Ua2VzKblySnqtUx/1HhpZ5Az0y6qQye2z2VVQfQVbU8lYGn77sjWkSzP9",
+	"aogpSDJLs/18eYpaId+vejh2xqp1Dva0wKsQonj1umQ/TAbgipTMrBtyp7UkSo6ZfyU0noVCaj1iak2w",
+	"1rUqw5cAc/o7tGZ7yFtLjr7vyHwFGcFFJXTIPrniRZ7RMsfLV98cV/swoIrNo+suw9taMVPYDAABMHi0",
+	"USDIFTF8L58WLMfs5wh1IvixZcFUkStWFBYfmOqqzzEfszvcdpQI7eFDjkESFWQMR1hfPKCIKtxSQerP",
+	"DQ0hlw/BVv/hsbblVl9bsoHV3OxG+N2e9zvhghMrVOfvZ5MsaxyxwafXzEdoyOUWT1Zwu7yArpX2fA1N",
+	"mv5lymIOhVfH65AfmhwUcpoPC1qyBHCGq9IZOWyWiTjgH1Qwg546k1J+mhE5HHZvt2TlxE/GtuABtCzb",
+	"Y9U3dF+jZOKL4eSsQDS+vVDdwfB1llTMOa4A7cWd9I3RWwIuc72Up4D/aEkmXNyShzBpWAIUMJxDqGY4",
+	"zIRMRQEYt1q1+LitnK/xSeT3znuQUWXMNZur5770QOCQYVtZKBxwwm/Wt+CaWtd+WMQYzt6yCFkG6oAu",
+	"KS8MAeYSlH7yk+AIT1x6jS0Jnnea2zeKpP/eTRfpZsu6GazsUvCHsizBqzq+e0rwqpwAD9ldN8ruamqR",
+	"8SiKseFC0D1KsqnScsxKd+ev7zC9mQ8dpF9k1uj7qQ30gghw1Lhgqi89nrd1rqm43MTLH8bZ0MX/60oX",
+	"1zs47Vascsrtze4CLzl00qMFRu+X4syu3ocAqMjsPZhs6zkPIzbPTb2IR8uB78KYQYLIi0ZXgEXUdsks",
+	"RAq2llvPr2S9H8ARfv61tpRjHUV5S6fCmkTpHvTRgn4gI5pDpB0SN2dMd0lquTg8pyMqZ6Xzdk9FisZM",
+	"ugeplzZs/IKkYIqlRIHxO5qhC9S343AzgeioHW0j2cB3xfMb/fJuntwYOILWSW68P33JVyQQW3LbJakR",
+	"ASkpGL10Hnh7FHO+kWYJrFHNEUItKHnDx9Hzfcda0t05SaK5mZyeC6m4ijOeIYI4B9aaNwrMPjllHIpF",
+	"2BILfYED0AMp4S0bcsHViN0mltjN/QMvoAZmWTH7cr9BLtTZSMZEyfsJK6mWZRgAc6lqmIOnEmwykclz",
+	"wX9vblBlja/ijGOXPGfRDr37RRGAUigyYCPuTxboYWXZgygDrTrngw/lXnwoDy6Ne0CJuE2c3fW9VlOh",
+	"48V8TBiJYTHIVQU1QotilpABA82DZDQbAU/HG48YoOSRK7NIBYjHS9bBB9PHdxglWLWquQqDWPyLG2B0",
+	"xz1S18ITTlzRtGf07nSSjZqT3TPgqKrd0puv7i2xMfsxFfS8jkccbYNg1b+zFjAe19tXtCKXBnExuO/R",
+	"PKh/b/QUuLq66rblsC/vjzDV8gwgsBajpSCqT4iRBYhlANNMFbS1J3QudscVAebPXZ4Cop7ZqJoDC/Uw",
+	"uRZsMAjmzLs+wg7QC+Fd6lOFX5i5hvdz9d4JiExmeIW5zZHC5jps9PIUgGp2rYAbESC424YADaexNgqs",
+	"wymJItY1wGAbwP81tLUu+RlSXdDEAMjYJIKax42iZASJfa3tgsS1skB0sX5MMdjY5d2fPDSQiqq0eqrm",
+	"g/hJA4MYrBwP6rMa3KSH5rtJxcDC3Jig40mQdlxr3QspYUNa2uvMy9CP6mo00FveONV/nlSZTJVnEzaO",
+	"XwU1nUwKznJycHxUycgLNsNtPGeCoeoGulVtUh3zv29ffX/4jhy8Ojo5/O7wYP/kFTl69defXh2fwLf/",
+	"/b/+72pd/sKEs3XdU8GJtnsuVmmLVXd5L/Tc0SLw2jmlMDWfVMotL9HSTVwGn6ctF12IoSfykqklZm+E",
+	"Q9kfLuRMd6eErdK096ZI/iCezya01FH8Yh92aLLZgG8HLML7pLyLzKYoAitQzl0Vl6nXgH1HNWjZD97g",
+	"Uy4LCjWSxcSA+SINWYU/vPeUKI8hnQThNSFrcbi1Ep6WY7oDuDyUC22ilOKK2coudsnKWQjt4oo7A1kf",
+	"7FvOJkyYyy32SOoigWlC0qYqbD5zFADdnpC9mn9asGr8JxuysjSa/4hykWJ3p4ym1wKCr71rpY4G/jek",
+	"lFIHMLNyODQE7pzq8EYVZJQCNC+WQENE2P7MVy3B7yGDsbmDI68yw6/x1cgNm5h/AbwXQCFX29WBX3WE",
+	"1B0YqWlNbxweH31PjsyaftlcKY1sFRT9myHlC3a1+JJa3amefHeHGO+rAf4AW55D+lkBv/IFYeOJngVi",
+	"Bn90LVzLs8AVsmi6ONFj+/AXzqhLNhyHWN1uo4WSJJOX5val/94FXWEF9OswW6+JCeRxLxtbWdOo6gpS",
+	"zR4IlpHMm/xNmVuD4HdKZYjQ3+RTFsI/sMprFq+XivNJhxGg/qh1N2d71lSo4G7OSdQ1UxHDtqlrJwjZ",
+	"gAviIbVHxVzlMRgpyIDvxC8zFYDkLmakZOdcaVCPbKTLZvmCAHV5vhX57BFKFNM+Uq0mrADBLode+QXr",
+	"1edAP0prDp70sau3HdHludFkf06+BHnyTv/GgbFwRKtqaNTLva/G91Gr+cEN5SqS6kJhzATfk1YSIDWz",
+	"AMFqszL8+y17weLxYJr2ivOqozEYoQf7iuSSPILpdkqWT0VOhU4fY3aWBZqG0L9CpQY8ScbQqOmpDf9Z",
+	"01+WNDxqCzEg1qv9mvevWaCUGPr9n8LdtuL8b9f71mjjFnrhkqofd6OtW63kp/btfOFfw323bkj5WsH3",
+	"vZrm56YZ+lpCD43PWTQ6eZFXHS1djRLZrwXvgSdhnAMhLn7HLky1UvxMCo0sDN1VUGUKOuuIi/M94iCo",
+	"53TPXKgOoEN0jAXAxbk14QGu9Ioaix+e8YgCCUnNBEBJ5aJTzcFp+f6DjsfmMlsSgnTgajJAHTASIIR5",
+	"qVgwheh4UKZh6A+bXdcyN6s4ENAntnTzTLytOOfWsxFaPU0fXh8c/9tmjxwcQ2+9D6/e2nAk+0QzjdVL",
+	"4TWzgWzVBbYJAM00y9jEd0xMAOaL6mlp3ZPsk2bC6ARqjxwd7x8f73c+HB/DV+8Pjj/AOzpK00nBbBWy",
+	"7TZPfsaNPjg+AmO1vbdeFbU0y8iZZuWYCyM+vDl4TQdZuM87O1u7q7hc5t0hi7q33JF7JAaTbc1h8ii1",
+	"s+uYLzqZKo30dzFEc65WzQ3GtWa67YlsLgUGWh27PD76Yh6Zlnxkn37cTDc2tOLyjaGnBNBvhY1eBc5d",
+	"6Viwl3tezVAJOfzgkK0M51TTIaYP2D35gEhWx/AxecOV/kaRw4P9d++Ispzxkd9Ec3scgSuXNuXitudc",
+	"j6aDLpcJThin8jhxEVOi5aRTsEtWVNqiWSUeXclssBxS9iYs47QAyfaoSwudkC4tJzQhXQ6QW7SAfwJz",
+	"TEi3kBl8Av9FdOeuFFw2G16vl4T94DlZ5DlpIsXdjielIqc0K6hSPDPistKvUUIG+nVDs4GOSYH50+KV",
+	"WVcy1c31RZzyEM2GCjIIDAJrrxvhZVSPmj1Vx5ECMbyCXd9eEtCMRayQNht0uHKis5JWpUcONRRaL5n9",
+	"Ggvnbyerfd4wijqgrlPL+ZAR38yIb5aJttP1q090zIUn7NUILfzR5+SPSBVEa3K5cvaIT4WvKn68jP0G",
+	"InIN0D/rV/DpESt3fqrPdjmASgwx5dekfTU2/Ah32KlqRtCM6QVz6QNz4Xs4dqMFNMoC/MEsrT9CkX8/",
+	"tUeYz/RQd3SjuqPQvz9fsWBt3TNw09tqBCtUXK9eaKJvCxdsh+x0Dxw3VGToxBFG7p8b3bRLUpppfune",
+	"FVj0jQSZFBoKpnuE+nJCt9IXRDFG0pp7O/WCrPJch3yrthDrtMaIA87HPGoGjJc+wCyvVfbw3jqctHQ+",
+	"p9tEc765oxe9AlBF450hhm9MSnbJ5RQcLeqFsbcwmoPtf7CUAbrdYW88V4xUVyp46Z2/CcklrHRMtZ7D",
+	"oPqi/smH/L9/HQ/k8vIfG4qMpYz5GiCl5cQD5vuwhMtNNzemWfMj2D2W+6ziYAMLC85KS5+/hRldI2bs",
+	"+vO5bJx7dlR9WcfUF/MgPTgjHpwRd587MKcHvrpksTKXfUGY+QZQ+qyNaiMo4PseUw0d+aO9AOXSpnr7",
+	"8NDnxJsHqzfOrvDXQPWDKjY6mRQ8M7uakPSjHJgvE5LWo/9p4jk14gIjsz4Vrscg+nIgruOVeqe7vZUl",
+	"cz2ALe4+BloKsxG2xrZqxm3kakPMNdPgl6e0+4Uuz4iMnWxbrr2y2Bja6n+JbdFVMjqu3EJ0mnNNCnne",
+	"MFsu9ZqZmSGE8ZJ07na0Y1muCxSn+ZgpTceTxek/SOS3l/gTd62guWuRj0UeG9WmwdaoBFTOtbqDVaue",
+	"3/jEXs2kvSgfmMEyUx8mfz+WPjKnB0P/JoZ+w6V2Pb9RzBlMFwuog/39Cq/fbD/6lQLLAI0LoPIougUv",
+	"jeWxeknJ/v53WFIcrSmhUxWzkz/Y0mxcsbF+jUWO2cEH+2jvWJ9B0Ei+4BesQKPYdpJHK5kPG6qqlRVW",
+	"XV3dxeVL6SNLqddDrOiMr174a1v09+SXE/LblJWc+Q4LVbUw+kZtppJiKCXGCSkYzRvQFORQK+IqErGh",
+	"Pm3QV9dWryuWRQGuHVBwWWtrZp1Gj46+OyDbva0d8l//ud3detwlqWLZtGTpHoIMFzPX5ms6sXM7FUZD",
+	"7pKUC/8s+F/gOTSKpK6eJ/bxgTyfqnSP2GBklVegEqLkqYCl2YrY0uV0gXpt61+7JLUBUsT+cCjI4tz/",
+	"DDxqvh9aHa8DJwu90/w/YU5LWrVf0VJwcb6U4K1zxtG9C6/vIY6s9wKA0mMetLdVScchhpQXRvO0+za2",
+	"rTLMx7Cr4XsiIATwIIHSbG+kwcbdxlVp8s4w69XwL0+Cnj0EGxfjpeDBewXuwijEhaMSUBSvASzZ6ChF",
+	"x6wTpOBGCqPi/VaWwhkGMLRcBaUPQaAwAbqgPhA1b2JJiNXPj/7j8ft3xH5LuLD3aSDzGd7c3ee9zccv",
+	"bCTC8JsZmdCSjpnGVscjRnNWJiR9UqVtzofDnoSRpvaGOXaSiSvDtlsWO9wfGC2MkTa3m/B5UGifMaVa",
+	"MEkWlphFzq/msXWhlwktdYIIIdbSDKr756atWlz478H0L2zv3blejFNBLykvWjowNrt24RixXTsUl1y3",
+	"osFb77u5GPapWl/ugouLh4bcNRzY5QV+ZtNcRd8tLn+xaVYdYH1ILi7XXGMpi6VutCPzTNTOgV830vjb",
+	"WhovJtfrpeuLkJS1tGc/T8NuglycKZZJ4fDNbG7Jbm/7Wa+XzLUrvILufdUxc4UKwwtCyRVjF2Qwi3qc",
+	"nu1uQx8++omPzSXv7zzv92xnPvxkK4iIBMVj1z4N+OHiHV5mSFY7eT/WZMCqHkzKm5iU1Ub+zPXoDRcX",
+	"qxsitUNo5moU9lVzoDdXAnp9dMm+mBmjyydVwS0xRtZH2QxbjLSeqL0nTzAlxoUVnwRU9+TZ1dYYQxee",
+	"R05LvlSrgGmukJVR5xY+4Rql3udk40c5iHpeXTIomQoOxs+VLCNykmptrM5Y8JfyArDH8IEu2R9qF9yU",
+	"01KPEqdZaCZQt6EkvWKDkZQXZzkruLF/bcrLRzkwfChnNO8UTGtnyC6GMFoJ9SMwlHEKJbuUGWxX6Gy3",
+	"iEWzSVPg3QIqyOJg4sk8yARONBfqDHtGrjTPP20fFUbzM3foi9USQyZKy8mE5aRkupxxcf7CnKguZyk0",
+	"KYGyJa7vsLS1svBaT7NeUUY95qb5DajwKx3o0sYly6daOffn8ODAlYT2UexSxibtUg4CwrwxpMJChfCj",
+	"HNQH+CgH1+nlwuLW9M+jWSUBLR8DXwHLGy1L8MNuZM+bcakxWy/SdOJifNb8IrnMpmMmNNqxT5/1nj5O",
+	"gqAr+BDy0GB7UeWywqS79SiRs99hJIhM2hb2JRtiexjrHm04FX2WaIDfVdX/7m0Hqt60FHuc6eEemNhq",
+	"z+zCHuz5nqtx8T1xgW+3EG4l/Nd0YmS04wbq8Gqk2/RmWMAqHEbV82dXwmbzbUKBRmIazwpl7yCnLdUa",
+	"XghwTXs2EcXTQ5rRzm9TqakVrkBfBR9zrV544KmOzQSzz2z2SND926UKqxGUYViHnfmx+W9nMM3Pmba/",
+	"DENA39ikCVWrfO9vk5GclqpLXjkHdoAmDItYs24fXbbr3bQj+I292ABw57dxRBVR0yxjzBXrJo41VqzO",
+	"fbRqY6zGPVw3NLvKNSmnYin2AGj9ssSTKKe3KbhXA3n4UQ4qhIdV8lt+lAOX3/K1tSyyEdBKrkaq/+v6",
+	"QbybEbjWPXSC17H9idbkVkRD8jdgPQyBH+Vgmb38UQ7ux1A2dsmDhXwTC7m6WFFQPRZoUS9I6vmbTUFB",
+	"lSaFdLUhF5hl47y3v00ZZgWUUyGQB/vfm+sDv43GhNzlXVj54fQ6O5rhsaBh4u0oESSDiow5/AyK/bWd",
+	"3baRbDRV1vrFc2/z3Ds6V5dIt3CuQTHuHnl18PJ435DFh05/Z9ew1Q+drWfbYOkemW+GpN/bfpaQrd7T",
+	"Pny63Xu+SwZc15zjLOvv7Jq/s61n22Zlipqf4b/MT/Ff5rfRib/xaX9tYYBmMtuSsMC+LQXd3e6Sfci9",
+	"MiJx04i03S2CnEclJOfnXNv007R79qRjTQJrdkHWiciVKxzH35ldgB+aVwOMcQ1Go47U3MVctnAxu9sR",
+	"2n/LxoNYXGifTFippNFjJBmwQopz39QgVFTgbKB64JJb2c01GcxIIc+j7ZMWmMbOOp1BZfHYKNJjmN6L",
+	"Ss0Qic/KnpErVjI38i2K45Uc+4GvqA7YB8qNIFiwYBcQm1z/PvD6psrsng4SyTBZAkq8bhoAsTu/fgzG",
+	"E8vIaNmssqAb24bE1QLzvP58P0q+sMEC0BQg90AKpc1K4MLjZc5LRqDy+Td+z/UP0wHegSDbBGSg+YwI",
+	"eRXeKieKaQbY0kmgVsP2mamAVRFJ+JaZNtx8Y2VoPygZgFQZnOYLl/cC85y31t63D7B6QGLFCk1kR7Y6",
+	"M6Y44oZXPS8xwuQqFu0J10izJf7UotnhBPbz6/TMtxzTsEAYfp77rUAubYdbK6jpLe1Hf+1Qkdvg1pAR",
+	"7tAy9Rcv8P1owFaGPSjBN1GCw5vXWmGIuVXctn8AUrGpJy4IghWGvnqwiZSRZVhemLOsMFc13TsV7t/N",
+	"0DVJ8eK6/kpzEjevZ1/ZOYbFgu7VngnEdW1c+80bJlmiH/HJPN3ffuy2WZ+8JF/Ud9lRYYOuLnkV5P5B",
+	"5zqb3Bm4rVNcXgWdxtUpJJhBT8l42/7bTDitFQ7da4rpBYM+LxY+ArDEh82S7FXyTLn1cZntuoO00pVf",
+	"05bF+fLd8fGrA5/vOJfM6VO6bpjpuKz/+ooNPFcAhIC9XkyDcKYI2zXABqQ1x72QV3FJsEK6ZrBtC1M3",
+	"7yBx0ncDN+tPbiGP0vCZNv/Ivq9wqzcj4+iRhkm0wRi4hmHkhH3SFsDfQyklvV6vYc7O5ezcQgepBiGR",
+	"//7f/4fcInbHbXSQwtQnVIsqpI9bbJe9bE9GACFgMekWzKDd2qjuNQiWf+9ageLu+NqXu72v1ftmnyda",
+	"1dM7yIH6cO9+efn+7f7hu6+2v9QK4ay1oj6t/AKd6I6QYqwg7OoWzanGdHCnYPiceQuYaCOmkeQY+Nni",
+	"HquAT8EUE1YHHMpyHDYtS4Cmos4w0C1qrHZ5+yGY0fJzt7Nbet74vhVOe0GIHZpSqokUitkqhIzxy6br",
+	"S0h3CubScUH6RF2/D8BfocQkj+R0L2rkFhXI8Vj0kVtRGxo5fr36nVVyWmYtSsZvdjVIh3v4fiBRC3Yc",
+	"UGmVAmYR+6y7FuonTg4+pFavMyfh3ysXNGZcsfzQ7bj5tuGM+eVk6W22q08a2E6lDZ7bi9ag73lUleDK",
+	"B87emPx3na0dGLS8Esr3WjUbhqgxk4KKryZ5vNFlZpHe9RPwQp8CtPrz91c8G7+4L7maFHQWubiv8F/k",
+	"jY7WqZRUszNIclhqrlLN3sCDUMLLlhaSn0DaygJQfI3ZJm6vm3D3wdSWOvJCur1u9nh4Sovyx292AmGI",
+	"aalnb1XkwXD5N3ZsiDl6Xal3Pbv6CtYeV4rhYx+ZjPImqKk/K5lmAkKhOZ2pmPiy37uX+VJ8I/bNb2rL",
+	"39rdWZJ/q862ehHWEcB1eHgjHjgUt3o4GEIgjyVA8VJh9CJjSXmQV6yZ3OyRMRdT8y5Z1PWHflQruQ+O",
+	"ab1ni7Qt+4iTNdbKBI7QUIO2o5r0NVmbvGBi4bz2PxxifEsh0pahKNe0QJHNXi8x/9cDJWOn1+vVprob",
+	"m6oNy6+6e033bwsD9W+tdtsvL0KFSfwS1DYyegGvBLpBT0oq1BAFw7rBFAdt5tsLsyujXMTMh2Epx3Fp",
+	"W5IwtuKlr3kNRLa1naAiXNs4KUT9Olxg5K2lhGdjNB3IZlim/2xpWEbLdebpl5zAZAE7fVCFxVcJFS2d",
+	"U4NytIye6IfXB8eb/SNsZHlNcD27KNejqX6EE6rUlYzh6Hyw39jC9AkTqnoPeWv2xILug+3wAp3YgfFn",
+	"x/2WKp6Rt9NCA7L3lBbkQ0EFCwGym4UAZckyTUayVIwMABIPQucTCDoug7hrVre6FUb3Fz0/0YhaNJ/5",
+	"+fbO08cxPJ9186b3MatVXom5kRJyycoB1Txey7pmbjHypA5iq62TUvwS8X98bBBslfkwdU1Zo0VZA7Wy",
+	"vsllNiq8WsUb49fKxY0xaF0NO72VnbhBRXoNAHEngn+IUznTUseg1irR05zWEj8Evjbtkv0BoFn6Npbu",
+	"i4aDwpckxp0V5jC5OF8GFWQRdRCEYLv3nLj+G5jidNPih6ib9Qd5ZVSdIf80V8byk2IhVQBh+IWAkDZi",
+	"U0PnX48ZHIkwADdcuHauSEaLInRDYsU8SS0z7RzaREKnzTVBnEr227pFu0yXswXZSxJLfu4kgXlekP9w",
+	"cvIhrGv3GlrveYykNNcxKLgT87EPY84xF8R+9de+ncnEfS4/Hb3xxoAxDCwK5KQAL0Z8yJaKRctE1ZMm",
+	"vwuLFjuArccwMXOJQHZYUbqotY2zDp2ACGNypdJjF7AQQ6GKTFhJzPmSKy5yDH01Itg4VOSYD/wLqt9W",
+	"TKQXL2bGR+sF17UOpCBb3bHg0+aS2B/UVejICM0wupv93MjRfWM2H/bIWMFrKjwAhKXwntnXRCR1Uaze",
+	"wMC+heUBntd8XFJxEXN8upxUayISei5v8epDplosyJUVU8Uv2Ytan2MgMCgGQzTluyoywK1YfLK+9CVW",
+	"3oIBKn9+s/kDtKndC+4VPuEOjzfKEjc3n8WuRct+Gg0Ez54gACIKF7ywrPRQJyx/QRgtCw4xbipc83kj",
+	"/ofoF7CvKdl8K+fbOwCf+I7riZ+ES0M/aolw4ece30xNB+Zbs7sZFeScXzJUhnf6z3rkv/5zp7vV3Xwc",
+	"pilMBXSvGXKYygWbHcjxpJRjrsAZPhzygqOHEGu4ID1/wkpl8/PNjsL374fvJ6xEJ3gsr+FIxoSW+TTM",
+	"DOqSFP+RgmJqU3EzObESxwgvAF/Px1ykiBRqHrQommrvquSapcmpSD/Kgf+zhp2p9i7YbO6zkl3KC3gU",
+	"rf3gTc4nUL3NNkizxTbVF4i4mY1Z7j/skhQMVFwQINiY5ah6ZhY8Am1Jx1x430N0I4/Nz1vS0SGi6UqB",
+	"MZ3YaG9azbvTXUGE3TezsZVfGefecHi4Z5pbOf+Y2UnINR34H1Wn4f0p7qtwv51DxX0XTjv6mfuVdda4",
+	"Z9yf7mt/hPb7+pFixkftRN1+xA7aVlbm1WO1I4+fGlOqJT40KOWVAmwpD+Zt82S5qlKsrxcacv6aDr9V",
+	"aCGUVe25Q5jMBYMzT5Fe14/L5pVqCtzr7MN7ZLOPBZ/Yv7Dq+TNVrN4K1ct2Dx2xbF/6/dvAHHo/DCfe",
+	"wFVmat2Cggj+60HBIWEKY7ALT33zeb/b6/a7m63164oxsVoNJOwwBvdZtc1SZOB+A99569Zu9tbd2jVg",
+	"dxUrMLvpNkOItfGX92xaYQ5LgoxTxcozeh69Zj8ZdgHfNU7bRS/6O7tkMNNNmIe38ndeFPTJTrdHHv2y",
+	"ufmCvOFi+ol8erZ7trv9gpSXe5vbO93eY/I9yy7kk35vs9fb7G2S73jJhvLTE/h2tfpVxyNiwL3zmwmU",
+	"XVt0o9y0Rpw1ZhFTnCy3XZaCby/l/eTgOwnwkIR/kyR8u4vqlcj30T5cw+z8GcSrO3VwazORswi05QVj",
+	"k7OamFtkhL52OdCrSrvPi1cWM5oqo8tiELYTL4u/AXKIp3Nhka2ljgF8X/Q0wNfSgrn/zhAWJvPOZb+O",
+	"6ATCFHM9XZqQUC26APeveEHyKWQi22Qjo2VPqDHzblHhuRrRKCMBLKURyy6S6io5dBfoR6LjHXgS20cC",
+	"6o2JbWAR/toDWgGjm3m3XtDwqKWqGZKma8XM+IrlqJiwyGSjjaXCUR9Px2NazlqQ+LVHvnKgq2ZdkEOd",
+	"BFHKT5jbm5CSiguWY6UdmHrQvNrnR2MfVjpwabGWgCyWs+Zhi0SbA0feD32XEOdnNLPAuaFKCk1sJIGs",
+	"tsp53dL1IRJ2paWeWYM7s8e2R2ZyahsPsPKSZ8zBofiDlGAdy7LSEOC5FyQVUrDUunxg/VyRq1KKc/NT",
+	"W7ITnrZ5HgQsppUZixzfBfnqhgTsUFFDxHe9bECsYR0IGbARtwcVqYCtOm/LIVmQ3oh4ueDgk0UetsCK",
+	"xglGjOYFF2whWZUVMWElwpBdkStZNhyd2NnRTYAVigEaczQtzMga5pjXanh/IcebR8h7ZwQotui5kuVF",
+	"o2mcK9YNztm8Np9GAZ/cBM1VaWGukCEvh1BNJsv0hauOxxZA76TrOScATaGbugpbSy/QAoWLKYvw4aB3",
+	"jfBg12F0MCHKcrc2gmjAqLeUoCzFIQoo0tFJQvDxARoeaRVS+MP85HPaku09pjobLeyN2hA1CC6A4cOA",
+	"9+75+j1AhBPsCvvoc60cU6/uPXQAGErXFDV3rdKSBnWYHwDIUtCQ5wW07KH6rOTqAgaAGrSpzrF3vr0U",
+	"TpCEWOVD7AiD2AMFdMj71rlFIxJpj6RmcLMOW43iiAsJRk8nL0jKxZmbbopzGxQyu2B5SgYzQn15Bnnv",
+	"ccJ8iSI8jr4hm9PvICps3SHCblzAv+ySN5INOwCU4MD8oKTKT8NJulpZ40oA0IYleMYTZPcjgwwvX41T",
+	"uLYjMRl5wttS9CcFFXtkWDJEpNiq5f/2dwIYP5WYXSSbO/DVTq+XgKWXzchODz9KXHqU3T/zVhRgZnLw",
+	"bJTzn8gLJqIAnT45K6nBWSuWlUz/MwFav3AQiIZ7DhuS+abgCR6qKRKqe2mPG+YDTBGml1FhK35rIA9o",
+	"NKxeirGS6wxHrCNxNODR8Ms7BLRc7LiBGdZH1/LiOiiMU9VCnkfX81fdfOXrJkDnbFLI2Ua8yz+k/Z2B",
+	"WDpriYZV8OrGjq/662HGIN5s1aCGqqYEJV7j8TvcnVLq1cHX4OEbsZal88EQTUQvgc/n6HU1/w/EbSK3",
+	"1x5GXHDYNi34yF4tUiwFWhmifrbYttPvlpb2lNfs7Q1da45h3EYq1vwKYCPOJiWLphl9h7rGXLphjKry",
+	"7PLs09PXv/XfruZldFUR4QT88dVYcgPkpMYmagTYcsOqc1oPoR+k7vXKK5wMay+rWCRyDl8qV1Wo6h2H",
+	"VhBDtn8QJMDFRNI6zYt3Ys2Lry2ymjMTlr5nXyPzXqt4Yy2288JLMExidA4iY3uV6/Ok6rS2+jBN13h6",
+	"tVJ6O/FW+l/miLeVAffhhkct+MEJfxMnPOzhkdTXbyOPuUOBII+3G6E6XjRV94raC+E7zt9O+tRSriAv",
+	"WVnQSbQhim1gsqAfipPiKFVsrpFvj9IjaAsrMPnHY5Zzqlkxg/61Xl+nwyHLtLVpmspdo6qq1k/F9Wvx",
+	"ucvx7MD4wd8cBcgrTjcrErwem121Rg7W+jPXI6sErewidBym2Q1Ex+3vE68KvSCqag3SohYNT55fvSm3",
+	"/yb+/mzwY7b5g/qPfPf7yV97W/TV9Be5s7zZB85itW4f3i9QVXo7pc1tkDoCOr1uLA4ZP0TirPPn1mJx",
+	"OPHrROLCheXL0h9dht4iMVa2vaolJLfZXyFZF18Zo9yFFZ1U5FgOGEJQTMsshsUXT4t+437tKkOJi2pw",
+	"1Z7vsBkt6zQaeCSjxfLGyNY8Xboz8Mpko732LrRsIjpJaHGFiXSyJDZrrA7WYp/kWrFi+NU4y65njO2B",
+	"Su28AxjjEj5b9pKVCoGvJgXNwP8siplN/odm/jiq640aE0QLLbxkYzWfRkPUReBl5yVsy95u3VgRaBax",
+	"OSO0lr4SritGkz8jZcUb14scolkuAxYgTZRNUv7n99h6hLhbwritTWO+ks7/BXQ0YXJSsEX4r0eskDRX",
+	"tjKJ5mRACyoyWzg8NzhXhpTys7bIV3ruosHcnLWeloLlZHuzlyCOOgRo8FuERodpDvklg/TGml+XK8IE",
+	"DIexJUXc8BitMRsfBhLOMbBshzF0ulQHtu9vt5lsKr0R8E4dj6R+wkOREglIHoF+RRCxZyKP+Mn9Wfxj",
+	"Ydd5+52NlZ1VwPKr+9ntzpy1lJEcm48RfNuwP9drAXHbms1+Kt+sYFVHkC/me7eirYEzNlrX++5dZ8iJ",
+	"2jj5TwDeDDtV1X7YMmMlXdKzxXZvcPsv7qxe3V9rMV0xq7uxUFzj1+rR/ZLdUJKNaVnEKxDrEhDyo3y1",
+	"13zdYZCt8ASy/W0l4mquZTOJurTwjKrie/Mcvckl2u7EKv7kpV1WrNqwj5ymBXDO5qN5E87WO4ElEIKH",
+	"LU+9O9a09Jq/fe9tgk5NsX7obByLoNovCRdkzIuCx6ocn22vCRgXLCTovFZPeHL7ZaadEznV3ZVCWrbs",
+	"dCBjIKu2tBnaiAfdB4xUw5qn6O7+cbrB89ONvdMNdrmoo9PpRnIKM4JnQ8HH8tONz4tKtbH2+iZ9v93S",
+	"7JvCenvD86ie2kbPka5kSIwte4amyzZ5zb9t5v3BPjZS/C9aunnhELexTju2fdWCbuZncSCIoO67uaA5",
+	"IRdF+YPISgsltpnHwFbCm1afpLst8xTRIOnIXjZPcAHHumZAzGop0BAij7iK5nR76yna2EjuVtFveiAX",
+	"K8p2VjGwkbvWm9cI7O0uDusFXzdC2THN+Fxgzjp6GdKrkWLZGcI69Leh+c82VqwY/j6giu1ud8n3TLCS",
+	"6kUefXzR2+Hrvz4vn33/+j9+K0+uPv704eWzwzcf/n4o+2/oG3p8tT4MUVQFMRf2mBhFxKqmI0whQXVt",
+	"Oih4Rg6FZqVoKqArqCQ1EtpeE5TITHfBdXvpWle19ZCFb51HEHP2tYQ/AsMg3q75bExjzO1EalpYDx7i",
+	"ztrmzTUotSjU25dxVsCql5SWwTMJ3h6qfDfbDm+gFC+Rz+3D66VNwuC5GG5Q3Opd0wwMi/nD9sCX990L",
+	"l+vKKLaptCVi+gopWExJC2B/dzBBcqmOhkVla4pozEG6fTltw652Q1ZrtmkfbrQQbuaV35UdvFJPzgYH",
+	"qvpzflkT0zX1uwevSMy4DIYPOE+NCwRINnVWG6HbRhPPJiFdy6h0J7Ysd6MO3nHn+RtNifaQyXGTTI74",
+	"7WzvbkTyqRkZ+tBZzm1UuKoZG/YAFrXytKrt0IqdPRuz+pnr0b5rXLtyGH6eUP5o0WAiFFrkxoRdz7/W",
+	"cMYs60LiR18lFl/paKh5Bu7lbrBjy+6qg724z5v6cENv44bePOnGyTICGIsuuluyyh5Ums6qLCroj8pF",
+	"OMjmUnv7qzGxv1As6o7t6HfsCpxolS3dJS+XBFDQrYQRexcwNzOuWuWfzKejua78tlTRQqnUQhJkwDI5",
+	"tm74IIIR68B5r1a62aSvy1Jvu9TXyS6ruGpTnLURTc3Zgq6V9kyzlU9qSYEdzmUl0eacelWOWZ3C4eXQ",
+	"Q43r2bHZBlzvgNEy2pg5SFzbI2meXdq1b+3i8vtB/ksQV9sl1Lb/mwL2Lew4cAccyK/FkAje0lZMJ8hp",
+	"uBrJGoSTK4jNqRoNJC3zxEGaxuFiAKnemJVIzXrETgW0X+EKlkWpOrNzSPEWm2G/UaSUhTHlNSvHXNgb",
+	"alHHCPSv7MD9NnuMyJa0ZKfCd6iErB4oyjfisJL+tmwYkcu4APxnecF9L5W9jbOzH6TSnfrcqo2jE/6a",
+	"GU0IWiMPZVudHBQml7IIu+2ZAzx5cxzWrCoCjVPctEjVasUmkCCfgvrk5FSkiwrW//t//x/yx4iq0efu",
+	"H79LwT6nCd4Osm8Bo6hOGoOXzPUZoCI/FTbA0qilPhWn4hVobuZvwj6ZTSYjRgs9ct0mBWO5Iun+VI9k",
+	"6ZDNyLdAdsTQ73//r/+buoJihzGCew+y/VSsRm9dYgxrnPnRdwdka2vruXnup5ODLjl8iV+czCbs8KXt",
+	"5QO185esPBUO0+EbRQ5fmmGqxqUAXmHp0hORlrJLAMkZX5vSyaTgmCvp6rX/50clRQoIhacC8bo9zDJA",
+	"MiNgXh3AmVCs2gvxpS3yXogInVoEMl6eCptHWB2F9xY59GsHOfzy4G+UHnf2Pxzukc00jF3huw2RVa4m",
+	"n3lFQBKeCrg0UAb9adYljbE8WCGtQRvveVAK+LWuIo5JAGmySbQ8FZv9Z60t8vc6qWvRxK7ABCOGoJjQ",
+	"QK+5u+pmFphYdCrcesN+IGmlNoTcCM69S94b3kDJdm970Ym6N5wKKOFPhdSdoZyKPCVjRkWVWmhxr4MK",
+	"VG7kdBlr/V3njbY66lR43xsUMOEP3HsjvYTIOdOKbPe2zCsG0iKg+yZp5C3/tks+UD1SpwJmqaaTiSw1",
+	"+f7ViVWu7Ac/vNp/aSvdyZjpkcyV3Viy3duxIAz7xnJJgfQ+OGbqlsPPuVCgDgNrMDM1gstqLLYgG6P0",
+	"NLdxYUdNCZmKAtZrdtmDiwBKv+1Sq+SYuVG65LjGNqyuuITjn4qK5Z8Kj++pwiQ94pENgn3HF5M0L2dn",
+	"5VT8xZhGqetJYpleQOjIPxs6Z5ccWCe/JVr3UlRmwRthVQa82TQb1U8a75qIoDhjua/tO8omTORmz4CR",
+	"BZX60JUEivF7vV5yKnwdfq/XJd9OS6VVrTUCST2YdOeDLHg2S0GSeYjs5lQepb+ljx0wjqHkBoIzeZRe",
+	"pY/D9zZeiFUjlRx/lJbVC/1bwDtzKsBpYKZ7STmYrKipk0epNoMgRPWAzaT9OWaJO4ruP7cUfcR0OeuA",
+	"VEw9WalTAX4gxUqb7wa/NtdR7pGtHkIX7PZ67sjDcwDJjSCGgmkATnlEBTn8cLldoRoaEQSf7ZInu9uP",
+	"7eHiHI05499b+eKzkuWG/dHC2S8+8X2rZyMOp4JWTBJoLZzXt7gbXCf2+lWvxDtCqynDHxig0ASannLz",
+	"etti0GuZrqsQsqH+c5JqKTtjKmYdM6NpyRSyC5dfEFjqI1bk0N/DtoIlik1oaS4hLAwkDtjxJaNjlRBj",
+	"GIY3OlQ98cCQbPBgryjS1xSCf+dgM3dJs8mXYVcwer9HHplr8hg695BHk1I+du17TsUjvCyPcbpSYPNq",
+	"7BvoTkNxcV6wKr3eaTYjWgzd9rbRpVG3PGFWW2iXnsZoFdTWgmdMIACS1VnffnjT6QOqIViT3gC8urrq",
+	"jhEwsSvL8ydvP7x50u/2ngQQ/BsoPjeSDZsav7G3sdntdXtQHjZhgk74xt7GVrfX3dpINiZGqpiRn9AJ",
+	"f2IxYzs0gy2HL87RfpOO0x7mUG+h9P7B21cv3x3vu2fNy0o6Niq+ajUZq0eeuE5NSx88QE+UsdOcqIGZ",
+	"9Xs9SCSXQju8pED6f7S5zGikLnMM1hcDPkswCdq8lm6HanUXvCSuXwy6QLdxhrGB/UqefEtz16IHfrK5",
+	"/Cc/AYcwejnL8Udby3/0nSwHPM+x0nS7/3z5L06kfEvF7MiB8H9ONnZWWRF6MWjhm6bsrDK/n4SXAmhe",
+	"O1w3oDYChlIuVLD1xrZxLnFj0dFzBV5spGJj6X/qKISmrqMjf042JjLmlkYwNdu6qNZaH/o4O0Q3Y84f",
+	"vH3lJMRUWYPWTs3YgIDoBqBxoCwb3nDOlYZ2AKhN2fXsQVwZxP3JLye2E7FRGVPkTGfTskg9VN3Mugqh",
+	"azHVpyIdTosCzaA0MT9DhaYGgtWA6fvGmkaIR9YlCNaLWp9VxXGqYH/DXptXjBUrLplLIKb2KZsBecFm",
+	"5FH64f3xCalxkgs2U+ljEB6AXJVWqEJnPE/R1WHXXFtZANPlxVr12wQ95mBMYqm50YwDpDslK0AB3Ad4",
+	"syIDqUddcoLnCc6heaR21BDABpNFDtoRvt6Thtkq6whgLknBTs3tLhgTM3Kwj26Q6gFDVxMuhDFTUd6J",
+	"b/SpGDDbvwZyC6YCH7HIbf4cAGkOlcv9sDoFyVOXPENDFzVth62QUWE0APNj9yYUPXWujhlwdVa4Nls/",
+	"zNl4IrWRtOBYWc7fX5azo6lY5ckjp2ZbYQB86VubmXkHcsCmBH6uuxItEl5DFm3e0RzMtXHd1GIy6STg",
+	"O95d6Qi1awHFbFrpAc1GrHOAnizXHaZaVBJMcN6X+sZWla73O/PLfm97Ofv3VPA1S83eClLzwHbJgh9s",
+	"bq0kZt8YRoc/2FllIdbeZ/lblnN6MkPEjO1+f5Uf26YjKGj/ZKoA3kiI9Tf0gVUVAOyHYN4aVXmf/GH/",
+	"9Rm1A8ORI+k4WoVSS0gAUWCllV+WsQdytXrCcnCyb+WSltgM40pYcXcqqodto3MbEKvEIQ3lidJ0FuXn",
+	"L2H2c/y8wbi2Y2FSEERfuw67Clt5J/V3ciryPx2l4xncAqUncRPue6aXUcZdmVdLxFi9frgSZQ/E+MWI",
+	"8Xumb0KJ3uhaS5OsE83hS1D6JoCXGynEWS2BhKRqOrDmEhHskjlPsapsBse3BWM5EdJ5gY3Zh27yhhGz",
+	"2JCoUMadaefmiLLiVCDSyFiC4BgwhJMGWw97hE0HBVcjW1aNMwAENRQKKEWgy7AtyZeuDXHdOoxJCEzh",
+	"uaHG7zS3e1HJbdLRSir5ffMvm8TqbgdwrH8i3XddBveg+96y7utDWneu+z4pPZLabfDsVl+bYFer+NtO",
+	"GqXnRGk5UYBnD6D1IRjZd7IkVHjXlfNWRRxPy1xAMYaJCHO37CK5P8f2tZwJ4SHdnkPh8z8Zt1vbNfDP",
+	"z7DwspCa59QYr7fOwC7YbKVY1Wvz3D9DnOo1my2PUTUd9HPBKg+G9RCqutVQVWTjbz9U9XM8CpOEkSnl",
+	"Qznz4TOX51lPYTIC4KejN5gjEOB3tQrnvaCx5oAq+DW2FrEzgGApjp0QNc1GhKpTkZpZnr18d3y2/+Hw",
+	"7Nv941dQC1Gwc9mFnAw/TZuaH4TPJqyENHGUUEYdgHVDOm2vBzlDp1B0WE/gWBrxeA19Y/8Fox2v2eyL",
+	"RjpeM6in+unoTZtOMhdr9OT509GbhyDHQ5DjnzLIMUf2t6AmPfnjgs0WxjbMfTNXzHFcRYQkw2mJNXAu",
+	"fEwCU0GFmQ4hp1aazrz/i5enwgmFC4uIy0u4wMtiF8iZH+IWfwqlH1CAb068S8MWUaK4C017VaEUxz19",
+	"IMUvG7W4Nh3eKGjxms3A+eVZcMHKWj5lE79aYZKV7xBapS/N5Y8LeYV5U1AeMC2h6TZYFnv1bipQQmVb",
+	"2SUOzBxqVEquLiAx1rayS0jOaN7BOg6Wk49yYKxFW5pt84hZyTxaK+QoVyVFCbadlUKwLEjHx8jGR6gj",
+	"QzlwsG+/yiXEaPAY8y6BVHkmchWYHr513wmk2Cpdr4swVgJsK3QgNr+/4MKOwzHn2ZjCeVCYsUKuFCRB",
+	"exDpagA9YgqhyuXQLCMmtMDVgCd9l5zJjNBm/p/4ST+Y9bds1kfKj6g7bM9R8IMaQ3GuZWQoniNMc647",
+	"hTxf4rkyj70xT9253yqZh+osZoQJDYXcruISWk1idiSC0gRg9FPFSt9ldBIAc7qanfUa6UE9529TVs6q",
+	"ck7sdBkaY8367DmjbuGybFkYLmwOvcvBWCFUTfuUsKQ0OqdIqf2SKbnu0lzZ2qWEDGZQ6bbvm1jDB66X",
+	"lqsJhNYsCpg3JiAFpaENBImqzLRlUUxormetGx1rsLVkWYA9i8vSHPumxAZ2ELXVuKugJy0Ze+DazC4Z",
+	"3OPgrjf4nXp8DQN4JXS5gscXQSrOH5TOr0FUAIM3x9Hu/TVPNJRP81GrpHjCPk1kqVvVyCOoP8IKZUf6",
+	"oPJAl2nbZbkAmx4qqRnoZ7b96KBqxWx0OgACkIKdiqDuYb7QmDowtKm4gKpp8nxzs0/+6z+fdjcfYztp",
+	"s4HGLt+rYIsRHU9bXS+FO592yaEgB8d/S4J20AUXrF5fmMliOhaYAZNYBolZmD8ev39nvQ3sk7bKHiVq",
+	"YrZTjRjTthu1NuwcC/XN9Z4WFHLyoUuGK89Iv0kXFZqBXi1LXWuX/aKqC4YmNngYUA2GT3cGUzWLJuK8",
+	"gu8XCPu5PoyG9EDWmrHM0l2h64SVsG1tPM5ytJDJVaC0mboMULLwL5EDx/p1Xab7oDE8aAwPGsNtaAyf",
+	"OvYO1rSGCKgP+6SfmEu78LmozWjXvWcYMPLx7c1nvceew1RqiOF4wG9CRhPGX3ANnZdcTaTi14umPGgv",
+	"X0Z7QTnU1F9kgD24vv4SMpWFtu5B+OAXMndlA14wyj7bmAE+vB4LvEvbIdjQ5cZDnfc/3MEva0GEp9Fq",
+	"QNRuVu0eht8suI5P/gj++tx6Ob9n4d3cuB+KbZNUwYzrEZcLNnug2y8ebslqhHItSl2X9QdEUwu6tFP6",
+	"k1xeiULSvJXkX9oH6nS/0Ch774IGBaNDNGKzEeWi1poTv5MlFKJXsFbm4wDbd12zbTgtChgrMN7Cz8zr",
+	"N5IN/PPXmwqhCRt3gt3s4GvX0znfC4BpGhsl+8OrtxiIUg+q5D9RAaO9QXWeQKgy5/0Vs4YLNlu/7qE5",
+	"TlvWZgC7CGFI63uzuZiBys0umYDgtXYA274jVxokHXZesxnC9Z2KCzbDl5o9P0et1VaTCUkyOYFuKpiu",
+	"ecEmukucv3C795zwIaHk4PgI8KLU1Fz3oB7N4l+U/NKcIWTgUWUL6JSWJcvJiJXMBl/nIEfgaY/4C8+g",
+	"wDZfnApb/bZHtnrQMpRQC3DpYYLH0OREltigkfv+uhbADebBleWgsXQiS4y3keO5ru1u2OWQF+waHPLD",
+	"64Pjf3tWMcgueTtVGkLbA0Yymo3YrWI8PDDch6qO6/H1b1TIHRay95KBQ94RUwu/v2CzVWyWJ5OLTG32",
+	"745jOx5ZqXOunhf4rUCYVF6whDCRlTMAr3RtYm3VSwIZ8T8DlqJKyI/0kiYIMAmcgoqMKXS6Pe0/778g",
+	"+6+OO/2d3c7Btwcw2g9v9w86xz/smw8fOxDXpULkVBQcMvGcsut865CrtraAgUUSrk6Fa4XdFDKMQ/CD",
+	"GwZV1st+loqcUzEnc8hKImcRtzfsc7N/Owz/9rPvcXaeC960ovlTp7oKEW/0gAsK9sRK7mBz1g/C5msX",
+	"Ng+J9/djslh9NeRFxowxyhmwl/uSdZjCeXeybp98lIMKthb170tbElNhgXOlplyck4N9i/RtU0vPqAaI",
+	"c8V0oMEf7CMAYibFkJdjI6g0phL4N1t8ugEjU5EDTPjhvAlhi8w85HvYoRyRYy0MM/OTkM6GoApx99IL",
+	"NjuQ40kpx1yxNLHI5DVLBUW3+RgNqlNhxKsRN2Gdeaw2HHZhocPo6xA8wRRxzvcNp/GjHMRjEQFNcEVo",
+	"YS7PrJ5iAVEZ7uPWnlSQzGxSMXRjz2t43jOmE6OaQH6vBUixlNEQajepAevf9R4Z4WwuqYd2VpqWek4w",
+	"X38NDwL1QaDefjHQDaMClklZCVlBebRmwu07sLwKSr+YuWZLtZwuZ81hWoySzkEm5JVwWSCu0QhIA5rn",
+	"LLedAMLWALWWr7ZTsWtBwrWz01w5HNXYsuuSlbTAbDZ8OxY6oKXGS/srX60N9hnII1/VQFYsajgVvqrB",
+	"vVQO7ciu2ERBv56YcPue6ZfVti9NT7P7hesXgISbUWUDduDH8/mDuqS8MOpELjUkHf4kOLTokCXZ7xR0",
+	"wIoAuYCSK17kGS3zbxRJ/71ruwz56VT14hMwUtH0DmtGEDsrTG76Ry276dd4/AX+kyxgprE+a9GQf9hp",
+	"bTNoG+d6Mt5lRkB1hkdIA+3FbeZrQ0ho7ds+LgFxjr/6ApN/evb6PQsQrhVQOlB3wGItB1ilIqViq2oR",
+	"X12H5zSwsecYTbSC6mUwj/vPAvoQJKG6VEnPh8wlsOypLU77W1v6T39nK5qEGE1p1Cgo173U0EmtNbdx",
+	"7iBoyTwUOeT5gXyQitWAFNtWir/ciCiUvnfl/ET2ScEodK9KOymBRl4OPR/FWluSpyzbgt+dWidpn7sc",
+	"flh/xLLyDvz31/tNyarOanlGVnBeD8V8t5xfldeYjOeWwacLOGZ7rMB2GdANtGavXFqgBGVhO62y4h3q",
+	"IsdWVFU5hlM9TwX0IbO91QDyGTsQeM0I26vZ+zyHD237YaNyaxsNONvZtnDE9kXBDx2Th0payyacb95x",
+	"eYSzTuyL8akQrfpUWL+Nb4jhlWnfrcgObrsazC+AK78rtarjvdAjk1iX047rMQUZOJh8cyrOS3llmM6E",
+	"QrMOOSTTiZFYtuEsiE4bfMYdzikHgyFjdmmufZLVNwsqToVPou/vJGSn18NeQ0mv1wvpCyquC0YV1JyM",
+	"jS5MXWIpODQ8wwUGbL+ABoq+9ZH0jZ+w66MOjQ0OzeNIaibVgVZE6RLr4FTE+kNMuKjxnFbApEWWwD81",
+	"YFK18HUAk+5CerTp7cG1CRlGdTfrfqJXJ/T8PjGSNu9xKwS7qrWMCVpP120bo+Gl+GH6hffnAUPqwfN2",
+	"K0rOBy5qwnwdJacBHxU8/+SP6o+FIFKIxGT0iTlxnvh4mtWQYu0uDoc1jcK2hSyoZmVyKsAVYbUI33wL",
+	"daxA87KKh6Jj1iXvnfoRKi5V3MlqRHuY51aXrM9D8OAOF52pYmmAK6wpL1J8eeFxXOwwRg6/fHdsWY6t",
+	"Sb2iyqt8elTK6bl5Ux1BBUU2pMWt4uk7FQ1ZjgtaJs7xmG4izodvAZA/YjP9C+Fzrc/tVuA/H0rQYyEv",
+	"4jtoDPqn7WFyMz7UggT2HdPZ6Eak+04K1kq+X0Zpu7H6YQbYit29n1wPDF9Wy4h5PSg/h8OO2YwO7EZ6",
+	"K5N4SLv/klU417tw18uxD2MKw0VNWvYXOxcA/isoiTEGsxXy8DBIeq4DWS6k947Al2jxoBntHBWhGlG5",
+	"YLC/IjQP0BVSQ0PUT81b83TvVFhpat4llGY0Xyv6ZkWybUm+RCRjg5PbEMnJl+7cUi3iy3RtWc54XceW",
+	"W2bA/8JNX+5TFXqwGW/fZnS9Z+/aeHySc3oupOLtscaDEcsuFHa5hxwL5z8+2Ed/sCKPQrPyYH/fZTag",
+	"jfny3fHxq4PH8O+ySuMHRKNpobvk0DFln8bxgqTg6J2lbgjzY2QTzWgmeoLtY5peMOtT3uydCu+DrvXz",
+	"gpgWYZ/w2MDiwybPxk60CZMx7+5Ob+tUpH7HAFRETvUihKLtCrMSG+q34RS5rvUWqKgapBWr6CU+UpdR",
+	"d8bEX32iYy4WcnE8Tt/pGg7koRL8S9p9lkJqTOQbZQj+/tXR5ZxIqCeGPq9R9hlRfaOBQZcsFnifLbUG",
+	"GrHF+zVcYSSVjRxWHiFIRKDkoxzsAfB6CVF0LQk9FZOCCvIIAkBnPE8fW0gtdC2l1TvMl11iU38qiGFs",
+	"WG6zbSEMWPrKy9zmjfEhSeUlK7FBlvV0sU8005hUpqqsbb8C86qa1TnH2k4FKt1CdeyDKeaGo4ce2jFS",
+	"8Y0Oo6TeKWd+ZFWJNDkV6e/GhBVSd7joVGtOYTOCTehwAZHTtNmZ3Ub+QgjlK8o1GcryVHCdwLb4SKQi",
+	"SppTq50qWiAxrrlvKKyiF7wKX2V6+Mt3xzDZ1dT1+8p4TtyNMQo3HP4ZXFqgl8BvamhOCuy/75G7HjKj",
+	"HzKjv8oeH45dVkLhzvVuoZ4YOXF3wu4NYMZPJ+TKyZeaElDlmszLOwT4rCTenOYOAsd5Unwyjd09wRhI",
+	"NVayLjmoK/bJ/HBla/3oh4KKPwurNnP9QskIOHgbzzZE1iXvcPsx5mWbMD/4PB6Y6e06Loz6e/+sFD0F",
+	"d2g1WNdC3Uyo57xhMiAAEWvl8VPk0PkljMpu9dxAr8XkMq4RBtrquLB7gYpr25dDZw1nenizBWFuI7zz",
+	"b7Apt5gh9uv9FyKeuEqbK1lerFyJ+FBF+KAr/8u0ImfZRT1ZWMirm/BYtOVd+6CFMLEv3x0fBI/+qfv5",
+	"1tayAkZrte5mM9+sZDkTmtPioVjgtosFGs2tWvFYm1Rcp/z6l0tKCWo+jXN+yaBzL1MKPH7eiumSQ63C",
+	"swcBbuFxPB4R6gkAnePc/TaRfQbPa6Y0y3E5YamltbMaltNebTxrhJn3Vq0Ytvt9l8OXS6bCVl9Jw8iD",
+	"7H7r2atgiDTVU3Uq0qkojf5hDia1TcLqP7VThyCR0X3ssMq+wsV3cFR2yYQ+FeA8ql7THUJIMQU3YeMr",
+	"fL0FlBDaligEU6g5pcph1t/c2k3Ns7ki+UzQMc98+AgQnswDjxOi+LlwKz45Pvw+AU3tVJwcfMATBjMZ",
+	"o0OubTL59vAdYFC/Nvv58t0xKnb2ofFUgZvUFjlPpoOCZwTvAzMzN5Ty25Rhx4AgqgUUA9N5AdhNgLCk",
+	"SyrUEDqFkN+lYHbl6+Y8YA1DcHOCeBgv4c3wLMCDaKgKgcCUS59sL0EIGee/WhVCuPYv07m5vv1tSM3V",
+	"Pbo93fghQ/7BaXC7XZbr0v264nyxQvvkj+qPpd2XrfhuSnVftWdRNfSIjZuyOcFasZMayIOtHQSMhaAE",
+	"WGk6a/6+S34e8aL68RUUp4W/guwCJnKWY39RpXlRGPYPoAuQsI4u2FiR2vNaHA4yDBIyFYXRa2wFjkoh",
+	"LJheMDZJF+Ss34j/v2Zs4gEQHlLX1zJu/4z557d6xds7UzeJ8n7MxuXit94n4U9kKf4LZGrfDmleEx3d",
+	"v8HBAsYTt7/jrMhVDRQCzCEUIVNXWdAl79jVnNiyFhr1GEZg7QXhPUgzgZ6FQxzH2lSTkl1yOYVwvuq2",
+	"JUrfSA7cdQJ0OLkvlAO9CqdwadChwv6QxvygnX9R5DhMSmvwR8jlciyjIczuQXN/YpjZNfBX5/js4nhf",
+	"M1WBZhmb2MLSYMEu/CdLn1qIec3/H3vfvtw2cvX5Kl2u2vLMFkXJsj1JpEptaW1NRtnJ2GUp32T3Y0po",
+	"Ek0RFtjNdAOiGU+q9ml2/95X+B5ln+SrPuf0BSBAUjR1s/FHMjII9L3P/fxOLfZhSchfoqUXwhS7taj8",
+	"/fFIP3HiP6xPJ8N/9eTDHuiHUO33waLZmtLwIyESV83FqCmjLTSTyzJ6b50T7H9Bp2tAGR2wGdpzKRCr",
+	"F6MzNlZ83QnM2R1TAzv/NufZhVvaHjPASdlwQUUcO1X+CZZV99cECv9UIuQh+4UgXciY9KD6lCcYhMG4",
+	"0qlN7zwc4KGlAhHuoblz4MMmhELyHoUa2w5BlpzcARb4iCX2t6QH9NKBwiJMqWQ8xWxBwtb1ZM7MRJ5n",
+	"8qpK6v5r3wHASlE8W4n/ervi1m3YjqXZHNwRluQcP1q7bmCujeHsqU7WxvWs6f1LfH8HVbWTa7H44w3P",
+	"S0GJGNdikSAor1ww+KFtLHD02tb85Ys/bND7o4Ob7PkVxjejf903EiWcmQ1QKMkV2wWV7BiB0lP8W2D1",
+	"tqmOFzWc3UqmUoyZSEmr1boamTHlckoTogoPpOUNucMotw2PrcgR/Da2/UtoAuIkxjw3IqAksnaQRMRV",
+	"cFgItwQ4bI8McEW4v6mQAJj0A8UC4IK3YdtQAfUa+p6pwe9FJyE5JjTMMbF4jMA1qvZih9XXRSJ8FcaK",
+	"kzT1eHabsoO6TQIf7w/L/Brsk83VZ/loEkpZMKhkwYywlKoQ+eII6gF+FBDQRa/58D0+HosRqmAQomWq",
+	"FS98AFdsibRXWIQ+e84DBKKXUzaIHELgHoW9qdGo1IYV84xShh2gAmR2ArB8gpm2iU86trzhuWHAHagM",
+	"7mgiKNwQIhu9lGx5GMydijCGOVHiMy0BkKw6qu6U51YQFikbqnRBuOmubJRkpcTKIeDKYkrbdcnLqZ27",
+	"CS0D0vJ8onKMq3tz/m+hcq9hZgZFwybCThQ2mmXFEXYxUtMpNz1mxDQbqRxi6pRmBR9aGb+YCyGdG+07",
+	"q/MMZJ5JwRIjZn88TnquJBZUwxjD0mMJLbc1SE+/x0IcFz/u/R40v4sf91780FC8YyCHi8Lt55Tr655b",
+	"iAWDfoda8GsyVMMvw5zLa6bV3GDoKu4MvBsfILdsKHU4XQ+aIT01cSpf0mNJUPcu4QP7DCSSyxnXRcZz",
+	"++BaLC4tJYdc8ZHRlzMxtc9nWo2zXOCfYiy0FukllPq0j0YcOggyjvuXFlLM4Y1Ker2rRYZ6c8K+ixQg",
+	"NuOZNt/32S8oS8kUn2AIJt1DMFDNJ3bXzYyP7OpS6v8/SoVhuiJPe2y4GMjkGDFAxHRWLOjMTQWXLmkI",
+	"dJbqqdVqDne/ftOPETaLD2R4Fw8Dc5G9hS8MCcKdyiwdpAAjSwpxHsm+3U2zT2ZN2FpZTodQttPuBjok",
+	"XvRYYt9x9Xdwv5vEuv9e5texaGe+MdnOzt/N3BL8Qnwq9kfmZm096fvzMkdD/ACUfz1US8QXvjZncydP",
+	"Pbw8hVBMrw8O1unZ9hwGuerZLWWtGnhMo9R1DvJKlUssSUbcsPcnF29+AoHrqJpsGVu4IyCZaWZMJq8G",
+	"ksr/KEx8IOOtpauAl0wFBqq1vrwIFDK04TkhKGahWn9/IGtio0d08YJjrfjZCklwSQR0gMskA5LnFrk5",
+	"S97+cv5B8HRRXy9mJmpuKEoI8zHbOAfirjzeFH4gnbdCXDm4k763pdsdIe4I8a1ATqLqKxuQ5w1p8Wf8",
+	"Y21ofaBiFE0fp9OjhkLp3Ciex3UoNwKuj+eJ2dVCi7Vo71FVSKkqKVBW3VquiANIJz3SVgkk/iKu/c+u",
+	"hZhhavokM4XSi35bIP2W5tIO+P1bxHHfxka1Il5+u7P3K9/M5X1/CO8bWMA7ZPcuX2AnyO63uoJbQmjC",
+	"12vQ3DdNCqCUaUwl38RwF+x0rNFMN5ANdjqAeOQJ0zwzwrBEwTDNpRY3mQFnETBIVDsgbJYiQYJilCo7",
+	"h4Gc8qIQ2huWiQ9jdbxIHugxDiWmvPUXVLVSa7CoYveQygZ9ivTIYw3btzPJXhwww8zErp1tg6o6X8SZ",
+	"D7GfFsv4uQ6gnB8qT24QmaHMwWOsfJdEX4d1wLI46F6z4gGNtM9+hUJ5kaXzCF25ic/Yd1rZm9AuaWfO",
+	"7Rt7+bhRciDjQeypsoBEg4SqEfK6I5oULCfOEEgxrSWo2QMZCWwr8PO/UKp5eOx8mMAD5YysZGceM393",
+	"bO0bTjTp4O8fEagRop3QyX7uaeOOdNP9WJncIBj0Tfz6k0Y5imayAcZRNO0uP/Who9Si21C1hbRAIFXO",
+	"eOWWxL/sQC5tvWUPX1jiyAtYRTXWLjLzOEuqi29OUPzdsiYFsuJvvR6Fk/nuWDDqKlI87YoUjp7VqlHc",
+	"rRrdTq6+oPpEVU3fsPKEqWK4UiKY2ar8xEACVtkXlJ/gjcUnLBFA9yPbcfEJoNG14q6V4hMYmoOJFG7B",
+	"lkpQWJ09F+OCqRID16SiIvpawP62gN9US1awVRUrrOrcWrIi8sUuVaPgtVoUjMBenwPEjqVLyUBOKMYb",
+	"A3PgSCx7LRKaLiDjwRO3TclMCyNkQfE7HHYEz5UygsrcJoSrRxDCGE1HOTvJSKWCvnYldP1IMdgXHRum",
+	"CkVUCRmPsIiO7NzAEZK4ur8Uc+TYDvVldy2J+LOrvT+QpuCLeKhcIl5gHHLcx8FcQivtVT5ge7oKH12F",
+	"jw7BonN+Lzu/dxTrXREhtizpsYEEUS3nEZQWtWwev8OCHkeOKURMirzu2pnuISrIqzgDGWkVbJKlKAVN",
+	"d1Aa5AnQ964sSEeBu7IgS2VB7oT+grfsbojvO50iBnMlp/tGSKsSReQ31p+UDNqQcxfGn8+5sVqQFHPK",
+	"caGQTCi4PVGl7rEpL0YTlyc9I+hmiH4yTIoM45NKwSSgMd2oa0q0qWlXh3+wYjl0tKfFSMgiXyTBR2hl",
+	"N7B9aVHoxSUHkXpgCWus2vjMde8iPZPs8BWMFEa1bHFCeKixKjX0YaxaNOVyQb5Y+LdlM7R4kNwDXCAX",
+	"dg1eHKCyS75pViiYLMyE502Zqh/VcCDnHJEIaHYJukATlkCne8MyvRKFc33aVxNdSpr1Ep85s2dqR6ms",
+	"XQWVroJKB1D1uHgT3O8aXa+VUPkSlgS06m5Y0kULW8H4lEwC5j8SucboFNDmo+9cMQGIvbF01lLwIZFb",
+	"MACOhKXylt732SnXeQYRt7iBpE2s4zUD2cBsWgbiGZrSPiSX4nwb+WIWsdM4OIWtYWQh9y1mYM8NBSkh",
+	"vxhIIF3Iw8ZKU15j4tAX0MwIjAmimstGreWDfaPjJh036bjJ14qWKuZ1b/Mu+YmlnnkmRatP/cyhvPg6",
+	"Oz4hrTGZAo39lJsQijVGyAOZB4z2WQ3NUIgXbmxPOkbm1K7Z+uiYiuPOp3Z0nuVHEyVDe9JeI+yB/Mxb",
+	"FyvdQCT8UFKypxSfCmZPdFrmIkXJpyITtZUL7USTTjTpRJOvt1RorYbx9pIJihatYsjPGBkCL1VJMCY4",
+	"sOQEsNSPGKBowIt7ptCCT5PlmA3O8KeB/O7Xn04ufv0T++niLz+z//i/f+gffg+JI2LuO1Me0YjEHw4R",
+	"dMnP3BR7wN33zt4mR+hBc7ErVrntDSTkeYJK6KB1rvjM9FmShXgGaPW5YWdveyyBfySYjLqYiR5LUl7w",
+	"xOrJ0JUlP38+f/dLfyBPCldSUWO9Z6yV+OI180GBRagiiJULucSuPdAPxUIcYcq9MmAYBWhAbNuuEmH/",
+	"OFxejeAxQDcmHHx6IrsRqVWnMbDCKvpamHIa7NVnbzFlJqdPyTKtrmIcJ/w6w3gWUSQOdIi912qYiyni",
+	"xMF6ECCqSgVWlcINz1LC3UyTI0Rdim3lpoBQTRcp6XZTe8QFKrsIk2a4XrDVE56PnaWi57N8XvvoS3oN",
+	"V3ukBTgajTAGjMwQkjITUqQsK2zvagpAxxD4Q9Z3h5gFK2vPhVIDaXI1PwL/BvhZgwUaDPpnb/ssQfgq",
+	"jIAZgTCbYDoNhlcViqB6AIJBsbHKczVH8ChT9OjshJ2miWQevwnWqMnwYO/jKV7Z+0c2BmjcoIsg9u1i",
+	"VsM5p+DZOFkK8TBboGGBh7WA0v7walOk49qwHAzIcGGvgNKEUN48Au+9uh0YcY1S2sMBl9xzdndDj+Ot",
+	"xgtq/JYHqxXEfKHDKUzIvVbDkr8pLg9eXP/hn6/nv9O/F6+G5oebg3+8SA+nL+WrmZsmihNhnhXK2Trd",
+	"w9/fL25urKgRGFPMRtaiMrVpdu5EaM92vr50+Q2mAst7itT5aSqDlqgTb3CUz0k6YMmoyjnwiBQ/J+Rk",
+	"8iYr+PpK6GfRe0/a+BEmst4CEi1OvQZ6nsnrDqh61+d5JiQgqFcWvsW6EXsyqud8KiDSeAMca7uLVrjB",
+	"yG+JDNKNFmUvlDpmQhslrYwHgpMB7mSyK4n1IawY9Kes+KkcEs6nK6PkZCvOcFDHXjBz/nwYQnD7WN3e",
+	"gLuI57nQILheaS5JJuJTMZBa5eikwTjn9+/OLxhcZpr4CsTqcPq/MWTDMPGHQa4O/Vvd8OdMXrdZQMLZ",
+	"DyBB9pDUrCBv+Ggi9t4oWWiVd1jUHWTXk62KLeMjb0/6rYh8zWgTcY79z+EfNbSuusv6Rl1XSeN6nKkz",
+	"upZLtLvzkDykcxLKlVeO1Dan6da80fdWqcb0UQ1XS9V/ti88kLVCDRFq+eHsAjAMSiL2o4iSoTcbif/g",
+	"IUom/VkN43pJGxlx1rSHHOCuHUzrlR97eDti9tAakd2FVhUI6EuFjtknNQ3fPtr//FEN/9VKiv4kLCV6",
+	"+uB4q/2KHSxedyN3AYv3Ea7KRnfwtjfqz2q4JEDg3d2HWNLbx1S4FlvjKYQRVG+BF4WYzgo2UqUs+szr",
+	"+w1FnD/YwWxDMh5JGAWmAGsPBhIhoEOEBTo6oxCLf5SiFClUBC+lBKQUF2gBPo2nGWnRw9jmsgux6EIs",
+	"NlWwCr1gnCHewmaksKahk6q1PryTXrRMFOMIyFsOOWkzoWa5AIMsolqCAfcmo6I2ubpCwMBlnesv1P+T",
+	"9mLgJNYL8bSGnaPiDspD11IpaKl7TOXpXfgrfHI88OoRcGnGC/I7oLOCWppkMzYUuZJXBgMueOG/cBmd",
+	"YFa2t2RAwquJm4CQF/LGJFGKDflBvOcDIFnQ13GMQF9GCMyCieeLrg68n1Eyila5cCFTFxiSg6k9nhFX",
+	"7z68NZDwy4jnObWIQUQuzMbNgF9BqanUAYonqRjlmYzeoJ7PxmyhSo/Jey3VPJrrc1qmnishWTEu9dkJ",
+	"K9S1wGRQHI6LcYHZJTydZjIBAjWQsO4QyECzsicAK2IzeLHHpGIJWlcus9QQbo1UWF15Yfuziy/SvUwy",
+	"NZfoIhrI0DW2bDtvxkjLlbq2x+jw4ABnZuxMIZKIEHZKIzR7eXBwzKZKe5Q0zHsqlNqbcrnYs82Us2Zf",
+	"00maIoH6xpxMOOmTNL1v7xKtdhsOAnlV8djvUE7tXEGdK2g3KapIvbjjL8MFhVkgc0M69SVuIXq8/xn/",
+	"WFm85VSmVPUK3n1uXOCk8SECFaJaScS09w0YAimGwBMJ3Kw3kGmmBUbjagf9hRoofOPKrEBSqC96jc1B",
+	"cG5yLcQsOWbJn04vBhJmhr/+N1cGfrj4owOtQwSaC1jHyC0W94HjheBNz0ukKtgQqD5VezkFhkI8EwNp",
+	"7S/QvhFYi+aswqcJTR2CahM+KrIbD+3O8xyB1RxSYMxLwSHAmxic6xMemD47scwS0PIQrGfoq9MMJEXo",
+	"Ilv2McHbMtzGFFfb05Yc7n8IMbuAPduwoM0H2odvHrPmaenJcFxd2I+97rngN2JJcdiCqMEvIh97saLN",
+	"pu9P6B2roW1yh5M3Oov1A1usp+4gbKGL3oq44XlYU83lxBJsBzztFSXIy61JqnXuhJXGUDJABecisNqB",
+	"FJ9GQqQeCgKa3YihHkXonBHnd3x7Hdteybh4CmZjV5RmiX8NpGNgzoe0G/5ll6ONgWGtjx0wsAevXYJz",
+	"eJjaJauJn6tdEhHBb7j2SKdhPZaKI16pseTxS1QqNROSz7K+uzRtUgiEqPJR8aVySKjf9V7bTorMtoOG",
+	"CjJPYEhT0418NxPy5P0Ze9k/6L/s49qIUamzYvHs6N//XmeZFBA1Kqd2aGGRoBaYkCPx7O9hHeKFW6FW",
+	"vo2Unor+iPQ+R6A2isrqs7OgVfacRgnFxJwuago1g5DDTF71sDwXFgv1aBiU17pcPBSYxlRpgYAZY6X9",
+	"u7ok6NS5GE6UugbAIcjVst+MSw1sD7NN+uwsjBg4LRQDI0XMQWoM+ej6SltKsFyydCAba5ZWK5aauPho",
+	"BG1kRA+Gzgs2VYiMwBd9BnBX6UDGECCElc4gwTGYsxeo5Il6RdPMsGsxK6D1l2whuG6s+Yw7+q4qzdeY",
+	"6TJjqLkNEJV2VYTbSMlxpqfPeivsc1G42+8PDnrPppn04W+b5KwdthdSXdrk9v197F6mr57KU/XUrZTM",
+	"+Jf19VRrp/7OhKxKPy2iVjzyztO5W+WxfpR6wFlmOZehRnVp+JW4/RkLKiapiU1Kymrq+rDKRzy2h1FB",
+	"NrkdThFZuiVfjzrSKQs7x3iDKLhdsZEmUXm/0FyasdAQ09gY8XAmAc7TFGLWY0mhkpBO6SwsADMx1mqa",
+	"RBYRo4IlpyJp83zOF4ZNuBlI18RK402qQBU4dgI4ukeWvTw0BG8v8rXXIpMUDO4WRqkmifOC1uwdmJEm",
+	"2eyOrTf3VETAT8fN73GZcgBXFs5K58fuCGcD4QyWhM/PSD9/dvTvf/9Xxa7gzjbZgCcZVEx0huQ1Jvpm",
+	"EoqC1wrby19JMrsXAQQ7a7hDbxyEsypl0cUi3rGE/pwEcmcFgnI9WwrnTafOtDPs/6lKYtE4KuCjFFdf",
+	"VSIQuQuQFxBtSwtXr+UE489GyKCddWcgXxMWFoFYeQxwsJpFjR8zM8+K0cSF4TlUcOop5WYyVFynrgy9",
+	"5ft75YwNF3EespJgdwPwbXuplPMGVTsz7VALX6S53Bfjjcb4MLgIm2gwsINPSMfv2PAjZsMedYAKdm2i",
+	"33g6GOz/bdkLJxKBGyEA30EGaWFUqUfCMKsnUHTURBnLDHvLXPuD72Ut5wZMsEkxzW+LBRYNcxN3iGAn",
+	"78+Yjga2yiXin+1/Hme5WJl46if7Y5aLdfbzX6JqcLblKvSb77Y/MsYZ02e8mARb+hg72ciQ/sOr29vR",
+	"G/fHjuZ223Ph53d7b+uaveTQsFvE2+yq8zytQUTlec6GWs0N5e4gq1+oEtRe1LKZVdPBd5PndigLVeoa",
+	"X3VyAFb7G0hw8RweeP/Xkb/CwMAzifCYAKkEpZVcZQ7bTAqVqlpAI8/dvJ50RhDNYn1KkFvATg6/H4YD",
+	"+UJ4wOfSr35rTr+/ZcsXb1/IdI/nebsADqHL0FccsgyXrHq5EKD4WojZJWHRJg6bF8Vrh8cBaTZUabpP",
+	"gL8IOQhuZqiIHDob5cqIAEfrYH+XudypTE/yfOubd0/isRsfjva+jVJR7yJtlY196enqVnQycicjb02y",
+	"TmVa5cwR4dqQVH2mv1ZmWkB9L6WuMwHRLMaFs8QpFT0HJB4RnjYyw04xfLQCse3sBZCyaMUQVRaNBInu",
+	"20boX3Anu8jmR3x+weSz8fm9LQOis1IB60APzkq8L/K8rNFy3iFQepxElBmyilEmEVsTkVzRi0qjN4DE",
+	"rkcd+YSiW8Fh956W1AwbskEpJNiMOgYwIut3gvSuk+utUupWvEVKprtWsV/jsw1Qf6kiQjvub5TTLVVB",
+	"+LvQDYCmu1hJqiHPUoUV3tmE34h+izkYTto3lg8Nc34YuzJ0bbWcc9jsNvEZ99nj7OLJ6JB2O1n/K0Xa",
+	"9aR1M1pai9/Bp/sYurLaEvFXSKfKDMvGPpdpwg3LBb8WKcj0AXSDAeYGGgqhpPxJnjvuWolzryoGGSAF",
+	"2cczLW4yVRr/kRozrQoMKodBN2GY2Vmc5HmbUPY4bBA4Oj/Y+zZCxN1vYIRwUU1u0TvC1BGm9XjNmNvo",
+	"aVNTyMCX0KvP8N+1lgjsu9UQ0W/J/3CC3Xqjgcuo6MwGjwEhfDtW2J4R0XIOdkyKVwqyQUGNhdnutD1s",
+	"+v2tj9p2ufdwPBzW66qUiu000TvOpYBBPUwSxcp75bInyKz2bWdxd+LPneRZ7EovIzln32lDe6QNrRJ8",
+	"3tc1p03ULSVFZJgGF3FpHIBkcLyAlY18x5h626aFuVHAVTynUW8iUqGpfLnXzHfYcb+HlrUAS7NBQf8C",
+	"GWxbzthyYdBUcHtw9QrLbTU3SzFfb3JuuDmhdpxfPSUFxU4DPlu4WBBMlagboXM+uyR/aBJSoRaqJBi1",
+	"Wc5HgmUFKl3zidCiz96B68h1A1WEYZcqafPcAIyA/S8m4R+FKsGhkHWuTNEL/cHKwkuw1gMJsKx9dkJJ",
+	"+6/9ieBauI4KKFZ9zJK3pz+fXpyy//+//88SUUvI1mAQbTZeItOHytWWtvbIbI9eZGe4J6sTAu40IrzB",
+	"sHdjsr9LgQnH+SAC061t6+Ea7M6+/q8OJqeTyHbKsgK9cnXTx18unzkslZWxAb+6l550GCrNYr1L3a1J",
+	"51S/H6d6WO8Wl7o/pJUD7Z6ucaufUkl2be+NRLR5jbFYip0XXKZcp8wd8SMm+GhCQV2ZYe/fnV844LuE",
+	"etzL0oR9B7wd3ntugKl7ZHgr8KDdmOrWfN8L3xbZVJiCT2cEh+d/MNmV5EWpRUJY8kOVLrCKi2AJzCLB",
+	"Exl6Gi4KYZb784njh58+BQmIgtIOD0CIslIYpT1ascmUI0sZ++yDwPgdXDEri4xVnqu5Q+TFosOuIE9m",
+	"giLWH8gfCYSJfjb0rRWleuw1gxT4lwf430M2sc8mPfbiAP7/lf3/Q/jbLszhKzZh3/3H/3tx8F++H0hX",
+	"m1hUJE6s0Y8wjBJkvN+9ZhP2Erpi4RuC0z8BoHil2euDl7AcA5lA2ZC9E/tqwsSnwofqz3lW9KCogXL4",
+	"TSfuqKLkiuDzhr16cQAle+DhmGc5bMlAjrMbYT80UK8nzYDvpEeY+khwkqnIsxuhM2GYkGmoP4AH0B2O",
+	"vvsYkvDtMR5IyiGs5VdipJW7GhQWTWjEWtsBWXqmxkzp1NU7mCJqFZcg2/YH0u7zXz/8zKalsbI+++ni",
+	"4v25A3+cKFht3ItymGcjhlRBFD373HJn9urVS7sikFP04uDwlT07UJNoIKGqokijUxvwtPoDOZAnMb4k",
+	"aiKFzkZo6mJGTYWXlikKZsol5DR5OjIUI16a8IQRUBhikSFEGLDPPHdtQdcYRG5FORO2gpgPuX4yzZKU",
+	"FzyB8HUCfrMDC0iXCfsuCbUf7YPeQCYR6Bc8YslHNaS/aJz4L6supdJchmXB54g8ThdwrnRKIxpIO+Dv",
+	"j+wEfoPBs9+YHSL7bSB/29vbg//Z32iIfQqgS9hvLIFLAjCjblmfG6efQPlIXAg1Q7yzSjtkgYR2UO9K",
+	"kKa5RlvbOfazDx61VGg4FA5stLFLNBZVujzadLh2Ue1dG2fUAILSJcd4tI09jTyH1kyPJfDfBI8hYMHZ",
+	"o+a+d2BvS4OjTR9qe4ahl5FKhZ8mnMseS9TQCH0jYPfd35dAju0T8Wkm7IG3f4+zT5uMEDrsIffyig3e",
+	"grYxWlakyqJ9kLbr6teVQwxodvj10tmG7Vw65yNu/98InfE88ROwf6jiEg9NjyVkCYAfaCMvLdE3mZJu",
+	"KRLo/XLGdYFtAZecZsZk8urStZtZCXlRnYIWVsqAcXs+2jpHAOGDQjONs0SMPnPJYdcmqtTmMhdj+Jcl",
+	"/P4fvCzUJfScHNsJcqOkfT612siVcLIALLiVQO2OpiJ3BWfgS54HmlTZeseooR5c86SX5tS6cfQrTSka",
+	"d8Mq8vwSq21BW9E228Nkl0AUPMtrX9qN43IktvgUWMclmSyqny73ITZ5EaaxyYt4nmPCueqE+3PdcHyj",
+	"3adf94jiJc5o5ajXhN8E7OVQv9MZ46LNY3NukISKtGng0VrH48bRrlxzfN2I4pKbzNKIcG2Qabw5YWmW",
+	"oqSYycxMAjmPwBRmKs8t0ycBkbrwtKiRJcEyEkeZZVKKNDlGIyXkZ0YFmYlIc8PwvR4Jrjr4AzhxN4/o",
+	"uTSEtdysTi7Cp41cqf31Dc5xeBlBSZvfhs2rSgnJP5UU7gza/97wvBR47oisHhFNCWCnbMoXWKgCXklb",
+	"RxFv04oxtC6f65QYDfqYMIv77S/nKFu29d1CL2pdu2m3HOqGdQXI0E2b/ZKZHXt7gqXP2FIv+hgO8JU9",
+	"sa62Z9ugga1sdQ56nv6w+WQRd46oJfXN+C5xxAm59N5M6GlWkGziJAjLyRRKM1Z6vRazIvk+LD4cPlie",
+	"JMCfwQpNuGGZNIXg7sxFRK2PZvTa0Q/SQyCkfhlgWyJBvK3N1qbWN3AtFpepmstc8bTaTsvHH9Wwb5VJ",
+	"J0ZYCd2LWlDqtH5Y7YBKSSw4tBex/xH3zOKjGoKuahy9O2I8Zg3PDbxiCq5JhULNVmkQEXHmjssco43E",
+	"6oGooFlxkl4Js0kFt2ewKISTIzaZU211eqyuJMHZqZ7j40DqrZq86EVOqhgWOYxNi0JnLaO6hyE4hb2R",
+	"n9kbBTIWKKDwl0S1HkbirVZJrbGNOdOxPYsjLYpLCjGut7QJo3LvLrXEEmd7uaTfAK663kftJRB+/JVz",
+	"f2OvITrXudqqTWlBq05fuz2A2wUrAEsZtg6EJLuaODIrweb+7GE94aUl8aaV3wJt/C6xdDiBNi3fsXfX",
+	"EjT6+9L3I7RWOmIMPbcpjnZXFPnmYwHHNKLUqMi2tHCbszCy6yetgmQ3AVl7S7NFILC1YfTibfeP6FZb",
+	"WuPJM7ONUPFqZjWHKS+yEYhgaIpDaZBsKtQzBHQYLInZPLTA94PgyaGvVc0GZHnoAIaFtjmoDUp2Mr5o",
+	"7rPxnqzZKHeg7MjgQ6fcHYM02kQwBjKYFH2qlgO1JzMVH1LUpMjH7ZBeZL/+xrK4aNYPk8dFna/3Nrsd",
+	"Drlc2ZXM5FWX09WlTnzNOV3u4G/uyWtxTu9/pr9WJkr8Ui8C4n1+yP+dywUlRPw11Wo2E2lbAkWgql0K",
+	"xRMqMrH9yWvPoWg9CjsPUFjDRrpMikdZyPDWJ267VAo6I/Vkiupp+TETubPsOeeAQZQavmAlVdVP++xc",
+	"FEEHBVRaXWKldnhmtV7SjrwQg0GSLXX7tpVC7ziDg4b1MDkca261y+Jw2kOXx9HJYndRXG/3sth+iF3Z",
+	"JHrwbXj7zsMIe58bgYNQX6+ABm1wc2ngi3P8GoCEGlI9okgeNY5iTCCa3mpcVeSjVod6C+gR6Gwr4GBv",
+	"DwD7xSTNLcz6iMqwNvWYShcp1kkwDx2FGe/RF8Zhbi3RbERs9j87M/BK9ObaIX12f/fh16yYnNC5bmP7",
+	"bgrduX9wyd1tBdrnKoG093j2NzC80ji3uin73pVy+1yy7UfZFpN97qNsKdA6JHOCqUYLIwoDCq5nEBB9",
+	"XAnBRo+1cwr0mFEDSYG5YEHXGPeaikKMCpaWeL0FAHj7TXdRpqbI8pwNRbAQpfYxdS/SgYwBN5oSs9wC",
+	"78oU31IK9S4o1joq1WPoO6uZqre3Nn/TmVHfQvY4nRzGJV7xXeodt0kiD1oHWEJiQkN4/+DN92kV1UTX",
+	"dUnhdI26tPBvJC38C+zKdyIU74apt7Jpj5SHfnYumSoLfiUgSwg7NiQwldJHahBPH4piLoR0MRkYpEAB",
+	"I2qMmRg0keeGvqHMCwccDMEb1AG8EMe3+6iVWCbAPJOBREAIYZweDoko84lAH7x3yPKQlmM7hcxrCg9d",
+	"CEgYoiIDfra+3seLg97BwQG132MqT73GdMwKBVkjmSxFj2kxE4jGipOi9TCicHXAMJHIyhi0QJvIFx+4",
+	"vBKPNQXcDxZHuZHJ9fAOehemzIv12IAo3UQq8FdHhTun+KMRiYgkZZJxVmRTwTTd5J0JSBiyR+LR3bCG",
+	"H5WGDE1VatOLbZ9RJSUgd0MFiUvAQ6v1j52WBkpaY2HEOvpHQALKruQy6MeuoTtYFbmjBYqjIgPegdJ3",
+	"8AgCljqAjE4N3BlkxV24ogph7ojQoanKqbEumByybGsRnxVEMvu2i9B31ylKAu+zM1D5MN4TrE3L9OVC",
+	"mOIrMia5DIRg+u6MSR0VWU9F7A10Ad/b25LsmfvnCj+1/fUOee9PgufFpO1q0PYA2kEpZSavVlc+fTMR",
+	"o2tmpySFiesGTbAbrHo102qYi6nZ/zxSaaXUacMI+JVLlJQMkhqeG5dAk2fy2rBCNZSm+jTLeSbfY0fr",
+	"igfZfnzTkB7U5BLfE58yU7QUSbVf3XuR1C8vYrvrSqngObFrL6kk+Nhv24pKqZBT2H4HPuDPS5vI81zN",
+	"T6ezYvFvPC+FW/PlAqsAp+HgPWZcYw3hpmCGG6GHyrTGM7y+33CG9rsJS9KPaNgd93fC3MmG9bP0oAx0",
+	"kUBmKuTCFGo225Be2P3PWglGvYTZUHAtNFQw6y0XNBP6xp2PUufPjp7tg4xBzS5Z4TH1GtLiUatAyJY0",
+	"TlSE00IHhEBZni3H2vwS2uAMATxcag3oeXgh/hngKD1YTGlE3INP/GvqhSiaCdpqjLMDaatSzaPmeC50",
+	"0dTSyWgkZhDgp/Q1GEEhbBdiiaLvP6ph09dnEBLUtkrx46aufbGq6BuChmt42ycm+aqG8XeQt9Tw2alM",
+	"ZyqThWGx69XbRckUsBp0C327Du+KSwd3FXXvGX3zChvLn3zWcuUkSbMXErtavkcYLDhUeGZO3vzllI3y",
+	"DCw1gHJkJuzibxcMsqjtXLUqrya+ULUlwKOp2Esra20fpY19AqYqz3NheWF8tHpwPKZiOhSasGwALirn",
+	"Mmq4Un6iYUZQke+5cfWncYGNYJ7gW5XebourPYiACTyU6HMRc64O4XInSMWQ3mPuca54yoY853IEpnLA",
+	"4bEdKh2vCpGcpkWxGpIalVPAabOnMPA4cMDYpQAuF7cX2Ny/QAqMIQ1RXmwtBXQuBBn86SjCPJyCFwXy",
+	"9TeSbTwY3NEKMDgKcIi1oCACiZtig3qIqDUtXY69LF0pGzUURKxNIgs17D3Cm2R/ldmnuF6yH+6L3/1w",
+	"+PLg4PcHB2sG5kHvNhlfJgtxJXTTAM9nfCT2jLBbUQAmCmHmmR6kmfqUdTT5odHhiCU3L3rogBpyI354",
+	"Zef4019O3uyd/3Ry+PoHpm6ERgg/N068eZYi9dhHlVkSNlywmdCZSoNU0zZdP6xbbccduWKAlG7kgfnb",
+	"35ZviGNffXYiF4Quh8wLodnIdAEOgINm1UIQh7AfXIFV96LFKLJkMkde4mMIrLr/nwEAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

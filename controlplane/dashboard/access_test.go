@@ -83,6 +83,7 @@ var accesses = map[string]access{
 	"POST /domains/{domain}/check": {scope: controlplane.ScopeDomainsWrite},
 	"POST /domains/{domain}/issue": {scope: controlplane.ScopeDomainsWrite},
 	"POST /domains/{domain}/renew": {scope: controlplane.ScopeDomainsWrite},
+	"GET /alerts":                  {},
 	"GET /jobs":                    {pages: 1},
 	"POST /jobs/{job}/retry":       {scope: controlplane.ScopeJobsWrite},
 	"GET /expiry":                  {},

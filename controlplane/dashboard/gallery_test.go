@@ -76,6 +76,8 @@ func (s *site) pictures() []picture {
 		{name: "certificate-revoke", path: certificate + "/revoke"},
 		{name: "certificate-revoked", path: "/certificates/" +
 			x.domains["revoked.example.com"].CertificateID},
+		{name: "alerts", path: "/alerts"},
+		{name: "alerts-first-use", path: "/alerts", visitor: x.fresh},
 		{name: "jobs", path: "/jobs"},
 		{name: "jobs-first-use", path: "/jobs", visitor: x.fresh},
 		{name: "expiry", path: "/expiry"},

@@ -11,6 +11,7 @@ type navItem struct{ Section, Label, URL, Key string }
 // navigation has the links of the main navigation.
 var navigation = []navItem{
 	{"domains", "Domains", "/domains", "d"},
+	{"alerts", "Alerts", "/alerts", "a"},
 	{"jobs", "Jobs", "/jobs", "j"},
 	{"expiry", "Expiry", "/expiry", "e"},
 	{"webhooks", "Webhooks", "/webhooks", "w"},
@@ -31,6 +32,7 @@ var settings = []navItem{
 type navView struct {
 	Items   []navItem
 	Current string
+	Alerts  int // shown beside the alerts; 0 is not
 }
 
 // shortcuts returns the pages of the main navigation by their keys, as JSON for a script.

@@ -79,9 +79,9 @@ func (d *Dashboard) render(
 	if v.org != nil {
 		l.Org = v.org.Name
 	}
-	l.Nav = navView{navigation, l.Section}
+	l.Nav = navView{Items: navigation, Current: l.Section, Alerts: d.alertCount(v)}
 	if l.Tab != "" {
-		l.Tabs = &navView{settings, l.Tab}
+		l.Tabs = &navView{Items: settings, Current: l.Tab}
 	}
 	var b bytes.Buffer
 	if err := d.pages[name].ExecuteTemplate(&b, "layout", l); err != nil {

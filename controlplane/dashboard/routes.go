@@ -36,6 +36,7 @@ func (d *Dashboard) routes() http.Handler {
 	// HEAD would never return
 	r.HandleFunc("/domains/{domain}/events",
 		d.page(signedIn(d.domainEvents))).Methods(http.MethodGet)
+	get("/alerts", signedIn(d.alertsPage))
 	get("/jobs", signedIn(d.jobsPage))
 	get("/expiry", signedIn(d.expiryPage))
 	get("/certificates/{certificate}", signedIn(d.certificatePage))

@@ -234,7 +234,8 @@ var (
 		renewal_queued = d.renewal_queued AND d.renew_at IS NOT DISTINCT FROM @renew_at,
 		options_revision = @options_revision, certificate_revision = @certificate_revision, reissue_at = @reissue_at,
 		last_issued_at = @last_issued_at, check_since = @check_since, check_attempts = @check_attempts,
-		forbidden_cas = @forbidden_cas, summary_state = @summary_state, updated_at = @now, version = d.version + 1`
+		forbidden_cas = @forbidden_cas, summary_state = @summary_state,
+		summary_since = CASE WHEN d.summary_state = @summary_state THEN d.summary_since ELSE @now END, updated_at = @now, version = d.version + 1`
 )
 
 func saveDomainArgs(d *controlplane.Domain, now time.Time) (named, error) {
