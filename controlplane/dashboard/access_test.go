@@ -91,8 +91,8 @@ var accesses = map[string]access{
 	"GET /certificates/{certificate}":                                 {},
 	"GET /certificates/{certificate}/{part:fullchain|leaf|chain}.pem": {},
 	"GET /certificates/{certificate}/key":                             {scope: controlplane.ScopeCertificatesKey},
-	"POST /certificates/{certificate}/key":                            {scope: controlplane.ScopeCertificatesKey, status: http.StatusOK},
-	"POST /certificates/{certificate}/pkcs12":                         {scope: controlplane.ScopeCertificatesKey, status: http.StatusOK, form: fields("password", "a password")},
+	"POST /certificates/{certificate}/key":                            {scope: controlplane.ScopeCertificatesKey, status: http.StatusOK, form: keyFields("")},
+	"POST /certificates/{certificate}/pkcs12":                         {scope: controlplane.ScopeCertificatesKey, status: http.StatusOK, form: keyFields("a password")},
 	"GET /certificates/{certificate}/revoke":                          {scope: controlplane.ScopeCertificatesRevoke},
 	"POST /certificates/{certificate}/revoke": {scope: controlplane.ScopeCertificatesRevoke,
 		form: func(p tenant) url.Values {
@@ -179,6 +179,17 @@ func fields(pairs ...string) func(tenant) url.Values {
 		form := url.Values{}
 		for i := 0; i < len(pairs); i += 2 {
 			form.Set(pairs[i], pairs[i+1])
+		}
+		return form
+	}
+}
+
+// keyFields returns the form that downloads a private key, with a password if there is one.
+func keyFields(password string) func(tenant) url.Values {
+	return func(p tenant) url.Values {
+		form := url.Values{"name": {p.domain.Name}}
+		if password != "" {
+			form.Set("password", password)
 		}
 		return form
 	}

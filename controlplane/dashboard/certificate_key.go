@@ -3,6 +3,7 @@ package dashboard
 import (
 	"net/http"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/client/rules"
@@ -11,18 +12,27 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/keystore"
 )
 
+// keySessionAge is the age up to which a session can download a private key. A session that was
+// left open for longer, or stolen, must sign in again.
+const keySessionAge = time.Hour
+
 // keyView is the data for templates/certificate_key.html.
 type keyView struct {
-	Name      string
+	Name      string // to type as confirmation
 	URL       string // of the certificate
 	Domain    string
 	DomainURL string
 	Names     string
 	Expires   moment
 	FileName  string
-	Error     string // of the password
-	Fix       string
+	SignIn    string // URL of the sign-in, if the session is too old; otherwise empty
+	PEM       keyForm
+	PKCS12    keyForm
+	Password  string // error
 }
+
+// keyForm is the confirmation in a form that downloads the key.
+type keyForm struct{ ID, Typed, Name, Error string }
 
 // keyPage shows the confirmation before a private key is downloaded.
 func (d *Dashboard) keyPage(w http.ResponseWriter, v *visit) error {
@@ -34,28 +44,54 @@ func (d *Dashboard) keyPage(w http.ResponseWriter, v *visit) error {
 		http.Redirect(w, v.Request, certificateURL(c.ID), http.StatusSeeOther)
 		return nil
 	}
-	return d.showKeyPage(w, v, http.StatusOK, c, domain, nil)
+	return d.showKeyPage(w, v, http.StatusOK, v.keyView(c, domain))
+}
+
+func (v *visit) keyView(c *controlplane.Certificate, domain *controlplane.Domain) keyView {
+	view := keyView{Name: nameOf(c), URL: certificateURL(c.ID), Domain: domain.Name,
+		DomainURL: domainURL(domain.ID), Names: strings.Join(c.Names, ", "),
+		Expires: v.at(c.NotAfter), FileName: edge.FileName(c, "-key.pem")}
+	view.PEM, view.PKCS12 = keyForm{ID: "pem", Name: view.Name}, keyForm{ID: "p12", Name: view.Name}
+	if v.now.Sub(v.session.CreatedAt) > keySessionAge {
+		view.SignIn = signInAgain(view.URL + "/key")
+	}
+	return view
 }
 
 func (d *Dashboard) showKeyPage(
-	w http.ResponseWriter, v *visit, status int, c *controlplane.Certificate,
-	domain *controlplane.Domain, wrong *controlplane.Error,
+	w http.ResponseWriter, v *visit, status int, view keyView,
 ) error {
-	view := keyView{Name: nameOf(c), URL: certificateURL(c.ID), Domain: domain.Name,
-		DomainURL: "/domains/" + domain.ID, Names: strings.Join(c.Names, ", "),
-		Expires: v.at(c.NotAfter), FileName: edge.FileName(c, "-key.pem")}
-	if wrong != nil {
-		view.Error, view.Fix = wrong.Message, fixFor(wrong)
-	}
 	return d.render(w, v, status, "certificate_key", layout{Title: "Private key for " + view.Name,
 		Section: "domains", Page: view})
 }
 
-// downloadKey responds with a private key as PEM. The download is recorded in the audit log first.
+// confirm reads the name that was typed to confirm the download, and reports whether it is that of
+// the certificate.
+func (f *keyForm) confirm(v *visit) bool {
+	f.Typed = v.PostForm.Get("name")
+	if strings.EqualFold(strings.TrimSpace(f.Typed), f.Name) {
+		return true
+	}
+	f.Error = "The name does not match. Type " + f.Name + "."
+	return false
+}
+
+// downloadKey responds with a private key as PEM, after the certificate's name was typed as
+// confirmation. The download is recorded in the audit log first.
 func (d *Dashboard) downloadKey(w http.ResponseWriter, v *visit) error {
-	c, _, err := d.certificate(v)
+	c, domain, err := d.certificate(v)
 	if err != nil {
 		return err
+	}
+	if err := v.ParseForm(); err != nil {
+		return badForm(err)
+	}
+	view := v.keyView(c, domain)
+	switch {
+	case view.SignIn != "":
+		return d.showKeyPage(w, v, http.StatusForbidden, view)
+	case !view.PEM.confirm(v):
+		return d.showKeyPage(w, v, http.StatusUnprocessableEntity, view)
 	}
 	key, err := d.lifecycle.TakeKey(v.Context(), d.actor(v), v.org.ID, c.ID)
 	if err != nil {
@@ -75,10 +111,16 @@ func (d *Dashboard) downloadPKCS12(w http.ResponseWriter, v *visit) error {
 	if err := v.ParseForm(); err != nil {
 		return badForm(err)
 	}
-	password := v.PostForm.Get("password")
+	view, password := v.keyView(c, domain), v.PostForm.Get("password")
+	if view.SignIn != "" {
+		return d.showKeyPage(w, v, http.StatusForbidden, view)
+	}
 	if err := checkPassword(password); err != nil {
-		return d.showKeyPage(w, v, http.StatusUnprocessableEntity, c, domain,
-			controlplane.AsError(err))
+		e := controlplane.AsError(err)
+		view.Password = e.Message + " " + fixFor(e)
+	}
+	if confirmed := view.PKCS12.confirm(v); !confirmed || view.Password != "" {
+		return d.showKeyPage(w, v, http.StatusUnprocessableEntity, view)
 	}
 	key, err := d.lifecycle.TakeKey(v.Context(), d.actor(v), v.org.ID, c.ID)
 	if err != nil {

@@ -3,6 +3,7 @@ package dashboard
 import (
 	"crypto/x509"
 	"encoding/pem"
+	"html"
 	"net/http"
 	"net/url"
 	"slices"
@@ -82,7 +83,7 @@ func TestCertificatePage(t *testing.T) {
 	s.get("/certificates/"+own.ID).want(http.StatusOK, "Held by you", "no key is stored here",
 		"/etc/nginx/certs/your.key").hasNot(`/key"`)
 	s.get("/certificates/" + own.ID + "/key").to("/certificates/" + own.ID)
-	s.post("/certificates/"+own.ID+"/key", nil).want(http.StatusConflict,
+	s.post("/certificates/"+own.ID+"/key", url.Values{"name": {own.Names[0]}}).want(http.StatusConflict,
 		"the service never had its private key", "Back to the certificate")
 
 	s.addMember(s.org, reader, controlplane.RoleMember)
@@ -109,7 +110,14 @@ func TestDownloadKey(t *testing.T) {
 	if got := s.actions(s.org.ID, "certificate"); len(got) != 0 {
 		t.Errorf("audit actions after opening the page = %v, want none", got)
 	}
-	a := s.post(page+"/key", nil).want(http.StatusOK)
+	for _, typed := range []string{"", "example.org"} {
+		for _, path := range []string{"/key", "/pkcs12"} {
+			s.post(page+path, url.Values{"name": {typed}, "password": {"hunter2"}}).want(
+				http.StatusUnprocessableEntity, "The name does not match. Type example.com.").
+				hasNot("hunter2", "PRIVATE KEY")
+		}
+	}
+	a := s.post(page+"/key", url.Values{"name": {" Example.com "}}).want(http.StatusOK)
 	if block, _ := pem.Decode([]byte(a.body)); block == nil || block.Type != "PRIVATE KEY" {
 		t.Error("the download is not a PEM private key")
 	}
@@ -128,14 +136,15 @@ func TestDownloadKey(t *testing.T) {
 	for password, says := range map[string]string{"": "Enter a password",
 		"hunter2 🔑": "contains characters", "hunter2\x00": "contains characters",
 		"hunter2\xff": "contains characters", strings.Repeat("hunter2", 147): "at most 1024 characters"} {
-		s.post(page+"/pkcs12", url.Values{"password": {password}}).want(
+		s.post(page+"/pkcs12", url.Values{"name": {"example.com"}, "password": {password}}).want(
 			http.StatusUnprocessableEntity, says).
 			has(`aria-describedby="password-error" aria-invalid="true" autofocus`).hasNot("hunter2")
 	}
 	if got := s.actions(s.org.ID, "certificate"); len(got) != 1 {
 		t.Errorf("audit actions after rejected passwords = %v, want 1", got)
 	}
-	a = s.post(page+"/pkcs12", url.Values{"password": {"hunter2"}}).want(http.StatusOK)
+	a = s.post(page+"/pkcs12", url.Values{"name": {"example.com"},
+		"password": {"hunter2"}}).want(http.StatusOK)
 	_, leaf, chain, err := pkcs12.DecodeChain([]byte(a.body), "hunter2")
 	if err != nil || leaf.DNSNames[0] != "example.com" || len(chain) != 1 ||
 		a.header.Get("Content-Disposition") != `attachment; filename="example.com.p12"` {
@@ -147,6 +156,28 @@ func TestDownloadKey(t *testing.T) {
 	if strings.Contains(s.log.String(), "hunter2") {
 		t.Error("the log contains a password")
 	}
+}
+
+// An old session must sign in again, which leads back to the page, before it gets a key.
+func TestKeyNeedsARecentSignIn(t *testing.T) {
+	s := newSignedIn(t, withSealer(t))
+	c := s.issueWithKey(s.add(s.org, "example.com"))
+	page, form := "/certificates/"+c.ID+"/key", url.Values{"name": {"example.com"},
+		"password": {"hunter2"}}
+	s.advance(keySessionAge + time.Minute)
+	again := signInAgain(page)
+	s.get(page).want(http.StatusOK, "Sign in again").has(
+		`href="` + html.EscapeString(again) + `"`).hasNot("File password")
+	for _, path := range []string{page, "/certificates/" + c.ID + "/pkcs12"} {
+		s.post(path, form).want(http.StatusForbidden, "Sign in again").hasNot("PRIVATE KEY")
+	}
+	if got := s.actions(s.org.ID, "certificate"); len(got) != 0 {
+		t.Errorf("audit actions of an old session = %v, want none", got)
+	}
+	s.get(again).want(http.StatusOK, "Sign in as developer").has(`value="` + page + `"`)
+	s.advance(0) // the new session is of now
+	s.post("/login", url.Values{"next": {page}}).to(page)
+	s.post(page, form).want(http.StatusOK).has("PRIVATE KEY")
 }
 
 func TestRevokeCertificate(t *testing.T) {

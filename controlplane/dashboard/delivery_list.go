@@ -2,6 +2,9 @@ package dashboard
 
 import (
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
@@ -11,9 +14,12 @@ type deliveryRow struct {
 	URL      string
 	Title    string
 	EventID  string
+	Domain   string // the event's; empty for one about no domain, or a deleted one
+	OnURL    string // of the domain
 	Pill     pill
 	Attempts string
-	Next     step // next attempt, or when the delivery finished
+	Response string // status of the last response; empty without one
+	Next     step   // next attempt, or when the delivery finished
 	At       moment
 }
 
@@ -33,9 +39,39 @@ var deliveryChips = []struct {
 }
 
 func (v *visit) deliveryRow(d *controlplane.Delivery) deliveryRow {
-	return deliveryRow{URL: deliveryURL(d), Title: eventTitle(d.EventType), EventID: d.EventID,
+	row := deliveryRow{URL: deliveryURL(d), Title: eventTitle(d.EventType), EventID: d.EventID,
 		Pill: deliveryPill(d), Attempts: attemptsTitle(d.Attempts),
 		Next: v.deliveryStep(d), At: v.at(d.CreatedAt)}
+	if d.LastStatusCode != 0 {
+		row.Response = strconv.Itoa(d.LastStatusCode)
+	}
+	return row
+}
+
+// deliveryRows returns the rows of deliveries, with the names of their domains.
+func (d *Dashboard) deliveryRows(
+	v *visit, deliveries []controlplane.Delivery,
+) ([]deliveryRow, error) {
+	events := make([]string, len(deliveries))
+	for i := range deliveries {
+		events[i] = deliveries[i].EventID
+	}
+	domains, err := d.store.EventDomains(v.Context(), v.org.ID, events)
+	if err != nil {
+		return nil, err
+	}
+	names, err := d.names(v.Context(), v, slices.Collect(maps.Values(domains)))
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]deliveryRow, len(deliveries))
+	for i := range deliveries {
+		rows[i] = v.deliveryRow(&deliveries[i])
+		if id := domains[deliveries[i].EventID]; names[id] != "" {
+			rows[i].Domain, rows[i].OnURL = names[id], domainURL(id)
+		}
+	}
+	return rows, nil
 }
 
 func deliveryURL(d *controlplane.Delivery) string {

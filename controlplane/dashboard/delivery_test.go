@@ -143,3 +143,19 @@ func TestRedeliverRemainingRange(t *testing.T) {
 		}
 	}
 }
+
+// A delivery shows the domain of its event and the status of the last response. It is not in the
+// list of jobs, unless deliveries are asked for.
+func TestDeliveriesInLists(t *testing.T) {
+	s := newWebhookSite(t, ok)
+	hook, _ := s.newHook(s.org)
+	d, gone := s.add(s.org, "example.com"), s.add(s.org, "gone.example.com")
+	s.must(s.life.DeleteDomain(t.Context(), controlplane.System("test"), s.org.ID, gone.ID, 0))
+	s.exec(`UPDATE webhook_deliveries SET last_status_code = 503, attempts_made = 1 WHERE event_type = 'domain.created'`)
+	page := s.get(webhookURL(hook.ID)).want(http.StatusOK, "Domain added now example.com",
+		"Pending 1 attempt Response 503")
+	page.has(`href="` + domainURL(d.ID) + `"`).hasNot(domainURL(gone.ID))
+	const job = "<strong>Deliver an event</strong>"
+	s.get("/jobs").want(http.StatusOK, "example.com").hasNot(job)
+	s.get("/jobs?type=webhook_delivery").want(http.StatusOK).has(job)
+}

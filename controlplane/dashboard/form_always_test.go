@@ -21,9 +21,9 @@ import (
 )
 
 // downloads has the input of each form that downloads a private key.
-var downloads = map[string]url.Values{
-	certificatePath + "/key":    {},
-	certificatePath + "/pkcs12": {"password": {"hunter2"}},
+var downloads = map[string]func(tenant) url.Values{
+	certificatePath + "/key":    keyFields(""),
+	certificatePath + "/pkcs12": keyFields("hunter2"),
 }
 
 // signIns has the routes of the forms that sign in.
@@ -51,7 +51,7 @@ func TestDownloadsAreRepeatable(t *testing.T) {
 	s := newSite(t, withSealer(t))
 	for route, input := range downloads {
 		p := s.newTenant("downloads")
-		action := p.path(route)
+		action, input := p.path(route), input(p)
 		s.exec(`DELETE FROM webhooks WHERE org_id = $1`, p.org.ID) // they get each recorded event
 		p.owner.post(action, input).want(http.StatusOK)
 		rows, before := postgrestest.RowsOf(t, s.dsn, p.org.ID), s.actionsOf(p)
@@ -125,7 +125,7 @@ func TestBrowserAlwaysExecutedForms(t *testing.T) {
 		b.run(goTo(s.server.URL+p.path(certificatePath+"/key")), visible(`main`))
 		before := s.actionsOf(p)
 		release := g.hold()
-		press(p.path(route), downloads[route])
+		press(p.path(route), downloads[route](p))
 		release()
 		b.run(chromedp.Poll(`!document.querySelector("[aria-busy]")`, nil))
 		b.leave(func() { b.js(`location.reload()`) })

@@ -1,11 +1,15 @@
 package dashboard
 
 import (
+	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge/axetest"
@@ -54,12 +58,33 @@ func (t *tab) exhibit(p picture, script string) {
 			t.look(width, scheme)
 			name := fmt.Sprintf("%s-%d-%s", p.name, width, scheme)
 			t.screenshot(name)
+			if width == p.shown && scheme == "light" {
+				t.illustration(p.name)
+			}
 			t.checkFitsAs(name)
 			if got := t.js(axetest.Findings); got != "" {
 				t.t.Errorf("axe on %s:\n%s", name, got)
 			}
 		}
 	}
+}
+
+// illustration saves the part of the page that the window shows, for docs/images, if screenshotDir
+// is set.
+func (t *tab) illustration(name string) {
+	t.t.Helper()
+	dir := os.Getenv(screenshotDir)
+	if dir == "" {
+		return
+	}
+	t.run(chromedp.ActionFunc(func(ctx context.Context) error {
+		picture, err := page.CaptureScreenshot().WithFormat(page.CaptureScreenshotFormatWebp).
+			WithQuality(80).Do(ctx)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(dir, name+".webp"), picture, 0o600)
+	}))
 }
 
 // look sets the width of the window and the color scheme.

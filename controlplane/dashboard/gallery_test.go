@@ -14,6 +14,8 @@ type picture struct {
 	name    string // of its file
 	path    string
 	visitor *site // nil: signed out
+	// shown is the width in which docs/images shows it; 0: it is not shown.
+	shown int64
 	// act runs on the page before it is checked; nil: nothing.
 	act func(*tab)
 }
@@ -45,19 +47,19 @@ func (s *site) pictures() []picture {
 		{name: "login", path: "/login"},
 		{name: "invitation-signed-out", path: x.link},
 		{name: "domains-first-use", path: "/domains", visitor: x.fresh},
-		{name: "domains", path: "/domains"},
+		{name: "domains", path: "/domains", shown: 1280},
 		{name: "domains-many", path: "/domains", visitor: x.many},
 		{name: "domains-no-match", path: "/domains?q=nothing"},
 		{name: "domains-by-label", path: "/domains?label=team%3Dweb"},
 		{name: "domain-invalid", path: "/domains", act: submit(
 			`document.getElementById("name").value = "http//bad name"; document.getElementById("name").form.requestSubmit()`)},
-		{name: "domain-waiting", path: at("new.example.com")},
+		{name: "domain-waiting", path: at("new.example.com"), shown: 375},
 		{name: "domain-missing", path: at("missing.example.com")},
-		{name: "domain-wrong-target", path: at("shop.example.org")},
+		{name: "domain-wrong-target", path: at("shop.example.org"), shown: 1280},
 		{name: "domain-caa", path: at("forbidden.example.com")},
 		{name: "domain-error", path: at("abandoned.example.com")},
 		{name: "domain-issuing", path: at("issuing.example.com")},
-		{name: "domain-active", path: at("example.com")},
+		{name: "domain-active", path: at("example.com"), shown: 1280},
 		{name: "domain-revoked", path: at("revoked.example.com")},
 		{name: "domain-expiring", path: at("late.example.com")},
 		{name: "domain-expired", path: at("expired.example.com")},
@@ -76,11 +78,11 @@ func (s *site) pictures() []picture {
 		{name: "certificate-revoke", path: certificate + "/revoke"},
 		{name: "certificate-revoked", path: "/certificates/" +
 			x.domains["revoked.example.com"].CertificateID},
-		{name: "alerts", path: "/alerts"},
+		{name: "alerts", path: "/alerts", shown: 1280},
 		{name: "alerts-first-use", path: "/alerts", visitor: x.fresh},
 		{name: "jobs", path: "/jobs"},
 		{name: "jobs-first-use", path: "/jobs", visitor: x.fresh},
-		{name: "expiry", path: "/expiry"},
+		{name: "expiry", path: "/expiry", shown: 1280},
 		{name: "expiry-first-use", path: "/expiry", visitor: x.fresh},
 		{name: "webhooks", path: "/webhooks"},
 		{name: "webhooks-first-use", path: "/webhooks", visitor: x.fresh},

@@ -39,7 +39,8 @@ type jobList struct {
 	Org, Status, Type, Domain string
 }
 
-// jobsPage lists the organization's jobs, newest first.
+// jobsPage lists the organization's jobs, newest first. Deliveries, of which there can be several
+// for each event, are on the pages of their webhooks, and here only if they are asked for.
 func (d *Dashboard) jobsPage(w http.ResponseWriter, v *visit) error {
 	l := newJobList(v.org.ID, v.URL.Query())
 	if err := l.check(); err != nil {
@@ -49,7 +50,7 @@ func (d *Dashboard) jobsPage(w http.ResponseWriter, v *visit) error {
 		Filtered: l != jobList{Org: l.Org}, MayAdd: v.may(controlplane.ScopeDomainsWrite),
 		Sample: jobPill(&controlplane.Job{Status: controlplane.JobQueued})}
 	filter := postgres.JobFilter{Status: controlplane.JobStatus(l.Status),
-		Type: controlplane.JobType(l.Type), Limit: jobsPerPage}
+		Type: controlplane.JobType(l.Type), Work: l.Type == "", Limit: jobsPerPage}
 	if l.Domain != "" {
 		domain, err := d.domainBy(v, l.Domain)
 		if controlplane.IsKind(err, controlplane.KindNotFound) {
@@ -147,7 +148,7 @@ func (l jobList) chips() []chip {
 }
 
 func (l jobList) types() []choice {
-	choices := []choice{{Label: "All job types"}}
+	choices := []choice{{Label: "All jobs except deliveries"}}
 	for _, k := range controlplane.JobKinds() {
 		choices = append(choices, choice{Value: string(k.Type), Label: k.Title,
 			Selected: l.Type == string(k.Type)})

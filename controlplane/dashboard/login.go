@@ -18,9 +18,15 @@ type loginView struct {
 	Closed bool   // only members and invited users can sign in
 }
 
+// signInAgain returns the URL of the login page for a user who is signed in, and whose session is
+// replaced by a new one.
+func signInAgain(next string) string {
+	return "/login?" + url.Values{"next": {next}, "again": {"1"}}.Encode()
+}
+
 func (d *Dashboard) loginPage(w http.ResponseWriter, v *visit) error {
 	next := safeNext(v.URL.Query().Get("next"))
-	if v.session != nil {
+	if v.session != nil && !v.URL.Query().Has("again") {
 		http.Redirect(w, v.Request, next, http.StatusSeeOther)
 		return nil
 	}

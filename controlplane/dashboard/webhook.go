@@ -82,8 +82,8 @@ func (d *Dashboard) showWebhook(
 		view.Creator = names.creator(hook.CreatedBy)
 	}
 	view.Chips, view.Filtered = l.chips(), l.Status != ""
-	for i := range deliveries {
-		view.Rows = append(view.Rows, v.deliveryRow(&deliveries[i]))
+	if view.Rows, err = d.deliveryRows(v, deliveries); err != nil {
+		return err
 	}
 	if after != nil {
 		view.Pages.First = l.url("")

@@ -80,6 +80,25 @@ func (q queries) ListDeliveries(
 		func(d controlplane.Delivery) *Cursor { return at(d.CreatedAt, d.ID) })
 }
 
+// EventDomains returns the domains that events are about, by the ID of the event. An event about no
+// domain is missing from the map.
+func (q queries) EventDomains(
+	ctx context.Context, orgID string, eventIDs []string,
+) (map[string]string, error) {
+	found := make(map[string]string, len(eventIDs))
+	rows, err := q.db.Query(ctx, `SELECT id, `+aboutDomain+` FROM audit_logs
+		WHERE org_id = $1 AND id = ANY($2) AND starts_with(`+aboutDomain+`, 'dom_')`, orgID, eventIDs)
+	if err != nil {
+		return nil, translate(err, "", "")
+	}
+	var event, domain string
+	_, err = pgx.ForEachRow(rows, []any{&event, &domain}, func() error {
+		found[event] = domain
+		return nil
+	})
+	return found, translate(err, "", "")
+}
+
 // LastDeliveries returns the newest delivery of each of the webhooks, by the webhook's ID. A
 // webhook without deliveries is missing from the map.
 func (q queries) LastDeliveries(

@@ -47,6 +47,7 @@ type JobFilter struct {
 	Status     controlplane.JobStatus
 	Type       controlplane.JobType
 	DomainIDs  []string // only these domains'; nil: all
+	Work       bool     // without deliveries to webhooks
 	After      *Cursor
 	Limit      int
 }
@@ -73,6 +74,7 @@ func (f JobFilter) list(orgID string) *list {
 	l.where(f.Type == controlplane.JobStartIssuance || f.Type == controlplane.JobRevocation,
 		"j.type IN ('start_issuance', 'revocation')", nil)
 	l.where(f.DomainIDs != nil, "j.domain_id = ANY(@domain_ids)", named{"domain_ids": f.DomainIDs})
+	l.where(f.Work, "j.delivery_id IS NULL", nil)
 	l.newest("j.created_at", "j.id", f.After, f.Limit)
 	return l
 }
