@@ -2,6 +2,7 @@ package acmedns
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"net/http"
 	"slices"
@@ -18,19 +19,26 @@ import (
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres/postgrestest"
 )
 
+var full = flag.Bool("acmedns.full", false,
+	"10,000 updates at three name servers rather than 48 at two")
+
 // After a 200, each name server answers with the value at once, and with the others of the account:
 // three names and their wildcards need six.
 func TestReadYourWrite(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	const accounts, updates = 8, 6
+	accounts, updates := 8, 6
+	if *full {
+		accounts, updates = 50, controlplane.MaxACMEDNSValues
+		w.startNameServer(w.Store)
+	}
 	var wg sync.WaitGroup
 	for range accounts {
 		wg.Go(func() {
 			a := w.registerAt(w.base(), "")
 			var want []string
 			for n := range updates {
-				v := value(fmt.Sprint("value-", n, "-"))
+				v := value(fmt.Sprintf("value-%03d-", n))
 				want = append(want, v)
 				r := w.post(w.base()+"/update", a, update(a.Subdomain, v))
 				if r.status != http.StatusOK {
