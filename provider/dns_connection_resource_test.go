@@ -258,10 +258,70 @@ output "status" {
 	}
 }
 
+// A connection that is replaced is replaced in the domain, too, and its records stay.
+func TestCLIDNSConnectionReplaced(t *testing.T) {
+	a := newAcc(t).organization(t)
+	name := a.domain()
+	credentials := a.playgroundCredentials("acceptance.example")
+	config := a.connectionConfig("ns1", 1, credentials, fmt.Sprintf(`
+resource "dcvaas_domain" "test" {
+  name          = %q
+  connection_id = dcvaas_dns_connection.test.id
+}
+
+resource "dcvaas_delegation" "test" {
+  name          = "www.%s"
+  connection_id = dcvaas_dns_connection.test.id
+}
+
+resource "dcvaas_domain_validation" "test" {
+  domain_id = dcvaas_domain.test.id
+}
+`, name, name))
+	tf := a.workspace(map[string]string{"main.tf": requiresDCVaaS + config})
+	tf.run("apply", "-auto-approve")
+	a.eventually("both records", func() bool { return a.records(name) == 2 })
+	tf.run("apply", "-auto-approve", "-replace=dcvaas_dns_connection.test")
+	if out := tf.run("plan"); !strings.Contains(out, "No changes.") {
+		t.Errorf("the plan after the replacement is not empty:\n%s", out)
+	}
+	a.wantRecords(name, 2)
+	tf.run("destroy", "-auto-approve")
+}
+
+// The wait for a domain whose record can't be created says why.
+func TestAccDNSConnection_conflict(t *testing.T) {
+	a := newAcc(t).organization(t)
+	c := a.connection(a.playgroundCredentials("acceptance.example"))
+	in := client.DomainCreate{Name: a.domain()}
+	in.ConnectionId.Set(c.Id)
+	a.setRecord("_acme-challenge."+in.Name, "TXT", "left by another client")
+	d, err := a.client.CreateDomain(t.Context(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = a.client.DeleteDomain(context.Background(), d.Id) })
+	a.eventually("the conflict", func() bool {
+		now, err := a.client.Domain(t.Context(), d.Id)
+		return err == nil && now.StatusReason == "dns-conflict"
+	})
+	a.run(resource.TestStep{Config: a.config(`resource "dcvaas_domain_validation" "test" {
+  domain_id = %q
+  timeouts  = { create = "1s" }
+}`, d.Id), ExpectError: regexp.MustCompile(`(?s)other\s+records.*dns-conflict|dns-conflict.*other\s+records`)})
+}
+
 // wantRecords compares the number of CNAMEs below a name in the playground.
 func (a *acc) wantRecords(name string, want int) {
 	a.Helper()
-	got := 0
+	if got := a.records(name); got != want {
+		a.Errorf("%d CNAMEs of %s exist, want %d", got, name, want)
+	}
+}
+
+// records returns the number of CNAMEs below a name in the playground.
+func (a *acc) records(name string) (got int) {
+	a.Helper()
 	for _, n := range []string{name, "www." + name, "pinned." + name} {
 		r, _, err := new(dns.Client).Exchange(new(dns.Msg).SetQuestion("_acme-challenge."+n+".",
 			dns.TypeCNAME), plane.dev.Playground.DNSAddr())
@@ -274,9 +334,7 @@ func (a *acc) wantRecords(name string, want int) {
 			}
 		}
 	}
-	if got != want {
-		a.Errorf("%d CNAMEs of %s exist, want %d", got, name, want)
-	}
+	return got
 }
 
 // Name servers get the record of a domain, and lose it with the domain and the connection that are

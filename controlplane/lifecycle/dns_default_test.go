@@ -137,7 +137,11 @@ func TestDefaultInvalidConnection(t *testing.T) {
 	other := a.add("b.example.com", through(a.c))
 	a.wantDNS("added meanwhile", other, controlplane.CodeConnectionInvalid)
 	a.z.before = nil
-	_, err := a.TestConnection(t.Context(), alice, a.org, a.c.ID)
+	// A request by a user does not wait for the connection.
+	j, err := a.apply(other, a.connection())
+	must(t, err)
+	a.wantApplied(j, 1, 0)
+	_, err = a.TestConnection(t.Context(), alice, a.org, a.c.ID)
 	must(t, err)
 	a.runOpen()
 	a.wantRecords(2)

@@ -35,8 +35,9 @@ func scanRecord(row pgx.CollectableRow) (controlplane.HostedRecord, error) {
 
 // RequestRecords stores that a job is to create records. A request for a name replaces the previous
 // one of the same connection and zone, and the removal of its record, except that a write may have
-// reached the host. An automatic request replaces any that no write can have reached. It returns
-// the stored records: others have no delegation, or their name waits for another connection.
+// reached the host. An automatic request replaces any that no write can have reached, and is
+// replaced by any in the same way. It returns the stored records: others have no delegation, or
+// their name waits for another connection.
 //
 // Both the delegations and then the records are locked in the order of their names.
 func (t *Tx) RequestRecords(
@@ -55,7 +56,7 @@ func (t *Tx) RequestRecords(
 			attempted = r.attempted AND r.state IN ('pending', 'removing') OR r.state = 'created' AND r.remove_at IS NOT NULL,
 			replaces = EXCLUDED.replaces, reason = '', detail = '', remove_at = NULL, ended_at = NULL, updated_at = @now
 		WHERE r.state <> 'pending' OR r.connection_id = EXCLUDED.connection_id
-			AND r.zone IN (EXCLUDED.zone, '') AND r.value = EXCLUDED.value OR EXCLUDED.automatic AND NOT r.attempted
+			AND r.zone IN (EXCLUDED.zone, '') AND r.value = EXCLUDED.value OR (EXCLUDED.automatic OR r.automatic) AND NOT r.attempted
 		RETURNING `+recordColumns.list("r."),
 		named{"org_id": j.OrgID, "connection_id": j.ConnectionID, "job_id": j.ID,
 			"wanted": wanted, "bases": basesOf(wanted), "now": now})
