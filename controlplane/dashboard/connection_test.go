@@ -150,3 +150,26 @@ func TestDeleteBusyConnection(t *testing.T) {
 	s.post(connectionURL(c.ID)+"/delete", url.Values{"keep": {"1"}}).want(http.StatusSeeOther)
 	s.get(connectionsPath).want(http.StatusOK, "No DNS connections yet", "deleted")
 }
+
+// A domain is added with its records if the organization has a connection.
+func TestAddDomainWithRecords(t *testing.T) {
+	s := newSignedIn(t, withSealer(t))
+	s.get("/domains").want(http.StatusOK).hasNot(`name="connection"`)
+	c := s.connection(s.org, "ns1", "example.com")
+	s.get("/domains").want(http.StatusOK, "Create them through ns1", "I create them")
+	s.post("/domains", url.Values{"name": {"bad "}, "connection": {c.ID}}).want(
+		http.StatusUnprocessableEntity).has(`value="` + c.ID + `" selected`)
+	s.post("/domains", url.Values{"name": {"a.example.com"}, "connection": {"con_x"}}).want(
+		http.StatusUnprocessableEntity, "No DNS connection has this ID")
+	page := s.post("/domains", url.Values{"name": {"a.example.com"}, "connection": {c.ID}}).want(
+		http.StatusSeeOther).header.Get("Location")
+	s.get(page).want(http.StatusOK, "Its records are being created", "CNAME is being created",
+		"Create no further records")
+	s.runApply(c)
+	if got := len(s.hosts().has); got != 1 {
+		t.Errorf("the DNS host has %d names with records, want 1", got)
+	}
+	page = s.post("/domains", url.Values{"name": {"b.example.com"}, "connection": {""}}).want(
+		http.StatusSeeOther).header.Get("Location")
+	s.get(page).want(http.StatusOK, "Create the record below")
+}

@@ -14,6 +14,8 @@ type addForm struct {
 	Focus       bool
 	Errors      []string
 	ExistingURL string // URL of the domain if it already exists
+	Connection  string // through which the records are created; empty: none
+	Connections []choice
 }
 
 func (d *Dashboard) addDomain(w http.ResponseWriter, v *visit) error {
@@ -21,16 +23,20 @@ func (d *Dashboard) addDomain(w http.ResponseWriter, v *visit) error {
 		return badForm(err)
 	}
 	form := addForm{Name: v.PostForm.Get("name"),
-		Wildcard: v.PostForm.Get("wildcard") != "", Focus: true}
+		Wildcard: v.PostForm.Get("wildcard") != "", Focus: true,
+		Connection: v.PostForm.Get("connection")}
 	in := lifecycle.NewDomain{Options: controlplane.Options{Wildcard: form.Wildcard,
-		AutoIssue: true, AutoRenew: true}}
+		AutoIssue: true, AutoRenew: true, ConnectionID: form.Connection}}
 	if names := splitNames(form.Name); len(names) > 0 {
 		in.Name, in.Options.AdditionalNames = names[0], names[1:]
 	}
 	domain, err := d.lifecycle.AddDomain(v.Context(), d.actor(v), v.org.ID, in)
 	if err == nil {
 		flash := "added"
-		if len(domain.Targets) > 0 {
+		switch {
+		case domain.ConnectionID != "":
+			flash = "added-through"
+		case len(domain.Targets) > 0:
 			flash = "added-several"
 		}
 		d.setFlash(w, flash)

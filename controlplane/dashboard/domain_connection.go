@@ -239,3 +239,17 @@ func (d *Dashboard) throughView(v *visit, domain *controlplane.Domain) (*through
 	view.URL += "?" + url.Values{"connection": {c.ID}}.Encode()
 	return view, nil
 }
+
+// addChoices returns the ways to create the records of a new domain, nil without a connection.
+func (d *Dashboard) addChoices(v *visit, chosen string) ([]choice, error) {
+	list, _, err := d.store.ListConnections(v.Context(), v.org.ID, nil, connectionsPerPage)
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	all := []choice{{Label: "I create them at my DNS host"}}
+	for i := range list {
+		all = append(all, choice{Value: list[i].ID, Selected: list[i].ID == chosen,
+			Label: "Create them through " + list[i].Name})
+	}
+	return all, nil
+}

@@ -109,6 +109,9 @@ func (d *Dashboard) showDomains(w http.ResponseWriter, v *visit, status int, for
 	if err != nil {
 		return err
 	}
+	if form.Connections, err = d.addChoices(v, form.Connection); err != nil {
+		return err
+	}
 	view := domainListView{Used: used, Limit: v.org.MaxDomains(), Tier: string(v.org.Tier),
 		Add: form, MayAdd: v.may(controlplane.ScopeDomainsWrite), Query: l.Query, Status: l.Status,
 		Sort: l.Sort, Label: l.Label, Chips: l.chips(counts, complete), WithLabel: l.withLabel(),

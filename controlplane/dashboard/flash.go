@@ -11,6 +11,7 @@ import (
 // cannot inject text.
 var flashes = map[string]string{
 	"added":              "Domain added. Create the record below; the rest is automatic.",
+	"added-through":      "Domain added. Its records are being created; the status below shows the progress.",
 	"added-several":      "Domain added. Create the records below; the rest is automatic.",
 	"names-saved":        "Names saved. The status below shows the next step.",
 	"settings-saved":     "Settings saved.",
