@@ -5410,9 +5410,10 @@ type ClientInterface interface {
 	//
 	// Lists the problems that the organization has now, the most urgent first: domains that are
 	// expired, revoked, at risk, or blocked, dead-lettered jobs, webhooks that were disabled
-	// automatically, DNS connections that are rejected, and CAs that do not respond. Each ends
-	// with its problem. The list has at most 100 alerts of each kind, and is not paged. A token
-	// that is restricted to some domains gets only the alerts of these and of CAs.
+	// automatically, DNS connections that are rejected, CAs that do not respond, and a validation
+	// zone that is unreachable. Each ends with its problem. The list has at most 100 alerts of
+	// each kind, and is not paged. A token that is restricted to some domains gets only the alerts
+	// of these, of CAs, and of the validation zone.
 	//
 	// Corresponds with GET /api/alerts (the `ListAlerts` operationId).
 	ListAlerts(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -6928,9 +6929,10 @@ func (c *rawClient) GetACMEDNSKey(ctx context.Context, key ACMEDNSKeyID, reqEdit
 //
 // Lists the problems that the organization has now, the most urgent first: domains that are
 // expired, revoked, at risk, or blocked, dead-lettered jobs, webhooks that were disabled
-// automatically, DNS connections that are rejected, and CAs that do not respond. Each ends
-// with its problem. The list has at most 100 alerts of each kind, and is not paged. A token
-// that is restricted to some domains gets only the alerts of these and of CAs.
+// automatically, DNS connections that are rejected, CAs that do not respond, and a validation
+// zone that is unreachable. Each ends with its problem. The list has at most 100 alerts of
+// each kind, and is not paged. A token that is restricted to some domains gets only the alerts
+// of these, of CAs, and of the validation zone.
 //
 // Corresponds with GET /api/alerts (the `ListAlerts` operationId).
 func (c *rawClient) ListAlerts(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -15566,9 +15568,10 @@ type ClientWithResponsesInterface interface {
 	//
 	// Lists the problems that the organization has now, the most urgent first: domains that are
 	// expired, revoked, at risk, or blocked, dead-lettered jobs, webhooks that were disabled
-	// automatically, DNS connections that are rejected, and CAs that do not respond. Each ends
-	// with its problem. The list has at most 100 alerts of each kind, and is not paged. A token
-	// that is restricted to some domains gets only the alerts of these and of CAs.
+	// automatically, DNS connections that are rejected, CAs that do not respond, and a validation
+	// zone that is unreachable. Each ends with its problem. The list has at most 100 alerts of
+	// each kind, and is not paged. A token that is restricted to some domains gets only the alerts
+	// of these, of CAs, and of the validation zone.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -28882,9 +28885,10 @@ func (c *ClientWithResponses) GetACMEDNSKeyWithResponse(ctx context.Context, key
 //
 // Lists the problems that the organization has now, the most urgent first: domains that are
 // expired, revoked, at risk, or blocked, dead-lettered jobs, webhooks that were disabled
-// automatically, DNS connections that are rejected, and CAs that do not respond. Each ends
-// with its problem. The list has at most 100 alerts of each kind, and is not paged. A token
-// that is restricted to some domains gets only the alerts of these and of CAs.
+// automatically, DNS connections that are rejected, CAs that do not respond, and a validation
+// zone that is unreachable. Each ends with its problem. The list has at most 100 alerts of
+// each kind, and is not paged. A token that is restricted to some domains gets only the alerts
+// of these, of CAs, and of the validation zone.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -88,6 +88,15 @@ func CAAlert(o *CAOutage) OrganizationAlert {
 	return a
 }
 
+// ZoneAlert returns the alert while orders are held, because the validation zone is unreachable.
+// The organization need not act.
+func ZoneAlert(z ZoneState) OrganizationAlert {
+	entry, _ := CodeOf(ReasonZoneUnreachable)
+	a := newAlert(ReasonZoneUnreachable, SeverityCritical, "zone", entry.Title)
+	a.Since = &z.Since
+	return a
+}
+
 // SortAlerts sorts alerts: critical ones first, then by their start, the latest first.
 func SortAlerts(alerts []OrganizationAlert) {
 	slices.SortStableFunc(alerts, func(a, b OrganizationAlert) int {

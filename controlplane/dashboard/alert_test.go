@@ -44,6 +44,9 @@ func TestAlerts(t *testing.T) {
 		VALUES ('letsencrypt', 'a', now(), now(), 'secret detail', now()), ('letsencrypt', 'b', now(), now(), 'x', now())`)
 	s.get("/alerts").want(http.StatusOK, "Alerts 4 Jobs",
 		"The CA letsencrypt is unreachable").hasNot("secret detail")
+	s.exec(`INSERT INTO zone_probe (label, value, expires_at, failures, since) VALUES ('x', 'y', now(), 3, now())`)
+	s.get("/alerts").want(http.StatusOK, "Alerts 5 Jobs",
+		"Critical Validation zone unreachable from the Internet")
 }
 
 // More alerts than the page shows are not counted, and lead to the list.

@@ -22,17 +22,17 @@ const (
 )
 
 // Alerts returns the alerts of an organization, the most urgent first: at most
-// controlplane.MaxAlerts of each kind. Unless only is nil, it returns those of these domains and of
-// CAs. more reports whether there are others.
-func (q queries) Alerts(
+// controlplane.MaxAlerts of each kind. Unless only is nil, it returns those of these domains, of
+// CAs, and of the validation zone. more reports whether there are others.
+func (s *Store) Alerts(
 	ctx context.Context, orgID string, only []string, now time.Time,
 ) (alerts []controlplane.OrganizationAlert, more bool, err error) {
-	domains, next, err := q.ListDomains(ctx, orgID, DomainFilter{Attention: true, IDs: only,
+	domains, next, err := s.ListDomains(ctx, orgID, DomainFilter{Attention: true, IDs: only,
 		Sort: "expires_at", Limit: controlplane.MaxAlerts})
 	if err != nil {
 		return nil, false, err
 	}
-	since, err := q.summarySince(ctx, orgID, domains)
+	since, err := s.summarySince(ctx, orgID, domains)
 	if err != nil {
 		return nil, false, err
 	}
@@ -44,7 +44,7 @@ func (q queries) Alerts(
 		FROM jobs j`, "j.org_id = @org_id AND "+alertingJob, named{"org_id": orgID})
 	l.where(only != nil, "j.domain_id = ANY(@only)", named{"only": only})
 	l.newest("j.created_at", "j.id", nil, controlplane.MaxAlerts)
-	jobs, nextJob, err := readPage(ctx, q, l, scanNamedJob,
+	jobs, nextJob, err := readPage(ctx, s.queries, l, scanNamedJob,
 		func(j namedJob) *Cursor { return at(j.CreatedAt, j.ID) })
 	if err != nil {
 		return nil, false, err
@@ -54,18 +54,25 @@ func (q queries) Alerts(
 	}
 	more = next != nil || nextJob != nil
 	if only == nil {
-		further, err := q.alertsOfOrganization(ctx, orgID)
+		further, err := s.alertsOfOrganization(ctx, orgID)
 		if err != nil {
 			return nil, false, err
 		}
 		alerts = append(alerts, further...)
 	}
-	outages, err := q.CAOutages(ctx, now)
+	outages, err := s.CAOutages(ctx, now)
 	if err != nil {
 		return nil, false, err
 	}
 	for i := range outages {
 		alerts = append(alerts, controlplane.CAAlert(&outages[i]))
+	}
+	zone, err := s.ZoneState(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	if zone.Held() {
+		alerts = append(alerts, controlplane.ZoneAlert(zone))
 	}
 	controlplane.SortAlerts(alerts)
 	return alerts, more, nil
@@ -107,8 +114,10 @@ func (q queries) CountAlerts(ctx context.Context, orgID string, now time.Time) (
 		limited(`jobs j WHERE j.org_id = @org_id AND `+alertingJob)+` + `+
 		limited(`webhooks w WHERE w.org_id = @org_id AND `+alertingWebhook)+` + `+
 		limited(`dns_connections c WHERE c.org_id = @org_id AND `+alertingConnection)+` +
-		(SELECT count(DISTINCT b.ca) FROM ca_breakers b WHERE b.reported_at > @reported)`,
+		(SELECT count(DISTINCT b.ca) FROM ca_breakers b WHERE b.reported_at > @reported) +
+		(SELECT count(*) FROM zone_probe WHERE failures >= @held)`,
 		pgx.QueryExecModeCacheDescribe, named{"org_id": orgID, "most": controlplane.MaxAlerts,
+			"held":     controlplane.HeldAfter,
 			"reported": now.Add(-controlplane.BreakerReportFor)}).Scan(&n)
 	return n, translate(err, "", "")
 }
