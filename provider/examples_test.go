@@ -242,7 +242,7 @@ func TestQueryExamples(t *testing.T) {
 // resource has all three.
 func TestImportExamples(t *testing.T) {
 	dirs, err := filepath.Glob(filepath.Join(examples, "resources", "*"))
-	if err != nil || len(dirs) != 7 {
+	if err != nil || len(dirs) != 8 {
 		t.Fatalf("found %v, %v", dirs, err)
 	}
 	forms := map[string]*regexp.Regexp{

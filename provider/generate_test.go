@@ -62,7 +62,7 @@ func TestCLIGeneratedConfiguration(t *testing.T) {
 		blocks += "\nimport {\n  to = " + to + "\n  id = \"" + id + "\"\n}\n"
 	}
 	tf := a.workspace(map[string]string{"main.tf": blocks})
-	const nothing = "9 to import, 0 to add, 0 to change, 0 to destroy"
+	const nothing = "10 to import, 0 to add, 0 to change, 0 to destroy"
 	for _, args := range [][]string{{"plan", "-generate-config-out=generated.tf"}, {"plan"}} {
 		if out := tf.run(args...); !strings.Contains(out, nothing) {
 			t.Errorf("terraform %s: want %s:\n%s", strings.Join(args, " "), nothing, out)
