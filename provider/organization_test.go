@@ -47,6 +47,7 @@ func newEstate(t *testing.T) *estate {
 	if err != nil {
 		t.Fatal(err)
 	}
+	connection := a.connection(a.playgroundCredentials("acceptance.example"))
 	account, err := a.client.CreateACMEDNSAccount(t.Context(), client.ACMEDNSAccountCreate{})
 	if err != nil {
 		t.Fatal(err)
@@ -79,6 +80,11 @@ func newEstate(t *testing.T) *estate {
 				w, err := a.client.Webhook(a.Context(), hook.Id)
 				return err == nil && w.Enabled, err
 			}}, hook.Id},
+		{object{kind: "dcvaas_dns_connection", change: map[string]any{"name": "renamed"},
+			exists: func(a *acc) (bool, error) {
+				c, err := a.client.DNSConnection(a.Context(), connection.Id)
+				return err == nil && c.Name == "outside", err
+			}}, connection.Id},
 		{object{kind: "dcvaas_acmedns_account", change: map[string]any{"description": "renamed"},
 			exists: func(a *acc) (bool, error) {
 				account, err := a.client.ACMEDNSAccount(a.Context(), account.Id)
@@ -272,12 +278,14 @@ func (e *estate) readsFail(r *rpc, want string, found ...string) {
 // creations has the configuration of a new resource of each type.
 func (e *estate) creations() map[string]map[string]any {
 	return map[string]map[string]any{
-		"dcvaas_domain":              {"name": "new." + e.domain.Name},
-		"dcvaas_delegation":          {"name": "pinned." + e.domain.Name},
-		"dcvaas_domain_validation":   {"domain_id": e.domain.Id},
-		"dcvaas_api_token":           {"name": "new", "scopes": textSet("domains:read")},
-		"dcvaas_webhook":             {"url": webhookURL},
-		"dcvaas_acmedns_account":     {"description": "new"},
+		"dcvaas_domain":            {"name": "new." + e.domain.Name},
+		"dcvaas_delegation":        {"name": "pinned." + e.domain.Name},
+		"dcvaas_domain_validation": {"domain_id": e.domain.Id},
+		"dcvaas_api_token":         {"name": "new", "scopes": textSet("domains:read")},
+		"dcvaas_webhook":           {"url": webhookURL},
+		"dcvaas_acmedns_account":   {"description": "new"},
+		"dcvaas_dns_connection": {"type": "rfc2136", "name": "new",
+			"credentials_wo": credentialsValue(), "credentials_wo_version": 1},
 		"dcvaas_organization_member": {"login": e.login(), "role": "member"},
 	}
 }

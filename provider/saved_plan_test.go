@@ -149,6 +149,15 @@ func TestUpdateAfterAnotherChange(t *testing.T) {
 				w, err := e.client.Webhook(ctx, id)
 				return err == nil && w.Description == "c" && !w.Enabled, err
 			}},
+		"dcvaas_dns_connection": {map[string]any{"name": "b"}, "name",
+			func(id string) error {
+				_, err := e.client.UpdateDNSConnection(ctx, id,
+					client.DNSConnectionUpdate{Name: new("c")})
+				return err
+			}, func(id string) (bool, error) {
+				c, err := e.client.DNSConnection(ctx, id)
+				return err == nil && c.Name == "c", err
+			}},
 		"dcvaas_acmedns_account": {map[string]any{"description": "b"}, "description",
 			func(id string) error {
 				_, err := e.client.UpdateACMEDNSAccount(ctx, id, client.ACMEDNSAccountUpdate{
