@@ -29,9 +29,11 @@ type exhibits struct {
 	guest    *site // user with an open invitation
 	hook     string
 	delivery string
-	token    *controlplane.Token
-	member   string
-	link     string // path of an invitation's link
+
+	connection string
+	token      *controlplane.Token
+	member     string
+	link       string // path of an invitation's link
 }
 
 // pictures returns every page in every state that users see. s.org has the objects.
@@ -99,6 +101,9 @@ func (s *site) pictures() []picture {
 		{name: "token-secret", path: tokensURL + "/new", act: submit(
 			`document.getElementById("name").value = "ci"; document.querySelector("[value='domains:read']").checked = true; document.getElementById("name").form.requestSubmit()`)},
 		{name: "token", path: tokenURL(x.token.ID)},
+		{name: "connections", path: connectionsPath},
+		{name: "connection", path: connectionsPath + "/" + x.connection},
+		{name: "connections-first-use", path: connectionsPath, visitor: x.fresh},
 		{name: "audit", path: "/settings/audit"},
 		{name: "sessions", path: sessionsPath},
 		{name: "not-found", path: "/domains/missing.example.com/none"},
@@ -125,6 +130,14 @@ func (s *site) exhibits() exhibits {
 	s.exhibitDomains(&x)
 	s.exec(`UPDATE webhook_deliveries SET status = 'succeeded', attempts_made = 1, last_status_code = 204 WHERE id <> $1`, x.delivery)
 
+	x.connection = controlplane.NewID(controlplane.PrefixConnection)
+	sealed, err := s.life.Sealer.Seal([]byte(`{"server": "192.0.2.53", "key_name": "dcvaas",
+		"key_algorithm": "hmac-sha256", "key_secret": "c2VjcmV0", "zones": ["example.com"]}`),
+		x.connection)
+	s.must(err)
+	s.exec(`INSERT INTO dns_connections (id, org_id, type, name, sealed_credentials, status, status_detail, last_tested_at, next_test_at, created_by)
+		VALUES ($1, $2, 'rfc2136', 'Name server of example.com', $3, 'invalid', 'The server rejects the TSIG key (BADKEY).', now(), now() + interval '1 day', 'test')`,
+		x.connection, s.org.ID, sealed)
 	x.token, _ = s.token(s.org, lifecycle.NewToken{Name: "Terraform Cloud",
 		Scopes: []controlplane.Scope{controlplane.ScopeDomainsRead,
 			controlplane.ScopeDomainsWrite}})
