@@ -83,6 +83,17 @@ func (f *settingsForm) choose(cas []string) {
 	}
 }
 
+// fieldNote is the text below a field: its error, or the hint without one.
+type fieldNote struct {
+	Field, Hint, Error string
+	Focus              bool
+}
+
+// Note returns the note of a field. The template calls it.
+func (f *settingsForm) Note(field, hint string) fieldNote {
+	return fieldNote{field, hint, f.Errors[field], f.Focus == field}
+}
+
 // Rows returns the height of the text area for a text. The template calls it.
 func (f *settingsForm) Rows(text string) int { return min(max(3, strings.Count(text, "\n")+1), 12) }
 
