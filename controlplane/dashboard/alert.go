@@ -47,6 +47,8 @@ func (v *visit) alertRow(a *controlplane.OrganizationAlert) alertRow {
 		row.URL = "/jobs?status=failed#" + a.JobID
 	case a.WebhookID != "":
 		row.URL = webhookURL(a.WebhookID)
+	case a.ConnectionID != "":
+		row.URL = connectionsPath + "/" + a.ConnectionID
 	}
 	return row
 }

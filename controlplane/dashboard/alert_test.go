@@ -44,8 +44,12 @@ func TestAlerts(t *testing.T) {
 		VALUES ('letsencrypt', 'a', now(), now(), 'secret detail', now()), ('letsencrypt', 'b', now(), now(), 'x', now())`)
 	s.get("/alerts").want(http.StatusOK, "Alerts 4 Jobs",
 		"The CA letsencrypt is unreachable").hasNot("secret detail")
+	s.exec(`INSERT INTO dns_connections (id, org_id, type, name, sealed_credentials, status, next_test_at, created_by)
+		VALUES ('con_1', $1, 'rfc2136', 'ns1', 'x', 'invalid', now(), 'test')`, s.org.ID)
+	s.get("/alerts").want(http.StatusOK, "Alerts 5 Jobs", "ns1: DNS connection invalid").
+		has(`href="` + connectionsPath + `/con_1"`)
 	s.exec(`INSERT INTO zone_probe (label, value, expires_at, failures, since) VALUES ('x', 'y', now(), 3, now())`)
-	s.get("/alerts").want(http.StatusOK, "Alerts 5 Jobs",
+	s.get("/alerts").want(http.StatusOK, "Alerts 6 Jobs",
 		"Critical Validation zone unreachable from the Internet")
 }
 
