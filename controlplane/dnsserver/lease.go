@@ -41,7 +41,8 @@ type lease struct {
 	// current is until when memory is known to contain every change that was committed before the
 	// current lease started, while the feed is in sync.
 	current atomic.Int64
-	// received is the time at which the newest beat was sent that the feed has returned.
+	// received is the time at which the newest beat was sent that the feed has returned, or that of
+	// the start.
 	received atomic.Int64
 	tried    chan struct{} // closed after the first beat
 

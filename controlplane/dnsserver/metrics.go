@@ -120,7 +120,7 @@ var (
 	descInSync   = desc("in_sync", "1 while a snapshot is loaded and changes are followed.")
 	descLease    = desc("lease", "1 while the server holds its lease. Without it, it answers SERVFAIL for targets.")
 	descLag      = desc("feed_lag_seconds",
-		"Age of the newest heartbeat that the feed has returned, in seconds: memory contains every change before it. Normally at most 3.")
+		"Age of the newest heartbeat that the feed has returned, in seconds, or time since the start before the first: memory contains every change before it. Normally at most 3.")
 	descTargets    = desc("targets", "Targets in memory.")
 	descChallenges = desc("challenges", "Challenges in memory.")
 	descTCP        = desc("tcp_connections", "Open TCP connections.")
@@ -190,10 +190,8 @@ func (m *metrics) collectLease(ch chan<- prometheus.Metric) {
 		held = 1
 	}
 	ch <- prometheus.MustNewConstMetric(descLease, prometheus.GaugeValue, held)
-	if at := m.lease.received.Load(); at != 0 {
-		ch <- prometheus.MustNewConstMetric(descLag, prometheus.GaugeValue,
-			time.Duration(now-at).Seconds())
-	}
+	ch <- prometheus.MustNewConstMetric(descLag, prometheus.GaugeValue,
+		time.Duration(now-m.lease.received.Load()).Seconds())
 }
 
 func (m *metrics) sum(transport string) *counters {

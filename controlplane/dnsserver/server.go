@@ -76,6 +76,7 @@ func (s *Server) Start(ctx context.Context) error {
 	s.listen = l
 	beat, stop := context.WithCancel(s.ctx)
 	s.stopBeat = stop
+	s.lease.received.Store(s.now().UnixNano())
 	if s.lease.leases != nil {
 		s.beating.Go(func() { s.beat(beat) })
 	}

@@ -20,7 +20,7 @@ type zoneMetrics struct {
 }
 
 func newZoneMetrics() zoneMetrics {
-	return zoneMetrics{
+	m := zoneMetrics{
 		failures: prometheus.NewGauge(prometheus.GaugeOpts{Name: "dcvaas_zone_probe_failures",
 			Help: "Probes of the validation zone in a row that failed. From 1 on, no order starts. Each worker reports the number for the whole database."}),
 		problem: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "dcvaas_zone_problem",
@@ -30,6 +30,8 @@ func newZoneMetrics() zoneMetrics {
 			prometheus.GaugeOpts{Name: "dcvaas_zone_probe_timestamp_seconds",
 				Help: "Unix time at which a worker last completed a probe of the validation zone. 0 before the first. Each worker reports the same."}),
 	}
+	m.set(controlplane.ZoneState{}) // until it is read
+	return m
 }
 
 func (m zoneMetrics) set(z controlplane.ZoneState) {

@@ -58,12 +58,14 @@ CREATE INDEX acmedns_values_expiry ON acmedns_values (expires_at);
 -- that share the target, and by an order. It is removed with the last of them. A row is added under
 -- a lock of the others, so that the notification of their deletion does not follow that of the
 -- addition.
-CREATE FUNCTION notify_value(label text, txt text, added boolean) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION notify_value(label text, txt text, added boolean, of_order boolean) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     until timestamptz;
 BEGIN
     IF added THEN
-        PERFORM FROM challenges c WHERE c.target = label AND c.value = txt FOR KEY SHARE;
+        IF NOT of_order THEN -- the row of an order is the only one in its table
+            PERFORM FROM challenges c WHERE c.target = label AND c.value = txt FOR KEY SHARE;
+        END IF;
         PERFORM FROM acmedns_values v WHERE v.target = label AND v.value = txt FOR KEY SHARE;
     END IF;
     SELECT max(s.expires_at) INTO until FROM (
@@ -80,9 +82,9 @@ END $$;
 CREATE OR REPLACE FUNCTION notify_challenge() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'DELETE' THEN
-        PERFORM notify_value(OLD.target, OLD.value, false);
+        PERFORM notify_value(OLD.target, OLD.value, false, TG_TABLE_NAME = 'challenges');
     ELSE
-        PERFORM notify_value(NEW.target, NEW.value, true);
+        PERFORM notify_value(NEW.target, NEW.value, true, TG_TABLE_NAME = 'challenges');
     END IF;
     RETURN NULL;
 END $$;
