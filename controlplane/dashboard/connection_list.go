@@ -23,7 +23,7 @@ type connectionListView struct {
 	Add         *connectionForm // nil if the user cannot add connections
 	Rows        []connectionRow
 	Sample      pill
-	First, Next string // URLs of other pages; may be empty
+	Pages       pagesView
 }
 
 // connectionRow is a row in the list.
@@ -80,10 +80,10 @@ func (d *Dashboard) showConnections(
 			Used: v.maybeAt(c.LastUsedAt)})
 	}
 	if after != nil {
-		view.First = connectionsPath
+		view.Pages.First = connectionsPath
 	}
 	if next != nil {
-		view.Next = connectionsPath + "?" + url.Values{"cursor": {d.sealCursor(l, next)}}.Encode()
+		view.Pages.Next = connectionsPath + "?" + url.Values{"cursor": {d.sealCursor(l, next)}}.Encode()
 	}
 	return d.render(w, v, status, "connection_list", layout{Title: "DNS connections",
 		Section: "settings", Tab: "connections", Flash: d.takeFlash(w, v), Page: view})
