@@ -1,7 +1,9 @@
 package dashboard
 
 import (
+	"context"
 	"net/http"
+	"time"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 )
@@ -53,13 +55,19 @@ func (v *visit) alertRow(a *controlplane.OrganizationAlert) alertRow {
 	return row
 }
 
+// badgeTime is how long a page waits for the number of alerts.
+const badgeTime = 500 * time.Millisecond
+
 // alertCount returns the number of the organization's alerts, for the badge. A page is shown
 // without it if it cannot be read.
 func (d *Dashboard) alertCount(v *visit) int {
 	if v.session == nil || v.org == nil {
 		return 0
 	}
-	n, err := d.store.CountAlerts(v.Context(), v.org.ID, v.now)
+	// Not in the transaction of a form, which would fail with it.
+	ctx, cancel := context.WithTimeout(context.Background(), badgeTime)
+	defer cancel()
+	n, err := d.store.CountAlerts(ctx, v.org.ID, v.now)
 	if err != nil {
 		d.log.WarnContext(v.Context(), "dashboard: alerts not counted", "request_id", v.id,
 			"error", err)

@@ -161,7 +161,8 @@ func TestCreateInvalidInvitation(t *testing.T) {
 	for _, role := range []string{"", "king", hostile} {
 		s.post("/settings/members", url.Values{"role": {role}, "days": {"12"}}).want(
 			http.StatusUnprocessableEntity, "Choose one of the roles").
-			has(`aria-describedby="role-error"`, `value="12"`).hasNot("checked", "<script>alert")
+			has(`aria-describedby="role-error"`, `value="12"`).hasNot(`admin" checked`, `member" checked`, `owner" checked`,
+			"<script>alert")
 	}
 	s.get("/settings/members").want(http.StatusOK,
 		"No open invitations").has(`value="member" checked`, `value="7"`)
