@@ -53,7 +53,7 @@ func fieldNames(t *testing.T) []string {
 func (s *site) fillPages(p tenant) {
 	s.t.Helper()
 	for i := range 2 + max(domainsPerPage, tokensPerPage, peoplePerPage, webhooksPerPage,
-		connectionsPerPage, jobsPerPage, deliveriesPerPage) {
+		connectionsPerPage, accountsPerPage, jobsPerPage, deliveriesPerPage) {
 		s.add(p.org, fmt.Sprintf("n%d.%s", i, p.domain.Name))
 		s.token(p.org, lifecycle.NewToken{Name: fmt.Sprintf("token %d of %s", i, p.org.Name)})
 		s.addMember(p.org, controlplane.GitHubAccount{ID: int64(1)<<51 + int64(i),
@@ -63,6 +63,7 @@ func (s *site) fillPages(p tenant) {
 		p.owner.post("/webhooks", url.Values{"url": {fmt.Sprintf("https://%d.%s/", i,
 			p.domain.Name)}, "all": {"1"}}).want(http.StatusSeeOther)
 		s.connection(p.org, fmt.Sprintf("ns%d of %s", i, p.org.Name), p.domain.Name)
+		s.account(p.org, fmt.Sprintf("client %d of %s", i, p.org.Name))
 	}
 }
 
@@ -81,8 +82,8 @@ func TestAccessToOtherOrganizations(t *testing.T) {
 		names: fieldNames(t), cursors: map[string][]url.Values{}}
 	f.values = []string{theirs.domain.Name, theirs.domain.ID, theirs.member.User.Login,
 		theirs.member.User.ID, theirs.job.ID, theirs.certificate.ID, theirs.token.ID,
-		theirs.invitation, theirs.webhook, theirs.connection, theirs.delivery, theirs.session,
-		theirs.org.ID, theirs.org.Name}
+		theirs.invitation, theirs.webhook, theirs.connection, theirs.acme, theirs.delivery,
+		theirs.session, theirs.org.ID, theirs.org.Name}
 	routes := s.allRoutes()
 	for _, r := range routes {
 		f.collect(r)

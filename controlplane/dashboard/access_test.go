@@ -151,6 +151,18 @@ var accesses = map[string]access{
 	"POST " + connectionPath + "/credentials": {scope: controlplane.ScopeConnectionsWrite, form: otherCredentials},
 	"POST " + connectionPath + "/delete":      {scope: controlplane.ScopeConnectionsWrite},
 
+	"GET " + acmeClientsPath:  {pages: 1, scope: controlplane.ScopeACMEDNSRead},
+	"POST " + acmeClientsPath: {scope: controlplane.ScopeACMEDNSWrite, form: newAccount},
+	"GET " + accountPath:      {scope: controlplane.ScopeACMEDNSRead},
+	"POST " + accountPath:     {scope: controlplane.ScopeACMEDNSWrite, form: newAccount},
+	"POST " + accountPath + "/attach": {scope: controlplane.ScopeACMEDNSWrite,
+		form: delegationName},
+	"POST " + accountPath + "/detach": {scope: controlplane.ScopeACMEDNSWrite},
+	"POST " + accountPath + "/rotate": {scope: controlplane.ScopeACMEDNSWrite},
+	"POST " + accountPath + "/delete": {scope: controlplane.ScopeACMEDNSWrite},
+	"GET " + accountPasswordPath + readingPath: {scope: controlplane.ScopeACMEDNSWrite,
+		status: http.StatusGone},
+
 	"GET /webhooks": {pages: 1},
 	"POST /webhooks": {scope: controlplane.ScopeWebhooksWrite,
 		form: fields("url", "https://example.com/new", "all", "1",
@@ -214,6 +226,7 @@ type tenant struct {
 	webhook     string
 	delivery    string
 	connection  string
+	acme        string // acme-dns account
 	session     string // of the owner
 }
 
@@ -229,6 +242,7 @@ func (s *site) newTenant(word string) tenant {
 		"description": {"the hook of " + word}, "all": {"1"}, "enabled": {"1"}}).want(
 		http.StatusSeeOther)
 	p.connection = s.connection(p.org, "ns1 of "+word, word+".example.net").ID
+	p.acme = s.account(p.org, "the client of "+word).ID
 	p.domain = s.add(p.org, word+".example.net")
 	p.job = s.deadLetter(p.domain)
 	p.certificate = s.issueWithKey(p.domain)
@@ -266,7 +280,7 @@ func (p tenant) path(template string) string {
 		"{job}", p.job.ID, "{certificate}", p.certificate.ID, "{part:fullchain|leaf|chain}",
 		"fullchain", "{format:zone|csv}", "csv",
 		"{token}", p.token.ID, "{member}", p.member.User.ID, "{invitation}", p.invitation,
-		"{webhook}", p.webhook, "{connection}", p.connection, "{delivery}", p.delivery, "{session}", p.session,
+		"{webhook}", p.webhook, "{connection}", p.connection, "{account}", p.acme, "{delivery}", p.delivery, "{session}", p.session,
 		"{secret}", controlplane.NewRandomSecret(), "{file}", "missing.css", "{reading}", "READING").Replace(template)
 }
 

@@ -61,6 +61,11 @@ var flashes = map[string]string{
 	"connection-left":        "No further records are created for this domain. Those that exist stay.",
 	"records-requested":      "The records are being created. The domain is checked as soon as they exist.",
 
+	"acme-saved":    "Account saved.",
+	"acme-attached": "Account attached. Its values are served at the target of this name.",
+	"acme-detached": "Account detached. Its values are served at its own name.",
+	"acme-deleted":  "Account deleted. Its values are no longer served.",
+
 	"webhook-saved":   "Webhook saved.",
 	"webhook-deleted": "Webhook and its deliveries deleted.",
 	"webhook-test":    "Test event sent. Reload the page to see the result.",

@@ -34,7 +34,7 @@ func (d *Dashboard) forms() []formRoute {
 	key, revoke := controlplane.ScopeCertificatesKey, controlplane.ScopeCertificatesRevoke
 	org, members := controlplane.ScopeOrganizationWrite, controlplane.ScopeMembersWrite
 	tokens, hooks := controlplane.ScopeTokensWrite, controlplane.ScopeWebhooksWrite
-	connections := controlplane.ScopeConnectionsWrite
+	connections, acme := controlplane.ScopeConnectionsWrite, controlplane.ScopeACMEDNSWrite
 	form := func(path, page string, h handler) formRoute {
 		return formRoute{path: path, page: page, handler: h}
 	}
@@ -99,6 +99,13 @@ func (d *Dashboard) forms() []formRoute {
 		form(connectionPath+"/credentials", connectionPath,
 			allowed(connections, d.replaceCredentials)),
 		form(connectionPath+"/delete", connectionPath, allowed(connections, d.deleteConnection)),
+
+		form(acmeClientsPath, acmeClientsPath, allowed(acme, d.addAccount)),
+		form(accountPath, accountPath, allowed(acme, d.changeAccount)),
+		form(accountPath+"/attach", accountPath, allowed(acme, d.attachAccount)),
+		form(accountPath+"/detach", accountPath, allowed(acme, d.detachAccount)),
+		form(accountPath+"/rotate", accountPath, allowed(acme, d.rotateAccount)),
+		form(accountPath+"/delete", accountPath, allowed(acme, d.deleteAccount)),
 
 		form("/webhooks", "/webhooks", allowed(hooks, d.addWebhook)),
 		form(webhookPath, webhookPath, allowed(hooks, d.changeWebhook)),

@@ -72,6 +72,12 @@ var formCases = map[string]formCase{
 	connectionPath + "/test":         {page: connectionPath},
 	connectionPath + "/credentials":  {page: connectionPath, form: otherCredentials},
 	connectionPath + "/delete":       {page: connectionPath},
+	acmeClientsPath:                  {form: newAccount},
+	accountPath:                      {form: newAccount},
+	accountPath + "/attach":          {page: accountPath, form: delegationName},
+	accountPath + "/detach":          {page: accountPath},
+	accountPath + "/rotate":          {page: accountPath},
+	accountPath + "/delete":          {page: accountPath},
 	"/webhooks":                      {form: fields("url", "https://example.com/new", "all", "1")},
 	webhookPath:                      {form: fields("url", "https://example.com/changed", "all", "1")},
 	webhookPath + "/rotate":          {page: webhookPath},
@@ -89,6 +95,8 @@ func revocation(p tenant) url.Values {
 func orgName(p tenant) url.Values { return url.Values{"confirm": {p.org.Name}} }
 
 func memberLogin(p tenant) url.Values { return url.Values{"confirm": {p.member.User.Title()}} }
+
+func delegationName(p tenant) url.Values { return url.Values{"delegation": {p.domain.Name}} }
 
 func lastHour(tenant) url.Values {
 	return url.Values{"since": {time.Now().Add(-time.Hour).UTC().Format(minute)}}
@@ -141,6 +149,8 @@ func (c formCase) at(p tenant, route string) (action, page string) {
 		_, err := s.life.UpdateDomain(s.t.Context(), controlplane.System("test"), p.org.ID,
 			p.domain.ID, 0, lifecycle.DomainPatch{ConnectionID: &p.connection})
 		s.must(err)
+	case route == accountPath+"/detach": // only an attached account has the button
+		s.attach(p.org, p.acme, p.domain.Name)
 	case route == deliveryPath+"/redeliver":
 		s.exec(`UPDATE webhook_deliveries SET status = 'failed' WHERE org_id = $1`, p.org.ID)
 	case strings.HasPrefix(route, sessionsPath+"/{session}"):

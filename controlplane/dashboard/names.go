@@ -98,10 +98,11 @@ func (n names) actor(a controlplane.Actor) string {
 
 // systemActors has the display names of system actors.
 var systemActors = map[string]string{
-	"admin":  "Operator", // at the command line
-	"dev":    "Operator",
-	"sweep":  "DCVaaS",
-	"worker": "DCVaaS",
+	"acmedns": "ACME client",
+	"admin":   "Operator", // at the command line
+	"dev":     "Operator",
+	"sweep":   "DCVaaS",
+	"worker":  "DCVaaS",
 }
 
 // creator returns the display name of an object's creator.

@@ -24,6 +24,7 @@ var settings = []navItem{
 	{"members", "Members", "/settings/members", ""},
 	{"tokens", "Tokens", "/settings/tokens", ""},
 	{"connections", "DNS connections", connectionsPath, ""},
+	{"acme", "ACME clients", acmeClientsPath, ""},
 	{"audit", "Audit log", "/settings/audit", ""},
 	{"sessions", "Sessions", sessionsPath, ""},
 }

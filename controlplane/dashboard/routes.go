@@ -61,6 +61,10 @@ func (d *Dashboard) routes() http.Handler {
 		d.tokenSecretPage)))
 	get(connectionsPath, allowed(controlplane.ScopeConnectionsRead, d.connectionsPage))
 	get(connectionPath, allowed(controlplane.ScopeConnectionsRead, d.connectionPage))
+	get(acmeClientsPath, allowed(controlplane.ScopeACMEDNSRead, d.acmeClientsPage))
+	get(accountPath, allowed(controlplane.ScopeACMEDNSRead, d.accountPage))
+	get(accountPasswordPath+readingPath, readOnce(allowed(controlplane.ScopeACMEDNSWrite,
+		d.accountPasswordPage)))
 	get(sessionsPath, signedIn(d.sessionsPage))
 	get("/settings/audit", allowed(controlplane.ScopeAuditRead, d.auditPage))
 
