@@ -82,8 +82,8 @@ func TestAccessToOtherOrganizations(t *testing.T) {
 		names: fieldNames(t), cursors: map[string][]url.Values{}}
 	f.values = []string{theirs.domain.Name, theirs.domain.ID, theirs.member.User.Login,
 		theirs.member.User.ID, theirs.job.ID, theirs.certificate.ID, theirs.token.ID,
-		theirs.invitation, theirs.webhook, theirs.connection, theirs.acme, theirs.delivery,
-		theirs.session, theirs.org.ID, theirs.org.Name}
+		theirs.invitation, theirs.webhook, theirs.connection, theirs.acme, theirs.key,
+		theirs.delivery, theirs.session, theirs.org.ID, theirs.org.Name}
 	routes := s.allRoutes()
 	for _, r := range routes {
 		f.collect(r)

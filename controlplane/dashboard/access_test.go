@@ -163,6 +163,11 @@ var accesses = map[string]access{
 	"GET " + accountPasswordPath + readingPath: {scope: controlplane.ScopeACMEDNSWrite,
 		status: http.StatusGone},
 
+	"POST " + registrationKeysPath:            {scope: controlplane.ScopeACMEDNSWrite, form: fields("name", "new")},
+	"POST " + registrationKeyPath + "/revoke": {scope: controlplane.ScopeACMEDNSWrite},
+	"GET " + registrationURLPath + readingPath: {scope: controlplane.ScopeACMEDNSWrite,
+		status: http.StatusGone},
+
 	"GET /webhooks": {pages: 1},
 	"POST /webhooks": {scope: controlplane.ScopeWebhooksWrite,
 		form: fields("url", "https://example.com/new", "all", "1",
@@ -227,6 +232,7 @@ type tenant struct {
 	delivery    string
 	connection  string
 	acme        string // acme-dns account
+	key         string // registration key
 	session     string // of the owner
 }
 
@@ -243,6 +249,7 @@ func (s *site) newTenant(word string) tenant {
 		http.StatusSeeOther)
 	p.connection = s.connection(p.org, "ns1 of "+word, word+".example.net").ID
 	p.acme = s.account(p.org, "the client of "+word).ID
+	p.key = s.registrationKey(p.org, "the servers of "+word).ID
 	p.domain = s.add(p.org, word+".example.net")
 	p.job = s.deadLetter(p.domain)
 	p.certificate = s.issueWithKey(p.domain)
@@ -280,7 +287,7 @@ func (p tenant) path(template string) string {
 		"{job}", p.job.ID, "{certificate}", p.certificate.ID, "{part:fullchain|leaf|chain}",
 		"fullchain", "{format:zone|csv}", "csv",
 		"{token}", p.token.ID, "{member}", p.member.User.ID, "{invitation}", p.invitation,
-		"{webhook}", p.webhook, "{connection}", p.connection, "{account}", p.acme, "{delivery}", p.delivery, "{session}", p.session,
+		"{webhook}", p.webhook, "{connection}", p.connection, "{account}", p.acme, "{key}", p.key, "{delivery}", p.delivery, "{session}", p.session,
 		"{secret}", controlplane.NewRandomSecret(), "{file}", "missing.css", "{reading}", "READING").Replace(template)
 }
 

@@ -29,6 +29,7 @@ type acmednsListView struct {
 	Rows        []accountRow
 	Sample      string // name at which values are served
 	Pages       pagesView
+	Keys        registrationKeys
 }
 
 // accountRow is a row in the list.
@@ -65,6 +66,9 @@ func (d *Dashboard) showACMEClients(
 	view := acmednsListView{Limit: v.org.Tier.ACMEDNSAccounts(), Tier: string(v.org.Tier),
 		Sample: "mzxw6ytboi7gk3dpmjqxeylunfxw4idb." + d.lifecycle.Zone}
 	if view.Used, err = d.store.ACMEDNSAccountCount(v.Context(), v.org.ID, ""); err != nil {
+		return err
+	}
+	if view.Keys, err = d.registrationKeys(v); err != nil {
 		return err
 	}
 	if v.may(controlplane.ScopeACMEDNSWrite) {

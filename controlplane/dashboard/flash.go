@@ -66,6 +66,8 @@ var flashes = map[string]string{
 	"acme-detached": "Account detached. Its values are served at its own name.",
 	"acme-deleted":  "Account deleted. Its values are no longer served.",
 
+	"registration-revoked": "Registration key revoked. It registers no further accounts.",
+
 	"webhook-saved":   "Webhook saved.",
 	"webhook-deleted": "Webhook and its deliveries deleted.",
 	"webhook-test":    "Test event sent. Reload the page to see the result.",

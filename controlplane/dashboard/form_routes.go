@@ -106,6 +106,9 @@ func (d *Dashboard) forms() []formRoute {
 		form(accountPath+"/detach", accountPath, allowed(acme, d.detachAccount)),
 		form(accountPath+"/rotate", accountPath, allowed(acme, d.rotateAccount)),
 		form(accountPath+"/delete", accountPath, allowed(acme, d.deleteAccount)),
+		form(registrationKeysPath, acmeClientsPath, allowed(acme, d.createRegistrationKey)),
+		form(registrationKeyPath+"/revoke", acmeClientsPath,
+			allowed(acme, d.revokeRegistrationKey)),
 
 		form("/webhooks", "/webhooks", allowed(hooks, d.addWebhook)),
 		form(webhookPath, webhookPath, allowed(hooks, d.changeWebhook)),

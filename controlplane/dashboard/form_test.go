@@ -78,6 +78,8 @@ var formCases = map[string]formCase{
 	accountPath + "/detach":          {page: accountPath},
 	accountPath + "/rotate":          {page: accountPath},
 	accountPath + "/delete":          {page: accountPath},
+	registrationKeysPath:             {page: acmeClientsPath, form: fields("name", "new")},
+	registrationKeyPath + "/revoke":  {page: acmeClientsPath},
 	"/webhooks":                      {form: fields("url", "https://example.com/new", "all", "1")},
 	webhookPath:                      {form: fields("url", "https://example.com/changed", "all", "1")},
 	webhookPath + "/rotate":          {page: webhookPath},

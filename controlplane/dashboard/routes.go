@@ -65,6 +65,8 @@ func (d *Dashboard) routes() http.Handler {
 	get(accountPath, allowed(controlplane.ScopeACMEDNSRead, d.accountPage))
 	get(accountPasswordPath+readingPath, readOnce(allowed(controlplane.ScopeACMEDNSWrite,
 		d.accountPasswordPage)))
+	get(registrationURLPath+readingPath, readOnce(allowed(controlplane.ScopeACMEDNSWrite,
+		d.registrationURLPage)))
 	get(sessionsPath, signedIn(d.sessionsPage))
 	get("/settings/audit", allowed(controlplane.ScopeAuditRead, d.auditPage))
 
