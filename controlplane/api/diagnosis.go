@@ -2,25 +2,13 @@ package api
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
 	"github.com/oapi-codegen/nullable"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
-)
-
-const (
-	// diagnosisTimeout is the timeout of one diagnosis.
-	diagnosisTimeout = 10 * time.Second
-	// diagnosesAtOnce is the maximum number of concurrent diagnoses in this process: each sends
-	// dozens of queries.
-	diagnosesAtOnce = 64
-	// diagnosesOfOne is the maximum for one organization.
-	diagnosesOfOne = 4
-	// diagnosisRetry is the retry delay when the maximum is reached.
-	diagnosisRetry = 2 * time.Second
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 )
 
 // DiagnoseDomain implements GET /api/domains/{domain}/diagnosis.
@@ -59,30 +47,16 @@ func (a *API) DiagnoseDelegation(
 	return DiagnoseDelegation200JSONResponse(examinationBody(seen)), nil
 }
 
-// diagnose runs a diagnosis within the limits of time and number. It returns KindRateLimited if too
-// many are in progress, and KindUnavailable if it takes too long.
+// diagnose runs a diagnosis within the limits of time and number.
 func diagnose[T any](
 	ctx context.Context, a *API, orgID, name string, examine func(ctx context.Context) (T, error),
 ) (T, error) {
-	var none T
-	leave, ok := a.diagnoses.Enter(orgID)
-	if !ok {
-		return none, &controlplane.Error{Kind: controlplane.KindRateLimited,
-			Code: "diagnosis-busy", RetryAt: a.now().Add(diagnosisRetry),
-			Message: "The maximum number of concurrent diagnoses is in progress."}
-	}
-	defer leave()
-	callOf(ctx).waited = true // for external DNS
-	callOf(ctx).leave()
-	bounded, cancel := context.WithTimeout(ctx, a.diagnosisTimeout)
-	defer cancel()
-	seen, err := examine(bounded)
-	if err != nil && ctx.Err() == nil && errors.Is(bounded.Err(), context.DeadlineExceeded) {
-		return none, &controlplane.Error{Kind: controlplane.KindUnavailable,
-			Code:    "diagnosis-timeout",
-			Message: "The DNS queries for " + name + " timed out."}
-	}
-	return seen, err
+	return edge.Diagnose(ctx, a.diagnoses, a.now(), orgID, name,
+		func(ctx context.Context) (T, error) {
+			callOf(ctx).waited = true // for external DNS
+			callOf(ctx).leave()
+			return examine(ctx)
+		})
 }
 
 // examinationBody converts an examination to its API representation.

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
+	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/edge"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/lifecycle"
 )
 
@@ -149,13 +150,14 @@ func TestDiagnosisIsBounded(t *testing.T) {
 		return controlplane.Examination{}, ctx.Err()
 	}
 	w.doctor.does(slow)
-	w.api.diagnosisTimeout = 20 * time.Millisecond
+	limit := w.api.diagnoses.Timeout
+	w.api.diagnoses.Timeout = 20 * time.Millisecond
 	if a := w.do("GET", path, nil).problem(503,
 		"diagnosis-timeout"); a.header.Get("Retry-After") == "" {
 		t.Errorf("headers of diagnosis-timeout = %v, want Retry-After", a.header)
 	}
 
-	w.api.diagnosisTimeout = diagnosisTimeout
+	w.api.diagnoses.Timeout = limit
 	began, release := make(chan struct{}), make(chan struct{})
 	w.doctor.does(func(context.Context, string, string, bool,
 		[]controlplane.CAIdentity) (controlplane.Examination, error) {
@@ -166,7 +168,7 @@ func TestDiagnosisIsBounded(t *testing.T) {
 			DNSSEC:     controlplane.DNSSECUnknown}, nil
 	})
 	ended := make(chan int)
-	for range diagnosesOfOne {
+	for range edge.DiagnosesOfOne {
 		go func() { ended <- w.do("GET", path, nil).status }()
 		<-began
 	}
@@ -181,16 +183,16 @@ func TestDiagnosisIsBounded(t *testing.T) {
 	go func() { ended <- w.do("GET", "/api/domains/"+e.ID+"/diagnosis", nil, other).status }()
 	<-began
 	close(release)
-	for range diagnosesOfOne + 1 {
+	for range edge.DiagnosesOfOne + 1 {
 		if status := <-ended; status != 200 {
 			t.Errorf("status %d", status)
 		}
 	}
 	w.doctor.does(nil)
 	w.do("GET", path, nil).is(200)
-	for n := range diagnosesAtOnce { // every slot was released
-		if _, ok := w.api.diagnoses.Enter(string(rune('a' + n))); !ok {
-			t.Fatalf("Enter failed after %d diagnoses, want %d", n, diagnosesAtOnce)
+	for n := range edge.DiagnosesAtOnce { // every slot was released
+		if _, ok := w.api.diagnoses.Gate.Enter(string(rune('a' + n))); !ok {
+			t.Fatalf("Enter failed after %d diagnoses, want %d", n, edge.DiagnosesAtOnce)
 		}
 	}
 	w.do("GET", path, nil).problem(429, "diagnosis-busy")

@@ -48,6 +48,10 @@ type Config struct {
 	// process shares it. Nil: no limits.
 	Streams *edge.Streams
 
+	// Diagnoses limits the diagnoses in progress. The dashboard of the process shares it. Nil: the
+	// API has its own.
+	Diagnoses *edge.Diagnoses
+
 	// PublicURL is the public URL of this service, without a trailing slash. The `type` of every
 	// error starts with it.
 	PublicURL string
@@ -97,13 +101,11 @@ type API struct {
 	feeds      *feeds
 	heartbeat  time.Duration
 	places     *controlplane.Gate // slots of calls in progress
-	diagnoses  *controlplane.Gate
+	diagnoses  *edge.Diagnoses
 	exports    *controlplane.Gate
 	draining   atomic.Bool
 	stopping   chan struct{}
 	stop       sync.Once
-
-	diagnosisTimeout time.Duration
 }
 
 var (
@@ -154,9 +156,10 @@ func New(c Config) (*API, error) {
 	}
 	a.pages = newProblemPages(c.PublicURL)
 	a.feeds, a.heartbeat = newFeeds(c.Store, a.log), edge.Heartbeat
-	a.diagnosisTimeout = diagnosisTimeout
 	a.places = newPlaces(a.store.MaxConns())
-	a.diagnoses = controlplane.NewGate(diagnosesAtOnce, diagnosesOfOne)
+	if a.diagnoses = c.Diagnoses; a.diagnoses == nil {
+		a.diagnoses = edge.NewDiagnoses()
+	}
 	a.exports = edge.NewExports()
 	return a, a.route(table)
 }

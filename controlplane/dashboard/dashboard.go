@@ -46,6 +46,10 @@ type Config struct {
 	// it is nil, streams are not limited.
 	Streams *edge.Streams
 
+	// Diagnoses limits the diagnoses in progress. The API in the same process shares it. If it is
+	// nil, the dashboard has its own.
+	Diagnoses *edge.Diagnoses
+
 	// PublicURL is the URL of the dashboard, without a trailing slash. Forms from this origin are
 	// accepted even if a proxy changed the Host header. It may be empty.
 	PublicURL string
@@ -111,6 +115,9 @@ func New(c Config) (*Dashboard, error) {
 		heartbeat: edge.Heartbeat, stopping: make(chan struct{})}
 	if d.now == nil {
 		d.now = time.Now
+	}
+	if d.config.Diagnoses == nil {
+		d.config.Diagnoses = edge.NewDiagnoses()
 	}
 	var err error
 	if d.assets, err = loadAssets(); err != nil {

@@ -29,12 +29,13 @@ func (a *App) startWeb() error {
 	if c.HTTP.RateLimits {
 		streams = edge.NewStreams()
 	}
+	diagnoses := edge.NewDiagnoses()
 	config := api.Config{Store: a.store, Lifecycle: a.lifecycle, Sealer: sealer, Limiter: a.limiter,
-		Streams: streams, CursorKey: a.keys.cursor, PublicURL: c.PublicURL,
+		Streams: streams, Diagnoses: diagnoses, CursorKey: a.keys.cursor, PublicURL: c.PublicURL,
 		CORSOrigins: c.HTTP.CORSOrigins, Ready: a.ready, TrustedProxy: c.HTTP.TrustedProxy,
 		Logger: a.log, Registerer: a.metrics}
 	pages := dashboard.Config{Store: a.store, Lifecycle: a.lifecycle, SessionKey: a.keys.session,
-		Streams: streams, PublicURL: c.PublicURL,
+		Streams: streams, Diagnoses: diagnoses, PublicURL: c.PublicURL,
 		Secure: secure, TrustedProxy: c.HTTP.TrustedProxy, Logger: a.log}
 	pages.Sealer, pages.DevSignIn, pages.Limiter = sealer, c.HTTP.devSignIn, a.limiter
 	if c.GitHub.ClientID != "" {
