@@ -148,7 +148,8 @@ var requestCodes = appearIn(InProblem, []Code{
 	{Code: "diagnosis-busy", Title: "Too many concurrent diagnoses",
 		Cause: "A diagnosis sends dozens of DNS queries, so an organization can have 4 in " +
 			"progress at a time, and the service has a total for all organizations.",
-		Fix: "Wait until one is finished, or for the time in Retry-After, then retry."},
+		Fix:          "Wait until one is finished, or for the time in Retry-After, then retry.",
+		DashboardFix: "Wait until one is finished, then retry."},
 	{Code: "export-busy", Title: "Too many concurrent exports",
 		Cause: "An organization can have 2 exports in progress at a time, and the service has a " +
 			"total for all organizations.",

@@ -75,6 +75,9 @@ type Observation struct {
 	Answer []string `json:"answer"`
 	Count  int      `json:"answer_count"` // of all records
 	Error  string   `json:"error,omitempty"`
+	// Path is the queried name, and the targets of the CNAMEs that the answer leads to from there.
+	// It ends before a name with several CNAMEs.
+	Path []string `json:"-"`
 }
 
 // CAIdentity is the identity of a CA in CAA records.

@@ -76,6 +76,7 @@ var accesses = map[string]access{
 		form: fields("set", "team=web")},
 	"POST " + selectionPath + "/delete": {scope: controlplane.ScopeDomainsWrite,
 		form: fields("confirm", "1")},
+	"GET " + domainDiagnosisPath:      {},
 	"GET /domains/{domain}/settings":  {scope: controlplane.ScopeDomainsWrite},
 	"POST /domains/{domain}/settings": {scope: controlplane.ScopeDomainsWrite, form: fields("key_type", "ec384", "auto_renew", "1")},
 	"POST /domains/{domain}/delete": {scope: controlplane.ScopeDomainsWrite,

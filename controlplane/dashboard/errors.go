@@ -65,7 +65,7 @@ func (d *Dashboard) showError(w http.ResponseWriter, v *visit, err error) {
 	if v.session == nil {
 		view.Back, view.BackLabel = "/login", "Go to sign-in"
 	}
-	if status == http.StatusTooManyRequests && v.Method == http.MethodGet &&
+	if (status == http.StatusTooManyRequests || e.Code == "diagnosis-timeout") && v.Method == http.MethodGet &&
 		v.URL.Path != CallbackPath {
 		view.Back, view.BackLabel = v.URL.RequestURI(), "Retry"
 	}

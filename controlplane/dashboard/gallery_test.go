@@ -69,6 +69,10 @@ func (s *site) pictures() []picture {
 		{name: "domain-several-names", path: at("several.example.com")},
 		{name: "domain-unicode", path: at("xn--bcher-kva.example.com")},
 		{name: "domain-long", path: at(longName)},
+		{name: "diagnosis", path: at("example.com") + "/diagnosis"},
+		{name: "diagnosis-wrong-target", path: at("shop.example.org") + "/diagnosis"},
+		{name: "diagnosis-caa", path: at("forbidden.example.com") + "/diagnosis"},
+		{name: "diagnosis-several-names", path: at("several.example.com") + "/diagnosis"},
 		{name: "domains-selected", path: selectionURL([]string{x.domains["example.com"].ID,
 			x.domains["new.example.com"].ID, x.domains[longName].ID})},
 		{name: "domains-result", path: selectionURL([]string{x.domains["example.com"].ID,
@@ -293,6 +297,13 @@ func (s *site) exhibitDomains(x *exhibits) {
 	x.domains["several.example.com"] = s.addNames("several.example.com", "www.example.net",
 		"*.shop.example.org", "mail.several.example.com")
 	s.breakDelegation("www.example.net")
+	for _, name := range []string{"example.com", "forbidden.example.com"} {
+		s.delegate(x.domains[name], name)
+	}
+	s.delegate(x.domains["several.example.com"], "several.example.com", "www.example.net")
+	s.dns.serve("_acme-challenge.shop.example.org. 300 IN CNAME old-target.example.net.",
+		`forbidden.example.com. 300 IN CAA 0 issue "other-ca.example"`,
+		`example.net. 300 IN CAA 0 issue "letsencrypt.org"`)
 }
 
 // exhibitMany returns the owner of an organization with several pages of domains.

@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -37,6 +38,12 @@ type noIssuer struct{ lifecycle.Issuer }
 
 func (noIssuer) CAs() []string { return []string{"letsencrypt", "zerossl"} }
 
+func (noIssuer) Identities(context.Context) []controlplane.CAIdentity {
+	return []controlplane.CAIdentity{
+		{Name: "letsencrypt", Identities: []string{"letsencrypt.org"}},
+		{Name: "zerossl", Identities: []string{"sectigo.com"}}}
+}
+
 // site is a dashboard with its database, its clock, and one visitor.
 type site struct {
 	t       *testing.T
@@ -48,6 +55,7 @@ type site struct {
 	server  *httptest.Server
 	visitor *http.Client
 	log     *lockedBuffer
+	dns     *customerDNS
 
 	*clock
 }
@@ -61,7 +69,8 @@ type clock struct {
 func newSite(t *testing.T, change ...func(*Config)) *site {
 	t.Helper()
 	t.Parallel()
-	s := &site{t: t, dsn: postgrestest.DSN(t), log: &lockedBuffer{}, clock: &clock{}}
+	s := &site{t: t, dsn: postgrestest.DSN(t), log: &lockedBuffer{}, clock: &clock{},
+		dns: &customerDNS{t: t}}
 	var err error
 	s.store, err = postgres.Open(t.Context(), postgres.Config{
 		DSN: postgrestest.As(s.dsn, postgres.PartServe), MaxConns: 8})
@@ -69,7 +78,7 @@ func newSite(t *testing.T, change ...func(*Config)) *site {
 	t.Cleanup(s.store.Close)
 	s.life, err = lifecycle.New(lifecycle.Config{Store: s.store,
 		Zone: "acme.dcvaas-verify.com", TargetKey: bytes.Repeat([]byte{7}, 32), Issuer: noIssuer{},
-		DNSHosts: &dnsHosts{}})
+		DNSHosts: &dnsHosts{}, Doctor: s.dns})
 	s.must(err)
 	s.org = s.newOrg("Example Ltd")
 	s.addMember(s.org, developer, controlplane.RoleOwner)
@@ -128,7 +137,7 @@ func (s *site) newVisitor() *site {
 	jar, err := cookiejar.New(nil)
 	s.must(err)
 	other := &site{t: s.t, dsn: s.dsn, store: s.store, life: s.life, org: s.org, dash: s.dash,
-		server: s.server, log: s.log, clock: s.clock}
+		server: s.server, log: s.log, clock: s.clock, dns: s.dns}
 	other.visitor = &http.Client{Jar: jar, CheckRedirect: s.visitor.CheckRedirect}
 	return other
 }

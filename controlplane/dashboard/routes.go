@@ -32,6 +32,7 @@ func (d *Dashboard) routes() http.Handler {
 	get("/domains/{domain}", signedIn(d.domainPage))
 	get(domainPath+"/settings", allowed(controlplane.ScopeDomainsWrite, d.domainSettingsPage))
 	get(domainDNSPath, allowed(controlplane.ScopeDomainsWrite, d.domainDNSPage))
+	get(domainDiagnosisPath, signedIn(d.domainDiagnosisPage))
 	get("/domains/{domain}/records.{format:zone|csv}", signedIn(d.downloadRecords))
 	// HEAD would never return
 	r.HandleFunc("/domains/{domain}/events",

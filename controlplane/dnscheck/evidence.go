@@ -35,7 +35,8 @@ func (q question) isEvidence() bool {
 
 func (c *call) observation() controlplane.Observation {
 	o := controlplane.Observation{Source: c.source.address, Name: display(c.question.name),
-		Type: dns.TypeToString[c.question.qtype], Answer: []string{}}
+		Type: dns.TypeToString[c.question.qtype], Answer: []string{},
+		Path: c.answer.reply.path(c.question.name)}
 	if c.question.network == overTCP {
 		o.Source += " over TCP"
 	}
@@ -53,6 +54,19 @@ func (c *call) observation() controlplane.Observation {
 		o.Error = plainError(c.answer.err)
 	}
 	return o
+}
+
+// path returns the name, and the targets of the CNAMEs that the answer leads to from there.
+func (r reply) path(name string) []string {
+	shown, seen := []string{display(name)}, []string{name}
+	for len(seen) <= maxHops {
+		next := r.targets(seen[len(seen)-1])
+		if len(next) != 1 || slices.Contains(seen, next[0]) {
+			break
+		}
+		shown, seen = append(shown, display(next[0])), append(seen, next[0])
+	}
+	return shown
 }
 
 // plainError returns a description for customers, without details of the internal network.

@@ -130,6 +130,10 @@ func (tt situation) run(t *testing.T) {
 			t.Errorf("Diagnosis = %+v, want every field set", d)
 		}
 	}
+	leads := func(o controlplane.Observation) bool { return slices.Contains(o.Path, target) }
+	if e.Delegation.OK() && !slices.ContainsFunc(e.Delegation.Evidence, leads) {
+		t.Errorf("Evidence = %+v, want a Path to %s", e.Delegation.Evidence, target)
+	}
 	for _, f := range e.CAA {
 		if f.Summary == "" || (f.Fix == "") != f.Allowed ||
 			f.Allowed != (f.Code == controlplane.CauseOK) ||
