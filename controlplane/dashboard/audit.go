@@ -115,7 +115,8 @@ func (d *Dashboard) aboutID(v *visit, about string) (domainID, entityID string, 
 	}
 	for _, prefix := range []string{controlplane.PrefixJob, controlplane.PrefixCertificate,
 		controlplane.PrefixToken, controlplane.PrefixOrganization,
-		controlplane.PrefixUser, controlplane.PrefixWebhook, controlplane.PrefixDelegation} {
+		controlplane.PrefixUser, controlplane.PrefixWebhook, controlplane.PrefixDelegation,
+		controlplane.PrefixACMEDNS, controlplane.PrefixACMEDNSKey} {
 		if controlplane.IsID(prefix, about) {
 			return "", about, nil
 		}

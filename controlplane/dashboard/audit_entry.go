@@ -66,7 +66,7 @@ func (v *visit) objectView(a *controlplane.AuditEntry, names names) objectView {
 		return at(id, "/webhooks/"+id)
 	}
 	switch a.EntityType {
-	case "delegation":
+	case "delegation", "acmedns_key":
 		return objectView{Name: cmp.Or(nameInEntry(a), a.EntityID)}
 	case "token":
 		return at(a.EntityID, tokenURL(a.EntityID))

@@ -238,6 +238,9 @@ func TestSecretsAreShownOnce(t *testing.T) {
 		membersPath:                          {"role": {"member"}, "days": {"2"}},
 		"/webhooks":                          {"url": {"https://once.example.com/"}, "all": {"1"}},
 		"/webhooks/" + p.webhook + "/rotate": {},
+		acmeClientsPath:                      {},
+		accountURL(p.acme) + "/rotate":       {},
+		registrationKeysPath:                 {"name": {"servers"}},
 	} {
 		a := p.owner.post(path, form).want(http.StatusSeeOther)
 		page := a.header.Get("Location")

@@ -31,6 +31,8 @@ type exhibits struct {
 	delivery string
 
 	connection string
+	account    string // acme-dns account with its own target
+	attached   string // one with the target of a delegation
 	token      *controlplane.Token
 	member     string
 	link       string // path of an invitation's link
@@ -108,6 +110,18 @@ func (s *site) pictures() []picture {
 		{name: "connections", path: connectionsPath},
 		{name: "connection", path: connectionsPath + "/" + x.connection},
 		{name: "connections-first-use", path: connectionsPath, visitor: x.fresh},
+		{name: "acme-clients", path: acmeClientsPath},
+		{name: "acme-clients-first-use", path: acmeClientsPath, visitor: x.fresh},
+		{name: "acme-clients-invalid", path: acmeClientsPath, act: submit(
+			`document.getElementById("allow-from").value = "192.0.2.300"; document.getElementById("allow-from").form.requestSubmit()`)},
+		{name: "acme-account", path: accountURL(x.account)},
+		{name: "acme-account-attached", path: accountURL(x.attached)},
+		{name: "acme-account-invalid", path: accountURL(x.account), act: submit(
+			`document.getElementById("name").value = "none.example.com"; document.getElementById("name").form.requestSubmit()`)},
+		{name: "acme-password", path: accountURL(x.account), act: submit(
+			`document.querySelector("form[action$='/rotate']").requestSubmit()`)},
+		{name: "registration-key", path: acmeClientsPath, act: submit(
+			`document.getElementById("key-name").value = "web servers"; document.getElementById("key-name").form.requestSubmit()`)},
 		{name: "audit", path: "/settings/audit"},
 		{name: "sessions", path: sessionsPath},
 		{name: "not-found", path: "/domains/missing.example.com/none"},
@@ -142,6 +156,12 @@ func (s *site) exhibits() exhibits {
 	s.exec(`INSERT INTO dns_connections (id, org_id, type, name, sealed_credentials, status, status_detail, last_tested_at, next_test_at, created_by)
 		VALUES ($1, $2, 'rfc2136', 'Name server of example.com', $3, 'invalid', 'The server rejects the TSIG key (BADKEY).', now(), now() + interval '1 day', 'test')`,
 		x.connection, s.org.ID, sealed)
+	x.account = s.account(s.org, "mail server").ID
+	x.attached = s.account(s.org, "client of "+longName).ID
+	s.attach(s.org, x.attached, "example.com")
+	s.exec(`UPDATE acmedns_accounts SET updates = 1234, last_used_at = now() - interval '2 days' WHERE id = $1`,
+		x.attached)
+	s.registrationKey(s.org, "build servers")
 	x.token, _ = s.token(s.org, lifecycle.NewToken{Name: "Terraform Cloud",
 		Scopes: []controlplane.Scope{controlplane.ScopeDomainsRead,
 			controlplane.ScopeDomainsWrite}})
