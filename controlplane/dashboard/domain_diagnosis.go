@@ -138,10 +138,11 @@ func (view *diagnosisView) diagnosedName(
 	if one.Zone != "" && n.Delegation.DNSHost != "" {
 		one.Zone += " (" + n.Delegation.DNSHost + ")"
 	}
-	for _, f := range view.Causes {
-		if strings.Contains(f.Expected, record.Name) && strings.Contains(f.Expected, record.Target) {
-			one.Record = ""
-		}
+	if slices.ContainsFunc(view.Causes, func(f findingView) bool {
+		return strings.Contains(f.Expected, record.Name) &&
+			strings.Contains(f.Expected, record.Target)
+	}) {
+		one.Record = ""
 	}
 	return one
 }

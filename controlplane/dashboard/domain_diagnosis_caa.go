@@ -55,8 +55,8 @@ func newCAAView(all []controlplane.CAAFinding, stated string) *caaView {
 		}
 		view.CAs = append(view.CAs, row)
 	}
-	same := func(r caaRow) bool { return r.Text == view.CAs[0].Text }
-	if len(view.CAs) > 1 && !slices.ContainsFunc(view.CAs, func(r caaRow) bool { return !same(r) }) {
+	other := func(r caaRow) bool { return r.Text != view.CAs[0].Text }
+	if len(view.CAs) > 1 && !slices.ContainsFunc(view.CAs, other) {
 		view.Text = view.CAs[0].Text
 		for i := range view.CAs {
 			view.CAs[i].Text = ""

@@ -21,8 +21,8 @@ type pathRow struct {
 	Note    string // RCODE, and why it failed
 }
 
-// pathRows returns the paths from a record's name, those of resolvers first. A path to CNAME queries
-// is included if the server shows another one to TXT queries.
+// pathRows returns the paths from a record's name, those of resolvers first. A path that CNAME
+// queries show is included if it differs from the one that TXT queries show.
 func pathRows(all []controlplane.Observation, record controlplane.Record) []pathRow {
 	var rows []pathRow
 	txt := map[string]pathRow{} // by server
