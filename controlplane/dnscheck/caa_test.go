@@ -111,7 +111,7 @@ func TestExamineInPlayground(t *testing.T) {
 	p.SetZoneDNS(serveDNS(t, targetZone))
 	d := dnscheck.New(
 		dnscheck.Config{Resolvers: []dnscheck.Resolver{{Name: "playground", URL: p.DoHURL()}},
-			Authority: p.DNSAddr(), AskAuthority: true})
+			Authority: p.DNSAddr(), AskAuthority: true, Timeout: 30 * time.Second})
 	check := func(code string, allowed ...string) {
 		t.Helper()
 		e, err := d.Examine(t.Context(), "shop.example.com", target, true, bothCAs)

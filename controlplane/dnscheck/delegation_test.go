@@ -35,7 +35,7 @@ func TestDelegationInPlayground(t *testing.T) {
 	p.SetZoneDNS(serveDNS(t, targetZone))
 	d := dnscheck.New(
 		dnscheck.Config{Resolvers: []dnscheck.Resolver{{Name: "playground", URL: p.DoHURL()}},
-			Authority: p.DNSAddr(), AskAuthority: true})
+			Authority: p.DNSAddr(), AskAuthority: true, Timeout: 30 * time.Second})
 	check := func(domain, code string) {
 		t.Helper()
 		got := delegation(t, d, domain)
