@@ -64,6 +64,8 @@ func startUpgrade(t *testing.T) *upgrade {
 		NoApp: true, WrapCA: func(string) func(http.Handler) http.Handler { return u.ca.wrap },
 		Configure: func(c *Config) {
 			c.Work.Lease, c.Work.RetryBase = 2*time.Second, 100*time.Millisecond
+			// Earlier versions require it. A deployment keeps its settings.
+			c.DNS.Servers = c.DNS.Listen
 		}})
 	if err != nil {
 		t.Fatalf("starting the stack: %v", err)
