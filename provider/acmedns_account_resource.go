@@ -2,10 +2,8 @@ package provider
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
-	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 )
@@ -204,14 +202,9 @@ func (r *acmednsAccountResource) Delete(
 		return
 	}
 	p := problem{doing: "delete the acme-dns account " + state.label()}
-	owner, ok := r.owner(ctx, req.Private, p, &resp.Diagnostics)
-	if !ok {
-		return
-	}
-	if err := r.client.DeleteACMEDNSAccount(ctx, state.ID.ValueString()); err != nil &&
-		!owner.isGone(err) {
-		owner.add(ctx, p, &resp.Diagnostics, err)
-	}
+	r.destroy(ctx, req.Private, p, &resp.Diagnostics, func() error {
+		return r.client.DeleteACMEDNSAccount(ctx, state.ID.ValueString())
+	})
 }
 
 // ImportState imports an account by ID. The password of an imported account stays null until it is
@@ -219,15 +212,6 @@ func (r *acmednsAccountResource) Delete(
 func (r *acmednsAccountResource) ImportState(
 	ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse,
 ) {
-	p := problem{doing: "import the acme-dns account"}
-	if req.ID != "" && !acmednsID.MatchString(req.ID) {
-		p.add(ctx, &resp.Diagnostics,
-			fmt.Errorf("%q is not the ID of an acme-dns account (ada_ and 26 characters)", req.ID))
-		return
-	}
-	if _, ok := r.owner(ctx, resp.Private, p, &resp.Diagnostics); !ok {
-		return
-	}
-	resource.ImportStatePassthroughWithIdentity(ctx, path.Root("id"), path.Root("id"), req, resp)
-	resp.Diagnostics.Append(r.record(ctx, resp.Private)...)
+	r.importID(ctx, req, resp, "the acme-dns account", acmednsID,
+		"the ID of an acme-dns account (ada_ and 26 characters)")
 }

@@ -3,10 +3,8 @@ package provider
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"time"
 
-	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
@@ -185,31 +183,17 @@ func (r *apiTokenResource) Delete(
 		return
 	}
 	p := problem{doing: "revoke the API token " + state.label()}
-	owner, ok := r.owner(ctx, req.Private, p, &resp.Diagnostics)
-	if !ok {
-		return
-	}
-	if err := r.client.DeleteToken(ctx, state.ID.ValueString()); err != nil && !owner.isGone(err) {
-		owner.add(ctx, p, &resp.Diagnostics, err)
-	}
+	r.destroy(ctx, req.Private, p, &resp.Diagnostics, func() error {
+		return r.client.DeleteToken(ctx, state.ID.ValueString())
+	})
 }
 
 // ImportState imports a token by ID. The secret of an imported token stays null.
 func (r *apiTokenResource) ImportState(
 	ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse,
 ) {
-	p := problem{doing: "import the API token"}
-	if req.ID != "" && !tokenID.MatchString(req.ID) {
-		p.add(ctx, &resp.Diagnostics,
-			fmt.Errorf("%q is not the ID of a token (tok_ and 26 characters); names are not unique",
-				maskSecret(req.ID)))
-		return
-	}
-	if _, ok := r.owner(ctx, resp.Private, p, &resp.Diagnostics); !ok {
-		return
-	}
-	resource.ImportStatePassthroughWithIdentity(ctx, path.Root("id"), path.Root("id"), req, resp)
-	resp.Diagnostics.Append(r.record(ctx, resp.Private)...)
+	r.importID(ctx, req, resp, "the API token", tokenID,
+		"the ID of a token (tok_ and 26 characters); names are not unique")
 }
 
 // maskSecret hides a secret that was passed as an ID.

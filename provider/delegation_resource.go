@@ -190,13 +190,9 @@ func (r *delegationResource) Delete(
 		return
 	}
 	p := problem{doing: "delete the delegation " + state.label()}
-	owner, ok := r.owner(ctx, req.Private, p, &resp.Diagnostics)
-	if !ok {
-		return
-	}
-	if err := r.release(ctx, state.ID.ValueString()); err != nil && !owner.isGone(err) {
-		owner.add(ctx, p, &resp.Diagnostics, err)
-	}
+	r.destroy(ctx, req.Private, p, &resp.Diagnostics, func() error {
+		return r.release(ctx, state.ID.ValueString())
+	})
 }
 
 // releaseAttempts limits how often release tries the other call, because a domain started or ended

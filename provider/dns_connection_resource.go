@@ -248,18 +248,13 @@ func (r *dnsConnectionResource) Delete(
 		return
 	}
 	p := problem{doing: "delete the DNS connection " + state.label()}
-	owner, ok := r.owner(ctx, req.Private, p, &resp.Diagnostics)
-	if !ok {
-		return
-	}
 	limit, diags := state.Timeouts.Delete(ctx, defaultRemoval)
 	if resp.Diagnostics.Append(diags...); resp.Diagnostics.HasError() {
 		return
 	}
-	if err := r.deleteWithin(ctx, state.ID.ValueString(), limit); err != nil &&
-		!owner.isGone(err) {
-		owner.add(ctx, p, &resp.Diagnostics, err)
-	}
+	r.destroy(ctx, req.Private, p, &resp.Diagnostics, func() error {
+		return r.deleteWithin(ctx, state.ID.ValueString(), limit)
+	})
 }
 
 // deleteWithin deletes a connection. While records are to be removed through it, it tries again
@@ -291,16 +286,6 @@ func (r *dnsConnectionResource) deleteWithin(
 func (r *dnsConnectionResource) ImportState(
 	ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse,
 ) {
-	p := problem{doing: "import the DNS connection"}
-	if req.ID != "" && !connectionID.MatchString(req.ID) {
-		p.add(ctx, &resp.Diagnostics,
-			fmt.Errorf("%q is not the ID of a DNS connection (con_ and 26 characters); names are not unique",
-				req.ID))
-		return
-	}
-	if _, ok := r.owner(ctx, resp.Private, p, &resp.Diagnostics); !ok {
-		return
-	}
-	resource.ImportStatePassthroughWithIdentity(ctx, path.Root("id"), path.Root("id"), req, resp)
-	resp.Diagnostics.Append(r.record(ctx, resp.Private)...)
+	r.importID(ctx, req, resp, "the DNS connection", connectionID,
+		"the ID of a DNS connection (con_ and 26 characters); names are not unique")
 }

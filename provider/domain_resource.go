@@ -171,15 +171,10 @@ func (r *domainResource) Delete(
 		return
 	}
 	p := problem{doing: "delete the domain " + state.label()}
-	owner, ok := r.owner(ctx, req.Private, p, &resp.Diagnostics)
-	if !ok {
-		return
-	}
-	err := r.client.DeleteDomain(ctx, state.ID.ValueString())
-	r.domains.forget()
-	if err != nil && !owner.isGone(err) {
-		owner.add(ctx, p, &resp.Diagnostics, err)
-	}
+	r.destroy(ctx, req.Private, p, &resp.Diagnostics, func() error {
+		defer r.domains.forget()
+		return r.client.DeleteDomain(ctx, state.ID.ValueString())
+	})
 }
 
 // ImportState imports a domain by ID or name, from an import ID or an identity.

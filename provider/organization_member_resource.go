@@ -199,14 +199,9 @@ func (r *memberResource) Delete(
 		return
 	}
 	p := problem{doing: "remove the member " + state.label()}
-	owner, ok := r.owner(ctx, req.Private, p, &resp.Diagnostics)
-	if !ok {
-		return
-	}
-	if err := r.client.RemoveMember(ctx, state.ID.ValueString()); err != nil &&
-		!owner.isGone(err) {
-		owner.add(ctx, p, &resp.Diagnostics, err)
-	}
+	r.destroy(ctx, req.Private, p, &resp.Diagnostics, func() error {
+		return r.client.RemoveMember(ctx, state.ID.ValueString())
+	})
 }
 
 // ImportState imports a member by user ID or login, from an import ID or an identity.

@@ -2,7 +2,6 @@ package provider
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -190,14 +189,9 @@ func (r *webhookResource) Delete(
 		return
 	}
 	p := problem{doing: "delete the webhook " + state.label()}
-	owner, ok := r.owner(ctx, req.Private, p, &resp.Diagnostics)
-	if !ok {
-		return
-	}
-	if err := r.client.DeleteWebhook(ctx, state.ID.ValueString()); err != nil &&
-		!owner.isGone(err) {
-		owner.add(ctx, p, &resp.Diagnostics, err)
-	}
+	r.destroy(ctx, req.Private, p, &resp.Diagnostics, func() error {
+		return r.client.DeleteWebhook(ctx, state.ID.ValueString())
+	})
 }
 
 // ImportState imports a webhook by ID. secret_wo_version stays null, so that the first apply sends
@@ -205,15 +199,6 @@ func (r *webhookResource) Delete(
 func (r *webhookResource) ImportState(
 	ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse,
 ) {
-	p := problem{doing: "import the webhook"}
-	if req.ID != "" && !webhookID.MatchString(req.ID) {
-		p.add(ctx, &resp.Diagnostics,
-			fmt.Errorf("%q is not the ID of a webhook (whk_ and 26 characters); URLs are not unique", req.ID))
-		return
-	}
-	if _, ok := r.owner(ctx, resp.Private, p, &resp.Diagnostics); !ok {
-		return
-	}
-	resource.ImportStatePassthroughWithIdentity(ctx, path.Root("id"), path.Root("id"), req, resp)
-	resp.Diagnostics.Append(r.record(ctx, resp.Private)...)
+	r.importID(ctx, req, resp, "the webhook", webhookID,
+		"the ID of a webhook (whk_ and 26 characters); URLs are not unique")
 }
