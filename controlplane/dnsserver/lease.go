@@ -64,6 +64,9 @@ func (l *lease) held(now int64) bool { return l.leases == nil || now < l.until.L
 // isCurrent reports whether memory that is in sync contains everything that the publishers rely on.
 func (l *lease) isCurrent(now int64) bool { return l.leases == nil || now < l.current.Load() }
 
+// lag returns the age of the newest beat that the feed has returned.
+func (l *lease) lag(now int64) time.Duration { return time.Duration(now - l.received.Load()) }
+
 // send records that a beat is sent.
 func (l *lease) send(number, now int64) {
 	l.mu.Lock()

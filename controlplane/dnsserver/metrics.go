@@ -190,8 +190,7 @@ func (m *metrics) collectLease(ch chan<- prometheus.Metric) {
 		held = 1
 	}
 	ch <- prometheus.MustNewConstMetric(descLease, prometheus.GaugeValue, held)
-	ch <- prometheus.MustNewConstMetric(descLag, prometheus.GaugeValue,
-		time.Duration(now-m.lease.received.Load()).Seconds())
+	ch <- prometheus.MustNewConstMetric(descLag, prometheus.GaugeValue, m.lease.lag(now).Seconds())
 }
 
 func (m *metrics) sum(transport string) *counters {

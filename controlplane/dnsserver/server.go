@@ -122,6 +122,15 @@ func (s *Server) Ready() bool {
 // Leased reports whether the server may answer for targets.
 func (s *Server) Leased() bool { return s.lease.held(s.now().UnixNano()) }
 
+// Loaded reports whether a snapshot is loaded and changes are followed.
+func (s *Server) Loaded() bool { return s.memory.synced.Load() }
+
+// Lag returns the age of the newest heartbeat that the feed has returned: memory contains every
+// change before it.
+func (s *Server) Lag() time.Duration {
+	return s.lease.lag(s.now().UnixNano())
+}
+
 // current reports whether memory contains every target and live challenge.
 func (s *Server) current(now int64) bool {
 	return s.memory.synced.Load() && s.lease.isCurrent(now)

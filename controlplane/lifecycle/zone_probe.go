@@ -98,12 +98,7 @@ func (s *Service) servedByEarlier(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	replicas, err := s.Store.Replicas(ctx)
-	for _, r := range replicas {
-		if r.Leased {
-			return false, err
-		}
-	}
-	return true, err
+	return err == nil && len(replicas) == 0, err
 }
 
 // logZone logs a change of the state for the operator.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,8 +17,10 @@ import (
 type prober struct {
 	*world
 	found  controlplane.ZoneProbe
-	asked  []controlplane.ZoneQuestion
 	served error // of the name servers
+
+	mu    sync.Mutex
+	asked []controlplane.ZoneQuestion
 }
 
 var reachable = controlplane.ZoneProbe{Reachable: true}
@@ -43,6 +46,8 @@ func (p *prober) ProbeZone(
 	if err != nil || !exists || len(values) != 1 || values[0].Value != q.Value {
 		p.t.Errorf("the probe's record = %v, %v, want the value %s", values, err, q.Value)
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.asked = append(p.asked, q)
 	return p.found
 }
@@ -129,6 +134,48 @@ func TestUnreachableZoneStopsValidation(t *testing.T) {
 	})
 	wantJob(t, p.run(d, controlplane.JobStartIssuance), controlplane.JobQueued,
 		controlplane.ReasonZoneNotAnswering, 0)
+}
+
+// Several workers probe once, at the time of one.
+func TestOneWorkerProbes(t *testing.T) {
+	t.Parallel()
+	p := newProber(t)
+	p.found = unreachable(controlplane.ZoneDelegation)
+	var workers sync.WaitGroup
+	for range 8 {
+		workers.Go(func() {
+			if err := p.Service.ProbeZone(t.Context()); err != nil {
+				t.Errorf("ProbeZone = %v, want nil", err)
+			}
+		})
+	}
+	workers.Wait()
+	s, err := p.Store.ZoneState(t.Context())
+	if err != nil || s.Failures != 1 || len(p.asked) != 1 {
+		t.Errorf("state = %+v, %v after %d probes, want 1 failure after 1", s, err, len(p.asked))
+	}
+}
+
+// A check that found the target not served waits for the same cause, and is due with the orders.
+func TestChecksContinueWithTheZone(t *testing.T) {
+	t.Parallel()
+	p := newProber(t)
+	d := p.add("example.com")
+	p.doctor.finds(controlplane.CauseTargetNotServed)
+	p.found = unreachable(controlplane.ZonePort53)
+	p.probe(0)
+	var j *controlplane.Job
+	for range 4 { // the pauses grow
+		j = p.runDue(d, controlplane.JobDNSCheck)
+	}
+	wantJob(t, j, controlplane.JobQueued, controlplane.CauseTargetNotServed, 0)
+	p.found = reachable
+	s := p.probe(10 * time.Second)
+	at := p.job(d, controlplane.JobDNSCheck).RunAt
+	if !at.Before(j.RunAt) || at.After(s.CheckedAt) {
+		t.Errorf("the check runs at %s, and before the probe at %s, want it at %s at most", at, j.RunAt,
+			s.CheckedAt)
+	}
 }
 
 // A name server that does not serve the record is a failure, too.

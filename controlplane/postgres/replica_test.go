@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane"
 	"github.com/dcvaas/terraform-provider-dcvaas/controlplane/postgres"
@@ -28,23 +27,22 @@ func TestReplicas(t *testing.T) {
 	d.beat("3", 7, time.Hour)
 	d.must(d.EndReplica(t.Context(), "3"))
 	want := []postgres.Replica{
-		{ID: "1", Address: "192.0.2.1:531", Beat: 2, Received: 1, Leased: true},
-		{ID: "2", Address: "192.0.2.1:532", Beat: 1}}
+		{ID: "1", Address: "192.0.2.1:531", Beat: 2, Received: 1}}
 	got, err := d.Replicas(t.Context())
-	if diff := cmp.Diff(want, got,
-		cmpopts.IgnoreFields(postgres.Replica{}, "BeatAt", "ExpiresAt")); err != nil || diff != "" {
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("Replicas differ (-want +got), %v:\n%s", err, diff)
 	}
-	if lease := got[0].ExpiresAt.Sub(got[0].BeatAt); lease < time.Hour ||
-		lease > time.Hour+time.Minute {
-		t.Errorf("lease ends %s after the beat, want about 1h", lease)
+	d.exec(`UPDATE dns_replicas SET expires_at = now() - interval '1 s' WHERE id = '1'`)
+	if got, err = d.Replicas(t.Context()); err != nil || len(got) != 0 {
+		t.Errorf("Replicas after the lease = %+v, %v, want none", got, err)
 	}
-
-	// A lost replica stays listed for a day.
-	d.exec(`UPDATE dns_replicas SET expires_at = expires_at - interval '25 hours' WHERE id = '2'`)
-	d.beat("1", 3, time.Hour)
-	if got, err = d.Replicas(t.Context()); err != nil || len(got) != 1 {
-		t.Errorf("Replicas a day later = %+v, %v, want one", got, err)
+	d.beat("2", 2, time.Hour)
+	if n := value[int](d, `SELECT count(*) FROM dns_replicas`); n != 1 {
+		t.Errorf("rows after a beat = %d, want 1, without that of the lost replica", n)
+	}
+	d.beat("1", 3, time.Hour) // it was only paused
+	if got, err = d.Replicas(t.Context()); err != nil || len(got) != 2 {
+		t.Errorf("Replicas after it returned = %+v, %v, want 2", got, err)
 	}
 }
 

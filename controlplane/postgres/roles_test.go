@@ -93,7 +93,7 @@ func TestGrantRoles(t *testing.T) {
 		"dns": {{
 			`SELECT label, org_id FROM targets`, `SELECT target, value, expires_at FROM challenges`,
 			`SELECT name, value FROM canaries`, `LISTEN dcvaas_zone`,
-			`INSERT INTO dns_replicas (id, address, beat, received, beat_at, expires_at) VALUES ('x', 'x', 1, 0, now(), now())`,
+			`INSERT INTO dns_replicas (id, address, beat, received, expires_at) VALUES ('x', 'x', 1, 0, now())`,
 		}, {
 			`SELECT * FROM challenges`, `SELECT domain_id FROM challenges`,
 			`SELECT name FROM organizations`, `SELECT name FROM domains`,

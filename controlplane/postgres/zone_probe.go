@@ -75,15 +75,10 @@ func (t *Tx) SaveZoneState(ctx context.Context, z controlplane.ZoneState) error 
 
 // ExpediteUnserved makes the jobs due that wait for the validation zone, of all organizations.
 func (t *Tx) ExpediteUnserved(ctx context.Context, now time.Time) error {
-	for _, reason := range []string{`reason = 'validation-zone-unreachable'`,
-		`reason IN ('target-not-served', 'zone-not-answering') AND reason = 'zone-not-answering'`} {
-		if _, err := t.db.Exec(ctx, `
-			UPDATE jobs SET run_at = @now, generation = generation + 1, dispatched_at = NULL, updated_at = @now
-			WHERE status = 'queued' AND run_at > @now AND `+reason, named{"now": now}); err != nil {
-			return translate(err, "", "")
-		}
-	}
-	return nil
+	_, err := t.db.Exec(ctx, `
+		UPDATE jobs SET run_at = @now, generation = generation + 1, dispatched_at = NULL, updated_at = @now
+		WHERE id IN (`+unservedJobs("id")+`) AND status = 'queued' AND run_at > @now`, named{"now": now})
+	return translate(err, "", "")
 }
 
 // ProbeZoneNow makes the next probe due.

@@ -50,8 +50,10 @@ func (a *App) ready(ctx context.Context) map[string]error {
 		switch {
 		case !a.zone.Leased():
 			checks["dns"] = errors.New("the lease has lapsed")
-		case !a.zone.Ready():
+		case !a.zone.Loaded():
 			checks["dns"] = errors.New("the zone is not loaded")
+		case !a.zone.Ready():
+			checks["dns"] = fmt.Errorf("the feed is %s behind", a.zone.Lag().Round(time.Second))
 		}
 	}
 	if a.redis != nil {

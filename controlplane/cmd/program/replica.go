@@ -59,11 +59,9 @@ func (a *App) nameServers(ctx context.Context) ([]string, error) {
 		return a.config.DNS.Servers, nil
 	}
 	replicas, err := a.store.Replicas(ctx)
-	var list []string
-	for _, r := range replicas {
-		if r.Leased {
-			list = append(list, r.Address)
-		}
+	list := make([]string, len(replicas))
+	for i, r := range replicas {
+		list[i] = r.Address
 	}
 	return list, err
 }

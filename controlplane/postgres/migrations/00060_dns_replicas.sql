@@ -6,8 +6,6 @@ CREATE TABLE dns_replicas (
 	address text NOT NULL, -- host:port at which workers query it
 	beat bigint NOT NULL, -- number of its last heartbeat
 	received bigint NOT NULL, -- number of the last heartbeat that came back through the feed
-	started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-	beat_at timestamptz NOT NULL,
 	expires_at timestamptz NOT NULL
 ) WITH (fillfactor = 50);
 
